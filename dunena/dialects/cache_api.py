@@ -1,0 +1,142 @@
+"""The cache API over HTTP and the object store's two requests, without HTTP itself.
+
+Every function takes what the request named and gives `(status, body)`; errors are raised as
+`ClientError` and become `{"error": ...}` at the door.
+"""
+
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from typing import Any
+
+import orjson
+
+from dunena.dialects import dunena, object_store
+from dunena.dialects.core import Core, namespace_of, printable_name, unicode_name
+from dunena.dialects.errors import ClientError, InvalidMessageError
+from dunena.dialects.messages import text_value
+from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
+from dunena.store.values import InvalidJsonError, decode
+
+Answer = tuple[int, bytes]
+Query = dict[str, str]
+
+_UNKNOWN_ACTION = 'Unknown action. Use "mget" or "mset".'
+
+
+class NotFoundError(ClientError):
+    """No such key, or no such path."""
+
+    status = 404
+
+
+def body_object(body: bytes) -> dict[str, Any]:
+    """A request's JSON body, which must be an object."""
+    try:
+        message = decode(body)
+    except InvalidJsonError:
+        raise InvalidMessageError.body_not_json() from None
+    if not isinstance(message, dict):
+        raise InvalidMessageError.body_not_json()
+    return message
+
+
+# --- the object store's requests: any JSON value ---
+
+
+def get_object(core: Core, key: str, query: Query, now: int) -> Answer:
+    """``GET /get/{key}``"""
+    if not key:
+        raise InvalidMessageError("Missing key")
+    ns = namespace_of(query, unicode_name)
+    return 200, object_store.read(core, ns, unicode_name(key, "Key"), now)
+
+
+def set_object(core: Core, body: bytes, now: int) -> Answer:
+    """``POST /set``"""
+    message = body_object(body)
+    if message.get("key", "") == "":
+        raise InvalidMessageError("Missing key")
+    return 200, object_store.write(core, message, now)
+
+
+# --- the cache API: values are strings ---
+
+
+def read_key(core: Core, key: str, query: Query, now: int) -> Answer:
+    """``GET /cache/{key}``"""
+    key = printable_name(key, "Key")
+    entry = core.store.get(namespace_of(query, printable_name), key, now)
+    if entry is None:
+        raise NotFoundError("Key not found")
+    return 200, orjson.dumps({"key": key, "value": text_value(entry)})
+
+
+def write_key(core: Core, key: str, query: Query, body: bytes, now: int) -> Answer:
+    """``POST /cache/{key}``; a namespace in the body goes before one in the query."""
+    message = body_object(body)
+    key = printable_name(key, "Key")
+    ns = namespace_of(message if "ns" in message else query, printable_name)
+    dunena.write_one(core, key, ns, message, now)
+    return 201, b'{"ok":true}'
+
+
+def delete_key(core: Core, key: str, query: Query, _now: int) -> Answer:
+    """``DELETE /cache/{key}``"""
+    change = core.store.delete(namespace_of(query, printable_name), printable_name(key, "Key"))
+    return 200, orjson.dumps({"deleted": change is not None})
+
+
+def batch(core: Core, body: bytes, now: int) -> Answer:
+    """``POST /cache`` with ``mget`` or ``mset``."""
+    message = body_object(body)
+    match message.get("action"):
+        case "mget":
+            return 200, orjson.dumps({"result": dunena.read_many(core, message, now)})
+        case "mset":
+            return 200, orjson.dumps({"stored": dunena.write_many(core, message, now)})
+        case _:
+            raise InvalidMessageError(_UNKNOWN_ACTION)
+
+
+def list_keys(core: Core, query: Query, now: int) -> Answer:
+    """``GET /keys``: sorted, page by page; cursor 0 means there is no more.
+
+    The cursor counts keys already passed in the sorted order, matching or not.
+    """
+    ns = namespace_of(query, unicode_name)
+    start = _whole_number(query, "cursor", 0)
+    count = max(1, min(_whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))
+    matches = glob(query.get("pattern", "*"))
+    keys = core.store.sorted_keys(ns)
+    page: list[str] = []
+    position = start
+    while position < len(keys) and len(page) < count:
+        key = keys[position]
+        if matches(key) and core.store.peek(ns, key, now) is not None:
+            page.append(key)
+        position += 1
+    return 200, orjson.dumps({"cursor": position if position < len(keys) else 0, "keys": page})
+
+
+def flush(core: Core) -> Answer:
+    """``POST /flush``: everything, in all namespaces."""
+    core.store.clear()
+    return 200, b'{"flushed":true}'
+
+
+def glob(pattern: str) -> Callable[[str], object]:
+    """Match whole keys: ``*`` any run of characters, ``?`` one; every other one stands for itself.
+
+    `fnmatch` translates without backtracking, so that no pattern can hold the server up.
+    """
+    return re.compile(translate(pattern.replace("[", "[[]"))).match
+
+
+def _whole_number(query: Query, name: str, default: int) -> int:
+    text = query.get(name, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise ClientError(f"{name} must be a non-negative integer")
+    return int(text)

@@ -1,0 +1,76 @@
+"""What every dialect works on, and the rules for fields that they share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dunena.dialects.errors import LimitError, TooLargeError, WrongTypeError
+from dunena.hub import Hub
+from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
+from dunena.store.names import has_control_character
+from dunena.store.store import Store
+from dunena.store.values import text_size
+
+NameRule = Callable[[Any, str], str]
+"""The type of `printable_name` and `unicode_name`."""
+
+_PRINTABLE_MIN = " "
+_PRINTABLE_MAX = "~"
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The rooms a request reaches: what is stored, who follows it, what is permitted."""
+
+    store: Store
+    hub: Hub
+    limits: Limits = field(default_factory=Limits)
+
+
+def printable_name(value: Any, kind: str) -> str:
+    """A key, namespace or channel of the dunena dialect: printable ASCII.
+
+    ``kind`` is "Key", "Namespace" or "Channel" and opens each error's text.
+    """
+    name = _sized_name(value, kind)
+    if not name.isascii() or min(name) < _PRINTABLE_MIN or max(name) > _PRINTABLE_MAX:
+        raise LimitError(f"{kind} contains invalid characters")
+    return name
+
+
+def unicode_name(value: Any, kind: str) -> str:
+    """A key or namespace of the object-store dialect: UTF-8 without control characters."""
+    name = _sized_name(value, kind)
+    if has_control_character(name):
+        raise LimitError(f"{kind} contains invalid characters")
+    return name
+
+
+def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
+    """The ``ns`` of a message; "" when it has none."""
+    return name_rule(message["ns"], "Namespace") if "ns" in message else ""
+
+
+def expiry_of(message: dict[str, Any], now: int) -> int | None:
+    """Unix ms at which a message's ``ttl`` ends; None when it is 0 or absent."""
+    ttl = message.get("ttl", 0)
+    if type(ttl) is not int or ttl < 0:
+        raise LimitError("TTL must be a non-negative integer")
+    return min(now + ttl, EXPIRES_AT_MS_MAX) if ttl else None
+
+
+def check_value_size(encoded: bytes, limits: Limits) -> None:
+    """Refuse a value whose UTF-8 text is over the limit."""
+    # The text is never longer than its JSON, so the usual value needs no second look.
+    if len(encoded) > limits.value_bytes_max and text_size(encoded) > limits.value_bytes_max:
+        raise TooLargeError(f"Value exceeds max size ({limits.value_bytes_max} bytes)")
+
+
+def _sized_name(value: Any, kind: str) -> str:
+    if not isinstance(value, str):
+        raise WrongTypeError(f"{kind} must be a string")
+    if not value:
+        raise LimitError(f"{kind} must not be empty")
+    if len(value) > KEY_BYTES_MAX or len(value.encode()) > KEY_BYTES_MAX:
+        raise LimitError(f"{kind} exceeds max length ({KEY_BYTES_MAX})")
+    return value

@@ -1,0 +1,166 @@
+"""The dunena dialect: messages with a ``type``.
+
+Every handler takes a decoded message and gives the whole reply, or None where the document has
+none. Values are strings here; what the other dialect stored is read as its compact JSON text.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dunena.dialects.core import (
+    Core,
+    check_value_size,
+    expiry_of,
+    namespace_of,
+    printable_name,
+)
+from dunena.dialects.errors import (
+    ClientError,
+    InvalidMessageError,
+    WrongTypeError,
+)
+from dunena.dialects.messages import pong, reply, text_value
+from dunena.store.values import encode
+
+if TYPE_CHECKING:
+    from dunena.dialects.session import Session
+
+RequestId = str | float | None
+"""What a client may number its requests with."""
+
+Message = dict[str, Any]
+
+_TYPE_CHARS_MAX = 512  # an error does not send megabytes back
+
+
+def respond(session: "Session", message: Message, now: int) -> bytes | None:
+    """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
+    kind = message["type"]
+    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
+    if handler is None:
+        raise InvalidMessageError.unknown_type(_brief(kind))
+    return handler(session, message, now)
+
+
+def request_id_of(message: Message) -> RequestId:
+    """The ``id`` to send back: a string or a number; anything else counts as none."""
+    request_id = message.get("id")
+    return request_id if type(request_id) in (str, int, float) else None
+
+
+def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
+    """The values of ``keys``; shared by this dialect's `mget` and the cache API's."""
+    keys = message.get("keys")
+    if not isinstance(keys, list):
+        raise InvalidMessageError.missing("keys")
+    ns = namespace_of(message, printable_name)
+    names = [printable_name(key, "Key") for key in keys]
+    return {key: text_value(core.store.get(ns, key, now)) for key in names}
+
+
+def write_many(core: Core, message: Message, now: int) -> int:
+    """Store all ``entries`` or none; how many. Shared with the cache API's `mset`."""
+    entries = message.get("entries")
+    if not isinstance(entries, list):
+        raise InvalidMessageError.missing("entries")
+    ns = namespace_of(message, printable_name)
+    # All are checked before the first is stored.
+    writes = [_checked_entry(core, entry, now) for entry in entries]
+    for key, value, expires_at in writes:
+        core.store.set(ns, key, value, expires_at)
+    return len(writes)
+
+
+def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None:
+    """Store ``value`` under a key; shared with the cache API."""
+    value = _encoded_string(core, _field(message, "value"))
+    core.store.set(ns, key, value, expiry_of(message, now))
+
+
+def _ping(_session: "Session", message: Message, now: int) -> bytes:
+    return pong(now, request_id_of(message))
+
+
+def _get(session: "Session", message: Message, now: int) -> bytes:
+    key = printable_name(_field(message, "key"), "Key")
+    entry = session.core.store.get(namespace_of(message, printable_name), key, now)
+    return _result(message, {"key": key, "value": text_value(entry)}, now)
+
+
+def _set(session: "Session", message: Message, now: int) -> bytes:
+    key = printable_name(_field(message, "key"), "Key")
+    write_one(session.core, key, namespace_of(message, printable_name), message, now)
+    return _result(message, {"key": key, "ok": True}, now)
+
+
+def _del(session: "Session", message: Message, now: int) -> bytes:
+    key = printable_name(_field(message, "key"), "Key")
+    change = session.core.store.delete(namespace_of(message, printable_name), key)
+    return _result(message, {"key": key, "deleted": change is not None}, now)
+
+
+def _mget(session: "Session", message: Message, now: int) -> bytes:
+    return _result(message, {"result": read_many(session.core, message, now)}, now)
+
+
+def _mset(session: "Session", message: Message, now: int) -> bytes:
+    return _result(message, {"stored": write_many(session.core, message, now)}, now)
+
+
+def _subscribe(session: "Session", message: Message, now: int) -> bytes:
+    channel = printable_name(_field(message, "channel"), "Channel")
+    session.follow_channel(channel)
+    return reply("subscribed", {"channel": channel}, now, request_id_of(message))
+
+
+def _unsubscribe(session: "Session", message: Message, _now: int) -> None:
+    session.unfollow_channel(printable_name(_field(message, "channel"), "Channel"))
+
+
+_HANDLERS: dict[str, Callable[["Session", Message, int], bytes | None]] = {
+    "ping": _ping,
+    "get": _get,
+    "set": _set,
+    "del": _del,
+    "mget": _mget,
+    "mset": _mset,
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+}
+
+
+def _result(message: Message, data: dict[str, Any], now: int) -> bytes:
+    return reply("result", data, now, request_id_of(message))
+
+
+def _field(message: Message, name: str) -> Any:
+    try:
+        return message[name]
+    except KeyError:
+        raise InvalidMessageError.missing(name) from None
+
+
+def _encoded_string(core: Core, value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise WrongTypeError("Value must be a string")
+    encoded = encode(value)
+    check_value_size(encoded, core.limits)
+    return encoded
+
+
+def _checked_entry(core: Core, entry: Any, now: int) -> tuple[str, bytes, int | None]:
+    fields: Message = entry if isinstance(entry, dict) else {}
+    try:
+        key = printable_name(fields.get("key"), "Key")
+    except ClientError as error:
+        raise error.within("mset key error: ") from None
+    try:
+        return key, _encoded_string(core, fields.get("value")), expiry_of(fields, now)
+    except ClientError as error:
+        raise error.within(f'mset value error for "{key}": ') from None
+
+
+def _brief(kind: Any) -> str:
+    """A ``type`` nobody knows, as an error's text may repeat it: a name whole, more cut off."""
+    text = kind if isinstance(kind, str) else encode(kind).decode()
+    return text if len(text) <= _TYPE_CHARS_MAX else text[:_TYPE_CHARS_MAX] + "..."

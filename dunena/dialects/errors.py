@@ -1,0 +1,83 @@
+"""What a client can do wrong: one family, with the exact texts of the contract.
+
+Raised where the fault is found; turned into a reply in one place per door (`session` for
+WebSocket, the server's routes for HTTP).
+"""
+
+
+class ClientError(Exception):
+    """A request that is refused; ``text`` goes to its sender and ``status`` is its HTTP status.
+
+    ``is_limit`` tells a broken limit, which the object-store dialect names, from a message that
+    it does not understand, for which it has one text.
+    """
+
+    status = 400
+    is_limit = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def within(self, prefix: str) -> "ClientError":
+        """The same fault with words in front that say where in the request it is."""
+        self.text = prefix + self.text
+        return self
+
+
+class InvalidMessageError(ClientError):
+    """Not a message of this dialect: no JSON, a field missing, an unknown type."""
+
+    @classmethod
+    def not_json(cls) -> "InvalidMessageError":
+        """The message could not be parsed, or its JSON could not be kept exactly."""
+        return cls("Invalid JSON")
+
+    @classmethod
+    def body_not_json(cls) -> "InvalidMessageError":
+        """The same for an HTTP request's body."""
+        return cls("Invalid JSON body")
+
+    @classmethod
+    def missing(cls, field: str) -> "InvalidMessageError":
+        """A field that the message needs is not there."""
+        return cls(f"Missing field: {field}")
+
+    @classmethod
+    def unknown_type(cls, name: str) -> "InvalidMessageError":
+        """The dunena dialect has no such message."""
+        return cls(f"Unknown message type: {name}")
+
+
+class WrongTypeError(ClientError):
+    """A field holds a JSON value of the wrong kind."""
+
+
+class LimitError(ClientError):
+    """A field is of the right kind and outside what is permitted."""
+
+    is_limit = True
+
+
+class TooLargeError(LimitError):
+    """A value over the size limit."""
+
+    status = 413
+
+
+class RateLimitedError(LimitError):
+    """More messages than the connection may send."""
+
+    status = 429
+
+    def __init__(self) -> None:
+        super().__init__("Rate limit exceeded")
+
+
+class StorageFailedError(LimitError):
+    """The change could not be kept; memory and disk are as they were."""
+
+    status = 507
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Storage error: {reason}; nothing was stored")

@@ -1,0 +1,89 @@
+"""The WebSocket object store protocol: messages with an ``action``, and its two HTTP requests.
+
+Any JSON value; a client receives nothing but value updates and errors.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dunena.dialects.core import Core, check_value_size, expiry_of, namespace_of, unicode_name
+from dunena.dialects.errors import ClientError, InvalidMessageError
+from dunena.dialects.messages import NULL, value_update
+from dunena.store.values import encode
+
+if TYPE_CHECKING:
+    from dunena.dialects.session import Session
+
+Message = dict[str, Any]
+
+INVALID_FORMAT = "Invalid message format"
+
+
+def respond(session: "Session", message: Message, now: int) -> bytes | None:
+    """Carry out one message; raise `ClientError` where it is wrong."""
+    action = message["action"]
+    handler = _HANDLERS.get(action) if isinstance(action, str) else None
+    if handler is None:
+        raise InvalidMessageError(INVALID_FORMAT)
+    return handler(session, message, now)
+
+
+def error_text(error: ClientError) -> str:
+    """What this dialect says of an error: a broken limit by its name, all else in one text."""
+    return error.text if error.is_limit else INVALID_FORMAT
+
+
+def read(core: Core, ns: str, key: str, now: int) -> bytes:
+    """A key's value update; a missing key has null. Also the answer to ``GET /get/{key}``."""
+    entry = core.store.get(ns, key, now)
+    return value_update(ns, key, NULL if entry is None else entry.value)
+
+
+def write(core: Core, message: Message, now: int) -> bytes:
+    """Store ``value`` under ``key``; the update it made. Also ``POST /set``."""
+    ns, key = _place(message)
+    if "value" not in message:
+        raise InvalidMessageError("Missing value")
+    encoded = encode(message["value"])
+    check_value_size(encoded, core.limits)
+    core.store.set(ns, key, encoded, expiry_of(message, now))
+    return value_update(ns, key, encoded)
+
+
+def _subscribe(session: "Session", message: Message, now: int) -> bytes | None:
+    ns, key = _place(message)
+    session.follow_key(ns, key)
+    entry = session.core.store.peek(ns, key, now)
+    return None if entry is None else value_update(ns, key, entry.value)
+
+
+def _unsubscribe(session: "Session", message: Message, _now: int) -> None:
+    session.unfollow_key(*_place(message))
+
+
+def _set(session: "Session", message: Message, now: int) -> None:
+    write(session.core, message, now)
+
+
+def _get(session: "Session", message: Message, now: int) -> bytes:
+    return read(session.core, *_place(message), now)
+
+
+def _delete(session: "Session", message: Message, _now: int) -> None:
+    session.core.store.delete(*_place(message))
+
+
+_HANDLERS: dict[str, Callable[["Session", Message, int], bytes | None]] = {
+    "subscribe": _subscribe,
+    "unsubscribe": _unsubscribe,
+    "set": _set,
+    "get": _get,
+    "delete": _delete,
+}
+
+
+def _place(message: Message) -> tuple[str, str]:
+    """Namespace and key of a message."""
+    if "key" not in message:
+        raise InvalidMessageError("Missing key")
+    return namespace_of(message, unicode_name), unicode_name(message["key"], "Key")

@@ -1,0 +1,47 @@
+"""Where values are kept when nobody says where."""
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+NAME = ".cache"
+"""The folder's name in the object-store document."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """A folder to keep values in; ``note`` says why it is not the expected one, or is empty."""
+
+    path: Path
+    note: str = ""
+
+
+def default_folder(base: Path | None = None) -> DataFolder:
+    """`.cache` beside the executable, or in the current folder when run from source or pip.
+
+    If it cannot be written: a folder in the user's data folder.
+    """
+    expected = (base or _base()) / NAME
+    if _is_writable(expected):
+        return DataFolder(expected)
+    fallback = user_data_path("dunena", appauthor=False) / "cache"
+    return DataFolder(fallback, f"{expected} cannot be written, so the data is kept here")
+
+
+def _base() -> Path:
+    if getattr(sys, "frozen", False):
+        return Path(sys.executable).resolve().parent
+    return Path.cwd()
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made in it; it is made if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""The folder: one readable JSON file per key."""

@@ -1,0 +1,117 @@
+"""Key to file name and back; pure functions.
+
+The rules (the contract, "On disk"). Letters, digits and ``-_.~@+=,()[]{}!'& `` and the space stand
+for themselves; every other byte of the name's UTF-8 is ``%XX``. So also: a leading dot (it would
+hide the file), a trailing dot or space (Windows drops them), the first letter of a Windows device
+name (``con.json`` is the console there), and upper-case letters where the file system folds case,
+so that ``Foo`` and ``foo`` do not share a file. A namespace that ends like a value's file has
+its last dot escaped, so that no folder stands where a file belongs.
+
+A file name is 255 bytes at most. A longer one is cut and ended by ``%~`` and a hash of the whole
+name; no escaped name contains ``%~``, and no name that is not ours is read as one by chance, since
+the full name is looked up in a record.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+SUFFIX = ".json"
+FILE_NAME_BYTES_MAX = 255
+"""NAME_MAX of the usual Linux file systems; APFS and NTFS allow as many characters."""
+
+_SAFE = frozenset(
+    b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~@+=,()[]{}!'& "
+)
+_UPPER = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul"]
+    + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
+)
+_HASH_HEX_DIGITS = 32  # 128 bits: two names of one store do not meet
+_SHORTENED = re.compile(r"%~([0-9a-f]{32})$")
+_WHOLE_ESCAPES = re.compile(rb"(?:%[0-9A-F]{2}|[^%])*")
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """A name as the file system sees it.
+
+    ``record`` is the hash under which the full name must be kept, or None for a name that says
+    all by itself.
+    """
+
+    text: str
+    record: str | None
+
+
+def key_file_name(key: str, *, folds_case: bool) -> FileName:
+    """The name of a key's file."""
+    return _file_name(key, SUFFIX, folds_case=folds_case)
+
+
+def namespace_folder_name(ns: str, *, folds_case: bool) -> FileName:
+    """The name of a namespace's folder."""
+    return _file_name(ns, "", folds_case=folds_case)
+
+
+def decode_file_name(text: str) -> str | None:
+    """The key or namespace of a name without its suffix; None if it is none or needs a record.
+
+    Reads every form: any byte may be escaped or not, and a percent sign that starts no escape
+    stands for itself, as in files that other programs made.
+    """
+    if _SHORTENED.search(text):
+        return None
+    try:
+        # Characters a file system could not decode arrive as lone surrogates and fail here.
+        return unquote_to_bytes(text).decode()
+    except UnicodeError:
+        return None
+
+
+def record_of(text: str) -> str | None:
+    """The hash in a shortened name without its suffix; None for any other."""
+    match = _SHORTENED.search(text)
+    return match.group(1) if match else None
+
+
+def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
+    escaped = _escape(name, folds_case=folds_case, is_folder=not suffix)
+    if len(escaped) + len(suffix) <= FILE_NAME_BYTES_MAX:
+        return FileName(escaped.decode("ascii") + suffix, None)
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_HEX_DIGITS]
+    ending = f"%~{digest}{suffix}"
+    cut = escaped[: FILE_NAME_BYTES_MAX - len(ending)]
+    whole = _WHOLE_ESCAPES.match(cut)
+    assert whole is not None, "the pattern matches the empty string"
+    return FileName(whole.group().decode("ascii") + ending, digest)
+
+
+def _escape(name: str, *, folds_case: bool, is_folder: bool) -> bytes:
+    raw = name.encode()
+    escaped_at = _positions_to_escape(raw, is_folder=is_folder)
+    pieces = []
+    for position, byte in enumerate(raw):
+        is_plain = byte in _SAFE and position not in escaped_at
+        if is_plain and not (folds_case and byte in _UPPER):
+            pieces.append(bytes((byte,)))
+        else:
+            pieces.append(b"%%%02X" % byte)
+    return b"".join(pieces)
+
+
+def _positions_to_escape(raw: bytes, *, is_folder: bool) -> set[int]:
+    positions = set()
+    if raw.startswith(b"."):
+        positions.add(0)
+    if raw.endswith((b".", b" ")):
+        positions.add(len(raw) - 1)
+    # Windows takes the part before the first dot, without spaces at its end.
+    stem = raw.split(b".", 1)[0].rstrip(b" ").lower().decode("latin-1")
+    if stem in _DEVICES:
+        positions.add(0)
+    if is_folder and raw.lower().endswith(SUFFIX.encode()):
+        positions.add(len(raw) - len(SUFFIX))
+    return positions

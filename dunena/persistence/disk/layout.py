@@ -1,0 +1,219 @@
+"""Which file each key has in this folder, names made by other hands included.
+
+A key's own ("canonical") file name follows from its name alone. A file that came into the folder
+under another name that means the same key (``Foo.json`` where case is folded, a name in raw
+Unicode) is read, and kept in mind here as that key's alias until the key is set anew. Aliases are
+few; a key without one costs nothing here.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dunena.persistence.disk.files import (
+    SUFFIX,
+    FileName,
+    decode_file_name,
+    key_file_name,
+    namespace_folder_name,
+    record_of,
+)
+from dunena.persistence.disk.records import Records
+from dunena.persistence.effects import Place
+from dunena.persistence.interface import Damage
+from dunena.store.names import is_name
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A value's file in the folder and the key it is for."""
+
+    place: Place
+    path: Path
+
+
+class Layout:
+    """Paths of keys below ``root``; nothing is ever outside it."""
+
+    def __init__(self, root: Path, records: Records, *, folds_case: bool) -> None:
+        self.root = root
+        self.folds_case = folds_case
+        self._records = records
+        self._folder_aliases: dict[str, str] = {}  # namespace -> name of its folder
+        self._file_aliases: dict[Place, str] = {}  # place -> name of its file
+        self._alias_owners: dict[tuple[str, str], Place] = {}  # (ns, folded file name) -> place
+
+    # --- from a key to its file ---
+
+    def canonical(self, place: Place) -> Path:
+        """Where a key is written."""
+        return self.folder(place[0]) / self._key_name(place[1]).text
+
+    def actual(self, place: Place) -> Path:
+        """Where a key is read: its alias, if it has one."""
+        alias = self._file_aliases.get(place)
+        return self.canonical(place) if alias is None else self.folder(place[0]) / alias
+
+    def relative(self, place: Place) -> str:
+        """The canonical path below the folder, with slashes on every system: a name for records."""
+        ns, key = place
+        name = self._key_name(key).text
+        return f"{self._namespace_name(ns).text}/{name}" if ns else name
+
+    def folder(self, ns: str) -> Path:
+        """The folder of a namespace, or the root for none."""
+        if not ns:
+            return self.root
+        alias = self._folder_aliases.get(ns)
+        return self.root / (self._namespace_name(ns).text if alias is None else alias)
+
+    def make_way(self, place: Place, *, force: bool) -> None:
+        """Get ready for writing a key: its folder is there, no other key's file is in its place.
+
+        Raises OSError; `NotADirectoryError` where a link stands for a namespace's folder, since
+        writing through it would leave the root.
+        """
+        ns, key = place
+        if ns:
+            self._make_folder(ns, force=force)
+        name = self._key_name(key)
+        if name.record:
+            self._records.keep_name(name.record, key, force=force)
+        owner = self._alias_owners.get((ns, self._folded(name.text)))
+        if owner is not None and owner != place:
+            self.actual(owner).replace(self.canonical(owner))
+            self.forget_alias(owner)
+
+    def drop_folder(self, ns: str) -> None:
+        """Remove a namespace's folder if nothing is left in it; the root always stays."""
+        if not ns:
+            return
+        try:
+            self.folder(ns).rmdir()
+        except OSError:
+            return  # something that is not ours is still in it
+        self._folder_aliases.pop(ns, None)
+
+    # --- from a file to its key ---
+
+    def namespace_of(self, folder: Path) -> str | None:
+        """The namespace a path in the root is the folder of, there or not; None for any other."""
+        if folder.parent != self.root or folder.name.startswith("."):
+            return None
+        return self._name_of(folder.name)
+
+    def place_of(self, path: Path) -> Place | None:
+        """The key a path is for; None for a path that is no value's file."""
+        if path.suffix != SUFFIX or path.name.startswith("."):
+            return None
+        key = self._name_of(path.name.removesuffix(SUFFIX))
+        ns = "" if path.parent == self.root else self.namespace_of(path.parent)
+        return None if key is None or ns is None else (ns, key)
+
+    def adopt(self, found: Found) -> None:
+        """A file was read: if its name is not its key's own, keep it in mind as the alias."""
+        ns, key = found.place
+        if found.path.name != self._key_name(key).text:
+            self._file_aliases[found.place] = found.path.name
+            self._alias_owners[ns, self._folded(found.path.name)] = found.place
+
+    def forget_alias(self, place: Place) -> Path | None:
+        """The alias is gone or about to go: its path, or None if the key had none.
+
+        None as well where the alias is, to the file system, the canonical name itself.
+        """
+        alias = self._file_aliases.pop(place, None)
+        if alias is None:
+            return None
+        del self._alias_owners[place[0], self._folded(alias)]
+        if self._folded(alias) == self._folded(self._key_name(place[1]).text):
+            return None
+        return self.folder(place[0]) / alias
+
+    def scan(self, damages: list[Damage]) -> Iterator[Found]:
+        """Every value's file, one per key; what stands in the way of reading goes to ``damages``.
+
+        Names that start with a dot, deeper folders and files without ``.json`` are not ours.
+        """
+        folders: list[Path] = []
+        yield from self._scan_folder("", self.root, folders, damages)
+        folders.sort(key=lambda path: (path.name != self._canonical_folder_name(path), path.name))
+        seen: set[str] = set()
+        for path in folders:
+            ns = self._name_of(path.name)
+            if ns is None:
+                damages.append(Damage(str(path), "not a namespace's name"))
+            elif ns in seen:
+                damages.append(Damage(str(path), f"another folder holds the namespace {ns!r}"))
+            else:
+                seen.add(ns)
+                yield from self.scan_namespace(ns, path, damages)
+
+    def scan_namespace(self, ns: str, path: Path, damages: list[Damage]) -> Iterator[Found]:
+        """Every value's file of one namespace's folder."""
+        if path.name != self._namespace_name(ns).text:
+            self._folder_aliases[ns] = path.name
+        yield from self._scan_folder(ns, path, [], damages)
+
+    # --- inside ---
+
+    def _scan_folder(
+        self, ns: str, path: Path, folders: list[Path], damages: list[Damage]
+    ) -> Iterator[Found]:
+        candidates: dict[str, Path] = {}
+        for item in os.scandir(path):
+            if item.name.startswith("."):
+                continue
+            if item.is_dir(follow_symlinks=False):
+                folders.append(Path(item.path))
+            elif item.name.endswith(SUFFIX):
+                self._weigh(Path(item.path), candidates, damages)
+        for key, file in candidates.items():
+            yield Found((ns, key), file)
+
+    def _weigh(self, path: Path, candidates: dict[str, Path], damages: list[Damage]) -> None:
+        """Of two files for one key the canonical one counts, or else the first by name."""
+        key = self._name_of(path.name.removesuffix(SUFFIX))
+        if key is None:
+            damages.append(Damage(str(path), "not a key's file name"))
+            return
+        rival = candidates.get(key)
+        if rival is None:
+            candidates[key] = path
+            return
+        canonical = self._key_name(key).text
+        chosen, other = sorted((path, rival), key=lambda file: (file.name != canonical, file.name))
+        candidates[key] = chosen
+        damages.append(Damage(str(other), f"another file holds the same key: {chosen.name}"))
+
+    def _make_folder(self, ns: str, *, force: bool) -> None:
+        name = self._namespace_name(ns)
+        if name.record:
+            self._records.keep_name(name.record, ns, force=force)
+        for other, alias in list(self._folder_aliases.items()):
+            if other != ns and self._folded(alias) == self._folded(name.text):
+                (self.root / alias).rename(self.root / self._namespace_name(other).text)
+                del self._folder_aliases[other]
+        folder = self.folder(ns)
+        if folder.is_symlink():
+            raise NotADirectoryError(f"{folder.name} is a link, not a folder")
+        folder.mkdir(exist_ok=True)
+
+    def _name_of(self, text: str) -> str | None:
+        record = record_of(text)
+        name = decode_file_name(text) if record is None else self._records.full_name(record)
+        return name if name is not None and is_name(name) else None
+
+    def _canonical_folder_name(self, path: Path) -> str | None:
+        ns = self._name_of(path.name)
+        return None if ns is None else self._namespace_name(ns).text
+
+    def _key_name(self, key: str) -> FileName:
+        return key_file_name(key, folds_case=self.folds_case)
+
+    def _namespace_name(self, ns: str) -> FileName:
+        return namespace_folder_name(ns, folds_case=self.folds_case)
+
+    def _folded(self, name: str) -> str:
+        return name.lower() if self.folds_case else name

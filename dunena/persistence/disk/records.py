@@ -1,0 +1,106 @@
+"""What ``.dunena/`` keeps beside the values: expiry times, long names, the revision.
+
+An expiry is bound to its value by a checksum: it is written before the value, so a crash between
+the two must not give the old value the new one's expiry.
+"""
+
+import hashlib
+import zlib
+from pathlib import Path
+
+import orjson
+
+from dunena.persistence.disk.atomic import replace_file
+from dunena.persistence.interface import Damage
+
+REVISION_RESERVE = 100_000
+"""Revisions promised to the disk at a time: after a crash the count goes on above all that were
+given out, and only one commit in so many has to write the number."""
+
+
+class Records:
+    """The records' folder; raises OSError as the file system does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.temporary = folder / "tmp"
+        self._expiries = folder / "expiry"
+        self._names = folder / "names"
+        self._revision = folder / "revision"
+        self._reserved_until = 0
+
+    def prepare(self) -> None:
+        """Make the folders; sweep what a killed run left half-written."""
+        for folder in (self.temporary, self._expiries, self._names):
+            folder.mkdir(parents=True, exist_ok=True)
+        for draft in self.temporary.iterdir():
+            draft.unlink(missing_ok=True)
+
+    # --- expiry ---
+
+    def load_expiries(self) -> tuple[dict[str, tuple[int, int]], list[Damage]]:
+        """Relative path of a value's file -> (expiry in Unix ms, checksum of the value)."""
+        expiries = {}
+        damages = []
+        for path in self._expiries.iterdir():
+            try:
+                record = orjson.loads(path.read_bytes())
+                expiries[record["file"]] = (int(record["expiresAt"]), int(record["checksum"]))
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                damages.append(Damage(str(path), f"expiry record: {error}"))
+        return expiries, damages
+
+    def keep_expiry(self, file: str, expires_at: int, value: bytes, *, force: bool) -> None:
+        """Bind an expiry to a value that is about to be written to ``file``."""
+        record = {"file": file, "expiresAt": expires_at, "checksum": checksum(value)}
+        replace_file(self._expiry_path(file), orjson.dumps(record), self.temporary, force=force)
+
+    def drop_expiry(self, file: str) -> None:
+        """The value in ``file`` has no expiry."""
+        self._expiry_path(file).unlink(missing_ok=True)
+
+    def _expiry_path(self, file: str) -> Path:
+        # A hash of the path has no separator and is short, whatever the path.
+        return self._expiries / hashlib.sha256(file.encode()).hexdigest()[:32]
+
+    # --- long names ---
+
+    def full_name(self, record: str) -> str | None:
+        """The name that was shortened to this hash; None if no record tells it."""
+        try:
+            return (self._names / record).read_bytes().decode()
+        except (OSError, UnicodeError):
+            return None
+
+    def keep_name(self, record: str, name: str, *, force: bool) -> None:
+        """Remember what a hash stands for; needed once, before the first file of that name."""
+        path = self._names / record
+        if not path.exists():
+            replace_file(path, name.encode(), self.temporary, force=force)
+
+    # --- revision ---
+
+    def load_revision(self) -> int:
+        """The revision that no new change may go below; 0 in a new folder."""
+        try:
+            return int(self._revision.read_bytes())
+        except (OSError, ValueError):
+            return 0
+
+    def reserve_revision(self, revision: int, *, force: bool) -> None:
+        """See to it that a restart, even after a crash, begins at ``revision`` or above."""
+        if revision > self._reserved_until:
+            self._write_revision(revision + REVISION_RESERVE, force=force)
+
+    def settle_revision(self, revision: int) -> None:
+        """At a clean stop: the exact revision, so that none is skipped."""
+        self._write_revision(revision, force=False)
+
+    def _write_revision(self, revision: int, *, force: bool) -> None:
+        replace_file(self._revision, str(revision).encode(), self.temporary, force=force)
+        self._reserved_until = revision
+
+
+def checksum(value: bytes) -> int:
+    """Of a value's compact JSON text."""
+    return zlib.crc32(value)

@@ -1,0 +1,87 @@
+"""What the server asks of a place where changes are kept.
+
+The server calls an engine from its loop's thread only. An engine that learns of changes made
+elsewhere (a file edited by hand, another machine) may do so in a thread of its own: it calls
+`wake`, and the server fetches what was learnt with `collect` between two ticks. That is also how
+an engine shared by several machines delivers what the others wrote.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dunena.store.entry import Change, Entry
+from dunena.store.store import Store
+
+
+class StorageError(Exception):
+    """The changes of a commit were not kept, none of them; ``reason`` is for people."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class OpenError(Exception):
+    """The engine cannot start; ``reason`` says why and what to do, in one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something in the place of keeping that could not be read; it was left as it is."""
+
+    path: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What was kept before: entries, and the revision that no later change may go below."""
+
+    entries: list[Entry] = field(default_factory=list)
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideChange:
+    """A change made elsewhere: a new value, or None for a key that went."""
+
+    ns: str
+    key: str
+    value: bytes | None
+
+
+class Engine(Protocol):
+    """A place where changes are kept."""
+
+    def open(self) -> Loaded:
+        """Get ready and give back what was kept; raise `OpenError`."""
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        """Keep the changes of one tick, all or none; raise `StorageError`.
+
+        When it returns, they survive as the engine's durability setting promises.
+        """
+
+    def probe(self) -> None:
+        """Find out whether changes could be kept now; raise `StorageError` if not."""
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """From now on call ``wake``, from any thread, when `collect` may have something."""
+
+    def collect(self, store: Store) -> list[OutsideChange]:
+        """What was changed elsewhere and differs from ``store``.
+
+        Called with no change waiting for its commit, so that what stands in the store is what
+        was kept.
+        """
+
+    def damages(self) -> list[Damage]:
+        """What is damaged now."""
+
+    def close(self) -> None:
+        """Let go of everything; all commits stay."""

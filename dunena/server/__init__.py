@@ -1,0 +1,1 @@
+"""The only place that knows asyncio, sockets, TLS and signals."""

@@ -1,0 +1,156 @@
+"""Who gets in: host, origin, token; one answer for every request and every upgrade.
+
+Origin (neither source document looks at it, so any web page a user visits could use a store on
+the user's machine): let in are requests without one, the same origin, loopback origins, and
+``http://absolute``, which OBS sends for a local file. ``null`` is what a browser sends for a page
+opened from disk, but also for a sandboxed frame on any web site, so it is let in only by name.
+
+Host (DNS rebinding): on a loopback address the request must have been meant for this machine.
+
+Token: RFC 6750, or a cookie that `/session` hands out. The cookie is derived from the token: it
+outlives a restart and ends with the token.
+"""
+
+import hashlib
+import hmac
+import logging
+from urllib.parse import urlsplit
+
+from dunena.server.http_message import Request, Response
+from dunena.settings import Settings, is_loopback_host
+from dunena.telemetry import Telemetry
+
+OBS_ORIGIN = "http://absolute"
+ANY_ORIGIN = "*"
+PREFLIGHT_SECONDS = 600  # how long a browser may remember what it was allowed
+
+_COOKIE_PURPOSE = b"dunena session cookie"
+_ORIGINS_LOGGED_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
+_ORIGIN_CHARS_LOGGED = 200
+
+_log = logging.getLogger(__name__)
+
+
+class Admission:
+    """The rules for one server, at the port it got."""
+
+    def __init__(self, settings: Settings, port: int, telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        # Browsers do not tell ports apart in cookies: the name does.
+        self._cookie_name = f"dunena_session_{port}"
+        token = settings.token
+        self._token = None if token is None else token.encode()
+        self._cookie = (
+            None
+            if self._token is None
+            else hmac.new(self._token, _COOKIE_PURPOSE, hashlib.sha256).hexdigest()
+        )
+        self._origins_logged: set[str] = set()
+
+    def refusal(self, request: Request, *, needs_token: bool) -> Response | None:
+        """Why a request is not let in; None if it is."""
+        host = request.headers.get("host")
+        if host is None and not request.is_http_1_0:
+            return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
+        if host is not None and self._settings.is_loopback:
+            name, _ = _split_host(host)
+            if not is_loopback_host(name):
+                return Response.error(403, "Host not allowed")
+        origin = request.headers.get("origin")
+        if origin is not None and not self.allows_origin(origin, host):
+            self._report_origin(origin)
+            return Response.error(403, "Origin not allowed")
+        if needs_token and not self._has_token(request):
+            self._telemetry.refused_tokens += 1
+            return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
+        return None
+
+    def allows_origin(self, origin: str, host: str | None) -> bool:
+        """Whether a page of this origin may use the server at ``host`` (a Host header)."""
+        allowed = self._settings.allow_origins
+        if origin in allowed or ANY_ORIGIN in allowed or origin == OBS_ORIGIN:
+            return True
+        try:
+            parts = urlsplit(origin)
+            is_web = parts.scheme in ("http", "https") and parts.hostname is not None
+        except ValueError:
+            return False
+        if not is_web:
+            return False
+        if is_loopback_host(parts.hostname or ""):
+            return True
+        # A proxy that ends TLS makes an https page of a server that speaks http.
+        return host is not None and parts.netloc.lower() == host.lower()
+
+    def cors_headers(self, request: Request) -> dict[str, str]:
+        """What lets the page that asked read the answer; it was let in already."""
+        origin = request.headers.get("origin")
+        if origin is None:
+            return {"Vary": "Origin"}
+        return {"Vary": "Origin", "Access-Control-Allow-Origin": origin}
+
+    def preflight(self, request: Request, methods: str) -> Response:
+        """The answer to OPTIONS (Fetch standard, CORS preflight); any page let in may ask."""
+        headers = {"Allow": methods}
+        if "access-control-request-method" in request.headers:
+            headers["Access-Control-Allow-Methods"] = methods
+            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+            headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
+            if "access-control-request-private-network" in request.headers:
+                headers["Access-Control-Allow-Private-Network"] = "true"
+        return Response(204, headers=headers)
+
+    def is_token(self, candidate: bytes) -> bool:
+        """Whether this is the token, as UTF-8; compared in constant time."""
+        return self._token is not None and hmac.compare_digest(candidate, self._token)
+
+    @property
+    def wants_token(self) -> bool:
+        """Whether there is one."""
+        return self._token is not None
+
+    def session_cookie(self) -> str:
+        """The Set-Cookie value that stands for the token."""
+        return f"{self._cookie_name}={self._cookie}; {self._cookie_attributes()}"
+
+    def expired_cookie(self) -> str:
+        """The Set-Cookie value that takes it back."""
+        return f"{self._cookie_name}=; Max-Age=0; {self._cookie_attributes()}"
+
+    def _cookie_attributes(self) -> str:
+        secure = "; Secure" if self._settings.is_encrypted else ""
+        return f"HttpOnly; SameSite=Strict; Path=/{secure}"
+
+    def _has_token(self, request: Request) -> bool:
+        if self._token is None:
+            return True
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and self.is_token(credentials.strip().encode("latin-1")):
+            return True
+        return self._cookie is not None and any(
+            name.strip() == self._cookie_name
+            and hmac.compare_digest(value.strip().encode("latin-1"), self._cookie.encode())
+            for name, _, value in (
+                part.partition("=") for part in request.headers.get("cookie", "").split(";")
+            )
+        )
+
+    def _report_origin(self, origin: str) -> None:
+        self._telemetry.refused_origins += 1
+        if origin not in self._origins_logged and len(self._origins_logged) < _ORIGINS_LOGGED_MAX:
+            self._origins_logged.add(origin)
+            _log.warning(
+                "a page of origin %r was refused; to let it in: --allow-origin %s",
+                origin[:_ORIGIN_CHARS_LOGGED],
+                origin if origin.isprintable() and len(origin) <= _ORIGIN_CHARS_LOGGED else "...",
+            )
+
+
+def _split_host(host: str) -> tuple[str, str]:
+    """Name and port of a Host header; an IPv6 address is in brackets (RFC 3986, 3.2.2)."""
+    if host.startswith("["):
+        name, _, rest = host[1:].partition("]")
+        return name, rest.removeprefix(":")
+    name, _, port = host.partition(":")
+    return name, port

@@ -1,0 +1,230 @@
+"""The server: builds the rooms, opens the port, stops in order."""
+
+import asyncio
+import errno
+import logging
+import ssl
+import time
+import uuid
+from contextlib import suppress
+from email.utils import formatdate
+
+from dunena.dialects.core import Core
+from dunena.hub import Hub
+from dunena.persistence.disk.engine import DiskEngine
+from dunena.persistence.interface import Engine, OpenError, OutsideChange
+from dunena.persistence.memory import MemoryEngine
+from dunena.server.admission import Admission
+from dunena.server.context import Context
+from dunena.server.http import HttpConnection
+from dunena.server.http_message import Response
+from dunena.server.introspection import Introspection
+from dunena.server.pages import load_pages
+from dunena.server.registry import Registry
+from dunena.server.routes import Routes
+from dunena.server.tick import Tick
+from dunena.settings import Settings
+from dunena.store.store import Store, WriteRefusedError
+from dunena.telemetry import Telemetry
+
+STOP_SECONDS_MAX = 3.0
+"""For clients to close; with what comes after it, a stop stays below five seconds."""
+
+EXPIRY_SECONDS_MIN = 0.001
+EXPIRY_SECONDS_MAX = 1.0
+"""Between two looks at the deadlines: the wall clock may be set, or the machine may sleep."""
+
+PROBE_SECONDS = 1.0
+"""Between two tries whether changes can be stored again."""
+
+PORT_MAX = 65_535
+
+_BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
+
+_log = logging.getLogger(__name__)
+
+
+class StartError(Exception):
+    """The server cannot start; the text says why and what to do, in one line."""
+
+
+class Server:
+    """One running server. Use `start`, then `serve_until_stopped` or `stop`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store()
+        self.engine: Engine = (
+            MemoryEngine()
+            if settings.cache_dir is None
+            else DiskEngine(settings.cache_dir, settings.fsync)
+        )
+        self.telemetry = Telemetry(started_at_ms=clock_ms())
+        self.port = settings.port
+        self._context: Context
+        self._listener: asyncio.Server
+        self._stopped = asyncio.Event()
+        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._probe_timer: asyncio.TimerHandle | None = None
+        self._date = (0, "")
+
+    async def start(self) -> None:
+        """Load what was kept and open the port; raise `StartError`."""
+        loop = asyncio.get_running_loop()
+        pages = load_pages()
+        await self._bind(loop)
+        try:
+            loaded = self.engine.open()
+        except OpenError as error:
+            self._listener.close()
+            raise StartError(error.reason) from error
+        self.store.load(loaded.entries, loaded.revision)
+        for damage in self.engine.damages():
+            _log.warning("%s was left alone: %s", damage.path, damage.reason)
+        self._context = self._build(loop, pages)
+        if self.settings.watch:
+            self.engine.watch(self._wake)
+        self._look_at_deadlines()
+        self._look_at_storage()
+        await self._listener.start_serving()
+
+    async def serve_until_stopped(self) -> None:
+        """Return after `request_stop`, with everything closed."""
+        await self._stopped.wait()
+        await self.stop()
+
+    def request_stop(self) -> None:
+        """Ask `serve_until_stopped` to come to its end; asking again changes nothing."""
+        self._stopped.set()
+
+    async def stop(self) -> None:
+        """No new connections, changes kept, clients told, folder unlocked."""
+        self._listener.close()
+        for timer in (self._expiry_timer, self._probe_timer):
+            if timer is not None:
+                timer.cancel()
+        self._context.tick.end()
+        await self._context.registry.close(STOP_SECONDS_MAX)
+        self._context.tick.end()
+        await asyncio.to_thread(self.engine.close)
+
+    # --- start ---
+
+    def _load_tls(self) -> ssl.SSLContext | None:
+        if self.settings.tls_cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(self.settings.tls_cert, self.settings.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise StartError(
+                f"cannot use the certificate {self.settings.tls_cert}: {error}"
+            ) from error
+        return context
+
+    async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the port, without answering on it yet."""
+        settings = self.settings
+        try:
+            self._listener = await loop.create_server(
+                lambda: HttpConnection(self._context),
+                settings.host,
+                settings.port,
+                ssl=self._load_tls(),
+                backlog=_BACKLOG,
+                start_serving=False,
+            )
+        except OSError as error:
+            raise StartError(_bind_failure(settings, error)) from error
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def _build(self, loop: asyncio.AbstractEventLoop, pages: dict[str, Response]) -> Context:
+        settings, telemetry = self.settings, self.telemetry
+        core = Core(self.store, Hub(), settings.limits)
+        admission = Admission(settings, self.port, telemetry)
+        introspection = Introspection(core, settings, self.engine, telemetry)
+        return Context(
+            loop=loop,
+            settings=settings,
+            core=core,
+            tick=Tick(
+                core,
+                self.engine,
+                telemetry,
+                call_soon=loop.call_soon,
+                clock_ms=clock_ms,
+                timer_ms=lambda: time.perf_counter() * 1000,
+            ),
+            admission=admission,
+            routes=Routes(core, admission, introspection, pages),
+            registry=Registry(loop),
+            telemetry=telemetry,
+            new_id=lambda: str(uuid.uuid4()),
+            date=self._http_date,
+        )
+
+    # --- while it runs ---
+
+    def _look_at_deadlines(self) -> None:
+        """Let keys expire at their time, and come back for the next one."""
+        context = self._context
+        deadline = self.store.next_deadline
+        wait = EXPIRY_SECONDS_MAX
+        if deadline is not None:
+            if deadline <= clock_ms() and self.telemetry.storage_failure is None:
+                context.tick.expire()
+                deadline = self.store.next_deadline
+            if deadline is not None:
+                wait = min(max((deadline - clock_ms()) / 1000, EXPIRY_SECONDS_MIN), wait)
+        self._expiry_timer = context.loop.call_later(wait, self._look_at_deadlines)
+
+    def _look_at_storage(self) -> None:
+        """While changes are refused, find out when they need not be any more."""
+        if self.telemetry.storage_failure is not None:
+            self._context.tick.probe()
+        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._look_at_storage)
+
+    def _wake(self) -> None:
+        """Called from the engine's thread, which may outlive the loop by a moment."""
+        with suppress(RuntimeError):
+            self._context.loop.call_soon_threadsafe(self._collect)
+
+    def _collect(self) -> None:
+        """Take over what was changed elsewhere, between two ticks."""
+        tick = self._context.tick
+        tick.end()
+        changes = self.engine.collect(self.store)
+        if changes:
+            tick.run(self._apply_outside, changes)
+
+    def _apply_outside(self, changes: list[OutsideChange], _now: int) -> None:
+        for change in changes:
+            with suppress(WriteRefusedError):
+                if change.value is None:
+                    self.store.delete(change.ns, change.key, is_stored=True)
+                else:
+                    self.store.set(change.ns, change.key, change.value, is_stored=True)
+
+    def _http_date(self) -> str:
+        """The Date header's value, made once a second."""
+        second = int(time.time())
+        if self._date[0] != second:
+            self._date = (second, formatdate(second, usegmt=True))
+        return self._date[1]
+
+
+def clock_ms() -> int:
+    """Unix time in ms."""
+    return time.time_ns() // 1_000_000
+
+
+def _bind_failure(settings: Settings, error: OSError) -> str:
+    """Why the port could not be had, and what to do."""
+    place = f"port {settings.port} of {settings.host}"
+    if error.errno == errno.EADDRINUSE:
+        free = settings.port + 1 if settings.port < PORT_MAX else settings.port - 1
+        return f"{place} is already in use; stop what uses it, or start with --port {free}"
+    if error.errno == errno.EACCES:
+        return f"{place} may not be opened by this user; start with --port 3000"
+    return f"cannot open {place}: {error.strerror or error}"

@@ -1,0 +1,32 @@
+"""What every connection of one server works with."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dunena.dialects.core import Core
+from dunena.server.admission import Admission
+from dunena.server.registry import Registry
+from dunena.server.routes import Routes
+from dunena.server.tick import Tick
+from dunena.settings import Settings
+from dunena.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The rooms of a server as its connections see them.
+
+    ``new_id`` makes a session's id; ``date`` is the value of the Date header now.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    core: Core
+    tick: Tick
+    admission: Admission
+    routes: Routes
+    registry: Registry
+    telemetry: Telemetry
+    new_id: Callable[[], str]
+    date: Callable[[], str]

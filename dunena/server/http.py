@@ -1,0 +1,210 @@
+"""A new connection: HTTP/1.1 requests in, responses out, until one of them upgrades it.
+
+Requests are answered in their order, in the tick in which they arrive. When the outbox is full,
+those left over wait in a queue and the connection is read no further.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from typing import cast
+
+from dunena.server.context import Context
+from dunena.server.http_message import Request, Response, serialize
+from dunena.server.http_parser import RequestParser
+from dunena.server.outbox import Outbox
+from dunena.server.registry import CONNECTIONS_MAX
+from dunena.server.websocket import WebSocketConnection, handshake
+
+REQUEST_SECONDS_MAX = 30.0
+"""From a request's first byte to its last, and for the first one of a connection to begin: time
+enough for the largest body over a slow link, and a bound for a peer that drips."""
+
+IDLE_SECONDS_MAX = 75.0
+"""Between requests of a kept-alive connection."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_log = logging.getLogger(__name__)
+
+
+class HttpConnection(asyncio.Protocol):
+    """One connection while it speaks HTTP."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._transport: asyncio.Transport
+        self._outbox: Outbox
+        self._parser = RequestParser(context.settings.limits.message_bytes_max)
+        self._queue: deque[Request] = deque()
+        self._is_reading_paused = False
+        self._was_told_to_continue = False
+        self._has_peer_ended = False
+        self._is_ending = False
+        self._waits_since = context.loop.time()
+        self._wait_seconds_max = REQUEST_SECONDS_MAX
+
+    # --- asyncio ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The connection is open."""
+        context = self._context
+        self._transport = cast("asyncio.Transport", transport)
+        self._outbox = Outbox(self._transport, context.tick.spoke, self.abort)
+        context.telemetry.http_connections += 1
+        if len(context.registry) >= CONNECTIONS_MAX:
+            context.telemetry.refused_connections += 1
+            self._end_with(Response.error(503, "Too many connections"))
+        context.registry.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._outbox.kill()
+        self._queue.clear()
+        self._context.registry.remove(self)
+        self._context.telemetry.http_connections -= 1
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came and answer every request that is whole."""
+        if self._is_ending:
+            return
+        was_in_request = self._parser.is_in_request
+        self._queue.extend(self._parser.feed(data))
+        if self._parser.is_in_request and not was_in_request:
+            self._wait(REQUEST_SECONDS_MAX)
+        self._answer()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; what it asked for is still answered."""
+        self._has_peer_ended = True
+        self._answer()
+        return True
+
+    def pause_writing(self) -> None:
+        """The peer reads slower than it is answered."""
+        self._outbox.is_paused = True
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self._outbox.is_paused = False
+        self._answer()
+
+    # --- registry ---
+
+    def sweep(self, now_seconds: float) -> None:
+        """Close a connection that is idle, or that does not finish its request."""
+        if now_seconds - self._waits_since <= self._wait_seconds_max:
+            return
+        if self._is_ending:
+            self.abort()
+        elif self._queue or self._outbox.is_paused:
+            return  # it is we who have to answer, or the peer reads slowly
+        elif self._parser.is_in_request:
+            self._end_with(Response.error(408, "Request timeout"))
+        else:
+            self._end()
+
+    def shut_down(self) -> None:
+        """Close after what is queued."""
+        self._end()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._outbox.kill()
+        self._transport.abort()
+
+    # --- inside ---
+
+    def _answer(self) -> None:
+        """Answer queued requests until there are none or the outbox is full."""
+        while self._queue and not self._outbox.is_full and not self._is_ending:
+            request = self._queue.popleft()
+            if not request.wants_upgrade:
+                self._answer_one(request)
+            elif self._upgrade(request):
+                return
+        if self._is_ending:
+            return
+        if self._queue:
+            if not self._outbox.is_paused:
+                self._outbox.after_flush(self._answer)
+        elif self._parser.fault is not None:
+            self._end_with(self._parser.fault)
+        elif self._has_peer_ended:
+            self._end()
+        else:
+            self._continue()
+        self._pace_reading()
+
+    def _answer_one(self, request: Request) -> None:
+        self._context.telemetry.http_requests += 1
+        self._context.tick.run(self._respond, request)
+        self._was_told_to_continue = False
+        if not self._parser.is_in_request:
+            self._wait(IDLE_SECONDS_MAX)
+        if not request.is_keep_alive:
+            self._end()
+
+    def _respond(self, request: Request, now: int) -> None:
+        try:
+            response = self._context.routes.respond(request, now)
+        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
+            _log.exception("%s %s could not be answered", request.method, request.path)
+            response = Response.error(500, "Internal error")
+        self._outbox.put(serialize(request, response, self._context.date()))
+
+    def _put(self, piece: bytes, _now: int) -> None:
+        self._outbox.put(piece)
+
+    def _continue(self) -> None:
+        if self._parser.awaits_continue and not self._was_told_to_continue:
+            self._was_told_to_continue = True
+            self._context.tick.run(self._put, _CONTINUE)
+
+    def _upgrade(self, request: Request) -> bool:
+        """Hand over to WebSocket; False if the request gets an HTTP answer instead."""
+        context = self._context
+        if request.method != "GET" or request.headers.get("upgrade", "").lower() != "websocket":
+            # A server may ignore an upgrade it does not know, such as h2c: RFC 9110, 7.8.
+            request.wants_upgrade = False
+            self._queue.appendleft(request)
+            self._queue.extend(self._parser.ignore_upgrade())
+            return False
+        outcome = handshake(context, request)
+        if isinstance(outcome, Response):
+            outcome.closes = True
+            context.tick.run(self._put, serialize(request, outcome, context.date()))
+            self._end()
+            return False
+        if self._is_reading_paused:
+            self._transport.resume_reading()
+        context.telemetry.http_connections -= 1
+        connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
+        context.registry.replace(self, connection)
+        self._transport.set_protocol(connection)
+        connection.begin(self._parser.rest or b"", has_peer_ended=self._has_peer_ended)
+        return True
+
+    def _end_with(self, response: Response) -> None:
+        response.closes = True
+        self._context.tick.run(self._put, serialize(Request(), response, self._context.date()))
+        self._end()
+
+    def _end(self) -> None:
+        """Close once everything queued is written; the peer has some time to take it."""
+        self._is_ending = True
+        self._queue.clear()
+        self._wait(REQUEST_SECONDS_MAX)
+        self._outbox.after_flush(self._transport.close)
+
+    def _wait(self, seconds_max: float) -> None:
+        self._waits_since = self._context.loop.time()
+        self._wait_seconds_max = seconds_max
+
+    def _pace_reading(self) -> None:
+        wants_pause = bool(self._queue) or self._outbox.is_paused
+        if wants_pause and not self._is_reading_paused:
+            self._transport.pause_reading()
+        elif self._is_reading_paused and not wants_pause:
+            self._transport.resume_reading()
+        self._is_reading_paused = wants_pause

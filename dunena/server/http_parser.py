@@ -1,0 +1,154 @@
+"""Bytes to HTTP requests; no I/O. httptools parses, this bounds what it does not.
+
+What httptools leaves to its host, and where each is met: the size of a head (a line without end
+reaches no callback), the number of headers, the size of a body, and an upgrade with a body, whose
+bytes it would take for the next request.
+"""
+
+import logging
+
+import httptools
+
+from dunena.server.http_message import Request, Response
+
+HEAD_BYTES_MAX = 65_536
+"""Request line and headers together; browsers with many cookies stay below a quarter of it."""
+
+HEADERS_MAX = 128
+"""Header lines of one request."""
+
+_log = logging.getLogger(__name__)
+
+
+class RequestParser:
+    """One connection's requests.
+
+    ``fault`` is the answer to what could not be read; nothing after it can be. ``rest`` is what
+    came behind a request to upgrade, None while there was none. ``awaits_continue`` says that the
+    peer holds its body back until it is told to go on (RFC 9110, 10.1.1).
+    """
+
+    def __init__(self, body_bytes_max: int) -> None:
+        self._body_bytes_max = body_bytes_max
+        self._parser = httptools.HttpRequestParser(self)
+        self._whole: list[Request] = []
+        self._request = Request(target="")
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._header_count = 0
+        self._unended_bytes = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._is_last = False
+        self.is_in_request = False
+        self.awaits_continue = False
+        self.fault: Response | None = None
+        self.rest: bytes | None = None
+
+    def feed(self, data: bytes) -> list[Request]:
+        """Requests that are whole now, in their order."""
+        if self.rest is not None:
+            self.rest += data
+            return []
+        if self.fault is not None or self._is_last:
+            return []
+        was_in_head = self._is_in_head
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self.rest = data[upgrade.args[0] :]
+        except httptools.HttpParserError as error:
+            if not self._is_last:
+                _log.debug("bad request: %s", error, exc_info=error.__context__)
+                self._fail(400, "Bad request")
+        if was_in_head and self._is_in_head:
+            # A line that does not end reaches no callback: it is counted as it comes.
+            self._unended_bytes += len(data)
+            self._check_head(self._unended_bytes)
+        whole, self._whole = self._whole, []
+        return whole
+
+    def ignore_upgrade(self) -> list[Request]:
+        """The upgrade was not taken up: what came behind it is ordinary requests."""
+        rest, self.rest = self.rest or b"", None
+        # The parser that saw the upgrade is used up.
+        self._parser = httptools.HttpRequestParser(self)
+        return self.feed(rest)
+
+    # --- httptools' callbacks ---
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._request = Request(target="")
+        self._head_bytes = self._unended_bytes = self._header_count = 0
+        self._body = []
+        self._body_bytes = 0
+        self._is_in_head = True
+        self.is_in_request = True
+
+    def on_url(self, part: bytes) -> None:
+        """A part of the target."""
+        self._request.target += part.decode("latin-1")
+        self._head_bytes += len(part)
+        self._check_head(self._head_bytes)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line."""
+        headers = self._request.headers
+        lower, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
+        self._header_count += 1
+        if self._header_count > HEADERS_MAX:
+            self._fail(431, "Too many headers")
+        self._head_bytes += len(name) + len(value)
+        self._check_head(self._head_bytes)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._is_in_head = False
+        request, parser = self._request, self._parser
+        request.method = parser.get_method().decode("latin-1")
+        request.is_keep_alive = parser.should_keep_alive()
+        request.is_http_1_0 = parser.get_http_version() == "1.0"
+        request.wants_upgrade = parser.should_upgrade()
+        length = request.headers.get("content-length", "")
+        request.has_body = bool(length) or "transfer-encoding" in request.headers
+        if request.wants_upgrade and request.has_body and length != "0":
+            self._fail(400, "An upgrade cannot have a body")
+        elif length.isdigit() and int(length) > self._body_bytes_max:
+            self._fail_body()
+        else:
+            self.awaits_continue = request.headers.get("expect", "").lower() == "100-continue"
+
+    def on_body(self, part: bytes) -> None:
+        """A part of the body."""
+        self.awaits_continue = False
+        self._body_bytes += len(part)
+        if self._body_bytes > self._body_bytes_max:
+            self._body = []
+            self._fail_body()
+        else:
+            self._body.append(part)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._request.body = b"".join(self._body)
+        self._body = []
+        self.is_in_request = self.awaits_continue = False
+        if self.fault is None and not self._is_last:
+            self._whole.append(self._request)
+            # What comes behind "Connection: close" is nobody's.
+            self._is_last = not (self._request.is_keep_alive or self._request.wants_upgrade)
+
+    # --- inside ---
+
+    def _check_head(self, size: int) -> None:
+        if size > HEAD_BYTES_MAX:
+            self._fail(431, "Request head too large")
+
+    def _fail_body(self) -> None:
+        self._fail(413, f"Body exceeds max size ({self._body_bytes_max} bytes)")
+
+    def _fail(self, status: int, text: str) -> None:
+        if self.fault is None:
+            self.fault = Response.error(status, text)

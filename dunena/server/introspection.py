@@ -1,0 +1,184 @@
+"""What the server says of itself: `/info`, `/stats`, `/health`, `/metrics`."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import orjson
+
+from dunena import __version__
+from dunena.dialects.core import Core
+from dunena.persistence.interface import Engine
+from dunena.server.http_message import Response
+from dunena.settings import Settings
+from dunena.telemetry import LATENCY_BOUNDS_MS, Telemetry
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+
+_DAMAGES_SHOWN_MAX = 20
+
+
+class Introspection:
+    """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms."""
+
+    def __init__(
+        self, core: Core, settings: Settings, engine: Engine, telemetry: Telemetry
+    ) -> None:
+        self._core = core
+        self._settings = settings
+        self._engine = engine
+        self._telemetry = telemetry
+
+    def info(self, now: int) -> Response:
+        """Who this server is."""
+        store = self._core.store
+        return _json(
+            {
+                "name": "dunena",
+                "version": __version__,
+                "entries": store.entry_count,
+                "namespaces": [ns for ns in store.namespaces() if ns],
+                "revision": store.revision,
+                "uptime": self._uptime_seconds(now),
+                "connections": self._telemetry.websocket_connections,
+                "persistent": self._settings.cache_dir is not None,
+                "protocol": self._settings.dialect.value,
+                "maxValueBytes": self._core.limits.value_bytes_max,
+            }
+        )
+
+    def stats(self, _now: int) -> Response:
+        """How the cache does."""
+        store, telemetry = self._core.store, self._telemetry
+        reads = store.hits + store.misses
+        return _json(
+            {
+                "cache": {
+                    "hits": store.hits,
+                    "misses": store.misses,
+                    "hitRate": round(store.hits / reads, 4) if reads else 0,
+                    "currentSize": store.entry_count,
+                    "valueBytes": store.value_bytes,
+                    "changes": telemetry.changes,
+                    "revision": store.revision,
+                    "subscriptions": self._core.hub.subscription_count,
+                },
+                "latency": telemetry.ticks.summary(),
+                "messages": telemetry.messages,
+                "httpRequests": telemetry.http_requests,
+            }
+        )
+
+    def health(self, now: int) -> Response:
+        """Every check; 503 while changes are refused."""
+        failure = self._telemetry.storage_failure
+        damages = self._engine.damages()
+        status = UNHEALTHY if failure else DEGRADED if damages else HEALTHY
+        storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
+        if failure:
+            storage["reason"] = failure
+        files: dict[str, object] = {"status": DEGRADED if damages else HEALTHY}
+        if damages:
+            files["count"] = len(damages)
+            files["damaged"] = [
+                {"path": damage.path.removeprefix("\\\\?\\"), "reason": damage.reason}
+                for damage in damages[:_DAMAGES_SHOWN_MAX]
+            ]
+        body = {
+            "status": status,
+            "uptime": self._uptime_seconds(now),
+            "checks": {"storage": storage, "files": files},
+        }
+        return _json(body, 503 if failure else 200)
+
+    def live(self, _now: int) -> Response:
+        """The process answers."""
+        return _json({"status": "alive"})
+
+    def ready(self, _now: int) -> Response:
+        """Changes are stored."""
+        failure = self._telemetry.storage_failure
+        if failure:
+            return _json({"status": "failing", "reason": failure}, 503)
+        return _json({"status": "ready"})
+
+    def metrics(self, now: int) -> Response:
+        """All counters in Prometheus' text format."""
+        # Loaded at the first scrape: most servers are never scraped.
+        from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+        from prometheus_client.registry import CollectorRegistry
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(self, now))
+        return Response(200, generate_latest(registry), CONTENT_TYPE_LATEST)
+
+    def collect(self, now: int) -> Iterable["Metric"]:
+        """The counters as Prometheus' metrics."""
+        from prometheus_client.metrics_core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+        )
+
+        store, telemetry = self._core.store, self._telemetry
+        gauges = {
+            "entries": ("Keys that have a value", store.entry_count),
+            "value_bytes": ("Bytes of all values as JSON", store.value_bytes),
+            "revision": ("Revision of the latest change", store.revision),
+            "subscriptions": ("Keys and channels followed", self._core.hub.subscription_count),
+            "websocket_connections": ("Open WebSockets", telemetry.websocket_connections),
+            "http_connections": ("Open HTTP connections", telemetry.http_connections),
+            "damaged_files": ("Files that cannot be read", len(self._engine.damages())),
+            "storage_failing": (
+                "1 while changes are refused",
+                int(bool(telemetry.storage_failure)),
+            ),
+            "uptime_seconds": ("Time since the start", self._uptime_seconds(now)),
+        }
+        counters = {
+            "messages": ("WebSocket messages received", telemetry.messages),
+            "http_requests": ("HTTP requests received", telemetry.http_requests),
+            "changes": ("Changes stored", telemetry.changes),
+            "hits": ("Reads that found a value", store.hits),
+            "misses": ("Reads that found none", store.misses),
+            "storage_failures": ("Ticks whose changes were refused", telemetry.storage_failures),
+            "refused_origins": ("Requests refused by origin", telemetry.refused_origins),
+            "refused_tokens": ("Requests without the token", telemetry.refused_tokens),
+            "refused_connections": ("Connections over the limit", telemetry.refused_connections),
+            "slow_readers_closed": ("Closed for not reading", telemetry.slow_readers_closed),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"dunena_{name}", text, value)
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(f"dunena_{name}", text, value)
+        ticks = telemetry.ticks
+        passed, buckets = 0, []
+        for bound, count in zip((*LATENCY_BOUNDS_MS, None), ticks.buckets, strict=True):
+            passed += count
+            buckets.append(("+Inf" if bound is None else str(bound / 1000), float(passed)))
+        yield HistogramMetricFamily(
+            "dunena_tick_seconds",
+            "From a tick's first request to its last reply",
+            buckets,
+            ticks.sum_ms / 1000,
+        )
+
+    def _uptime_seconds(self, now: int) -> int:
+        return max(0, (now - self._telemetry.started_at_ms) // 1000)
+
+
+class _Collector:
+    """What Prometheus' registry asks, at one moment."""
+
+    def __init__(self, introspection: Introspection, now: int) -> None:
+        self._introspection = introspection
+        self._now = now
+
+    def collect(self) -> Iterable["Metric"]:
+        return self._introspection.collect(self._now)
+
+
+def _json(body: dict[str, object], status: int = 200) -> Response:
+    return Response(status, orjson.dumps(body))

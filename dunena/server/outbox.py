@@ -1,0 +1,111 @@
+"""What a connection has to say, until the end of the tick."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+UNSENT_BYTES_MAX = 16 * 1024 * 1024
+"""A reader that has this much waiting in the server is disconnected: four of the largest values
+by default. What it asked for itself is not bounded by this, since its requests wait instead."""
+
+BATCH_BYTES_MAX = 1024 * 1024
+"""A connection's own replies in one tick: past this its further requests wait for the next one,
+so that many small requests for large values cannot fill the memory."""
+
+
+class Transport(Protocol):
+    """The part of an asyncio transport that is used here."""
+
+    def write(self, data: bytes, /) -> None: ...
+    def get_write_buffer_size(self) -> int: ...
+
+
+class Outbox:
+    """Finished bytes of one connection, in order; `put` is the only way in.
+
+    ``spoke`` is told once per tick that there is something; the tick then calls `flush`.
+    ``overflowed`` is called instead of writing when the peer does not read.
+    """
+
+    __slots__ = (
+        "_after_flush",
+        "_overflowed",
+        "_pieces",
+        "_spoke",
+        "_transport",
+        "is_dead",
+        "is_paused",
+        "size",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        spoke: Callable[["Outbox"], None],
+        overflowed: Callable[[], None],
+    ) -> None:
+        self._transport = transport
+        self._spoke = spoke
+        self._overflowed = overflowed
+        self._pieces: list[bytes] = []
+        self._after_flush: Callable[[], None] | None = None
+        self.size = 0
+        self.is_paused = False
+        self.is_dead = False
+
+    def put(self, piece: bytes) -> None:
+        """Queue bytes; they leave at the end of the tick. To a dead connection, nothing."""
+        if self.is_dead:
+            return
+        if not self._pieces:
+            self._spoke(self)
+        self._pieces.append(piece)
+        self.size += len(piece)
+
+    def __len__(self) -> int:
+        """Pieces queued."""
+        return len(self._pieces)
+
+    def __bool__(self) -> bool:
+        """An outbox is one whether it is empty or not."""
+        return True
+
+    def truncate(self, count: int) -> None:
+        """Take back all but the first ``count`` pieces."""
+        del self._pieces[count:]
+        self.size = sum(map(len, self._pieces))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether requests of this connection should wait."""
+        return self.is_paused or self.size >= BATCH_BYTES_MAX
+
+    def rewire(self, overflowed: Callable[[], None]) -> None:
+        """Another protocol took over the connection."""
+        self._overflowed = overflowed
+
+    def after_flush(self, action: Callable[[], None]) -> None:
+        """Do something once, when what is queued has been handed to the transport."""
+        self._after_flush = action
+        if not self._pieces:
+            self._spoke(self)
+
+    def flush(self) -> None:
+        """Hand everything to the transport in one write."""
+        pieces, self._pieces = self._pieces, []
+        self.size = 0
+        if self.is_dead:
+            return
+        if self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            self._overflowed()
+            return
+        if pieces:
+            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        action, self._after_flush = self._after_flush, None
+        if action is not None:
+            action()
+
+    def kill(self) -> None:
+        """The connection is gone or ends without another word."""
+        self.is_dead = True
+        self._pieces.clear()
+        self.size = 0

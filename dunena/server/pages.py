@@ -1,0 +1,36 @@
+"""The files of the test page: read once, before the port opens.
+
+A program unpacked from one file can lose its unpacked files while it runs (a cleaner of temporary
+folders, an upgrade): what was read at the start is served all the same.
+"""
+
+from importlib.resources import files
+
+from dunena.server.http_message import Response
+
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+# The page loads nothing from elsewhere, and talks to whatever server it is told to.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'"
+)
+
+
+def load_pages() -> dict[str, Response]:
+    """Path -> response for everything the test page is made of."""
+    pages = {}
+    for file in files("dunena.web").iterdir():
+        ending = file.name[file.name.rfind(".") :]
+        if ending in CONTENT_TYPES:
+            response = Response(200, file.read_bytes(), CONTENT_TYPES[ending])
+            response.headers["Cache-Control"] = "no-cache"
+            if ending == ".html":
+                response.headers["Content-Security-Policy"] = _POLICY
+            pages["/test" if file.name == "index.html" else f"/test/{file.name}"] = response
+    return pages

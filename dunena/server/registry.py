@@ -1,0 +1,73 @@
+"""The connections of one server, and what is done to all of them from time to time."""
+
+import asyncio
+from typing import Protocol
+
+SWEEP_SECONDS = 1.0
+"""How often idle and slow connections are looked for: well below every time-out."""
+
+CONNECTIONS_MAX = 50_000
+"""All together. Past it a new one gets 503 at once; a file descriptor each is the real price."""
+
+
+class Connection(Protocol):
+    """What every connection can be asked."""
+
+    def sweep(self, now_seconds: float, /) -> None:
+        """Look at its own time-outs; ``now_seconds`` by the loop's clock."""
+
+    def shut_down(self) -> None:
+        """End it politely: the server stops."""
+
+    def abort(self) -> None:
+        """End it at once."""
+
+
+class Registry:
+    """Open connections; calls `sweep` of each once a second until `close`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._connections: set[Connection] = set()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+        self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def add(self, connection: Connection) -> None:
+        """A connection is open."""
+        self._connections.add(connection)
+        self._emptied.clear()
+
+    def remove(self, connection: Connection) -> None:
+        """It is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    def replace(self, old: Connection, new: Connection) -> None:
+        """Another protocol took a connection over."""
+        self._connections.discard(old)
+        self._connections.add(new)
+
+    async def close(self, grace_seconds: float) -> None:
+        """End all connections: politely, and after the grace at once."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in list(self._connections):
+            connection.shut_down()
+        try:
+            async with asyncio.timeout(grace_seconds):
+                await self._emptied.wait()
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
+
+    def _sweep(self) -> None:
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        now = self._loop.time()
+        for connection in list(self._connections):
+            connection.sweep(now)

@@ -1,0 +1,207 @@
+"""Which request is answered by whom."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dunena.dialects import cache_api
+from dunena.dialects.cache_api import Answer
+from dunena.dialects.core import Core
+from dunena.dialects.errors import ClientError, StorageFailedError
+from dunena.server.admission import Admission
+from dunena.server.http_message import BadTargetError, Request, Response, decode_component
+from dunena.server.introspection import Introspection
+from dunena.store.store import WriteRefusedError
+
+Handler = Callable[[Request, int], Response]
+_Methods = dict[str, Handler]
+
+_UNAUTHORIZED = 401
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Handlers by method; ``is_public`` needs no token."""
+
+    methods: _Methods
+    is_public: bool = False
+
+    @property
+    def allowed(self) -> str:
+        names = [*self.methods, "OPTIONS"]
+        if "GET" in self.methods:
+            names.append("HEAD")
+        return ", ".join(sorted(names))
+
+
+class Routes:
+    """Every request of the contract, for one server."""
+
+    def __init__(
+        self,
+        core: Core,
+        admission: Admission,
+        introspection: Introspection,
+        pages: dict[str, Response],
+    ) -> None:
+        self._core = core
+        self._admission = admission
+        self._introspection = introspection
+        self._exact: dict[str, _Route] = {
+            "/": _Route({"GET": self._root}, is_public=True),
+            "/ws": _Route({"GET": _upgrade_required}, is_public=True),
+            "/set": _Route({"POST": self._set}),
+            "/cache": _Route({"POST": self._batch}),
+            "/keys": _Route({"GET": self._keys}),
+            "/stats": _Route({"GET": lambda _, now: introspection.stats(now)}),
+            "/info": _Route({"GET": lambda _, now: introspection.info(now)}),
+            "/health": _Route({"GET": lambda _, now: introspection.health(now)}),
+            "/health/live": _Route({"GET": lambda _, now: introspection.live(now)}, is_public=True),
+            "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
+            "/metrics": _Route({"GET": lambda _, now: introspection.metrics(now)}),
+            "/flush": _Route({"POST": self._flush}),
+            "/session": _Route(
+                {"POST": self._open_session, "DELETE": self._close_session}, is_public=True
+            ),
+        }
+        for path, page in pages.items():
+            self._exact[path] = _Route({"GET": _constant(page)}, is_public=True)
+        self._below: dict[str, _Route] = {
+            "/get/": _Route({"GET": self._get}),
+            "/cache/": _Route(
+                {
+                    "GET": self._read_key,
+                    "POST": self._write_key,
+                    "DELETE": self._delete_key,
+                }
+            ),
+        }
+
+    def respond(self, request: Request, now: int) -> Response:
+        """The answer to any request that is not an upgrade; never raises for a client's fault."""
+        route = self._find(request.path)
+        refusal = self._admission.refusal(
+            request,
+            # A preflight carries no credentials by the Fetch standard's design.
+            needs_token=(route is None or not route.is_public) and request.method != "OPTIONS",
+        )
+        if refusal is not None and refusal.status != _UNAUTHORIZED:
+            return refusal
+        # A page that was let in may also read that it lacks the token.
+        response = refusal or self._dispatch(route, request, now)
+        response.headers = self._admission.cors_headers(request) | response.headers
+        return response
+
+    def _find(self, path: str) -> _Route | None:
+        route = self._exact.get(path)
+        if route is None:
+            for prefix, below in self._below.items():
+                if path.startswith(prefix):
+                    return below
+        return route
+
+    def _dispatch(self, route: _Route | None, request: Request, now: int) -> Response:
+        if route is None:
+            return Response.error(404, "Not found")
+        if request.method == "OPTIONS":
+            return self._admission.preflight(request, route.allowed)
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = route.methods.get(method)
+        if handler is None:
+            return Response.error(405, "Method not allowed", {"Allow": route.allowed})
+        try:
+            return handler(request, now)
+        except ClientError as error:
+            return Response.error(error.status, error.text)
+        except WriteRefusedError as refused:
+            failed = StorageFailedError(refused.reason)
+            return Response.error(failed.status, failed.text)
+        except BadTargetError:
+            return Response.error(400, "Bad request target")
+
+    # --- pages ---
+
+    def _root(self, request: Request, now: int) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            return Response(302, headers={"Location": "/test"})
+        # Only the way to the public page is public.
+        refusal = self._admission.refusal(request, needs_token=True)
+        return refusal or self._introspection.info(now)
+
+    # --- the object store ---
+
+    def _get(self, request: Request, now: int) -> Response:
+        key = _key_below("/get/", request)
+        return _answer(cache_api.get_object(self._core, key, request.query(), now))
+
+    def _set(self, request: Request, now: int) -> Response:
+        if not request.has_body:
+            return _length_required()
+        return _answer(cache_api.set_object(self._core, request.body, now))
+
+    # --- the cache API ---
+
+    def _read_key(self, request: Request, now: int) -> Response:
+        key = _key_below("/cache/", request)
+        return _answer(cache_api.read_key(self._core, key, request.query(), now))
+
+    def _write_key(self, request: Request, now: int) -> Response:
+        if not request.has_body:
+            return _length_required()
+        key = _key_below("/cache/", request)
+        return _answer(cache_api.write_key(self._core, key, request.query(), request.body, now))
+
+    def _delete_key(self, request: Request, now: int) -> Response:
+        key = _key_below("/cache/", request)
+        return _answer(cache_api.delete_key(self._core, key, request.query(), now))
+
+    def _batch(self, request: Request, now: int) -> Response:
+        if not request.has_body:
+            return _length_required()
+        return _answer(cache_api.batch(self._core, request.body, now))
+
+    def _keys(self, request: Request, now: int) -> Response:
+        return _answer(cache_api.list_keys(self._core, request.query(), now))
+
+    def _flush(self, _request: Request, _now: int) -> Response:
+        return _answer(cache_api.flush(self._core))
+
+    # --- a browser's session ---
+
+    def _open_session(self, request: Request, _now: int) -> Response:
+        if not self._admission.wants_token:
+            return Response(204)
+        if not request.has_body:
+            return _length_required()
+        token = cache_api.body_object(request.body).get("token")
+        if not isinstance(token, str) or not self._admission.is_token(token.encode()):
+            return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
+        return Response(204, headers={"Set-Cookie": self._admission.session_cookie()})
+
+    def _close_session(self, _request: Request, _now: int) -> Response:
+        return Response(204, headers={"Set-Cookie": self._admission.expired_cookie()})
+
+
+def _upgrade_required(_request: Request, _now: int) -> Response:
+    return Response.error(426, "Upgrade required", {"Upgrade": "websocket"})
+
+
+def _length_required() -> Response:
+    return Response.error(411, "Length Required")
+
+
+def _constant(page: Response) -> Handler:
+    """The same file every time, each with headers of its own."""
+
+    def respond(_request: Request, _now: int) -> Response:
+        return Response(page.status, page.body, page.content_type, dict(page.headers))
+
+    return respond
+
+
+def _answer(answer: Answer) -> Response:
+    status, body = answer
+    return Response(status, body)
+
+
+def _key_below(prefix: str, request: Request) -> str:
+    return decode_component(request.path.removeprefix(prefix))

@@ -1,0 +1,342 @@
+"""A connection after its upgrade: frames in, messages to the session, frames out.
+
+The frame cutter finds whole frames; websockets' protocol object, fed one whole frame at a time,
+does the rest of RFC 6455: unmasking, control frames, fragments, closing. Everything it wants to
+send goes through the outbox, so that it keeps its place among the replies.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake
+from websockets.frames import Close, Frame, Opcode
+from websockets.http11 import Request as HandshakeRequest
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.errors import RateLimitedError
+from dunena.dialects.session import Session
+from dunena.frames import FrameCutter, FrameError
+from dunena.server.context import Context
+from dunena.server.http_message import BadTargetError, Request, Response
+from dunena.server.outbox import Outbox
+
+PING_SECONDS = 20.0
+"""A connection that was silent this long is asked whether it is there, and closed if it stays
+silent as long again."""
+
+CLOSE_SECONDS_MAX = 5.0
+"""How long the peer may take to close after the closing handshake began."""
+
+_DIALECTS = {dialect.value: dialect for dialect in Dialect if dialect is not Dialect.AUTO}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An accepted handshake: the protocol object, the dialect, the response's bytes."""
+
+    protocol: ServerProtocol
+    dialect: Dialect
+    response: bytes
+
+
+def handshake(context: Context, request: Request) -> Opening | Response:
+    """Decide on a request to upgrade: the opening, or the refusal to send instead."""
+    if request.path not in ("/", "/ws"):
+        return Response.error(404, "Not found")
+    refusal = context.admission.refusal(request, needs_token=True)
+    if refusal is not None:
+        return refusal
+    dialect = context.settings.dialect
+    if request.path == "/":
+        dialect = Dialect.OBJECT_STORE
+    else:
+        try:
+            wanted = request.query().get("protocol")
+        except BadTargetError:
+            return Response.error(400, "Bad request target")
+        if wanted is not None:
+            if wanted not in _DIALECTS:
+                return Response.error(400, f"Unknown protocol: {wanted}")
+            dialect = _DIALECTS[wanted]
+    offered = {Dialect.OBJECT_STORE.value} if request.path == "/" else set(_DIALECTS)
+    protocol = ServerProtocol(
+        state=State.OPEN,
+        max_size=context.settings.limits.message_bytes_max,
+        select_subprotocol=lambda _, names: _first_known(names, offered),
+    )
+    headers = Headers()
+    for name, value in request.headers.items():
+        headers[name] = value
+    answer = protocol.accept(HandshakeRequest(request.target, headers))
+    if protocol.subprotocol is not None:
+        dialect = _DIALECTS[protocol.subprotocol]
+    if answer.status_code != 101:
+        special = {
+            name: value
+            for name, value in answer.headers.raw_items()
+            if name.lower() in ("upgrade", "sec-websocket-version")
+        }
+        reason = protocol.handshake_exc
+        text = str(reason) if isinstance(reason, InvalidHandshake) else "Bad handshake"
+        return Response.error(answer.status_code, text, special)
+    return Opening(protocol, dialect, answer.serialize())
+
+
+def _first_known(names: Sequence[Subprotocol], known: set[str]) -> Subprotocol | None:
+    """The client's first wish that we speak; a client that wishes only for others gets none."""
+    return next((name for name in names if name in known), None)
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """One connection while it speaks WebSocket; it takes over transport and outbox."""
+
+    def __init__(
+        self, context: Context, opening: Opening, transport: asyncio.Transport, outbox: Outbox
+    ) -> None:
+        self._context = context
+        self._opening = opening
+        self._protocol = opening.protocol
+        self._transport = transport
+        self._outbox = outbox
+        self._session = Session(context.core, opening.dialect, context.new_id(), outbox.put)
+        self._cutter = FrameCutter(context.settings.limits.message_bytes_max)
+        self._fragments = bytearray()
+        self._fragments_opcode: Opcode | None = None
+        self._is_closing = False
+        self._is_lost = False
+        self._is_reading_paused = False
+        self._was_heard = True
+        self._next_check = context.loop.time() + PING_SECONDS
+        self._close_by: float | None = None
+        self._rate_second = 0
+        self._rate_count = 0
+
+    def begin(self, rest: bytes, *, has_peer_ended: bool) -> None:
+        """Answer the upgrade, greet the client, go on with what it sent behind its request."""
+        self._outbox.rewire(self._reads_too_slowly)
+        self._context.telemetry.websocket_connections += 1
+        self._context.tick.run(self._open, self._opening.response)
+        self._pace_reading()
+        if rest:
+            self.data_received(rest)
+        if has_peer_ended:
+            self.eof_received()
+
+    # --- asyncio ---
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._is_lost = True
+        self._outbox.kill()
+        self._session.close()
+        self._context.registry.remove(self)
+        self._context.telemetry.websocket_connections -= 1
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._was_heard = True
+        self._cutter.feed(data)
+        self._work()
+
+    def eof_received(self) -> bool:
+        """The peer sends no more: RFC 6455 has no half-open connections."""
+        self._protocol.receive_eof()
+        self._session.close()
+        self._is_closing = True
+        self._expect_close()
+        self._outbox.after_flush(self._transport.close)
+        return True
+
+    def pause_writing(self) -> None:
+        """The peer reads slower than it is sent to: its own requests wait."""
+        self._outbox.is_paused = True
+        self._pace_reading()
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self._outbox.is_paused = False
+        self._work()
+
+    # --- registry ---
+
+    def sweep(self, now_seconds: float) -> None:
+        """Ask a silent peer whether it is there; end a closing that takes too long."""
+        if self._close_by is not None:
+            if now_seconds >= self._close_by:
+                self.abort()
+            return
+        if now_seconds < self._next_check or self._outbox.is_paused:
+            return
+        self._next_check = now_seconds + PING_SECONDS
+        if self._was_heard:
+            self._was_heard = False
+            self._protocol.send_ping(b"")
+            self._drain_protocol()
+        else:
+            self._fail(1011, "keepalive ping timeout")
+
+    def shut_down(self) -> None:
+        """The server stops: RFC 6455, 7.4.1, "going away"."""
+        if self._is_closing:
+            return
+        self._session.close()
+        self._is_closing = True
+        self._protocol.send_close(1001, "server stopped")
+        self._drain_protocol()
+        self._expect_close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._outbox.kill()
+        self._transport.abort()
+
+    # --- inside ---
+
+    def _open(self, response: bytes, now: int) -> None:
+        self._outbox.put(response)
+        self._session.open(now)
+
+    def _put(self, piece: bytes, _now: int) -> None:
+        self._outbox.put(piece)
+
+    def _work(self) -> None:
+        """Take whole frames until there are none, or the client should read first."""
+        try:
+            for frame in self._cutter.cut():
+                self._take(frame)
+                if self._outbox.is_full:
+                    break
+        except FrameError as error:
+            self._fail(error.code, error.reason)
+        if self._is_closing:
+            return
+        if self._outbox.is_full and not self._outbox.is_paused:
+            self._outbox.after_flush(self._work)
+        self._pace_reading()
+
+    def _take(self, frame: bytes) -> None:
+        protocol = self._protocol
+        if frame[0] & 0x0F == Opcode.CLOSE and self._fragments_opcode is not None:
+            self._close_inside_message(frame)
+        protocol.receive_data(frame)
+        for event in protocol.events_received():
+            # After a closing handshake began, what the peer still says is not for us.
+            if isinstance(event, Frame) and not self._is_closing:
+                self._take_data(event)
+        self._drain_protocol()
+        if protocol.state is not State.OPEN and not self._is_closing:
+            self._session.close()
+            self._is_closing = True
+            self._expect_close()
+
+    def _close_inside_message(self, frame: bytes) -> None:
+        """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""
+        mask, payload = frame[2:6], frame[6:]
+        try:
+            close = Close.parse(bytes(b ^ mask[i & 3] for i, b in enumerate(payload)))
+        except Exception:  # noqa: BLE001 - any fault in it is found again, and answered, below
+            return
+        self._protocol.send_close(None if close.code == 1005 else close.code, close.reason)
+
+    def _take_data(self, frame: Frame) -> None:
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+            if frame.fin:
+                self._take_message(frame.opcode, frame.data)
+                return
+            self._fragments_opcode = frame.opcode
+            self._fragments += frame.data
+        elif frame.opcode is Opcode.CONT:
+            self._fragments += frame.data
+            if frame.fin and self._fragments_opcode is not None:
+                opcode, self._fragments_opcode = self._fragments_opcode, None
+                message, self._fragments = bytes(self._fragments), bytearray()
+                self._take_message(opcode, message)
+
+    def _take_message(self, opcode: Opcode, data: bytes | bytearray | memoryview) -> None:
+        message = bytes(data)
+        if opcode is Opcode.TEXT and not message.isascii():
+            try:
+                message.decode()
+            except UnicodeDecodeError:
+                self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
+                return
+        self._context.telemetry.messages += 1
+        tick = self._context.tick
+        if self._is_over_rate():
+            tick.run(self._refuse, RateLimitedError())
+        else:
+            tick.run(self._receive, message)
+
+    def _receive(self, message: bytes, now: int) -> None:
+        try:
+            self._session.receive(message, now)
+        except Exception:  # noqa: BLE001 - a fault of ours ends one connection, not the server
+            _log.exception("a message could not be answered")
+            self._fail(1011, "internal error")
+
+    def _refuse(self, error: RateLimitedError, now: int) -> None:
+        self._session.refuse(error, now)
+
+    def _is_over_rate(self) -> bool:
+        limit = self._context.settings.rate_per_second
+        if not limit:
+            return False
+        second = int(self._context.loop.time())
+        if second != self._rate_second:
+            self._rate_second, self._rate_count = second, 0
+        self._rate_count += 1
+        return self._rate_count > limit
+
+    def _fail(self, code: int, reason: str) -> None:
+        """End a connection whose peer broke the protocol, or that we broke."""
+        if not self._is_closing:
+            self._is_closing = True
+            self._session.close()
+            self._protocol.fail(code, reason)
+            self._drain_protocol()
+            self._expect_close()
+
+    def _drain_protocol(self) -> None:
+        """Queue what the protocol object wants to send; an empty piece is the end of it."""
+        for piece in self._protocol.data_to_send():
+            if piece:
+                self._context.tick.run(self._put, piece)
+            else:
+                self._outbox.after_flush(self._half_close)
+
+    def _half_close(self) -> None:
+        if self._is_lost or self._transport.is_closing():
+            return
+        self._outbox.kill()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._transport.resume_reading()  # or the peer's end would never be seen
+        else:
+            self._transport.close()
+
+    def _expect_close(self) -> None:
+        self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
+
+    def _reads_too_slowly(self) -> None:
+        """Nothing more fits between us and the peer: say why, though it may never be read."""
+        self._context.telemetry.slow_readers_closed += 1
+        _log.warning("a client was disconnected: it does not read what it subscribed to")
+        self._session.close()
+        self.abort()
+
+    def _pace_reading(self) -> None:
+        wants_pause = self._outbox.is_full
+        if wants_pause != self._is_reading_paused:
+            self._is_reading_paused = wants_pause
+            if wants_pause:
+                self._transport.pause_reading()
+            elif not self._is_lost:
+                self._transport.resume_reading()

@@ -1,0 +1,80 @@
+"""What the server runs with: flags and environment made into one frozen object.
+
+The command line fills it (`dunena.cli.serve`); defaults stand here once. A flag beats its
+environment variable, which beats the default.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+
+from dunena.dialects.dialect import Dialect
+from dunena.persistence.disk.policy import Fsync
+from dunena.store.limits import Limits
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 3000
+
+
+class LogLevel(Enum):
+    """The least important lines that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(Enum):
+    """How a log line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One server's settings.
+
+    ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_origins`` are
+    origins as browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
+    connection, 0 for no limit.
+    """
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    cache_dir: Path | None = None
+    dialect: Dialect = Dialect.AUTO
+    token: str | None = None
+    allow_origins: frozenset[str] = frozenset()
+    fsync: Fsync = Fsync.EVERYSEC
+    watch: bool = True
+    limits: Limits = field(default_factory=Limits)
+    rate_per_second: int = 0
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can reach the server."""
+        return is_loopback_host(self.host)
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.tls_cert is not None
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host name or address, without port, means this machine.
+
+    Names below ``localhost`` are loopback too (RFC 6761, 6.3).
+    """
+    name = host.removeprefix("[").removesuffix("]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False

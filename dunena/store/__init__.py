@@ -1,0 +1,1 @@
+"""The store: entries, revisions and expiry in memory. No I/O; time is passed in."""

@@ -1,0 +1,42 @@
+"""What one request may ask of the store, and why; the unit is in each name.
+
+Texts that quote a limit are built from these, so that an error never names another number than
+the one that was checked.
+"""
+
+from dataclasses import dataclass
+
+KEY_BYTES_MAX = 512
+"""A key's or namespace's UTF-8 length. Both source documents' clients stay far below it; it keeps
+a file name, a log line and a subscription small."""
+
+VALUE_BYTES_MAX = 4_194_304
+"""Default for a value's UTF-8 text: 4 MiB, the dunena document's figure."""
+
+JSON_DEPTH_MAX = 254
+"""Deepest nesting of a message: what the JSON encoder can write back (orjson stops past 254)."""
+
+EXPIRES_AT_MS_MAX = 2**53
+"""Latest expiry, Unix ms: the largest number every JSON reader holds exactly. A longer ttl ends
+here, some 285,000 years from now."""
+
+PAGE_KEYS_MAX = 1_000
+"""Most keys in one page of a listing."""
+
+PAGE_KEYS_DEFAULT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits that a setting can move."""
+
+    value_bytes_max: int = VALUE_BYTES_MAX
+
+    @property
+    def message_bytes_max(self) -> int:
+        """Longest message: any value of the permitted size fits, however it is escaped.
+
+        The longest escape of one byte of text is ``\\u0000``, six bytes; the rest of the message
+        (two keys, its field names) is below 64 KiB.
+        """
+        return 6 * self.value_bytes_max + 65_536

@@ -1,0 +1,127 @@
+"""A value: strict JSON text in, compact JSON bytes kept.
+
+Rule (the contract, "Numbers, strings and nesting survive as sent"): what cannot be kept exactly is
+refused, never changed. The JSON parser in use lets two things pass silently: of two equal object
+keys it keeps the last, and an integer past 64 bits becomes a float. Both are looked for here.
+"""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+INTEGER_MIN = -(2**63)
+INTEGER_MAX = 2**64 - 1
+_INTEGER_DIGITS_MAX = 20  # len(str(2**64)): longer text is out of range without converting it
+
+JsonValue = Any
+"""Any JSON value as Python objects: None, bool, int, float, str, list, dict."""
+
+
+class InvalidJsonError(ValueError):
+    """The text is not JSON that can be kept exactly.
+
+    ``line`` and ``column`` count from 1; both are 0 where no place can be named.
+    """
+
+    def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.line = line
+        self.column = column
+
+    def __str__(self) -> str:
+        if self.line:
+            return f"{self.reason} (line {self.line}, column {self.column})"
+        return self.reason
+
+
+def decode(text: bytes) -> JsonValue:
+    """Parse JSON text from a client; raise `InvalidJsonError` if it cannot be kept exactly."""
+    return _decode(text, _CLIENT_DECODER)
+
+
+def decode_file(text: bytes) -> JsonValue:
+    """Parse the text of a value's file; like `decode`, but for one thing.
+
+    JavaScript writes a float of up to 21 digits without an exponent, so a file written by a
+    JavaScript store may hold an integer past 64 bits. Where it is exactly what JavaScript prints
+    for a float, it is read as that float: no reader of the file sees another value.
+    """
+    return _decode(text, _FILE_DECODER)
+
+
+def encode(value: JsonValue) -> bytes:
+    """The compact JSON text of a decoded value, as UTF-8."""
+    return orjson.dumps(value)
+
+
+def encode_readable(encoded: bytes) -> bytes:
+    """The same value indented by two spaces, as a file holds it."""
+    return orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
+
+
+def is_string(encoded: bytes) -> bool:
+    """Whether an encoded value is a JSON string."""
+    return encoded.startswith(b'"')
+
+
+def as_text(encoded: bytes) -> str:
+    """The value as the dunena dialect reads it: a string itself, else its compact JSON text."""
+    if is_string(encoded):
+        text: str = orjson.loads(encoded)
+        return text
+    return encoded.decode()
+
+
+def text_size(encoded: bytes) -> int:
+    """Bytes of the UTF-8 text of `as_text`."""
+    if not is_string(encoded):
+        return len(encoded)
+    if b"\\" not in encoded:
+        return len(encoded) - 2
+    return len(as_text(encoded).encode())
+
+
+def _decode(text: bytes, decoder: json.JSONDecoder) -> JsonValue:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJsonError(error.msg, error.lineno, error.colno) from None
+    try:
+        # What encodes back to the same bytes lost nothing; most programs send compact JSON.
+        if orjson.dumps(value) == text:
+            return value
+    except orjson.JSONEncodeError:
+        raise InvalidJsonError("nested too deeply") from None
+    try:
+        decoder.decode(text.decode())
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError(error.msg, error.lineno, error.colno) from None
+    return value
+
+
+def _pairs_without_duplicates(pairs: list[tuple[str, JsonValue]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise InvalidJsonError("an object has the same key twice")
+
+
+def _integer_of_client(digits: str) -> None:
+    if len(digits) > _INTEGER_DIGITS_MAX or not INTEGER_MIN <= int(digits) <= INTEGER_MAX:
+        raise InvalidJsonError("an integer is past 64 bits")
+
+
+def _integer_of_file(digits: str) -> None:
+    if len(digits) <= _INTEGER_DIGITS_MAX and INTEGER_MIN <= int(digits) <= INTEGER_MAX:
+        return
+    if format(Decimal(repr(float(digits))), "f").removesuffix(".0") != digits:
+        raise InvalidJsonError("an integer is past 64 bits")
+
+
+_CLIENT_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs_without_duplicates, parse_int=_integer_of_client
+)
+_FILE_DECODER = json.JSONDecoder(
+    object_pairs_hook=_pairs_without_duplicates, parse_int=_integer_of_file
+)
