@@ -1,9 +1,10 @@
 """Who follows what: keys by (namespace, key), channels by name.
 
-A follower is anything that frames can be put to; the same frame object goes to all of them. The
+A follower is anything that frames can be pushed to; the same frame object goes to all of them. The
 order of followers is the order in which they came.
 """
 
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 CACHE_EVENTS = "cache-events"
@@ -15,7 +16,8 @@ Topic = TypeVar("Topic")
 class Follower(Protocol):
     """Where a subscriber's frames go."""
 
-    def put(self, frame: bytes, /) -> None:
+    @property
+    def push(self) -> Callable[[bytes], None]:
         """Queue a finished frame; it leaves at the end of the tick."""
 
 

@@ -7,7 +7,7 @@ from dunena.store.entry import Change
 
 
 def announce(hub: Hub, change: Change, now: int) -> None:
-    """Put the change to the followers of its key and of the cache events; ``now`` in Unix ms."""
+    """Push the change to the followers of its key and of the cache events; ``now`` in Unix ms."""
     if change.cleared is None:
         value = NULL if change.entry is None else change.entry.value
         _update(hub, change.ns, change.key, value)
@@ -17,16 +17,16 @@ def announce(hub: Hub, change: Change, now: int) -> None:
                 _update(hub, ns, key, NULL)
     listeners = hub.channel_followers(CACHE_EVENTS)
     if listeners is not None:
-        _put_to_all(listeners, cache_event(change, now))
+        _push_to_all(listeners, cache_event(change, now))
 
 
 def _update(hub: Hub, ns: str, key: str, value: bytes) -> None:
     followers = hub.key_followers(ns, key)
     if followers is not None:
-        _put_to_all(followers, value_update(ns, key, value))
+        _push_to_all(followers, value_update(ns, key, value))
 
 
-def _put_to_all(followers: dict[Follower, None], payload: bytes) -> None:
+def _push_to_all(followers: dict[Follower, None], payload: bytes) -> None:
     frame = text_frame(payload)
     for follower in followers:
-        follower.put(frame)
+        follower.push(frame)

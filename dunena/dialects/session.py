@@ -19,8 +19,9 @@ from dunena.store.values import InvalidJsonError, JsonValue, decode
 
 
 class Session:
-    """A client's state; `put` queues a finished frame for it.
+    """A client's state; ``reply`` and ``push`` queue a finished frame for it.
 
+    A reply answers its request, a push is an update or event it follows.
     ``dialect`` is AUTO until the first message that shows one, and then says how a message that
     shows none is answered; ``is_strict`` means that the client chose one and has no other.
     """
@@ -28,21 +29,29 @@ class Session:
     __slots__ = (
         "_channels",
         "_keys",
+        "_reply",
         "core",
         "dialect",
         "id",
         "is_strict",
-        "put",
+        "push",
     )
 
     def __init__(
-        self, core: Core, dialect: Dialect, session_id: str, put: Callable[[bytes], None]
+        self,
+        core: Core,
+        dialect: Dialect,
+        session_id: str,
+        *,
+        reply: Callable[[bytes], None],
+        push: Callable[[bytes], None],
     ) -> None:
         self.core = core
         self.dialect = dialect
         self.is_strict = dialect is not Dialect.AUTO
         self.id = session_id
-        self.put = put
+        self._reply = reply
+        self.push = push
         self._keys: set[tuple[str, str]] = set()
         self._channels: set[str] = set()
 
@@ -104,7 +113,7 @@ class Session:
         self.core.hub.unfollow_channel(channel, self)
 
     def _send(self, payload: bytes) -> None:
-        self.put(text_frame(payload))
+        self._reply(text_frame(payload))
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
         """The dialect a message shows; AUTO if it shows none that this client may speak."""

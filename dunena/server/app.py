@@ -16,6 +16,7 @@ from dunena.persistence.interface import Engine, OpenError, OutsideChange
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
 from dunena.server.context import Context
+from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
@@ -29,10 +30,6 @@ from dunena.telemetry import Telemetry
 
 STOP_SECONDS_MAX = 3.0
 """For clients to close; with what comes after it, a stop stays below five seconds."""
-
-EXPIRY_SECONDS_MIN = 0.001
-EXPIRY_SECONDS_MAX = 1.0
-"""Between two looks at the deadlines: the wall clock may be set, or the machine may sleep."""
 
 PROBE_SECONDS = 1.0
 """Between two tries whether changes can be stored again."""
@@ -64,7 +61,7 @@ class Server:
         self._context: Context
         self._listener: asyncio.Server
         self._stopped = asyncio.Event()
-        self._expiry_timer: asyncio.TimerHandle | None = None
+        self._expiry: ExpiryTimer
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
 
@@ -84,7 +81,7 @@ class Server:
         self._context = self._build(loop, pages)
         if self.settings.watch:
             self.engine.watch(self._wake)
-        self._look_at_deadlines()
+        self._expiry.look()
         self._look_at_storage()
         await self._listener.start_serving()
 
@@ -100,9 +97,9 @@ class Server:
     async def stop(self) -> None:
         """No new connections, changes kept, clients told, folder unlocked."""
         self._listener.close()
-        for timer in (self._expiry_timer, self._probe_timer):
-            if timer is not None:
-                timer.cancel()
+        self._expiry.cancel()
+        if self._probe_timer is not None:
+            self._probe_timer.cancel()
         self._context.tick.end()
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
@@ -144,18 +141,21 @@ class Server:
         core = Core(self.store, Hub(), settings.limits)
         admission = Admission(settings, self.port, telemetry)
         introspection = Introspection(core, settings, self.engine, telemetry)
+        tick = Tick(
+            core,
+            self.engine,
+            telemetry,
+            call_soon=loop.call_soon,
+            clock_ms=clock_ms,
+            timer_ms=lambda: time.perf_counter() * 1000,
+        )
+        self._expiry = ExpiryTimer(loop, self.store, tick)
+        tick.on_commit(self._expiry.rearm)
         return Context(
             loop=loop,
             settings=settings,
             core=core,
-            tick=Tick(
-                core,
-                self.engine,
-                telemetry,
-                call_soon=loop.call_soon,
-                clock_ms=clock_ms,
-                timer_ms=lambda: time.perf_counter() * 1000,
-            ),
+            tick=tick,
             admission=admission,
             routes=Routes(core, admission, introspection, pages),
             registry=Registry(loop),
@@ -165,19 +165,6 @@ class Server:
         )
 
     # --- while it runs ---
-
-    def _look_at_deadlines(self) -> None:
-        """Let keys expire at their time, and come back for the next one."""
-        context = self._context
-        deadline = self.store.next_deadline
-        wait = EXPIRY_SECONDS_MAX
-        if deadline is not None:
-            if deadline <= clock_ms() and self.telemetry.storage_failure is None:
-                context.tick.expire()
-                deadline = self.store.next_deadline
-            if deadline is not None:
-                wait = min(max((deadline - clock_ms()) / 1000, EXPIRY_SECONDS_MIN), wait)
-        self._expiry_timer = context.loop.call_later(wait, self._look_at_deadlines)
 
     def _look_at_storage(self) -> None:
         """While changes are refused, find out when they need not be any more."""

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 UNSENT_BYTES_MAX = 16 * 1024 * 1024
-"""A reader that has this much waiting in the server is disconnected: four of the largest values
-by default. What it asked for itself is not bounded by this, since its requests wait instead."""
+"""A reader for whom this much was pushed since it last had read everything, and who has this much
+waiting, is disconnected: four of the largest values by default. What it asked for itself does not
+count, since its requests wait instead."""
 
 BATCH_BYTES_MAX = 1024 * 1024
 """A connection's own replies in one tick: past this its further requests wait for the next one,
@@ -20,7 +21,7 @@ class Transport(Protocol):
 
 
 class Outbox:
-    """Finished bytes of one connection, in order; `put` is the only way in.
+    """Finished bytes of one connection, in order: its replies by `put`, all else by `push`.
 
     ``spoke`` is told once per tick that there is something; the tick then calls `flush`.
     ``overflowed`` is called instead of writing when the peer does not read.
@@ -30,6 +31,7 @@ class Outbox:
         "_after_flush",
         "_overflowed",
         "_pieces",
+        "_pushed_bytes",
         "_spoke",
         "_transport",
         "is_dead",
@@ -48,6 +50,7 @@ class Outbox:
         self._overflowed = overflowed
         self._pieces: list[bytes] = []
         self._after_flush: Callable[[], None] | None = None
+        self._pushed_bytes = 0
         self.size = 0
         self.is_paused = False
         self.is_dead = False
@@ -60,6 +63,11 @@ class Outbox:
             self._spoke(self)
         self._pieces.append(piece)
         self.size += len(piece)
+
+    def push(self, piece: bytes) -> None:
+        """Queue bytes that the peer did not ask for just now."""
+        self._pushed_bytes += len(piece)
+        self.put(piece)
 
     def __len__(self) -> int:
         """Pieces queued."""
@@ -95,7 +103,10 @@ class Outbox:
         self.size = 0
         if self.is_dead:
             return
-        if self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+        unsent_bytes = self._transport.get_write_buffer_size()
+        if unsent_bytes == 0:
+            self._pushed_bytes = 0
+        elif min(unsent_bytes, self._pushed_bytes) > UNSENT_BYTES_MAX:
             self._overflowed()
             return
         if pieces:

@@ -54,6 +54,7 @@ class Tick:
         self._call_soon = call_soon
         self._clock_ms = clock_ms
         self._timer_ms = timer_ms
+        self._committed: Callable[[], None] = lambda: None
         self._is_open = False
         self._opened_at_ms = 0.0
         self._requests: list[tuple[Callable[..., None], object]] = []
@@ -68,6 +69,10 @@ class Tick:
     def now(self) -> int:
         """Unix ms."""
         return self._clock_ms()
+
+    def on_commit(self, committed: Callable[[], None]) -> None:
+        """Call ``committed`` after every commit from now on."""
+        self._committed = committed
 
     def run(self, handler: Handler[Message], message: Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
@@ -134,6 +139,7 @@ class Tick:
             self._refuse(changes, error.reason)
         else:
             self._telemetry.changes += len(changes)
+            self._committed()
             if self._telemetry.storage_failure is not None:
                 self._recovered()
 

@@ -106,11 +106,18 @@ class WebSocketConnection(asyncio.Protocol):
         self._protocol = opening.protocol
         self._transport = transport
         self._outbox = outbox
-        self._session = Session(context.core, opening.dialect, context.new_id(), outbox.put)
+        self._session = Session(
+            context.core,
+            opening.dialect,
+            context.new_id(),
+            reply=outbox.put,
+            push=outbox.push,
+        )
         self._cutter = FrameCutter(context.settings.limits.message_bytes_max)
         self._fragments = bytearray()
         self._fragments_opcode: Opcode | None = None
         self._is_closing = False
+        self._is_deaf = False  # nothing the peer may still send has a meaning
         self._is_lost = False
         self._is_reading_paused = False
         self._was_heard = True
@@ -143,6 +150,8 @@ class WebSocketConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._was_heard = True
+        if self._is_deaf:
+            return
         self._cutter.feed(data)
         self._work()
 
@@ -212,7 +221,7 @@ class WebSocketConnection(asyncio.Protocol):
         try:
             for frame in self._cutter.cut():
                 self._take(frame)
-                if self._outbox.is_full:
+                if self._outbox.is_full or self._is_deaf:
                     break
         except FrameError as error:
             self._fail(error.code, error.reason)
@@ -234,7 +243,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._drain_protocol()
         if protocol.state is not State.OPEN and not self._is_closing:
             self._session.close()
-            self._is_closing = True
+            self._is_closing = self._is_deaf = True
             self._expect_close()
 
     def _close_inside_message(self, frame: bytes) -> None:
@@ -299,6 +308,7 @@ class WebSocketConnection(asyncio.Protocol):
         """End a connection whose peer broke the protocol, or that we broke."""
         if not self._is_closing:
             self._is_closing = True
+            self._is_deaf = True
             self._session.close()
             self._protocol.fail(code, reason)
             self._drain_protocol()

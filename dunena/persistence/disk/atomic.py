@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +15,7 @@ def extended(path: Path) -> Path:
     There, only a path behind ``\\?\`` escapes MAX_PATH; a key's file name alone may have 255.
     """
     absolute = path.resolve()
-    if os.name == "nt" and not str(absolute).startswith("\\\\"):
+    if sys.platform == "win32" and not str(absolute).startswith("\\\\"):
         return Path(f"\\\\?\\{absolute}")
     return absolute
 
@@ -43,7 +44,7 @@ def replace_file(path: Path, content: bytes, temporary: Path, *, force: bool = F
 
 def force_folder(folder: Path) -> None:
     """Force the names in a folder to the device, where a system can (Windows does by itself)."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

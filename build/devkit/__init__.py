@@ -1,0 +1,11 @@
+"""What build/dev.py does, in the standard library alone.
+
+Reading order:
+
+console       how a command speaks, fails and runs other programs
+requirements  the pinned packages in build/requirements/
+environment   `.venv`, made from them and made anew when they change
+programs      Node, `ws`, a browser and curl, for the tests that need them
+lock          the pins resolved anew
+commands      the commands themselves
+"""

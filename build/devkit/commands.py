@@ -1,0 +1,150 @@
+"""The commands of build/dev.py, each a function from its arguments to an exit code."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from devkit import environment, lock, programs
+from devkit.console import CommandError, clean_environ, complain, hand_over, say
+from devkit.requirements import ROOT
+
+USAGE = """\
+usage: python3 build/dev.py COMMAND [arguments]
+
+  serve [arguments]  run the server from this checkout; the arguments are those of "dunena serve"
+  test [arguments]   check the code, then run all tests; with arguments only pytest, with those
+  check              check the code: ruff, formatting, types
+  lock               resolve the pinned packages in build/requirements anew
+
+Everything they need is set up in .venv, the first time and whenever the pins change."""
+
+# Types are checked for both families of systems everywhere: what differs between them is just what
+# the machine at hand does not run. Each has its cache, as mypy keeps one for one system only.
+_CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("mypy", "--platform", "linux", "--cache-dir", ".mypy_cache/linux"),
+    ("mypy", "--platform", "win32", "--cache-dir", ".mypy_cache/win32"),
+)
+
+# A suite with timing in it gains nothing from more processes than this, and wavers with fewer cores
+# than processes.
+_WORKERS_MAX = 4
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command that the arguments name, and return the exit code."""
+    name, *rest = arguments or [""]
+    if name in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0
+    if name not in COMMANDS:
+        print(USAGE, file=sys.stderr)
+        return 2
+    try:
+        return COMMANDS[name](rest)
+    except CommandError as failure:
+        complain(str(failure))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def serve(arguments: list[str]) -> int:
+    """Run the server of this checkout. Installs what it needs to run and nothing more."""
+    python = environment.prepare(environment.RUN)
+    # -P: the current folder may be another checkout, whose code must not win.
+    command: list[str | Path] = [python, "-P", "-m", "dunena", "serve", *arguments]
+    return hand_over(command, clean_environ())
+
+
+def test(arguments: list[str]) -> int:
+    """Check the code and run the whole suite; with arguments run pytest with them alone."""
+    python = environment.prepare(environment.RUN, environment.TEST)
+    environ = clean_environ(find_programs(in_ci(os.environ.get("CI", ""))))
+    if not arguments and not _passes_checks(python):
+        complain("the checks failed, so the tests were not run")
+        return 1
+    workers = str(min(os.cpu_count() or 1, _WORKERS_MAX))
+    # loadfile: tests of one file share a process, and with it their server or browser.
+    command: list[str | Path] = [python, "-m", "pytest", "-n", workers, "--dist", "loadfile"]
+    os.chdir(ROOT)
+    return hand_over([*command, *arguments], environ)
+
+
+def check(arguments: list[str]) -> int:
+    """Check the code without running it."""
+    _refuse(arguments)
+    python = environment.prepare(environment.RUN, environment.TEST)
+    return 0 if _passes_checks(python) else 1
+
+
+def refresh_lock(arguments: list[str]) -> int:
+    """Resolve the pins anew."""
+    _refuse(arguments)
+    lock.refresh()
+    return 0
+
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    "serve": serve,
+    "test": test,
+    "check": check,
+    "lock": refresh_lock,
+}
+
+
+def find_programs(required: bool) -> dict[str, str]:
+    """The environment variables that tell the tests where Node, `ws`, a browser and curl are.
+
+    One that cannot be had is a warning, and its tests are skipped; when `required`, CommandError.
+    """
+    found: dict[str, str] = {}
+    missing: list[str] = []
+    for provide in (_provide_node, _provide_browser, _provide_curl):
+        try:
+            found |= provide()
+        except CommandError as failure:
+            missing.append(str(failure))
+    if missing and required:
+        raise CommandError("; ".join(missing))
+    for reason in missing:
+        complain(f"some tests will be skipped: {reason}")
+    return found
+
+
+def in_ci(value: str) -> bool:
+    """Whether the value of the variable CI says that nobody is watching."""
+    return value.lower() not in ("", "0", "false", "no")
+
+
+def _provide_node() -> dict[str, str]:
+    node = programs.provide_node()
+    modules = programs.provide_node_modules(node)
+    return {"DUNENA_TEST_NODE": str(node.executable), "DUNENA_TEST_NODE_MODULES": str(modules)}
+
+
+def _provide_browser() -> dict[str, str]:
+    browser = programs.provide_browser()
+    return {"DUNENA_TEST_BROWSER": str(browser)} if browser else {}
+
+
+def _provide_curl() -> dict[str, str]:
+    return {"DUNENA_TEST_CURL": str(programs.provide_curl())}
+
+
+def _passes_checks(python: Path) -> bool:
+    """Run every check, also after one has failed: a person wants all complaints at once."""
+    passed = True
+    for words in _CHECKS:
+        say(" ".join(words))
+        done = subprocess.run([python, "-m", *words], cwd=ROOT, env=clean_environ(), check=False)
+        passed = passed and done.returncode == 0
+    return passed
+
+
+def _refuse(arguments: list[str]) -> None:
+    if arguments:
+        raise CommandError(f"unexpected argument: {arguments[0]}")

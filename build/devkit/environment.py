@@ -1,0 +1,220 @@
+"""`.venv`: the virtual environment of this checkout, made from the pinned packages.
+
+It holds a stamp, a small file that says which Python and which pins it was made from. The stamp is
+taken away before anything is changed and written when all is done, so an environment without one
+is half-made. An environment whose stamp does not match is made anew and never repaired: two
+checkouts with the same pins always hold the same packages, without leftovers of last month.
+
+`.venv` belongs to these commands. Whatever else is put there goes with the next change of pins.
+"""
+
+import contextlib
+import importlib.util
+import json
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from devkit.console import CommandError, run_quietly, say
+from devkit.requirements import FOLDER, ROOT, digest_pins, digest_project, read_project
+
+VENV = ROOT / ".venv"
+LOG = VENV / "dev.log"
+# The advice for everything that is fetched.
+ONLINE = "; is this computer online?"
+_STAMP = VENV / "dev.json"
+_LOCK = VENV / "dev.lock"
+
+# What a person's own pip settings may hold and what would break an install into `.venv`.
+_PIP_ENVIRON = {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Packages that are installed together: those of some requirement files, in this order.
+
+    With `project` dunena itself as well, in place, so that an edit needs no new installation.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    project: bool = False
+
+    def paths(self) -> list[Path]:
+        """The requirement files."""
+        return [FOLDER / name for name in self.files]
+
+    def digest(self) -> str:
+        """A hash that changes when the group would install something else."""
+        pins = digest_pins(self.paths())
+        return f"{pins}/{digest_project(read_project())}" if self.project else pins
+
+
+RUN = Group("run", ("package.txt", "serve.txt"), project=True)
+TEST = Group("test", ("test.txt",))
+LOCK = Group("lock", ("lock.txt",))
+
+
+@dataclass(slots=True)
+class Stamp:
+    """What an environment was made from: the Python and place, and each group's digest."""
+
+    base: str
+    groups: dict[str, str]
+
+    def fits(self, base: str, wanted: list[Group]) -> bool:
+        """Whether an environment with this stamp can be kept; a missing group can be added."""
+        return self.base == base and all(
+            self.groups.get(group.name, group.digest()) == group.digest() for group in wanted
+        )
+
+
+def describe_base() -> str:
+    """The Python that runs this, and the place of the checkout.
+
+    The place counts because scripts and the in-place installation hold it: a checkout that was
+    copied with its `.venv` would otherwise run the code of the original.
+    """
+    version = f"{sys.implementation.name} {sys.version.split()[0]}"
+    return f"{version}, {sysconfig.get_platform()}, {sys.base_prefix}, {ROOT}"
+
+
+def python_path() -> Path:
+    """The environment's Python."""
+    return VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def prepare(*groups: Group) -> Path:
+    """Make the environment hold these groups, and return its Python.
+
+    Raises CommandError when it cannot be made.
+    """
+    try:
+        VENV.mkdir(exist_ok=True)
+        with _locked():
+            _prepare(list(groups))
+    except OSError as error:
+        raise CommandError(f"cannot set up {VENV}: {error}") from error
+    return python_path()
+
+
+def install(arguments: list[str | Path], what: str) -> None:
+    """Run the environment's pip."""
+    command = [python_path(), "-m", "pip", "install", "--quiet", *arguments]
+    run_quietly(command, what, LOG, _PIP_ENVIRON, hint=ONLINE)
+
+
+def _prepare(groups: list[Group]) -> None:
+    """`prepare`, with the lock held."""
+    base = describe_base()
+    stamp = read_stamp(_STAMP)
+    if stamp is None or not stamp.fits(base, groups) or not python_path().exists():
+        _make_empty()
+        stamp = Stamp(base, {})
+    for group in groups:
+        if group.name not in stamp.groups:
+            _STAMP.unlink(missing_ok=True)
+            _install_group(group)
+            stamp.groups[group.name] = group.digest()
+            write_stamp(_STAMP, stamp)
+
+
+def _make_empty() -> None:
+    """A new environment with nothing but pip, in the place of what was there."""
+    missing = [name for name in ("venv", "ensurepip") if not importlib.util.find_spec(name)]
+    if missing:
+        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+        raise CommandError(
+            f"this Python comes without {' and '.join(missing)}; install it first "
+            f"(Debian and Ubuntu: apt install {package})."
+        )
+    # Only now: a Python may come without it.
+    import venv
+
+    say(f"making {VENV.name} with Python {sys.version.split()[0]}")
+    _empty_folder()
+    try:
+        venv.EnvBuilder(with_pip=True, symlinks=sys.platform != "win32").create(VENV)
+    except Exception as error:
+        # ensurepip runs as a program of its own, whose failure is a CalledProcessError.
+        raise CommandError(f"Python could not make a virtual environment: {error}") from error
+
+
+def _empty_folder() -> None:
+    """Remove everything in `.venv` but the lock, which this process holds; the stamp first."""
+    _STAMP.unlink(missing_ok=True)
+    for entry in VENV.iterdir():
+        if entry == _LOCK:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _install_group(group: Group) -> None:
+    names = " and ".join(group.files)
+    say(f"installing the packages of {names} (only when they change)")
+    arguments: list[str | Path] = []
+    for path in group.paths():
+        arguments += ["-r", path]
+    install(arguments, f"installing the packages of {names}")
+    if group.project:
+        # hatchling is among the pins: an isolated build would fetch whatever is newest today.
+        in_place: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
+        install(in_place, "installing dunena itself")
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """The stamp in a file, or None when there is none that can be understood."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return Stamp(str(data["base"]), {str(k): str(v) for k, v in data["groups"].items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def write_stamp(path: Path, stamp: Stamp) -> None:
+    """Write a stamp so that it is there whole or not at all."""
+    draft = path.with_suffix(".tmp")
+    draft.write_text(
+        json.dumps({"base": stamp.base, "groups": stamp.groups}, indent=2), encoding="utf-8"
+    )
+    draft.replace(path)
+
+
+@contextlib.contextmanager
+def _locked() -> Iterator[None]:
+    """Hold the environment's lock; a second command waits here while the first one installs.
+
+    The system drops the lock with the process, so no crash leaves it behind.
+    """
+    with _LOCK.open("a") as file:
+        _wait_for_lock(file)
+        yield
+
+
+if sys.platform == "win32":
+    import errno
+    import msvcrt
+
+    def _wait_for_lock(file: IO[str]) -> None:
+        while True:
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            except OSError as error:
+                # Windows itself gives up after ten seconds, with this error.
+                if error.errno != errno.EDEADLK:
+                    raise
+            else:
+                return
+
+else:
+    import fcntl
+
+    def _wait_for_lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)

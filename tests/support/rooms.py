@@ -1,0 +1,117 @@
+"""The rooms above the sockets, wired without a loop: time and ticks pass when a test says so."""
+
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from dunena.dialects.core import Core
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.session import Session
+from dunena.hub import Hub
+from dunena.persistence.interface import StorageError
+from dunena.persistence.memory import MemoryEngine
+from dunena.server.outbox import Outbox
+from dunena.server.tick import Tick
+from dunena.store.entry import Change
+from dunena.store.limits import Limits
+from dunena.store.store import Store
+from dunena.telemetry import Telemetry
+
+
+class FlakyEngine(MemoryEngine):
+    """Keeps a list of what was committed; refuses while ``reason`` is set."""
+
+    def __init__(self) -> None:
+        self.committed: list[Change] = []
+        self.reason: str | None = None
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        self.probe()
+        self.committed += changes
+
+    def probe(self) -> None:
+        if self.reason is not None:
+            raise StorageError(self.reason)
+
+
+class Wire:
+    """A transport that remembers what was written, write by write."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.unsent = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+
+class Client:
+    """A session with an outbox and a wire."""
+
+    def __init__(self, rooms: "Rooms", dialect: Dialect) -> None:
+        self.rooms = rooms
+        self.wire = Wire()
+        self.overflows = 0
+        self.outbox = Outbox(self.wire, rooms.tick.spoke, self._overflow)
+        self.session = Session(
+            rooms.core, dialect, "test-id", reply=self.outbox.put, push=self.outbox.push
+        )
+
+    def _overflow(self) -> None:
+        self.overflows += 1
+
+    def say(self, message: object) -> None:
+        """Send a message; it is answered when the tick ends."""
+        text = message if isinstance(message, bytes) else orjson.dumps(message)
+        self.rooms.tick.run(self.session.receive, text)
+
+    def heard(self) -> list[dict]:
+        """End the tick; every message that has arrived since the last call."""
+        self.rooms.tick.end()
+        stream = b"".join(self.wire.writes)
+        self.wire.writes.clear()
+        messages = []
+        while stream:
+            size, head = stream[1], 2
+            if size == 126:
+                size, head = int.from_bytes(stream[2:4]), 4
+            elif size == 127:
+                size, head = int.from_bytes(stream[2:10]), 10
+            messages.append(orjson.loads(stream[head : head + size]))
+            stream = stream[head + size :]
+        return messages
+
+    def ask(self, message: object) -> list[dict]:
+        """Send a message; what arrives in its tick."""
+        self.say(message)
+        return self.heard()
+
+
+class Rooms:
+    """Store, hub, tick and an engine that can fail; ``now`` is Unix ms."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.now = 1_700_000_000_000
+        self.engine = FlakyEngine()
+        self.telemetry = Telemetry(started_at_ms=self.now)
+        self.store = Store()
+        self.core = Core(self.store, Hub(), limits or Limits())
+        self.soon: list[Callable[[], None]] = []
+        self.tick = Tick(
+            self.core,
+            self.engine,
+            self.telemetry,
+            call_soon=self.soon.append,
+            clock_ms=lambda: self.now,
+            timer_ms=lambda: float(self.now),
+        )
+
+    def client(self, dialect: Dialect = Dialect.AUTO) -> Client:
+        """A client that was greeted already."""
+        client = Client(self, dialect)
+        self.tick.run(lambda _, now: client.session.open(now), None)
+        client.heard()
+        return client

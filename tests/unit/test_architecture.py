@@ -1,0 +1,87 @@
+"""The house keeps its directions: what may import what."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import dunena
+
+PACKAGE = Path(dunena.__file__).parent
+
+IO_MODULES = {
+    "asyncio", "http", "multiprocessing", "os", "pathlib", "random", "select", "selectors",
+    "shutil", "signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time",
+    "httptools", "websockets", "watchfiles", "filelock",
+}  # fmt: skip
+
+NO_IO_ROOMS = ["store", "dialects", "hub.py", "frames.py", "server/http_parser.py"]
+
+# A room may import what stands to the right of it, and itself.
+DIRECTIONS = {
+    "store": set(),
+    "hub.py": set(),
+    "frames.py": set(),
+    "dialects": {"store", "hub", "frames"},
+    "persistence": {"store"},
+    "telemetry.py": set(),
+    "settings.py": {"dialects", "persistence", "store"},
+    "folder.py": set(),
+    "logs.py": {"settings"},
+    "server": {"dialects", "hub", "frames", "persistence", "store", "telemetry", "settings"},
+    "cli": {"server", "settings", "store", "dialects", "persistence", "folder", "logs"},
+}
+
+
+def modules_of(room: str) -> list[Path]:
+    path = PACKAGE / room
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def imports_of(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("room", NO_IO_ROOMS)
+def test_rooms_without_io_import_none(room: str) -> None:
+    allowed = {"httptools"} if room == "server/http_parser.py" else set()
+    for path in modules_of(room):
+        found = {name.split(".")[0] for name in imports_of(path)} & (IO_MODULES - allowed)
+        assert not found, f"{path} imports {found}"
+
+
+@pytest.mark.parametrize("room", DIRECTIONS)
+def test_imports_point_one_way(room: str) -> None:
+    own = room.removesuffix(".py")
+    for path in modules_of(room):
+        ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("dunena.")}
+        assert ours <= DIRECTIONS[room] | {own}, path
+
+
+def test_every_room_has_a_direction() -> None:
+    rooms = {
+        path.name
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert rooms - {"__init__.py", "__main__.py", "web"} == set(DIRECTIONS)
+
+
+def test_nobody_prints_but_the_command_line() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        if path.is_relative_to(PACKAGE / "cli"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            is_print = (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "print"
+            )
+            assert not is_print, path

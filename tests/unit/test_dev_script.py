@@ -1,0 +1,476 @@
+"""build/dev.py: its decisions, without a network and without a virtual environment."""
+
+import ast
+import importlib
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "build" / "requirements"
+PIN_FILES = sorted(REQUIREMENTS.glob("*.txt"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _import_path():
+    """build/ is a folder of scripts and no package; they find devkit beside them."""
+    sys.path.insert(0, str(ROOT / "build"))
+    yield
+    sys.path.remove(str(ROOT / "build"))
+
+
+def load(name):
+    return importlib.import_module(f"devkit.{name}")
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def pins(name):
+    lines = load("requirements").read_pins(REQUIREMENTS / name)
+    return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
+
+
+class TestPins:
+    @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
+    def test_are_one_exact_version_each(self, path):
+        for line in load("requirements").read_pins(path):
+            specifiers = list(Requirement(line).specifier)
+            assert [specifier.operator for specifier in specifiers] == ["=="], line
+            assert "*" not in specifiers[0].version, line
+
+    @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
+    def test_name_no_address_hash_or_option(self, path):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            if line.startswith("-r "):
+                assert (path.parent / line[3:]).is_file()
+            else:
+                assert re.fullmatch(r"# .*|[a-z0-9-]+==[0-9][0-9a-z.]*( ; [^#@]+)?", line), line
+            assert "://" not in line
+            assert "--hash" not in line
+
+    @pytest.mark.parametrize(
+        ("name", "table"),
+        [
+            ("serve.txt", lambda data: data["project"]["dependencies"]),
+            ("test.txt", lambda data: data["project"]["optional-dependencies"]["test"]),
+            ("test.txt", lambda data: data["project"]["optional-dependencies"]["dev"]),
+            ("package.txt", lambda data: data["build-system"]["requires"]),
+        ],
+        ids=["dependencies", "test", "dev", "build-system"],
+    )
+    def test_satisfy_pyproject(self, name, table):
+        pinned = pins(name)
+        for wanted in map(Requirement, table(project())):
+            if wanted.name == "dunena":
+                continue
+            pin = pinned[canonicalize_name(wanted.name)]
+            assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
+
+    def test_agree_between_the_files_of_one_environment(self):
+        together = [pins("package.txt"), pins("test.txt")]
+        for name in together[0].keys() & together[1].keys():
+            assert together[0][name].specifier == together[1][name].specifier
+
+    def test_the_tests_install_what_the_server_needs(self):
+        assert pins("serve.txt").keys() <= pins("test.txt").keys()
+
+    def test_the_server_does_without_the_tools_of_the_tests(self):
+        assert pins("serve.txt").keys().isdisjoint({"pytest", "mypy", "ruff", "playwright"})
+
+    @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+    @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+    def test_markers_leave_out_only_what_another_system_needs(self, system, version):
+        machine = {
+            "sys_platform": system,
+            "python_version": version,
+            "python_full_version": f"{version}.0",
+            "platform_python_implementation": "CPython",
+        }
+        left_out = {
+            name
+            for name, pin in pins("test.txt").items()
+            if pin.marker and not Marker(str(pin.marker)).evaluate(machine)
+        }
+        assert left_out == (set() if system == "win32" else {"colorama"})
+
+    def test_of_node_are_exact_too(self):
+        packages = json.loads((REQUIREMENTS / "package.json").read_text(encoding="utf-8"))
+        assert packages["private"] is True
+        for version in packages["dependencies"].values():
+            assert re.fullmatch(r"\d+\.\d+\.\d+", version)
+
+
+class TestReadPins:
+    def test_follows_includes_and_drops_comments(self, tmp_path):
+        (tmp_path / "inner.txt").write_text("a==1\n")
+        (tmp_path / "outer.txt").write_text("# why\n-r inner.txt\n\nb==2  # why\n")
+        assert load("requirements").read_pins(tmp_path / "outer.txt") == ["a==1", "b==2"]
+
+    def test_digest_ignores_comments_and_line_ends(self, tmp_path):
+        one, other = tmp_path / "one.txt", tmp_path / "other.txt"
+        one.write_bytes(b"# why\na==1\nb==2\n")
+        other.write_bytes(b"a==1\r\nb==2")
+        digest = load("requirements").digest_pins
+        assert digest([one]) == digest([other])
+        other.write_bytes(b"a==1\nb==3\n")
+        assert digest([one]) != digest([other])
+
+
+class TestDigestProject:
+    def test_ignores_the_settings_of_tools(self):
+        data = project()
+        before = load("requirements").digest_project(data)
+        data["tool"]["ruff"] = {}
+        assert load("requirements").digest_project(data) == before
+
+    def test_sees_a_new_dependency(self):
+        data = project()
+        before = load("requirements").digest_project(data)
+        data["project"]["dependencies"].append("left-pad")
+        assert load("requirements").digest_project(data) != before
+
+
+class TestStamp:
+    def fits(self, base="here", groups=None):
+        environment = load("environment")
+        stamp = environment.Stamp("here", {"lock": environment.LOCK.digest()} | (groups or {}))
+        return stamp.fits(base, [environment.LOCK])
+
+    def test_fits_when_nothing_changed(self):
+        assert self.fits()
+
+    def test_does_not_fit_another_python_or_place(self):
+        assert not self.fits(base="elsewhere")
+
+    def test_does_not_fit_other_pins(self):
+        assert not self.fits(groups={"lock": "of last month"})
+
+    def test_fits_when_a_group_can_be_added(self):
+        environment = load("environment")
+        assert environment.Stamp("here", {}).fits("here", [environment.RUN, environment.TEST])
+
+    def test_does_not_care_for_groups_not_asked_for(self):
+        assert self.fits(groups={"test": "of last month"})
+
+    def test_is_read_as_it_was_written(self, tmp_path):
+        environment = load("environment")
+        stamp = environment.Stamp("here", {"run": "1", "test": "2"})
+        environment.write_stamp(tmp_path / "dev.json", stamp)
+        assert environment.read_stamp(tmp_path / "dev.json") == stamp
+        assert [path.name for path in tmp_path.iterdir()] == ["dev.json"]
+
+    @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"base": 1}', '{"base":1,"groups":[]}'])
+    def test_damaged_counts_as_none(self, tmp_path, text):
+        (tmp_path / "dev.json").write_text(text)
+        assert load("environment").read_stamp(tmp_path / "dev.json") is None
+
+    def test_absent_counts_as_none(self, tmp_path):
+        assert load("environment").read_stamp(tmp_path / "dev.json") is None
+
+    def test_base_names_the_python_and_the_place(self):
+        base = load("environment").describe_base()
+        assert sys.version.split()[0] in base
+        assert str(ROOT) in base
+
+
+class TestPrepare:
+    """The order of the steps, with the slow ones replaced by notes."""
+
+    @pytest.fixture
+    def steps(self, tmp_path, monkeypatch):
+        environment = load("environment")
+        steps = []
+        venv = tmp_path / ".venv"
+        for name, value in {
+            "VENV": venv,
+            "LOG": venv / "dev.log",
+            "_STAMP": venv / "dev.json",
+            "_LOCK": venv / "dev.lock",
+            "_make_empty": lambda: (steps.append("make"), self.make(environment)),
+            "_install_group": lambda group: steps.append(group.name),
+        }.items():
+            monkeypatch.setattr(environment, name, value)
+        return steps
+
+    @staticmethod
+    def make(environment):
+        environment._empty_folder()
+        environment.python_path().parent.mkdir(parents=True)
+        environment.python_path().touch()
+
+    def test_makes_once_and_then_keeps(self, steps):
+        environment = load("environment")
+        assert environment.prepare(environment.RUN) == environment.python_path()
+        environment.prepare(environment.RUN)
+        assert steps == ["make", "run"]
+
+    def test_adds_what_is_missing(self, steps):
+        environment = load("environment")
+        environment.prepare(environment.RUN)
+        environment.prepare(environment.RUN, environment.TEST)
+        assert steps == ["make", "run", "test"]
+
+    def test_makes_anew_after_an_interruption(self, steps, monkeypatch):
+        environment = load("environment")
+
+        def interrupted(group):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(environment, "_install_group", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                environment.prepare(environment.RUN)
+        (environment.VENV / "half").mkdir()
+        environment.prepare(environment.RUN)
+        assert steps == ["make", "make", "run"]
+        assert not (environment.VENV / "half").exists()
+
+    def test_makes_anew_when_its_python_is_gone(self, steps):
+        environment = load("environment")
+        environment.prepare(environment.RUN)
+        environment.python_path().unlink()
+        environment.prepare(environment.RUN)
+        assert steps == ["make", "run"] * 2
+
+    def test_says_what_to_install_where_python_comes_in_pieces(self, monkeypatch):
+        environment = load("environment")
+        monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(load("console").CommandError, match=r"apt install python3\.\d+-venv"):
+            environment._make_empty()
+
+    def test_one_line_when_the_folder_cannot_be_made(self, steps):
+        environment = load("environment")
+        environment.VENV.write_text("a file")
+        with pytest.raises(load("console").CommandError, match="cannot set up"):
+            environment.prepare(environment.RUN)
+
+
+class TestBrowserCandidates:
+    def candidates(self, platform, environ, on_path=()):
+        which = {name: f"/bin/{name}" for name in on_path}.get
+        found = load("programs").browser_candidates(platform, environ, which)
+        return [path.as_posix() for path in found]
+
+    def test_path_comes_first_in_the_order_of_names(self):
+        found = self.candidates("linux", {}, ["msedge", "google-chrome", "chromium"])
+        assert found == ["/bin/chromium", "/bin/google-chrome", "/bin/msedge"]
+
+    def test_linux_has_no_other_places(self):
+        assert self.candidates("linux", {"PROGRAMFILES": "/programs"}) == []
+
+    def test_windows_looks_where_installers_put_it(self):
+        found = self.candidates("win32", {"PROGRAMFILES": "/programs", "LOCALAPPDATA": "/mine"})
+        assert found[0] == "/programs/Google/Chrome/Application/chrome.exe"
+        assert "/programs/Microsoft/Edge/Application/msedge.exe" in found
+        assert found[-3:] == [path.replace("/programs", "/mine") for path in found[:3]]
+
+    def test_macos_looks_in_both_application_folders(self):
+        found = self.candidates("darwin", {"HOME": "/me"}, ["chromium"])
+        assert found[0] == "/bin/chromium"
+        assert "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" in found
+        assert "/me/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge" in found
+
+
+class TestFindBrowser:
+    def test_takes_the_named_one(self, tmp_path, monkeypatch):
+        named = tmp_path / "browser"
+        named.touch()
+        monkeypatch.setenv("DUNENA_TEST_BROWSER", str(named))
+        assert load("programs").find_browser() == named
+
+    def test_says_so_when_the_named_one_is_no_file(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("DUNENA_TEST_BROWSER", str(tmp_path / "browser"))
+        with pytest.raises(load("console").CommandError, match="DUNENA_TEST_BROWSER"):
+            load("programs").find_browser()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="browsers are not started there")
+    def test_passes_over_one_that_does_not_start(self, tmp_path, monkeypatch):
+        programs = load("programs")
+        broken, working = tmp_path / "chromium", tmp_path / "google-chrome"
+        broken.write_text("#!/bin/sh\nexit 1\n")
+        working.write_text("#!/bin/sh\necho Chrome 1\n")
+        for path in (broken, working):
+            path.chmod(0o755)
+        monkeypatch.delenv("DUNENA_TEST_BROWSER", raising=False)
+        monkeypatch.setattr(programs, "browser_candidates", lambda *_: [broken, working])
+        assert programs.find_browser() == working
+
+
+class TestFindPrograms:
+    @pytest.fixture
+    def commands(self, monkeypatch):
+        commands = load("commands")
+
+        def no_browser():
+            raise load("console").CommandError("no browser here")
+
+        monkeypatch.setattr(commands, "_provide_node", lambda: {"NODE": "/bin/node"})
+        monkeypatch.setattr(commands, "_provide_browser", no_browser)
+        monkeypatch.setattr(commands, "_provide_curl", lambda: {"CURL": "/bin/curl"})
+        return commands
+
+    def test_warns_of_what_is_missing(self, commands, capsys):
+        assert commands.find_programs(False) == {"NODE": "/bin/node", "CURL": "/bin/curl"}
+        assert "no browser here" in capsys.readouterr().err
+
+    def test_fails_when_all_are_required(self, commands):
+        with pytest.raises(load("console").CommandError, match="no browser here"):
+            commands.find_programs(True)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("true", True),
+        ("1", True),
+        ("woodpecker", True),
+        ("", False),
+        ("0", False),
+        ("False", False),
+    ],
+)
+def test_in_ci(value, expected):
+    assert load("commands").in_ci(value) is expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "major"), [("v20.11.1\n", 20), ("v8.0.0", 8), ("", 0), ("node 20", 0)]
+)
+def test_node_major(answer, major):
+    assert load("programs").node_major(answer) == major
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("", "no output"),
+        ("working\nbroken\n\n", "broken"),
+        ("WARNING: x\nERROR: no such thing\nERROR: giving up\n", "no such thing"),
+        ("npm error code ENOTFOUND\nnpm error log: x", "code ENOTFOUND"),
+        ("Reading\nE: Unable to locate package x\n", "Unable to locate package x"),
+    ],
+)
+def test_error_line(output, line):
+    assert load("console").error_line(output) == line
+
+
+class TestMain:
+    def test_help(self, capsys):
+        assert load("commands").main(["--help"]) == 0
+        assert capsys.readouterr().out.startswith("usage:")
+
+    @pytest.mark.parametrize("arguments", [[], ["sevre"]])
+    def test_wrong_usage_is_2(self, arguments, capsys):
+        assert load("commands").main(arguments) == 2
+        assert capsys.readouterr().err.startswith("usage:")
+
+    def test_every_command_is_in_the_usage(self):
+        commands = load("commands")
+        for name in commands.COMMANDS:
+            assert re.search(rf"^  {name}\b", commands.USAGE, re.MULTILINE)
+
+    def test_failure_is_one_line_and_1(self, monkeypatch, capsys):
+        commands = load("commands")
+
+        def fail(arguments):
+            raise load("console").CommandError("no luck")
+
+        monkeypatch.setitem(commands.COMMANDS, "serve", fail)
+        assert commands.main(["serve"]) == 1
+        assert capsys.readouterr().err == "dev: no luck\n"
+
+    def test_interrupted_is_130(self, monkeypatch):
+        commands = load("commands")
+
+        def interrupt(arguments):
+            raise KeyboardInterrupt
+
+        monkeypatch.setitem(commands.COMMANDS, "serve", interrupt)
+        assert commands.main(["serve"]) == 130
+
+
+class TestRunQuietly:
+    def test_returns_the_output_and_logs_all(self, tmp_path):
+        code = "import sys; print(input()); print('aside', file=sys.stderr)"
+        run_quietly = load("console").run_quietly
+        log = tmp_path / "log"
+        assert run_quietly([sys.executable, "-c", code], "x", log, stdin="hello") == "hello\n"
+        assert "aside" in log.read_text()
+
+    def test_names_the_cause_and_the_log(self, tmp_path):
+        command = [sys.executable, "-c", "import sys; sys.exit('ERROR: no network')"]
+        with pytest.raises(load("console").CommandError, match=r"install failed: no network .*log"):
+            load("console").run_quietly(command, "install", tmp_path / "log")
+
+    def test_a_program_that_is_not_there(self, tmp_path):
+        with pytest.raises(load("console").CommandError, match="install failed"):
+            load("console").run_quietly([tmp_path / "none"], "install", tmp_path / "log")
+
+
+def test_clean_environ_keeps_other_pythons_out(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    monkeypatch.setenv("PYTHONHOME", "elsewhere")
+    monkeypatch.setenv("KEPT", "1")
+    environ = load("console").clean_environ({"ADDED": "2"})
+    assert environ["KEPT"] == "1"
+    assert environ["ADDED"] == "2"
+    assert environ.keys().isdisjoint({"PYTHONPATH", "PYTHONHOME"})
+
+
+class TestHandOver:
+    def test_waits_returns_the_exit_code_and_outlives_an_interrupt(self, monkeypatch):
+        """The way of Windows, which works everywhere."""
+        console = load("console")
+        answers = iter([KeyboardInterrupt, 7])
+
+        class Child:
+            def __init__(self, words, env): ...
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_): ...
+            def wait(self):
+                answer = next(answers)
+                if answer is KeyboardInterrupt:
+                    raise answer
+                return answer
+
+        monkeypatch.setattr(console.subprocess, "Popen", Child)
+        assert console._run_in_foreground(["program"], {}) == 7
+
+
+class TestOldestPython:
+    """The oldest Python is written in several places, which must agree."""
+
+    SCRIPT = (ROOT / "build" / "dev.py").read_text(encoding="utf-8")
+
+    def test_of_the_script_is_that_of_the_package(self):
+        major, minor = re.search(r"version_info < \((\d+), (\d+)\)", self.SCRIPT).groups()
+        assert project()["project"]["requires-python"] == f">={major}.{minor}"
+        assert f"Python {major}.{minor} or newer" in self.SCRIPT
+
+    def test_the_script_can_be_read_by_any_python_3(self):
+        ast.parse(self.SCRIPT, feature_version=(3, 4))
+
+    def test_the_script_imports_devkit_only_after_the_check(self):
+        module = ast.parse(self.SCRIPT)
+        imported = [node for node in module.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        assert [alias.name for node in imported for alias in node.names] == ["sys"]
+
+
+class TestLock:
+    def test_wants_what_pyproject_says(self):
+        run, develop, package = load("lock").wanted(project())
+        assert run == project()["project"]["dependencies"]
+        assert {Requirement(line).name for line in develop} >= {"pytest", "ruff", "mypy"}
+        assert "dunena" not in {Requirement(line).name for line in develop}
+        assert {Requirement(line).name for line in package} == {"hatchling", "editables"}

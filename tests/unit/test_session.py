@@ -1,0 +1,117 @@
+"""Sessions: dialects without a socket."""
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dunena.dialects.dialect import Dialect
+from dunena.store.limits import Limits
+from tests.support.rooms import Rooms
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+words = st.sampled_from(
+    ["ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe", "delete", "x"]
+)
+messages = st.dictionaries(
+    st.sampled_from(
+        ["type", "action", "key", "value", "ttl", "ns", "keys", "entries", "channel", "id"]
+    ),
+    words
+    | json_values
+    | st.lists(
+        st.dictionaries(st.sampled_from(["key", "value", "ttl"]), words | json_values), max_size=2
+    ),
+)
+
+
+@given(
+    st.lists(
+        messages.map(orjson.dumps) | json_values.map(orjson.dumps) | st.binary(max_size=30),
+        max_size=12,
+    ),
+    st.sampled_from(Dialect),
+)
+def test_any_message_gets_an_answer_of_its_dialect_or_none(
+    texts: list[bytes], dialect: Dialect
+) -> None:
+    rooms = Rooms(Limits(value_bytes_max=20))
+    client = rooms.client(dialect)
+    for text in texts:
+        client.say(text)
+    for message in client.heard():
+        if dialect is Dialect.OBJECT_STORE:
+            assert set(message) in ({"key", "value"}, {"key", "value", "ns"}, {"error"})
+        elif dialect is Dialect.DUNENA:
+            assert "timestamp" in message
+        else:
+            assert message.keys() & {"timestamp", "error", "value"}
+    for entry in rooms.store.entries():
+        assert entry.size <= 20
+
+
+def test_a_client_that_left_is_followed_by_nothing() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.AUTO)
+    client.ask({"type": "subscribe", "channel": "other"})
+    client.ask({"action": "subscribe", "key": "k", "ns": "n"})
+    assert client.session.subscription_count == 3
+    assert rooms.core.hub.subscription_count == 3
+    client.session.close()
+    assert rooms.core.hub.subscription_count == 0
+
+
+def test_followers_share_one_frame() -> None:
+    rooms = Rooms()
+    clients = [rooms.client(Dialect.OBJECT_STORE) for _ in range(3)]
+    for client in clients:
+        client.ask({"action": "subscribe", "key": "k"})
+    clients[0].say({"action": "set", "key": "k", "value": [1]})
+    rooms.tick.end()
+    frames = {id(client.wire.writes[0]) for client in clients}
+    assert len(frames) == 1
+
+
+@pytest.mark.parametrize("size", [19, 20, 21])
+def test_a_value_is_measured_as_text_whatever_its_escapes(size: int) -> None:
+    rooms = Rooms(Limits(value_bytes_max=20))
+    client = rooms.client()
+    (reply,) = [
+        m for m in client.ask({"type": "set", "key": "k", "value": "\n" * size}) if "type" in m
+    ]
+    if size <= 20:
+        assert reply["data"] == {"key": "k", "ok": True}
+    else:
+        assert reply["data"] == "Value exceeds max size (20 bytes)"
+    update = client.ask({"action": "set", "key": "j", "value": [7] * 9})
+    assert [m["data"]["size"] for m in update if m.get("event") == "set"] == [19]
+
+
+def test_a_flush_reaches_the_followers_of_every_key_that_stood() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    for ns, key in (("", "a"), ("n", "a"), ("", "missing")):
+        scope = {"ns": ns} if ns else {}
+        client.say({"action": "subscribe", "key": key, **scope})
+    client.say({"action": "set", "key": "a", "value": 1})
+    client.say({"action": "set", "key": "a", "value": 2, "ns": "n"})
+    client.heard()
+    rooms.tick.run(lambda _, __: rooms.store.clear(), None)
+    assert client.heard() == [
+        {"key": "a", "value": None},
+        {"key": "a", "value": None, "ns": "n"},
+    ]
+
+
+@pytest.mark.parametrize("ttl", [2**53, 2**63, 2**64 - 1])
+def test_an_endless_ttl_ends_where_numbers_are_exact(ttl: int) -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    assert client.ask({"action": "set", "key": "k", "value": 1, "ttl": ttl}) == []
+    assert rooms.store.next_deadline == 2**53

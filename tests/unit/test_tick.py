@@ -1,0 +1,184 @@
+"""The tick: nothing leaves before it is kept, and nothing shows what was not."""
+
+from dunena.dialects.dialect import Dialect
+from dunena.server.outbox import BATCH_BYTES_MAX, UNSENT_BYTES_MAX
+from tests.support.rooms import Rooms
+
+FULL = "Storage error: disk full; nothing was stored"
+
+
+def values(messages: list[dict]) -> list[object]:
+    return [message.get("value", message.get("error")) for message in messages]
+
+
+def test_a_reply_waits_for_the_end_of_the_tick_and_leaves_in_one_write() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    client.say({"action": "subscribe", "key": "k"})
+    for value in (1, 2, 3):
+        client.say({"action": "set", "key": "k", "value": value})
+    client.say({"action": "get", "key": "k"})
+    assert client.wire.writes == []
+    assert rooms.engine.committed == []
+    rooms.tick.end()
+    assert len(client.wire.writes) == 1
+    assert [change.revision for change in rooms.engine.committed] == [1, 2, 3]
+    assert values(client.heard()) == [1, 2, 3, 3]
+
+
+def test_a_tick_is_ended_by_the_loop_once() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.DUNENA)
+    rooms.soon.clear()
+    client.say({"type": "ping"})
+    client.say({"type": "ping"})
+    assert len(rooms.soon) == 1
+    rooms.soon[0]()
+    assert [message["type"] for message in client.heard()] == ["pong", "pong"]
+
+
+def test_a_refused_tick_changes_nothing_and_shows_nothing() -> None:
+    rooms = Rooms()
+    writer, reader = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    listener = rooms.client(Dialect.DUNENA)
+    reader.say({"action": "subscribe", "key": "k"})
+    writer.ask({"action": "set", "key": "k", "value": "kept"})
+    reader.heard()
+    listener.heard()
+
+    rooms.engine.reason = "disk full"
+    reader.say({"action": "get", "key": "k"})
+    writer.say({"action": "set", "key": "k", "value": "refused"})
+    reader.say({"action": "get", "key": "k"})
+    writer.say({"action": "get", "key": "k"})
+    writer.say({"action": "delete", "key": "k"})
+    assert values(reader.heard()) == ["kept", "kept"]
+    assert values(writer.heard()) == [FULL, "kept", FULL]
+    assert listener.heard() == []
+    assert rooms.store.revision == 1
+
+    rooms.engine.reason = None
+    assert writer.ask({"action": "set", "key": "k", "value": "again"}) == []
+    assert values(reader.heard()) == ["again"]
+    assert rooms.store.revision == 2
+
+
+def test_a_refused_tick_keeps_each_dialects_form_and_the_order() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.AUTO)
+    rooms.engine.reason = "disk full"
+    client.say({"type": "ping", "id": 1})
+    client.say({"type": "set", "key": "k", "value": "v", "id": 2})
+    client.say({"type": "get", "key": "k", "id": 3})
+    client.say({"type": "mset", "entries": [{"key": "a", "value": "b"}], "id": 4})
+    client.say({"type": "del", "key": "missing", "id": 5})
+    client.say({"action": "set", "key": "k", "value": 1})
+    heard = client.heard()
+    assert [message.get("id") for message in heard] == [1, 2, 3, 4, 5, None]
+    assert heard[1]["data"] == heard[3]["data"] == FULL
+    assert heard[2]["data"] == {"key": "k", "value": None}
+    assert heard[4]["data"] == {"key": "missing", "deleted": False}
+    assert heard[5] == {"error": FULL}
+
+
+def test_a_subscription_made_in_a_refused_tick_stands() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    client.ask({"action": "set", "key": "k", "value": 1})
+    rooms.engine.reason = "disk full"
+    client.say({"action": "set", "key": "k", "value": 2})
+    client.say({"action": "subscribe", "key": "k"})
+    assert values(client.heard()) == [FULL, 1]
+    rooms.engine.reason = None
+    client.say({"action": "set", "key": "k", "value": 3})
+    assert values(client.heard()) == [3]
+
+
+def test_an_expiry_that_cannot_be_kept_is_tried_again_and_never_read() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    client.say({"action": "set", "key": "k", "value": 1, "ttl": 10})
+    client.say({"action": "subscribe", "key": "k"})
+    client.heard()
+    rooms.engine.reason = "disk full"
+    rooms.now += 10
+    assert values(client.ask({"action": "get", "key": "k"})) == [None]
+    assert rooms.store.entry_count == 1
+    assert rooms.telemetry.storage_failure == "disk full"
+    rooms.engine.reason = None
+    rooms.tick.probe()
+    assert rooms.telemetry.storage_failure is None
+    rooms.tick.expire()
+    assert values(client.heard()) == [None]
+    assert rooms.store.entry_count == 0
+
+
+def test_failure_and_recovery_are_counted_and_logged_once(caplog) -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    rooms.engine.reason = "disk full"
+    for _ in range(5):
+        client.ask({"action": "set", "key": "k", "value": 1})
+    rooms.engine.reason = None
+    client.ask({"action": "set", "key": "k", "value": 1})
+    assert rooms.telemetry.storage_failures == 5
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert "disk full" in caplog.text
+
+
+def test_a_reader_with_too_much_waiting_is_given_up_and_others_are_served() -> None:
+    rooms = Rooms()
+    slow, quick = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    for client in (slow, quick):
+        client.ask({"action": "subscribe", "key": "k"})
+    slow.wire.unsent = UNSENT_BYTES_MAX + 1  # what it asked for itself
+    quick.ask({"action": "set", "key": "k", "value": 1})
+    assert (slow.overflows, values(slow.heard())) == (0, [1])
+    slow.outbox.push(bytes(UNSENT_BYTES_MAX))
+    quick.say({"action": "set", "key": "k", "value": 2})
+    assert values(quick.heard()) == [2]
+    assert slow.overflows == 1
+    assert slow.wire.writes == []
+
+
+def test_a_reader_that_caught_up_starts_anew() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    for _ in range(3):
+        client.wire.unsent = 0
+        client.outbox.push(bytes(UNSENT_BYTES_MAX))
+        rooms.tick.end()
+        client.wire.unsent = UNSENT_BYTES_MAX
+        client.outbox.push(b"x")
+        rooms.tick.end()
+    assert client.overflows == 0
+
+
+def test_an_outbox_is_full_at_its_limit() -> None:
+    rooms = Rooms()
+    outbox = rooms.client().outbox
+    outbox.put(bytes(BATCH_BYTES_MAX - 1))
+    assert not outbox.is_full
+    outbox.put(b"x")
+    assert outbox.is_full
+    rooms.tick.end()
+    assert not outbox.is_full
+
+
+def test_a_dead_outbox_takes_and_sends_nothing() -> None:
+    rooms = Rooms()
+    client = rooms.client()
+    client.outbox.put(b"x")
+    client.outbox.kill()
+    client.outbox.put(b"y")
+    rooms.tick.end()
+    assert client.wire.writes == []
+
+
+def test_what_is_said_while_flushing_belongs_to_the_next_tick() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.DUNENA)
+    client.say({"type": "ping"})
+    client.outbox.after_flush(lambda: client.say({"type": "ping"}))
+    assert len(client.heard()) == 1
+    assert len(client.heard()) == 1

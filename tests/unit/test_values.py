@@ -1,0 +1,139 @@
+"""Strict JSON: what is kept is what was sent, or it is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dunena.store.values import (
+    InvalidJsonError,
+    as_text,
+    decode,
+    decode_file,
+    encode,
+    encode_readable,
+    text_size,
+)
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner)
+    ),
+    max_leaves=20,
+)
+
+
+@given(json_values, st.sampled_from([None, 2]), st.booleans())
+def test_what_is_sent_is_what_is_kept(value: object, indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
+    kept = encode(decode(text))
+    assert json.loads(kept) == value
+    assert list(json.loads(kept)) == list(value) if isinstance(value, dict) else True
+    assert decode_file(encode_readable(kept)) == value
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-9223372036854775808", "18446744073709551615", "0.1", "-1.5e-300", "1e21"]
+)
+def test_numbers_survive_with_their_kind(number: str) -> None:
+    value = decode(number.encode())
+    assert value == json.loads(number)
+    assert type(value) is type(json.loads(number))
+
+
+REFUSED = [
+    b"",
+    b"{",
+    b"nul",
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"1e400",
+    b"-1e400",
+    b"18446744073709551616",
+    b"-9223372036854775809",
+    b'{"a":[{"b":99999999999999999999999}]}',
+    b"1" * 5000,
+    b'{"a":1,"a":1}',
+    b'{"a":1,"\\u0061":2}',
+    b'[{"x":{"k":1,"b":2,"k":3}}]',
+    b'"\\ud800"',
+    b'{"\\udfff":1}',
+    b'"\xff"',
+    b'"\xed\xa0\x80"',
+    b"\xef\xbb\xbf1",
+    b"'a'",
+    b"[1,]",
+    b"01",
+    b'"\x01"',
+    b"[" * 255 + b"]" * 255,
+    b"[" * 100_000,
+    b"1 2",
+]
+
+
+@pytest.mark.parametrize("text", REFUSED, ids=lambda text: repr(text[:24]))
+def test_what_cannot_be_kept_exactly_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidJsonError):
+        decode(text)
+    with pytest.raises(InvalidJsonError):
+        decode_file(text)
+
+
+def test_deepest_nesting_is_kept() -> None:
+    for space in (b"", b" "):
+        text = b"[" * 254 + space + b"]" * 254
+        assert encode(decode(text)) == text.replace(b" ", b"")
+
+
+@pytest.mark.parametrize("digits", ["100000000000000000000", "-147573952589676410000"])
+def test_a_file_may_hold_a_float_as_javascript_writes_it(digits: str) -> None:
+    assert decode_file(digits.encode()) == float(digits)
+    with pytest.raises(InvalidJsonError):
+        decode(digits.encode())
+
+
+def test_a_file_may_not_hold_an_integer_no_float_prints_as() -> None:
+    with pytest.raises(InvalidJsonError, match="64 bits"):
+        decode_file(b"147573952589676412929")
+
+
+def test_a_fault_names_its_place() -> None:
+    with pytest.raises(InvalidJsonError) as caught:
+        decode(b'{\n  "a": 1,\n  "b" 2\n}')
+    assert (caught.value.line, caught.value.column) == (3, 7)
+    assert str(caught.value).endswith("(line 3, column 7)")
+
+
+@pytest.mark.parametrize(
+    ("encoded", "text"),
+    [
+        (b'"plain"', "plain"),
+        (b'"\\"\\n\\u0001"', '"\n\x01'),
+        ('"\u00e9\u20ac\U0001f600"'.encode(), "\u00e9\u20ac\U0001f600"),
+        (b'""', ""),
+        (b"null", "null"),
+        (b'{"a":[1,2]}', '{"a":[1,2]}'),
+    ],
+)
+def test_text_and_its_size(encoded: bytes, text: str) -> None:
+    assert as_text(encoded) == text
+    assert text_size(encoded) == len(text.encode())
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_size_of_any_string(text: str) -> None:
+    assert text_size(encode(text)) == len(text.encode())
+
+
+def test_readable_form_is_two_spaces_deep() -> None:
+    assert encode_readable(b'{"a":[1,{"b":null}]}') == (
+        b'{\n  "a": [\n    1,\n    {\n      "b": null\n    }\n  ]\n}'
+    )
+    assert encode_readable(b'"text"') == b'"text"'
