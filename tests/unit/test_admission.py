@@ -1,0 +1,158 @@
+"""Who gets in, rule by rule."""
+
+import pytest
+
+from dunena.server.admission import Admission
+from dunena.server.http_message import Request
+from dunena.settings import Settings, is_loopback_host
+from dunena.telemetry import Telemetry
+
+
+def admission(**settings: object) -> Admission:
+    return Admission(Settings(**settings), 3000, Telemetry(0))
+
+
+def status(rules: Admission, *, needs_token: bool = True, **headers: str) -> int:
+    named = {"host": "localhost:3000"} | {k.replace("_", "-"): v for k, v in headers.items()}
+    refusal = rules.refusal(Request(headers=named), needs_token=needs_token)
+    return 200 if refusal is None else refusal.status
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        ("http://localhost:3000", True),
+        ("http://localhost", True),
+        ("https://localhost:8443", True),
+        ("http://app.localhost:5173", True),
+        ("http://127.0.0.1:5173", True),
+        ("http://127.8.9.1", True),
+        ("http://[::1]:5173", True),
+        ("http://absolute", True),
+        ("https://absolute", False),
+        ("http://absolute.example", False),
+        ("null", False),
+        ("http://example.com", False),
+        ("http://localhost.example.com", False),
+        ("http://127.0.0.1.example.com", False),
+        ("http://127.1", False),
+        ("file://", False),
+        ("chrome-extension://abc", False),
+        ("http://", False),
+        ("http://[", False),
+        ("", False),
+    ],
+)
+def test_origins(origin: str, allowed: bool) -> None:
+    assert status(admission(), origin=origin) == (200 if allowed else 403)
+
+
+def test_the_same_origin_is_let_in_wherever_the_server_is() -> None:
+    rules = admission(host="0.0.0.0")
+    assert status(rules, host="show.example:3000", origin="http://show.example:3000") == 200
+    assert status(rules, host="show.example", origin="https://show.example") == 200
+    assert status(rules, host="show.example:3000", origin="http://show.example:81") == 403
+    assert status(rules, host="show.example:3000", origin="http://other.example:3000") == 403
+
+
+def test_origins_are_let_in_by_name() -> None:
+    rules = admission(allow_origins=frozenset({"https://a.example", "null"}))
+    assert status(rules, origin="https://a.example") == 200
+    assert status(rules, origin="null") == 200
+    assert status(rules, origin="https://b.example") == 403
+    assert status(admission(allow_origins=frozenset({"*"})), origin="https://b.example") == 200
+
+
+def test_a_refused_origin_is_counted_always_and_logged_once(caplog) -> None:
+    telemetry = Telemetry(0)
+    rules = Admission(Settings(), 3000, telemetry)
+    for _ in range(3):
+        status(rules, origin="https://a.example")
+    assert telemetry.refused_origins == 3
+    (record,) = caplog.records
+    assert "--allow-origin https://a.example" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("host", "bound_to", "expected"),
+    [
+        ("localhost:3000", "127.0.0.1", 200),
+        ("LOCALHOST.", "127.0.0.1", 200),
+        ("127.0.0.1:3000", "localhost", 200),
+        ("[::1]:3000", "::1", 200),
+        ("rebound.example:3000", "127.0.0.1", 403),
+        ("192.168.1.5:3000", "127.0.0.1", 403),
+        ("", "127.0.0.1", 403),
+        ("rebound.example:3000", "0.0.0.0", 200),
+    ],
+)
+def test_on_loopback_the_host_must_be_loopback(host: str, bound_to: str, expected: int) -> None:
+    assert status(admission(host=bound_to), host=host) == expected
+
+
+def test_only_http_1_0_may_leave_the_host_out() -> None:
+    rules = admission()
+    refusal = rules.refusal(Request(), needs_token=True)
+    assert refusal is not None
+    assert refusal.status == 400
+    assert rules.refusal(Request(is_http_1_0=True), needs_token=True) is None
+
+
+@pytest.mark.parametrize(
+    ("authorization", "expected"),
+    [
+        ("Bearer s3cret", 200),
+        ("bearer s3cret", 200),
+        ("Bearer  s3cret ", 200),
+        ("Bearer wrong", 401),
+        ("Bearer s3cretx", 401),
+        ("Bearer", 401),
+        ("Basic s3cret", 401),
+        ("s3cret", 401),
+        ("", 401),
+    ],
+)
+def test_tokens(authorization: str, expected: int) -> None:
+    rules = admission(token="s3cret")
+    assert status(rules, authorization=authorization) == expected
+    assert status(rules, needs_token=False, authorization=authorization) == 200
+
+
+def test_a_token_may_be_any_text() -> None:
+    rules = admission(token="schl\u00fcssel")
+    sent = "schl\u00fcssel".encode().decode("latin-1")  # as the parser hands headers over
+    assert status(rules, authorization=f"Bearer {sent}") == 200
+
+
+def test_the_cookie_stands_for_its_token_alone() -> None:
+    rules = admission(token="s3cret")
+    cookie = rules.session_cookie()
+    assert "s3cret" not in cookie
+    assert "HttpOnly; SameSite=Strict" in cookie
+    pair = cookie.split(";")[0]
+    assert status(rules, cookie=f"theme=dark; {pair}") == 200
+    assert status(rules, cookie=pair[:-1]) == 401
+    assert status(rules, cookie="dunena_session_3000=") == 401
+    assert status(admission(token="other"), cookie=pair) == 401
+    assert status(rules, cookie=rules.expired_cookie().split(";")[0]) == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.255.0.1", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("a.localhost", True),
+        ("notlocalhost", False),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.com", False),
+        ("", False),
+    ],
+)
+def test_loopback_hosts(host: str, loopback: bool) -> None:
+    assert is_loopback_host(host) == loopback

@@ -1,0 +1,35 @@
+"""Where values are kept when nobody says where."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from dunena import folder
+
+
+def test_the_current_folder_when_run_from_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = folder.default_folder()
+    assert (found.path, found.note) == (tmp_path / ".cache", "")
+    assert list(found.path.iterdir()) == []
+
+
+def test_beside_the_executable_when_it_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "dunena"))
+    assert folder.default_folder().path == tmp_path.resolve() / ".cache"
+
+
+def test_the_users_folder_where_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(folder, "user_data_path", lambda *_, **__: tmp_path / "user")
+    found = folder.default_folder(tmp_path / "file")
+    assert found.path == tmp_path / "user" / "cache"
+    assert "cannot be written" in found.note

@@ -1,0 +1,162 @@
+"""Bytes to requests, and what is refused on the way."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dunena.server.http_message import (
+    BadTargetError,
+    Request,
+    Response,
+    decode_component,
+    serialize,
+)
+from dunena.server.http_parser import HEAD_BYTES_MAX, HEADERS_MAX, RequestParser
+
+BODY_MAX = 1000
+
+GET = b"GET /get/a?ns=b HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody"
+CHUNKED = (
+    b"POST /set HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"2\r\nbo\r\n2;x=y\r\ndy\r\n0\r\nTrailer: t\r\n\r\n"
+)
+UPGRADE = b"GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+CLOSE = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+
+
+def feed_in_pieces(parser: RequestParser, stream: bytes, cuts: list[int]) -> list[Request]:
+    requests = []
+    for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(stream)], strict=True):
+        requests += parser.feed(stream[start:end])
+    return requests
+
+
+@given(st.lists(st.sampled_from([GET, POST, CHUNKED]), max_size=4), st.booleans(), st.data())
+def test_requests_are_the_same_however_they_were_cut(
+    parts: list[bytes], upgrades: bool, data: st.DataObject
+) -> None:
+    behind = b"\x81\x85frame" if upgrades else b""
+    stream = b"".join(parts) + (UPGRADE + behind if upgrades else b"")
+    cuts = data.draw(st.lists(st.integers(0, len(stream)), max_size=10))
+    whole, cut = RequestParser(BODY_MAX), RequestParser(BODY_MAX)
+    expected = whole.feed(stream)
+    assert feed_in_pieces(cut, stream, cuts) == expected
+    assert len(expected) == len(parts) + upgrades
+    assert whole.rest == cut.rest == (behind if upgrades else None)
+    assert whole.fault is None
+    for request, part in zip(expected, parts, strict=False):
+        assert request.body == (b"" if part is GET else b"body")
+        assert request.has_body == (part is not GET)
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
+def test_any_bytes_are_requests_or_one_fault(stream: bytes, cuts: list[int]) -> None:
+    parser = RequestParser(BODY_MAX)
+    feed_in_pieces(parser, stream, [cut for cut in cuts if cut <= len(stream)])
+    assert parser.fault is None or parser.fault.status in (400, 413, 431)
+    if parser.fault is not None:
+        assert parser.feed(GET) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + bytes(1001), 413),
+        (b"GET /" + b"a" * HEAD_BYTES_MAX + b" HTTP/1.1\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (HEADERS_MAX + 1) + b"\r\n", 431),
+        (UPGRADE.replace(b"GET", b"POST").replace(b"Host: h", b"Content-Length: 5"), 400),
+    ],
+)
+def test_what_cannot_be_read_is_one_fault(stream: bytes, status: int) -> None:
+    parser = RequestParser(BODY_MAX)
+    assert parser.feed(stream) == []
+    assert parser.fault is not None
+    assert parser.fault.status == status
+    assert parser.feed(GET) == [], "nothing behind it can be read"
+
+
+def test_requests_before_a_fault_are_answered() -> None:
+    parser = RequestParser(BODY_MAX)
+    assert len(parser.feed(GET + POST + b"nonsense\r\n\r\n")) == 2
+    assert parser.fault is not None
+
+
+def test_limits_are_exact() -> None:
+    parser = RequestParser(BODY_MAX)
+    head = b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"
+    assert len(parser.feed(head + bytes(1000))) == 1
+    assert len(parser.feed(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * HEADERS_MAX + b"\r\n")) == 1
+    target = b"/" + b"a" * (HEAD_BYTES_MAX - 1)
+    assert len(parser.feed(b"GET " + target + b" HTTP/1.1\r\n\r\n")) == 1
+    assert parser.fault is None
+
+
+@pytest.mark.parametrize(
+    "line", [b"GET /aaaa", b"GET / HTTP/1.1\r\nA: bbbb", b"GET / HTTP/1.1\r\nAAA"]
+)
+def test_a_line_without_end_is_a_fault(line: bytes) -> None:
+    parser = RequestParser(BODY_MAX)
+    parser.feed(line)
+    for _ in range(HEAD_BYTES_MAX // 1000 + 1):
+        assert parser.fault is None
+        parser.feed(b"a" * 1000)
+    assert parser.fault is not None
+    assert parser.fault.status == 431
+
+
+def test_what_comes_behind_a_closing_request_is_nobodys() -> None:
+    parser = RequestParser(BODY_MAX)
+    (request,) = parser.feed(CLOSE + GET + b"nonsense")
+    assert not request.is_keep_alive
+    assert parser.fault is None
+
+
+def test_an_upgrade_that_is_not_taken_up_is_a_request_like_others() -> None:
+    parser = RequestParser(BODY_MAX)
+    (request,) = parser.feed(UPGRADE.replace(b"websocket", b"h2c") + POST)
+    assert request.wants_upgrade
+    assert [after.method for after in parser.ignore_upgrade()] == ["POST"]
+    assert [after.method for after in parser.feed(GET)] == ["GET"]
+
+
+def test_a_peer_that_waits_to_go_on_is_known_until_it_does() -> None:
+    parser = RequestParser(BODY_MAX)
+    head, _, body = POST.replace(b"Host: h", b"Expect: 100-continue").partition(b"\r\n\r\n")
+    parser.feed(head + b"\r\n\r\n")
+    assert parser.awaits_continue
+    assert len(parser.feed(body)) == 1
+    assert not parser.awaits_continue
+
+
+def test_a_query_is_decoded_and_an_empty_namespace_is_none() -> None:
+    request = Request(target="/keys?pattern=a%20b+%2B&ns=&cursor=1&cursor=2&&x")
+    assert request.path == "/keys"
+    assert request.query() == {"pattern": "a b +", "cursor": "2", "x": ""}
+
+
+@pytest.mark.parametrize("text", ["%FF", "%C3", "\u00ff", "%ED%A0%80"])
+def test_a_target_that_is_not_utf8_is_refused(text: str) -> None:
+    with pytest.raises(BadTargetError):
+        decode_component(text)
+
+
+def test_a_response_has_what_its_request_needs() -> None:
+    response = Response.error(405, "no", {"Allow": "GET"})
+    full = serialize(Request("GET"), response, "now").decode()
+    assert full == (
+        "HTTP/1.1 405 Method Not Allowed\r\nDate: now\r\nContent-Type: application/json\r\n"
+        'Content-Length: 14\r\nX-Content-Type-Options: nosniff\r\nAllow: GET\r\n\r\n{"error":"no"}'
+    )
+    assert serialize(Request("HEAD"), response, "now").decode() + '{"error":"no"}' == full
+    old = Request("GET", is_keep_alive=False, is_http_1_0=True)
+    assert b"Connection: close\r\n" in serialize(old, response, "now")
+    kept = Request("GET", is_keep_alive=True, is_http_1_0=True)
+    assert b"Connection: keep-alive\r\n" in serialize(kept, response, "now")
+    assert b"\r\nContent-" not in serialize(Request(), Response(204), "now")

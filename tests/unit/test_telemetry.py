@@ -1,0 +1,30 @@
+"""The latency histogram."""
+
+from dunena.telemetry import LATENCY_BOUNDS_MS, Histogram
+
+
+def test_durations_are_counted_by_bucket() -> None:
+    histogram = Histogram()
+    for duration in (0.05, 0.06, 3.0, 5000.0):
+        histogram.add(duration)
+    assert histogram.buckets[0] == 1, "a bound belongs to its bucket"
+    assert histogram.buckets[1] == 1
+    assert histogram.buckets[LATENCY_BOUNDS_MS.index(5)] == 1
+    assert histogram.buckets[-1] == 1
+    assert histogram.summary() == {
+        "count": 4,
+        "meanMs": round(5003.11 / 4, 4),
+        "p50Ms": 0.1,
+        "p99Ms": 5000.0,
+        "maxMs": 5000.0,
+    }
+
+
+def test_without_durations_everything_is_nought() -> None:
+    assert set(Histogram().summary().values()) == {0}
+
+
+def test_a_quantile_is_never_above_the_longest() -> None:
+    histogram = Histogram()
+    histogram.add(0.07)
+    assert histogram.quantile_ms(0.5) == 0.07
