@@ -10,7 +10,12 @@ from collections.abc import Callable
 from dunena.dialects import dunena, object_store
 from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
-from dunena.dialects.errors import ClientError, InvalidMessageError, StorageFailedError
+from dunena.dialects.errors import (
+    ClientError,
+    InvalidMessageError,
+    LimitError,
+    StorageFailedError,
+)
 from dunena.dialects.messages import object_store_error, reply, undecided_error
 from dunena.frames import text_frame
 from dunena.hub import CACHE_EVENTS
@@ -93,7 +98,8 @@ class Session:
         return len(self._keys) + len(self._channels)
 
     def follow_key(self, ns: str, key: str) -> None:
-        """Receive the key's value updates."""
+        """Receive the key's value updates; raise `LimitError` with too many subscriptions."""
+        self._check_count(is_new=(ns, key) not in self._keys)
         self._keys.add((ns, key))
         self.core.hub.follow_key(ns, key, self)
 
@@ -103,7 +109,8 @@ class Session:
         self.core.hub.unfollow_key(ns, key, self)
 
     def follow_channel(self, channel: str) -> None:
-        """Receive the channel's events."""
+        """Receive the channel's events; raise `LimitError` with too many subscriptions."""
+        self._check_count(is_new=channel not in self._channels)
         self._channels.add(channel)
         self.core.hub.follow_channel(channel, self)
 
@@ -111,6 +118,11 @@ class Session:
         """Receive them no more."""
         self._channels.discard(channel)
         self.core.hub.unfollow_channel(channel, self)
+
+    def _check_count(self, *, is_new: bool) -> None:
+        count_max = self.core.limits.subscriptions_max
+        if is_new and self.subscription_count >= count_max:
+            raise LimitError(f"Subscriptions exceed max count ({count_max})")
 
     def _send(self, payload: bytes) -> None:
         self._reply(text_frame(payload))

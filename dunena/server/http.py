@@ -12,7 +12,7 @@ from typing import cast
 from dunena.server.context import Context
 from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
-from dunena.server.outbox import Outbox
+from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import CONNECTIONS_MAX
 from dunena.server.websocket import WebSocketConnection, handshake
 
@@ -78,7 +78,9 @@ class HttpConnection(asyncio.Protocol):
         """The peer sends no more; what it asked for is still answered."""
         self._has_peer_ended = True
         self._answer()
-        return True
+        if not self._is_ending:
+            return True  # requests wait for the peer to read
+        return end_after_replies(self._context.tick.end, self._outbox, self._transport)
 
     def pause_writing(self) -> None:
         """The peer reads slower than it is answered."""

@@ -17,7 +17,9 @@ class Transport(Protocol):
     """The part of an asyncio transport that is used here."""
 
     def write(self, data: bytes, /) -> None: ...
+    def close(self) -> None: ...
     def get_write_buffer_size(self) -> int: ...
+    def get_extra_info(self, name: str, /) -> object: ...
 
 
 class Outbox:
@@ -120,3 +122,17 @@ class Outbox:
         self.is_dead = True
         self._pieces.clear()
         self.size = 0
+
+
+def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: Transport) -> bool:
+    """The peer sends no more: close once its replies are written; what `eof_received` returns.
+
+    TLS knows no half-closed connection, so there the replies of this tick leave at once.
+    """
+    if outbox.is_dead:
+        return False
+    if transport.get_extra_info("sslcontext") is not None:
+        end_tick()
+        return False
+    outbox.after_flush(transport.close)
+    return True

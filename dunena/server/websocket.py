@@ -24,7 +24,7 @@ from dunena.dialects.session import Session
 from dunena.frames import FrameCutter, FrameError
 from dunena.server.context import Context
 from dunena.server.http_message import BadTargetError, Request, Response
-from dunena.server.outbox import Outbox
+from dunena.server.outbox import Outbox, end_after_replies
 
 PING_SECONDS = 20.0
 """A connection that was silent this long is asked whether it is there, and closed if it stays
@@ -159,10 +159,9 @@ class WebSocketConnection(asyncio.Protocol):
         """The peer sends no more: RFC 6455 has no half-open connections."""
         self._protocol.receive_eof()
         self._session.close()
-        self._is_closing = True
+        self._is_closing = self._is_deaf = True
         self._expect_close()
-        self._outbox.after_flush(self._transport.close)
-        return True
+        return end_after_replies(self._context.tick.end, self._outbox, self._transport)
 
     def pause_writing(self) -> None:
         """The peer reads slower than it is sent to: its own requests wait."""

@@ -26,11 +26,17 @@ PAGE_KEYS_MAX = 1_000
 PAGE_KEYS_DEFAULT = 100
 
 
+SUBSCRIPTIONS_MAX = 100_000
+"""Keys and channels that one connection follows: as many as a large store has keys, and at some
+200 bytes each still a bounded price for one connection."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that a setting can move."""
+    """The limits that a server can be given other figures for."""
 
     value_bytes_max: int = VALUE_BYTES_MAX
+    subscriptions_max: int = SUBSCRIPTIONS_MAX
 
     @property
     def message_bytes_max(self) -> int:

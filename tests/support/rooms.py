@@ -47,6 +47,12 @@ class Wire:
     def get_write_buffer_size(self) -> int:
         return self.unsent
 
+    def close(self) -> None:
+        """Nobody waits for it."""
+
+    def get_extra_info(self, _name: str) -> object:
+        return None
+
 
 class Client:
     """A session with an outbox and a wire."""

@@ -109,6 +109,19 @@ def test_a_flush_reaches_the_followers_of_every_key_that_stood() -> None:
     ]
 
 
+def test_subscriptions_are_limited_and_the_limit_is_named() -> None:
+    rooms = Rooms(Limits(subscriptions_max=3))
+    client = rooms.client()  # follows the events already
+    for key in ("a", "b", "a"):
+        assert client.ask({"type": "subscribe", "channel": key})[0]["type"] == "subscribed"
+    full = "Subscriptions exceed max count (3)"
+    assert client.ask({"type": "subscribe", "channel": "c"})[0]["data"] == full
+    assert client.ask({"action": "subscribe", "key": "c"}) == [{"error": full}]
+    client.ask({"type": "unsubscribe", "channel": "a"})
+    assert client.ask({"action": "subscribe", "key": "c"}) == []
+    assert client.session.subscription_count == 3
+
+
 @pytest.mark.parametrize("ttl", [2**53, 2**63, 2**64 - 1])
 def test_an_endless_ttl_ends_where_numbers_are_exact(ttl: int) -> None:
     rooms = Rooms()

@@ -1,0 +1,70 @@
+// The way in: nothing connects before the server has answered once over HTTP, because a browser
+// does not tell a page why a WebSocket was refused. Asks for the token where there is one.
+
+import { Unauthorized } from "./api.js";
+import { byId, say } from "./dom.js";
+
+// The user did not give the token.
+export class Locked extends Error {}
+
+export class Gate {
+  onInfo = () => {};
+  #api;
+  #passing = null;
+  #dialog = byId("token-dialog");
+  #input = byId("token-input");
+  #problem = byId("token-problem");
+
+  constructor(api) {
+    this.#api = api;
+  }
+
+  // Resolves when the server lets us in; both connections share one question.
+  pass() {
+    this.#passing ??= this.#pass().finally(() => {
+      this.#passing = null;
+    });
+    return this.#passing;
+  }
+
+  async #pass() {
+    for (;;) {
+      try {
+        this.onInfo(await this.#api.info());
+        return;
+      } catch (error) {
+        if (!(error instanceof Unauthorized)) throw error;
+      }
+      await this.#ask();
+    }
+  }
+
+  #ask() {
+    say(this.#problem, "");
+    this.#input.value = "";
+    this.#dialog.showModal();
+    return new Promise((resolve, reject) => {
+      const finish = (settle) => {
+        byId("token-form").onsubmit = null;
+        this.#dialog.oncancel = null;
+        this.#input.value = "";
+        this.#dialog.close();
+        settle();
+      };
+      const give = () => finish(() => reject(new Locked("Token needed")));
+      this.#dialog.oncancel = give;
+      byId("token-cancel").onclick = give;
+      byId("token-form").onsubmit = async (event) => {
+        event.preventDefault();
+        try {
+          await this.#api.openSession(this.#input.value);
+          finish(resolve);
+        } catch (error) {
+          const isWrong = error instanceof Unauthorized;
+          say(this.#problem, isWrong ? "That is not the token." : error.message);
+          this.#input.select();
+        }
+      };
+    });
+  }
+}
