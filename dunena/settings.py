@@ -66,6 +66,16 @@ class Settings:
         return self.tls_cert is not None
 
 
+ANY_HOSTS = frozenset({"0.0.0.0", "::", ""})
+
+
+def local_host(host: str) -> str:
+    """The host part of a URL that reaches a server bound to ``host`` from this machine."""
+    if host in ANY_HOSTS or host == DEFAULT_HOST:
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
 def is_loopback_host(host: str) -> bool:
     """Whether a host name or address, without port, means this machine.
 

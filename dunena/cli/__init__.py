@@ -3,6 +3,7 @@
 A command imports what it needs when it runs, so that `dunena version` does not load a server.
 """
 
+import io
 import os
 import sys
 
@@ -11,8 +12,13 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
+from dunena.cli.manner import DOUBLE_CLICKED, TYPED
 from dunena.cli.serve import serve
 from dunena.cli.version import version
+from dunena.desktop.onefile import reopen_standard_files, restore_library_path
+from dunena.desktop.terminal import was_double_clicked
+
+EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl+C ended before it served
 
 app = typer.Typer(
     name="dunena",
@@ -28,8 +34,17 @@ app.command()(version)
 
 def main() -> None:
     """The program. Exit codes: 0 stopped on request, 1 failed, 2 wrong usage."""
+    reopen_standard_files()
+    restore_library_path()
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             # A path or key that a console's encoding lacks must not end the program.
             stream.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        if len(sys.argv) == 1 and getattr(sys, "frozen", False):
+            # The one file is started to serve, by a double click or by its name alone.
+            app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED)
+        else:
+            app()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)

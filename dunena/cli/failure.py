@@ -1,14 +1,15 @@
 """Ending with one clear line."""
 
-import sys
 from typing import NoReturn
 
 import typer
+
+from dunena.desktop.terminal import say
 
 EXIT_FAILED = 1
 
 
 def fail(reason: str) -> NoReturn:
     """Say why, on standard error, and exit with 1."""
-    print(f"dunena: {reason}", file=sys.stderr)
+    say(f"dunena: {reason}", error=True)
     raise typer.Exit(EXIT_FAILED)

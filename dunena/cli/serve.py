@@ -1,22 +1,19 @@
 """`dunena serve`."""
 
-import asyncio
-import logging
 from pathlib import Path
 from typing import Annotated
 
-from typer import BadParameter, Option
+from typer import BadParameter, Context, Option
 
-from dunena.cli.failure import fail
+from dunena.cli.manner import TYPED, Manner
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.disk.policy import Fsync
 from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, LogFormat, LogLevel, Settings
 from dunena.store.limits import VALUE_BYTES_MAX, Limits
 
-_log = logging.getLogger(__name__)
-
 
 def serve(
+    context: Context,
     host: Annotated[
         str, Option(envvar="DUNENA_HOST", help="Address to listen on; 0.0.0.0 for all.")
     ] = DEFAULT_HOST,
@@ -76,7 +73,8 @@ def serve(
 
     Example: dunena serve --port 8080 --cache-dir ./values
     """
-    from dunena.folder import DataFolder, default_folder
+    from dunena.cli.running import run_server
+    from dunena.desktop.folder import DataFolder, default_folder
     from dunena.logs import set_up_logging
 
     if token == "":
@@ -104,17 +102,8 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
     )
-    run_server(settings, [folder.note] if folder is not None and folder.note else [])
-
-
-def run_server(settings: Settings, notes: list[str]) -> None:
-    """Run until a signal; exit with 1 and one line if it cannot start."""
-    from dunena.server.app import StartError
-
-    try:
-        asyncio.run(_serve(settings, notes))
-    except StartError as error:
-        fail(str(error))
+    manner = context.obj if isinstance(context.obj, Manner) else TYPED
+    run_server(settings, manner, [folder.note] if folder is not None and folder.note else [])
 
 
 def _origins(values: list[str]) -> frozenset[str]:
@@ -125,19 +114,3 @@ def _origins(values: list[str]) -> frozenset[str]:
         for origin in value.split(",")
         if origin.strip()
     )
-
-
-async def _serve(settings: Settings, notes: list[str]) -> None:
-    from dunena.cli.banner import banner
-    from dunena.server.app import Server
-    from dunena.server.signals import on_stop_signal
-
-    server = Server(settings)
-    await server.start()
-    # From here on a second Ctrl+C is the same as the first: the stop is never cut short.
-    on_stop_signal(asyncio.get_running_loop(), server.request_stop)
-    print(banner(settings, server.port, server.store.entry_count, notes), flush=True)
-    if not settings.is_loopback and settings.token is None:
-        _log.warning("everyone who can reach %s can read and write: set --token", settings.host)
-    await server.serve_until_stopped()
-    print("Stopped.", flush=True)

@@ -1,8 +1,9 @@
 """`dunena version`."""
 
 from dunena import __version__
+from dunena.desktop.terminal import say
 
 
 def version() -> None:
     """Print the version."""
-    print(f"dunena {__version__}")
+    say(f"dunena {__version__}")

@@ -30,6 +30,14 @@ class OpenError(Exception):
         self.reason = reason
 
 
+class InUseError(OpenError):
+    """Another server has the place; ``url`` is where it answers, if it said so."""
+
+    def __init__(self, reason: str, url: str | None) -> None:
+        super().__init__(reason)
+        self.url = url
+
+
 @dataclass(frozen=True, slots=True)
 class Damage:
     """Something in the place of keeping that could not be read; it was left as it is."""
@@ -60,6 +68,9 @@ class Engine(Protocol):
 
     def open(self) -> Loaded:
         """Get ready and give back what was kept; raise `OpenError`."""
+
+    def publish(self, url: str) -> None:
+        """Leave word for whoever finds the place in use: the server answers at ``url``."""
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Keep the changes of one tick, all or none; raise `StorageError`.

@@ -14,6 +14,9 @@ class MemoryEngine:
         """Start empty."""
         return Loaded()
 
+    def publish(self, url: str) -> None:
+        """Nobody else can find it."""
+
     def commit(self, changes: Sequence[Change]) -> None:
         """The store in memory is all there is."""
 

@@ -12,7 +12,7 @@ from email.utils import formatdate
 from dunena.dialects.core import Core
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import DiskEngine
-from dunena.persistence.interface import Engine, OpenError, OutsideChange
+from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
 from dunena.server.context import Context
@@ -24,7 +24,7 @@ from dunena.server.pages import load_pages
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
-from dunena.settings import Settings
+from dunena.settings import Settings, local_host
 from dunena.store.store import Store, WriteRefusedError
 from dunena.telemetry import Telemetry
 
@@ -45,8 +45,20 @@ class StartError(Exception):
     """The server cannot start; the text says why and what to do, in one line."""
 
 
+class PortBusyError(StartError):
+    """Another program has the port."""
+
+
+class PlaceInUseError(StartError):
+    """Another server keeps its values there; ``url`` is where it answers, if it said so."""
+
+    def __init__(self, reason: str, url: str | None) -> None:
+        super().__init__(reason)
+        self.url = url
+
+
 class Server:
-    """One running server. Use `start`, then `serve_until_stopped` or `stop`."""
+    """One server, from `start` to `stop`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -60,7 +72,6 @@ class Server:
         self.port = settings.port
         self._context: Context
         self._listener: asyncio.Server
-        self._stopped = asyncio.Event()
         self._expiry: ExpiryTimer
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
@@ -72,6 +83,9 @@ class Server:
         await self._bind(loop)
         try:
             loaded = self.engine.open()
+        except InUseError as error:
+            self._listener.close()
+            raise PlaceInUseError(error.reason, error.url) from error
         except OpenError as error:
             self._listener.close()
             raise StartError(error.reason) from error
@@ -84,15 +98,13 @@ class Server:
         self._expiry.look()
         self._look_at_storage()
         await self._listener.start_serving()
+        self.engine.publish(self.url)
 
-    async def serve_until_stopped(self) -> None:
-        """Return after `request_stop`, with everything closed."""
-        await self._stopped.wait()
-        await self.stop()
-
-    def request_stop(self) -> None:
-        """Ask `serve_until_stopped` to come to its end; asking again changes nothing."""
-        self._stopped.set()
+    @property
+    def url(self) -> str:
+        """Where a program on this machine reaches it, without a slash at the end."""
+        scheme = "https" if self.settings.is_encrypted else "http"
+        return f"{scheme}://{local_host(self.settings.host)}:{self.port}"
 
     async def stop(self) -> None:
         """No new connections, changes kept, clients told, folder unlocked."""
@@ -133,7 +145,7 @@ class Server:
                 start_serving=False,
             )
         except OSError as error:
-            raise StartError(_bind_failure(settings, error)) from error
+            raise _bind_failure(settings, error) from error
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def _build(self, loop: asyncio.AbstractEventLoop, pages: dict[str, Response]) -> Context:
@@ -206,12 +218,14 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _bind_failure(settings: Settings, error: OSError) -> str:
+def _bind_failure(settings: Settings, error: OSError) -> StartError:
     """Why the port could not be had, and what to do."""
     place = f"port {settings.port} of {settings.host}"
     if error.errno == errno.EADDRINUSE:
         free = settings.port + 1 if settings.port < PORT_MAX else settings.port - 1
-        return f"{place} is already in use; stop what uses it, or start with --port {free}"
+        return PortBusyError(
+            f"{place} is already in use; stop what uses it, or start with --port {free}"
+        )
     if error.errno == errno.EACCES:
-        return f"{place} may not be opened by this user; start with --port 3000"
-    return f"cannot open {place}: {error.strerror or error}"
+        return StartError(f"{place} may not be opened by this user; start with --port 3000")
+    return StartError(f"cannot open {place}: {error.strerror or error}")

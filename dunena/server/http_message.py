@@ -6,6 +6,8 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
+from dunena import NAME
+
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
@@ -72,6 +74,7 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
     if has_content:
         lines.append(f"Content-Type: {response.content_type}")
         lines.append(f"Content-Length: {len(response.body)}")
+    lines.append(f"Server: {NAME}")
     lines.append("X-Content-Type-Options: nosniff")
     lines += [f"{name}: {value}" for name, value in response.headers.items()]
     if response.closes or not request.is_keep_alive:

@@ -6,6 +6,7 @@ bytes it would take for the next request.
 """
 
 import logging
+import re
 
 import httptools
 
@@ -16,6 +17,8 @@ HEAD_BYTES_MAX = 65_536
 
 HEADERS_MAX = 128
 """Header lines of one request."""
+
+_WHOLE_URL = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +99,8 @@ class RequestParser:
         """One header line."""
         headers = self._request.headers
         lower, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        if lower == "host" and lower in headers:
+            self._fail(400, "More than one Host header")  # RFC 9112, 3.2
         headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
         self._header_count += 1
         if self._header_count > HEADERS_MAX:
@@ -108,6 +113,7 @@ class RequestParser:
         self._is_in_head = False
         request, parser = self._request, self._parser
         request.method = parser.get_method().decode("latin-1")
+        _take_host_of_target(request)
         request.is_keep_alive = parser.should_keep_alive()
         request.is_http_1_0 = parser.get_http_version() == "1.0"
         request.wants_upgrade = parser.should_upgrade()
@@ -152,3 +158,11 @@ class RequestParser:
     def _fail(self, status: int, text: str) -> None:
         if self.fault is None:
             self.fault = Response.error(status, text)
+
+
+def _take_host_of_target(request: Request) -> None:
+    """A target may be a whole URL, whose host then counts: RFC 9112, 3.2.2."""
+    match = _WHOLE_URL.match(request.target)
+    if match:
+        request.headers["host"], rest = match.groups()
+        request.target = rest if rest.startswith("/") else f"/{rest}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from dunena import __version__
+from dunena import NAME, __version__
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine
 from dunena.server.http_message import Response
@@ -36,7 +36,7 @@ class Introspection:
         store = self._core.store
         return _json(
             {
-                "name": "dunena",
+                "name": NAME,
                 "version": __version__,
                 "entries": store.entry_count,
                 "namespaces": [ns for ns in store.namespaces() if ns],

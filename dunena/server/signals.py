@@ -3,23 +3,68 @@
 import asyncio
 import signal
 import sys
+import threading
 from collections.abc import Callable
+
+CONSOLE_CLOSE_SECONDS_MAX = 4.5
+"""How long a closing console window is held open for the stop; Windows ends us after five."""
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows lacks SIGHUP, others SIGBREAK
 
 
-def on_stop_signal(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
-    """Call ``stop`` in the loop at every signal that asks the program to end.
+class StopSignals:
+    """Calls ``stop`` in the loop when the program is asked to end, once.
 
-    SIGHUP is what a closed terminal sends, SIGBREAK what Windows sends when a console window is
-    closed; both mean the same as Ctrl+C here.
+    SIGHUP is what a closed terminal sends. From the first signal on, all of them are ignored until
+    the process has ended: nothing cuts a stop short, not even a second Ctrl+C.
     """
-    for name in _NAMES:
-        number = getattr(signal, name, None)
-        if number is None:
-            continue
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+        self._loop = loop
+        self._stop = stop
+        self._numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        self._ended = threading.Event()
+        self._console_handler: object = None
         if sys.platform == "win32":
-            # The event loops there have no signal handlers of their own.
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop))
+            self._listen_on_windows()
         else:
-            loop.add_signal_handler(number, stop)
+            for number in self._numbers:
+                loop.add_signal_handler(number, self._asked)
+
+    def ended(self) -> None:
+        """The stop is done: a console window need not be held open any longer."""
+        self._ended.set()
+
+    def _asked(self) -> None:
+        if sys.platform != "win32":
+            # Between taking our handlers away and ignoring the signals, none may come through.
+            signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
+            for number in self._numbers:
+                self._loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
+        self._stop()
+
+    def _listen_on_windows(self) -> None:
+        """The event loops there have no signal handlers of their own.
+
+        A closed console window, a log-off and a shutdown are no signals at all: a handler in a
+        thread of the system's is told, and the process ends when that returns.
+        """
+        if sys.platform == "win32":
+            import ctypes
+
+            for number in self._numbers:
+                signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(self._asked))
+            first_that_ends_us = 2  # CTRL_CLOSE_EVENT; 0 and 1 are Ctrl+C and Ctrl+Break
+
+            def told(event: int) -> int:
+                if event < first_that_ends_us:
+                    return 0
+                self._loop.call_soon_threadsafe(self._asked)
+                self._ended.wait(CONSOLE_CLOSE_SECONDS_MAX)
+                return 1
+
+            handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(told)
+            self._console_handler = handler  # or the system would call freed memory
+            ctypes.windll.kernel32.SetConsoleCtrlHandler(handler, 1)

@@ -99,6 +99,7 @@ export class Card {
     this.#load();
     this.editor.hidden = false;
     this.edit.hidden = true;
+    this.editor.scrollIntoView({ block: "nearest" });
     this.text.focus();
   }
 
@@ -121,6 +122,10 @@ export class Card {
   #compare() {
     const isOther = this.#base !== null && !this.#isSetting
       && this.#value !== null && this.#value !== this.#base;
+    if (isOther && this.conflict.hidden) {
+      this.conflict.hidden = false;
+      this.conflict.scrollIntoView({ block: "nearest" });
+    }
     this.conflict.hidden = !isOther;
     this.submit.textContent = isOther ? "Overwrite" : "Set";
   }

@@ -5,6 +5,8 @@ import { byId, element, onCtrlEnter } from "./dom.js";
 import { bytes, fault } from "./json.js";
 import { TEMPLATES } from "./messages.js";
 
+const LINE_CHARS_MAX = 72;
+
 export class Composer {
   #send;
   #isOnline = false;
@@ -37,15 +39,19 @@ export class Composer {
         onclick: () => {
           this.#fill(message);
           this.#text.focus();
+          this.#text.setSelectionRange(0, 0); // or a long one would be scrolled to its end
         },
       }, name));
     const label = `${dialect} messages`;
     return element("div", { role: "group", "aria-label": label, class: "template-group" },
-      element("span", { class: "quiet", "aria-hidden": "true" }, dialect), ...buttons);
+      element("span", { class: "quiet", "aria-hidden": "true" }, dialect),
+      element("div", {}, ...buttons));
   }
 
   #fill(message) {
-    this.#text.value = JSON.stringify(message, null, 2);
+    const line = JSON.stringify(message, null, 1).replaceAll(/\n */g, " ");
+    const isShort = line.length <= LINE_CHARS_MAX;
+    this.#text.value = isShort ? line : JSON.stringify(message, null, 2);
     this.#judge();
   }
 

@@ -83,6 +83,7 @@ export class FrameLog {
     const head = [
       element("time", {}, time),
       element("span", { class: "arrow", role: "img", "aria-label": spoken }, arrow),
+      element("span", { class: "size" }, size === null ? "" : `${size.toLocaleString("en")} B`),
       element("span", { class: "source" }, source === "console" ? "" : source),
     ];
     let row;
@@ -91,23 +92,26 @@ export class FrameLog {
     } else {
       const line = compact(text.slice(0, 2 * SUMMARY_CHARS_MAX)).slice(0, SUMMARY_CHARS_MAX);
       row = element("details", {}, element("summary", {},
-        ...head,
-        element("span", { class: "size" }, `${size.toLocaleString("en")} B`),
-        element("code", { class: "text" }, line),
-      ));
-      // Most rows are never opened: what they hold is made when they are.
-      row.addEventListener("toggle", () => this.#fill(row), { once: true });
-      row.open = this.#isPretty;
+        ...head, element("code", { class: "text" }, line)));
+      row.addEventListener("toggle", () => this.#fill(row));
     }
     row.className = "row";
     row.dataset.direction = direction;
     row.dataset.source = source;
     this.#records.set(row, record);
     row.hidden = !this.#matches(record);
+    if (this.#isPretty) this.#setOpen(row, true);
     return row;
   }
 
+  #setOpen(row, isOpen) {
+    row.open = isOpen;
+    this.#fill(row);
+  }
+
+  // Most rows are never opened: what they hold is made when they are.
   #fill(row) {
+    if (!row.open || row.lastElementChild.tagName === "PRE") return;
     const { text, cut } = this.#records.get(row);
     const rest = cut ? `\n… and ${count(cut, "more character")}` : "";
     row.append(element("pre", {}, indent(text) + rest));
@@ -134,7 +138,9 @@ export class FrameLog {
   #togglePretty() {
     this.#isPretty = !this.#isPretty;
     this.#pretty.setAttribute("aria-pressed", this.#isPretty);
-    for (const row of this.#rows.querySelectorAll("details")) row.open = this.#isPretty;
+    for (const row of this.#rows.querySelectorAll("details")) {
+      this.#setOpen(row, this.#isPretty);
+    }
     this.#rows.scrollTop = this.#rows.scrollHeight;
   }
 

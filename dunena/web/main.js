@@ -48,16 +48,21 @@ function showInfo(info) {
   keys.sawRevision(info.revision);
 }
 
+function refreshInfo() {
+  // A server that cannot be asked shows in the state of its connections.
+  api.info().then(showInfo, () => {});
+}
+
 gate.onInfo = showInfo;
 consoleLink.onState = () => {
+  const isOpen = consoleLink.state === "open";
   header.showState(consoleLink);
-  composer.canSend(consoleLink.state === "open");
+  composer.canSend(isOpen);
+  if (isOpen) refreshInfo();
 };
 
 setInterval(() => {
-  if (document.hidden || consoleLink.state !== "open") return;
-  // A server that cannot be asked shows in the state of its connections.
-  api.info().then(showInfo, () => {});
+  if (!document.hidden && consoleLink.state === "open") refreshInfo();
 }, INFO_MS);
 
 for (const [target, event] of [[window, "online"], [document, "visibilitychange"]]) {

@@ -66,6 +66,7 @@ def test_any_bytes_are_requests_or_one_fault(stream: bytes, cuts: list[int]) -> 
         (b"GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + bytes(1001), 413),
@@ -141,6 +142,20 @@ def test_a_query_is_decoded_and_an_empty_namespace_is_none() -> None:
     assert request.query() == {"pattern": "a b +", "cursor": "2", "x": ""}
 
 
+@pytest.mark.parametrize(
+    ("target", "path", "host"),
+    [
+        ("http://a.example:3000/get/k?ns=n", "/get/k?ns=n", "a.example:3000"),
+        ("HTTPS://a.example", "/", "a.example"),
+        ("http://a.example?x", "/?x", "a.example"),
+        ("/http://a.example/", "/http://a.example/", "h"),
+    ],
+)
+def test_a_whole_url_as_target_names_the_host(target: str, path: str, host: str) -> None:
+    (request,) = RequestParser(BODY_MAX).feed(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    assert (request.target, request.headers["host"]) == (path, host)
+
+
 @pytest.mark.parametrize("text", ["%FF", "%C3", "\u00ff", "%ED%A0%80"])
 def test_a_target_that_is_not_utf8_is_refused(text: str) -> None:
     with pytest.raises(BadTargetError):
@@ -152,7 +167,8 @@ def test_a_response_has_what_its_request_needs() -> None:
     full = serialize(Request("GET"), response, "now").decode()
     assert full == (
         "HTTP/1.1 405 Method Not Allowed\r\nDate: now\r\nContent-Type: application/json\r\n"
-        'Content-Length: 14\r\nX-Content-Type-Options: nosniff\r\nAllow: GET\r\n\r\n{"error":"no"}'
+        "Content-Length: 14\r\nServer: dunena\r\nX-Content-Type-Options: nosniff\r\n"
+        'Allow: GET\r\n\r\n{"error":"no"}'
     )
     assert serialize(Request("HEAD"), response, "now").decode() + '{"error":"no"}' == full
     old = Request("GET", is_keep_alive=False, is_http_1_0=True)

@@ -19,7 +19,14 @@ from dunena.persistence.disk.records import Records
 from dunena.persistence.disk.syncer import Syncer
 from dunena.persistence.disk.watcher import Watcher
 from dunena.persistence.effects import Effect, Place, net_effects
-from dunena.persistence.interface import Damage, Loaded, OpenError, OutsideChange, StorageError
+from dunena.persistence.interface import (
+    Damage,
+    InUseError,
+    Loaded,
+    OpenError,
+    OutsideChange,
+    StorageError,
+)
 from dunena.store.entry import Change
 from dunena.store.store import Store
 
@@ -71,9 +78,11 @@ class DiskEngine:
             self._revision = self._records.load_revision()
             entries = self._mirror.load(self._revision)
         except Timeout:
-            raise OpenError(
-                f"another dunena is using {self._root}; stop it, or choose another folder"
-                " with --cache-dir"
+            url = self._records.load_address()
+            raise InUseError(
+                f"another dunena{f' ({url})' if url else ''} is using {self._root};"
+                " stop it, or choose another folder with --cache-dir",
+                url,
             ) from None
         except OSError as error:
             raise OpenError(
@@ -81,6 +90,13 @@ class DiskEngine:
                 " choose another with --cache-dir"
             ) from error
         return Loaded(entries, self._revision)
+
+    def publish(self, url: str) -> None:
+        """Keep the address beside the lock; without it only a message is less helpful."""
+        try:
+            self._records.keep_address(url)
+        except OSError as error:
+            _log.warning("cannot write the server's address: %s", error.strerror)
 
     def commit(self, changes: Sequence[Change]) -> None:
         """Put every file the changes need in its place, or leave all as they were."""

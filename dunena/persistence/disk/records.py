@@ -27,6 +27,7 @@ class Records:
         self._expiries = folder / "expiry"
         self._names = folder / "names"
         self._revision = folder / "revision"
+        self._address = folder / "server"
         self._reserved_until = 0
 
     def prepare(self) -> None:
@@ -77,6 +78,19 @@ class Records:
         path = self._names / record
         if not path.exists():
             replace_file(path, name.encode(), self.temporary, force=force)
+
+    # --- the running server ---
+
+    def load_address(self) -> str | None:
+        """Where the server that has the folder answers, if it said so."""
+        try:
+            return self._address.read_text("utf-8").strip() or None
+        except (OSError, UnicodeError):
+            return None
+
+    def keep_address(self, url: str) -> None:
+        """Say where this server answers."""
+        replace_file(self._address, url.encode(), self.temporary)
 
     # --- revision ---
 

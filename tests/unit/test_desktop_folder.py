@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dunena import folder
+from dunena.desktop import folder
 
 
 def test_the_current_folder_when_run_from_source(

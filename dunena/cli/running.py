@@ -1,0 +1,132 @@
+"""Running a server from its start to its stop, for a person who watches or one who clicked."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import replace
+
+import typer
+
+from dunena.cli.banner import banner
+from dunena.cli.failure import EXIT_FAILED
+from dunena.cli.manner import Manner
+from dunena.desktop.onefile import OneFileLife, unpacked_folder
+from dunena.desktop.terminal import say, wait_for_key
+from dunena.server.app import PlaceInUseError, PortBusyError, Server, StartError
+from dunena.server.signals import StopSignals
+from dunena.settings import Settings, local_host
+
+PORTS_TRIED_MAX = 20
+"""How far from the wanted port the next free one is looked for."""
+
+_log = logging.getLogger(__name__)
+
+
+class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person who clicked
+    """Another dunena does what this one was started for."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
+
+
+def run_server(settings: Settings, manner: Manner, notes: list[str]) -> None:
+    """Run until asked to stop; exit with 1 and one line if it cannot start."""
+    try:
+        asyncio.run(_run(settings, manner, notes))
+    except _RunningAlready as running:
+        say(f"dunena is running already, at {running.url}/test\nThis page is opened now.")
+        _open_page(running.url)
+        wait_for_key()
+    except StartError as error:
+        say(f"dunena: {error}", error=True)
+        if manner.keeps_window:
+            wait_for_key()
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = StopSignals(loop, stop.set)
+
+    def parent_gone() -> None:
+        with suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop.set)
+
+    folder = unpacked_folder()
+    life = None
+    if folder is not None:
+        _load_everything()
+        life = OneFileLife(folder, parent_gone)
+        life.start()
+    try:
+        server = await _start(settings, manner, notes)
+        _greet(server, notes)
+        if manner.opens_page:
+            await asyncio.to_thread(_open_page, server.url)
+        await stop.wait()
+        await server.stop()
+        say("Stopped.")
+    finally:
+        signals.ended()
+        if life is not None:
+            life.end()
+
+
+async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server:
+    """A started server, on another port if that is this start's manner."""
+    for port in _ports(settings.port, manner):
+        server = Server(replace(settings, port=port))
+        try:
+            await server.start()
+        except PortBusyError:
+            if not manner.finds_port:
+                raise
+            if await _is_dunena(settings.host, port):
+                raise _RunningAlready(f"http://{local_host(settings.host)}:{port}") from None
+        except PlaceInUseError as error:
+            if manner.opens_page and error.url:
+                raise _RunningAlready(error.url) from None
+            raise
+        else:
+            if port != settings.port:
+                notes.append(f"port {settings.port} is used by another program, so it is {port}")
+            return server
+    raise StartError(
+        f"port {settings.port} and the {PORTS_TRIED_MAX - 1} after it are in use;"
+        " stop what uses them, or start with: dunena serve --port 0"
+    )
+
+
+def _ports(wanted: int, manner: Manner) -> range:
+    return range(wanted, wanted + (PORTS_TRIED_MAX if manner.finds_port else 1))
+
+
+async def _is_dunena(host: str, port: int) -> bool:
+    from dunena.desktop.neighbour import is_dunena
+
+    return await asyncio.to_thread(is_dunena, host, port)
+
+
+def _greet(server: Server, notes: list[str]) -> None:
+    settings = server.settings
+    say(banner(settings, server.url, server.store.entry_count, notes))
+    if not settings.is_loopback and settings.token is None:
+        _log.warning("everyone who can reach %s can read and write: set --token", settings.host)
+
+
+def _open_page(url: str) -> None:
+    from dunena.desktop.browser import open_page
+
+    open_page(f"{url}/test")
+
+
+def _load_everything() -> None:
+    """Load what is otherwise loaded when it is first needed.
+
+    The unpacked files of a one-file program can be removed under it by a cleaner of temporary
+    folders, and the executable replaced by a newer one.
+    """
+    import prometheus_client  # noqa: F401
+    import watchfiles  # noqa: F401

@@ -1,0 +1,139 @@
+"""Life as one file: what killed runs left behind, and what other programs inherit."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from dunena.desktop import onefile
+from dunena.desktop.onefile import LOCK_NAME, UNLOCKED_SECONDS_MAX, OneFileLife, sweep
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX system's way of doing it")
+
+
+def unpack(temporary: Path, name: str, *, locked_before: bool = True) -> Path:
+    """What a run that was killed leaves."""
+    folder = temporary / name
+    (folder / "dunena" / "web").mkdir(parents=True)
+    if locked_before:
+        (folder / LOCK_NAME).touch()
+    return folder
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return unpack(tmp_path, "_MEIown")
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path, own: Path) -> None:
+    left = unpack(tmp_path, "_MEIleft")
+    assert sweep(tmp_path, own) == [left]
+    assert not left.exists()
+    assert own.exists()
+
+
+def test_a_running_programs_folder_stays(tmp_path: Path, own: Path) -> None:
+    running = unpack(tmp_path, "_MEIrunning")
+    with FileLock(running / LOCK_NAME):
+        assert sweep(tmp_path, own) == []
+    assert running.exists()
+
+
+def test_a_folder_that_is_being_unpacked_stays_until_it_cannot_be(
+    tmp_path: Path, own: Path
+) -> None:
+    fresh = unpack(tmp_path, "_MEIfresh", locked_before=False)
+    assert sweep(tmp_path, own) == []
+    assert sweep(tmp_path, own, lambda: time.time() + UNLOCKED_SECONDS_MAX + 60) == [fresh]
+
+
+def test_what_is_not_ours_stays(tmp_path: Path, own: Path) -> None:
+    other_program = tmp_path / "_MEIother"
+    other_program.mkdir()
+    (other_program / LOCK_NAME).touch()
+    no_program = unpack(tmp_path, "MEIx")
+    assert sweep(tmp_path, own, lambda: time.time() + 1e6) == []
+    assert other_program.exists()
+    assert no_program.exists()
+
+
+@posix
+def test_links_are_not_followed(tmp_path: Path, own: Path) -> None:
+    target = unpack(tmp_path, "precious")
+    (tmp_path / "_MEIlink").symlink_to(target)
+    planted = unpack(tmp_path, "_MEIplanted", locked_before=False)
+    precious = tmp_path / "precious.txt"
+    precious.write_text("kept")
+    (planted / LOCK_NAME).symlink_to(precious)
+    assert sweep(tmp_path, own, lambda: time.time() + 1e6) == []
+    assert target.exists()
+    assert precious.read_text() == "kept"
+
+
+@pytest.fixture
+def parent_dies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
+    """The parent lives until something is put into the list."""
+    gone: list[bool] = []
+
+    def wait() -> None:
+        while not gone:
+            time.sleep(0.001)
+
+    monkeypatch.setattr(onefile, "wait_for_parent", wait)
+    yield gone
+    gone.append(True)
+
+
+def test_an_orphan_is_told_and_removes_its_folder(own: Path, parent_dies: list[bool]) -> None:
+    told: list[bool] = []
+    life = OneFileLife(own, lambda: told.append(True))
+    life.start()
+    parent_dies.append(True)
+    life._watcher.join(5)
+    assert told == [True]
+    life.end()
+    assert not own.exists()
+
+
+def test_with_a_parent_the_folder_is_the_parents_to_remove(
+    own: Path, parent_dies: list[bool]
+) -> None:
+    life = OneFileLife(own, lambda: None)
+    life.start()
+    life.end()
+    assert own.exists()
+    assert not parent_dies
+
+
+def test_an_unpacked_folder_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert onefile.unpacked_folder() is None
+    monkeypatch.setattr(sys, "_MEIPASS", str(Path("tmp", "_MEIabc")), raising=False)
+    assert onefile.unpacked_folder() == Path("tmp", "_MEIabc")
+    monkeypatch.setattr(sys, "_MEIPASS", str(Path("opt", "_internal")))
+    assert onefile.unpacked_folder() is None, "a folder that was not unpacked is not swept"
+
+
+@pytest.mark.parametrize(
+    ("before", "frozen", "after"),
+    [
+        ({"LD_LIBRARY_PATH": "/unpacked", "LD_LIBRARY_PATH_ORIG": "/own"}, True, "/own"),
+        ({"LD_LIBRARY_PATH": "/unpacked"}, True, None),
+        ({"LD_LIBRARY_PATH": "/own"}, False, "/own"),
+        ({}, True, None),
+    ],
+)
+def test_programs_we_start_get_their_own_libraries(
+    monkeypatch: pytest.MonkeyPatch, before: dict[str, str], frozen: bool, after: str | None
+) -> None:
+    for name in ("LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in before.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    onefile.restore_library_path()
+    assert os.environ.get("LD_LIBRARY_PATH") == after
+    assert "LD_LIBRARY_PATH_ORIG" not in os.environ
