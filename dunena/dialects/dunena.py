@@ -5,7 +5,7 @@ none. Values are strings here; what the other dialect stored is read as its comp
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dunena.dialects.core import (
     Core,
@@ -20,10 +20,8 @@ from dunena.dialects.errors import (
     WrongTypeError,
 )
 from dunena.dialects.messages import pong, reply, text_value
+from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.values import encode
-
-if TYPE_CHECKING:
-    from dunena.dialects.session import Session
 
 RequestId = str | float | None
 """What a client may number its requests with."""
@@ -33,13 +31,13 @@ Message = dict[str, Any]
 _TYPE_CHARS_MAX = 512  # an error does not send megabytes back
 
 
-def respond(session: "Session", message: Message, now: int) -> bytes | None:
+def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
     kind = message["type"]
     handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
     if handler is None:
         raise InvalidMessageError.unknown_type(_brief(kind))
-    return handler(session, message, now)
+    return handler(core, followed, message, now)
 
 
 def request_id_of(message: Message) -> RequestId:
@@ -77,47 +75,47 @@ def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None
     core.store.set(ns, key, value, expiry_of(message, now))
 
 
-def _ping(_session: "Session", message: Message, now: int) -> bytes:
+def _ping(_core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
     return pong(now, request_id_of(message))
 
 
-def _get(session: "Session", message: Message, now: int) -> bytes:
+def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    entry = session.core.store.get(namespace_of(message, printable_name), key, now)
+    entry = core.store.get(namespace_of(message, printable_name), key, now)
     return _result(message, {"key": key, "value": text_value(entry)}, now)
 
 
-def _set(session: "Session", message: Message, now: int) -> bytes:
+def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    write_one(session.core, key, namespace_of(message, printable_name), message, now)
+    write_one(core, key, namespace_of(message, printable_name), message, now)
     return _result(message, {"key": key, "ok": True}, now)
 
 
-def _del(session: "Session", message: Message, now: int) -> bytes:
+def _del(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    change = session.core.store.delete(namespace_of(message, printable_name), key)
+    change = core.store.delete(namespace_of(message, printable_name), key)
     return _result(message, {"key": key, "deleted": change is not None}, now)
 
 
-def _mget(session: "Session", message: Message, now: int) -> bytes:
-    return _result(message, {"result": read_many(session.core, message, now)}, now)
+def _mget(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return _result(message, {"result": read_many(core, message, now)}, now)
 
 
-def _mset(session: "Session", message: Message, now: int) -> bytes:
-    return _result(message, {"stored": write_many(session.core, message, now)}, now)
+def _mset(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return _result(message, {"stored": write_many(core, message, now)}, now)
 
 
-def _subscribe(session: "Session", message: Message, now: int) -> bytes:
+def _subscribe(_core: Core, followed: Subscriptions, message: Message, now: int) -> bytes:
     channel = printable_name(_field(message, "channel"), "Channel")
-    session.follow_channel(channel)
+    followed.follow_channel(channel)
     return reply("subscribed", {"channel": channel}, now, request_id_of(message))
 
 
-def _unsubscribe(session: "Session", message: Message, _now: int) -> None:
-    session.unfollow_channel(printable_name(_field(message, "channel"), "Channel"))
+def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
+    followed.unfollow_channel(printable_name(_field(message, "channel"), "Channel"))
 
 
-_HANDLERS: dict[str, Callable[["Session", Message, int], bytes | None]] = {
+_HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {
     "ping": _ping,
     "get": _get,
     "set": _set,

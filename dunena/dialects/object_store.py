@@ -4,28 +4,26 @@ Any JSON value; a client receives nothing but value updates and errors.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dunena.dialects.core import Core, check_value_size, expiry_of, namespace_of, unicode_name
 from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.messages import NULL, value_update
+from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.values import encode
-
-if TYPE_CHECKING:
-    from dunena.dialects.session import Session
 
 Message = dict[str, Any]
 
 INVALID_FORMAT = "Invalid message format"
 
 
-def respond(session: "Session", message: Message, now: int) -> bytes | None:
+def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     """Carry out one message; raise `ClientError` where it is wrong."""
     action = message["action"]
     handler = _HANDLERS.get(action) if isinstance(action, str) else None
     if handler is None:
         raise InvalidMessageError(INVALID_FORMAT)
-    return handler(session, message, now)
+    return handler(core, followed, message, now)
 
 
 def error_text(error: ClientError) -> str:
@@ -50,30 +48,30 @@ def write(core: Core, message: Message, now: int) -> bytes:
     return value_update(ns, key, encoded)
 
 
-def _subscribe(session: "Session", message: Message, now: int) -> bytes | None:
+def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     ns, key = _place(message)
-    session.follow_key(ns, key)
-    entry = session.core.store.peek(ns, key, now)
+    followed.follow_key(ns, key)
+    entry = core.store.peek(ns, key, now)
     return None if entry is None else value_update(ns, key, entry.value)
 
 
-def _unsubscribe(session: "Session", message: Message, _now: int) -> None:
-    session.unfollow_key(*_place(message))
+def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
+    followed.unfollow_key(*_place(message))
 
 
-def _set(session: "Session", message: Message, now: int) -> None:
-    write(session.core, message, now)
+def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> None:
+    write(core, message, now)
 
 
-def _get(session: "Session", message: Message, now: int) -> bytes:
-    return read(session.core, *_place(message), now)
+def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return read(core, *_place(message), now)
 
 
-def _delete(session: "Session", message: Message, _now: int) -> None:
-    session.core.store.delete(*_place(message))
+def _delete(core: Core, _followed: Subscriptions, message: Message, _now: int) -> None:
+    core.store.delete(*_place(message))
 
 
-_HANDLERS: dict[str, Callable[["Session", Message, int], bytes | None]] = {
+_HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "set": _set,

@@ -13,10 +13,10 @@ from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
-    LimitError,
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
+from dunena.dialects.subscriptions import Subscriptions
 from dunena.frames import text_frame
 from dunena.hub import CACHE_EVENTS
 from dunena.store.store import WriteRefusedError
@@ -28,18 +28,16 @@ class Session:
 
     A reply answers its request, a push is an update or event it follows.
     ``dialect`` is AUTO until the first message that shows one, and then says how a message that
-    shows none is answered; ``is_strict`` means that the client chose one and has no other.
+    shows none is answered. A client that chose one from the start has no other.
     """
 
     __slots__ = (
-        "_channels",
-        "_keys",
+        "_core",
+        "_id",
+        "_is_strict",
         "_reply",
-        "core",
         "dialect",
-        "id",
-        "is_strict",
-        "push",
+        "subscriptions",
     )
 
     def __init__(
@@ -51,20 +49,18 @@ class Session:
         reply: Callable[[bytes], None],
         push: Callable[[bytes], None],
     ) -> None:
-        self.core = core
+        self._core = core
         self.dialect = dialect
-        self.is_strict = dialect is not Dialect.AUTO
-        self.id = session_id
+        self._is_strict = dialect is not Dialect.AUTO
+        self._id = session_id
         self._reply = reply
-        self.push = push
-        self._keys: set[tuple[str, str]] = set()
-        self._channels: set[str] = set()
+        self.subscriptions = Subscriptions(core.hub, core.limits, push)
 
     def open(self, now: int) -> None:
         """Greet the client; an object-store client gets nothing it did not ask for."""
         if self.dialect is not Dialect.OBJECT_STORE:
-            self._send(reply("connected", {"id": self.id}, now))
-            self.follow_channel(CACHE_EVENTS)
+            self._send(reply("connected", {"id": self._id}, now))
+            self.subscriptions.follow_channel(CACHE_EVENTS)
 
     def receive(self, text: bytes, now: int) -> None:
         """Answer one message, whatever it is; ``now`` in Unix ms."""
@@ -84,52 +80,15 @@ class Session:
         self._send(self._error(None, error, now))
 
     def close(self) -> None:
-        """The client is gone: nothing is put to it any more."""
-        for ns, key in self._keys:
-            self.core.hub.unfollow_key(ns, key, self)
-        for channel in self._channels:
-            self.core.hub.unfollow_channel(channel, self)
-        self._keys.clear()
-        self._channels.clear()
-
-    @property
-    def subscription_count(self) -> int:
-        """Keys and channels it follows."""
-        return len(self._keys) + len(self._channels)
-
-    def follow_key(self, ns: str, key: str) -> None:
-        """Receive the key's value updates; raise `LimitError` with too many subscriptions."""
-        self._check_count(is_new=(ns, key) not in self._keys)
-        self._keys.add((ns, key))
-        self.core.hub.follow_key(ns, key, self)
-
-    def unfollow_key(self, ns: str, key: str) -> None:
-        """Receive them no more."""
-        self._keys.discard((ns, key))
-        self.core.hub.unfollow_key(ns, key, self)
-
-    def follow_channel(self, channel: str) -> None:
-        """Receive the channel's events; raise `LimitError` with too many subscriptions."""
-        self._check_count(is_new=channel not in self._channels)
-        self._channels.add(channel)
-        self.core.hub.follow_channel(channel, self)
-
-    def unfollow_channel(self, channel: str) -> None:
-        """Receive them no more."""
-        self._channels.discard(channel)
-        self.core.hub.unfollow_channel(channel, self)
-
-    def _check_count(self, *, is_new: bool) -> None:
-        count_max = self.core.limits.subscriptions_max
-        if is_new and self.subscription_count >= count_max:
-            raise LimitError(f"Subscriptions exceed max count ({count_max})")
+        """The client is gone: nothing is pushed to it any more."""
+        self.subscriptions.end()
 
     def _send(self, payload: bytes) -> None:
         self._reply(text_frame(payload))
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
         """The dialect a message shows; AUTO if it shows none that this client may speak."""
-        if self.is_strict:
+        if self._is_strict:
             return self.dialect
         if isinstance(message, dict):
             if "type" in message:
@@ -144,16 +103,16 @@ class Session:
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
         if shown is Dialect.OBJECT_STORE and "action" in message:
-            return object_store.respond(self, message, now)
+            return object_store.respond(self._core, self.subscriptions, message, now)
         if shown is Dialect.DUNENA and "type" in message:
-            return dunena.respond(self, message, now)
+            return dunena.respond(self._core, self.subscriptions, message, now)
         raise InvalidMessageError.missing("type")
 
     def _learn(self, shown: Dialect) -> None:
         if self.dialect is Dialect.AUTO and shown is not Dialect.AUTO:
             self.dialect = shown
             if shown is Dialect.OBJECT_STORE:
-                self.unfollow_channel(CACHE_EVENTS)
+                self.subscriptions.unfollow_channel(CACHE_EVENTS)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = dunena.request_id_of(message) if isinstance(message, dict) else None

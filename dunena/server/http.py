@@ -10,11 +10,12 @@ from collections import deque
 from typing import cast
 
 from dunena.server.context import Context
+from dunena.server.handshake import handshake
 from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import CONNECTIONS_MAX
-from dunena.server.websocket import WebSocketConnection, handshake
+from dunena.server.websocket import WebSocketConnection
 
 REQUEST_SECONDS_MAX = 30.0
 """From a request's first byte to its last, and for the first one of a connection to begin: time

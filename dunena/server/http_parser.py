@@ -55,7 +55,7 @@ class RequestParser:
             return []
         if self.fault is not None or self._is_last:
             return []
-        was_in_head = self._is_in_head
+        is_all_one_head = self._is_in_head or not self.is_in_request
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -64,11 +64,11 @@ class RequestParser:
             if not self._is_last:
                 _log.debug("bad request: %s", error, exc_info=error.__context__)
                 self._fail(400, "Bad request")
-        if was_in_head and self._is_in_head:
+        whole, self._whole = self._whole, []
+        if is_all_one_head and self._is_in_head and not whole:
             # A line that does not end reaches no callback: it is counted as it comes.
             self._unended_bytes += len(data)
             self._check_head(self._unended_bytes)
-        whole, self._whole = self._whole, []
         return whole
 
     def ignore_upgrade(self) -> list[Request]:

@@ -7,23 +7,15 @@ send goes through the outbox, so that it keeps its place among the replies.
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from websockets.datastructures import Headers
-from websockets.exceptions import InvalidHandshake
 from websockets.frames import Close, Frame, Opcode
-from websockets.http11 import Request as HandshakeRequest
 from websockets.protocol import State
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
 
-from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import RateLimitedError
 from dunena.dialects.session import Session
 from dunena.frames import FrameCutter, FrameError
 from dunena.server.context import Context
-from dunena.server.http_message import BadTargetError, Request, Response
+from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox, end_after_replies
 
 PING_SECONDS = 20.0
@@ -33,66 +25,7 @@ silent as long again."""
 CLOSE_SECONDS_MAX = 5.0
 """How long the peer may take to close after the closing handshake began."""
 
-_DIALECTS = {dialect.value: dialect for dialect in Dialect if dialect is not Dialect.AUTO}
-
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """An accepted handshake: the protocol object, the dialect, the response's bytes."""
-
-    protocol: ServerProtocol
-    dialect: Dialect
-    response: bytes
-
-
-def handshake(context: Context, request: Request) -> Opening | Response:
-    """Decide on a request to upgrade: the opening, or the refusal to send instead."""
-    if request.path not in ("/", "/ws"):
-        return Response.error(404, "Not found")
-    refusal = context.admission.refusal(request, needs_token=True)
-    if refusal is not None:
-        return refusal
-    dialect = context.settings.dialect
-    if request.path == "/":
-        dialect = Dialect.OBJECT_STORE
-    else:
-        try:
-            wanted = request.query().get("protocol")
-        except BadTargetError:
-            return Response.error(400, "Bad request target")
-        if wanted is not None:
-            if wanted not in _DIALECTS:
-                return Response.error(400, f"Unknown protocol: {wanted}")
-            dialect = _DIALECTS[wanted]
-    offered = {Dialect.OBJECT_STORE.value} if request.path == "/" else set(_DIALECTS)
-    protocol = ServerProtocol(
-        state=State.OPEN,
-        max_size=context.settings.limits.message_bytes_max,
-        select_subprotocol=lambda _, names: _first_known(names, offered),
-    )
-    headers = Headers()
-    for name, value in request.headers.items():
-        headers[name] = value
-    answer = protocol.accept(HandshakeRequest(request.target, headers))
-    if protocol.subprotocol is not None:
-        dialect = _DIALECTS[protocol.subprotocol]
-    if answer.status_code != 101:
-        special = {
-            name: value
-            for name, value in answer.headers.raw_items()
-            if name.lower() in ("upgrade", "sec-websocket-version")
-        }
-        reason = protocol.handshake_exc
-        text = str(reason) if isinstance(reason, InvalidHandshake) else "Bad handshake"
-        return Response.error(answer.status_code, text, special)
-    return Opening(protocol, dialect, answer.serialize())
-
-
-def _first_known(names: Sequence[Subprotocol], known: set[str]) -> Subprotocol | None:
-    """The client's first wish that we speak; a client that wishes only for others gets none."""
-    return next((name for name in names if name in known), None)
 
 
 class WebSocketConnection(asyncio.Protocol):

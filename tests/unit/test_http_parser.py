@@ -112,6 +112,15 @@ def test_a_line_without_end_is_a_fault(line: bytes) -> None:
     assert parser.fault.status == 431
 
 
+def test_a_line_without_end_is_a_fault_in_its_first_bytes_too() -> None:
+    for before in (b"", POST):
+        parser = RequestParser(BODY_MAX)
+        parser.feed(before)
+        parser.feed(b"GET / HTTP/1.1\r\nA: " + b"a" * HEAD_BYTES_MAX)
+        assert parser.fault is not None
+        assert parser.fault.status == 431
+
+
 def test_what_comes_behind_a_closing_request_is_nobodys() -> None:
     parser = RequestParser(BODY_MAX)
     (request,) = parser.feed(CLOSE + GET + b"nonsense")

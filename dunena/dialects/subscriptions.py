@@ -1,0 +1,62 @@
+"""What one client follows."""
+
+from collections.abc import Callable
+
+from dunena.dialects.errors import LimitError
+from dunena.hub import Hub
+from dunena.store.limits import Limits
+
+
+class Subscriptions:
+    """The keys and channels of one client, which the hub knows it by; ``push`` queues a frame.
+
+    It takes from the hub exactly what it put there, so a client that left is followed by nothing.
+    """
+
+    __slots__ = ("_channels", "_count_max", "_hub", "_keys", "push")
+
+    def __init__(self, hub: Hub, limits: Limits, push: Callable[[bytes], None]) -> None:
+        self._hub = hub
+        self._count_max = limits.subscriptions_max
+        self.push = push
+        self._keys: set[tuple[str, str]] = set()
+        self._channels: set[str] = set()
+
+    def __len__(self) -> int:
+        """Keys and channels followed."""
+        return len(self._keys) + len(self._channels)
+
+    def follow_key(self, ns: str, key: str) -> None:
+        """Receive the key's value updates; raise `LimitError` with too many subscriptions."""
+        self._check_count(is_new=(ns, key) not in self._keys)
+        self._keys.add((ns, key))
+        self._hub.follow_key(ns, key, self)
+
+    def unfollow_key(self, ns: str, key: str) -> None:
+        """Receive them no more."""
+        self._keys.discard((ns, key))
+        self._hub.unfollow_key(ns, key, self)
+
+    def follow_channel(self, channel: str) -> None:
+        """Receive the channel's events; raise `LimitError` with too many subscriptions."""
+        self._check_count(is_new=channel not in self._channels)
+        self._channels.add(channel)
+        self._hub.follow_channel(channel, self)
+
+    def unfollow_channel(self, channel: str) -> None:
+        """Receive them no more."""
+        self._channels.discard(channel)
+        self._hub.unfollow_channel(channel, self)
+
+    def end(self) -> None:
+        """The client is gone: follow nothing."""
+        for ns, key in self._keys:
+            self._hub.unfollow_key(ns, key, self)
+        for channel in self._channels:
+            self._hub.unfollow_channel(channel, self)
+        self._keys.clear()
+        self._channels.clear()
+
+    def _check_count(self, *, is_new: bool) -> None:
+        if is_new and len(self) >= self._count_max:
+            raise LimitError(f"Subscriptions exceed max count ({self._count_max})")

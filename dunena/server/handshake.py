@@ -1,0 +1,88 @@
+"""The request to upgrade to WebSocket: accepted with a dialect, or refused with a response."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake
+from websockets.http11 import Request as HandshakeRequest
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from dunena.dialects.dialect import Dialect
+from dunena.server.context import Context
+from dunena.server.http_message import BadTargetError, Request, Response
+
+VERSION = "13"
+"""Of the WebSocket protocol: RFC 6455, 4.1."""
+
+_SWITCHING_PROTOCOLS = 101
+_BOTH_DIALECTS_PATH = "/ws"
+_OBJECT_STORE_PATH = "/"  # where the object store's own example connects
+_BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dialect.AUTO}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An accepted handshake: the protocol object, the dialect, the response's bytes."""
+
+    protocol: ServerProtocol
+    dialect: Dialect
+    response: bytes
+
+
+def handshake(context: Context, request: Request) -> Opening | Response:
+    """Decide on a request to upgrade: the opening, or the refusal to send instead."""
+    if request.path not in (_OBJECT_STORE_PATH, _BOTH_DIALECTS_PATH):
+        return Response.error(404, "Not found")
+    refusal = context.admission.refusal(request, needs_token=True)
+    if refusal is not None:
+        return refusal
+    if request.headers.get("sec-websocket-version", VERSION) != VERSION:
+        # RFC 6455, 4.4: the answer names the version that is spoken.
+        return Response.error(426, "Upgrade required", {"Sec-WebSocket-Version": VERSION})
+    dialect = _wanted_dialect(request, context.settings.dialect)
+    if isinstance(dialect, Response):
+        return dialect
+    return _accept(request, dialect, context.settings.limits.message_bytes_max)
+
+
+def _wanted_dialect(request: Request, default: Dialect) -> Dialect | Response:
+    """What the path and the query ask for; a subprotocol may still say otherwise."""
+    if request.path == _OBJECT_STORE_PATH:
+        return Dialect.OBJECT_STORE
+    try:
+        name = request.query().get("protocol")
+    except BadTargetError:
+        return Response.error(400, "Bad request target")
+    if name is None:
+        return default
+    return _BY_NAME.get(name) or Response.error(400, f"Unknown protocol: {name}")
+
+
+def _accept(request: Request, dialect: Dialect, message_bytes_max: int) -> Opening | Response:
+    spoken = set(_BY_NAME)
+    if request.path == _OBJECT_STORE_PATH:
+        spoken = {Dialect.OBJECT_STORE.value}
+    protocol = ServerProtocol(
+        state=State.OPEN,
+        max_size=message_bytes_max,
+        select_subprotocol=lambda _, names: _first_spoken(names, spoken),
+    )
+    headers = Headers()
+    for name, value in request.headers.items():
+        headers[name] = value
+    answer = protocol.accept(HandshakeRequest(request.target, headers))
+    if answer.status_code != _SWITCHING_PROTOCOLS:
+        fault = protocol.handshake_exc
+        text = str(fault) if isinstance(fault, InvalidHandshake) else "Bad handshake"
+        return Response.error(answer.status_code, text)
+    if protocol.subprotocol is not None:
+        dialect = _BY_NAME[protocol.subprotocol]
+    return Opening(protocol, dialect, answer.serialize())
+
+
+def _first_spoken(names: Sequence[Subprotocol], spoken: set[str]) -> Subprotocol | None:
+    """The client's first wish that we speak; a client that wishes only for others gets none."""
+    return next((name for name in names if name in spoken), None)
