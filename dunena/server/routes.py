@@ -48,7 +48,7 @@ class Routes:
         self._introspection = introspection
         self._exact: dict[str, _Route] = {
             "/": _Route({"GET": self._root}, is_public=True),
-            "/ws": _Route({"GET": _upgrade_required}, is_public=True),
+            "/ws": _Route({"GET": _upgrade_required}),
             "/set": _Route({"POST": self._set}),
             "/cache": _Route({"POST": self._batch}),
             "/keys": _Route({"GET": self._keys}),

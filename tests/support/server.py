@@ -60,6 +60,11 @@ class ServerProcess:
         return self._process
 
     @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """What it wrote to standard error."""
         return "".join(self.errors)

@@ -1,0 +1,109 @@
+"""The README's examples do what the README says, and its table has every setting."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from dunena.cli import app
+from tests.support.server import ServerProcess
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+
+
+def at(server: ServerProcess, text: str) -> str:
+    """An example with the test server's port in it."""
+    return text.replace("localhost:3000", f"localhost:{server.port}")
+
+
+def test_the_curl_examples_print_what_is_written_below_them(
+    server: ServerProcess, curl: Path
+) -> None:
+    (block,) = [block for block in blocks("sh") if block.startswith("curl")]
+    pairs = re.findall(r"^(curl .*)\n# (.*)$", block, re.MULTILINE)
+    assert len(pairs) == 2
+    for command, expected in pairs:
+        words = shlex.split(at(server, command))
+        done = subprocess.run([curl, "-sS", *words[1:]], capture_output=True, text=True, check=True)
+        assert done.stdout == expected
+
+
+def test_the_page_example_follows_a_value(
+    server: ServerProcess, node: Path, node_modules: Path, curl: Path
+) -> None:
+    (example,) = blocks("js")
+    script = f"globalThis.WebSocket = require('ws');\n{at(server, example)}"
+    with subprocess.Popen(
+        [node, "-e", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "NODE_PATH": str(node_modules)},
+    ) as process:
+        assert process.stdout is not None
+        body = '{"key": "score", "value": {"home": 2}}'
+        url = f"{server.url}/set"
+        # Set before or after it subscribed, the value comes; the loop ends with the first line.
+        subprocess.run([curl, "-sS", "-d", body, url], capture_output=True, check=True)
+        assert process.stdout.readline() == "score { home: 2 }\n"
+        process.kill()
+
+
+def test_the_python_example_prints_its_replies(server: ServerProcess) -> None:
+    (example,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", at(server, example)], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == "connected"
+    assert len(lines) == 4
+    assert "'ok': True" in done.stdout
+    assert "'value': 'hello'" in done.stdout
+    assert "'event': 'set'" in done.stdout
+
+
+def test_the_table_of_settings_is_the_command_line() -> None:
+    group = get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    options = {
+        parameter.opts[0]: parameter
+        for parameter in group.commands["serve"].params
+        if parameter.name != "help"
+    }
+    rows = {
+        flag: (variable, default)
+        for flag, variable, default in re.findall(
+            r"^\| `(--[a-z-]+)` \| `([A-Z_]+)` \| ([^|]+?) \|",
+            README.read_text("utf-8"),
+            re.MULTILINE,
+        )
+    }
+    assert rows.keys() == options.keys()
+    for flag, (variable, default) in rows.items():
+        assert options[flag].envvar == variable, flag
+        actual = options[flag].default
+        if flag == "--cache-dir":
+            assert default == "`.cache`"
+        elif default in ("none", "off"):
+            assert actual in (None, False), flag
+        else:
+            assert default == f"`{getattr(actual, 'value', actual)}`", flag
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/files.md", "docs/protocols.md"]
+)
+def test_links_to_files_lead_somewhere(page: str) -> None:
+    path = README.parent / page
+    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
+        if not target.startswith(("http:", "https:")):
+            assert (path.parent / target).exists(), target
