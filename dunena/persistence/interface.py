@@ -66,8 +66,12 @@ class OutsideChange:
 class Engine(Protocol):
     """A place where changes are kept."""
 
-    def open(self) -> Loaded:
-        """Get ready and give back what was kept; raise `OpenError`."""
+    def open(self, wake: Callable[[], None] | None) -> Loaded:
+        """Get ready and give back what was kept; raise `OpenError`.
+
+        From now on ``wake`` is called, from any thread, when `collect` may have something; with
+        None nobody asks.
+        """
 
     def publish(self, url: str) -> None:
         """Leave word for whoever finds the place in use: the server answers at ``url``."""
@@ -80,9 +84,6 @@ class Engine(Protocol):
 
     def probe(self) -> None:
         """Find out whether changes could be kept now; raise `StorageError` if not."""
-
-    def watch(self, wake: Callable[[], None]) -> None:
-        """From now on call ``wake``, from any thread, when `collect` may have something."""
 
     def collect(self, store: Store) -> list[OutsideChange]:
         """What was changed elsewhere and differs from ``store``.

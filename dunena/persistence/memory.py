@@ -10,7 +10,7 @@ from dunena.store.store import Store
 class MemoryEngine:
     """Keeps nothing; every commit succeeds."""
 
-    def open(self) -> Loaded:
+    def open(self, wake: Callable[[], None] | None) -> Loaded:
         """Start empty."""
         return Loaded()
 
@@ -22,9 +22,6 @@ class MemoryEngine:
 
     def probe(self) -> None:
         """Nothing can fail."""
-
-    def watch(self, wake: Callable[[], None]) -> None:
-        """Nobody else can change anything."""
 
     def collect(self, store: Store) -> list[OutsideChange]:
         """Never anything."""

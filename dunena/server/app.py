@@ -20,8 +20,9 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
+from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.pages import load_pages
-from dunena.server.registry import Registry
+from dunena.server.registry import CONNECTIONS_MAX, Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
 from dunena.settings import Settings, local_host
@@ -70,6 +71,7 @@ class Server:
         )
         self.telemetry = Telemetry(started_at_ms=clock_ms())
         self.port = settings.port
+        self._loop: asyncio.AbstractEventLoop
         self._context: Context
         self._listener: asyncio.Server
         self._expiry: ExpiryTimer
@@ -78,11 +80,12 @@ class Server:
 
     async def start(self) -> None:
         """Load what was kept and open the port; raise `StartError`."""
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        loop.set_exception_handler(LoopFaults())
         pages = load_pages()
         await self._bind(loop)
         try:
-            loaded = self.engine.open()
+            loaded = self.engine.open(self._wake if self.settings.watch else None)
         except InUseError as error:
             self._listener.close()
             raise PlaceInUseError(error.reason, error.url) from error
@@ -93,8 +96,6 @@ class Server:
         for damage in self.engine.damages():
             _log.warning("%s was left alone: %s", damage.path, damage.reason)
         self._context = self._build(loop, pages)
-        if self.settings.watch:
-            self.engine.watch(self._wake)
         self._expiry.look()
         self._look_at_storage()
         await self._listener.start_serving()
@@ -170,7 +171,7 @@ class Server:
             tick=tick,
             admission=admission,
             routes=Routes(core, admission, introspection, pages),
-            registry=Registry(loop),
+            registry=Registry(loop, connections_max(CONNECTIONS_MAX)),
             telemetry=telemetry,
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
@@ -187,7 +188,7 @@ class Server:
     def _wake(self) -> None:
         """Called from the engine's thread, which may outlive the loop by a moment."""
         with suppress(RuntimeError):
-            self._context.loop.call_soon_threadsafe(self._collect)
+            self._loop.call_soon_threadsafe(self._collect)
 
     def _collect(self) -> None:
         """Take over what was changed elsewhere, between two ticks."""

@@ -14,7 +14,6 @@ from dunena.server.handshake import handshake
 from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.registry import CONNECTIONS_MAX
 from dunena.server.websocket import WebSocketConnection
 
 REQUEST_SECONDS_MAX = 30.0
@@ -53,7 +52,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._outbox = Outbox(self._transport, context.tick.spoke, self.abort)
         context.telemetry.http_connections += 1
-        if len(context.registry) >= CONNECTIONS_MAX:
+        if context.registry.is_full:
             context.telemetry.refused_connections += 1
             self._end_with(Response.error(503, "Too many connections"))
         context.registry.add(self)

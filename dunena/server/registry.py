@@ -1,7 +1,10 @@
 """The connections of one server, and what is done to all of them from time to time."""
 
 import asyncio
+import logging
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 """How often idle and slow connections are looked for: well below every time-out."""
@@ -26,15 +29,23 @@ class Connection(Protocol):
 class Registry:
     """Open connections; calls `sweep` of each once a second until `close`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, connections_max: int) -> None:
         self._loop = loop
+        self._connections_max = connections_max
+        self._was_full = False
         self._connections: set[Connection] = set()
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_SECONDS, self._sweep)
 
-    def __len__(self) -> int:
-        return len(self._connections)
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another; said in the log when it becomes so."""
+        is_full = len(self._connections) >= self._connections_max
+        if is_full and not self._was_full:
+            _log.warning("no more than %d connections: others are refused", self._connections_max)
+        self._was_full = is_full
+        return is_full
 
     def add(self, connection: Connection) -> None:
         """A connection is open."""

@@ -16,7 +16,8 @@ export class Card {
   #base = null; // the value the editor began with; null while it is closed
   #isSetting = false;
 
-  // actions: set(value) async, remove(), unfollow(); value is JSON text.
+  // actions: set(value) async, remove(), unfollow(); value is JSON text, and remove() is false
+  // without a connection.
   constructor(key, ns, actions) {
     this.key = key;
     this.ns = ns;
@@ -161,8 +162,12 @@ export class Card {
   }
 
   #delete() {
+    if (!this.#actions.remove()) {
+      say(this.problem, "There is no connection.");
+      return;
+    }
+    say(this.problem, "");
     this.#removed = this.#value;
-    this.#actions.remove();
     this.edit.focus();
   }
 

@@ -6,6 +6,7 @@ const WORDS = {
   off: "Not connected",
   connecting: "Connecting …",
   open: "Connected",
+  waiting: "Connection lost",
   locked: "Token needed",
 };
 
@@ -48,19 +49,21 @@ export class Header {
     this.#link = link;
     clearInterval(this.#timer);
     this.#state.dataset.state = link.state;
+    this.#state.textContent = WORDS[link.state];
     this.#toggle.textContent = this.#isActive() ? "Disconnect" : "Connect";
-    if (link.state === "waiting") {
-      this.#timer = setInterval(() => this.#countDown(), 1000);
-      this.#countDown();
-    } else {
-      this.#state.textContent = WORDS[link.state];
-    }
+    if (link.state === "waiting") this.#countDown();
   }
 
   #countDown() {
-    const seconds = Math.max(1, Math.round((this.#link.retryAt - Date.now()) / 1000));
-    const text = `Connection lost, next try in ${seconds} s`;
-    if (this.#state.textContent !== text) this.#state.textContent = text;
+    // Hidden from screen readers, which would read it out every second.
+    const rest = element("span", { "aria-hidden": "true" });
+    const tick = () => {
+      const seconds = Math.max(1, Math.round((this.#link.retryAt - Date.now()) / 1000));
+      rest.textContent = `next try in ${seconds} s`;
+    };
+    this.#state.append(rest);
+    this.#timer = setInterval(tick, 1000);
+    tick();
   }
 
   #isActive() {

@@ -23,6 +23,7 @@ export class Link {
   #attempt = null; // what a late answer of an attempt given up is known by
   #failures = 0;
   #openedAt = 0;
+  #lastReason = "";
   #timer = 0;
 
   // admit() resolves when the server may be connected to; it rejects with Locked without a token.
@@ -36,6 +37,7 @@ export class Link {
   connect() {
     this.#drop();
     this.#failures = 0;
+    this.#lastReason = "";
     this.#open();
   }
 
@@ -69,7 +71,7 @@ export class Link {
     } catch (error) {
       if (attempt !== this.#attempt) return;
       if (error instanceof Locked) this.#become("locked");
-      else this.#wait();
+      else this.#wait(error.message);
       return;
     }
     if (attempt === this.#attempt) this.#openSocket();
@@ -83,6 +85,7 @@ export class Link {
     };
     socket.onopen = ifCurrent(() => {
       this.#openedAt = Date.now();
+      this.#lastReason = "";
       this.#log.note(this.#name, `connected to ${socket.url}`);
       this.#become("open");
     });
@@ -92,15 +95,19 @@ export class Link {
     });
     socket.onclose = ifCurrent(({ code, reason }) => {
       this.#socket = null;
-      if (this.state === "open") {
-        this.#log.note(this.#name, `closed with ${code}${reason ? `: ${reason}` : ""}`);
-        if (Date.now() - this.#openedAt > GOOD_MS) this.#failures = 0;
+      if (this.state !== "open") {
+        this.#wait("the connection was refused");
+        return;
       }
-      this.#wait();
+      if (Date.now() - this.#openedAt > GOOD_MS) this.#failures = 0;
+      this.#wait(`closed with ${code}${reason ? `: ${reason}` : ""}`);
     });
   }
 
-  #wait() {
+  #wait(why) {
+    // A server that is away for an hour is one line in the log.
+    if (why !== this.#lastReason) this.#log.note(this.#name, why);
+    this.#lastReason = why;
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, PAUSE_MS_MAX);
     this.#failures += 1;
     // Many pages of one server must not all come back in the same moment.

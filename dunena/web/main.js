@@ -12,7 +12,7 @@ import { KeyList } from "./keylist.js";
 import { Link } from "./link.js";
 import { PROTOCOLS } from "./messages.js";
 
-const INFO_MS = 3000;
+const INFO_MS = 2000;
 
 const log = new FrameLog();
 const api = new Api((direction, text) => log.frame("http", direction, text));

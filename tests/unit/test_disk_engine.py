@@ -32,7 +32,7 @@ class Kept:
         self.engine = DiskEngine(folder, fsync)
         self.changes: list[Change] = []
         self.store = Store(self.changes.append)
-        loaded = self.engine.open()
+        loaded = self.engine.open(None)
         self.store.load(loaded.entries, loaded.revision)
 
     def commit(self) -> None:
@@ -302,13 +302,13 @@ def test_a_link_leads_nowhere(tmp_path: Path) -> None:
 
 def test_a_second_engine_is_refused(kept: Kept) -> None:
     with pytest.raises(OpenError, match="another dunena is using"):
-        DiskEngine(kept.folder, Fsync.NO).open()
+        DiskEngine(kept.folder, Fsync.NO).open(None)
 
 
 def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenError, match="cannot use the folder"):
-        DiskEngine(tmp_path / "file" / "below", Fsync.NO).open()
+        DiskEngine(tmp_path / "file" / "below", Fsync.NO).open(None)
 
 
 def test_half_written_drafts_are_swept(tmp_path: Path) -> None:

@@ -58,8 +58,8 @@ class DiskEngine:
         self._retry: threading.Timer | None = None
         self._wake: Callable[[], None] = lambda: None
 
-    def open(self) -> Loaded:
-        """Lock the folder and load it; raise `OpenError`."""
+    def open(self, wake: Callable[[], None] | None) -> Loaded:
+        """Lock the folder, begin to watch it, load it; raise `OpenError`."""
         try:
             self._records.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(blocking=False)
@@ -75,6 +75,9 @@ class DiskEngine:
                 force=self._fsync is Fsync.ALWAYS,
                 written=self._syncer.note if self._syncer else lambda _path: None,
             )
+            if wake is not None:
+                self._wake = wake
+                self._watcher = self._begin_to_watch()
             self._revision = self._records.load_revision()
             entries = self._mirror.load(self._revision)
         except Timeout:
@@ -117,11 +120,6 @@ class DiskEngine:
             replace_file(self._records.folder / "probe", b"", self._records.temporary, force=False)
         except OSError as error:
             raise StorageError(_describe(error)) from error
-
-    def watch(self, wake: Callable[[], None]) -> None:
-        """Look out for files changed by other hands."""
-        self._wake = wake
-        self._watcher = Watcher(self._root, self._note_touched)
 
     def collect(self, store: Store) -> list[OutsideChange]:
         """The touched files whose value is not what the store has."""
@@ -178,6 +176,13 @@ class DiskEngine:
                 )
 
     # --- hand edits ---
+
+    def _begin_to_watch(self) -> Watcher | None:
+        try:
+            return Watcher(self._root, self._note_touched)
+        except (OSError, RuntimeError) as error:
+            _log.warning("files edited by hand are not seen: %s", error)
+            return None
 
     def _note_touched(self, paths: set[Path]) -> None:
         with self._touched_lock:

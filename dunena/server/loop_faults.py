@@ -1,0 +1,59 @@
+"""What asyncio reports of its own: one line a person can use instead of a traceback each time."""
+
+import asyncio
+import errno
+import logging
+import sys
+from typing import Any
+
+DESCRIPTORS_RESERVED = 64
+"""File descriptors kept for everything that is no connection: files, the watcher, the loop."""
+
+_OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SECONDS_BETWEEN_LINES = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+def connections_max(wanted: int) -> int:
+    """How many connections the system has descriptors for, at most as many as wanted.
+
+    The limit of this process is raised as far as it may be first.
+    """
+    if sys.platform == "win32":
+        return wanted  # sockets are not counted there
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = wanted + DESCRIPTORS_RESERVED
+    if hard != resource.RLIM_INFINITY:
+        target = min(target, hard)
+    if soft != resource.RLIM_INFINITY and soft < target:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            soft = target
+        except (OSError, ValueError):
+            _log.debug("the limit on open files stays at %d", soft)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
+    # A very low limit is shared in halves.
+    return min(wanted, max(soft - DESCRIPTORS_RESERVED, soft // 2))
+
+
+class LoopFaults:
+    """An asyncio exception handler."""
+
+    def __init__(self) -> None:
+        self._quiet_until = 0.0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Report one fault."""
+        fault = context.get("exception")
+        if isinstance(fault, OSError) and fault.errno in _OUT_OF_DESCRIPTORS:
+            if loop.time() >= self._quiet_until:
+                self._quiet_until = loop.time() + _SECONDS_BETWEEN_LINES
+                _log.error("no new connections for now: %s", fault.strerror)
+            return
+        if isinstance(fault, ValueError) and "_start_serving" in repr(context.get("handle")):
+            return  # out of descriptors, asyncio tries again later: here after the port was closed
+        loop.default_exception_handler(context)
