@@ -32,6 +32,9 @@ from dunena.telemetry import Telemetry
 STOP_SECONDS_MAX = 3.0
 """For clients to close; with what comes after it, a stop stays below five seconds."""
 
+TLS_SECONDS_MAX = 15.0
+"""For a TLS handshake; a peer that does not finish it is gone or means us harm."""
+
 PROBE_SECONDS = 1.0
 """Between two tries whether changes can be stored again."""
 
@@ -136,12 +139,14 @@ class Server:
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the port, without answering on it yet."""
         settings = self.settings
+        tls = self._load_tls()
         try:
             self._listener = await loop.create_server(
                 lambda: HttpConnection(self._context),
                 settings.host,
                 settings.port,
-                ssl=self._load_tls(),
+                ssl=tls,
+                ssl_handshake_timeout=TLS_SECONDS_MAX if tls else None,
                 backlog=_BACKLOG,
                 start_serving=False,
             )
@@ -162,7 +167,7 @@ class Server:
             clock_ms=clock_ms,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
-        self._expiry = ExpiryTimer(loop, self.store, tick)
+        self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         return Context(
             loop=loop,

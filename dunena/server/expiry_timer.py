@@ -4,17 +4,22 @@ import asyncio
 
 from dunena.server.tick import Tick
 from dunena.store.store import Store
+from dunena.telemetry import Telemetry
 
 WAIT_SECONDS_MIN = 0.001
 WAIT_SECONDS_MAX = 1.0
-"""Between two looks at the deadlines: the wall clock may be set, or the machine may sleep."""
+"""Between two looks at the deadlines: the wall clock may be set, or the machine may sleep. And
+while expiries cannot be stored: between two tries."""
 
 
 class ExpiryTimer:
     """Ends entries at their time, whether anybody reads them or not."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, store: Store, tick: Tick) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, store: Store, tick: Tick, telemetry: Telemetry
+    ) -> None:
         self._loop = loop
+        self._telemetry = telemetry
         self._store = store
         self._tick = tick
         self._timer: asyncio.TimerHandle | None = None
@@ -42,9 +47,7 @@ class ExpiryTimer:
         self.cancel()
         now, deadline = self._tick.now, self._store.next_deadline
         wait = WAIT_SECONDS_MAX
-        if deadline is not None and deadline > now:
+        if deadline is not None and self._telemetry.storage_failure is None:
             wait = max(WAIT_SECONDS_MIN, min(wait, (deadline - now) / 1000))
-        # A deadline that has passed all the same belongs to an expiry that could not be stored:
-        # it is tried again after the longest wait.
         self._due_at = now + round(wait * 1000)
         self._timer = self._loop.call_later(wait, self.look)

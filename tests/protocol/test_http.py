@@ -662,6 +662,35 @@ def test_a_half_closed_connection_is_answered(raw: RawConnection):
     assert raw.read_to_end() == b""
 
 
+def put_large(server: ServerProcess) -> tuple[str, int]:
+    """A key and how many characters its value has: more than a socket takes at once."""
+    key, size = unique("large"), 1_000_000
+    http(server, "POST", "/set", {"key": key, "value": "x" * size})
+    return key, size
+
+
+def test_a_half_closed_connection_is_answered_to_the_end(raw: RawConnection):
+    key, size = put_large(raw.server)
+    for _ in range(30):
+        raw.request("GET", f"/get/{key}")
+    raw.end_writing()
+    assert [len(raw.read_reply().json["value"]) for _ in range(30)] == [size] * 30
+    assert raw.read_to_end() == b""
+
+
+def test_an_upgrade_waits_for_the_answers_before_it(raw: RawConnection):
+    key, size = put_large(raw.server)
+    host = {"Host": "localhost"}
+    raw.send(
+        request_bytes("GET", f"/get/{key}", host) * 10
+        + request_bytes("GET", "/", {**host, **UPGRADE})
+        + text({"action": "get", "key": key}) * 10
+    )
+    assert [len(raw.read_reply().json["value"]) for _ in range(10)] == [size] * 10
+    assert raw.read_reply().status == 101
+    assert [len(raw.read_message()["value"]) for _ in range(10)] == [size] * 10
+
+
 @pytest.mark.parametrize("beginning", [b"", b"GE", b"GET /get/k HTTP/1.1\r\nHost: local"])
 def test_a_connection_that_ends_in_a_request_is_ended(raw: RawConnection, beginning: bytes):
     raw.send(beginning)
@@ -848,14 +877,36 @@ def test_an_upgrade_elsewhere_is_not_found(raw: RawConnection):
     assert raw.upgrade("/socket").status == 404
 
 
+def hidden_request(key: str) -> bytes:
+    """A body that would set a key if it were taken for a request."""
+    body = json.dumps({"key": key, "value": 1}).encode()
+    return request_bytes("POST", "/set", {"Host": "localhost"}, body)
+
+
 def test_an_upgrade_with_a_body_is_refused(raw: RawConnection):
     key = unique()
-    hidden = request_bytes(
-        "POST", "/set", {"Host": "localhost"}, json.dumps({"key": key, "value": 1}).encode()
-    )
-    raw.request("POST", "/ws", {**UPGRADE, "Content-Length": str(len(hidden))}, hidden)
+    raw.request("GET", "/ws", UPGRADE, hidden_request(key))
     assert raw.read_reply().status == 400
     assert raw.read_to_end() == b"", "the body is no request"
+    assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
+
+
+def test_only_get_upgrades(raw: RawConnection):
+    key = unique()
+    raw.request("POST", "/ws", UPGRADE, hidden_request(key))
+    reply = raw.read_reply()
+    assert reply.status == 405
+    assert "GET" in reply.headers["allow"]
+    raw.request("GET", f"/get/{key}")
+    assert raw.read_reply().json == {"key": key, "value": None}, "the body was no request"
+
+
+def test_a_chunked_body_of_an_upgrade_is_no_request_either(raw: RawConnection):
+    key = unique()
+    hidden = hidden_request(key)
+    raw.request("POST", "/set", {**UPGRADE, "Transfer-Encoding": "chunked"})
+    raw.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(hidden), hidden))
+    assert raw.read_reply().status == 400, "no JSON"
     assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
 
 
@@ -879,6 +930,18 @@ def test_http_2_of_curl_falls_back(shared_server: ServerProcess, curl: Path):
     command = [curl, "-sS", "--http2", "--max-time", "20", f"{shared_server.url}/get/k"]
     done = subprocess.run(command, capture_output=True, timeout=30, check=True)
     assert json.loads(done.stdout) == {"key": "k", "value": None}
+
+
+def test_http_2_of_curl_falls_back_with_a_body_too(shared_server: ServerProcess, curl: Path):
+    """Other libraries offer HTTP/2 with every request as well, Java's for one."""
+    body = json.dumps({"key": unique(), "value": 1})
+    command = [curl, "-sS", "--http2", "--max-time", "20", "-d", body, f"{shared_server.url}/set"]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    assert json.loads(done.stdout) == json.loads(body)
+
+
+def test_an_upgrade_with_an_empty_body_is_one(raw: RawConnection):
+    assert raw.upgrade(headers={"Content-Length": "0"}).status == 101
 
 
 def test_curl_speaks_with_every_method(shared_server: ServerProcess, curl: Path):

@@ -263,6 +263,20 @@ def test_a_closed_connection_is_gone_at_once(shared_server: ServerProcess, how: 
     assert until(lambda: connections(shared_server) == before, 1)
 
 
+def test_the_subscriptions_of_a_closed_connection_go_with_it(shared_server: ServerProcess):
+    def subscriptions() -> int:
+        return http(shared_server, "GET", "/stats").json["cache"]["subscriptions"]
+
+    before = subscriptions()
+    with open_dunena(shared_server) as client:
+        client.ask({"type": "ping"})
+        for number in range(100):
+            client.follow(f"follow-{number}")
+        client.ask({"type": "subscribe", "channel": "news"})
+        assert subscriptions() == before + 102  # and the events every client begins with
+    assert until(lambda: subscriptions() == before, 1)
+
+
 def test_a_closed_connection_is_sent_nothing_and_disturbs_nobody(
     raw: RawConnection, clients: Clients
 ):
@@ -508,25 +522,33 @@ def test_a_slow_reader_gets_everything_it_asked_for(start_server: StartServer):
         sender.join()
 
 
+SUBSCRIPTIONS_MAX = 100_000
+TOO_MANY_SUBSCRIPTIONS = f"Subscriptions exceed max count ({SUBSCRIPTIONS_MAX})"
+
+
 def test_a_client_has_a_limit_of_subscriptions(start_server: StartServer):
     server = start_server("--no-persist")
+
+    def follow(key: str) -> bytes:
+        return text({"action": "subscribe", "key": key})
+
+    mark = {"key": "mark", "value": None}
     with RawConnection(server) as raw:
         raw.open("/")
-        total = 200_000
-        sender = threading.Thread(
-            target=lambda: raw.send(
-                b"".join(text({"action": "subscribe", "key": str(n)}) for n in range(total))
-                + text({"action": "get", "key": "end"})
-            )
-        )
-        sender.start()
-        first = raw.read_message()
-        assert set(first) == {"error"}, "it is told, and goes on"
-        while "key" not in raw.read_message():
-            pass
-        sender.join()
-        subscriptions = http(server, "GET", "/stats").json["cache"]["subscriptions"]
-        assert 10_000 <= subscriptions < total
+        for start in range(0, SUBSCRIPTIONS_MAX, 10_000):
+            raw.send(b"".join(follow(str(start + number)) for number in range(10_000)))
+            raw.send(text({"action": "get", "key": "mark"}))
+            assert raw.read_message() == mark, "up to the limit there is no error"
+        raw.send(follow("one too many"))
+        assert raw.read_message() == {"error": TOO_MANY_SUBSCRIPTIONS}
+        # What is followed already costs nothing, and what is given up makes room.
+        raw.send(follow("0") + text({"action": "unsubscribe", "key": "0"}) + follow("another"))
+        raw.send(follow("one too many") + text({"action": "get", "key": "mark"}))
+        assert raw.read_message() == {"error": TOO_MANY_SUBSCRIPTIONS}
+        assert raw.read_message() == mark
+        # It goes on, with what it follows.
+        raw.send(text({"action": "set", "key": "99999", "value": 1}))
+        assert raw.read_message() == {"key": "99999", "value": 1}
 
 
 # --- with a library of JavaScript ---

@@ -1,0 +1,551 @@
+"""The command line: settings, starting, what is said, and stopping."""
+
+import json
+import socket
+import ssl
+import threading
+import time
+from contextlib import ExitStack, suppress
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.e2e.processes import (
+    PROGRAM_WITHOUT_PORT,
+    STOP_SIGNALS,
+    assert_failed,
+    data_home,
+    free_port,
+    make_certificate,
+    program_in,
+    run_program,
+    send_stop,
+)
+from tests.protocol.clients import (
+    RawConnection,
+    frame,
+    http,
+    open_dunena,
+    open_objects,
+    text,
+)
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+STOP_SECONDS_MAX = 5
+"""The contract's figure."""
+
+FLAGS = {
+    "--host": "DUNENA_HOST",
+    "--port": "DUNENA_PORT",
+    "--cache-dir": "CACHE_DIR",
+    "--protocol": "DUNENA_PROTOCOL",
+    "--token": "DUNENA_AUTH_TOKEN",
+    "--allow-origin": "DUNENA_ALLOW_ORIGIN",
+    "--fsync": "DUNENA_FSYNC",
+    "--no-watch": "DUNENA_NO_WATCH",
+    "--max-value": "DUNENA_MAX_VALUE",
+    "--no-persist": "DUNENA_NO_PERSIST",
+    "--log-level": "DUNENA_LOG_LEVEL",
+    "--log-format": "DUNENA_LOG_FORMAT",
+    "--tls-cert": "DUNENA_TLS_CERT",
+    "--tls-key": "DUNENA_TLS_KEY",
+}
+
+
+def info(server: ServerProcess, **headers: str) -> Any:
+    return http(server, "GET", "/info", headers=headers).json
+
+
+# --- what can be asked ---
+
+
+def test_version(shared_server: ServerProcess):
+    done = run_program("version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"dunena {info(shared_server)['version']}\n"
+
+
+def test_help_names_every_flag():
+    done = run_program("serve", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    for flag in FLAGS:
+        assert flag in done.stdout, flag
+    assert "serve" in run_program("--help").stdout
+
+
+# --- wrong usage ---
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["serve", "extra"],
+        ["serve", "--port"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "-1"],
+        ["serve", "--port", "65536"],
+        ["serve", "--protocol", "mqtt"],
+        ["serve", "--fsync", "sometimes"],
+        ["serve", "--max-value", "0"],
+        ["serve", "--max-value", "1MB"],
+        ["serve", "--log-level", "loud"],
+        ["serve", "--log-format", "xml"],
+        ["serve", "--token", ""],
+        ["serve", "--tls-cert", "cert.pem"],
+        ["serve", "--tls-key", "key.pem"],
+        ["version", "extra"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments: list[str]):
+    done = run_program(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert arguments[1 if len(arguments) > 1 else 0].lstrip("-") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DUNENA_PORT", "x"),
+        ("DUNENA_PROTOCOL", "mqtt"),
+        ("DUNENA_FSYNC", "sometimes"),
+        ("DUNENA_MAX_VALUE", "x"),
+        ("DUNENA_LOG_LEVEL", "loud"),
+        ("DUNENA_LOG_FORMAT", "xml"),
+        ("DUNENA_NO_WATCH", "maybe"),
+        ("DUNENA_NO_PERSIST", "maybe"),
+    ],
+)
+def test_a_wrong_variable_is_wrong_usage_too(variable: str, value: str):
+    done = run_program("serve", environment={variable: value})
+    assert done.returncode == 2
+    assert value in done.stderr
+
+
+# --- flags and variables ---
+
+
+def settings_of(server: ServerProcess, token: str, origin: str) -> dict[str, Any]:
+    """What a server runs with, as far as it can be seen from outside."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    shown = info(server, **bearer)
+    return {
+        "port": server.port,
+        "protocol": shown["protocol"],
+        "max_value": shown["maxValueBytes"],
+        "persistent": shown["persistent"],
+        "token": http(server, "GET", "/info").status == 401,
+        "origin": http(server, "GET", "/info", headers={"Origin": origin, **bearer}).status == 200,
+        "json_log": all(line.startswith("{") for line in server.errors),
+    }
+
+
+def test_flag_beats_variable_beats_default(tmp_path: Path):
+    port, other_port = free_port(), free_port()
+    of_variable, of_flag = tmp_path / "of variable", tmp_path / "of flag"
+    environment = {
+        "DUNENA_HOST": "0.0.0.0",
+        "DUNENA_PORT": str(port),
+        "CACHE_DIR": str(of_variable),
+        "DUNENA_PROTOCOL": "object-store",
+        "DUNENA_AUTH_TOKEN": "of-variable",
+        "DUNENA_ALLOW_ORIGIN": "https://of-variable.example",
+        "DUNENA_FSYNC": "always",
+        "DUNENA_NO_WATCH": "1",
+        "DUNENA_MAX_VALUE": "1000",
+        "DUNENA_LOG_LEVEL": "warning",
+        "DUNENA_LOG_FORMAT": "json",
+    }
+    options = {"command": PROGRAM_WITHOUT_PORT, "environment": environment}
+    with ServerProcess(None, **options) as server:
+        assert settings_of(server, "of-variable", "https://of-variable.example") == {
+            "port": port,
+            "protocol": "object-store",
+            "max_value": 1000,
+            "persistent": True,
+            "token": True,
+            "origin": True,
+            "json_log": True,
+        }
+    assert of_variable.is_dir()
+    arguments = ["--host", "127.0.0.1", "--port", str(other_port), "--cache-dir", str(of_flag)]
+    arguments += ["--protocol", "dunena", "--token", "of-flag", "--max-value", "2000"]
+    arguments += ["--allow-origin", "https://of-flag.example", "--log-format", "text"]
+    arguments += ["--fsync", "no", "--log-level", "info"]
+    # The first --port is the helper's own, which is taken out again.
+    with ServerProcess(None, *arguments, **options) as server:
+        assert settings_of(server, "of-flag", "https://of-flag.example") == {
+            "port": other_port,
+            "protocol": "dunena",
+            "max_value": 2000,
+            "persistent": True,
+            "token": True,
+            "origin": True,
+            "json_log": True,
+        }
+        assert http(server, "GET", "/info", headers={"Host": "example.com"}).status == 403
+        assert server.errors == []
+    assert of_flag.is_dir()
+
+
+def test_the_defaults(tmp_path: Path):
+    environment = {"DUNENA_PORT": str(free_port())}
+    command = (*PROGRAM_WITHOUT_PORT,)
+    with ServerProcess(tmp_path / "values", command=command, environment=environment) as server:
+        shown = info(server)
+        assert shown["protocol"] == "auto"
+        assert shown["maxValueBytes"] == 4_194_304
+        assert shown["persistent"] is True
+        assert shown["entries"] == 0
+    done = run_program("serve", "--help")
+    assert "3000" in done.stdout
+    assert "127.0.0.1" in done.stdout
+    assert "everysec" in done.stdout
+
+
+def test_no_persist_by_variable(start_server: StartServer):
+    server = start_server(environment={"DUNENA_NO_PERSIST": "1"})
+    assert info(server)["persistent"] is False
+
+
+def test_several_origins_in_one_variable(start_server: StartServer):
+    origins = ["https://a.example", "null"]
+    server = start_server(environment={"DUNENA_ALLOW_ORIGIN": " ".join(origins)})
+    for origin in origins:
+        assert http(server, "GET", "/info", headers={"Origin": origin}).status == 200
+    assert http(server, "GET", "/info", headers={"Origin": "https://c.example"}).status == 403
+
+
+# --- the default folder ---
+
+
+def test_the_default_folder_is_in_the_current_one(tmp_path: Path):
+    with ServerProcess(None, command=program_in(tmp_path)) as server:
+        http(server, "POST", "/set", {"key": "k", "value": 1})
+        assert any(str(tmp_path / ".cache") in line for line in server.output)
+    assert json.loads((tmp_path / ".cache" / "k.json").read_bytes()) == 1
+
+
+def test_a_default_folder_that_cannot_be_written(tmp_path: Path):
+    current, home = tmp_path / "current", tmp_path / "home"
+    current.mkdir()
+    home.mkdir()
+    (current / ".cache").write_text("in the way", "utf-8")
+    environment = data_home(home)
+    with ServerProcess(None, command=program_in(current), environment=environment) as server:
+        http(server, "POST", "/set", {"key": "k", "value": 1})
+        said = "".join(server.output) + server.log
+        assert str(current / ".cache") in said
+        assert str(home) in said
+        assert "cannot be written" in said
+    (stored,) = home.rglob("k.json")
+    assert json.loads(stored.read_bytes()) == 1
+
+
+# --- what cannot start ---
+
+
+def test_a_busy_port(shared_server: ServerProcess, tmp_path: Path):
+    port = str(shared_server.port)
+    done = run_program("serve", "--port", port, "--cache-dir", str(tmp_path / "values"))
+    assert_failed(done, says=(port, "in use", "--port"))
+
+
+def test_a_port_that_something_else_has(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        done = run_program("serve", "--port", port, "--cache-dir", str(tmp_path / "values"))
+    assert_failed(done, says=(port, "in use", "--port"))
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "256.1.1.1"])
+def test_a_host_that_is_not_of_this_machine(tmp_path: Path, host: str):
+    arguments = ["--host", host, "--port", "0", "--cache-dir", str(tmp_path / "values")]
+    assert_failed(run_program("serve", *arguments), says=(host,))
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path):
+    (tmp_path / "file").write_text("", "utf-8")
+    folder = tmp_path / "file" / "below"
+    done = run_program("serve", "--port", "0", "--cache-dir", str(folder))
+    assert_failed(done, says=(str(folder), "--cache-dir"))
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path):
+    folder = tmp_path / "file"
+    folder.write_text("", "utf-8")
+    done = run_program("serve", "--port", "0", "--cache-dir", str(folder))
+    assert done.returncode in (1, 2)
+    assert str(folder) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_that_is_none(tmp_path: Path):
+    file = tmp_path / "file.pem"
+    file.write_text("nonsense", "utf-8")
+    for path in (file, tmp_path / "missing.pem"):
+        arguments = ["--tls-cert", str(path), "--tls-key", str(path), "--no-persist"]
+        done = run_program("serve", "--port", "0", *arguments)
+        assert_failed(done, says=(str(path), "certificate"))
+
+
+# --- what is said ---
+
+
+def test_the_banner(start_server: StartServer, tmp_path: Path):
+    server = start_server()
+    for key in ("a", "b"):
+        http(server, "POST", "/set", {"key": key, "value": 1})
+    server.restart()
+    lines = [line.strip() for line in server.output]
+    port = server.port
+    assert lines[0] == f"dunena {info(server)['version']}"
+    for wanted in (
+        f"http://localhost:{port}/test",
+        f"ws://localhost:{port}/ws",
+        f"http://localhost:{port}/get/<key>",
+        f"{tmp_path / 'values'} (2 keys)",
+        "Press Ctrl+C to stop.",
+    ):
+        assert any(wanted in line for line in lines), wanted
+    assert all(len(line) < 120 or str(tmp_path) in line for line in lines)
+    assert server.errors == []
+    server.stop()
+    assert server.output[-1].strip() == "Stopped."
+
+
+def test_nothing_is_said_of_ordinary_use(start_server: StartServer):
+    server = start_server()
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "k", "value": "v"})
+        client.ask({"type": "nonsense"})
+    for path in ("/get/k", "/no-such", "/metrics", "/test"):
+        http(server, "GET", path)
+    with RawConnection(server) as raw:
+        raw.send(b"\x16\x03\x01 is no HTTP\r\n\r\n")
+        raw.read_to_end()
+    with RawConnection(server) as raw:
+        raw.open()
+        raw.send(b"\xff\xff")
+        raw.read_close()
+    server.stop()
+    assert server.errors == []
+
+
+def test_a_log_for_programs(start_server: StartServer):
+    server = start_server("--log-format", "json", "--host", "0.0.0.0")
+    http(server, "GET", "/info", headers={"Origin": 'https://"ż".example'.encode()})
+    server.stop()
+    lines = [json.loads(line) for line in server.errors]
+    assert len(lines) == 2
+    for line in lines:
+        assert line["level"] == "warning"
+        assert isinstance(line["message"], str)
+        assert line["time"].startswith("20")
+        assert line["time"].endswith("Z")
+
+
+def test_a_log_level_leaves_out_what_is_below_it(start_server: StartServer):
+    server = start_server("--log-level", "error", "--host", "0.0.0.0")
+    http(server, "GET", "/info", headers={"Origin": "https://foreign.example"})
+    server.stop()
+    assert server.errors == []
+
+
+# --- TLS ---
+
+
+@pytest.fixture
+def encrypted(start_server: StartServer, tmp_path: Path) -> tuple[ServerProcess, Path]:
+    """A server that speaks TLS, and its certificate."""
+    certificate, key = make_certificate(tmp_path)
+    return start_server("--tls-cert", str(certificate), "--tls-key", str(key)), certificate
+
+
+def test_tls(encrypted: tuple[ServerProcess, Path]):
+    server, certificate = encrypted
+    assert any(f"wss://localhost:{server.port}/ws" in line for line in server.output)
+    assert any(f"https://localhost:{server.port}/test" in line for line in server.output)
+    trust = ssl.create_default_context(cafile=str(certificate))
+    with open_dunena(server, ssl=trust) as client:
+        assert client.ask({"type": "set", "key": "k", "value": "v"})["data"]["ok"] is True
+    connection = HTTPSConnection("127.0.0.1", server.port, context=trust, timeout=10)
+    try:
+        connection.request("GET", "/cache/k")
+        assert json.loads(connection.getresponse().read())["value"] == "v"
+    finally:
+        connection.close()
+    server.stop()
+    assert server.errors == []
+
+
+def test_tls_with_large_values_and_a_close(encrypted: tuple[ServerProcess, Path]):
+    server, certificate = encrypted
+    trust = ssl.create_default_context(cafile=str(certificate))
+    value = "x" * 4_000_000
+    with open_objects(server, ssl=trust) as client:
+        client.follow("k")
+        for _ in range(3):
+            client.send({"action": "set", "key": "k", "value": value})
+            assert client.receive()["value"] == value
+    assert server.stop() == 0
+
+
+def test_who_speaks_no_tls_to_a_tls_port_is_shown_the_door(encrypted: tuple[ServerProcess, Path]):
+    server, certificate = encrypted
+    with RawConnection(server) as raw:
+        raw.request("GET", "/info")
+        raw.read_to_end()
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    # Distrust looks the same to a server: the client goes in the middle of the handshake.
+    with (
+        socket.create_connection(("127.0.0.1", server.port), 10) as plain,
+        pytest.raises(ssl.SSLError),
+    ):
+        ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
+    with (
+        socket.create_connection(("127.0.0.1", server.port), 10) as plain,
+        old.wrap_socket(plain, server_hostname="localhost") as wrapped,
+    ):
+        assert wrapped.version() == "TLSv1.2"
+    with open_dunena(server, ssl=ssl.create_default_context(cafile=str(certificate))) as client:
+        assert client.ask({"type": "ping"})["type"] == "pong"
+    server.stop()
+    assert server.errors == []
+
+
+# --- stopping ---
+
+
+def stop_by(server: ServerProcess, name: str) -> tuple[int, float]:
+    """The exit code, and how long it took."""
+    began = time.monotonic()
+    send_stop(server.process, name)
+    server.process.wait(2 * STOP_SECONDS_MAX)
+    took = time.monotonic() - began
+    return server.stop(), took  # it has stopped; this takes leave of its pipes
+
+
+@pytest.mark.parametrize("name", STOP_SIGNALS)
+def test_a_stop_tells_every_client_and_is_quick(start_server: StartServer, name: str):
+    server = start_server()
+    with ExitStack() as stack:
+        idle = [stack.enter_context(open_dunena(server)) for _ in range(5)]
+        subscriber = stack.enter_context(open_objects(server))
+        subscriber.follow("k")
+        kept_alive = stack.enter_context(RawConnection(server))
+        kept_alive.request("GET", "/info")
+        kept_alive.read_reply()
+        half = stack.enter_context(RawConnection(server))
+        half.send("POST /set HTTP/1.1\r\nHost: localhost\r\nContent-Len")
+        code, took = stop_by(server, name)
+        assert code == 0
+        assert took < STOP_SECONDS_MAX
+        for client in (*idle, subscriber):
+            with pytest.raises(ConnectionClosed) as closed:
+                client.receive()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+        assert kept_alive.read_to_end() == b""
+        half.read_to_end()
+    assert took < 2, "nobody kept it waiting"
+    assert server.errors == []
+
+
+@pytest.mark.parametrize("name", STOP_SIGNALS)
+def test_a_stop_in_the_middle_of_work_loses_nothing(start_server: StartServer, name: str):
+    server = start_server()
+    acknowledged: list[int] = [-1] * 4
+    codes: list[int | None] = [None] * 4
+    busy = threading.Barrier(5)
+
+    def work(worker: int) -> None:
+        with open_dunena(server) as client, suppress(ConnectionClosed):
+            try:
+                for number in range(1_000_000):
+                    client.ask(
+                        {"type": "set", "key": f"{worker}", "value": str(number)},
+                    )
+                    acknowledged[worker] = number
+                    if number == 20:
+                        busy.wait()
+            except ConnectionClosed as closed:
+                codes[worker] = closed.rcvd and closed.rcvd.code
+
+    workers = [threading.Thread(target=work, args=(worker,)) for worker in range(4)]
+    for worker in workers:
+        worker.start()
+    busy.wait(10)
+    code, took = stop_by(server, name)
+    for worker in workers:
+        worker.join()
+    assert code == 0
+    assert took < STOP_SECONDS_MAX
+    assert codes == [1001] * 4
+    server.start()
+    with open_dunena(server) as client:
+        for worker, number in enumerate(acknowledged):
+            value = client.ask({"type": "get", "key": f"{worker}"})["data"]["value"]
+            assert int(value) >= number
+
+
+def test_a_client_that_does_not_close_cannot_hold_it_up(start_server: StartServer):
+    server = start_server()
+    with RawConnection(server) as deaf, RawConnection(server) as sleeper:
+        deaf.open()
+        sleeper.open("/")
+        sleeper.send(text({"action": "set", "key": "k", "value": "x" * 4_000_000}))
+        sleeper.send(text({"action": "get", "key": "k"}) * 20)
+        sleeper.wait_for_data()
+        code, took = stop_by(server, STOP_SIGNALS[0])
+        assert code == 0
+        assert took < STOP_SECONDS_MAX
+        assert deaf.read_close().close_code == 1001
+
+
+def test_asking_twice_is_asking_once(start_server: StartServer):
+    server = start_server()
+    with RawConnection(server) as deaf:
+        deaf.open()
+        for _ in range(3):
+            send_stop(server.process, STOP_SIGNALS[0])
+        deaf.read_close()
+        send_stop(server.process, STOP_SIGNALS[0])
+        deaf.send(frame(0x8, (1001).to_bytes(2)))
+        deaf.read_to_end()
+    server.process.wait(2 * STOP_SECONDS_MAX)
+    assert server.stop() == 0
+    assert server.errors == []
+
+
+def test_no_new_connections_while_it_stops(start_server: StartServer):
+    server = start_server()
+    with RawConnection(server) as deaf:
+        deaf.open()
+        send_stop(server.process, STOP_SIGNALS[0])
+        deaf.read_close()
+        with pytest.raises(ConnectionError):
+            socket.create_connection(("127.0.0.1", server.port), 5).close()
+    server.process.wait(2 * STOP_SECONDS_MAX)
+    assert server.stop() == 0
+
+
+def test_the_port_is_free_right_after_a_stop(start_server: StartServer):
+    server = start_server()
+    with open_dunena(server) as client:
+        client.ask({"type": "ping"})
+        server.stop()
+    server.start()
+    with open_dunena(server) as client:
+        assert client.ask({"type": "ping"})["type"] == "pong"
