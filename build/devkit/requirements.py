@@ -1,11 +1,13 @@
 """The pinned packages: build/requirements/*.txt.
 
 Each line is `name==version`, with an environment marker where a package is for some systems only,
-so that one file serves every Python and system. `-r other.txt` includes a neighbour.
+so that one file serves every Python and system. `-r other.txt` includes a neighbour. What goes into
+a release is also tied to the checksums of its files, on lines that continue that of the package.
 """
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,15 +18,25 @@ FOLDER = ROOT / "build" / "requirements"
 
 
 def read_pins(path: Path) -> list[str]:
-    """The requirement lines of a file and of those it includes, without comments."""
+    """The requirement lines of a file and of those it includes, without comments and checksums."""
     pins: list[str] = []
-    for raw in path.read_text(encoding="utf-8").splitlines():
-        line = raw.partition("#")[0].strip()
+    for raw in _joined(path).splitlines():
+        line = raw.partition("#")[0].partition(" --hash=")[0].strip()
         if line.startswith("-r "):
             pins += read_pins(path.parent / line.removeprefix("-r ").strip())
         elif line:
             pins.append(line)
     return pins
+
+
+def read_hashes(path: Path) -> dict[str, list[str]]:
+    """For each requirement line of a file the checksums of the files that may be installed."""
+    found = {}
+    for line in _joined(path).splitlines():
+        pin, *hashes = line.partition("#")[0].split(" --hash=")
+        if pin.strip():
+            found[pin.strip()] = [word.strip() for word in hashes]
+    return found
 
 
 def read_project() -> dict[str, Any]:
@@ -34,7 +46,10 @@ def read_project() -> dict[str, Any]:
 
 def digest_pins(paths: Iterable[Path]) -> str:
     """A hash of what the files ask for; comments and line ends do not count."""
-    lines = [line for path in paths for line in read_pins(path)]
+    lines = []
+    for path in paths:
+        lines += read_pins(path)
+        lines += [checksum for found in read_hashes(path).values() for checksum in found]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -49,3 +64,8 @@ def digest_project(project: dict[str, Any]) -> str:
         "hatch": project.get("tool", {}).get("hatch"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _joined(path: Path) -> str:
+    """A file's text, with lines that were broken by a backslash made whole."""
+    return re.sub(r"\s*\\\n\s*", " ", path.read_text(encoding="utf-8"))

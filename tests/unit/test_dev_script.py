@@ -48,14 +48,22 @@ class TestPins:
             assert "*" not in specifiers[0].version, line
 
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
-    def test_name_no_address_hash_or_option(self, path):
+    def test_name_no_address_or_option(self, path):
         for line in path.read_text(encoding="utf-8").splitlines():
+            pin = line.removesuffix(" \\")
             if line.startswith("-r "):
                 assert (path.parent / line[3:]).is_file()
             else:
-                assert re.fullmatch(r"# .*|[a-z0-9-]+==[0-9][0-9a-z.]*( ; [^#@]+)?", line), line
+                form = (
+                    r"# .*|[a-z0-9-]+==[0-9][0-9a-z.]*( ; [^#@]+)?|    --hash=sha256:[0-9a-f]{64}"
+                )
+                assert re.fullmatch(form, pin), line
             assert "://" not in line
-            assert "--hash" not in line
+
+    @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
+    def test_have_checksums_all_or_none(self, path):
+        hashed = {bool(found) for found in load("requirements").read_hashes(path).values()}
+        assert hashed == {path.name == "executable.txt"}
 
     @pytest.mark.parametrize(
         ("name", "table"),
@@ -79,6 +87,14 @@ class TestPins:
         together = [pins("package.txt"), pins("test.txt")]
         for name in together[0].keys() & together[1].keys():
             assert together[0][name].specifier == together[1][name].specifier
+
+    def test_the_executable_holds_what_the_server_was_tested_with(self):
+        bundled = pins("executable.txt")
+        assert {name: str(pin) for name, pin in pins("serve.txt").items()}.items() <= {
+            name: str(pin) for name, pin in bundled.items()
+        }.items()
+        assert bundled["pyinstaller"].specifier.contains("6.22.3")
+        assert "hatchling" in bundled
 
     def test_the_tests_install_what_the_server_needs(self):
         assert pins("serve.txt").keys() <= pins("test.txt").keys()
@@ -115,12 +131,24 @@ class TestReadPins:
         (tmp_path / "outer.txt").write_text("# why\n-r inner.txt\n\nb==2  # why\n")
         assert load("requirements").read_pins(tmp_path / "outer.txt") == ["a==1", "b==2"]
 
+    def test_knows_checksums_from_pins(self, tmp_path):
+        (tmp_path / "hashed.txt").write_bytes(
+            b"# why\r\na==1 ; x \\\r\n    --hash=sha256:1 \\\r\n    --hash=sha256:2\r\n"
+        )
+        requirements = load("requirements")
+        assert requirements.read_pins(tmp_path / "hashed.txt") == ["a==1 ; x"]
+        assert requirements.read_hashes(tmp_path / "hashed.txt") == {
+            "a==1 ; x": ["sha256:1", "sha256:2"]
+        }
+
     def test_digest_ignores_comments_and_line_ends(self, tmp_path):
         one, other = tmp_path / "one.txt", tmp_path / "other.txt"
         one.write_bytes(b"# why\na==1\nb==2\n")
         other.write_bytes(b"a==1\r\nb==2")
         digest = load("requirements").digest_pins
         assert digest([one]) == digest([other])
+        other.write_bytes(b"a==1 \\\r\n    --hash=sha256:1\r\nb==2")
+        assert digest([one]) != digest([other])
         other.write_bytes(b"a==1\nb==3\n")
         assert digest([one]) != digest([other])
 
@@ -186,72 +214,90 @@ class TestPrepare:
     """The order of the steps, with the slow ones replaced by notes."""
 
     @pytest.fixture
-    def steps(self, tmp_path, monkeypatch):
-        environment = load("environment")
-        steps = []
-        venv = tmp_path / ".venv"
-        for name, value in {
-            "VENV": venv,
-            "LOG": venv / "dev.log",
-            "_STAMP": venv / "dev.json",
-            "_LOCK": venv / "dev.lock",
-            "_make_empty": lambda: (steps.append("make"), self.make(environment)),
-            "_install_group": lambda group: steps.append(group.name),
-        }.items():
-            monkeypatch.setattr(environment, name, value)
-        return steps
+    def environment(self, tmp_path, monkeypatch):
+        module = load("environment")
+        self.steps = []
+        monkeypatch.setattr(module.Environment, "make_empty", lambda made: self.make(made))
+        monkeypatch.setattr(
+            module.Environment, "install_group", lambda _, group: self.steps.append(group.name)
+        )
+        return module.Environment(tmp_path / ".venv")
 
-    @staticmethod
-    def make(environment):
-        environment._empty_folder()
-        environment.python_path().parent.mkdir(parents=True)
-        environment.python_path().touch()
+    def make(self, environment):
+        self.steps.append("make")
+        environment.empty_folder()
+        environment.python.parent.mkdir(parents=True)
+        environment.python.touch()
 
-    def test_makes_once_and_then_keeps(self, steps):
-        environment = load("environment")
-        assert environment.prepare(environment.RUN) == environment.python_path()
-        environment.prepare(environment.RUN)
-        assert steps == ["make", "run"]
+    def test_makes_once_and_then_keeps(self, environment):
+        run = load("environment").RUN
+        assert environment.prepare(run) == environment.python
+        environment.prepare(run)
+        assert self.steps == ["make", "run"]
 
-    def test_adds_what_is_missing(self, steps):
-        environment = load("environment")
-        environment.prepare(environment.RUN)
-        environment.prepare(environment.RUN, environment.TEST)
-        assert steps == ["make", "run", "test"]
+    def test_adds_what_is_missing(self, environment):
+        module = load("environment")
+        environment.prepare(module.RUN)
+        environment.prepare(module.RUN, module.TEST)
+        assert self.steps == ["make", "run", "test"]
 
-    def test_makes_anew_after_an_interruption(self, steps, monkeypatch):
-        environment = load("environment")
-
-        def interrupted(group):
+    def test_makes_anew_after_an_interruption(self, environment, monkeypatch):
+        def interrupted(_self, _group):
             raise KeyboardInterrupt
 
+        run = load("environment").RUN
         with monkeypatch.context() as patch:
-            patch.setattr(environment, "_install_group", interrupted)
+            patch.setattr(type(environment), "install_group", interrupted)
             with pytest.raises(KeyboardInterrupt):
-                environment.prepare(environment.RUN)
-        (environment.VENV / "half").mkdir()
-        environment.prepare(environment.RUN)
-        assert steps == ["make", "make", "run"]
-        assert not (environment.VENV / "half").exists()
+                environment.prepare(run)
+        (environment.folder / "half").mkdir()
+        environment.prepare(run)
+        assert self.steps == ["make", "make", "run"]
+        assert not (environment.folder / "half").exists()
 
-    def test_makes_anew_when_its_python_is_gone(self, steps):
-        environment = load("environment")
-        environment.prepare(environment.RUN)
-        environment.python_path().unlink()
-        environment.prepare(environment.RUN)
-        assert steps == ["make", "run"] * 2
+    def test_makes_anew_when_its_python_is_gone(self, environment):
+        run = load("environment").RUN
+        environment.prepare(run)
+        environment.python.unlink()
+        environment.prepare(run)
+        assert self.steps == ["make", "run"] * 2
 
-    def test_says_what_to_install_where_python_comes_in_pieces(self, monkeypatch):
-        environment = load("environment")
-        monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
-        with pytest.raises(load("console").CommandError, match=r"apt install python3\.\d+-venv"):
-            environment._make_empty()
-
-    def test_one_line_when_the_folder_cannot_be_made(self, steps):
-        environment = load("environment")
-        environment.VENV.write_text("a file")
+    def test_one_line_when_the_folder_cannot_be_made(self, environment):
+        environment.folder.write_text("a file")
         with pytest.raises(load("console").CommandError, match="cannot set up"):
-            environment.prepare(environment.RUN)
+            environment.prepare(load("environment").RUN)
+
+    def test_there_is_one_to_work_in_and_one_to_build_in(self):
+        module = load("environment")
+        assert module.DEVELOPMENT.folder == ROOT / ".venv"
+        assert module.BUILDING.folder not in (ROOT / ".venv", ROOT / "build")
+
+
+def test_says_what_to_install_where_python_comes_in_pieces(tmp_path, monkeypatch):
+    module = load("environment")
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(load("console").CommandError, match=r"apt install python3\.\d+-venv"):
+        module.Environment(tmp_path).make_empty()
+
+
+class TestInstallGroup:
+    def words(self, monkeypatch, tmp_path, group):
+        module = load("environment")
+        installed = []
+        monkeypatch.setattr(
+            module.Environment, "install", lambda _self, words, _what: installed.append(words)
+        )
+        module.Environment(tmp_path).install_group(group)
+        return installed
+
+    def test_what_goes_into_a_release_must_have_the_right_checksum(self, monkeypatch, tmp_path):
+        (words,) = self.words(monkeypatch, tmp_path, load("environment").EXECUTABLE)
+        assert words == ["--require-hashes", "-r", REQUIREMENTS / "executable.txt"]
+
+    def test_the_project_is_installed_in_place(self, monkeypatch, tmp_path):
+        packages, project = self.words(monkeypatch, tmp_path, load("environment").RUN)
+        assert "--require-hashes" not in packages
+        assert project[-2:] == ["--editable", ROOT]
 
 
 class TestBrowserCandidates:

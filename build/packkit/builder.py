@@ -1,0 +1,143 @@
+"""PyInstaller, run so that the same sources give the same bytes.
+
+Everything it writes but the result goes into a work folder outside of the checkout: `build/`, where
+it would write by itself, holds our scripts.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from devkit.console import CommandError, run_quietly, say
+from devkit.environment import BUILDING, EXECUTABLE
+from devkit.requirements import ROOT
+from releasekit.targets import NAME, Target
+
+from packkit.archives import Entry, entries_of, pack
+
+SPEC = ROOT / "packaging" / "dunena.spec"
+LICENSE = ROOT / "LICENSE"
+BUNDLE_IDENTIFIER = "io.github.dunena.dunena"
+"""By what macOS tells programs apart, in its firewall's rules and its questions for rights."""
+
+# 2026-01-01, for a copy of the sources that is no checkout.
+_FALLBACK_TIME = 1_767_225_600
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was built, and how large it is in bytes."""
+
+    path: Path
+    size: int
+
+
+def build(target: Target, output: Path, work: Path) -> list[Made]:
+    """Make the executable of this machine and its archives in `output`.
+
+    `work` is a folder for everything in between; it must be empty. Raises CommandError.
+    """
+    python = BUILDING.prepare(EXECUTABLE)
+    _check_tools(shutil.which("strip"))
+    seconds = source_time(os.environ)
+    site, log = work / "site", work / "executable.log"
+    say(f"building {target.executable}")
+    # A real installation, apart from the environment: builds at the same time do not meet in it.
+    wheel: list[str | Path] = ["--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
+    BUILDING.install([*wheel, "--target", site, ROOT], "installing dunena itself")
+    command: list[str | Path] = [python, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
+    command += ["--workpath", work / "pyinstaller", "--distpath", work / "made", SPEC]
+    run_quietly(command, "PyInstaller", log, build_environ(site, work, seconds), folder=work)
+    executable = work / "made" / target.executable
+    folder = work / "made" / "folder"
+    for needed in (executable, folder):
+        if not needed.exists():
+            raise CommandError(f"PyInstaller made no {needed.name} (all of its output: {log})")
+    if sys.platform == "darwin":
+        _sign(executable, log)
+    return _deliver(target, executable, folder, output, seconds)
+
+
+def build_environ(site: Path, work: Path, seconds: int) -> dict[str, str]:
+    """The variables that PyInstaller runs with, on top of this process's own."""
+    return {
+        "PYTHONPATH": str(site),
+        # The order of sets decides the order in files.
+        "PYTHONHASHSEED": "1",
+        "SOURCE_DATE_EPOCH": str(seconds),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Its cache is otherwise shared by all builds of this user, and not made for two at once.
+        "PYINSTALLER_CONFIG_DIR": str(work / "cache"),
+    }
+
+
+def source_time(environ: Mapping[str, str]) -> int:
+    """The Unix time that stands in everything made: that of the last commit."""
+    given = environ.get("SOURCE_DATE_EPOCH", "")
+    if given:
+        if not given.isdecimal():
+            raise CommandError(f"SOURCE_DATE_EPOCH is no Unix time: {given}")
+        return int(given)
+    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return _FALLBACK_TIME
+    return int(done.stdout) if done.returncode == 0 and done.stdout.strip() else _FALLBACK_TIME
+
+
+def signing_command(executable: Path, identity: str) -> list[str | Path]:
+    """What gives the executable its lasting name on macOS.
+
+    Without an identity the signature says nothing about who made it; Apple's processors start no
+    program that has none at all.
+    """
+    command: list[str | Path] = ["/usr/bin/codesign", "--force", "--sign", identity or "-"]
+    command += ["--identifier", BUNDLE_IDENTIFIER]
+    if identity:
+        entitlements = ROOT / "packaging" / "entitlements.plist"
+        command += ["--options", "runtime", "--timestamp", "--entitlements", entitlements]
+    return [*command, executable]
+
+
+def _sign(executable: Path, log: Path) -> None:
+    command = signing_command(executable, os.environ.get("DUNENA_CODESIGN_IDENTITY", ""))
+    run_quietly(command, "signing", log)
+
+
+def _check_tools(strip: str | None) -> None:
+    if sys.platform == "linux" and not strip:
+        raise CommandError("there is no strip on PATH (Debian and Ubuntu: apt install binutils)")
+
+
+def _deliver(
+    target: Target, executable: Path, folder: Path, output: Path, seconds: int
+) -> list[Made]:
+    """Put the executable and its archives into `output`, each whole or not at all."""
+    output.mkdir(parents=True, exist_ok=True)
+    single, as_folder = target.archive, target.folder_archive
+    top, folder_top = f"{NAME}-{target.label}", f"{NAME}-{target.label}-folder"
+    drafts = executable.parent / "drafts"
+    drafts.mkdir()
+    shutil.copyfile(executable, drafts / target.executable)
+    (drafts / target.executable).chmod(0o755)
+    own = [
+        Entry(f"{top}/{target.executable}", executable, is_runnable=True),
+        Entry(f"{top}/LICENSE", LICENSE),
+    ]
+    pack(drafts / single, own, seconds)
+    program = f"{NAME}.exe" if target.system == "windows" else NAME
+    parts = entries_of(folder, folder_top, program)
+    pack(drafts / as_folder, [*parts, Entry(f"{folder_top}/LICENSE", LICENSE)], seconds)
+    made = []
+    for name in target.files:
+        # The work folder may be on another file system, where a move is no single step.
+        near = output / f".{name}.new"
+        shutil.copy2(drafts / name, near)
+        near.replace(output / name)
+        made.append(Made(output / name, (output / name).stat().st_size))
+    return made

@@ -1,0 +1,93 @@
+"""The command of build/executable.py."""
+
+import argparse
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from devkit.console import CommandError, complain, say
+from devkit.requirements import ROOT
+from releasekit.targets import Target
+
+from packkit import builder, choice
+
+BYTES_PER_MB = 1_000_000
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make what is asked for. Exit codes: 0 made, 1 nothing could be made, 2 wrong usage."""
+    asked = parser().parse_args(arguments)
+    host = choice.host_label(sys.platform, platform.machine())
+    targets = choice.asked_for(asked.target, host)
+    here = [target for target in targets if target.label == host]
+    for target in targets:
+        if target not in here:
+            complain(choice.not_here(target))
+    if not here:
+        if not targets:
+            complain(f"there is no executable for {host}")
+        return 1
+    try:
+        make(here[0], asked.output, asked.work)
+    except CommandError as failure:
+        complain(str(failure))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be typed."""
+    words = argparse.ArgumentParser(
+        prog="executable.py",
+        description="Make the executable of this machine and its archives, in dist/.",
+    )
+    words.add_argument(
+        "target",
+        nargs="?",
+        default="",
+        choices=["", choice.ALL, *choice.WORDS],
+        metavar="|".join([choice.ALL, *choice.WORDS]),
+        help="default: the one that this machine can make",
+    )
+    words.add_argument(
+        "--output", type=Path, default=ROOT / "dist", metavar="FOLDER", help="instead of dist/"
+    )
+    words.add_argument(
+        "--work",
+        type=Path,
+        metavar="FOLDER",
+        help="where everything in between goes and stays; must be empty or not there",
+    )
+    return words
+
+
+def make(target: Target, output: Path, work: Path | None) -> None:
+    """Build, and say what was made. Without `work` what lies in between is removed at the end."""
+    if work is not None:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CommandError(f"cannot use {work}: {error.strerror}") from error
+        if any(work.iterdir()):
+            raise CommandError(f"{work} is not empty")
+        _build(target, output, work)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="dunena-build-"))
+    _build(target, output, folder)
+    # Not after a failure: the log that its line names is in there.
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _build(target: Target, output: Path, work: Path) -> None:
+    # Absolute: programs are started in other folders.
+    try:
+        made = builder.build(target, output.resolve(), work.resolve())
+    except OSError as error:
+        raise CommandError(f"cannot build {target.executable}: {error}") from error
+    for file in made:
+        say(f"{file.path} ({file.size / BYTES_PER_MB:.1f} MB)")

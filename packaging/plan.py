@@ -1,0 +1,269 @@
+"""What goes into the executable and what stays out: the decisions of dunena.spec, as plain data.
+
+Nothing here needs PyInstaller, so that every branch can be tested on every system. `system` is a
+value of `sys.platform` throughout: "linux", "darwin" or "win32".
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+NAME = "dunena"
+
+_POSIX = ("linux", "darwin")
+_EVERYWHERE = ("linux", "darwin", "win32")
+
+
+# --- What is left out
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Modules that are left out, and why the program does not miss them.
+
+    `names` are separated by spaces; `within` is the package that all of them are in.
+    """
+
+    names: str
+    reason: str
+    systems: tuple[str, ...] = _EVERYWHERE
+    within: str = ""
+
+    def modules(self) -> list[str]:
+        """The full names."""
+        return [f"{self.within}.{name}" if self.within else name for name in self.names.split()]
+
+
+EXCLUSIONS = (
+    Exclusion(
+        "tkinter _tkinter turtle turtledemo idlelib curses _curses readline _pyrepl",
+        "there is no window and no full-screen terminal, and nothing asks for a line of input",
+    ),
+    Exclusion(
+        "unittest doctest test pdb bdb cmd code codeop pydoc pydoc_data profile cProfile pstats"
+        " trace tracemalloc pprint",
+        "tools for developing; libraries name them in branches that never run here",
+    ),
+    Exclusion(
+        "setuptools pkg_resources _distutils_hack distutils pip ensurepip venv lib2to3 py_compile"
+        " compileall runpy optparse argparse",
+        "tools for installing packages and running source",
+    ),
+    Exclusion(
+        "rich pygments markdown_it mdurl typer.rich_utils",
+        "typer's boxes, which the command line has switched off",
+    ),
+    Exclusion(
+        "_async _async_read_write _lease _marker _read_write _soft _soft_rw _strict asyncio",
+        "kinds of locks that filelock loads when they are asked for; ours is the plain one",
+        within="filelock",
+    ),
+    Exclusion("sqlite3 _sqlite3", "what one of those locks is made of"),
+    Exclusion(
+        "xml pyexpat xmlrpc plistlib html.parser",
+        "only JSON and the browser's own files are spoken here",
+    ),
+    Exclusion(
+        "lzma _lzma bz2 _bz2 tarfile compression.zstd dbm shelve",
+        "shutil and zipfile try them for archives; nothing here opens one",
+    ),
+    Exclusion(
+        "ftplib imaplib smtplib poplib telnetlib nntplib netrc getpass http.cookiejar idna",
+        "ways to other servers; the only one that is asked anything is another dunena",
+    ),
+    Exclusion(
+        "contentmanager generator headerregistry policy _header_value_parser",
+        "the mail in `email`; the headers of HTTP need its simple half",
+        within="email",
+    ),
+    Exclusion(
+        "mailbox statistics fractions _pydecimal _pydatetime _pyio typing_extensions",
+        "slow twins of compiled modules, and what stands in for a newer standard library",
+    ),
+    Exclusion(
+        "legacy sync trio asyncio cli __main__ client auth proxy uri",
+        "the server takes its protocol from websockets, and brings its own connections",
+        within="websockets",
+    ),
+    Exclusion("cli __main__", "a command for restarting programs", within="watchfiles"),
+    Exclusion(
+        "multiprocessing _multiprocessing _posixshmem concurrent.futures.process",
+        "what watchfiles would restart programs with (see STAND_INS); no process is made with it",
+    ),
+    Exclusion(
+        "_adapters _collections _functools _itertools _meta _text",
+        "what metadata of packages would be read with (see STAND_INS)",
+        within="importlib.metadata",
+    ),
+    Exclusion("csv _csv", "needed for that only"),
+    Exclusion(
+        "bridge twisted aiohttp django",
+        "ways to serve or send metrics; here a request of our own server asks for the text",
+        within="prometheus_client",
+    ),
+    Exclusion("snappy", "compression for one of them"),
+    Exclusion(
+        "_codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _multibytecodec",
+        "in UTF-8 mode no other encoding is spoken with the system",
+        _POSIX,
+    ),
+    Exclusion(
+        "ctypes _ctypes _uuid",
+        "typer and platformdirs call Windows with it; random identifiers need none",
+        _POSIX,
+    ),
+    Exclusion(
+        "asyncio.proactor_events asyncio.windows_events asyncio.windows_utils"
+        " typer._click._winconsole colorama",
+        "the halves that are for Windows",
+        _POSIX,
+    ),
+)
+
+# The encodings that code may name; all others stand for code pages of other systems. Windows keeps
+# them all, as its console and its programs speak them.
+_ENCODINGS = frozenset(
+    {"aliases", "ascii", "idna", "latin_1", "punycode", "raw_unicode_escape", "unicode_escape"}
+    | {"utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"}
+)
+
+
+def excluded_modules(system: str, encodings: Iterable[str] = ()) -> list[str]:
+    """The modules to leave out; `encodings` are the names of the modules in that package."""
+    modules = [name for one in EXCLUSIONS if system in one.systems for name in one.modules()]
+    if system in _POSIX:
+        modules += [f"encodings.{name}" for name in encodings if name not in _ENCODINGS]
+    return modules
+
+
+HIDDEN_IMPORTS = ("prometheus_client", "watchfiles")
+"""Imported only when the first scrape comes or the watcher's thread starts, and never missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """The source text of a module that is imported but not used, and why that is safe."""
+
+    source: str
+    reason: str
+
+
+STAND_INS = {
+    "anyio": StandIn(
+        "",
+        "watchfiles imports it for its asynchronous half. It finds its own lazy imports by reading "
+        "its source text, and without that, as here, imports all of its forty modules at once.",
+    ),
+    "watchfiles.run": StandIn(
+        "arun_process = run_process = None\n",
+        "watchfiles imports it at its top, and with it everything for starting processes.",
+    ),
+    "importlib.metadata": StandIn(
+        "",
+        "websockets imports it for the version of an unreleased copy of itself. There is no "
+        "metadata of packages in the executable to be read.",
+    ),
+}
+
+_DROPPED_HOOKS = {
+    "pyi_rth_inspect": "finds the source text of functions, which is not in the file",
+    "pyi_rth_pkgutil": "lists the modules of packages, which nothing here asks for",
+}
+
+
+def is_kept_script(name: str) -> bool:
+    """Whether a script that runs before the program is wanted: each one costs every start."""
+    return name not in _DROPPED_HOOKS
+
+
+def is_kept_data(place: str) -> bool:
+    """Whether a data file is wanted.
+
+    Metadata is not: the version comes from the code. Nor is code, which is in an archive already.
+    """
+    is_metadata = ".dist-info/" in place.replace("\\", "/")
+    return not is_metadata and not place.endswith((".py", ".pyc"))
+
+
+# --- How it is stored
+
+OPTIONS = [("X utf8_mode=1", None, "OPTION")]
+"""What it reads and writes is UTF-8, also where the system's locale says otherwise or nothing."""
+
+COMPRESSED = {
+    "BINARY": True,
+    "DATA": False,
+    "EXECUTABLE": True,
+    "EXTENSION": True,
+    "PYMODULE": True,
+    "PYSOURCE": True,
+    "PYZ": False,  # its modules are compressed one by one
+    "SYMLINK": False,
+    "ZIPFILE": True,
+}
+"""Whether an entry of the single file is compressed, by PyInstaller's name for its kind."""
+
+
+def is_stripped(system: str) -> bool:
+    """Whether symbols for debuggers are taken out.
+
+    They are most of a Python built from source on Linux. On macOS that would break the signatures
+    of libraries, on Windows there are none in them.
+    """
+    return system == "linux"
+
+
+def is_stored_raw(system: str, place: str) -> bool:
+    """Whether a library is stored without compression.
+
+    It makes the file larger and the start quicker: OpenSSL is the largest library but one, and the
+    time to inflate it is a tenth of a start. On macOS libraries must stay what PyInstaller knows
+    as libraries, or they are not signed; on Windows that was not measured.
+    """
+    return system == "linux" and re.match(r"lib(crypto|ssl)\b", place) is not None
+
+
+# --- Windows' version resource
+
+_VERSION_TEXT = """\
+VSVersionInfo(
+  ffi=FixedFileInfo(filevers={numbers}, prodvers={numbers}, mask=0x3F, flags={flags},
+                    OS=0x40004, fileType=0x1, subtype=0x0, date=(0, 0)),
+  kids=[
+    StringFileInfo([StringTable('040904B0', [
+{strings}
+    ])]),
+    VarFileInfo([VarStruct('Translation', [0x0409, 1200])]),
+  ],
+)
+"""
+_PRERELEASE_FLAG = 0x2
+
+
+def version_numbers(version: str) -> tuple[int, int, int, int]:
+    """The four numbers that Windows compares, from a version as Python writes it."""
+    release = re.match(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?", version)
+    if release is None:
+        raise ValueError(f"not a version: {version}")
+    major, minor, patch = (int(part or 0) for part in release.groups())
+    return major, minor, patch, 0
+
+
+def version_resource(version: str, description: str, file_name: str) -> str:
+    """The file that PyInstaller makes Windows' version resource from."""
+    strings = {
+        "CompanyName": "The dunena authors",
+        "FileDescription": description,
+        "FileVersion": version,
+        "InternalName": NAME,
+        "LegalCopyright": "The dunena authors, MIT License",
+        "OriginalFilename": file_name,
+        "ProductName": NAME,
+        "ProductVersion": version,
+    }
+    is_release = re.fullmatch(r"[\d.]+", version) is not None
+    return _VERSION_TEXT.format(
+        numbers=version_numbers(version),
+        flags=hex(0 if is_release else _PRERELEASE_FLAG),
+        strings="\n".join(f"      StringStruct({k!r}, {v!r})," for k, v in strings.items()),
+    )

@@ -1,0 +1,126 @@
+"""The container image, as far as it shows without an engine; ci.yml builds and runs it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.made_up import ROOT
+from tests.support.server import ServerProcess
+
+FOLDER = ROOT / "packaging" / "docker"
+DOCKERFILE = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
+
+
+def instructions():
+    """The last stage's instructions, by word."""
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+    last = joined.rpartition("FROM ")[2]
+    found = {}
+    for line in last.splitlines()[1:]:
+        word, _, rest = line.partition(" ")
+        found.setdefault(word, []).append(rest)
+    return found
+
+
+class TestDockerfile:
+    def test_the_base_is_one_version(self):
+        assert re.search(r"^ARG BASE=python:\d+\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
+        assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
+
+    def test_it_runs_as_a_user_by_number(self):
+        assert instructions()["USER"] == ["10001:10001"]
+
+    def test_values_are_in_a_volume_that_the_user_owns(self):
+        found = instructions()
+        assert found["VOLUME"] == ["/data"]
+        assert "CACHE_DIR=/data" in found["ENV"][0]
+        assert any("--owner=10001 --group=10001 /data" in line for line in found["RUN"])
+
+    def test_programs_are_started_without_a_shell(self):
+        found = instructions()
+        for word in ("ENTRYPOINT", "CMD"):
+            assert found[word][0].startswith("[")
+        assert re.search(r'CMD \["python", "/opt/dunena/health.py"\]$', found["HEALTHCHECK"][0])
+
+    def test_what_is_built_in_does_not_stay(self):
+        copies = instructions()["COPY"]
+        assert "--from=build /opt/dunena /opt/dunena" in copies
+        assert not any("pip" in line for line in instructions()["RUN"])
+
+    def test_everything_copied_is_there_and_is_sent(self):
+        sent = (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+        assert sent[2:][0] == "*"
+        allowed = [line[1:] for line in sent if line.startswith("!")]
+        copied = {
+            word
+            for line in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE)
+            for word in line.split()
+        }
+        assert copied == set(allowed)
+        assert all((ROOT / name).exists() for name in copied)
+
+
+class TestHealth:
+    def ask(self, **environment):
+        command = [sys.executable, "-I", FOLDER / "health.py"]
+        # Without this one Windows has no sockets.
+        environment |= {"SYSTEMROOT": os.environ.get("SYSTEMROOT", "")}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr
+        return done.returncode
+
+    def test_of_a_server_that_runs_and_one_that_stopped(self, tmp_path):
+        with ServerProcess(tmp_path / "values") as server:
+            assert self.ask(DUNENA_PORT=str(server.port)) == 0
+        assert self.ask(DUNENA_PORT=str(server.port)) == 1
+
+    def test_needs_no_token_and_asks_no_proxy(self, tmp_path):
+        token = {"DUNENA_AUTH_TOKEN": "secret"}
+        with ServerProcess(tmp_path / "values", environment=token) as server:
+            proxy = "http://127.0.0.1:9"
+            assert self.ask(DUNENA_PORT=str(server.port), http_proxy=proxy) == 0
+
+    def test_of_a_server_on_all_addresses(self, tmp_path):
+        with ServerProcess(tmp_path / "values", "--host", "0.0.0.0") as server:
+            assert self.ask(DUNENA_PORT=str(server.port)) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="made for Linux containers")
+class TestCleanRoom:
+    """The script that containers run, on what can be had without one."""
+
+    def run(self, program):
+        command = ["bash", FOLDER / "clean-room.sh", program]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    def test_passes_a_server_that_works(self, tmp_path):
+        program = tmp_path / "dunena"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m dunena "$@"\n')
+        program.chmod(0o755)
+        done = self.run(program)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "runs here" in done.stdout
+
+    @pytest.mark.parametrize(
+        ("script", "reason"),
+        [
+            ("exit 1", ""),
+            ('[ "$1" = version ] || exit 3', "the server ended"),
+            (
+                '[ "$1" = version ] || { echo http://localhost:1/test; exec sleep 30; }',
+                "onnection refused",
+            ),
+        ],
+        ids=["no version", "ends at once", "does not listen"],
+    )
+    def test_fails_one_that_does_not(self, tmp_path, script, reason):
+        program = Path(tmp_path, "dunena")
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        done = self.run(program)
+        assert done.returncode != 0
+        assert reason in done.stderr

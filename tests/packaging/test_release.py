@@ -1,0 +1,201 @@
+"""build/release.py: what a release says of itself, and how its commands are typed."""
+
+import re
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+
+from tests.packaging import made_up
+from tests.packaging.made_up import ROOT, load
+
+ReleaseError = load("releasekit.errors").ReleaseError
+TARGETS = load("releasekit.targets").TARGETS
+
+CHANGELOG = """\
+# Changelog
+
+## Unreleased
+
+## 1.1.0 (2026-11-30)
+
+- Quicker.
+
+  A second paragraph.
+
+## 1.0.0 (2026-10-01)
+
+The first one.
+"""
+
+
+class TestChangelog:
+    def test_sections_have_name_date_and_text(self):
+        sections = load("releasekit.changelog").read_sections(CHANGELOG)
+        assert [(section.name, section.date) for section in sections] == [
+            ("Unreleased", ""),
+            ("1.1.0", "2026-11-30"),
+            ("1.0.0", "2026-10-01"),
+        ]
+        assert sections[0].body == ""
+        assert sections[1].body == "- Quicker.\n\n  A second paragraph."
+
+    def test_a_heading_inside_a_section_ends_nothing(self):
+        text = "## 1.0.0 (2026-10-01)\n\n### More\n\nx\n"
+        assert load("releasekit.changelog").find_section(text, "1.0.0").body == "### More\n\nx"
+
+    def test_a_version_that_is_not_there(self):
+        assert load("releasekit.changelog").find_section(CHANGELOG, "1.1") is None
+
+
+class TestVersion:
+    def check(self, version="1.1.0", changelog=CHANGELOG, tag="v1.1.0"):
+        load("releasekit.version").check(version, changelog, tag)
+
+    def test_all_agree(self):
+        self.check()
+
+    def test_a_dry_run_needs_no_section(self):
+        self.check("1.2.0", CHANGELOG.replace("Unreleased\n", "Unreleased\n\n- Soon.\n"), None)
+        self.check(tag=None)
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            ({"tag": "v1.2.0"}, "tag is v1.2.0 .* says 1.1.0"),
+            ({"tag": "1.1.0"}, "should be v1.1.0"),
+            ({"version": "1.2.0", "tag": "v1.2.0"}, "no section 1.2.0"),
+            ({"version": "1.0.0", "tag": "v1.0.0"}, "1.1.0 stands above 1.0.0"),
+            ({"changelog": CHANGELOG.replace(" (2026-11-30)", "")}, "write the date"),
+            ({"changelog": CHANGELOG.replace("Unreleased\n", "Unreleased\n- x\n")}, "not empty"),
+            ({"changelog": "## 1.1.0 (2026-11-30)\n\n## 1.0.0\n"}, "section 1.1.0 is empty"),
+            ({"version": "1.2.0", "tag": None}, "says nothing of 1.2.0"),
+        ],
+    )
+    def test_one_line_says_what_disagrees(self, arguments, reason):
+        with pytest.raises(ReleaseError, match=reason) as caught:
+            self.check(**arguments)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["", '__version__ = "1"', '__version__ = "1.0.0-beta"'])
+    def test_of_the_package_must_be_one(self, text):
+        with pytest.raises(ReleaseError, match=r"dunena/__init__\.py"):
+            load("releasekit.version").read_version(text)
+
+    def test_of_a_release_candidate(self):
+        assert load("releasekit.version").read_version('__version__ = "1.0.0rc1"\n') == "1.0.0rc1"
+
+    def test_command_prints_it(self, run, version):
+        assert run("version") == (0, f"{version}\n", "")
+
+    def test_command_refuses_another_tag(self, run):
+        code, out, err = run("version", "--tag", "v99.0.0")
+        assert (code, out) == (1, "")
+        assert err.startswith("release: the tag is v99.0.0")
+
+
+class TestNotes:
+    def render(self, dist, changelog=CHANGELOG):
+        return load("releasekit.notes").render("1.1.0", changelog, dist, "someone/else")
+
+    def test_begin_with_what_changed(self, dist):
+        assert self.render(dist).startswith("- Quicker.\n")
+
+    def test_link_every_file_that_is_there(self, dist):
+        text = self.render(dist)
+        url = "https://github.com/someone/else/releases/download/v1.1.0/"
+        linked = set(re.findall(rf"\({re.escape(url)}([^)]+)\)", text))
+        assert linked == {path.name for path in dist.iterdir()}
+
+    def test_leave_out_a_target_that_was_not_built(self, dist):
+        for path in dist.glob("*macos-x64*"):
+            path.unlink()
+        assert "dunena-macos-x64" not in self.render(dist)
+
+    def test_a_missing_archive_is_an_error(self, dist):
+        (dist / "dunena-linux-x64.tar.gz").unlink()
+        with pytest.raises(ReleaseError, match=r"dunena-linux-x64.tar.gz is missing"):
+            self.render(dist)
+
+    def test_nothing_built_is_an_error(self, tmp_path):
+        with pytest.raises(ReleaseError, match="no executable"):
+            self.render(tmp_path)
+
+    def test_say_how_to_verify(self, dist):
+        text = self.render(dist)
+        assert "sha256sum --check --ignore-missing SHA2-256SUMS" in text
+        assert "gh attestation verify dunena-linux-x64.tar.gz --repo someone/else" in text
+
+    def test_say_what_the_systems_ask_where_files_are_not_signed(self, dist):
+        text = self.render(dist)
+        assert "Run anyway" in text
+        assert "Open Anyway" in text
+        assert "com.apple.quarantine" in text
+
+    def test_do_not_say_it_where_they_are(self, dist):
+        (dist / "dunena-windows-x64.exe").write_bytes(made_up.portable_executable(signed=True))
+        for label in ("x64", "arm64"):
+            (dist / f"dunena-macos-{label}").write_bytes(b"... Developer ID Application: X ...")
+        text = self.render(dist)
+        assert "Run anyway" not in text
+        assert "Open Anyway" not in text
+
+    def test_one_unsigned_file_of_a_system_is_enough_to_warn(self, dist):
+        (dist / "dunena-macos-x64").write_bytes(b"... Developer ID Application: X ...")
+        assert "Open Anyway" in self.render(dist)
+
+    def test_of_a_dry_run_are_what_is_unreleased(self, dist):
+        text = self.render(dist, "## Unreleased\n\n- Soon.\n")
+        assert text.startswith("- Soon.\n")
+
+    def test_command(self, run, dist, version):
+        code, out, err = run("notes", f"v{version}", dist)
+        assert (code, err) == (0, "")
+        assert "## Download" in out
+
+    def test_command_refuses_another_version(self, run, dist):
+        assert run("notes", "v99.0.0", dist)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "system", "expected"),
+    [
+        (made_up.portable_executable(signed=True), "windows", True),
+        (made_up.portable_executable(signed=False), "windows", False),
+        (b"MZ", "windows", False),
+        (b"MZ" + bytes(200), "windows", False),
+        (b"x Developer ID Application y", "macos", True),
+        (b"x", "macos", False),
+        (b"x Developer ID Application y", "linux", False),
+    ],
+)
+def test_is_signed(tmp_path, data, system, expected):
+    (tmp_path / "file").write_bytes(data)
+    assert load("releasekit.signatures").is_signed(tmp_path / "file", system) is expected
+
+
+class TestCommands:
+    def test_wrong_usage_is_2(self, capsys):
+        with pytest.raises(SystemExit) as caught:
+            load("releasekit.commands").main(["relase"])
+        assert caught.value.code == 2
+
+    def test_every_command_says_what_it_does(self, capsys):
+        with pytest.raises(SystemExit):
+            load("releasekit.commands").main(["--help"])
+        listed = re.findall(r"^ {4}(\w+)\s+([A-Z]\w+)", capsys.readouterr().out, re.MULTILINE)
+        assert {"version", "notes", "checksums", "glibc"} <= {name for name, _ in listed}
+
+    def test_needs_nothing_but_python(self):
+        """A release must not wait for a registry, and the jobs that check it have none."""
+        script = ROOT / "build" / "release.py"
+        subprocess.run([sys.executable, "-E", "-s", "-S", script, "version"], check=True)
+
+
+def test_the_dates_of_the_changelog_are_days_in_order():
+    sections = load("releasekit.changelog").read_sections(
+        (ROOT / "CHANGELOG.md").read_text("utf-8")
+    )
+    days = [date.fromisoformat(section.date) for section in sections if section.date]
+    assert days == sorted(days, reverse=True)

@@ -1,0 +1,150 @@
+"""The Python package: what is in it, and that it works where nothing else of this checkout is."""
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tomllib
+import urllib.request
+import venv
+import zipfile
+from email.parser import HeaderParser
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import dunena
+from tests.packaging.made_up import ROOT
+from tests.support.server import ServerProcess
+
+PACKAGE = ROOT / "dunena"
+
+
+def build(source, folder, *targets):
+    """Run the build backend in this environment, as an isolated one would fetch another."""
+    words = [word for target in targets for word in ("--target", target)]
+    command = [sys.executable, "-m", "hatchling", "build", *words, "--directory", folder]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    pytest.importorskip("hatchling", reason="`python3 build/dev.py test` installs it")
+    return build(ROOT, tmp_path_factory.mktemp("built"), "wheel", "sdist")
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def unpacked(built, tmp_path_factory):
+    """The source package, as a distribution has it."""
+    (path,) = built.glob("*.tar.gz")
+    folder = tmp_path_factory.mktemp("source")
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / f"dunena-{dunena.__version__}"
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A new environment with the wheel in it. The packages that it needs are those of ours, lent by
+    a path: a registry is not there in every place where tests run.
+    """
+    folder = tmp_path_factory.mktemp("environment")
+    venv.EnvBuilder(with_pip=False, symlinks=sys.platform != "win32").create(folder)
+    programs = folder / ("Scripts" if sys.platform == "win32" else "bin")
+    command = [sys.executable, "-m", "pip", "--python", programs / "python", "install", "--quiet"]
+    offline = {**os.environ, "PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    subprocess.run([*command, "--no-deps", wheel], check=True, env=offline)
+    (packages,) = folder.rglob("site-packages")
+    (packages / "lent.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+    return programs
+
+
+class TestContents:
+    def names(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            return set(archive.namelist())
+
+    def test_are_all_of_the_package_and_nothing_else(self, wheel):
+        expected = {
+            path.relative_to(ROOT).as_posix()
+            for path in PACKAGE.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        metadata = f"dunena-{dunena.__version__}.dist-info/"
+        assert {name for name in self.names(wheel) if not name.startswith(metadata)} == expected
+
+    def test_have_the_page_the_types_and_the_licence(self, wheel):
+        names = self.names(wheel)
+        metadata = f"dunena-{dunena.__version__}.dist-info"
+        assert {"dunena/web/index.html", "dunena/py.typed"} <= names
+        assert f"{metadata}/licenses/LICENSE" in names
+
+    def test_run_on_every_system(self, wheel):
+        assert wheel.name == f"dunena-{dunena.__version__}-py3-none-any.whl"
+
+    def test_ask_for_what_the_project_asks_for(self, wheel):
+        with zipfile.ZipFile(wheel) as archive:
+            text = archive.read(f"dunena-{dunena.__version__}.dist-info/METADATA").decode()
+        fields = HeaderParser().parsestr(text)
+        asked = {Requirement(line) for line in fields.get_all("Requires-Dist")}
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        needed = {requirement for requirement in asked if requirement.marker is None}
+        assert needed == set(map(Requirement, project["dependencies"]))
+        assert fields["Requires-Python"] == project["requires-python"]
+        assert fields["License-Expression"] == "MIT"
+
+
+class TestSource:
+    def test_builds_the_same_wheel(self, unpacked, wheel, tmp_path):
+        (again,) = build(unpacked, tmp_path, "wheel").glob("*.whl")
+        assert again.name == wheel.name
+        assert again.read_bytes() == wheel.read_bytes()
+
+    def test_brings_what_a_distribution_needs(self, unpacked):
+        for name in ("LICENSE", "README.md", "CHANGELOG.md", "tests/conftest.py", "build/dev.py"):
+            assert (unpacked / name).is_file(), name
+
+
+class TestInstalled:
+    def test_says_its_version(self, installed, tmp_path):
+        done = subprocess.run(
+            [installed / "dunena", "version"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout == f"dunena {dunena.__version__}\n"
+
+    def test_serves_the_page_it_brought(self, installed, tmp_path):
+        command = (str(installed / "dunena"),)
+        with ServerProcess(tmp_path / "values", command=command) as server:
+            with urllib.request.urlopen(f"{server.url}/test") as answer:
+                assert answer.read().lower().startswith(b"<!doctype html>")
+            with urllib.request.urlopen(f"{server.url}/info") as answer:
+                assert dunena.__version__.encode() in answer.read()
+
+    def test_is_not_this_checkout(self, installed, tmp_path):
+        code = "import dunena; print(dunena.__file__)"
+        command = [installed / "python", "-P", "-c", code]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert Path(done.stdout.strip()).is_relative_to(installed.parent)
+
+
+def test_every_requirement_is_met_by_what_is_pinned():
+    """Lending packages hides a version that pip would refuse; this does not."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for requirement in map(Requirement, project["dependencies"]):
+        version = importlib.metadata.version(requirement.name)
+        assert requirement.specifier.contains(version), requirement
