@@ -4,12 +4,11 @@ A program whose standard error is gone (its terminal closed, its reader dead) go
 """
 
 import logging
-import sys
 from datetime import UTC, datetime
-from typing import TextIO
 
 import orjson
 
+from dunena.desktop.terminal import say
 from dunena.settings import LogFormat, LogLevel
 
 
@@ -38,19 +37,16 @@ class _TextFormatter(logging.Formatter):
         return line
 
 
-class _Handler(logging.StreamHandler[TextIO]):
-    """Writes where it still can; a log that nobody can read is no reason to fail."""
+class _Handler(logging.Handler):
+    """Writes where somebody may still read; a log that nobody can is no reason to fail."""
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        if not isinstance(sys.exc_info()[1], OSError | ValueError):
-            super().handleError(record)
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record), error=True)
 
 
 def set_up_logging(level: LogLevel, form: LogFormat) -> None:
     """Send the logs of all modules to standard error."""
-    if sys.stderr is None:
-        return  # a windowed program has none
-    handler = _Handler(sys.stderr)
+    handler = _Handler()
     handler.setFormatter(_JsonFormatter() if form is LogFormat.JSON else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

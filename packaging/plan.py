@@ -60,7 +60,7 @@ EXCLUSIONS = (
     ),
     Exclusion("sqlite3 _sqlite3", "what one of those locks is made of"),
     Exclusion(
-        "xml pyexpat xmlrpc plistlib html.parser",
+        "xml pyexpat xmlrpc plistlib",
         "only JSON and the browser's own files are spoken here",
     ),
     Exclusion(
@@ -95,13 +95,17 @@ EXCLUSIONS = (
         "what metadata of packages would be read with (see STAND_INS)",
         within="importlib.metadata",
     ),
-    Exclusion("csv _csv", "needed for that only"),
+    Exclusion("csv _csv", "needed for reading that metadata, and nothing else"),
     Exclusion(
         "bridge twisted aiohttp django",
         "ways to serve or send metrics; here a request of our own server asks for the text",
         within="prometheus_client",
     ),
     Exclusion("snappy", "compression for one of them"),
+    Exclusion(
+        "html mimetypes nturl2path wsgiref.handlers wsgiref.headers wsgiref.util",
+        "what its own server would need (see STAND_INS)",
+    ),
     Exclusion(
         "_codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _multibytecodec",
         "in UTF-8 mode no other encoding is spoken with the system",
@@ -120,10 +124,20 @@ EXCLUSIONS = (
     ),
 )
 
-# The encodings that code may name; all others stand for code pages of other systems. Windows keeps
-# them all, as its console and its programs speak them.
+# The encodings that code may name (zipfile that of DOS); all others stand for code pages of other
+# systems. Windows keeps them all, as its console and its programs speak them.
 _ENCODINGS = frozenset(
-    {"aliases", "ascii", "idna", "latin_1", "punycode", "raw_unicode_escape", "unicode_escape"}
+    {
+        "aliases",
+        "ascii",
+        "charmap",
+        "cp437",
+        "idna",
+        "latin_1",
+        "punycode",
+        "raw_unicode_escape",
+        "unicode_escape",
+    }
     | {"utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"}
 )
 
@@ -157,6 +171,21 @@ STAND_INS = {
     "watchfiles.run": StandIn(
         "arun_process = run_process = None\n",
         "watchfiles imports it at its top, and with it everything for starting processes.",
+    ),
+    "http.server": StandIn(
+        "class BaseHTTPRequestHandler: ...\n",
+        "prometheus_client imports this and the next two for its own server and for sending "
+        "metrics away; here it only writes the text that our server answers with.",
+    ),
+    "urllib.request": StandIn(
+        "class BaseHandler: ...\n"
+        "class HTTPRedirectHandler: ...\n"
+        "HTTPHandler = HTTPSHandler = Request = build_opener = None\n",
+        "See http.server. Another dunena on the wanted port is asked with http.client.",
+    ),
+    "wsgiref.simple_server": StandIn(
+        "class WSGIRequestHandler: ...\nclass WSGIServer: ...\nmake_server = None\n",
+        "See http.server.",
     ),
     "importlib.metadata": StandIn(
         "",

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from devkit.console import CommandError, run_quietly, say
+from devkit.console import CommandError, run_quietly
 from devkit.environment import BUILDING, EXECUTABLE
 from devkit.requirements import ROOT
 from releasekit.targets import NAME, Target
@@ -45,7 +45,6 @@ def build(target: Target, output: Path, work: Path) -> list[Made]:
     _check_tools(shutil.which("strip"))
     seconds = source_time(os.environ)
     site, log = work / "site", work / "executable.log"
-    say(f"building {target.executable}")
     # A real installation, apart from the environment: builds at the same time do not meet in it.
     wheel: list[str | Path] = ["--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
     BUILDING.install([*wheel, "--target", site, ROOT], "installing dunena itself")

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from devkit.console import CommandError, complain, say
+from devkit.console import CommandError
 from devkit.requirements import ROOT
 from releasekit.targets import Target
 
@@ -84,6 +84,7 @@ def make(target: Target, output: Path, work: Path | None) -> None:
 
 
 def _build(target: Target, output: Path, work: Path) -> None:
+    say(f"building {target.executable}")
     # Absolute: programs are started in other folders.
     try:
         made = builder.build(target, output.resolve(), work.resolve())
@@ -91,3 +92,13 @@ def _build(target: Target, output: Path, work: Path) -> None:
         raise CommandError(f"cannot build {target.executable}: {error}") from error
     for file in made:
         say(f"{file.path} ({file.size / BYTES_PER_MB:.1f} MB)")
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"executable: {text}", flush=True)
+
+
+def complain(text: str) -> None:
+    """Print a line to the standard error stream."""
+    print(f"executable: {text}", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ DIRECTIONS = {
     "telemetry.py": set(),
     "settings.py": {"dialects", "persistence", "store"},
     "desktop": set(),
-    "logs.py": {"settings"},
+    "logs.py": {"desktop", "settings"},
     "server": {"dialects", "hub", "frames", "persistence", "store", "telemetry", "settings"},
     "cli": {"server", "settings", "store", "dialects", "persistence", "desktop", "logs"},
 }

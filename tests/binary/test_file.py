@@ -1,0 +1,113 @@
+"""The file itself: how it may lie around, and on which systems it runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.binary.conftest import ROOT, linux_only, posix_only
+from tests.binary.program import Program
+
+MEGABYTES_MAX = 14
+"""What was promised to those who download it."""
+
+
+def test_is_small(executable: Path):
+    assert executable.stat().st_size <= MEGABYTES_MAX * 1_000_000
+
+
+@posix_only
+def test_runs_through_a_link(program: Program):
+    link = program.base / "dunena"
+    link.symlink_to(program.path)
+    program.path = link
+    with program.server() as server:
+        assert server.stop() == 0
+    program.assert_nothing_left()
+
+
+@posix_only
+def test_runs_without_the_right_to_be_written(program: Program):
+    program.path.chmod(0o555)
+    assert program.run("version").returncode == 0
+
+
+def test_keeps_values_beside_itself_by_default(program: Program):
+    server = program.server()
+    server.folder = None
+    with server:
+        assert str(program.path.parent / ".cache") in "".join(server.output)
+        assert (program.path.parent / ".cache").is_dir()
+
+
+@linux_only
+class TestTemporaryFolderWithoutExec:
+    """Programs may not be run from it: a common setting of hardened servers."""
+
+    MESSAGE = "failed to map segment"
+
+    def test_is_explained_where_people_look(self):
+        text = (ROOT / "docs" / "executable.md").read_text(encoding="utf-8")
+        assert self.MESSAGE in text
+        assert "TMPDIR=" in text
+
+    def test_says_the_words_that_are_explained(self, program: Program):
+        command = ["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(program.temporary)]
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+        if mounted.returncode != 0:
+            pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
+        try:
+            done = program.run("version")
+            assert done.returncode == 127
+            assert self.MESSAGE in done.stderr
+            remedy = program.base / "remedy"
+            remedy.mkdir()
+            done = program.run("version", TMPDIR=str(remedy))
+            assert (done.returncode, done.stderr) == (0, "")
+        finally:
+            subprocess.run(["umount", str(program.temporary)], check=True)
+
+
+@linux_only
+def test_says_which_linux_it_needs(executable: Path, capsys: pytest.CaptureFixture[str]):
+    newest = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
+    command = [sys.executable, "build/release.py", "glibc", str(executable), "--max", newest]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with capsys.disabled():
+        print(f"\n{done.stdout}")  # noqa: T201 - the figure is what people want to know
+
+
+@linux_only
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chroot")
+def test_runs_where_there_is_nothing_but_the_c_library(program: Program):
+    root = program.base / "root"
+    for path in _c_library(program.path):
+        place = root / path.relative_to("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+    (root / "tmp").mkdir()
+    shutil.copy2(program.path, root / "dunena")
+    program.prefix, program.path = ["/usr/sbin/chroot", str(root)], Path("/dunena")
+    with program.server(folder=Path("/values"), TMPDIR="/tmp") as server:
+        with urllib.request.urlopen(f"{server.url}/info", timeout=5) as answer:
+            assert answer.status == 200
+        assert server.stop() == 0
+    assert (root / "values").is_dir()
+    assert list((root / "tmp").iterdir()) == []
+
+
+def _c_library(executable: Path) -> list[Path]:
+    """What this machine's loader takes for the file, and the rest of the C library beside it."""
+    listed = subprocess.run(
+        ["/usr/bin/ldd", executable], capture_output=True, text=True, check=True
+    )
+    found = [Path(name) for name in re.findall(r"(/\S+) \(0x", listed.stdout)]
+    (folder,) = {path.parent for path in found if path.name == "libc.so.6"}
+    rest = [folder / name for name in ("libm.so.6", "librt.so.1", "libutil.so.1")]
+    return found + [path for path in rest if path.exists()]

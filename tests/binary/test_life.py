@@ -1,0 +1,161 @@
+"""Two processes are one program: being stopped, being killed, and what is left behind."""
+
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.binary.conftest import posix_only
+from tests.binary.program import BareServer, Program, free_port, is_open, wait_until
+
+pytestmark = posix_only
+
+SIGNALS = ["SIGTERM", "SIGINT", "SIGHUP"]
+
+
+def set_value(server: BareServer, value: str) -> None:
+    request = urllib.request.Request(
+        f"{server.url}/set", data=f'{{"key": "kept", "value": "{value}"}}'.encode()
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status == 200
+
+
+def get_value(server: BareServer) -> str:
+    with urllib.request.urlopen(f"{server.url}/get/kept", timeout=5) as answer:
+        return str(answer.read())
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("to_group", [False, True], ids=["parent", "group"])
+def test_a_signal_stops_it_cleanly(program: Program, name: str, to_group: bool):
+    server = program.server().start()
+    set_value(server, "written")
+    number = getattr(signal, name)
+    # A terminal tells both processes, a service manager the one it started.
+    (os.killpg if to_group else os.kill)(server.process.pid, number)
+    assert server.wait() == 0, server.log
+    assert server.log == ""
+    program.assert_nothing_left()
+    with server:
+        assert "written" in get_value(server)
+
+
+def test_a_second_ctrl_c_changes_nothing(program: Program):
+    server = program.server().start()
+    set_value(server, "written")
+    os.killpg(server.process.pid, signal.SIGINT)
+    time.sleep(0.005)
+    os.killpg(server.process.pid, signal.SIGINT)
+    assert server.wait() == 0, server.log
+    assert "Traceback" not in server.log
+    program.assert_nothing_left()
+
+
+def test_ctrl_c_while_starting_leaves_no_traceback(program: Program):
+    server = program.server()
+    process = server.launch()
+    # Unpacked and started again: from here on the program itself decides what a signal does.
+    wait_until(lambda: program.unpacked() and _has_child(server), "a child")
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=15)
+    assert "Traceback" not in errors
+    program.assert_nothing_left()
+
+
+def test_the_parent_killed_stops_the_child(program: Program):
+    server = program.server().start()
+    set_value(server, "written")
+    os.kill(server.process.pid, signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL
+    wait_until(lambda: not is_open(server.port), "the port free")
+    program.assert_nothing_left()
+    with server:
+        assert "written" in get_value(server)
+
+
+def test_the_child_killed_ends_the_parent(program: Program):
+    server = program.server().start()
+    set_value(server, "written")
+    os.kill(server.child(), signal.SIGKILL)
+    assert server.wait() == -signal.SIGKILL
+    program.assert_nothing_left()
+    with server:
+        assert "written" in get_value(server)
+
+
+def test_both_killed_are_swept_at_the_next_start(program: Program):
+    server = program.server().start()
+    (left,) = program.unpacked()
+    os.killpg(server.process.pid, signal.SIGKILL)
+    server.wait()
+    assert program.unpacked() == [left]
+    with program.server() as other:
+        wait_until(lambda: not left.exists(), "what the killed run left gone")
+        assert len(program.unpacked()) == 1
+        assert is_open(other.port)
+    program.assert_nothing_left()
+
+
+def test_a_running_one_is_not_swept(program: Program):
+    with program.server(folder=program.base / "one") as first:
+        (kept,) = program.unpacked()
+        with program.server(folder=program.base / "two"):
+            assert (kept / "dunena" / "web").is_dir()
+        assert kept.is_dir()
+        set_value(first, "still there")
+
+
+def test_serves_on_when_what_it_unpacked_is_removed(program: Program):
+    """By a cleaner of temporary folders."""
+    with program.server() as server:
+        (folder,) = program.unpacked()
+        for path in sorted(folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+        for place in ("/test", "/metrics", "/health", "/stats"):
+            with urllib.request.urlopen(server.url + place, timeout=5) as answer:
+                assert answer.status == 200, place
+
+
+def test_nobody_reads_what_it_prints(program: Program):
+    server = program.server()
+    server.port = free_port()
+    process = server.launch()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    wait_until(lambda: is_open(server.port), "the port open")
+    request = urllib.request.Request(server.url + "/info", headers={"Origin": "http://elsewhere"})
+    # Refused, which is worth a line in the log.
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request, timeout=5)
+    set_value(server, "written")
+    process.terminate()
+    assert process.wait(15) == 0
+    program.assert_nothing_left()
+
+
+def test_output_and_errors_are_closed(program: Program):
+    port = free_port()
+    words = ["serve", "--port", str(port), "--cache-dir", str(program.base / "values")]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', program.path, *words],
+        env=program.environment(),
+        cwd=program.current,
+    )
+    wait_until(lambda: is_open(port), "the port open")
+    process.terminate()
+    assert process.wait(15) == 0
+    program.assert_nothing_left()
+
+
+def _has_child(server: BareServer) -> bool:
+    try:
+        return server.child() > 0
+    except (AssertionError, OSError, subprocess.CalledProcessError):
+        return False

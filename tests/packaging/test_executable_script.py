@@ -1,0 +1,292 @@
+"""build/executable.py: its decisions, its archives and its answers, without PyInstaller."""
+
+import importlib
+import os
+import stat
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _import_path():
+    """build/ is a folder of scripts and no package; they find packkit beside them."""
+    sys.path.insert(0, str(ROOT / "build"))
+    yield
+    sys.path.remove(str(ROOT / "build"))
+
+
+def load(name):
+    return importlib.import_module(name)
+
+
+class TestChoice:
+    @pytest.mark.parametrize(
+        ("system", "machine", "label"),
+        [
+            ("linux", "x86_64", "linux-x64"),
+            ("linux", "aarch64", "linux-arm64"),
+            ("win32", "AMD64", "windows-x64"),
+            ("darwin", "x86_64", "macos-x64"),
+            ("darwin", "arm64", "macos-arm64"),
+            ("linux", "riscv64", "linux-riscv64"),
+            ("freebsd14", "amd64", "freebsd14-x64"),
+        ],
+    )
+    def test_host(self, system, machine, label):
+        assert load("packkit.choice").host_label(system, machine) == label
+
+    @pytest.mark.parametrize(
+        ("word", "names"),
+        [
+            ("linux", ["dunena-linux-x64"]),
+            ("linux-arm64", ["dunena-linux-arm64"]),
+            ("windows", ["dunena-windows-x64.exe"]),
+            ("macos-intel", ["dunena-macos-x64"]),
+            ("macos-arm", ["dunena-macos-arm64"]),
+            ("", ["dunena-macos-arm64"]),
+        ],
+    )
+    def test_words(self, word, names):
+        asked = load("packkit.choice").asked_for(word, "macos-arm64")
+        assert [target.executable for target in asked] == names
+
+    def test_all(self):
+        targets = load("releasekit.targets").TARGETS
+        assert load("packkit.choice").asked_for("all", "linux-x64") == list(targets)
+
+    def test_every_target_has_a_word(self):
+        labels = {target.label for target in load("releasekit.targets").TARGETS}
+        assert set(load("packkit.choice").WORDS.values()) == labels
+
+    def test_a_machine_that_there_is_no_file_for(self):
+        assert load("packkit.choice").asked_for("", "freebsd14-x64") == []
+
+    def test_what_cannot_be_made_here_is_named_with_who_makes_it(self):
+        choice = load("packkit.choice")
+        (target,) = choice.asked_for("windows", "linux-x64")
+        line = choice.not_here(target)
+        assert line.startswith("dunena-windows-x64.exe ")
+        assert "release.yml, job build" in line
+        workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text(encoding="utf-8")
+        assert "\n  build:\n" in workflow
+        assert "workflow_dispatch" in workflow
+
+
+class TestMain:
+    @pytest.fixture
+    def made(self, monkeypatch):
+        """What would be made on a Linux machine, without making it."""
+        commands = load("packkit.commands")
+        made = []
+        monkeypatch.setattr(commands, "make", lambda target, *_: made.append(target.label))
+        monkeypatch.setattr(commands.choice, "host_label", lambda *_: "linux-x64")
+        return made
+
+    @pytest.mark.parametrize("arguments", [[], ["linux"]])
+    def test_makes_its_own(self, made, capsys, arguments):
+        assert load("packkit.commands").main(arguments) == 0
+        assert made == ["linux-x64"]
+        assert capsys.readouterr().err == ""
+
+    def test_all_makes_what_it_can_and_names_the_rest(self, made, capsys):
+        assert load("packkit.commands").main(["all"]) == 0
+        assert made == ["linux-x64"]
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == len(load("releasekit.targets").TARGETS) - 1
+        assert all("job build" in line for line in lines)
+
+    @pytest.mark.parametrize("word", ["windows", "macos-intel", "macos-arm", "linux-arm64"])
+    def test_nothing_made_is_1(self, made, capsys, word):
+        assert load("packkit.commands").main([word]) == 1
+        assert made == []
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+    def test_a_machine_that_there_is_no_file_for(self, made, monkeypatch, capsys):
+        commands = load("packkit.commands")
+        monkeypatch.setattr(commands.choice, "host_label", lambda *_: "plan9-x64")
+        assert commands.main([]) == 1
+        assert "there is no executable for plan9-x64" in capsys.readouterr().err
+
+    def test_wrong_usage_is_2(self, made, capsys):
+        with pytest.raises(SystemExit) as ended:
+            load("packkit.commands").main(["solaris"])
+        assert ended.value.code == 2
+        assert "solaris" in capsys.readouterr().err
+
+    def test_a_failure_is_one_line_and_1(self, made, monkeypatch, capsys):
+        commands = load("packkit.commands")
+
+        def fail(*_):
+            raise load("devkit.console").CommandError("no luck")
+
+        monkeypatch.setattr(commands, "make", fail)
+        assert commands.main([]) == 1
+        assert capsys.readouterr().err == "executable: no luck\n"
+
+    def test_interrupted_is_130(self, made, monkeypatch):
+        commands = load("packkit.commands")
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(commands, "make", interrupt)
+        assert commands.main([]) == 130
+
+
+class TestMake:
+    def target(self):
+        return load("releasekit.targets").TARGETS[0]
+
+    def test_a_work_folder_with_something_in_it_is_refused(self, tmp_path):
+        (tmp_path / "old").touch()
+        with pytest.raises(load("devkit.console").CommandError, match="is not empty"):
+            load("packkit.commands").make(self.target(), tmp_path / "dist", tmp_path)
+
+    def test_its_own_work_folder_goes_when_all_went_well(self, tmp_path, monkeypatch, capsys):
+        commands = load("packkit.commands")
+        used = []
+
+        def build(target, output, work):
+            used.append(work)
+            return [load("packkit.builder").Made(output / "a", 11_900_000)]
+
+        monkeypatch.setattr(commands.builder, "build", build)
+        commands.make(self.target(), tmp_path, None)
+        assert not used[0].exists()
+        assert "a (11.9 MB)" in capsys.readouterr().out
+
+    def test_after_a_failure_it_stays_for_its_log(self, tmp_path, monkeypatch):
+        commands = load("packkit.commands")
+        used = []
+
+        def build(target, output, work):
+            used.append(work)
+            raise PermissionError(13, "Permission denied", "dist")
+
+        monkeypatch.setattr(commands.builder, "build", build)
+        with pytest.raises(load("devkit.console").CommandError, match=r"cannot build .*dist"):
+            commands.make(self.target(), tmp_path, None)
+        assert used[0].is_dir()
+        used[0].rmdir()
+
+
+class TestBuilder:
+    def test_the_same_every_time(self, tmp_path):
+        environ = load("packkit.builder").build_environ(tmp_path, tmp_path, 123)
+        assert environ["SOURCE_DATE_EPOCH"] == "123"
+        assert environ["PYTHONHASHSEED"].isdecimal()
+
+    def test_the_time_is_that_of_the_sources(self, monkeypatch, tmp_path):
+        builder = load("packkit.builder")
+        assert builder.source_time({"SOURCE_DATE_EPOCH": "86400"}) == 86_400
+        monkeypatch.setattr(builder, "ROOT", tmp_path)
+        monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+        assert builder.source_time({}) == builder._FALLBACK_TIME
+
+    def test_a_time_that_is_none(self):
+        with pytest.raises(load("devkit.console").CommandError, match="SOURCE_DATE_EPOCH"):
+            load("packkit.builder").source_time({"SOURCE_DATE_EPOCH": "yesterday"})
+
+    def test_says_what_to_install_for_strip(self, monkeypatch):
+        builder = load("packkit.builder")
+        monkeypatch.setattr(builder.sys, "platform", "linux")
+        with pytest.raises(load("devkit.console").CommandError, match="apt install binutils"):
+            builder._check_tools(None)
+
+    def test_signed_with_a_lasting_name(self):
+        builder = load("packkit.builder")
+        bare = builder.signing_command(Path("x"), "")
+        assert bare[bare.index("--sign") + 1] == "-"
+        assert bare[bare.index("--identifier") + 1] == builder.BUNDLE_IDENTIFIER
+        assert "runtime" not in bare
+
+    def test_signed_for_apple(self):
+        signed = load("packkit.builder").signing_command(Path("x"), "Developer ID Application")
+        assert signed[signed.index("--options") + 1] == "runtime"
+        assert Path(signed[signed.index("--entitlements") + 1]).is_file()
+        assert signed[-1] == Path("x")
+
+
+class TestArchives:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        folder = tmp_path / "folder"
+        (folder / "_internal").mkdir(parents=True)
+        (folder / "dunena").write_bytes(b"program")
+        (folder / "_internal" / "library.so").write_bytes(b"library")
+        return folder
+
+    def pack(self, folder, path, names=reversed):
+        archives = load("packkit.archives")
+        entries = archives.entries_of(folder, "top", "dunena")
+        archives.pack(path, list(names(entries)), 1_700_000_000)
+        return path
+
+    @pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
+    def test_same_bytes_whatever_the_order_time_and_rights(self, folder, tmp_path, name):
+        first = self.pack(folder, tmp_path / name)
+        second = tmp_path / f"other-{name}"
+        for path in folder.rglob("*"):
+            os.utime(path, (1, 1))
+        (folder / "dunena").chmod(0o700)
+        assert first.read_bytes() == self.pack(folder, second, sorted_by_size).read_bytes()
+
+    def test_tar_keeps_rights_and_names_nobody(self, folder, tmp_path):
+        with tarfile.open(self.pack(folder, tmp_path / "a.tar.gz")) as archive:
+            members = {member.name: member for member in archive}
+        assert list(members) == ["top/_internal/library.so", "top/dunena"]
+        assert members["top/dunena"].mode == 0o755
+        assert members["top/_internal/library.so"].mode == 0o644
+        for member in members.values():
+            assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
+            assert member.mtime == 1_700_000_000
+
+    def test_zip_keeps_rights(self, folder, tmp_path):
+        with zipfile.ZipFile(self.pack(folder, tmp_path / "a.zip")) as archive:
+            modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
+            assert archive.read("top/dunena") == b"program"
+            assert archive.infolist()[0].date_time == (2023, 11, 14, 22, 13, 20)
+        assert modes == {
+            "top/_internal/library.so": stat.S_IFREG | 0o644,
+            "top/dunena": stat.S_IFREG | 0o755,
+        }
+
+    def test_zip_knows_no_time_before_1980(self, folder, tmp_path):
+        archives = load("packkit.archives")
+        archives.pack(tmp_path / "a.zip", archives.entries_of(folder, "top", ""), 0)
+        with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+            assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
+    def test_links_stay_links(self, folder, tmp_path):
+        (folder / "link").symlink_to("_internal/library.so")
+        with tarfile.open(self.pack(folder, tmp_path / "a.tar.gz")) as archive:
+            assert archive.getmember("top/link").linkname == "_internal/library.so"
+        with zipfile.ZipFile(self.pack(folder, tmp_path / "a.zip")) as archive:
+            assert stat.S_ISLNK(archive.getinfo("top/link").external_attr >> 16)
+            assert archive.read("top/link") == b"_internal/library.so"
+
+    def test_gzip_does_not_name_the_file(self, folder, tmp_path):
+        """Which would be another one in every work folder."""
+        data = self.pack(folder, tmp_path / "a.tar.gz").read_bytes()
+        assert b"a.tar" not in data[:40]
+        assert data[3] == 0
+
+
+def sorted_by_size(entries):
+    return sorted(entries, key=lambda entry: entry.source.stat().st_size)
+
+
+def test_an_old_python_gets_a_sentence():
+    """The script itself must be readable by one: no annotations, no new syntax."""
+    text = (ROOT / "build" / "executable.py").read_text(encoding="utf-8")
+    compile(text, "executable.py", "exec", flags=0, dont_inherit=True)
+    assert "->" not in text
+    assert 'f"' not in text
+    assert "needs Python 3.11" in text

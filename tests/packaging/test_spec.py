@@ -1,0 +1,334 @@
+"""packaging/: what goes into the executable, decided without PyInstaller."""
+
+import ast
+import importlib
+import plistlib
+import re
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import dunena
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGING = ROOT / "packaging"
+SPEC = PACKAGING / "dunena.spec"
+SYSTEMS = ["linux", "darwin", "win32"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _import_path():
+    """packaging/ is a folder of data and scripts, and no package."""
+    sys.path.insert(0, str(PACKAGING))
+    yield
+    sys.path.remove(str(PACKAGING))
+
+
+@pytest.fixture
+def plan():
+    return importlib.import_module("plan")
+
+
+@pytest.fixture
+def icons():
+    return importlib.import_module("icons")
+
+
+def imported_modules(source):
+    """What a module's code imports, at its top or later, with the packages around it."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            found |= {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    return found
+
+
+class TestExclusions:
+    def test_each_has_a_reason_and_a_system(self, plan):
+        for one in plan.EXCLUSIONS:
+            assert len(one.reason) > 20
+            assert one.modules()
+            assert set(one.systems) <= set(SYSTEMS)
+            assert one.systems
+
+    @pytest.mark.parametrize("system", SYSTEMS)
+    def test_name_each_module_once(self, plan, system):
+        excluded = plan.excluded_modules(system)
+        assert len(excluded) == len(set(excluded))
+
+    def test_leave_out_nothing_that_our_code_imports(self, plan):
+        everywhere = set(plan.excluded_modules("linux")) & set(plan.excluded_modules("win32"))
+        for path in (ROOT / "dunena").rglob("*.py"):
+            found = imported_modules(path.read_text(encoding="utf-8"))
+            assert not found & everywhere, path
+
+    def test_windows_keeps_its_own(self, plan):
+        excluded = set(plan.excluded_modules("win32", ["cp1251", "mbcs"]))
+        assert excluded.isdisjoint(
+            {"ctypes", "_ctypes", "colorama", "asyncio.windows_events", "asyncio.proactor_events"}
+        )
+        assert excluded.isdisjoint({"encodings.cp1251", "encodings.mbcs", "_codecs_jp"})
+
+    @pytest.mark.parametrize("system", ["linux", "darwin"])
+    def test_elsewhere_utf_8_is_enough(self, plan, system):
+        excluded = set(plan.excluded_modules(system, ["cp1251", "utf_8", "idna", "latin_1"]))
+        assert "encodings.cp1251" in excluded
+        assert excluded.isdisjoint({"encodings.utf_8", "encodings.idna", "encodings.latin_1"})
+
+    def test_nothing_that_is_left_out_is_missed(self, plan):
+        """Every module of ours and of what it needs is imported, with those away."""
+        words = [sys.executable, "-X", "utf8", "-c", IMPORT_ALL, str(PACKAGING), sys.platform]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) > 30
+
+
+# Runs in a process of its own: what is loaded already cannot be left out any more.
+IMPORT_ALL = """
+import encodings, importlib, os, pkgutil, sys
+sys.path[:0] = [sys.argv[1], os.getcwd()]
+import plan
+os.environ["TYPER_USE_RICH"] = "0"
+away = set(plan.excluded_modules(
+    sys.argv[2], [module.name for module in pkgutil.iter_modules(encodings.__path__)]
+))
+for name in away:
+    sys.modules.pop(name, None)
+class Away:
+    def find_spec(self, name, path=None, target=None):
+        if name in away:
+            raise ModuleNotFoundError(f"{name} is left out", name=name)
+sys.meta_path.insert(0, Away())
+for name, stand_in in plan.STAND_INS.items():
+    module = type(sys)(name)
+    exec(stand_in.source, vars(module))
+    sys.modules[name] = module
+import dunena
+count = 0
+for module in pkgutil.walk_packages(dunena.__path__, "dunena."):
+    if module.name != "dunena.__main__":
+        importlib.import_module(module.name)
+        count += 1
+for name in (*plan.HIDDEN_IMPORTS, "prometheus_client.exposition", "ssl", "webbrowser"):
+    importlib.import_module(name)
+import watchfiles
+watchfiles.watch
+print(count)
+"""
+
+
+class TestStorage:
+    def test_only_linux_is_stripped(self, plan):
+        assert [system for system in SYSTEMS if plan.is_stripped(system)] == ["linux"]
+
+    @pytest.mark.parametrize("place", ["libcrypto.so.3", "libssl.so.3", "libcrypto.so.1.1"])
+    def test_openssl_is_stored_as_it_is(self, plan, place):
+        assert plan.is_stored_raw("linux", place)
+        assert not plan.is_stored_raw("darwin", place)
+
+    @pytest.mark.parametrize("place", ["libpython3.11.so.1.0", "lib/libssl.so", "libsslx.so"])
+    def test_nothing_else_is(self, plan, place):
+        assert not plan.is_stored_raw("linux", place)
+
+    @pytest.mark.parametrize(
+        ("place", "kept"),
+        [
+            ("dunena/web/index.html", True),
+            ("dunena/web/__init__.py", False),
+            ("websockets-17.4.dist-info/METADATA", False),
+            ("websockets-17.4.dist-info\\METADATA", False),
+            ("base_library.zip", True),
+        ],
+    )
+    def test_data(self, plan, place, kept):
+        assert plan.is_kept_data(place) is kept
+
+    def test_scripts_that_run_before_the_program(self, plan):
+        assert plan.is_kept_script("entry")
+        assert not plan.is_kept_script("pyi_rth_inspect")
+
+    def test_it_speaks_utf_8(self, plan):
+        assert ("X utf8_mode=1", None, "OPTION") in plan.OPTIONS
+
+
+class TestStandIns:
+    def test_are_code_with_a_reason(self, plan):
+        for name, stand_in in plan.STAND_INS.items():
+            compile(stand_in.source, name, "exec")
+            assert stand_in.reason.endswith(".")
+
+    @pytest.mark.parametrize("importer", ["watchfiles", "prometheus_client.exposition"])
+    def test_have_the_names_that_are_taken_from_them(self, plan, importer):
+        module = importlib.import_module(importer)
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        checked = 0
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            name = f"{module.__package__}.{node.module}" if node.level else node.module
+            if name in plan.STAND_INS:
+                names = {}
+                exec(plan.STAND_INS[name].source, names)
+                assert {alias.name for alias in node.names} <= names.keys(), name
+                checked += 1
+        assert checked
+
+    def test_stand_for_nothing_that_our_code_uses(self, plan):
+        for path in (ROOT / "dunena").rglob("*.py"):
+            found = imported_modules(path.read_text(encoding="utf-8"))
+            assert not found & plan.STAND_INS.keys(), path
+
+
+class TestVersionResource:
+    @pytest.mark.parametrize(
+        ("version", "numbers"),
+        [
+            ("0.1.0", (0, 1, 0, 0)),
+            ("1.2", (1, 2, 0, 0)),
+            ("2.0.0rc1", (2, 0, 0, 0)),
+            ("10.20.30.dev4", (10, 20, 30, 0)),
+        ],
+    )
+    def test_numbers(self, plan, version, numbers):
+        assert plan.version_numbers(version) == numbers
+
+    def test_what_is_no_version(self, plan):
+        with pytest.raises(ValueError, match="not a version"):
+            plan.version_numbers("latest")
+
+    def read(self, plan, version):
+        text = plan.version_resource(version, "it's a store", "dunena-windows-x64.exe")
+        ast.parse(text, mode="eval")
+        # As PyInstaller does it: the text is an expression of these five.
+        names = ["VSVersionInfo", "FixedFileInfo", "StringFileInfo", "StringTable", "StringStruct"]
+        space = {
+            name: lambda *words, **named: SimpleNamespace(words=words, **named)
+            for name in [*names, "VarFileInfo", "VarStruct"]
+        }
+        return eval(text, space)
+
+    def test_says_what_explorer_shows(self, plan):
+        read = self.read(plan, dunena.__version__)
+        (table,) = read.kids[0].words[0]
+        strings = dict(entry.words for entry in table.words[1])
+        assert strings["ProductVersion"] == strings["FileVersion"] == dunena.__version__
+        assert strings["ProductName"] == "dunena"
+        assert strings["FileDescription"] == "it's a store"
+        assert strings["OriginalFilename"] == "dunena-windows-x64.exe"
+        assert read.ffi.filevers == read.ffi.prodvers == plan.version_numbers(dunena.__version__)
+
+    def test_languages_agree(self, plan):
+        read = self.read(plan, "1.0")
+        (table,) = read.kids[0].words[0]
+        (translation,) = read.kids[1].words[0]
+        language, page = translation.words[1]
+        assert table.words[0] == f"{language:04X}{page:04X}"
+
+    @pytest.mark.parametrize(("version", "flags"), [("1.0.0", 0), ("1.0.0rc1", 2)])
+    def test_marks_what_is_no_release_yet(self, plan, version, flags):
+        assert self.read(plan, version).ffi.flags == flags
+
+
+class TestSpec:
+    def test_uses_only_what_the_plan_has(self, plan):
+        tree = ast.parse(SPEC.read_text(encoding="utf-8"))
+        used = {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "plan"
+        }
+        assert used
+        for name in used:
+            assert hasattr(plan, name), name
+
+    def test_never_compresses_with_upx_or_swallows_signals(self):
+        text = SPEC.read_text(encoding="utf-8")
+        assert '"upx": False' in text
+        assert '"bootloader_ignore_signals": False' in text
+
+    def test_files_that_it_names_are_there(self):
+        for name in re.findall(r'HERE / "([\w.]+)"', SPEC.read_text(encoding="utf-8")):
+            assert (PACKAGING / name).is_file(), name
+
+    def test_entitlements_can_be_read(self):
+        entitlements = plistlib.loads((PACKAGING / "entitlements.plist").read_bytes())
+        assert entitlements == {"com.apple.security.cs.disable-library-validation": True}
+
+
+class TestIcons:
+    def test_the_drawing_is_that_of_the_page(self):
+        def shapes(path):
+            return re.findall(r"<(?:rect|circle|path|svg) .*?>", path.read_text(encoding="utf-8"))
+
+        assert shapes(PACKAGING / "icon.svg") == shapes(ROOT / "dunena" / "web" / "favicon.svg")
+
+    def test_windows_icon(self, icons):
+        pictures = read_ico(icons.ICO.read_bytes())
+        assert tuple(size for size, _ in pictures) == icons.ICO_SIZES
+        for size, png in pictures:
+            self.check(icons, png, size)
+
+    def test_macos_icon(self, icons):
+        pictures = read_icns(icons.ICNS.read_bytes())
+        assert [kind for kind, _ in pictures] == list(icons.ICNS_SIZES)
+        for kind, png in pictures:
+            self.check(icons, png, icons.ICNS_SIZES[kind])
+
+    def check(self, icons, png, size):
+        chunks = dict(read_png(png))
+        assert struct.unpack(">II", chunks[b"IHDR"][:8]) == (size, size)
+        mark = icons.drawing_hash(icons.DRAWING.read_bytes())
+        assert chunks[b"tEXt"] == icons.SOURCE + b"\0" + mark, "run packaging/icons.py"
+
+    def test_containers_are_read_as_written(self, icons):
+        pictures = {size: b"%d" % size for size in {*icons.ICO_SIZES, *icons.ICNS_SIZES.values()}}
+        assert read_ico(icons.ico({16: b"a", 256: b"bc"})) == [(16, b"a"), (256, b"bc")]
+        assert dict(read_icns(icons.icns(pictures)))[b"ic09"] == b"512"
+
+
+def read_ico(data):
+    reserved, kind, count = struct.unpack_from("<HHH", data)
+    assert (reserved, kind) == (0, 1)
+    pictures = []
+    for number in range(count):
+        width, height, *_, length, place = struct.unpack_from("<BBBBHHII", data, 6 + 16 * number)
+        assert width == height
+        pictures.append((width or 256, data[place : place + length]))
+    return pictures
+
+
+def read_icns(data):
+    assert data[:4] == b"icns"
+    assert struct.unpack_from(">I", data, 4)[0] == len(data)
+    pictures, place = [], 8
+    while place < len(data):
+        kind, length = struct.unpack_from(">4sI", data, place)
+        pictures.append((kind, data[place + 8 : place + length]))
+        place += length
+    return pictures
+
+
+def read_png(data):
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    place = 8
+    while place < len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        body = data[place + 8 : place + 8 + length]
+        (check,) = struct.unpack_from(">I", data, place + 8 + length)
+        assert check == zlib.crc32(kind + body)
+        yield kind, body
+        place += 12 + length
