@@ -44,6 +44,6 @@ def asked_for(word: str, host: str) -> list[Target]:
 def not_here(target: Target) -> str:
     """The line for a target that this machine cannot make: who makes it."""
     return (
-        f"{target.executable} is made on {target.title} itself: "
-        "by the workflow release.yml, job build, which can be started by hand"
+        f"{target.executable} can be made only where it runs ({target.title}): "
+        "the workflow release.yml does, in its job build, and can be started by hand"
     )

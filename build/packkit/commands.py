@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make what is asked for. Exit codes: 0 made, 1 nothing could be made, 2 wrong usage."""
     asked = parser().parse_args(arguments)
     host = choice.host_label(sys.platform, platform.machine())
-    targets = choice.asked_for(asked.target, host)
+    targets = choice.asked_for(asked.target or "", host)
     here = [target for target in targets if target.label == host]
     for target in targets:
         if target not in here:
@@ -49,8 +49,7 @@ def parser() -> argparse.ArgumentParser:
     words.add_argument(
         "target",
         nargs="?",
-        default="",
-        choices=["", choice.ALL, *choice.WORDS],
+        choices=[choice.ALL, *choice.WORDS],
         metavar="|".join([choice.ALL, *choice.WORDS]),
         help="default: the one that this machine can make",
     )

@@ -15,14 +15,15 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows lacks SIGHUP, ot
 class StopSignals:
     """Calls ``stop`` in the loop when the program is asked to end, once.
 
-    SIGHUP is what a closed terminal sends. From the first signal on, all of them are ignored until
-    the process has ended: nothing cuts a stop short, not even a second Ctrl+C.
+    SIGHUP is what a closed terminal sends. After the first signal none has any effect until the
+    process has ended: nothing cuts a stop short, not even a second Ctrl+C.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         self._loop = loop
         self._stop = stop
         self._numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        self._is_asked = False
         self._ended = threading.Event()
         self._console_handler: object = None
         if sys.platform == "win32":
@@ -32,18 +33,26 @@ class StopSignals:
                 loop.add_signal_handler(number, self._asked)
 
     def ended(self) -> None:
-        """The stop is done: a console window need not be held open any longer."""
-        self._ended.set()
+        """The stop is done: what comes now is ignored until the process has ended.
 
-    def _asked(self) -> None:
+        A console window need not be held open any longer.
+        """
+        self._ended.set()
         if sys.platform != "win32":
-            # Between taking our handlers away and ignoring the signals, none may come through.
+            # Taking a handler away brings the default back for a moment: none may come through.
             signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
             for number in self._numbers:
+                signal.signal(number, signal.SIG_IGN)
                 self._loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
-        self._stop()
+
+    def _asked(self) -> None:
+        # Asked again, as by one Ctrl+C that reaches us and is passed on by our parent, too: the
+        # stop is on its way already.
+        if not self._is_asked:
+            self._is_asked = True
+            self._stop()
 
     def _listen_on_windows(self) -> None:
         """The event loops there have no signal handlers of their own.
