@@ -18,7 +18,8 @@ CONTENT_TYPES = {
 # The page loads nothing from elsewhere, and talks to whatever server it is told to.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'"
+    " connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'"
 )
 
 

@@ -101,7 +101,11 @@ class Tick:
         self._requests.clear()
         self._queued_before.clear()
         for outbox in speakers:
-            outbox.flush()
+            try:
+                outbox.flush()
+            except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
+                _log.exception("a connection could not be written to")
+                outbox.kill()
         self._telemetry.ticks.add(self._timer_ms() - self._opened_at_ms)
 
     def probe(self) -> None:

@@ -258,11 +258,15 @@ class WebSocketConnection(asyncio.Protocol):
         if self._is_lost or self._transport.is_closing():
             return
         self._outbox.kill()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._transport.resume_reading()  # or the peer's end would never be seen
-        else:
+        if not self._transport.can_write_eof():
             self._transport.close()
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has closed the whole connection already
+            self._transport.abort()
+            return
+        self._transport.resume_reading()  # or the peer's end would never be seen
 
     def _expect_close(self) -> None:
         self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX

@@ -175,6 +175,21 @@ def test_a_dead_outbox_takes_and_sends_nothing() -> None:
     assert client.wire.writes == []
 
 
+def test_a_connection_that_cannot_be_written_to_costs_the_others_nothing(caplog) -> None:
+    rooms = Rooms()
+    broken, other = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
+
+    def fail(_data: bytes) -> None:
+        raise OSError
+
+    broken.wire.write = fail
+    for client in (broken, other):
+        client.say({"type": "ping"})
+    assert len(other.heard()) == 1
+    assert broken.outbox.is_dead
+    assert "could not be written to" in caplog.text
+
+
 def test_what_is_said_while_flushing_belongs_to_the_next_tick() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.DUNENA)

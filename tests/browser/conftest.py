@@ -1,0 +1,55 @@
+"""Tabs of the test page."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from tests.browser.tab import Tab
+
+NewTab = Callable[..., "Tab"]
+
+
+@pytest.fixture
+def new_tab(browser: "Browser", start_server: Any) -> Iterator[NewTab]:
+    """Make a tab with a profile of its own; arguments are Playwright's for a context.
+
+    At the end no tab may have had a problem, apart from those that a test looked at and cleared.
+    It depends on what starts servers so that a test's tabs are closed before its servers stop.
+    """
+    from tests.browser.tab import Tab
+
+    tabs: list[Tab] = []
+    contexts = []
+
+    def make(**options: Any) -> Tab:
+        contexts.append(browser.new_context(**{"locale": "en-GB", **options}))
+        tabs.append(Tab(contexts[-1].new_page()))
+        return tabs[-1]
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [problem for tab in tabs for problem in tab.problems] == []
+
+
+@pytest.fixture(scope="module")
+def module_tab(browser: "Browser") -> "Iterator[Tab]":
+    """One tab for a module: a new one costs a test more than most tests take."""
+    from tests.browser.tab import Tab
+
+    context = browser.new_context(locale="en-GB")
+    yield Tab(context.new_page())
+    context.close()
+
+
+@pytest.fixture
+def tab(module_tab: "Tab", shared_server: Any) -> "Iterator[Tab]":
+    """A tab with the page freshly loaded, connected to the server that the module's tests share."""
+    module_tab.open(shared_server).expect_connected()
+    yield module_tab
+    problems, module_tab.problems = module_tab.problems, []
+    assert problems == []

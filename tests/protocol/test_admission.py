@@ -1,0 +1,455 @@
+"""Who gets in: token, cookie, origin, host; the same for a request and for an upgrade."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.protocol.clients import RawConnection, Reply, http, open_client
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+TOKEN = "s3cret täken"
+BEARER = {"Authorization": b"Bearer " + TOKEN.encode()}
+
+LOCAL = "http://localhost:5173"
+FOREIGN = "https://example.com"
+ORIGIN_REFUSED = {"error": "Origin not allowed"}
+
+
+def upgrade(
+    server: ServerProcess, headers: dict[str, Any] | None = None, path: str = "/ws"
+) -> Reply:
+    """The answer to a request to upgrade."""
+    decoded = {
+        name: value.decode("latin-1") if isinstance(value, bytes) else value
+        for name, value in (headers or {}).items()
+    }
+    with RawConnection(server) as connection:
+        return connection.upgrade(path, decoded)
+
+
+def statuses(server: ServerProcess, headers: dict[str, Any] | None = None) -> list[int]:
+    """Of a request, of an upgrade to each dialect."""
+    return [
+        http(server, "GET", "/get/k", headers=headers).status,
+        upgrade(server, headers).status,
+        upgrade(server, headers, "/").status,
+    ]
+
+
+# --- token ---
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with a token."""
+    with ServerProcess(tmp_path_factory.mktemp("guarded"), "--token", TOKEN) as server:
+        yield server
+
+
+def test_the_token_in_a_header_opens_every_door(guarded: ServerProcess):
+    assert statuses(guarded, BEARER) == [200, 101, 101]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": "Bearer s3cret"},
+        {"Authorization": b"Bearer " + TOKEN.encode() + b"x"},
+        {"Authorization": b"Basic " + TOKEN.encode()},
+        {"Authorization": TOKEN.encode()},
+        {"Authorization": TOKEN.encode("latin-1")},
+        {"Authorization": b"Bearer " + b"\xff" * 1000},
+        {"X-Authorization": b"Bearer " + TOKEN.encode()},
+        {"Cookie": "dunena_session=1"},
+        {"Cookie": b"token=" + TOKEN.encode()},
+    ],
+)
+def test_anything_else_does_not(guarded: ServerProcess, headers: dict[str, Any]):
+    assert statuses(guarded, headers) == [401, 401, 401]
+
+
+@pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER"])
+def test_the_case_of_the_scheme_does_not_matter(guarded: ServerProcess, scheme: bytes):
+    assert statuses(guarded, {"Authorization": scheme + b" " + TOKEN.encode()}) == [200, 101, 101]
+
+
+def test_a_refusal_says_what_is_wanted(guarded: ServerProcess):
+    for reply in (http(guarded, "GET", "/get/k"), upgrade(guarded)):
+        assert reply.status == 401
+        assert reply.headers["www-authenticate"] == "Bearer"
+        assert reply.json == {"error": "Unauthorized"}
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "authorization", "auth"])
+def test_a_token_in_the_query_is_not_looked_at(guarded: ServerProcess, name: str):
+    path = f"?{name}=s3cret%20t%C3%A4ken"
+    assert http(guarded, "GET", f"/get/k{path}").status == 401
+    assert upgrade(guarded, path=f"/ws{path}").status == 401
+
+
+GUARDED = [
+    ("GET", "/"),
+    ("GET", "/ws"),
+    ("GET", "/get/k"),
+    ("POST", "/set"),
+    ("GET", "/cache/k"),
+    ("POST", "/cache/k"),
+    ("DELETE", "/cache/k"),
+    ("POST", "/cache"),
+    ("GET", "/keys"),
+    ("GET", "/stats"),
+    ("GET", "/info"),
+    ("GET", "/health"),
+    ("GET", "/health/ready"),
+    ("GET", "/metrics"),
+    ("POST", "/flush"),
+    ("GET", "/no-such"),
+    ("GET", "/test/../get/k"),
+    ("GET", "/health/live/"),
+    ("PUT", "/set"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_every_route_wants_the_token(guarded: ServerProcess, method: str, path: str):
+    body = {"key": "k", "value": "v"} if method == "POST" else None
+    assert http(guarded, method, path, body).status == 401
+    assert http(guarded, method, path, body, {"Authorization": "Bearer wrong"}).status == 401
+    assert http(guarded, method, path, body, BEARER).status != 401
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/test"])
+def test_public_paths_do_not(guarded: ServerProcess, path: str):
+    assert http(guarded, "GET", path).status == 200
+    assert http(guarded, "HEAD", path).status == 200
+
+
+def test_the_files_of_the_test_page_are_public(guarded: ServerProcess):
+    page = http(guarded, "GET", "/test").body.decode()
+    names = [
+        part.split('"')[0]
+        for attribute in ('src="', 'href="')
+        for part in page.split(attribute)[1:]
+        if not part.startswith(("http", "data:", "#"))
+    ]
+    assert names, "the page is made of several files"
+    for name in names:
+        path = name if name.startswith("/") else f"/{name.removeprefix('./')}"
+        assert http(guarded, "GET", path).status == 200, path
+
+
+def test_a_browser_is_shown_the_way_to_the_test_page(guarded: ServerProcess):
+    assert http(guarded, "GET", "/", headers={"Accept": "text/html"}).status in (302, 303, 307)
+
+
+def test_a_preflight_needs_no_token(guarded: ServerProcess):
+    headers = {"Origin": LOCAL, "Access-Control-Request-Method": "POST"}
+    reply = http(guarded, "OPTIONS", "/set", headers=headers)
+    assert reply.status == 204
+    assert "authorization" in reply.headers["access-control-allow-headers"].lower()
+
+
+def test_a_refused_request_changes_nothing(guarded: ServerProcess):
+    http(guarded, "POST", "/set", {"key": "refused", "value": 1})
+    assert http(guarded, "GET", "/get/refused", headers=BEARER).json["value"] is None
+
+
+def test_a_page_may_read_that_it_lacks_the_token(guarded: ServerProcess):
+    reply = http(guarded, "GET", "/get/k", headers={"Origin": LOCAL})
+    assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, LOCAL)
+
+
+def test_without_a_token_everybody_gets_in(shared_server: ServerProcess):
+    assert statuses(shared_server) == [200, 101, 101]
+    assert statuses(shared_server, {"Authorization": "Bearer whatever"}) == [200, 101, 101]
+
+
+# --- session ---
+
+
+def open_session(server: ServerProcess, token: Any = TOKEN, **headers: str) -> Reply:
+    return http(server, "POST", "/session", {"token": token}, headers)
+
+
+def cookie_of(reply: Reply) -> str:
+    return reply.headers["set-cookie"].split(";")[0]
+
+
+def test_a_session_stands_for_the_token(guarded: ServerProcess):
+    reply = open_session(guarded)
+    assert 200 <= reply.status < 300
+    assert statuses(guarded, {"Cookie": cookie_of(reply)}) == [200, 101, 101]
+    assert statuses(guarded, {"Cookie": f"a=b; {cookie_of(reply)}; c=d"}) == [200, 101, 101]
+
+
+def test_the_cookie_is_for_this_site_and_not_for_scripts(guarded: ServerProcess):
+    cookie = open_session(guarded).headers["set-cookie"]
+    attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
+    assert {"httponly", "samesite=strict"} <= attributes
+    assert TOKEN not in cookie
+    assert "s3cret" not in cookie
+
+
+def test_a_cookie_that_was_changed_is_none(guarded: ServerProcess):
+    name, _, value = cookie_of(open_session(guarded)).partition("=")
+    for wrong in (value[:-1], value + "0", value.swapcase() + "x", "", value[::-1]):
+        assert statuses(guarded, {"Cookie": f"{name}={wrong}"}) == [401, 401, 401]
+    assert statuses(guarded, {"Cookie": f"x{name}={value}"}) == [401, 401, 401]
+
+
+@pytest.mark.parametrize("token", ["wrong", "", None, 1, [TOKEN], TOKEN + "x"])
+def test_a_wrong_token_opens_no_session(guarded: ServerProcess, token: Any):
+    reply = open_session(guarded, token)
+    assert reply.status == 401
+    assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize("body", ["{", "[]", "1", ""])
+def test_a_bad_body_opens_no_session(guarded: ServerProcess, body: str):
+    reply = http(guarded, "POST", "/session", body)
+    assert reply.status in (400, 411)
+    assert "set-cookie" not in reply.headers
+
+
+def test_a_foreign_page_opens_no_session(guarded: ServerProcess):
+    reply = open_session(guarded, Origin=FOREIGN)
+    assert (reply.status, reply.json) == (403, ORIGIN_REFUSED)
+    assert "set-cookie" not in reply.headers
+
+
+def test_a_session_does_not_help_a_foreign_page(guarded: ServerProcess):
+    headers = {"Cookie": cookie_of(open_session(guarded)), "Origin": FOREIGN}
+    assert statuses(guarded, headers) == [403, 403, 403]
+
+
+def test_a_session_ends_with_the_token(start_server: StartServer):
+    first = start_server("--token", "one")
+    cookie = {"Cookie": cookie_of(open_session(first, "one"))}
+    first.restart()
+    assert statuses(first, cookie) == [200, 101, 101], "it outlives a restart"
+    first.stop()
+    port = str(first.port)
+    second = start_server("--token", "two", "--port", port)
+    assert statuses(second, cookie) == [401, 401, 401]
+
+
+def test_a_session_works_on_an_open_websocket(guarded: ServerProcess):
+    cookie = {"Cookie": cookie_of(open_session(guarded)), "Origin": LOCAL}
+    with open_client(guarded, additional_headers=cookie) as client:
+        assert client.receive()["type"] == "connected"
+        assert client.ask({"type": "ping"})["type"] == "pong"
+
+
+# --- origin ---
+
+
+def own_origin(server: ServerProcess) -> str:
+    return f"http://127.0.0.1:{server.port}"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost",
+        "http://localhost:5173",
+        "https://localhost:8443",
+        "http://LOCALHOST:1",
+        "http://app.localhost:3000",
+        "http://127.0.0.1",
+        "http://127.0.0.1:65535",
+        "http://127.4.5.6:80",
+        "http://[::1]",
+        "http://[::1]:8080",
+        "http://absolute",
+    ],
+)
+def test_origins_that_are_let_in(shared_server: ServerProcess, origin: str):
+    assert statuses(shared_server, {"Origin": origin}) == [200, 101, 101]
+    reply = http(shared_server, "GET", "/get/k", headers={"Origin": origin})
+    assert reply.headers["access-control-allow-origin"] == origin
+
+
+def test_the_same_origin_is_let_in(shared_server: ServerProcess):
+    assert statuses(shared_server, {"Origin": own_origin(shared_server)}) == [200, 101, 101]
+
+
+def test_no_origin_is_let_in(shared_server: ServerProcess):
+    assert statuses(shared_server) == [200, 101, 101]
+    reply = http(shared_server, "GET", "/get/k")
+    assert "access-control-allow-origin" not in reply.headers
+
+
+FOREIGN_ORIGINS = [
+    FOREIGN,
+    "http://example.com:3000",
+    "http://localhost.example.com",
+    "http://127.0.0.1.example.com",
+    "http://notlocalhost",
+    "http://absolute.example.com",
+    "https://absolute",
+    "http://absolute:80",
+    "http://192.168.1.5:3000",
+    "http://[fe80::1]",
+    "http://0.0.0.0:3000",
+    "http://",
+    "http://[",
+    "localhost",
+    "//localhost",
+    "ftp://localhost",
+    "file://",
+    "file://localhost",
+    "chrome-extension://abcdefghijklmnop",
+    "",
+    "null",
+    "NULL",
+    "http://localhost, https://example.com",
+    "\xff",
+]
+
+
+@pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
+def test_origins_that_are_refused(shared_server: ServerProcess, origin: str):
+    assert statuses(shared_server, {"Origin": origin}) == [403, 403, 403]
+    for reply in (
+        http(shared_server, "GET", "/get/k", headers={"Origin": origin}),
+        http(shared_server, "POST", "/set", {"key": "k", "value": 1}, {"Origin": origin}),
+        http(shared_server, "OPTIONS", "/set", headers={"Origin": origin}),
+        http(shared_server, "GET", "/test", headers={"Origin": origin}),
+        http(shared_server, "GET", "/health/live", headers={"Origin": origin}),
+        upgrade(shared_server, {"Origin": origin}),
+    ):
+        assert (reply.status, reply.json) == (403, ORIGIN_REFUSED)
+        assert "access-control-allow-origin" not in reply.headers
+    assert http(shared_server, "GET", "/get/k").json["value"] is None
+
+
+def test_an_origin_is_refused_before_the_token_is_looked_at(guarded: ServerProcess):
+    assert statuses(guarded, {"Origin": FOREIGN}) == [403, 403, 403]
+    assert statuses(guarded, {"Origin": FOREIGN, **BEARER}) == [403, 403, 403]
+
+
+def test_a_refused_origin_is_one_clear_line_in_the_log(start_server: StartServer):
+    server = start_server()
+    for _ in range(3):
+        statuses(server, {"Origin": FOREIGN})
+    http(server, "GET", "/get/k", headers={"Origin": "null"})
+    server.stop()
+    for origin in (FOREIGN, "null"):
+        (line,) = [line for line in server.errors if f"--allow-origin {origin}" in line]
+        assert origin in line.replace(f"--allow-origin {origin}", ""), "it names who was refused"
+
+
+def test_no_origin_can_write_into_the_log(start_server: StartServer):
+    server = start_server()
+    for origin in (
+        "\x1b[31mred",
+        "a\tb",
+        "x" * 5000,
+        "\x9b31m",
+        *map("http://o{}".format, range(300)),
+    ):
+        # The parser takes no control characters; what it takes is refused by name.
+        assert http(server, "GET", "/get/k", headers={"Origin": origin}).status in (400, 403)
+    server.stop()
+    assert len(server.errors) < 200, "an endless supply of origins is no endless log"
+    for line in server.errors:
+        assert line.rstrip("\n").isprintable()
+        assert len(line) < 1000
+
+
+def test_a_named_origin_is_let_in(start_server: StartServer):
+    server = start_server("--allow-origin", FOREIGN, "--allow-origin", "https://b.example/")
+    for origin in (FOREIGN, "https://b.example", LOCAL):
+        assert statuses(server, {"Origin": origin}) == [200, 101, 101]
+        reply = http(server, "OPTIONS", "/set", headers={"Origin": origin})
+        assert reply.headers["access-control-allow-origin"] == origin
+    for origin in ("http://example.com", "https://sub.example.com", "null"):
+        assert statuses(server, {"Origin": origin}) == [403, 403, 403]
+
+
+def test_null_is_let_in_when_named(start_server: StartServer):
+    server = start_server("--allow-origin", "null")
+    assert statuses(server, {"Origin": "null"}) == [200, 101, 101]
+    reply = http(server, "GET", "/get/k", headers={"Origin": "null"})
+    assert reply.headers["access-control-allow-origin"] == "null"
+    assert statuses(server, {"Origin": FOREIGN}) == [403, 403, 403]
+
+
+def test_a_star_lets_in_every_origin(start_server: StartServer):
+    server = start_server("--allow-origin", "*")
+    for origin in (FOREIGN, "null", "chrome-extension://abc"):
+        assert statuses(server, {"Origin": origin}) == [200, 101, 101]
+        reply = http(server, "GET", "/get/k", headers={"Origin": origin})
+        assert reply.headers["access-control-allow-origin"] in (origin, "*")
+
+
+# --- host ---
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "localhost:1",
+        "LocalHost",
+        "a.localhost",
+        "127.0.0.1",
+        "127.9.9.9:5",
+        "[::1]:80",
+    ],
+)
+def test_hosts_that_name_this_machine(shared_server: ServerProcess, host: str):
+    assert statuses(shared_server, {"Host": host}) == [200, 101, 101]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "example.com",
+        "example.com:3000",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "192.168.1.5",
+        "0.0.0.0",
+        "[fe80::1]",
+        "localhost@example.com",
+        "example.com:localhost",
+        "2130706433",
+    ],
+)
+def test_hosts_that_do_not(shared_server: ServerProcess, host: str):
+    assert statuses(shared_server, {"Host": host}) == [403, 403, 403]
+    own = f"http://{host}"
+    assert statuses(shared_server, {"Host": host, "Origin": own}) == [403, 403, 403]
+
+
+def test_on_another_host_the_host_header_is_free(start_server: StartServer):
+    server = start_server("--host", "0.0.0.0", "--token", "t")
+    headers = {"Authorization": "Bearer t", "Host": "studio.example:3000"}
+    assert statuses(server, headers) == [200, 101, 101]
+    assert statuses(server, {**headers, "Origin": "http://studio.example:3000"}) == [200, 101, 101]
+    assert statuses(server, {**headers, "Origin": "http://studio.example:4000"}) == [403, 403, 403]
+    assert not any("--token" in line for line in server.errors)
+
+
+def test_another_host_without_a_token_is_warned_of(start_server: StartServer):
+    server = start_server("--host", "0.0.0.0")
+    assert http(server, "GET", "/get/k").status == 200
+    server.stop()
+    (line,) = server.errors
+    assert "warning" in line
+    assert "--token" in line
+    assert "0.0.0.0" in line
+
+
+def test_loopback_without_a_token_is_not(start_server: StartServer):
+    for host in ("127.0.0.1", "localhost"):
+        server = start_server("--host", host)
+        server.stop()
+        assert server.errors == []

@@ -1,0 +1,896 @@
+"""HTTP: every route, and the protocol itself down to its bytes."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.protocol.clients import (
+    UPGRADE,
+    Clients,
+    RawConnection,
+    Reply,
+    escaped,
+    frame,
+    http,
+    open_dunena,
+    open_objects,
+    request_bytes,
+    text,
+    unique,
+)
+from tests.support.server import ServerProcess
+
+JSON = "application/json"
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of whose contents a test decides, for what looks at all keys."""
+    with ServerProcess(tmp_path_factory.mktemp("listing")) as server:
+        yield server
+
+
+def assert_json(reply: Reply, status: int, body: Any) -> None:
+    assert (reply.status, reply.json) == (status, body)
+    assert reply.headers["content-type"] == JSON
+    assert int(reply.headers["content-length"]) == len(reply.body)
+
+
+# --- the object store's routes ---
+
+
+@pytest.mark.parametrize("value", [None, 0, 2**64 - 1, "żółw", {"z": [1, {"a": 2}], "a": None}])
+def test_set_then_get(shared_server: ServerProcess, value: Any):
+    key = unique()
+    reply = http(shared_server, "POST", "/set", {"key": key, "value": value})
+    assert_json(reply, 200, {"key": key, "value": value})
+    assert_json(http(shared_server, "GET", f"/get/{key}"), 200, {"key": key, "value": value})
+
+
+def test_get_of_a_missing_key_is_null(shared_server: ServerProcess):
+    assert_json(http(shared_server, "GET", "/get/no-such"), 200, {"key": "no-such", "value": None})
+
+
+def test_a_value_keeps_its_text(shared_server: ServerProcess):
+    key = unique()
+    value = '{"b":18446744073709551615,"a":[1.0,"é"]}'
+    body = f'{{"key":"{key}","value":{value}}}'
+    assert http(shared_server, "POST", "/set", body).body == body.encode()
+    assert http(shared_server, "GET", f"/get/{key}").body == body.encode()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["a/b/c", "../x", "a b+c", "100%", "%41", "é🐢", "?#&=", "x" * 512, "//", "..", ".", "a\\b"],
+)
+def test_keys_in_paths_are_percent_decoded(shared_server: ServerProcess, key: str):
+    http(shared_server, "POST", "/set", {"key": key, "value": key})
+    reply = http(shared_server, "GET", f"/get/{escaped(key)}")
+    assert_json(reply, 200, {"key": key, "value": key})
+
+
+def test_a_path_may_spell_a_key_in_several_ways(shared_server: ServerProcess):
+    http(shared_server, "POST", "/set", {"key": "a/b+c A", "value": 1})
+    for path in ("/get/a/b+c%20A", "/get/a%2Fb%2Bc%20%41", "/get/a%2fb+c%20A?", "/get/a/b+c%20A?x"):
+        assert_json(http(shared_server, "GET", path), 200, {"key": "a/b+c A", "value": 1})
+
+
+def test_a_percent_sign_that_escapes_nothing_stands_for_itself(shared_server: ServerProcess):
+    assert http(shared_server, "GET", "/get/50%").json["key"] == "50%"
+    assert http(shared_server, "GET", "/get/%zz").json["key"] == "%zz"
+
+
+def test_namespaces_of_the_object_store_routes(shared_server: ServerProcess):
+    key = unique()
+    body = {"key": key, "value": 1, "ns": "app 1"}
+    wanted = {"key": key, "value": 1, "ns": "app 1"}
+    assert_json(http(shared_server, "POST", "/set", body), 200, wanted)
+    assert_json(http(shared_server, "GET", f"/get/{key}?ns=app%201"), 200, wanted)
+    assert_json(http(shared_server, "GET", f"/get/{key}?ns=app+1"), 200, wanted)
+    assert_json(http(shared_server, "GET", f"/get/{key}"), 200, {"key": key, "value": None})
+    assert_json(http(shared_server, "GET", f"/get/{key}?ns="), 200, {"key": key, "value": None})
+
+
+def test_a_ttl_of_the_object_store_route(shared_server: ServerProcess, clients: Clients):
+    key, listener = unique(), clients.dunena()
+    http(shared_server, "POST", "/set", {"key": key, "value": 1, "ttl": 30})
+    listener.event(key, "expired")
+    assert http(shared_server, "GET", f"/get/{key}").json["value"] is None
+
+
+# --- the cache API ---
+
+
+def test_cache_write_read_delete(shared_server: ServerProcess):
+    key = unique()
+    path = f"/cache/{key}"
+    assert_json(http(shared_server, "POST", path, {"value": "v"}), 201, {"ok": True})
+    assert_json(http(shared_server, "GET", path), 200, {"key": key, "value": "v"})
+    assert_json(http(shared_server, "DELETE", path), 200, {"deleted": True})
+    assert_json(http(shared_server, "DELETE", path), 200, {"deleted": False})
+    assert_json(http(shared_server, "GET", path), 404, {"error": "Key not found"})
+
+
+def test_cache_in_a_namespace(shared_server: ServerProcess):
+    path = f"/cache/{unique()}"
+    http(shared_server, "POST", path, {"value": "inside", "ns": "a b"})
+    assert http(shared_server, "GET", path).status == 404
+    assert http(shared_server, "GET", f"{path}?ns=a+b").json["value"] == "inside"
+    assert http(shared_server, "DELETE", path).json == {"deleted": False}
+    assert http(shared_server, "DELETE", f"{path}?ns=a%20b").json == {"deleted": True}
+
+
+def test_cache_keys_are_percent_decoded(shared_server: ServerProcess):
+    key = unique("a/b %41?")
+    http(shared_server, "POST", f"/cache/{escaped(key)}", {"value": "v"})
+    assert_json(
+        http(shared_server, "GET", f"/cache/{escaped(key)}"), 200, {"key": key, "value": "v"}
+    )
+
+
+def test_cache_reads_other_values_as_compact_json(shared_server: ServerProcess):
+    key = unique()
+    http(shared_server, "POST", "/set", f'{{"key":"{key}","value":{{"b": [1, 2] , "a": null}}}}')
+    assert http(shared_server, "GET", f"/cache/{key}").json["value"] == '{"b":[1,2],"a":null}'
+
+
+def test_cache_ttl(shared_server: ServerProcess, clients: Clients):
+    key, listener = unique(), clients.dunena()
+    http(shared_server, "POST", f"/cache/{key}", {"value": "v", "ttl": 30})
+    listener.event(key, "expired")
+    assert http(shared_server, "GET", f"/cache/{key}").status == 404
+
+
+def test_cache_mget_and_mset(shared_server: ServerProcess):
+    one, two, missing = unique(), unique(), unique()
+    entries = [{"key": one, "value": "1"}, {"key": two, "value": "2", "ttl": 60_000}]
+    body = {"action": "mset", "entries": entries, "ns": "app"}
+    assert_json(http(shared_server, "POST", "/cache", body), 200, {"stored": 2})
+    body = {"action": "mget", "keys": [two, missing, one], "ns": "app"}
+    wanted = {"result": {two: "2", missing: None, one: "1"}}
+    assert_json(http(shared_server, "POST", "/cache", body), 200, wanted)
+    body = {"action": "mget", "keys": [one]}
+    assert_json(http(shared_server, "POST", "/cache", body), 200, {"result": {one: None}})
+
+
+def test_flush(listing: ServerProcess):
+    http(listing, "POST", "/set", {"key": "a", "value": 1})
+    http(listing, "POST", "/set", {"key": "a", "value": 1, "ns": "app"})
+    assert_json(http(listing, "POST", "/flush"), 200, {"flushed": True})
+    assert http(listing, "GET", "/info").json["entries"] == 0
+    assert http(listing, "GET", "/keys?ns=app").json == {"cursor": 0, "keys": []}
+    assert_json(http(listing, "POST", "/flush", {"with": "a body"}), 200, {"flushed": True})
+
+
+# --- /keys ---
+
+
+KEYS = sorted([f"k{number}" for number in range(2498)] + ["a[b]", "ż"])
+
+
+@pytest.fixture(scope="module")
+def library() -> Iterator[ServerProcess]:
+    """A server with many keys, and one of a namespace; tests only read it."""
+    with ServerProcess(None, "--no-persist") as server:
+        with open_objects(server) as client:
+            for name in reversed(KEYS):
+                client.send({"action": "set", "key": name, "value": 1})
+            client.send({"action": "set", "key": "inside", "value": 1, "ns": "app"})
+            client.heard()
+        yield server
+
+
+def page(server: ServerProcess, query: str) -> tuple[int, list[str]]:
+    reply = http(server, "GET", f"/keys?{query}")
+    assert reply.status == 200
+    assert set(reply.json) == {"cursor", "keys"}
+    return reply.json["cursor"], reply.json["keys"]
+
+
+def test_keys_come_sorted_page_by_page(library: ServerProcess):
+    cursor, seen = page(library, "")
+    assert seen == KEYS[:100], "a hundred unless told"
+    while cursor:
+        cursor, more = page(library, f"cursor={cursor}&count=700")
+        assert len(more) <= 700
+        seen += more
+    assert seen == KEYS
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000)])
+def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: int, length: int):
+    cursor, found = page(library, f"count={count}")
+    assert found == KEYS[:length]
+    assert cursor != 0
+
+
+def test_the_last_page_ends_at_cursor_0(library: ServerProcess):
+    query = "pattern=k24??&count="
+    for count in (98, 99, 1000):
+        cursor, found = page(library, f"{query}{count}")
+        rest = page(library, f"{query}{count}&cursor={cursor}")[1] if cursor else []
+        assert found + rest == [f"k{number}" for number in range(2400, 2498)]
+    assert page(library, "cursor=999999") == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("*", None),
+        ("k1", ["k1"]),
+        ("k1?", [f"k1{digit}" for digit in range(10)]),
+        ("k99*", ["k99", *[f"k99{digit}" for digit in range(10)]]),
+        ("?77?", [f"k77{digit}" for digit in range(10)]),
+        ("*9*9*9*9*", []),
+        ("a[b]", ["a[b]"]),
+        ("a[a-c]", []),
+        ("a?b]", ["a[b]"]),
+        ("%C5%BC", ["ż"]),
+        ("?", ["ż"]),
+        ("K1", []),
+        ("1", []),
+        ("k1.", []),
+        (".*", []),
+        ("%28k%29*", []),
+        ("k1%0A", []),
+    ],
+)
+def test_a_pattern_is_a_glob(library: ServerProcess, pattern: str, matches: list[str] | None):
+    found = page(library, f"pattern={pattern}&count=1000")[1]
+    assert found == (KEYS[:1000] if matches is None else matches)
+
+
+def test_keys_of_a_namespace(library: ServerProcess):
+    assert page(library, "ns=app") == (0, ["inside"])
+    assert page(library, "ns=app&pattern=k*") == (0, [])
+    assert page(library, "ns=none") == (0, [])
+    assert "inside" not in KEYS
+
+
+@pytest.mark.parametrize("pattern", ["*a" * 100 + "b", "*" * 400 + "b", "a*" * 200 + "?b"])
+def test_no_pattern_holds_the_server_up(listing: ServerProcess, pattern: str):
+    http(listing, "POST", "/flush")
+    for ending in range(20):
+        http(listing, "POST", "/set", {"key": "a" * 500 + str(ending), "value": 1})
+    began = time.monotonic()
+    assert page(listing, f"pattern={pattern}") == (0, [])
+    assert time.monotonic() - began < 1
+
+
+def test_expired_keys_are_not_listed(listing: ServerProcess):
+    http(listing, "POST", "/flush")
+    with open_dunena(listing) as client:
+        client.send({"type": "set", "key": "gone", "value": "v", "ttl": 20})
+        client.send({"type": "set", "key": "here", "value": "v"})
+        client.event("gone", "expired")
+    assert page(listing, "") == (0, ["here"])
+
+
+# --- what the server says of itself ---
+
+
+def test_info(listing: ServerProcess):
+    http(listing, "POST", "/flush")
+    http(listing, "POST", "/set", {"key": "k", "value": 1})
+    http(listing, "POST", "/set", {"key": "k", "value": 1, "ns": "app"})
+    info = http(listing, "GET", "/info").json
+    assert info["name"] == "dunena"
+    assert info["version"].count(".") >= 2
+    assert info["entries"] == 2
+    assert 0 <= info["uptime"] < 600
+
+
+def test_stats(listing: ServerProcess):
+    http(listing, "POST", "/flush")
+    http(listing, "POST", "/set", {"key": "k", "value": 1})
+    before = http(listing, "GET", "/stats").json
+    assert set(before) >= {"cache", "latency"}
+    with open_dunena(listing) as client:
+        for key in ("k", "k", "k", "missing"):
+            client.ask({"type": "get", "key": key})
+        client.ask({"type": "mget", "keys": ["k", "missing"]})
+    http(listing, "GET", "/get/k")
+    http(listing, "GET", "/cache/missing")
+    after = http(listing, "GET", "/stats").json
+    cache = after["cache"]
+    assert cache["hits"] - before["cache"]["hits"] == 5
+    assert cache["misses"] - before["cache"]["misses"] == 3
+    assert cache["hitRate"] == pytest.approx(
+        cache["hits"] / (cache["hits"] + cache["misses"]), abs=1e-3
+    )
+    assert cache["currentSize"] == 1
+    assert all(isinstance(value, int | float) for value in after["latency"].values())
+
+
+def test_health(shared_server: ServerProcess):
+    health = http(shared_server, "GET", "/health")
+    assert health.status == 200
+    assert health.json["status"] == "healthy"
+    assert len(health.json) > 1, "its checks too"
+    for path in ("/health/live", "/health/ready"):
+        reply = http(shared_server, "GET", path)
+        assert (reply.status, reply.headers["content-type"]) == (200, JSON)
+
+
+def metrics(server: ServerProcess) -> dict[str, float]:
+    reply = http(server, "GET", "/metrics")
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(reply.body.decode()))
+    assert len(families) > 10
+    for family in families:
+        assert family.documentation
+        assert family.type in ("gauge", "counter", "histogram")
+    return {
+        sample.name: sample.value
+        for family in families
+        for sample in family.samples
+        if not sample.labels
+    }
+
+
+def test_metrics(listing: ServerProcess):
+    http(listing, "POST", "/flush")
+    before = metrics(listing)
+    with open_dunena(listing) as client:
+        client.ask({"type": "set", "key": "k", "value": "v"})
+        client.ask({"type": "get", "key": "k"})
+        client.ask({"type": "get", "key": "missing"})
+        after = metrics(listing)
+    assert after["dunena_entries"] == 1
+    assert after["dunena_websocket_connections"] - before["dunena_websocket_connections"] == 1
+    for name, growth in {"messages": 3, "changes": 1, "hits": 1, "misses": 1}.items():
+        assert after[f"dunena_{name}_total"] - before[f"dunena_{name}_total"] == growth, name
+    assert after["dunena_http_requests_total"] > before["dunena_http_requests_total"]
+    assert after["dunena_revision"] == before["dunena_revision"] + 1
+    assert after["dunena_tick_seconds_count"] > before["dunena_tick_seconds_count"]
+
+
+# --- / and /test ---
+
+
+def test_the_test_page(shared_server: ServerProcess):
+    reply = http(shared_server, "GET", "/test")
+    assert reply.status == 200
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert b"<html" in reply.body.lower()
+
+
+def test_a_browser_is_sent_from_the_root_to_the_test_page(shared_server: ServerProcess):
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    reply = http(shared_server, "GET", "/", headers={"Accept": accept})
+    assert reply.status in (302, 303, 307)
+    assert reply.headers["location"] == "/test"
+
+
+@pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, {"Accept": JSON}])
+def test_others_get_info_at_the_root(shared_server: ServerProcess, headers: dict[str, str]):
+    reply = http(shared_server, "GET", "/", headers=headers)
+    assert (reply.status, reply.json["name"]) == (200, "dunena")
+    assert set(reply.json) == set(http(shared_server, "GET", "/info").json)
+
+
+# --- methods ---
+
+ROUTES = {
+    "/": {"GET"},
+    "/ws": {"GET"},
+    "/test": {"GET"},
+    "/get/k": {"GET"},
+    "/set": {"POST"},
+    "/cache": {"POST"},
+    "/cache/k": {"GET", "POST", "DELETE"},
+    "/keys": {"GET"},
+    "/stats": {"GET"},
+    "/info": {"GET"},
+    "/health": {"GET"},
+    "/health/live": {"GET"},
+    "/health/ready": {"GET"},
+    "/metrics": {"GET"},
+    "/flush": {"POST"},
+}
+
+
+def allowed(methods: set[str]) -> set[str]:
+    return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())
+
+
+@pytest.mark.parametrize(("path", "methods"), ROUTES.items())
+def test_other_methods_are_not_allowed(shared_server: ServerProcess, path: str, methods: set[str]):
+    for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "TRACE"} - allowed(methods):
+        reply = http(shared_server, method, path, b"{}" if method == "POST" else None)
+        assert reply.status == 405, method
+        assert set(reply.headers["allow"].split(", ")) == allowed(methods)
+        assert method == "HEAD" or set(reply.json) == {"error"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/no-such", "/get", "/sets", "/test/no-such", "/ws/", "/cachet", "//"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_other_paths_are_not_found(shared_server: ServerProcess, method: str, path: str):
+    assert_json(http(shared_server, method, path), 404, {"error": "Not found"})
+
+
+def test_ws_without_upgrade(shared_server: ServerProcess):
+    reply = http(shared_server, "GET", "/ws")
+    assert reply.status == 426
+    assert reply.headers["upgrade"] == "websocket"
+    assert set(reply.json) == {"error"}
+
+
+@pytest.mark.parametrize(("path", "methods"), ROUTES.items())
+def test_head_is_get_without_its_body(shared_server: ServerProcess, path: str, methods: set[str]):
+    if "GET" not in methods:
+        assert http(shared_server, "HEAD", path).status == 405
+        return
+    got, head = (http(shared_server, method, path) for method in ("GET", "HEAD"))
+    assert (head.status, head.body) == (got.status, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]
+    if path in ("/get/k", "/cache/k", "/test", "/ws"):  # the others may change in between
+        assert head.headers["content-length"] == got.headers["content-length"]
+
+
+def test_a_head_response_has_no_body_on_the_wire(raw: RawConnection):
+    raw.request("HEAD", "/get/k")
+    assert raw.read_reply(is_head=True).status == 200
+    raw.request("GET", "/get/k")
+    assert raw.read_reply().json == {"key": "k", "value": None}
+
+
+@pytest.mark.parametrize(("path", "methods"), ROUTES.items())
+def test_a_preflight(shared_server: ServerProcess, path: str, methods: set[str]):
+    origin = "http://localhost:5173"
+    headers = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    reply = http(shared_server, "OPTIONS", path, headers=headers)
+    assert (reply.status, reply.body) == (204, b"")
+    assert reply.headers["access-control-allow-origin"] == origin
+    assert methods <= set(reply.headers["access-control-allow-methods"].split(", "))
+    accepted = reply.headers["access-control-allow-headers"].lower()
+    assert {"authorization", "content-type"} <= set(accepted.split(", "))
+    assert "origin" in reply.headers["vary"].lower()
+
+
+def test_a_preflight_for_a_private_network(shared_server: ServerProcess):
+    headers = {
+        "Origin": "http://localhost:5173",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    reply = http(shared_server, "OPTIONS", "/get/k", headers=headers)
+    assert reply.headers["access-control-allow-private-network"] == "true"
+
+
+def test_options_without_cors(shared_server: ServerProcess):
+    reply = http(shared_server, "OPTIONS", "/cache/k")
+    assert (reply.status, reply.body) == (204, b"")
+    assert set(reply.headers["allow"].split(", ")) == allowed(ROUTES["/cache/k"])
+
+
+@pytest.mark.parametrize("path", ["/get/k", "/cache/no-such", "/no-such", "/metrics"])
+def test_a_page_that_was_let_in_may_read_any_answer(shared_server: ServerProcess, path: str):
+    origin = "http://localhost:5173"
+    reply = http(shared_server, "GET", path, headers={"Origin": origin})
+    assert reply.headers["access-control-allow-origin"] == origin
+
+
+# --- bodies ---
+
+
+@pytest.mark.parametrize("path", ["/set", "/cache", "/cache/k"])
+def test_a_post_without_a_length(raw: RawConnection, path: str):
+    raw.request("POST", path)
+    reply = raw.read_reply()
+    assert (reply.status, set(reply.json)) == (411, {"error"})
+
+
+@pytest.mark.parametrize("size", [25_231_361, 10**15, 2**64 + 5])
+def test_a_body_that_is_announced_too_large_is_not_waited_for(raw: RawConnection, size: int):
+    raw.request("POST", "/set", {"Content-Length": str(size)})
+    reply = raw.read_reply()
+    assert reply.status in ((413,) if size < 2**63 else (400, 413))
+    assert set(reply.json) == {"error"}
+    assert raw.read_to_end() == b""
+
+
+def test_a_chunked_body_that_becomes_too_large(listing: ServerProcess):
+    with RawConnection(listing) as raw:
+        raw.request("POST", "/set", {"Transfer-Encoding": "chunked"})
+        chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+        try:
+            for _ in range(40):
+                raw.send(chunk)
+        except ConnectionError:
+            pass  # it need not take all of it
+        else:
+            assert raw.read_reply().status == 413
+    assert http(listing, "GET", "/health/live").status == 200
+
+
+@pytest.mark.parametrize("cuts", [[1000], [1, 1, 1, 1, 1000], [5, 7, 1000]])
+def test_a_chunked_body(raw: RawConnection, cuts: list[int]):
+    key = unique()
+    body = json.dumps({"key": key, "value": "żółw"}).encode()
+    raw.request("POST", "/set", {"Transfer-Encoding": "chunked"})
+    for cut in cuts:
+        part, body = body[:cut], body[cut:]
+        raw.send(b"%x\r\n%s\r\n" % (len(part), part))
+    raw.send("0\r\nTrailer: ignored\r\n\r\n")
+    assert raw.read_reply().json == {"key": key, "value": "żółw"}
+    raw.request("GET", f"/get/{key}")
+    assert raw.read_reply().json == {"key": key, "value": "żółw"}
+
+
+def test_a_body_may_come_byte_by_byte(raw: RawConnection):
+    key = unique()
+    body = json.dumps({"key": key, "value": 1}).encode()
+    for byte in request_bytes("POST", "/set", {"Host": "localhost"}, body):
+        raw.send(bytes((byte,)))
+    assert raw.read_reply().json == {"key": key, "value": 1}
+
+
+def test_expect_100_continue_of_curl(shared_server: ServerProcess, curl: Path, tmp_path: Path):
+    key = unique()
+    file = tmp_path / "body"
+    file.write_text(json.dumps({"key": key, "value": "x" * 2_000_000}), "utf-8")
+    command = [curl, "-sS", "-i", "--http1.1", "--max-time", "20", "--expect100-timeout", "15"]
+    command += [
+        "-H",
+        "Expect: 100-continue",
+        "--data-binary",
+        f"@{file}",
+        f"{shared_server.url}/set",
+    ]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    assert done.stdout.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert json.loads(done.stdout.rpartition(b"\r\n\r\n")[2])["key"] == key
+
+
+def test_a_body_that_is_too_large_is_not_asked_for(raw: RawConnection):
+    raw.request("POST", "/set", {"Content-Length": "999999999", "Expect": "100-continue"})
+    assert raw.read_reply().status == 413
+
+
+def test_a_body_that_was_sent_already_needs_no_100(raw: RawConnection):
+    body = json.dumps({"key": unique(), "value": 1}).encode()
+    raw.request("POST", "/set", {"Expect": "100-continue"}, body)
+    assert raw.read_reply().status == 200
+
+
+def test_100_is_sent_for_each_request_that_expects_it(raw: RawConnection):
+    for _ in range(2):
+        body = json.dumps({"key": unique(), "value": 1}).encode()
+        raw.request("POST", "/set", {"Content-Length": str(len(body)), "Expect": "100-continue"})
+        assert raw.read_reply().status == 100
+        raw.send(body)
+        assert raw.read_reply().status == 200
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", JSON])
+def test_the_media_type_of_a_body_does_not_matter(shared_server: ServerProcess, media_type: str):
+    body = {"key": unique(), "value": 1}
+    reply = http(shared_server, "POST", "/set", body, {"Content-Type": media_type})
+    assert_json(reply, 200, body)
+
+
+# --- connections ---
+
+
+def test_a_connection_is_kept(raw: RawConnection):
+    for number in range(10):
+        raw.request("GET", f"/get/{number}")
+        reply = raw.read_reply()
+        assert reply.json["key"] == str(number)
+        assert reply.headers.get("connection", "keep-alive") != "close"
+
+
+def test_an_error_does_not_end_a_connection(raw: RawConnection):
+    for path, status in (("/no-such", 404), ("/cache/k", 404), ("/get/%FF", 400), ("/set", 405)):
+        raw.request("GET", path)
+        assert raw.read_reply().status == status
+    raw.request("POST", "/set", body=b"{")
+    assert raw.read_reply().status == 400
+    raw.request("GET", "/get/k")
+    assert raw.read_reply().status == 200
+
+
+def test_requests_may_be_pipelined(raw: RawConnection):
+    key = unique()
+    host = {"Host": "localhost"}
+    requests = []
+    for number in range(300):
+        body = json.dumps({"key": key, "value": number}).encode()
+        requests.append(request_bytes("POST", "/set", host, body))
+        requests.append(request_bytes("GET", f"/get/{key}", host))
+    raw.send(b"".join(requests))
+    for number in range(300):
+        for _ in range(2):
+            assert raw.read_reply().json == {"key": key, "value": number}
+
+
+def test_connection_close_is_obeyed(raw: RawConnection):
+    raw.request("GET", "/get/k", {"Connection": "close"})
+    reply = raw.read_reply()
+    assert (reply.status, reply.headers["connection"]) == (200, "close")
+    assert raw.read_to_end() == b""
+
+
+def test_what_comes_behind_connection_close_is_not_answered(raw: RawConnection):
+    key = unique()
+    body = json.dumps({"key": key, "value": 1}).encode()
+    host = {"Host": "localhost"}
+    raw.send(
+        request_bytes("GET", "/get/k", {**host, "Connection": "close"})
+        + request_bytes("POST", "/set", host, body)
+    )
+    assert raw.read_reply().status == 200
+    assert raw.read_to_end() == b""
+    assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
+
+
+def test_http_1_0_is_closed_after_the_answer(raw: RawConnection):
+    raw.send("GET /get/k HTTP/1.0\r\n\r\n")
+    reply = raw.read_reply()
+    assert (reply.status, reply.json["key"]) == (200, "k")
+    assert raw.read_to_end() == b""
+
+
+def test_http_1_0_may_ask_to_be_kept(raw: RawConnection):
+    for _ in range(2):
+        raw.send("GET /get/k HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        reply = raw.read_reply()
+        assert reply.headers["connection"].lower() == "keep-alive"
+
+
+def test_a_half_closed_connection_is_answered(raw: RawConnection):
+    key = unique()
+    raw.request("POST", "/set", body=json.dumps({"key": key, "value": 1}).encode())
+    raw.request("GET", f"/get/{key}")
+    raw.end_writing()
+    assert raw.read_reply().json["key"] == key
+    assert raw.read_reply().json == {"key": key, "value": 1}
+    assert raw.read_to_end() == b""
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GE", b"GET /get/k HTTP/1.1\r\nHost: local"])
+def test_a_connection_that_ends_in_a_request_is_ended(raw: RawConnection, beginning: bytes):
+    raw.send(beginning)
+    raw.end_writing()
+    raw.read_to_end()
+
+
+def test_a_request_may_come_slowly(raw: RawConnection, shared_server: ServerProcess):
+    head = request_bytes("GET", "/get/k", {"Host": "localhost"})
+    for byte in head[:-1]:
+        raw.send(bytes((byte,)))
+    # While it is not whole, others are served.
+    assert http(shared_server, "GET", "/health/live").status == 200
+    raw.send(head[-1:])
+    assert raw.read_reply().status == 200
+
+
+def test_every_answer_has_a_date(shared_server: ServerProcess):
+    for path in ("/get/k", "/no-such", "/test"):
+        assert http(shared_server, "GET", path).headers["date"].endswith("GMT")
+
+
+def test_a_target_may_be_a_whole_url(raw: RawConnection):
+    raw.request("GET", f"http://127.0.0.1:{raw.server.port}/get/k?ns=app")
+    assert raw.read_reply().json == {"key": "k", "value": None, "ns": "app"}
+
+
+# --- what is no HTTP, and too much of it ---
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"nonsense\r\n\r\n",
+        b"GET /get/k\r\n\r\n",
+        b"GET /get/k HTTP/9.9\r\nHost: localhost\r\n\r\n",
+        b"GET /get/k HTTP/1.1\r\nHost : localhost\r\n\r\n",
+        b"GET /get/k HTTP/1.1\r\nHost: localhost\r\nA b: c\r\n\r\n",
+        b"GET /get/\x00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /set HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /set HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1x\r\n\r\n",
+        b"POST /set HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST /set HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /set HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"GET /get/k HTTP/1.1\r\n\r\n",  # RFC 9112, 3.2: no Host
+        b"GET /get/k HTTP/1.1\r\nHost: localhost:1\r\nHost: example.com:1\r\n\r\n",
+    ],
+)
+def test_a_bad_request_is_refused(raw: RawConnection, data: bytes):
+    raw.send(data)
+    raw.end_writing()
+    reply = raw.read_reply()
+    assert (reply.status, set(reply.json)) == (400, {"error"})
+    assert raw.read_to_end() == b""
+
+
+def test_requests_before_a_bad_one_are_answered(raw: RawConnection):
+    raw.send(request_bytes("GET", "/get/k", {"Host": "localhost"}) + b"nonsense\r\n\r\n")
+    assert raw.read_reply().status == 200
+    assert raw.read_reply().status == 400
+    assert raw.read_to_end() == b""
+
+
+HEAD_MAX = 65_536
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET /" + b"x" * 2 * HEAD_MAX,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nA: " + b"x" * 2 * HEAD_MAX,
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"x" * 2 * HEAD_MAX,
+    ],
+    ids=["target", "value", "name"],
+)
+def test_a_line_without_end(raw: RawConnection, beginning: bytes):
+    for start in range(0, len(beginning), 10_000):
+        try:
+            raw.send(beginning[start : start + 10_000])
+        except ConnectionError:
+            return  # it was shown the door
+    reply = raw.read_reply()
+    assert (reply.status, set(reply.json)) == (431, {"error"})
+    assert raw.read_to_end() == b""
+
+
+@pytest.mark.parametrize(("size", "status"), [(HEAD_MAX // 2, 200), (HEAD_MAX + 1, 431)])
+def test_the_size_of_a_head(raw: RawConnection, size: int, status: int):
+    raw.request("GET", "/get/k", {f"X-{number}": "x" * (size // 8) for number in range(8)})
+    assert raw.read_reply().status == status
+
+
+@pytest.mark.parametrize(("count", "status"), [(100, 200), (1000, 431)])
+def test_the_number_of_headers(raw: RawConnection, count: int, status: int):
+    raw.request("GET", "/get/k", {f"X-{number}": "x" for number in range(count)})
+    assert raw.read_reply().status == status
+
+
+def test_trailers_have_a_limit_too(raw: RawConnection):
+    raw.request("POST", "/set", {"Transfer-Encoding": "chunked"})
+    raw.send("2\r\n{}\r\n0\r\n")
+    try:
+        for _ in range(200):
+            raw.send("Trailer: " + "x" * 10_000 + "\r\n")
+    except ConnectionError:
+        return
+    assert raw.read_reply().status in (400, 431)
+
+
+# --- upgrades ---
+
+
+def test_frames_right_behind_the_request_are_read(raw: RawConnection):
+    key = unique()
+    behind = text({"type": "set", "key": key, "value": "v", "id": 1}) + frame(0x9, b"here?")
+    assert raw.upgrade(behind=behind).status == 101
+    assert raw.read_message()["type"] == "connected"
+    assert raw.read_message()["event"] == "set"
+    assert raw.read_message()["id"] == 1
+    assert raw.read_frame().payload == b"here?"
+
+
+def test_the_upgrade_may_come_byte_by_byte(raw: RawConnection):
+    request = request_bytes("GET", "/ws", {"Host": "localhost", **UPGRADE})
+    for byte in request + text({"type": "ping"}):
+        raw.send(bytes((byte,)))
+    assert raw.read_reply().status == 101
+    assert raw.read_message()["type"] == "connected"
+    assert raw.read_message()["type"] == "pong"
+
+
+def test_requests_before_an_upgrade_are_answered_first(raw: RawConnection):
+    key = unique()
+    host = {"Host": "localhost"}
+    body = json.dumps({"key": key, "value": 1}).encode()
+    raw.send(
+        request_bytes("POST", "/set", host, body)
+        + request_bytes("GET", f"/get/{key}", host)
+        + request_bytes("GET", "/", {**host, **UPGRADE})
+        + text({"action": "get", "key": key})
+    )
+    for _ in range(2):
+        assert raw.read_reply().json == {"key": key, "value": 1}
+    assert raw.read_reply().status == 101
+    assert raw.read_message() == {"key": key, "value": 1}
+
+
+def test_the_answer_to_a_handshake(raw: RawConnection):
+    reply = raw.upgrade(headers={"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
+    assert reply.status == 101
+    assert reply.headers["upgrade"].lower() == "websocket"
+    assert reply.headers["connection"].lower() == "upgrade"
+    # RFC 6455, 1.3: the key of its example and the answer to it.
+    assert reply.headers["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+@pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "upgrade", "Upgrade , x"])
+def test_connection_may_name_more_than_the_upgrade(raw: RawConnection, connection: str):
+    assert raw.upgrade(headers={"Connection": connection}).status == 101
+
+
+@pytest.mark.parametrize("key", ["", "short", "no base64 of 16 bytes!!!"])
+def test_a_bad_handshake(raw: RawConnection, key: str):
+    reply = raw.upgrade(headers={"Sec-WebSocket-Key": key})
+    assert (reply.status, set(reply.json)) == (400, {"error"})
+    assert raw.read_to_end() == b""
+
+
+def test_another_version_of_websocket_is_told_which_one_is_spoken(raw: RawConnection):
+    reply = raw.upgrade(headers={"Sec-WebSocket-Version": "8"})
+    assert reply.status in (400, 426)  # RFC 6455, 4.4 leaves the choice, but not the header
+    assert reply.headers["sec-websocket-version"] == "13"
+
+
+def test_a_handshake_without_a_key(raw: RawConnection):
+    headers = {name: value for name, value in UPGRADE.items() if name != "Sec-WebSocket-Key"}
+    raw.request("GET", "/ws", headers)
+    assert raw.read_reply().status == 400
+
+
+def test_an_upgrade_elsewhere_is_not_found(raw: RawConnection):
+    assert raw.upgrade("/socket").status == 404
+
+
+def test_an_upgrade_with_a_body_is_refused(raw: RawConnection):
+    key = unique()
+    hidden = request_bytes(
+        "POST", "/set", {"Host": "localhost"}, json.dumps({"key": key, "value": 1}).encode()
+    )
+    raw.request("POST", "/ws", {**UPGRADE, "Content-Length": str(len(hidden))}, hidden)
+    assert raw.read_reply().status == 400
+    assert raw.read_to_end() == b"", "the body is no request"
+    assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
+
+
+def test_an_upgrade_to_something_else_is_ignored(raw: RawConnection):
+    headers = {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAMAAABk",
+    }
+    host = {"Host": "localhost"}
+    raw.send(
+        request_bytes("GET", "/get/a", {**host, **headers}) + request_bytes("GET", "/get/b", host)
+    )
+    assert raw.read_reply().json["key"] == "a"
+    assert raw.read_reply().json["key"] == "b"
+    raw.request("GET", "/get/c")
+    assert raw.read_reply().json["key"] == "c"
+
+
+def test_http_2_of_curl_falls_back(shared_server: ServerProcess, curl: Path):
+    command = [curl, "-sS", "--http2", "--max-time", "20", f"{shared_server.url}/get/k"]
+    done = subprocess.run(command, capture_output=True, timeout=30, check=True)
+    assert json.loads(done.stdout) == {"key": "k", "value": None}
+
+
+def test_curl_speaks_with_every_method(shared_server: ServerProcess, curl: Path):
+    key = unique()
+    url = f"{shared_server.url}/cache/{key}"
+
+    def run(*arguments: str) -> bytes:
+        command = [curl, "-sS", "--fail", "--max-time", "20", *arguments]
+        return subprocess.run(command, capture_output=True, timeout=30, check=True).stdout
+
+    assert json.loads(run("-d", '{"value":"v"}', url)) == {"ok": True}
+    assert json.loads(run(url)) == {"key": key, "value": "v"}
+    assert run("-I", url).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert json.loads(run("-X", "DELETE", url)) == {"deleted": True}
+    assert run("-i", "-X", "OPTIONS", url).startswith(b"HTTP/1.1 204 No Content\r\n")
