@@ -54,6 +54,10 @@ class Loaded:
     revision: int = 0
 
 
+Done = Callable[[str | None], None]
+"""Told how a commit ended: None for kept, else why not."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutsideChange:
     """A change made elsewhere: a new value, or None for a key that went."""
@@ -76,24 +80,37 @@ class Engine(Protocol):
     def publish(self, url: str) -> None:
         """Leave word for whoever finds the place in use: the server answers at ``url``."""
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         """Keep the changes of one tick, all or none; raise `StorageError`.
 
-        When it returns, they survive as the engine's durability setting promises.
+        True: they are kept as the engine's durability setting promises. False: they will be, or
+        not, and ``done`` is called once, from any thread, with the reason if not. No other commit
+        comes before the server has answered that with `settle`. ``durable`` asks for more than
+        the setting: that they are on the device.
         """
+
+    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+        """The server knows of a `done`: the changes stand, or must leave no trace."""
 
     def probe(self) -> None:
         """Find out whether changes could be kept now; raise `StorageError` if not."""
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """What was changed elsewhere and differs from ``store``.
+        """What was changed elsewhere and differs from ``store``."""
 
-        Called with no change waiting for its commit, so that what stands in the store is what
-        was kept.
-        """
+    def put_back(self, changes: list[OutsideChange]) -> None:
+        """These could not be taken over now: `collect` is to give them again."""
 
     def damages(self) -> list[Damage]:
         """What is damaged now."""
+
+    @property
+    def files_behind(self) -> int:
+        """Keys that were kept and are not shown where people look yet."""
+
+    @property
+    def files_failure(self) -> str | None:
+        """Why they cannot be shown at present; None while they can."""
 
     def close(self) -> None:
         """Let go of everything; all commits stay."""

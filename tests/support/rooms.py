@@ -8,7 +8,7 @@ from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.session import Session
 from dunena.hub import Hub
-from dunena.persistence.interface import StorageError
+from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.outbox import Outbox
 from dunena.server.tick import Tick
@@ -25,9 +25,10 @@ class FlakyEngine(MemoryEngine):
         self.committed: list[Change] = []
         self.reason: str | None = None
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         self.probe()
         self.committed += changes
+        return True
 
     def probe(self) -> None:
         if self.reason is not None:
@@ -111,6 +112,7 @@ class Rooms:
             self.engine,
             self.telemetry,
             call_soon=self.soon.append,
+            call_threadsafe=lambda action: action(),
             clock_ms=lambda: self.now,
             timer_ms=lambda: float(self.now),
         )

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-
 _SYNC_ONE_BY_ONE_MAX = 64  # past it, one sync of everything costs less than one of each
 
 _SHARING_ERRORS = frozenset({5, 32, 33})

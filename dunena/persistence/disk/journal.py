@@ -14,6 +14,7 @@ whole one that was.
 A segment is deleted when all its changes are in their files.
 """
 
+import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -57,11 +58,13 @@ class Segment:
 class Replay:
     """What a journal held when it was opened.
 
-    ``dropped_bytes`` is what followed the last whole line of a torn segment.
+    ``dropped_bytes`` is what followed the last whole line of a torn segment. Segments behind it
+    are ``ignored``: what they hold was not on the device before what is missing.
     """
 
     commits: list[tuple[Segment, list[Recorded]]] = field(default_factory=list)
     dropped_bytes: int = 0
+    ignored: list[Path] = field(default_factory=list)
 
 
 class Journal:
@@ -73,10 +76,13 @@ class Journal:
         self._segments: list[Segment] = []
         self._file: AppendFile | None = None
         self._size = 0  # of the current segment, whole lines alone
+        self._before_last = (0, 0)  # size and last revision without the last commit
         self._is_torn = False  # behind them there may be a part of one
         self._unsynced: list[AppendFile] = []  # earlier segments
         self._is_name_synced = True
         self._is_synced = True
+        # A file must not be closed while the other thread forces it to the device.
+        self._closing = threading.Lock()
 
     @property
     def is_synced(self) -> bool:
@@ -88,22 +94,21 @@ class Journal:
         """Bytes of the current segment."""
         return self._size
 
+    @property
+    def first_revision_end(self) -> float:
+        """The last revision of the oldest segment: shown so far, that one can go."""
+        return self._segments[0].last_revision if self._segments else float("inf")
+
     def open(self) -> Replay:
         """Read what is there; later appends go to a new segment."""
         self._disk.make_folder(self._folder)
         replay = Replay()
         found = [item for item in self._disk.items(self._folder) if not item.is_folder]
         for path in sorted(item.path for item in found if item.path.suffix == SUFFIX):
-            stamp = self._disk.stamp(path)
-            segment = Segment(path, 0, 0 if stamp is None else stamp.modified_ns)
-            self._segments.append(segment)
-            text = self._disk.read(path)
-            read = 0
-            for line_size, commit in _commits(text):
-                read += line_size
-                segment.last_revision = commit[-1].revision
-                replay.commits.append((segment, commit))
-            replay.dropped_bytes += len(text) - read
+            if replay.dropped_bytes:
+                replay.ignored.append(path)
+            else:
+                self._read_segment(path, replay)
         return replay
 
     def append(self, changes: Sequence[Change]) -> None:
@@ -119,30 +124,61 @@ class Journal:
             self._is_torn = True
             self._cut_torn()
             raise
+        self._before_last = (self._size, self._segments[-1].last_revision)
         self._size += len(line)
         self._segments[-1].last_revision = changes[-1].revision
         self._is_synced = False
 
+    def take_back(self) -> None:
+        """Remove the last commit again: it could not be forced to the device."""
+        self._size, self._segments[-1].last_revision = self._before_last
+        self._is_torn = True
+        self._cut_torn()
+
     def sync(self) -> None:
         """Force everything appended so far to the device. May be called from another thread."""
-        # Told before the sync what it covers: what is appended meanwhile is not.
-        self._is_synced = True
-        try:
-            earlier, self._unsynced = self._unsynced, []
-            for file in earlier:
-                file.sync()
-                file.close()
-            if self._file is not None:
-                self._file.sync()
-            if not self._is_name_synced:
-                self._disk.sync({segment.path for segment in self._segments})
-                self._is_name_synced = True
-        except OSError:
-            self._is_synced = False
-            raise
+        with self._closing:
+            # Told before the sync what it covers: what is appended meanwhile is not.
+            self._is_synced = True
+            try:
+                self._sync()
+            except OSError:
+                self._is_synced = False
+                raise
 
     def forget(self, revision: int) -> None:
-        """Everything up to a revision is in its files: delete the segments that hold no more."""
+        """Everything up to a revision is in its files: delete the segments that hold no more.
+
+        Nothing happens while the other thread syncs: the next call will do it.
+        """
+        if self._closing.acquire(blocking=False):
+            try:
+                self._forget(revision)
+            finally:
+                self._closing.release()
+
+    def close(self) -> None:
+        """No more appends."""
+        with self._closing:
+            for file in self._unsynced:
+                file.close()
+            self._unsynced.clear()
+            if self._file is not None:
+                self._close_current()
+
+    def _sync(self) -> None:
+        earlier, current = list(self._unsynced), self._file
+        for file in earlier:
+            file.sync()
+            file.close()
+            self._unsynced.remove(file)
+        if current is not None:
+            current.sync()
+        if not self._is_name_synced:
+            self._is_name_synced = True
+            self._disk.sync({segment.path for segment in self._segments})
+
+    def _forget(self, revision: int) -> None:
         while self._segments and self._segments[0].last_revision <= revision:
             is_current = len(self._segments) == 1 and self._file is not None
             if is_current and not self._size:
@@ -150,14 +186,6 @@ class Journal:
             if is_current:
                 self._close_current()
             self._disk.remove(self._segments.pop(0).path)
-
-    def close(self) -> None:
-        """No more appends."""
-        for file in self._unsynced:
-            file.close()
-        self._unsynced.clear()
-        if self._file is not None:
-            self._close_current()
 
     def _begin_segment(self, revision: int) -> None:
         if self._file is not None:
