@@ -166,12 +166,6 @@ class HttpConnection(asyncio.Protocol):
     def _upgrade(self, request: Request) -> bool:
         """Hand over to WebSocket; False if the request gets an HTTP answer instead."""
         context = self._context
-        if request.method != "GET" or request.headers.get("upgrade", "").lower() != "websocket":
-            # A server may ignore an upgrade it does not know, such as h2c: RFC 9110, 7.8.
-            request.wants_upgrade = False
-            self._queue.appendleft(request)
-            self._queue.extend(self._parser.ignore_upgrade())
-            return False
         outcome = handshake(context, request)
         if isinstance(outcome, Response):
             outcome.closes = True

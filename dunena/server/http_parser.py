@@ -59,7 +59,7 @@ class RequestParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self.rest = data[upgrade.args[0] :]
+            self._stop_at_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if not self._is_last:
                 _log.debug("bad request: %s", error, exc_info=error.__context__)
@@ -71,12 +71,20 @@ class RequestParser:
             self._check_head(self._unended_bytes)
         return whole
 
-    def ignore_upgrade(self) -> list[Request]:
-        """The upgrade was not taken up: what came behind it is ordinary requests."""
-        rest, self.rest = self.rest or b"", None
-        # The parser that saw the upgrade is used up.
+    def _stop_at_upgrade(self, rest: bytes) -> None:
+        """httptools stops behind every head that offers an upgrade; only one is taken up."""
+        if self.fault is not None:
+            return
+        request = self._whole[-1]
+        if request.wants_upgrade:
+            self.rest = rest
+            return
+        # RFC 9110, 7.8: an offer that is not known is ignored. Its parser is used up, and a body
+        # that follows was not read: another one reads the same request without the offer.
+        self._whole.pop()
         self._parser = httptools.HttpRequestParser(self)
-        return self.feed(rest)
+        before, self._whole = self._whole, []
+        self._whole = before + self.feed(_without_offer(request) + rest)
 
     # --- httptools' callbacks ---
 
@@ -116,10 +124,15 @@ class RequestParser:
         _take_host_of_target(request)
         request.is_keep_alive = parser.should_keep_alive()
         request.is_http_1_0 = parser.get_http_version() == "1.0"
-        request.wants_upgrade = parser.should_upgrade()
+        offer = request.headers.get("upgrade", "").lower()
+        request.wants_upgrade = (
+            parser.should_upgrade() and request.method == "GET" and offer == "websocket"
+        )
         length = request.headers.get("content-length", "")
         request.has_body = bool(length) or "transfer-encoding" in request.headers
-        if request.wants_upgrade and request.has_body and length != "0":
+        if request.method == "CONNECT":
+            self._fail(400, "Bad request")  # there is no tunnel here, RFC 9110, 9.3.6
+        elif request.wants_upgrade and request.has_body and length != "0":
             self._fail(400, "An upgrade cannot have a body")
         elif length.isdigit() and int(length) > self._body_bytes_max:
             self._fail_body()
@@ -166,3 +179,17 @@ def _take_host_of_target(request: Request) -> None:
     if match:
         request.headers["host"], rest = match.groups()
         request.target = rest if rest.startswith("/") else f"/{rest}"
+
+
+def _without_offer(request: Request) -> bytes:
+    """A request's head as it would be had it not offered to upgrade."""
+    headers = dict(request.headers)
+    del headers["upgrade"]
+    options = headers.pop("connection", "").split(",")
+    kept = [option.strip() for option in options if option.strip().lower() != "upgrade"]
+    if kept:
+        headers["connection"] = ", ".join(kept)
+    version = "1.0" if request.is_http_1_0 else "1.1"
+    lines = [f"{request.method} {request.target} HTTP/{version}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

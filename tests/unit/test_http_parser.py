@@ -72,7 +72,7 @@ def test_any_bytes_are_requests_or_one_fault(stream: bytes, cuts: list[int]) -> 
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + bytes(1001), 413),
         (b"GET /" + b"a" * HEAD_BYTES_MAX + b" HTTP/1.1\r\n\r\n", 431),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * (HEADERS_MAX + 1) + b"\r\n", 431),
-        (UPGRADE.replace(b"GET", b"POST").replace(b"Host: h", b"Content-Length: 5"), 400),
+        (UPGRADE.replace(b"Host: h", b"Content-Length: 5"), 400),
     ],
 )
 def test_what_cannot_be_read_is_one_fault(stream: bytes, status: int) -> None:
@@ -129,11 +129,30 @@ def test_what_comes_behind_a_closing_request_is_nobodys() -> None:
 
 
 def test_an_upgrade_that_is_not_taken_up_is_a_request_like_others() -> None:
+    offer = (
+        b"Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n"
+    )
+    with_body = POST.replace(b"Host: h\r\n", offer)
+    for stream in (
+        UPGRADE.replace(b"websocket", b"h2c") + POST,
+        with_body + GET,
+        with_body + UPGRADE.replace(b"GET", b"POST"),
+    ):
+        for cut in range(len(stream)):
+            parser = RequestParser(BODY_MAX)
+            requests = parser.feed(stream[:cut]) + parser.feed(stream[cut:])
+            assert len(requests) == 2
+            assert not any(request.wants_upgrade for request in requests)
+            assert parser.fault is parser.rest is None
+            assert [r.body for r in requests] == [b"body" if r.has_body else b"" for r in requests]
+            assert [after.method for after in parser.feed(GET)] == ["GET"]
+
+
+def test_there_are_no_tunnels() -> None:
     parser = RequestParser(BODY_MAX)
-    (request,) = parser.feed(UPGRADE.replace(b"websocket", b"h2c") + POST)
-    assert request.wants_upgrade
-    assert [after.method for after in parser.ignore_upgrade()] == ["POST"]
-    assert [after.method for after in parser.feed(GET)] == ["GET"]
+    assert parser.feed(b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n") == []
+    assert parser.fault is not None
+    assert parser.fault.status == 400
 
 
 def test_a_peer_that_waits_to_go_on_is_known_until_it_does() -> None:
