@@ -187,6 +187,24 @@ class Journal:
                 self._close_current()
             self._disk.remove(self._segments.pop(0).path)
 
+    def _read_segment(self, path: Path, replay: Replay) -> None:
+        stamp = self._disk.stamp(path)
+        segment = Segment(path, 0, 0 if stamp is None else stamp.modified_ns)
+        self._segments.append(segment)
+        text = self._disk.read(path)
+        read = 0
+        for line_size, commit in _commits(text):
+            read += line_size
+            segment.last_revision = commit[-1].revision
+            replay.commits.append((segment, commit))
+        replay.dropped_bytes = len(text) - read
+        if replay.dropped_bytes:
+            # Cut away at once: the next run must not find it in front of segments of this one.
+            file = self._disk.append_to(path)
+            file.cut(read)
+            file.sync()
+            file.close()
+
     def _begin_segment(self, revision: int) -> None:
         if self._file is not None:
             self._unsynced.append(self._file)
