@@ -2,15 +2,19 @@
 
 A clean stop leaves an empty journal, and the files are the truth. After a crash the journal holds
 changes that files may not show. They are applied in their order, with one exception: a file that
-was changed after the journal's last write shows at least what the journal does, or another hand
-has edited it since.
+another hand edited after the crash keeps what that hand wrote. It is known by a value that the
+journal has not for its key, in a file changed well after the journal's last write.
 """
 
 from collections.abc import Callable
 
-from dunena.persistence.disk.journal import Recorded, Replay, Segment
+from dunena.persistence.disk.journal import Recorded, Replay
 from dunena.persistence.effects import Effect, Place
 from dunena.store.entry import ChangeKind, Entry
+
+
+EDITED_AFTER_NS = 10 * 1_000_000_000
+"""A file changed this long after the journal was not changed by us: files follow in a second."""
 
 
 def recover(
@@ -22,10 +26,11 @@ def recover(
     """
     standing = {(entry.ns, entry.key): entry for entry in entries}
     effects: dict[Place, Effect] = {}
-    for segment, commit in replay.commits:
+    edited = _edited_after(standing, replay, modified_ns)
+    for _, commit in replay.commits:
         for recorded in commit:
             for place in _places(recorded, standing):
-                if not _is_older(segment, modified_ns(place)):
+                if place not in edited:
                     _apply(place, recorded, standing, effects)
     return standing, effects
 
@@ -41,9 +46,20 @@ def _places(recorded: Recorded, standing: dict[Place, Entry]) -> list[Place]:
     return [(recorded.ns, recorded.key)]
 
 
-def _is_older(segment: Segment, modified_ns: int | None) -> bool:
-    """Whether a segment's last write was before its key's file was changed."""
-    return modified_ns is not None and segment.modified_ns < modified_ns
+def _edited_after(
+    standing: dict[Place, Entry], replay: Replay, modified_ns: Callable[[Place], int | None]
+) -> set[Place]:
+    """Keys whose file was edited by another hand after the crash."""
+    if not replay.commits:
+        return set()
+    written_ns = max(segment.modified_ns for segment, _ in replay.commits)
+    late = {place for place in standing if (modified_ns(place) or 0) > written_ns + EDITED_AFTER_NS}
+    for _, commit in replay.commits:
+        for recorded in commit:
+            place = (recorded.ns, recorded.key)
+            if place in late and standing[place].value == recorded.value:
+                late.discard(place)
+    return late
 
 
 def _apply(

@@ -1,0 +1,939 @@
+"""The folder, seen from outside: what survives, what is read, what a hand changes in it."""
+
+import json
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.processes import FOLDS_CASE, IS_WINDOWS, assert_failed, program_in, run_program
+from tests.protocol.clients import Client, http, now_ms, open_dunena, open_objects
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+PRIVATE = ".dunena"
+WAIT_SECONDS = 10
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Wait for what no message tells of."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def write_files(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Files made by hand."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def value_files(folder: Path) -> list[Path]:
+    """Every file that is not the server's own."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] != PRIVATE
+    ]
+
+
+def listing(folder: Path) -> list[str]:
+    """The names in a folder."""
+    return [path.name for path in folder.iterdir()]
+
+
+def set_value(client: Client, key: str, value: Any, **fields: Any) -> None:
+    client.send({"action": "set", "key": key, "value": value, **fields})
+
+
+def get_value(client: Client, key: str, **fields: Any) -> Any:
+    return client.ask({"action": "get", "key": key, **fields})["value"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where `start_server` keeps the values."""
+    return tmp_path / "values"
+
+
+# --- names ---
+
+AWKWARD = [
+    "a",
+    "A",
+    "%41",
+    "%2541",
+    "Foo",
+    "foo",
+    "FOO",
+    "../x",
+    "..",
+    ".",
+    "../../../../../../../../tmp/dunena-was-here",
+    "/etc/passwd",
+    "a/b",
+    "a//b",
+    "a/",
+    "/",
+    "//",
+    "a\\b",
+    "\\\\server\\share",
+    "C:\\Windows",
+    "C:",
+    "CON",
+    "con",
+    "nul",
+    "nul.txt",
+    "NUL.tar.gz",
+    "com1",
+    "COM0",
+    "lpt9.json",
+    "aux ",
+    "com¹",
+    "prn.",
+    "conout$",
+    ".hidden",
+    "..hidden",
+    "~",
+    "~root",
+    "-rf",
+    "--help",
+    "a.json",
+    "a.json.json",
+    ".json",
+    "a.JSON",
+    "dot.",
+    "dots...",
+    "space ",
+    " space",
+    "spaces   ",
+    "dot and space. ",
+    "tab?",
+    "a*b?c",
+    'quoted "',
+    "it's",
+    "<a>|b",
+    "a:b",
+    "a:$DATA",
+    "a;b",
+    "a&b|c",
+    "$(touch x)",
+    "`touch x`",
+    "%",
+    "%%",
+    "%zz",
+    "%2F",
+    "%2f",
+    "%00",
+    "%~0123456789abcdef0123456789abcdef",
+    ".dunena",
+    ".dunena/lock",
+    ".DUNENA",
+    "desktop.ini",
+    "Thumbs.db",
+    "\u00e9",
+    "e\u0301",
+    "\u0130",
+    "\u0131",
+    "ß",
+    "SS",
+    "ﬀ",
+    "ключ",
+    "キー",
+    "🐢",
+    "👩‍👩‍👧",
+    "\u202egnp.exe",
+    "\ufeff",
+    "\u200b",
+    "\u2028",
+    "\U0010ffff",
+    "\ue000",
+    "x" * 250,
+    "x" * 251,
+    "x" * 255,
+    "x" * 511,
+    "x" * 512,
+    "X" * 512,
+    "x" * 511 + "y",
+    "/" * 512,
+    "%" * 512,
+    "." * 512,
+    " " * 512,
+    "🐢" * 128,
+    "🐢" * 126 + "ключ",
+    "é" * 256,
+]
+
+PIECES = ["a", "A", ".", " ", "/", "%", "é", "🐢", "con", "~", "\\", ":", "json", "-", "%2E", "_"]
+
+
+def generated(count: int) -> Iterator[str]:
+    """Names of mixed pieces, the same ones every time."""
+    for number in range(count):
+        rest, pieces = number * 7919 + 1, []
+        for _ in range(1 + number % 6):
+            rest, index = divmod(rest * 31 + 17, len(PIECES))
+            pieces.append(PIECES[index])
+        yield "".join(pieces) + ("" if number % 2 else str(number))
+
+
+NAMES = list(dict.fromkeys([*AWKWARD, *generated(1500)]))[:1000]
+
+
+@pytest.mark.parametrize("ns", [None, "App"])
+def test_a_thousand_awkward_names(
+    start_server: StartServer, folder: Path, tmp_path: Path, ns: str | None
+):
+    assert len(NAMES) == 1000
+    where = {} if ns is None else {"ns": ns}
+    server = start_server("--fsync", "no")
+    with open_objects(server) as client:
+        for name in NAMES:
+            set_value(client, name, {"name": name}, **where)
+        assert client.heard() == []
+    assert server.stop() == 0
+
+    assert listing(tmp_path) == ["values"], "nothing outside the folder"
+    files = value_files(folder)
+    assert len(files) == len(NAMES), "a file each"
+    assert {path.parent for path in files} == {folder if ns is None else folder / ns_folder(ns)}
+    assert {path.suffix for path in files} == {".json"}
+    assert sorted(json.loads(path.read_bytes())["name"] for path in files) == sorted(NAMES)
+    folded = {path.name.rstrip(". ").lower() for path in files}
+    assert not FOLDS_CASE or len(folded) == len(files)
+    for path in files:
+        assert len(path.name.encode()) <= 255
+        assert path.name.isascii()
+        assert path.name.isprintable()
+        assert not path.name.startswith(".")
+        assert not set(path.name) & set('<>:"/\\|?*')
+        stem = path.name.split(".")[0].rstrip(" ").lower()
+        assert stem not in ("con", "prn", "aux", "nul")
+        assert stem[:3] not in ("com", "lpt") or not stem[3:].isdigit() or len(stem) != 4
+
+    server.start()
+    with open_objects(server) as client:
+        for name in NAMES:
+            assert get_value(client, name, **where) == {"name": name}
+        # And each can be taken away again, alone.
+        for name in NAMES[::2]:
+            client.send({"action": "delete", "key": name, **where})
+        left = [name for name in NAMES if get_value(client, name, **where) is not None]
+        assert left == NAMES[1::2]
+    server.stop()
+    assert len(value_files(folder)) == len(left)
+
+
+def ns_folder(ns: str) -> str:
+    return ns if not FOLDS_CASE else "".join(f"%{ord(c):02X}" if c.isupper() else c for c in ns)
+
+
+@pytest.mark.parametrize(
+    "name", ["player-position", "a b", "Üx", "x.y", "100%", "a/b", ".x", "con"]
+)
+def test_the_name_of_a_file(start_server: StartServer, folder: Path, name: str):
+    wanted = {
+        "Üx": "%C3%9Cx",
+        "100%": "100%25",
+        "a/b": "a%2Fb",
+        ".x": "%2Ex",
+        "con": "%63on",
+    }.get(name, name)
+    server = start_server()
+    http(server, "POST", "/set", {"key": name, "value": 1})
+    server.stop()
+    assert [path.name for path in value_files(folder)] == [f"{wanted}.json"]
+
+
+def test_awkward_namespaces_are_folders_inside(
+    start_server: StartServer, folder: Path, tmp_path: Path
+):
+    names = AWKWARD
+    server = start_server("--fsync", "no")
+    with open_objects(server) as client:
+        for name in names:
+            set_value(client, "k", name, ns=name)
+        client.heard()
+    server.restart()
+    assert listing(tmp_path) == ["values"]
+    files = value_files(folder)
+    assert len(files) == len({path.parent for path in files}) == len(names)
+    assert {path.parent.parent for path in files} == {folder}
+    with open_objects(server) as client:
+        for name in names:
+            assert get_value(client, "k", ns=name) == name
+        assert get_value(client, "k") is None
+
+
+def test_a_namespace_is_a_folder(start_server: StartServer, folder: Path):
+    server = start_server()
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "session-42", "value": "v", "ns": "app"})
+        client.ask({"type": "set", "key": "player-position", "value": "v"})
+        server.stop()
+    found = [path.relative_to(folder).as_posix() for path in value_files(folder)]
+    assert found == ["app/session-42.json", "player-position.json"]
+
+
+def test_a_namespace_that_is_called_like_a_file(start_server: StartServer):
+    server = start_server()
+    with open_objects(server) as client:
+        set_value(client, "a", "file")
+        set_value(client, "k", "folder", ns="a.json")
+        client.heard()
+        server.restart()
+    with open_objects(server) as client:
+        assert get_value(client, "a") == "file"
+        assert get_value(client, "k", ns="a.json") == "folder"
+
+
+def test_something_in_the_way_of_one_key_is_not_in_the_way_of_others(
+    start_server: StartServer, folder: Path
+):
+    write_files(folder, {"blocked": "a file where a namespace wants its folder"})
+    (folder / "k.json").mkdir()
+    server = start_server()
+    with open_objects(server) as client:
+        for message in ({"key": "x", "ns": "blocked"}, {"key": "k"}):
+            error = client.ask({"action": "set", "value": 1, **message})
+            assert set(error) == {"error"}
+            assert error["error"].startswith("Storage error: ")
+            assert client.ask({"action": "get", **message})["value"] is None
+            set_value(client, "free", message)
+            assert get_value(client, "free") == message
+    server.stop()
+    assert (folder / "blocked").read_bytes().startswith(b"a file")
+    assert len(server.errors) < 10
+
+
+@pytest.mark.skipif(FOLDS_CASE, reason="the two names are one there")
+def test_two_files_for_one_key(start_server: StartServer, folder: Path):
+    write_files(folder, {"A.json": "1", "%41.json": "2"})
+    server = start_server()
+    assert http(server, "GET", "/get/A").json["value"] == 1, "the name we write goes first"
+    assert "%41.json" in http(server, "GET", "/health").body.decode()
+    assert "%41.json" in server.log
+    http(server, "POST", "/set", {"key": "A", "value": 3})
+    server.restart()
+    assert http(server, "GET", "/get/A").json["value"] == 3
+    assert json.loads((folder / "%41.json").read_bytes()) == 2
+
+
+# --- content ---
+
+
+def test_a_file_holds_the_value_alone_indented_by_two_spaces(
+    start_server: StartServer, folder: Path
+):
+    server = start_server()
+    value = '{"b":[1,2.50,{"c":null}],"a":"żółw","n":18446744073709551615,"e":{},"l":[]}'
+    http(server, "POST", "/set", f'{{"key":"k","value":{value}}}')
+    http(server, "POST", "/cache/text", {"value": '{"not":"parsed"}'})
+    server.stop()
+    wanted = """{
+  "b": [
+    1,
+    2.5,
+    {
+      "c": null
+    }
+  ],
+  "a": "żółw",
+  "n": 18446744073709551615,
+  "e": {},
+  "l": []
+}"""
+    assert (folder / "k.json").read_bytes().decode() == wanted
+    assert json.loads((folder / "text.json").read_bytes()) == '{"not":"parsed"}'
+
+
+def test_files_follow_at_once(start_server: StartServer, folder: Path):
+    server = start_server()
+    with open_dunena(server) as client:
+        for number in range(20):
+            client.ask({"type": "set", "key": "k", "value": str(number)})
+            began = time.monotonic()
+            until(
+                lambda value=str(number): read_json(folder / "k.json") == value,
+                "the file did not follow",
+            )
+            assert time.monotonic() - began < 0.25, "ten ms, and some for a busy machine"
+        client.ask({"type": "del", "key": "k"})
+        until(lambda: not (folder / "k.json").exists(), "the file did not go")
+
+
+def read_json(path: Path) -> Any:
+    return json.loads(path.read_bytes()) if path.exists() else None
+
+
+def test_a_reader_of_a_file_never_sees_half_a_value(start_server: StartServer, folder: Path):
+    server = start_server("--fsync", "no")
+    with open_objects(server) as client:
+        set_value(client, "k", ["x" * 100_000, 0])
+        client.heard()
+        until(lambda: (folder / "k.json").exists(), "the file did not follow")
+        for number in range(200):
+            set_value(client, "k", [chr(97 + number % 26) * 100_000, number])
+            text, _ = json.loads((folder / "k.json").read_bytes())
+            assert len(set(text)) == 1
+
+
+def test_when_the_server_stops_the_folder_is_a_copy_of_the_store(
+    start_server: StartServer, folder: Path, tmp_path: Path
+):
+    server = start_server()
+    with open_objects(server) as client:
+        for number in range(300):
+            set_value(client, f"k{number % 50}", number)
+        client.heard()
+    server.stop()
+    values = {path.stem: read_json(path) for path in value_files(folder)}
+    assert values == {f"k{number % 50}": number for number in range(250, 300)}
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in value_files(folder):
+        shutil.copy(path, copy)
+    other = start_server(folder=copy)
+    with open_objects(other) as client:
+        assert {key: get_value(client, key) for key in values} == values
+
+
+# --- a folder of the original ---
+
+
+def test_a_folder_made_by_the_original_loads(start_server: StartServer, folder: Path):
+    files = {
+        "player-position.json": '{\n  "x": 100,\n  "y": 200\n}',
+        "some-key.json": '{\n  "foo": "bar"\n}',
+        "Score Board.json": "[\n  1,\n  2\n]",
+        "text.json": '"just text"',
+        "number.json": "1e21",
+        "big.json": "100000000000000000000",
+        "null.json": "null",
+        "100%.json": "true",
+        "user@example.com.json": "0",
+        "clock.12:30.json": "1230",
+        "ключ.json": '"unicode"',
+        "🐢.json": '"turtle"',
+        "a.b.json": "1.5",
+        "team[1].json": "{}",
+    }
+    if IS_WINDOWS:
+        del files["clock.12:30.json"]
+    write_files(folder, files)
+    server = start_server()
+    with open_objects(server) as client:
+        for name, content in files.items():
+            assert get_value(client, name.removesuffix(".json")) == json.loads(content), name
+        assert http(server, "GET", "/info").json["entries"] == len(files)
+    server.stop()
+    assert {path.name for path in value_files(folder)} == set(files), "reading changes nothing"
+    assert server.errors == []
+
+
+def test_setting_a_key_of_the_original_leaves_one_file_for_it(
+    start_server: StartServer, folder: Path
+):
+    write_files(folder, {"ключ.json": "1", "100%.json": "1", "plain.json": "1"})
+    server = start_server()
+    with open_objects(server) as client:
+        for key in ("ключ", "100%", "plain"):
+            set_value(client, key, 2)
+        client.heard()
+    server.restart()
+    assert [read_json(path) for path in value_files(folder)] == [2, 2, 2]
+    with open_objects(server) as client:
+        for key in ("ключ", "100%", "plain"):
+            assert get_value(client, key) == 2
+            client.send({"action": "delete", "key": key})
+        client.heard()
+    server.stop()
+    assert value_files(folder) == []
+
+
+def test_what_is_no_value_is_left_alone(start_server: StartServer, folder: Path):
+    files = {
+        "README.md": "about this folder",
+        "notes.txt": "{}",
+        ".DS_Store": b"\0\1",
+        ".hidden.json": "1",
+        "k.json.bak": "1",
+        "k.json~": "1",
+        "sub/deeper/k.json": "1",
+        "empty-folder/keep.txt": "",
+    }
+    write_files(folder, files)
+    server = start_server()
+    assert http(server, "GET", "/info").json["entries"] == 0
+    assert http(server, "GET", "/health").json["status"] == "healthy"
+    http(server, "POST", "/flush")
+    server.stop()
+    left = {path.relative_to(folder).as_posix() for path in value_files(folder)}
+    assert left == set(files)
+
+
+# --- surviving ---
+
+
+@pytest.mark.parametrize("fsync", ["no", "everysec", "always"])
+def test_what_was_acknowledged_survives_a_kill(start_server: StartServer, fsync: str):
+    server = start_server("--fsync", fsync)
+    with open_dunena(server) as client:
+        for number in range(100):
+            client.ask({"type": "set", "key": f"k{number}", "value": str(number)})
+        client.ask({"type": "set", "key": "k0", "value": "replaced"})
+        client.ask({"type": "del", "key": "k1"})
+        client.ask({"type": "set", "key": "in", "value": "ns", "ns": "app"})
+        client.ask({"type": "set", "key": "temporary", "value": "v", "ttl": 3_600_000})
+        server.kill()
+    server.start()
+    with open_dunena(server) as client:
+        keys = [f"k{number}" for number in range(100)]
+        values = client.ask({"type": "mget", "keys": keys})["data"]["result"]
+        wanted = {f"k{number}": str(number) for number in range(2, 100)}
+        assert values == {"k0": "replaced", "k1": None, **wanted}
+        assert client.ask({"type": "get", "key": "in", "ns": "app"})["data"]["value"] == "ns"
+        assert client.ask({"type": "get", "key": "temporary"})["data"]["value"] == "v"
+    server.stop()
+    assert "Traceback" not in server.log
+
+
+def test_a_kill_in_the_middle_of_writing(start_server: StartServer):
+    server = start_server()
+    for round_number in range(3):
+        acknowledged = -1
+        with open_dunena(server) as client:
+            client.send({"type": "unsubscribe", "channel": "cache-events"})
+            for number in range(3000):
+                client.send({"type": "set", "key": f"k{number % 40}", "value": f"{number:01000}"})
+            while acknowledged < 200 * (round_number + 1):
+                assert client.receive()["data"]["ok"] is True
+                acknowledged += 1
+            server.kill()
+        server.start()
+        with open_objects(server) as client:
+            for key in range(40):
+                value = int(get_value(client, f"k{key}"))
+                assert value % 40 == key
+                latest = acknowledged - (acknowledged - key) % 40
+                assert value >= latest, "it was acknowledged and is gone"
+
+
+def test_flush_survives_a_kill(start_server: StartServer, folder: Path):
+    server = start_server()
+    with open_objects(server) as client:
+        for number in range(20):
+            set_value(client, f"k{number}", 1, **({"ns": "app"} if number % 2 else {}))
+        client.heard()
+    http(server, "POST", "/flush")
+    server.kill()
+    server.start()
+    assert http(server, "GET", "/info").json["entries"] == 0
+    server.stop()
+    assert value_files(folder) == []
+
+
+def test_the_revision_never_goes_back(start_server: StartServer):
+    server = start_server()
+    revisions = []
+    for ending in (server.stop, server.kill, server.stop):
+        with open_dunena(server) as client:
+            client.ask({"type": "set", "key": "k", "value": "v"})
+        revisions.append(http(server, "GET", "/info").json["revision"])
+        ending()
+        server.start()
+        revisions.append(http(server, "GET", "/info").json["revision"])
+    assert revisions == sorted(revisions)
+    assert len(set(revisions[::2])) == 3
+
+
+# --- expiry ---
+
+
+def test_a_time_to_live_survives_restarts(start_server: StartServer):
+    server = start_server()
+    with open_dunena(server) as client:
+        ttl = 3000
+        written_at = client.ask({"type": "set", "key": "k", "value": "v", "ttl": ttl})["timestamp"]
+        client.ask({"type": "set", "key": "stays", "value": "v"})
+    server.restart()
+    server.kill()
+    server.start()
+    with open_dunena(server) as client:
+        assert client.ask({"type": "get", "key": "k"})["data"]["value"] == "v"
+        event = client.event("k", "expired")
+        assert 0 <= event["timestamp"] - (written_at + ttl) <= 150
+        assert client.ask({"type": "get", "key": "stays"})["data"]["value"] == "v"
+
+
+def test_a_key_whose_time_came_while_nobody_ran_is_gone(start_server: StartServer, folder: Path):
+    server = start_server()
+    with open_dunena(server) as client:
+        for ns in (None, "app"):
+            where = {"ns": ns} if ns else {}
+            reply = client.ask({"type": "set", "key": "k", "value": "v", "ttl": 300, **where})
+        server.stop()
+    until(lambda: now_ms() > reply["timestamp"] + 300, "time stands still")
+    server.start()
+    assert http(server, "GET", "/get/k").json["value"] is None
+    assert http(server, "GET", "/get/k?ns=app").json["value"] is None
+    assert http(server, "GET", "/keys").json["keys"] == []
+    until(lambda: http(server, "GET", "/info").json["entries"] == 0, "they are still counted")
+    until(lambda: value_files(folder) == [], "their files are still there")
+
+
+def test_a_key_set_anew_without_a_time_to_live_has_none_after_a_restart(start_server: StartServer):
+    server = start_server()
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "k", "value": "v", "ttl": 400})
+        client.ask({"type": "set", "key": "k", "value": "v"})
+        reply = client.ask({"type": "set", "key": "witness", "value": "v", "ttl": 400})
+    server.kill()
+    until(lambda: now_ms() > reply["timestamp"] + 400, "time stands still")
+    server.start()
+    assert http(server, "GET", "/get/k").json["value"] == "v"
+    assert http(server, "GET", "/get/witness").json["value"] is None
+
+
+# --- damage ---
+
+BROKEN = {
+    "half.json": '{"x": 10',
+    "empty.json": "",
+    "binary.json": b"\0\xff\xfe",
+    "twice.json": '{"a": 1, "a": 2}',
+    "nan.json": "NaN",
+    "app/inside.json": "nonsense",
+}
+
+
+def test_damage_is_never_silent(start_server: StartServer, folder: Path):
+    write_files(folder, {**BROKEN, "good.json": "1"})
+    server = start_server()
+    assert http(server, "GET", "/get/good").json["value"] == 1
+    assert http(server, "GET", "/get/half").json["value"] is None
+    health = http(server, "GET", "/health")
+    assert health.status == 200
+    assert health.json["status"] != "healthy"
+    for name in BROKEN:
+        base = name.rpartition("/")[2]
+        assert base in health.body.decode()
+        assert any(base in line for line in server.errors), f"{name} is not in the log"
+        content = BROKEN[name]
+        raw = content if isinstance(content, bytes) else content.encode()
+        assert (folder / name).read_bytes() == raw, "it is left as it is"
+    server.restart()
+    assert len(value_files(folder)) == len(BROKEN) + 1
+
+
+def test_a_broken_file_is_set_aside_when_its_key_is_set_anew(
+    start_server: StartServer, folder: Path
+):
+    write_files(folder, BROKEN)
+    server = start_server()
+    with open_objects(server) as client:
+        set_value(client, "half", 1)
+        set_value(client, "inside", 2, ns="app")
+        client.heard()
+    server.stop()
+    assert read_json(folder / "half.json") == 1
+    assert read_json(folder / "app" / "inside.json") == 2
+    aside = [path for path in (folder / PRIVATE / "quarantine").rglob("*") if path.is_file()]
+    assert sorted(path.read_text("utf-8") for path in aside) == sorted(['{"x": 10', "nonsense"])
+    server.start()
+    health = http(server, "GET", "/health").body.decode()
+    assert "half.json" not in health
+    assert "inside.json" not in health
+    assert "empty.json" in health
+
+
+def test_a_repaired_file_is_healthy_again(start_server: StartServer, folder: Path):
+    write_files(folder, {"half.json": '{"x": 10'})
+    server = start_server()
+    with open_objects(server) as client:
+        client.follow("half")
+        write_files(folder, {"half.json": '{"x": 10}'})
+        assert client.receive() == {"key": "half", "value": {"x": 10}}
+    assert http(server, "GET", "/health").json["status"] == "healthy"
+
+
+def test_flush_does_not_destroy_what_could_not_be_read(start_server: StartServer, folder: Path):
+    write_files(folder, {"half.json": '{"x": 10', "good.json": "1"})
+    server = start_server()
+    http(server, "POST", "/flush")
+    server.stop()
+    contents = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert b'{"x": 10' in contents
+    assert not (folder / "good.json").exists()
+
+
+# --- one server per folder ---
+
+
+def test_a_second_server_on_the_same_folder_says_so(start_server: StartServer, folder: Path):
+    server = start_server()
+    http(server, "POST", "/set", {"key": "k", "value": 1})
+    done = run_program("serve", "--port", "0", "--cache-dir", str(folder))
+    assert_failed(done, says=(str(folder), "another dunena"))
+    assert http(server, "GET", "/get/k").json["value"] == 1
+    server.kill()
+    server.start()  # a lock dies with its process
+
+
+def test_a_second_server_by_another_way_to_the_folder(
+    start_server: StartServer, folder: Path, tmp_path: Path
+):
+    start_server()
+    link = tmp_path / "link"
+    try:
+        link.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    done = run_program("serve", "--port", "0", "--cache-dir", str(link))
+    assert_failed(done, says=("another dunena",))
+
+
+# --- edited by hand ---
+
+
+@pytest.fixture
+def edited(start_server: StartServer) -> ServerProcess:
+    """A server whose folder is watched, from the moment it says it is there."""
+    return start_server()
+
+
+def test_a_file_made_by_hand_is_a_set(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client, open_dunena(edited) as listener:
+        client.follow("made")
+        write_files(folder, {"made.json": '{ "by": "hand" }'})
+        assert client.receive() == {"key": "made", "value": {"by": "hand"}}
+        assert listener.event("made")["data"] == {"key": "made", "size": 13}
+    assert http(edited, "GET", "/get/made").json["value"] == {"by": "hand"}
+
+
+def test_a_file_changed_by_hand_is_a_set(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        set_value(client, "k", 0)
+        assert client.ask({"action": "subscribe", "key": "k"})["value"] == 0
+        until((folder / "k.json").exists, "the file did not follow")
+        for number in range(1, 4):
+            write_files(folder, {"k.json": str(number)})
+            assert client.receive() == {"key": "k", "value": number}
+        # As an editor saves: written beside, then moved over it.
+        write_files(folder, {"k.json.tmp": "[4]"})
+        (folder / "k.json.tmp").replace(folder / "k.json")
+        assert client.receive() == {"key": "k", "value": [4]}
+    edited.restart()
+    assert http(edited, "GET", "/get/k").json["value"] == [4]
+
+
+def test_a_file_removed_by_hand_is_a_delete(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client, open_dunena(edited) as listener:
+        set_value(client, "k", 1)
+        assert client.ask({"action": "subscribe", "key": "k"})["value"] == 1
+        until((folder / "k.json").exists, "the file did not follow")
+        (folder / "k.json").unlink()
+        assert client.receive() == {"key": "k", "value": None}
+        listener.event("k", "delete")
+    edited.restart()
+    assert http(edited, "GET", "/get/k").json["value"] is None
+
+
+def test_a_file_renamed_by_hand_is_both(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        set_value(client, "old", 1)
+        client.heard()
+        until((folder / "old.json").exists, "the file did not follow")
+        client.ask({"action": "subscribe", "key": "old"})
+        client.follow("new")
+        (folder / "old.json").rename(folder / "new.json")
+        heard = [client.receive(), client.receive()]
+    assert {"key": "old", "value": None} in heard
+    assert {"key": "new", "value": 1} in heard
+
+
+def test_a_namespace_made_by_hand(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        client.follow("k", ns="by hand")
+        write_files(folder, {"by hand/k.json": "1"})
+        assert client.receive() == {"key": "k", "value": 1, "ns": "by hand"}
+        write_files(folder, {"by hand/k.json": "2"})
+        assert client.receive() == {"key": "k", "value": 2, "ns": "by hand"}
+        shutil.rmtree(folder / "by hand")
+        assert client.receive() == {"key": "k", "value": None, "ns": "by hand"}
+
+
+def test_a_folder_moved_in_by_hand(edited: ServerProcess, folder: Path, tmp_path: Path):
+    write_files(tmp_path / "ready", {f"k{number}.json": str(number) for number in range(20)})
+    with open_objects(edited) as client:
+        for number in range(20):
+            client.follow(f"k{number}", ns="moved")
+        (tmp_path / "ready").rename(folder / "moved")
+        heard = {client.receive()["key"] for _ in range(20)}
+    assert heard == {f"k{number}" for number in range(20)}
+
+
+def test_a_half_written_file_is_waited_for(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        set_value(client, "k", "before")
+        assert client.ask({"action": "subscribe", "key": "k"})["value"] == "before"
+        until((folder / "k.json").exists, "the file did not follow")
+        with (folder / "k.json").open("w", encoding="utf-8") as file:
+            file.write('{"half": ')
+            file.flush()
+            # Something else goes live in between: the watcher has looked.
+            client.follow("other")
+            write_files(folder, {"other.json": "1"})
+            assert client.receive() == {"key": "other", "value": 1}
+            assert get_value(client, "k") == "before"
+            file.write("2}")
+        assert client.receive() == {"key": "k", "value": {"half": 2}}
+
+
+def test_what_stays_invalid_is_logged_and_changes_nothing(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        set_value(client, "k", "before")
+        client.heard()
+        until((folder / "k.json").exists, "the file did not follow")
+        client.ask({"action": "subscribe", "key": "k"})
+        write_files(folder, {"k.json": "{broken"})
+        until(lambda: "k.json" in edited.log, "no line in the log")
+        assert client.heard() == []
+        assert get_value(client, "k") == "before"
+        assert (folder / "k.json").read_text("utf-8") == "{broken"
+        write_files(folder, {"k.json": '"mended"'})
+        assert client.receive() == {"key": "k", "value": "mended"}
+    assert "Traceback" not in edited.log
+
+
+def test_a_key_set_while_its_file_is_broken_by_hand(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        set_value(client, "k", "before")
+        client.heard()
+        until((folder / "k.json").exists, "the file did not follow")
+        write_files(folder, {"k.json": "{broken"})
+        until(lambda: "k.json" in edited.log, "no line in the log")
+        set_value(client, "k", "after")
+        client.heard()
+    edited.restart()
+    assert http(edited, "GET", "/get/k").json["value"] == "after"
+    assert read_json(folder / "k.json") == "after"
+    assert http(edited, "GET", "/health").json["status"] == "healthy"
+
+
+def test_the_servers_own_writes_are_no_hand_edits(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        client.follow("k")
+        client.follow("by hand")
+        for number in range(300):
+            set_value(client, "k", number)
+        client.heard()
+        # When this is seen, everything written before it was looked at.
+        until(lambda: read_json(folder / "k.json") == 299, "the file did not follow")
+        write_files(folder, {"by hand.json": "1"})
+        assert client.receive() == {"key": "by hand", "value": 1}
+        assert client.heard() == []
+
+
+def test_a_hand_edit_ends_the_time_to_live_of_the_old_value(edited: ServerProcess, folder: Path):
+    with open_objects(edited) as client:
+        set_value(client, "k", "temporary", ttl=1500)
+        client.ask({"action": "subscribe", "key": "k"})
+        until((folder / "k.json").exists, "the file did not follow")
+        write_files(folder, {"k.json": '"by hand"'})
+        assert client.receive() == {"key": "k", "value": "by hand"}
+        client.follow("later")
+        set_value(client, "later", 1, ttl=1600)
+        assert [client.receive()["value"] for _ in range(2)] == [1, None]
+        assert get_value(client, "k") == "by hand"
+
+
+def test_no_watch_leaves_hand_edits_alone_until_the_next_start(
+    start_server: StartServer, folder: Path
+):
+    server = start_server("--no-watch")
+    write_files(folder, {"made.json": "1"})
+    with open_objects(server) as client:
+        client.follow("made")
+        # There is nothing to wait for: a watcher would have had this long.
+        with open_dunena(server) as clock:
+            clock.ask({"type": "set", "key": "clock", "value": "v", "ttl": 700})
+            clock.event("clock", "expired")
+        assert client.heard() == []
+    server.restart()
+    assert http(server, "GET", "/get/made").json["value"] == 1
+
+
+def test_a_link_to_elsewhere_is_not_followed_out_of_the_folder(
+    start_server: StartServer, folder: Path, tmp_path: Path
+):
+    outside = tmp_path / "outside"
+    write_files(outside, {"secret.json": '"secret"'})
+    folder.mkdir()
+    try:
+        (folder / "linked").symlink_to(outside, target_is_directory=True)
+    except OSError:
+        pytest.skip("no symbolic links here")
+    server = start_server()
+    with open_objects(server) as client:
+        assert get_value(client, "secret", ns="linked") is None
+        set_value(client, "new", 1, ns="linked")
+        client.heard()
+    http(server, "POST", "/flush")
+    server.stop()
+    assert listing(outside) == ["secret.json"], "no key leaves the folder"
+
+
+# --- nothing on disk ---
+
+
+def test_no_persist_writes_nothing(tmp_path: Path):
+    current = tmp_path / "current"
+    current.mkdir()
+    with ServerProcess(None, "--no-persist", command=program_in(current)) as server:
+        http(server, "POST", "/set", {"key": "k", "value": 1})
+        assert http(server, "GET", "/get/k").json["value"] == 1
+        assert any("memory" in line for line in server.output)
+        server.restart()
+        assert http(server, "GET", "/get/k").json["value"] is None
+    assert listing(current) == []
+
+
+def test_no_persist_does_not_touch_a_folder_it_is_given(start_server: StartServer, folder: Path):
+    write_files(folder, {"k.json": "1"})
+    server = start_server("--no-persist")
+    http(server, "POST", "/set", {"key": "k", "value": 2})
+    http(server, "POST", "/flush")
+    server.stop()
+    assert {path.name: path.read_text("utf-8") for path in folder.iterdir()} == {"k.json": "1"}
+
+
+# --- out of descriptors ---
+
+
+@pytest.mark.skipif(IS_WINDOWS, reason="no limit on open files to lower")
+def test_running_out_of_file_descriptors_is_survived(tmp_path: Path):
+    command = ("sh", "-c", 'ulimit -n 40; exec "$0" "$@"', *program_in(tmp_path))
+    with ServerProcess(tmp_path / "values", command=command) as server:
+        with ExitStack() as held:
+            for _ in range(60):
+                held.enter_context(socket.create_connection(("127.0.0.1", server.port), 5))
+            until(lambda: server.log, "nobody was told")
+        until(lambda: is_alive(server), "it did not recover")
+        http(server, "POST", "/set", {"key": "k", "value": 1})
+        assert http(server, "GET", "/get/k").json["value"] == 1
+
+
+def is_alive(server: ServerProcess) -> bool:
+    try:
+        return http(server, "GET", "/health/live").status == 200
+    except OSError:
+        return False
