@@ -27,8 +27,13 @@ from dunena.store.entry import Entry
 from dunena.store.values import InvalidJsonError, decode_file, encode, encode_readable
 
 PERIOD_SECONDS = 1.0
-"""Between two writes of one key's file: a value that changes sixty times a second would wear the
-device out and be read by nobody."""
+"""Between two writes of one key's file under constant changes: sixty a second would wear the
+device out and be read by nobody. After as long a rest a key counts as quiet."""
+
+FIRST_PAUSE_SECONDS = 0.02
+PAUSE_GROWTH = 5
+"""A quiet key's file follows at once; from then on each write waits longer than the one before,
+up to the period, so that two changes by hand are both seen at once and a stream of them is not."""
 
 RETRY_SECONDS = 1.0
 """After a file that could not be written."""
@@ -45,6 +50,14 @@ class _Wanted:
     revision: int
 
 
+@dataclass(slots=True)
+class _Pause:
+    """How long a key's file rests after a write, and until when."""
+
+    until: float
+    seconds: float
+
+
 class Mirror:
     """Keeps the folder equal to what was noted."""
 
@@ -58,7 +71,7 @@ class Mirror:
         self._due: list[tuple[float, int, Place]] = []
         self._noted_revision = 0
         self._count = 0
-        self._written_at: dict[Place, float] = {}
+        self._pauses: dict[Place, _Pause] = {}
         self._stamps: dict[Place, Stamp] = {}
         self._expiring: set[Place] = set()
         self._unsynced: set[Path] = set()
@@ -77,9 +90,8 @@ class Mirror:
                 first = revision if before is None else before.revision
                 self._wanted[place] = _Wanted(effect.after, effect.is_stored, first)
                 if before is None:
-                    written_at = self._written_at.get(place)
-                    quiet_from = now if written_at is None else written_at + PERIOD_SECONDS
-                    self._push(max(now, quiet_from), place)
+                    pause = self._pauses.get(place)
+                    self._push(now if pause is None else max(now, pause.until), place)
 
     @property
     def behind_count(self) -> int:
@@ -133,8 +145,9 @@ class Mirror:
                 wanted = self._wanted.get(place)
             if wanted is not None and not self._bring(place, wanted, now):
                 return now + RETRY_SECONDS
-        recent = now - PERIOD_SECONDS
-        self._written_at = {place: at for place, at in self._written_at.items() if at > recent}
+        with self._lock:
+            recent = now - PERIOD_SECONDS
+            self._pauses = {p: pause for p, pause in self._pauses.items() if pause.until > recent}
         return None
 
     def flush(self) -> bool:
@@ -203,11 +216,16 @@ class Mirror:
             self.failure = None
             _log.warning("files are written again")
         with self._lock:
-            self._written_at[place] = now
+            pause = self._pauses.get(place)
+            if pause is None or pause.until + PERIOD_SECONDS < now:
+                pause = self._pauses[place] = _Pause(now + FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
+            else:
+                pause.seconds = min(pause.seconds * PAUSE_GROWTH, PERIOD_SECONDS)
+                pause.until = now + pause.seconds
             if self._wanted.get(place) is wanted:
                 del self._wanted[place]
             else:  # it changed meanwhile
-                self._push(now + PERIOD_SECONDS, place)
+                self._push(pause.until, place)
         return True
 
     def _apply(self, place: Place, wanted: _Wanted) -> None:

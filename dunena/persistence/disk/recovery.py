@@ -12,7 +12,6 @@ from dunena.persistence.disk.journal import Recorded, Replay
 from dunena.persistence.effects import Effect, Place
 from dunena.store.entry import ChangeKind, Entry
 
-
 EDITED_AFTER_NS = 10 * 1_000_000_000
 """A file changed this long after the journal was not changed by us: files follow in a second."""
 
