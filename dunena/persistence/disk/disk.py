@@ -102,9 +102,10 @@ class Disk(Protocol):
         """Open a file for appending; it is made if it is not there."""
 
     def sync(self, paths: set[Path]) -> None:
-        """Force files, and the folders they are in, to the device; one that is gone is passed over.
+        """Force files, folders, and the names of all in their folders to the device.
 
-        May be called from another thread.
+        One that is gone is passed over: its name is gone on the device then. May be called from
+        another thread.
         """
 
 
@@ -171,7 +172,8 @@ class RealDisk:
         return _RealAppendFile(path.open("ab", buffering=0))
 
     def sync(self, paths: set[Path]) -> None:
-        if len(paths) > _SYNC_ONE_BY_ONE_MAX and hasattr(os, "sync"):
+        # Elsewhere than on Linux this call does not wait for the device.
+        if len(paths) > _SYNC_ONE_BY_ONE_MAX and sys.platform == "linux":
             os.sync()
             return
         for path in paths:
@@ -220,7 +222,9 @@ def _retry_while_shared(action: Callable[[], object]) -> None:
 
 
 def _sync_file(path: Path) -> None:
-    # Windows forces only what is open for writing.
+    # Windows forces only what is open for writing, and no folders.
+    if sys.platform == "win32" and path.is_dir():
+        return
     descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(descriptor)

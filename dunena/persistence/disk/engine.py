@@ -52,7 +52,7 @@ class DiskEngine:
         self._watcher: Watcher | None = None
         self._wake: Callable[[], None] = lambda: None
         self._sync_failure: str | None = None
-        self.slow_syncs = 0
+        self._slow_syncs = 0
 
     # --- life ---
 
@@ -80,7 +80,7 @@ class DiskEngine:
                 " choose another with --cache-dir"
             ) from error
         self._syncer = Syncer(
-            keeper.journal.sync,
+            keeper.sync,
             is_periodic=self._fsync is Fsync.EVERYSEC,
             synced=self._synced,
             slow=self._slow,
@@ -104,7 +104,7 @@ class DiskEngine:
         self._follower.close()
         self._syncer.close()
         try:
-            self._keeper.close()
+            self._keeper.close(time.monotonic())
         except OSError as error:
             _log.error("the journal is kept for the next start: %s", error.strerror)
         self._lock.release()
@@ -148,12 +148,7 @@ class DiskEngine:
             raise StorageError(_describe(error)) from error
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """Hand edits that differ from the store; the journal is shortened by the way."""
-        if self._keeper.wants_tidying:
-            try:
-                self._keeper.tidy()
-            except OSError as error:
-                _log.warning("the journal cannot be shortened: %s", error.strerror)
+        """Hand edits that differ from the store."""
         return [change for change in self._hand_edits.collect() if _differs(change, store)]
 
     def put_back(self, changes: list[OutsideChange]) -> None:
@@ -176,6 +171,16 @@ class DiskEngine:
         """Why files cannot be written, while that is so; the journal holds what they lack."""
         return self._keeper.mirror.failure
 
+    @property
+    def journal_bytes(self) -> int:
+        """Bytes of all segments."""
+        return self._keeper.journal.bytes_total
+
+    @property
+    def slow_syncs(self) -> int:
+        """How often a sync of the journal took too long."""
+        return self._slow_syncs
+
     # --- inside ---
 
     def _follow(self, changes: Sequence[Change]) -> None:
@@ -185,8 +190,6 @@ class DiskEngine:
     def _step(self, now: float) -> float | None:
         """The engine's thread: files first, then what other hands did."""
         dues = (self._keeper.step(now), self._hand_edits.step(now))
-        if self._keeper.wants_tidying:
-            self._wake_server()
         return min((due for due in dues if due is not None), default=None)
 
     def _synced(self, failure: OSError | None) -> None:
@@ -194,7 +197,7 @@ class DiskEngine:
         self._sync_failure = None if failure is None else _describe(failure)
 
     def _slow(self, _seconds: float) -> None:
-        self.slow_syncs += 1
+        self._slow_syncs += 1
 
     def _begin_to_watch(self) -> Watcher | None:
         try:

@@ -1,22 +1,26 @@
 """The journal: every change, appended before anybody hears of it.
 
-Format. A segment is a text file, ``<first revision>.log``; a line is one commit::
+Format. A segment is a text file, ``<first revision>-<last revision before it>.log``; a line is one
+commit::
 
-    <crc32 of the rest, 8 hex digits> [[kind, revision, ns, key, expires_at, value], ...]\\n
+    <crc32 of the rest, 8 hex digits> [[kind, revision, ns, key, expires_at, value], ...]\n
 
 The array is JSON; a commit is therefore there as a whole or not at all. ``kind`` is a
 `ChangeKind`'s value; only a set has all six members, a clear has the first two.
 
-Reading stops at the first line that is not whole: behind a torn write nothing was acknowledged. A
-failed append is cut away again before the next one, so that no torn line is ever followed by a
-whole one that was.
+Reading a segment stops at the first line that is not whole: behind a torn write nothing was
+forced to the device. A failed append is cut away again before the next one, so that no torn line
+is ever followed by a whole one. A segment that does not follow on what was read before it is not
+read: a device may keep a later file and lose an earlier one.
 
-A segment is deleted when all its changes are in their files.
+A segment is deleted when all its changes are in their files. As a device may forget a deletion,
+the last revision that needs no journal is kept elsewhere and passed to `Journal.open`.
 """
 
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,21 +49,29 @@ class Recorded:
     value: bytes | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Segment:
-    """One file of the journal. ``modified_ns`` is 0 where only this run has written to it."""
+    """One file of the journal.
+
+    ``modified_ns`` is 0 where only this run has written to it; ``size`` is counted in bytes when
+    no more will be appended; ``file`` is open while something
+    in it may not be on the device, ``is_named`` says that its name is.
+    """
 
     path: Path
     last_revision: int
     modified_ns: int = 0
+    size: int = 0
+    file: AppendFile | None = None
+    is_named: bool = True
 
 
 @dataclass(slots=True)
 class Replay:
     """What a journal held when it was opened.
 
-    ``dropped_bytes`` is what followed the last whole line of a torn segment. Segments behind it
-    are ``ignored``: what they hold was not on the device before what is missing.
+    ``dropped_bytes`` is what followed the last whole line of torn segments. Segments that follow
+    on something that is missing are ``ignored``.
     """
 
     commits: list[tuple[Segment, list[Recorded]]] = field(default_factory=list)
@@ -68,126 +80,161 @@ class Replay:
 
 
 class Journal:
-    """The segments in a folder. `append` raises OSError, and then nothing was added."""
+    """The segments in a folder. `append` raises OSError, and then nothing was added.
+
+    One thread appends; `sync` and `forget` may be called from others.
+    """
 
     def __init__(self, disk: Disk, folder: Path) -> None:
         self._disk = disk
-        self._folder = folder
+        self.folder = folder
+        self._lock = threading.Lock()  # of what follows; held for an append, never for a sync
         self._segments: list[Segment] = []
-        self._file: AppendFile | None = None
+        self._current: Segment | None = None
         self._size = 0  # of the current segment, whole lines alone
+        self._last_revision = 0
         self._before_last = (0, 0)  # size and last revision without the last commit
         self._is_torn = False  # behind them there may be a part of one
-        self._unsynced: list[AppendFile] = []  # earlier segments
-        self._is_name_synced = True
-        self._is_synced = True
-        # A file must not be closed while the other thread forces it to the device.
+        self._take_backs = 0
+        self._is_cut_synced = True  # else a commit that was taken back may come back
+        self._synced_revision = 0
+        # A file must not be closed while another thread forces it to the device.
         self._closing = threading.Lock()
 
     @property
-    def is_synced(self) -> bool:
-        """Whether everything appended is on the device."""
-        return self._is_synced
+    def synced_revision(self) -> int:
+        """Every change up to this one is on the device."""
+        return self._synced_revision
 
     @property
-    def size(self) -> int:
-        """Bytes of the current segment."""
-        return self._size
+    def bytes_total(self) -> int:
+        """Bytes of all segments."""
+        with self._lock:
+            earlier = sum(segment.size for segment in self._segments)
+            return earlier + self._size
 
     @property
-    def first_revision_end(self) -> float:
-        """The last revision of the oldest segment: shown so far, that one can go."""
-        return self._segments[0].last_revision if self._segments else float("inf")
+    def oldest_end(self) -> float:
+        """The last revision of the oldest segment: when that is shown, the segment can go."""
+        with self._lock:
+            return self._segments[0].last_revision if self._segments else float("inf")
 
-    def open(self) -> Replay:
-        """Read what is there; later appends go to a new segment."""
-        self._disk.make_folder(self._folder)
+    def open(self, shown: int | None) -> Replay:
+        """Read what is there beyond the revision ``shown``; later appends go to a new segment.
+
+        None for a revision that is not known: then the first segment is taken as it is.
+        """
+        self._disk.make_folder(self.folder)
         replay = Replay()
-        found = [item for item in self._disk.items(self._folder) if not item.is_folder]
+        self._last_revision = shown or 0
+        found = [item for item in self._disk.items(self.folder) if not item.is_folder]
         for path in sorted(item.path for item in found if item.path.suffix == SUFFIX):
-            if replay.dropped_bytes:
+            after = _revision_before(path)
+            is_anchored = shown is not None or bool(self._segments)
+            if is_anchored and after is not None and after > self._last_revision:
                 replay.ignored.append(path)
             else:
-                self._read_segment(path, replay)
+                _drop_taken_back(replay, after)
+                self._read_segment(path, replay, shown or 0)
+        self._disk.sync({segment.path for segment in self._segments})
+        self._synced_revision = self._last_revision
         return replay
 
     def append(self, changes: Sequence[Change]) -> None:
         """Add one commit."""
         line = _line(changes)
-        if self._file is None or (self._size and self._size + len(line) > SEGMENT_BYTES_MAX):
-            self._begin_segment(changes[0].revision)
-        assert self._file is not None
-        self._cut_torn()
-        try:
-            self._file.append(line)
-        except OSError:
-            self._is_torn = True
+        with self._lock:
             self._cut_torn()
-            raise
-        self._before_last = (self._size, self._segments[-1].last_revision)
-        self._size += len(line)
-        self._segments[-1].last_revision = changes[-1].revision
-        self._is_synced = False
+            segment = self._roomy_segment(changes[0].revision, len(line))
+            assert segment.file is not None
+            try:
+                segment.file.append(line)
+            except OSError:
+                self._is_torn = True
+                with suppress(OSError):  # then it is tried again before the next append
+                    self._cut_torn()
+                raise
+            self._before_last = (self._size, self._last_revision)
+            self._size += len(line)
+            self._last_revision = segment.last_revision = changes[-1].revision
 
     def take_back(self) -> None:
         """Remove the last commit again: it could not be forced to the device."""
-        self._size, self._segments[-1].last_revision = self._before_last
-        self._is_torn = True
-        self._cut_torn()
+        with self._lock:
+            assert self._current is not None
+            self._size, self._last_revision = self._before_last
+            self._current.last_revision = self._last_revision
+            self._synced_revision = min(self._synced_revision, self._last_revision)
+            self._take_backs += 1
+            self._is_cut_synced = False
+            self._is_torn = True
+            self._cut_torn()
 
     def sync(self) -> None:
         """Force everything appended so far to the device. May be called from another thread."""
         with self._closing:
-            # Told before the sync what it covers: what is appended meanwhile is not.
-            self._is_synced = True
-            try:
-                self._sync()
-            except OSError:
-                self._is_synced = False
-                raise
+            with self._lock:
+                segments, current = list(self._segments), self._current
+                covered, take_backs = self._last_revision, self._take_backs
+            if covered > self._synced_revision or not self._is_cut_synced:
+                self._force(segments, current)
+            with self._lock:
+                if take_backs == self._take_backs:
+                    self._is_cut_synced = True
+                    self._synced_revision = max(self._synced_revision, covered)
 
     def forget(self, revision: int) -> None:
-        """Everything up to a revision is in its files: delete the segments that hold no more.
+        """Everything up to a revision needs no journal: delete the segments that hold no more.
 
-        Nothing happens while the other thread syncs: the next call will do it.
+        May be called from another thread.
         """
-        if self._closing.acquire(blocking=False):
-            try:
-                self._forget(revision)
-            finally:
-                self._closing.release()
+        with self._closing:
+            while (segment := self._superfluous(revision)) is not None:
+                if segment.file is not None:
+                    segment.file.close()
+                    segment.file = None
+                self._disk.remove(segment.path)
+                with self._lock:
+                    self._segments.remove(segment)
 
     def close(self) -> None:
         """No more appends."""
         with self._closing:
-            for file in self._unsynced:
-                file.close()
-            self._unsynced.clear()
-            if self._file is not None:
-                self._close_current()
+            self._current = None
+            for segment in self._segments:
+                if segment.file is not None:
+                    segment.file.close()
+                    segment.file = None
 
-    def _sync(self) -> None:
-        earlier, current = list(self._unsynced), self._file
-        for file in earlier:
-            file.sync()
-            file.close()
-            self._unsynced.remove(file)
-        if current is not None:
-            current.sync()
-        if not self._is_name_synced:
-            self._is_name_synced = True
-            self._disk.sync({segment.path for segment in self._segments})
+    def _force(self, segments: list[Segment], current: Segment | None) -> None:
+        for segment in segments:
+            if segment.file is None:
+                continue
+            segment.file.sync()
+            if segment is not current:
+                segment.file.close()
+                segment.file = None
+        unnamed = [segment for segment in segments if not segment.is_named]
+        if unnamed:
+            self._disk.sync({segment.path for segment in unnamed})
+        for segment in unnamed:
+            segment.is_named = True
 
-    def _forget(self, revision: int) -> None:
-        while self._segments and self._segments[0].last_revision <= revision:
-            is_current = len(self._segments) == 1 and self._file is not None
-            if is_current and not self._size:
-                return
-            if is_current:
-                self._close_current()
-            self._disk.remove(self._segments.pop(0).path)
+    def _superfluous(self, revision: int) -> Segment | None:
+        """The oldest segment if it can go; nothing is appended to it any more."""
+        with self._lock:
+            if not self._segments or self._segments[0].last_revision > revision:
+                return None
+            segment = self._segments[0]
+            if segment is self._current:
+                # If its deletion is lost, it must not come back with what was taken back.
+                self._cut_torn()
+                segment.size = self._size
+                self._current = None
+                self._size = 0
+            return segment
 
-    def _read_segment(self, path: Path, replay: Replay) -> None:
+    def _read_segment(self, path: Path, replay: Replay, shown: int) -> None:
         stamp = self._disk.stamp(path)
         segment = Segment(path, 0, 0 if stamp is None else stamp.modified_ns)
         self._segments.append(segment)
@@ -196,38 +243,59 @@ class Journal:
         for line_size, commit in _commits(text):
             read += line_size
             segment.last_revision = commit[-1].revision
-            replay.commits.append((segment, commit))
-        replay.dropped_bytes = len(text) - read
-        if replay.dropped_bytes:
-            # Cut away at once: the next run must not find it in front of segments of this one.
+            if segment.last_revision > shown:
+                replay.commits.append((segment, commit))
+        self._last_revision = max(self._last_revision, segment.last_revision)
+        segment.size = read
+        if read < len(text):
+            replay.dropped_bytes += len(text) - read
+            # Cut away at once: the next run must find whole lines alone.
             file = self._disk.append_to(path)
-            file.cut(read)
-            file.sync()
-            file.close()
+            try:
+                file.cut(read)
+            finally:
+                file.close()
 
-    def _begin_segment(self, revision: int) -> None:
-        if self._file is not None:
-            self._unsynced.append(self._file)
-            self._file = None
-        path = self._folder / f"{revision:020d}{SUFFIX}"
-        self._file = self._disk.append_to(path)
-        self._file.cut(0)  # a name that a crash left behind empty-handed
-        self._segments.append(Segment(path, revision - 1))
+    def _roomy_segment(self, revision: int, size: int) -> Segment:
+        """The current segment, or a new one if there is none or the line does not fit."""
+        current = self._current
+        if current is not None and (not self._size or self._size + size <= SEGMENT_BYTES_MAX):
+            return current
+        path = self.folder / f"{revision:020d}-{self._last_revision:020d}{SUFFIX}"
+        file = self._disk.append_to(path)
+        try:
+            file.cut(0)  # a name that a crash left behind
+        except OSError:
+            file.close()
+            with suppress(OSError):  # it is empty: no harm if it stays
+                self._disk.remove(path)
+            raise
+        segment = Segment(path, self._last_revision, file=file, is_named=False)
+        if current is not None:
+            current.size = self._size
+        self._segments.append(segment)
+        self._current = segment
         self._size = 0
-        self._is_torn = False
-        self._is_name_synced = False
+        return segment
 
     def _cut_torn(self) -> None:
         if self._is_torn:
-            assert self._file is not None
-            self._file.cut(self._size)
+            assert self._current is not None
+            assert self._current.file is not None
+            self._current.file.cut(self._size)
             self._is_torn = False
 
-    def _close_current(self) -> None:
-        assert self._file is not None
-        self._file.close()
-        self._file = None
-        self._size = 0
+
+def _revision_before(path: Path) -> int | None:
+    """The last revision before a segment, as its name says; None if the name is another's."""
+    before = path.stem.partition("-")[2]
+    return int(before) if before.isdecimal() else None
+
+
+def _drop_taken_back(replay: Replay, after: int | None) -> None:
+    """What the next segment does not follow on was taken back before it was begun."""
+    while after is not None and replay.commits and replay.commits[-1][1][-1].revision > after:
+        replay.commits.pop()
 
 
 def _line(changes: Sequence[Change]) -> bytes:

@@ -2,7 +2,7 @@
 
 What a key's file should hold is noted by the server's thread; `step`, called by one thread of the
 engine's, brings the files there. Of several changes to a key only the last is written: at once
-when the key was quiet, once in a `PERIOD_SECONDS` while it changes all the time.
+when the key was quiet, once in a period while it changes all the time.
 
 Everything that looks at files while the server runs happens in that same thread, so that a file
 we wrote ourselves is known from one that another hand wrote by its stamp alone.
@@ -13,56 +13,57 @@ value by a checksum, so that neither is ever taken for the other's.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from pathlib import Path
 
 from dunena.persistence.disk.disk import Disk, Stamp
 from dunena.persistence.disk.layout import Found, Layout
+from dunena.persistence.disk.pace import Pace
 from dunena.persistence.disk.records import Records, checksum
 from dunena.persistence.effects import Effect, Place
 from dunena.persistence.interface import Damage
 from dunena.store.entry import Entry
 from dunena.store.values import InvalidJsonError, decode_file, encode, encode_readable
 
-PERIOD_SECONDS = 1.0
-"""Between two writes of one key's file under constant changes: sixty a second would wear the
-device out and be read by nobody. After as long a rest a key counts as quiet."""
-
-FIRST_PAUSE_SECONDS = 0.02
-PAUSE_GROWTH = 5
-"""A quiet key's file follows at once; from then on each write waits longer than the one before,
-up to the period, so that two changes by hand are both seen at once and a stream of them is not."""
-
 RETRY_SECONDS = 1.0
 """After a file that could not be written."""
+
+FAILURES_PER_STEP_MAX = 16
+"""One file with something in its way must not hold up the others; but when so many cannot be
+written it is the disk, and there is no use in trying all of them each time."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Wanted:
-    """What a key's file should hold; ``revision`` is the first change that it does not show."""
+    """What a key's file should hold: changes ``first`` to ``last``, which it does not show.
+
+    ``is_stored`` says that another hand wrote it there.
+    """
 
     entry: Entry | None
     is_stored: bool
-    revision: int
+    first: int
+    last: int
 
 
-@dataclass(slots=True)
-class _Pause:
-    """How long a key's file rests after a write, and until when."""
-
-    until: float
-    seconds: float
+Journaled = Callable[[int, float], float | None]
+"""Whether all changes up to a revision may be shown at a time: None, or when to ask again."""
 
 
 class Mirror:
-    """Keeps the folder equal to what was noted."""
+    """Keeps the folder equal to what was noted.
 
-    def __init__(self, disk: Disk, layout: Layout, records: Records) -> None:
+    No file shows a change before ``journaled`` allows it: a device might keep the file and lose
+    the journal, and with it the rest of what was changed together.
+    """
+
+    def __init__(self, disk: Disk, layout: Layout, records: Records, journaled: Journaled) -> None:
         self._disk = disk
+        self._journaled = journaled
         self._layout = layout
         self._records = records
         self._quarantine = records.folder / "quarantine"
@@ -71,13 +72,13 @@ class Mirror:
         self._due: list[tuple[float, int, Place]] = []
         self._noted_revision = 0
         self._count = 0
-        self._pauses: dict[Place, _Pause] = {}
+        self._paces: dict[Place, Pace] = {}
         self._stamps: dict[Place, Stamp] = {}
         self._expiring: set[Place] = set()
         self._unsynced: set[Path] = set()
         self._damaged: dict[Place, Damage] = {}
         self._unreadable: list[Damage] = []
-        self.failure: str | None = None
+        self._failing: dict[Place, str] = {}  # why the last try did not work
 
     # --- the server's thread ---
 
@@ -87,11 +88,11 @@ class Mirror:
             self._noted_revision = last
             for place, effect in effects.items():
                 before = self._wanted.get(place)
-                first = revision if before is None else before.revision
-                self._wanted[place] = _Wanted(effect.after, effect.is_stored, first)
+                first = revision if before is None else before.first
+                self._wanted[place] = _Wanted(effect.after, effect.is_stored, first, last)
                 if before is None:
-                    pause = self._pauses.get(place)
-                    self._push(now if pause is None else max(now, pause.until), place)
+                    pace = self._paces.get(place)
+                    self._push(now if pace is None else max(now, pace.until), place)
 
     @property
     def behind_count(self) -> int:
@@ -99,12 +100,17 @@ class Mirror:
         return len(self._wanted)
 
     @property
+    def failure(self) -> str | None:
+        """A file that cannot be written at present, and why; None while all can."""
+        return next((reason for reason in list(self._failing.values())), None)
+
+    @property
     def shown_revision(self) -> int:
         """Every change up to this one is in its file."""
         with self._lock:
             if not self._wanted:
                 return self._noted_revision
-            return min(wanted.revision for wanted in self._wanted.values()) - 1
+            return min(wanted.first for wanted in self._wanted.values()) - 1
 
     # --- the engine's thread ---
 
@@ -134,28 +140,22 @@ class Mirror:
 
     def step(self, now: float) -> float | None:
         """Write what is due; when to come back, None for when something was noted."""
-        while True:
-            with self._lock:
-                if not self._due:
-                    break
-                due, _, place = self._due[0]
-                if due > now:
-                    return due
-                heappop(self._due)
-                wanted = self._wanted.get(place)
-            if wanted is not None and not self._bring(place, wanted, now):
-                return now + RETRY_SECONDS
+        while batch := self._take_due(now):
+            later = self._journaled(max(wanted.last for _, wanted in batch), now)
+            if later is None:
+                self._bring_all(batch, now)
+            else:
+                self._postpone((place for place, _ in batch), later)
         with self._lock:
-            recent = now - PERIOD_SECONDS
-            self._pauses = {p: pause for p, pause in self._pauses.items() if pause.until > recent}
-        return None
+            self._paces = {p: pace for p, pace in self._paces.items() if not pace.is_rested(now)}
+            return self._due[0][0] if self._due else None
 
-    def flush(self) -> bool:
+    def flush(self, now: float) -> bool:
         """Write everything that is noted, due or not; whether all of it worked."""
         with self._lock:
-            places = list(self._wanted)
+            batch = list(self._wanted.items())
         # Every one is tried, whatever became of those before it.
-        outcomes = [self._bring(place, self._wanted[place], 0.0) for place in places]
+        outcomes = [self._bring(place, wanted, now) for place, wanted in batch]
         return all(outcomes)
 
     def sync(self) -> None:
@@ -200,41 +200,79 @@ class Mirror:
         self._count += 1
         heappush(self._due, (due, self._count, place))
 
+    def _postpone(self, places: Iterable[Place], due: float) -> None:
+        with self._lock:
+            for place in places:
+                self._push(due, place)
+
+    def _take_due(self, now: float) -> list[tuple[Place, _Wanted]]:
+        batch = []
+        with self._lock:
+            while self._due and self._due[0][0] <= now:
+                place = heappop(self._due)[2]
+                wanted = self._wanted.get(place)
+                if wanted is not None:
+                    batch.append((place, wanted))
+        return batch
+
+    def _bring_all(self, batch: list[tuple[Place, _Wanted]], now: float) -> None:
+        failures = 0
+        for number, (place, wanted) in enumerate(batch):
+            if failures == FAILURES_PER_STEP_MAX:
+                # Those that were not tried come first next time.
+                rest = (place for place, _ in batch[number:])
+                self._postpone(rest, now + RETRY_SECONDS / 2)
+                return
+            if not self._bring(place, wanted, now):
+                failures += 1
+                self._postpone([place], now + RETRY_SECONDS)
+
     def _bring(self, place: Place, wanted: _Wanted, now: float) -> bool:
         """Make one file show what is wanted; False if the disk refuses."""
         try:
             self._apply(place, wanted)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            if self.failure is None:
+            if not self._failing:
                 _log.error("files cannot be written and will follow later: %s", reason)
-            self.failure = reason
-            with self._lock:
-                self._push(now + RETRY_SECONDS, place)
+            self._failing[place] = reason
             return False
-        if self.failure is not None:
-            self.failure = None
+        if self._failing.pop(place, None) is not None and not self._failing:
             _log.warning("files are written again")
         with self._lock:
-            pause = self._pauses.get(place)
-            if pause is None or pause.until + PERIOD_SECONDS < now:
-                pause = self._pauses[place] = _Pause(now + FIRST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS)
-            else:
-                pause.seconds = min(pause.seconds * PAUSE_GROWTH, PERIOD_SECONDS)
-                pause.until = now + pause.seconds
+            pace = self._paces.setdefault(place, Pace())
+            pace.done(now)
             if self._wanted.get(place) is wanted:
                 del self._wanted[place]
             else:  # it changed meanwhile
-                self._push(pause.until, place)
+                self._push(pace.until, place)
         return True
 
     def _apply(self, place: Place, wanted: _Wanted) -> None:
-        if wanted.entry is None:
-            self._remove(place)
-        elif wanted.is_stored:
+        if wanted.is_stored and self._is_shown(place, wanted.entry):
             self._drop_expiry(place)
+        elif wanted.entry is None:
+            self._remove(place)
         else:
             self._write(place, wanted.entry)
+
+    def _is_shown(self, place: Place, entry: Entry | None) -> bool:
+        """Whether the file is as another hand left it, and nothing of ours came between."""
+        path = self._layout.actual(place)
+        self._unsynced.add(path)  # that hand may not have forced it to the device
+        stamp = self._disk.stamp(path)
+        if stamp is None:
+            self._stamps.pop(place, None)
+            return entry is None
+        if stamp != self._stamps.get(place):
+            return True  # it was there once more, and will be heard of
+        return entry is not None and self._shows(path, entry)
+
+    def _shows(self, path: Path, entry: Entry) -> bool:
+        try:
+            return encode(decode_file(self._disk.read(path))) == entry.value
+        except InvalidJsonError:
+            return False
 
     def _write(self, place: Place, entry: Entry) -> None:
         self._set_damage_aside(place)
@@ -244,10 +282,10 @@ class Mirror:
             name = self._layout.relative(place)
             self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
         path = self._layout.canonical(place)
+        self._note_unsynced(place, path)
         content = encode_readable(entry.value)
         temporary = self._records.temporary
         self._stamps[place] = self._disk.replace_file(path, content, temporary, sync=False)
-        self._unsynced.add(path)
         if entry.expires_at is None:
             self._drop_expiry(place)
         alias = self._layout.forget_alias(place)
@@ -260,9 +298,14 @@ class Mirror:
         self._stamps.pop(place, None)
         self._disk.remove(path)
         self._layout.forget_alias(place)
-        self._unsynced.add(path)
+        self._note_unsynced(place, path)
         self._layout.drop_folder(place[0])
         self._drop_expiry(place)
+
+    def _note_unsynced(self, place: Place, path: Path) -> None:
+        self._unsynced.add(path)
+        if place[0]:
+            self._unsynced.add(path.parent)  # the namespace's folder may have come, or may go
 
     def _drop_expiry(self, place: Place) -> None:
         if place in self._expiring:
@@ -317,12 +360,17 @@ class Mirror:
         if value is None:
             return None
         self._layout.adopt(found)
-        with self._lock:
-            # What was to be written is older than what stands there now.
-            wanted = self._wanted.get(found.place)
-            if wanted is not None:
-                self._wanted[found.place] = _Wanted(wanted.entry, True, wanted.revision)
+        self._supersede(found.place, value)
         return value
+
+    def _supersede(self, place: Place, value: bytes) -> None:
+        """What was to be written is older than what stands there now."""
+        with self._lock:
+            wanted = self._wanted.get(place)
+            if wanted is None or (wanted.entry is not None and wanted.entry.value == value):
+                return
+            entry = Entry(*place, value, None, wanted.last)
+            self._wanted[place] = _Wanted(entry, True, wanted.first, wanted.last)
 
     def _read(self, found: Found) -> bytes | None:
         """The encoded value in a file; None if it is damaged, which is then noted."""

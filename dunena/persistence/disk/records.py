@@ -1,4 +1,4 @@
-"""What ``.dunena/`` keeps beside the values: expiry times, long names, the revision.
+"""What ``.dunena/`` keeps beside the values: expiry times, long names, revisions.
 
 An expiry is bound to its value by a checksum: it is written before the value, so a crash between
 the two must not give the old value the new one's expiry.
@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 
 from dunena.persistence.disk.disk import Disk
-from dunena.persistence.interface import Damage
+from dunena.persistence.interface import Damage, DamageKind
 
 REVISION_RESERVE = 100_000
 """Revisions promised to the disk at a time: after a crash the count goes on above all that were
@@ -26,17 +26,23 @@ class Records:
         self.folder = folder
         self.temporary = folder / "tmp"
         self._expiries = folder / "expiry"
-        self._names = folder / "names"
+        self.names = folder / "names"
         self._revision = folder / "revision"
+        self._shown = folder / "shown"
         self._address = folder / "server"
         self._reserved_until = 0
 
     def prepare(self) -> None:
         """Make the folders; sweep what a killed run left half-written."""
-        for folder in (self.temporary, self._expiries, self._names):
+        for folder in self.folders:
             self._disk.make_folder(folder)
         for draft in self._disk.items(self.temporary):
             self._disk.remove(draft.path)
+
+    @property
+    def folders(self) -> list[Path]:
+        """All that records need."""
+        return [self.folder, self.temporary, self._expiries, self.names]
 
     # --- expiry ---
 
@@ -49,23 +55,24 @@ class Records:
                 record = orjson.loads(self._disk.read(path))
                 expiries[record["file"]] = (int(record["expiresAt"]), int(record["checksum"]))
             except (OSError, ValueError, TypeError, KeyError) as error:
-                damages.append(Damage(str(path), f"expiry record: {error}"))
+                damages.append(Damage(str(path), f"expiry record: {error}", DamageKind.RECORD))
         return expiries, damages
 
     def keep_expiry(self, file: str, expires_at: int, value: bytes) -> Path:
         """Bind an expiry to a value that is about to be written to ``file``; the record's path."""
         record = {"file": file, "expiresAt": expires_at, "checksum": checksum(value)}
-        path = self._expiry_path(file)
+        path = self.expiry_path(file)
         self._disk.replace_file(path, orjson.dumps(record), self.temporary, sync=False)
         return path
 
     def drop_expiry(self, file: str) -> Path:
         """The value in ``file`` has no expiry; the path of the record that is gone."""
-        path = self._expiry_path(file)
+        path = self.expiry_path(file)
         self._disk.remove(path)
         return path
 
-    def _expiry_path(self, file: str) -> Path:
+    def expiry_path(self, file: str) -> Path:
+        """Where the expiry of a value in ``file`` is kept."""
         # A hash of the path has no separator and is short, whatever the path.
         return self._expiries / hashlib.sha256(file.encode()).hexdigest()[:32]
 
@@ -74,7 +81,7 @@ class Records:
     def full_name(self, record: str) -> str | None:
         """The name that was shortened to this hash; None if no record tells it."""
         try:
-            return self._disk.read(self._names / record).decode()
+            return self._disk.read(self.names / record).decode()
         except (OSError, UnicodeError):
             return None
 
@@ -83,7 +90,7 @@ class Records:
 
         On the device when it returns: without it, the file would be nobody's.
         """
-        path = self._names / record
+        path = self.names / record
         if not self._disk.exists(path):
             self._disk.replace_file(path, name.encode(), self.temporary, sync=True)
 
@@ -108,6 +115,18 @@ class Records:
             return int(self._disk.read(self._revision))
         except (OSError, ValueError):
             return 0
+
+    def load_shown(self) -> int | None:
+        """The revision up to which no journal is needed; None if nothing tells it."""
+        try:
+            return int(self._disk.read(self._shown))
+        except (OSError, ValueError):
+            return None
+
+    def keep_shown(self, revision: int, *, sync: bool) -> None:
+        """Every change up to ``revision`` is in its file: a journal of it is not to be replayed."""
+        text = str(revision).encode()
+        self._disk.replace_file(self._shown, text, self.temporary, sync=sync)
 
     def reserve_revision(self, revision: int) -> None:
         """See to it that a restart, even after a crash, begins at ``revision`` or above."""
