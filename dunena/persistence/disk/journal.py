@@ -71,12 +71,13 @@ class Replay:
     """What a journal held when it was opened.
 
     ``dropped_bytes`` is what followed the last whole line of torn segments. Segments that follow
-    on something that is missing are ``ignored``.
+    on something that is missing are ``ignored``. The first one follows on ``base``.
     """
 
     commits: list[tuple[Segment, list[Recorded]]] = field(default_factory=list)
     dropped_bytes: int = 0
     ignored: list[Path] = field(default_factory=list)
+    base: int = 0
 
 
 class Journal:
@@ -126,7 +127,7 @@ class Journal:
         """
         self._disk.make_folder(self.folder)
         replay = Replay()
-        self._last_revision = shown or 0
+        self._last_revision = replay.base = shown or 0
         found = [item for item in self._disk.items(self.folder) if not item.is_folder]
         for path in sorted(item.path for item in found if item.path.suffix == SUFFIX):
             after = _revision_before(path)
@@ -134,7 +135,8 @@ class Journal:
             if is_anchored and after is not None and after > self._last_revision:
                 replay.ignored.append(path)
             else:
-                _drop_taken_back(replay, after)
+                if not is_anchored:
+                    replay.base = after or 0
                 self._read_segment(path, replay, shown or 0)
         self._disk.sync({segment.path for segment in self._segments})
         self._synced_revision = self._last_revision
@@ -174,6 +176,7 @@ class Journal:
         """Force everything appended so far to the device. May be called from another thread."""
         with self._closing:
             with self._lock:
+                self._cut_torn()
                 segments, current = list(self._segments), self._current
                 covered, take_backs = self._last_revision, self._take_backs
             if covered > self._synced_revision or not self._is_cut_synced:
@@ -244,6 +247,7 @@ class Journal:
             read += line_size
             segment.last_revision = commit[-1].revision
             if segment.last_revision > shown:
+                _drop_taken_back(replay, commit[0].revision)
                 replay.commits.append((segment, commit))
         self._last_revision = max(self._last_revision, segment.last_revision)
         segment.size = read
@@ -292,9 +296,9 @@ def _revision_before(path: Path) -> int | None:
     return int(before) if before.isdecimal() else None
 
 
-def _drop_taken_back(replay: Replay, after: int | None) -> None:
-    """What the next segment does not follow on was taken back before it was begun."""
-    while after is not None and replay.commits and replay.commits[-1][1][-1].revision > after:
+def _drop_taken_back(replay: Replay, revision: int) -> None:
+    """What was taken back gave its revisions to what came after it."""
+    while replay.commits and replay.commits[-1][1][-1].revision >= revision:
         replay.commits.pop()
 
 

@@ -16,6 +16,7 @@ that was durable once must not be lost with an unsynced file.
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dunena.persistence.disk.disk import Disk
@@ -62,7 +63,7 @@ class Keeper:
         self.mirror = Mirror(self._disk, layout, self.records, self._journaled)
         shown = self.records.load_shown()
         replay = self.journal.open(shown)
-        self._shown_revision = shown or 0
+        self._shown_revision = replay.base
         # Above everything that was ever given out, lost ends of the journal included.
         self._revision = max(
             self.records.load_revision(), self._shown_revision, last_revision(replay)
@@ -76,8 +77,8 @@ class Keeper:
         self._forces = self._forces or bool(replay.commits)
         # Once, whatever the policy: without these names nothing in them would be found.
         self._disk.sync({*self.records.folders, self.journal.folder})
-        if shown is None:
-            self.records.keep_shown(0, sync=self._forces)
+        with suppress(OSError):  # a full disk is no reason not to start; a later one will do
+            self.records.keep_shown(replay.base, sync=True)
         return Loaded(list(standing.values()), self._revision)
 
     # --- the server's thread ---
