@@ -8,6 +8,7 @@ an engine shared by several machines delivers what the others wrote.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from dunena.store.entry import Change, Entry
@@ -38,12 +39,22 @@ class InUseError(OpenError):
         self.url = url
 
 
+class DamageKind(Enum):
+    """What is wrong: the content, the name, another of the same name, or a record of ours."""
+
+    CONTENT = "content"
+    NAME = "name"
+    CLASH = "clash"
+    RECORD = "record"
+
+
 @dataclass(frozen=True, slots=True)
 class Damage:
     """Something in the place of keeping that could not be read; it was left as it is."""
 
     path: str
     reason: str
+    kind: DamageKind = DamageKind.CONTENT
 
 
 @dataclass(slots=True)
@@ -111,6 +122,14 @@ class Engine(Protocol):
     @property
     def files_failure(self) -> str | None:
         """Why they cannot be shown at present; None while they can."""
+
+    @property
+    def journal_bytes(self) -> int:
+        """What is kept in the journal at present, shown where people look or not."""
+
+    @property
+    def slow_syncs(self) -> int:
+        """How often forcing changes to the device took so long that it was logged."""
 
     def close(self) -> None:
         """Let go of everything; all commits stay."""

@@ -48,5 +48,15 @@ class MemoryEngine:
         """Never."""
         return None
 
+    @property
+    def journal_bytes(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def slow_syncs(self) -> int:
+        """Never any."""
+        return 0
+
     def close(self) -> None:
         """Nothing to let go of."""

@@ -116,7 +116,8 @@ class RealDisk:
         self._drafts = itertools.count()
 
     def read(self, path: Path) -> bytes:
-        return path.read_bytes()
+        with path.open("rb", buffering=0) as file:
+            return file.read()
 
     def stamp(self, path: Path) -> Stamp | None:
         try:

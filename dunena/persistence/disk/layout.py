@@ -21,7 +21,7 @@ from dunena.persistence.disk.files import (
 )
 from dunena.persistence.disk.records import Records
 from dunena.persistence.effects import Place
-from dunena.persistence.interface import Damage
+from dunena.persistence.interface import Damage, DamageKind
 from dunena.store.names import is_name
 
 
@@ -144,9 +144,10 @@ class Layout:
         for path in folders:
             ns = self._name_of(path.name)
             if ns is None:
-                damages.append(Damage(str(path), "not a namespace's name"))
+                damages.append(Damage(str(path), "not a namespace's name", DamageKind.NAME))
             elif ns in seen:
-                damages.append(Damage(str(path), f"another folder holds the namespace {ns!r}"))
+                reason = f"another folder holds the namespace {ns!r}"
+                damages.append(Damage(str(path), reason, DamageKind.CLASH))
             else:
                 seen.add(ns)
                 yield from self.scan_namespace(ns, path, damages)
@@ -170,14 +171,15 @@ class Layout:
                 folders.append(item.path)
             elif item.path.suffix == SUFFIX:
                 self._weigh(item.path, candidates, damages)
-        for key, file in candidates.items():
-            yield Found((ns, key), file)
+        for key in list(candidates):
+            # Given away, so that paths and values of a large folder are not in memory together.
+            yield Found((ns, key), candidates.pop(key))
 
     def _weigh(self, path: Path, candidates: dict[str, Path], damages: list[Damage]) -> None:
         """Of two files for one key the canonical one counts, or else the first by name."""
         key = self._name_of(path.name.removesuffix(SUFFIX))
         if key is None:
-            damages.append(Damage(str(path), "not a key's file name"))
+            damages.append(Damage(str(path), "not a key's file name", DamageKind.NAME))
             return
         rival = candidates.get(key)
         if rival is None:
@@ -186,7 +188,8 @@ class Layout:
         canonical = self._key_name(key).text
         chosen, other = sorted((path, rival), key=lambda file: (file.name != canonical, file.name))
         candidates[key] = chosen
-        damages.append(Damage(str(other), f"another file holds the same key: {chosen.name}"))
+        reason = f"another file holds the same key: {chosen.name}"
+        damages.append(Damage(str(other), reason, DamageKind.CLASH))
 
     def _make_folder(self, ns: str) -> None:
         name = self._namespace_name(ns)
