@@ -35,6 +35,35 @@ class FlakyEngine(MemoryEngine):
             raise StorageError(self.reason)
 
 
+class HoldingEngine(FlakyEngine):
+    """Holds every commit, or only durable ones, until `release` says how it ended."""
+
+    def __init__(self, *, always: bool = True) -> None:
+        super().__init__()
+        self.always = always
+        self.held: Done | None = None
+        self.settled: list[bool] = []
+
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
+        assert self.held is None, "one commit at a time"
+        super().commit(changes, done, durable=durable)
+        if not durable and not self.always:
+            return True
+        self.held = done
+        return False
+
+    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+        self.settled.append(is_kept)
+        if not is_kept:
+            del self.committed[-len(changes) :]
+
+    def release(self, reason: str | None = None) -> None:
+        """The sync is over; with a reason, it failed."""
+        assert self.held is not None
+        done, self.held = self.held, None
+        done(reason)
+
+
 class Wire:
     """A transport that remembers what was written, write by write."""
 
@@ -100,9 +129,9 @@ class Client:
 class Rooms:
     """Store, hub, tick and an engine that can fail; ``now`` is Unix ms."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, engine: FlakyEngine | None = None) -> None:
         self.now = 1_700_000_000_000
-        self.engine = FlakyEngine()
+        self.engine = engine or FlakyEngine()
         self.telemetry = Telemetry(started_at_ms=self.now)
         self.store = Store()
         self.core = Core(self.store, Hub(), limits or Limits())
