@@ -69,6 +69,10 @@ Done = Callable[[str | None], None]
 """Told how a commit ended: None for kept, else why not."""
 
 
+Progress = Callable[[int], None]
+"""Told now and then how many entries were read so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutsideChange:
     """A change made elsewhere: a new value, or None for a key that went."""
@@ -81,7 +85,7 @@ class OutsideChange:
 class Engine(Protocol):
     """A place where changes are kept."""
 
-    def open(self, wake: Callable[[], None] | None) -> Loaded:
+    def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Get ready and give back what was kept; raise `OpenError`.
 
         From now on ``wake`` is called, from any thread, when `collect` may have something; with

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange
+from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange, Progress
 from dunena.store.entry import Change
 from dunena.store.store import Store
 
@@ -10,7 +10,7 @@ from dunena.store.store import Store
 class MemoryEngine:
     """Keeps nothing; every commit succeeds."""
 
-    def open(self, wake: Callable[[], None] | None) -> Loaded:
+    def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Start empty."""
         return Loaded()
 

@@ -12,7 +12,7 @@ from email.utils import formatdate
 from dunena.dialects.core import Core
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import DiskEngine
-from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange
+from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
 from dunena.server.context import Context
@@ -79,14 +79,14 @@ class Server:
         self._date = (0, "")
         self._has_more_to_collect = False
 
-    async def start(self) -> None:
+    async def start(self, progress: Progress | None = None) -> None:
         """Load what was kept and open the port; raise `StartError`."""
         self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
         pages = load_pages()
         await self._bind(loop)
         try:
-            loaded = self.engine.open(self._wake if self.settings.watch else None)
+            loaded = self.engine.open(self._wake if self.settings.watch else None, progress)
         except InUseError as error:
             self._listener.close()
             raise PlaceInUseError(error.reason, error.url) from error

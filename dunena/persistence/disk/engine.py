@@ -21,6 +21,7 @@ from dunena.persistence.interface import (
     Loaded,
     OpenError,
     OutsideChange,
+    Progress,
     StorageError,
 )
 from dunena.store.entry import Change
@@ -56,7 +57,7 @@ class DiskEngine:
 
     # --- life ---
 
-    def open(self, wake: Callable[[], None] | None) -> Loaded:
+    def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Lock the folder, begin to watch it, load it; raise `OpenError`."""
         keeper = self._keeper
         try:
@@ -66,7 +67,7 @@ class DiskEngine:
             self._wake = wake or self._wake
             if wake is not None:
                 self._watcher = self._begin_to_watch()
-            loaded = keeper.open(folds_case=folds_case(self._private))
+            loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
         except Timeout:
             url = keeper.records.load_address()
             raise InUseError(

@@ -28,7 +28,7 @@ from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.records import Records
 from dunena.persistence.disk.recovery import last_revision, recover
 from dunena.persistence.effects import net_effects
-from dunena.persistence.interface import Loaded
+from dunena.persistence.interface import Loaded, Progress
 from dunena.store.entry import Change
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS
@@ -57,7 +57,7 @@ class Keeper:
         self._forces = fsync is not Fsync.NO
         self._shown = threading.Lock()  # of the two before, together with their record
 
-    def open(self, *, folds_case: bool) -> Loaded:
+    def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""
         layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
         self.mirror = Mirror(self._disk, layout, self.records, self._journaled)
@@ -68,7 +68,7 @@ class Keeper:
         self._revision = max(
             self.records.load_revision(), self._shown_revision, last_revision(replay)
         )
-        entries = self.mirror.load(self._revision)
+        entries = self.mirror.load(self._revision, progress)
         standing, effects = recover(entries, replay, self.mirror.modified_ns)
         self.replay = replay
         self._report(replay)

@@ -23,7 +23,7 @@ from dunena.persistence.disk.layout import Found, Layout
 from dunena.persistence.disk.pace import Pace
 from dunena.persistence.disk.records import Records, checksum
 from dunena.persistence.effects import Effect, Place
-from dunena.persistence.interface import Damage
+from dunena.persistence.interface import Damage, Progress
 from dunena.store.entry import Entry
 from dunena.store.values import InvalidJsonError, decode_file, encode, encode_readable
 
@@ -33,6 +33,9 @@ RETRY_SECONDS = 1.0
 FAILURES_PER_STEP_MAX = 16
 """One file with something in its way must not hold up the others; but when so many cannot be
 written it is the disk, and there is no use in trying all of them each time."""
+
+ENTRIES_PER_PROGRESS = 1000
+"""Some tens of ms."""
 
 _log = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ class Mirror:
 
     # --- the engine's thread ---
 
-    def load(self, revision: int) -> list[Entry]:
+    def load(self, revision: int, progress: Progress | None = None) -> list[Entry]:
         """Every entry of the folder, at ``revision``. What is damaged is noted and left alone."""
         expiries, self._unreadable = self._records.load_expiries()
         self._noted_revision = revision
@@ -131,6 +134,8 @@ class Mirror:
             if bound_to != checksum(value):
                 expires_at = None
             entries.append(Entry(*found.place, value, expires_at, revision))
+            if progress is not None and len(entries) % ENTRIES_PER_PROGRESS == 0:
+                progress(len(entries))
         return entries
 
     def modified_ns(self, place: Place) -> int | None:
