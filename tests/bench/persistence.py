@@ -1,6 +1,6 @@
 """What keeping values costs: acknowledged sets per second and server CPU per set, beside Redis.
 
-    python tests/bench/persistence.py [--rounds N] [--seconds S]
+    python tests/bench/persistence.py [--rounds N] [--seconds S] [--keys N]
 
 Linux, with gcc; without a `redis-server` its rows are left out. Servers are pinned to one core and
 the load to another; they take turns, so that whatever else the machine does meets all of them.
@@ -24,7 +24,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE, LOAD_CORE = 0, 1
-KEYS = 1000
 VALUE = "x" * 64
 CONNECTIONS = (1, 64)
 POLICIES = ("no", "everysec", "always")
@@ -42,6 +41,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--seconds", type=float, default=2.0)
+    options.add_argument("--keys", type=int, default=1000, help="how many are written in turn")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         load = Path(folder) / "wsload"
@@ -49,23 +49,23 @@ def main() -> None:
         subprocess.run(["gcc", "-O2", "-o", str(load), str(source)], check=True)
         results: dict[tuple[str, int], list[Measured]] = {}
         for _ in range(given.rounds):
-            for name, measured in _round(load, given.seconds):
+            for name, measured in _round(load, given.seconds, given.keys):
                 results.setdefault(name, []).append(measured)
     _print_table(results)
 
 
-def _round(load: Path, seconds: float) -> Iterator[tuple[tuple[str, int], Measured]]:
+def _round(load: Path, seconds: float, keys: int) -> Iterator[tuple[tuple[str, int], Measured]]:
     for policy in (None, *POLICIES):
         arguments = ["--no-persist"] if policy is None else ["--fsync", policy]
         for connections in CONNECTIONS:
             with _dunena(arguments) as (port, pid):
                 name = f"dunena {' '.join(arguments)}"
-                yield (name, connections), _load_dunena(load, port, pid, connections, seconds)
+                yield (name, connections), _load_dunena(load, port, pid, connections, seconds, keys)
     for policy in POLICIES if shutil.which("redis-server") else ():
         for connections in CONNECTIONS:
             with _redis(policy) as (port, pid):
                 name = f"redis --appendfsync {policy}"
-                yield (name, connections), _load_redis(port, pid, connections, seconds)
+                yield (name, connections), _load_redis(port, pid, connections, seconds, keys)
 
 
 # --- servers ---
@@ -122,19 +122,21 @@ def _wait_for(port: int) -> None:
 # --- load ---
 
 
-def _load_dunena(load: Path, port: int, pid: int, connections: int, seconds: float) -> Measured:
+def _load_dunena(
+    load: Path, port: int, pid: int, connections: int, seconds: float, keys: int
+) -> Measured:
     command = [str(load), "-p", str(port), "-P", str(pid), "-c", str(connections)]
-    command += ["-t", str(seconds), "-k", str(KEYS), "-g", "2", "-f", FIRST, MESSAGE]
+    command += ["-t", str(seconds), "-k", str(keys), "-g", "2", "-f", FIRST, MESSAGE]
     result = json.loads(_loading(command))
     return result["ops_s"], result["cpu_us"]
 
 
-def _load_redis(port: int, pid: int, connections: int, seconds: float) -> Measured:
+def _load_redis(port: int, pid: int, connections: int, seconds: float, keys: int) -> Measured:
     """Redis' load generator counts requests, not seconds: a first, short run tells how many."""
     count = 2000
     for _ in range(2):
         command = ["redis-benchmark", "-p", str(port), "-t", "set", "-d", str(len(VALUE))]
-        command += ["-r", str(KEYS), "-c", str(connections), "-n", str(count), "--csv"]
+        command += ["-r", str(keys), "-c", str(connections), "-n", str(count), "--csv"]
         cpu = _cpu_seconds(pid)
         rows = list(csv.DictReader(_loading(command).splitlines()))
         per_set = (_cpu_seconds(pid) - cpu) / count * 1e6
