@@ -79,7 +79,7 @@ def test_a_torn_tail_is_dropped_at_every_byte(journal: Journal, tmp_path: Path) 
     whole = segment.read_bytes()
     journal.append([change(2), change(3, "l")])
     both = segment.read_bytes()
-    for size in range(len(both)):
+    for size in range(1, len(both)):
         segment.write_bytes(both[:size])
         replay = reopened(tmp_path)
         kept = len(whole) if size >= len(whole) else 0

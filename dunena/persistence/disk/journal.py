@@ -118,7 +118,8 @@ class Journal:
     def oldest_end(self) -> float:
         """The last revision of the oldest segment: when that is shown, the segment can go."""
         with self._lock:
-            return self._segments[0].last_revision if self._segments else float("inf")
+            segment = self._oldest()
+            return float("inf") if segment is None else segment.last_revision
 
     def open(self, shown: int | None) -> Replay:
         """Read what is there beyond the revision ``shown``; later appends go to a new segment.
@@ -203,11 +204,14 @@ class Journal:
     def close(self) -> None:
         """No more appends."""
         with self._closing:
+            unused = None if self._size else self._current
             self._current = None
             for segment in self._segments:
                 if segment.file is not None:
                     segment.file.close()
                     segment.file = None
+            if unused is not None:
+                self._disk.remove(unused.path)
 
     def _force(self, segments: list[Segment], current: Segment | None) -> None:
         for segment in segments:
@@ -226,9 +230,9 @@ class Journal:
     def _superfluous(self, revision: int) -> Segment | None:
         """The oldest segment if it can go; nothing is appended to it any more."""
         with self._lock:
-            if not self._segments or self._segments[0].last_revision > revision:
+            segment = self._oldest()
+            if segment is None or segment.last_revision > revision:
                 return None
-            segment = self._segments[0]
             if segment is self._current:
                 # If its deletion is lost, it must not come back with what was taken back.
                 self._cut_torn()
@@ -237,10 +241,15 @@ class Journal:
                 self._size = 0
             return segment
 
+    def _oldest(self) -> Segment | None:
+        """None as well for a segment that waits for its first line: another would get its name."""
+        if not self._segments or (self._segments[0] is self._current and not self._size):
+            return None
+        return self._segments[0]
+
     def _read_segment(self, path: Path, replay: Replay, shown: int) -> None:
         stamp = self._disk.stamp(path)
         segment = Segment(path, 0, 0 if stamp is None else stamp.modified_ns)
-        self._segments.append(segment)
         text = self._disk.read(path)
         read = 0
         for line_size, commit in _commits(text):
@@ -249,10 +258,14 @@ class Journal:
             if segment.last_revision > shown:
                 _drop_taken_back(replay, commit[0].revision)
                 replay.commits.append((segment, commit))
-        self._last_revision = max(self._last_revision, segment.last_revision)
-        segment.size = read
+        replay.dropped_bytes += len(text) - read
+        if not text:
+            self._disk.remove(path)
+        if read:  # else its name is free for the next one
+            self._segments.append(segment)
+            self._last_revision = max(self._last_revision, segment.last_revision)
+            segment.size = read
         if read < len(text):
-            replay.dropped_bytes += len(text) - read
             # Cut away at once: the next run must find whole lines alone.
             file = self._disk.append_to(path)
             try:
