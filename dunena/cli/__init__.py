@@ -12,6 +12,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
+from dunena.cli.check import check
 from dunena.cli.manner import DOUBLE_CLICKED, TYPED
 from dunena.cli.serve import serve
 from dunena.cli.version import version
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve)
+app.command()(check)
 app.command()(version)
 
 

@@ -9,6 +9,7 @@ import typer
 
 from dunena.cli.banner import banner
 from dunena.cli.failure import EXIT_FAILED
+from dunena.cli.loading import LoadingShown
 from dunena.cli.manner import Manner
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
@@ -79,7 +80,8 @@ async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server
     for port in _ports(settings.port, manner):
         server = Server(replace(settings, port=port))
         try:
-            await server.start()
+            with LoadingShown() as progress:
+                await server.start(progress)
         except PortBusyError:
             if not manner.finds_port:
                 raise

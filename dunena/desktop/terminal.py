@@ -7,6 +7,9 @@ from pathlib import Path
 
 from dunena.desktop.onefile import unpacked_folder
 
+OVERWRITTEN_COLUMNS = 60
+"""Room for a line that is replaced, and cleared with it."""
+
 
 def was_double_clicked() -> bool:
     """Whether the program was started from a desktop and not by a command somebody typed.
@@ -47,6 +50,18 @@ def say(text: str, *, error: bool = False) -> None:
         print(text, file=stream, flush=True)
     except (OSError, ValueError):
         _silence(stream.fileno())
+
+
+def overwrite(text: str) -> bool:
+    """Show a line that the next one takes the place of; False where that cannot be seen."""
+    stream = sys.stdout
+    if stream is None or not stream.isatty():
+        return False
+    try:
+        print(f"\r{text.ljust(OVERWRITTEN_COLUMNS)}\r", end="", file=stream, flush=True)
+    except (OSError, ValueError):
+        _silence(stream.fileno())
+    return True
 
 
 def _silence(number: int) -> None:

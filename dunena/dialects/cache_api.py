@@ -83,7 +83,8 @@ def write_key(core: Core, key: str, query: Query, body: bytes, now: int) -> Answ
 
 def delete_key(core: Core, key: str, query: Query, _now: int) -> Answer:
     """``DELETE /cache/{key}``"""
-    change = core.store.delete(namespace_of(query, printable_name), printable_name(key, "Key"))
+    ns, is_durable = namespace_of(query, printable_name), query.get("durable") == "true"
+    change = core.store.delete(ns, printable_name(key, "Key"), is_durable=is_durable)
     return 200, orjson.dumps({"deleted": change is not None})
 
 

@@ -59,6 +59,14 @@ def expiry_of(message: dict[str, Any], now: int) -> int | None:
     return min(now + ttl, EXPIRES_AT_MS_MAX) if ttl else None
 
 
+def durability_of(message: dict[str, Any]) -> bool:
+    """Whether a message's sender waits until its change is on the device."""
+    durable = message.get("durable", False)
+    if type(durable) is not bool:
+        raise WrongTypeError("Durable must be a boolean")
+    return durable
+
+
 def check_value_size(encoded: bytes, limits: Limits) -> None:
     """Refuse a value whose UTF-8 text is over the limit."""
     # The text is never longer than its JSON, so the usual value needs no second look.

@@ -10,6 +10,7 @@ from typing import Any
 from dunena.dialects.core import (
     Core,
     check_value_size,
+    durability_of,
     expiry_of,
     namespace_of,
     printable_name,
@@ -64,15 +65,17 @@ def write_many(core: Core, message: Message, now: int) -> int:
     ns = namespace_of(message, printable_name)
     # All are checked before the first is stored.
     writes = [_checked_entry(core, entry, now) for entry in entries]
+    is_durable = durability_of(message)
     for key, value, expires_at in writes:
-        core.store.set(ns, key, value, expires_at)
+        core.store.set(ns, key, value, expires_at, is_durable=is_durable)
     return len(writes)
 
 
 def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None:
     """Store ``value`` under a key; shared with the cache API."""
     value = _encoded_string(core, _field(message, "value"))
-    core.store.set(ns, key, value, expiry_of(message, now))
+    expires_at = expiry_of(message, now)
+    core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
 
 
 def _ping(_core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
@@ -93,7 +96,8 @@ def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> by
 
 def _del(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    change = core.store.delete(namespace_of(message, printable_name), key)
+    ns = namespace_of(message, printable_name)
+    change = core.store.delete(ns, key, is_durable=durability_of(message))
     return _result(message, {"key": key, "deleted": change is not None}, now)
 
 

@@ -6,7 +6,14 @@ Any JSON value; a client receives nothing but value updates and errors.
 from collections.abc import Callable
 from typing import Any
 
-from dunena.dialects.core import Core, check_value_size, expiry_of, namespace_of, unicode_name
+from dunena.dialects.core import (
+    Core,
+    check_value_size,
+    durability_of,
+    expiry_of,
+    namespace_of,
+    unicode_name,
+)
 from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.messages import NULL, value_update
 from dunena.dialects.subscriptions import Subscriptions
@@ -44,7 +51,8 @@ def write(core: Core, message: Message, now: int) -> bytes:
         raise InvalidMessageError("Missing value")
     encoded = encode(message["value"])
     check_value_size(encoded, core.limits)
-    core.store.set(ns, key, encoded, expiry_of(message, now))
+    expires_at = expiry_of(message, now)
+    core.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))
     return value_update(ns, key, encoded)
 
 
@@ -68,7 +76,7 @@ def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> by
 
 
 def _delete(core: Core, _followed: Subscriptions, message: Message, _now: int) -> None:
-    core.store.delete(*_place(message))
+    core.store.delete(*_place(message), is_durable=durability_of(message))
 
 
 _HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {

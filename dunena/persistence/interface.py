@@ -8,6 +8,7 @@ an engine shared by several machines delivers what the others wrote.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from dunena.store.entry import Change, Entry
@@ -38,12 +39,22 @@ class InUseError(OpenError):
         self.url = url
 
 
+class DamageKind(Enum):
+    """What is wrong: the content, the name, another of the same name, or a record of ours."""
+
+    CONTENT = "content"
+    NAME = "name"
+    CLASH = "clash"
+    RECORD = "record"
+
+
 @dataclass(frozen=True, slots=True)
 class Damage:
     """Something in the place of keeping that could not be read; it was left as it is."""
 
     path: str
     reason: str
+    kind: DamageKind = DamageKind.CONTENT
 
 
 @dataclass(slots=True)
@@ -52,6 +63,14 @@ class Loaded:
 
     entries: list[Entry] = field(default_factory=list)
     revision: int = 0
+
+
+Done = Callable[[str | None], None]
+"""Told how a commit ended: None for kept, else why not."""
+
+
+Progress = Callable[[int], None]
+"""Told now and then how many entries were read so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +85,7 @@ class OutsideChange:
 class Engine(Protocol):
     """A place where changes are kept."""
 
-    def open(self, wake: Callable[[], None] | None) -> Loaded:
+    def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Get ready and give back what was kept; raise `OpenError`.
 
         From now on ``wake`` is called, from any thread, when `collect` may have something; with
@@ -76,24 +95,45 @@ class Engine(Protocol):
     def publish(self, url: str) -> None:
         """Leave word for whoever finds the place in use: the server answers at ``url``."""
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         """Keep the changes of one tick, all or none; raise `StorageError`.
 
-        When it returns, they survive as the engine's durability setting promises.
+        True: they are kept as the engine's durability setting promises. False: they will be, or
+        not, and ``done`` is called once, from any thread, with the reason if not. No other commit
+        comes before the server has answered that with `settle`. ``durable`` asks for more than
+        the setting: that they are on the device.
         """
+
+    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+        """The server knows of a `done`: the changes stand, or must leave no trace."""
 
     def probe(self) -> None:
         """Find out whether changes could be kept now; raise `StorageError` if not."""
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """What was changed elsewhere and differs from ``store``.
+        """What was changed elsewhere and differs from ``store``."""
 
-        Called with no change waiting for its commit, so that what stands in the store is what
-        was kept.
-        """
+    def put_back(self, changes: list[OutsideChange]) -> None:
+        """These could not be taken over now: `collect` is to give them again."""
 
     def damages(self) -> list[Damage]:
         """What is damaged now."""
+
+    @property
+    def files_behind(self) -> int:
+        """Keys that were kept and are not shown where people look yet."""
+
+    @property
+    def files_failure(self) -> str | None:
+        """Why they cannot be shown at present; None while they can."""
+
+    @property
+    def journal_bytes(self) -> int:
+        """What is kept in the journal at present, shown where people look or not."""
+
+    @property
+    def slow_syncs(self) -> int:
+        """How often forcing changes to the device took so long that it was logged."""
 
     def close(self) -> None:
         """Let go of everything; all commits stay."""

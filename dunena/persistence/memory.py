@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from dunena.persistence.interface import Damage, Loaded, OutsideChange
+from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange, Progress
 from dunena.store.entry import Change
 from dunena.store.store import Store
 
@@ -10,15 +10,19 @@ from dunena.store.store import Store
 class MemoryEngine:
     """Keeps nothing; every commit succeeds."""
 
-    def open(self, wake: Callable[[], None] | None) -> Loaded:
+    def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Start empty."""
         return Loaded()
 
     def publish(self, url: str) -> None:
         """Nobody else can find it."""
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         """The store in memory is all there is."""
+        return True
+
+    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+        """No commit is ever left open."""
 
     def probe(self) -> None:
         """Nothing can fail."""
@@ -27,9 +31,32 @@ class MemoryEngine:
         """Never anything."""
         return []
 
+    def put_back(self, changes: list[OutsideChange]) -> None:
+        """There are none."""
+
     def damages(self) -> list[Damage]:
         """Never any."""
         return []
+
+    @property
+    def files_behind(self) -> int:
+        """None, as there are no files."""
+        return 0
+
+    @property
+    def files_failure(self) -> str | None:
+        """Never."""
+        return None
+
+    @property
+    def journal_bytes(self) -> int:
+        """None."""
+        return 0
+
+    @property
+    def slow_syncs(self) -> int:
+        """Never any."""
+        return 0
 
     def close(self) -> None:
         """Nothing to let go of."""

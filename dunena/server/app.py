@@ -12,7 +12,7 @@ from email.utils import formatdate
 from dunena.dialects.core import Core
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import DiskEngine
-from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange
+from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
 from dunena.server.context import Context
@@ -80,15 +80,16 @@ class Server:
         self._expiry: ExpiryTimer
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
+        self._has_more_to_collect = False
 
-    async def start(self) -> None:
+    async def start(self, progress: Progress | None = None) -> None:
         """Load what was kept and open the port; raise `StartError`."""
         self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
         pages = load_pages()
         await self._bind(loop)
         try:
-            loaded = self.engine.open(self._wake if self.settings.watch else None)
+            loaded = self.engine.open(self._wake if self.settings.watch else None, progress)
         except InUseError as error:
             self._listener.close()
             raise PlaceInUseError(error.reason, error.url) from error
@@ -164,6 +165,7 @@ class Server:
             self.engine,
             telemetry,
             call_soon=loop.call_soon,
+            call_threadsafe=loop.call_soon_threadsafe,
             clock_ms=clock_ms,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
@@ -188,6 +190,8 @@ class Server:
         """While changes are refused, find out when they need not be any more."""
         if self.telemetry.storage_failure is not None:
             self._context.tick.probe()
+        if self._has_more_to_collect:
+            self._collect()
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._look_at_storage)
 
     def _wake(self) -> None:
@@ -196,20 +200,26 @@ class Server:
             self._loop.call_soon_threadsafe(self._collect)
 
     def _collect(self) -> None:
-        """Take over what was changed elsewhere, between two ticks."""
-        tick = self._context.tick
-        tick.end()
+        """Take over what was changed elsewhere."""
+        if self.telemetry.storage_failure is not None:
+            # Nothing could be kept now: the probe's timer comes back to it.
+            self._has_more_to_collect = True
+            return
+        self._has_more_to_collect = False
         changes = self.engine.collect(self.store)
         if changes:
-            tick.run(self._apply_outside, changes)
+            self._context.tick.run(self._apply_outside, changes)
 
     def _apply_outside(self, changes: list[OutsideChange], _now: int) -> None:
-        for change in changes:
-            with suppress(WriteRefusedError):
+        try:
+            for change in changes:
                 if change.value is None:
                     self.store.delete(change.ns, change.key, is_stored=True)
                 else:
                     self.store.set(change.ns, change.key, change.value, is_stored=True)
+        except WriteRefusedError:
+            self.engine.put_back(changes)
+            self._has_more_to_collect = True
 
     def _http_date(self) -> str:
         """The Date header's value, made once a second."""

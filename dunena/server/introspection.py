@@ -65,6 +65,12 @@ class Introspection:
                     "revision": store.revision,
                     "subscriptions": self._core.hub.subscription_count,
                 },
+                "storage": {
+                    "journalBytes": self._engine.journal_bytes,
+                    "filesBehind": self._engine.files_behind,
+                    "slowSyncs": self._engine.slow_syncs,
+                    "failures": telemetry.storage_failures,
+                },
                 "latency": telemetry.ticks.summary(),
                 "messages": telemetry.messages,
                 "httpRequests": telemetry.http_requests,
@@ -74,24 +80,32 @@ class Introspection:
     def health(self, now: int) -> Response:
         """Every check; 503 while changes are refused."""
         failure = self._telemetry.storage_failure
-        damages = self._engine.damages()
-        status = UNHEALTHY if failure else DEGRADED if damages else HEALTHY
+        files = self._files_check()
+        status = UNHEALTHY if failure else files["status"]
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
-        files: dict[str, object] = {"status": DEGRADED if damages else HEALTHY}
-        if damages:
-            files["count"] = len(damages)
-            files["damaged"] = [
-                {"path": damage.path.removeprefix("\\\\?\\"), "reason": damage.reason}
-                for damage in damages[:_DAMAGES_SHOWN_MAX]
-            ]
         body = {
             "status": status,
             "uptime": self._uptime_seconds(now),
             "checks": {"storage": storage, "files": files},
         }
         return _json(body, 503 if failure else 200)
+
+    def _files_check(self) -> dict[str, object]:
+        """Files that cannot be read, or not be written: neither refuses a change."""
+        damages, reason = self._engine.damages(), self._engine.files_failure
+        check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
+        if reason:
+            check["reason"] = reason
+            check["behind"] = self._engine.files_behind
+        if damages:
+            check["count"] = len(damages)
+            check["damaged"] = [
+                {"path": damage.path.removeprefix("\\\\?\\"), "reason": damage.reason}
+                for damage in damages[:_DAMAGES_SHOWN_MAX]
+            ]
+        return check
 
     def live(self, _now: int) -> Response:
         """The process answers."""
@@ -122,38 +136,11 @@ class Introspection:
             HistogramMetricFamily,
         )
 
-        store, telemetry = self._core.store, self._telemetry
-        gauges = {
-            "entries": ("Keys that have a value", store.entry_count),
-            "value_bytes": ("Bytes of all values as JSON", store.value_bytes),
-            "revision": ("Revision of the latest change", store.revision),
-            "subscriptions": ("Keys and channels followed", self._core.hub.subscription_count),
-            "websocket_connections": ("Open WebSockets", telemetry.websocket_connections),
-            "http_connections": ("Open HTTP connections", telemetry.http_connections),
-            "damaged_files": ("Files that cannot be read", len(self._engine.damages())),
-            "storage_failing": (
-                "1 while changes are refused",
-                int(bool(telemetry.storage_failure)),
-            ),
-            "uptime_seconds": ("Time since the start", self._uptime_seconds(now)),
-        }
-        counters = {
-            "messages": ("WebSocket messages received", telemetry.messages),
-            "http_requests": ("HTTP requests received", telemetry.http_requests),
-            "changes": ("Changes stored", telemetry.changes),
-            "hits": ("Reads that found a value", store.hits),
-            "misses": ("Reads that found none", store.misses),
-            "storage_failures": ("Ticks whose changes were refused", telemetry.storage_failures),
-            "refused_origins": ("Requests refused by origin", telemetry.refused_origins),
-            "refused_tokens": ("Requests without the token", telemetry.refused_tokens),
-            "refused_connections": ("Connections over the limit", telemetry.refused_connections),
-            "slow_readers_closed": ("Closed for not reading", telemetry.slow_readers_closed),
-        }
-        for name, (text, value) in gauges.items():
+        for name, (text, value) in self._gauges(now).items():
             yield GaugeMetricFamily(f"dunena_{name}", text, value)
-        for name, (text, value) in counters.items():
+        for name, (text, value) in self._counters().items():
             yield CounterMetricFamily(f"dunena_{name}", text, value)
-        ticks = telemetry.ticks
+        ticks = self._telemetry.ticks
         passed, buckets = 0, []
         for bound, count in zip((*LATENCY_BOUNDS_MS, None), ticks.buckets, strict=True):
             passed += count
@@ -164,6 +151,45 @@ class Introspection:
             buckets,
             ticks.sum_ms / 1000,
         )
+
+    def _gauges(self, now: int) -> dict[str, tuple[str, int]]:
+        store, telemetry, engine = self._core.store, self._telemetry, self._engine
+        return {
+            "entries": ("Keys that have a value", store.entry_count),
+            "value_bytes": ("Bytes of all values as JSON", store.value_bytes),
+            "revision": ("Revision of the latest change", store.revision),
+            "subscriptions": ("Keys and channels followed", self._core.hub.subscription_count),
+            "websocket_connections": ("Open WebSockets", telemetry.websocket_connections),
+            "http_connections": ("Open HTTP connections", telemetry.http_connections),
+            "damaged_files": ("Files that cannot be read", len(engine.damages())),
+            "journal_bytes": ("Bytes kept in the journal", engine.journal_bytes),
+            "files_behind": ("Keys whose file lacks the latest change", engine.files_behind),
+            "files_failing": (
+                "1 while files cannot be written",
+                int(engine.files_failure is not None),
+            ),
+            "storage_failing": (
+                "1 while changes are refused",
+                int(bool(telemetry.storage_failure)),
+            ),
+            "uptime_seconds": ("Time since the start", self._uptime_seconds(now)),
+        }
+
+    def _counters(self) -> dict[str, tuple[str, int]]:
+        store, telemetry = self._core.store, self._telemetry
+        return {
+            "messages": ("WebSocket messages received", telemetry.messages),
+            "http_requests": ("HTTP requests received", telemetry.http_requests),
+            "changes": ("Changes stored", telemetry.changes),
+            "hits": ("Reads that found a value", store.hits),
+            "misses": ("Reads that found none", store.misses),
+            "storage_failures": ("Ticks whose changes were refused", telemetry.storage_failures),
+            "slow_syncs": ("Syncs of the journal over two seconds", self._engine.slow_syncs),
+            "refused_origins": ("Requests refused by origin", telemetry.refused_origins),
+            "refused_tokens": ("Requests without the token", telemetry.refused_tokens),
+            "refused_connections": ("Connections over the limit", telemetry.refused_connections),
+            "slow_readers_closed": ("Closed for not reading", telemetry.slow_readers_closed),
+        }
 
     def _uptime_seconds(self, now: int) -> int:
         return max(0, (now - self._telemetry.started_at_ms) // 1000)

@@ -1,5 +1,6 @@
 """What a connection has to say, until the end of the tick."""
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -11,6 +12,9 @@ count, since its requests wait instead."""
 BATCH_BYTES_MAX = 1024 * 1024
 """A connection's own replies in one tick: past this its further requests wait for the next one,
 so that many small requests for large values cannot fill the memory."""
+
+
+_log = logging.getLogger(__name__)
 
 
 class Transport(Protocol):
@@ -99,10 +103,14 @@ class Outbox:
         if not self._pieces:
             self._spoke(self)
 
-    def flush(self) -> None:
-        """Hand everything to the transport in one write."""
-        pieces, self._pieces = self._pieces, []
-        self.size = 0
+    def take(self) -> "Parcel":
+        """Take out everything queued, to be sent later; what is queued from now on comes behind."""
+        parcel = Parcel(self, self._pieces, self._after_flush)
+        self._pieces, self._after_flush, self.size = [], None, 0
+        return parcel
+
+    def send(self, pieces: list[bytes], action: Callable[[], None] | None) -> None:
+        """Hand pieces that were taken to the transport in one write, then do what comes after."""
         if self.is_dead:
             return
         unsent_bytes = self._transport.get_write_buffer_size()
@@ -113,7 +121,6 @@ class Outbox:
             return
         if pieces:
             self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        action, self._after_flush = self._after_flush, None
         if action is not None:
             action()
 
@@ -122,6 +129,34 @@ class Outbox:
         self.is_dead = True
         self._pieces.clear()
         self.size = 0
+
+
+class Parcel:
+    """What was taken out of an outbox."""
+
+    __slots__ = ("action", "outbox", "pieces")
+
+    def __init__(
+        self, outbox: Outbox, pieces: list[bytes], action: Callable[[], None] | None
+    ) -> None:
+        self.outbox = outbox
+        self.pieces = pieces
+        self.action = action
+
+    def send(self) -> None:
+        """Send it; a connection that fails fails alone."""
+        try:
+            self.outbox.send(self.pieces, self.action)
+        except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
+            _log.exception("a connection could not be written to")
+            self.outbox.kill()
+
+    def put_back(self, count: int) -> None:
+        """Queue its first ``count`` pieces again; the outbox must be empty."""
+        for piece in self.pieces[:count]:
+            self.outbox.put(piece)
+        if self.action is not None:
+            self.outbox.after_flush(self.action)
 
 
 def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: Transport) -> bool:

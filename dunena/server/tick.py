@@ -4,21 +4,26 @@ Order of a tick: requests run as they arrive, their changes take effect in memor
 updates queue in outboxes. At its end, once: all changes are committed, then every outbox is
 written. So no reply leaves before its change is kept.
 
-When the commit fails, the changes are undone and everything queued since the first of them is
-taken back. The requests since then are run again with the store refusing changes: writes are
-answered with the error, reads with what really stands, in their order. A request must
-therefore be repeatable: all it does besides changing the store is to put bytes to outboxes and
-to set what it would set again.
+Where keeping takes its time (a sync of the device), the finished tick is held with everything it
+has to say, and the next one gathers until that is over: one commit at a time, however many
+requests share it.
+
+When a commit fails, the changes are undone and everything queued since the first of them is taken
+back. The requests since then are run again with the store refusing changes: writes are answered
+with the error, reads with what really stands, in their order. A request must therefore be
+repeatable: all it does besides changing the store is to put bytes to outboxes and to set what it
+would set again.
 """
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dunena.dialects.announce import announce
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
-from dunena.server.outbox import Outbox
+from dunena.server.outbox import Outbox, Parcel
 from dunena.store.entry import Change
 from dunena.telemetry import Telemetry
 
@@ -28,14 +33,34 @@ FAILURES_PER_LOG_LINE = 100
 Message = TypeVar("Message")
 Handler = Callable[[Message, int], None]
 
+_Request = tuple[Callable[..., None], object]
+
 _log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Round:
+    """One tick: what was asked, what it changed, who has something to say.
+
+    ``first_changer`` is the request that made the first change, and ``queued_before`` how many
+    pieces each outbox held before it.
+    """
+
+    opened_at_ms: float
+    requests: list[_Request] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    first_changer: int = 0
+    queued_before: dict[Outbox, int] = field(default_factory=dict)
+    speakers: list[Outbox] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
 
 
 class Tick:
     """Collects one tick after another.
 
-    ``call_soon`` runs a function after everything the loop has read so far; ``clock_ms`` is Unix
-    time, ``timer_ms`` any clock that only goes forward.
+    ``call_soon`` runs a function after everything the loop has read so far, and
+    ``call_threadsafe`` does so from any thread; ``clock_ms`` is Unix time, ``timer_ms`` any clock
+    that only goes forward.
     """
 
     def __init__(
@@ -45,6 +70,7 @@ class Tick:
         telemetry: Telemetry,
         *,
         call_soon: Callable[[Callable[[], None]], object],
+        call_threadsafe: Callable[[Callable[[], None]], object],
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
@@ -52,16 +78,12 @@ class Tick:
         self._engine = engine
         self._telemetry = telemetry
         self._call_soon = call_soon
+        self._call_threadsafe = call_threadsafe
         self._clock_ms = clock_ms
         self._timer_ms = timer_ms
         self._committed: Callable[[], None] = lambda: None
-        self._is_open = False
-        self._opened_at_ms = 0.0
-        self._requests: list[tuple[Callable[..., None], object]] = []
-        self._changes: list[Change] = []
-        self._first_changer = 0  # the request that made the first change
-        self._queued_before: dict[Outbox, int] = {}  # outbox -> pieces queued before that change
-        self._speakers: list[Outbox] = []
+        self._round: _Round | None = None  # gathering
+        self._held: _Round | None = None  # waiting to be kept
         self._failures_in_a_row = 0
         core.store.observe(self._changed)
 
@@ -76,37 +98,33 @@ class Tick:
 
     def run(self, handler: Handler[Message], message: Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
-        self._open()
-        self._requests.append((handler, message))
+        self._gathering().requests.append((handler, message))
         now = self._clock_ms()
         deadline = self._core.store.next_deadline
         if deadline is not None and deadline <= now and self._telemetry.storage_failure is None:
             self._core.store.expire(now)
         handler(message, now)
 
+    def expire(self) -> None:
+        """Let what is due expire, as a request of its own."""
+        self.run(_nothing, None)
+
     def spoke(self, outbox: Outbox) -> None:
         """An outbox has something to say."""
-        self._open()
-        self._speakers.append(outbox)
+        self._gathering().speakers.append(outbox)
 
     def end(self) -> None:
-        """Commit and answer; the loop calls it, and so does who needs the tick to be over."""
-        if not self._is_open:
+        """Commit and answer; the loop calls it, and so does who needs the tick to be over.
+
+        While an earlier tick waits to be kept, this one goes on gathering.
+        """
+        current = self._round
+        if current is None or self._held is not None:
             return
-        if self._changes:
-            self._commit()
-        # Writing may tell a connection to go on, which opens the next tick: this one is over.
-        self._is_open = False
-        speakers, self._speakers = self._speakers, []
-        self._requests.clear()
-        self._queued_before.clear()
-        for outbox in speakers:
-            try:
-                outbox.flush()
-            except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
-                _log.exception("a connection could not be written to")
-                outbox.kill()
-        self._telemetry.ticks.add(self._timer_ms() - self._opened_at_ms)
+        if current.changes and not self._commit(current):
+            self._hold(current)
+            return
+        self._finish(current)
 
     def probe(self) -> None:
         """While changes cannot be kept: find out whether they can again."""
@@ -117,54 +135,115 @@ class Tick:
         else:
             self._recovered()
 
-    def _open(self) -> None:
-        if not self._is_open:
-            self._is_open = True
-            self._opened_at_ms = self._timer_ms()
-            self._call_soon(self.end)
+    # --- gathering ---
 
-    def expire(self) -> None:
-        """Let what is due expire, as a request of its own."""
-        self.run(_nothing, None)
+    def _gathering(self) -> _Round:
+        if self._round is None:
+            self._round = _Round(self._timer_ms())
+            self._call_soon(self.end)
+        return self._round
 
     def _changed(self, change: Change) -> None:
-        assert self._requests, "a change belongs to a request, so that it can be refused"
-        if not self._changes:
-            self._first_changer = len(self._requests) - 1
-            self._queued_before = {outbox: len(outbox) for outbox in self._speakers}
-        self._changes.append(change)
+        current = self._round
+        assert current is not None, "a change belongs to a request, so that it can be refused"
+        assert current.requests, "a change belongs to a request, so that it can be refused"
+        if not current.changes:
+            current.first_changer = len(current.requests) - 1
+            current.queued_before = {outbox: len(outbox) for outbox in current.speakers}
+        current.changes.append(change)
         announce(self._core.hub, change, self._clock_ms())
 
-    def _commit(self) -> None:
-        changes, self._changes = self._changes, []
-        try:
-            self._engine.commit(changes)
-        except StorageError as error:
-            self._refuse(changes, error.reason)
-        else:
-            self._telemetry.changes += len(changes)
-            self._committed()
-            if self._telemetry.storage_failure is not None:
-                self._recovered()
+    # --- keeping ---
 
-    def _refuse(self, changes: list[Change], reason: str) -> None:
-        telemetry = self._telemetry
-        telemetry.storage_failure = reason
-        telemetry.storage_failures += 1
-        if self._failures_in_a_row % FAILURES_PER_LOG_LINE == 0:
-            _log.error("changes are refused, nothing is stored: %s", reason)
-        self._failures_in_a_row += 1
+    def _commit(self, current: _Round) -> bool:
+        """Whether the tick can be answered now: its changes are kept, or refused."""
+        durable = any(change.is_durable for change in current.changes)
+        try:
+            is_kept = self._engine.commit(current.changes, self._done, durable=durable)
+        except StorageError as error:
+            self._refuse(error.reason, current)
+            return True
+        if is_kept:
+            self._count(current)
+        return is_kept
+
+    def _hold(self, current: _Round) -> None:
+        """Put the tick aside with all it has to say; the next one gathers."""
+        current.parcels = [outbox.take() for outbox in dict.fromkeys(current.speakers)]
+        self._held = current
+        self._round = None
+
+    def _done(self, reason: str | None) -> None:
+        """The engine's word on the tick that is held; any thread."""
+        self._call_threadsafe(lambda: self._settle(reason))
+
+    def _settle(self, reason: str | None) -> None:
+        held = self._held
+        assert held is not None, "one commit at a time"
+        self._held = None
+        self._engine.settle(held.changes, is_kept=reason is None)
+        if reason is None:
+            self._count(held)
+            for parcel in held.parcels:
+                parcel.send()
+            self._telemetry.ticks.add(self._timer_ms() - held.opened_at_ms)
+        else:
+            self._refuse_held(reason, held)
+        self.end()
+
+    def _finish(self, current: _Round) -> None:
+        # Writing may tell a connection to go on, which opens the next tick: this one is over.
+        self._round = None
+        for outbox in current.speakers:
+            outbox.take().send()
+        self._telemetry.ticks.add(self._timer_ms() - current.opened_at_ms)
+
+    def _count(self, current: _Round) -> None:
+        self._telemetry.changes += len(current.changes)
+        self._committed()
+        if self._telemetry.storage_failure is not None:
+            self._recovered()
+
+    # --- refusing ---
+
+    def _refuse(self, reason: str, current: _Round) -> None:
+        """Undo the tick that is just ending and answer it once more."""
+        self._report(reason)
+        self._core.store.undo(current.changes)
+        current.changes.clear()
+        for outbox in current.speakers:
+            outbox.truncate(current.queued_before.get(outbox, 0))
+        self._run_again(reason, current.requests[current.first_changer :])
+
+    def _refuse_held(self, reason: str, held: _Round) -> None:
+        """Undo a tick that was held, and the one that gathered meanwhile on top of it."""
+        self._report(reason)
+        gathered = self._gathering()
+        self._core.store.undo([*held.changes, *gathered.changes])
+        gathered.changes.clear()
+        for outbox in gathered.speakers:
+            outbox.truncate(0)
+        for parcel in held.parcels:
+            parcel.put_back(held.queued_before.get(parcel.outbox, 0))
+        again = held.requests[held.first_changer :] + gathered.requests
+        self._run_again(reason, again)
+
+    def _run_again(self, reason: str, requests: list[_Request]) -> None:
         store = self._core.store
-        store.undo(changes)
-        for outbox in self._speakers:
-            outbox.truncate(self._queued_before.get(outbox, 0))
         store.refusal = reason
         try:
             now = self._clock_ms()
-            for handler, message in self._requests[self._first_changer :]:
+            for handler, message in requests:
                 handler(message, now)
         finally:
             store.refusal = None
+
+    def _report(self, reason: str) -> None:
+        self._telemetry.storage_failure = reason
+        self._telemetry.storage_failures += 1
+        if self._failures_in_a_row % FAILURES_PER_LOG_LINE == 0:
+            _log.error("changes are refused, nothing is stored: %s", reason)
+        self._failures_in_a_row += 1
 
     def _recovered(self) -> None:
         self._telemetry.storage_failure = None

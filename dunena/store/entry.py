@@ -54,10 +54,21 @@ class Change:
 
     ``entry`` is what a set put there; ``replaced`` is what stood there before; a clear has an
     empty ``key`` and holds all that went in ``cleared``. ``is_stored`` says that the change came
-    from the place where values are kept (a file edited by hand), so it need not be written again.
+    from the place where values are kept (a file edited by hand), so it need not be written again;
+    ``is_durable`` that its sender waits until it is on the device.
     """
 
-    __slots__ = ("cleared", "entry", "is_stored", "key", "kind", "ns", "replaced", "revision")
+    __slots__ = (
+        "cleared",
+        "entry",
+        "is_durable",
+        "is_stored",
+        "key",
+        "kind",
+        "ns",
+        "replaced",
+        "revision",
+    )
 
     def __init__(
         self,
@@ -70,6 +81,7 @@ class Change:
         replaced: Entry | None = None,
         cleared: Namespaces | None = None,
         is_stored: bool = False,
+        is_durable: bool = False,
     ) -> None:
         self.kind = kind
         self.ns = ns
@@ -79,6 +91,7 @@ class Change:
         self.replaced = replaced
         self.cleared = cleared
         self.is_stored = is_stored
+        self.is_durable = is_durable
 
     def __repr__(self) -> str:
         return f"Change({self.kind.value}, {self.ns!r}, {self.key!r}, r{self.revision})"

@@ -114,6 +114,7 @@ class Store:
         expires_at: int | None = None,
         *,
         is_stored: bool = False,
+        is_durable: bool = False,
     ) -> Change:
         """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept."""
         revision = self._next_revision()
@@ -128,14 +129,17 @@ class Store:
                 entry=entry,
                 replaced=replaced,
                 is_stored=is_stored,
+                is_durable=is_durable,
             )
         )
 
-    def delete(self, ns: str, key: str, *, is_stored: bool = False) -> Change | None:
+    def delete(
+        self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
+    ) -> Change | None:
         """Remove a key; None if nothing stood there."""
         if self._standing(ns, key) is None:
             return None
-        return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored)
+        return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable)
 
     def clear(self) -> Change:
         """Remove everything, in all namespaces, as one change."""
@@ -182,11 +186,27 @@ class Store:
         self._observer(change)
         return change
 
-    def _remove(self, kind: ChangeKind, ns: str, key: str, *, is_stored: bool = False) -> Change:
+    def _remove(
+        self,
+        kind: ChangeKind,
+        ns: str,
+        key: str,
+        *,
+        is_stored: bool = False,
+        is_durable: bool = False,
+    ) -> Change:
         revision = self._next_revision()
         replaced = self._take(ns, key)
         return self._announce(
-            Change(kind, ns, key, revision, replaced=replaced, is_stored=is_stored)
+            Change(
+                kind,
+                ns,
+                key,
+                revision,
+                replaced=replaced,
+                is_stored=is_stored,
+                is_durable=is_durable,
+            )
         )
 
     def _put(self, entry: Entry) -> Entry | None:

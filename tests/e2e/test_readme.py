@@ -100,7 +100,15 @@ def test_the_table_of_settings_is_the_command_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/files.md", "docs/protocols.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/files.md",
+        "docs/performance.md",
+        "docs/protocols.md",
+    ],
 )
 def test_links_to_files_lead_somewhere(page: str) -> None:
     path = README.parent / page

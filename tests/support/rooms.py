@@ -8,7 +8,7 @@ from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.session import Session
 from dunena.hub import Hub
-from dunena.persistence.interface import StorageError
+from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.outbox import Outbox
 from dunena.server.tick import Tick
@@ -25,13 +25,43 @@ class FlakyEngine(MemoryEngine):
         self.committed: list[Change] = []
         self.reason: str | None = None
 
-    def commit(self, changes: Sequence[Change]) -> None:
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         self.probe()
         self.committed += changes
+        return True
 
     def probe(self) -> None:
         if self.reason is not None:
             raise StorageError(self.reason)
+
+
+class HoldingEngine(FlakyEngine):
+    """Holds every commit, or only durable ones, until `release` says how it ended."""
+
+    def __init__(self, *, always: bool = True) -> None:
+        super().__init__()
+        self.always = always
+        self.held: Done | None = None
+        self.settled: list[bool] = []
+
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
+        assert self.held is None, "one commit at a time"
+        super().commit(changes, done, durable=durable)
+        if not durable and not self.always:
+            return True
+        self.held = done
+        return False
+
+    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+        self.settled.append(is_kept)
+        if not is_kept:
+            del self.committed[-len(changes) :]
+
+    def release(self, reason: str | None = None) -> None:
+        """The sync is over; with a reason, it failed."""
+        assert self.held is not None
+        done, self.held = self.held, None
+        done(reason)
 
 
 class Wire:
@@ -99,9 +129,9 @@ class Client:
 class Rooms:
     """Store, hub, tick and an engine that can fail; ``now`` is Unix ms."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, engine: FlakyEngine | None = None) -> None:
         self.now = 1_700_000_000_000
-        self.engine = FlakyEngine()
+        self.engine = engine or FlakyEngine()
         self.telemetry = Telemetry(started_at_ms=self.now)
         self.store = Store()
         self.core = Core(self.store, Hub(), limits or Limits())
@@ -111,6 +141,7 @@ class Rooms:
             self.engine,
             self.telemetry,
             call_soon=self.soon.append,
+            call_threadsafe=lambda action: action(),
             clock_ms=lambda: self.now,
             timer_ms=lambda: float(self.now),
         )

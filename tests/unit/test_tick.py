@@ -2,7 +2,7 @@
 
 from dunena.dialects.dialect import Dialect
 from dunena.server.outbox import BATCH_BYTES_MAX, UNSENT_BYTES_MAX
-from tests.support.rooms import Rooms
+from tests.support.rooms import HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"
 
@@ -197,3 +197,129 @@ def test_what_is_said_while_flushing_belongs_to_the_next_tick() -> None:
     client.outbox.after_flush(lambda: client.say({"type": "ping"}))
     assert len(client.heard()) == 1
     assert len(client.heard()) == 1
+
+
+def test_replies_and_updates_wait_until_a_held_tick_is_kept() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    writer, reader = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
+    reader.ask({"action": "subscribe", "key": "k"})
+    writer.say({"type": "set", "key": "k", "value": "v", "id": 1})
+    assert writer.heard() == reader.heard() == []
+    assert rooms.telemetry.changes == 0
+    engine.release()
+    assert [message.get("id") for message in writer.heard() if "type" in message] == [1]
+    assert values(reader.heard()) == ["v"]
+    assert engine.settled == [True]
+    assert rooms.telemetry.changes == 1
+
+
+def test_the_next_tick_gathers_while_one_is_held_and_order_is_kept() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client = rooms.client(Dialect.OBJECT_STORE)
+    client.ask({"action": "subscribe", "key": "k"})
+    client.say({"action": "set", "key": "k", "value": 1})
+    rooms.tick.end()
+    for value in (2, 3):
+        client.say({"action": "set", "key": "k", "value": value})
+        client.say({"action": "get", "key": "k"})
+        assert client.heard() == []
+    assert [change.revision for change in engine.committed] == [1]
+    engine.release()
+    assert [change.revision for change in engine.committed] == [1, 2, 3]  # as one commit
+    assert values(client.heard()) == [1]
+    engine.release()
+    assert values(client.heard()) == [2, 2, 3, 3]
+
+
+def test_a_read_behind_a_held_tick_waits_for_what_it_read() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    writer, reader = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    writer.say({"action": "set", "key": "k", "value": 1})
+    rooms.tick.end()
+    assert reader.ask({"action": "get", "key": "k"}) == []
+    engine.release()
+    assert values(reader.heard()) == [1]
+
+
+def test_a_held_tick_that_fails_takes_the_gathered_one_with_it() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    writer, other = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    listener = rooms.client(Dialect.DUNENA)
+    other.ask({"action": "subscribe", "key": "k"})
+    writer.say({"action": "get", "key": "k"})
+    writer.say({"action": "set", "key": "k", "value": "held"})
+    rooms.tick.end()
+    other.say({"action": "get", "key": "k"})
+    other.say({"action": "set", "key": "k", "value": "gathered"})
+    writer.say({"action": "get", "key": "k"})
+    rooms.tick.end()
+    engine.release("disk full")
+    assert engine.settled == [False]
+    assert values(writer.heard()) == [None, FULL, None]
+    assert values(other.heard()) == [None, FULL]
+    assert listener.heard() == []
+    assert engine.committed == []
+    assert (rooms.store.revision, rooms.store.entry_count) == (0, 0)
+    assert rooms.telemetry.storage_failure == "disk full"
+
+    writer.say({"action": "set", "key": "k", "value": "again"})
+    rooms.tick.end()
+    engine.release()
+    assert values(other.heard()) == ["again"]
+    assert [change.revision for change in engine.committed] == [1]
+    assert rooms.telemetry.storage_failure is None
+
+
+def test_a_gathered_tick_that_fails_leaves_the_held_one_alone() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client = rooms.client(Dialect.OBJECT_STORE)
+    client.ask({"action": "subscribe", "key": "k"})
+    client.say({"action": "set", "key": "k", "value": "held"})
+    rooms.tick.end()
+    client.say({"action": "set", "key": "k", "value": "gathered"})
+    rooms.tick.end()
+    engine.reason = "disk full"
+    engine.release()
+    assert values(client.heard()) == ["held", FULL]
+    assert rooms.store.revision == 1
+
+
+def test_what_comes_after_the_last_reply_comes_after_a_held_one() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client = rooms.client(Dialect.DUNENA)
+    ends: list[int] = []
+    client.say({"type": "set", "key": "k", "value": "v"})
+    client.outbox.after_flush(lambda: ends.append(len(client.wire.writes)))
+    rooms.tick.end()
+    assert ends == []
+    engine.release("disk full")
+    assert ends == [1]
+
+
+def test_durable_waits_under_any_policy() -> None:
+    engine = HoldingEngine(always=False)
+    rooms = Rooms(engine=engine)
+    client = rooms.client(Dialect.DUNENA)
+    for message in (
+        {"type": "set", "key": "k", "value": "v", "durable": True},
+        {"type": "mset", "entries": [{"key": "a", "value": "b"}], "durable": True},
+        {"type": "del", "key": "k", "durable": True},
+    ):
+        assert [reply for reply in client.ask(message) if "channel" not in reply] == []
+        engine.release()
+        assert [reply["type"] for reply in client.heard() if "channel" not in reply] == ["result"]
+    (reply,) = [m for m in client.ask({"type": "set", "key": "k", "value": "v"}) if "type" in m]
+    assert reply["type"] == "result"
+    other = rooms.client(Dialect.OBJECT_STORE)
+    client.say({"type": "set", "key": "k", "value": "w"})
+    other.say({"action": "set", "key": "l", "value": 1, "durable": True})
+    rooms.tick.end()
+    engine.release("disk full")
+    assert values(other.heard()) == [FULL]
+    assert [m["data"] for m in client.heard() if m.get("type") == "error"] == [FULL]

@@ -1,30 +1,27 @@
-"""The disk engine: a folder that one server owns.
-
-A commit is acknowledged when every file it needs is in its place. Where one of them fails, those
-already written are put back, and the tick is refused as a whole.
-"""
+"""The disk engine: a folder that one server owns, with the threads that look after it."""
 
 import logging
-import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dunena.persistence.disk.atomic import extended, folds_case, replace_file
-from dunena.persistence.disk.layout import Found, Layout
-from dunena.persistence.disk.mirror import Mirror
+from dunena.persistence.disk.disk import RealDisk
+from dunena.persistence.disk.hand_edits import HandEdits
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.place import extended, folds_case
 from dunena.persistence.disk.policy import Fsync
-from dunena.persistence.disk.records import Records
-from dunena.persistence.disk.syncer import Syncer
 from dunena.persistence.disk.watcher import Watcher
-from dunena.persistence.effects import Effect, Place, net_effects
+from dunena.persistence.disk.workers import Follower, Syncer
 from dunena.persistence.interface import (
     Damage,
+    Done,
     InUseError,
     Loaded,
     OpenError,
     OutsideChange,
+    Progress,
     StorageError,
 )
 from dunena.store.entry import Change
@@ -33,55 +30,46 @@ from dunena.store.store import Store
 PRIVATE_FOLDER = ".dunena"
 """Everything in the folder that is not a value."""
 
-_UNFINISHED_WAIT_SECONDS = 0.3
-_UNFINISHED_TRIES = 3  # a file that stays invalid this often was not just half written
+PROBE_BYTES = 4096
+"""What a probe writes: an empty file would fit on a full disk."""
 
 _log = logging.getLogger(__name__)
 
 
 class DiskEngine:
-    """One file per key below ``root``; an `Engine`."""
+    """One file per key below ``root``, behind a journal; an `Engine`."""
 
     def __init__(self, root: Path, fsync: Fsync) -> None:
         self._root = extended(root)
         self._fsync = fsync
-        self._records = Records(self._root / PRIVATE_FOLDER)
-        self._lock = FileLock(self._root / PRIVATE_FOLDER / "lock")
-        self._mirror: Mirror
-        self._layout: Layout
-        self._revision = 0
-        self._syncer: Syncer | None = None
+        self._private = self._root / PRIVATE_FOLDER
+        self._lock = FileLock(self._private / "lock")
+        self._disk = RealDisk()
+        self._keeper = Keeper(self._disk, self._root, self._private, fsync)
+        self._hand_edits = HandEdits(self._keeper, self._wake_server)
+        self._follower: Follower
+        self._syncer: Syncer
+        self._is_open = False  # and the threads run
         self._watcher: Watcher | None = None
-        self._touched: set[Path] = set()
-        self._touched_lock = threading.Lock()
-        self._unfinished: dict[Path, int] = {}
-        self._retry: threading.Timer | None = None
         self._wake: Callable[[], None] = lambda: None
+        self._sync_failure: str | None = None
+        self._slow_syncs = 0
 
-    def open(self, wake: Callable[[], None] | None) -> Loaded:
+    # --- life ---
+
+    def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Lock the folder, begin to watch it, load it; raise `OpenError`."""
+        keeper = self._keeper
         try:
-            self._records.folder.mkdir(parents=True, exist_ok=True)
+            self._disk.make_folder(self._private)
             self._lock.acquire(blocking=False)
-            self._records.prepare()
-            self._layout = Layout(
-                self._root, self._records, folds_case=folds_case(self._records.folder)
-            )
-            if self._fsync is Fsync.EVERYSEC:
-                self._syncer = Syncer()
-            self._mirror = Mirror(
-                self._layout,
-                self._records,
-                force=self._fsync is Fsync.ALWAYS,
-                written=self._syncer.note if self._syncer else lambda _path: None,
-            )
+            keeper.records.prepare()
+            self._wake = wake or self._wake
             if wake is not None:
-                self._wake = wake
                 self._watcher = self._begin_to_watch()
-            self._revision = self._records.load_revision()
-            entries = self._mirror.load(self._revision)
+            loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
         except Timeout:
-            url = self._records.load_address()
+            url = keeper.records.load_address()
             raise InUseError(
                 f"another dunena{f' ({url})' if url else ''} is using {self._root};"
                 " stop it, or choose another folder with --cache-dir",
@@ -92,90 +80,125 @@ class DiskEngine:
                 f"cannot use the folder {self._root}: {error.strerror};"
                 " choose another with --cache-dir"
             ) from error
-        return Loaded(entries, self._revision)
+        self._syncer = Syncer(
+            keeper.sync,
+            is_periodic=self._fsync is Fsync.EVERYSEC,
+            synced=self._synced,
+            slow=self._slow,
+        )
+        self._follower = Follower(self._step)
+        self._is_open = True
+        self._follower.wake()
+        return loaded
 
     def publish(self, url: str) -> None:
         """Keep the address beside the lock; without it only a message is less helpful."""
         try:
-            self._records.keep_address(url)
+            self._keeper.records.keep_address(url)
         except OSError as error:
             _log.warning("cannot write the server's address: %s", error.strerror)
 
-    def commit(self, changes: Sequence[Change]) -> None:
-        """Put every file the changes need in its place, or leave all as they were."""
-        done: list[tuple[Place, Effect]] = []
+    def close(self) -> None:
+        """Stop the threads, bring all files up to date, unlock."""
+        if self._watcher is not None:
+            self._watcher.close()
+        self._follower.close()
+        self._syncer.close()
         try:
-            self._records.reserve_revision(changes[-1].revision, force=self._fsync is Fsync.ALWAYS)
-            for place, effect in net_effects(changes).items():
-                done.append((place, effect))
-                self._apply(place, effect)
+            self._keeper.close(time.monotonic())
         except OSError as error:
-            self._roll_back(done)
+            _log.error("the journal is kept for the next start: %s", error.strerror)
+        self._lock.release()
+
+    # --- changes ---
+
+    def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
+        """Append to the journal; with a sync to wait for, ``done`` is called after it."""
+        if self._sync_failure is not None:
+            raise StorageError(self._sync_failure)
+        try:
+            self._keeper.append(changes)
+        except OSError as error:
             raise StorageError(_describe(error)) from error
-        self._revision = changes[-1].revision
+        if not durable and self._fsync is not Fsync.ALWAYS:
+            self._follow(changes)
+            return True
+        self._syncer.request(lambda failure: done(None if failure is None else _describe(failure)))
+        return False
+
+    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+        """The sync of a commit is over: its files follow, or it is taken back."""
+        if is_kept:
+            self._follow(changes)
+            return
+        try:
+            self._keeper.take_back(changes)
+        except OSError as error:
+            _log.error("a refused change may come back at the next start: %s", error.strerror)
 
     def probe(self) -> None:
-        """Write a file as a commit would; raise `StorageError` if that fails."""
+        """Find out whether a commit could be kept; raise `StorageError` if not."""
+        if self._sync_failure is not None:
+            self._syncer.request(lambda _failure: None)  # `_synced` learns of it
+            raise StorageError(self._sync_failure)
         try:
-            replace_file(self._records.folder / "probe", b"", self._records.temporary, force=False)
+            path, temporary = self._private / "probe", self._keeper.records.temporary
+            self._disk.replace_file(path, bytes(PROBE_BYTES), temporary, sync=False)
+            self._disk.remove(path)
         except OSError as error:
             raise StorageError(_describe(error)) from error
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """The touched files whose value is not what the store has."""
-        with self._touched_lock:
-            touched, self._touched = self._touched, set()
-        changes: dict[Place, OutsideChange] = {}
-        for path in touched:
-            for found in self._files_at(path, store):
-                change = self._compare(found, store)
-                if change is not None:
-                    changes[found.place] = change
-        return list(changes.values())
+        """Hand edits that differ from the store."""
+        return [change for change in self._hand_edits.collect() if _differs(change, store)]
+
+    def put_back(self, changes: list[OutsideChange]) -> None:
+        """These could not be taken over now: `collect` gives them again."""
+        self._hand_edits.put_back(changes)
+
+    # --- health ---
 
     def damages(self) -> list[Damage]:
         """Files that could not be read."""
-        return self._mirror.damages()
+        return self._keeper.mirror.damages()
 
-    def close(self) -> None:
-        """Stop the threads, note the revision, unlock."""
-        if self._watcher is not None:
-            self._watcher.close()
-        if self._retry is not None:
-            self._retry.cancel()
-        if self._syncer is not None:
-            self._syncer.close()
-        try:
-            self._records.settle_revision(self._revision)
-        except OSError as error:
-            _log.error("cannot write the revision: %s", error.strerror)
-        self._lock.release()
+    @property
+    def files_behind(self) -> int:
+        """Keys whose file does not show the latest change yet."""
+        return self._keeper.mirror.behind_count
 
-    # --- commit ---
+    @property
+    def files_failure(self) -> str | None:
+        """Why files cannot be written, while that is so; the journal holds what they lack."""
+        return self._keeper.mirror.failure
 
-    def _apply(self, place: Place, effect: Effect) -> None:
-        before, after = effect.before, effect.after
-        had_expiry = before is not None and before.expires_at is not None
-        if effect.is_stored:
-            self._mirror.settle(place, had_expiry=had_expiry)
-        elif after is not None:
-            self._mirror.write(after, had_expiry=had_expiry)
-        elif before is not None:
-            self._mirror.remove(place, had_expiry=had_expiry)
+    @property
+    def journal_bytes(self) -> int:
+        """Bytes of all segments."""
+        return self._keeper.journal.bytes_total
 
-    def _roll_back(self, done: list[tuple[Place, Effect]]) -> None:
-        for place, effect in reversed(done):
-            inverse = Effect(effect.after, effect.before, is_stored=effect.is_stored)
-            try:
-                self._apply(place, inverse)
-            except OSError as error:
-                _log.error(
-                    "the file of %r may hold a value that was refused: %s",
-                    place[1],
-                    error.strerror,
-                )
+    @property
+    def slow_syncs(self) -> int:
+        """How often a sync of the journal took too long."""
+        return self._slow_syncs
 
-    # --- hand edits ---
+    # --- inside ---
+
+    def _follow(self, changes: Sequence[Change]) -> None:
+        self._keeper.note(changes, time.monotonic())
+        self._follower.wake()
+
+    def _step(self, now: float) -> float | None:
+        """The engine's thread: files first, then what other hands did."""
+        dues = (self._keeper.step(now), self._hand_edits.step(now))
+        return min((due for due in dues if due is not None), default=None)
+
+    def _synced(self, failure: OSError | None) -> None:
+        """In the syncer's thread, after every sync."""
+        self._sync_failure = None if failure is None else _describe(failure)
+
+    def _slow(self, _seconds: float) -> None:
+        self._slow_syncs += 1
 
     def _begin_to_watch(self) -> Watcher | None:
         try:
@@ -185,59 +208,17 @@ class DiskEngine:
             return None
 
     def _note_touched(self, paths: set[Path]) -> None:
-        with self._touched_lock:
-            self._touched |= paths
+        self._hand_edits.touch(paths)
+        if self._is_open:
+            self._follower.wake()
+
+    def _wake_server(self) -> None:
         self._wake()
 
-    def _files_at(self, path: Path, store: Store) -> list[Found]:
-        """The values' files that a touched path stands for: itself, or all in a folder."""
-        place = self._layout.place_of(path)
-        if place is not None and not path.is_dir():
-            return [Found(place, path)]
-        ns = self._layout.namespace_of(path)
-        if ns is None:
-            return []
-        standing = [
-            Found((ns, key), self._layout.actual((ns, key))) for key in store.sorted_keys(ns)
-        ]
-        if not path.is_dir() or path.is_symlink():
-            return standing
-        return standing + list(self._layout.scan_namespace(ns, path, []))
 
-    def _compare(self, found: Found, store: Store) -> OutsideChange | None:
-        ns, key = found.place
-        entry = store.peek(ns, key, 0)
-        if not found.path.exists():
-            self._unfinished.pop(found.path, None)
-            self._mirror.forget_damage(found.place)
-            is_ours = entry is not None and found.path == self._layout.actual(found.place)
-            return OutsideChange(ns, key, None) if is_ours else None
-        actual = self._layout.actual(found.place)
-        if entry is not None and found.path != actual and actual.exists():
-            _log.warning("%s is not taken over: %s holds the same key", found.path, actual.name)
-            return None
-        value = self._mirror.read(found)
-        if value is None:
-            self._wait_for(found.path)
-            return None
-        self._unfinished.pop(found.path, None)
-        if entry is not None and entry.value == value:
-            return None
-        self._layout.adopt(found)
-        return OutsideChange(ns, key, value)
-
-    def _wait_for(self, path: Path) -> None:
-        """A file that cannot be read may be half written: look again before saying so."""
-        tries = self._unfinished.get(path, 0) + 1
-        self._unfinished[path] = tries
-        if tries >= _UNFINISHED_TRIES:
-            del self._unfinished[path]
-            reason = next((d.reason for d in self.damages() if d.path == str(path)), "unreadable")
-            _log.warning("%s is not taken over: %s", path, reason)
-            return
-        self._retry = threading.Timer(_UNFINISHED_WAIT_SECONDS, self._note_touched, ({path},))
-        self._retry.daemon = True
-        self._retry.start()
+def _differs(change: OutsideChange, store: Store) -> bool:
+    entry = store.peek(change.ns, change.key, 0)
+    return change.value != (None if entry is None else entry.value)
 
 
 def _describe(error: OSError) -> str:

@@ -29,8 +29,13 @@ _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"]
     + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
 )
-_HASH_HEX_DIGITS = 32  # 128 bits: two names of one store do not meet
-_SHORTENED = re.compile(r"%~([0-9a-f]{32})$")
+SHORTENED = "%~"
+"""Before the hash in a shortened name."""
+SHORTENED_DIGITS = 32
+"""Of the hash; 128 bits: two names of one store do not meet."""
+
+_SHORTENED = re.compile(SHORTENED + r"([0-9a-f]{32})$")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 _WHOLE_ESCAPES = re.compile(rb"(?:%[0-9A-F]{2}|[^%])*")
 
 
@@ -81,8 +86,8 @@ def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
     escaped = _escape(name, folds_case=folds_case, is_folder=not suffix)
     if len(escaped) + len(suffix) <= FILE_NAME_BYTES_MAX:
         return FileName(escaped.decode("ascii") + suffix, None)
-    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH_HEX_DIGITS]
-    ending = f"%~{digest}{suffix}"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:SHORTENED_DIGITS]
+    ending = f"{SHORTENED}{digest}{suffix}"
     cut = escaped[: FILE_NAME_BYTES_MAX - len(ending)]
     whole = _WHOLE_ESCAPES.match(cut)
     assert whole is not None, "the pattern matches the empty string"
@@ -90,12 +95,15 @@ def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
 
 
 def _escape(name: str, *, folds_case: bool, is_folder: bool) -> bytes:
+    is_plain = _PLAIN.fullmatch(name) and name.lower() not in _DEVICES
+    if is_plain and (not folds_case or name == name.lower()):
+        return name.encode()  # the usual name
     raw = name.encode()
     escaped_at = _positions_to_escape(raw, is_folder=is_folder)
     pieces = []
     for position, byte in enumerate(raw):
-        is_plain = byte in _SAFE and position not in escaped_at
-        if is_plain and not (folds_case and byte in _UPPER):
+        is_safe = byte in _SAFE and position not in escaped_at
+        if is_safe and not (folds_case and byte in _UPPER):
             pieces.append(bytes((byte,)))
         else:
             pieces.append(b"%%%02X" % byte)

@@ -6,11 +6,11 @@ Unicode) is read, and kept in mind here as that key's alias until the key is set
 few; a key without one costs nothing here.
 """
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dunena.persistence.disk.disk import Disk
 from dunena.persistence.disk.files import (
     SUFFIX,
     FileName,
@@ -21,7 +21,7 @@ from dunena.persistence.disk.files import (
 )
 from dunena.persistence.disk.records import Records
 from dunena.persistence.effects import Place
-from dunena.persistence.interface import Damage
+from dunena.persistence.interface import Damage, DamageKind
 from dunena.store.names import is_name
 
 
@@ -36,7 +36,8 @@ class Found:
 class Layout:
     """Paths of keys below ``root``; nothing is ever outside it."""
 
-    def __init__(self, root: Path, records: Records, *, folds_case: bool) -> None:
+    def __init__(self, disk: Disk, root: Path, records: Records, *, folds_case: bool) -> None:
+        self._disk = disk
         self.root = root
         self.folds_case = folds_case
         self._records = records
@@ -68,7 +69,7 @@ class Layout:
         alias = self._folder_aliases.get(ns)
         return self.root / (self._namespace_name(ns).text if alias is None else alias)
 
-    def make_way(self, place: Place, *, force: bool) -> None:
+    def make_way(self, place: Place) -> None:
         """Get ready for writing a key: its folder is there, no other key's file is in its place.
 
         Raises OSError; `NotADirectoryError` where a link stands for a namespace's folder, since
@@ -76,13 +77,13 @@ class Layout:
         """
         ns, key = place
         if ns:
-            self._make_folder(ns, force=force)
+            self._make_folder(ns)
         name = self._key_name(key)
         if name.record:
-            self._records.keep_name(name.record, key, force=force)
+            self._records.keep_name(name.record, key)
         owner = self._alias_owners.get((ns, self._folded(name.text)))
         if owner is not None and owner != place:
-            self.actual(owner).replace(self.canonical(owner))
+            self._disk.rename(self.actual(owner), self.canonical(owner))
             self.forget_alias(owner)
 
     def drop_folder(self, ns: str) -> None:
@@ -90,7 +91,7 @@ class Layout:
         if not ns:
             return
         try:
-            self.folder(ns).rmdir()
+            self._disk.remove_folder(self.folder(ns))
         except OSError:
             return  # something that is not ours is still in it
         self._folder_aliases.pop(ns, None)
@@ -143,9 +144,10 @@ class Layout:
         for path in folders:
             ns = self._name_of(path.name)
             if ns is None:
-                damages.append(Damage(str(path), "not a namespace's name"))
+                damages.append(Damage(str(path), "not a namespace's name", DamageKind.NAME))
             elif ns in seen:
-                damages.append(Damage(str(path), f"another folder holds the namespace {ns!r}"))
+                reason = f"another folder holds the namespace {ns!r}"
+                damages.append(Damage(str(path), reason, DamageKind.CLASH))
             else:
                 seen.add(ns)
                 yield from self.scan_namespace(ns, path, damages)
@@ -162,21 +164,22 @@ class Layout:
         self, ns: str, path: Path, folders: list[Path], damages: list[Damage]
     ) -> Iterator[Found]:
         candidates: dict[str, Path] = {}
-        for item in os.scandir(path):
-            if item.name.startswith("."):
+        for item in self._disk.items(path):
+            if item.path.name.startswith("."):
                 continue
-            if item.is_dir(follow_symlinks=False):
-                folders.append(Path(item.path))
-            elif item.name.endswith(SUFFIX):
-                self._weigh(Path(item.path), candidates, damages)
-        for key, file in candidates.items():
-            yield Found((ns, key), file)
+            if item.is_folder:
+                folders.append(item.path)
+            elif item.path.suffix == SUFFIX:
+                self._weigh(item.path, candidates, damages)
+        for key in list(candidates):
+            # Given away, so that paths and values of a large folder are not in memory together.
+            yield Found((ns, key), candidates.pop(key))
 
     def _weigh(self, path: Path, candidates: dict[str, Path], damages: list[Damage]) -> None:
         """Of two files for one key the canonical one counts, or else the first by name."""
         key = self._name_of(path.name.removesuffix(SUFFIX))
         if key is None:
-            damages.append(Damage(str(path), "not a key's file name"))
+            damages.append(Damage(str(path), "not a key's file name", DamageKind.NAME))
             return
         rival = candidates.get(key)
         if rival is None:
@@ -185,20 +188,22 @@ class Layout:
         canonical = self._key_name(key).text
         chosen, other = sorted((path, rival), key=lambda file: (file.name != canonical, file.name))
         candidates[key] = chosen
-        damages.append(Damage(str(other), f"another file holds the same key: {chosen.name}"))
+        reason = f"another file holds the same key: {chosen.name}"
+        damages.append(Damage(str(other), reason, DamageKind.CLASH))
 
-    def _make_folder(self, ns: str, *, force: bool) -> None:
+    def _make_folder(self, ns: str) -> None:
         name = self._namespace_name(ns)
         if name.record:
-            self._records.keep_name(name.record, ns, force=force)
+            self._records.keep_name(name.record, ns)
         for other, alias in list(self._folder_aliases.items()):
             if other != ns and self._folded(alias) == self._folded(name.text):
-                (self.root / alias).rename(self.root / self._namespace_name(other).text)
+                canonical = self.root / self._namespace_name(other).text
+                self._disk.rename(self.root / alias, canonical)
                 del self._folder_aliases[other]
         folder = self.folder(ns)
-        if folder.is_symlink():
-            raise NotADirectoryError(f"{folder.name} is a link, not a folder")
-        folder.mkdir(exist_ok=True)
+        if self._disk.exists(folder) and not self._disk.is_folder(folder):
+            raise NotADirectoryError(f"{folder.name} is a link or file, not a folder")
+        self._disk.make_folder(folder)
 
     def _name_of(self, text: str) -> str | None:
         record = record_of(text)

@@ -1,4 +1,4 @@
-"""What ``.dunena/`` keeps beside the values: expiry times, long names, the revision.
+"""What ``.dunena/`` keeps beside the values: expiry times, long names, revisions.
 
 An expiry is bound to its value by a checksum: it is written before the value, so a crash between
 the two must not give the old value the new one's expiry.
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import orjson
 
-from dunena.persistence.disk.atomic import replace_file
-from dunena.persistence.interface import Damage
+from dunena.persistence.disk.disk import Disk
+from dunena.persistence.interface import Damage, DamageKind
 
 REVISION_RESERVE = 100_000
 """Revisions promised to the disk at a time: after a crash the count goes on above all that were
@@ -21,21 +21,28 @@ given out, and only one commit in so many has to write the number."""
 class Records:
     """The records' folder; raises OSError as the file system does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, disk: Disk, folder: Path) -> None:
+        self._disk = disk
         self.folder = folder
         self.temporary = folder / "tmp"
         self._expiries = folder / "expiry"
-        self._names = folder / "names"
+        self.names = folder / "names"
         self._revision = folder / "revision"
+        self._shown = folder / "shown"
         self._address = folder / "server"
         self._reserved_until = 0
 
     def prepare(self) -> None:
         """Make the folders; sweep what a killed run left half-written."""
-        for folder in (self.temporary, self._expiries, self._names):
-            folder.mkdir(parents=True, exist_ok=True)
-        for draft in self.temporary.iterdir():
-            draft.unlink(missing_ok=True)
+        for folder in self.folders:
+            self._disk.make_folder(folder)
+        for draft in self._disk.items(self.temporary):
+            self._disk.remove(draft.path)
+
+    @property
+    def folders(self) -> list[Path]:
+        """All that records need."""
+        return [self.folder, self.temporary, self._expiries, self.names]
 
     # --- expiry ---
 
@@ -43,24 +50,29 @@ class Records:
         """Relative path of a value's file -> (expiry in Unix ms, checksum of the value)."""
         expiries = {}
         damages = []
-        for path in self._expiries.iterdir():
+        for path in (item.path for item in self._disk.items(self._expiries)):
             try:
-                record = orjson.loads(path.read_bytes())
+                record = orjson.loads(self._disk.read(path))
                 expiries[record["file"]] = (int(record["expiresAt"]), int(record["checksum"]))
             except (OSError, ValueError, TypeError, KeyError) as error:
-                damages.append(Damage(str(path), f"expiry record: {error}"))
+                damages.append(Damage(str(path), f"expiry record: {error}", DamageKind.RECORD))
         return expiries, damages
 
-    def keep_expiry(self, file: str, expires_at: int, value: bytes, *, force: bool) -> None:
-        """Bind an expiry to a value that is about to be written to ``file``."""
+    def keep_expiry(self, file: str, expires_at: int, value: bytes) -> Path:
+        """Bind an expiry to a value that is about to be written to ``file``; the record's path."""
         record = {"file": file, "expiresAt": expires_at, "checksum": checksum(value)}
-        replace_file(self._expiry_path(file), orjson.dumps(record), self.temporary, force=force)
+        path = self.expiry_path(file)
+        self._disk.replace_file(path, orjson.dumps(record), self.temporary, sync=False)
+        return path
 
-    def drop_expiry(self, file: str) -> None:
-        """The value in ``file`` has no expiry."""
-        self._expiry_path(file).unlink(missing_ok=True)
+    def drop_expiry(self, file: str) -> Path:
+        """The value in ``file`` has no expiry; the path of the record that is gone."""
+        path = self.expiry_path(file)
+        self._disk.remove(path)
+        return path
 
-    def _expiry_path(self, file: str) -> Path:
+    def expiry_path(self, file: str) -> Path:
+        """Where the expiry of a value in ``file`` is kept."""
         # A hash of the path has no separator and is short, whatever the path.
         return self._expiries / hashlib.sha256(file.encode()).hexdigest()[:32]
 
@@ -69,49 +81,65 @@ class Records:
     def full_name(self, record: str) -> str | None:
         """The name that was shortened to this hash; None if no record tells it."""
         try:
-            return (self._names / record).read_bytes().decode()
+            return self._disk.read(self.names / record).decode()
         except (OSError, UnicodeError):
             return None
 
-    def keep_name(self, record: str, name: str, *, force: bool) -> None:
-        """Remember what a hash stands for; needed once, before the first file of that name."""
-        path = self._names / record
-        if not path.exists():
-            replace_file(path, name.encode(), self.temporary, force=force)
+    def keep_name(self, record: str, name: str) -> None:
+        """Remember what a hash stands for; needed once, before the first file of that name.
+
+        On the device when it returns: without it, the file would be nobody's.
+        """
+        path = self.names / record
+        if not self._disk.exists(path):
+            self._disk.replace_file(path, name.encode(), self.temporary, sync=True)
 
     # --- the running server ---
 
     def load_address(self) -> str | None:
         """Where the server that has the folder answers, if it said so."""
         try:
-            return self._address.read_text("utf-8").strip() or None
+            return self._disk.read(self._address).decode().strip() or None
         except (OSError, UnicodeError):
             return None
 
     def keep_address(self, url: str) -> None:
         """Say where this server answers."""
-        replace_file(self._address, url.encode(), self.temporary)
+        self._disk.replace_file(self._address, url.encode(), self.temporary, sync=False)
 
     # --- revision ---
 
     def load_revision(self) -> int:
         """The revision that no new change may go below; 0 in a new folder."""
         try:
-            return int(self._revision.read_bytes())
+            return int(self._disk.read(self._revision))
         except (OSError, ValueError):
             return 0
 
-    def reserve_revision(self, revision: int, *, force: bool) -> None:
+    def load_shown(self) -> int | None:
+        """The revision up to which no journal is needed; None if nothing tells it."""
+        try:
+            return int(self._disk.read(self._shown))
+        except (OSError, ValueError):
+            return None
+
+    def keep_shown(self, revision: int, *, sync: bool) -> None:
+        """Every change up to ``revision`` is in its file: a journal of it is not to be replayed."""
+        text = str(revision).encode()
+        self._disk.replace_file(self._shown, text, self.temporary, sync=sync)
+
+    def reserve_revision(self, revision: int) -> None:
         """See to it that a restart, even after a crash, begins at ``revision`` or above."""
         if revision > self._reserved_until:
-            self._write_revision(revision + REVISION_RESERVE, force=force)
+            self._write_revision(revision + REVISION_RESERVE)
 
     def settle_revision(self, revision: int) -> None:
         """At a clean stop: the exact revision, so that none is skipped."""
-        self._write_revision(revision, force=False)
+        self._write_revision(revision)
 
-    def _write_revision(self, revision: int, *, force: bool) -> None:
-        replace_file(self._revision, str(revision).encode(), self.temporary, force=force)
+    def _write_revision(self, revision: int) -> None:
+        text = str(revision).encode()
+        self._disk.replace_file(self._revision, text, self.temporary, sync=True)
         self._reserved_until = revision
 
 

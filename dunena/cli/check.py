@@ -1,0 +1,88 @@
+"""`dunena check`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Exit, Option
+
+from dunena.cli.failure import EXIT_FAILED, fail
+from dunena.desktop.terminal import say
+
+if TYPE_CHECKING:
+    from dunena.persistence.disk.check import Findings
+
+_SHOWN_MAX = 20
+
+
+def check(
+    folder: Annotated[Path, Argument(metavar="DIR", help="A server's folder for the values.")],
+    repair: Annotated[bool, Option("--repair", help="Put in order what is not.")] = False,
+    as_json: Annotated[bool, Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say what is in a folder that no server is using, and what is wrong with it.
+
+    Exit code 0: all is in order; 1: something is not, or the folder cannot be read.
+    """
+    import logging
+
+    import orjson
+
+    from dunena.persistence.disk.check import check as look
+    from dunena.persistence.disk.check import repair as mend
+    from dunena.persistence.interface import OpenError
+
+    logging.disable()  # what the server would log is in the report
+    try:
+        before = look(folder)
+        findings = mend(folder) if repair else before
+    except OpenError as error:
+        fail(error.reason)
+    if as_json:
+        say(orjson.dumps(_for_programs(findings), option=orjson.OPT_INDENT_2).decode())
+    else:
+        say(_for_people(findings, done=before.steps if repair else None))
+    if not findings.is_in_order:
+        raise Exit(EXIT_FAILED)
+
+
+def _for_programs(findings: "Findings") -> dict[str, object]:
+    from dataclasses import asdict
+
+    report = asdict(findings)
+    for name in ("damaged", "clashes"):
+        for damage in report[name]:
+            damage["kind"] = damage["kind"].value
+    return {**report, "inOrder": findings.is_in_order, "steps": findings.steps}
+
+
+def _for_people(findings: "Findings", *, done: list[str] | None) -> str:
+    journal = findings.journal
+    lines = [
+        findings.folder,
+        f"  keys        {findings.keys} ({findings.expiring} with an expiry)",
+        f"  bytes       {findings.bytes}",
+        f"  namespaces  {len(findings.namespaces)}",
+        f"  revision    {findings.revision}",
+        f"  journal     {journal.bytes} bytes, {journal.commits} commits not in files yet",
+    ]
+    wrong = [f"{damage.path}: {damage.reason}" for damage in findings.damaged + findings.clashes]
+    wrong += [f"{path}: follows a missing part of the journal" for path in journal.ignored]
+    if journal.torn_bytes:
+        wrong.append(f"the journal ends with {journal.torn_bytes} bytes of an unfinished write")
+    wrong += [f"{path}: a draft that was left behind" for path in findings.drafts]
+    wrong += [f"{path}: an expiry of no value" for path in findings.stale_expiries]
+    wrong += [f"{path}: a name of no file" for path in findings.stale_names]
+    lines += _section("Not values, left alone:", findings.foreign)
+    lines += _section("Done:", done or [])
+    lines += _section("Wrong:", wrong)
+    lines += _section("With --repair this would be done:", findings.steps)
+    lines += ["", "All is in order." if findings.is_in_order else "Not all is in order."]
+    return "\n".join(lines)
+
+
+def _section(title: str, items: list[str]) -> list[str]:
+    if not items:
+        return []
+    more = len(items) - _SHOWN_MAX
+    rest = [f"  and {more} more; --json shows all"] if more > 0 else []
+    return ["", title, *[f"  {item}" for item in items[:_SHOWN_MAX]], *rest]

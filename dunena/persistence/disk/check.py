@@ -1,0 +1,245 @@
+"""What is in a folder, and putting in order what is not; while no server runs on it.
+
+Looking is done by the code that opens a folder, on a disk where nothing is written; repair does
+the same on the real one, and then stops cleanly. No value is ever deleted: what cannot be read
+goes to quarantine, and of two files for one key a person has to choose.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dunena.persistence.disk.disk import Disk, RealDisk
+from dunena.persistence.disk.dry import DryDisk
+from dunena.persistence.disk.engine import PRIVATE_FOLDER
+from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS, SUFFIX
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.layout import Layout
+from dunena.persistence.disk.place import extended, folds_case
+from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.disk.quarantine import set_aside
+from dunena.persistence.disk.records import Records
+from dunena.persistence.interface import Damage, DamageKind, InUseError, Loaded, OpenError
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFound:
+    """The journal's files: ``commits`` are those that files may not show yet.
+
+    ``torn_bytes`` end it without being a whole commit; ``ignored`` segments follow on a part that
+    is missing.
+    """
+
+    segments: int = 0
+    bytes: int = 0
+    commits: int = 0
+    keys_behind: int = 0
+    torn_bytes: int = 0
+    ignored: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is in a folder; all paths are relative to it. ``bytes`` are of values as JSON.
+
+    ``foreign`` files are no values and nobody's business; everything behind it should not be.
+    """
+
+    folder: str
+    keys: int
+    bytes: int
+    namespaces: list[str]
+    expiring: int
+    revision: int
+    journal: JournalFound
+    foreign: list[str]
+    damaged: list[Damage]
+    clashes: list[Damage]
+    drafts: list[str]
+    stale_expiries: list[str]
+    stale_names: list[str]
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether there is nothing that should not be there."""
+        return not (self.steps or self.clashes or self.damaged)
+
+    @property
+    def steps(self) -> list[str]:
+        """What repair would do."""
+        journal = self.journal
+        steps = []
+        if journal.commits:
+            steps.append(f"bring {_count(journal.keys_behind, 'key')} of the journal to files")
+        if journal.torn_bytes:
+            steps.append(f"cut {_count(journal.torn_bytes, 'byte')} of an unfinished write")
+        moved = journal.ignored + [damage.path for damage in self.damaged if _is_movable(damage)]
+        steps += [f"move {path} to {PRIVATE_FOLDER}/quarantine/" for path in moved]
+        steps += [f"remove {path}" for path in self.drafts + self.stale_expiries + self.stale_names]
+        return steps
+
+
+def check(folder: Path) -> Findings:
+    """Look, and change nothing; raise `OpenError`."""
+    root = extended(folder)
+    with _alone(root):
+        return _look(root)
+
+
+def repair(folder: Path) -> Findings:
+    """Do the steps of `check`; what is found afterwards. Raises `OpenError`."""
+    root = extended(folder)
+    with _alone(root):
+        try:
+            _mend(root, _look(root))
+        except OSError as error:
+            raise OpenError(f"cannot repair {root}: {error.strerror}") from error
+        return _look(root)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """While no server has the folder. One that never had a server has no lock to take."""
+    private = root / PRIVATE_FOLDER
+    if not root.is_dir():
+        raise OpenError(f"there is no folder {root}")
+    if not private.is_dir():
+        yield
+        return
+    lock = FileLock(private / "lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        url = Records(RealDisk(), private).load_address()
+        where = f" ({url})" if url else ""
+        raise InUseError(f"a dunena{where} is using {root}; stop it first", url) from None
+    except OSError as error:
+        raise OpenError(f"cannot lock {root}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _look(root: Path) -> Findings:
+    private, disk = root / PRIVATE_FOLDER, DryDisk()
+    keeper = Keeper(disk, root, private, Fsync.NO)
+    folds = _seems_to_fold_case(root)
+    try:
+        keeper.records.prepare()
+        loaded = keeper.open(folds_case=folds)
+        layout = Layout(disk, root, keeper.records, folds_case=folds)
+        damages = [
+            Damage(_relative(root, Path(damage.path)), damage.reason, damage.kind)
+            for damage in keeper.mirror.damages()
+        ]
+        return Findings(
+            folder=str(root).removeprefix("\\\\?\\"),
+            keys=len(loaded.entries),
+            bytes=sum(len(entry.value) for entry in loaded.entries),
+            namespaces=sorted({entry.ns for entry in loaded.entries} - {""}),
+            expiring=sum(entry.expires_at is not None for entry in loaded.entries),
+            revision=loaded.revision,
+            journal=_journal(root, keeper),
+            foreign=sorted(_foreign(root, layout)),
+            damaged=[damage for damage in damages if damage.kind is not DamageKind.CLASH],
+            clashes=[damage for damage in damages if damage.kind is DamageKind.CLASH],
+            drafts=_names(root, disk, keeper.records.temporary),
+            stale_expiries=_stale_expiries(root, keeper.records, layout, loaded),
+            stale_names=_stale_names(root, disk, keeper.records),
+        )
+    except OSError as error:
+        raise OpenError(f"cannot read {root}: {error.strerror}") from error
+
+
+def _mend(root: Path, found: Findings) -> None:
+    private, disk = root / PRIVATE_FOLDER, RealDisk()
+    disk.make_folder(private)
+    keeper = Keeper(disk, root, private, Fsync.ALWAYS)
+    keeper.records.prepare()  # drafts
+    keeper.open(folds_case=folds_case(private))  # the torn tail, what follows on missing parts
+    keeper.close(time.monotonic())  # files
+    # What a change of the journal replaced is in quarantine already.
+    for damage in found.damaged:
+        path = root / damage.path
+        if _is_movable(damage) and str(path) in {now.path for now in keeper.mirror.damages()}:
+            set_aside(disk, path, private / "quarantine")
+    again = _look(root)
+    for name in again.stale_expiries + again.stale_names:
+        disk.remove(root / name)
+
+
+def _journal(root: Path, keeper: Keeper) -> JournalFound:
+    folder, replay = keeper.journal.folder, keeper.replay
+    segments = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    return JournalFound(
+        segments=len(segments),
+        bytes=sum(path.stat().st_size for path in segments),
+        commits=len(replay.commits),
+        keys_behind=keeper.mirror.behind_count,
+        torn_bytes=replay.dropped_bytes,
+        ignored=[_relative(root, path) for path in replay.ignored],
+    )
+
+
+def _foreign(root: Path, layout: Layout) -> Iterator[str]:
+    """Everything that is no value's file and not ours."""
+    for folder, folders, files in os.walk(root):
+        here = Path(folder)
+        if here == root and PRIVATE_FOLDER in folders:
+            folders.remove(PRIVATE_FOLDER)
+        for name in files:
+            path = here / name
+            is_value = path.suffix == SUFFIX and layout.place_of(path) is not None
+            if path.is_symlink() or not is_value:
+                yield _relative(root, path)
+
+
+def _stale_expiries(root: Path, records: Records, layout: Layout, loaded: Loaded) -> list[str]:
+    """Records of expiries that no value has."""
+    wanted = {
+        layout.relative((entry.ns, entry.key))
+        for entry in loaded.entries
+        if entry.expires_at is not None
+    }
+    expiries, unreadable = records.load_expiries()
+    stale = [records.expiry_path(name) for name in expiries if name not in wanted]
+    stale += [Path(damage.path) for damage in unreadable]
+    return sorted(_relative(root, path) for path in stale)
+
+
+def _stale_names(root: Path, disk: Disk, records: Records) -> list[str]:
+    """Full names that no file or folder, one in quarantine included, is short for."""
+    used = {
+        name.partition(SHORTENED)[2][:SHORTENED_DIGITS]
+        for _, folders, files in os.walk(root)
+        for name in folders + files
+    }
+    return [path for path in _names(root, disk, records.names) if Path(path).name not in used]
+
+
+def _names(root: Path, disk: Disk, folder: Path) -> list[str]:
+    return sorted(_relative(root, item.path) for item in disk.items(folder))
+
+
+def _is_movable(damage: Damage) -> bool:
+    return damage.kind is DamageKind.CONTENT
+
+
+def _relative(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _seems_to_fold_case(root: Path) -> bool:
+    """As the probe that writes a file does, but without writing one."""
+    swapped = root.with_name(root.name.swapcase())
+    return swapped != root and swapped.exists() and swapped.samefile(root)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,26 @@
+"""The folder as a place on this machine: its whole path, and how its file system takes names."""
+
+import os
+import sys
+from pathlib import Path
+
+
+def extended(path: Path) -> Path:
+    r"""An absolute path without links, that may be longer than 260 characters on Windows.
+
+    There, only a path behind ``\\?\`` escapes MAX_PATH; a key's file name alone may have 255.
+    """
+    absolute = path.resolve()
+    if sys.platform == "win32" and not str(absolute).startswith("\\\\"):
+        return Path(f"\\\\?\\{absolute}")
+    return absolute
+
+
+def folds_case(folder: Path) -> bool:
+    """Whether the file system of a writable folder takes ``A`` and ``a`` for one name."""
+    probe = folder / f"Case-{os.getpid()}"
+    probe.touch()
+    try:
+        return probe.with_name(probe.name.lower()).exists()
+    finally:
+        probe.unlink(missing_ok=True)

@@ -1,0 +1,119 @@
+"""The model: what one writer asked for, and every state a crash may leave of it.
+
+A writer has keys of its own and its requests are carried out in their order, so what stands after
+a crash is what some number of them came to: at least as many as were acknowledged.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+CLOCK_SLACK_MS = 250
+"""A key is gone 50 ms after its time; the rest is for a busy machine."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A value and the earliest and latest time, Unix ms, at which it expires; None: never."""
+
+    value: Any
+    expires_from: int | None = None
+    expires_until: int | None = None
+
+    def may_be(self, value: Any, read_from: int, read_until: int) -> bool:
+        """Whether a read between two times may have seen ``value``, None for nothing."""
+        if value is None:
+            return self.expires_from is not None and read_until >= self.expires_from
+        is_over = self.expires_until is not None and read_from > self.expires_until + CLOCK_SLACK_MS
+        return value == self.value and not is_over
+
+
+State = dict[str, Kept]
+
+
+@dataclass
+class Request:
+    """One request: the keys it sets, with None for those it deletes."""
+
+    writes: dict[str, Any]
+    ttl: int = 0
+    sent_at: int = 0
+    answered_at: int | None = None
+
+
+@dataclass
+class History:
+    """One writer's keys: what was known to stand, and what was asked for since."""
+
+    ns: str
+    keys: list[str]
+    base: State = field(default_factory=dict)
+    requests: list[Request] = field(default_factory=list)
+    acknowledged: int = 0
+    ever: dict[str, list[Any]] = field(default_factory=dict)
+
+    def send(self, request: Request, now: int) -> None:
+        """A request is about to be sent."""
+        request.sent_at = now
+        self.requests.append(request)
+        for key, value in request.writes.items():
+            if value is not None:
+                self.ever.setdefault(key, []).append(value)
+
+    def acknowledge(self, now: int) -> None:
+        """The oldest request that had no answer has one."""
+        self.requests[self.acknowledged].answered_at = now
+        self.acknowledged += 1
+
+    def settle(self, found: dict[str, Any], killed_at: int, read_from: int, read_until: int) -> int:
+        """Compare what stands with what may; how many requests nobody had an answer to stand.
+
+        ``found`` holds every key of the namespace. What stands is where the next crash begins.
+        """
+        ghosts = found.keys() - set(self.keys)
+        assert not ghosts, f"nobody ever set {ghosts} in {self.ns!r}"
+        state = dict(self.base)
+        _apply(state, self.requests[: self.acknowledged], killed_at)
+        differences = []
+        for carried_out in range(self.acknowledged, len(self.requests) + 1):
+            if carried_out > self.acknowledged:
+                _apply(state, [self.requests[carried_out - 1]], killed_at)
+            difference = self._difference(state, found, read_from, read_until)
+            if difference is None:
+                extra = carried_out - self.acknowledged
+                self.base = {key: kept for key, kept in state.items() if key in found}
+                self.requests, self.acknowledged = [], 0
+                return extra
+            differences.append(f"after {carried_out}: {difference}")
+        raise AssertionError(
+            f"{self.ns!r}: {self.acknowledged} of {len(self.requests)} requests were acknowledged,"
+            f" and what stands is none of\n" + "\n".join(differences)
+        )
+
+    def _difference(
+        self, state: State, found: dict[str, Any], read_from: int, read_until: int
+    ) -> str | None:
+        for key in self.keys:
+            kept, value = state.get(key), found.get(key)
+            if kept is None:
+                if value is not None:
+                    return f"{key} is {_short(value)} and should be gone"
+            elif not kept.may_be(value, read_from, read_until):
+                return f"{key} is {_short(value)} and should be {_short(kept)}"
+        return None
+
+
+def _apply(state: State, requests: Iterable[Request], killed_at: int) -> None:
+    for request in requests:
+        for key, value in request.writes.items():
+            if value is None:
+                state.pop(key, None)
+            elif request.ttl:
+                until = killed_at if request.answered_at is None else request.answered_at
+                state[key] = Kept(value, request.sent_at + request.ttl, until + request.ttl)
+            else:
+                state[key] = Kept(value)
+
+
+def _short(value: Any) -> str:
+    return repr(value)[:120]

@@ -1,0 +1,138 @@
+"""A server that is killed again and again while clients write: nothing acknowledged is ever lost.
+
+Ten kills; `DUNENA_CRASH_KILLS` says how many else. What the clients write and when the server is
+killed follows from a seed that is printed; `DUNENA_CRASH_SEED` has it done again.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crash.history import History
+from tests.crash.writers import Writer, make_writers
+from tests.protocol.clients import SECONDS_MAX, http, now_ms, open_objects
+from tests.support.server import ServerProcess
+
+KILLS = int(os.environ.get("DUNENA_CRASH_KILLS", "10"))
+SEED = int(os.environ.get("DUNENA_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+
+LIFE_SECONDS_MAX = 0.8
+POLICIES = ("no", "everysec", "always")
+
+
+class Story:
+    """One folder and what happens to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.random = random.Random(SEED)
+        self.writers: list[Writer] = make_writers(SEED)
+        self._threads = ThreadPoolExecutor(len(self.writers))
+        self.server: ServerProcess
+        self.kills = 0
+        self.acknowledged = 0
+        self.unanswered_but_kept = 0
+        self.revision = 0
+
+    def start(self) -> None:
+        """A server on the folder, sometimes after some that did not get that far."""
+        fsync = self.random.choice(POLICIES)
+        self.server = ServerProcess(self.folder, "--fsync", fsync)
+        if self.random.random() < 0.3:
+            process = self.server.launch()
+            time.sleep(self.random.uniform(0, 0.5))  # it may be reading what is there
+            process.kill()
+            process.communicate()
+            self.kills += 1
+        self.server.start()
+
+    def live(self) -> int:
+        """Let the clients write until the server is killed; when that was, Unix ms."""
+        writing = [self._threads.submit(writer.run, self.server) for writer in self.writers]
+        time.sleep(self.random.uniform(0.02, LIFE_SECONDS_MAX))
+        if self.random.random() < 0.2:
+            self.server.process.terminate()
+            time.sleep(self.random.uniform(0, 0.1))  # it may be writing its files
+        self.server.kill()
+        self.kills += 1
+        killed_at = now_ms()
+        for written in writing:
+            written.result(SECONDS_MAX)
+        assert "Traceback" not in self.server.log, self.server.log
+        return killed_at
+
+    def check_files(self) -> None:
+        """The moment after a kill: no file holds a part of a value, or one of another key."""
+        for writer in self.writers:
+            for path in (self.folder / writer.history.ns).glob("*.json"):
+                value = json.loads(path.read_bytes())
+                assert value in writer.history.ever[path.stem], f"{path} was never set so"
+
+    def check_store(self, killed_at: int) -> None:
+        """The moment after a start."""
+        revision = http(self.server, "GET", "/info").json["revision"]
+        seen = max(self.revision, *(writer.revision for writer in self.writers))
+        assert revision >= seen, "the revision went back"
+        self.revision = revision
+        assert http(self.server, "GET", "/health").json["status"] == "healthy"
+        for writer in self.writers:
+            history = writer.history
+            self.acknowledged += history.acknowledged
+            read_from = now_ms()
+            found = read_all(self.server, history)
+            extra = history.settle(found, killed_at, read_from, now_ms())
+            self.unanswered_but_kept += extra
+
+    def end(self) -> None:
+        """After a clean stop the files alone are the store."""
+        assert self.server.stop() == 0, self.server.log
+        assert not list((self.folder / ".dunena" / "journal").iterdir())
+        for writer in self.writers:
+            files = (self.folder / writer.history.ns).glob("*.json")
+            found = {path.stem: json.loads(path.read_bytes()) for path in files}
+            now = now_ms()
+            for key, kept in writer.history.base.items():
+                # What expired since may have a file or not.
+                assert kept.may_be(found.get(key), 0, now), f"{key} has another file"
+            assert found.keys() <= writer.history.base.keys(), "a file of a key that is gone"
+
+
+def read_all(server: ServerProcess, history: History) -> dict[str, Any]:
+    """Every key of a namespace that stands, whoever wrote it."""
+    listed = http(server, "GET", f"/keys?ns={history.ns}&count=1000").json["keys"]
+    found = {}
+    with open_objects(server) as client:
+        for key in dict.fromkeys([*listed, *history.keys]):
+            value = client.ask({"action": "get", "key": key, "ns": history.ns})["value"]
+            if value is not None:
+                found[key] = value
+    return found
+
+
+@pytest.mark.timeout(120 + 5 * KILLS)
+def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+    sys.stderr.write(f"DUNENA_CRASH_SEED={SEED} DUNENA_CRASH_KILLS={KILLS}\n")
+    story = Story(tmp_path / "values")
+    try:
+        story.start()
+        while story.kills < KILLS:
+            killed_at = story.live()
+            story.check_files()
+            story.start()
+            story.check_store(killed_at)
+        story.end()
+    finally:
+        if story.server.is_running:
+            story.server.kill()
+    sys.stderr.write(
+        f"{story.kills} kills, {story.acknowledged} requests acknowledged,"
+        f" {story.unanswered_but_kept} more were kept\n"
+    )
+    assert story.acknowledged > 10 * KILLS

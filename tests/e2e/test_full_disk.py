@@ -1,0 +1,158 @@
+"""A disk that is full, for real: writes are refused, everything else goes on, and it passes."""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.folders import get_value, journal, read_json, set_value, until, value_files
+from tests.protocol.clients import http, now_ms, open_dunena, open_objects
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no disk to fill there")
+
+DISK_BYTES = 1024 * 1024
+BIG = "x" * 8192
+REFUSED = "Storage error: no space left on device; nothing was stored"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with room for little."""
+    folder, mount, unmount = tmp_path / "disk", shutil.which("mount"), shutil.which("umount")
+    folder.mkdir()
+    if mount is None or unmount is None or not sys.platform.startswith("linux") or os.geteuid():
+        pytest.skip("a disk can only be made by root on Linux")
+    options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(folder)]
+    if subprocess.run([mount, *options], capture_output=True, check=False).returncode:
+        pytest.skip("no disk may be made here")
+    yield folder
+    subprocess.run([unmount, "-l", str(folder)], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Use up all the room there is."""
+    with (disk / "filler").open("ab", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            return
+
+
+def is_ready(server: ServerProcess) -> bool:
+    return http(server, "GET", "/health/ready").status == 200
+
+
+def test_a_full_disk(small_disk: Path, start_server: StartServer):
+    folder = small_disk / "values"
+    server = start_server(folder=folder)
+    with ExitStack() as stack:
+        dunena = stack.enter_context(open_dunena(server))
+        objects = stack.enter_context(open_objects(server))
+        listener = stack.enter_context(open_objects(server))
+        dunena.ask({"type": "set", "key": "k", "value": "before"})
+        dunena.ask({"type": "set", "key": "short", "value": "lived", "ttl": 1500})
+        for key in ("k", "new"):
+            listener.send({"action": "subscribe", "key": key})
+        assert listener.heard() == [{"key": "k", "value": "before"}]
+        until((folder / "short.json").exists, "the files did not follow")
+        fill(small_disk)
+
+        error = dunena.ask({"type": "set", "key": "k", "value": BIG, "id": 7})
+        assert (error["type"], error["data"], error["id"]) == ("error", REFUSED, 7)
+        entries = [{"key": "k", "value": "small"}, {"key": "new", "value": BIG}]
+        assert dunena.ask({"type": "mset", "entries": entries})["data"] == REFUSED
+        set_value(objects, "k", [BIG])
+        assert objects.receive() == {"error": REFUSED}
+        for path, body in (
+            ("/set", {"key": "new", "value": BIG}),
+            ("/cache/new", {"value": BIG}),
+            ("/cache", {"action": "mset", "entries": entries}),
+        ):
+            reply = http(server, "POST", path, body)
+            assert (reply.status, reply.json) == (507, {"error": REFUSED})
+
+        assert http(server, "GET", "/health").status == 503
+        storage = http(server, "GET", "/health").json["checks"]["storage"]
+        assert storage == {"status": "unhealthy", "reason": "no space left on device"}
+        assert http(server, "GET", "/health/ready").status == 503
+        assert http(server, "GET", "/health/live").status == 200
+        metrics = http(server, "GET", "/metrics").body.decode()
+        assert "dunena_storage_failing 1.0" in metrics
+        assert "dunena_storage_failures_total 0.0" not in metrics
+
+        for _ in range(300):
+            set_value(objects, "new", BIG)
+        assert objects.heard() == [{"error": REFUSED}] * 300
+        assert get_value(objects, "k") == "before"
+        assert dunena.ask({"type": "get", "key": "new"})["data"]["value"] is None
+        assert objects.ask({"action": "subscribe", "key": "k"})["value"] == "before"
+        assert http(server, "GET", "/keys").json["keys"] in (["k", "short"], ["k"])
+        assert listener.heard() == [], "a subscriber never hears of what was refused"
+        until(lambda: get_value(objects, "short") is None, "its time does not come")
+        assert len(server.errors) < 12, server.log
+
+        (small_disk / "filler").unlink()
+        until(lambda: is_ready(server), "it did not recover")
+        dunena.event("short", "expired")
+        set_value(objects, "new", BIG)
+        assert listener.receive() == {"key": "new", "value": BIG}
+        assert listener.heard() == []
+    assert http(server, "GET", "/health").json["status"] == "healthy"
+    server.restart()
+    assert http(server, "GET", "/get/k").json["value"] == "before"
+    assert http(server, "GET", "/get/new").json["value"] == BIG
+    server.stop()
+    assert {path.name for path in value_files(folder)} == {"k.json", "new.json"}
+
+
+def test_a_kill_while_the_disk_is_full(small_disk: Path, start_server: StartServer):
+    folder = small_disk / "values"
+    server = start_server(folder=folder)
+    kept = {}
+    with open_dunena(server) as client:
+        fill(small_disk)
+        (small_disk / "filler").write_bytes(bytes(DISK_BYTES - 256 * 1024))
+        for number in range(200):
+            reply = client.ask({"type": "set", "key": f"k{number}", "value": f"{number}" * 500})
+            if reply["type"] == "result":
+                kept[f"k{number}"] = f"{number}" * 500
+    assert 0 < len(kept) < 200
+    server.kill()
+    (small_disk / "filler").unlink()
+    server.start()
+    keys = http(server, "GET", "/keys?count=1000").json["keys"]
+    values = {key: http(server, "GET", f"/get/{key}").json["value"] for key in keys}
+    assert values == kept
+    server.stop()
+    assert journal(folder) == []
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limit to lift from outside")
+def test_a_limit_on_the_size_of_files(start_server: StartServer, folder: Path):
+    server = start_server()
+    pid, limits = server.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "k", "value": "before"})
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (2048, limits[1]))
+        refused_at = now_ms()
+        reply = client.ask({"type": "set", "key": "k", "value": BIG})
+        assert reply["data"] == "Storage error: file too large; nothing was stored"
+        assert reply["timestamp"] >= refused_at
+        assert client.ask({"type": "get", "key": "k"})["data"]["value"] == "before"
+        assert not is_ready(server)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+        until(lambda: is_ready(server), "it did not recover")
+        assert client.ask({"type": "set", "key": "k", "value": BIG})["data"]["ok"] is True
+    server.kill()
+    server.start()
+    assert http(server, "GET", "/get/k").json["value"] == BIG
+    until(lambda: read_json(folder / "k.json") == BIG, "the file did not follow")

@@ -1,0 +1,279 @@
+"""One random history of a store on a simulated disk, checked against a plain dictionary.
+
+A history is a number of runs of the keeper, each ended by a clean stop, the death of the process
+or a power cut, at any operation of the disk; recovery itself included. What a run finds must be
+what the promise of its ``--fsync`` policy allows.
+
+The promise. Death of the process: everything acknowledged. Power cut: with "always", everything
+acknowledged; with "everysec", the acknowledged history up to a point no earlier than the last
+sync; with "no", every change acknowledged as durable whose key was not changed since. Always: a
+commit as a whole or not at all, no revision twice, no half value.
+
+What was not acknowledged when a run ended, or could not be taken back from a device that failed,
+may be there or not.
+"""
+
+import itertools
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+
+import orjson
+
+from dunena.persistence.disk.files import decode_file_name
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.effects import Place
+from dunena.store.entry import Change
+from dunena.store.store import Store
+from tests.simulation.simulated_disk import SimulatedDisk, Stop
+
+ROOT = Path("/values")
+PRIVATE = ROOT / ".dunena"
+PLACES: Sequence[Place] = [("", "a"), ("", "b"), ("", "c d"), ("n", "a"), ("n", "e"), ("m", "f")]
+
+State = dict[Place, tuple[bytes, int | None]]
+"""Value and expiry of every key."""
+
+
+class BrokenPromiseError(AssertionError):
+    """A run found what must not be."""
+
+
+class Run:
+    """The keeper as the engine uses it, with a store, in one thread."""
+
+    def __init__(self, disk: SimulatedDisk, fsync: Fsync, now: float) -> None:
+        self.fsync = fsync
+        self.keeper = Keeper(disk, ROOT, PRIVATE, fsync)
+        self.keeper.records.prepare()
+        loaded = self.keeper.open(folds_case=False)
+        self.changes: list[Change] = []
+        self.store = Store(self.changes.append)
+        self.store.load(loaded.entries, loaded.revision)
+        self.now = now
+
+    def state(self) -> State:
+        return {(e.ns, e.key): (e.value, e.expires_at) for e in self.store.entries()}
+
+    def commit(self, changes: list[Change], *, durable: bool) -> bool:
+        """Whether the changes are acknowledged; if not, they are undone."""
+        try:
+            self.keeper.append(changes)
+        except OSError:
+            self.store.undo(changes)
+            return False
+        if durable or self.fsync is Fsync.ALWAYS:
+            try:
+                self.keeper.sync()
+            except OSError:
+                self.take_back(changes)
+                return False
+        self.keeper.note(changes, self.now)
+        return True
+
+    def take_back(self, changes: list[Change]) -> None:
+        with suppress(OSError):
+            self.keeper.take_back(changes)
+        self.store.undo(changes)
+
+
+class History:
+    """Everything that happened and what is known of it; ``run_type`` makes a run."""
+
+    def __init__(self, seed: int, fsync: Fsync, run_type: type[Run] = Run) -> None:
+        self.random = Random(seed)
+        self.fsync = fsync
+        self.run_type = run_type
+        self.disk = SimulatedDisk(self.random, ROOT)
+        self.now = 100.0
+        self.numbers = itertools.count(10_000)
+        self.acknowledged: list[State] = [{}]
+        self.synced = 0  # how many of them, at least, are on the device
+        self.doubtful: list[State] = []
+        self.is_power_cut = False
+        self.torn: set[bytes] = set()  # what the last power cut left; it is not the keeper's
+        self.highest_revision = 0
+        self.values: dict[Place, set[bytes]] = {place: set() for place in PLACES}
+        # What was last acknowledged as durable for a key, and the keys that were changed since.
+        self.firm: dict[Place, tuple[bytes, int | None] | None] = {}
+        self.loose = set(PLACES)
+
+    def play(self) -> None:
+        """All of it; raises `BrokenPromiseError`."""
+        for _ in range(self.random.randrange(1, 4)):
+            self.live()
+        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.operations_left = -1
+        run = self.start()
+        self.stop(run)
+        self.expect_files_alone()
+
+    def live(self) -> None:
+        """One run, from the start to its end."""
+        chance = self.random.random
+        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.operations_left = self.random.randrange(1, 160) if chance() < 0.7 else -1
+        try:
+            run = self.start()
+            for _ in range(self.random.randrange(1, 12)):
+                self.act(run)
+            if chance() < 0.4:
+                self.disk.failing, self.disk.room = 0.0, None
+                self.stop(run)
+                self.expect_files_alone()
+                return
+        except Stop:
+            pass
+        self.disk.operations_left = -1
+        if chance() < 0.6:
+            self.is_power_cut = True
+            self.disk.cut_power()
+            self.torn = set(self.disk.files().values())
+        else:
+            self.expect_whole_values()
+
+    # --- what happens ---
+
+    def act(self, run: Run) -> None:
+        chance = self.random.random()
+        self.now += self.random.choice((0.0, 0.001, 0.3, 1.5))
+        run.now = self.now
+        if chance < 0.55:
+            self.commit(run)
+        elif chance < 0.8:
+            run.keeper.step(self.now)
+        elif chance < 0.9 and self.fsync is not Fsync.NO:
+            self.sync(run)
+        elif chance < 0.93:
+            self.disk.room = self.random.randrange(400)
+        elif chance < 0.96:
+            self.disk.failing = 0.3
+        else:
+            self.disk.failing, self.disk.room = 0.0, None
+
+    def commit(self, run: Run) -> None:
+        before = run.state()
+        self.change(run)
+        changes, run.changes[:] = list(run.changes), []
+        if not changes:
+            return
+        after = run.state()
+        self.doubtful.append(after)
+        changed = {place for place in PLACES if before.get(place) != after.get(place)}
+        self.loose |= changed
+        is_durable = self.random.random() < 0.15
+        if not run.commit(changes, durable=is_durable):
+            if run.state() != before:
+                raise BrokenPromiseError("a refused commit left something in memory")
+            return
+        self.acknowledged.append(after)
+        self.highest_revision = max(self.highest_revision, changes[-1].revision)
+        if is_durable or self.fsync is Fsync.ALWAYS:
+            self.is_synced()
+            self.loose -= changed
+            self.firm |= {place: after.get(place) for place in changed}
+
+    def change(self, run: Run) -> None:
+        for _ in range(self.random.choice((1, 1, 1, 2, 4))):
+            chance = self.random.random()
+            place = self.random.choice(PLACES)
+            if chance < 0.65:
+                value = orjson.dumps(next(self.numbers))
+                if self.random.random() < 0.3:
+                    value = orjson.dumps([int(value), "x" * self.random.randrange(80)])
+                self.values[place].add(value)
+                expires_at = 1000 + int(self.now) if self.random.random() < 0.3 else None
+                run.store.set(*place, value, expires_at)
+            elif chance < 0.9:
+                run.store.delete(*place)
+            elif chance < 0.95:
+                run.store.expire(1000 + int(self.now))
+            else:
+                run.store.clear()
+
+    def sync(self, run: Run) -> None:
+        try:
+            run.keeper.sync()
+        except OSError:
+            return
+        self.is_synced()
+
+    def is_synced(self) -> None:
+        self.synced = len(self.acknowledged) - 1
+        self.doubtful.clear()
+
+    def stop(self, run: Run) -> None:
+        run.now = self.now
+        run.keeper.close(self.now)
+        self.acknowledged = [run.state()]
+        self.is_synced()
+
+    # --- what must be ---
+
+    def start(self) -> Run:
+        run = self.run_type(self.disk, self.fsync, self.now)
+        state = run.state()
+        if self.is_power_cut and self.fsync is Fsync.NO:
+            self.expect_firm(state)
+            self.loose |= set(PLACES)
+        else:
+            self.expect_allowed(state)
+        if run.store.revision < self.highest_revision:
+            raise BrokenPromiseError(f"revision {run.store.revision}: it was past that")
+        for place, (value, _) in state.items():
+            self.values[place].add(value)
+        self.acknowledged, self.synced, self.doubtful = [state], 0, []
+        self.is_power_cut = False
+        return run
+
+    def expect_allowed(self, state: State) -> None:
+        is_prefix_enough = self.is_power_cut and self.fsync is Fsync.EVERYSEC
+        first = self.synced if is_prefix_enough else len(self.acknowledged) - 1
+        if state not in self.acknowledged[first:] and state not in self.doubtful:
+            raise BrokenPromiseError(
+                f"found {state}, expected {self.acknowledged[first:]} or {self.doubtful}"
+            )
+
+    def expect_firm(self, state: State) -> None:
+        for place in PLACES:
+            if place not in self.loose and state.get(place) != self.firm.get(place):
+                raise BrokenPromiseError(f"{place}: {state.get(place)}, not {self.firm.get(place)}")
+
+    def expect_whole_values(self) -> None:
+        for place, content in self.value_files().items():
+            if content not in self.torn and _value(content) not in self.values[place]:
+                raise BrokenPromiseError(f"{place}: the file holds {content!r}")
+
+    def expect_files_alone(self) -> None:
+        values = {place: value for place, (value, _) in self.acknowledged[-1].items()}
+        shown = {place: _value(content) for place, content in self.value_files().items()}
+        if {place: value for place, value in shown.items() if value is not None} != values:
+            raise BrokenPromiseError(f"files alone say {shown}, not {values}")
+        if None in shown.values() and self.fsync is not Fsync.NO:
+            raise BrokenPromiseError(f"a damaged file stays: {shown}")
+        journal = {
+            name: content
+            for name, content in self.disk.files().items()
+            if content and Path(name).parent == PRIVATE / "journal"
+        }
+        if journal:
+            raise BrokenPromiseError(f"after a clean stop there is {journal}")
+
+    def value_files(self) -> dict[Place, bytes]:
+        found = {}
+        for name, content in self.disk.files().items():
+            path = Path(name)
+            if PRIVATE not in path.parents:
+                key = decode_file_name(path.stem)
+                found["" if path.parent == ROOT else path.parent.name, key] = content
+        return found
+
+
+def _value(content: bytes) -> bytes | None:
+    """The value in a file; None for none."""
+    try:
+        return orjson.dumps(orjson.loads(content))
+    except ValueError:
+        return None

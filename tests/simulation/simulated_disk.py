@@ -1,0 +1,267 @@
+"""A disk in memory that does everything a disk may do, and nothing it may not.
+
+Every file and every name has the states it went through since it was last forced to the device.
+When the power is cut, each of them is found in any of those states, whatever became of the others;
+of what was being appended, any part may be there. When the process dies, all is as it was.
+
+It fills up (a part is written, then ENOSPC), fails (EIO, with or without effect), and stops before
+or within any operation by raising `Stop`.
+"""
+
+import errno
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from dunena.persistence.disk.disk import Item, Stamp
+
+
+class Stop(BaseException):
+    """The process ends here; no error that anyone may handle."""
+
+
+class _File:
+    """The states of a file's content since it was forced to the device, that one included."""
+
+    __slots__ = ("inode", "modified_ns", "states")
+
+    def __init__(self, inode: int, modified_ns: int) -> None:
+        self.inode = inode
+        self.modified_ns = modified_ns
+        self.states = [b""]
+
+    @property
+    def content(self) -> bytes:
+        return self.states[-1]
+
+    def force(self) -> None:
+        del self.states[:-1]
+
+    def cut_power(self, random: Random) -> None:
+        index = random.randrange(len(self.states))
+        content = self.states[index]
+        if index + 1 < len(self.states) and self.states[index + 1].startswith(content):
+            added = self.states[random.randrange(index + 1, len(self.states))]
+            if added.startswith(content):
+                content = _torn(content, added[len(content) :], random)
+        self.states = [content]
+
+
+def _torn(content: bytes, added: bytes, random: Random) -> bytes:
+    at = random.randrange(len(added) + 1)
+    if random.random() < 0.5:
+        return content + added[:at]
+    return content + bytes(at) + added[at:]  # a block that did not reach the device
+
+
+FOLDER = object()
+
+_State = _File | object | None
+
+
+class SimulatedDisk:
+    """Implements `Disk`.
+
+    ``operations_left`` counts down to a `Stop`; ``room`` is what fits in bytes, ``failing`` the
+    share of changing operations that end with EIO.
+    """
+
+    def __init__(self, random: Random, root: Path) -> None:
+        self._random = random
+        self._names: dict[str, list[_State]] = {str(root): [FOLDER]}
+        self._children: dict[str, dict[str, None]] = {str(root): {}}
+        self._inodes = itertools.count(1)
+        self._drafts = itertools.count()
+        self._now_ns = 0
+        self.operations_left = -1
+        self.room: int | None = None
+        self.failing = 0.0
+
+    # --- what happens to it ---
+
+    def cut_power(self) -> None:
+        """Keep what was forced to the device, and of the rest what chance wants."""
+        for states in self._names.values():
+            states[:] = [self._random.choice(states)]
+        for name, states in self._names.items():
+            parent = os.path.dirname(name)  # noqa: PTH120 - a thousand times a second
+            if parent in self._names and self._names[parent][0] is not FOLDER:
+                states[:] = [None]
+            if isinstance(states[0], _File):
+                states[0].cut_power(self._random)
+
+    def files(self) -> dict[str, bytes]:
+        """Every file there is now, by its path."""
+        return {
+            name: states[-1].content
+            for name, states in self._names.items()
+            if isinstance(states[-1], _File)
+        }
+
+    # --- Disk ---
+
+    def read(self, path: Path) -> bytes:
+        return self._file(path).content
+
+    def stamp(self, path: Path) -> Stamp | None:
+        found = self._now(path)
+        if not isinstance(found, _File):
+            return None
+        return Stamp(found.inode, found.modified_ns, len(found.content))
+
+    def items(self, folder: Path) -> list[Item]:
+        if self._now(folder) is not FOLDER:
+            raise _error(errno.ENOENT)
+        found = ((name, self._names[name][-1]) for name in self._children.get(str(folder), ()))
+        return [Item(Path(name), state is FOLDER) for name, state in found if state is not None]
+
+    def is_folder(self, path: Path) -> bool:
+        return self._now(path) is FOLDER
+
+    def exists(self, path: Path) -> bool:
+        return self._now(path) is not None
+
+    def make_folder(self, path: Path) -> None:
+        if self._now(path) is FOLDER:
+            return
+        self.make_folder(path.parent)
+        self._change(lambda: self._put(path, FOLDER))
+
+    def replace_file(self, path: Path, content: bytes, temporary: Path, *, sync: bool) -> Stamp:
+        draft = temporary / f"{next(self._drafts)}.tmp"
+        file = self._new_file()
+        self._change(lambda: self._put(draft, file))
+        try:
+            self._write(file, content)
+            if sync:
+                self._change(file.force)
+            self._change(lambda: self._move(draft, path))
+        except OSError:
+            self._put(draft, None)
+            raise
+        if sync:
+            self._change(lambda: self._force_names(path.parent))
+        return Stamp(file.inode, file.modified_ns, len(content))
+
+    def rename(self, source: Path, target: Path) -> None:
+        self._change(lambda: self._move(source, target))
+
+    def remove(self, path: Path) -> None:
+        if self._now(path) is not None:
+            self._change(lambda: self._put(path, None))
+
+    def remove_folder(self, path: Path) -> None:
+        if self.items(path):
+            raise _error(errno.ENOTEMPTY)
+        self._change(lambda: self._put(path, None))
+
+    def append_to(self, path: Path) -> "_AppendFile":
+        if self._now(path) is None:
+            self._change(lambda: self._put(path, self._new_file()))
+        return _AppendFile(self, self._file(path))
+
+    def sync(self, paths: set[Path]) -> None:
+        for path in sorted(paths):
+            found = self._now(path)
+            if isinstance(found, _File):
+                self._change(found.force)
+            elif found is FOLDER:
+                self._change(lambda folder=path: self._force_names(folder))
+        for folder in sorted({path.parent for path in paths}):
+            if self._now(folder) is FOLDER:
+                self._change(lambda folder=folder: self._force_names(folder))
+
+    # --- inside ---
+
+    def _now(self, path: Path) -> _State:
+        states = self._names.get(str(path))
+        return None if states is None else states[-1]
+
+    def _file(self, path: Path) -> _File:
+        found = self._now(path)
+        if not isinstance(found, _File):
+            raise _error(errno.ENOENT)
+        return found
+
+    def _new_file(self) -> _File:
+        return _File(next(self._inodes), self._now_ns)
+
+    def _put(self, path: Path, state: _State) -> None:
+        name, parent = str(path), str(path.parent)
+        if self._names[parent][-1] is not FOLDER:
+            raise _error(errno.ENOENT)
+        self._names.setdefault(name, [None]).append(state)
+        self._children.setdefault(parent, {})[name] = None
+
+    def _move(self, source: Path, target: Path) -> None:
+        file = self._file(source)
+        self._put(target, file)
+        self._put(source, None)
+
+    def _force_names(self, folder: Path) -> None:
+        for name in self._children.get(str(folder), ()):
+            states = self._names[name]
+            if states[-1] is None and FOLDER in states:
+                self._force_names(Path(name))  # a folder of that name would be another one
+            del states[:-1]
+
+    def _change(self, action: Callable[[], object]) -> None:
+        self._now_ns += 1000
+        self._count()
+        if self.failing and self._random.random() < self.failing:
+            if self._random.random() < 0.3:
+                action()
+            raise _error(errno.EIO)
+        action()
+
+    def _count(self) -> None:
+        self.operations_left -= 1
+        if self.operations_left == 0:
+            raise Stop
+
+    def _write(self, file: _File, data: bytes) -> None:
+        self._now_ns += 1000
+        fitting = len(data)
+        reason: BaseException | None = None
+        self.operations_left -= 1
+        if self.operations_left == 0:
+            reason = Stop()
+        elif self.room is not None and self.room < len(data):
+            reason, fitting = _error(errno.ENOSPC), self.room
+        elif self.failing and self._random.random() < self.failing:
+            reason = _error(errno.EIO)
+        if reason is not None:
+            fitting = self._random.randrange(min(fitting, len(data) - 1) + 1)
+        file.states.append(file.content + data[:fitting])
+        file.modified_ns = self._now_ns
+        if self.room is not None:
+            self.room -= fitting
+        if reason is not None:
+            raise reason
+
+    def _cut(self, file: _File, size: int) -> None:
+        file.states.append(file.content[:size])
+
+
+class _AppendFile:
+    def __init__(self, disk: SimulatedDisk, file: _File) -> None:
+        self._disk = disk
+        self._file = file
+
+    def append(self, data: bytes) -> None:
+        self._disk._write(self._file, data)
+
+    def cut(self, size: int) -> None:
+        self._disk._change(lambda: self._disk._cut(self._file, size))
+
+    def sync(self) -> None:
+        self._disk._change(self._file.force)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _error(number: int) -> OSError:
+    return OSError(number, os.strerror(number))

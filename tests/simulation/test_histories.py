@@ -1,0 +1,146 @@
+"""Random histories on a simulated disk; and that what is broken on purpose is found.
+
+``DUNENA_SIMULATION_HISTORIES`` sets how many are played in all; ``DUNENA_SIMULATION_SEED`` plays
+the one of that number alone, under every policy.
+"""
+
+import logging
+import os
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.mirror import Mirror
+from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.disk.records import Records
+from dunena.store.entry import Change
+from tests.simulation.history import BrokenPromiseError, History, Run
+
+HISTORIES = int(os.environ.get("DUNENA_SIMULATION_HISTORIES", "10000"))
+SEED = os.environ.get("DUNENA_SIMULATION_SEED")
+PARTS = 4  # so that they can be shared by processes
+SABOTAGE_HISTORIES_MAX = 3000
+
+
+@pytest.fixture(autouse=True)
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Several segments in a short history; and no log of what goes wrong as it should."""
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 300)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def seeds(part: int) -> Iterable[int]:
+    if SEED is not None:
+        return [int(SEED)] if part == 0 else []
+    return range(part, HISTORIES // len(Fsync) + 1, PARTS)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("fsync", Fsync)
+def test_every_history_keeps_the_promise(fsync: Fsync, part: int) -> None:
+    for seed in seeds(part):
+        try:
+            History(seed, fsync).play()
+        except Exception as error:
+            raise AssertionError(f"DUNENA_SIMULATION_SEED={seed}, --fsync {fsync.value}") from error
+
+
+class AcknowledgedFirst(Run):
+    """Replies before it commits."""
+
+    def commit(self, changes: list[Change], *, durable: bool) -> bool:
+        super().commit(changes, durable=durable)
+        return True
+
+
+class UnsyncedWhenDurable(Run):
+    """Takes a write for a sync."""
+
+    def commit(self, changes: list[Change], *, durable: bool) -> bool:
+        self.fsync = Fsync.NO
+        return super().commit(changes, durable=False)
+
+
+def forget_before_files_are_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Mirror, "sync", lambda _mirror: None)
+
+
+def forget_what_is_not_shown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Mirror, "shown_revision", property(lambda mirror: mirror._noted_revision))
+
+
+def forget_without_a_record(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Records, "keep_shown", lambda *_, **__: None)
+
+
+def show_before_the_journal_is_synced(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Keeper, "_journaled", lambda *_: None)
+
+
+def read_on_behind_a_torn_line(patch: pytest.MonkeyPatch) -> None:
+    def commits(text: bytes) -> Iterator[tuple[int, list[journal_module.Recorded]]]:
+        for line in text.splitlines(keepends=True):
+            commit = journal_module._read_line(line.rstrip(b"\n"))
+            if commit is not None:
+                yield len(line), commit
+
+    patch.setattr(journal_module, "_commits", commits)
+
+
+def leave_torn_lines(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Journal, "_cut_torn", lambda _journal: None)
+
+
+def follow_on_anything(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(journal_module, "_revision_before", lambda _path: None)
+
+
+def keep_what_is_cleared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Mirror, "_remove", lambda *_: None)
+
+
+def reserve_no_revisions(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Records, "reserve_revision", lambda *_: None)
+
+
+def is_found(fsync: Fsync, run_type: type[Run] = Run) -> bool:
+    for seed in range(SABOTAGE_HISTORIES_MAX):
+        try:
+            History(seed, fsync, run_type).play()
+        except BrokenPromiseError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("run_type", "fsync"),
+    [(AcknowledgedFirst, Fsync.NO), (AcknowledgedFirst, Fsync.ALWAYS)]
+    + [(UnsyncedWhenDurable, fsync) for fsync in (Fsync.EVERYSEC, Fsync.ALWAYS)],
+)
+def test_a_server_that_replies_too_early_is_found(run_type: type[Run], fsync: Fsync) -> None:
+    assert is_found(fsync, run_type)
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        forget_before_files_are_synced,
+        forget_what_is_not_shown,
+        forget_without_a_record,
+        show_before_the_journal_is_synced,
+        read_on_behind_a_torn_line,
+        leave_torn_lines,
+        follow_on_anything,
+        keep_what_is_cleared,
+        reserve_no_revisions,
+    ],
+)
+def test_a_keeper_that_is_broken_on_purpose_is_found(sabotage, monkeypatch) -> None:
+    sabotage(monkeypatch)
+    assert is_found(Fsync.EVERYSEC)

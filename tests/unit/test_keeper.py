@@ -1,0 +1,383 @@
+"""What lies in a kept folder: names, damage, expiries, revisions; and what is left alone."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dunena.persistence.disk.place import folds_case
+from dunena.persistence.disk.policy import Fsync
+from dunena.store.names import is_name
+from tests.support.kept import Kept
+
+LATER = 4_000_000_000_000
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path / "values")
+    yield kept
+    kept.close()
+
+
+def test_a_folder_is_what_the_contract_says(kept: Kept) -> None:
+    kept.set("player-position", {"x": 100, "y": [1]})
+    kept.set("session-42", "s", "app")
+    kept.commit()
+    assert kept.files() == {"player-position.json", "app/session-42.json"}
+    text = (kept.folder / "player-position.json").read_text()
+    assert text == json.dumps({"x": 100, "y": [1]}, indent=2)
+
+
+@pytest.mark.parametrize("fsync", Fsync)
+def test_everything_comes_back(tmp_path: Path, fsync: Fsync) -> None:
+    kept = Kept(tmp_path, fsync)
+    kept.set("a", 1)
+    kept.set("b", [2], "n")
+    kept.set("t", "3", expires_at=LATER)
+    kept.set("k" * 512, "long")
+    kept.set("x", 1, "N" * 512)
+    kept.set("gone", 0)
+    kept.commit()
+    kept.store.delete("", "gone")
+    kept.commit()
+    expected = kept.values()
+    again = kept.again()
+    assert again.values() == expected
+    entry = again.store.peek("", "t", 0)
+    assert entry is not None
+    assert entry.expires_at == LATER
+    assert again.store.revision == 7
+    again.close()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    places=st.sets(
+        st.tuples(
+            st.just("") | st.sampled_from(["n", "N", "a.json", "con", ".", "x" * 300]),
+            st.text(st.sampled_from("aA.%~ /:C41\u00e9"), min_size=1, max_size=100).filter(is_name),
+        ),
+        max_size=20,
+    ),
+    folds=st.booleans(),
+)
+def test_awkward_names_come_back_each_from_its_own_file(
+    tmp_path_factory: pytest.TempPathFactory, places: set[tuple[str, str]], folds: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("values")
+    folds = folds or folds_case(folder)
+    kept = Kept(folder, folds=folds)
+    for ns, key in places:
+        kept.set(key, [ns, key], ns)
+        kept.commit()
+    found = kept.files()
+    assert len(found) == len(places)
+    assert not folds or len({name.lower() for name in found}) == len(places)
+    kept = kept.again()
+    assert kept.values() == {(ns, key): [ns, key] for ns, key in places}
+    for ns, key in places:
+        kept.store.delete(ns, key)
+    if places:
+        kept.commit()
+    assert [path.name for path in folder.iterdir()] == [".dunena"]
+    kept.close()
+
+
+def test_revisions_go_on_above_all_given_out_even_after_a_crash(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.set("a", 1)
+    kept.commit()
+    again = kept.crash()
+    assert again.store.revision > 1
+    again.set("a", 2)
+    again.commit()
+    before = again.store.revision
+    again = again.again()
+    assert again.store.revision == before
+    again.close()
+
+
+def test_an_expiry_belongs_to_its_value_alone(kept: Kept) -> None:
+    kept.set("a", "old", expires_at=LATER)
+    kept.commit()
+    # A crash between the expiry record of a later write and its value leaves this behind.
+    kept.keeper.records.keep_expiry("b.json", LATER, b'"new"')
+    (kept.folder / "b.json").write_text('"old"')
+    (kept.folder / "a.json").write_text('"edited while it was off"')
+    again = kept.again()
+    for key in ("a", "b"):
+        entry = again.store.peek("", key, 0)
+        assert entry is not None
+        assert entry.expires_at is None
+    again.close()
+
+
+def test_a_set_without_ttl_drops_the_expiry_record(kept: Kept) -> None:
+    kept.set("a", 1, expires_at=LATER)
+    kept.commit()
+    kept.set("a", 1)
+    kept.commit()
+    assert list((kept.folder / ".dunena" / "expiry").iterdir()) == []
+
+
+def test_a_folder_of_the_original_loads_as_it_is(tmp_path: Path) -> None:
+    originals = {
+        "player-position": {"x": 1},
+        "caf\u00e9": "raw unicode",
+        "UPPER": 1e20,
+        "100%": None,
+    }
+    for key, value in originals.items():
+        (tmp_path / f"{key}.json").write_text(json.dumps(value, indent=2), "utf-8")
+    (tmp_path / "big.json").write_text("100000000000000000000")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", key): value for key, value in originals.items()} | {
+        ("", "big"): 1e20
+    }
+    assert kept.keeper.mirror.damages() == []
+    kept.set("caf\u00e9", "set anew")
+    kept.commit()
+    assert "caf\u00e9.json" not in kept.files()
+    kept = kept.again()
+    assert kept.values()["", "caf\u00e9"] == "set anew"
+    kept.close()
+
+
+def test_a_deleted_key_takes_its_foreign_name_with_it(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.json").write_text("1")
+    kept = Kept(tmp_path)
+    kept.store.delete("", "caf\u00e9")
+    kept.commit()
+    assert kept.files() == set()
+    kept.close()
+
+
+def test_where_case_is_folded_a_foreign_file_makes_way(tmp_path: Path) -> None:
+    (tmp_path / "Foo.json").write_text("1")
+    (tmp_path / "App").mkdir()
+    (tmp_path / "App" / "k.json").write_text("2")
+    kept = Kept(tmp_path, folds=True)
+    kept.set("foo", "lower")
+    kept.set("k", "lower", "app")
+    kept.commit()
+    assert kept.files() == {"%46oo.json", "foo.json", "%41pp/k.json", "app/k.json"}
+    kept = kept.again()
+    assert kept.values() == {
+        ("", "Foo"): 1,
+        ("", "foo"): "lower",
+        ("App", "k"): 2,
+        ("app", "k"): "lower",
+    }
+    kept.close()
+
+
+def test_of_two_files_for_one_key_the_regular_one_counts(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('"regular"')
+    (tmp_path / "%61.json").write_text('"other"')
+    (tmp_path / "n").mkdir()
+    (tmp_path / "%6e").mkdir()
+    (tmp_path / "n" / "k.json").write_text("1")
+    (tmp_path / "%6e" / "k.json").write_text("2")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", "a"): "regular", ("n", "k"): 1}
+    assert {Path(damage.path).name for damage in kept.keeper.mirror.damages()} == {
+        "%61.json",
+        "%6e",
+    }
+    kept.close()
+
+
+DAMAGED = {
+    "empty": b"",
+    "half": b'{"a": ',
+    "binary": b"\x00\xff\x00",
+    "twice": b'{"a":1,"a":2}',
+    "past": b"18446744073709551617",
+}
+
+
+def test_damage_is_reported_left_alone_and_set_aside_when_the_key_is_set(tmp_path: Path) -> None:
+    for key, content in DAMAGED.items():
+        (tmp_path / f"{key}.json").write_bytes(content)
+    (tmp_path / "good.json").write_text("1")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", "good"): 1}
+    assert {Path(damage.path).stem for damage in kept.keeper.mirror.damages()} == set(DAMAGED)
+    assert {(tmp_path / f"{key}.json").read_bytes() for key in DAMAGED} == set(DAMAGED.values())
+    for _ in range(2):
+        (tmp_path / "half.json").write_bytes(DAMAGED["half"])
+        kept = kept.again()
+        kept.set("half", "whole")
+        kept.commit()
+    quarantine = tmp_path / ".dunena" / "quarantine"
+    assert {path.name for path in quarantine.iterdir()} == {"half.json", "half-2.json"}
+    assert (quarantine / "half.json").read_bytes() == DAMAGED["half"]
+    assert len(kept.keeper.mirror.damages()) == len(DAMAGED) - 1
+    assert json.loads((tmp_path / "half.json").read_text()) == "whole"
+    kept.close()
+
+
+def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
+    others = [".DS_Store", "notes.txt", "a.json.tmp", ".hidden.json", "n/deep/x.json", "n/.x.json"]
+    for name in others:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    kept = Kept(tmp_path)
+    assert kept.values() == {}
+    kept.set("k", 1)
+    kept.store.clear()
+    kept.commit()
+    assert kept.files() == set(others)
+    kept.close()
+
+
+def test_a_link_leads_nowhere_and_holds_up_no_other_file(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.json").write_text("1")
+    folder = tmp_path / "values"
+    folder.mkdir()
+    (folder / "n").symlink_to(outside, target_is_directory=True)
+    kept = Kept(folder)
+    assert kept.values() == {}
+    for number in range(40):
+        kept.set(f"y{number}", 1, "n")
+    kept.set("z", 1)
+    kept.append()
+    for _ in range(3):
+        kept.step(1.0)
+    assert [path.name for path in outside.iterdir()] == ["x.json"]
+    assert kept.read("z.json") == 1
+    assert kept.keeper.mirror.failure is not None
+    assert kept.keeper.mirror.behind_count == 40
+    kept = kept.again()
+    assert len(kept.values()) == 41  # the journal holds what cannot be shown
+    (folder / "n").unlink()
+    kept.step(2.0)
+    assert len(kept.files()) == 41
+    assert kept.keeper.mirror.failure is None
+    kept.close()
+    assert kept.journal() == []
+
+
+def test_half_written_drafts_are_swept(tmp_path: Path) -> None:
+    drafts = tmp_path / ".dunena" / "tmp"
+    drafts.mkdir(parents=True)
+    (drafts / "99-0.tmp").write_text("half")
+    kept = Kept(tmp_path)
+    assert list(drafts.iterdir()) == []
+    kept.close()
+
+
+@pytest.mark.parametrize("fsync", Fsync)
+def test_a_crash_loses_nothing_acknowledged_and_brings_nothing_back(
+    tmp_path: Path, fsync: Fsync
+) -> None:
+    kept = Kept(tmp_path, fsync)
+    kept.set("a", 1, expires_at=LATER)
+    kept.set("gone", 1)
+    kept.commit()
+    kept.set("a", 2, expires_at=LATER + 1)
+    kept.set("b", [3], "n")
+    kept.store.delete("", "gone")
+    kept.append()
+    expected = kept.values()
+    kept = kept.crash()
+    assert kept.values() == expected
+    entry = kept.store.peek("", "a", 0)
+    assert entry is not None
+    assert entry.expires_at == LATER + 1
+    kept.step()
+    assert kept.files() == {"a.json", "n/b.json"}
+    kept.store.clear()
+    kept.append()
+    kept = kept.crash().crash()
+    assert kept.values() == {}
+    kept.close()
+    assert kept.files() == set()
+
+
+def test_a_clean_stop_leaves_an_empty_journal_and_files_alone_say_everything(kept: Kept) -> None:
+    kept.set("a", 1)
+    kept.set("t", 2, expires_at=LATER)
+    kept.append()
+    kept.close()
+    assert kept.journal() == []
+    assert (kept.read("a.json"), kept.read("t.json")) == (1, 2)
+
+
+def test_files_wait_for_the_journal_to_be_on_the_device(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    kept.step()
+    order = [name for name, path in kept.disk.done if path.suffix in {".json", ".log"}]
+    assert order.index("sync") < order.index("replace")
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    kept.set("b", 1)
+    kept.append()
+    kept.step(5.0)
+    assert "b.json" not in kept.files()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(1.0)
+    assert "b.json" in kept.files()
+    kept.close()
+
+
+def test_without_forcing_nothing_waits_for_the_device_until_it_is_asked_for(kept: Kept) -> None:
+    kept.set("a", 1)
+    kept.commit()
+    kept.disk.done.clear()
+    kept.set("a", 2)
+    kept.commit()
+    assert "sync" not in [name for name, _ in kept.disk.done]
+    kept.set("a", 3)
+    kept.append()
+    kept.keeper.sync()
+    kept.step(2.0)
+    assert ("sync", kept.folder / "a.json") in kept.disk.done
+
+
+def test_the_journal_is_shortened_when_files_have_followed_and_not_before(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
+    kept.set("a", 1)
+    kept.append()
+    kept.step(2.0)
+    assert len(kept.journal()) == 1
+    kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
+    kept.step(2.0)
+    assert kept.files() == {"a.json"}
+    assert len(kept.journal()) == 1
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(2.0)
+    assert kept.journal() == []
+    kept.close()
+
+
+def test_a_failure_of_files_alone_refuses_nothing(kept: Kept) -> None:
+    kept.disk.fail = lambda name, path: name == "replace" and path.suffix == ".json"
+    for value in range(3):
+        kept.set("a", value)
+        kept.commit()
+    assert kept.keeper.mirror.failure == "no space left on device"
+    assert kept.files() == set()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(2.0)
+    assert kept.read("a.json") == 2
+    assert kept.keeper.mirror.failure is None
+
+
+def test_a_stop_while_files_fail_keeps_the_journal(kept: Kept) -> None:
+    kept.disk.fail = lambda name, path: name == "replace" and path.suffix == ".json"
+    kept.set("a", 1)
+    kept.append()
+    again = kept.again()
+    assert again.values() == {("", "a"): 1}
+    again.close()
+    assert again.read("a.json") == 1

@@ -1,0 +1,252 @@
+"""The files follow: how often, after failures, and what other hands do meanwhile."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dunena.persistence.disk.hand_edits import UNFINISHED_SECONDS, UNFINISHED_TRIES, HandEdits
+from dunena.persistence.interface import OutsideChange
+from tests.support.kept import Kept
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path / "values")
+    yield kept
+    kept.close()
+
+
+class Hands:
+    """Somebody at the files; `see` is what the watcher and the engine's thread do."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.kept = kept
+        self.times_found = 0
+        self.edits = HandEdits(kept.keeper, self._found)
+
+    def _found(self) -> None:
+        self.times_found += 1
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.kept.folder / name
+        path.parent.mkdir(exist_ok=True)
+        draft = path.with_suffix(".draft")
+        draft.write_text(text)
+        return draft.replace(path)
+
+    def see(self, *names: str) -> list[OutsideChange]:
+        self.edits.touch({self.kept.folder / name for name in names})
+        self.edits.step(self.kept.now)
+        return self.edits.collect()
+
+    def take_over(self, changes: list[OutsideChange]) -> None:
+        for change in changes:
+            if change.value is None:
+                self.kept.store.delete(change.ns, change.key, is_stored=True)
+            else:
+                self.kept.store.set(change.ns, change.key, change.value, is_stored=True)
+        if self.kept.changes:
+            self.kept.commit()
+
+
+@pytest.fixture
+def hands(kept: Kept) -> Hands:
+    return Hands(kept)
+
+
+def writes(kept: Kept, name: str) -> int:
+    return kept.disk.done.count(("replace", kept.folder / name))
+
+
+def test_sixty_changes_a_second_are_ten_odd_writes_and_the_last_is_there_in_a_second(
+    kept: Kept,
+) -> None:
+    end = kept.now + 10
+    number = 0
+    while kept.now < end:
+        number += 1
+        kept.set("k", number)
+        kept.append()
+        kept.step(1 / 60)
+    assert 10 <= writes(kept, "k.json") <= 14
+    due = kept.keeper.step(kept.now)
+    assert due is not None
+    assert due <= kept.now + 1
+    kept.step(due - kept.now)
+    assert kept.read("k.json") == number
+    assert kept.keeper.mirror.behind_count == 0
+
+
+def test_a_quiet_keys_file_follows_at_once(kept: Kept) -> None:
+    for value in range(3):
+        kept.set("k", value)
+        kept.append()
+        kept.step()
+        assert kept.read("k.json") == value
+        kept.step(3.0)
+
+
+def test_a_file_that_could_not_be_written_is_tried_again(kept: Kept) -> None:
+    kept.disk.fail = lambda name, path: path.name == "k.json"
+    kept.set("k", 1)
+    kept.set("other", 1)
+    kept.append()
+    due = kept.step()
+    assert due is not None
+    assert kept.files() == {"other.json"}
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(due - kept.now)
+    assert kept.files() == {"k.json", "other.json"}
+
+
+def test_the_good_content_outlives_a_failed_write(kept: Kept) -> None:
+    kept.set("k", "good")
+    kept.commit()
+    kept.disk.fail = lambda name, path: path.suffix == ".json"
+    kept.set("k", "new")
+    kept.commit()
+    assert kept.read("k.json") == "good"
+    kept.store.delete("", "k")
+    kept.commit()
+    assert kept.read("k.json") == "good"
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(2.0)
+    assert kept.files() == set()
+
+
+def test_own_writes_do_not_echo(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1)
+    kept.set("n", 2, "app")
+    kept.commit()
+    assert hands.see("k.json", "app", "app/n.json") == []
+    kept.store.clear()
+    kept.commit()
+    assert hands.see("k.json", "app", "app/n.json") == []
+    assert hands.times_found == 0
+
+
+def test_files_made_changed_removed_and_renamed_become_changes(kept: Kept, hands: Hands) -> None:
+    hands.write("k.json", "1")
+    assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
+    assert hands.see("k.json") == []
+    path = hands.write("k.json", '{ "a": 2 }')
+    changes = hands.see("k.json")
+    assert changes == [OutsideChange("", "k", b'{"a":2}')]
+    hands.take_over(changes)
+    assert path.read_text() == '{ "a": 2 }'  # it says what it should: left as that hand wrote it
+    path.rename(path.with_name("l.json"))
+    changes = hands.see("k.json", "l.json")
+    assert set(changes) == {OutsideChange("", "k", None), OutsideChange("", "l", b'{"a":2}')}
+    hands.take_over(changes)
+    assert kept.files() == {"l.json"}
+    (kept.folder / "l.json").unlink()
+    hands.take_over(hands.see("l.json"))
+    assert kept.again().values() == {}
+
+
+def test_a_folder_that_comes_and_goes_is_its_keys(kept: Kept, hands: Hands) -> None:
+    hands.write("app/a.json", "1")
+    hands.write("app/b.json", "2")
+    hands.write("app/notes.txt", "3")
+    changes = hands.see("app")
+    assert set(changes) == {OutsideChange("app", "a", b"1"), OutsideChange("app", "b", b"2")}
+    hands.take_over(changes)
+    (kept.folder / "app").rename(kept.folder.parent / "elsewhere")
+    changes = hands.see("app")
+    assert set(changes) == {OutsideChange("app", "a", None), OutsideChange("app", "b", None)}
+    hands.take_over(changes)
+    assert kept.values() == {}
+
+
+def test_litter_is_not_a_value(kept: Kept, hands: Hands) -> None:
+    for name in (".k.json.swp", "k.json~", ".hidden.json", "k.json.tmp", "desktop.ini"):
+        hands.write(name, "1")
+        assert hands.see(name) == []
+
+
+def test_a_half_written_file_is_waited_for(kept: Kept, hands: Hands) -> None:
+    kept.set("k", "old")
+    kept.commit()
+    hands.write("k.json", '{"a": ')
+    assert hands.see("k.json") == []
+    hands.write("k.json", '{"a": 1}')
+    kept.now += UNFINISHED_SECONDS
+    hands.edits.step(kept.now)
+    assert hands.edits.collect() == [OutsideChange("", "k", b'{"a":1}')]
+    assert kept.keeper.mirror.damages() == []
+    assert hands.edits.step(kept.now) is None
+
+
+def test_what_stays_invalid_is_said_once_and_changes_nothing(
+    kept: Kept, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = hands.write("k.json", '{\n  "a": x\n}')
+    assert hands.see("k.json") == []
+    for _ in range(UNFINISHED_TRIES + 2):
+        kept.now += UNFINISHED_SECONDS
+        hands.edits.step(kept.now)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"{path}" in caplog.text
+    assert "line 2, column" in caplog.text
+    assert len(kept.keeper.mirror.damages()) == 1
+    hands.write("k.json", "1")
+    assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
+    assert kept.keeper.mirror.damages() == []
+
+
+def test_a_hand_is_newer_than_a_write_that_waits(kept: Kept, hands: Hands) -> None:
+    kept.set("k", "first", expires_at=4_000_000_000_000)
+    kept.append()
+    kept.step()
+    kept.set("k", "waiting")
+    kept.append()
+    hands.write("k.json", '"by hand"')
+    changes = hands.see("k.json")
+    kept.step(2.0)
+    assert kept.read("k.json") == "by hand"
+    hands.take_over(changes)
+    assert kept.read("k.json") == "by hand"
+    kept = kept.again()
+    assert kept.values() == {("", "k"): "by hand"}
+    kept.close()
+
+
+def test_a_change_that_comes_between_a_hand_and_its_taking_over_ends_as_the_store_says(
+    kept: Kept, hands: Hands
+) -> None:
+    kept.set("k", "old")
+    kept.commit()
+    for text in ('"by hand"', None):
+        if text is None:
+            (kept.folder / "k.json").unlink()
+        else:
+            hands.write("k.json", text)
+        changes = hands.see("k.json")
+        kept.set("k", "between")
+        kept.commit()
+        hands.take_over(changes)
+        stored = kept.values().get(("", "k"))
+        assert (kept.read("k.json") if kept.files() else None) == stored
+
+
+def test_a_file_made_again_after_a_delete_by_hand_is_not_removed(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1)
+    kept.commit()
+    (kept.folder / "k.json").unlink()
+    changes = hands.see("k.json")
+    hands.write("k.json", "2")
+    hands.take_over(changes)
+    assert kept.read("k.json") == 2
+    assert hands.see("k.json") == [OutsideChange("", "k", b"2")]
+
+
+def test_changes_put_back_come_again_behind_newer_ones(hands: Hands) -> None:
+    hands.write("k.json", "1")
+    hands.write("l.json", "1")
+    changes = hands.see("k.json", "l.json")
+    hands.write("k.json", "2")
+    hands.edits.touch({hands.kept.folder / "k.json"})
+    hands.edits.step(hands.kept.now)
+    hands.edits.put_back(changes)
+    assert hands.edits.collect() == [OutsideChange("", "l", b"1"), OutsideChange("", "k", b"2")]

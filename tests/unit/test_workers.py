@@ -1,0 +1,139 @@
+"""The engine's two threads."""
+
+import errno
+import logging
+import threading
+import time
+from queue import Queue
+
+import pytest
+
+from dunena.persistence.disk import workers
+from dunena.persistence.disk.workers import Follower, Syncer
+
+WAIT_SECONDS = 10
+
+
+class Syncs:
+    """A `Syncer` with what it says in queues."""
+
+    def __init__(self, *, is_periodic: bool = False) -> None:
+        self.begun: Queue[None] = Queue()
+        self.outcomes: Queue[OSError | None] = Queue()
+        self.slow: list[float] = []
+        self.failure: OSError | None = None
+        self.gate = threading.Event()
+        self.gate.set()
+        self.syncer = Syncer(
+            self._sync, is_periodic=is_periodic, synced=self.outcomes.put, slow=self.slow.append
+        )
+
+    def _sync(self) -> None:
+        self.begun.put(None)
+        assert self.gate.wait(WAIT_SECONDS)
+        if self.failure is not None:
+            raise self.failure
+
+
+def test_a_step_says_when_the_next_one_is() -> None:
+    steps: Queue[float] = Queue()
+    dues = iter((0.01, 0.0))
+
+    def step(now: float) -> float | None:
+        steps.put(now)
+        due = next(dues, None)
+        return None if due is None else now + due
+
+    follower = Follower(step)
+    try:
+        follower.wake()
+        times = [steps.get(timeout=WAIT_SECONDS) for _ in range(3)]
+        assert times[1] - times[0] >= 0.009
+        follower.wake()
+        steps.get(timeout=WAIT_SECONDS)
+    finally:
+        follower.close()
+    assert steps.empty()
+
+
+def test_a_follower_outlives_a_step_that_breaks(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "SYNC_PERIOD_SECONDS", 0.01)
+    steps: Queue[None] = Queue()
+
+    def step(_now: float) -> None:
+        steps.put(None)
+        if steps.qsize() == 1:
+            raise ValueError
+
+    follower = Follower(step)
+    try:
+        follower.wake()
+        deadline = time.monotonic() + WAIT_SECONDS
+        while steps.qsize() < 2:
+            assert time.monotonic() < deadline
+    finally:
+        follower.close()
+    assert "could not be brought up to date" in caplog.text
+
+
+def test_one_sync_answers_all_who_asked_before_it_began() -> None:
+    syncs = Syncs()
+    answers: Queue[tuple[str, OSError | None]] = Queue()
+    syncs.gate.clear()
+    syncs.syncer.request(lambda failure: answers.put(("first", failure)))
+    syncs.begun.get(timeout=WAIT_SECONDS)
+    for name in ("second", "third"):  # what they wrote may not be in the sync that runs
+        syncs.syncer.request(lambda failure, name=name: answers.put((name, failure)))
+    syncs.gate.set()
+    found = [answers.get(timeout=WAIT_SECONDS) for _ in range(3)]
+    assert found == [("first", None), ("second", None), ("third", None)]
+    syncs.syncer.close()
+    assert syncs.outcomes.qsize() == 2
+
+
+def test_a_failed_sync_is_told_to_all_who_wait() -> None:
+    syncs = Syncs()
+    syncs.failure = OSError(errno.EIO, "Input/output error")
+    answers: Queue[OSError | None] = Queue()
+    syncs.syncer.request(answers.put)
+    assert answers.get(timeout=WAIT_SECONDS) is syncs.failure
+    assert syncs.outcomes.get(timeout=WAIT_SECONDS) is syncs.failure
+    syncs.syncer.close()
+
+
+def test_a_periodic_syncer_needs_no_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "SYNC_PERIOD_SECONDS", 0.01)
+    syncs = Syncs(is_periodic=True)
+    for _ in range(3):
+        assert syncs.outcomes.get(timeout=WAIT_SECONDS) is None
+    syncs.syncer.close()
+
+
+def test_a_slow_sync_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "SLOW_SYNC_SECONDS", 0.0)
+    syncs = Syncs()
+    answers: Queue[OSError | None] = Queue()
+    with caplog.at_level(logging.WARNING):
+        syncs.syncer.request(answers.put)
+        answers.get(timeout=WAIT_SECONDS)
+    syncs.syncer.close()
+    assert len(syncs.slow) == 1
+    assert "took" in caplog.text
+
+
+def test_closing_answers_what_was_asked() -> None:
+    syncs = Syncs()
+    answers: Queue[OSError | None] = Queue()
+    syncs.gate.clear()
+    syncs.syncer.request(answers.put)
+    syncs.begun.get(timeout=WAIT_SECONDS)
+    syncs.syncer.request(answers.put)
+    closing = threading.Thread(target=syncs.syncer.close)
+    closing.start()
+    syncs.gate.set()
+    closing.join(WAIT_SECONDS)
+    assert answers.qsize() == 2
