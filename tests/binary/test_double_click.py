@@ -1,4 +1,7 @@
-"""Started as a desktop starts it: without arguments, in a terminal of its own or in none."""
+"""Started as a desktop starts it: without arguments, in a terminal of its own or in none.
+
+As desktops on Linux do it. What macOS and Windows do can be seen only on their desktops.
+"""
 
 import os
 import select
@@ -12,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.binary.conftest import posix_only
+from tests.binary.conftest import linux_only
 from tests.binary.program import SECONDS_MAX, Program, free_port, is_open, wait_until
 
-pytestmark = posix_only
+pytestmark = linux_only
 
 STARTED = "Press Ctrl+C to stop."
 KEY_WANTED = "Press any key"

@@ -77,6 +77,7 @@ class Mirror:
         self._count = 0
         self._paces: dict[Place, Pace] = {}
         self._stamps: dict[Place, Stamp] = {}
+        self._foreign: set[Place] = set()  # whose stamp is of a file that another hand wrote
         self._expiring: set[Place] = set()
         self._unsynced: set[Path] = set()
         self._damaged: dict[Place, Damage] = {}
@@ -262,22 +263,20 @@ class Mirror:
             self._write(place, wanted.entry)
 
     def _is_shown(self, place: Place, entry: Entry | None) -> bool:
-        """Whether the file is as another hand left it, and nothing of ours came between."""
+        """Whether the file is as another hand left it, and nothing of ours came between.
+
+        The file is not read for it: that hand may be changing it again at this very moment, and
+        what it writes then must not be taken for something of ours.
+        """
         path = self._layout.actual(place)
         self._unsynced.add(path)  # that hand may not have forced it to the device
         stamp = self._disk.stamp(path)
-        if stamp is None:
+        if entry is None and stamp is None:
             self._stamps.pop(place, None)
-            return entry is None
+            return True
         if stamp != self._stamps.get(place):
-            return True  # it was there once more, and will be heard of
-        return entry is not None and self._shows(path, entry)
-
-    def _shows(self, path: Path, entry: Entry) -> bool:
-        try:
-            return encode(decode_file(self._disk.read(path))) == entry.value
-        except InvalidJsonError:
-            return False
+            return True  # it was there once more (or took the file away), and will be heard of
+        return place in self._foreign
 
     def _write(self, place: Place, entry: Entry) -> None:
         self._set_damage_aside(place)
@@ -291,6 +290,7 @@ class Mirror:
         content = encode_readable(entry.value)
         temporary = self._records.temporary
         self._stamps[place] = self._disk.replace_file(path, content, temporary, sync=False)
+        self._foreign.discard(place)
         if entry.expires_at is None:
             self._drop_expiry(place)
         alias = self._layout.forget_alias(place)
@@ -300,6 +300,7 @@ class Mirror:
     def _remove(self, place: Place) -> None:
         self._set_damage_aside(place)
         path = self._layout.actual(place)
+        self._foreign.discard(place)
         self._stamps.pop(place, None)
         self._disk.remove(path)
         self._layout.forget_alias(place)
@@ -365,6 +366,7 @@ class Mirror:
         if value is None:
             return None
         self._layout.adopt(found)
+        self._foreign.add(found.place)
         self._supersede(found.place, value)
         return value
 
