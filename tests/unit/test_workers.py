@@ -35,6 +35,27 @@ class Syncs:
             raise self.failure
 
 
+def test_a_thread_that_steps_soon_enough_is_not_woken() -> None:
+    steps: Queue[float] = Queue()
+
+    def step(now: float) -> float | None:
+        steps.put(now)
+        return now + 0.1
+
+    follower = Follower(step)
+    try:
+        follower.wake_for(time.monotonic())  # it does not step by itself yet
+        first = steps.get(timeout=WAIT_SECONDS)
+        while follower._next > first + 1:
+            time.sleep(0)  # the step is over when it is known when the next one is
+        follower.wake_for(first + 5)
+        assert steps.get(timeout=WAIT_SECONDS) - first >= 0.09
+        follower.wake_for(0.0)
+        assert steps.get(timeout=WAIT_SECONDS) > first
+    finally:
+        follower.close()
+
+
 def test_a_step_says_when_the_next_one_is() -> None:
     steps: Queue[float] = Queue()
     dues = iter((0.01, 0.0))

@@ -185,8 +185,9 @@ class DiskEngine:
     # --- inside ---
 
     def _follow(self, changes: Sequence[Change]) -> None:
-        self._keeper.note(changes, time.monotonic())
-        self._follower.wake()
+        due = self._keeper.note(changes, time.monotonic())
+        if due is not None:
+            self._follower.wake_for(due)
 
     def _step(self, now: float) -> float | None:
         """The engine's thread: files first, then what other hands did."""

@@ -94,9 +94,13 @@ class Keeper:
         self._revision = changes[0].revision - 1
         self.journal.take_back()
 
-    def note(self, changes: Sequence[Change], now: float) -> None:
-        """A commit is kept for good: its files are to follow; ``now`` as for `step`."""
-        self.mirror.note(net_effects(changes), changes[0].revision, changes[-1].revision, now)
+    def note(self, changes: Sequence[Change], now: float) -> float | None:
+        """A commit is kept for good: its files are to follow; ``now`` as for `step`.
+
+        When `step` is needed for it, None if it will be called soon enough for what waits already.
+        """
+        effects = net_effects(changes)
+        return self.mirror.note(effects, changes[0].revision, changes[-1].revision, now)
 
     def close(self, now: float) -> None:
         """Bring all files up to date; if that works, the journal is empty afterwards.

@@ -86,8 +86,14 @@ class Mirror:
 
     # --- the server's thread ---
 
-    def note(self, effects: dict[Place, Effect], revision: int, last: int, now: float) -> None:
-        """Changes ``revision`` to ``last`` were kept: the files should show them."""
+    def note(
+        self, effects: dict[Place, Effect], revision: int, last: int, now: float
+    ) -> float | None:
+        """Changes ``revision`` to ``last`` were kept: the files should show them.
+
+        When the first of those that were not waiting yet is due; None if all were.
+        """
+        first_due: float | None = None
         with self._lock:
             self._noted_revision = last
             for place, effect in effects.items():
@@ -96,7 +102,10 @@ class Mirror:
                 self._wanted[place] = _Wanted(effect.after, effect.is_stored, first, last)
                 if before is None:
                     pace = self._paces.get(place)
-                    self._push(now if pace is None else max(now, pace.until), place)
+                    due = now if pace is None else max(now, pace.until)
+                    self._push(due, place)
+                    first_due = due if first_due is None else min(first_due, due)
+        return first_due
 
     @property
     def behind_count(self) -> int:

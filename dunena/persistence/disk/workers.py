@@ -1,6 +1,7 @@
 """The engine's two threads: one brings files up to date, one forces the journal to the device."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ class Follower:
     def __init__(self, step: Callable[[float], float | None]) -> None:
         self._step = step
         self._wanted = threading.Event()
+        self._next = math.inf  # when it steps by itself; inf while it steps, or without a due
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="dunena-files", daemon=True)
         self._thread.start()
@@ -29,6 +31,14 @@ class Follower:
     def wake(self) -> None:
         """There is something to do; may be called from any thread."""
         self._wanted.set()
+
+    def wake_for(self, due: float) -> None:
+        """There will be something to do; a thread that steps before it anyhow is left alone.
+
+        Waking it costs both threads a switch, which is most of the price of a small commit.
+        """
+        if due < self._next:
+            self._wanted.set()
 
     def close(self) -> None:
         """End the thread after the step it is in."""
@@ -40,6 +50,7 @@ class Follower:
         due: float | None = None
         while True:
             self._wanted.wait(None if due is None else max(0.0, due - time.monotonic()))
+            self._next = math.inf
             self._wanted.clear()
             if self._is_ending:
                 return
@@ -48,6 +59,7 @@ class Follower:
             except Exception:  # noqa: BLE001 - without this thread no file would ever follow
                 _log.exception("files could not be brought up to date")
                 due = time.monotonic() + SYNC_PERIOD_SECONDS
+            self._next = math.inf if due is None else due
 
 
 class Syncer:
