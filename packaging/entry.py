@@ -1,11 +1,32 @@
 """Where the executable starts: `python -m dunena`, arranged for a quick start."""
 
 import gc
+import os
+import signal
 import sys
+from typing import NoReturn
+
+# What shells report for Ctrl+C.
+EXIT_INTERRUPTED = 130
+
+
+def leave(*_: object) -> NoReturn:
+    """Ctrl+C while importing: nothing is open yet, and an exception would be the importer's."""
+    os._exit(EXIT_INTERRUPTED)
+
+
+def interrupt_once(*_: object) -> NoReturn:
+    """Ctrl+C before there is a server; the second one must not interrupt the end.
+
+    There always is a second: a terminal tells both processes, and the parent tells its child again.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def run() -> None:
     """Import everything, and start."""
+    signal.signal(signal.SIGINT, leave)
     # What is imported lives until the end: a collection while importing finds nothing, many times.
     gc.disable()
     from dunena.cli import main
@@ -15,6 +36,7 @@ def run() -> None:
         import dunena.cli.running  # noqa: F401
     gc.freeze()
     gc.enable()
+    signal.signal(signal.SIGINT, interrupt_once)
     main()
 
 
@@ -22,5 +44,4 @@ if __name__ == "__main__":
     try:
         run()
     except KeyboardInterrupt:
-        # Before there was a server to stop; the number is what shells report for Ctrl+C.
-        sys.exit(130)
+        sys.exit(EXIT_INTERRUPTED)
