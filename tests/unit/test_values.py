@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dunena.store.limits import JSON_DEPTH_MAX
 from dunena.store.values import (
     InvalidJsonError,
     as_text,
@@ -72,7 +73,7 @@ REFUSED = [
     b"[1,]",
     b"01",
     b'"\x01"',
-    b"[" * 255 + b"]" * 255,
+    b"[" * (JSON_DEPTH_MAX + 1) + b"]" * (JSON_DEPTH_MAX + 1),
     b"[" * 100_000,
     b"1 2",
 ]
@@ -88,7 +89,7 @@ def test_what_cannot_be_kept_exactly_is_refused(text: bytes) -> None:
 
 def test_deepest_nesting_is_kept() -> None:
     for space in (b"", b" "):
-        text = b"[" * 254 + space + b"]" * 254
+        text = b"[" * JSON_DEPTH_MAX + space + b"]" * JSON_DEPTH_MAX
         assert encode(decode(text)) == text.replace(b" ", b"")
 
 

@@ -115,7 +115,7 @@ class Mirror:
     @property
     def failure(self) -> str | None:
         """A file that cannot be written at present, and why; None while all can."""
-        return next((reason for reason in list(self._failing.values())), None)
+        return next(iter(list(self._failing.values())), None)
 
     @property
     def shown_revision(self) -> int:
