@@ -1,7 +1,10 @@
 """Who follows what: keys by (namespace, key), channels by name.
 
-A follower is anything that frames can be pushed to; the same frame object goes to all of them. The
-order of followers is the order in which they came.
+Theory of operation. What is published to a topic in one tick is one *batch*, which every follower
+is handed once, at the first frame; later frames of the tick only make the batch longer. So many
+updates to many followers cost their sum, not their product, and the joined bytes are the same for
+all. A batch takes no more frames once something else was queued behind it at one of its followers
+(the next frame then begins another batch), since each follower receives everything in order.
 """
 
 from collections.abc import Callable
@@ -10,30 +13,128 @@ from typing import Protocol, TypeVar
 CACHE_EVENTS = "cache-events"
 """The channel on which every change is announced."""
 
-Topic = TypeVar("Topic")
+Place = tuple[str, str]
+"""Namespace and key."""
+
+Key = TypeVar("Key")
+
+
+class Batch:
+    """Finished frames of one topic, in order.
+
+    ``place`` is the key whose values they are, so that the last one makes those before it
+    unnecessary; None for events, which count one by one.
+    """
+
+    __slots__ = ("_joined", "frames", "is_open", "place", "size")
+
+    def __init__(self, place: Place | None, frame: bytes) -> None:
+        self.place = place
+        self.frames = [frame]
+        self.size = len(frame)
+        self.is_open = True
+        self._joined: bytes | None = None
+
+    def add(self, frame: bytes) -> None:
+        """One more; only while it is open."""
+        self.frames.append(frame)
+        self.size += len(frame)
+
+    def close(self) -> None:
+        """It is whole."""
+        self.is_open = False
+
+    def __len__(self) -> int:
+        """Bytes of all frames."""
+        return self.size
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one frame, which cannot be sent in parts."""
+        return len(self.frames) == 1
+
+    @property
+    def joined(self) -> bytes:
+        """All frames as one piece of bytes, the same object for everyone; only once closed."""
+        if self._joined is None:
+            frames = self.frames
+            self._joined = frames[0] if len(frames) == 1 else b"".join(frames)
+        return self._joined
 
 
 class Follower(Protocol):
     """Where a subscriber's frames go."""
 
     @property
-    def push(self) -> Callable[[bytes], None]:
-        """Queue a finished frame; it leaves at the end of the tick."""
+    def push(self) -> Callable[[Batch], None]:
+        """Queue a batch; it leaves, with all that was added to it, at the end of the tick."""
+
+
+class Topic:
+    """The followers of one key or channel; a dict as an ordered set."""
+
+    __slots__ = ("_batch", "_followers", "_opened", "_place")
+
+    def __init__(self, place: Place | None, opened: Callable[["Topic"], None]) -> None:
+        self._place = place
+        self._opened = opened
+        self._followers: dict[Follower, None] = {}
+        self._batch: Batch | None = None
+
+    def __len__(self) -> int:
+        """How many follow it."""
+        return len(self._followers)
+
+    def __contains__(self, follower: Follower) -> bool:
+        """Whether somebody follows it."""
+        return follower in self._followers
+
+    def add(self, follower: Follower) -> None:
+        """From now on frames go to the follower; twice is as good as once."""
+        self.end_batch()
+        self._followers[follower] = None
+
+    def remove(self, follower: Follower) -> None:
+        """No more frames go to it."""
+        self.end_batch()
+        self._followers.pop(follower, None)
+
+    def publish(self, frame: bytes) -> None:
+        """One frame to everyone, in the order in which they came."""
+        batch = self._batch
+        if batch is not None and batch.is_open:
+            batch.add(frame)
+            return
+        batch = self._batch = Batch(self._place, frame)
+        self._opened(self)
+        for follower in self._followers:
+            follower.push(batch)
+
+    def end_batch(self) -> None:
+        """What was published so far is whole."""
+        if self._batch is not None:
+            self._batch.close()
+            self._batch = None
 
 
 class Hub:
     """Subscriptions of all connections. A session takes back its own when it ends."""
 
-    __slots__ = ("_channels", "_keys")
+    __slots__ = ("_channels", "_keys", "_published")
 
     def __init__(self) -> None:
-        # Dicts as ordered sets; no entry is empty, so "is anyone there" is one look-up.
-        self._keys: dict[tuple[str, str], dict[Follower, None]] = {}
-        self._channels: dict[str, dict[Follower, None]] = {}
+        # No topic is empty, so "is anyone there" is one look-up.
+        self._keys: dict[Place, Topic] = {}
+        self._channels: dict[str, Topic] = {}
+        self._published: list[Topic] = []  # in this tick
 
     def follow_key(self, ns: str, key: str, follower: Follower) -> None:
-        """From now on every change of the key goes to the follower; twice is as good as once."""
-        self._keys.setdefault((ns, key), {})[follower] = None
+        """From now on every change of the key goes to the follower."""
+        place = (ns, key)
+        topic = self._keys.get(place)
+        if topic is None:
+            topic = self._keys[place] = Topic(place, self._published.append)
+        topic.add(follower)
 
     def unfollow_key(self, ns: str, key: str, follower: Follower) -> None:
         """The reverse; nothing happens if it did not follow."""
@@ -41,23 +142,32 @@ class Hub:
 
     def follow_channel(self, channel: str, follower: Follower) -> None:
         """From now on the channel's events go to the follower."""
-        self._channels.setdefault(channel, {})[follower] = None
+        topic = self._channels.get(channel)
+        if topic is None:
+            topic = self._channels[channel] = Topic(None, self._published.append)
+        topic.add(follower)
 
     def unfollow_channel(self, channel: str, follower: Follower) -> None:
         """The reverse; nothing happens if it did not follow."""
         _remove(self._channels, channel, follower)
 
-    def key_followers(self, ns: str, key: str) -> dict[Follower, None] | None:
-        """Who follows a key; None for nobody."""
+    def key_topic(self, ns: str, key: str) -> Topic | None:
+        """What publishes a key's values; None if nobody follows it."""
         return self._keys.get((ns, key))
 
-    def channel_followers(self, channel: str) -> dict[Follower, None] | None:
-        """Who follows a channel; None for nobody."""
+    def channel_topic(self, channel: str) -> Topic | None:
+        """What publishes a channel's events; None if nobody follows it."""
         return self._channels.get(channel)
 
-    def followed_keys(self) -> list[tuple[str, str]]:
+    def followed_keys(self) -> list[Place]:
         """Every (namespace, key) that somebody follows."""
         return list(self._keys)
+
+    def end_batches(self) -> None:
+        """The tick is over: what was published in it is whole."""
+        for topic in self._published:
+            topic.end_batch()
+        self._published.clear()
 
     @property
     def subscription_count(self) -> int:
@@ -65,9 +175,9 @@ class Hub:
         return sum(map(len, self._keys.values())) + sum(map(len, self._channels.values()))
 
 
-def _remove(topics: dict[Topic, dict[Follower, None]], topic: Topic, follower: Follower) -> None:
-    followers = topics.get(topic)
-    if followers is not None and follower in followers:
-        del followers[follower]
-        if not followers:
-            del topics[topic]
+def _remove(topics: dict[Key, Topic], name: Key, follower: Follower) -> None:
+    topic = topics.get(name)
+    if topic is not None and follower in topic:
+        topic.remove(follower)
+        if not len(topic):
+            del topics[name]

@@ -55,8 +55,9 @@ class Telemetry:
     """One server's counters.
 
     ``ticks`` holds how long each tick took, from its first request to its last reply handed to
-    the system: no request of the tick waited longer. ``storage_failure`` is the reason while
-    changes cannot be kept.
+    the system: no request of the tick waited longer. ``conflated`` counts updates that a slow
+    reader was spared for a newer one. ``storage_failure`` is the reason while changes cannot be
+    kept.
     """
 
     started_at_ms: int
@@ -69,6 +70,7 @@ class Telemetry:
     refused_tokens: int = 0
     refused_connections: int = 0
     slow_readers_closed: int = 0
+    conflated: int = 0
     storage_failures: int = 0
     storage_failure: str | None = None
     ticks: Histogram = field(default_factory=Histogram)

@@ -1,24 +1,47 @@
-"""The messages the server sends, as JSON bytes; each form is built here and nowhere else."""
+"""The messages the server sends; each form is built here and nowhere else.
+
+All but the bodies of HTTP answers are finished WebSocket frames.
+"""
 
 from typing import Any
 
 import orjson
 
+from dunena.frames import text_frame
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.values import as_text, is_string
 
 NULL = b"null"
 
+UPDATE_BYTES_MAX = 16_384
+"""Longest value whose finished update is kept with its entry. Past it making another one costs
+little beside sending it, and keeping it would double the memory of a store of large values."""
 
-def value_update(ns: str, key: str, value: bytes) -> bytes:
+
+def value_body(ns: str, key: str, value: bytes) -> bytes:
+    """Object store: a key's value, as an HTTP answer."""
+    body = b'{"key":%b,"value":%b' % (orjson.dumps(key), value)
+    return b'%b,"ns":%b}' % (body, orjson.dumps(ns)) if ns else body + b"}"
+
+
+def update(entry: Entry) -> bytes:
     """Object store: a key's value, as the answer to `get` and as what followers receive."""
-    update = b'{"key":' + orjson.dumps(key) + b',"value":' + value
-    return update + b',"ns":' + orjson.dumps(ns) + b"}" if ns else update + b"}"
+    frame = entry.update
+    if frame is None:
+        frame = text_frame(value_body(entry.ns, entry.key, entry.value))
+        if len(entry.value) <= UPDATE_BYTES_MAX:
+            entry.update = frame
+    return frame
+
+
+def missing_update(ns: str, key: str) -> bytes:
+    """Object store: the same for a key without a value."""
+    return text_frame(value_body(ns, key, NULL))
 
 
 def object_store_error(text: str) -> bytes:
     """Object store: an error."""
-    return orjson.dumps({"error": text})
+    return text_frame(orjson.dumps({"error": text}))
 
 
 def reply(kind: str, data: Any, timestamp: int, request_id: str | float | None = None) -> bytes:
@@ -26,7 +49,7 @@ def reply(kind: str, data: Any, timestamp: int, request_id: str | float | None =
     message = {"type": kind, "data": data, "timestamp": timestamp}
     if request_id is not None:
         message["id"] = request_id
-    return orjson.dumps(message)
+    return text_frame(orjson.dumps(message))
 
 
 def pong(timestamp: int, request_id: str | float | None = None) -> bytes:
@@ -34,7 +57,7 @@ def pong(timestamp: int, request_id: str | float | None = None) -> bytes:
     message: dict[str, Any] = {"type": "pong", "timestamp": timestamp}
     if request_id is not None:
         message["id"] = request_id
-    return orjson.dumps(message)
+    return text_frame(orjson.dumps(message))
 
 
 def undecided_error(
@@ -49,7 +72,7 @@ def undecided_error(
     }
     if request_id is not None:
         message["id"] = request_id
-    return orjson.dumps(message)
+    return text_frame(orjson.dumps(message))
 
 
 def cache_event(change: Change, timestamp: int) -> bytes:
@@ -61,8 +84,10 @@ def cache_event(change: Change, timestamp: int) -> bytes:
             data["size"] = change.entry.size
         if change.ns:
             data["ns"] = change.ns
-    return orjson.dumps(
-        {"channel": "cache", "event": change.kind.value, "data": data, "timestamp": timestamp}
+    return text_frame(
+        orjson.dumps(
+            {"channel": "cache", "event": change.kind.value, "data": data, "timestamp": timestamp}
+        )
     )
 
 

@@ -15,7 +15,7 @@ from dunena.dialects.core import (
     unicode_name,
 )
 from dunena.dialects.errors import ClientError, InvalidMessageError
-from dunena.dialects.messages import NULL, value_update
+from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.values import encode
 
@@ -25,7 +25,7 @@ INVALID_FORMAT = "Invalid message format"
 
 
 def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
-    """Carry out one message; raise `ClientError` where it is wrong."""
+    """Carry out one message; the frame to answer with. Raise `ClientError` where it is wrong."""
     action = message["action"]
     handler = _HANDLERS.get(action) if isinstance(action, str) else None
     if handler is None:
@@ -39,28 +39,21 @@ def error_text(error: ClientError) -> str:
 
 
 def read(core: Core, ns: str, key: str, now: int) -> bytes:
-    """A key's value update; a missing key has null. Also the answer to ``GET /get/{key}``."""
+    """``GET /get/{key}``: the key's value; a missing key has null."""
     entry = core.store.get(ns, key, now)
-    return value_update(ns, key, NULL if entry is None else entry.value)
+    return value_body(ns, key, NULL if entry is None else entry.value)
 
 
 def write(core: Core, message: Message, now: int) -> bytes:
-    """Store ``value`` under ``key``; the update it made. Also ``POST /set``."""
-    ns, key = _place(message)
-    if "value" not in message:
-        raise InvalidMessageError("Missing value")
-    encoded = encode(message["value"])
-    check_value_size(encoded, core.limits)
-    expires_at = expiry_of(message, now)
-    core.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))
-    return value_update(ns, key, encoded)
+    """``POST /set``: the value that was stored."""
+    return value_body(*_write(core, message, now))
 
 
 def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     ns, key = _place(message)
     followed.follow_key(ns, key)
     entry = core.store.peek(ns, key, now)
-    return None if entry is None else value_update(ns, key, entry.value)
+    return None if entry is None else update(entry)
 
 
 def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
@@ -68,11 +61,13 @@ def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: i
 
 
 def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> None:
-    write(core, message, now)
+    _write(core, message, now)
 
 
 def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return read(core, *_place(message), now)
+    ns, key = _place(message)
+    entry = core.store.get(ns, key, now)
+    return missing_update(ns, key) if entry is None else update(entry)
 
 
 def _delete(core: Core, _followed: Subscriptions, message: Message, _now: int) -> None:
@@ -86,6 +81,18 @@ _HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]
     "get": _get,
     "delete": _delete,
 }
+
+
+def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
+    """Namespace, key and the value as it was stored."""
+    ns, key = _place(message)
+    if "value" not in message:
+        raise InvalidMessageError("Missing value")
+    encoded = encode(message["value"])
+    check_value_size(encoded, core.limits)
+    expires_at = expiry_of(message, now)
+    core.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))
+    return ns, key, encoded
 
 
 def _place(message: Message) -> tuple[str, str]:

@@ -17,16 +17,15 @@ from dunena.dialects.errors import (
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.frames import text_frame
-from dunena.hub import CACHE_EVENTS
+from dunena.hub import CACHE_EVENTS, Batch
 from dunena.store.store import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 
 
 class Session:
-    """A client's state; ``reply`` and ``push`` queue a finished frame for it.
+    """A client's state; ``reply`` queues a finished frame for it, ``push`` a batch of them.
 
-    A reply answers its request, a push is an update or event it follows.
+    A reply answers its request, a push has updates or events that it follows.
     ``dialect`` is AUTO until the first message that shows one, and then says how a message that
     shows none is answered. A client that chose one from the start has no other.
     """
@@ -47,7 +46,7 @@ class Session:
         session_id: str,
         *,
         reply: Callable[[bytes], None],
-        push: Callable[[bytes], None],
+        push: Callable[[Batch], None],
     ) -> None:
         self._core = core
         self.dialect = dialect
@@ -59,32 +58,31 @@ class Session:
     def open(self, now: int) -> None:
         """Greet the client; an object-store client gets nothing it did not ask for."""
         if self.dialect is not Dialect.OBJECT_STORE:
-            self._send(reply("connected", {"id": self._id}, now))
+            self._reply(reply("connected", {"id": self._id}, now))
             self.subscriptions.follow_channel(CACHE_EVENTS)
 
     def receive(self, text: bytes, now: int) -> None:
         """Answer one message, whatever it is; ``now`` in Unix ms."""
         message: JsonValue = None
         try:
-            message = _decoded(text)
+            message = decode(text)
             answer = self._respond(message, now)
         except ClientError as error:
             answer = self._error(message, error, now)
+        except InvalidJsonError:
+            answer = self._error(message, InvalidMessageError.not_json(), now)
         except WriteRefusedError as refused:
             answer = self._error(message, StorageFailedError(refused.reason), now)
         if answer is not None:
-            self._send(answer)
+            self._reply(answer)
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer a message that is not even looked at."""
-        self._send(self._error(None, error, now))
+        self._reply(self._error(None, error, now))
 
     def close(self) -> None:
         """The client is gone: nothing is pushed to it any more."""
         self.subscriptions.end()
-
-    def _send(self, payload: bytes) -> None:
-        self._reply(text_frame(payload))
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
         """The dialect a message shows; AUTO if it shows none that this client may speak."""
@@ -98,10 +96,11 @@ class Session:
         return Dialect.AUTO
 
     def _respond(self, message: JsonValue, now: int) -> bytes | None:
-        shown = self._dialect_of(message)
-        self._learn(shown)
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
+        shown = self._dialect_of(message)
+        if self.dialect is Dialect.AUTO:
+            self._learn(shown)
         if shown is Dialect.OBJECT_STORE and "action" in message:
             return object_store.respond(self._core, self.subscriptions, message, now)
         if shown is Dialect.DUNENA and "type" in message:
@@ -109,10 +108,9 @@ class Session:
         raise InvalidMessageError.missing("type")
 
     def _learn(self, shown: Dialect) -> None:
-        if self.dialect is Dialect.AUTO and shown is not Dialect.AUTO:
-            self.dialect = shown
-            if shown is Dialect.OBJECT_STORE:
-                self.subscriptions.unfollow_channel(CACHE_EVENTS)
+        self.dialect = shown
+        if shown is Dialect.OBJECT_STORE:
+            self.subscriptions.unfollow_channel(CACHE_EVENTS)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = dunena.request_id_of(message) if isinstance(message, dict) else None
@@ -124,10 +122,3 @@ class Session:
         if dialect is Dialect.OBJECT_STORE:
             return object_store_error(text)
         return undecided_error(error.text, text, now, request_id)
-
-
-def _decoded(text: bytes) -> JsonValue:
-    try:
-        return decode(text)
-    except InvalidJsonError:
-        raise InvalidMessageError.not_json() from None

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 
 from dunena.dialects.errors import LimitError
-from dunena.hub import Hub
+from dunena.hub import Batch, Hub
 from dunena.store.limits import Limits
 
 
 class Subscriptions:
-    """The keys and channels of one client, which the hub knows it by; ``push`` queues a frame.
+    """The keys and channels of one client, which the hub knows it by; ``push`` queues a batch.
 
     It takes from the hub exactly what it put there, so a client that left is followed by nothing.
     """
 
     __slots__ = ("_channels", "_count_max", "_hub", "_keys", "push")
 
-    def __init__(self, hub: Hub, limits: Limits, push: Callable[[bytes], None]) -> None:
+    def __init__(self, hub: Hub, limits: Limits, push: Callable[[Batch], None]) -> None:
         self._hub = hub
         self._count_max = limits.subscriptions_max
         self.push = push

@@ -27,15 +27,13 @@ class ExpiryTimer:
 
     def look(self) -> None:
         """Let what is due expire, and come back when the next entry is."""
-        deadline = self._store.next_deadline
-        if deadline is not None and deadline <= self._tick.now:
+        if self._store.next_deadline <= self._tick.now:
             self._tick.expire()
         self._arm()
 
     def rearm(self) -> None:
         """Entries changed: the next deadline may be sooner than the timer."""
-        deadline = self._store.next_deadline
-        if deadline is not None and deadline < self._due_at:
+        if self._store.next_deadline < self._due_at:
             self._arm()
 
     def cancel(self) -> None:
@@ -47,7 +45,7 @@ class ExpiryTimer:
         self.cancel()
         now, deadline = self._tick.now, self._store.next_deadline
         wait = WAIT_SECONDS_MAX
-        if deadline is not None and self._telemetry.storage_failure is None:
+        if self._telemetry.storage_failure is None:
             wait = max(WAIT_SECONDS_MIN, min(wait, (deadline - now) / 1000))
         self._due_at = now + round(wait * 1000)
         self._timer = self._loop.call_later(wait, self.look)

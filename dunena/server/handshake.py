@@ -25,9 +25,8 @@ _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dial
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An accepted handshake: the protocol object, the dialect, the response's bytes."""
+    """An accepted handshake: the dialect and the response's bytes."""
 
-    protocol: ServerProtocol
     dialect: Dialect
     response: bytes
 
@@ -80,7 +79,7 @@ def _accept(request: Request, dialect: Dialect, message_bytes_max: int) -> Openi
         return Response.error(answer.status_code, text)
     if protocol.subprotocol is not None:
         dialect = _BY_NAME[protocol.subprotocol]
-    return Opening(protocol, dialect, answer.serialize())
+    return Opening(dialect, answer.serialize())
 
 
 def _first_spoken(names: Sequence[Subprotocol], spoken: set[str]) -> Subprotocol | None:

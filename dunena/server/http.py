@@ -50,7 +50,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is open."""
         context = self._context
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport, context.tick.spoke, self.abort)
+        self._outbox = Outbox(self._transport, context.tick.spoke, self.abort, context.telemetry)
         context.telemetry.http_connections += 1
         if context.registry.is_full:
             context.telemetry.refused_connections += 1
@@ -84,11 +84,11 @@ class HttpConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads slower than it is answered."""
-        self._outbox.is_paused = True
+        self._outbox.pause()
 
     def resume_writing(self) -> None:
         """It caught up."""
-        self._outbox.is_paused = False
+        self._outbox.resume()
         self._answer()
 
     # --- registry ---
@@ -175,10 +175,12 @@ class HttpConnection(asyncio.Protocol):
         if self._is_reading_paused:
             self._transport.resume_reading()
         context.telemetry.http_connections -= 1
-        connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
+        connection = WebSocketConnection(context, outcome.dialect, self._transport, self._outbox)
         context.registry.replace(self, connection)
         self._transport.set_protocol(connection)
-        connection.begin(self._parser.rest or b"", has_peer_ended=self._has_peer_ended)
+        connection.begin(
+            outcome.response, self._parser.rest or b"", has_peer_ended=self._has_peer_ended
+        )
         return True
 
     def _end_with(self, response: Response) -> None:

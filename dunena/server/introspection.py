@@ -188,6 +188,7 @@ class Introspection:
             "refused_origins": ("Requests refused by origin", telemetry.refused_origins),
             "refused_tokens": ("Requests without the token", telemetry.refused_tokens),
             "refused_connections": ("Connections over the limit", telemetry.refused_connections),
+            "updates_conflated": ("Updates a slow reader was spared", telemetry.conflated),
             "slow_readers_closed": ("Closed for not reading", telemetry.slow_readers_closed),
         }
 

@@ -1,18 +1,28 @@
-"""What a connection has to say, until the end of the tick."""
+"""What a connection has to say: gathered during a tick, written at its end, held back from a
+reader that is too slow."""
 
 import logging
 from collections.abc import Callable
 from typing import Protocol
 
-UNSENT_BYTES_MAX = 16 * 1024 * 1024
-"""A reader for whom this much was pushed since it last had read everything, and who has this much
-waiting, is disconnected: four of the largest values by default. What it asked for itself does not
-count, since its requests wait instead."""
+from dunena.hub import Batch
+from dunena.server.backlog import Backlog
+from dunena.telemetry import Telemetry
+
+BACKLOG_BYTES_MAX = 4 * 1024 * 1024
+"""Events that wait for a slow reader; past it the connection is closed: some 30,000 events. What
+it asked for itself does not count, since its requests wait instead, and neither do values, of
+which only the newest of each key waits."""
 
 BATCH_BYTES_MAX = 1024 * 1024
 """A connection's own replies in one tick: past this its further requests wait for the next one,
 so that many small requests for large values cannot fill the memory."""
 
+PORTION_BYTES = 256 * 1024
+"""What is handed to the transport at once, as long as single messages are smaller: the transport
+may have to copy what the system does not take, once for every connection."""
+
+Piece = bytes | Batch
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +32,6 @@ class Transport(Protocol):
 
     def write(self, data: bytes, /) -> None: ...
     def close(self) -> None: ...
-    def get_write_buffer_size(self) -> int: ...
     def get_extra_info(self, name: str, /) -> object: ...
 
 
@@ -30,15 +39,18 @@ class Outbox:
     """Finished bytes of one connection, in order: its replies by `put`, all else by `push`.
 
     ``spoke`` is told once per tick that there is something; the tick then calls `flush`.
-    ``overflowed`` is called instead of writing when the peer does not read.
+    ``overflowed`` is called when more events wait for the peer than it may leave unread. While
+    the transport is paused nothing is written: the newest values, events and replies wait.
     """
 
     __slots__ = (
         "_after_flush",
+        "_backlog",
+        "_batch",
         "_overflowed",
         "_pieces",
-        "_pushed_bytes",
         "_spoke",
+        "_telemetry",
         "_transport",
         "is_dead",
         "is_paused",
@@ -50,13 +62,16 @@ class Outbox:
         transport: Transport,
         spoke: Callable[["Outbox"], None],
         overflowed: Callable[[], None],
+        telemetry: Telemetry,
     ) -> None:
         self._transport = transport
         self._spoke = spoke
         self._overflowed = overflowed
-        self._pieces: list[bytes] = []
+        self._telemetry = telemetry
+        self._pieces: list[Piece] = []
+        self._batch: Batch | None = None  # the last piece, while it may still grow
         self._after_flush: Callable[[], None] | None = None
-        self._pushed_bytes = 0
+        self._backlog: Backlog | None = None
         self.size = 0
         self.is_paused = False
         self.is_dead = False
@@ -65,18 +80,27 @@ class Outbox:
         """Queue bytes; they leave at the end of the tick. To a dead connection, nothing."""
         if self.is_dead:
             return
-        if not self._pieces:
+        pieces = self._pieces
+        if not pieces:
             self._spoke(self)
-        self._pieces.append(piece)
+        elif self._batch is not None:
+            self._batch.close()
+            self._batch = None
+        pieces.append(piece)
         self.size += len(piece)
 
-    def push(self, piece: bytes) -> None:
-        """Queue bytes that the peer did not ask for just now."""
-        self._pushed_bytes += len(piece)
-        self.put(piece)
+    def push(self, batch: Batch) -> None:
+        """Queue frames that the peer did not ask for; more may join until the tick ends."""
+        pieces = self._pieces
+        if not pieces:
+            self._spoke(self)
+        elif self._batch is not None:
+            self._batch.close()
+        pieces.append(batch)
+        self._batch = batch
 
     def __len__(self) -> int:
-        """Pieces queued."""
+        """Pieces queued in this tick."""
         return len(self._pieces)
 
     def __bool__(self) -> bool:
@@ -84,14 +108,20 @@ class Outbox:
         return True
 
     def truncate(self, count: int) -> None:
-        """Take back all but the first ``count`` pieces."""
+        """Take back all but the first ``count`` pieces, which are replies."""
         del self._pieces[count:]
-        self.size = sum(map(len, self._pieces))
+        self._batch = None
+        self.size = sum(len(piece) for piece in self._pieces if isinstance(piece, bytes))
 
     @property
     def is_full(self) -> bool:
         """Whether requests of this connection should wait."""
-        return self.is_paused or self.size >= BATCH_BYTES_MAX
+        return self.is_paused or self._backlog is not None or self.size >= BATCH_BYTES_MAX
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for the peer to read."""
+        return 0 if self._backlog is None else len(self._backlog)
 
     def rewire(self, overflowed: Callable[[], None]) -> None:
         """Another protocol took over the connection."""
@@ -103,32 +133,83 @@ class Outbox:
         if not self._pieces:
             self._spoke(self)
 
+    def flush(self) -> None:
+        """The tick is over: hand everything queued to the transport."""
+        pieces, action = self._pieces, self._after_flush
+        self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
+        self.send(pieces, action)
+
     def take(self) -> "Parcel":
         """Take out everything queued, to be sent later; what is queued from now on comes behind."""
         parcel = Parcel(self, self._pieces, self._after_flush)
-        self._pieces, self._after_flush, self.size = [], None, 0
+        self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
         return parcel
 
-    def send(self, pieces: list[bytes], action: Callable[[], None] | None) -> None:
-        """Hand pieces that were taken to the transport in one write, then do what comes after."""
+    def send(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
+        """Hand pieces to the transport in one write if possible, then do what comes after."""
         if self.is_dead:
             return
-        unsent_bytes = self._transport.get_write_buffer_size()
-        if unsent_bytes == 0:
-            self._pushed_bytes = 0
-        elif min(unsent_bytes, self._pushed_bytes) > UNSENT_BYTES_MAX:
-            self._overflowed()
+        if self.is_paused or self._backlog is not None or not self._fits(pieces):
+            self._hold(pieces, action)
             return
-        if pieces:
-            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if len(pieces) == 1:
+            piece = pieces[0]
+            self._transport.write(piece if isinstance(piece, bytes) else piece.joined)
+        elif pieces:
+            self._transport.write(
+                b"".join([p if isinstance(p, bytes) else p.joined for p in pieces])
+            )
         if action is not None:
             action()
+
+    def pause(self) -> None:
+        """The transport has more than it can send at present."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """It has room again: what waits comes first."""
+        self.is_paused = False
+        if self._backlog is not None:
+            self._drain(self._backlog)
 
     def kill(self) -> None:
         """The connection is gone or ends without another word."""
         self.is_dead = True
         self._pieces.clear()
+        self._batch = self._backlog = None
         self.size = 0
+
+    @staticmethod
+    def _fits(pieces: list[Piece]) -> bool:
+        """Whether this may be written in one piece; a single message always may."""
+        if len(pieces) == 1:
+            piece = pieces[0]
+            return isinstance(piece, bytes) or piece.is_single or len(piece) <= PORTION_BYTES
+        return sum(map(len, pieces)) <= PORTION_BYTES
+
+    def _hold(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
+        """Queue behind what the peer has not read yet."""
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = Backlog()
+        self._telemetry.conflated += backlog.add(pieces)
+        if action is not None:
+            self._after_flush = action
+        if backlog.event_bytes > BACKLOG_BYTES_MAX:
+            self._backlog = None
+            self._overflowed()
+        else:
+            self._drain(backlog)
+
+    def _drain(self, backlog: Backlog) -> None:
+        """Write what waits for as long as the transport takes it."""
+        while len(backlog) and not self.is_paused and not self.is_dead:
+            self._transport.write(backlog.portion(PORTION_BYTES))
+        if not len(backlog) and not self.is_dead:
+            self._backlog = None
+            action, self._after_flush = self._after_flush, None
+            if action is not None:
+                action()
 
 
 class Parcel:
@@ -137,7 +218,7 @@ class Parcel:
     __slots__ = ("action", "outbox", "pieces")
 
     def __init__(
-        self, outbox: Outbox, pieces: list[bytes], action: Callable[[], None] | None
+        self, outbox: Outbox, pieces: list[Piece], action: Callable[[], None] | None
     ) -> None:
         self.outbox = outbox
         self.pieces = pieces
@@ -152,8 +233,9 @@ class Parcel:
             self.outbox.kill()
 
     def put_back(self, count: int) -> None:
-        """Queue its first ``count`` pieces again; the outbox must be empty."""
+        """Queue its first ``count`` pieces again, which are replies; the outbox must be empty."""
         for piece in self.pieces[:count]:
+            assert isinstance(piece, bytes), "a batch tells of a change, and comes behind the first"
             self.outbox.put(piece)
         if self.action is not None:
             self.outbox.after_flush(self.action)

@@ -74,7 +74,8 @@ class Tick:
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
-        self._core = core
+        self._store = core.store
+        self._hub = core.hub
         self._engine = engine
         self._telemetry = telemetry
         self._call_soon = call_soon
@@ -84,6 +85,7 @@ class Tick:
         self._committed: Callable[[], None] = lambda: None
         self._round: _Round | None = None  # gathering
         self._held: _Round | None = None  # waiting to be kept
+        self._request_at = 0  # Unix ms
         self._failures_in_a_row = 0
         core.store.observe(self._changed)
 
@@ -98,11 +100,11 @@ class Tick:
 
     def run(self, handler: Handler[Message], message: Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
-        self._gathering().requests.append((handler, message))
-        now = self._clock_ms()
-        deadline = self._core.store.next_deadline
-        if deadline is not None and deadline <= now and self._telemetry.storage_failure is None:
-            self._core.store.expire(now)
+        current = self._round or self._gathering()
+        current.requests.append((handler, message))
+        now = self._request_at = self._clock_ms()
+        if self._store.next_deadline <= now and self._telemetry.storage_failure is None:
+            self._store.expire(now)
         handler(message, now)
 
     def expire(self) -> None:
@@ -111,7 +113,8 @@ class Tick:
 
     def spoke(self, outbox: Outbox) -> None:
         """An outbox has something to say."""
-        self._gathering().speakers.append(outbox)
+        current = self._round or self._gathering()
+        current.speakers.append(outbox)
 
     def end(self) -> None:
         """Commit and answer; the loop calls it, and so does who needs the tick to be over.
@@ -151,7 +154,7 @@ class Tick:
             current.first_changer = len(current.requests) - 1
             current.queued_before = {outbox: len(outbox) for outbox in current.speakers}
         current.changes.append(change)
-        announce(self._core.hub, change, self._clock_ms())
+        announce(self._hub, change, self._request_at)
 
     # --- keeping ---
 
@@ -169,6 +172,7 @@ class Tick:
 
     def _hold(self, current: _Round) -> None:
         """Put the tick aside with all it has to say; the next one gathers."""
+        self._hub.end_batches()
         current.parcels = [outbox.take() for outbox in dict.fromkeys(current.speakers)]
         self._held = current
         self._round = None
@@ -194,8 +198,13 @@ class Tick:
     def _finish(self, current: _Round) -> None:
         # Writing may tell a connection to go on, which opens the next tick: this one is over.
         self._round = None
+        self._hub.end_batches()
         for outbox in current.speakers:
-            outbox.take().send()
+            try:
+                outbox.flush()
+            except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
+                _log.exception("a connection could not be written to")
+                outbox.kill()
         self._telemetry.ticks.add(self._timer_ms() - current.opened_at_ms)
 
     def _count(self, current: _Round) -> None:
@@ -209,7 +218,8 @@ class Tick:
     def _refuse(self, reason: str, current: _Round) -> None:
         """Undo the tick that is just ending and answer it once more."""
         self._report(reason)
-        self._core.store.undo(current.changes)
+        self._hub.end_batches()
+        self._store.undo(current.changes)
         current.changes.clear()
         for outbox in current.speakers:
             outbox.truncate(current.queued_before.get(outbox, 0))
@@ -219,7 +229,8 @@ class Tick:
         """Undo a tick that was held, and the one that gathered meanwhile on top of it."""
         self._report(reason)
         gathered = self._gathering()
-        self._core.store.undo([*held.changes, *gathered.changes])
+        self._hub.end_batches()
+        self._store.undo([*held.changes, *gathered.changes])
         gathered.changes.clear()
         for outbox in gathered.speakers:
             outbox.truncate(0)
@@ -229,10 +240,10 @@ class Tick:
         self._run_again(reason, again)
 
     def _run_again(self, reason: str, requests: list[_Request]) -> None:
-        store = self._core.store
+        store = self._store
         store.refusal = reason
         try:
-            now = self._clock_ms()
+            now = self._request_at = self._clock_ms()
             for handler, message in requests:
                 handler(message, now)
         finally:

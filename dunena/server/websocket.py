@@ -1,8 +1,10 @@
 """A connection after its upgrade: frames in, messages to the session, frames out.
 
-The frame cutter finds whole frames; websockets' protocol object, fed one whole frame at a time,
-does the rest of RFC 6455: unmasking, control frames, fragments, closing. Everything it wants to
-send goes through the outbox, so that it keeps its place among the replies.
+The ordinary frame, a whole text message, goes from the frame reader to the session at once. Every
+other one goes to websockets' protocol object, one whole frame at a time, which does the rest of
+RFC 6455: control frames, fragments, closing. It is made for a connection when the first such frame
+comes and let go when nothing of it is left to remember, since most connections need none. What it
+wants to send goes through the outbox, so that it keeps its place among the replies.
 """
 
 import asyncio
@@ -10,12 +12,13 @@ import logging
 
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
+from websockets.server import ServerProtocol
 
+from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import RateLimitedError
 from dunena.dialects.session import Session
-from dunena.frames import FrameCutter, FrameError
+from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.server.context import Context
-from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox, end_after_replies
 
 PING_SECONDS = 20.0
@@ -31,23 +34,43 @@ _log = logging.getLogger(__name__)
 class WebSocketConnection(asyncio.Protocol):
     """One connection while it speaks WebSocket; it takes over transport and outbox."""
 
+    __slots__ = (
+        "__weakref__",
+        "_close_by",
+        "_context",
+        "_fragments",
+        "_fragments_opcode",
+        "_is_closing",
+        "_is_deaf",
+        "_is_lost",
+        "_is_reading_paused",
+        "_next_check",
+        "_outbox",
+        "_protocol",
+        "_rate_count",
+        "_rate_second",
+        "_reader",
+        "_session",
+        "_transport",
+        "_was_heard",
+    )
+
     def __init__(
-        self, context: Context, opening: Opening, transport: asyncio.Transport, outbox: Outbox
+        self, context: Context, dialect: Dialect, transport: asyncio.Transport, outbox: Outbox
     ) -> None:
         self._context = context
-        self._opening = opening
-        self._protocol = opening.protocol
+        self._protocol: ServerProtocol | None = None
         self._transport = transport
         self._outbox = outbox
         self._session = Session(
             context.core,
-            opening.dialect,
+            dialect,
             context.new_id(),
             reply=outbox.put,
             push=outbox.push,
         )
-        self._cutter = FrameCutter(context.settings.limits.message_bytes_max)
-        self._fragments = bytearray()
+        self._reader = FrameReader(context.settings.limits.message_bytes_max)
+        self._fragments: bytearray | None = None
         self._fragments_opcode: Opcode | None = None
         self._is_closing = False
         self._is_deaf = False  # nothing the peer may still send has a meaning
@@ -59,11 +82,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._rate_second = 0
         self._rate_count = 0
 
-    def begin(self, rest: bytes, *, has_peer_ended: bool) -> None:
+    def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
         """Answer the upgrade, greet the client, go on with what it sent behind its request."""
         self._outbox.rewire(self._reads_too_slowly)
         self._context.telemetry.websocket_connections += 1
-        self._context.tick.run(self._open, self._opening.response)
+        self._context.tick.run(self._open, response)
         self._pace_reading()
         if rest:
             self.data_received(rest)
@@ -85,12 +108,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._was_heard = True
         if self._is_deaf:
             return
-        self._cutter.feed(data)
+        self._reader.feed(data)
         self._work()
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
-        self._protocol.receive_eof()
         self._session.close()
         self._is_closing = self._is_deaf = True
         self._expect_close()
@@ -98,12 +120,12 @@ class WebSocketConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The peer reads slower than it is sent to: its own requests wait."""
-        self._outbox.is_paused = True
+        self._outbox.pause()
         self._pace_reading()
 
     def resume_writing(self) -> None:
         """It caught up."""
-        self._outbox.is_paused = False
+        self._outbox.resume()
         self._work()
 
     # --- registry ---
@@ -119,8 +141,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._next_check = now_seconds + PING_SECONDS
         if self._was_heard:
             self._was_heard = False
-            self._protocol.send_ping(b"")
-            self._drain_protocol()
+            self._context.tick.run(self._put, PING)
         else:
             self._fail(1011, "keepalive ping timeout")
 
@@ -130,8 +151,9 @@ class WebSocketConnection(asyncio.Protocol):
             return
         self._session.close()
         self._is_closing = True
-        self._protocol.send_close(1001, "server stopped")
-        self._drain_protocol()
+        protocol = self._made_protocol()
+        protocol.send_close(1001, "server stopped")
+        self._drain(protocol)
         self._expect_close()
 
     def abort(self) -> None:
@@ -150,71 +172,99 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _work(self) -> None:
         """Take whole frames until there are none, or the client should read first."""
+        reader, outbox = self._reader, self._outbox
         try:
-            for frame in self._cutter.cut():
-                self._take(frame)
-                if self._outbox.is_full or self._is_deaf:
+            while not (self._is_deaf or outbox.is_full):
+                frame = reader.next()
+                if frame is None:
                     break
+                if not reader.is_message:
+                    self._take(frame)
+                elif not self._is_closing:  # after it began, what the peer says is not for us
+                    self._take_text(frame)
         except FrameError as error:
             self._fail(error.code, error.reason)
         if self._is_closing:
             return
-        if self._outbox.is_full and not self._outbox.is_paused:
-            self._outbox.after_flush(self._work)
-        self._pace_reading()
+        is_full = outbox.is_full
+        if is_full and not outbox.is_paused:
+            outbox.after_flush(self._work)
+        if is_full is not self._is_reading_paused:
+            self._pace_reading()
 
     def _take(self, frame: bytes) -> None:
-        protocol = self._protocol
+        """Any frame but the ordinary one."""
+        if frame[0] == PONG_HEAD:
+            return  # that it was heard is all it says
+        protocol = self._made_protocol()
         if frame[0] & 0x0F == Opcode.CLOSE and self._fragments_opcode is not None:
-            self._close_inside_message(frame)
+            self._close_inside_message(protocol, frame)
         protocol.receive_data(frame)
         for event in protocol.events_received():
-            # After a closing handshake began, what the peer still says is not for us.
             if isinstance(event, Frame) and not self._is_closing:
                 self._take_data(event)
-        self._drain_protocol()
-        if protocol.state is not State.OPEN and not self._is_closing:
-            self._session.close()
-            self._is_closing = self._is_deaf = True
-            self._expect_close()
+        self._drain(protocol)
+        if protocol.state is not State.OPEN:
+            if not self._is_closing:
+                self._session.close()
+                self._is_closing = self._is_deaf = True
+                self._expect_close()
+        elif self._fragments_opcode is None:
+            self._protocol = None
 
-    def _close_inside_message(self, frame: bytes) -> None:
+    def _made_protocol(self) -> ServerProtocol:
+        if self._protocol is None:
+            self._protocol = ServerProtocol(
+                state=State.OPEN, max_size=self._context.settings.limits.message_bytes_max
+            )
+        return self._protocol
+
+    def _close_inside_message(self, protocol: ServerProtocol, frame: bytes) -> None:
         """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""
         mask, payload = frame[2:6], frame[6:]
         try:
-            close = Close.parse(bytes(b ^ mask[i & 3] for i, b in enumerate(payload)))
+            close = Close.parse(apply_mask(payload, mask))
         except Exception:  # noqa: BLE001 - any fault in it is found again, and answered, below
             return
-        self._protocol.send_close(None if close.code == 1005 else close.code, close.reason)
+        protocol.send_close(None if close.code == 1005 else close.code, close.reason)
 
     def _take_data(self, frame: Frame) -> None:
-        if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
-            if frame.fin:
-                self._take_message(frame.opcode, frame.data)
-                return
+        if frame.opcode in (Opcode.TEXT, Opcode.BINARY) and frame.fin:
+            self._take_message(frame.opcode, bytes(frame.data))
+        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._fragments_opcode = frame.opcode
-            self._fragments += frame.data
-        elif frame.opcode is Opcode.CONT:
+            self._fragments = bytearray(frame.data)
+            self._reader.is_in_message = True
+        elif frame.opcode is Opcode.CONT and self._fragments is not None:
             self._fragments += frame.data
             if frame.fin and self._fragments_opcode is not None:
                 opcode, self._fragments_opcode = self._fragments_opcode, None
-                message, self._fragments = bytes(self._fragments), bytearray()
+                message, self._fragments = bytes(self._fragments), None
+                self._reader.is_in_message = False
                 self._take_message(opcode, message)
 
-    def _take_message(self, opcode: Opcode, data: bytes | bytearray | memoryview) -> None:
-        message = bytes(data)
-        if opcode is Opcode.TEXT and not message.isascii():
+    def _take_message(self, opcode: Opcode, message: bytes) -> None:
+        if opcode is Opcode.TEXT:
+            self._take_text(message)
+        else:
+            self._answer(message)
+
+    def _take_text(self, message: bytes) -> None:
+        if not message.isascii():
             try:
                 message.decode()
             except UnicodeDecodeError:
                 self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
                 return
-        self._context.telemetry.messages += 1
-        tick = self._context.tick
-        if self._is_over_rate():
-            tick.run(self._refuse, RateLimitedError())
+        self._answer(message)
+
+    def _answer(self, message: bytes) -> None:
+        context = self._context
+        context.telemetry.messages += 1
+        if context.settings.rate_per_second and self._is_over_rate():
+            context.tick.run(self._refuse, RateLimitedError())
         else:
-            tick.run(self._receive, message)
+            context.tick.run(self._receive, message)
 
     def _receive(self, message: bytes, now: int) -> None:
         try:
@@ -227,14 +277,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._session.refuse(error, now)
 
     def _is_over_rate(self) -> bool:
-        limit = self._context.settings.rate_per_second
-        if not limit:
-            return False
         second = int(self._context.loop.time())
         if second != self._rate_second:
             self._rate_second, self._rate_count = second, 0
         self._rate_count += 1
-        return self._rate_count > limit
+        return self._rate_count > self._context.settings.rate_per_second
 
     def _fail(self, code: int, reason: str) -> None:
         """End a connection whose peer broke the protocol, or that we broke."""
@@ -242,13 +289,14 @@ class WebSocketConnection(asyncio.Protocol):
             self._is_closing = True
             self._is_deaf = True
             self._session.close()
-            self._protocol.fail(code, reason)
-            self._drain_protocol()
+            protocol = self._made_protocol()
+            protocol.fail(code, reason)
+            self._drain(protocol)
             self._expect_close()
 
-    def _drain_protocol(self) -> None:
+    def _drain(self, protocol: ServerProtocol) -> None:
         """Queue what the protocol object wants to send; an empty piece is the end of it."""
-        for piece in self._protocol.data_to_send():
+        for piece in protocol.data_to_send():
             if piece:
                 self._context.tick.run(self._put, piece)
             else:
@@ -272,11 +320,10 @@ class WebSocketConnection(asyncio.Protocol):
         self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
 
     def _reads_too_slowly(self) -> None:
-        """Nothing more fits between us and the peer: say why, though it may never be read."""
+        """More events wait for the peer than may: say so behind what was written already."""
         self._context.telemetry.slow_readers_closed += 1
-        _log.warning("a client was disconnected: it does not read what it subscribed to")
-        self._session.close()
-        self.abort()
+        _log.warning("a client was disconnected: it does not read the events it subscribed to")
+        self._fail(1013, "events are read too slowly")  # "try again later"
 
     def _pace_reading(self) -> None:
         wants_pause = self._outbox.is_full

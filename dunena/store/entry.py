@@ -9,10 +9,11 @@ class Entry:
     """A key's value at one revision; never changed after it was made.
 
     ``ns`` is "" for a key without a namespace; ``value`` is compact JSON text; ``expires_at`` is
-    Unix ms, or None for no expiry.
+    Unix ms, or None for no expiry. ``update`` is a place for the finished message that tells of
+    it, once somebody made one.
     """
 
-    __slots__ = ("expires_at", "key", "ns", "revision", "value")
+    __slots__ = ("expires_at", "key", "ns", "revision", "update", "value")
 
     def __init__(
         self, ns: str, key: str, value: bytes, expires_at: int | None, revision: int
@@ -22,6 +23,7 @@ class Entry:
         self.value = value
         self.expires_at = expires_at
         self.revision = revision
+        self.update: bytes | None = None
 
     @property
     def size(self) -> int:

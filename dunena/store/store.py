@@ -94,8 +94,8 @@ class Store:
             yield from keys.values()
 
     @property
-    def next_deadline(self) -> int | None:
-        """When `expire` should next be called; it may then find nothing to do."""
+    def next_deadline(self) -> int:
+        """When `expire` should next be called, which may find nothing to do; or `NEVER`."""
         return self._deadlines.next
 
     # --- changing ---
@@ -210,20 +210,29 @@ class Store:
         )
 
     def _put(self, entry: Entry) -> Entry | None:
-        keys = self._namespaces.setdefault(entry.ns, {})
+        keys = self._namespaces.get(entry.ns)
+        if keys is None:
+            keys = self._namespaces[entry.ns] = {}
         replaced = keys.get(entry.key)
         keys[entry.key] = entry
+        self.value_bytes += len(entry.value)
         if replaced is None:
             self.entry_count += 1
             self._sorted_keys.pop(entry.ns, None)
+            is_timed = entry.expires_at is not None
         else:
             self.value_bytes -= len(replaced.value)
+            is_timed = entry.expires_at is not None or replaced.expires_at is not None
+        if is_timed:
+            self._retime(entry, replaced)
+        return replaced
+
+    def _retime(self, entry: Entry, replaced: Entry | None) -> None:
+        if replaced is not None:
             self._deadlines.discard(replaced)
-        self.value_bytes += len(entry.value)
         self._deadlines.add(entry)
         if self._deadlines.is_stale:
             self._deadlines.compact(self._is_standing)
-        return replaced
 
     def _take(self, ns: str, key: str) -> Entry:
         keys = self._namespaces[ns]

@@ -65,17 +65,25 @@ class HoldingEngine(FlakyEngine):
 
 
 class Wire:
-    """A transport that remembers what was written, write by write."""
+    """A transport that remembers what was written, write by write.
+
+    With ``is_blocked`` it takes one more write and then wants no other, until `unblock`.
+    """
 
     def __init__(self) -> None:
         self.writes: list[bytes] = []
-        self.unsent = 0
+        self.outbox: Outbox
+        self.is_blocked = False
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
+        if self.is_blocked:
+            self.outbox.pause()
 
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
+    def unblock(self) -> None:
+        """The peer reads again."""
+        self.is_blocked = False
+        self.outbox.resume()
 
     def close(self) -> None:
         """Nobody waits for it."""
@@ -91,7 +99,8 @@ class Client:
         self.rooms = rooms
         self.wire = Wire()
         self.overflows = 0
-        self.outbox = Outbox(self.wire, rooms.tick.spoke, self._overflow)
+        self.outbox = Outbox(self.wire, rooms.tick.spoke, self._overflow, rooms.telemetry)
+        self.wire.outbox = self.outbox
         self.session = Session(
             rooms.core, dialect, "test-id", reply=self.outbox.put, push=self.outbox.push
         )

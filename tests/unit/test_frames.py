@@ -4,14 +4,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
 
-from dunena.frames import FrameCutter, FrameError, text_frame
+from dunena.frames import FrameError, FrameReader, text_frame
 
 LIMIT = 100_000
 
 
 def client_frame(payload: bytes, opcode: Opcode = Opcode.TEXT, *, fin: bool = True) -> bytes:
     return Frame(opcode, payload, fin).serialize(mask=True)
+
+
+def taken(reader: FrameReader, count: int = 1_000) -> list[tuple[bool, bytes]]:
+    """Frames that are whole now, each with whether it is an ordinary message."""
+    found: list[tuple[bool, bytes]] = []
+    while len(found) < count and (frame := reader.next()) is not None:
+        found.append((reader.is_message, frame))
+    return found
+
+
+def expected(frame: bytes) -> tuple[bool, bytes]:
+    """The same of one frame, by the library's own reader."""
+    buffer = StreamReader()
+    buffer.feed_data(frame)
+    parser = Frame.parse(buffer.read_exact, mask=True)
+    with pytest.raises(StopIteration) as stopped:
+        next(parser)
+    parsed = stopped.value.value
+    is_message = parsed.fin and parsed.opcode is Opcode.TEXT
+    return is_message, bytes(parsed.data) if is_message else frame
 
 
 @given(
@@ -31,21 +52,37 @@ def test_frames_come_out_whole_however_they_were_cut(
 ) -> None:
     stream = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
-    cutter = FrameCutter(LIMIT)
+    reader = FrameReader(LIMIT)
     found = []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
-        cutter.feed(stream[start:end])
-        found += list(cutter.cut())
-    assert found == frames
-    assert len(cutter) == 0
+        reader.feed(stream[start:end])
+        found += taken(reader)
+    assert found == [expected(frame) for frame in frames]
+    assert len(reader) == 0
 
 
-def test_frames_not_taken_stay() -> None:
-    frames = [client_frame(b"1"), client_frame(b"2")]
-    cutter = FrameCutter(LIMIT)
-    cutter.feed(b"".join(frames))
-    assert next(cutter.cut()) == frames[0]
-    assert list(cutter.cut()) == frames[1:]
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=6), st.data())
+def test_frames_not_taken_stay_in_order(sizes: list[int], data: st.DataObject) -> None:
+    """Whoever stops in the middle, and is fed more, loses nothing."""
+    frames = [client_frame(bytes([number]) * size) for number, size in enumerate(sizes)]
+    stream = b"".join(frames)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    reader = FrameReader(LIMIT)
+    found = []
+    for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
+        reader.feed(stream[start:end])
+        found += taken(reader, data.draw(st.integers(0, 3)))
+    found += taken(reader)
+    assert found == [expected(frame) for frame in frames]
+
+
+def test_in_a_message_of_fragments_no_frame_is_ordinary() -> None:
+    frame = client_frame(b"text")
+    reader = FrameReader(LIMIT)
+    for is_in_message, found in ((True, (False, frame)), (False, (True, b"text"))):
+        reader.is_in_message = is_in_message
+        reader.feed(frame)
+        assert taken(reader) == [found]
 
 
 @pytest.mark.parametrize(
@@ -65,21 +102,21 @@ def test_frames_not_taken_stay() -> None:
     ],
 )
 def test_a_bad_head_is_refused_before_its_payload_comes(head: bytes, code: int) -> None:
-    cutter = FrameCutter(LIMIT)
+    reader = FrameReader(LIMIT)
     for position in range(len(head)):
-        cutter.feed(head[position : position + 1])
+        reader.feed(head[position : position + 1])
         if position < len(head) - 1:
-            assert list(cutter.cut()) == []
+            assert reader.next() is None
     with pytest.raises(FrameError) as caught:
-        next(cutter.cut())
+        reader.next()
     assert caught.value.code == code
 
 
 def test_a_payload_of_just_the_limit_is_taken() -> None:
     frame = client_frame(bytes(LIMIT), Opcode.BINARY)
-    cutter = FrameCutter(LIMIT)
-    cutter.feed(frame)
-    assert list(cutter.cut()) == [frame]
+    reader = FrameReader(LIMIT)
+    reader.feed(frame)
+    assert taken(reader) == [(False, frame)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])

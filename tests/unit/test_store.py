@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.expiry import NEVER
 from dunena.store.store import Store, WriteRefusedError
 
 NOW = 1_000_000
@@ -70,7 +71,7 @@ def test_an_entry_is_gone_at_its_time_and_not_before() -> None:
     (change,) = store.expire(NOW + 10)
     assert (change.kind, change.key) == (ChangeKind.EXPIRED, "k")
     assert store.entry_count == 0
-    assert store.next_deadline is None
+    assert store.next_deadline == NEVER
 
 
 def test_a_later_set_forgets_the_deadline() -> None:

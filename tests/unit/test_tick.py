@@ -1,8 +1,8 @@
 """The tick: nothing leaves before it is kept, and nothing shows what was not."""
 
 from dunena.dialects.dialect import Dialect
-from dunena.server.outbox import BATCH_BYTES_MAX, UNSENT_BYTES_MAX
-from tests.support.rooms import HoldingEngine, Rooms
+from dunena.server.outbox import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
+from tests.support.rooms import Client, HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"
 
@@ -126,32 +126,173 @@ def test_failure_and_recovery_are_counted_and_logged_once(caplog) -> None:
     assert "disk full" in caplog.text
 
 
-def test_a_reader_with_too_much_waiting_is_given_up_and_others_are_served() -> None:
+def follow_and_block(rooms: Rooms, *keys: str) -> Client:
+    """A client that follows keys and reads no more."""
+    client = rooms.client(Dialect.OBJECT_STORE)
+    for key in keys:
+        client.ask({"action": "subscribe", "key": key})
+    client.wire.is_blocked = True
+    return client
+
+
+def test_a_slow_reader_gets_the_newest_value_of_each_key_in_order() -> None:
     rooms = Rooms()
-    slow, quick = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
-    for client in (slow, quick):
-        client.ask({"action": "subscribe", "key": "k"})
-    slow.wire.unsent = UNSENT_BYTES_MAX + 1  # what it asked for itself
-    quick.ask({"action": "set", "key": "k", "value": 1})
-    assert (slow.overflows, values(slow.heard())) == (0, [1])
-    slow.outbox.push(bytes(UNSENT_BYTES_MAX))
-    quick.say({"action": "set", "key": "k", "value": 2})
-    assert values(quick.heard()) == [2]
-    assert slow.overflows == 1
-    assert slow.wire.writes == []
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    slow = follow_and_block(rooms, "a", "b", "c")
+    quick = rooms.client(Dialect.OBJECT_STORE)
+    quick.ask({"action": "subscribe", "key": "a"})
+    seen = []
+    for number, key in enumerate("abcabab"):
+        writer.ask({"action": "set", "key": key, "value": number})
+        seen += values(quick.heard())
+    assert seen == [0, 3, 5]
+    assert values(slow.heard()) == [0], "the write that found no room"
+    assert slow.outbox.waiting == 3
+    slow.wire.unblock()
+    assert values(slow.heard()) == [2, 5, 6]
+    assert slow.outbox.waiting == 0
+    assert rooms.telemetry.conflated == 3
+    assert slow.overflows == 0
+    writer.ask({"action": "set", "key": "a", "value": 7})
+    assert values(slow.heard()) == [7]
+
+
+def test_several_updates_of_one_tick_to_a_slow_reader_are_one() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    slow = follow_and_block(rooms, "a")
+    writer.ask({"action": "set", "key": "a", "value": 0})
+    for number in range(1, 4):
+        writer.say({"action": "set", "key": "a", "value": number})
+    rooms.tick.end()
+    slow.wire.unblock()
+    assert values(slow.heard()) == [0, 3]
+    assert rooms.telemetry.conflated == 2
+
+
+def test_a_deleted_key_reaches_a_slow_reader_as_null() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    slow = follow_and_block(rooms, "a", "b")
+    writer.ask({"action": "set", "key": "b", "value": 0})
+    writer.ask({"action": "set", "key": "a", "value": 1})
+    writer.ask({"action": "delete", "key": "a"})
+    slow.wire.unblock()
+    assert values(slow.heard()) == [0, None]
+
+
+def test_replies_and_events_of_a_slow_reader_all_come_in_order() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    slow = rooms.client()
+    slow.say({"type": "ping"})
+    slow.ask({"action": "subscribe", "key": "k"})
+    slow.wire.is_blocked = True
+    slow.say({"type": "ping", "id": "ping 0"})
+    rooms.tick.end()
+    for number in (1, 2):
+        slow.say({"type": "ping", "id": f"ping {number}"})
+        writer.say({"action": "set", "key": "k", "value": number})
+        rooms.tick.end()
+    slow.wire.unblock()
+    heard = slow.heard()
+    # The value of the first tick gave way to that of the second.
+    assert [m.get("id") or m.get("event") or m.get("value") for m in heard] == [
+        "ping 0", "ping 1", "set", "ping 2", 2, "set",
+    ]  # fmt: skip
+
+
+def test_a_reader_that_leaves_too_many_events_is_given_up_and_others_are_served() -> None:
+    rooms = Rooms()
+    slow, quick = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
+    slow.wire.is_blocked = True
+    count = 0
+    while not slow.overflows:
+        for _ in range(1_000):
+            quick.say({"type": "del", "key": "k"})
+            quick.say({"type": "set", "key": "k" * 500, "value": "v"})
+        assert sum("event" in message for message in quick.heard()) == 1_000
+        count += 1
+        assert count < 100
+    assert count * 1_000 * 500 > BACKLOG_BYTES_MAX / 2
+    assert slow.outbox.waiting == 0
 
 
 def test_a_reader_that_caught_up_starts_anew() -> None:
     rooms = Rooms()
-    client = rooms.client(Dialect.OBJECT_STORE)
-    for _ in range(3):
-        client.wire.unsent = 0
-        client.outbox.push(bytes(UNSENT_BYTES_MAX))
+    slow, quick = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
+    for _ in range(5):
+        slow.wire.is_blocked = True
+        for _ in range(BACKLOG_BYTES_MAX // 1_000 // 4):
+            quick.say({"action": "set", "key": "k" * 500, "value": 1})
         rooms.tick.end()
-        client.wire.unsent = UNSENT_BYTES_MAX
-        client.outbox.push(b"x")
-        rooms.tick.end()
-    assert client.overflows == 0
+        slow.wire.unblock()
+        slow.wire.writes.clear()
+    assert slow.overflows == 0
+
+
+def test_what_waits_is_handed_over_in_portions() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    keys = [str(number) for number in range(10)]
+    slow = follow_and_block(rooms, *keys)
+    for key in keys:
+        writer.say({"action": "set", "key": key, "value": "x" * (PORTION_BYTES // 4)})
+    rooms.tick.end()
+    # It is too much for one write, and the first portion found no room.
+    assert [len(write) <= PORTION_BYTES for write in slow.wire.writes] == [True]
+    count = len(slow.heard())
+    assert 0 < count < len(keys)
+    slow.wire.unblock()
+    assert max(map(len, slow.wire.writes)) <= PORTION_BYTES
+    assert count + len(slow.heard()) == len(keys)
+
+
+def test_what_comes_after_the_last_reply_comes_after_what_waits() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    slow = follow_and_block(rooms, "a")
+    ends: list[int] = []
+    for number in range(2):
+        writer.ask({"action": "set", "key": "a", "value": number})
+    slow.outbox.after_flush(lambda: ends.append(len(slow.wire.writes)))
+    rooms.tick.end()
+    assert ends == []
+    slow.wire.unblock()
+    assert ends == [2]
+
+
+def test_many_updates_to_many_followers_are_the_same_bytes() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    readers = [rooms.client(Dialect.OBJECT_STORE) for _ in range(3)]
+    for reader in readers:
+        reader.ask({"action": "subscribe", "key": "k"})
+    for number in range(5):
+        writer.say({"action": "set", "key": "k", "value": number})
+    rooms.tick.end()
+    assert len({id(write) for reader in readers for write in reader.wire.writes}) == 1
+    assert [values(reader.heard()) for reader in readers] == [[0, 1, 2, 3, 4]] * 3
+
+
+def test_updates_keep_their_place_among_the_replies_of_each_follower() -> None:
+    rooms = Rooms()
+    first, second = (rooms.client(Dialect.OBJECT_STORE) for _ in range(2))
+    for client in (first, second):
+        client.say({"action": "subscribe", "key": "k"})
+        client.ask({"action": "subscribe", "key": "l"})
+    first.say({"action": "set", "key": "k", "value": 1})
+    first.say({"action": "set", "key": "k", "value": 2})
+    first.say({"action": "get", "key": "k"})
+    second.say({"action": "set", "key": "k", "value": 3})
+    first.say({"action": "set", "key": "l", "value": 4})
+    first.say({"action": "set", "key": "k", "value": 5})
+    second.say({"action": "unsubscribe", "key": "k"})
+    first.say({"action": "set", "key": "k", "value": 6})
+    second.say({"action": "subscribe", "key": "k"})
+    first.say({"action": "set", "key": "k", "value": 7})
+    assert values(first.heard()) == [1, 2, 2, 3, 4, 5, 6, 7]
+    assert values(second.heard()) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_an_outbox_is_full_at_its_limit() -> None:

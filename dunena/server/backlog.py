@@ -1,0 +1,66 @@
+"""What a connection that reads too slowly is still to be sent; no I/O.
+
+Of every key only the newest value is kept, in the place of the newest: such a reader misses what
+would have been out of date anyway, and never sees an older value behind a newer one. Events and
+replies mean something each, so they are all kept.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from dunena.hub import Batch, Place
+
+
+class Backlog:
+    """Finished frames in the order in which they are to be sent.
+
+    ``event_bytes`` is how much of it are events, which nothing replaces.
+    """
+
+    __slots__ = ("_count", "_frames", "event_bytes")
+
+    def __init__(self) -> None:
+        # Values by place; everything else by a number of its own.
+        self._frames: OrderedDict[Place | int, bytes] = OrderedDict()
+        self._count = 0
+        self.event_bytes = 0
+
+    def __len__(self) -> int:
+        """Frames that wait."""
+        return len(self._frames)
+
+    def add(self, pieces: Iterable[bytes | Batch]) -> int:
+        """Queue replies and batches; how many updates were made unnecessary by newer ones."""
+        conflated = 0
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                self._append(piece)
+            elif piece.place is None:
+                self.event_bytes += len(piece)
+                for frame in piece.frames:
+                    self._append(frame)
+            else:
+                conflated += len(piece.frames) - (0 if piece.place in self._frames else 1)
+                self._frames[piece.place] = piece.frames[-1]
+                self._frames.move_to_end(piece.place)
+        return conflated
+
+    def portion(self, bytes_max: int) -> bytes:
+        """Take out frames from the front: at least one, and together at most so many bytes."""
+        frames: list[bytes] = []
+        size = 0
+        while self._frames:
+            place, frame = self._frames.popitem(last=False)
+            if frames and size + len(frame) > bytes_max:
+                self._frames[place] = frame
+                self._frames.move_to_end(place, last=False)
+                break
+            frames.append(frame)
+            size += len(frame)
+        if not self._frames:
+            self.event_bytes = 0
+        return b"".join(frames)
+
+    def _append(self, frame: bytes) -> None:
+        self._count += 1
+        self._frames[self._count] = frame
