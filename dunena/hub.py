@@ -48,10 +48,12 @@ class Batch:
         """Bytes of all frames."""
         return self.size
 
-    @property
-    def is_single(self) -> bool:
-        """Whether it is one frame, which cannot be sent in parts."""
-        return len(self.frames) == 1
+    def rest(self, start: int) -> "Batch":
+        """The frames from one of them on."""
+        rest = Batch(self.place, self.frames[start])
+        for frame in self.frames[start + 1 :]:
+            rest.add(frame)
+        return rest
 
     @property
     def joined(self) -> bytes:

@@ -14,9 +14,6 @@ from dunena.store.values import text_size
 NameRule = Callable[[Any, str], str]
 """The type of `printable_name` and `unicode_name`."""
 
-_PRINTABLE_MIN = " "
-_PRINTABLE_MAX = "~"
-
 
 @dataclass(frozen=True, slots=True)
 class Core:
@@ -33,7 +30,7 @@ def printable_name(value: Any, kind: str) -> str:
     ``kind`` is "Key", "Namespace" or "Channel" and opens each error's text.
     """
     name = _sized_name(value, kind)
-    if not name.isascii() or min(name) < _PRINTABLE_MIN or max(name) > _PRINTABLE_MAX:
+    if not (name.isascii() and name.isprintable()):
         raise LimitError(f"{kind} contains invalid characters")
     return name
 
@@ -79,6 +76,7 @@ def _sized_name(value: Any, kind: str) -> str:
         raise WrongTypeError(f"{kind} must be a string")
     if not value:
         raise LimitError(f"{kind} must not be empty")
-    if len(value) > KEY_BYTES_MAX or len(value.encode()) > KEY_BYTES_MAX:
+    size = len(value) if value.isascii() else len(value.encode())
+    if size > KEY_BYTES_MAX:
         raise LimitError(f"{kind} exceeds max length ({KEY_BYTES_MAX})")
     return value

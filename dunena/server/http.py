@@ -177,7 +177,7 @@ class HttpConnection(asyncio.Protocol):
         context.telemetry.http_connections -= 1
         connection = WebSocketConnection(context, outcome.dialect, self._transport, self._outbox)
         context.registry.replace(self, connection)
-        self._transport.set_protocol(connection)
+        self._transport.set_protocol(cast("asyncio.Protocol", connection))
         connection.begin(
             outcome.response, self._parser.rest or b"", has_peer_ended=self._has_peer_ended
         )

@@ -149,16 +149,17 @@ class Outbox:
         """Hand pieces to the transport in one write if possible, then do what comes after."""
         if self.is_dead:
             return
-        if self.is_paused or self._backlog is not None or not self._fits(pieces):
+        if self.is_paused or self._backlog is not None:
             self._hold(pieces, action)
             return
-        if len(pieces) == 1:
-            piece = pieces[0]
-            self._transport.write(piece if isinstance(piece, bytes) else piece.joined)
-        elif pieces:
-            self._transport.write(
-                b"".join([p if isinstance(p, bytes) else p.joined for p in pieces])
-            )
+        if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
+            self._transport.write(_bytes_of(pieces[0]))
+        elif sum(map(len, pieces)) <= PORTION_BYTES:
+            if pieces:
+                self._transport.write(b"".join(map(_bytes_of, pieces)))
+        else:
+            self._send_in_portions(pieces, action)
+            return
         if action is not None:
             action()
 
@@ -179,13 +180,25 @@ class Outbox:
         self._batch = self._backlog = None
         self.size = 0
 
-    @staticmethod
-    def _fits(pieces: list[Piece]) -> bool:
-        """Whether this may be written in one piece; a single message always may."""
-        if len(pieces) == 1:
-            piece = pieces[0]
-            return isinstance(piece, bytes) or piece.is_single or len(piece) <= PORTION_BYTES
-        return sum(map(len, pieces)) <= PORTION_BYTES
+    def _send_in_portions(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
+        """Hand over what is too much for one write; what finds no room any more waits."""
+        portion: list[bytes] = []
+        size = 0
+        for index, piece in enumerate(pieces):
+            frames = [piece] if isinstance(piece, bytes) else piece.frames
+            for position, frame in enumerate(frames):
+                if size and size + len(frame) > PORTION_BYTES:
+                    self._transport.write(b"".join(portion))
+                    portion, size = [], 0
+                    if self.is_paused:
+                        rest = piece if isinstance(piece, bytes) else piece.rest(position)
+                        self._hold([rest, *pieces[index + 1 :]], action)
+                        return
+                portion.append(frame)
+                size += len(frame)
+        self._transport.write(b"".join(portion))
+        if action is not None:
+            action()
 
     def _hold(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
         """Queue behind what the peer has not read yet."""
@@ -239,6 +252,10 @@ class Parcel:
             self.outbox.put(piece)
         if self.action is not None:
             self.outbox.after_flush(self.action)
+
+
+def _bytes_of(piece: Piece) -> bytes:
+    return piece if isinstance(piece, bytes) else piece.joined
 
 
 def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: Transport) -> bool:

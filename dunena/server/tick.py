@@ -17,7 +17,6 @@ would set again.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dunena.dialects.announce import announce
@@ -38,7 +37,6 @@ _Request = tuple[Callable[..., None], object]
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
 class _Round:
     """One tick: what was asked, what it changed, who has something to say.
 
@@ -46,13 +44,24 @@ class _Round:
     pieces each outbox held before it.
     """
 
-    opened_at_ms: float
-    requests: list[_Request] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    first_changer: int = 0
-    queued_before: dict[Outbox, int] = field(default_factory=dict)
-    speakers: list[Outbox] = field(default_factory=list)
-    parcels: list[Parcel] = field(default_factory=list)
+    __slots__ = (
+        "changes",
+        "first_changer",
+        "opened_at_ms",
+        "parcels",
+        "queued_before",
+        "requests",
+        "speakers",
+    )
+
+    def __init__(self, opened_at_ms: float) -> None:
+        self.opened_at_ms = opened_at_ms
+        self.requests: list[_Request] = []
+        self.changes: list[Change] = []
+        self.first_changer = 0
+        self.queued_before: dict[Outbox, int] = {}
+        self.speakers: list[Outbox] = []
+        self.parcels: list[Parcel] = []
 
 
 class Tick:
@@ -100,12 +109,19 @@ class Tick:
 
     def run(self, handler: Handler[Message], message: Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
+        handler(message, self.begin(handler, message))
+
+    def begin(self, handler: Handler[Message], message: Message) -> int:
+        """A request begins, which the caller carries out at once; Unix ms.
+
+        Should this tick's changes be refused, ``handler(message, now)`` is what does it again.
+        """
         current = self._round or self._gathering()
         current.requests.append((handler, message))
         now = self._request_at = self._clock_ms()
         if self._store.next_deadline <= now and self._telemetry.storage_failure is None:
             self._store.expire(now)
-        handler(message, now)
+        return now
 
     def expire(self) -> None:
         """Let what is due expire, as a request of its own."""

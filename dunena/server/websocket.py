@@ -31,11 +31,13 @@ CLOSE_SECONDS_MAX = 5.0
 _log = logging.getLogger(__name__)
 
 
-class WebSocketConnection(asyncio.Protocol):
-    """One connection while it speaks WebSocket; it takes over transport and outbox."""
+class WebSocketConnection:
+    """One connection while it speaks WebSocket; it takes over transport and outbox.
+
+    An `asyncio.Protocol` in all but name: a compiled class has no interpreted base.
+    """
 
     __slots__ = (
-        "__weakref__",
         "_close_by",
         "_context",
         "_fragments",
@@ -48,9 +50,12 @@ class WebSocketConnection(asyncio.Protocol):
         "_outbox",
         "_protocol",
         "_rate_count",
+        "_rate_max",
         "_rate_second",
         "_reader",
         "_session",
+        "_telemetry",
+        "_tick",
         "_transport",
         "_was_heard",
     )
@@ -59,6 +64,8 @@ class WebSocketConnection(asyncio.Protocol):
         self, context: Context, dialect: Dialect, transport: asyncio.Transport, outbox: Outbox
     ) -> None:
         self._context = context
+        self._tick = context.tick
+        self._telemetry = context.telemetry
         self._protocol: ServerProtocol | None = None
         self._transport = transport
         self._outbox = outbox
@@ -79,14 +86,15 @@ class WebSocketConnection(asyncio.Protocol):
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
         self._close_by: float | None = None
+        self._rate_max = context.settings.rate_per_second
         self._rate_second = 0
         self._rate_count = 0
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
         """Answer the upgrade, greet the client, go on with what it sent behind its request."""
         self._outbox.rewire(self._reads_too_slowly)
-        self._context.telemetry.websocket_connections += 1
-        self._context.tick.run(self._open, response)
+        self._telemetry.websocket_connections += 1
+        self._tick.run(self._open, response)
         self._pace_reading()
         if rest:
             self.data_received(rest)
@@ -101,7 +109,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._outbox.kill()
         self._session.close()
         self._context.registry.remove(self)
-        self._context.telemetry.websocket_connections -= 1
+        self._telemetry.websocket_connections -= 1
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -116,7 +124,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._session.close()
         self._is_closing = self._is_deaf = True
         self._expect_close()
-        return end_after_replies(self._context.tick.end, self._outbox, self._transport)
+        return end_after_replies(self._tick.end, self._outbox, self._transport)
 
     def pause_writing(self) -> None:
         """The peer reads slower than it is sent to: its own requests wait."""
@@ -141,7 +149,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._next_check = now_seconds + PING_SECONDS
         if self._was_heard:
             self._was_heard = False
-            self._context.tick.run(self._put, PING)
+            self._tick.run(self._put, PING)
         else:
             self._fail(1011, "keepalive ping timeout")
 
@@ -259,12 +267,11 @@ class WebSocketConnection(asyncio.Protocol):
         self._answer(message)
 
     def _answer(self, message: bytes) -> None:
-        context = self._context
-        context.telemetry.messages += 1
-        if context.settings.rate_per_second and self._is_over_rate():
-            context.tick.run(self._refuse, RateLimitedError())
+        self._telemetry.messages += 1
+        if self._rate_max and self._is_over_rate():
+            self._tick.run(self._refuse, RateLimitedError())
         else:
-            context.tick.run(self._receive, message)
+            self._receive(message, self._tick.begin(self._receive, message))
 
     def _receive(self, message: bytes, now: int) -> None:
         try:
@@ -281,7 +288,7 @@ class WebSocketConnection(asyncio.Protocol):
         if second != self._rate_second:
             self._rate_second, self._rate_count = second, 0
         self._rate_count += 1
-        return self._rate_count > self._context.settings.rate_per_second
+        return self._rate_count > self._rate_max
 
     def _fail(self, code: int, reason: str) -> None:
         """End a connection whose peer broke the protocol, or that we broke."""
@@ -298,7 +305,7 @@ class WebSocketConnection(asyncio.Protocol):
         """Queue what the protocol object wants to send; an empty piece is the end of it."""
         for piece in protocol.data_to_send():
             if piece:
-                self._context.tick.run(self._put, piece)
+                self._tick.run(self._put, piece)
             else:
                 self._outbox.after_flush(self._half_close)
 
@@ -321,7 +328,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     def _reads_too_slowly(self) -> None:
         """More events wait for the peer than may: say so behind what was written already."""
-        self._context.telemetry.slow_readers_closed += 1
+        self._telemetry.slow_readers_closed += 1
         _log.warning("a client was disconnected: it does not read the events it subscribed to")
         self._fail(1013, "events are read too slowly")  # "try again later"
 

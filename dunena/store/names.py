@@ -5,7 +5,8 @@ from dunena.store.limits import KEY_BYTES_MAX
 
 def has_control_character(name: str) -> bool:
     """Whether a name holds one of Unicode's category Cc: U+0000-U+001F and U+007F-U+009F."""
-    return any(char < " " or "\x7f" <= char <= "\x9f" for char in name)
+    # What prints has none; what does not may be another kind of character.
+    return not name.isprintable() and any(char < " " or "\x7f" <= char <= "\x9f" for char in name)
 
 
 def is_name(name: str) -> bool:

@@ -69,9 +69,12 @@ class Store:
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
         """Like `get`, without counting."""
-        entry = self._standing(ns, key)
+        keys = self._namespaces.get(ns)
+        entry = None if keys is None else keys.get(key)
         # A deadline that has passed hides the entry at once, even before `expire` was called.
-        return None if entry is None or entry.is_expired(now) else entry
+        if entry is None or (entry.expires_at is not None and entry.expires_at <= now):
+            return None
+        return entry
 
     def sorted_keys(self, ns: str) -> list[str]:
         """The keys of a namespace in order of their code points; not to be changed by the caller.

@@ -103,7 +103,9 @@ class ObjectWriter(Writer):
             while read_message(connection)["key"] != "mark":
                 pass  # values that stand
             while True:
-                requests = [self._request(standing) for _ in range(self.random.choice((1, 30)))]
+                # Each key once in a burst: who reads slowly is told of a key's newest value only.
+                keys = self.random.sample(self.history.keys, self.random.choice((1, 30)))
+                requests = [self._request(key, standing) for key in keys]
                 for request in requests:
                     self.history.send(request, now_ms())
                 connection.send(b"".join(text(self._message(request)) for request in requests))
@@ -112,8 +114,7 @@ class ObjectWriter(Writer):
                     assert {update["key"]: update["value"]} == request.writes, update
                     self.history.acknowledge(now_ms())
 
-    def _request(self, standing: set[str]) -> Request:
-        key = self.key()
+    def _request(self, key: str, standing: set[str]) -> Request:
         if key in standing and self.random.random() < 0.3:
             standing.discard(key)
             return Request({key: None})

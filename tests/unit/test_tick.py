@@ -248,6 +248,20 @@ def test_what_waits_is_handed_over_in_portions() -> None:
     assert count + len(slow.heard()) == len(keys)
 
 
+def test_a_reader_that_keeps_up_gets_every_update_of_a_large_tick() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    client.ask({"action": "subscribe", "key": "k"})
+    for number in range(10):
+        client.say({"action": "set", "key": "k", "value": [number, "x" * (PORTION_BYTES // 4)]})
+    client.say({"action": "get", "key": "none"})
+    rooms.tick.end()
+    assert max(map(len, client.wire.writes)) <= PORTION_BYTES
+    heard = [value and value[0] for value in values(client.heard())]
+    assert heard == [*range(10), None]
+    assert rooms.telemetry.conflated == 0
+
+
 def test_what_comes_after_the_last_reply_comes_after_what_waits() -> None:
     rooms = Rooms()
     writer = rooms.client(Dialect.OBJECT_STORE)
