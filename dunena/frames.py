@@ -21,7 +21,9 @@ _FIRST_CONTROL_OPCODE = 0x8
 _MASK_BYTES = 4
 TEXT_OPCODE = 0x1
 
-_WHOLE_TEXT = _FIN | TEXT_OPCODE  # a final text frame without extension bits
+TEXT_HEAD = _FIN | TEXT_OPCODE
+"""The first byte of a whole text frame without extension bits."""
+
 _SHORT_HEAD = 2 + _MASK_BYTES
 _SHORT_MIN, _SHORT_END = _MASKED, _MASKED | _LENGTH_16  # a length in seven bits, masked
 
@@ -49,6 +51,18 @@ def text_frame(payload: bytes) -> bytes:
     if size < 1 << 16:
         return b"\x81\x7e%b%b" % (size.to_bytes(2, "big"), payload)
     return b"\x81\x7f%b%b" % (size.to_bytes(8, "big"), payload)
+
+
+def compressed_text_frame(data: bytes) -> bytes:
+    """The same of a message that permessage-deflate compressed (RFC 7692, 6)."""
+    return b"\xc1" + text_frame(data)[1:]
+
+
+def payload_of(frame: bytes) -> bytes:
+    """What a frame that `text_frame` made holds."""
+    if frame[1] < _LENGTH_16:
+        return frame[2:]
+    return frame[4:] if frame[1] == _LENGTH_16 else frame[10:]
 
 
 class FrameReader:
@@ -105,7 +119,7 @@ class FrameReader:
         """The next frame, or None until more is fed; raises `FrameError`."""
         data, at = self._data, self._at
         size = len(data)
-        if at + _SHORT_HEAD <= size and data[at] == _WHOLE_TEXT and not self.is_in_message:
+        if at + _SHORT_HEAD <= size and data[at] == TEXT_HEAD and not self.is_in_message:
             # The short way for nearly every frame there is; `_next` does the same and the rest.
             length = data[at + 1]
             if _SHORT_MIN <= length < _SHORT_END:
@@ -129,7 +143,7 @@ class FrameReader:
             return None
         start, end = at + head, at + head + length
         self._at = end
-        self.is_message = data[at] == _WHOLE_TEXT and not self.is_in_message
+        self.is_message = data[at] == TEXT_HEAD and not self.is_in_message
         if self.is_message:
             return apply_mask(data[start:end], data[start - _MASK_BYTES : start])
         return data[at:end]

@@ -16,6 +16,9 @@ CACHE_EVENTS = "cache-events"
 Place = tuple[str, str]
 """Namespace and key."""
 
+Dress = Callable[[bytes], bytes]
+"""A finished frame as some connections want it, compressed for example; the same for the same."""
+
 Key = TypeVar("Key")
 
 
@@ -26,7 +29,7 @@ class Batch:
     unnecessary; None for events, which count one by one.
     """
 
-    __slots__ = ("_joined", "frames", "is_open", "place", "size")
+    __slots__ = ("_dressed", "_joined", "frames", "is_open", "place", "size")
 
     def __init__(self, place: Place | None, frame: bytes) -> None:
         self.place = place
@@ -34,6 +37,7 @@ class Batch:
         self.size = len(frame)
         self.is_open = True
         self._joined: bytes | None = None
+        self._dressed: dict[Dress, bytes] | None = None
 
     def add(self, frame: bytes) -> None:
         """One more; only while it is open."""
@@ -62,6 +66,14 @@ class Batch:
             frames = self.frames
             self._joined = frames[0] if len(frames) == 1 else b"".join(frames)
         return self._joined
+
+    def joined_as(self, dress: Dress) -> bytes:
+        """The same in another dress."""
+        if self._dressed is None:
+            self._dressed = {}
+        if dress not in self._dressed:
+            self._dressed[dress] = b"".join(map(dress, self.frames))
+        return self._dressed[dress]
 
 
 class Follower(Protocol):

@@ -6,6 +6,7 @@ environment variable, which beats the default.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Settings:
 
     ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_origins`` are
     origins as browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
-    connection, 0 for no limit.
+    connection, 0 for no limit; ``compression`` is WebSocket's permessage-deflate.
     """
 
     host: str = DEFAULT_HOST
@@ -52,6 +53,7 @@ class Settings:
     watch: bool = True
     limits: Limits = field(default_factory=Limits)
     rate_per_second: int = 0
+    compression: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
 
@@ -76,6 +78,7 @@ def local_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
+@lru_cache(maxsize=256)
 def is_loopback_host(host: str) -> bool:
     """Whether a host name or address, without port, means this machine.
 

@@ -59,6 +59,10 @@ def serve(
         int,
         Option(envvar="DUNENA_RATE", min=0, help="Messages a second per connection; 0: any."),
     ] = 0,
+    compression: Annotated[
+        bool,
+        Option("--compression", envvar="DUNENA_COMPRESSION", help="Compress messages (WebSocket)."),
+    ] = False,
     log_level: Annotated[LogLevel, Option(envvar="DUNENA_LOG_LEVEL")] = LogLevel.INFO,
     log_format: Annotated[LogFormat, Option(envvar="DUNENA_LOG_FORMAT")] = LogFormat.TEXT,
     tls_cert: Annotated[
@@ -99,6 +103,7 @@ def serve(
         watch=not no_watch,
         limits=Limits(value_bytes_max=max_value),
         rate_per_second=rate,
+        compression=compression,
         tls_cert=tls_cert,
         tls_key=tls_key,
     )

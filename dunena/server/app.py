@@ -15,6 +15,7 @@ from dunena.persistence.disk.engine import DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
+from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
@@ -180,6 +181,7 @@ class Server:
             routes=Routes(core, admission, introspection, pages),
             registry=Registry(loop, connections_max(CONNECTIONS_MAX)),
             telemetry=telemetry,
+            compressors=Compressors(),
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
         )

@@ -45,7 +45,7 @@ class Backlog:
                 self._frames.move_to_end(piece.place)
         return conflated
 
-    def portion(self, bytes_max: int) -> bytes:
+    def portion(self, bytes_max: int) -> list[bytes]:
         """Take out frames from the front: at least one, and together at most so many bytes."""
         frames: list[bytes] = []
         size = 0
@@ -59,7 +59,7 @@ class Backlog:
             size += len(frame)
         if not self._frames:
             self.event_bytes = 0
-        return b"".join(frames)
+        return frames
 
     def _append(self, frame: bytes) -> None:
         self._count += 1

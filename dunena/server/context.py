@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dunena.dialects.core import Core
 from dunena.server.admission import Admission
+from dunena.server.compression import Compressors
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
@@ -28,5 +29,6 @@ class Context:
     routes: Routes
     registry: Registry
     telemetry: Telemetry
+    compressors: Compressors
     new_id: Callable[[], str]
     date: Callable[[], str]

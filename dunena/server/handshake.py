@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake
+from websockets.extensions import Extension
 from websockets.http11 import Request as HandshakeRequest
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from dunena.dialects.dialect import Dialect
+from dunena.server.compression import offered
 from dunena.server.context import Context
 from dunena.server.http_message import BadTargetError, Request, Response
+from dunena.settings import Settings
 
 VERSION = "13"
 """Of the WebSocket protocol: RFC 6455, 4.1."""
@@ -25,9 +28,10 @@ _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dial
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An accepted handshake: the dialect and the response's bytes."""
+    """An accepted handshake: the dialect, the extensions agreed on, the response's bytes."""
 
     dialect: Dialect
+    extensions: tuple[Extension, ...]
     response: bytes
 
 
@@ -44,7 +48,7 @@ def handshake(context: Context, request: Request) -> Opening | Response:
     dialect = _wanted_dialect(request, context.settings.dialect)
     if isinstance(dialect, Response):
         return dialect
-    return _accept(request, dialect, context.settings.limits.message_bytes_max)
+    return _accept(request, dialect, context.settings)
 
 
 def _wanted_dialect(request: Request, default: Dialect) -> Dialect | Response:
@@ -60,13 +64,14 @@ def _wanted_dialect(request: Request, default: Dialect) -> Dialect | Response:
     return _BY_NAME.get(name) or Response.error(400, f"Unknown protocol: {name}")
 
 
-def _accept(request: Request, dialect: Dialect, message_bytes_max: int) -> Opening | Response:
+def _accept(request: Request, dialect: Dialect, settings: Settings) -> Opening | Response:
     spoken = set(_BY_NAME)
     if request.path == _OBJECT_STORE_PATH:
         spoken = {Dialect.OBJECT_STORE.value}
     protocol = ServerProtocol(
         state=State.OPEN,
-        max_size=message_bytes_max,
+        extensions=[offered()] if settings.compression else [],
+        max_size=settings.limits.message_bytes_max,
         select_subprotocol=lambda _, names: _first_spoken(names, spoken),
     )
     headers = Headers()
@@ -79,7 +84,7 @@ def _accept(request: Request, dialect: Dialect, message_bytes_max: int) -> Openi
         return Response.error(answer.status_code, text)
     if protocol.subprotocol is not None:
         dialect = _BY_NAME[protocol.subprotocol]
-    return Opening(dialect, answer.serialize())
+    return Opening(dialect, tuple(protocol.extensions), answer.serialize())
 
 
 def _first_spoken(names: Sequence[Subprotocol], spoken: set[str]) -> Subprotocol | None:

@@ -175,7 +175,7 @@ class HttpConnection(asyncio.Protocol):
         if self._is_reading_paused:
             self._transport.resume_reading()
         context.telemetry.http_connections -= 1
-        connection = WebSocketConnection(context, outcome.dialect, self._transport, self._outbox)
+        connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
         context.registry.replace(self, connection)
         self._transport.set_protocol(cast("asyncio.Protocol", connection))
         connection.begin(

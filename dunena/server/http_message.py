@@ -1,6 +1,7 @@
 """An HTTP request as it was parsed, and a response to send."""
 
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
@@ -69,20 +70,29 @@ class Response:
 
 def serialize(request: Request, response: Response, date: str) -> bytes:
     """The response's bytes, head and body; a HEAD request gets the head alone."""
+    body = response.body
     has_content = response.status not in _NO_BODY_STATUSES
-    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}", f"Date: {date}"]
+    head = f"{_opening(response.status, response.content_type)}Date: {date}\r\n"
     if has_content:
-        lines.append(f"Content-Type: {response.content_type}")
-        lines.append(f"Content-Length: {len(response.body)}")
-    lines.append(f"Server: {NAME}")
-    lines.append("X-Content-Type-Options: nosniff")
-    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        head += f"Content-Length: {len(body)}\r\n"
+    for name, value in response.headers.items():
+        head += f"{name}: {value}\r\n"
     if response.closes or not request.is_keep_alive:
-        lines.append("Connection: close")
+        head += "Connection: close\r\n"
     elif request.is_http_1_0:
-        lines.append("Connection: keep-alive")
-    head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-    return head if request.method == "HEAD" or not has_content else head + response.body
+        head += "Connection: keep-alive\r\n"
+    start = f"{head}\r\n".encode("latin-1")
+    return start if request.method == "HEAD" or not has_content else start + body
+
+
+@cache
+def _opening(status: int, content_type: str) -> str:
+    """What every response of this kind begins with."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    if status not in _NO_BODY_STATUSES:
+        lines.append(f"Content-Type: {content_type}")
+    lines += [f"Server: {NAME}", "X-Content-Type-Options: nosniff", ""]
+    return "\r\n".join(lines)
 
 
 def decode_component(text: str, *, plus: bool = False) -> str:

@@ -7,6 +7,7 @@ bytes it would take for the next request.
 
 import logging
 import re
+from functools import lru_cache
 
 import httptools
 
@@ -106,7 +107,7 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line."""
         headers = self._request.headers
-        lower, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        lower, text = _lower_name(name), value.decode("latin-1")
         if lower == "host" and lower in headers:
             self._fail(400, "More than one Host header")  # RFC 9112, 3.2
         headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
@@ -171,6 +172,12 @@ class RequestParser:
     def _fail(self, status: int, text: str) -> None:
         if self.fault is None:
             self.fault = Response.error(status, text)
+
+
+@lru_cache(maxsize=256)
+def _lower_name(name: bytes) -> str:
+    """A header's name; clients send the same few over and over."""
+    return name.decode("latin-1").lower()
 
 
 def _take_host_of_target(request: Request) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from dunena.hub import Batch
+from dunena.hub import Batch, Dress
 from dunena.server.backlog import Backlog
 from dunena.telemetry import Telemetry
 
@@ -47,6 +47,7 @@ class Outbox:
         "_after_flush",
         "_backlog",
         "_batch",
+        "_dress",
         "_overflowed",
         "_pieces",
         "_spoke",
@@ -72,6 +73,7 @@ class Outbox:
         self._batch: Batch | None = None  # the last piece, while it may still grow
         self._after_flush: Callable[[], None] | None = None
         self._backlog: Backlog | None = None
+        self._dress: Dress | None = None
         self.size = 0
         self.is_paused = False
         self.is_dead = False
@@ -123,9 +125,10 @@ class Outbox:
         """Frames that wait for the peer to read."""
         return 0 if self._backlog is None else len(self._backlog)
 
-    def rewire(self, overflowed: Callable[[], None]) -> None:
-        """Another protocol took over the connection."""
+    def rewire(self, overflowed: Callable[[], None], dress: Dress | None = None) -> None:
+        """Another protocol took over the connection; frames are to be sent in this dress."""
         self._overflowed = overflowed
+        self._dress = dress
 
     def after_flush(self, action: Callable[[], None]) -> None:
         """Do something once, when what is queued has been handed to the transport."""
@@ -153,10 +156,10 @@ class Outbox:
             self._hold(pieces, action)
             return
         if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
-            self._transport.write(_bytes_of(pieces[0]))
+            self._transport.write(self._bytes_of(pieces[0]))
         elif sum(map(len, pieces)) <= PORTION_BYTES:
             if pieces:
-                self._transport.write(b"".join(map(_bytes_of, pieces)))
+                self._transport.write(b"".join(map(self._bytes_of, pieces)))
         else:
             self._send_in_portions(pieces, action)
             return
@@ -180,6 +183,15 @@ class Outbox:
         self._batch = self._backlog = None
         self.size = 0
 
+    def _bytes_of(self, piece: Piece) -> bytes:
+        dress = self._dress
+        if isinstance(piece, bytes):
+            return piece if dress is None else dress(piece)
+        return piece.joined if dress is None else piece.joined_as(dress)
+
+    def _join(self, frames: list[bytes]) -> bytes:
+        return b"".join(frames if self._dress is None else map(self._dress, frames))
+
     def _send_in_portions(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
         """Hand over what is too much for one write; what finds no room any more waits."""
         portion: list[bytes] = []
@@ -188,7 +200,7 @@ class Outbox:
             frames = [piece] if isinstance(piece, bytes) else piece.frames
             for position, frame in enumerate(frames):
                 if size and size + len(frame) > PORTION_BYTES:
-                    self._transport.write(b"".join(portion))
+                    self._transport.write(self._join(portion))
                     portion, size = [], 0
                     if self.is_paused:
                         rest = piece if isinstance(piece, bytes) else piece.rest(position)
@@ -196,7 +208,7 @@ class Outbox:
                         return
                 portion.append(frame)
                 size += len(frame)
-        self._transport.write(b"".join(portion))
+        self._transport.write(self._join(portion))
         if action is not None:
             action()
 
@@ -217,7 +229,7 @@ class Outbox:
     def _drain(self, backlog: Backlog) -> None:
         """Write what waits for as long as the transport takes it."""
         while len(backlog) and not self.is_paused and not self.is_dead:
-            self._transport.write(backlog.portion(PORTION_BYTES))
+            self._transport.write(self._join(backlog.portion(PORTION_BYTES)))
         if not len(backlog) and not self.is_dead:
             self._backlog = None
             action, self._after_flush = self._after_flush, None
@@ -252,10 +264,6 @@ class Parcel:
             self.outbox.put(piece)
         if self.action is not None:
             self.outbox.after_flush(self.action)
-
-
-def _bytes_of(piece: Piece) -> bytes:
-    return piece if isinstance(piece, bytes) else piece.joined
 
 
 def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: Transport) -> bool:

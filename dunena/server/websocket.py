@@ -10,15 +10,17 @@ wants to send goes through the outbox, so that it keeps its place among the repl
 import asyncio
 import logging
 
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import RateLimitedError
 from dunena.dialects.session import Session
 from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
+from dunena.hub import Dress
 from dunena.server.context import Context
+from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox, end_after_replies
 
 PING_SECONDS = 20.0
@@ -40,6 +42,7 @@ class WebSocketConnection:
     __slots__ = (
         "_close_by",
         "_context",
+        "_extensions",
         "_fragments",
         "_fragments_opcode",
         "_is_closing",
@@ -61,7 +64,7 @@ class WebSocketConnection:
     )
 
     def __init__(
-        self, context: Context, dialect: Dialect, transport: asyncio.Transport, outbox: Outbox
+        self, context: Context, opening: Opening, transport: asyncio.Transport, outbox: Outbox
     ) -> None:
         self._context = context
         self._tick = context.tick
@@ -71,12 +74,15 @@ class WebSocketConnection:
         self._outbox = outbox
         self._session = Session(
             context.core,
-            dialect,
+            opening.dialect,
             context.new_id(),
             reply=outbox.put,
             push=outbox.push,
         )
-        self._reader = FrameReader(context.settings.limits.message_bytes_max)
+        self._extensions = opening.extensions
+        self._reader = FrameReader(
+            context.settings.limits.message_bytes_max, has_extension=bool(opening.extensions)
+        )
         self._fragments: bytearray | None = None
         self._fragments_opcode: Opcode | None = None
         self._is_closing = False
@@ -92,7 +98,7 @@ class WebSocketConnection:
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
         """Answer the upgrade, greet the client, go on with what it sent behind its request."""
-        self._outbox.rewire(self._reads_too_slowly)
+        self._outbox.rewire(self._reads_too_slowly, self._dress())
         self._telemetry.websocket_connections += 1
         self._tick.run(self._open, response)
         self._pace_reading()
@@ -225,7 +231,15 @@ class WebSocketConnection:
             self._protocol = ServerProtocol(
                 state=State.OPEN, max_size=self._context.settings.limits.message_bytes_max
             )
+            self._protocol.extensions = list(self._extensions)
         return self._protocol
+
+    def _dress(self) -> Dress | None:
+        """How frames are sent: compressed for a client that agreed to it."""
+        for extension in self._extensions:
+            if isinstance(extension, PerMessageDeflate):
+                return self._context.compressors.of(extension.local_max_window_bits)
+        return None
 
     def _close_inside_message(self, protocol: ServerProtocol, frame: bytes) -> None:
         """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""

@@ -338,17 +338,17 @@ class RawConnection:
             for name, _, value in (line.partition(":") for line in lines)
         }
         size = 0 if is_head or status in (100, 101, 204) else int(fields.get("content-length", 0))
-        return Reply(status, fields, self._take(size))
+        return Reply(status, fields, self.take(size))
 
     def read_frame(self) -> RawFrame:
         """The next frame; it must be one that a server may send."""
-        first, second = self._take(2)
+        first, second = self.take(2)
         assert not first & 0x70, "reserved bits without an extension"
         assert not second & 0x80, "a server's frames are not masked"
         size = second & 0x7F
         if size >= 126:
-            size = int.from_bytes(self._take(2 if size == 126 else 8))
-        return RawFrame(bool(first & 0x80), first & 0x0F, self._take(size))
+            size = int.from_bytes(self.take(2 if size == 126 else 8))
+        return RawFrame(bool(first & 0x80), first & 0x0F, self.take(size))
 
     def read_message(self) -> Any:
         """The next frame as a whole message."""
@@ -376,7 +376,7 @@ class RawConnection:
             rest, self._buffer = bytes(self._buffer), bytearray()
             return rest
 
-    def _take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
         while len(self._buffer) < size:
             self._more()
         taken = bytes(self._buffer[:size])

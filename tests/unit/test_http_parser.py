@@ -194,9 +194,9 @@ def test_a_response_has_what_its_request_needs() -> None:
     response = Response.error(405, "no", {"Allow": "GET"})
     full = serialize(Request("GET"), response, "now").decode()
     assert full == (
-        "HTTP/1.1 405 Method Not Allowed\r\nDate: now\r\nContent-Type: application/json\r\n"
-        "Content-Length: 14\r\nServer: dunena\r\nX-Content-Type-Options: nosniff\r\n"
-        'Allow: GET\r\n\r\n{"error":"no"}'
+        "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
+        "Server: dunena\r\nX-Content-Type-Options: nosniff\r\nDate: now\r\n"
+        'Content-Length: 14\r\nAllow: GET\r\n\r\n{"error":"no"}'
     )
     assert serialize(Request("HEAD"), response, "now").decode() + '{"error":"no"}' == full
     old = Request("GET", is_keep_alive=False, is_http_1_0=True)
