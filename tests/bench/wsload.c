@@ -1,322 +1,357 @@
-/* wsload: a WebSocket load generator that is cheaper than the servers it drives.
+/* wsload: a load generator that is cheaper than the servers it drives.
  *
- *   build   gcc -O2 -o wsload wsload.c
+ *   build   cc -O2 -o wsload wsload.c        (Linux)
  *   usage   wsload [options] MESSAGE...
  *
- * Request mode (default): CONNS connections, each with DEPTH requests in flight; every text frame that
- * comes back counts as the reply to the oldest request. MESSAGEs are sent in turn; "%d" in one becomes
- * a random number below KEYS.
- * Fan-out mode (-s SUBSCRIBE): connection 0 publishes MESSAGE, the others send SUBSCRIBE once and count
- * what they receive. With -r RATE the publisher is open-loop (RATE messages a second); without it, it
- * keeps DEPTH publishes ahead of what all subscribers have received.
- * Idle mode (-i): opens the connections, waits SECONDS, and reports the server's memory per connection.
+ * Request mode (default): each connection has DEPTH requests in flight; a reply that comes back is the
+ * reply to the oldest of them. MESSAGEs are sent in turn.
+ * Fan-out mode (-s): connection 0 publishes MESSAGE, the others subscribe and count what they receive;
+ * MESSAGE must carry a stamp (%t). Without -r the publisher keeps DEPTH publications ahead of what all
+ * subscribers have received: how much work a delivery is. With -r it publishes at that rate whatever
+ * happens, and latency counts from when a publication was due, not from when it could be sent: a
+ * server that stalls is charged for everything that had to wait.
+ * Idle mode (-i): opens the connections, waits SECONDS, and says what each takes of the server's memory.
  *
- *   -p PORT (3000)   -u PATH (/ws)   -c CONNS (64)   -d DEPTH (1)   -t SECONDS (3)   -k KEYS (1000)
- *   -g N   text frames to pass over on each connection first (a greeting)
- *   -f FIRST   a message to send on each connection before all others; its replies count among -g's
- *   -w N   warm-up in ms, not counted (700)
- *   -P PID the server's process: adds its CPU time per operation and its memory
- *   -v     show the first replies on stderr
+ *   -x PROTOCOL   ws (default), http, resp, resp-pushes, nats: wsload/replies.h
+ *   -p PORT (3000)   -u PATH (/ws)   -c CONNECTIONS (64)   -d DEPTH (1)   -t SECONDS (3)
+ *   -k KEYS (1000)   -z FILL (0)     what slots in messages stand for: wsload/message.h
+ *   -g N          replies to pass over on each connection first
+ *   -f MESSAGE    to send on each connection before all others; its replies count among -g's; repeatable
+ *   -l MESSAGE    to send once for each key before all else; -n N replies come for each (0); repeatable
+ *   -s MESSAGE    to subscribe, once for each key if it has %i; -q N replies come for each (1)
+ *   -r RATE       publications a second
+ *   -S SHARE      one more subscriber that reads only SHARE (0.01) of what another one does
+ *   -e TEXT       what every counted reply must contain
+ *   -w N          warm-up in ms, not counted (700)
+ *   -P PID        the server's process: adds its CPU time per operation and its memory
+ *   -v            show the first replies on stderr
  *
  * Prints one JSON object. cpu_us (server CPU per operation, user + system) is the figure to compare on a
  * shared machine; ops_s and latency move with the neighbours. Pin server and load to different cores.
- * Loopback only: it refuses to run against anything but 127.0.0.1.
+ * Loopback only: it cannot be pointed at anything but 127.0.0.1.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "wsload/base.h"
+#include "wsload/latency.h"
+#include "wsload/server.h"
+#include "wsload/message.h"
+#include "wsload/connection.h"
+#include "wsload/replies.h"
+
+enum { READ_BYTES = 1 << 16, AHEAD_MAX = 1 << 16, EVENTS_MAX = 512, TEXTS_MAX = 16 };
+
 typedef struct {
-    int fd, skip, head, tail, subscriber;
-    uint8_t *in, *out;
-    size_t in_len, in_cap, out_len, out_off, out_cap;
-    double *sent_at;
-} conn;
+    message all[TEXTS_MAX];
+    int count;
+} messages;
 
-static int port = 3000, conns = 64, depth = 1, keys = 1000, greeting, warmup_ms = 700, idle, verbose, pid;
-static double seconds = 3, rate;
-static const char *path = "/ws", *subscribe, *first;
-static char **messages;
-static int message_count, counting;
-static uint64_t done, shown;
-static double *latency;
-static size_t latency_len;
-enum { LATENCY_CAP = 1 << 21 };
+static messages requests, firsts, preloads, subscriptions;
+static int greeting, preload_replies, subscription_replies = 1, warmup_ms = 700, is_idle;
+static size_t fill;
+static double seconds = 3, rate, laggard_share;
 
-static void die(const char *what) { perror(what); exit(1); }
+static connection *all;
+static int is_counting;
+static uint64_t operations;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + t.tv_nsec * 1e-9;
+/* --- options --- */
+
+static protocol_kind protocol_named(const char *name) {
+    const char *names[] = {[WS] = "ws", [HTTP] = "http", [RESP] = "resp", [RESP_PUSHES] = "resp-pushes", [NATS] = "nats"};
+    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+        if (!strcmp(names[i], name)) return i;
+    fail("no protocol %s", name);
 }
 
-static double server_cpu(void) {
-    char name[64], text[2048], *rest;
-    unsigned long user, system;
-    if (!pid) return 0;
-    snprintf(name, sizeof name, "/proc/%d/stat", pid);
-    FILE *f = fopen(name, "r");
-    if (!f) die(name);
-    text[fread(text, 1, sizeof text - 1, f)] = 0;
-    fclose(f);
-    rest = strrchr(text, ')') + 2;
-    sscanf(rest, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
-    return (user + system) / (double)sysconf(_SC_CLK_TCK);
+static void usage(void) {
+    fprintf(stderr, "usage: wsload [options] MESSAGE... (see the head of wsload.c)\n");
+    exit(2);
 }
 
-static long server_rss_kb(void) {
-    char name[64], line[256];
-    long kb = 0;
-    if (!pid) return 0;
-    snprintf(name, sizeof name, "/proc/%d/status", pid);
-    FILE *f = fopen(name, "r");
-    if (!f) die(name);
-    while (fgets(line, sizeof line, f))
-        if (sscanf(line, "VmRSS: %ld", &kb) == 1) break;
-    fclose(f);
-    return kb;
+/* What the slots in messages stand for can be given after them: texts are kept until all is read. */
+static void add_text(const char **texts, int *count, const char *text) {
+    if (*count == TEXTS_MAX) fail("more than %d messages of one kind", TEXTS_MAX);
+    texts[(*count)++] = text;
 }
 
-static void queue_frame(conn *c, const char *format) {
-    static char text[1 << 20];
-    const uint8_t mask[4] = {0x12, 0x34, 0x56, 0x78};
-    const char *slot = strstr(format, "%d");
-    size_t n, header;
-    if (slot) {
-        size_t before = slot - format;
-        memcpy(text, format, before);
-        n = before + sprintf(text + before, "%d", rand() % keys);
-        strcpy(text + n, slot + 2);
-        n += strlen(slot + 2);
-    } else {
-        n = strlen(format);
-        memcpy(text, format, n);
-    }
-    if (c->out_cap < c->out_len + n + 16) c->out = realloc(c->out, c->out_cap = (c->out_len + n + 16) * 2);
-    uint8_t *p = c->out + c->out_len;
-    p[0] = 0x81;
-    if (n < 126) { p[1] = 0x80 | n; header = 2; }
-    else if (n < 65536) { p[1] = 0x80 | 126; p[2] = n >> 8; p[3] = n; header = 4; }
-    else { p[1] = 0x80 | 127; for (int i = 0; i < 8; i++) p[2 + i] = (uint64_t)n >> (56 - 8 * i); header = 10; }
-    memcpy(p + header, mask, 4);
-    header += 4;
-    for (size_t i = 0; i < n; i++) p[header + i] = text[i] ^ mask[i & 3];
-    c->out_len += header + n;
+static void compile_all(messages *m, const char **texts, int count) {
+    for (m->count = 0; m->count < count; m->count++)
+        message_compile(&m->all[m->count], settings.protocol, texts[m->count], fill);
 }
 
-static void flush(conn *c) {
-    while (c->out_off < c->out_len) {
-        ssize_t w = write(c->fd, c->out + c->out_off, c->out_len - c->out_off);
-        if (w < 0) { if (errno == EAGAIN) return; die("write"); }
-        c->out_off += w;
-    }
-    c->out_off = c->out_len = 0;
-}
-
-static void request(conn *c) {
-    static uint64_t turn;
-    queue_frame(c, messages[turn++ % message_count]);
-    c->sent_at[c->tail] = now();
-    c->tail = (c->tail + 1) % (depth + 1);
-}
-
-static int take_frames(conn *c);
-
-/* Each connection comes from its own loopback source address every 20,000, so that ports do not run out. */
-static void open_connection(conn *c, int index) {
-    char text[512], *end = NULL;
-    int one = 1;
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)}, from = {.sin_family = AF_INET};
-    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
-    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + index / 20000);
-    if ((c->fd = socket(AF_INET, SOCK_STREAM, 0)) < 0) die("socket");
-    if (conns > 20000 && bind(c->fd, (void *)&from, sizeof from)) die("bind");
-    if (connect(c->fd, (void *)&to, sizeof to)) die("connect");
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    int n = snprintf(text, sizeof text,
-                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, port);
-    if (write(c->fd, text, n) != n) die("handshake");
-    c->in = malloc((c->in_cap = idle ? 4096 : 1 << 17) + 1);
-    while (!end) {
-        ssize_t r = read(c->fd, c->in + c->in_len, c->in_cap - c->in_len);
-        if (r <= 0) { fprintf(stderr, "wsload: the server closed during the handshake\n"); exit(1); }
-        c->in_len += r;
-        c->in[c->in_len] = 0;
-        end = strstr((char *)c->in, "\r\n\r\n");
-    }
-    if (!strstr((char *)c->in, " 101")) { fprintf(stderr, "wsload: not upgraded: %.300s\n", c->in); exit(1); }
-    size_t used = (uint8_t *)end + 4 - c->in;
-    memmove(c->in, c->in + used, c->in_len - used);
-    c->in_len -= used;
-    c->sent_at = calloc(depth + 1, sizeof(double));
-    c->skip = greeting;
-    if (first) {
-        queue_frame(c, first);
-        flush(c);
-        while (c->skip > 0) {
-            ssize_t r = read(c->fd, c->in + c->in_len, c->in_cap - c->in_len);
-            if (r <= 0) die("first message");
-            c->in_len += r;
-            take_frames(c);
-        }
-    }
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
-}
-
-/* Returns the number of counted text frames in what the connection has received so far. */
-static int take_frames(conn *c) {
-    size_t at = 0;
-    int got = 0;
-    while (c->in_len - at >= 2) {
-        uint64_t n = c->in[at + 1] & 0x7f;
-        size_t header = 2;
-        int opcode = c->in[at] & 15;
-        if (n == 126) { if (c->in_len - at < 4) break; n = c->in[at + 2] << 8 | c->in[at + 3]; header = 4; }
-        else if (n == 127) { if (c->in_len - at < 10) break; n = 0; for (int i = 0; i < 8; i++) n = n << 8 | c->in[at + 2 + i]; header = 10; }
-        if (c->in_len - at < header + n) {
-            if (c->in_cap < header + n + 1) c->in = realloc(c->in, (c->in_cap = header + n + 65536) + 1);
-            break;
-        }
-        if (verbose && shown++ < 4) fprintf(stderr, "<- %.*s\n", (int)(n > 300 ? 300 : n), c->in + at + header);
-        at += header + n;
-        if (opcode == 8) { fprintf(stderr, "wsload: the server sent a close frame\n"); exit(1); }
-        if (opcode > 2) continue;
-        if (c->skip > 0) c->skip--; else got++;
-    }
-    memmove(c->in, c->in + at, c->in_len - at);
-    c->in_len -= at;
-    return got;
-}
-
-static void note_latency(double since) {
-    if (counting && latency_len < LATENCY_CAP) latency[latency_len++] = now() - since;
-}
-
-static int ascending(const void *a, const void *b) {
-    double x = *(double *)a, y = *(double *)b;
-    return x < y ? -1 : x > y;
-}
-
-int main(int argc, char **argv) {
-    for (int o; (o = getopt(argc, argv, "p:u:c:d:t:k:g:f:w:P:s:r:iv")) != -1;) switch (o) {
-        case 'p': port = atoi(optarg); break;
-        case 'u': path = optarg; break;
-        case 'c': conns = atoi(optarg); break;
-        case 'd': depth = atoi(optarg); break;
+static void read_options(int argc, char **argv) {
+    const char *first[TEXTS_MAX], *preload[TEXTS_MAX], *subscribe[TEXTS_MAX], *request[TEXTS_MAX];
+    int first_count = 0, preload_count = 0, subscribe_count = 0, request_count = 0;
+    for (int o; (o = getopt(argc, argv, "x:p:u:c:d:t:k:z:g:f:l:n:s:q:r:S:e:w:P:iv")) != -1;) switch (o) {
+        case 'x': settings.protocol = protocol_named(optarg); break;
+        case 'p': settings.port = atoi(optarg); break;
+        case 'u': settings.path = optarg; break;
+        case 'c': settings.connections = atoi(optarg); break;
+        case 'd': settings.depth = atoi(optarg); break;
         case 't': seconds = atof(optarg); break;
-        case 'k': keys = atoi(optarg); break;
+        case 'k': settings.keys = atoi(optarg); break;
+        case 'z': fill = atol(optarg); break;
         case 'g': greeting = atoi(optarg); break;
-        case 'f': first = optarg; break;
-        case 'w': warmup_ms = atoi(optarg); break;
-        case 'P': pid = atoi(optarg); break;
-        case 's': subscribe = optarg; break;
+        case 'f': add_text(first, &first_count, optarg); break;
+        case 'l': add_text(preload, &preload_count, optarg); break;
+        case 'n': preload_replies = atoi(optarg); break;
+        case 's': add_text(subscribe, &subscribe_count, optarg); break;
+        case 'q': subscription_replies = atoi(optarg); break;
         case 'r': rate = atof(optarg); break;
-        case 'i': idle = 1; break;
-        case 'v': verbose = 1; break;
-        default: fprintf(stderr, "usage: see the head of wsload.c\n"); return 2;
+        case 'S': laggard_share = atof(optarg); break;
+        case 'e': settings.expected = optarg; break;
+        case 'w': warmup_ms = atoi(optarg); break;
+        case 'P': server_watch(atoi(optarg)); break;
+        case 'i': is_idle = 1; break;
+        case 'v': settings.is_verbose = 1; break;
+        default: usage();
     }
-    messages = argv + optind;
-    message_count = argc - optind;
-    if (!message_count && !idle) { fprintf(stderr, "wsload: no message; see the head of wsload.c\n"); return 2; }
+    for (; optind < argc; optind++) add_text(request, &request_count, argv[optind]);
+    if (!request_count && !is_idle) usage();
+    compile_all(&firsts, first, first_count);
+    compile_all(&preloads, preload, preload_count);
+    compile_all(&subscriptions, subscribe, subscribe_count);
+    compile_all(&requests, request, request_count);
+    if (subscriptions.count && !message_has_slot(&requests.all[0], 't')) fail("a publication needs a stamp, %%t");
+    if (settings.depth < 1 || settings.depth >= AHEAD_MAX) fail("a depth is from 1 to %d", AHEAD_MAX - 1);
+    if (subscriptions.count && settings.connections < 2 + (laggard_share > 0)) fail("too few connections");
+}
 
+/* --- before the measurement; sockets still block --- */
+
+static void queue_to(connection *c, const message *m, uint64_t turn, stamp s) {
+    message_queue(m, &c->out, c->index, settings.keys, turn, s);
+}
+
+static void send_now(connection *c) {
+    if (!connection_flush(c)) fail("the server closed before the measurement");
+}
+
+/* Every key once, a hundred at a time. What follows on this connection finds them stored. */
+static void preload(connection *c) {
+    enum { BATCH = 100 };
+    for (int m = 0; m < preloads.count; m++)
+        for (int key = 0; key < settings.keys; key += BATCH) {
+            int batch = settings.keys - key < BATCH ? settings.keys - key : BATCH;
+            for (int i = 0; i < batch; i++) queue_to(c, &preloads.all[m], key + i, (stamp){.due_ns = now_ns()});
+            send_now(c);
+            skip_replies(c, batch * preload_replies);
+        }
+}
+
+/* A request of each kind, so that the last of the keys is stored before other connections ask for one. */
+static void wait_for_preload(connection *c) {
+    if (!preloads.count) return;
+    queue_to(c, &requests.all[0], 0, (stamp){0});
+    send_now(c);
+    skip_replies(c, 1);
+}
+
+static void subscribe(connection *c) {
+    for (int m = 0; m < subscriptions.count; m++) {
+        int times = message_has_slot(&subscriptions.all[m], 'i') ? settings.keys : 1;
+        for (int i = 0; i < times; i++) queue_to(c, &subscriptions.all[m], i, (stamp){0});
+        send_now(c);
+        skip_replies(c, times * subscription_replies);
+    }
+}
+
+static int is_laggard(const connection *c) { return laggard_share > 0 && c->index == settings.connections - 1; }
+
+static void open_all(void) {
+    enum { LAGGARD_RECEIVE_BYTES = 1 << 16 }; /* the kernel shall not hide that it does not read */
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-
-    conn *all = calloc(conns, sizeof *all);
-    int poll = epoll_create1(0);
-    long rss_before = server_rss_kb();
-    for (int i = 0; i < conns; i++) {
-        struct epoll_event e = {.events = EPOLLIN, .data.ptr = &all[i]};
-        open_connection(&all[i], i);
-        epoll_ctl(poll, EPOLL_CTL_ADD, all[i].fd, &e);
+    all = calloc(settings.connections, sizeof *all);
+    epoll = epoll_create1(0);
+    for (int i = 0; i < settings.connections; i++) {
+        connection *c = &all[i];
+        c->index = i;
+        connection_open(c, i, is_laggard(c) ? LAGGARD_RECEIVE_BYTES : 0);
+        for (int m = 0; m < firsts.count; m++) queue_to(c, &firsts.all[m], 0, (stamp){0});
+        send_now(c);
+        skip_replies(c, greeting);
     }
-    if (idle) {
-        usleep(seconds * 1e6);
-        printf("{\"connections\": %d, \"server_rss_kb\": %ld, \"kb_per_connection\": %.2f}\n", conns, server_rss_kb(),
-               (server_rss_kb() - rss_before) / (double)conns);
+}
+
+static void watch_all(void) {
+    for (int i = 0; i < settings.connections; i++) {
+        fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
+        if (!is_laggard(&all[i])) connection_watch(&all[i], EPOLL_CTL_ADD, EPOLLIN);
+    }
+}
+
+/* --- request mode --- */
+
+static void request(connection *c) {
+    static uint64_t turn;
+    uint64_t now = now_ns();
+    queue_to(c, &requests.all[turn % requests.count], turn, (stamp){now, turn});
+    turn++;
+    c->sent_at[c->newest] = now;
+    c->newest = (c->newest + 1) % (settings.depth + 1);
+}
+
+static void take_answer(connection *c, const uint8_t *reply, size_t length) {
+    (void)reply, (void)length;
+    if (c->oldest == c->newest) fail("a reply that nobody asked for: %.*s", (int)(length > 300 ? 300 : length), reply);
+    if (is_counting) latency_note(now_ns() - c->sent_at[c->oldest]), operations++;
+    c->oldest = (c->oldest + 1) % (settings.depth + 1);
+    request(c);
+}
+
+/* --- fan-out mode --- */
+
+static struct {
+    int subscribers;
+    uint64_t published, completed, counted_from, passed_over; /* COMPLETED: all subscribers are past it */
+    uint64_t next_due_ns;
+    int reached[AHEAD_MAX]; /* how many subscribers are past a publication */
+} fanout;
+
+static void take_delivery(connection *c, const uint8_t *reply, size_t length) {
+    stamp s;
+    if (!stamp_find(reply, length, &s)) fail("a delivery without a stamp: %.*s", (int)(length > 300 ? 300 : length), reply);
+    if (is_counting) latency_note(now_ns() - s.due_ns), operations++;
+    if (s.order <= c->order_seen) return;
+    /* A server that conflates leaves some out; whoever has a later one is past them too. */
+    if (is_counting) fanout.passed_over += s.order - c->order_seen - 1;
+    if (!rate)
+        for (uint64_t order = c->order_seen + 1; order <= s.order; order++) fanout.reached[order % AHEAD_MAX]++;
+    c->order_seen = s.order;
+}
+
+static void publish(uint64_t due_ns) {
+    uint64_t order = ++fanout.published;
+    fanout.reached[order % AHEAD_MAX] = 0;
+    queue_to(&all[0], &requests.all[0], order, (stamp){due_ns, order});
+}
+
+static void publish_what_is_due(uint64_t now) {
+    if (rate) {
+        for (; fanout.next_due_ns <= now; fanout.next_due_ns += NANOSECONDS / rate) publish(fanout.next_due_ns);
+    } else {
+        while (fanout.completed < fanout.published
+               && fanout.reached[(fanout.completed + 1) % AHEAD_MAX] == fanout.subscribers) fanout.completed++;
+        while (fanout.published - fanout.completed < (uint64_t)settings.depth) publish(now);
+    }
+    if (!connection_flush(&all[0])) fail("the server closed the publisher");
+}
+
+static struct {
+    uint64_t bytes_read, pattern_bytes_before;
+    int is_closed;
+} laggard;
+
+/* Reads what the laggard may by now, measured by what the first subscriber has received. */
+static void read_for_laggard(void) {
+    enum { WORTH_A_READ = 512 };
+    connection *c = &all[settings.connections - 1];
+    uint64_t allowed = (all[1].bytes_received - laggard.pattern_bytes_before) * laggard_share;
+    while (!laggard.is_closed && allowed > laggard.bytes_read + WORTH_A_READ) {
+        uint64_t some = allowed - laggard.bytes_read;
+        ssize_t got = connection_read(c, some > READ_BYTES ? READ_BYTES : some);
+        if (got < 0) laggard.is_closed = 1;
+        if (got <= 0) return;
+        laggard.bytes_read += got;
+        c->in.length = 0;
+    }
+}
+
+/* --- the measurement --- */
+
+static void handle(connection *c, int events) {
+    if (events & EPOLLOUT && !connection_flush(c)) fail("the server closed a connection");
+    if (!(events & ~EPOLLOUT)) return;
+    ssize_t got = connection_read(c, READ_BYTES);
+    if (got < 0) fail("the server closed a connection");
+    if (!got) return;
+    reply_taker take = !subscriptions.count ? take_answer : c->index ? take_delivery : NULL;
+    if (!take_replies(c, take)) fail("the server sent a close frame");
+    if (c->out.length && !connection_flush(c)) fail("the server closed a connection");
+}
+
+static void turn_once(uint64_t now) {
+    struct epoll_event events[EVENTS_MAX];
+    if (subscriptions.count) publish_what_is_due(now);
+    if (laggard_share > 0) read_for_laggard();
+    /* At a fixed rate it spins: a timer's sleep would be longer than what is measured. */
+    int count = epoll_wait(epoll, events, EVENTS_MAX, rate ? 0 : laggard_share > 0 ? 1 : 5);
+    for (int i = 0; i < count; i++) handle(events[i].data.ptr, events[i].events);
+}
+
+static void measure(void) {
+    long rss_before = server_rss_kb();
+    uint64_t start = now_ns() + warmup_ms * 1000000ull, end = start + seconds * NANOSECONDS, now, cpu;
+    fanout.next_due_ns = now_ns();
+    while ((now = now_ns()) < start) turn_once(now);
+    start = now, end = now + seconds * NANOSECONDS, cpu = server_cpu_ns();
+    is_counting = 1, fanout.counted_from = fanout.published;
+    while ((now = now_ns()) < end) turn_once(now);
+    double elapsed = (now - start) / (double)NANOSECONDS, used = server_cpu_ns() - cpu;
+    long rss = server_rss_kb();
+    printf("{\"mode\": \"%s\", \"connections\": %d, \"depth\": %d, \"ops\": %lu, \"ops_s\": %.0f, \"published_s\": %.0f, "
+           "\"passed_over\": %lu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"longest_us\": %.1f, \"cpu_us\": %.3f, "
+           "\"cpu_share\": %.3f, \"server_rss_kb\": %ld, \"server_peak_kb\": %ld, \"server_growth_kb\": %ld, "
+           "\"laggard_bytes\": %lu, \"laggard_closed\": %s}\n",
+           subscriptions.count ? "fanout" : "request", settings.connections, settings.depth,
+           (unsigned long)operations, operations / elapsed, (fanout.published - fanout.counted_from) / elapsed,
+           (unsigned long)fanout.passed_over, latency_percentile(0.5), latency_percentile(0.99), latency.longest / 1e3,
+           operations ? used / operations / 1e3 : 0, used / elapsed / NANOSECONDS, rss, server_peak_kb(),
+           rss - rss_before, (unsigned long)laggard.bytes_read, laggard.is_closed ? "true" : "false");
+    if (!operations) fail("no operation was completed in %g s", seconds);
+}
+
+static void measure_idle(void) {
+    long rss_before = server_rss_kb(), pss_before = server_pss_kb();
+    uint64_t begun = now_ns(), cpu = server_cpu_ns();
+    open_all();
+    double opening = (now_ns() - begun) / (double)NANOSECONDS, per_open = (server_cpu_ns() - cpu) / 1e3;
+    usleep(seconds * 1e6);
+    printf("{\"mode\": \"idle\", \"connections\": %d, \"opened_s\": %.0f, \"cpu_us\": %.3f, \"server_rss_kb\": %ld, "
+           "\"kb_per_connection\": %.3f, \"pss_kb_per_connection\": %.3f}\n",
+           settings.connections, settings.connections / opening, per_open / settings.connections, server_rss_kb(),
+           (server_rss_kb() - rss_before) / (double)settings.connections,
+           (server_pss_kb() - pss_before) / (double)settings.connections);
+}
+
+int main(int argc, char **argv) {
+    read_options(argc, argv);
+    if (is_idle) {
+        measure_idle();
         return 0;
     }
-    latency = malloc(LATENCY_CAP * sizeof *latency);
-    if (subscribe) {
-        for (int i = 1; i < conns; i++) { all[i].subscriber = 1; queue_frame(&all[i], subscribe); flush(&all[i]); }
-        usleep(500000);
-        for (int i = 0; i < conns; i++) { /* the current value, if subscribing sends one, is no delivery */
-            ssize_t r;
-            while ((r = read(all[i].fd, all[i].in + all[i].in_len, all[i].in_cap - all[i].in_len)) > 0) {
-                all[i].in_len += r;
-                take_frames(&all[i]);
-            }
+    open_all();
+    preload(&all[0]);
+    if (subscriptions.count) {
+        for (int i = 1; i < settings.connections; i++) subscribe(&all[i]);
+        fanout.subscribers = settings.connections - 1 - (laggard_share > 0);
+        laggard.pattern_bytes_before = all[1].bytes_received;
+    } else wait_for_preload(&all[0]);
+    watch_all();
+    if (!subscriptions.count)
+        for (int i = 0; i < settings.connections; i++) {
+            for (int d = 0; d < settings.depth; d++) request(&all[i]);
+            if (!connection_flush(&all[i])) fail("the server closed a connection");
         }
-    } else {
-        for (int i = 0; i < conns; i++) { for (int d = 0; d < depth; d++) request(&all[i]); flush(&all[i]); }
-    }
-
-    uint64_t published = 0, received = 0, base = 0;
-    double opened = now(), start = opened + warmup_ms / 1000.0, cpu = 0, next = opened;
-    double *publish_at = calloc(1 << 16, sizeof(double));
-    struct epoll_event events[512];
-    for (;;) {
-        double t = now();
-        if (!counting && t >= start) { counting = 1; start = t; cpu = server_cpu(); base = subscribe ? received : done; }
-        if (counting && t >= start + seconds) break;
-        if (subscribe && rate > 0) {
-            for (; next <= t; next += 1 / rate) { publish_at[published++ & 0xffff] = next; queue_frame(&all[0], messages[0]); }
-            flush(&all[0]);
-        } else if (subscribe) {
-            for (; published * (conns - 1) < received + (uint64_t)depth * (conns - 1); published++) {
-                publish_at[published & 0xffff] = t;
-                queue_frame(&all[0], messages[0]);
-            }
-            flush(&all[0]);
-        }
-        int n = epoll_wait(poll, events, 512, subscribe && rate > 0 ? 0 : 5);
-        for (int i = 0; i < n; i++) {
-            conn *c = events[i].data.ptr;
-            ssize_t r = read(c->fd, c->in + c->in_len, c->in_cap - c->in_len);
-            if (r < 0 && errno == EAGAIN) continue;
-            if (r <= 0) { fprintf(stderr, "wsload: the server closed a connection\n"); return 1; }
-            c->in_len += r;
-            int got = take_frames(c);
-            if (subscribe) {
-                if (!c->subscriber) continue;
-                for (int g = 0; g < got; g++) {
-                    if (c == &all[conns - 1]) note_latency(publish_at[c->head & 0xffff]);
-                    c->head++;
-                    received++;
-                }
-            } else {
-                for (int g = 0; g < got; g++) {
-                    note_latency(c->sent_at[c->head]);
-                    c->head = (c->head + 1) % (depth + 1);
-                    done++;
-                    request(c);
-                }
-                flush(c);
-            }
-        }
-    }
-    double elapsed = now() - start, used = server_cpu() - cpu;
-    uint64_t ops = (subscribe ? received : done) - base;
-    qsort(latency, latency_len, sizeof *latency, ascending);
-    printf("{\"mode\": \"%s\", \"conns\": %d, \"depth\": %d, \"ops\": %lu, \"ops_s\": %.0f, \"p50_us\": %.0f, \"p99_us\": %.0f, "
-           "\"cpu_us\": %.3f, \"cpu_share\": %.2f, \"server_rss_kb\": %ld}\n",
-           subscribe ? "fanout" : "request", conns, depth, (unsigned long)ops, ops / elapsed,
-           latency_len ? latency[latency_len / 2] * 1e6 : 0, latency_len ? latency[(size_t)(latency_len * 0.99)] * 1e6 : 0,
-           ops ? used / ops * 1e6 : 0, used / elapsed, server_rss_kb());
+    measure();
     return 0;
 }

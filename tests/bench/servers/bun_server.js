@@ -1,0 +1,55 @@
+// The object-store protocol on Bun as one writes it there: Bun.serve, its topics and its publish.
+//
+//     bun bun_server.js PORT
+//
+// One process; values in memory alone. WebSocket on every path, and GET /get/{key} and POST /set.
+
+const values = new Map();
+
+const update = (key) => JSON.stringify({ key, value: values.get(key) ?? null });
+
+const json = (text, status = 200) =>
+  new Response(text, { status, headers: { "Content-Type": "application/json" } });
+
+function store(server, key, value) {
+  values.set(key, value);
+  server.publish(key, update(key));
+}
+
+const actions = {
+  get: (socket, { key }) => socket.send(update(key)),
+  set: (_socket, { key, value }) => store(server, key, value),
+  subscribe: (socket, { key }) => {
+    socket.subscribe(key);
+    if (values.has(key)) socket.send(update(key));
+  },
+  unsubscribe: (socket, { key }) => socket.unsubscribe(key),
+};
+
+async function answer(request, server) {
+  const { pathname } = new URL(request.url);
+  if (request.method === "GET" && pathname.startsWith("/get/")) {
+    return json(update(decodeURIComponent(pathname.slice("/get/".length))));
+  }
+  if (request.method === "POST" && pathname === "/set") {
+    const { key, value } = await request.json();
+    if (typeof key !== "string") return json('{"error":"Missing key"}', 400);
+    store(server, key, value);
+    return json(update(key));
+  }
+  return server.upgrade(request) ? undefined : json('{"error":"Not found"}', 404);
+}
+
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: Number(process.argv[2]),
+  fetch: answer,
+  websocket: {
+    message(socket, text) {
+      const message = JSON.parse(text);
+      const action = actions[message.action];
+      if (action && typeof message.key === "string") action(socket, message);
+      else socket.send('{"error":"Invalid message format"}');
+    },
+  },
+});
