@@ -20,7 +20,9 @@
  *   -l MESSAGE    to send once for each key before all else; -n N replies come for each (0); repeatable
  *   -s MESSAGE    to subscribe, once for each key if it has %i; -q N replies come for each (1)
  *   -r RATE       publications a second
- *   -S SHARE      one more subscriber that reads only SHARE (0.01) of what another one does
+ *   -S SHARE      the last subscriber reads only SHARE (0.01) of what another one does, and is not waited
+ *                 for; at the end it wakes, reads all, and must have each key's newest value and nothing
+ *                 older after it; keys must be published in turn (%i)
  *   -e TEXT       what every counted reply must contain
  *   -w N          warm-up in ms, not counted (700)
  *   -P PID        the server's process: adds its CPU time per operation and its memory
@@ -257,23 +259,43 @@ static void publish_what_is_due(uint64_t now) {
 }
 
 static struct {
-    uint64_t bytes_read, pattern_bytes_before;
-    int is_closed;
+    uint64_t bytes_read, measure_from;
+    uint64_t *newest; /* by key: the highest publication it has received */
+    uint64_t backwards;
+    int missing, is_closed;
 } laggard;
+
+/* Keys take turns, so that a publication's number says which key it is of. */
+static void take_late_delivery(connection *c, const uint8_t *reply, size_t length) {
+    stamp s;
+    (void)c;
+    if (!stamp_find(reply, length, &s)) return;
+    uint64_t *newest = &laggard.newest[s.order % settings.keys];
+    if (s.order < *newest) laggard.backwards++;
+    else *newest = s.order;
+}
+
+static void read_as_laggard(size_t limit) {
+    connection *c = &all[settings.connections - 1];
+    ssize_t got = connection_read(c, limit);
+    if (got < 0 || (got > 0 && !take_replies(c, take_late_delivery))) laggard.is_closed = 1;
+    if (got > 0) laggard.bytes_read += got;
+}
 
 /* Reads what the laggard may by now, measured by what the first subscriber has received. */
 static void read_for_laggard(void) {
     enum { WORTH_A_READ = 512 };
-    connection *c = &all[settings.connections - 1];
-    uint64_t allowed = (all[1].bytes_received - laggard.pattern_bytes_before) * laggard_share;
-    while (!laggard.is_closed && allowed > laggard.bytes_read + WORTH_A_READ) {
-        uint64_t some = allowed - laggard.bytes_read;
-        ssize_t got = connection_read(c, some > READ_BYTES ? READ_BYTES : some);
-        if (got < 0) laggard.is_closed = 1;
-        if (got <= 0) return;
-        laggard.bytes_read += got;
-        c->in.length = 0;
-    }
+    uint64_t allowed = (all[1].bytes_received - laggard.measure_from) * laggard_share;
+    if (laggard.is_closed || allowed < laggard.bytes_read + WORTH_A_READ) return;
+    uint64_t some = allowed - laggard.bytes_read;
+    read_as_laggard(some > READ_BYTES ? READ_BYTES : some);
+}
+
+static int laggard_missing(void) {
+    int missing = 0;
+    for (uint64_t order = fanout.published; order && order + settings.keys > fanout.published; order--)
+        missing += laggard.newest[order % settings.keys] != order;
+    return missing;
 }
 
 /* --- the measurement --- */
@@ -289,13 +311,28 @@ static void handle(connection *c, int events) {
     if (c->out.length && !connection_flush(c)) fail("the server closed a connection");
 }
 
-static void turn_once(uint64_t now) {
+static void wait_and_handle(int timeout_ms) {
     struct epoll_event events[EVENTS_MAX];
+    int count = epoll_wait(epoll, events, EVENTS_MAX, timeout_ms);
+    for (int i = 0; i < count; i++) handle(events[i].data.ptr, events[i].events);
+}
+
+static void turn_once(uint64_t now) {
     if (subscriptions.count) publish_what_is_due(now);
     if (laggard_share > 0) read_for_laggard();
     /* At a fixed rate it spins: a timer's sleep would be longer than what is measured. */
-    int count = epoll_wait(epoll, events, EVENTS_MAX, rate ? 0 : laggard_share > 0 ? 1 : 5);
-    for (int i = 0; i < count; i++) handle(events[i].data.ptr, events[i].events);
+    wait_and_handle(rate ? 0 : laggard_share > 0 ? 1 : 5);
+}
+
+/* It wakes and reads all there is. MISSING: keys whose newest value does not come. */
+static void wake_laggard(void) {
+    enum { WAKE_SECONDS_MAX = 10 };
+    uint64_t end = now_ns() + WAKE_SECONDS_MAX * NANOSECONDS;
+    while (!laggard.is_closed && (laggard.missing = laggard_missing()) && now_ns() < end) {
+        read_as_laggard(READ_BYTES);
+        wait_and_handle(0);
+    }
+    laggard.missing = laggard_missing();
 }
 
 static void measure(void) {
@@ -308,15 +345,17 @@ static void measure(void) {
     while ((now = now_ns()) < end) turn_once(now);
     double elapsed = (now - start) / (double)NANOSECONDS, used = server_cpu_ns() - cpu;
     long rss = server_rss_kb();
+    if (laggard_share > 0) wake_laggard();
     printf("{\"mode\": \"%s\", \"connections\": %d, \"depth\": %d, \"ops\": %lu, \"ops_s\": %.0f, \"published_s\": %.0f, "
            "\"passed_over\": %lu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"longest_us\": %.1f, \"cpu_us\": %.3f, "
            "\"cpu_share\": %.3f, \"server_rss_kb\": %ld, \"server_peak_kb\": %ld, \"server_growth_kb\": %ld, "
-           "\"laggard_bytes\": %lu, \"laggard_closed\": %s}\n",
+           "\"laggard_bytes\": %lu, \"laggard_missing\": %d, \"laggard_backwards\": %lu, \"laggard_closed\": %s}\n",
            subscriptions.count ? "fanout" : "request", settings.connections, settings.depth,
            (unsigned long)operations, operations / elapsed, (fanout.published - fanout.counted_from) / elapsed,
            (unsigned long)fanout.passed_over, latency_percentile(0.5), latency_percentile(0.99), latency.longest / 1e3,
            operations ? used / operations / 1e3 : 0, used / elapsed / NANOSECONDS, rss, server_peak_kb(),
-           rss - rss_before, (unsigned long)laggard.bytes_read, laggard.is_closed ? "true" : "false");
+           rss - rss_before, (unsigned long)laggard.bytes_read, laggard.missing,
+           (unsigned long)laggard.backwards, laggard.is_closed ? "true" : "false");
     if (!operations) fail("no operation was completed in %g s", seconds);
 }
 
@@ -344,7 +383,8 @@ int main(int argc, char **argv) {
     if (subscriptions.count) {
         for (int i = 1; i < settings.connections; i++) subscribe(&all[i]);
         fanout.subscribers = settings.connections - 1 - (laggard_share > 0);
-        laggard.pattern_bytes_before = all[1].bytes_received;
+        laggard.measure_from = all[1].bytes_received;
+        laggard.newest = calloc(settings.keys, sizeof *laggard.newest);
     } else wait_for_preload(&all[0]);
     watch_all();
     if (!subscriptions.count)

@@ -11,14 +11,14 @@ const update = (key) => JSON.stringify({ key, value: values.get(key) ?? null });
 const json = (text, status = 200) =>
   new Response(text, { status, headers: { "Content-Type": "application/json" } });
 
-function store(server, key, value) {
+function store(key, value) {
   values.set(key, value);
   server.publish(key, update(key));
 }
 
 const actions = {
   get: (socket, { key }) => socket.send(update(key)),
-  set: (_socket, { key, value }) => store(server, key, value),
+  set: (_socket, { key, value }) => store(key, value),
   subscribe: (socket, { key }) => {
     socket.subscribe(key);
     if (values.has(key)) socket.send(update(key));
@@ -26,24 +26,22 @@ const actions = {
   unsubscribe: (socket, { key }) => socket.unsubscribe(key),
 };
 
-async function answer(request, server) {
-  const { pathname } = new URL(request.url);
-  if (request.method === "GET" && pathname.startsWith("/get/")) {
-    return json(update(decodeURIComponent(pathname.slice("/get/".length))));
-  }
-  if (request.method === "POST" && pathname === "/set") {
-    const { key, value } = await request.json();
-    if (typeof key !== "string") return json('{"error":"Missing key"}', 400);
-    store(server, key, value);
-    return json(update(key));
-  }
-  return server.upgrade(request) ? undefined : json('{"error":"Not found"}', 404);
+async function post(request) {
+  const { key, value } = await request.json();
+  if (typeof key !== "string") return json('{"error":"Missing key"}', 400);
+  store(key, value);
+  return json(update(key));
 }
 
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.argv[2]),
-  fetch: answer,
+  routes: {
+    "/get/:key": { GET: (request) => json(update(request.params.key)) },
+    "/set": { POST: post },
+  },
+  fetch: (request, server) =>
+    server.upgrade(request) ? undefined : json('{"error":"Not found"}', 404),
   websocket: {
     message(socket, text) {
       const message = JSON.parse(text);

@@ -1,0 +1,175 @@
+"""The command line of `speed.py`."""
+
+import argparse
+import datetime as dt
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import contenders, load, machine, profiling, report
+from .contenders import Contender
+from .programs import NotHereError
+from .rounds import Outcome, take_turns
+from .workloads import WORKLOADS, Workload, named
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the command line says; the exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        workloads = named(given.only)
+        wanted = _contenders(given)
+    except (KeyError, ValueError) as error:
+        return _refuse(f"{error.args[0]} is unknown; --list names all")
+    if given.list:
+        _list(wanted)
+        return 0
+    if not machine.has_two_cores():
+        return _refuse("server and load need a core each")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            program = load.build(Path(folder))
+        except NotHereError as error:
+            return _refuse(str(error))
+        if given.profile:
+            return _profile(program, given)
+        return _compare(program, workloads, wanted, given)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="speed.py", description="Compare dunena's speed.")
+    parser.add_argument("--rounds", type=_positive, default=5, help="how often all take a turn")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
+    parser.add_argument("--only", nargs="+", metavar="WORKLOAD", help="these workloads alone")
+    parser.add_argument("--contender", nargs="+", metavar="NAME", help="these servers alone")
+    parser.add_argument(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="NAME=PYTHON[,VARIABLE=VALUE...]",
+        help="one more dunena: the one that PYTHON has installed, or of PYTHONPATH=FOLDER",
+    )
+    parser.add_argument("--bun", metavar="PATH", help="the bun to use")
+    parser.add_argument("--nats", metavar="PATH", help="the nats-server to use")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
+    parser.add_argument("--list", action="store_true", help="name workloads and servers")
+    parser.add_argument("--profile", metavar="WORKLOAD", help="where dunena's time goes in it")
+    parser.add_argument(
+        "--profile-to", type=Path, metavar="FILE", help="also write a profile for speedscope"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _contenders(given: argparse.Namespace) -> list[Contender]:
+    every = [
+        contenders.dunena(),
+        *map(contenders.variant, given.variant),
+        contenders.bun(given.bun),
+        contenders.stock(),
+        contenders.redis(),
+        contenders.nats(given.nats),
+    ]
+    if not given.contender:
+        return every
+    if unknown := set(given.contender) - {contender.name for contender in every}:
+        raise KeyError(min(unknown))
+    return [contender for contender in every if contender.name in given.contender]
+
+
+def _list(wanted: Sequence[Contender]) -> None:
+    for workload in WORKLOADS:
+        _say(f"{workload.name:16} {workload.title}")
+    _say("servers: " + ", ".join(contender.name for contender in wanted))
+
+
+def _compare(
+    program: Path,
+    workloads: Sequence[Workload],
+    wanted: Sequence[Contender],
+    given: argparse.Namespace,
+) -> int:
+    present, versions, absent = _found(wanted)
+    _say(_heading(given, versions, absent))
+    outcomes: dict[Workload, Outcome] = {}
+    for workload in workloads:
+        outcomes[workload] = take_turns(
+            program, present, workload, rounds=given.rounds, seconds=given.seconds, tell=_tell
+        )
+        _say(f"\n{report.workload_table(workload, outcomes[workload], absent)}")
+    _say(f"\n### All\n\n{report.summary_table(outcomes, absent)}")
+    if given.json:
+        given.json.write_text(json.dumps(_plain(outcomes), indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _found(
+    wanted: Sequence[Contender],
+) -> tuple[list[Contender], dict[str, str], dict[str, str]]:
+    """Those that can run with their versions, and why the others cannot."""
+    present, versions, absent = [], {}, {}
+    for contender in wanted:
+        try:
+            versions[contender.name] = contender.version(contender.find())
+        except NotHereError as error:
+            absent[contender.name] = str(error)
+        else:
+            present.append(contender)
+    return present, versions, absent
+
+
+def _heading(
+    given: argparse.Namespace, versions: Mapping[str, str], absent: Mapping[str, str]
+) -> str:
+    today = dt.datetime.now(tz=dt.UTC).date()
+    lines = [
+        f"{today}, {machine.describe()}, load average {machine.load_average():.1f} at the start;",
+        f"medians of {given.rounds} rounds of {given.seconds:g} s, ratios of the same rounds.",
+        "",
+        *(f"- {name}: {version}" for name, version in versions.items()),
+        *(f"- {name}: not here: {why}" for name, why in absent.items()),
+    ]
+    return "\n".join(lines)
+
+
+def _plain(outcomes: Mapping[Workload, Outcome]) -> dict[str, dict[str, object]]:
+    return {
+        workload.name: {
+            name: measured.reason or [dict(result) for result in measured.results]
+            for name, measured in outcome.items()
+        }
+        for workload, outcome in outcomes.items()
+    }
+
+
+def _profile(program: Path, given: argparse.Namespace) -> int:
+    try:
+        (workload,) = named([given.profile])
+        _say(profiling.profile(program, workload, given.seconds, given.profile_to))
+    except KeyError as error:
+        return _refuse(f"{error.args[0]} is unknown; --list names all")
+    except (NotHereError, load.LoadError, RuntimeError) as error:
+        return _refuse(str(error))
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _refuse(text: str) -> int:
+    _tell(f"speed.py: {text}")
+    return 2

@@ -1,0 +1,276 @@
+"""The servers that are compared: how each is started, and how one talks to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import programs
+from .machine import SERVER_CORE, started_on
+from .phrases import Dunena, Http, Nats, ObjectStore, Phrases, Redis, Talk
+from .workloads import DUNENA, HTTP, OTHER, STORE, Workload
+
+SERVERS = Path(__file__).resolve().parents[1] / "servers"
+START_SECONDS_MAX = 20
+STOP_SECONDS_MAX = 10
+
+Ways = Mapping[str, type[Phrases]]
+
+
+class CannotError(Exception):
+    """A server does not do what a workload asks for; the text says what it lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers: where, and the process that is measured."""
+
+    port: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a server is started; ``prepare`` is called once it answers."""
+
+    command: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    prepare: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One server.
+
+    ``find`` names its program or raises `programs.NotHereError`; ``launch`` is asked with the
+    program, a port, an empty folder and whether values must be kept; ``version`` tells what the
+    program is.
+    ``keeps``: it can write what it is given to the disk.
+    """
+
+    name: str
+    ways: Ways
+    find: Callable[[], str]
+    launch: Callable[[str, int, Path, bool], Launch]
+    version: Callable[[str], str]
+    keeps: bool = False
+
+    def talk(self, workload: Workload) -> Talk:
+        """What a run of a workload says to it. Raises `CannotError`."""
+        if workload.keeps and not self.keeps:
+            raise CannotError("keeps nothing on disk")
+        spoken = [self.ways[way] for way in workload.ways if way in self.ways]
+        talk = workload.say(spoken[0](workload.fill)) if spoken else None
+        if talk is None:
+            raise CannotError("has no such request")
+        return talk
+
+    @contextmanager
+    def running(self, *, keeps: bool = False) -> Iterator[Running]:
+        """It, started on its core and answering; stopped at the end."""
+        program, port = self.find(), _free_port()
+        # Beside the source: the system's folder for temporary files may be in memory.
+        with tempfile.TemporaryDirectory(dir=programs.ROOT, prefix=".bench-") as folder:
+            launch = self.launch(program, port, Path(folder), keeps)
+            with started_on(SERVER_CORE), (Path(folder) / "server.log").open("wb") as log:
+                process = subprocess.Popen(
+                    launch.command,
+                    cwd=folder,
+                    env={**os.environ, **launch.environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                )
+            try:
+                _wait_for(port, process, Path(log.name))
+                launch.prepare()
+                yield Running(port, process.pid)
+            finally:
+                _stop(process)
+
+
+# --- dunena ---
+
+DUNENA_WAYS: Ways = {STORE: ObjectStore, DUNENA: Dunena, HTTP: Http}
+
+
+def dunena() -> Contender:
+    """The tree that this file is part of."""
+    return _dunena("dunena", sys.executable, {"PYTHONPATH": str(programs.ROOT)})
+
+
+def variant(text: str) -> Contender:
+    """Another dunena, from ``NAME=PYTHON[,VARIABLE=VALUE...]``.
+
+    PYTHON runs the dunena that it has installed; ``PYTHONPATH=FOLDER`` names a checkout instead.
+    Every setting of `dunena serve` has a variable. Raises `ValueError`.
+    """
+    name, _, rest = text.partition("=")
+    python, *settings = rest.split(",")
+    pairs = [setting.partition("=") for setting in settings]
+    if not name or not python or not all(key and equals for key, equals, _ in pairs):
+        raise ValueError("a variant is NAME=PYTHON[,VARIABLE=VALUE...]")
+    return _dunena(name, python, {key: value for key, _, value in pairs})
+
+
+def _dunena(name: str, python: str, environment: dict[str, str]) -> Contender:
+    def find() -> str:
+        return programs.given(python) or python
+
+    def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
+        command = [program, "-m", "dunena", "serve", "--log-level", "error", "--port", str(port)]
+        command += ["--cache-dir", str(folder / "values")] if keeps else ["--no-persist"]
+        return Launch(command, environment)
+
+    def version(program: str) -> str:
+        script = "import dunena, platform; print(dunena.__version__, platform.python_version())"
+        answer = subprocess.run(
+            [program, "-c", script],
+            env={**os.environ, **environment},
+            cwd=SERVERS,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found, python_version = answer.stdout.split()
+        settings = [f"{key}={value}" for key, value in environment.items() if key != "PYTHONPATH"]
+        return ", ".join([f"{found}, Python {python_version}", *settings])
+
+    return Contender(name, DUNENA_WAYS, find, launch, version, keeps=True)
+
+
+# --- the others ---
+
+
+def stock() -> Contender:
+    """The asyncio server of `websockets`."""
+    script = "import websockets; print(websockets.__version__)"
+    return Contender(
+        "websockets",
+        {STORE: ObjectStore},
+        lambda: sys.executable,
+        lambda program, port, _folder, _keeps: Launch(
+            [program, str(SERVERS / "stock.py"), str(port)]
+        ),
+        lambda program: programs.first_line(program, "-c", script),
+    )
+
+
+def bun(given: str | None) -> Contender:
+    """A plain server on Bun."""
+    return Contender(
+        "Bun",
+        {STORE: ObjectStore, HTTP: Http},
+        lambda: programs.bun(given),
+        lambda program, port, _folder, _keeps: Launch(
+            [program, str(SERVERS / "bun_server.js"), str(port)]
+        ),
+        lambda program: programs.first_line(program, "--version"),
+    )
+
+
+def redis() -> Contender:
+    """Redis, in its own protocol."""
+
+    def launch(program: str, port: int, _folder: Path, keeps: bool) -> Launch:
+        command = [program, "--bind", "127.0.0.1", "--port", str(port), "--daemonize", "no"]
+        # Many connections come from other loopback addresses, which its protected mode refuses.
+        open_to_many = ["--maxclients", "50000", "--protected-mode", "no"]
+        command += ["--appendonly", "yes" if keeps else "no", "--appendfsync", "everysec"]
+        return Launch([*command, "--save", "", *open_to_many])
+
+    return Contender(
+        "redis",
+        {STORE: Redis, OTHER: Redis},
+        programs.redis_server,
+        launch,
+        lambda program: programs.first_line(program, "--version").split(" sha=")[0],
+        keeps=True,
+    )
+
+
+def nats(given: str | None) -> Contender:
+    """NATS with JetStream, over WebSocket."""
+
+    def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
+        own_port = _free_port()
+        settings = {
+            "listen": f"127.0.0.1:{own_port}",
+            "websocket": {"listen": f"127.0.0.1:{port}", "no_tls": True},
+            "jetstream": {"store_dir": str(folder / "jetstream")},
+            "max_payload": 8_000_000,
+        }
+        path = folder / "nats.json"  # its format takes JSON
+        path.write_text(json.dumps(settings))
+        command = [program, "--config", str(path)]
+        return Launch(command, prepare=lambda: _make_bucket(own_port, keeps=keeps))
+
+    return Contender(
+        "nats",
+        {STORE: Nats, OTHER: Nats},
+        lambda: programs.nats_server(given),
+        launch,
+        lambda program: programs.first_line(program, "--version"),
+        keeps=True,
+    )
+
+
+def _make_bucket(port: int, *, keeps: bool) -> None:
+    """The key-value store that the phrases use; ``port`` speaks NATS without WebSocket."""
+    stream = {
+        "name": Nats.STREAM,
+        "subjects": [f"$KV.{Nats.BUCKET}.>"],
+        "max_msgs_per_subject": 1,
+        "storage": "file" if keeps else "memory",
+        "allow_direct": True,
+    }
+    request = json.dumps(stream)
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        client.sendall(
+            f'CONNECT {{"verbose":false}}\r\nSUB made 1\r\n'
+            f"PUB $JS.API.STREAM.CREATE.{Nats.STREAM} made {len(request)}\r\n{request}\r\n".encode()
+        )
+        answer = b""
+        while b'"did_create"' not in answer:
+            received = client.recv(65536)
+            answer += received
+            if not received or b'"error"' in answer:
+                raise RuntimeError(f"NATS made no bucket: {answer.decode(errors='replace')}")
+
+
+# --- processes ---
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.02)
+        else:
+            return
+    said = log.read_text(errors="replace").strip().splitlines()
+    raise RuntimeError(f"it does not start: {said[-1] if said else 'it says nothing'}")
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

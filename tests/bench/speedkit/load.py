@@ -1,0 +1,66 @@
+"""The load generator: built once, run on a core of its own."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from .contenders import Running
+from .machine import LOAD_CORE, started_on
+from .phrases import Talk
+from .programs import compiler
+from .workloads import Result, Workload
+
+SOURCE = Path(__file__).resolve().parents[1] / "wsload.c"
+
+SECONDS_MORE_MAX = 240
+"""What a run may take beside its measurement: opening connections, storing keys."""
+
+
+class LoadError(Exception):
+    """A run came to no figures; the text is the reason that `wsload` gives."""
+
+
+def build(folder: Path) -> Path:
+    """Compile it into ``folder``. Raises `programs.NotHereError` without a compiler."""
+    program = folder / "wsload"
+    command = [compiler(), "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program), str(SOURCE)]
+    subprocess.run(command, check=True)
+    return program
+
+
+def parse(output: str) -> Result:
+    """The figures of one run. Raises `LoadError` for anything that is not wsload's."""
+    try:
+        result = json.loads(output)
+    except ValueError:
+        raise LoadError(f"no figures: {output[:200]!r}") from None
+    if not isinstance(result, dict) or "cpu_us" not in result:
+        raise LoadError(f"no figures: {output[:200]!r}")
+    return {name: float(value) for name, value in result.items() if not isinstance(value, str)}
+
+
+def run(
+    program: Path,
+    server: Running,
+    workload: Workload,
+    talk: Talk,
+    *,
+    seconds: float,
+    connections: int,
+) -> Result:
+    """One measurement. Raises `LoadError`."""
+    command = [str(program), "-p", str(server.port), "-P", str(server.pid), "-t", str(seconds)]
+    command += workload.options(talk, connections)
+    with started_on(LOAD_CORE):
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    try:
+        output, errors = process.communicate(timeout=seconds + SECONDS_MORE_MAX)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise LoadError("it took too long") from None
+    if process.returncode:
+        raise LoadError(errors.strip().removeprefix("wsload: ")[:200] or "no reason given")
+    return parse(output)

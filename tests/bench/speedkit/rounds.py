@@ -1,0 +1,74 @@
+"""Taking turns: whatever else the machine does meets all contenders alike."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from . import load
+from .contenders import CannotError, Contender
+from .machine import connections_max
+from .workloads import Result, Workload
+
+
+@dataclass(slots=True)
+class Measured:
+    """What one contender came to in one workload: a result each round, or why there is none."""
+
+    results: list[Result] = field(default_factory=list)
+    reason: str = ""
+
+
+_Item = TypeVar("_Item")
+
+Outcome = dict[str, Measured]
+"""By contender's name."""
+
+
+def rotated(items: Sequence[_Item], turn: int) -> list[_Item]:
+    """``items`` with another one first each turn."""
+    first = turn % len(items) if items else 0
+    return [*items[first:], *items[:first]]
+
+
+def measure(program: Path, contender: Contender, workload: Workload, seconds: float) -> Result:
+    """One run against a fresh server.
+
+    Raises `CannotError`, `load.LoadError` and, when the server does not start, `RuntimeError`.
+    """
+    talk = contender.talk(workload)
+    connections = connections_max(workload.connections)
+    with contender.running(keeps=workload.keeps) as server:
+        return load.run(program, server, workload, talk, seconds=seconds, connections=connections)
+
+
+def take_turns(
+    program: Path,
+    contenders: Sequence[Contender],
+    workload: Workload,
+    *,
+    rounds: int,
+    seconds: float,
+    tell: Callable[[str], None],
+) -> Outcome:
+    """All rounds of one workload. One that failed once is not asked again: its reason is told."""
+    outcome = {contender.name: Measured() for contender in contenders}
+    rounds, seconds = workload.rounds or rounds, workload.seconds or seconds
+    for turn, contender in _turns(contenders, rounds):
+        measured = outcome[contender.name]
+        if measured.reason:
+            continue
+        tell(f"{workload.name}, round {turn + 1} of {rounds}: {contender.name}")
+        try:
+            measured.results.append(measure(program, contender, workload, seconds))
+        except CannotError as error:
+            measured.reason = str(error)
+        except (load.LoadError, RuntimeError) as error:
+            measured.reason = f"failed: {error}"
+    return outcome
+
+
+def _turns(contenders: Sequence[Contender], rounds: int) -> Iterator[tuple[int, Contender]]:
+    for turn in range(rounds):
+        for contender in rotated(contenders, turn):
+            yield turn, contender
