@@ -63,6 +63,12 @@ def curl() -> Path:
     return _program("DUNENA_TEST_CURL", "curl")
 
 
+@pytest.fixture(scope="session")
+def compiler() -> Path:
+    """A C compiler."""
+    return _program("DUNENA_TEST_CC", "cc")
+
+
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A headless Chromium of Playwright's synchronous API.

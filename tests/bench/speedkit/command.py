@@ -21,13 +21,15 @@ def main(arguments: Sequence[str]) -> int:
     try:
         workloads = named(given.only)
         wanted = _contenders(given)
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         return _refuse(f"{error.args[0]} is unknown; --list names all")
+    except ValueError as error:
+        return _refuse(str(error))
     if given.list:
         _list(wanted)
         return 0
     if not machine.has_two_cores():
-        return _refuse("server and load need a core each")
+        return _refuse("it needs Linux and two cores: one for the servers, one for the load")
     with tempfile.TemporaryDirectory() as folder:
         try:
             program = load.build(Path(folder))

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,9 @@ DESCRIPTORS_RESERVED = 100
 
 @contextmanager
 def started_on(core: int) -> Iterator[None]:
-    """Processes started in here stay on one core: they inherit it."""
+    """Processes started in here stay on one core, where there is such a one: they inherit it."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {core} & before or before)
     try:
         yield
     finally:
@@ -24,8 +25,8 @@ def started_on(core: int) -> Iterator[None]:
 
 
 def has_two_cores() -> bool:
-    """Whether server and load get one each."""
-    return {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
+    """Whether server and load get one each, on a system that lets us choose."""
+    return sys.platform == "linux" and {SERVER_CORE, LOAD_CORE} <= os.sched_getaffinity(0)
 
 
 def connections_max(wanted: int) -> int:

@@ -28,8 +28,13 @@ def cache_folder() -> Path:
 
 
 def compiler() -> str:
-    """The C compiler."""
-    return _on_path("cc") or _on_path("gcc") or _missing("no C compiler (cc, gcc)")
+    """The C compiler: of the system, or the one that the tests were told of."""
+    return (
+        os.environ.get("DUNENA_TEST_CC")
+        or _on_path("cc")
+        or _on_path("gcc")
+        or _missing("no C compiler (cc, gcc)")
+    )
 
 
 def redis_server() -> str:
