@@ -130,7 +130,9 @@ WORKLOADS = (
     _fan_out(100, 16),
     _fan_out(1000, 4),
     _set_and_see("set-see", "`set` of an own key and its update, 64 x 1", keeps=False),
-    _set_and_see("set-see-kept", "the same, kept on disk", keeps=True),
+    _set_and_see(
+        "set-see-kept", "`set` of an own key and its update, 64 x 1, kept on disk", keeps=True
+    ),
     _get("dunena-get", 64, 1, "dunena dialect: `get`, 64 x 1", DUNENA),
     _set("dunena-set", "dunena dialect: `set` with its reply, 64 x 1", DUNENA, OTHER),
     Workload(
@@ -166,7 +168,12 @@ WORKLOADS = (
         fill=4_000_000,
     ),
     _slow_reader("readers", "10 subscribers of 100 keys of 1 KB, 4 ahead, per delivery"),
-    _slow_reader("slow-reader", "the same and one that reads at 1 %", "-S", "0.01"),
+    _slow_reader(
+        "slow-reader",
+        "10 subscribers of 100 keys of 1 KB and one that reads at 1 %, 4 ahead, per delivery",
+        "-S",
+        "0.01",
+    ),
     replace(
         _slow_reader(
             "stopped-reader",

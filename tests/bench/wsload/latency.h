@@ -29,7 +29,11 @@ static void latency_note(uint64_t ns) {
 static double latency_percentile(double share) {
     uint64_t wanted = latency.total * share, seen = 0;
     if (!latency.total) return 0;
+    double longest = latency.longest;
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-        if ((seen += latency.counts[i]) > wanted) return latency_of_bucket(i) / 1e3;
-    return latency.longest / 1e3;
+        if ((seen += latency.counts[i]) > wanted) {
+            double middle = latency_of_bucket(i);
+            return (middle < longest ? middle : longest) / 1e3;
+        }
+    return longest / 1e3;
 }
