@@ -1,6 +1,7 @@
 """tests/bench: what its figures are made with, without a server."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -136,12 +137,23 @@ class TestContenders:
             bun(None).talk(named(["dunena-get"])[0])
 
     def test_a_variant_has_its_python_and_environment(self, tmp_path):
-        made = variant("other=/opt/python,PYTHONPATH=/tree,DUNENA_FSYNC=no")
+        made = variant("other=/opt/python,DUNENA_FSYNC=no,DUNENA_LOG_FORMAT=json")
         launch = made.launch("/opt/python", 4000, tmp_path, False)
         assert made.name == "other"
         assert launch.command[:4] == ["/opt/python", "-m", "dunena", "serve"]
         assert "--no-persist" in launch.command
-        assert launch.environment == {"PYTHONPATH": "/tree", "DUNENA_FSYNC": "no"}
+        assert launch.environment == {"DUNENA_FSYNC": "no", "DUNENA_LOG_FORMAT": "json"}
+
+    def test_a_variants_checkout_is_found_from_the_folder_of_the_run(self, tmp_path):
+        launch = variant("x=python,PYTHONPATH=.").launch("python", 4000, tmp_path, False)
+        assert launch.environment == {"PYTHONPATH": str(Path.cwd())}
+
+    def test_a_variant_that_cannot_run_says_why(self):
+        nowhere = variant(f"x={sys.executable},PYTHONHOME=/nonexistent")
+        with pytest.raises(programs.NotHereError):
+            nowhere.version(nowhere.find())
+        with pytest.raises(programs.NotHereError, match="is no program"):
+            variant("x=/nonexistent/python").find()
 
     def test_what_is_kept_is_kept_in_the_folder_of_the_run(self, tmp_path):
         command = variant("x=python").launch("python", 4000, tmp_path, True).command

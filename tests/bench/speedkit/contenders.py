@@ -118,12 +118,17 @@ def variant(text: str) -> Contender:
     pairs = [setting.partition("=") for setting in settings]
     if not name or not python or not all(key and equals for key, equals, _ in pairs):
         raise ValueError("a variant is NAME=PYTHON[,VARIABLE=VALUE...]")
-    return _dunena(name, python, {key: value for key, _, value in pairs})
+    environment = {key: value for key, _, value in pairs}
+    if folders := environment.get("PYTHONPATH"):
+        # The server starts in a folder of its own.
+        absolute = [str(Path(folder).absolute()) for folder in folders.split(os.pathsep)]
+        environment["PYTHONPATH"] = os.pathsep.join(absolute)
+    return _dunena(name, python, environment)
 
 
 def _dunena(name: str, python: str, environment: dict[str, str]) -> Contender:
     def find() -> str:
-        return programs.given(python) or python
+        return programs.named(python)
 
     def launch(program: str, port: int, folder: Path, keeps: bool) -> Launch:
         command = [program, "-m", "dunena", "serve", "--log-level", "error", "--port", str(port)]
@@ -138,8 +143,11 @@ def _dunena(name: str, python: str, environment: dict[str, str]) -> Contender:
             cwd=SERVERS,
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
         )
+        if answer.returncode:
+            last = (answer.stderr.strip().splitlines() or ["it does not start"])[-1]
+            raise programs.NotHereError(last)
         found, python_version = answer.stdout.split()
         settings = [f"{key}={value}" for key, value in environment.items() if key != "PYTHONPATH"]
         return ", ".join([f"{found}, Python {python_version}", *settings])

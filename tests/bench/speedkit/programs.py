@@ -44,7 +44,9 @@ def redis_server() -> str:
 
 def bun(path: str | None) -> str:
     """Bun: the one given, on the PATH, or npm's package."""
-    if found := given(path) or _on_path("bun"):
+    if path is not None:
+        return named(path)
+    if found := _on_path("bun"):
         return found
     folder = cache_folder() / "bun"
     if not (programs := _bun_programs(folder)):
@@ -62,7 +64,9 @@ def bun(path: str | None) -> str:
 
 def nats_server(path: str | None) -> str:
     """NATS' server: the one given, on the PATH, or a wheel of it."""
-    return given(path) or _on_path("nats-server") or _python_program("nats-server")
+    if path is not None:
+        return named(path)
+    return _on_path("nats-server") or _python_program("nats-server")
 
 
 def py_spy() -> str:
@@ -70,11 +74,10 @@ def py_spy() -> str:
     return _on_path("py-spy") or _python_program("py-spy")
 
 
-def given(path: str | None) -> str | None:
-    """A program that was named; None when none was. Raises `NotHereError` when it is no program."""
-    if path is None:
-        return None
-    return shutil.which(path) or _missing(f"{path} is no program")
+def named(path: str) -> str:
+    """A program that was named, found and absolute. Raises `NotHereError` when it is none."""
+    found = shutil.which(path) or _missing(f"{path} is no program")
+    return str(Path(found).absolute())  # not resolved: a virtual environment's Python is a link
 
 
 def first_line(*command: str) -> str:
