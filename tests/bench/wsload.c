@@ -28,7 +28,7 @@
  *   -P PID        the server's process: adds its CPU time per operation and its memory
  *   -v            show the first replies on stderr
  *
- * Prints one JSON object. cpu_us (server CPU per operation, user + system) is the figure to compare on a
+ * Says "measuring" on stderr when it begins to count, and prints one JSON object. cpu_us (server CPU per operation, user + system) is the figure to compare on a
  * shared machine; ops_s and latency move with the neighbours. Pin server and load to different cores.
  * Loopback only: it cannot be pointed at anything but 127.0.0.1.
  */
@@ -55,91 +55,12 @@
 #include "wsload/message.h"
 #include "wsload/connection.h"
 #include "wsload/replies.h"
-
-enum { READ_BYTES = 1 << 16, AHEAD_MAX = 1 << 16, EVENTS_MAX = 512, TEXTS_MAX = 16 };
-
-typedef struct {
-    message all[TEXTS_MAX];
-    int count;
-} messages;
-
-static messages requests, firsts, preloads, subscriptions;
-static int greeting, preload_replies, subscription_replies = 1, warmup_ms = 700, is_idle;
-static size_t fill;
-static double seconds = 3, rate, laggard_share;
-
-static connection *all;
-static int is_counting;
-static uint64_t operations;
-
-/* --- options --- */
-
-static protocol_kind protocol_named(const char *name) {
-    const char *names[] = {[WS] = "ws", [HTTP] = "http", [RESP] = "resp", [RESP_PUSHES] = "resp-pushes", [NATS] = "nats"};
-    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
-        if (!strcmp(names[i], name)) return i;
-    fail("no protocol %s", name);
-}
-
-static void usage(void) {
-    fprintf(stderr, "usage: wsload [options] MESSAGE... (see the head of wsload.c)\n");
-    exit(2);
-}
-
-/* What the slots in messages stand for can be given after them: texts are kept until all is read. */
-static void add_text(const char **texts, int *count, const char *text) {
-    if (*count == TEXTS_MAX) fail("more than %d messages of one kind", TEXTS_MAX);
-    texts[(*count)++] = text;
-}
-
-static void compile_all(messages *m, const char **texts, int count) {
-    for (m->count = 0; m->count < count; m->count++)
-        message_compile(&m->all[m->count], settings.protocol, texts[m->count], fill);
-}
-
-static void read_options(int argc, char **argv) {
-    const char *first[TEXTS_MAX], *preload[TEXTS_MAX], *subscribe[TEXTS_MAX], *request[TEXTS_MAX];
-    int first_count = 0, preload_count = 0, subscribe_count = 0, request_count = 0;
-    for (int o; (o = getopt(argc, argv, "x:p:u:c:d:t:k:z:g:f:l:n:s:q:r:S:e:w:P:iv")) != -1;) switch (o) {
-        case 'x': settings.protocol = protocol_named(optarg); break;
-        case 'p': settings.port = atoi(optarg); break;
-        case 'u': settings.path = optarg; break;
-        case 'c': settings.connections = atoi(optarg); break;
-        case 'd': settings.depth = atoi(optarg); break;
-        case 't': seconds = atof(optarg); break;
-        case 'k': settings.keys = atoi(optarg); break;
-        case 'z': fill = atol(optarg); break;
-        case 'g': greeting = atoi(optarg); break;
-        case 'f': add_text(first, &first_count, optarg); break;
-        case 'l': add_text(preload, &preload_count, optarg); break;
-        case 'n': preload_replies = atoi(optarg); break;
-        case 's': add_text(subscribe, &subscribe_count, optarg); break;
-        case 'q': subscription_replies = atoi(optarg); break;
-        case 'r': rate = atof(optarg); break;
-        case 'S': laggard_share = atof(optarg); break;
-        case 'e': settings.expected = optarg; break;
-        case 'w': warmup_ms = atoi(optarg); break;
-        case 'P': server_watch(atoi(optarg)); break;
-        case 'i': is_idle = 1; break;
-        case 'v': settings.is_verbose = 1; break;
-        default: usage();
-    }
-    for (; optind < argc; optind++) add_text(request, &request_count, argv[optind]);
-    if (!request_count && !is_idle) usage();
-    compile_all(&firsts, first, first_count);
-    compile_all(&preloads, preload, preload_count);
-    compile_all(&subscriptions, subscribe, subscribe_count);
-    compile_all(&requests, request, request_count);
-    if (subscriptions.count && !message_has_slot(&requests.all[0], 't')) fail("a publication needs a stamp, %%t");
-    if (settings.depth < 1 || settings.depth >= AHEAD_MAX) fail("a depth is from 1 to %d", AHEAD_MAX - 1);
-    if (subscriptions.count && settings.connections < 2 + (laggard_share > 0)) fail("too few connections");
-}
+#include "wsload/options.h"
+#include "wsload/state.h"
+#include "wsload/fanout.h"
+#include "wsload/laggard.h"
 
 /* --- before the measurement; sockets still block --- */
-
-static void queue_to(connection *c, const message *m, uint64_t turn, stamp s) {
-    message_queue(m, &c->out, c->index, settings.keys, turn, s);
-}
 
 static void send_now(connection *c) {
     if (!connection_flush(c)) fail("the server closed before the measurement");
@@ -173,8 +94,6 @@ static void subscribe(connection *c) {
         skip_replies(c, times * subscription_replies);
     }
 }
-
-static int is_laggard(const connection *c) { return laggard_share > 0 && c->index == settings.connections - 1; }
 
 static void open_all(void) {
     enum { LAGGARD_RECEIVE_BYTES = 1 << 16 }; /* the kernel shall not hide that it does not read */
@@ -220,84 +139,6 @@ static void take_answer(connection *c, const uint8_t *reply, size_t length) {
     request(c);
 }
 
-/* --- fan-out mode --- */
-
-static struct {
-    int subscribers;
-    uint64_t published, completed, counted_from, passed_over; /* COMPLETED: all subscribers are past it */
-    uint64_t next_due_ns;
-    int reached[AHEAD_MAX]; /* how many subscribers are past a publication */
-} fanout;
-
-static void take_delivery(connection *c, const uint8_t *reply, size_t length) {
-    stamp s;
-    if (!stamp_find(reply, length, &s)) fail("a delivery without a stamp: %.*s", (int)(length > 300 ? 300 : length), reply);
-    if (is_counting) latency_note(now_ns() - s.due_ns), operations++;
-    if (s.order <= c->order_seen) return;
-    /* A server that conflates leaves some out; whoever has a later one is past them too. */
-    if (is_counting) fanout.passed_over += s.order - c->order_seen - 1;
-    if (!rate)
-        for (uint64_t order = c->order_seen + 1; order <= s.order; order++) fanout.reached[order % AHEAD_MAX]++;
-    c->order_seen = s.order;
-}
-
-static void publish(uint64_t due_ns) {
-    uint64_t order = ++fanout.published;
-    fanout.reached[order % AHEAD_MAX] = 0;
-    queue_to(&all[0], &requests.all[0], order, (stamp){due_ns, order});
-}
-
-static void publish_what_is_due(uint64_t now) {
-    if (rate) {
-        for (; fanout.next_due_ns <= now; fanout.next_due_ns += NANOSECONDS / rate) publish(fanout.next_due_ns);
-    } else {
-        while (fanout.completed < fanout.published
-               && fanout.reached[(fanout.completed + 1) % AHEAD_MAX] == fanout.subscribers) fanout.completed++;
-        while (fanout.published - fanout.completed < (uint64_t)settings.depth) publish(now);
-    }
-    if (!connection_flush(&all[0])) fail("the server closed the publisher");
-}
-
-static struct {
-    uint64_t bytes_read, measure_from;
-    uint64_t *newest; /* by key: the highest publication it has received */
-    uint64_t backwards;
-    int missing, is_closed;
-} laggard;
-
-/* Keys take turns, so that a publication's number says which key it is of. */
-static void take_late_delivery(connection *c, const uint8_t *reply, size_t length) {
-    stamp s;
-    (void)c;
-    if (!stamp_find(reply, length, &s)) return;
-    uint64_t *newest = &laggard.newest[s.order % settings.keys];
-    if (s.order < *newest) laggard.backwards++;
-    else *newest = s.order;
-}
-
-static void read_as_laggard(size_t limit) {
-    connection *c = &all[settings.connections - 1];
-    ssize_t got = connection_read(c, limit);
-    if (got < 0 || (got > 0 && !take_replies(c, take_late_delivery))) laggard.is_closed = 1;
-    if (got > 0) laggard.bytes_read += got;
-}
-
-/* Reads what the laggard may by now, measured by what the first subscriber has received. */
-static void read_for_laggard(void) {
-    enum { WORTH_A_READ = 512 };
-    uint64_t allowed = (all[1].bytes_received - laggard.measure_from) * laggard_share;
-    if (laggard.is_closed || allowed < laggard.bytes_read + WORTH_A_READ) return;
-    uint64_t some = allowed - laggard.bytes_read;
-    read_as_laggard(some > READ_BYTES ? READ_BYTES : some);
-}
-
-static int laggard_missing(void) {
-    int missing = 0;
-    for (uint64_t order = fanout.published; order && order + settings.keys > fanout.published; order--)
-        missing += laggard.newest[order % settings.keys] != order;
-    return missing;
-}
-
 /* --- the measurement --- */
 
 static void handle(connection *c, int events) {
@@ -312,6 +153,7 @@ static void handle(connection *c, int events) {
 }
 
 static void wait_and_handle(int timeout_ms) {
+    enum { EVENTS_MAX = 512 };
     struct epoll_event events[EVENTS_MAX];
     int count = epoll_wait(epoll, events, EVENTS_MAX, timeout_ms);
     for (int i = 0; i < count; i++) handle(events[i].data.ptr, events[i].events);
@@ -322,17 +164,6 @@ static void turn_once(uint64_t now) {
     if (laggard_share > 0) read_for_laggard();
     /* At a fixed rate it spins: a timer's sleep would be longer than what is measured. */
     wait_and_handle(rate ? 0 : laggard_share > 0 ? 1 : 5);
-}
-
-/* Something that needs no answer. A server that has closed without the laggard knowing, since the end
- * stood behind bytes that it did not read, answers with a reset. */
-static void nudge_for_laggard(void) {
-    connection *c = &all[settings.connections - 1];
-    uint8_t pong[14];
-    if (uses_websocket()) buffer_append(&c->out, pong, frame_header(pong, 10, 0));
-    else buffer_append(&c->out, "PING\r\n", 6);
-    if (send(c->fd, c->out.bytes, c->out.length, MSG_NOSIGNAL) < 0 && errno != EAGAIN) laggard.is_closed = 1;
-    c->out.length = 0;
 }
 
 /* It wakes and reads all there is. MISSING: keys whose newest value does not come. */
@@ -356,6 +187,7 @@ static void measure(void) {
     while ((now = now_ns()) < start) turn_once(now);
     start = now, end = now + seconds * NANOSECONDS, cpu = server_cpu_ns();
     is_counting = 1, fanout.counted_from = fanout.published;
+    fprintf(stderr, "measuring\n"); /* a profiler starts here */
     while ((now = now_ns()) < end || (!operations && now < end + PATIENCE_SECONDS * NANOSECONDS)) turn_once(now);
     double elapsed = (now - start) / (double)NANOSECONDS, used = server_cpu_ns() - cpu;
     long rss = server_rss_kb();
@@ -374,6 +206,7 @@ static void measure(void) {
 }
 
 static void measure_idle(void) {
+    fprintf(stderr, "measuring\n");
     long rss_before = server_rss_kb(), pss_before = server_pss_kb();
     uint64_t begun = now_ns(), cpu = server_cpu_ns();
     open_all();

@@ -42,5 +42,7 @@ def test_ends_when_the_replies_are_not_the_expected_ones(wsload):
     contender = contenders.dunena()
     talk = contender.talk(workload)
     wrong = replace(talk, expected="abacus")
-    with contender.running() as server, pytest.raises(load.LoadError, match="without abacus"):
-        load.run(wsload, server, workload, wrong, seconds=SECONDS, connections=4)
+    with contender.running() as server:
+        process = load.start(wsload, server, workload, wrong, seconds=SECONDS, connections=4)
+        with pytest.raises(load.LoadError, match="without abacus"):
+            load.finish(process, SECONDS)

@@ -10,7 +10,7 @@ import pytest
 from tests.bench.speedkit import phrases, programs
 from tests.bench.speedkit.command import main
 from tests.bench.speedkit.contenders import CannotError, bun, dunena, redis, variant
-from tests.bench.speedkit.load import LoadError, parse
+from tests.bench.speedkit.load import LoadError, parse, reason
 from tests.bench.speedkit.medians import median, ratio
 from tests.bench.speedkit.phrases import Http, Nats, ObjectStore, Redis, Talk, measured_length
 from tests.bench.speedkit.profiling import shares
@@ -87,6 +87,13 @@ class TestResults:
     def test_of_anything_else_are_refused(self, output):
         with pytest.raises(LoadError, match="no figures"):
             parse(output)
+
+    @pytest.mark.parametrize(
+        ("said", "why"),
+        [("", "no reason given"), ("measuring\nwsload: the server closed\n", "the server closed")],
+    )
+    def test_that_failed_have_a_reason(self, said, why):
+        assert reason(said) == why
 
 
 class TestPhrases:

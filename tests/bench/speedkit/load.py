@@ -12,6 +12,8 @@ from .workloads import Result, Workload
 
 SOURCE = Path(__file__).resolve().parents[1] / "wsload.c"
 
+MEASURING = "measuring\n"
+
 SECONDS_MORE_MAX = 240
 """What a run may take beside its measurement: opening connections, storing keys."""
 
@@ -42,7 +44,7 @@ def parse(output: str) -> Result:
     return {name: float(value) for name, value in result.items() if not isinstance(value, str)}
 
 
-def run(
+def start(
     program: Path,
     server: Running,
     workload: Workload,
@@ -50,20 +52,35 @@ def run(
     *,
     seconds: float,
     connections: int,
-) -> Result:
-    """One measurement. Raises `LoadError`."""
+) -> "subprocess.Popen[str]":
+    """Start one measurement; `MEASURING` is the first line of its standard error."""
     command = [str(program), "-p", str(server.port), "-P", str(server.pid), "-t", str(seconds)]
     command += workload.options(talk, connections)
     with started_on(LOAD_CORE):
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: "subprocess.Popen[str]", seconds: float) -> Result:
+    """The figures of a measurement that was started. Raises `LoadError`."""
     try:
         output, errors = process.communicate(timeout=seconds + SECONDS_MORE_MAX)
     except subprocess.TimeoutExpired:
+        raise LoadError("it took too long") from None
+    finally:
+        stop(process)
+    if process.returncode:
+        raise LoadError(reason(errors))
+    return parse(output)
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """End a measurement that nobody waits for any more."""
+    if process.poll() is None:
         process.kill()
         process.communicate()
-        raise LoadError("it took too long") from None
-    if process.returncode:
-        raise LoadError(errors.strip().removeprefix("wsload: ")[:200] or "no reason given")
-    return parse(output)
+
+
+def reason(errors: str) -> str:
+    """Why a run failed: the last line of what it said."""
+    last = (errors.strip().splitlines() or ["no reason given"])[-1]
+    return last.removeprefix("wsload: ")[:200]

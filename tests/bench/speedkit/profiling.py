@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,8 +18,8 @@ from .rounds import measure
 from .workloads import CPU, Workload
 
 SAMPLES_PER_SECOND = 500
-SETTLE_MS = 700
-"""The load's own warm-up: the profiler starts after it."""
+LOAD_SECONDS = 600
+"""Longer than the profiler records, which takes its time to start; the load is then ended."""
 ROWS_MAX = 40
 
 
@@ -77,37 +76,32 @@ def _record(
     talk: Talk,
     seconds: float,
 ) -> None:
-    command = [spy, "record", "--pid", str(server.pid), "--duration", str(max(1, round(seconds)))]
+    connections = connections_max(workload.connections)
+    driving = load.start(
+        program, server, workload, talk, seconds=LOAD_SECONDS, connections=connections
+    )
+    try:
+        assert driving.stderr is not None, "it is a pipe"
+        said = driving.stderr.readline()
+        if said != load.MEASURING:
+            raise load.LoadError(load.reason(said))
+        _sample(spy, server.pid, samples, seconds)
+    finally:
+        load.stop(driving)
+
+
+def _sample(spy: str, pid: int, samples: Path, seconds: float) -> None:
+    command = [spy, "record", "--pid", str(pid), "--duration", str(max(1, round(seconds)))]
     command += ["--rate", str(SAMPLES_PER_SECOND), "--format", "speedscope", "--function"]
     command += ["--native", "--output", str(samples)]
-    failures: list[load.LoadError] = []
-
-    def drive() -> None:
-        try:
-            load.run(
-                program,
-                server,
-                workload,
-                talk,
-                # Longer than the profiler records, which starts late and stops the server often.
-                seconds=seconds + 2,
-                connections=connections_max(workload.connections),
-            )
-        except load.LoadError as error:
-            failures.append(error)
-
-    driver = threading.Thread(target=drive)
-    driver.start()
-    driver.join(SETTLE_MS / 1000)
     with started_on(LOAD_CORE):
-        recording = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        recording = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
     said, _ = recording.communicate()
-    driver.join()
-    if failures:
-        raise failures[0]
     if recording.returncode or not samples.exists():
-        last = said.decode(errors="replace").strip().splitlines() or ["nothing"]
-        raise RuntimeError(f"py-spy says: {last[-1]}")
+        last = (said.strip().splitlines() or ["nothing"])[-1]
+        raise RuntimeError(f"py-spy says: {last}")
 
 
 def _report(workload: Workload, cpu_us: float, recorded: Mapping[str, Any]) -> str:

@@ -39,7 +39,10 @@ def measure(program: Path, contender: Contender, workload: Workload, seconds: fl
     talk = contender.talk(workload)
     connections = connections_max(workload.connections)
     with contender.running(keeps=workload.keeps) as server:
-        return load.run(program, server, workload, talk, seconds=seconds, connections=connections)
+        process = load.start(
+            program, server, workload, talk, seconds=seconds, connections=connections
+        )
+        return load.finish(process, seconds)
 
 
 def take_turns(
