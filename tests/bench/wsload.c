@@ -180,7 +180,9 @@ static void wake_laggard(void) {
 }
 
 static void measure(void) {
-    enum { PATIENCE_SECONDS = 20 }; /* a short run on a busy machine goes on until something was counted */
+    enum { PATIENCE_SECONDS = 20 };
+    /* On a busy machine a short run goes on until more came than may have been under way when it began. */
+    uint64_t too_few = (uint64_t)settings.connections * settings.depth;
     long rss_before = server_rss_kb();
     uint64_t start = now_ns() + warmup_ms * 1000000ull, end = start + seconds * NANOSECONDS, now, cpu;
     fanout.next_due_ns = now_ns();
@@ -188,7 +190,7 @@ static void measure(void) {
     start = now, end = now + seconds * NANOSECONDS, cpu = server_cpu_ns();
     is_counting = 1, fanout.counted_from = fanout.published;
     fprintf(stderr, "measuring\n"); /* a profiler starts here */
-    while ((now = now_ns()) < end || (!operations && now < end + PATIENCE_SECONDS * NANOSECONDS)) turn_once(now);
+    while ((now = now_ns()) < end || (operations <= too_few && now < end + PATIENCE_SECONDS * NANOSECONDS)) turn_once(now);
     double elapsed = (now - start) / (double)NANOSECONDS, used = server_cpu_ns() - cpu;
     long rss = server_rss_kb();
     if (laggard_share > 0) wake_laggard();
