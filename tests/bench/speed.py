@@ -10,9 +10,12 @@ take turns in every round, in another order each time. What it needs and is not 
 a cache folder; a server that cannot be had is named in the tables with the reason.
 """
 
+import signal
 import sys
 
 from speedkit.command import main
 
 if __name__ == "__main__":
+    # Ended from outside it still stops its servers and removes their folders.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     sys.exit(main(sys.argv[1:]))
