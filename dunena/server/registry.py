@@ -9,6 +9,12 @@ _log = logging.getLogger(__name__)
 SWEEP_SECONDS = 1.0
 """How often idle and slow connections are looked for: well below every time-out."""
 
+SWEEP_PART = 500
+"""Connections looked at in one go: a fraction of a millisecond, whatever their number."""
+
+SWEEP_PAUSE_SECONDS = 0.01
+"""Between two parts of one sweep; the requests of others come in between."""
+
 CONNECTIONS_MAX = 50_000
 """All together. Past it a new one gets 503 at once; a file descriptor each is the real price."""
 
@@ -27,13 +33,14 @@ class Connection(Protocol):
 
 
 class Registry:
-    """Open connections; calls `sweep` of each once a second until `close`."""
+    """Open connections; calls `sweep` of each about once a second until `close`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connections_max: int) -> None:
         self._loop = loop
         self._connections_max = connections_max
         self._was_full = False
         self._connections: set[Connection] = set()
+        self._unswept: list[Connection] = []
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._timer: asyncio.TimerHandle | None = loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -78,7 +85,12 @@ class Registry:
                 connection.abort()
 
     def _sweep(self) -> None:
-        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        if not self._unswept:
+            self._unswept = list(self._connections)
         now = self._loop.time()
-        for connection in list(self._connections):
-            connection.sweep(now)
+        part, self._unswept = self._unswept[:SWEEP_PART], self._unswept[SWEEP_PART:]
+        for connection in part:
+            if connection in self._connections:  # it may have gone since the sweep began
+                connection.sweep(now)
+        pause = SWEEP_PAUSE_SECONDS if self._unswept else SWEEP_SECONDS
+        self._timer = self._loop.call_later(pause, self._sweep)

@@ -1,0 +1,100 @@
+"""The connections of a server: looked at regularly, never all at once."""
+
+import asyncio
+from collections.abc import Callable
+
+from dunena.server.registry import SWEEP_PART, SWEEP_SECONDS, Registry
+
+
+class Timer:
+    def cancel(self) -> None:
+        """It does not come any more."""
+
+
+class Loop:
+    """A loop that runs what is due when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.later: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> Timer:
+        self.later.append((self.now + seconds, action))
+        return Timer()
+
+    def advance(self, seconds: float) -> list[int]:
+        """Let time pass; how many connections each turn looked at."""
+        until, turns = self.now + seconds, []
+        while self.later and self.later[0][0] <= until:
+            self.now, action = self.later.pop(0)
+            before = Peer.looks
+            action()
+            turns.append(Peer.looks - before)
+        self.now = until
+        return turns
+
+
+class Peer:
+    """A connection that counts how often it is looked at."""
+
+    looks = 0
+
+    def __init__(self) -> None:
+        self.looked_at: list[float] = []
+
+    def sweep(self, now_seconds: float) -> None:
+        self.looked_at.append(now_seconds)
+        Peer.looks += 1
+
+    def shut_down(self) -> None:
+        """It stays."""
+
+    def abort(self) -> None:
+        """It stays."""
+
+
+def registry_of(count: int) -> tuple[Loop, Registry, list[Peer]]:
+    loop = Loop()
+    registry = Registry(loop, 100_000)  # type: ignore[arg-type]
+    peers = [Peer() for _ in range(count)]
+    for peer in peers:
+        registry.add(peer)
+    return loop, registry, peers
+
+
+def test_every_connection_is_looked_at_about_once_a_second() -> None:
+    loop, _, peers = registry_of(3)
+    loop.advance(5 * SWEEP_SECONDS)
+    assert [peer.looked_at for peer in peers] == [[1.0, 2.0, 3.0, 4.0, 5.0]] * 3
+
+
+def test_many_connections_are_looked_at_in_parts() -> None:
+    loop, _, peers = registry_of(5 * SWEEP_PART + 1)
+    turns = loop.advance(1.9 * SWEEP_SECONDS)
+    assert turns == [SWEEP_PART] * 5 + [1]
+    assert {len(peer.looked_at) for peer in peers} == {1}
+
+
+def test_a_connection_that_went_during_a_sweep_is_not_looked_at() -> None:
+    loop, registry, peers = registry_of(2 * SWEEP_PART)
+    loop.advance(SWEEP_SECONDS)
+    gone = [peer for peer in peers if not peer.looked_at]
+    assert len(gone) == SWEEP_PART
+    for peer in gone:
+        registry.remove(peer)
+    loop.advance(0.5 * SWEEP_SECONDS)
+    assert not any(peer.looked_at for peer in gone)
+
+
+def test_a_close_waits_for_all_to_be_gone() -> None:
+    async def run() -> None:
+        registry = Registry(asyncio.get_running_loop(), 10)
+        peer = Peer()
+        registry.add(peer)
+        asyncio.get_running_loop().call_soon(registry.remove, peer)
+        await registry.close(10.0)
+
+    asyncio.run(asyncio.wait_for(run(), 5))
