@@ -232,9 +232,9 @@ class Outbox:
             self._transport.write(self._join(backlog.portion(PORTION_BYTES)))
         if not len(backlog) and not self.is_dead:
             self._backlog = None
-            action, self._after_flush = self._after_flush, None
-            if action is not None:
-                action()
+            # Not at once: a transport that is closed while it says that it has room closes twice.
+            if self._after_flush is not None and not self._pieces:
+                self._spoke(self)
 
 
 class Parcel:

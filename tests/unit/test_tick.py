@@ -273,6 +273,8 @@ def test_what_comes_after_the_last_reply_comes_after_what_waits() -> None:
     rooms.tick.end()
     assert ends == []
     slow.wire.unblock()
+    assert ends == [], "a transport must not be closed while it says that it has room"
+    rooms.tick.end()
     assert ends == [2]
 
 
