@@ -22,9 +22,9 @@ from random import Random
 import orjson
 
 from dunena.persistence.disk.files import decode_file_name
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.keeper import ALL_FILES, Keeper
+from dunena.persistence.disk.layout import Place
 from dunena.persistence.disk.policy import Fsync
-from dunena.persistence.effects import Place
 from dunena.store.entry import Change
 from dunena.store.store import Store
 from tests.simulation.simulated_disk import SimulatedDisk, Stop
@@ -70,7 +70,7 @@ class Run:
             except OSError:
                 self.take_back(changes)
                 return False
-        self.keeper.note(changes, self.now)
+        self.keeper.note(changes)
         return True
 
     def take_back(self, changes: list[Change]) -> None:
@@ -86,7 +86,7 @@ class History:
         self.random = Random(seed)
         self.fsync = fsync
         self.run_type = run_type
-        self.disk = SimulatedDisk(self.random, ROOT)
+        self.disk = SimulatedDisk(self.random, str(ROOT))
         self.now = 100.0
         self.numbers = itertools.count(10_000)
         self.acknowledged: list[State] = [{}]
@@ -143,7 +143,7 @@ class History:
         if chance < 0.55:
             self.commit(run)
         elif chance < 0.8:
-            run.keeper.step(self.now)
+            run.keeper.step(self.now, self.random.choice((1, 2, ALL_FILES)))
         elif chance < 0.9 and self.fsync is not Fsync.NO:
             self.sync(run)
         elif chance < 0.93:

@@ -12,10 +12,9 @@ import errno
 import itertools
 import os
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 
-from dunena.persistence.disk.disk import Item, Stamp
+from dunena.persistence.disk.disk import Names, Stamp, join, name_of, parent_of
 
 
 class Stop(BaseException):
@@ -68,10 +67,10 @@ class SimulatedDisk:
     share of changing operations that end with EIO.
     """
 
-    def __init__(self, random: Random, root: Path) -> None:
+    def __init__(self, random: Random, root: str) -> None:
         self._random = random
-        self._names: dict[str, list[_State]] = {str(root): [FOLDER]}
-        self._children: dict[str, dict[str, None]] = {str(root): {}}
+        self._names: dict[str, list[_State]] = {root: [FOLDER]}
+        self._children: dict[str, dict[str, None]] = {root: {}}
         self._inodes = itertools.count(1)
         self._drafts = itertools.count()
         self._now_ns = 0
@@ -86,7 +85,7 @@ class SimulatedDisk:
         for states in self._names.values():
             states[:] = [self._random.choice(states)]
         for name, states in self._names.items():
-            parent = os.path.dirname(name)  # noqa: PTH120 - a thousand times a second
+            parent = parent_of(name)
             if parent in self._names and self._names[parent][0] is not FOLDER:
                 states[:] = [None]
             if isinstance(states[0], _File):
@@ -102,35 +101,43 @@ class SimulatedDisk:
 
     # --- Disk ---
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: str) -> bytes:
         return self._file(path).content
 
-    def stamp(self, path: Path) -> Stamp | None:
+    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
+        file = self._file(path)
+        return file.content, _stamp_of(file)
+
+    def stamp(self, path: str) -> Stamp | None:
         found = self._now(path)
         if not isinstance(found, _File):
             return None
-        return Stamp(found.inode, found.modified_ns, len(found.content))
+        return _stamp_of(found)
 
-    def items(self, folder: Path) -> list[Item]:
+    def names(self, folder: str) -> Names:
         if self._now(folder) is not FOLDER:
             raise _error(errno.ENOENT)
-        found = ((name, self._names[name][-1]) for name in self._children.get(str(folder), ()))
-        return [Item(Path(name), state is FOLDER) for name, state in found if state is not None]
+        names = Names([], [])
+        for path in self._children.get(folder, ()):
+            state = self._names[path][-1]
+            if state is not None:
+                (names.folders if state is FOLDER else names.files).append(name_of(path))
+        return names
 
-    def is_folder(self, path: Path) -> bool:
+    def is_folder(self, path: str) -> bool:
         return self._now(path) is FOLDER
 
-    def exists(self, path: Path) -> bool:
+    def exists(self, path: str) -> bool:
         return self._now(path) is not None
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: str) -> None:
         if self._now(path) is FOLDER:
             return
-        self.make_folder(path.parent)
+        self.make_folder(parent_of(path))
         self._change(lambda: self._put(path, FOLDER))
 
-    def replace_file(self, path: Path, content: bytes, temporary: Path, *, sync: bool) -> Stamp:
-        draft = temporary / f"{next(self._drafts)}.tmp"
+    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
+        draft = join(temporary, f"{next(self._drafts)}.tmp")
         file = self._new_file()
         self._change(lambda: self._put(draft, file))
         try:
@@ -142,44 +149,44 @@ class SimulatedDisk:
             self._put(draft, None)
             raise
         if sync:
-            self._change(lambda: self._force_names(path.parent))
-        return Stamp(file.inode, file.modified_ns, len(content))
+            self._change(lambda: self._force_names(parent_of(path)))
+        return _stamp_of(file)
 
-    def rename(self, source: Path, target: Path) -> None:
+    def rename(self, source: str, target: str) -> None:
         self._change(lambda: self._move(source, target))
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         if self._now(path) is not None:
             self._change(lambda: self._put(path, None))
 
-    def remove_folder(self, path: Path) -> None:
-        if self.items(path):
+    def remove_folder(self, path: str) -> None:
+        if any(self.names(path)):
             raise _error(errno.ENOTEMPTY)
         self._change(lambda: self._put(path, None))
 
-    def append_to(self, path: Path) -> "_AppendFile":
+    def append_to(self, path: str) -> "_AppendFile":
         if self._now(path) is None:
             self._change(lambda: self._put(path, self._new_file()))
         return _AppendFile(self, self._file(path))
 
-    def sync(self, paths: set[Path]) -> None:
+    def sync(self, paths: set[str]) -> None:
         for path in sorted(paths):
             found = self._now(path)
             if isinstance(found, _File):
                 self._change(found.force)
             elif found is FOLDER:
                 self._change(lambda folder=path: self._force_names(folder))
-        for folder in sorted({path.parent for path in paths}):
+        for folder in sorted({parent_of(path) for path in paths}):
             if self._now(folder) is FOLDER:
                 self._change(lambda folder=folder: self._force_names(folder))
 
     # --- inside ---
 
-    def _now(self, path: Path) -> _State:
-        states = self._names.get(str(path))
+    def _now(self, path: str) -> _State:
+        states = self._names.get(path)
         return None if states is None else states[-1]
 
-    def _file(self, path: Path) -> _File:
+    def _file(self, path: str) -> _File:
         found = self._now(path)
         if not isinstance(found, _File):
             raise _error(errno.ENOENT)
@@ -188,23 +195,23 @@ class SimulatedDisk:
     def _new_file(self) -> _File:
         return _File(next(self._inodes), self._now_ns)
 
-    def _put(self, path: Path, state: _State) -> None:
-        name, parent = str(path), str(path.parent)
+    def _put(self, path: str, state: _State) -> None:
+        parent = parent_of(path)
         if self._names[parent][-1] is not FOLDER:
             raise _error(errno.ENOENT)
-        self._names.setdefault(name, [None]).append(state)
-        self._children.setdefault(parent, {})[name] = None
+        self._names.setdefault(path, [None]).append(state)
+        self._children.setdefault(parent, {})[path] = None
 
-    def _move(self, source: Path, target: Path) -> None:
+    def _move(self, source: str, target: str) -> None:
         file = self._file(source)
         self._put(target, file)
         self._put(source, None)
 
-    def _force_names(self, folder: Path) -> None:
-        for name in self._children.get(str(folder), ()):
+    def _force_names(self, folder: str) -> None:
+        for name in self._children.get(folder, ()):
             states = self._names[name]
             if states[-1] is None and FOLDER in states:
-                self._force_names(Path(name))  # a folder of that name would be another one
+                self._force_names(name)  # a folder of that name would be another one
             del states[:-1]
 
     def _change(self, action: Callable[[], object]) -> None:
@@ -261,6 +268,10 @@ class _AppendFile:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _stamp_of(file: _File) -> Stamp:
+    return Stamp(file.inode, file.modified_ns, len(file.content))
 
 
 def _error(number: int) -> OSError:

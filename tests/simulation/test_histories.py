@@ -16,6 +16,7 @@ from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.mirror import Mirror
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.records import Records
+from dunena.persistence.disk.value_files import ValueFiles
 from dunena.store.entry import Change
 from tests.simulation.history import BrokenPromiseError, History, Run
 
@@ -68,7 +69,7 @@ class UnsyncedWhenDurable(Run):
 
 
 def forget_before_files_are_synced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mirror, "sync", lambda _mirror: None)
+    patch.setattr(ValueFiles, "sync", lambda _files: None)
 
 
 def forget_what_is_not_shown(patch: pytest.MonkeyPatch) -> None:
@@ -102,7 +103,7 @@ def follow_on_anything(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_what_is_cleared(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mirror, "_remove", lambda *_: None)
+    patch.setattr(ValueFiles, "_remove", lambda *_: None)
 
 
 def reserve_no_revisions(patch: pytest.MonkeyPatch) -> None:

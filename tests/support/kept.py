@@ -23,31 +23,32 @@ class FlakyDisk(RealDisk):
         self.error = errno.ENOSPC
         self.done: list[tuple[str, Path]] = []
 
-    def _try(self, name: str, path: Path) -> None:
+    def _try(self, name: str, text: str) -> None:
+        path = Path(text)
         if self.fail(name, path):
             raise OSError(self.error, os.strerror(self.error))
         self.done.append((name, path))
 
-    def replace_file(self, path: Path, content: bytes, temporary: Path, *, sync: bool) -> Stamp:
+    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         self._try("replace", path)
         return super().replace_file(path, content, temporary, sync=sync)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         self._try("remove", path)
         super().remove(path)
 
-    def sync(self, paths: set[Path]) -> None:
+    def sync(self, paths: set[str]) -> None:
         for path in sorted(paths):
             self._try("sync", path)
         super().sync(paths)
 
-    def append_to(self, path: Path) -> AppendFile:
+    def append_to(self, path: str) -> AppendFile:
         self._try("open", path)
         return _FlakyAppendFile(self, path, super().append_to(path))
 
 
 class _FlakyAppendFile:
-    def __init__(self, disk: FlakyDisk, path: Path, file: AppendFile) -> None:
+    def __init__(self, disk: FlakyDisk, path: str, file: AppendFile) -> None:
         self._disk = disk
         self._path = path
         self._file = file
@@ -103,7 +104,7 @@ class Kept:
         except OSError:
             self.store.undo(changes)
             raise
-        self.keeper.note(changes, self.now)
+        self.keeper.note(changes)
 
     def step(self, seconds: float = 0.0) -> float | None:
         """Let time pass and files follow."""

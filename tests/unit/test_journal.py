@@ -20,7 +20,7 @@ def disk() -> FlakyDisk:
 
 @pytest.fixture
 def journal(disk: FlakyDisk, tmp_path: Path) -> Journal:
-    journal = Journal(disk, tmp_path)
+    journal = Journal(disk, str(tmp_path))
     journal.open(0)
     yield journal
     journal.close()
@@ -34,7 +34,7 @@ def change(revision: int, key: str = "k", value: bytes | None = b"1") -> Change:
 
 
 def reopened(folder: Path, shown: int | None = 0) -> Replay:
-    journal = Journal(FlakyDisk(), folder)
+    journal = Journal(FlakyDisk(), str(folder))
     replay = journal.open(shown)
     journal.close()
     return replay
@@ -142,24 +142,24 @@ def test_what_follows_on_something_missing_is_ignored(
     second.write_bytes(text[:-1])
     replay = reopened(tmp_path)
     assert revisions(replay) == [1]
-    assert replay.ignored == [third]
+    assert replay.ignored == [str(third)]
     second.unlink()
-    assert reopened(tmp_path).ignored == [third]
+    assert reopened(tmp_path).ignored == [str(third)]
     first.unlink()
-    assert reopened(tmp_path, 0).ignored == [third]
+    assert reopened(tmp_path, 0).ignored == [str(third)]
     assert revisions(reopened(tmp_path, 2)) == [3]
     assert revisions(reopened(tmp_path, None)) == [3]  # nothing tells where it began
 
 
 def test_a_torn_segment_that_was_repaired_does_not_hide_the_next_run(tmp_path: Path) -> None:
-    first = Journal(FlakyDisk(), tmp_path)
+    first = Journal(FlakyDisk(), str(tmp_path))
     first.open(0)
     first.append([change(1)])
     first.append([change(2)])
     first.close()
     (segment,) = segments(tmp_path)
     segment.write_bytes(segment.read_bytes()[:-3])
-    second = Journal(FlakyDisk(), tmp_path)
+    second = Journal(FlakyDisk(), str(tmp_path))
     assert revisions(second.open(0)) == [1]
     second.append([change(1000)])
     second.close()
@@ -228,7 +228,7 @@ def test_a_commit_that_could_not_be_taken_back_gives_way_to_the_next_of_its_numb
     tmp_path: Path,
 ) -> None:
     for name, key in ((f"{1:020d}-{0:020d}.log", "refused"), (f"{2:020d}-{0:020d}.log", "kept")):
-        journal = Journal(FlakyDisk(), tmp_path / key)
+        journal = Journal(FlakyDisk(), str(tmp_path / key))
         journal.open(0)
         journal.append([change(1, key)])
         journal.close()

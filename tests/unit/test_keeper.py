@@ -138,7 +138,7 @@ def test_a_folder_of_the_original_loads_as_it_is(tmp_path: Path) -> None:
     assert kept.values() == {("", key): value for key, value in originals.items()} | {
         ("", "big"): 1e20
     }
-    assert kept.keeper.mirror.damages() == []
+    assert kept.keeper.files.damages() == []
     kept.set("caf\u00e9", "set anew")
     kept.commit()
     assert "caf\u00e9.json" not in kept.files()
@@ -184,7 +184,7 @@ def test_of_two_files_for_one_key_the_regular_one_counts(tmp_path: Path) -> None
     (tmp_path / "%6e" / "k.json").write_text("2")
     kept = Kept(tmp_path)
     assert kept.values() == {("", "a"): "regular", ("n", "k"): 1}
-    assert {Path(damage.path).name for damage in kept.keeper.mirror.damages()} == {
+    assert {Path(damage.path).name for damage in kept.keeper.files.damages()} == {
         "%61.json",
         "%6e",
     }
@@ -206,7 +206,7 @@ def test_damage_is_reported_left_alone_and_set_aside_when_the_key_is_set(tmp_pat
     (tmp_path / "good.json").write_text("1")
     kept = Kept(tmp_path)
     assert kept.values() == {("", "good"): 1}
-    assert {Path(damage.path).stem for damage in kept.keeper.mirror.damages()} == set(DAMAGED)
+    assert {Path(damage.path).stem for damage in kept.keeper.files.damages()} == set(DAMAGED)
     assert {(tmp_path / f"{key}.json").read_bytes() for key in DAMAGED} == set(DAMAGED.values())
     for _ in range(2):
         (tmp_path / "half.json").write_bytes(DAMAGED["half"])
@@ -216,7 +216,7 @@ def test_damage_is_reported_left_alone_and_set_aside_when_the_key_is_set(tmp_pat
     quarantine = tmp_path / ".dunena" / "quarantine"
     assert {path.name for path in quarantine.iterdir()} == {"half.json", "half-2.json"}
     assert (quarantine / "half.json").read_bytes() == DAMAGED["half"]
-    assert len(kept.keeper.mirror.damages()) == len(DAMAGED) - 1
+    assert len(kept.keeper.files.damages()) == len(DAMAGED) - 1
     assert json.loads((tmp_path / "half.json").read_text()) == "whole"
     kept.close()
 

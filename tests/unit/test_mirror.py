@@ -23,7 +23,7 @@ class Hands:
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
         self.times_found = 0
-        self.edits = HandEdits(kept.keeper, self._found)
+        self.edits = HandEdits(kept.disk, kept.keeper, self._found)
 
     def _found(self) -> None:
         self.times_found += 1
@@ -36,7 +36,7 @@ class Hands:
         return draft.replace(path)
 
     def see(self, *names: str) -> list[OutsideChange]:
-        self.edits.touch({self.kept.folder / name for name in names})
+        self.edits.touch({str(self.kept.folder / name) for name in names})
         self.edits.step(self.kept.now)
         return self.edits.collect()
 
@@ -174,7 +174,7 @@ def test_a_half_written_file_is_waited_for(kept: Kept, hands: Hands) -> None:
     kept.now += UNFINISHED_SECONDS
     hands.edits.step(kept.now)
     assert hands.edits.collect() == [OutsideChange("", "k", b'{"a":1}')]
-    assert kept.keeper.mirror.damages() == []
+    assert kept.keeper.files.damages() == []
     assert hands.edits.step(kept.now) is None
 
 
@@ -189,10 +189,10 @@ def test_what_stays_invalid_is_said_once_and_changes_nothing(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert f"{path}" in caplog.text
     assert "line 2, column" in caplog.text
-    assert len(kept.keeper.mirror.damages()) == 1
+    assert len(kept.keeper.files.damages()) == 1
     hands.write("k.json", "1")
     assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
-    assert kept.keeper.mirror.damages() == []
+    assert kept.keeper.files.damages() == []
 
 
 def test_a_hand_is_newer_than_a_write_that_waits(kept: Kept, hands: Hands) -> None:
@@ -246,7 +246,7 @@ def test_changes_put_back_come_again_behind_newer_ones(hands: Hands) -> None:
     hands.write("l.json", "1")
     changes = hands.see("k.json", "l.json")
     hands.write("k.json", "2")
-    hands.edits.touch({hands.kept.folder / "k.json"})
+    hands.edits.touch({str(hands.kept.folder / "k.json")})
     hands.edits.step(hands.kept.now)
     hands.edits.put_back(changes)
     assert hands.edits.collect() == [OutsideChange("", "l", b"1"), OutsideChange("", "k", b"2")]

@@ -1,12 +1,10 @@
 """What files and journal say together."""
 
-from pathlib import Path
-
 from dunena.persistence.disk.journal import Recorded, Replay, Segment
 from dunena.persistence.disk.recovery import EDITED_AFTER_NS, last_revision, recover
 from dunena.store.entry import ChangeKind, Entry
 
-SEGMENT = Segment(Path("1.log"), 3, modified_ns=1000)
+SEGMENT = Segment("1.log", 3, modified_ns=1000)
 
 
 def replay(*commits: list[Recorded]) -> Replay:
@@ -26,9 +24,9 @@ def entry(key: str, value: bytes) -> Entry:
 
 
 def test_without_a_journal_files_are_the_truth() -> None:
-    standing, effects = recover([entry("a", b"1")], Replay(), lambda _place: 10**18)
+    standing, changes = recover([entry("a", b"1")], Replay(), lambda _place: 10**18)
     assert values(standing) == {"a": b"1"}
-    assert effects == {}
+    assert changes == {}
     assert last_revision(Replay()) == 0
 
 
@@ -38,10 +36,10 @@ def test_changes_are_applied_in_their_order() -> None:
         [Recorded(ChangeKind.DELETE, 3, "", "a"), Recorded(ChangeKind.EXPIRED, 4, "", "gone")],
         [stored(5, "b", b"4")],
     )
-    standing, effects = recover([entry("a", b"1"), entry("c", b"9")], found, lambda _place: 0)
+    standing, changes = recover([entry("a", b"1"), entry("c", b"9")], found, lambda _place: 0)
     assert values(standing) == {"b": b"4", "c": b"9"}
     assert standing["", "b"].revision == 5
-    assert {place[1]: effect.after for place, effect in effects.items()} == {
+    assert {place[1]: change.entry for place, change in changes.items()} == {
         "a": None,
         "b": standing["", "b"],
         "gone": None,
@@ -51,9 +49,9 @@ def test_changes_are_applied_in_their_order() -> None:
 
 def test_a_clear_takes_files_too() -> None:
     found = replay([stored(1, "a", b"1"), Recorded(ChangeKind.CLEAR, 2)], [stored(3, "b", b"1")])
-    standing, effects = recover([entry("c", b"1")], found, lambda _place: 0)
+    standing, changes = recover([entry("c", b"1")], found, lambda _place: 0)
     assert values(standing) == {"b": b"1"}
-    assert {place[1] for place in effects} == {"a", "b", "c"}
+    assert {place[1] for place in changes} == {"a", "b", "c"}
 
 
 def test_a_file_edited_long_after_the_crash_keeps_what_it_says() -> None:
@@ -63,6 +61,6 @@ def test_a_file_edited_long_after_the_crash_keeps_what_it_says() -> None:
     )
     times = {"edited": late, "followed": late, "early": late - 1}
     files = [entry("edited", b"9"), entry("followed", b"2"), entry("early", b"9")]
-    standing, effects = recover(files, found, lambda place: times[place[1]])
+    standing, changes = recover(files, found, lambda place: times[place[1]])
     assert values(standing) == {"edited": b"9", "followed": b"2", "early": b"3"}
-    assert {place[1] for place in effects} == {"followed", "early"}
+    assert {place[1] for place in changes} == {"followed", "early"}

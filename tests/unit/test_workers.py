@@ -4,6 +4,8 @@ import errno
 import logging
 import threading
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from queue import Queue
 
 import pytest
@@ -35,25 +37,81 @@ class Syncs:
             raise self.failure
 
 
-def test_a_thread_that_steps_soon_enough_is_not_woken() -> None:
-    steps: Queue[float] = Queue()
+class Steps:
+    """A `Follower` with the times of its steps in a queue; ``due`` says when the next one is."""
 
-    def step(now: float) -> float | None:
-        steps.put(now)
-        return now + 0.1
+    def __init__(self, due: Callable[[float], float | None] = lambda _now: None) -> None:
+        self.times: Queue[float] = Queue()
+        self.due = due
+        self.follower = Follower(self._step)
 
-    follower = Follower(step)
+    def _step(self, now: float) -> float | None:
+        self.times.put(now)
+        return self.due(now)
+
+    def next(self) -> float:
+        return self.times.get(timeout=WAIT_SECONDS)
+
+
+def test_a_commit_after_a_rest_is_followed_at_once() -> None:
+    steps = Steps()
     try:
-        follower.wake_for(time.monotonic())  # it does not step by itself yet
-        first = steps.get(timeout=WAIT_SECONDS)
-        while follower._next > first + 1:
-            time.sleep(0)  # the step is over when it is known when the next one is
-        follower.wake_for(first + 5)
-        assert steps.get(timeout=WAIT_SECONDS) - first >= 0.09
-        follower.wake_for(0.0)
-        assert steps.get(timeout=WAIT_SECONDS) > first
+        for _ in range(3):
+            while not steps.follower._is_idle:
+                time.sleep(0)
+            began = time.monotonic()
+            steps.follower.note()
+            assert steps.next() >= began
     finally:
-        follower.close()
+        steps.follower.close()
+    assert steps.times.empty()
+
+
+def test_a_stream_of_commits_is_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "REST_SECONDS_MAX", 0.02)
+    steps = Steps()
+    end = time.monotonic() + 0.5
+    try:
+        while time.monotonic() < end:
+            steps.follower.note()
+            time.sleep(0)
+    finally:
+        steps.follower.close()
+    times = [steps.times.get() for _ in range(steps.times.qsize())]
+    assert len(times) > 1
+    pauses = [after - before for before, after in pairwise(times)]
+    assert min(pauses) >= workers.REST_SECONDS_MIN * 0.9
+    assert min(pauses[4:]) >= 0.018
+
+
+def test_work_that_is_left_goes_on_at_once_when_no_commits_come() -> None:
+    left = iter(range(20))
+    steps = Steps(lambda now: None if next(left, None) is None else now)
+    try:
+        steps.follower.wake()
+        times = [steps.next() for _ in range(21)]
+    finally:
+        steps.follower.close()
+    assert times[-1] - times[0] < 20 * workers.REST_SECONDS_MIN
+
+
+@pytest.mark.parametrize(("late", "share"), [(0.0, 0.1), (workers.LATE_SECONDS + 1, 0.5)])
+def test_work_takes_a_small_part_of_the_time_of_a_stream(late: float, share: float) -> None:
+    def work(now: float) -> float:
+        began = time.thread_time()
+        while time.thread_time() < began + 0.005:
+            pass
+        return now - late
+
+    steps = Steps(work)
+    end = time.monotonic() + 1
+    try:
+        while time.monotonic() < end:
+            steps.follower.note()
+            time.sleep(0.0005)
+    finally:
+        steps.follower.close()
+    assert share * 0.2 < steps.times.qsize() * 0.005 < share * 1.2
 
 
 def test_a_step_says_when_the_next_one_is() -> None:

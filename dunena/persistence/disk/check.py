@@ -14,10 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dunena.persistence.disk.disk import Disk, RealDisk
+from dunena.persistence.disk.disk import Disk, RealDisk, join
 from dunena.persistence.disk.dry import DryDisk
 from dunena.persistence.disk.engine import PRIVATE_FOLDER
-from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS, SUFFIX
+from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.place import extended, folds_case
@@ -115,7 +115,7 @@ def _alone(root: Path) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        url = Records(RealDisk(), private).load_address()
+        url = Records(RealDisk(), str(private)).load_address()
         where = f" ({url})" if url else ""
         raise InUseError(f"a dunena{where} is using {root}; stop it first", url) from None
     except OSError as error:
@@ -133,10 +133,10 @@ def _look(root: Path) -> Findings:
     try:
         keeper.records.prepare()
         loaded = keeper.open(folds_case=folds)
-        layout = Layout(disk, root, keeper.records, folds_case=folds)
+        layout = keeper.layout
         damages = [
-            Damage(_relative(root, Path(damage.path)), damage.reason, damage.kind)
-            for damage in keeper.mirror.damages()
+            Damage(_relative(root, damage.path), damage.reason, damage.kind)
+            for damage in keeper.files.damages()
         ]
         return Findings(
             folder=str(root).removeprefix("\\\\?\\"),
@@ -159,23 +159,23 @@ def _look(root: Path) -> Findings:
 
 def _mend(root: Path, found: Findings) -> None:
     private, disk = root / PRIVATE_FOLDER, RealDisk()
-    disk.make_folder(private)
+    disk.make_folder(str(private))
     keeper = Keeper(disk, root, private, Fsync.ALWAYS)
     keeper.records.prepare()  # drafts
     keeper.open(folds_case=folds_case(private))  # the torn tail, what follows on missing parts
     keeper.close(time.monotonic())  # files
     # What a change of the journal replaced is in quarantine already.
     for damage in found.damaged:
-        path = root / damage.path
-        if _is_movable(damage) and str(path) in {now.path for now in keeper.mirror.damages()}:
-            set_aside(disk, path, private / "quarantine")
+        path = str(root / damage.path)
+        if _is_movable(damage) and path in {now.path for now in keeper.files.damages()}:
+            set_aside(disk, path, str(private / "quarantine"))
     again = _look(root)
     for name in again.stale_expiries + again.stale_names:
-        disk.remove(root / name)
+        disk.remove(str(root / name))
 
 
 def _journal(root: Path, keeper: Keeper) -> JournalFound:
-    folder, replay = keeper.journal.folder, keeper.replay
+    folder, replay = Path(keeper.journal.folder), keeper.replay
     segments = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     return JournalFound(
         segments=len(segments),
@@ -195,7 +195,7 @@ def _foreign(root: Path, layout: Layout) -> Iterator[str]:
             folders.remove(PRIVATE_FOLDER)
         for name in files:
             path = here / name
-            is_value = path.suffix == SUFFIX and layout.place_of(path) is not None
+            is_value = layout.place_of(str(path)) is not None
             if path.is_symlink() or not is_value:
                 yield _relative(root, path)
 
@@ -209,7 +209,7 @@ def _stale_expiries(root: Path, records: Records, layout: Layout, loaded: Loaded
     }
     expiries, unreadable = records.load_expiries()
     stale = [records.expiry_path(name) for name in expiries if name not in wanted]
-    stale += [Path(damage.path) for damage in unreadable]
+    stale += [damage.path for damage in unreadable]
     return sorted(_relative(root, path) for path in stale)
 
 
@@ -223,16 +223,16 @@ def _stale_names(root: Path, disk: Disk, records: Records) -> list[str]:
     return [path for path in _names(root, disk, records.names) if Path(path).name not in used]
 
 
-def _names(root: Path, disk: Disk, folder: Path) -> list[str]:
-    return sorted(_relative(root, item.path) for item in disk.items(folder))
+def _names(root: Path, disk: Disk, folder: str) -> list[str]:
+    return sorted(_relative(root, join(folder, name)) for name in disk.names(folder).files)
 
 
 def _is_movable(damage: Damage) -> bool:
     return damage.kind is DamageKind.CONTENT
 
 
-def _relative(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix()
+def _relative(root: Path, path: Path | str) -> str:
+    return Path(path).relative_to(root).as_posix()
 
 
 def _seems_to_fold_case(root: Path) -> bool:

@@ -6,18 +6,20 @@ any two operations.
 
 What each operation promises. ``replace_file`` and ``rename`` are atomic: another program, and a
 crash of this one, sees before or after. Nothing is on the device itself before ``sync`` (of a
-file's content) or ``sync_folder`` (of the names in it).
+file's content and of the names in its folder).
+
+Paths are whole ones, as text: a folder of many keys is read and written in a loop where a path
+object would cost more than the call it is for.
 """
 
 import itertools
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import NamedTuple, Protocol
 
 _SYNC_ONE_BY_ONE_MAX = 64  # past it, one sync of everything costs less than one of each
 
@@ -27,9 +29,15 @@ a sync folder that looks at a file causes, for some milliseconds."""
 
 _SHARING_WAITS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+_READING = os.O_RDONLY | _BINARY
+_CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY
+_MODE = 0o666  # less what the user's mask takes away
+_PIECE_BYTES = 1 << 20
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+
+class Stamp(NamedTuple):
     """What tells one content of a file from another without reading it."""
 
     inode: int
@@ -37,12 +45,11 @@ class Stamp:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One name in a folder."""
+class Names(NamedTuple):
+    """What is in a folder; links, pipes and the like are neither."""
 
-    path: Path
-    is_folder: bool
+    folders: list[str]
+    files: list[str]
 
 
 class AppendFile(Protocol):
@@ -64,44 +71,47 @@ class AppendFile(Protocol):
 class Disk(Protocol):
     """A file system; every method raises OSError as the real one does."""
 
-    def read(self, path: Path) -> bytes:
+    def read(self, path: str) -> bytes:
         """A file's content."""
 
-    def stamp(self, path: Path) -> Stamp | None:
+    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
+        """A file's content, and its stamp from before it was read."""
+
+    def stamp(self, path: str) -> Stamp | None:
         """Of the file that is there now; None without one."""
 
-    def items(self, folder: Path) -> list[Item]:
-        """Files and folders in a folder; links are neither."""
+    def names(self, folder: str) -> Names:
+        """What is in a folder, in no order."""
 
-    def is_folder(self, path: Path) -> bool:
+    def is_folder(self, path: str) -> bool:
         """Whether a folder is there, and not a link to one."""
 
-    def exists(self, path: Path) -> bool:
+    def exists(self, path: str) -> bool:
         """Whether anything is there, a link included."""
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: str) -> None:
         """With its parents; it may be there already."""
 
-    def replace_file(self, path: Path, content: bytes, temporary: Path, *, sync: bool) -> Stamp:
+    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         """Make ``path`` hold ``content``, by way of a draft in the folder ``temporary``.
 
         With ``sync``, content and name are on the device when it returns. When it fails, the path
         is as it was.
         """
 
-    def rename(self, source: Path, target: Path) -> None:
+    def rename(self, source: str, target: str) -> None:
         """Move a file or folder; a file that was at the target is gone."""
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         """Remove a file; it may be gone already."""
 
-    def remove_folder(self, path: Path) -> None:
+    def remove_folder(self, path: str) -> None:
         """Remove an empty folder."""
 
-    def append_to(self, path: Path) -> AppendFile:
+    def append_to(self, path: str) -> AppendFile:
         """Open a file for appending; it is made if it is not there."""
 
-    def sync(self, paths: set[Path]) -> None:
+    def sync(self, paths: set[str]) -> None:
         """Force files, folders, and the names of all in their folders to the device.
 
         One that is gone is passed over: its name is gone on the device then. May be called from
@@ -113,66 +123,78 @@ class RealDisk:
     """The machine's file system."""
 
     def __init__(self) -> None:
+        self._process = os.getpid()
         self._drafts = itertools.count()
 
-    def read(self, path: Path) -> bytes:
-        with path.open("rb", buffering=0) as file:
-            return file.read()
+    def read(self, path: str) -> bytes:
+        return self.read_stamped(path)[0]
 
-    def stamp(self, path: Path) -> Stamp | None:
+    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
+        descriptor = os.open(path, _READING)
         try:
-            return _stamp_of(path.stat(follow_symlinks=False))
+            stamp = _stamp_of(os.fstat(descriptor))
+            content = os.read(descriptor, stamp.size + 1)
+            if len(content) > stamp.size:  # it grows
+                content += _rest(descriptor)
+        finally:
+            os.close(descriptor)
+        return content, stamp
+
+    def stamp(self, path: str) -> Stamp | None:
+        try:
+            return _stamp_of(os.lstat(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def items(self, folder: Path) -> list[Item]:
+    def names(self, folder: str) -> Names:
+        names = Names([], [])
         with os.scandir(folder) as found:
-            return [
-                Item(Path(item.path), item.is_dir(follow_symlinks=False))
-                for item in found
-                if not item.is_symlink()
-            ]
+            for item in found:
+                if item.is_file(follow_symlinks=False):
+                    names.files.append(item.name)
+                elif item.is_dir(follow_symlinks=False):
+                    names.folders.append(item.name)
+        return names
 
-    def is_folder(self, path: Path) -> bool:
-        return path.is_dir() and not path.is_symlink()
+    def is_folder(self, path: str) -> bool:
+        try:
+            return stat.S_ISDIR(os.lstat(path).st_mode)
+        except OSError:
+            return False
 
-    def exists(self, path: Path) -> bool:
+    def exists(self, path: str) -> bool:
         return os.path.lexists(path)
 
-    def make_folder(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+    def make_folder(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
 
-    def replace_file(self, path: Path, content: bytes, temporary: Path, *, sync: bool) -> Stamp:
-        draft = temporary / f"{os.getpid()}-{next(self._drafts)}.tmp"
+    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
+        draft = join(temporary, f"{self._process}-{next(self._drafts)}.tmp")
         try:
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                if sync:
-                    os.fsync(file.fileno())
-                stamp = _stamp_of(os.fstat(file.fileno()))
-            _retry_while_shared(lambda: draft.replace(path))
+            stamp = _write_new(draft, content, sync=sync)
+            _retry_while_shared(os.replace, draft, path)
         except OSError:
             with suppress(OSError):
-                draft.unlink(missing_ok=True)
+                os.unlink(draft)
             raise
         if sync:
-            _sync_folder(path.parent)
+            _sync_folder(parent_of(path))
         return stamp
 
-    def rename(self, source: Path, target: Path) -> None:
-        _retry_while_shared(lambda: source.replace(target))
+    def rename(self, source: str, target: str) -> None:
+        _retry_while_shared(os.replace, source, target)
 
-    def remove(self, path: Path) -> None:
-        _retry_while_shared(lambda: path.unlink(missing_ok=True))
+    def remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            _retry_while_shared(os.unlink, path)
 
-    def remove_folder(self, path: Path) -> None:
-        path.rmdir()
+    def remove_folder(self, path: str) -> None:
+        os.rmdir(path)
 
-    def append_to(self, path: Path) -> AppendFile:
-        return _RealAppendFile(path.open("ab", buffering=0))
+    def append_to(self, path: str) -> AppendFile:
+        return _RealAppendFile(os.open(path, _APPENDING, _MODE))
 
-    def sync(self, paths: set[Path]) -> None:
+    def sync(self, paths: set[str]) -> None:
         # Elsewhere than on Linux this call does not wait for the device.
         if len(paths) > _SYNC_ONE_BY_ONE_MAX and sys.platform == "linux":
             os.sync()
@@ -180,64 +202,104 @@ class RealDisk:
         for path in paths:
             with suppress(FileNotFoundError):
                 _sync_file(path)
-        for folder in {path.parent for path in paths}:
+        for folder in {parent_of(path) for path in paths}:
             with suppress(FileNotFoundError):
                 _sync_folder(folder)
 
 
 class _RealAppendFile:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    __slots__ = ("_descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
 
     def append(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:  # an unbuffered write may take a part
-            view = view[self._file.write(view) :]
+        _write_all(self._descriptor, data)
 
     def cut(self, size: int) -> None:
-        self._file.truncate(size)
+        os.ftruncate(self._descriptor, size)
 
     def sync(self) -> None:
-        os.fsync(self._file.fileno())
+        os.fsync(self._descriptor)
 
     def close(self) -> None:
-        self._file.close()
+        os.close(self._descriptor)
+
+
+def join(folder: str, name: str) -> str:
+    """The path of a name in a folder."""
+    return f"{folder}{os.sep}{name}"
+
+
+def parent_of(path: str) -> str:
+    """The folder that a path's name is in."""
+    return path.rpartition(os.sep)[0]
+
+
+def name_of(path: str) -> str:
+    """The name at the end of a path."""
+    return path.rpartition(os.sep)[2]
+
+
+def _write_new(path: str, content: bytes, *, sync: bool) -> Stamp:
+    descriptor = os.open(path, _CREATING, _MODE)
+    try:
+        _write_all(descriptor, content)
+        if sync:
+            os.fsync(descriptor)
+        return _stamp_of(os.fstat(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    if written < len(data):  # a full disk, or a signal
+        view = memoryview(data)[written:]
+        while view:
+            view = view[os.write(descriptor, view) :]
+
+
+def _rest(descriptor: int) -> bytes:
+    pieces = []
+    while piece := os.read(descriptor, _PIECE_BYTES):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _stamp_of(status: os.stat_result) -> Stamp:
     return Stamp(status.st_ino, status.st_mtime_ns, status.st_size)
 
 
-def _retry_while_shared(action: Callable[[], object]) -> None:
+def _retry_while_shared(action: Callable[..., object], *paths: str) -> None:
     """Do something to a file that Windows may refuse for a moment; other refusals are final."""
     for wait in _SHARING_WAITS_SECONDS:
         try:
-            action()
+            action(*paths)
         except OSError as error:
             if getattr(error, "winerror", None) not in _SHARING_ERRORS:
                 raise
             time.sleep(wait)
         else:
             return
-    action()
+    action(*paths)
 
 
-def _sync_file(path: Path) -> None:
+def _sync_file(path: str) -> None:
     # Windows forces only what is open for writing, and no folders.
-    if sys.platform == "win32" and path.is_dir():
+    if sys.platform == "win32" and os.path.isdir(path):
         return
-    descriptor = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync_path(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     """Force the names in a folder to the device, where a system can (Windows does by itself)."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+    if sys.platform != "win32":
+        _sync_path(folder, os.O_RDONLY)
+
+
+def _sync_path(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -3,9 +3,7 @@
 With it the very code that opens a folder, with all its mending, tells what it would do.
 """
 
-from pathlib import Path
-
-from dunena.persistence.disk.disk import AppendFile, Item, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Names, RealDisk, Stamp
 
 
 class DryDisk(RealDisk):
@@ -13,31 +11,31 @@ class DryDisk(RealDisk):
 
     def __init__(self) -> None:
         super().__init__()
-        self._made: set[Path] = set()
+        self._made: set[str] = set()
 
-    def items(self, folder: Path) -> list[Item]:
-        return [] if folder in self._made else super().items(folder)
+    def names(self, folder: str) -> Names:
+        return Names([], []) if folder in self._made else super().names(folder)
 
-    def make_folder(self, path: Path) -> None:
-        if not path.exists():
+    def make_folder(self, path: str) -> None:
+        if not self.exists(path):
             self._made.add(path)
 
-    def replace_file(self, path: Path, content: bytes, temporary: Path, *, sync: bool) -> Stamp:
+    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         return Stamp(0, 0, len(content))
 
-    def rename(self, source: Path, target: Path) -> None:
+    def rename(self, source: str, target: str) -> None:
         pass
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: str) -> None:
         pass
 
-    def remove_folder(self, path: Path) -> None:
+    def remove_folder(self, path: str) -> None:
         pass
 
-    def append_to(self, path: Path) -> AppendFile:
+    def append_to(self, path: str) -> AppendFile:
         return _NoFile()
 
-    def sync(self, paths: set[Path]) -> None:
+    def sync(self, paths: set[str]) -> None:
         pass
 
 

@@ -33,6 +33,9 @@ PRIVATE_FOLDER = ".dunena"
 PROBE_BYTES = 4096
 """What a probe writes: an empty file would fit on a full disk."""
 
+FILES_PER_STEP_MAX = 64
+"""Some ms of work, between which the thread looks at how much of the time it may take."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +49,7 @@ class DiskEngine:
         self._lock = FileLock(self._private / "lock")
         self._disk = RealDisk()
         self._keeper = Keeper(self._disk, self._root, self._private, fsync)
-        self._hand_edits = HandEdits(self._keeper, self._wake_server)
+        self._hand_edits = HandEdits(self._disk, self._keeper, self._wake_server)
         self._follower: Follower
         self._syncer: Syncer
         self._is_open = False  # and the threads run
@@ -61,7 +64,7 @@ class DiskEngine:
         """Lock the folder, begin to watch it, load it; raise `OpenError`."""
         keeper = self._keeper
         try:
-            self._disk.make_folder(self._private)
+            self._disk.make_folder(str(self._private))
             self._lock.acquire(blocking=False)
             keeper.records.prepare()
             self._wake = wake or self._wake
@@ -142,7 +145,7 @@ class DiskEngine:
             self._syncer.request(lambda _failure: None)  # `_synced` learns of it
             raise StorageError(self._sync_failure)
         try:
-            path, temporary = self._private / "probe", self._keeper.records.temporary
+            path, temporary = str(self._private / "probe"), self._keeper.records.temporary
             self._disk.replace_file(path, bytes(PROBE_BYTES), temporary, sync=False)
             self._disk.remove(path)
         except OSError as error:
@@ -160,7 +163,7 @@ class DiskEngine:
 
     def damages(self) -> list[Damage]:
         """Files that could not be read."""
-        return self._keeper.mirror.damages()
+        return self._keeper.files.damages()
 
     @property
     def files_behind(self) -> int:
@@ -185,13 +188,12 @@ class DiskEngine:
     # --- inside ---
 
     def _follow(self, changes: Sequence[Change]) -> None:
-        due = self._keeper.note(changes, time.monotonic())
-        if due is not None:
-            self._follower.wake_for(due)
+        self._keeper.note(changes)
+        self._follower.note()
 
     def _step(self, now: float) -> float | None:
         """The engine's thread: files first, then what other hands did."""
-        dues = (self._keeper.step(now), self._hand_edits.step(now))
+        dues = (self._keeper.step(now, FILES_PER_STEP_MAX), self._hand_edits.step(now))
         return min((due for due in dues if due is not None), default=None)
 
     def _synced(self, failure: OSError | None) -> None:
@@ -203,12 +205,12 @@ class DiskEngine:
 
     def _begin_to_watch(self) -> Watcher | None:
         try:
-            return Watcher(self._root, self._note_touched)
+            return Watcher(str(self._root), self._note_touched)
         except (OSError, RuntimeError) as error:
             _log.warning("files edited by hand are not seen: %s", error)
             return None
 
-    def _note_touched(self, paths: set[Path]) -> None:
+    def _note_touched(self, paths: set[str]) -> None:
         self._hand_edits.touch(paths)
         if self._is_open:
             self._follower.wake()

@@ -14,7 +14,7 @@ the full name is looked up in a record.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 SUFFIX = ".json"
@@ -36,11 +36,11 @@ SHORTENED_DIGITS = 32
 
 _SHORTENED = re.compile(SHORTENED + r"([0-9a-f]{32})$")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+_PLAIN_BYTES_MAX = FILE_NAME_BYTES_MAX - len(SUFFIX)
 _WHOLE_ESCAPES = re.compile(rb"(?:%[0-9A-F]{2}|[^%])*")
 
 
-@dataclass(frozen=True, slots=True)
-class FileName:
+class FileName(NamedTuple):
     """A name as the file system sees it.
 
     ``record`` is the hash under which the full name must be kept, or None for a name that says
@@ -82,7 +82,23 @@ def record_of(text: str) -> str | None:
     return match.group(1) if match else None
 
 
+def is_plain(name: str, *, folds_case: bool) -> bool:
+    """Whether a name stands for itself in a file's name, letter by letter; most do.
+
+    Of such a name nothing else need be asked: it is a key's or a namespace's, and the file's name
+    is the one that this server would give.
+    """
+    return (
+        _PLAIN.fullmatch(name) is not None
+        and len(name) <= _PLAIN_BYTES_MAX
+        and (lower := name.lower()) not in _DEVICES
+        and (not folds_case or name == lower)
+    )
+
+
 def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
+    if is_plain(name, folds_case=folds_case):
+        return FileName(name + suffix, None)
     escaped = _escape(name, folds_case=folds_case, is_folder=not suffix)
     if len(escaped) + len(suffix) <= FILE_NAME_BYTES_MAX:
         return FileName(escaped.decode("ascii") + suffix, None)
@@ -95,9 +111,6 @@ def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
 
 
 def _escape(name: str, *, folds_case: bool, is_folder: bool) -> bytes:
-    is_plain = _PLAIN.fullmatch(name) and name.lower() not in _DEVICES
-    if is_plain and (not folds_case or name == name.lower()):
-        return name.encode()  # the usual name
     raw = name.encode()
     escaped_at = _positions_to_escape(raw, is_folder=is_folder)
     pieces = []

@@ -3,14 +3,18 @@
 The watcher's thread says which paths were touched, the engine's looks at them, the server's takes
 what came of it. A file that cannot be read may be half written: it is looked at again a few times
 before it is called damaged, and again whenever it is touched.
+
+Most that is touched in a busy folder is touched by us: a file that has the stamp of our own write
+is passed over at the price of that one look.
 """
 
 import logging
 import threading
 from collections.abc import Callable
-from pathlib import Path
 
+from dunena.persistence.disk.disk import Disk, name_of
 from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.layout import Found
 from dunena.persistence.interface import OutsideChange
 
 UNFINISHED_SECONDS = 0.3
@@ -23,15 +27,16 @@ _log = logging.getLogger(__name__)
 class HandEdits:
     """Touched paths in, changes out; ``found`` is called in the engine's thread when there are."""
 
-    def __init__(self, keeper: Keeper, found: Callable[[], None]) -> None:
+    def __init__(self, disk: Disk, keeper: Keeper, found: Callable[[], None]) -> None:
+        self._disk = disk
         self._keeper = keeper
         self._found = found
         self._lock = threading.Lock()  # of the next two
-        self._paths: set[Path] = set()
+        self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
-        self._unfinished: dict[Path, tuple[int, float]] = {}  # path -> tries, next one
+        self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
 
-    def touch(self, paths: set[Path]) -> None:
+    def touch(self, paths: set[str]) -> None:
         """Something happened to these paths; any thread."""
         with self._lock:
             self._paths |= paths
@@ -58,20 +63,64 @@ class HandEdits:
             kept = [change for change in changes if (change.ns, change.key) not in newer]
             self._changes = kept + self._changes
 
-    def _look(self, paths: set[Path], now: float) -> None:
-        gone, changed = self._keeper.mirror.touched(paths)
-        changes = [OutsideChange(*found.place, None) for found in gone]
-        changes += [OutsideChange(*place, value) for place, value in changed]
+    def _look(self, paths: set[str], now: float) -> None:
+        gone: list[OutsideChange] = []
+        changed: list[OutsideChange] = []
         for path in paths:
-            self._judge(path, now)
+            for found in self._files_at(path):
+                stamp = self._disk.stamp(found.path)
+                if stamp is None:
+                    if self._keeper.files.is_known(found):
+                        gone.append(OutsideChange(*found.place, None))
+                    self._keeper.files.is_gone(found.place)
+                elif not self._keeper.files.is_ours(found.place, stamp):
+                    value = self._read(found)
+                    if value is not None:
+                        changed.append(OutsideChange(*found.place, value))
+        if self._unfinished or self._keeper.files.damages():
+            for path in paths:
+                self._judge(path, now)
+        changes = gone + changed  # a file that was renamed goes before it comes
         if changes:
             with self._lock:
                 self._changes += changes
             self._found()
 
-    def _judge(self, path: Path, now: float) -> None:
+    def _files_at(self, path: str) -> list[Found]:
+        """The values' files that a touched path stands for: itself, or all in a folder."""
+        layout = self._keeper.layout
+        place = layout.place_of(path)
+        if place is not None:
+            stamp = self._disk.stamp(path)
+            if stamp is not None and self._keeper.files.is_ours(place, stamp):
+                return []  # the usual case
+            if not self._disk.is_folder(path):
+                return [Found(place, path)]
+        ns = layout.namespace_of(path)
+        if ns is None:
+            return []
+        known = self._keeper.files.known_in(ns)
+        if not self._disk.is_folder(path):
+            return known
+        return known + list(layout.scan_namespace(ns, path, []))
+
+    def _read(self, found: Found) -> bytes | None:
+        """The value that another hand wrote; None if it cannot be read, or is another file's."""
+        actual = self._keeper.layout.actual(found.place)
+        if found.path != actual and self._disk.exists(actual):
+            name = name_of(actual)
+            _log.warning("%s is not taken over: %s holds the same key", found.path, name)
+            return None
+        value = self._keeper.files.read(found)
+        if value is not None:
+            self._keeper.files.take_over(found)
+            self._keeper.mirror.supersede(found.place, value)
+        return value
+
+    def _judge(self, path: str, now: float) -> None:
         """A path that cannot be read is tried again, or at last called damaged."""
-        damage = self._keeper.mirror.damage_at(path)
+        damages = self._keeper.files.damages()
+        damage = next((damage for damage in damages if damage.path == path), None)
         tries, _ = self._unfinished.pop(path, (0, 0.0))
         if damage is None:
             return

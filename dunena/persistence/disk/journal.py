@@ -22,12 +22,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from dunena.persistence.disk.disk import AppendFile, Disk
+from dunena.persistence.disk.disk import AppendFile, Disk, join, name_of
 from dunena.store.entry import Change, ChangeKind
 
 SEGMENT_BYTES_MAX = 16 * 1024 * 1024
@@ -35,6 +34,9 @@ SEGMENT_BYTES_MAX = 16 * 1024 * 1024
 for each key that is written all the time."""
 
 SUFFIX = ".log"
+
+
+_SET = ChangeKind.SET.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Segment:
     in it may not be on the device, ``is_named`` says that its name is.
     """
 
-    path: Path
+    path: str
     last_revision: int
     modified_ns: int = 0
     size: int = 0
@@ -76,7 +78,7 @@ class Replay:
 
     commits: list[tuple[Segment, list[Recorded]]] = field(default_factory=list)
     dropped_bytes: int = 0
-    ignored: list[Path] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
     base: int = 0
 
 
@@ -86,7 +88,7 @@ class Journal:
     One thread appends; `sync` and `forget` may be called from others.
     """
 
-    def __init__(self, disk: Disk, folder: Path) -> None:
+    def __init__(self, disk: Disk, folder: str) -> None:
         self._disk = disk
         self.folder = folder
         self._lock = threading.Lock()  # of what follows; held for an append, never for a sync
@@ -129,8 +131,8 @@ class Journal:
         self._disk.make_folder(self.folder)
         replay = Replay()
         self._last_revision = replay.base = shown or 0
-        found = [item for item in self._disk.items(self.folder) if not item.is_folder]
-        for path in sorted(item.path for item in found if item.path.suffix == SUFFIX):
+        found = (name for name in self._disk.names(self.folder).files if name.endswith(SUFFIX))
+        for path in (join(self.folder, name) for name in sorted(found)):
             after = _revision_before(path)
             is_anchored = shown is not None or bool(self._segments)
             if is_anchored and after is not None and after > self._last_revision:
@@ -146,9 +148,13 @@ class Journal:
     def append(self, changes: Sequence[Change]) -> None:
         """Add one commit."""
         line = _line(changes)
+        size = len(line)
         with self._lock:
-            self._cut_torn()
-            segment = self._roomy_segment(changes[0].revision, len(line))
+            if self._is_torn:
+                self._cut_torn()
+            segment = self._current
+            if segment is None or (self._size and self._size + size > SEGMENT_BYTES_MAX):
+                segment = self._new_segment(changes[0].revision)
             assert segment.file is not None
             try:
                 segment.file.append(line)
@@ -158,7 +164,7 @@ class Journal:
                     self._cut_torn()
                 raise
             self._before_last = (self._size, self._last_revision)
-            self._size += len(line)
+            self._size += size
             self._last_revision = segment.last_revision = changes[-1].revision
 
     def take_back(self) -> None:
@@ -247,10 +253,9 @@ class Journal:
             return None
         return self._segments[0]
 
-    def _read_segment(self, path: Path, replay: Replay, shown: int) -> None:
-        stamp = self._disk.stamp(path)
-        segment = Segment(path, 0, 0 if stamp is None else stamp.modified_ns)
-        text = self._disk.read(path)
+    def _read_segment(self, path: str, replay: Replay, shown: int) -> None:
+        text, stamp = self._disk.read_stamped(path)
+        segment = Segment(path, 0, stamp.modified_ns)
         read = 0
         for line_size, commit in _commits(text):
             read += line_size
@@ -273,12 +278,10 @@ class Journal:
             finally:
                 file.close()
 
-    def _roomy_segment(self, revision: int, size: int) -> Segment:
-        """The current segment, or a new one if there is none or the line does not fit."""
+    def _new_segment(self, revision: int) -> Segment:
+        """The one that is appended to from now on, as there is none or the line does not fit."""
         current = self._current
-        if current is not None and (not self._size or self._size + size <= SEGMENT_BYTES_MAX):
-            return current
-        path = self.folder / f"{revision:020d}-{self._last_revision:020d}{SUFFIX}"
+        path = join(self.folder, f"{revision:020d}-{self._last_revision:020d}{SUFFIX}")
         file = self._disk.append_to(path)
         try:
             file.cut(0)  # a name that a crash left behind
@@ -303,9 +306,9 @@ class Journal:
             self._is_torn = False
 
 
-def _revision_before(path: Path) -> int | None:
+def _revision_before(path: str) -> int | None:
     """The last revision before a segment, as its name says; None if the name is another's."""
-    before = path.stem.partition("-")[2]
+    before = name_of(path).removesuffix(SUFFIX).partition("-")[2]
     return int(before) if before.isdecimal() else None
 
 
@@ -320,13 +323,15 @@ def _line(changes: Sequence[Change]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(payload), payload)
 
 
-def _members(change: Change) -> list[Any]:
-    members: list[Any] = [change.kind.value, change.revision]
+def _members(change: Change) -> tuple[Any, ...]:
+    entry = change.entry
+    if entry is not None:
+        value = orjson.Fragment(entry.value)
+        return _SET, change.revision, change.ns, change.key, entry.expires_at, value
+    kind = change.kind.value
     if change.cleared is None:
-        members += [change.ns, change.key]
-    if change.entry is not None:
-        members += [change.entry.expires_at, orjson.Fragment(change.entry.value)]
-    return members
+        return kind, change.revision, change.ns, change.key
+    return kind, change.revision
 
 
 def _commits(text: bytes) -> Iterator[tuple[int, list[Recorded]]]:

@@ -1,7 +1,7 @@
 """Journal and files together: how changes are kept in a folder. No threads, no clock of its own.
 
 Two threads call it. The server's: `open`, `append`, `note`, `take_back`, `close`. The engine's
-own: `step` and, for hand edits, the mirror's `touched`; and `sync` from any.
+own: `step` and what looks for hand edits; and `sync` from any.
 
 The life of a change: appended to the journal (and forced to the device, if that is the promise),
 then acknowledged, then noted for the files. A file shows it once the journal is on the device: so
@@ -14,12 +14,14 @@ that was durable once must not be lost with an unsynced file.
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
-from dunena.persistence.disk.disk import Disk
+from dunena.persistence.disk.disk import Disk, join, name_of
 from dunena.persistence.disk.journal import Journal, Replay
 from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
@@ -27,12 +29,15 @@ from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.records import Records
 from dunena.persistence.disk.recovery import last_revision, recover
-from dunena.persistence.effects import net_effects
+from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Loaded, Progress
 from dunena.store.entry import Change
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS
 """How often the journal is shortened: each time costs a sync of the files written since."""
+
+ALL_FILES = sys.maxsize
+"""For `Keeper.step`: as many as are due."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,10 +48,12 @@ class Keeper:
     def __init__(self, disk: Disk, root: Path, private: Path, fsync: Fsync) -> None:
         self._disk = disk
         self._fsync = fsync
-        self._quarantine = private / "quarantine"
-        self.records = Records(disk, private)
-        self.journal = Journal(disk, private / "journal")
-        self._root = root
+        self.records = Records(disk, str(private))
+        self.journal = Journal(disk, str(private / "journal"))
+        self._quarantine = str(private / "quarantine")
+        self._root = str(root)
+        self.layout: Layout
+        self.files: ValueFiles
         self.mirror: Mirror
         self.replay: Replay
         self._revision = 0
@@ -59,8 +66,8 @@ class Keeper:
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""
-        layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
-        self.mirror = Mirror(self._disk, layout, self.records, self._journaled)
+        self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
+        self.files = ValueFiles(self._disk, self.layout, self.records)
         shown = self.records.load_shown()
         replay = self.journal.open(shown)
         self._shown_revision = replay.base
@@ -68,18 +75,20 @@ class Keeper:
         self._revision = max(
             self.records.load_revision(), self._shown_revision, last_revision(replay)
         )
-        entries = self.mirror.load(self._revision, progress)
-        standing, effects = recover(entries, replay, self.mirror.modified_ns)
+        self.mirror = Mirror(self.files, self._revision, self._journaled)
+        entries = self.files.load(self._revision, progress)
+        if replay.commits:
+            standing, changes = recover(entries, replay, self.files.modified_ns)
+            entries = list(standing.values())
+            self.mirror.catch_up(changes.items(), self._shown_revision + 1)
         self.replay = replay
         self._report(replay)
-        if effects:
-            self.mirror.note(effects, self._shown_revision + 1, self._revision, 0.0)
         self._forces = self._forces or bool(replay.commits)
         # Once, whatever the policy: without these names nothing in them would be found.
         self._disk.sync({*self.records.folders, self.journal.folder})
         with suppress(OSError):  # a full disk is no reason not to start; a later one will do
             self.records.keep_shown(replay.base, sync=True)
-        return Loaded(list(standing.values()), self._revision)
+        return Loaded(entries, self._revision)
 
     # --- the server's thread ---
 
@@ -94,13 +103,9 @@ class Keeper:
         self._revision = changes[0].revision - 1
         self.journal.take_back()
 
-    def note(self, changes: Sequence[Change], now: float) -> float | None:
-        """A commit is kept for good: its files are to follow; ``now`` as for `step`.
-
-        When `step` is needed for it, None if it will be called soon enough for what waits already.
-        """
-        effects = net_effects(changes)
-        return self.mirror.note(effects, changes[0].revision, changes[-1].revision, now)
+    def note(self, changes: Sequence[Change]) -> None:
+        """A commit is kept for good: its files are to follow, by calls of `step`."""
+        self.mirror.note(changes)
 
     def close(self, now: float) -> None:
         """Bring all files up to date; if that works, the journal is empty afterwards.
@@ -127,9 +132,9 @@ class Keeper:
                 self._forces = True
         self.journal.sync()
 
-    def step(self, now: float) -> float | None:
-        """Bring files up to date; when to come back, in seconds of ``now``'s clock."""
-        dues = (self.mirror.step(now), self._checkpoint(now))
+    def step(self, now: float, files_max: int = ALL_FILES) -> float | None:
+        """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""
+        dues = (self.mirror.step(now, files_max), self._checkpoint(now))
         return min((due for due in dues if due is not None), default=None)
 
     def _journaled(self, revision: int, now: float) -> float | None:
@@ -148,11 +153,14 @@ class Keeper:
 
     def _checkpoint(self, now: float) -> float | None:
         """Delete what files have made superfluous; when to come back, None for when they did."""
-        shown = self.mirror.shown_revision
-        if shown < self.journal.oldest_end:
+        oldest_end = self.journal.oldest_end
+        if oldest_end == inf:
             return None
         if now < self._checkpoint_at + CHECKPOINT_SECONDS:
             return self._checkpoint_at + CHECKPOINT_SECONDS
+        shown = self.mirror.shown_revision
+        if shown < oldest_end:
+            return None
         self._checkpoint_at = now
         try:
             self._forget(shown)
@@ -164,7 +172,7 @@ class Keeper:
 
     def _forget(self, shown: int) -> None:
         if self._forces:
-            self.mirror.sync()
+            self.files.sync()
         with self._shown:
             if shown > self._shown_revision:
                 self.records.keep_shown(shown, sync=self._forces)
@@ -185,6 +193,8 @@ class Keeper:
                 replay.dropped_bytes,
             )
         for path in replay.ignored:
-            _log.error("%s follows a part that is missing, and was moved to quarantine", path.name)
+            _log.error(
+                "%s follows a part that is missing, and was moved to quarantine", name_of(path)
+            )
             self._disk.make_folder(self._quarantine)
-            self._disk.rename(path, self._quarantine / path.name)
+            self._disk.rename(path, join(self._quarantine, name_of(path)))

@@ -7,36 +7,41 @@ few; a key without one costs nothing here.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
-from dunena.persistence.disk.disk import Disk
+from dunena.persistence.disk.disk import Disk, join, name_of, parent_of
 from dunena.persistence.disk.files import (
     SUFFIX,
     FileName,
     decode_file_name,
+    is_plain,
     key_file_name,
     namespace_folder_name,
     record_of,
 )
 from dunena.persistence.disk.records import Records
-from dunena.persistence.effects import Place
 from dunena.persistence.interface import Damage, DamageKind
 from dunena.store.names import is_name
 
+Place = tuple[str, str]
+"""Namespace and key."""
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A value's file in the folder and the key it is for."""
+
+class Found(NamedTuple):
+    """A value's file in the folder and the key it is for.
+
+    ``is_regular`` says that its name is known to be the key's own; False that it may be.
+    """
 
     place: Place
-    path: Path
+    path: str
+    is_regular: bool = False
 
 
 class Layout:
     """Paths of keys below ``root``; nothing is ever outside it."""
 
-    def __init__(self, disk: Disk, root: Path, records: Records, *, folds_case: bool) -> None:
+    def __init__(self, disk: Disk, root: str, records: Records, *, folds_case: bool) -> None:
         self._disk = disk
         self.root = root
         self.folds_case = folds_case
@@ -47,14 +52,14 @@ class Layout:
 
     # --- from a key to its file ---
 
-    def canonical(self, place: Place) -> Path:
+    def canonical(self, place: Place) -> str:
         """Where a key is written."""
-        return self.folder(place[0]) / self._key_name(place[1]).text
+        return join(self.folder(place[0]), self._key_name(place[1]).text)
 
-    def actual(self, place: Place) -> Path:
+    def actual(self, place: Place) -> str:
         """Where a key is read: its alias, if it has one."""
         alias = self._file_aliases.get(place)
-        return self.canonical(place) if alias is None else self.folder(place[0]) / alias
+        return self.canonical(place) if alias is None else join(self.folder(place[0]), alias)
 
     def relative(self, place: Place) -> str:
         """The canonical path below the folder, with slashes on every system: a name for records."""
@@ -62,12 +67,12 @@ class Layout:
         name = self._key_name(key).text
         return f"{self._namespace_name(ns).text}/{name}" if ns else name
 
-    def folder(self, ns: str) -> Path:
+    def folder(self, ns: str) -> str:
         """The folder of a namespace, or the root for none."""
         if not ns:
             return self.root
         alias = self._folder_aliases.get(ns)
-        return self.root / (self._namespace_name(ns).text if alias is None else alias)
+        return join(self.root, self._namespace_name(ns).text if alias is None else alias)
 
     def make_way(self, place: Place) -> None:
         """Get ready for writing a key: its folder is there, no other key's file is in its place.
@@ -98,28 +103,33 @@ class Layout:
 
     # --- from a file to its key ---
 
-    def namespace_of(self, folder: Path) -> str | None:
+    def namespace_of(self, folder: str) -> str | None:
         """The namespace a path in the root is the folder of, there or not; None for any other."""
-        if folder.parent != self.root or folder.name.startswith("."):
+        name = name_of(folder)
+        if parent_of(folder) != self.root or name.startswith("."):
             return None
-        return self._name_of(folder.name)
+        return self._name_of(name)
 
-    def place_of(self, path: Path) -> Place | None:
+    def place_of(self, path: str) -> Place | None:
         """The key a path is for; None for a path that is no value's file."""
-        if path.suffix != SUFFIX or path.name.startswith("."):
+        name, folder = name_of(path), parent_of(path)
+        if not _is_value_name(name):
             return None
-        key = self._name_of(path.name.removesuffix(SUFFIX))
-        ns = "" if path.parent == self.root else self.namespace_of(path.parent)
+        key = self._name_of(name.removesuffix(SUFFIX))
+        ns = "" if folder == self.root else self.namespace_of(folder)
         return None if key is None or ns is None else (ns, key)
 
     def adopt(self, found: Found) -> None:
         """A file was read: if its name is not its key's own, keep it in mind as the alias."""
+        if found.is_regular:
+            return
         ns, key = found.place
-        if found.path.name != self._key_name(key).text:
-            self._file_aliases[found.place] = found.path.name
-            self._alias_owners[ns, self._folded(found.path.name)] = found.place
+        name = name_of(found.path)
+        if name != self._key_name(key).text:
+            self._file_aliases[found.place] = name
+            self._alias_owners[ns, self._folded(name)] = found.place
 
-    def forget_alias(self, place: Place) -> Path | None:
+    def forget_alias(self, place: Place) -> str | None:
         """The alias is gone or about to go: its path, or None if the key had none.
 
         None as well where the alias is, to the file system, the canonical name itself.
@@ -130,66 +140,77 @@ class Layout:
         del self._alias_owners[place[0], self._folded(alias)]
         if self._folded(alias) == self._folded(self._key_name(place[1]).text):
             return None
-        return self.folder(place[0]) / alias
+        return join(self.folder(place[0]), alias)
 
     def scan(self, damages: list[Damage]) -> Iterator[Found]:
         """Every value's file, one per key; what stands in the way of reading goes to ``damages``.
 
         Names that start with a dot, deeper folders and files without ``.json`` are not ours.
         """
-        folders: list[Path] = []
+        folders: list[str] = []
         yield from self._scan_folder("", self.root, folders, damages)
-        folders.sort(key=lambda path: (path.name != self._canonical_folder_name(path), path.name))
+        folders.sort(key=lambda name: (name != self._canonical_folder_name(name), name))
         seen: set[str] = set()
-        for path in folders:
-            ns = self._name_of(path.name)
+        for name in folders:
+            path = join(self.root, name)
+            ns = self._name_of(name)
             if ns is None:
-                damages.append(Damage(str(path), "not a namespace's name", DamageKind.NAME))
+                damages.append(Damage(path, "not a namespace's name", DamageKind.NAME))
             elif ns in seen:
                 reason = f"another folder holds the namespace {ns!r}"
-                damages.append(Damage(str(path), reason, DamageKind.CLASH))
+                damages.append(Damage(path, reason, DamageKind.CLASH))
             else:
                 seen.add(ns)
                 yield from self.scan_namespace(ns, path, damages)
 
-    def scan_namespace(self, ns: str, path: Path, damages: list[Damage]) -> Iterator[Found]:
+    def scan_namespace(self, ns: str, path: str, damages: list[Damage]) -> Iterator[Found]:
         """Every value's file of one namespace's folder."""
-        if path.name != self._namespace_name(ns).text:
-            self._folder_aliases[ns] = path.name
+        name = name_of(path)
+        if name != self._namespace_name(ns).text:
+            self._folder_aliases[ns] = name
         yield from self._scan_folder(ns, path, [], damages)
 
     # --- inside ---
 
     def _scan_folder(
-        self, ns: str, path: Path, folders: list[Path], damages: list[Damage]
+        self, ns: str, path: str, folders: list[str], damages: list[Damage]
     ) -> Iterator[Found]:
-        candidates: dict[str, Path] = {}
-        for item in self._disk.items(path):
-            if item.path.name.startswith("."):
+        names = self._disk.names(path)
+        folders += (name for name in names.folders if not name.startswith("."))
+        candidates: dict[str, str] = {}
+        weighed: set[str] = set()
+        for name in names.files:
+            if not _is_value_name(name):
                 continue
-            if item.is_folder:
-                folders.append(item.path)
-            elif item.path.suffix == SUFFIX:
-                self._weigh(item.path, candidates, damages)
-        for key in list(candidates):
-            # Given away, so that paths and values of a large folder are not in memory together.
-            yield Found((ns, key), candidates.pop(key))
+            key = name.removesuffix(SUFFIX)
+            if key not in candidates and is_plain(key, folds_case=self.folds_case):
+                candidates[key] = name
+            else:
+                weighed.add(self._weigh(path, name, candidates, damages))
+        del names
+        while candidates:
+            # Given away, so that names and values of a large folder are not in memory together.
+            key, name = candidates.popitem()
+            yield Found((ns, key), join(path, name), key not in weighed)
 
-    def _weigh(self, path: Path, candidates: dict[str, Path], damages: list[Damage]) -> None:
-        """Of two files for one key the canonical one counts, or else the first by name."""
-        key = self._name_of(path.name.removesuffix(SUFFIX))
+    def _weigh(
+        self, folder: str, name: str, candidates: dict[str, str], damages: list[Damage]
+    ) -> str:
+        """Of two files for one key the canonical one counts, or else the first by name; the key."""
+        key = self._name_of(name.removesuffix(SUFFIX))
         if key is None:
-            damages.append(Damage(str(path), "not a key's file name", DamageKind.NAME))
-            return
+            damages.append(Damage(join(folder, name), "not a key's file name", DamageKind.NAME))
+            return ""
         rival = candidates.get(key)
         if rival is None:
-            candidates[key] = path
-            return
+            candidates[key] = name
+            return key
         canonical = self._key_name(key).text
-        chosen, other = sorted((path, rival), key=lambda file: (file.name != canonical, file.name))
+        chosen, other = sorted((name, rival), key=lambda text: (text != canonical, text))
         candidates[key] = chosen
-        reason = f"another file holds the same key: {chosen.name}"
-        damages.append(Damage(str(other), reason, DamageKind.CLASH))
+        reason = f"another file holds the same key: {chosen}"
+        damages.append(Damage(join(folder, other), reason, DamageKind.CLASH))
+        return key
 
     def _make_folder(self, ns: str) -> None:
         name = self._namespace_name(ns)
@@ -197,21 +218,25 @@ class Layout:
             self._records.keep_name(name.record, ns)
         for other, alias in list(self._folder_aliases.items()):
             if other != ns and self._folded(alias) == self._folded(name.text):
-                canonical = self.root / self._namespace_name(other).text
-                self._disk.rename(self.root / alias, canonical)
+                canonical = join(self.root, self._namespace_name(other).text)
+                self._disk.rename(join(self.root, alias), canonical)
                 del self._folder_aliases[other]
         folder = self.folder(ns)
-        if self._disk.exists(folder) and not self._disk.is_folder(folder):
-            raise NotADirectoryError(f"{folder.name} is a link or file, not a folder")
+        if self._disk.is_folder(folder):
+            return
+        if self._disk.exists(folder):
+            raise NotADirectoryError(f"{name_of(folder)} is a link or file, not a folder")
         self._disk.make_folder(folder)
 
     def _name_of(self, text: str) -> str | None:
+        if is_plain(text, folds_case=False):
+            return text
         record = record_of(text)
         name = decode_file_name(text) if record is None else self._records.full_name(record)
         return name if name is not None and is_name(name) else None
 
-    def _canonical_folder_name(self, path: Path) -> str | None:
-        ns = self._name_of(path.name)
+    def _canonical_folder_name(self, name: str) -> str | None:
+        ns = self._name_of(name)
         return None if ns is None else self._namespace_name(ns).text
 
     def _key_name(self, key: str) -> FileName:
@@ -222,3 +247,7 @@ class Layout:
 
     def _folded(self, name: str) -> str:
         return name.lower() if self.folds_case else name
+
+
+def _is_value_name(name: str) -> bool:
+    return name.endswith(SUFFIX) and not name.startswith(".")

@@ -1,31 +1,20 @@
-"""The files follow: values written to and read from the folder, some time behind the journal.
+"""The files follow: which are written when, some time behind the journal.
 
-What a key's file should hold is noted by the server's thread; `step`, called by one thread of the
-engine's, brings the files there. Of several changes to a key only the last is written: at once
-when the key was quiet, once in a period while it changes all the time.
-
-Everything that looks at files while the server runs happens in that same thread, so that a file
-we wrote ourselves is known from one that another hand wrote by its stamp alone.
-
-A value's file and its expiry record are two files; the record is written first and names the
-value by a checksum, so that neither is ever taken for the other's.
+The server's thread leaves its commits here and does nothing else: what they come to for each key
+is worked out by the engine's thread, which calls `step`. Of several changes to a key only the last
+is written: at once when the key was quiet, once in a period while it changes all the time.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
-from pathlib import Path
 
-from dunena.persistence.disk.disk import Disk, Stamp
-from dunena.persistence.disk.layout import Found, Layout
-from dunena.persistence.disk.pace import Pace
-from dunena.persistence.disk.records import Records, checksum
-from dunena.persistence.effects import Effect, Place
-from dunena.persistence.interface import Damage, Progress
-from dunena.store.entry import Entry
-from dunena.store.values import InvalidJsonError, decode_file, encode, encode_readable
+from dunena.persistence.disk.layout import Place
+from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
+from dunena.persistence.disk.value_files import ValueFiles
+from dunena.store.entry import Change, ChangeKind, Entry
 
 RETRY_SECONDS = 1.0
 """After a file that could not be written."""
@@ -34,24 +23,11 @@ FAILURES_PER_STEP_MAX = 16
 """One file with something in its way must not hold up the others; but when so many cannot be
 written it is the disk, and there is no use in trying all of them each time."""
 
-ENTRIES_PER_PROGRESS = 1000
-"""Some tens of ms."""
+COMMITS_LEFT_MAX = 10_000
+"""More of them than this are not left to the engine's thread, which a device may hold up for long:
+their memory would grow with every change instead of every key."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """What a key's file should hold: changes ``first`` to ``last``, which it does not show.
-
-    ``is_stored`` says that another hand wrote it there.
-    """
-
-    entry: Entry | None
-    is_stored: bool
-    first: int
-    last: int
-
 
 Journaled = Callable[[int, float], float | None]
 """Whether all changes up to a revision may be shown at a time: None, or when to ask again."""
@@ -64,152 +40,114 @@ class Mirror:
     the journal, and with it the rest of what was changed together.
     """
 
-    def __init__(self, disk: Disk, layout: Layout, records: Records, journaled: Journaled) -> None:
-        self._disk = disk
+    def __init__(self, files: ValueFiles, revision: int, journaled: Journaled) -> None:
+        self._files = files
         self._journaled = journaled
-        self._layout = layout
-        self._records = records
-        self._quarantine = records.folder / "quarantine"
-        self._lock = threading.Lock()  # of the next three, which both threads use
-        self._wanted: dict[Place, _Wanted] = {}
+        self._left: deque[tuple[Change, ...]] = deque()  # commits, not looked at yet
+        self._lock = threading.Lock()  # of what follows, down to the paces
+        self._wanted: dict[Place, Change] = {}  # the last change of a key that its file lacks
+        self._since: dict[Place, int] = {}  # the revision of the first one
         self._due: list[tuple[float, int, Place]] = []
-        self._noted_revision = 0
+        self._noted_revision = revision
         self._count = 0
+        self._now = 0.0
         self._paces: dict[Place, Pace] = {}
-        self._stamps: dict[Place, Stamp] = {}
-        self._foreign: set[Place] = set()  # whose stamp is of a file that another hand wrote
-        self._expiring: set[Place] = set()
-        self._unsynced: set[Path] = set()
-        self._damaged: dict[Place, Damage] = {}
-        self._unreadable: list[Damage] = []
+        self._paces_swept_at = 0.0
         self._failing: dict[Place, str] = {}  # why the last try did not work
 
     # --- the server's thread ---
 
-    def note(
-        self, effects: dict[Place, Effect], revision: int, last: int, now: float
-    ) -> float | None:
-        """Changes ``revision`` to ``last`` were kept: the files should show them.
-
-        When the first of those that were not waiting yet is due; None if all were.
-        """
-        first_due: float | None = None
+    def catch_up(self, changes: Iterable[tuple[Place, Change]], since: int) -> None:
+        """At the start: files may lack these changes, and all before them from ``since`` on."""
         with self._lock:
-            self._noted_revision = last
-            for place, effect in effects.items():
-                before = self._wanted.get(place)
-                first = revision if before is None else before.first
-                self._wanted[place] = _Wanted(effect.after, effect.is_stored, first, last)
-                if before is None:
-                    pace = self._paces.get(place)
-                    due = now if pace is None else max(now, pace.until)
-                    self._push(due, place)
-                    first_due = due if first_due is None else min(first_due, due)
-        return first_due
+            for place, change in changes:
+                self._wanted[place] = change
+                self._since[place] = since
+                self._push(self._now, place)
+
+    def note(self, changes: Sequence[Change]) -> None:
+        """A commit was kept: the files should show it."""
+        self._left.append(tuple(changes))
+        if len(self._left) > COMMITS_LEFT_MAX:
+            with self._lock:
+                self._gather()
 
     @property
     def behind_count(self) -> int:
         """Keys whose file does not show the latest change yet."""
-        return len(self._wanted)
+        with self._lock:
+            self._gather()
+            return len(self._wanted)
 
     @property
     def failure(self) -> str | None:
         """A file that cannot be written at present, and why; None while all can."""
         return next(iter(list(self._failing.values())), None)
 
+    # --- the engine's thread ---
+
     @property
     def shown_revision(self) -> int:
         """Every change up to this one is in its file."""
         with self._lock:
-            if not self._wanted:
-                return self._noted_revision
-            return min(wanted.first for wanted in self._wanted.values()) - 1
+            return min(self._since.values(), default=self._noted_revision + 1) - 1
 
-    # --- the engine's thread ---
-
-    def load(self, revision: int, progress: Progress | None = None) -> list[Entry]:
-        """Every entry of the folder, at ``revision``. What is damaged is noted and left alone."""
-        expiries, self._unreadable = self._records.load_expiries()
-        self._noted_revision = revision
-        entries = []
-        for found in self._layout.scan(self._unreadable):
-            value = self._read(found)
-            if value is None:
-                continue
-            self._layout.adopt(found)
-            name = self._layout.relative(found.place)
-            expires_at, bound_to = expiries.get(name, (None, None))
-            if name in expiries:
-                self._expiring.add(found.place)
-            if bound_to != checksum(value):
-                expires_at = None
-            entries.append(Entry(*found.place, value, expires_at, revision))
-            if progress is not None and len(entries) % ENTRIES_PER_PROGRESS == 0:
-                progress(len(entries))
-        return entries
-
-    def modified_ns(self, place: Place) -> int | None:
-        """When a key's file was changed, as it was read; None without a file."""
-        stamp = self._stamps.get(place)
-        return None if stamp is None else stamp.modified_ns
-
-    def step(self, now: float) -> float | None:
-        """Write what is due; when to come back, None for when something was noted."""
-        while batch := self._take_due(now):
-            later = self._journaled(max(wanted.last for _, wanted in batch), now)
+    def step(self, now: float, files_max: int) -> float | None:
+        """Write what is due, but no more files than that; when the next one is due."""
+        with self._lock:
+            self._now = now
+            self._gather()
+        while files_max and (batch := self._take_due(now, files_max)):
+            later = self._journaled(max(change.revision for _, change in batch), now)
             if later is None:
+                files_max -= len(batch)
                 self._bring_all(batch, now)
             else:
                 self._postpone((place for place, _ in batch), later)
         with self._lock:
-            self._paces = {p: pace for p, pace in self._paces.items() if not pace.is_rested(now)}
+            self._sweep_paces(now)
             return self._due[0][0] if self._due else None
 
     def flush(self, now: float) -> bool:
         """Write everything that is noted, due or not; whether all of it worked."""
         with self._lock:
+            self._gather()
             batch = list(self._wanted.items())
         # Every one is tried, whatever became of those before it.
-        outcomes = [self._bring(place, wanted, now) for place, wanted in batch]
+        outcomes = [self._bring(place, change, now) for place, change in batch]
         return all(outcomes)
 
-    def sync(self) -> None:
-        """Force what was written to the device."""
-        paths, self._unsynced = self._unsynced, set()
-        try:
-            self._disk.sync(paths)
-        except OSError:
-            self._unsynced |= paths
-            raise
-
-    def touched(self, paths: Iterable[Path]) -> tuple[list[Found], list[tuple[Place, bytes]]]:
-        """Look at paths that something touched: files that are gone, and values not written by us.
-
-        Files that cannot be read are damaged from now on.
-        """
-        gone: list[Found] = []
-        changed: list[tuple[Place, bytes]] = []
-        for path in paths:
-            for found in self._files_at(path):
-                if self._disk.stamp(found.path) is None:
-                    if self._is_own(found):
-                        gone.append(found)
-                    self._damaged.pop(found.place, None)
-                    continue
-                value = self._read_foreign(found)
-                if value is not None:
-                    changed.append((found.place, value))
-        return gone, changed
-
-    def damages(self) -> list[Damage]:
-        """What cannot be read and was left where it is."""
-        return [*self._unreadable, *list(self._damaged.values())]
-
-    def damage_at(self, path: Path) -> Damage | None:
-        """What is wrong with a file."""
-        return next((damage for damage in self.damages() if damage.path == str(path)), None)
+    def supersede(self, place: Place, value: bytes) -> None:
+        """What was to be written is older than a value that stands there now."""
+        with self._lock:
+            self._gather()
+            change = self._wanted.get(place)
+            if change is None or (change.entry is not None and change.entry.value == value):
+                return
+            entry = Entry(*place, value, None, change.revision)
+            self._wanted[place] = Change(
+                ChangeKind.SET, *place, change.revision, entry=entry, is_stored=True
+            )
 
     # --- inside ---
+
+    def _gather(self) -> None:
+        """Look at the commits that were left; under the lock."""
+        left, wanted, since = self._left, self._wanted, self._since
+        while left:
+            changes = left.popleft()
+            for change in changes:
+                if change.cleared is None:
+                    places: Iterable[Place] = ((change.ns, change.key),)
+                else:
+                    places = ((ns, key) for ns, keys in change.cleared.items() for key in keys)
+                for place in places:
+                    wanted[place] = change
+                    if place not in since:
+                        since[place] = change.revision
+                        pace = self._paces.get(place)
+                        self._push(self._now if pace is None else pace.until, place)
+            self._noted_revision = changes[-1].revision
 
     def _push(self, due: float, place: Place) -> None:
         self._count += 1
@@ -220,184 +158,54 @@ class Mirror:
             for place in places:
                 self._push(due, place)
 
-    def _take_due(self, now: float) -> list[tuple[Place, _Wanted]]:
-        batch = []
+    def _sweep_paces(self, now: float) -> None:
+        if now > self._paces_swept_at + PERIOD_SECONDS:
+            self._paces = {p: pace for p, pace in self._paces.items() if not pace.is_rested(now)}
+            self._paces_swept_at = now
+
+    def _take_due(self, now: float, files_max: int) -> list[tuple[Place, Change]]:
+        batch: list[tuple[Place, Change]] = []
         with self._lock:
-            while self._due and self._due[0][0] <= now:
+            while self._due and self._due[0][0] <= now and len(batch) < files_max:
                 place = heappop(self._due)[2]
-                wanted = self._wanted.get(place)
-                if wanted is not None:
-                    batch.append((place, wanted))
+                change = self._wanted.get(place)
+                if change is not None:
+                    batch.append((place, change))
         return batch
 
-    def _bring_all(self, batch: list[tuple[Place, _Wanted]], now: float) -> None:
+    def _bring_all(self, batch: list[tuple[Place, Change]], now: float) -> None:
         failures = 0
-        for number, (place, wanted) in enumerate(batch):
+        for number, (place, change) in enumerate(batch):
             if failures == FAILURES_PER_STEP_MAX:
                 # Those that were not tried come first next time.
                 rest = (place for place, _ in batch[number:])
                 self._postpone(rest, now + RETRY_SECONDS / 2)
                 return
-            if not self._bring(place, wanted, now):
+            if not self._bring(place, change, now):
                 failures += 1
                 self._postpone([place], now + RETRY_SECONDS)
 
-    def _bring(self, place: Place, wanted: _Wanted, now: float) -> bool:
-        """Make one file show what is wanted; False if the disk refuses."""
+    def _bring(self, place: Place, change: Change, now: float) -> bool:
+        """Make one file show a change; False if the disk refuses."""
         try:
-            self._apply(place, wanted)
+            self._files.show(place, change.entry, is_stored=change.is_stored)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             if not self._failing:
                 _log.error("files cannot be written and will follow later: %s", reason)
             self._failing[place] = reason
             return False
-        if self._failing.pop(place, None) is not None and not self._failing:
+        if self._failing and self._failing.pop(place, None) is not None and not self._failing:
             _log.warning("files are written again")
         with self._lock:
-            pace = self._paces.setdefault(place, Pace())
+            pace = self._paces.get(place)
+            if pace is None:
+                pace = self._paces[place] = Pace()
             pace.done(now)
-            if self._wanted.get(place) is wanted:
+            if self._wanted.get(place) is change:
                 del self._wanted[place]
+                del self._since[place]
             else:  # it changed meanwhile
+                self._since[place] = change.revision + 1
                 self._push(pace.until, place)
         return True
-
-    def _apply(self, place: Place, wanted: _Wanted) -> None:
-        if wanted.is_stored and self._is_shown(place, wanted.entry):
-            self._drop_expiry(place)
-        elif wanted.entry is None:
-            self._remove(place)
-        else:
-            self._write(place, wanted.entry)
-
-    def _is_shown(self, place: Place, entry: Entry | None) -> bool:
-        """Whether the file is as another hand left it, and nothing of ours came between.
-
-        The file is not read for it: that hand may be changing it again at this very moment, and
-        what it writes then must not be taken for something of ours.
-        """
-        path = self._layout.actual(place)
-        self._unsynced.add(path)  # that hand may not have forced it to the device
-        stamp = self._disk.stamp(path)
-        if entry is None and stamp is None:
-            self._stamps.pop(place, None)
-            return True
-        if stamp != self._stamps.get(place):
-            return True  # it was there once more (or took the file away), and will be heard of
-        return place in self._foreign
-
-    def _write(self, place: Place, entry: Entry) -> None:
-        self._set_damage_aside(place)
-        self._layout.make_way(place)
-        if entry.expires_at is not None:
-            self._expiring.add(place)
-            name = self._layout.relative(place)
-            self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
-        path = self._layout.canonical(place)
-        self._note_unsynced(place, path)
-        content = encode_readable(entry.value)
-        temporary = self._records.temporary
-        self._stamps[place] = self._disk.replace_file(path, content, temporary, sync=False)
-        self._foreign.discard(place)
-        if entry.expires_at is None:
-            self._drop_expiry(place)
-        alias = self._layout.forget_alias(place)
-        if alias is not None:
-            self._disk.remove(alias)
-
-    def _remove(self, place: Place) -> None:
-        self._set_damage_aside(place)
-        path = self._layout.actual(place)
-        self._foreign.discard(place)
-        self._stamps.pop(place, None)
-        self._disk.remove(path)
-        self._layout.forget_alias(place)
-        self._note_unsynced(place, path)
-        self._layout.drop_folder(place[0])
-        self._drop_expiry(place)
-
-    def _note_unsynced(self, place: Place, path: Path) -> None:
-        self._unsynced.add(path)
-        if place[0]:
-            self._unsynced.add(path.parent)  # the namespace's folder may have come, or may go
-
-    def _drop_expiry(self, place: Place) -> None:
-        if place in self._expiring:
-            self._unsynced.add(self._records.drop_expiry(self._layout.relative(place)))
-            self._expiring.discard(place)
-
-    def _set_damage_aside(self, place: Place) -> None:
-        """Move a damaged file to quarantine before its key is written or removed."""
-        damage = self._damaged.get(place)
-        if damage is None:
-            return
-        source = Path(damage.path)
-        if self._disk.exists(source):
-            self._disk.make_folder(self._quarantine)
-            target = self._quarantine / source.name
-            number = 1
-            while self._disk.exists(target):
-                number += 1
-                target = self._quarantine / f"{source.stem}-{number}{source.suffix}"
-            self._disk.rename(source, target)
-        del self._damaged[place]
-
-    # --- what other hands did ---
-
-    def _files_at(self, path: Path) -> list[Found]:
-        """The values' files that a touched path stands for: itself, or all in a folder."""
-        place = self._layout.place_of(path)
-        if place is not None and not self._disk.is_folder(path):
-            return [Found(place, path)]
-        ns = self._layout.namespace_of(path)
-        if ns is None:
-            return []
-        known = [
-            Found(place, self._layout.actual(place)) for place in self._stamps if place[0] == ns
-        ]
-        if not self._disk.is_folder(path):
-            return known
-        return known + list(self._layout.scan_namespace(ns, path, []))
-
-    def _is_own(self, found: Found) -> bool:
-        return found.place in self._stamps and found.path == self._layout.actual(found.place)
-
-    def _read_foreign(self, found: Found) -> bytes | None:
-        stamp = self._disk.stamp(found.path)
-        if stamp is not None and stamp == self._stamps.get(found.place):
-            return None  # we wrote it
-        actual = self._layout.actual(found.place)
-        if found.path != actual and self._disk.exists(actual):
-            _log.warning("%s is not taken over: %s holds the same key", found.path, actual.name)
-            return None
-        value = self._read(found)
-        if value is None:
-            return None
-        self._layout.adopt(found)
-        self._foreign.add(found.place)
-        self._supersede(found.place, value)
-        return value
-
-    def _supersede(self, place: Place, value: bytes) -> None:
-        """What was to be written is older than what stands there now."""
-        with self._lock:
-            wanted = self._wanted.get(place)
-            if wanted is None or (wanted.entry is not None and wanted.entry.value == value):
-                return
-            entry = Entry(*place, value, None, wanted.last)
-            self._wanted[place] = _Wanted(entry, True, wanted.first, wanted.last)
-
-    def _read(self, found: Found) -> bytes | None:
-        """The encoded value in a file; None if it is damaged, which is then noted."""
-        try:
-            stamp = self._disk.stamp(found.path)
-            value = encode(decode_file(self._disk.read(found.path)))
-        except (OSError, InvalidJsonError) as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            self._damaged[found.place] = Damage(str(found.path), reason or str(error))
-            return None
-        self._damaged.pop(found.place, None)
-        if stamp is not None:
-            self._stamps[found.place] = stamp
-        return value

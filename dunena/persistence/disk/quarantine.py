@@ -1,17 +1,17 @@
 """Where damage goes when something else takes its place: kept, and in nobody's way."""
 
-from pathlib import Path
-
-from dunena.persistence.disk.disk import Disk
+from dunena.persistence.disk.disk import Disk, join, name_of
 
 
-def set_aside(disk: Disk, source: Path, quarantine: Path) -> Path:
+def set_aside(disk: Disk, source: str, quarantine: str) -> str:
     """Move a file to the quarantine, under a name that is free there; that path."""
     disk.make_folder(quarantine)
-    target = quarantine / source.name
+    name = name_of(source)
+    stem, dot, suffix = name.rpartition(".")
+    target = join(quarantine, name)
     number = 1
     while disk.exists(target):
         number += 1
-        target = quarantine / f"{source.stem}-{number}{source.suffix}"
+        target = join(quarantine, f"{stem}-{number}{dot}{suffix}" if stem else f"{name}-{number}")
     disk.rename(source, target)
     return target

@@ -6,11 +6,10 @@ the two must not give the old value the new one's expiry.
 
 import hashlib
 import zlib
-from pathlib import Path
 
 import orjson
 
-from dunena.persistence.disk.disk import Disk
+from dunena.persistence.disk.disk import Disk, join
 from dunena.persistence.interface import Damage, DamageKind
 
 REVISION_RESERVE = 100_000
@@ -21,26 +20,26 @@ given out, and only one commit in so many has to write the number."""
 class Records:
     """The records' folder; raises OSError as the file system does."""
 
-    def __init__(self, disk: Disk, folder: Path) -> None:
+    def __init__(self, disk: Disk, folder: str) -> None:
         self._disk = disk
         self.folder = folder
-        self.temporary = folder / "tmp"
-        self._expiries = folder / "expiry"
-        self.names = folder / "names"
-        self._revision = folder / "revision"
-        self._shown = folder / "shown"
-        self._address = folder / "server"
+        self.temporary = join(folder, "tmp")
+        self._expiries = join(folder, "expiry")
+        self.names = join(folder, "names")
+        self._revision = join(folder, "revision")
+        self._shown = join(folder, "shown")
+        self._address = join(folder, "server")
         self._reserved_until = 0
 
     def prepare(self) -> None:
         """Make the folders; sweep what a killed run left half-written."""
         for folder in self.folders:
             self._disk.make_folder(folder)
-        for draft in self._disk.items(self.temporary):
-            self._disk.remove(draft.path)
+        for draft in self._disk.names(self.temporary).files:
+            self._disk.remove(join(self.temporary, draft))
 
     @property
-    def folders(self) -> list[Path]:
+    def folders(self) -> list[str]:
         """All that records need."""
         return [self.folder, self.temporary, self._expiries, self.names]
 
@@ -50,38 +49,39 @@ class Records:
         """Relative path of a value's file -> (expiry in Unix ms, checksum of the value)."""
         expiries = {}
         damages = []
-        for path in (item.path for item in self._disk.items(self._expiries)):
+        for name in self._disk.names(self._expiries).files:
+            path = join(self._expiries, name)
             try:
                 record = orjson.loads(self._disk.read(path))
                 expiries[record["file"]] = (int(record["expiresAt"]), int(record["checksum"]))
             except (OSError, ValueError, TypeError, KeyError) as error:
-                damages.append(Damage(str(path), f"expiry record: {error}", DamageKind.RECORD))
+                damages.append(Damage(path, f"expiry record: {error}", DamageKind.RECORD))
         return expiries, damages
 
-    def keep_expiry(self, file: str, expires_at: int, value: bytes) -> Path:
+    def keep_expiry(self, file: str, expires_at: int, value: bytes) -> str:
         """Bind an expiry to a value that is about to be written to ``file``; the record's path."""
         record = {"file": file, "expiresAt": expires_at, "checksum": checksum(value)}
         path = self.expiry_path(file)
         self._disk.replace_file(path, orjson.dumps(record), self.temporary, sync=False)
         return path
 
-    def drop_expiry(self, file: str) -> Path:
+    def drop_expiry(self, file: str) -> str:
         """The value in ``file`` has no expiry; the path of the record that is gone."""
         path = self.expiry_path(file)
         self._disk.remove(path)
         return path
 
-    def expiry_path(self, file: str) -> Path:
+    def expiry_path(self, file: str) -> str:
         """Where the expiry of a value in ``file`` is kept."""
         # A hash of the path has no separator and is short, whatever the path.
-        return self._expiries / hashlib.sha256(file.encode()).hexdigest()[:32]
+        return join(self._expiries, hashlib.sha256(file.encode()).hexdigest()[:32])
 
     # --- long names ---
 
     def full_name(self, record: str) -> str | None:
         """The name that was shortened to this hash; None if no record tells it."""
         try:
-            return self._disk.read(self.names / record).decode()
+            return self._disk.read(join(self.names, record)).decode()
         except (OSError, UnicodeError):
             return None
 
@@ -90,7 +90,7 @@ class Records:
 
         On the device when it returns: without it, the file would be nobody's.
         """
-        path = self.names / record
+        path = join(self.names, record)
         if not self._disk.exists(path):
             self._disk.replace_file(path, name.encode(), self.temporary, sync=True)
 

@@ -9,8 +9,8 @@ journal has not for its key, in a file changed well after the journal's last wri
 from collections.abc import Callable
 
 from dunena.persistence.disk.journal import Recorded, Replay
-from dunena.persistence.effects import Effect, Place
-from dunena.store.entry import ChangeKind, Entry
+from dunena.persistence.disk.layout import Place
+from dunena.store.entry import Change, ChangeKind, Entry
 
 EDITED_AFTER_NS = 10 * 1_000_000_000
 """A file changed this long after the journal was not changed by us: files follow in a second."""
@@ -18,20 +18,20 @@ EDITED_AFTER_NS = 10 * 1_000_000_000
 
 def recover(
     entries: list[Entry], replay: Replay, modified_ns: Callable[[Place], int | None]
-) -> tuple[dict[Place, Entry], dict[Place, Effect]]:
-    """The entries that stand, and the effects that files do not show yet.
+) -> tuple[dict[Place, Entry], dict[Place, Change]]:
+    """The entries that stand, and the last change of each key whose file may not show it yet.
 
     ``modified_ns`` says when a key's file was changed; None without a file.
     """
     standing = {(entry.ns, entry.key): entry for entry in entries}
-    effects: dict[Place, Effect] = {}
+    changes: dict[Place, Change] = {}
     edited = _edited_after(standing, replay, modified_ns)
     for _, commit in replay.commits:
         for recorded in commit:
             for place in _places(recorded, standing):
                 if place not in edited:
-                    _apply(place, recorded, standing, effects)
-    return standing, effects
+                    _apply(place, recorded, standing, changes)
+    return standing, changes
 
 
 def last_revision(replay: Replay) -> int:
@@ -65,15 +65,11 @@ def _apply(
     place: Place,
     recorded: Recorded,
     standing: dict[Place, Entry],
-    effects: dict[Place, Effect],
+    changes: dict[Place, Change],
 ) -> None:
-    before = standing.pop(place, None)
+    standing.pop(place, None)
     after = None
     if recorded.value is not None:
         after = Entry(*place, recorded.value, recorded.expires_at, recorded.revision)
         standing[place] = after
-    effect = effects.get(place)
-    if effect is None:
-        effects[place] = Effect(before, after, is_stored=False)
-    else:
-        effect.after = after
+    changes[place] = Change(recorded.kind, *place, recorded.revision, entry=after)

@@ -11,55 +11,113 @@ SLOW_SYNC_SECONDS = 2.0
 
 SYNC_PERIOD_SECONDS = 1.0
 
+REST_SECONDS_MIN = 0.004
+REST_SECONDS_MAX = 0.1
+"""Between two steps: the shortest while commits come, twice as long each time while they stream
+in. A thread that is woken for every commit costs more than all the rest of a small commit."""
+
+STREAM_COMMITS_PER_SECOND = 400
+"""From here on it is a stream. Up to it every file can follow its commit at once."""
+
+REST_PER_WORK = 9
+"""While commits stream in, files get a tenth of a processor; the commits get the others. A stream
+of changes to more files than that pays for makes files follow later."""
+
+LATE_SECONDS = 5.0
+REST_PER_WORK_WHEN_LATE = 1
+"""When files are later than that, they get half."""
+
 _log = logging.getLogger(__name__)
 
 
 class Follower:
-    """Calls ``step`` when it is due or when `wake` was called; ``step`` says when it is due next.
+    """Calls ``step`` when there is something to do; ``step`` says when it is due next.
 
-    ``step`` takes and gives seconds of the monotonic clock; None means not before `wake`.
+    ``step`` takes and gives seconds of the monotonic clock; None means not before `note` or
+    `wake`. It may do a part of what is due, and name a time that has passed for the rest of it.
+
+    After a step that was called for the thread rests, so that most commits of a stream find it
+    asleep with its alarm set and have nobody to wake.
     """
 
     def __init__(self, step: Callable[[float], float | None]) -> None:
         self._step = step
+        self._notes = 0  # commits there were
+        self._seen = 0  # of them, before the last step
+        self._is_woken = False  # something else came since
+        self._is_idle = False  # it waits for one of them, or for the next time it is due
+        self._rest = REST_SECONDS_MIN
         self._wanted = threading.Event()
-        self._next = math.inf  # when it steps by itself; inf while it steps, or without a due
-        self._is_ending = False
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dunena-files", daemon=True)
         self._thread.start()
 
-    def wake(self) -> None:
-        """There is something to do; may be called from any thread."""
-        self._wanted.set()
-
-    def wake_for(self, due: float) -> None:
-        """There will be something to do; a thread that steps before it anyhow is left alone.
-
-        Waking it costs both threads a switch, which is most of the price of a small commit.
-        """
-        if due < self._next:
+    def note(self) -> None:
+        """A commit is there for `step`; one thread's to call."""
+        self._notes += 1
+        if self._is_idle:
+            self._is_idle = False
             self._wanted.set()
+
+    def wake(self) -> None:
+        """There is something else to do; may be called from any thread."""
+        self._is_woken = True
+        self._wanted.set()
 
     def close(self) -> None:
         """End the thread after the step it is in."""
-        self._is_ending = True
+        self._ending.set()
         self._wanted.set()
         self._thread.join()
 
     def _run(self) -> None:
         due: float | None = None
+        began = time.monotonic()
         while True:
-            self._wanted.wait(None if due is None else max(0.0, due - time.monotonic()))
-            self._next = math.inf
-            self._wanted.clear()
-            if self._is_ending:
+            self._wait(due)
+            if self._ending.is_set():
                 return
-            try:
-                due = self._step(time.monotonic())
-            except Exception:  # noqa: BLE001 - without this thread no file would ever follow
-                _log.exception("files could not be brought up to date")
-                due = time.monotonic() + SYNC_PERIOD_SECONDS
-            self._next = math.inf if due is None else due
+            notes, self._seen = self._notes - self._seen, self._notes
+            self._is_woken = False
+            passed, began = time.monotonic() - began, time.monotonic()
+            work = time.thread_time()
+            due = self._guarded_step(began)
+            if notes:
+                is_stream = notes > passed * STREAM_COMMITS_PER_SECOND and notes > 1
+                self._rest_after(time.thread_time() - work, due, is_stream=is_stream)
+
+    def _rest_after(self, work: float, due: float | None, *, is_stream: bool) -> None:
+        """Rest after so many seconds of work, when the next is due then."""
+        if not is_stream:
+            self._rest = REST_SECONDS_MIN
+            self._ending.wait(self._rest)
+            return
+        late = -math.inf if due is None else time.monotonic() - due
+        share = REST_PER_WORK if late < LATE_SECONDS else REST_PER_WORK_WHEN_LATE
+        # Where more is due already, only what the work costs makes it wait.
+        shortest = self._rest if late < 0 else REST_SECONDS_MIN
+        self._ending.wait(max(shortest, work * share))
+        self._rest = min(2 * self._rest, REST_SECONDS_MAX)
+
+    def _wait(self, due: float | None) -> None:
+        """Until there is something to do."""
+        while True:
+            self._wanted.clear()
+            self._is_idle = True
+            # Whoever says that there is something from here on sets the event as well.
+            if self._notes != self._seen or self._is_woken or self._ending.is_set():
+                break
+            seconds = None if due is None else max(0.0, due - time.monotonic())
+            if not self._wanted.wait(seconds):
+                break
+        self._is_idle = False
+
+    def _guarded_step(self, now: float) -> float | None:
+        try:
+            return self._step(now)
+        except Exception:  # noqa: BLE001 - without this thread no file would ever follow
+            _log.exception("files could not be brought up to date")
+            return now + SYNC_PERIOD_SECONDS
 
 
 class Syncer:

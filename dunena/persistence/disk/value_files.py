@@ -1,0 +1,199 @@
+"""The values' files: read at the start, written and removed later, and what is known of each.
+
+Used by one thread at a time: the server's until the engine is open, then the engine's own. So a
+file that we wrote ourselves is known from one that another hand wrote by its stamp alone.
+
+A value's file and its expiry record are two files; the record is written first and names the
+value by a checksum, so that neither is ever taken for the other's.
+"""
+
+from dunena.persistence.disk.disk import Disk, Stamp, join, parent_of
+from dunena.persistence.disk.layout import Found, Layout, Place
+from dunena.persistence.disk.quarantine import set_aside
+from dunena.persistence.disk.records import Records, checksum
+from dunena.persistence.interface import Damage, Progress
+from dunena.store.entry import Entry
+from dunena.store.values import InvalidJsonError, decode_file, encode, encode_readable
+
+ENTRIES_PER_PROGRESS = 1000
+"""Some ms."""
+
+
+class ValueFiles:
+    """Every value's file below a layout's root; methods raise OSError as the disk does."""
+
+    def __init__(self, disk: Disk, layout: Layout, records: Records) -> None:
+        self._disk = disk
+        self._layout = layout
+        self._records = records
+        self._quarantine = join(records.folder, "quarantine")
+        self._stamps: dict[Place, Stamp] = {}
+        self._foreign: set[Place] = set()  # whose stamp is of a file that another hand wrote
+        self._expiring: set[Place] = set()
+        self._unsynced: set[str] = set()
+        self._damaged: dict[Place, Damage] = {}
+        self._unreadable: list[Damage] = []
+
+    # --- reading ---
+
+    def load(self, revision: int, progress: Progress | None = None) -> list[Entry]:
+        """Every entry of the folder, at ``revision``. What is damaged is noted and left alone."""
+        expiries, self._unreadable = self._records.load_expiries()
+        entries = []
+        for found in self._layout.scan(self._unreadable):
+            value = self.read(found)
+            if value is None:
+                continue
+            self._layout.adopt(found)
+            expires_at = self._loaded_expiry(found.place, value, expiries) if expiries else None
+            entries.append(Entry(*found.place, value, expires_at, revision))
+            if progress is not None and len(entries) % ENTRIES_PER_PROGRESS == 0:
+                progress(len(entries))
+        return entries
+
+    def read(self, found: Found) -> bytes | None:
+        """The encoded value in a file; None if it is damaged, which is then noted."""
+        try:
+            content, stamp = self._disk.read_stamped(found.path)
+            value = encode(decode_file(content))
+        except (OSError, InvalidJsonError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            self._damaged[found.place] = Damage(found.path, reason or str(error))
+            return None
+        if self._damaged:
+            self._damaged.pop(found.place, None)
+        self._stamps[found.place] = stamp
+        return value
+
+    def damages(self) -> list[Damage]:
+        """What cannot be read and was left where it is; any thread."""
+        return [*self._unreadable, *list(self._damaged.values())]
+
+    # --- writing ---
+
+    def show(self, place: Place, entry: Entry | None, *, is_stored: bool) -> None:
+        """Make a key's file hold an entry, or be gone for None.
+
+        ``is_stored`` says that another hand made it so; then it is not written again.
+        """
+        if is_stored and self._is_shown(place, entry):
+            self._drop_expiry(place)
+        elif entry is None:
+            self._remove(place)
+        else:
+            self._write(place, entry)
+
+    def sync(self) -> None:
+        """Force what was written to the device."""
+        paths, self._unsynced = self._unsynced, set()
+        try:
+            self._disk.sync(paths)
+        except OSError:
+            self._unsynced |= paths
+            raise
+
+    # --- what is known ---
+
+    def modified_ns(self, place: Place) -> int | None:
+        """When a key's file was changed, as it was read; None without a file."""
+        stamp = self._stamps.get(place)
+        return None if stamp is None else stamp.modified_ns
+
+    def is_ours(self, place: Place, stamp: Stamp) -> bool:
+        """Whether a key's file is as it was when it was written or read here."""
+        return stamp == self._stamps.get(place)
+
+    def is_known(self, found: Found) -> bool:
+        """Whether a path is where a key was written or read here."""
+        return found.place in self._stamps and found.path == self._layout.actual(found.place)
+
+    def known_in(self, ns: str) -> list[Found]:
+        """The files of a namespace that were written or read here."""
+        places = [place for place in self._stamps if place[0] == ns]
+        return [Found(place, self._layout.actual(place)) for place in places]
+
+    def take_over(self, found: Found) -> None:
+        """What was just read was written by another hand."""
+        self._layout.adopt(found)
+        self._foreign.add(found.place)
+
+    def is_gone(self, place: Place) -> None:
+        """Where a file could not be read there is none any more."""
+        self._damaged.pop(place, None)
+
+    # --- inside ---
+
+    def _loaded_expiry(
+        self, place: Place, value: bytes, expiries: dict[str, tuple[int, int]]
+    ) -> int | None:
+        expiry = expiries.get(self._layout.relative(place))
+        if expiry is None:
+            return None
+        self._expiring.add(place)
+        expires_at, bound_to = expiry
+        return expires_at if bound_to == checksum(value) else None
+
+    def _is_shown(self, place: Place, entry: Entry | None) -> bool:
+        """Whether the file is as another hand left it, and nothing of ours came between.
+
+        The file is not read for it: that hand may be changing it again at this very moment, and
+        what it writes then must not be taken for something of ours.
+        """
+        path = self._layout.actual(place)
+        self._unsynced.add(path)  # that hand may not have forced it to the device
+        stamp = self._disk.stamp(path)
+        if entry is None and stamp is None:
+            self._stamps.pop(place, None)
+            return True
+        if stamp != self._stamps.get(place):
+            return True  # it was there once more (or took the file away), and will be heard of
+        return place in self._foreign
+
+    def _write(self, place: Place, entry: Entry) -> None:
+        self._set_damage_aside(place)
+        self._layout.make_way(place)
+        if entry.expires_at is not None:
+            self._expiring.add(place)
+            name = self._layout.relative(place)
+            self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
+        path = self._layout.canonical(place)
+        self._note_unsynced(place, path)
+        content = encode_readable(entry.value)
+        temporary = self._records.temporary
+        self._stamps[place] = self._disk.replace_file(path, content, temporary, sync=False)
+        self._foreign.discard(place)
+        if entry.expires_at is None:
+            self._drop_expiry(place)
+        alias = self._layout.forget_alias(place)
+        if alias is not None:
+            self._disk.remove(alias)
+
+    def _remove(self, place: Place) -> None:
+        self._set_damage_aside(place)
+        path = self._layout.actual(place)
+        self._foreign.discard(place)
+        self._stamps.pop(place, None)
+        self._disk.remove(path)
+        self._layout.forget_alias(place)
+        self._note_unsynced(place, path)
+        self._layout.drop_folder(place[0])
+        self._drop_expiry(place)
+
+    def _note_unsynced(self, place: Place, path: str) -> None:
+        self._unsynced.add(path)
+        if place[0]:
+            self._unsynced.add(parent_of(path))  # the namespace's folder may have come, or may go
+
+    def _drop_expiry(self, place: Place) -> None:
+        if place in self._expiring:
+            self._unsynced.add(self._records.drop_expiry(self._layout.relative(place)))
+            self._expiring.discard(place)
+
+    def _set_damage_aside(self, place: Place) -> None:
+        """Move a damaged file to quarantine before its key is written or removed."""
+        damage = self._damaged.get(place)
+        if damage is None:
+            return
+        if self._disk.exists(damage.path):
+            set_aside(self._disk, damage.path, self._quarantine)
+        del self._damaged[place]
