@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dunena.persistence.disk.collection import keep_for_good
 from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.keeper import Keeper
@@ -30,11 +31,17 @@ from dunena.store.store import Store
 PRIVATE_FOLDER = ".dunena"
 """Everything in the folder that is not a value."""
 
+LOOK_AGAIN_SECONDS = 0.5
+"""After the start, so that what is being started is there first."""
+
 PROBE_BYTES = 4096
 """What a probe writes: an empty file would fit on a full disk."""
 
 FILES_PER_STEP_MAX = 64
 """Some ms of work, between which the thread looks at how much of the time it may take."""
+
+KEPT_FOR_GOOD_MIN = 10_000
+"""Entries from which on it is worth while to keep Python's search for garbage away from them."""
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +68,16 @@ class DiskEngine:
     # --- life ---
 
     def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
-        """Lock the folder, begin to watch it, load it; raise `OpenError`."""
+        """Lock the folder, load it, begin to watch it; raise `OpenError`."""
         keeper = self._keeper
         try:
             self._disk.make_folder(str(self._private))
             self._lock.acquire(blocking=False)
             keeper.records.prepare()
             self._wake = wake or self._wake
+            loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
             if wake is not None:
                 self._watcher = self._begin_to_watch()
-            loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
         except Timeout:
             url = keeper.records.load_address()
             raise InUseError(
@@ -83,6 +90,8 @@ class DiskEngine:
                 f"cannot use the folder {self._root}: {error.strerror};"
                 " choose another with --cache-dir"
             ) from error
+        if len(loaded.entries) >= KEPT_FOR_GOOD_MIN:
+            keep_for_good()
         self._syncer = Syncer(
             keeper.sync,
             is_periodic=self._fsync is Fsync.EVERYSEC,
@@ -205,10 +214,12 @@ class DiskEngine:
 
     def _begin_to_watch(self) -> Watcher | None:
         try:
-            return Watcher(str(self._root), self._note_touched)
+            watcher = Watcher(str(self._root), self._note_touched)
         except (OSError, RuntimeError) as error:
             _log.warning("files edited by hand are not seen: %s", error)
             return None
+        self._hand_edits.look_at_everything(time.monotonic() + LOOK_AGAIN_SECONDS)
+        return watcher
 
     def _note_touched(self, paths: set[str]) -> None:
         self._hand_edits.touch(paths)

@@ -4,13 +4,17 @@ The watcher's thread says which paths were touched, the engine's looks at them, 
 what came of it. A file that cannot be read may be half written: it is looked at again a few times
 before it is called damaged, and again whenever it is touched.
 
+Nothing is watched while a folder is read at the start: each file that is opened would be told of.
+What was changed meanwhile is found afterwards, by looking at everything once more, bit by bit.
+
 Most that is touched in a busy folder is touched by us: a file that has the stamp of our own write
 is passed over at the price of that one look.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from dunena.persistence.disk.disk import Disk, name_of
 from dunena.persistence.disk.keeper import Keeper
@@ -20,6 +24,9 @@ from dunena.persistence.interface import OutsideChange
 UNFINISHED_SECONDS = 0.3
 UNFINISHED_TRIES = 3
 """A file that stays invalid this often, so many seconds apart, was not just half written."""
+
+PATHS_PER_STEP = 500
+"""Of everything there is: some ms."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,20 +42,35 @@ class HandEdits:
         self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
         self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
+        self._everything: Iterator[str] | None = None  # what is left of it
+        self._everything_at = 0.0
 
     def touch(self, paths: set[str]) -> None:
         """Something happened to these paths; any thread."""
         with self._lock:
             self._paths |= paths
 
+    def look_at_everything(self, at: float) -> None:
+        """From that time on; before the first `step`."""
+        self._everything = self._every_path()
+        self._everything_at = at
+
     def step(self, now: float) -> float | None:
         """Look at touched paths; when to come back for those that were not finished."""
         with self._lock:
             paths, self._paths = self._paths, set()
         paths |= {path for path, (_, at) in self._unfinished.items() if at <= now}
+        if self._everything is not None and self._everything_at <= now:
+            some = set(islice(self._everything, PATHS_PER_STEP))
+            paths |= some
+            if not some:
+                self._everything = None
         if paths:
             self._look(paths, now)
-        return min((at for _, at in self._unfinished.values()), default=None)
+        dues = [at for _, at in self._unfinished.values()]
+        if self._everything is not None:
+            dues.append(self._everything_at)
+        return min(dues, default=None)
 
     def collect(self) -> list[OutsideChange]:
         """What was found since the last call; the server's thread."""
@@ -86,6 +108,13 @@ class HandEdits:
                 self._changes += changes
             self._found()
 
+    def _every_path(self) -> Iterator[str]:
+        for found in self._keeper.files.known():
+            yield found.path
+        for found in self._keeper.layout.scan([]):
+            if not self._keeper.files.is_known(found):
+                yield found.path
+
     def _files_at(self, path: str) -> list[Found]:
         """The values' files that a touched path stands for: itself, or all in a folder."""
         layout = self._keeper.layout
@@ -99,7 +128,7 @@ class HandEdits:
         ns = layout.namespace_of(path)
         if ns is None:
             return []
-        known = self._keeper.files.known_in(ns)
+        known = list(self._keeper.files.known(ns))
         if not self._disk.is_folder(path):
             return known
         return known + list(layout.scan_namespace(ns, path, []))

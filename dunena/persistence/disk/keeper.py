@@ -21,6 +21,7 @@ from contextlib import suppress
 from math import inf
 from pathlib import Path
 
+from dunena.persistence.disk.collection import uncollected
 from dunena.persistence.disk.disk import Disk, join, name_of
 from dunena.persistence.disk.journal import Journal, Replay
 from dunena.persistence.disk.layout import Layout
@@ -76,11 +77,12 @@ class Keeper:
             self.records.load_revision(), self._shown_revision, last_revision(replay)
         )
         self.mirror = Mirror(self.files, self._revision, self._journaled)
-        entries = self.files.load(self._revision, progress)
-        if replay.commits:
-            standing, changes = recover(entries, replay, self.files.modified_ns)
-            entries = list(standing.values())
-            self.mirror.catch_up(changes.items(), self._shown_revision + 1)
+        with uncollected():
+            entries = self.files.load(self._revision, progress)
+            if replay.commits:
+                standing, changes = recover(entries, replay, self.files.modified_ns)
+                entries = list(standing.values())
+                self.mirror.catch_up(changes.items(), self._shown_revision + 1)
         self.replay = replay
         self._report(replay)
         self._forces = self._forces or bool(replay.commits)

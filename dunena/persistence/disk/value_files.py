@@ -7,6 +7,8 @@ A value's file and its expiry record are two files; the record is written first 
 value by a checksum, so that neither is ever taken for the other's.
 """
 
+from collections.abc import Iterator
+
 from dunena.persistence.disk.disk import Disk, Stamp, join, parent_of
 from dunena.persistence.disk.layout import Found, Layout, Place
 from dunena.persistence.disk.quarantine import set_aside
@@ -107,10 +109,14 @@ class ValueFiles:
         """Whether a path is where a key was written or read here."""
         return found.place in self._stamps and found.path == self._layout.actual(found.place)
 
-    def known_in(self, ns: str) -> list[Found]:
-        """The files of a namespace that were written or read here."""
-        places = [place for place in self._stamps if place[0] == ns]
-        return [Found(place, self._layout.actual(place)) for place in places]
+    def known(self, ns: str | None = None) -> Iterator[Found]:
+        """The files that were written or read here: of one namespace, or all; in any order.
+
+        One that came or went since the first was given may be among them or not.
+        """
+        for place in list(self._stamps):
+            if ns is None or place[0] == ns:
+                yield Found(place, self._layout.actual(place))
 
     def take_over(self, found: Found) -> None:
         """What was just read was written by another hand."""
