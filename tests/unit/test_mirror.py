@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from dunena.persistence.disk import hand_edits, mirror
 from dunena.persistence.disk.hand_edits import UNFINISHED_SECONDS, UNFINISHED_TRIES, HandEdits
 from dunena.persistence.interface import OutsideChange
 from tests.support.kept import Kept
@@ -75,6 +76,40 @@ def test_sixty_changes_a_second_are_ten_odd_writes_and_the_last_is_there_in_a_se
     assert due <= kept.now + 1
     kept.step(due - kept.now)
     assert kept.read("k.json") == number
+    assert kept.keeper.mirror.behind_count == 0
+
+
+def test_a_step_writes_no_more_files_than_it_may_and_says_that_there_are_more(kept: Kept) -> None:
+    for number in range(5):
+        kept.set(f"k{number}", number)
+        kept.append()
+    due = kept.keeper.step(kept.now, 2)
+    assert due is not None
+    assert due <= kept.now
+    assert len(kept.files()) == 2
+    assert kept.keeper.mirror.behind_count == 3
+    kept.keeper.step(kept.now, 2)
+    assert kept.keeper.step(kept.now, 2) is None
+    assert len(kept.files()) == 5
+
+
+def test_commits_that_nobody_followed_are_kept_by_key(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirror, "COMMITS_LEFT_MAX", 10)
+    for number in range(100):
+        kept.set("k", number)
+        kept.append()
+        assert len(kept.keeper.mirror._left) <= 10
+    kept.step()
+    assert kept.read("k.json") == 99
+
+
+def test_files_behind_are_counted_before_any_step(kept: Kept) -> None:
+    kept.set("k", 1)
+    kept.append()
+    assert kept.keeper.mirror.behind_count == 1
+    kept.step()
     assert kept.keeper.mirror.behind_count == 0
 
 
@@ -250,3 +285,31 @@ def test_changes_put_back_come_again_behind_newer_ones(hands: Hands) -> None:
     hands.edits.step(hands.kept.now)
     hands.edits.put_back(changes)
     assert hands.edits.collect() == [OutsideChange("", "l", b"1"), OutsideChange("", "k", b"2")]
+
+
+def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_edits, "PATHS_PER_STEP", 2)
+    for key in ("same", "changed", "removed", "other"):
+        kept.set(key, 1, "n" if key == "other" else "")
+    kept.commit()
+    hands = Hands(kept)
+    hands.write("changed.json", "2")
+    (kept.folder / "removed.json").unlink()
+    hands.write("new.json", "3")
+    hands.write("m/new.json", "4")
+    hands.edits.look_at_everything(kept.now + 1)
+    assert hands.edits.step(kept.now) == kept.now + 1
+    assert hands.edits.collect() == []
+    kept.now += 1
+    steps = 0
+    while hands.edits.step(kept.now) is not None:
+        steps += 1
+    assert steps >= 2
+    assert set(hands.edits.collect()) == {
+        OutsideChange("", "changed", b"2"),
+        OutsideChange("", "removed", None),
+        OutsideChange("", "new", b"3"),
+        OutsideChange("m", "new", b"4"),
+    }

@@ -1,0 +1,77 @@
+"""The machine's file system, where it is not as simple as it looks."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from dunena.persistence.disk.disk import RealDisk
+
+
+@pytest.fixture
+def disk() -> RealDisk:
+    return RealDisk()
+
+
+@pytest.mark.parametrize("size", [0, 1, 3_000_000])
+def test_a_file_is_replaced_and_read_with_its_stamp(
+    disk: RealDisk, tmp_path: Path, size: int
+) -> None:
+    path, content = str(tmp_path / "k.json"), os.urandom(size)
+    Path(path).write_text("before")
+    stamp = disk.replace_file(path, content, str(tmp_path), sync=True)
+    assert disk.read_stamped(path) == (content, stamp)
+    assert disk.stamp(path) == stamp
+    assert os.listdir(tmp_path) == ["k.json"]  # noqa: PTH208 - the draft is gone
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.json"
+    path.write_bytes(b"1")
+    fstat = os.fstat
+
+    def grow(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        path.write_bytes(b"1" * 10)
+        return status
+
+    monkeypatch.setattr(os, "fstat", grow)
+    content, stamp = disk.read_stamped(str(path))
+    assert content == b"1" * 10
+    assert stamp.size == 1  # of what was there before: the next look finds another file
+
+
+def test_a_write_that_takes_a_part_goes_on(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, bytes(data[:3])))
+    disk.replace_file(str(tmp_path / "k"), b"0123456789", str(tmp_path), sync=False)
+    file = disk.append_to(str(tmp_path / "k"))
+    file.append(b"abcdefgh")
+    file.close()
+    assert (tmp_path / "k").read_bytes() == b"0123456789abcdefgh"
+
+
+def test_a_failed_replacement_leaves_no_draft(disk: RealDisk, tmp_path: Path) -> None:
+    target = tmp_path / "k.json"
+    target.mkdir()
+    (target / "in-the-way").touch()
+    drafts = tmp_path / "tmp"
+    drafts.mkdir()
+    with pytest.raises(OSError, match=r"directory|denied"):
+        disk.replace_file(str(target), b"1", str(drafts), sync=False)
+    assert list(drafts.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
+def test_only_files_and_folders_are_names(disk: RealDisk, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "links").symlink_to("folder")
+    os.mkfifo(tmp_path / "pipe")
+    assert disk.names(str(tmp_path)) == (["folder"], ["file"])

@@ -1,0 +1,76 @@
+"""What is watched, and that nothing is missed while that changes."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from queue import Queue
+
+import pytest
+
+from dunena.persistence.disk.watcher import Watcher
+
+WAIT_SECONDS = 10
+
+
+class Watched:
+    """A folder under a `Watcher`; ``until`` waits for paths to be told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.told: Queue[set[str]] = Queue()
+        self.watcher = Watcher(str(folder), self.told.put)
+
+    def until(self, *names: str) -> None:
+        missing = {str(self.folder / name) for name in names}
+        while missing:
+            missing -= self.told.get(timeout=WAIT_SECONDS)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    for name in (".dunena", "old"):
+        (tmp_path / name).mkdir()
+    watched = Watched(tmp_path)
+    yield watched
+    watched.watcher.close()
+
+
+def test_files_and_folders_that_are_made_changed_and_removed_are_told(watched: Watched) -> None:
+    (watched.folder / "k.json").write_text("1")
+    (watched.folder / "old" / "k.json").write_text("1")
+    watched.until("k.json", "old/k.json")
+    (watched.folder / "k.json").unlink()
+    watched.until("k.json")
+
+
+def test_a_folder_that_comes_is_watched_from_when_it_is_told(watched: Watched) -> None:
+    for number in range(3):
+        name = f"new{number}"
+        (watched.folder / name).mkdir()
+        watched.until(name)
+        (watched.folder / name / "k.json").write_text("1")
+        watched.until(f"{name}/k.json")
+
+
+def test_a_folder_in_the_place_of_another_is_watched(watched: Watched) -> None:
+    (watched.folder / "old").rename(watched.folder / ".gone")
+    (watched.folder / "old").mkdir()
+    watched.until("old")
+    (watched.folder / "old" / "k.json").write_text("1")
+    watched.until("old/k.json")
+    (watched.folder / "old" / "k.json").unlink()
+    (watched.folder / "old").rmdir()
+    watched.until("old")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere folders are watched as a whole")
+def test_our_private_folder_wakes_nobody(watched: Watched) -> None:
+    found = set()
+    for path in Path("/proc/self/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # what this loop itself had open
+            for line in path.read_text().splitlines():
+                if line.startswith("inotify"):
+                    found.add(int(line.partition("ino:")[2].split()[0], 16))
+    assert (watched.folder / "old").stat().st_ino in found
+    assert (watched.folder / ".dunena").stat().st_ino not in found
