@@ -288,13 +288,17 @@ def test_changes_put_back_come_again_behind_newer_ones(hands: Hands) -> None:
 
 
 def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(hand_edits, "PATHS_PER_STEP", 2)
     for key in ("same", "changed", "removed", "other"):
         kept.set(key, 1, "n" if key == "other" else "")
     kept.commit()
+    for name in ("damaged", "finished"):
+        (kept.folder / f"{name}.json").write_text("[")
+    kept = kept.again()
     hands = Hands(kept)
+    hands.write("finished.json", "[]")
     hands.write("changed.json", "2")
     (kept.folder / "removed.json").unlink()
     hands.write("new.json", "3")
@@ -307,9 +311,13 @@ def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
     while hands.edits.step(kept.now) is not None:
         steps += 1
     assert steps >= 2
+    assert [Path(damage.path).name for damage in kept.keeper.files.damages()] == ["damaged.json"]
+    assert caplog.records == []  # it was said at the start
     assert set(hands.edits.collect()) == {
         OutsideChange("", "changed", b"2"),
         OutsideChange("", "removed", None),
         OutsideChange("", "new", b"3"),
+        OutsideChange("", "finished", b"[]"),
         OutsideChange("m", "new", b"4"),
     }
+    kept.close()

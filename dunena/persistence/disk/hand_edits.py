@@ -19,7 +19,7 @@ from itertools import islice
 from dunena.persistence.disk.disk import Disk, name_of
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.layout import Found
-from dunena.persistence.interface import OutsideChange
+from dunena.persistence.interface import Damage, OutsideChange
 
 UNFINISHED_SECONDS = 0.3
 UNFINISHED_TRIES = 3
@@ -99,9 +99,10 @@ class HandEdits:
                     value = self._read(found)
                     if value is not None:
                         changed.append(OutsideChange(*found.place, value))
-        if self._unfinished or self._keeper.files.damages():
+        damages = {damage.path: damage for damage in self._keeper.files.damages()}
+        if self._unfinished or damages:
             for path in paths:
-                self._judge(path, now)
+                self._judge(path, damages.get(path), now)
         changes = gone + changed  # a file that was renamed goes before it comes
         if changes:
             with self._lock:
@@ -112,7 +113,7 @@ class HandEdits:
         for found in self._keeper.files.known():
             yield found.path
         for found in self._keeper.layout.scan([]):
-            if not self._keeper.files.is_known(found):
+            if self._keeper.files.is_new(found):
                 yield found.path
 
     def _files_at(self, path: str) -> list[Found]:
@@ -146,10 +147,8 @@ class HandEdits:
             self._keeper.mirror.supersede(found.place, value)
         return value
 
-    def _judge(self, path: str, now: float) -> None:
+    def _judge(self, path: str, damage: Damage | None, now: float) -> None:
         """A path that cannot be read is tried again, or at last called damaged."""
-        damages = self._keeper.files.damages()
-        damage = next((damage for damage in damages if damage.path == path), None)
         tries, _ = self._unfinished.pop(path, (0, 0.0))
         if damage is None:
             return

@@ -33,7 +33,7 @@ class ValueFiles:
         self._foreign: set[Place] = set()  # whose stamp is of a file that another hand wrote
         self._expiring: set[Place] = set()
         self._unsynced: set[str] = set()
-        self._damaged: dict[Place, Damage] = {}
+        self._damaged: dict[Place, tuple[Damage, Stamp | None]] = {}  # of the file as it was read
         self._unreadable: list[Damage] = []
 
     # --- reading ---
@@ -55,12 +55,13 @@ class ValueFiles:
 
     def read(self, found: Found) -> bytes | None:
         """The encoded value in a file; None if it is damaged, which is then noted."""
+        stamp: Stamp | None = None
         try:
             content, stamp = self._disk.read_stamped(found.path)
             value = encode(decode_file(content))
         except (OSError, InvalidJsonError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
-            self._damaged[found.place] = Damage(found.path, reason or str(error))
+            self._damaged[found.place] = Damage(found.path, reason or str(error)), stamp
             return None
         if self._damaged:
             self._damaged.pop(found.place, None)
@@ -69,7 +70,7 @@ class ValueFiles:
 
     def damages(self) -> list[Damage]:
         """What cannot be read and was left where it is; any thread."""
-        return [*self._unreadable, *list(self._damaged.values())]
+        return [*self._unreadable, *(damage for damage, _ in list(self._damaged.values()))]
 
     # --- writing ---
 
@@ -108,6 +109,13 @@ class ValueFiles:
     def is_known(self, found: Found) -> bool:
         """Whether a path is where a key was written or read here."""
         return found.place in self._stamps and found.path == self._layout.actual(found.place)
+
+    def is_new(self, found: Found) -> bool:
+        """Whether a file is another than was read here, damaged ones included."""
+        _, stamp = self._damaged.get(found.place, (None, None))
+        if stamp is not None and stamp == self._disk.stamp(found.path):
+            return False
+        return not self.is_known(found)
 
     def known(self, ns: str | None = None) -> Iterator[Found]:
         """The files that were written or read here: of one namespace, or all; in any order.
@@ -197,9 +205,9 @@ class ValueFiles:
 
     def _set_damage_aside(self, place: Place) -> None:
         """Move a damaged file to quarantine before its key is written or removed."""
-        damage = self._damaged.get(place)
-        if damage is None:
+        if place not in self._damaged:
             return
+        damage, _ = self._damaged[place]
         if self._disk.exists(damage.path):
             set_aside(self._disk, damage.path, self._quarantine)
         del self._damaged[place]
