@@ -96,7 +96,7 @@ def test_a_step_writes_no_more_files_than_it_may_and_says_that_there_are_more(ke
 def test_commits_that_nobody_followed_are_kept_by_key(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "COMMITS_LEFT_MAX", 10)
+    monkeypatch.setattr(mirror, "CHANGES_LEFT_MAX", 10)
     for number in range(100):
         kept.set("k", number)
         kept.append()

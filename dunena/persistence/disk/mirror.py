@@ -23,9 +23,9 @@ FAILURES_PER_STEP_MAX = 16
 """One file with something in its way must not hold up the others; but when so many cannot be
 written it is the disk, and there is no use in trying all of them each time."""
 
-COMMITS_LEFT_MAX = 10_000
-"""More of them than this are not left to the engine's thread, which a device may hold up for long:
-their memory would grow with every change instead of every key."""
+CHANGES_LEFT_MAX = 500
+"""More of them than this are not left to the engine's thread, which may rest or wait for a device:
+memory would grow with every change instead of every key, and be cold when it is looked at."""
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Mirror:
         self._files = files
         self._journaled = journaled
         self._left: deque[tuple[Change, ...]] = deque()  # commits, not looked at yet
+        self._left_count = 0  # changes in them, about
         self._lock = threading.Lock()  # of what follows, down to the paces
         self._wanted: dict[Place, Change] = {}  # the last change of a key that its file lacks
         self._since: dict[Place, int] = {}  # the revision of the first one
@@ -68,7 +69,8 @@ class Mirror:
     def note(self, changes: Sequence[Change]) -> None:
         """A commit was kept: the files should show it."""
         self._left.append(tuple(changes))
-        if len(self._left) > COMMITS_LEFT_MAX:
+        self._left_count += len(changes)
+        if self._left_count > CHANGES_LEFT_MAX:
             with self._lock:
                 self._gather()
 
@@ -134,20 +136,27 @@ class Mirror:
     def _gather(self) -> None:
         """Look at the commits that were left; under the lock."""
         left, wanted, since = self._left, self._wanted, self._since
+        self._left_count = 0
         while left:
             changes = left.popleft()
             for change in changes:
                 if change.cleared is None:
-                    places: Iterable[Place] = ((change.ns, change.key),)
-                else:
-                    places = ((ns, key) for ns, keys in change.cleared.items() for key in keys)
-                for place in places:
+                    place = (change.ns, change.key)
                     wanted[place] = change
                     if place not in since:
-                        since[place] = change.revision
-                        pace = self._paces.get(place)
-                        self._push(self._now if pace is None else pace.until, place)
+                        self._begin_to_want(place, change)
+                else:
+                    for ns, keys in change.cleared.items():
+                        for key in keys:
+                            wanted[ns, key] = change
+                            if (ns, key) not in since:
+                                self._begin_to_want((ns, key), change)
             self._noted_revision = changes[-1].revision
+
+    def _begin_to_want(self, place: Place, change: Change) -> None:
+        self._since[place] = change.revision
+        pace = self._paces.get(place)
+        self._push(self._now if pace is None else pace.until, place)
 
     def _push(self, due: float, place: Place) -> None:
         self._count += 1
