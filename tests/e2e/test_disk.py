@@ -379,12 +379,14 @@ def test_a_key_that_changes_all_the_time_is_written_now_and_then(
 
 def test_when_the_server_stops_the_journal_is_empty(start_server: StartServer, folder: Path):
     server = start_server("--fsync", "no")
+    took_writes = False
     with open_objects(server) as client:
         for number in range(500):
             set_value(client, f"k{number % 7}", number)
+            took_writes = took_writes or bool(journal(folder))
         client.send({"action": "delete", "key": "k6"})
         client.heard()
-        assert journal(folder), "it takes the writes"
+    assert took_writes
     server.stop()
     assert journal(folder) == []
     assert [path.name for path in value_files(folder)] == [f"k{number}.json" for number in range(6)]

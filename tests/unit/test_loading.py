@@ -7,7 +7,7 @@ import pytest
 
 from dunena.cli import loading
 from dunena.cli.loading import LoadingShown
-from dunena.persistence.disk import mirror
+from dunena.persistence.disk import value_files
 from dunena.persistence.disk.engine import DiskEngine
 from dunena.persistence.disk.policy import Fsync
 
@@ -55,7 +55,7 @@ def test_a_log_has_a_line_now_and_then(
 def test_the_disk_engine_tells_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror, "ENTRIES_PER_PROGRESS", 2)
+    monkeypatch.setattr(value_files, "ENTRIES_PER_PROGRESS", 2)
     for number in range(5):
         (tmp_path / f"{number}.json").write_text("1")
     engine = DiskEngine(tmp_path, Fsync.NO)
