@@ -40,7 +40,8 @@ class Settings:
 
     ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_origins`` are
     origins as browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
-    connection, 0 for no limit; ``compression`` is WebSocket's permessage-deflate.
+    connection, 0 for no limit; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
+    folder of pages to serve, None for none.
     """
 
     host: str = DEFAULT_HOST
@@ -54,6 +55,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     rate_per_second: int = 0
     compression: bool = False
+    www: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
 

@@ -14,6 +14,7 @@ def banner(settings: Settings, url: str, entries: int, notes: list[str]) -> str:
         f"  Test page   {url}/test",
         f"  WebSocket   {url.replace('http', 'ws', 1)}/ws",
         f"  HTTP        {url}/get/<key>",
+        *([f"  Your pages  {url}/www/"] if settings.www is not None else []),
         f"  Data        {_shown_data(settings.cache_dir, entries)}",
         *[f"  Note        {note}" for note in notes],
         "",

@@ -63,6 +63,15 @@ def serve(
         bool,
         Option("--compression", envvar="DUNENA_COMPRESSION", help="Compress messages (WebSocket)."),
     ] = False,
+    www: Annotated[
+        Path | None,
+        Option(
+            envvar="DUNENA_WWW",
+            exists=True,
+            file_okay=False,
+            help="Folder of your own pages, served at /www/.",
+        ),
+    ] = None,
     log_level: Annotated[LogLevel, Option(envvar="DUNENA_LOG_LEVEL")] = LogLevel.INFO,
     log_format: Annotated[LogFormat, Option(envvar="DUNENA_LOG_FORMAT")] = LogFormat.TEXT,
     tls_cert: Annotated[
@@ -78,7 +87,7 @@ def serve(
     Example: dunena serve --port 8080 --cache-dir ./values
     """
     from dunena.cli.running import run_server
-    from dunena.desktop.folder import DataFolder, default_folder
+    from dunena.desktop.folder import DataFolder, default_folder, own_pages
     from dunena.logs import set_up_logging
 
     if token == "":
@@ -104,6 +113,7 @@ def serve(
         limits=Limits(value_bytes_max=max_value),
         rate_per_second=rate,
         compression=compression,
+        www=own_pages() if www is None else www,
         tls_cert=tls_cert,
         tls_key=tls_key,
     )

@@ -1,4 +1,4 @@
-"""Where values are kept when nobody says where."""
+"""Where values are kept, and pages found, when nobody says where."""
 
 import sys
 import tempfile
@@ -9,6 +9,8 @@ from platformdirs import user_data_path
 
 NAME = ".cache"
 """The folder's name in the object-store document."""
+
+PAGES_NAME = "www"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,18 @@ def default_folder(base: Path | None = None) -> DataFolder:
         return DataFolder(expected)
     fallback = user_data_path("dunena", appauthor=False) / "cache"
     return DataFolder(fallback, f"{expected} cannot be written, so the data is kept here")
+
+
+def own_pages(base: Path | None = None) -> Path | None:
+    """The folder `www` beside the executable, if there is one.
+
+    Not so when run from source or pip: the current folder may belong to anything, and what is in it
+    is shown to nobody before somebody says so.
+    """
+    if base is None and not getattr(sys, "frozen", False):
+        return None
+    folder = (base or _base()) / PAGES_NAME
+    return folder if folder.is_dir() else None
 
 
 def _base() -> Path:

@@ -15,6 +15,7 @@ from dunena.persistence.disk.engine import DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
+from dunena.server.client_files import ClientFiles
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.expiry_timer import ExpiryTimer
@@ -26,6 +27,7 @@ from dunena.server.pages import load_pages
 from dunena.server.registry import CONNECTIONS_MAX, Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
+from dunena.server.www.folder import WwwFolder
 from dunena.settings import Settings, local_host
 from dunena.store.store import Store, WriteRefusedError
 from dunena.telemetry import Telemetry
@@ -88,6 +90,7 @@ class Server:
         self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
         pages = load_pages()
+        client_files = ClientFiles(is_encrypted=self.settings.is_encrypted)
         await self._bind(loop)
         try:
             loaded = self.engine.open(self._wake if self.settings.watch else None, progress)
@@ -100,7 +103,7 @@ class Server:
         self.store.load(loaded.entries, loaded.revision)
         for damage in self.engine.damages():
             _log.warning("%s was left alone: %s", damage.path, damage.reason)
-        self._context = self._build(loop, pages)
+        self._context = self._build(loop, pages, client_files)
         self._expiry.look()
         self._look_at_storage()
         await self._listener.start_serving()
@@ -156,7 +159,12 @@ class Server:
             raise _bind_failure(settings, error) from error
         self.port = self._listener.sockets[0].getsockname()[1]
 
-    def _build(self, loop: asyncio.AbstractEventLoop, pages: dict[str, Response]) -> Context:
+    def _build(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pages: dict[str, Response],
+        client_files: ClientFiles,
+    ) -> Context:
         settings, telemetry = self.settings, self.telemetry
         core = Core(self.store, Hub(), settings.limits)
         admission = Admission(settings, self.port, telemetry)
@@ -170,6 +178,7 @@ class Server:
             clock_ms=clock_ms,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
+        www = None if settings.www is None else WwwFolder(settings.www)
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         return Context(
@@ -178,7 +187,7 @@ class Server:
             core=core,
             tick=tick,
             admission=admission,
-            routes=Routes(core, admission, introspection, pages),
+            routes=Routes(core, admission, introspection, pages, client_files, www),
             registry=Registry(loop, connections_max(CONNECTIONS_MAX)),
             telemetry=telemetry,
             compressors=Compressors(),

@@ -61,6 +61,8 @@ def _wanted_dialect(request: Request, default: Dialect) -> Dialect | Response:
         return Response.error(400, "Bad request target")
     if name is None:
         return default
+    if name == Dialect.AUTO.value:
+        return Dialect.AUTO  # both, whatever --protocol makes of no hint
     return _BY_NAME.get(name) or Response.error(400, f"Unknown protocol: {name}")
 
 

@@ -1,7 +1,7 @@
 """A new connection: HTTP/1.1 requests in, responses out, until one of them upgrades it.
 
-Requests are answered in their order, in the tick in which they arrive. When the outbox is full,
-those left over wait in a queue and the connection is read no further.
+Requests are answered in their order, in the tick in which they arrive. When the outbox is full, or
+while a file is on its way, those left over wait in a queue and the connection is read no further.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.websocket import WebSocketConnection
+from dunena.server.www.transfer import Transfer
 
 REQUEST_SECONDS_MAX = 30.0
 """From a request's first byte to its last, and for the first one of a connection to begin: time
@@ -37,6 +38,8 @@ class HttpConnection(asyncio.Protocol):
         self._outbox: Outbox
         self._parser = RequestParser(context.settings.limits.message_bytes_max)
         self._queue: deque[Request] = deque()
+        self._deferred: Response | None = None
+        self._transfer: Transfer | None = None
         self._is_reading_paused = False
         self._was_told_to_continue = False
         self._has_peer_ended = False
@@ -61,6 +64,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is gone."""
         self._outbox.kill()
         self._queue.clear()
+        self._cancel_transfer()
         self._context.registry.remove(self)
         self._context.telemetry.http_connections -= 1
 
@@ -89,6 +93,8 @@ class HttpConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It caught up."""
         self._outbox.resume()
+        if self._transfer is not None:
+            self._transfer.resume()
         self._answer()
 
     # --- registry ---
@@ -99,7 +105,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._is_ending:
             self.abort()
-        elif self._queue or self._outbox.is_paused:
+        elif self._queue or self._outbox.is_paused or self._transfer is not None:
             return  # it is we who have to answer, or the peer reads slowly
         elif self._parser.is_in_request:
             self._end_with(Response.error(408, "Request timeout"))
@@ -119,7 +125,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _answer(self) -> None:
         """Answer queued requests until there are none or the outbox is full."""
-        while self._queue and not self._outbox.is_full and not self._is_ending:
+        while self._queue and self._can_answer:
             request = self._queue.popleft()
             if not request.wants_upgrade:
                 self._answer_one(request)
@@ -127,7 +133,9 @@ class HttpConnection(asyncio.Protocol):
                 return
         if self._is_ending:
             return
-        if self._queue:
+        if self._transfer is not None:
+            pass  # its end comes back here
+        elif self._queue:
             if not self._outbox.is_paused:
                 self._outbox.after_flush(self._answer)
         elif self._parser.fault is not None:
@@ -138,14 +146,46 @@ class HttpConnection(asyncio.Protocol):
             self._continue()
         self._pace_reading()
 
+    @property
+    def _can_answer(self) -> bool:
+        """Whether the next request may be answered now."""
+        return self._transfer is None and not self._outbox.is_full and not self._is_ending
+
     def _answer_one(self, request: Request) -> None:
         self._context.telemetry.http_requests += 1
+        self._deferred = None
         self._context.tick.run(self._respond, request)
         self._was_told_to_continue = False
+        if self._deferred is not None:
+            self._transfer = Transfer(
+                self._context,
+                request,
+                self._deferred,
+                self._outbox,
+                lambda is_whole: self._transferred(request, is_whole=is_whole),
+            )
+            self._transfer.start()
+        else:
+            self._answered(request)
+
+    def _answered(self, request: Request) -> None:
         if not self._parser.is_in_request:
             self._wait(IDLE_SECONDS_MAX)
         if not request.is_keep_alive:
             self._end()
+
+    def _transferred(self, request: Request, *, is_whole: bool) -> None:
+        self._transfer = None
+        if not is_whole:
+            self.abort()
+            return
+        self._answered(request)
+        self._answer()
+
+    def _cancel_transfer(self) -> None:
+        if self._transfer is not None:
+            self._transfer.cancel()
+            self._transfer = None
 
     def _respond(self, request: Request, now: int) -> None:
         try:
@@ -153,6 +193,9 @@ class HttpConnection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
             _log.exception("%s %s could not be answered", request.method, request.path)
             response = Response.error(500, "Internal error")
+        if response.later is not None:
+            self._deferred = response
+            return
         self._outbox.put(serialize(request, response, self._context.date()))
 
     def _put(self, piece: bytes, _now: int) -> None:
@@ -192,6 +235,7 @@ class HttpConnection(asyncio.Protocol):
         """Close once everything queued is written; the peer has some time to take it."""
         self._is_ending = True
         self._queue.clear()
+        self._cancel_transfer()
         self._wait(REQUEST_SECONDS_MAX)
         self._outbox.after_flush(self._transport.close)
 

@@ -1,8 +1,10 @@
 """An HTTP request as it was parsed, and a response to send."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
+from typing import Protocol
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -51,21 +53,60 @@ class Request:
             del fields["ns"]
         return fields
 
+    @property
+    def with_slash(self) -> "Response":
+        """The way to the same path with a slash at its end, where a folder's links lead right."""
+        _, mark, query = self.target.partition("?")
+        return Response(302, headers={"Location": f"{self.path}/{mark}{query}"})
+
+    def knows(self, etag: str) -> bool:
+        """Whether If-None-Match names this version: RFC 9110, 13.1.2, by weak comparison."""
+        tags = [tag.strip() for tag in self.headers.get("if-none-match", "").split(",")]
+        return tags == ["*"] or etag in (tag.removeprefix("W/") for tag in tags)
+
 
 @dataclass(slots=True)
 class Response:
-    """One response; ``headers`` has what is special about it."""
+    """One response; ``headers`` has what is special about it.
+
+    ``length`` is the whole body's where ``body`` is only its beginning. With ``later`` the response
+    is still to be made, by this work of another thread; of this one only the headers count.
+    """
 
     status: int
     body: bytes = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
+    length: int | None = None
+    later: "Callable[[], Prepared] | None" = None
 
     @classmethod
     def error(cls, status: int, text: str, headers: dict[str, str] | None = None) -> "Response":
         """`{"error": text}`"""
         return cls(status, orjson.dumps({"error": text}), headers=headers or {})
+
+
+class Body(Protocol):
+    """The rest of a body, to be read by one thread at a time."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all of it was read."""
+
+    def read(self) -> bytes:
+        """The next piece; raise `OSError` when it cannot be had."""
+
+    def close(self) -> None:
+        """It is not needed any more."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A response that was made later; ``rest`` follows its ``body``."""
+
+    response: Response
+    rest: Body | None = None
 
 
 def serialize(request: Request, response: Response, date: str) -> bytes:
@@ -74,7 +115,8 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
     has_content = response.status not in _NO_BODY_STATUSES
     head = f"{_opening(response.status, response.content_type)}Date: {date}\r\n"
     if has_content:
-        head += f"Content-Length: {len(body)}\r\n"
+        length = len(body) if response.length is None else response.length
+        head += f"Content-Length: {length}\r\n"
     for name, value in response.headers.items():
         head += f"{name}: {value}\r\n"
     if response.closes or not request.is_keep_alive:

@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from dunena.dialects import cache_api
 from dunena.dialects.cache_api import Answer
 from dunena.dialects.core import Core
 from dunena.dialects.errors import ClientError, StorageFailedError
 from dunena.server.admission import Admission
+from dunena.server.client_files import LOADER_PATH, ClientFiles
 from dunena.server.http_message import BadTargetError, Request, Response, decode_component
 from dunena.server.introspection import Introspection
+from dunena.server.www.folder import WwwFolder
+from dunena.server.www.place import place_of
 from dunena.store.store import WriteRefusedError
 
 Handler = Callable[[Request, int], Response]
@@ -42,6 +46,8 @@ class Routes:
         admission: Admission,
         introspection: Introspection,
         pages: dict[str, Response],
+        client_files: ClientFiles,
+        www: WwwFolder | None,
     ) -> None:
         self._core = core
         self._admission = admission
@@ -63,8 +69,9 @@ class Routes:
                 {"POST": self._open_session, "DELETE": self._close_session}, is_public=True
             ),
         }
-        for path, page in pages.items():
+        for path, page in (pages | client_files.constant).items():
             self._exact[path] = _Route({"GET": _constant(page)}, is_public=True)
+        self._exact[LOADER_PATH] = _Route({"GET": client_files.loader}, is_public=True)
         self._below: dict[str, _Route] = {
             "/get/": _Route({"GET": self._get}),
             "/cache/": _Route(
@@ -75,6 +82,9 @@ class Routes:
                 }
             ),
         }
+        if www is not None:
+            self._exact["/www"] = _Route({"GET": lambda request, _: request.with_slash})
+            self._below["/www/"] = _Route({"GET": partial(_from_folder, www)})
 
     def respond(self, request: Request, now: int) -> Response:
         """The answer to any request that is not an upgrade; never raises for a client's fault."""
@@ -192,10 +202,21 @@ def _length_required() -> Response:
 def _constant(page: Response) -> Handler:
     """The same file every time, each with headers of its own."""
 
-    def respond(_request: Request, _now: int) -> Response:
+    def respond(request: Request, _now: int) -> Response:
+        etag = page.headers.get("ETag")
+        if etag is not None and request.knows(etag):
+            return Response(304, headers=dict(page.headers))
         return Response(page.status, page.body, page.content_type, dict(page.headers))
 
     return respond
+
+
+def _from_folder(www: WwwFolder, request: Request, _now: int) -> Response:
+    """One of the user's own pages, read by another thread."""
+    place = place_of(request.path.removeprefix("/www/"))
+    if place is None:
+        return Response.error(404, "Not found")
+    return Response(200, later=partial(www.prepare, request, place))
 
 
 def _answer(answer: Answer) -> Response:
