@@ -96,8 +96,9 @@ class WwwFolder:
         Looked at after all links were followed: a link may lead about inside, and on Windows a
         second, short name of a hidden file (`ENV~1`) shows its real one only here.
         """
-        root = self._root.resolve(strict=True)
-        path = root.joinpath(*names).resolve(strict=True)
+        # Not Path.resolve: it answers a loop of links with a RuntimeError before Python 3.13.
+        root = os.path.realpath(self._root, strict=True)
+        path = Path(os.path.realpath(Path(root, *names), strict=True))
         if not all(map(is_plain_name, path.relative_to(root).parts)):
             raise ValueError(f"{path} is not to be shown")
         return path

@@ -39,6 +39,6 @@ def wanted_range(header: str, size: int) -> ByteRange | None:
         if last is not None and last < first:
             return None  # 14.1.1: not a range at all
         found = ByteRange(first, size if last is None else min(last + 1, size))
-    if len(found) <= 0:
+    if found.first >= found.end:
         raise UnsatisfiableError(header)
     return found

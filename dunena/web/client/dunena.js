@@ -62,12 +62,13 @@ function connect(url, options = {}) {
   const tellServer = (text) => status === "open" && send({ frames: [text] });
 
   function settle(id) {
+    let text;
     while (sent[0]?.id <= id) {
       const request = sent.shift();
       // A ping that was refused has no pong: the next one answers for it.
-      const text = request.error ?? (request.id < id ? "Not answered" : null);
-      if (text === null) request.resolve?.();
-      else request.reject?.(new DunenaError(text));
+      text = request.error ?? (request.id < id ? text : null);
+      if (text) request.reject?.(new DunenaError(text));
+      else request.resolve?.();
     }
   }
 

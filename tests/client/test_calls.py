@@ -1,0 +1,345 @@
+"""What the client's calls give back, in Node with `ws`."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.clients import http, unique
+from tests.support.fixtures import StartServer
+from tests.support.node_client import CLIENT, NodeClient, ScriptError
+from tests.support.server import ServerProcess
+
+VALUES = [None, True, 0, -1.5, "", "5", "ß\u2028\U0001f600", [], {}, {"a": [1, {"b": None}]}]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_a_value_comes_back_as_it_was_set(client: NodeClient, value: object) -> None:
+    key = json.dumps(unique())
+    stored = client.run(
+        f"""await state.store.set({key}, {json.dumps(value)});
+        return await state.store.get({key});"""
+    )
+    assert stored == value
+    assert type(stored) is type(value)
+
+
+def test_a_missing_key_is_null(client: NodeClient) -> None:
+    assert client.run("return [await state.store.get('nowhere')]") == [None]
+
+
+def test_what_is_set_is_stored_when_the_promise_says_so(
+    client: NodeClient, shared_server: ServerProcess
+) -> None:
+    key = unique()
+    client.run(f"await state.store.set('{key}', {{ a: 1 }})")
+    assert http(shared_server, "GET", f"/get/{key}").json["value"] == {"a": 1}
+    client.run(f"await state.store.delete('{key}')")
+    assert http(shared_server, "GET", f"/get/{key}").json["value"] is None
+
+
+def test_calls_keep_their_order_without_being_waited_for(client: NodeClient) -> None:
+    key = unique()
+    values = client.run(
+        f"""const {{ store }} = state;
+        const calls = [];
+        for (let n = 0; n < 50; n++) calls.push(store.set("{key}", n), store.get("{key}"));
+        return (await Promise.all(calls)).filter((_, at) => at % 2);"""
+    )
+    # A get never misses the set before it; it may see the next one already.
+    assert all(value >= number for number, value in enumerate(values))
+    assert values == sorted(values)
+    assert values[-1] == 49
+
+
+def test_many_at_once(client: NodeClient) -> None:
+    found = client.run(
+        """await state.store.mset({ "many-a": 1, "many-ß": [2], __proto__: 3 });
+        return await state.store.mget(["many-a", "many-ß", "many-none"]);"""
+    )
+    assert found == {"many-a": 1, "many-ß": [2], "many-none": None}
+
+
+def test_keys_are_listed_past_one_page(client: NodeClient) -> None:
+    found = client.run(
+        """const entries = {};
+        for (let n = 0; n < 2500; n++) entries[`page-${String(n).padStart(4, "0")}`] = n;
+        await state.store.mset(entries, { ns: "listed" });
+        const elsewhere = await state.store.keys("page-*");
+        return [await state.store.keys("page-*", { ns: "listed" }), elsewhere];"""
+    )
+    assert found == [[f"page-{n:04}" for n in range(2500)], []]
+
+
+def test_merge_replaces_fields_and_keeps_the_rest(client: NodeClient) -> None:
+    key = unique()
+    merged = client.run(
+        f"""await state.store.set("{key}", {{ home: 1, guest: 2 }});
+        return [await state.store.merge("{key}", {{ home: 3 }}), await state.store.get("{key}")];"""
+    )
+    assert merged == [{"home": 3, "guest": 2}] * 2
+
+
+@pytest.mark.parametrize("before", ["null", "5", "[1]", '"text"'])
+def test_merge_into_what_is_no_object_makes_one(client: NodeClient, before: str) -> None:
+    key = unique()
+    merged = client.run(
+        f"""await state.store.set("{key}", {before});
+        return await state.store.merge("{key}", {{ a: 1 }});"""
+    )
+    assert merged == {"a": 1}
+
+
+def test_merges_of_one_client_lose_nothing(client: NodeClient) -> None:
+    key = unique()
+    merged = client.run(
+        f"""const merges = [];
+        for (let n = 0; n < 20; n++) merges.push(state.store.merge("{key}", {{ ["f" + n]: n }}));
+        await Promise.all(merges);
+        return await state.store.get("{key}");"""
+    )
+    assert merged == {f"f{n}": n for n in range(20)}
+
+
+def test_a_namespace_for_all_calls_or_for_one(program: NodeClient, server: ServerProcess) -> None:
+    program.open(server.url, 'ns: "game"')
+    found = program.run(
+        """const { store } = state;
+        await store.set("k", "in game");
+        await store.set("k", "in other", { ns: "other" });
+        await store.set("k", "in none", { ns: "" });
+        return [await store.get("k"), await store.get("k", { ns: "other" }),
+          await store.get("k", { ns: "" }), await store.keys()];"""
+    )
+    assert found == ["in game", "in other", "in none", ["k"]]
+    assert http(server, "GET", "/get/k?ns=game").json["value"] == "in game"
+    program.run("state.store.close()")
+
+
+def test_a_value_expires(client: NodeClient) -> None:
+    seen = client.run(
+        """const seen = [];
+        await state.store.set("brief", 1, { ttl: 100 });
+        const stop = state.store.watch("brief", (value) => seen.push(value));
+        await until(() => seen.length === 2);
+        stop();
+        return seen;"""
+    )
+    assert seen == [1, None]
+
+
+REFUSED = [
+    ('store.set("k", 1, { ttl: -1 })', "TTL must be a non-negative integer"),
+    ('store.set("", 1)', "Key must not be empty"),
+    ('store.get("k".repeat(513))', "Key exceeds max length (512)"),
+    ('store.get("line\\nline")', "Key contains invalid characters"),
+    ('store.delete("k", { ns: "n".repeat(513) })', "Namespace exceeds max length (512)"),
+    ('store.set("k", undefined)', "Invalid message format"),
+    ('store.set("k", "x".repeat(4194305))', "Value exceeds max size (4194304 bytes)"),
+    ('store.merge("", { a: 1 })', "Key must not be empty"),
+    ('store.mset({ a: 1, "": 2 })', "Key must not be empty"),
+]
+
+
+@pytest.mark.parametrize(("call", "text"), REFUSED, ids=[call for call, _ in REFUSED])
+def test_an_error_is_an_exception_with_the_servers_text(
+    client: NodeClient, call: str, text: str
+) -> None:
+    # Calls around it are not blamed for it.
+    caught = client.run(
+        f"""const {{ store }} = state;
+        const before = store.set("before", 1), wrong = {call}.catch((error) => error);
+        const [, error, value] = await Promise.all([before, wrong, store.get("before")]);
+        return [error instanceof DunenaError, error.message, value];"""
+    )
+    assert caught == [True, text, 1]
+    assert client.run("return state.errors") == []
+
+
+def test_a_refused_subscription_is_told(client: NodeClient) -> None:
+    told = client.run(
+        """const errors = [];
+        const fail = (error) => errors.push(error.message);
+        const stop = state.store.watch("", () => {}, { onError: fail });
+        const stopOther = state.store.watch("", () => {});
+        await until(() => errors.length && state.errors.length);
+        stop(); stopOther();
+        return [errors, state.errors];"""
+    )
+    assert told == [["Key must not be empty"], ["Key must not be empty"]]
+
+
+def test_a_watcher_is_told_the_value_and_each_change(client: NodeClient) -> None:
+    seen = client.run(
+        """const { store } = state;
+        const early = [], late = [], ended = [];
+        store.watch("followed", (value) => early.push(value));
+        const stop = store.watch("followed", (value) => ended.push(value));
+        await until(() => early.length === 1);
+        await store.set("followed", { n: 1 });
+        stop();
+        await store.set("followed", 2);
+        await store.set("followed", 2);
+        store.watch("followed", (value) => late.push(value));
+        await until(() => late.length === 1);
+        await store.delete("followed");
+        return [early, ended, late];"""
+    )
+    assert seen == [[None, {"n": 1}, 2, 2, None], [None, {"n": 1}], [2, None]]
+
+
+def test_a_watcher_that_ended_itself_or_another_stays_ended(client: NodeClient) -> None:
+    seen = client.run(
+        """const { store } = state;
+        const seen = [];
+        const stopFirst = store.watch("ending", (value) => {
+          seen.push(["a", value]);
+          stopFirst();
+          stopOther();
+        });
+        const stopOther = store.watch("ending", (value) => seen.push(["b", value]));
+        await store.set("ending", 1);
+        const again = store.watch("ending", (value) => seen.push(["c", value]));
+        await store.set("ending", 2);
+        again();
+        return seen;"""
+    )
+    assert seen == [["a", None], ["c", 1], ["c", 2]]
+
+
+def test_a_reader_does_not_disturb_watchers(client: NodeClient) -> None:
+    seen = client.run(
+        """const { store } = state;
+        const seen = [];
+        const stop = store.watch("read-too", (value) => seen.push(value));
+        await store.set("read-too", 1);
+        const read = [await store.get("read-too"), await store.get("read-too")];
+        await store.set("read-too", 2);
+        stop();
+        return [seen, read];"""
+    )
+    assert seen == [[None, 1, 2], [1, 1]]
+
+
+def test_a_watcher_that_throws_harms_no_other(client: NodeClient) -> None:
+    seen = client.run(
+        """const { store } = state;
+        const seen = [];
+        store.watch("thrown", () => { throw new Error("mine"); });
+        store.watch("thrown", (value) => seen.push(value));
+        await store.set("thrown", 1);
+        return [seen, state.errors];"""
+    )
+    assert seen == [[None, 1], ["mine", "mine"]]
+
+
+def test_a_watchers_value_is_its_own(client: NodeClient) -> None:
+    seen = client.run(
+        """const { store } = state;
+        await store.set("shared", { n: 1 });
+        const seen = [];
+        store.watch("shared", (value) => { value.n = 99; });
+        store.watch("shared", (value) => seen.push(value.n));
+        await store.get("shared");
+        return seen;"""
+    )
+    assert seen == [1]
+
+
+def test_events_come_while_somebody_listens(client: NodeClient) -> None:
+    seen = client.run(
+        """const { store } = state;
+        const seen = [];
+        await store.set("event", 0);
+        const stop = store.events(({ event, data }) => seen.push([event, data.key]));
+        await store.set("event", 1);
+        await store.delete("event");
+        stop();
+        await store.set("event", 2);
+        return seen;"""
+    )
+    assert seen == [["set", "event"], ["delete", "event"]]
+
+
+def test_a_server_that_prefers_one_dialect_serves_it_as_well(
+    away: NodeClient, start_server: StartServer
+) -> None:
+    for protocol in ("dunena", "object-store"):
+        server = start_server("--protocol", protocol)
+        away.open(server.url)
+        value = away.run("await state.store.set('k', [1]); return await state.store.get('k');")
+        assert value == [1]
+        away.run("state.store.close()")
+        server.stop()
+
+
+def test_a_token_goes_in_a_header(away: NodeClient, start_server: StartServer) -> None:
+    server = start_server("--token", "open sesame")
+    away.open(server.url, 'token: "open sesame"')
+    assert away.run(
+        """await state.store.set("k", 1);
+        return [await state.store.get("k"), await state.store.keys()];"""
+    ) == [1, ["k"]]
+
+
+def test_without_the_token_it_says_so_once(away: NodeClient, start_server: StartServer) -> None:
+    server = start_server("--token", "open sesame")
+    away.connect(server.url)
+    told = away.run(
+        """let waits = 0;
+        state.store.onStatus((status) => { waits += status === "waiting"; });
+        await until(() => waits === 3);
+        return [state.errors, state.store.error.message];"""
+    )
+    assert told == [["Unauthorized"], "Unauthorized"]
+
+
+def test_a_rate_limit_delays_a_subscription_and_rejects_a_call(
+    away: NodeClient, start_server: StartServer
+) -> None:
+    server = start_server("--rate", "30")
+    for number in range(20):
+        http(server, "POST", "/set", {"key": f"k{number}", "value": number})
+    away.open(server.url)
+    seen = away.run(
+        """const seen = {};
+        for (let n = 0; n < 20; n++) state.store.watch(`k${n}`, (value) => (seen[n] = value));
+        const text = await state.store.set("over", 1).catch((error) => error.message);
+        await until(() => Object.keys(seen).length === 20);
+        return [text, Object.values(seen)];"""
+    )
+    assert seen == ["Rate limit exceeded", list(range(20))]
+
+
+def test_an_address_in_any_form(away: NodeClient, shared_server: ServerProcess) -> None:
+    for url in (shared_server.url, shared_server.url + "/", shared_server.ws_url):
+        away.open(url)
+        away.run("state.store.close()")
+
+
+def test_without_a_class_it_finds_the_package(
+    node: Path, node_modules: Path, tmp_path: Path, shared_server: ServerProcess
+) -> None:
+    shutil.copyfile(CLIENT / "dunena.js", tmp_path / "dunena.mjs")
+    shutil.copytree(node_modules / "ws", tmp_path / "node_modules" / "ws")
+    script = f"""
+    import {{ connect }} from "./dunena.mjs";
+    const store = connect("{shared_server.url}");
+    await store.set("found", "by itself");
+    console.log(await store.get("found"));
+    store.close();
+    """
+    (tmp_path / "main.mjs").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [node, "main.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    # It also ends: nothing is left that keeps the process alive.
+    assert (done.returncode, done.stdout, done.stderr) == (0, "by itself\n", "")
+
+
+def test_a_closed_store_refuses(client: NodeClient) -> None:
+    with pytest.raises(ScriptError, match="DunenaError: Not connected"):
+        client.run("state.store.close(); await state.store.get('k')")
+    assert client.run("return state.store.status") == "closed"

@@ -1,0 +1,220 @@
+"""The client's connection: it comes whenever the server does, and shows nothing twice or stale."""
+
+import signal
+import sys
+import time
+
+import pytest
+
+from tests.e2e.processes import free_port
+from tests.protocol.clients import http
+from tests.support.fixtures import StartServer
+from tests.support.node_client import NodeClient, ScriptError
+from tests.support.server import ServerProcess
+
+DEAD_SECONDS_MAX = 10.0
+
+WATCH = "state.seen = []; state.store.watch('k', (value) => state.seen.push(value));"
+
+
+def put(server: ServerProcess, value: object) -> None:
+    assert http(server, "POST", "/set", {"key": "k", "value": value}).status == 200
+
+
+def expect_seen(client: NodeClient, *values: object) -> None:
+    """Wait for the last of the values; there must be these and no others."""
+    client.run(f"await until(() => state.seen.length >= {len(values)})")
+    client.run("await state.store.get('k')")  # everything on its way is here now
+    assert client.run("return state.seen") == list(values)
+
+
+def test_it_connects_when_the_server_appears(away: NodeClient, start_server: StartServer) -> None:
+    server = start_server()
+    assert server.stop() == 0
+    away.connect(server.url)
+    away.run(WATCH)
+    away.run("state.early = state.store.set('k', 'early')")
+    away.run("await until(() => state.store.status === 'waiting')")
+    server.start()
+    away.run("await state.early")
+    expect_seen(away, None, "early")
+    assert away.run("return state.errors") == []
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
+def test_it_comes_back_with_what_is_new(
+    away: NodeClient, server: ServerProcess, *, is_killed: bool
+) -> None:
+    put(server, "before")
+    away.open(server.url)
+    away.run(WATCH)
+    expect_seen(away, "before")
+    server.kill() if is_killed else server.stop()
+    away.run("await until(() => state.store.status === 'waiting')")
+    (server.folder / "k.json").write_text('"meanwhile"', encoding="utf-8")
+    server.start()
+    expect_seen(away, "before", "meanwhile")
+    put(server, "after")
+    expect_seen(away, "before", "meanwhile", "after")
+
+
+def test_what_did_not_change_is_not_shown_again(away: NodeClient, server: ServerProcess) -> None:
+    put(server, {"home": 1, "guest": [2.5, "ß"]})
+    away.open(server.url)
+    away.run(WATCH)
+    away.run("state.store.watch('missing', (value) => state.seen.push(['missing', value]));")
+    away.run("await until(() => state.seen.length === 2)")
+    for _ in range(2):
+        server.restart()
+        away.run("await until(() => state.store.status === 'open')")
+        away.run("await state.store.get('k')")
+    put(server, 1)
+    expect_seen(away, {"home": 1, "guest": [2.5, "ß"]}, ["missing", None], 1)
+
+
+def test_a_key_deleted_meanwhile_is_shown_so(away: NodeClient, server: ServerProcess) -> None:
+    put(server, 1)
+    away.open(server.url)
+    away.run(WATCH)
+    expect_seen(away, 1)
+    assert server.stop() == 0
+    (server.folder / "k.json").unlink()
+    server.start()
+    expect_seen(away, 1, None)
+
+
+def test_nothing_is_shown_twice_or_in_another_order_through_many_ends(
+    away: NodeClient, server: ServerProcess
+) -> None:
+    """A writer and a watcher, and a server that is killed again and again under both."""
+    away.open(server.url)
+    away.run(
+        """state.seen = [];
+        state.store.watch("count", (value) => state.seen.push(value ?? 0));
+        state.goesOn = true;
+        state.writing = (async () => {
+          let n = 0;
+          while (state.goesOn) await state.store.set("count", ++n);
+          return n;
+        })();"""
+    )
+    for _ in range(4):
+        seen = away.run("return state.seen.length")
+        away.run(f"await until(() => state.seen.length > {seen} + 50)")
+        server.kill()
+        server.start()
+    last = away.run("state.goesOn = false; return await state.writing;")
+    away.run(f"await until(() => state.seen.at(-1) === {last})")
+    seen = away.run("return state.seen")
+    # A write that was stored but not confirmed is sent again, and its update is then an equal one.
+    assert seen == sorted(seen)
+    repeated = len(seen) - len(set(seen))
+    assert repeated <= 4
+
+
+def test_a_writer_that_waits_loses_nothing(away: NodeClient, server: ServerProcess) -> None:
+    away.open(server.url)
+    assert server.stop() == 0
+    away.run("await until(() => state.store.status === 'waiting')")
+    away.run(
+        """state.writes = [];
+        for (let n = 0; n < 100; n++) state.writes.push(state.store.set("k" + n % 10, n));"""
+    )
+    server.start()
+    away.run("await Promise.all(state.writes)")
+    found = away.run("return await state.store.mget([...Array(10).keys()].map((n) => 'k' + n))")
+    assert found == {f"k{n}": 90 + n for n in range(10)}
+
+
+def test_a_writer_that_refuses_is_told_at_once(away: NodeClient, server: ServerProcess) -> None:
+    away.open(server.url, 'whileAway: "refuse"')
+    assert server.stop() == 0
+    away.run("await until(() => state.store.status === 'waiting')")
+    for call in ("set('k', 1)", "get('k')", "delete('k')", "keys()", "merge('k', {})"):
+        with pytest.raises(ScriptError, match=r"^DunenaError: Not connected$"):
+            away.run(f"await state.store.{call}")
+    server.start()
+    away.run("await until(() => state.store.status === 'open')")
+    assert away.run("return await state.store.get('k')") is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process in its tracks")
+@pytest.mark.parametrize("mode", ["wait", "refuse"])
+def test_a_dead_connection_is_noticed(away: NodeClient, server: ServerProcess, mode: str) -> None:
+    put(server, 1)
+    away.open(server.url, f'whileAway: "{mode}"')
+    away.run(WATCH)
+    expect_seen(away, 1)
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        stopped_at = time.monotonic()
+        away.run("state.write = state.store.set('k', 2).catch((error) => error.message)")
+        away.run("await until(() => state.store.status !== 'open')")
+        assert time.monotonic() - stopped_at < DEAD_SECONDS_MAX
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    if mode == "refuse":
+        assert away.run("return await state.write") == "Connection lost"
+    away.run("await until(() => state.store.status === 'open')")
+    assert away.run("return await state.write") in (None, "Connection lost")
+    away.run("await until(() => state.seen.at(-1) === 2)")
+    assert away.run("return state.seen")[0] == 1
+
+
+def test_a_server_that_takes_connections_and_says_nothing_is_given_up(away: NodeClient) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", free_port())) as listener:
+        away.connect(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        away.run("await until(() => state.store.status === 'waiting')")
+
+
+def test_a_silent_connection_that_lives_is_kept(away: NodeClient, server: ServerProcess) -> None:
+    told = away.run(
+        f"""let beats = 0;
+        class Counting extends WebSocket {{
+          send(text) {{ beats += 1; super.send(text); }}
+        }}
+        state.store = connect("{server.url}", {{ WebSocket: Counting }});
+        await until(() => state.store.status === "open");
+        const seen = [];
+        state.store.onStatus((status) => seen.push(status));
+        beats = 0;
+        await until(() => beats === 3);
+        return seen;"""
+    )
+    assert told == ["open"]
+
+
+def test_status_is_told_at_each_change(away: NodeClient, server: ServerProcess) -> None:
+    away.connect(server.url)
+    away.run(
+        """state.told = [];
+        state.stop = state.store.onStatus((status) => state.told.push(status));
+        await until(() => state.told.at(-1) === "open");"""
+    )
+    assert server.stop() == 0
+    away.run("await until(() => state.told.filter((it) => it === 'connecting').length === 3)")
+    told = away.run("state.stop(); state.store.close(); return state.told;")
+    assert told[:4] == ["connecting", "open", "waiting", "connecting"]
+
+
+def test_many_clients_do_not_come_back_in_one_moment(
+    away: NodeClient, server: ServerProcess
+) -> None:
+    spread = away.run(
+        f"""const stores = [...Array(30)].map(() => connect("{server.url}", {{ WebSocket }}));
+        await until(() => stores.every((store) => store.status === "open"));
+        state.times = [];
+        const note = (status) => status === "connecting" && state.times.push(Date.now());
+        for (const store of stores) store.onStatus(note);
+        state.stores = stores;"""
+    )
+    assert spread is None
+    assert server.stop() == 0
+    times = away.run(
+        """await until(() => state.times.length >= 30);
+        for (const store of state.stores) store.close();
+        return state.times.slice(0, 30);"""
+    )
+    assert max(times) - min(times) >= 30
