@@ -50,6 +50,25 @@ def test_serves_the_page_byte_for_byte(program: Program):
             assert get(server.url + place) == (WEB / name).read_bytes(), name
 
 
+def test_serves_the_client(program: Program):
+    with program.server() as server:
+        for name in ("dunena.js", "dunena.d.ts"):
+            assert get(f"{server.url}/{name}") == (WEB / "client" / name).read_bytes(), name
+        assert b"globalThis.dunena" in get(f"{server.url}/dunena.classic.js")
+        assert b"/www/mine.html" in get(f"{server.url}/obs-loader.html?page=mine.html")
+
+
+def test_serves_a_folder_beside_it(program: Program):
+    pages = program.path.parent / "www"
+    pages.mkdir()
+    (pages / "index.html").write_text("mine", encoding="utf-8")
+    try:
+        with program.server() as server:
+            assert get(f"{server.url}/www/") == b"mine"
+    finally:
+        shutil.rmtree(pages)
+
+
 def test_counts_for_prometheus(program: Program):
     with program.server() as server:
         assert b"# TYPE dunena_entries gauge" in get(f"{server.url}/metrics")

@@ -31,3 +31,11 @@ def away(program: NodeClient) -> Iterator[NodeClient]:
     """It, for tests that connect to servers of their own."""
     yield program
     program.run("state.store?.close()")
+
+
+@pytest.fixture(scope="session")
+def typescript(node_modules: Path) -> Path:
+    """TypeScript's compiler, a program for Node; it is installed along with `ws`."""
+    compiler = node_modules / "typescript" / "bin" / "tsc"
+    assert compiler.is_file(), "`python3 build/dev.py test` installs it"
+    return compiler

@@ -146,6 +146,8 @@ class TestStorage:
         ("place", "kept"),
         [
             ("dunena/web/index.html", True),
+            ("dunena/web/client/dunena.js", True),
+            ("dunena/web/client/dunena.d.ts", True),
             ("dunena/web/__init__.py", False),
             ("websockets-17.4.dist-info/METADATA", False),
             ("websockets-17.4.dist-info\\METADATA", False),

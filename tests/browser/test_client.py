@@ -1,0 +1,325 @@
+"""The JavaScript client in a browser: ways to load it, what it shows, and how it comes back."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.tab import EXPECT_MS, put
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+DEAD_SECONDS_MAX = 10.0
+SIZE_BYTES_MAX = 12 * 1024
+
+# Without an icon of its own a browser asks for one that is not there.
+HEAD = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
+
+Show = Callable[..., Page]
+
+
+@pytest.fixture
+def errors() -> list[str]:
+    """What went wrong in the pages of a test, as their consoles say it."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the module's pages."""
+    return tmp_path_factory.mktemp("www")
+
+
+@pytest.fixture
+def site(start_server: StartServer, folder: Path) -> ServerProcess:
+    """A server with that folder."""
+    return start_server("--www", str(folder))
+
+
+@pytest.fixture
+def show(
+    browser: "Browser", site: ServerProcess, folder: Path, errors: list[str]
+) -> Iterator[Show]:
+    """Write a page into the folder and open it; the default loads the client as a module."""
+    contexts = []
+
+    def see(kind: str, text: str) -> None:
+        # A server that is away is what these tests are about.
+        if kind == "error" and "ERR_" not in text:
+            errors.append(text)
+
+    def make(body: str, script: str = "globalThis.store = connect();") -> Page:
+        module = f'import {{ connect }} from "/dunena.js";\n{script}'
+        if script:
+            body += f'<script type="module">{module}</script>'
+        (folder / "page.html").write_text(f"{HEAD}{body}", encoding="utf-8")
+        contexts.append(browser.new_context())
+        page = contexts[-1].new_page()
+        page.set_default_timeout(EXPECT_MS)
+        page.on("console", lambda message: see(message.type, message.text))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(f"{site.url}/www/page.html")
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+def test_it_is_small(site: ServerProcess) -> None:
+    import urllib.request
+
+    with urllib.request.urlopen(f"{site.url}/dunena.js") as answer:
+        assert len(answer.read()) < SIZE_BYTES_MAX
+
+
+# --- ways to load it ---
+
+
+def test_as_a_module(show: Show, errors: list[str]) -> None:
+    page = show("")
+    assert page.evaluate("store.set('k', [1]).then(() => store.get('k'))") == [1]
+    assert page.evaluate("globalThis.dunena") is None
+    assert errors == []
+
+
+def test_as_a_classic_script(show: Show, errors: list[str]) -> None:
+    page = show('<script src="/dunena.classic.js"></script><b data-bind="k"></b>', "")
+    found = page.evaluate(
+        """async () => {
+            globalThis.store = dunena.connect();
+            await store.set("k", "classic");
+            return [await store.get("k"), Object.keys(dunena)];
+        }"""
+    )
+    assert found == ["classic", ["connect", "DunenaError"]]
+    expect(page.locator("b")).to_have_text("classic")
+    assert errors == []
+
+
+def test_from_a_page_of_another_server(
+    show: Show, start_server: StartServer, tmp_path: Path, errors: list[str]
+) -> None:
+    other = start_server(folder=tmp_path / "other")
+    page = show("", f'globalThis.store = connect("{other.url}");')
+    page.evaluate("store.set('k', 'there')")
+    classic = show(f'<script src="{other.url}/dunena.classic.js"></script>', "")
+    assert classic.evaluate("dunena.connect().get('k')") == "there"
+    module = show("", f'globalThis.other = (await import("{other.url}/dunena.js")).connect();')
+    module.wait_for_function("globalThis.other")
+    assert module.evaluate("other.get('k')") == "there"
+    assert module.evaluate("other.keys()") == ["k"]
+    assert errors == []
+
+
+def test_with_a_token_from_a_page_of_another_server(
+    show: Show, start_server: StartServer, tmp_path: Path
+) -> None:
+    locked = start_server("--token", "open sesame", folder=tmp_path / "locked")
+    page = show("", f'globalThis.store = connect("{locked.url}", {{ token: "open sesame" }});')
+    assert page.evaluate("store.set('k', 1).then(() => store.get('k'))") == 1
+    assert page.evaluate("store.keys()") == ["k"]
+
+
+def test_a_page_behind_the_token_needs_no_other_word(
+    browser: "Browser", start_server: StartServer, folder: Path
+) -> None:
+    server = start_server("--token", "open sesame", "--www", str(folder))
+    script = 'import { connect } from "/dunena.js"; globalThis.store = connect();'
+    (folder / "locked.html").write_text(f'<script type="module">{script}</script>')
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        page.goto(f"{server.url}/test")
+        page.evaluate("fetch('/session', { method: 'POST', body: '{\"token\":\"open sesame\"}' })")
+        page.goto(f"{server.url}/www/locked.html")
+        page.wait_for_function("globalThis.store?.status === 'open'")
+        assert page.evaluate("store.set('k', 1).then(() => store.get('k'))") == 1
+    finally:
+        context.close()
+
+
+# --- data-bind ---
+
+
+def test_elements_show_values_and_keep_them_current(
+    show: Show, site: ServerProcess, errors: list[str]
+) -> None:
+    put(site, "score", {"home": 1, "players": [{"name": "Ada"}]})
+    put(site, "match.1", {"a": True})
+    page = show(
+        """<b id="a" data-bind="score.home">none</b>
+        <b id="b" data-bind="score.players.0.name">none</b>
+        <b id="c" data-bind=" 'match.1'.a ">none</b>
+        <b id="d" data-bind="score.constructor">none</b>
+        <b id="e" data-bind="score">none</b>
+        <b id="f" data-bind="missing.x">none</b>
+        <b id="g" data-bind="score.players.length | twice">none</b>
+        <input id="h" data-bind="score.home" value="none">""",
+        "connect({ format: { twice: (value, element) => element.id + value * 2 } });",
+    )
+    for name, text in {
+        "a": "1", "b": "Ada", "c": "true", "d": "none",
+        "e": '{"home":1,"players":[{"name":"Ada"}]}', "f": "none", "g": "g2",
+    }.items():  # fmt: skip
+        expect(page.locator(f"#{name}")).to_have_text(text)
+    expect(page.locator("#h")).to_have_value("1")
+    put(site, "score", {"home": "<i>2</i>"})
+    put(site, "missing", {"x": 0})
+    expect(page.locator("#a")).to_have_text("<i>2</i>")
+    expect(page.locator("#b")).to_have_text("none")
+    expect(page.locator("#f")).to_have_text("0")
+    expect(page.locator("#g")).to_have_text("none")
+    put(site, "score", None)
+    expect(page.locator("#a")).to_have_text("none")
+    expect(page.locator("#h")).to_have_value("none")
+    assert errors == []
+
+
+def test_elements_that_come_and_go(show: Show, site: ServerProcess) -> None:
+    page = show('<div id="list"></div>')
+    put(site, "k", 1)
+    page.evaluate("document.querySelector('#list').innerHTML = '<p><b data-bind=k>-</b></p>'")
+    expect(page.locator("b")).to_have_text("1")
+    page.evaluate("globalThis.gone = document.querySelector('b'); gone.remove()")
+    page.evaluate("store.set('k', 2)")
+    assert page.evaluate("gone.textContent") == "1"
+    page.evaluate("document.querySelector('#list').append(gone)")
+    expect(page.locator("b")).to_have_text("2")
+
+
+def test_attributes(show: Show, site: ServerProcess, errors: list[str]) -> None:
+    put(site, "team", {"logo": "/favicon.svg", "name": "A", "isOver": False})
+    page = show(
+        """<a data-bind-attr="title: team.name; href: team.logo ;hidden:team.isOver" title="t">x</a>
+        <i data-bind-attr="onclick: team.name; srcdoc: team.name; data-x: team | shown">y</i>""",
+        "connect({ format: { shown: (team) => team.name + '!' } });",
+    )
+    link, other = page.locator("a"), page.locator("i")
+    expect(link).to_have_attribute("title", "A")
+    expect(link).to_have_attribute("href", "/favicon.svg")
+    expect(link).not_to_have_attribute("hidden", "")
+    expect(other).to_have_attribute("data-x", "A!")
+    assert other.evaluate("(it) => it.getAttributeNames()") == ["data-bind-attr", "data-x"]
+    for address in ("javascript:alert(1)", " \u0001JAVA\tscript:alert(1)"):
+        put(site, "team", {"logo": address, "isOver": True})
+        expect(link).to_have_attribute("hidden", "")
+        expect(link).to_have_attribute("title", "t")
+        assert link.evaluate("(it) => it.hasAttribute('href')") is False
+        put(site, "team", {"logo": "/x", "isOver": False})
+        expect(link).to_have_attribute("href", "/x")
+    assert errors == []
+
+
+def test_what_somebody_types_is_not_overwritten(show: Show, site: ServerProcess) -> None:
+    put(site, "name", "before")
+    page = show('<input data-bind="name"><b data-bind="name"></b>')
+    field = page.locator("input")
+    expect(field).to_have_value("before")
+    field.fill("half a na")
+    put(site, "name", "from elsewhere")
+    expect(page.locator("b")).to_have_text("from elsewhere")
+    expect(field).to_have_value("half a na")
+
+
+# --- coming back ---
+
+
+def test_a_page_heals_through_kills(show: Show, site: ServerProcess, errors: list[str]) -> None:
+    put(site, "n", 0)
+    page = show(
+        '<b data-bind="n">-</b>',
+        """globalThis.store = connect();
+        globalThis.seen = [];
+        globalThis.texts = new Set();
+        store.watch("n", (value) => seen.push(value));
+        new MutationObserver(() => texts.add(document.querySelector("b").textContent)).observe(
+          document.querySelector("b"), { childList: true, characterData: true, subtree: true });""",
+    )
+    shown = page.locator("b")
+    expect(shown).to_have_text("0")
+    for number in (1, 2, 3):
+        site.kill()
+        page.wait_for_function("store.status === 'waiting'")
+        expect(shown).to_have_text(str(number - 1))
+        site.start()
+        put(site, "n", number)
+        expect(shown).to_have_text(str(number))
+    site.restart()
+    page.wait_for_function("store.status === 'open'")
+    assert page.evaluate("store.get('n')") == 3
+    # Between a start and the put the old value was current, and was not shown again.
+    assert page.evaluate("seen") == [0, 1, 2, 3]
+    assert page.evaluate("[...texts]") == ["0", "1", "2", "3"]
+    assert errors == []
+
+
+def test_it_waits_for_a_server_that_is_not_there_yet(
+    show: Show, start_server: StartServer, tmp_path: Path
+) -> None:
+    late = start_server(folder=tmp_path / "late")
+    put(late, "k", "here")
+    assert late.stop() == 0
+    page = show('<b data-bind="k">waiting</b>', f'globalThis.store = connect("{late.url}");')
+    page.wait_for_function("store.status === 'waiting'")
+    expect(page.locator("b")).to_have_text("waiting")
+    late.start()
+    expect(page.locator("b")).to_have_text("here")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process in its tracks")
+def test_a_dead_connection_is_noticed(show: Show, site: ServerProcess) -> None:
+    page = show('<b data-bind="k">-</b>')
+    page.wait_for_function("globalThis.store?.status === 'open'")
+    site.process.send_signal(signal.SIGSTOP)
+    try:
+        stopped_at = time.monotonic()
+        page.wait_for_function("store.status !== 'open'")
+        assert time.monotonic() - stopped_at < DEAD_SECONDS_MAX
+    finally:
+        site.process.send_signal(signal.SIGCONT)
+    put(site, "k", "alive")
+    expect(page.locator("b")).to_have_text("alive")
+
+
+# --- the loader ---
+
+
+def test_the_loader_waits_for_the_server(
+    browser: "Browser", site: ServerProcess, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "shown.html").write_text("<!doctype html><h1>On air</h1>", encoding="utf-8")
+    context = browser.new_context(accept_downloads=True)
+    try:
+        page = context.new_page()
+        page.goto(f"{site.url}/test")
+        with page.expect_download() as download:
+            page.evaluate("location.href = '/obs-loader.html?page=/www/shown.html'")
+        loader = tmp_path / download.value.suggested_filename
+        download.value.save_as(loader)
+        assert site.stop() == 0
+        source = context.new_page()
+        failed: list[str] = []
+        source.on("requestfailed", lambda request: failed.append(request.url))
+        source.goto(loader.as_uri())
+        with source.expect_event("requestfailed"):
+            pass  # it has asked, and nobody was there
+        expect(source.locator("iframe")).to_have_count(0)
+        assert (
+            source.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+        )
+        site.start()
+        expect(source.frame_locator("iframe").get_by_role("heading")).to_have_text("On air")
+        expect(source.locator("iframe")).to_be_visible()
+        assert json.dumps(failed).count("/health/live") == len(failed)
+    finally:
+        context.close()
