@@ -209,6 +209,35 @@ def test_a_watcher_that_ended_itself_or_another_stays_ended(client: NodeClient) 
     assert seen == [["a", None], ["c", 1], ["c", 2]]
 
 
+def test_a_watcher_that_comes_back_is_told_nothing_twice(
+    client: NodeClient, shared_server: ServerProcess
+) -> None:
+    """Updates of the subscription it ended are still on their way when it begins another."""
+    runs = client.run(
+        f"""const writer = connect("{shared_server.url}", {{ WebSocket }});
+        let n = 0;
+        const write = async () => {{ while (n < 3000) await writer.set("busy", ++n); }};
+        const runs = [];
+        const follow = () => {{
+          const seen = [];
+          runs.push(seen);
+          const stop = state.store.watch("busy", (value) => {{
+            seen.push(value ?? 0);
+            if (seen.length < 3) return;
+            stop();
+            follow();
+          }});
+        }};
+        follow();
+        await Promise.all([...Array(8)].map(write));
+        writer.close();
+        return runs;"""
+    )
+    assert len(runs) > 10
+    for seen in runs:
+        assert seen == sorted(set(seen))
+
+
 def test_a_reader_does_not_disturb_watchers(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;

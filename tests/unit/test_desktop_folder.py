@@ -1,4 +1,4 @@
-"""Where values are kept when nobody says where."""
+"""Where values are kept, and pages found, when nobody says where."""
 
 import sys
 from pathlib import Path
@@ -33,3 +33,19 @@ def test_the_users_folder_where_that_cannot_be_written(
     found = folder.default_folder(tmp_path / "file")
     assert found.path == tmp_path / "user" / "cache"
     assert "cannot be written" in found.note
+
+
+def test_pages_are_found_beside_the_executable_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = tmp_path / "www"
+    pages.mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert folder.own_pages() is None
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "dunena"))
+    assert folder.own_pages() == pages
+    pages.rmdir()
+    assert folder.own_pages() is None
+    pages.write_text("no folder", encoding="utf-8")
+    assert folder.own_pages() is None
