@@ -13,6 +13,7 @@ from tests.protocol.clients import (
     open_client,
     unique,
 )
+from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
 GREETING = "connected"
@@ -203,7 +204,18 @@ def test_an_unknown_subprotocol_is_not_taken_up(raw: RawConnection):
     assert raw.read_message()["type"] == GREETING
 
 
-@pytest.mark.parametrize("name", ["mqtt", "", "DUNENA", "auto"])
+@pytest.mark.parametrize("setting", ["dunena", "object-store"])
+def test_auto_in_the_query_means_both_whatever_the_setting_says(
+    start_server: StartServer, setting: str
+) -> None:
+    server = start_server("--protocol", setting)
+    with open_client(server, "/ws?protocol=auto") as client:
+        assert client.receive()["type"] == "connected"
+        assert client.ask({"type": "set", "key": "k", "value": "v"})["type"] == "result"
+        assert client.ask({"action": "get", "key": "k"}) == {"key": "k", "value": "v"}
+
+
+@pytest.mark.parametrize("name", ["mqtt", "", "DUNENA"])
 def test_an_unknown_protocol_in_the_query_is_refused(raw: RawConnection, name: str):
     reply = raw.upgrade(f"/ws?protocol={name}")
     assert reply.status == 400
