@@ -106,8 +106,8 @@ def list_keys(core: Core, query: Query, now: int) -> Answer:
     The cursor counts keys already passed in the sorted order, matching or not.
     """
     ns = namespace_of(query, unicode_name)
-    start = _whole_number(query, "cursor", 0)
-    count = max(1, min(_whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))
+    start = whole_number(query, "cursor", 0)
+    count = max(1, min(whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))
     matches = glob(query.get("pattern", "*"))
     keys = core.store.sorted_keys(ns)
     page: list[str] = []
@@ -134,7 +134,8 @@ def glob(pattern: str) -> Callable[[str], object]:
     return re.compile(translate(pattern.replace("[", "[[]"))).match
 
 
-def _whole_number(query: Query, name: str, default: int) -> int:
+def whole_number(query: Query, name: str, default: int) -> int:
+    """A field of the query that counts something; ``default`` where it is not there."""
     text = query.get(name, "")
     if not text:
         return default

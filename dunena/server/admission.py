@@ -3,7 +3,8 @@
 Origin (neither source document looks at it, so any web page a user visits could use a store on
 the user's machine): let in are requests without one, the same origin, loopback origins, and
 ``http://absolute``, which OBS sends for a local file. ``null`` is what a browser sends for a page
-opened from disk, but also for a sandboxed frame on any web site, so it is let in only by name.
+opened from disk, but also for a sandboxed frame on any web site, so it is let in only by name or
+by a person's decision (`dunena.server.disk_pages`).
 
 Host (DNS rebinding): on a loopback address the request must have been meant for this machine.
 
@@ -14,10 +15,14 @@ outlives a restart and ends with the token.
 import hashlib
 import hmac
 import logging
+import time
+from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from dunena.server.http_message import Request, Response
-from dunena.settings import Settings, is_loopback_host
+from dunena.server.disk_pages import NULL_ORIGIN, DiskPages
+from dunena.server.http_message import JSON, Request, Response
+from dunena.settings import Settings, is_loopback_host, local_host
 from dunena.telemetry import Telemetry
 
 OBS_ORIGIN = "http://absolute"
@@ -25,18 +30,36 @@ ANY_ORIGIN = "*"
 PREFLIGHT_SECONDS = 600  # how long a browser may remember what it was allowed
 
 _COOKIE_PURPOSE = b"dunena session cookie"
-_ORIGINS_LOGGED_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
+_ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
 _ORIGIN_CHARS_LOGGED = 200
 
 _log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class RefusedOrigin:
+    """An origin whose pages were refused, how often, and when last (Unix ms)."""
+
+    origin: str
+    count: int = 0
+    last_at_ms: int = 0
+
+
 class Admission:
     """The rules for one server, at the port it got."""
 
-    def __init__(self, settings: Settings, port: int, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        port: int,
+        telemetry: Telemetry,
+        disk_pages: DiskPages | None = None,
+    ) -> None:
         self._settings = settings
+        self._port = port
         self._telemetry = telemetry
+        self.disk_pages = disk_pages or DiskPages(None)
+        self.disk_pages.always |= bool(settings.allow_origins & {NULL_ORIGIN, ANY_ORIGIN})
         # Browsers do not tell ports apart in cookies: the name does.
         self._cookie_name = f"dunena_session_{port}"
         token = settings.token
@@ -46,7 +69,7 @@ class Admission:
             if self._token is None
             else hmac.new(self._token, _COOKIE_PURPOSE, hashlib.sha256).hexdigest()
         )
-        self._origins_logged: set[str] = set()
+        self._refused: dict[str, RefusedOrigin] = {}
 
     def refusal(self, request: Request, *, needs_token: bool) -> Response | None:
         """Why a request is not let in; None if it is."""
@@ -71,6 +94,8 @@ class Admission:
         allowed = self._settings.allow_origins
         if origin in allowed or ANY_ORIGIN in allowed or origin == OBS_ORIGIN:
             return True
+        if origin == NULL_ORIGIN:
+            return self.disk_pages.are_let_in
         try:
             parts = urlsplit(origin)
             is_web = parts.scheme in ("http", "https") and parts.hostname is not None
@@ -78,10 +103,32 @@ class Admission:
             return False
         if not is_web:
             return False
-        if is_loopback_host(parts.hostname or ""):
-            return True
-        # A proxy that ends TLS makes an https page of a server that speaks http.
-        return host is not None and parts.netloc.lower() == host.lower()
+        return is_loopback_host(parts.hostname or "") or _is_same_origin(origin, host)
+
+    def refusal_of_decision(self, request: Request) -> Response | None:
+        """Why a request that was let in may still not decide who else is; None if it may.
+
+        Only the server's own pages may: neither another page of this machine nor one that was let
+        in by name. The JSON type makes a browser ask first for any other page. Without a token,
+        the host must be an address or loopback, which no foreign name server can point here.
+        """
+        host = request.headers.get("host", "")
+        if not _is_same_origin(request.headers.get("origin", ""), host):
+            return Response.error(403, "Only a page of this server may decide that")
+        if self._token is None and not _is_address(_split_host(host)[0]):
+            return Response.error(403, "Open the test page by the server's address to decide that")
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
+            return Response.error(400, "Content-Type must be application/json")
+        return None
+
+    def refused_origins(self) -> list[RefusedOrigin]:
+        """Whose pages were refused, the latest first."""
+        return sorted(self._refused.values(), key=lambda one: one.last_at_ms, reverse=True)
+
+    def refusals_of(self, origin: str) -> int:
+        """How often pages of an origin were refused."""
+        refused = self._refused.get(origin)
+        return 0 if refused is None else refused.count
 
     def cors_headers(self, request: Request) -> dict[str, str]:
         """What lets the page that asked read the answer; it was let in already."""
@@ -138,13 +185,51 @@ class Admission:
 
     def _report_origin(self, origin: str) -> None:
         self._telemetry.refused_origins += 1
-        if origin not in self._origins_logged and len(self._origins_logged) < _ORIGINS_LOGGED_MAX:
-            self._origins_logged.add(origin)
+        name = origin[:_ORIGIN_CHARS_LOGGED]
+        refused = self._refused.get(name)
+        if refused is None:
+            # The one that has a remedy on the test page is never lost in a flood.
+            if len(self._refused) >= _ORIGINS_KEPT_MAX and name != NULL_ORIGIN:
+                return
+            refused = self._refused[name] = RefusedOrigin(name)
+            self._log_refusal(name, is_whole=name == origin)
+        refused.count += 1
+        refused.last_at_ms = time.time_ns() // 1_000_000
+
+    def _log_refusal(self, origin: str, *, is_whole: bool) -> None:
+        if origin == NULL_ORIGIN:
+            scheme = "https" if self._settings.is_encrypted else "http"
             _log.warning(
-                "a page of origin %r was refused; to let it in: --allow-origin %s",
-                origin[:_ORIGIN_CHARS_LOGGED],
-                origin if origin.isprintable() and len(origin) <= _ORIGIN_CHARS_LOGGED else "...",
+                'a page opened from disk (origin "null") was refused; to let such pages in: the'
+                " button on %s://%s:%d/test, or --allow-origin null",
+                scheme,
+                local_host(self._settings.host),
+                self._port,
             )
+            return
+        _log.warning(
+            "a page of origin %r was refused; to let it in: --allow-origin %s",
+            origin,
+            origin if origin.isprintable() and is_whole else "...",
+        )
+
+
+def _is_same_origin(origin: str, host: str | None) -> bool:
+    """Whether a page of this origin came from the server that is reached at ``host``."""
+    scheme, _, place = origin.partition("://")
+    # A proxy that ends TLS makes an https page of a server that speaks http.
+    return scheme in ("http", "https") and bool(host) and place.lower() == (host or "").lower()
+
+
+def _is_address(name: str) -> bool:
+    """Whether a host's name is an IP address or means this machine."""
+    if is_loopback_host(name):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _split_host(host: str) -> tuple[str, str]:

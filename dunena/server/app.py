@@ -11,18 +11,20 @@ from email.utils import formatdate
 
 from dunena.dialects.core import Core
 from dunena.hub import Hub
-from dunena.persistence.disk.engine import DiskEngine
+from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
 from dunena.server.client_files import ClientFiles
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
+from dunena.server.disk_pages import DiskPages
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
 from dunena.server.loop_faults import LoopFaults, connections_max
+from dunena.server.overview import Overview
 from dunena.server.pages import load_pages
 from dunena.server.registry import CONNECTIONS_MAX, Registry
 from dunena.server.routes import Routes
@@ -167,7 +169,11 @@ class Server:
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
         core = Core(self.store, Hub(), settings.limits)
-        admission = Admission(settings, self.port, telemetry)
+        disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
+        disk_pages.load()
+        admission = Admission(settings, self.port, telemetry, disk_pages)
+        registry = Registry(loop, connections_max(CONNECTIONS_MAX))
+        overview = Overview(settings, self.port, admission, registry, telemetry)
         introspection = Introspection(core, settings, self.engine, telemetry)
         tick = Tick(
             core,
@@ -187,8 +193,8 @@ class Server:
             core=core,
             tick=tick,
             admission=admission,
-            routes=Routes(core, admission, introspection, pages, client_files, www),
-            registry=Registry(loop, connections_max(CONNECTIONS_MAX)),
+            routes=Routes(core, admission, introspection, overview, pages, client_files, www),
+            registry=registry,
             telemetry=telemetry,
             compressors=Compressors(),
             new_id=lambda: str(uuid.uuid4()),

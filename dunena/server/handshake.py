@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from sys import intern
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake
@@ -21,6 +22,7 @@ VERSION = "13"
 """Of the WebSocket protocol: RFC 6455, 4.1."""
 
 _SWITCHING_PROTOCOLS = 101
+_PROGRAM_CHARS_MAX = 300  # enough for any browser's; it is kept as long as the connection
 _BOTH_DIALECTS_PATH = "/ws"
 _OBJECT_STORE_PATH = "/"  # where the object store's own example connects
 _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dialect.AUTO}
@@ -28,11 +30,16 @@ _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dial
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """An accepted handshake: the dialect, the extensions agreed on, the response's bytes."""
+    """An accepted handshake: the dialect, the extensions agreed on, the response's bytes.
+
+    ``origin`` and ``program`` are what the request said of who sent it, "" for nothing.
+    """
 
     dialect: Dialect
     extensions: tuple[Extension, ...]
     response: bytes
+    origin: str = ""
+    program: str = ""
 
 
 def handshake(context: Context, request: Request) -> Opening | Response:
@@ -86,7 +93,14 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> Opening |
         return Response.error(answer.status_code, text)
     if protocol.subprotocol is not None:
         dialect = _BY_NAME[protocol.subprotocol]
-    return Opening(dialect, tuple(protocol.extensions), answer.serialize())
+    return Opening(
+        dialect,
+        tuple(protocol.extensions),
+        answer.serialize(),
+        # One of each for all of a show's clients, which are many and alike.
+        origin=intern(request.headers.get("origin", "")),
+        program=intern(request.headers.get("user-agent", "")[:_PROGRAM_CHARS_MAX]),
+    )
 
 
 def _first_spoken(names: Sequence[Subprotocol], spoken: set[str]) -> Subprotocol | None:

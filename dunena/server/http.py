@@ -99,6 +99,9 @@ class HttpConnection(asyncio.Protocol):
 
     # --- registry ---
 
+    def facts(self) -> None:
+        """Requests come and go: their connections are only counted."""
+
     def sweep(self, now_seconds: float) -> None:
         """Close a connection that is idle, or that does not finish its request."""
         if now_seconds - self._waits_since <= self._wait_seconds_max:

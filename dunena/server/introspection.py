@@ -45,6 +45,8 @@ class Introspection:
                 "connections": self._telemetry.websocket_connections,
                 "persistent": self._settings.cache_dir is not None,
                 "protocol": self._settings.dialect.value,
+                "hasToken": self._settings.token is not None,
+                "refusedOrigins": self._telemetry.refused_origins,
                 "maxValueBytes": self._core.limits.value_bytes_max,
             }
         )

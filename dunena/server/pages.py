@@ -4,6 +4,7 @@ A program unpacked from one file can lose its unpacked files while it runs (a cl
 folders, an upgrade): what was read at the start is served all the same.
 """
 
+import hashlib
 from importlib.resources import files
 
 from dunena.server.http_message import Response
@@ -14,6 +15,8 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+_TAG_DIGITS = 16  # of a hash: two versions of one file do not meet
 
 # The page loads nothing from elsewhere, and talks to whatever server it is told to.
 _POLICY = (
@@ -29,8 +32,11 @@ def load_pages() -> dict[str, Response]:
     for file in files("dunena.web").iterdir():
         ending = file.name[file.name.rfind(".") :]
         if ending in CONTENT_TYPES:
-            response = Response(200, file.read_bytes(), CONTENT_TYPES[ending])
+            content = file.read_bytes()
+            response = Response(200, content, CONTENT_TYPES[ending])
+            # A newer version's files take effect at once; unchanged ones are not sent again.
             response.headers["Cache-Control"] = "no-cache"
+            response.headers["ETag"] = f'"{hashlib.sha256(content).hexdigest()[:_TAG_DIGITS]}"'
             if ending == ".html":
                 response.headers["Content-Security-Policy"] = _POLICY
             pages["/test" if file.name == "index.html" else f"/test/{file.name}"] = response

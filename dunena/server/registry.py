@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 _log = logging.getLogger(__name__)
@@ -19,8 +21,28 @@ CONNECTIONS_MAX = 50_000
 """All together. Past it a new one gets 503 at once; a file descriptor each is the real price."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionFacts:
+    """A WebSocket as people see it.
+
+    ``address`` is the peer's host and port; ``origin`` and ``program`` are what its upgrade said
+    of the page it is on and of the program that made it, "" for nothing. ``unsent_bytes`` were
+    queued for it and are not with the system yet.
+    """
+
+    address: str
+    origin: str
+    program: str
+    dialect: str
+    subscriptions: int
+    unsent_bytes: int
+
+
 class Connection(Protocol):
     """What every connection can be asked."""
+
+    def facts(self) -> ConnectionFacts | None:
+        """Itself for people who look after the server; None while it speaks HTTP."""
 
     def sweep(self, now_seconds: float, /) -> None:
         """Look at its own time-outs; ``now_seconds`` by the loop's clock."""
@@ -70,6 +92,20 @@ class Registry:
         self._connections.discard(old)
         self._connections.add(new)
 
+    def facts(self) -> Iterator[ConnectionFacts]:
+        """Of all open WebSockets."""
+        for connection in self._connections:
+            facts = connection.facts()
+            if facts is not None:
+                yield facts
+
+    def abort_origin(self, origin: str) -> None:
+        """End at once every WebSocket of pages that are not let in any more."""
+        for connection in list(self._connections):
+            facts = connection.facts()
+            if facts is not None and facts.origin == origin:
+                connection.abort()
+
     async def close(self, grace_seconds: float) -> None:
         """End all connections: politely, and after the grace at once."""
         if self._timer is not None:
@@ -94,3 +130,12 @@ class Registry:
                 connection.sweep(now)
         pause = SWEEP_PAUSE_SECONDS if self._unswept else SWEEP_SECONDS
         self._timer = self._loop.call_later(pause, self._sweep)
+
+
+def peer_address(transport: asyncio.BaseTransport) -> str:
+    """Host and port of the other end, as a URL has them; "" when it is gone."""
+    name = transport.get_extra_info("peername")
+    if not isinstance(name, tuple):
+        return ""
+    host, port = name[0], name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,10 +8,12 @@ from dunena.dialects import cache_api
 from dunena.dialects.cache_api import Answer
 from dunena.dialects.core import Core
 from dunena.dialects.errors import ClientError, StorageFailedError
+from dunena.dialects.listing import Listing
 from dunena.server.admission import Admission
 from dunena.server.client_files import LOADER_PATH, ClientFiles
 from dunena.server.http_message import BadTargetError, Request, Response, decode_component
 from dunena.server.introspection import Introspection
+from dunena.server.overview import Overview
 from dunena.server.www.folder import WwwFolder
 from dunena.server.www.place import place_of
 from dunena.store.store import WriteRefusedError
@@ -45,6 +47,7 @@ class Routes:
         core: Core,
         admission: Admission,
         introspection: Introspection,
+        overview: Overview,
         pages: dict[str, Response],
         client_files: ClientFiles,
         www: WwwFolder | None,
@@ -52,6 +55,8 @@ class Routes:
         self._core = core
         self._admission = admission
         self._introspection = introspection
+        self._overview = overview
+        self._listing = Listing(core)
         self._exact: dict[str, _Route] = {
             "/": _Route({"GET": self._root}, is_public=True),
             "/ws": _Route({"GET": _upgrade_required}),
@@ -65,6 +70,10 @@ class Routes:
             "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
             "/metrics": _Route({"GET": lambda _, now: introspection.metrics(now)}),
             "/flush": _Route({"POST": self._flush}),
+            "/entries": _Route({"GET": self._list_entries, "POST": self._some_entries}),
+            "/namespaces": _Route({"GET": self._list_namespaces}),
+            "/server": _Route({"GET": lambda _, now: overview.server(now)}),
+            "/pages-from-disk": _Route({"POST": self._decide_on_disk_pages}),
             "/session": _Route(
                 {"POST": self._open_session, "DELETE": self._close_session}, is_public=True
             ),
@@ -74,6 +83,7 @@ class Routes:
         self._exact[LOADER_PATH] = _Route({"GET": client_files.loader}, is_public=True)
         self._below: dict[str, _Route] = {
             "/get/": _Route({"GET": self._get}),
+            "/entries/": _Route({"GET": self._one_entry}),
             "/cache/": _Route(
                 {
                     "GET": self._read_key,
@@ -175,6 +185,29 @@ class Routes:
     def _flush(self, _request: Request, _now: int) -> Response:
         return _answer(cache_api.flush(self._core))
 
+    # --- for people who look ---
+
+    def _list_entries(self, request: Request, now: int) -> Response:
+        return _answer(self._listing.page(request.query(), now))
+
+    def _some_entries(self, request: Request, now: int) -> Response:
+        if not request.has_body:
+            return _length_required()
+        return _answer(self._listing.some(request.body, now))
+
+    def _one_entry(self, request: Request, now: int) -> Response:
+        key = _key_below("/entries/", request)
+        return _answer(self._listing.one(key, request.query(), now))
+
+    def _list_namespaces(self, request: Request, now: int) -> Response:
+        return _answer(self._listing.namespaces(request.query(), now))
+
+    def _decide_on_disk_pages(self, request: Request, _now: int) -> Response:
+        if not request.has_body:
+            return _length_required()
+        let_in = cache_api.body_object(request.body).get("letIn")
+        return self._overview.decide_on_disk_pages(request, let_in)
+
     # --- a browser's session ---
 
     def _open_session(self, request: Request, _now: int) -> Response:
@@ -200,7 +233,7 @@ def _length_required() -> Response:
 
 
 def _constant(page: Response) -> Handler:
-    """The same file every time, each with headers of its own."""
+    """The same file every time, each with headers of its own; not sent to who has it."""
 
     def respond(request: Request, _now: int) -> Response:
         etag = page.headers.get("ETag")

@@ -22,6 +22,7 @@ from dunena.hub import Dress
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox, end_after_replies
+from dunena.server.registry import ConnectionFacts, peer_address
 
 PING_SECONDS = 20.0
 """A connection that was silent this long is asked whether it is there, and closed if it stays
@@ -50,7 +51,9 @@ class WebSocketConnection:
         "_is_lost",
         "_is_reading_paused",
         "_next_check",
+        "_origin",
         "_outbox",
+        "_program",
         "_protocol",
         "_rate_count",
         "_rate_max",
@@ -80,6 +83,8 @@ class WebSocketConnection:
             push=outbox.push,
         )
         self._extensions = opening.extensions
+        self._origin = opening.origin
+        self._program = opening.program
         self._reader = FrameReader(
             context.settings.limits.message_bytes_max, has_extension=bool(opening.extensions)
         )
@@ -143,6 +148,17 @@ class WebSocketConnection:
         self._work()
 
     # --- registry ---
+
+    def facts(self) -> ConnectionFacts:
+        """Who is connected, and how it does."""
+        return ConnectionFacts(
+            address=peer_address(self._transport),
+            origin=self._origin,
+            program=self._program,
+            dialect=self._session.dialect.value,
+            subscriptions=len(self._session.subscriptions),
+            unsent_bytes=self._outbox.size + self._transport.get_write_buffer_size(),
+        )
 
     def sweep(self, now_seconds: float) -> None:
         """Ask a silent peer whether it is there; end a closing that takes too long."""

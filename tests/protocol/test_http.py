@@ -394,6 +394,11 @@ ROUTES = {
     "/health/ready": {"GET"},
     "/metrics": {"GET"},
     "/flush": {"POST"},
+    "/entries": {"GET", "POST"},
+    "/entries/k": {"GET"},
+    "/namespaces": {"GET"},
+    "/server": {"GET"},
+    "/pages-from-disk": {"POST"},
 }
 
 

@@ -1,0 +1,166 @@
+"""What people are shown of a server, and the one decision they make there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosedError
+
+from tests.protocol.clients import Reply, http, open_client
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+FROM_DISK = {"Origin": "null"}
+
+
+def overview(server: ServerProcess) -> dict[str, Any]:
+    reply = http(server, "GET", "/server")
+    assert reply.status == 200
+    return reply.json
+
+
+def decide(server: ServerProcess, let_in: object, **headers: str) -> Reply:
+    own = {"Origin": server.url, "Content-Type": "application/json", **headers}
+    return http(server, "POST", "/pages-from-disk", json.dumps({"letIn": let_in}), own)
+
+
+def test_it_says_where_it_is_and_who_is_connected(server: ServerProcess):
+    origin = "http://localhost:5173"
+    with open_client(server, origin=origin, user_agent_header="Overlay/1") as client:
+        client.receive()
+        client.ask({"type": "subscribe", "channel": "news"})
+        shown = overview(server)
+    assert shown["folder"] == str(server.folder)
+    assert shown["port"] == server.port
+    assert shown["isLoopback"] is True
+    assert shown["networkUrls"] == []
+    assert shown["connections"]["webSocket"] == 1
+    (connection,) = shown["connections"]["shown"]
+    assert connection["address"].startswith("127.0.0.1:")
+    del connection["address"]
+    assert connection == {
+        "origin": origin,
+        "program": "Overlay/1",
+        "dialect": "dunena",
+        "subscriptions": 2,
+        "unsentBytes": 0,
+    }
+
+
+def test_it_tells_no_secret(start_server: StartServer):
+    server = start_server("--token", "open sesame")
+    headers = {"Authorization": "Bearer open sesame"}
+    reply = http(server, "GET", "/server", headers=headers)
+    assert reply.json["hasToken"] is True
+    assert b"sesame" not in reply.body
+    assert http(server, "GET", "/server").status == 401
+
+
+def test_other_machines_are_told_where_it_is(start_server: StartServer):
+    server = start_server("--host", "0.0.0.0")
+    shown = overview(server)
+    assert shown["isLoopback"] is False
+    for url in shown["networkUrls"]:
+        assert url.endswith(f":{server.port}")
+        assert "127.0.0.1" not in url
+        # The address is this machine's own: the server answers on it.
+        host = url.removeprefix("http://").rpartition(":")[0]
+        assert http(server, "GET", "/health/live", headers={"Host": host}).status == 200
+
+
+def test_refused_pages_are_named(server: ServerProcess):
+    http(server, "GET", "/get/k", headers={"Origin": "https://example.com"})
+    http(server, "GET", "/get/k", headers=FROM_DISK)
+    http(server, "GET", "/get/k", headers=FROM_DISK)
+    shown = overview(server)
+    counts = {one["origin"]: one["count"] for one in shown["refusedOrigins"]}
+    assert counts == {"null": 2, "https://example.com": 1}
+    assert shown["pagesFromDisk"]["refused"] == 2
+    assert http(server, "GET", "/info").json["refusedOrigins"] == 3
+
+
+def test_pages_from_disk_are_let_in_and_refused_again(server: ServerProcess):
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
+    reply = decide(server, True)
+    assert (reply.status, reply.json["letIn"], reply.json["remembered"]) == (200, True, True)
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 200
+    server.restart()
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 200, "it is remembered"
+    with open_client(server, origin="null") as page, open_client(server) as other:
+        assert page.receive()["type"] == other.receive()["type"] == "connected"
+        assert decide(server, False).json["letIn"] is False
+        with pytest.raises(ConnectionClosedError):
+            page.receive()
+        assert other.ask({"type": "ping"})["type"] == "pong"
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
+    server.restart()
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
+
+
+def test_the_folder_stays_a_store(server: ServerProcess):
+    decide(server, True)
+    http(server, "POST", "/set", {"key": "k", "value": 1})
+    server.restart()
+    assert http(server, "GET", "/keys").json["keys"] == ["k"]
+    assert http(server, "GET", "/health").json["status"] == "healthy"
+
+
+def test_a_page_cannot_let_itself_in(server: ServerProcess):
+    for origin in ("null", "http://localhost:5173", "http://absolute", "https://example.com"):
+        assert decide(server, True, Origin=origin).status == 403
+    headers = {"Content-Type": "application/json"}
+    assert http(server, "POST", "/pages-from-disk", '{"letIn":true}', headers).status == 403
+    assert decide(server, True, **{"Content-Type": "text/plain"}).status == 400
+    assert overview(server)["pagesFromDisk"]["letIn"] is False
+
+
+def test_a_page_that_was_let_in_decides_nothing(server: ServerProcess):
+    decide(server, True)
+    assert decide(server, False, Origin="null").status == 403
+    assert overview(server)["pagesFromDisk"]["letIn"] is True
+
+
+@pytest.mark.parametrize("let_in", [None, 1, "yes", []])
+def test_the_decision_is_yes_or_no(server: ServerProcess, let_in: object):
+    assert decide(server, let_in).status == 400
+
+
+def test_the_token_is_needed_to_decide(start_server: StartServer):
+    server = start_server("--token", "t")
+    assert decide(server, True).status == 401
+    assert decide(server, True, Authorization="Bearer t").status == 200
+
+
+def test_a_server_that_keeps_nothing_remembers_nothing(start_server: StartServer):
+    server = start_server("--no-persist")
+    assert overview(server)["folder"] is None
+    assert decide(server, True).json["remembered"] is False
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 200
+    server.restart()
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
+
+
+def test_the_command_line_is_not_taken_back(start_server: StartServer):
+    server = start_server("--allow-origin", "null")
+    assert overview(server)["pagesFromDisk"]["always"] is True
+    assert decide(server, False).status == 409
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 200
+
+
+def test_a_decision_that_cannot_be_kept_is_not_made(server: ServerProcess):
+    assert isinstance(server.folder, Path)
+    (server.folder / ".dunena" / "pages.tmp").mkdir()
+    reply = decide(server, True)
+    assert reply.status == 507
+    assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
+
+
+def test_unchanged_page_files_are_not_sent_again(shared_server: ServerProcess):
+    for path in ("/test", "/test/main.js", "/test/style.css"):
+        first = http(shared_server, "GET", path)
+        assert first.headers["cache-control"] == "no-cache"
+        tag = first.headers["etag"]
+        again = http(shared_server, "GET", path, headers={"If-None-Match": f'W/{tag}, "x"'})
+        assert (again.status, again.body) == (304, b"")
+        assert http(shared_server, "GET", path, headers={"If-None-Match": '"x"'}).status == 200

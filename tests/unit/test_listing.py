@@ -1,0 +1,180 @@
+"""Listings for people: by position, filtered, and cheap to read on in."""
+
+import json
+
+import orjson
+import pytest
+
+from dunena.dialects.core import Core
+from dunena.dialects.errors import ClientError
+from dunena.dialects.listing import PREVIEW_CHARS_MAX, Listing
+from dunena.hub import Hub
+from dunena.store.store import Store
+
+NOW = 1_700_000_000_000
+
+
+class CountingStore(Store):
+    """Tells how often somebody looked at all keys of a namespace."""
+
+    __slots__ = ("peeks",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peeks = 0
+
+    def peek(self, ns, key, now):
+        self.peeks += 1
+        return super().peek(ns, key, now)
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def listing(store: CountingStore) -> Listing:
+    return Listing(Core(store, Hub()))
+
+
+def page(listing: Listing, **query: object) -> dict:
+    status, body = listing.page({name: str(value) for name, value in query.items()}, NOW)
+    assert status == 200
+    return json.loads(body)
+
+
+def keys(answer: dict) -> list[str]:
+    return [entry["key"] for entry in answer["entries"]]
+
+
+def fill(store: Store, count: int = 10, ns: str = "") -> None:
+    for number in range(count):
+        store.set(ns, f"key-{number:03}", b"%d" % number)
+
+
+def test_a_page_tells_everything_about_its_entries(store: Store, listing: Listing) -> None:
+    store.set("", "plain", b'{"x":1}')
+    store.set("", "text", '"grü"'.encode(), NOW + 5000)
+    answer = page(listing)
+    assert answer == {
+        "total": 2,
+        "offset": 0,
+        "revision": 2,
+        "timestamp": NOW,
+        "entries": [
+            {"key": "plain", "size": 7, "revision": 1, "expiresAt": None, "preview": '{"x":1}'},
+            {
+                "key": "text",
+                "size": 4,
+                "revision": 2,
+                "expiresAt": NOW + 5000,
+                "preview": '"grü"',
+            },
+        ],
+    }
+
+
+def test_any_page_can_be_had_without_those_before_it(store: Store, listing: Listing) -> None:
+    fill(store)
+    assert keys(page(listing, offset=8, count=5)) == ["key-008", "key-009"]
+    assert keys(page(listing, offset=10)) == []
+    assert keys(page(listing, offset=3, count=2)) == ["key-003", "key-004"]
+
+
+def test_the_order_can_be_the_other_way_round(store: Store, listing: Listing) -> None:
+    fill(store)
+    assert keys(page(listing, order="desc", count=2)) == ["key-009", "key-008"]
+    assert keys(page(listing, order="desc", offset=8, count=5)) == ["key-001", "key-000"]
+    assert keys(page(listing, order="desc", offset=11)) == []
+    with pytest.raises(ClientError, match="order must be"):
+        page(listing, order="size")
+
+
+def test_a_pattern_counts_what_matches(store: Store, listing: Listing) -> None:
+    fill(store, 30)
+    answer = page(listing, pattern="*-01?", offset=8)
+    assert answer["total"] == 10
+    assert keys(answer) == ["key-018", "key-019"]
+
+
+def test_a_filtered_listing_sees_keys_that_come_and_go(store: Store, listing: Listing) -> None:
+    fill(store, 3)
+    assert page(listing, pattern="key*")["total"] == 3
+    store.set("", "key-new", b"1")
+    assert page(listing, pattern="key*")["total"] == 4
+    store.delete("", "key-001")
+    assert keys(page(listing, pattern="key*")) == ["key-000", "key-002", "key-new"]
+
+
+def test_a_page_costs_what_is_on_it(store: CountingStore, listing: Listing) -> None:
+    fill(store, 5000)
+    page(listing, pattern="*9*")
+    store.peeks = 0
+    page(listing, pattern="*9*", offset=500, count=20)
+    assert store.peeks == 20
+
+
+def test_what_has_expired_is_not_shown(store: Store, listing: Listing) -> None:
+    store.set("", "gone", b"1", NOW)
+    assert keys(page(listing)) == []
+    assert json.loads(listing.one("gone", {}, NOW)[1])["entry"] is None
+
+
+@pytest.mark.parametrize("char", ["a", "ü", "€", "😀"])
+def test_a_preview_is_cut_between_characters(store: Store, listing: Listing, char: str) -> None:
+    store.set("", "long", orjson.dumps(char * 1000))
+    (entry,) = page(listing)["entries"]
+    assert entry["preview"] == '"' + char * (PREVIEW_CHARS_MAX - 1)
+    assert entry["size"] == 1000 * len(char.encode())
+
+
+def test_named_entries(store: Store, listing: Listing) -> None:
+    fill(store, 3, ns="app")
+    body = orjson.dumps({"keys": ["key-002", "missing"], "ns": "app"})
+    answer = json.loads(listing.some(body, NOW)[1])
+    assert keys(answer) == ["key-002"]
+    assert answer["revision"] == 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"keys": "k"}, {"keys": [1]}, {"keys": [""]}, {"keys": ["k"] * 1001}, {"keys": {}}],
+)
+def test_names_must_be_names(listing: Listing, message: dict) -> None:
+    with pytest.raises(ClientError):
+        listing.some(orjson.dumps(message), NOW)
+
+
+def test_one_entry_has_its_whole_value(store: Store, listing: Listing) -> None:
+    store.set("app", "k", b'{"b":1.0,"a":18446744073709551615}', NOW + 1)
+    status, body = listing.one("k", {"ns": "app"}, NOW)
+    assert status == 200
+    assert b'"value":{"b":1.0,"a":18446744073709551615}' in body
+    entry = json.loads(body)["entry"]
+    assert (entry["revision"], entry["expiresAt"], entry["size"]) == (1, NOW + 1, 34)
+
+
+def test_namespaces_with_their_keys(store: Store, listing: Listing) -> None:
+    fill(store, 3)
+    fill(store, 2, ns="app")
+    fill(store, 1, ns="rooms")
+
+    def names(**query: str) -> dict:
+        return json.loads(listing.namespaces(query, NOW)[1])
+
+    assert names() == {
+        "total": 3,
+        "offset": 0,
+        "namespaces": [
+            {"ns": "", "keys": 3},
+            {"ns": "app", "keys": 2},
+            {"ns": "rooms", "keys": 1},
+        ],
+    }
+    assert names(pattern="r*")["namespaces"] == [{"ns": "rooms", "keys": 1}]
+    assert names(offset="1", count="1") == {
+        "total": 3,
+        "offset": 1,
+        "namespaces": [{"ns": "app", "keys": 2}],
+    }
