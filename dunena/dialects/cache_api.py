@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from dunena.dialects import dunena, object_store
-from dunena.dialects.core import Core, namespace_of, printable_name, unicode_name
+from dunena.dialects.core import Core, NameRule, namespace_of, printable_name, unicode_name
 from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.messages import text_value
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
@@ -81,10 +81,12 @@ def write_key(core: Core, key: str, query: Query, body: bytes, now: int) -> Answ
     return 201, b'{"ok":true}'
 
 
-def delete_key(core: Core, key: str, query: Query, _now: int) -> Answer:
-    """``DELETE /cache/{key}``"""
-    ns, is_durable = namespace_of(query, printable_name), query.get("durable") == "true"
-    change = core.store.delete(ns, printable_name(key, "Key"), is_durable=is_durable)
+def delete_key(
+    core: Core, key: str, query: Query, _now: int, name_rule: NameRule = printable_name
+) -> Answer:
+    """``DELETE /cache/{key}``; with `unicode_name`, ``DELETE /entries/{key}``."""
+    ns, is_durable = namespace_of(query, name_rule), query.get("durable") == "true"
+    change = core.store.delete(ns, name_rule(key, "Key"), is_durable=is_durable)
     return 200, orjson.dumps({"deleted": change is not None})
 
 

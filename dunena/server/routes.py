@@ -6,7 +6,7 @@ from functools import partial
 
 from dunena.dialects import cache_api
 from dunena.dialects.cache_api import Answer
-from dunena.dialects.core import Core
+from dunena.dialects.core import Core, unicode_name
 from dunena.dialects.errors import ClientError, StorageFailedError
 from dunena.dialects.listing import Listing
 from dunena.server.admission import Admission
@@ -83,7 +83,7 @@ class Routes:
         self._exact[LOADER_PATH] = _Route({"GET": client_files.loader}, is_public=True)
         self._below: dict[str, _Route] = {
             "/get/": _Route({"GET": self._get}),
-            "/entries/": _Route({"GET": self._one_entry}),
+            "/entries/": _Route({"GET": self._one_entry, "DELETE": self._delete_entry}),
             "/cache/": _Route(
                 {
                     "GET": self._read_key,
@@ -198,6 +198,12 @@ class Routes:
     def _one_entry(self, request: Request, now: int) -> Response:
         key = _key_below("/entries/", request)
         return _answer(self._listing.one(key, request.query(), now))
+
+    def _delete_entry(self, request: Request, now: int) -> Response:
+        key = _key_below("/entries/", request)
+        return _answer(
+            cache_api.delete_key(self._core, key, request.query(), now, name_rule=unicode_name)
+        )
 
     def _list_namespaces(self, request: Request, now: int) -> Response:
         return _answer(self._listing.namespaces(request.query(), now))

@@ -1,7 +1,7 @@
 // What the page asks over HTTP. Every failure is an Error whose message can be shown as it is; a
 // missing token is one of its own.
 
-import { compact } from "./json.js";
+import { compact, member } from "./json.js";
 
 // The page is at /test; a proxy may have put something in front of that.
 const BASE = new URL(".", location.href);
@@ -13,11 +13,17 @@ export class Unauthorized extends Error {
 }
 
 export class Api {
+  // The server's clock less ours, ms: expiries are times on the server's.
+  skew = 0;
   #trace;
 
   // trace(direction, text) is told of every write, for the log.
   constructor(trace) {
     this.#trace = trace;
+  }
+
+  get now() {
+    return Date.now() + this.skew;
   }
 
   socketUrl(path) {
@@ -26,24 +32,74 @@ export class Api {
     return url.href;
   }
 
-  async info() {
-    return (await this.#request("info")).json();
+  url(path) {
+    return new URL(path, BASE).href;
   }
 
-  // { cursor, keys }; cursor 0 means that there are no more.
-  async keys({ pattern, ns, cursor, count }) {
-    const query = new URLSearchParams({ pattern: pattern || "*", cursor, count });
+  // info, stats, server, health: a JSON object each.
+  async ask(path) {
+    return (await this.#request(path)).json();
+  }
+
+  // The health of a server that refuses changes comes with 503, and is wanted all the same.
+  async health() {
+    const response = await this.#request("health", {}, [503]);
+    return response.json();
+  }
+
+  // { total, offset, timestamp, entries: [{ key, size, revision, expiresAt, preview }] }
+  async entries({ ns, pattern, order, offset, count }) {
+    const query = new URLSearchParams({ pattern: pattern || "*", order, offset, count });
     if (ns) query.set("ns", ns);
-    return (await this.#request(`keys?${query}`)).json();
+    return this.#timed(await this.ask(`entries?${query}`));
   }
 
-  // `value` is JSON text, and arrives as it is.
-  async set(key, ns, value) {
+  // The same of these keys, without those that do not exist.
+  async entriesOf(ns, keys) {
+    const body = JSON.stringify(ns ? { keys, ns } : { keys });
+    return this.#timed(await (await this.#post("entries", body)).json());
+  }
+
+  // { key, size, revision, expiresAt, text } with the value's JSON as it is, or null.
+  async entry(key, ns) {
+    const query = ns ? `?${new URLSearchParams({ ns })}` : "";
+    const text = await (await this.#request(`entries/${encodeURIComponent(key)}${query}`)).text();
+    const { entry } = this.#timed(JSON.parse(text));
+    return entry && { ...entry, text: member(member(text, "entry"), "value") };
+  }
+
+  async namespaces(pattern, count) {
+    return this.ask(`namespaces?${new URLSearchParams({ pattern, count })}`);
+  }
+
+  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none.
+  async set(key, ns, value, ttl = 0) {
     const space = ns ? `,"ns":${JSON.stringify(ns)}` : "";
-    const body = `{"key":${JSON.stringify(key)},"value":${compact(value)}${space}}`;
+    const life = ttl ? `,"ttl":${ttl}` : "";
+    await this.#write("set", `{"key":${JSON.stringify(key)},"value":${compact(value)}${space}${life}}`);
+  }
+
+  async remove(key, ns) {
+    const query = ns ? `?${new URLSearchParams({ ns })}` : "";
+    await this.#request(`entries/${encodeURIComponent(key)}${query}`, { method: "DELETE" });
+  }
+
+  async letPagesFromDiskIn(letIn) {
+    await this.#write("pages-from-disk", JSON.stringify({ letIn }));
+  }
+
+  async openSession(token) {
+    await this.#post("session", JSON.stringify({ token }));
+  }
+
+  async closeSession() {
+    await this.#request("session", { method: "DELETE" });
+  }
+
+  async #write(path, body) {
     this.#trace("out", body);
     try {
-      const response = await this.#post("set", body);
+      const response = await this.#post(path, body);
       this.#trace("in", await response.text());
     } catch (error) {
       this.#trace("in", JSON.stringify({ error: error.message }));
@@ -51,16 +107,17 @@ export class Api {
     }
   }
 
-  async openSession(token) {
-    await this.#post("session", JSON.stringify({ token }));
-  }
-
   #post(path, body) {
     const headers = { "Content-Type": "application/json" };
     return this.#request(path, { method: "POST", headers, body });
   }
 
-  async #request(path, options = {}) {
+  #timed(answer) {
+    this.skew = answer.timestamp - Date.now();
+    return answer;
+  }
+
+  async #request(path, options = {}, wanted = []) {
     let response;
     try {
       response = await fetch(new URL(path, BASE), { cache: "no-store", ...options });
@@ -68,7 +125,7 @@ export class Api {
       throw new Error("The server cannot be reached.");
     }
     if (response.status === 401) throw new Unauthorized();
-    if (!response.ok) throw new Error(await reason(response));
+    if (!response.ok && !wanted.includes(response.status)) throw new Error(await reason(response));
     return response;
   }
 }

@@ -1,28 +1,47 @@
-// Writing a message: templates of every message of both dialects, and an editor that says what is
-// wrong before anything is sent.
+// Writing a message: templates of every message of both dialects, an editor that says what is wrong
+// before anything is sent, what was sent before, and the message as a program.
 
-import { byId, element, onCtrlEnter } from "./dom.js";
-import { bytes, fault } from "./json.js";
+import { copyFrom } from "./copy.js";
+import { byId, button, element, onCtrlEnter, say } from "./dom.js";
+import { History } from "./history.js";
+import { bytes } from "./json.js";
+import { JsonEditor } from "./jsoneditor.js";
 import { TEMPLATES } from "./messages.js";
+import { asCurl, asJavaScript, asPython } from "./snippets.js";
 
 const LINE_CHARS_MAX = 72;
 
 export class Composer {
   #send;
   #isOnline = false;
-  #text = byId("composer-text");
-  #verdict = byId("composer-verdict");
+  #editor = new JsonEditor("Message", { rows: 7 });
   #button = byId("composer-send");
   #force = byId("composer-force");
+  #problem = byId("composer-problem");
+  #history = new History((text) => this.#put(text));
 
-  // send(text) gives false if there was no connection.
-  constructor(send) {
+  // send(text) gives false if there was no connection; place() is what the programs need to know.
+  constructor(send, place) {
     this.#send = send;
     byId("composer-templates").append(...TEMPLATES.map((group) => this.#group(group)));
-    this.#text.addEventListener("input", () => this.#judge());
+    byId("composer-editor").append(this.#editor.root);
+    byId("composer-actions").append(this.#editor.verdict);
+    this.#editor.onJudged = () => this.#judge();
     this.#button.addEventListener("click", () => this.#submit());
-    this.#force.addEventListener("click", () => this.#send(this.#text.value));
-    onCtrlEnter(this.#text, () => this.#submit());
+    this.#force.addEventListener("click", () => this.#sendNow());
+    onCtrlEnter(this.#editor.field, () => this.#submit());
+    this.#editor.field.addEventListener("keydown", (event) => {
+      const by = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+      if (!by || !event.altKey) return;
+      event.preventDefault();
+      const text = this.#history.step(by);
+      if (text !== undefined) this.#editor.text = text;
+    });
+    for (const [id, make] of [
+      ["copy-js", asJavaScript], ["copy-curl", asCurl], ["copy-python", asPython],
+    ]) {
+      byId(id).addEventListener("click", () => this.#copyAs(byId(id), make, place()));
+    }
     this.#fill(TEMPLATES[0].messages.ping);
   }
 
@@ -32,44 +51,55 @@ export class Composer {
   }
 
   #group({ dialect, messages }) {
-    const buttons = Object.entries(messages).map(([name, message]) =>
-      element("button", {
-        type: "button",
-        class: "small",
-        onclick: () => {
-          this.#fill(message);
-          this.#text.focus();
-          this.#text.setSelectionRange(0, 0); // or a long one would be scrolled to its end
-        },
-      }, name));
-    const label = `${dialect} messages`;
-    return element("div", { role: "group", "aria-label": label, class: "template-group" },
+    const buttons = Object.entries(messages).map(([name, message]) => button(name, () => {
+      this.#fill(message);
+      this.#editor.field.focus();
+      this.#editor.field.setSelectionRange(0, 0); // or a long one would be scrolled to its end
+    }));
+    return element("div", { role: "group", "aria-label": `${dialect} messages`, class: "template-group" },
       element("span", { class: "quiet", "aria-hidden": "true" }, dialect),
       element("div", {}, ...buttons));
   }
 
   #fill(message) {
     const line = JSON.stringify(message, null, 1).replaceAll(/\n */g, " ");
-    const isShort = line.length <= LINE_CHARS_MAX;
-    this.#text.value = isShort ? line : JSON.stringify(message, null, 2);
-    this.#judge();
+    this.#editor.text = line.length <= LINE_CHARS_MAX ? line : JSON.stringify(message, null, 2);
+  }
+
+  #put(text) {
+    this.#editor.text = text;
+    this.#editor.field.focus();
   }
 
   #submit() {
-    if (this.#judge() && this.#isOnline) this.#send(this.#text.value);
-    this.#text.focus();
+    if (this.#editor.judge() && this.#isOnline) this.#sendNow();
+    this.#editor.field.focus();
   }
 
-  // Whether the text is JSON; says so.
+  #sendNow() {
+    if (this.#send(this.#editor.text)) this.#history.add(this.#editor.text);
+  }
+
+  #copyAs(source, make, place) {
+    say(this.#problem, "");
+    if (this.#editor.fault) {
+      say(this.#problem, "Only a message that is JSON can be copied as a program.");
+      return;
+    }
+    const program = make({ text: this.#editor.text, ...place });
+    if (program === null) {
+      say(this.#problem, "No HTTP request does what this message does: it needs a WebSocket.");
+    } else {
+      copyFrom(source, program);
+    }
+  }
+
   #judge() {
-    const wrong = fault(this.#text.value);
-    this.#text.setAttribute("aria-invalid", Boolean(wrong));
-    this.#verdict.classList.toggle("problem", Boolean(wrong));
-    this.#verdict.textContent =
-      wrong || (this.#isOnline ? `Valid JSON, ${bytes(this.#text.value)} bytes` : "Not connected");
-    this.#button.disabled = Boolean(wrong) || !this.#isOnline;
+    const { fault, text } = this.#editor;
+    say(this.#problem, "");
+    this.#editor.sayVerdict(this.#isOnline ? `Valid JSON, ${bytes(text)} bytes` : "Not connected");
+    this.#button.disabled = Boolean(fault) || !this.#isOnline;
     // What the server says to a text that is no JSON is worth trying, too.
-    this.#force.hidden = !wrong || !this.#isOnline;
-    return !wrong;
+    this.#force.hidden = !fault || !this.#isOnline;
   }
 }

@@ -4,20 +4,30 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-// element("button", { type: "button", class: "small", onclick }, "Text", child)
+// element("button", { type: "button", class: "small", onclick }, "Text", child); of the children
+// those that are null are left out.
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [attribute, value] of Object.entries(attributes)) {
     if (attribute.startsWith("on")) made.addEventListener(attribute.slice(2), value);
     else if (value !== null) made.setAttribute(attribute, value);
   }
-  made.append(...children); // strings become text nodes
+  made.append(...children.filter((child) => child !== null)); // strings become text nodes
   return made;
+}
+
+export function button(text, onclick, attributes = {}) {
+  return element("button", { type: "button", class: "small", ...attributes, onclick }, text);
+}
+
+// Sets a text only where it is another one: the browser would lay out what did not change.
+export function setText(target, text) {
+  if (target.textContent !== text) target.textContent = text;
 }
 
 // A line that is there only while it says something.
 export function say(line, text) {
-  line.textContent = text;
+  setText(line, text);
   line.hidden = !text;
 }
 
@@ -36,12 +46,15 @@ export function onCtrlEnter(target, act) {
   });
 }
 
-export function clockTime(date = new Date()) {
-  const two = (number) => String(number).padStart(2, "0");
-  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
-  return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
-}
-
-export function count(number, singular, plural = `${singular}s`) {
-  return `${number.toLocaleString("en")} ${number === 1 ? singular : plural}`;
+// Calls draw() once in the next animation frame, however often it was asked for.
+export function drawer(draw) {
+  let isScheduled = false;
+  return () => {
+    if (isScheduled) return;
+    isScheduled = true;
+    requestAnimationFrame(() => {
+      isScheduled = false;
+      draw();
+    });
+  };
 }

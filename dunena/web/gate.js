@@ -30,7 +30,7 @@ export class Gate {
   async #pass() {
     for (;;) {
       try {
-        this.onInfo(await this.#api.info());
+        this.onInfo(await this.#api.ask("info"));
         return;
       } catch (error) {
         if (!(error instanceof Unauthorized)) throw error;

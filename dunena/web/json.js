@@ -85,17 +85,6 @@ export function member(text, name) {
   return found?.trimStart();
 }
 
-// Why a text is not JSON, in the browser's words; "" if it is.
-export function fault(text) {
-  if (!text.trim()) return "There is nothing here yet.";
-  try {
-    JSON.parse(text);
-    return "";
-  } catch (error) {
-    return error.message;
-  }
-}
-
 const encoder = new TextEncoder();
 
 // UTF-8 bytes.

@@ -1,5 +1,5 @@
 // One WebSocket that comes back: connects, tells what arrives, and tries again with growing pauses
-// until it is told to stop. Everything that passes is put into the log.
+// until it is told to stop. Everything that passes is put into the log it was given.
 
 import { Locked } from "./gate.js";
 
@@ -7,6 +7,9 @@ const FIRST_PAUSE_MS = 250;
 const PAUSE_MS_MAX = 15_000;
 // A connection that held this long was a good one: the next failure starts from the first pause.
 const GOOD_MS = 5000;
+// A peer that vanished without a word (a pulled cable, a machine that sleeps) is found out by two
+// of these without an answer.
+const BEAT_MS = 4000;
 
 export class Link {
   path = "ws";
@@ -14,6 +17,9 @@ export class Link {
   retryAt = 0; // while waiting: when it tries again, Unix ms
   onState = () => {};
   onFrame = () => {};
+  // A message that gets an answer, sent when nothing was heard for a while; "" for a connection
+  // whose messages are the user's own.
+  heartbeat = "";
 
   #name;
   #api;
@@ -25,6 +31,8 @@ export class Link {
   #openedAt = 0;
   #lastReason = "";
   #timer = 0;
+  #beats = 0;
+  #wasHeard = true;
 
   // admit() resolves when the server may be connected to; it rejects with Locked without a token.
   constructor(name, api, admit, log) {
@@ -45,6 +53,17 @@ export class Link {
     if (this.state === "open") this.#log.note(this.#name, "disconnected");
     this.#drop();
     this.#become("off");
+  }
+
+  // The server wants a token again: nothing is tried until somebody connects.
+  lock() {
+    this.#drop();
+    this.#become("locked");
+  }
+
+  // What the system has not taken yet, bytes.
+  get unsent() {
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   // Try now instead of at the end of the pause.
@@ -85,16 +104,19 @@ export class Link {
     };
     socket.onopen = ifCurrent(() => {
       this.#openedAt = Date.now();
+      this.#beginBeats();
       this.#lastReason = "";
       this.#log.note(this.#name, `connected to ${socket.url}`);
       this.#become("open");
     });
     socket.onmessage = ifCurrent(({ data }) => {
+      this.#wasHeard = true;
       this.#log.frame(this.#name, "in", data);
       this.onFrame(data);
     });
     socket.onclose = ifCurrent(({ code, reason }) => {
       this.#socket = null;
+      clearInterval(this.#beats);
       if (this.state !== "open") {
         this.#wait("the connection was refused");
         return;
@@ -102,6 +124,24 @@ export class Link {
       if (Date.now() - this.#openedAt > GOOD_MS) this.#failures = 0;
       this.#wait(`closed with ${code}${reason ? `: ${reason}` : ""}`);
     });
+  }
+
+  #beginBeats() {
+    clearInterval(this.#beats);
+    if (!this.heartbeat) return;
+    this.#wasHeard = true;
+    let isAsked = false;
+    this.#beats = setInterval(() => {
+      if (this.#wasHeard) isAsked = false;
+      else if (isAsked) {
+        this.#drop();
+        this.#wait("the server did not answer");
+        return;
+      }
+      this.#wasHeard = false;
+      isAsked = true;
+      this.#socket.send(this.heartbeat);
+    }, BEAT_MS);
   }
 
   #wait(why) {
@@ -119,6 +159,7 @@ export class Link {
 
   #drop() {
     clearTimeout(this.#timer);
+    clearInterval(this.#beats);
     this.#attempt = null;
     const socket = this.#socket;
     this.#socket = null;

@@ -3,67 +3,136 @@
 
 import { Api } from "./api.js";
 import { Composer } from "./composer.js";
-import { byId } from "./dom.js";
-import { Follow } from "./follow.js";
+import { ConnectionState } from "./connectionstate.js";
+import { DiskNotice } from "./disknotice.js";
+import { byId, element, setText } from "./dom.js";
+import { Events } from "./events.js";
+import { count } from "./format.js";
 import { FrameLog } from "./framelog.js";
 import { Gate } from "./gate.js";
-import { Header } from "./header.js";
-import { KeyList } from "./keylist.js";
+import { KeysView } from "./keysview.js";
 import { Link } from "./link.js";
 import { PROTOCOLS } from "./messages.js";
+import { Replay } from "./replay.js";
+import { ServerView } from "./serverview.js";
+import { Tabs } from "./tabs.js";
 
 const INFO_MS = 2000;
+const SILENT = { frame() {}, note() {} };
 
 const log = new FrameLog();
 const api = new Api((direction, text) => log.frame("http", direction, text));
 const gate = new Gate(api);
+let hasToken = false;
 
-// Two connections: what the user tries out on the first one, a dialect with its own rules, must not
-// disturb the values that are followed on the second.
+// Two connections: what is tried out in the console, a dialect with its own rules, must not disturb
+// what the other views show.
 const admit = () => gate.pass();
+const liveLink = new Link("live", api, admit, SILENT);
+liveLink.path = "ws?protocol=dunena";
+liveLink.heartbeat = '{"type":"ping"}';
 const consoleLink = new Link("console", api, admit, log);
-const liveLink = new Link("live", api, admit, log);
-liveLink.path = "ws?protocol=object-store";
 
-const keys = new KeyList(api, (key, ns) => follow.add(key, ns));
-const follow = new Follow(api, liveLink, (followed) => keys.mark(followed));
-const composer = new Composer((text) => consoleLink.send(text));
-const header = new Header(PROTOCOLS, {
-  connect: (path) => {
-    consoleLink.path = path;
-    consoleLink.connect();
-    if (liveLink.state !== "open") liveLink.connect();
-  },
-  disconnect: () => {
-    consoleLink.disconnect();
-    liveLink.disconnect();
-  },
+const tabs = new Tabs(byId("tabs"));
+const keys = new KeysView(api);
+const events = new Events(liveLink);
+const notice = new DiskNotice(api);
+const server = new ServerView(api, notice);
+const replay = new Replay(consoleLink);
+const composer = new Composer((text) => consoleLink.send(text), () => ({
+  address: api.socketUrl(consoleLink.path), base: api.url(""), hasToken,
+}));
+
+// --- the connection that the views live on ---
+
+const liveState = new ConnectionState(byId("connection-state"));
+liveLink.onState = () => {
+  const isOpen = liveLink.state === "open";
+  liveState.show(liveLink);
+  byId("reconnect").hidden = !["off", "locked", "waiting"].includes(liveLink.state);
+  keys.setOnline(isOpen);
+  if (!isOpen) return;
+  events.connected();
+  refreshInfo();
+  server.refresh();
+};
+liveLink.onFrame = (text) => {
+  const message = JSON.parse(text);
+  keys.receive(message);
+  events.receive(message);
+};
+byId("reconnect").addEventListener("click", () => {
+  liveLink.connect();
+  if (consoleLink.state !== "open") consoleLink.connect();
 });
 
+// --- the console's own ---
+
+const consoleState = new ConnectionState(byId("console-state"));
+const protocol = byId("console-protocol");
+protocol.append(...PROTOCOLS.map(({ name, hint }, index) =>
+  element("option", { value: index, title: hint }, name)));
+const connectConsole = () => {
+  consoleLink.path = PROTOCOLS[protocol.value].path;
+  consoleLink.connect();
+};
+const isConsoleActive = () => ["connecting", "open", "waiting"].includes(consoleLink.state);
+protocol.addEventListener("change", () => {
+  if (isConsoleActive()) connectConsole();
+});
+byId("console-toggle").addEventListener("click", () => {
+  if (isConsoleActive()) consoleLink.disconnect();
+  else connectConsole();
+});
+consoleLink.onState = () => {
+  const isOpen = consoleLink.state === "open";
+  consoleState.show(consoleLink);
+  setText(byId("console-toggle"), isConsoleActive() ? "Disconnect" : "Connect");
+  composer.canSend(isOpen);
+  replay.canSend(isOpen);
+};
+
+// --- what the server says of itself now and then ---
+
 function showInfo(info) {
-  header.showInfo(info);
-  byId("namespaces").replaceChildren(
-    ...info.namespaces.map((ns) => Object.assign(document.createElement("option"), { value: ns })),
-  );
+  hasToken = info.hasToken;
+  byId("sign-out").hidden = !hasToken;
+  setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
+  notice.sawRefusals(info.refusedOrigins);
 }
 
 function refreshInfo() {
   // A server that cannot be asked shows in the state of its connections.
-  api.info().then(showInfo, () => {});
+  api.ask("info").then(showInfo, () => {});
 }
 
 gate.onInfo = showInfo;
-consoleLink.onState = () => {
-  const isOpen = consoleLink.state === "open";
-  header.showState(consoleLink);
-  composer.canSend(isOpen);
-  if (isOpen) refreshInfo();
-};
-
 setInterval(() => {
-  if (!document.hidden && consoleLink.state === "open") refreshInfo();
+  if (!document.hidden && liveLink.state === "open") refreshInfo();
 }, INFO_MS);
+
+byId("sign-out").addEventListener("click", async () => {
+  try {
+    await api.closeSession();
+  } catch {
+    return; // the server is away: the connection's state says so
+  }
+  liveLink.lock();
+  consoleLink.lock();
+  byId("sign-out").hidden = true;
+});
+
+// --- views ---
+
+events.onOpenKey = (key, ns) => {
+  tabs.show("keys");
+  keys.open(key, ns);
+};
+tabs.onShow = (name) => {
+  keys.show(name === "keys");
+  server.show(name === "server");
+};
 
 for (const [target, event] of [[window, "online"], [document, "visibilitychange"]]) {
   target.addEventListener(event, () => {
@@ -73,4 +142,6 @@ for (const [target, event] of [[window, "online"], [document, "visibilitychange"
   });
 }
 
-header.start();
+tabs.start();
+liveLink.connect();
+connectConsole();

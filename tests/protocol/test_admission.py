@@ -112,6 +112,7 @@ GUARDED = [
     ("GET", "/entries"),
     ("POST", "/entries"),
     ("GET", "/entries/k"),
+    ("DELETE", "/entries/k"),
     ("GET", "/namespaces"),
     ("GET", "/server"),
     ("POST", "/pages-from-disk"),

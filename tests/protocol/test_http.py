@@ -395,7 +395,7 @@ ROUTES = {
     "/metrics": {"GET"},
     "/flush": {"POST"},
     "/entries": {"GET", "POST"},
-    "/entries/k": {"GET"},
+    "/entries/k": {"GET", "DELETE"},
     "/namespaces": {"GET"},
     "/server": {"GET"},
     "/pages-from-disk": {"POST"},

@@ -164,3 +164,12 @@ def test_unchanged_page_files_are_not_sent_again(shared_server: ServerProcess):
         again = http(shared_server, "GET", path, headers={"If-None-Match": f'W/{tag}, "x"'})
         assert (again.status, again.body) == (304, b"")
         assert http(shared_server, "GET", path, headers={"If-None-Match": '"x"'}).status == 200
+
+
+def test_an_entry_of_any_name_is_deleted(server: ServerProcess):
+    http(server, "POST", "/set", {"key": "größe", "value": 1, "ns": "räume"})
+    path = "/entries/gr%C3%B6%C3%9Fe?ns=r%C3%A4ume"
+    assert http(server, "GET", path).json["entry"]["value"] == 1
+    assert http(server, "DELETE", path).json == {"deleted": True}
+    assert http(server, "DELETE", path).json == {"deleted": False}
+    assert http(server, "GET", path).json["entry"] is None

@@ -1,0 +1,48 @@
+// The messages that were sent, newest first, over visits too.
+
+import { byId, element } from "./dom.js";
+import { compact } from "./json.js";
+import { recall, remember } from "./memory.js";
+
+const KEPT_MAX = 50;
+const KEPT_CHARS_MAX = 20_000; // a longer one would fill the browser's storage
+const SHOWN_CHARS_MAX = 90;
+
+export class History {
+  #texts = recall("history", []).filter((text) => typeof text === "string");
+  #select = byId("composer-history");
+  #at = -1;
+
+  // choose(text) is called with the one that was chosen.
+  constructor(choose) {
+    this.#select.addEventListener("change", () => {
+      const text = this.#texts[Number(this.#select.value)];
+      this.#select.selectedIndex = 0;
+      if (text !== undefined) choose(text);
+    });
+    this.#draw();
+  }
+
+  add(text) {
+    this.#at = -1;
+    if (text.length > KEPT_CHARS_MAX) return;
+    this.#texts = [text, ...this.#texts.filter((other) => other !== text)].slice(0, KEPT_MAX);
+    remember("history", this.#texts);
+    this.#draw();
+  }
+
+  // The one before (1) or after (-1) the last that this gave; undefined beyond the ends.
+  step(by) {
+    const at = this.#at + by;
+    if (at < 0 || at >= this.#texts.length) return undefined;
+    this.#at = at;
+    return this.#texts[at];
+  }
+
+  #draw() {
+    this.#select.replaceChildren(element("option", { value: "" }, "History"),
+      ...this.#texts.map((text, index) =>
+        element("option", { value: index }, compact(text).slice(0, SHOWN_CHARS_MAX))));
+    this.#select.disabled = !this.#texts.length;
+  }
+}

@@ -1,0 +1,78 @@
+// A field for JSON that marks a mistake in the place where it is, and says in words what it is.
+
+import { element, setText } from "./dom.js";
+import { faultOf } from "./jsonparse.js";
+
+export class JsonEditor {
+  root;
+  field;
+  verdict = element("p", { class: "verdict", role: "status" });
+  fault = null;
+  onJudged = () => {};
+  #marks = element("pre", { class: "marks", "aria-hidden": "true" });
+  #jump = element("button", { type: "button", class: "link problem" });
+
+  constructor(label, { rows = 6, placeholder = "" } = {}) {
+    this.field = element("textarea", {
+      rows, placeholder, "aria-label": label, spellcheck: "false", autocapitalize: "off",
+      autocomplete: "off", wrap: "soft",
+    });
+    this.root = element("div", { class: "json-editor" }, this.#marks, this.field);
+    this.field.addEventListener("input", () => this.judge());
+    this.field.addEventListener("scroll", () => this.#follow());
+    this.#jump.addEventListener("click", () => this.#goToFault());
+    new ResizeObserver(() => this.#follow()).observe(this.field);
+  }
+
+  get text() {
+    return this.field.value;
+  }
+
+  set text(text) {
+    this.field.value = text;
+    this.field.scrollTop = 0;
+    this.judge();
+  }
+
+  // Whether the text is JSON; shows where not.
+  judge() {
+    this.fault = faultOf(this.text);
+    this.field.setAttribute("aria-invalid", Boolean(this.fault));
+    // An empty field is no mistake yet.
+    const isMarked = this.fault && this.text.trim();
+    this.#marks.replaceChildren(...isMarked ? this.#markedText() : []);
+    this.#follow();
+    this.onJudged();
+    return !this.fault;
+  }
+
+  // Shows the fault, or else these words, beside the buttons.
+  sayVerdict(words) {
+    if (this.fault && this.text.trim()) {
+      setText(this.#jump, this.fault.message);
+      if (this.#jump.parentNode !== this.verdict) this.verdict.replaceChildren(this.#jump);
+    } else {
+      setText(this.verdict, words);
+    }
+  }
+
+  #markedText() {
+    const { at } = this.fault;
+    const wrong = this.text.slice(at, at + 1);
+    // At the end of a line or of the text there is no character to mark.
+    const shown = wrong.trim() ? wrong : " ";
+    const rest = wrong.trim() ? this.text.slice(at + 1) : this.text.slice(at);
+    return [this.text.slice(0, at), element("mark", {}, shown), rest];
+  }
+
+  #follow() {
+    this.#marks.scrollTop = this.field.scrollTop;
+    this.#marks.style.width = `${this.field.clientWidth}px`; // without the scroll bar
+  }
+
+  #goToFault() {
+    if (!this.fault) return;
+    this.field.focus();
+    this.field.setSelectionRange(this.fault.at, this.fault.at + 1);
+  }
+}

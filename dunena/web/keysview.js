@@ -1,0 +1,124 @@
+// The view of all keys: namespaces, the table, and the details of one key.
+
+import { Detail } from "./detail.js";
+import { byId, say, setText } from "./dom.js";
+import { count } from "./format.js";
+import { KeySource } from "./keysource.js";
+import { KeyTable } from "./keytable.js";
+import { Namespaces } from "./namespaces.js";
+
+const TYPING_MS = 200;
+
+export class KeysView {
+  #source;
+  #table;
+  #namespaces;
+  #detail;
+  #typing = 0;
+  #isShown = false;
+  #isOnline = false;
+  #revision = null;
+  #filter = byId("keys-filter");
+  #sort = byId("keys-sort");
+
+  constructor(api) {
+    this.#source = new KeySource(api);
+    this.#table = new KeyTable(byId("keys-grid"), this.#source, () => api.now);
+    this.#namespaces = new Namespaces(api);
+    this.#detail = new Detail(api);
+    this.#source.onChange = () => this.#draw();
+    this.#source.onUpdate = (entry) => this.#table.markChanged(entry);
+    this.#table.onLook = (first, last) => this.#source.look(first, last);
+    this.#table.onChoose = (key) => this.open(key, this.#source.ns);
+    this.#namespaces.onChoose = (ns) => this.#list({ ns });
+    this.#detail.onClose = () => {
+      this.#table.choose(null);
+      this.#table.focus();
+    };
+    this.#detail.onCreated = (key, ns) => this.open(key, ns);
+    this.#filter.addEventListener("input", () => {
+      clearTimeout(this.#typing);
+      this.#typing = setTimeout(() => this.#list({ pattern: this.#pattern() }), TYPING_MS);
+    });
+    this.#sort.addEventListener("click", () => {
+      const order = this.#source.order === "asc" ? "desc" : "asc";
+      byId("keys-head").setAttribute("aria-sort", order === "asc" ? "ascending" : "descending");
+      this.#list({ order });
+    });
+    byId("keys-new").addEventListener("click", () => {
+      this.#table.choose(null);
+      this.#detail.create(this.#source.ns);
+    });
+    document.addEventListener("visibilitychange", () => this.#pace());
+  }
+
+  show(isShown) {
+    this.#isShown = isShown;
+    this.#pace();
+    if (isShown) this.#table.redraw();
+  }
+
+  // Shows a key's details, and its namespace's keys beside them.
+  open(key, ns) {
+    if (ns !== this.#source.ns) {
+      this.#namespaces.chosen = ns;
+      this.#filter.value = "";
+      this.#list({ ns, pattern: "" });
+      this.#namespaces.refresh();
+    }
+    this.#detail.show(key, ns);
+    this.#table.choose(key);
+  }
+
+  setOnline(isOnline) {
+    this.#isOnline = isOnline;
+    this.#detail.setOnline(isOnline);
+    byId("keys-grid").classList.toggle("stale", !isOnline);
+    if (isOnline) {
+      this.#source.list();
+      this.#detail.doubt();
+      this.#namespaces.refresh();
+    }
+    this.#pace();
+  }
+
+  receive(message) {
+    if (message.channel !== "cache") return;
+    this.#source.apply(message);
+    this.#detail.apply(message);
+  }
+
+  // The store has changed since the namespaces were asked for, if this is another revision.
+  sawRevision(revision) {
+    if (revision === this.#revision) return;
+    this.#revision = revision;
+    if (this.#isShown) this.#namespaces.refresh();
+  }
+
+  // What is typed is looked for anywhere in the key, unless it is a pattern.
+  #pattern() {
+    const text = this.#filter.value.trim();
+    return !text || /[*?]/.test(text) ? text : `*${text}*`;
+  }
+
+  #list(what) {
+    this.#source.list(what);
+    this.#table.toTop();
+  }
+
+  #pace() {
+    this.#source.pause(!this.#isShown || !this.#isOnline || document.hidden);
+  }
+
+  #draw() {
+    const { total, problem, pattern } = this.#source;
+    say(byId("keys-problem"), problem);
+    setText(byId("keys-count"), total === null ? "" : count(total, "key"));
+    const empty = byId("keys-empty");
+    empty.hidden = total !== 0;
+    setText(empty, pattern
+      ? "No key matches this filter."
+      : "No keys yet. Set the first one with “New key”, or from your own program.");
+    this.#table.redraw();
+  }
+}

@@ -1,0 +1,200 @@
+// A table of any length of which only the visible rows are drawn, as a grid that the keyboard can
+// walk. The rows are a few elements that are filled anew while they scroll.
+
+import { drawer, element, flash, setText } from "./dom.js";
+import { duration, size, whole } from "./format.js";
+
+const ROW_PX = 34;
+const ROW_TALL_PX = 52; // on a narrow screen a row has two lines
+const BEYOND = 6; // rows drawn above and below what is visible
+const HEIGHT_PX_MAX = 8_000_000; // browsers stop counting pixels somewhere above this
+const COUNTDOWN_MS = 500;
+const SOON_MS = 10_000;
+
+export class KeyTable {
+  onChoose = () => {};
+  onLook = () => {}; // (first, last)
+
+  #source;
+  #now;
+  #scroller;
+  #head;
+  #body;
+  #rows = [];
+  #active = 0; // the row the keyboard is on
+  #chosen = null;
+  #changed = new Set(); // keys to light up when they are drawn
+  #draw = drawer(() => this.#drawNow());
+  #narrow = matchMedia("(max-width: 640px)");
+
+  // source: total and at(index); now() is the server's time, Unix ms.
+  constructor(grid, source, now) {
+    this.#source = source;
+    this.#now = now;
+    this.#scroller = grid.querySelector(".grid-scroll");
+    this.#head = grid.querySelector(".grid-head");
+    this.#body = grid.querySelector(".grid-body");
+    this.#scroller.addEventListener("scroll", this.#draw, { passive: true });
+    this.#scroller.addEventListener("keydown", (event) => this.#press(event));
+    this.#scroller.addEventListener("focus", this.#draw);
+    this.#scroller.addEventListener("blur", this.#draw);
+    this.#body.addEventListener("click", (event) => {
+      const row = event.target.closest(".grid-row");
+      if (row) this.#choose(Number(row.dataset.index));
+    });
+    new ResizeObserver(this.#draw).observe(this.#scroller);
+    this.#narrow.addEventListener("change", this.#draw);
+    setInterval(() => {
+      if (!document.hidden) this.#countDown();
+    }, COUNTDOWN_MS);
+  }
+
+  redraw() {
+    this.#draw();
+  }
+
+  toTop() {
+    this.#scroller.scrollTop = 0;
+    this.#active = 0;
+    this.#draw();
+  }
+
+  markChanged(entry) {
+    this.#changed.add(entry.key);
+  }
+
+  // The key whose details are shown, or null.
+  choose(key) {
+    this.#chosen = key;
+    this.#draw();
+  }
+
+  focus() {
+    this.#scroller.focus();
+  }
+
+  get #rowHeight() {
+    return this.#narrow.matches ? ROW_TALL_PX : ROW_PX;
+  }
+
+  // Very long tables have more rows than pixels: then the scroll bar's way stands for all rows.
+  get #geometry() {
+    const rowHeight = this.#rowHeight;
+    const view = this.#scroller.clientHeight - this.#head.offsetHeight; // the head stays on top
+    const full = (this.#source.total ?? 0) * rowHeight;
+    const height = Math.min(full, HEIGHT_PX_MAX);
+    const way = Math.max(1, height - view);
+    const ratio = full > HEIGHT_PX_MAX ? (full - view) / way : 1;
+    return { rowHeight, view, height, ratio };
+  }
+
+  #drawNow() {
+    const { rowHeight, view, height, ratio } = this.#geometry;
+    const total = this.#source.total ?? 0;
+    this.#body.style.height = `${height}px`;
+    const top = this.#scroller.scrollTop * ratio;
+    const first = Math.max(0, Math.floor(top / rowHeight) - BEYOND);
+    const last = Math.min(total, Math.ceil((top + view) / rowHeight) + BEYOND) - 1;
+    this.#active = Math.max(0, Math.min(this.#active, total - 1));
+    this.onLook(first, Math.max(first, last));
+    const needed = Math.max(0, last - first + 1);
+    while (this.#rows.length < needed) this.#rows.push(this.#makeRow());
+    while (this.#rows.length > needed) this.#rows.pop().root.remove();
+    const hasFocus = document.activeElement === this.#scroller;
+    let activeId = null;
+    for (let index = first; index <= last; index += 1) {
+      // A row keeps its element while it scrolls, so that its highlight goes with it.
+      const row = this.#rows[index % needed];
+      const offset = index * rowHeight - top + this.#scroller.scrollTop;
+      row.root.style.transform = `translateY(${offset}px)`;
+      this.#fill(row, index);
+      const isActive = index === this.#active;
+      row.root.classList.toggle("active", isActive && hasFocus);
+      if (isActive) activeId = row.root.id;
+    }
+    this.#changed.clear();
+    if (activeId) this.#scroller.setAttribute("aria-activedescendant", activeId);
+    else this.#scroller.removeAttribute("aria-activedescendant");
+    this.#scroller.setAttribute("aria-rowcount", total + 1);
+  }
+
+  #makeRow() {
+    const cell = (name) => element("span", { role: "gridcell", class: `cell ${name}` });
+    const cells = {
+      key: cell("key"), value: cell("preview"), size: cell("size"), revision: cell("revision"),
+      expiry: cell("expiry"),
+    };
+    const root = element("div", { role: "row", class: "grid-row", id: `row-${this.#rows.length}` },
+      ...Object.values(cells));
+    this.#body.append(root);
+    return { root, cells, entry: null };
+  }
+
+  #fill(row, index) {
+    const entry = this.#source.at(index);
+    const { root, cells } = row;
+    const wasKey = row.entry?.key;
+    row.entry = entry;
+    root.dataset.index = index;
+    root.setAttribute("aria-rowindex", index + 2); // the head is the first
+    root.classList.toggle("odd", index % 2 === 1);
+    root.setAttribute("aria-selected", entry !== undefined && entry.key === this.#chosen);
+    root.classList.toggle("loading", !entry);
+    setText(cells.key, entry?.key ?? "");
+    cells.key.title = entry?.key ?? "";
+    setText(cells.value, entry?.preview ?? "");
+    setText(cells.size, entry ? size(entry.size) : "");
+    setText(cells.revision, entry ? whole(entry.revision) : "");
+    this.#fillExpiry(row);
+    if (entry && this.#changed.has(entry.key)) flash(root);
+    else if (wasKey !== entry?.key) root.classList.remove("changed");
+  }
+
+  #fillExpiry({ entry, cells }) {
+    if (!entry?.expiresAt) {
+      setText(cells.expiry, "");
+      cells.expiry.classList.remove("soon");
+      return;
+    }
+    const left = entry.expiresAt - this.#now();
+    setText(cells.expiry, duration(left));
+    cells.expiry.classList.toggle("soon", left < SOON_MS);
+  }
+
+  #countDown() {
+    for (const row of this.#rows) this.#fillExpiry(row);
+  }
+
+  #choose(index) {
+    this.#active = index;
+    const entry = this.#source.at(index);
+    if (entry) this.onChoose(entry.key);
+    this.#draw();
+  }
+
+  #press(event) {
+    const { rowHeight, view } = this.#geometry;
+    const page = Math.max(1, Math.floor(view / rowHeight) - 1);
+    const moves = {
+      ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity,
+    };
+    const isPlain = !(event.ctrlKey || event.metaKey || event.altKey);
+    if (event.key === "Enter" || event.key === " ") this.#choose(this.#active);
+    else if (isPlain && event.key in moves) this.#moveTo(this.#active + moves[event.key]);
+    else return;
+    event.preventDefault();
+  }
+
+  #moveTo(index) {
+    const total = this.#source.total ?? 0;
+    this.#active = Math.max(0, Math.min(index, total - 1));
+    const { rowHeight, view, ratio } = this.#geometry;
+    const top = this.#active * rowHeight;
+    const shown = this.#scroller.scrollTop * ratio;
+    if (top < shown) this.#scroller.scrollTop = top / ratio;
+    else if (top + rowHeight > shown + view) {
+      this.#scroller.scrollTop = (top + rowHeight - view) / ratio;
+    }
+    this.#draw();
+  }
+}

@@ -1,0 +1,52 @@
+// How long a value is to live: a choice of usual times, the time it has left, or any number of
+// seconds.
+
+import { element } from "./dom.js";
+import { duration } from "./format.js";
+
+const CHOICES = [
+  ["10 seconds", 10], ["1 minute", 60], ["10 minutes", 600], ["1 hour", 3600], ["1 day", 86_400],
+];
+
+export class Lifetime {
+  root;
+  #select;
+  #seconds = element("input", {
+    type: "number", min: "1", step: "1", value: "30", "aria-label": "Seconds", class: "seconds",
+  });
+
+  constructor(label) {
+    this.#select = element("select", { class: "compact" });
+    this.#select.addEventListener("change", () => this.#showSeconds());
+    this.root = element("label", { class: "inline lifetime" },
+      element("span", {}, label), this.#select, this.#seconds);
+    this.offer(0);
+  }
+
+  // What there is to choose, for a value that has `left` ms to live, 0 for ever; keeps that.
+  offer(left) {
+    const option = (value, text) => element("option", { value }, text);
+    this.#select.replaceChildren(
+      ...left ? [option("keep", `in ${duration(left)}, as now`)] : [],
+      option("0", "never"),
+      ...CHOICES.map(([text, seconds]) => option(seconds, `in ${text}`)),
+      option("other", "in …"));
+    this.#select.selectedIndex = 0;
+    this.#showSeconds();
+  }
+
+  // In ms, 0 for no expiry; `left` is what the value has left now.
+  ttl(left) {
+    const { value } = this.#select;
+    if (value === "keep") return left;
+    return 1000 * Math.max(0, Number(value === "other" ? this.#seconds.value : value));
+  }
+
+  focus() {
+    this.#select.focus();
+  }
+
+  #showSeconds() {
+    this.#seconds.hidden = this.#select.value !== "other";
+  }
+}

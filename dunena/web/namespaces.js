@@ -1,0 +1,72 @@
+// The namespaces as a list to choose from, with the number of keys in each.
+
+import { byId, element, setText } from "./dom.js";
+import { whole } from "./format.js";
+
+const SHOWN_MAX = 200;
+const FILTERED_FROM = 12; // so few need no filter
+
+export class Namespaces {
+  chosen = "";
+  onChoose = () => {};
+  #api;
+  #asks = 0;
+  #items = new Map(); // namespace -> its button
+  #list = byId("namespace-list");
+  #filter = byId("namespace-filter");
+
+  constructor(api) {
+    this.#api = api;
+    this.#filter.addEventListener("input", () => this.refresh());
+  }
+
+  async refresh() {
+    this.#asks += 1;
+    const ask = this.#asks;
+    const wanted = this.#filter.value.trim();
+    let answer;
+    try {
+      answer = await this.#api.namespaces(wanted ? `*${wanted}*` : "*", SHOWN_MAX);
+    } catch {
+      return; // the state of the connection shows it
+    }
+    if (ask !== this.#asks) return;
+    this.#draw(answer.namespaces, answer.total, Boolean(wanted));
+  }
+
+  #draw(found, total, isFiltered) {
+    this.#filter.hidden = !isFiltered && total <= FILTERED_FROM;
+    setText(byId("namespace-count"), total > SHOWN_MAX ? `${SHOWN_MAX} of ${whole(total)}` : "");
+    const shown = new Map(found.map(({ ns, keys }) => [ns, keys]));
+    // Keys without a namespace, and the one that is looked at, stay where they are even when empty.
+    if (!isFiltered && !shown.has("")) shown.set("", 0);
+    if (!shown.has(this.chosen)) shown.set(this.chosen, 0);
+    const names = [...shown.keys()].sort((one, other) => (one < other ? -1 : 1));
+    const items = new Map(names.map((ns) => [ns, this.#items.get(ns) ?? this.#item(ns)]));
+    this.#items = items;
+    for (const [ns, item] of items) {
+      setText(item.querySelector(".number"), whole(shown.get(ns)));
+      item.setAttribute("aria-pressed", ns === this.chosen);
+    }
+    const wanted = [...items.values()].map((item) => item.parentNode);
+    if (wanted.some((item, index) => item !== this.#list.children[index])
+      || wanted.length !== this.#list.childElementCount) {
+      const focused = document.activeElement;
+      this.#list.replaceChildren(...wanted);
+      if (this.#list.contains(focused)) focused.focus({ preventScroll: true });
+    }
+  }
+
+  #item(ns) {
+    const choose = () => {
+      this.chosen = ns;
+      for (const [name, item] of this.#items) item.setAttribute("aria-pressed", name === ns);
+      this.onChoose(ns);
+    };
+    const item = element("button", { type: "button", onclick: choose },
+      element("span", { class: ns ? "name" : "name none" }, ns || "no namespace"),
+      element("span", { class: "number" }));
+    element("li", {}, item);
+    return item;
+  }
+}

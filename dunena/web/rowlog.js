@@ -1,0 +1,93 @@
+// A list of what happened, newest last. A fast stream must not make the page slow: rows are added
+// once per animation frame, and only the newest are kept.
+
+import { byId, drawer } from "./dom.js";
+
+const ROWS_MAX = 500;
+const NEAR_END_PX = 24; // closer than this to the end counts as reading along
+
+export class RowLog {
+  onDraw = () => {};
+  #makeRow;
+  #searched;
+  #pending = [];
+  #records = new WeakMap(); // row -> record
+  #isPaused = false;
+  #rows;
+  #pause;
+  #filters;
+  #draw = drawer(() => this.#drawNow());
+
+  // Uses the elements PREFIX-rows, -pause, -clear and those named in `filters`. makeRow(record)
+  // gives an element; searched(record, values of the filters) says whether it is to be seen.
+  constructor(prefix, filters, makeRow, searched) {
+    this.#makeRow = makeRow;
+    this.#searched = searched;
+    this.#rows = byId(`${prefix}-rows`);
+    this.#pause = byId(`${prefix}-pause`);
+    this.#filters = filters.map((name) => byId(`${prefix}-${name}`));
+    for (const filter of this.#filters) {
+      filter.addEventListener("input", () => this.#applyFilter());
+    }
+    this.#pause.addEventListener("click", () => this.#togglePause());
+    byId(`${prefix}-clear`).addEventListener("click", () => this.clear());
+  }
+
+  add(record) {
+    this.#pending.push(record);
+    // While paused, or while the browser draws nothing, this is all that grows.
+    if (this.#pending.length > ROWS_MAX) this.#pending.shift();
+    if (this.#isPaused) this.#pause.textContent = `Resume (${this.#pending.length})`;
+    this.#draw();
+  }
+
+  // Rows with their records, oldest first.
+  * [Symbol.iterator]() {
+    for (const row of this.#rows.children) yield [row, this.#records.get(row)];
+  }
+
+  clear() {
+    this.#pending = [];
+    this.#rows.replaceChildren();
+    if (this.#isPaused) this.#pause.textContent = "Resume";
+    this.onDraw(true);
+  }
+
+  toEnd() {
+    this.#rows.scrollTop = this.#rows.scrollHeight;
+  }
+
+  #drawNow() {
+    this.onDraw(false);
+    if (this.#isPaused || !this.#pending.length) return;
+    const rows = this.#rows;
+    const readsAlong = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR_END_PX;
+    const values = this.#values();
+    rows.append(...this.#pending.map((record) => {
+      const row = this.#makeRow(record);
+      row.hidden = !this.#searched(record, values);
+      this.#records.set(row, record);
+      return row;
+    }));
+    this.#pending = [];
+    while (rows.childElementCount > ROWS_MAX) rows.firstElementChild.remove();
+    if (readsAlong) this.toEnd();
+  }
+
+  #values() {
+    return this.#filters.map((filter) => filter.value.toLowerCase());
+  }
+
+  #applyFilter() {
+    const values = this.#values();
+    for (const [row, record] of this) row.hidden = !this.#searched(record, values);
+    this.toEnd();
+  }
+
+  #togglePause() {
+    this.#isPaused = !this.#isPaused;
+    this.#pause.setAttribute("aria-pressed", this.#isPaused);
+    this.#pause.textContent = this.#isPaused ? "Resume" : "Pause";
+    this.#draw();
+  }
+}

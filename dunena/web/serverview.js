@@ -1,0 +1,203 @@
+// What the server knows of itself: where it is, how it does, who is connected, who was refused.
+
+import { copyButton } from "./copy.js";
+import { byId, button, element, say, setText } from "./dom.js";
+import { count, duration, size, whole } from "./format.js";
+
+const REFRESH_MS = 2000;
+const UP_TO_HOUR_MS = 3_600_000;
+
+export class ServerView {
+  #api;
+  #door;
+  #isShown = false;
+  #isAsking = false;
+  #drawn = new Map(); // part -> what it was drawn from
+
+  // door: letIn(boolean) async.
+  constructor(api, door) {
+    this.#api = api;
+    this.#door = door;
+    setInterval(() => {
+      if (!document.hidden) this.refresh();
+    }, REFRESH_MS);
+  }
+
+  show(isShown) {
+    this.#isShown = isShown;
+    this.refresh();
+  }
+
+  async refresh() {
+    if (!this.#isShown || this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      const [server, stats, health] = await Promise.all(
+        [this.#api.ask("server"), this.#api.ask("stats"), this.#api.health()]);
+      this.#draw(server, stats, health);
+      say(byId("server-problem"), "");
+    } catch (error) {
+      say(byId("server-problem"), error.message);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #draw(server, stats, health) {
+    const { uptime, ...about } = server;
+    this.#part("server-about", [about.version, about.folder, uptime], () => aboutRows(server));
+    this.#part("server-addresses", [about.networkUrls, about.isLoopback, about.hasToken],
+      () => addressRows(server));
+    this.#part("server-health", health.checks, () => healthRows(health));
+    this.#part("server-counters", stats, () => counterRows(stats));
+    this.#part("server-disk", about.pagesFromDisk, () => this.#diskRows(about.pagesFromDisk));
+    this.#part("server-refused", about.refusedOrigins, () => refusedRows(about.refusedOrigins));
+    const { webSocket, http, shown } = about.connections;
+    setText(byId("connections-count"), `${count(webSocket, "WebSocket")}, ${whole(http)} HTTP`);
+    this.#part("server-connections", shown, () => connectionRows(shown));
+    byId("connections-more").hidden = webSocket <= shown.length;
+    setText(byId("connections-more"),
+      `The ${shown.length} that wait for most are shown; ${whole(webSocket - shown.length)} more are connected.`);
+  }
+
+  // Draws a part only when it is another one: a button must not vanish under the pointer.
+  #part(id, from, rows) {
+    const text = JSON.stringify(from);
+    if (this.#drawn.get(id) === text) return;
+    this.#drawn.set(id, text);
+    const focused = document.activeElement?.getAttribute("aria-label");
+    const part = byId(id);
+    const hadFocus = part.contains(document.activeElement);
+    part.replaceChildren(...rows());
+    if (hadFocus && focused) {
+      [...part.querySelectorAll("button")]
+        .find((one) => one.getAttribute("aria-label") === focused)?.focus();
+    }
+  }
+
+  #diskRows({ letIn, always, remembered, refused, file }) {
+    const words = always
+      ? "Let in by --allow-origin, until the server is started without it."
+      : letIn
+        ? `Let in. ${remembered ? `Remembered in ${file}.` : "Until the server stops: nothing is kept."}`
+        : "Refused. A browser gives pages opened from disk and sandboxed frames on any web site the"
+          + " same name, null: let them in only while you need it.";
+    const act = letIn
+      ? button("Refuse them again", () => this.#decide(false))
+      : button("Let pages opened from disk in", () => this.#decide(true));
+    return [
+      element("p", {}, words),
+      ...refused ? [element("p", { class: "quiet" }, `${count(refused, "request")} refused since the start.`)] : [],
+      ...always ? [] : [act],
+    ];
+  }
+
+  async #decide(letIn) {
+    try {
+      await this.#door.letIn(letIn);
+    } catch (error) {
+      say(byId("server-problem"), error.message);
+      return;
+    }
+    this.refresh();
+  }
+}
+
+// Terms and what they are, as rows of a definition list.
+function terms(pairs) {
+  return pairs.map(([term, ...value]) => element("div", { class: "term" },
+    element("dt", {}, term), element("dd", {}, ...value)));
+}
+
+function aboutRows({ version, folder, uptime, host, port }) {
+  return terms([
+    ["Version", version],
+    ["Folder", ...folder === null
+      ? ["none: values live until the server stops"]
+      : [element("code", {}, folder), copyButton("folder", () => folder)]],
+    ["Running for", uptime * 1000 < UP_TO_HOUR_MS || uptime ? duration(uptime * 1000) : "0 s"],
+    ["Listens on", element("code", {}, `${host}:${port}`)],
+  ]);
+}
+
+function addressRows({ networkUrls, isLoopback, hasToken, port }) {
+  const address = (url) => element("li", { class: "copy-line" }, element("code", {}, url),
+    copyButton(url, () => url));
+  const both = (base) => [`${base}/test`, `${base.replace(/^http/, "ws")}/ws`].map(address);
+  if (isLoopback) {
+    const own = location.origin;
+    const command = `dunena serve --host 0.0.0.0 --port ${port} --token CHOOSE-ONE`;
+    return [
+      element("ul", {}, ...both(own)),
+      element("p", {}, "Only programs on this machine reach it. To open it to your network, start it with"),
+      element("div", { class: "copy-line" }, element("code", {}, command),
+        copyButton("command", () => command)),
+    ];
+  }
+  const words = hasToken
+    ? "From other machines, with the token:"
+    : "From other machines. Everyone who reaches them can read and write: --token changes that.";
+  return networkUrls.length
+    ? [element("p", {}, words), element("ul", {}, ...networkUrls.flatMap(both))]
+    : [element("p", {}, "It listens to the network, but this machine has no address there at present.")];
+}
+
+function healthRows({ status, checks }) {
+  const badge = (state) => element("span", { class: `badge ${state}` }, state);
+  return [
+    ...terms([
+      ["All together", badge(status)],
+      ["Writing", badge(checks.storage.status), ...checks.storage.reason ? [` ${checks.storage.reason}`] : []],
+      ["Files", badge(checks.files.status), ...checks.files.reason ? [` ${checks.files.reason}`] : []],
+    ]),
+    ...(checks.files.damaged ?? []).map(({ path, reason }) =>
+      element("div", { class: "term" }, element("dt", {}, element("code", {}, path)),
+        element("dd", {}, reason))),
+  ];
+}
+
+function counterRows({ cache, storage, latency, messages, httpRequests }) {
+  return terms([
+    ["Keys", whole(cache.currentSize)],
+    ["Values", size(cache.valueBytes)],
+    ["Changes", whole(cache.changes)],
+    ["Reads", `${whole(cache.hits + cache.misses)}, ${Math.round(cache.hitRate * 100)} % found`],
+    ["Messages", whole(messages)],
+    ["HTTP requests", whole(httpRequests)],
+    ["Subscriptions", whole(cache.subscriptions)],
+    ["Answered in", `${latency.p50Ms} ms; 99 % in ${latency.p99Ms} ms`],
+    ["Journal", size(storage.journalBytes)],
+    ["Files behind", whole(storage.filesBehind)],
+  ]);
+}
+
+function connectionRows(shown) {
+  const cell = (text, kind = "") => element("td", { class: kind }, text);
+  return shown.map(({ address, origin, program, dialect, subscriptions, unsentBytes }) =>
+    element("tr", {},
+      cell(address), element("td", { title: program }, element("div", { class: "who" },
+        origin || "no page", element("span", { class: "quiet" }, programName(program)))),
+      cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
+}
+
+// What a browser or library calls itself, without the history that its name drags along.
+function programName(program) {
+  const known = ["OBS", "Edg", "Firefox", "Chrome", "Safari"]
+    .map((name) => program.match(new RegExp(`${name}/(\\d+)`)))
+    .find(Boolean);
+  return known ? known[0].replace("/", " ").replace("Edg ", "Edge ") : program.slice(0, 40);
+}
+
+function refusedRows(refused) {
+  if (!refused.length) return [element("p", { class: "quiet" }, "No page was refused since the start.")];
+  return [element("ul", {}, ...refused.map(({ origin, count: times, lastAt }) => {
+    const flag = `--allow-origin ${origin}`;
+    const when = new Date(lastAt).toLocaleTimeString();
+    return element("li", { class: "refused" },
+      element("div", {}, element("code", {}, origin),
+        element("span", { class: "quiet" }, `${count(times, "time")}, last at ${when}`)),
+      origin === "null"
+        ? element("p", { class: "quiet" }, "A page opened from disk; the button is under “Pages opened from disk”.")
+        : element("div", { class: "copy-line" }, element("code", {}, flag), copyButton(flag, () => flag)));
+  }))];
+}
