@@ -41,7 +41,7 @@ export async function copyFrom(source, text) {
 }
 
 // A button that copies what text() gives; `spoken` says what that is.
-export function copyButton(spoken, text) {
-  const made = button("Copy", () => copyFrom(made, text()), { "aria-label": `Copy ${spoken}` });
+export function copyButton(spoken, text, shown = "Copy") {
+  const made = button(shown, () => copyFrom(made, text()), { "aria-label": `Copy ${spoken}` });
   return made;
 }

@@ -119,7 +119,7 @@ export class Detail {
 
   #build() {
     this.title = element("h2", { id: "detail-title" });
-    this.copyKey = copyButton("key", () => this.key);
+    this.copyKey = copyButton("key", () => this.key, "Copy key");
     this.meta = element("p", { class: "quiet meta" });
     this.shown = element("pre", { class: "value", tabindex: "0", "aria-label": "Value as text" });
     this.nothing = element("p", { class: "empty" }, "There is no value under this key.");

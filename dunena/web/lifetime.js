@@ -12,14 +12,14 @@ export class Lifetime {
   root;
   #select;
   #seconds = element("input", {
-    type: "number", min: "1", step: "1", value: "30", "aria-label": "Seconds", class: "seconds",
+    type: "number", min: "1", step: "1", value: "30", "aria-label": "Seconds", class: "compact seconds",
   });
 
   constructor(label) {
-    this.#select = element("select", { class: "compact" });
+    this.#select = element("select", { class: "compact", "aria-label": label });
     this.#select.addEventListener("change", () => this.#showSeconds());
-    this.root = element("label", { class: "inline lifetime" },
-      element("span", {}, label), this.#select, this.#seconds);
+    this.root = element("span", { class: "actions lifetime" },
+      element("span", { class: "quiet", "aria-hidden": "true" }, label), this.#select, this.#seconds);
     this.offer(0);
   }
 

@@ -51,5 +51,6 @@ def tab(module_tab: "Tab", shared_server: Any) -> "Iterator[Tab]":
     """A tab with the page freshly loaded, connected to the server that the module's tests share."""
     module_tab.open(shared_server).expect_connected()
     yield module_tab
+    module_tab.page.evaluate("localStorage.clear()")
     problems, module_tab.problems = module_tab.problems, []
     assert problems == []

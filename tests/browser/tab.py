@@ -1,6 +1,7 @@
 """One tab with the test page in it, as the tests see it."""
 
 import json
+import re
 import urllib.request
 from typing import Any
 
@@ -12,6 +13,21 @@ from tests.support.server import ServerProcess
 EXPECT_MS = 15_000
 
 expect.set_options(timeout=EXPECT_MS)
+
+# The page copies with the browser's clipboard, which tests share with everything else.
+_REMEMBER_COPIES = """
+Object.defineProperty(navigator, "clipboard", {
+  value: { writeText: async (text) => { window.copiedText = text; } },
+});
+"""
+
+# What browsers say of a request that a stopped server does not answer.
+_REFUSED = re.compile(
+    r"ERR_(CONNECTION_(REFUSED|RESET)|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|NETWORK_CHANGED)"
+    r"|can.t establish a connection|Could not connect|connection to .* was interrupted"
+    r"|WebSocket connection to .* failed",
+    re.IGNORECASE,
+)
 
 
 class Tab:
@@ -26,6 +42,7 @@ class Tab:
         self.problems: list[str] = []
         self.addresses: list[str] = []
         page.set_default_timeout(EXPECT_MS)
+        page.add_init_script(_REMEMBER_COPIES)
         page.on("console", self._see_console)
         page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
         page.on("request", lambda request: self.addresses.append(request.url))
@@ -33,17 +50,22 @@ class Tab:
         page.on("response", self._see_response)
         page.on("dialog", self._see_dialog)
 
-    def open(self, server: ServerProcess, *, path: str = "/test") -> "Tab":
-        """Load the page."""
+    def open(self, server: ServerProcess, view: str = "keys", *, path: str = "/test") -> "Tab":
+        """Load the page with one of its views."""
         self.addresses.clear()
-        self.page.goto(server.url + path)
+        self.page.goto("about:blank")  # or another view of the same page would only be scrolled to
+        self.page.goto(f"{server.url}{path}#{view}")
         return self
 
     def expect_connected(self) -> "Tab":
-        """Wait until both of its connections are open and the keys are listed."""
+        """Wait until both of its connections are open."""
         expect(self.state).to_have_attribute("data-state", "open")
-        expect(self.page.locator("#follow-state")).to_have_attribute("data-state", "open")
-        expect(self.page.locator("#keys-count")).not_to_be_empty()
+        expect(self.page.locator("#console-state")).to_have_attribute("data-state", "open")
+        return self
+
+    def go(self, view: str) -> "Tab":
+        """Choose a view by its tab."""
+        self.page.get_by_role("tab", name=view, exact=True).click()
         return self
 
     # --- parts ---
@@ -52,6 +74,28 @@ class Tab:
     def state(self) -> Locator:
         """The line that says how the connection is."""
         return self.page.locator("#connection-state")
+
+    def button(self, name: str) -> Locator:
+        """A button anywhere on what is shown."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def row(self, key: str) -> Locator:
+        """The line of a key in the table."""
+        name = re.compile(f"^{re.escape(key)}$")
+        cell = self.page.locator(".cell.key").filter(has_text=name)
+        return self.page.locator(".grid-body .grid-row").filter(has=cell)
+
+    def expect_listed(self, *keys: str) -> None:
+        """Wait until the lines that are drawn begin with these keys, from top to bottom."""
+        self.page.wait_for_function(
+            """(wanted) => {
+              const rows = [...document.querySelectorAll(".grid-body .grid-row")];
+              rows.sort((one, other) => one.dataset.index - other.dataset.index);
+              const keys = rows.map((row) => row.querySelector(".key").textContent);
+              return wanted.every((key, index) => key === keys[index]);
+            }""",
+            arg=list(keys),
+        )
 
     @property
     def message(self) -> Locator:
@@ -63,48 +107,64 @@ class Tab:
         group = self.page.get_by_role("group", name=f"{dialect} messages")
         return group.get_by_role("button", name=name, exact=True)
 
-    def rows(self, direction: str = "", source: str = "console") -> Locator:
-        """What the log shows of messages: direction "in" or "out", source "console" or "live"."""
+    def frames(self, direction: str = "", source: str = "console") -> Locator:
+        """What the console shows of messages: direction "in" or "out", source "console", "http"."""
         wanted = f'[data-direction="{direction}"]' if direction else ""
         rows = self.page.locator(f'#log-rows details{wanted}[data-source="{source}"]')
         return rows.filter(visible=True)
 
-    def card(self, key: str, ns: str = "") -> "CardView":
-        """The card of a followed key."""
-        spoken = f"{key} in {ns}" if ns else key
-        value = self.page.get_by_label(f"Value of {spoken}", exact=True)
-        return CardView(self.page.get_by_role("listitem").filter(has=value), value)
+    @property
+    def detail(self) -> "DetailView":
+        """The key whose value is shown."""
+        return DetailView(self.page)
 
     # --- what a user does ---
 
-    def follow(self, key: str, ns: str = "") -> "CardView":
-        """Type a key and follow it; waits until its value, or that it has none, is known."""
-        form = self.page.locator("#follow-form")
-        form.get_by_label("Key", exact=True).fill(key)
-        form.get_by_label("Namespace").fill(ns)
-        form.get_by_role("button", name="Follow").click()
-        card = self.card(key, ns)
-        expect(card.value).not_to_be_empty()
-        return card
+    def choose(self, key: str) -> "DetailView":
+        """Click a key in the table; waits until its value, or that it has none, is known."""
+        self.row(key).click()
+        detail = self.detail
+        expect(detail.title).to_contain_text(key)
+        expect(detail.meta).to_contain_text(re.compile("revision|No value"))
+        return detail
+
+    def filter(self, pattern: str) -> None:
+        """Type into the filter of the table."""
+        self.page.get_by_label("Filter keys").fill(pattern)
+
+    def expect_count(self, text: str) -> None:
+        """Wait until the table says how many keys it has."""
+        expect(self.page.locator("#keys-count")).to_have_text(text)
 
     def send(self, text: str) -> None:
         """Type a message and send it."""
         self.message.fill(text)
-        self.page.get_by_role("button", name="Send", exact=True).click()
+        self.button("Send").click()
 
     def speak(self, protocol: str) -> None:
-        """Choose a protocol and wait for the new connection."""
+        """Choose the console's protocol and wait for the new connection."""
         opened = self.page.locator('#log-rows [data-source="console"][data-direction="note"]')
         before = opened.count()
         self.page.get_by_label("Protocol").select_option(label=protocol)
         expect(opened).to_have_count(before + 1)
-        expect(self.state).to_have_attribute("data-state", "open")
+        expect(self.page.locator("#console-state")).to_have_attribute("data-state", "open")
 
-    def clear(self) -> None:
-        """Empty the log."""
-        self.page.get_by_role("button", name="Clear").click()
+    def copied(self, name: str) -> str:
+        """Press a button that copies; what it copied."""
+        self.page.evaluate("window.copiedText = null")
+        self.button(name).click()
+        self.page.wait_for_function("window.copiedText !== null")
+        return self.page.evaluate("window.copiedText")
 
     # --- what went wrong ---
+
+    def forgive_refused(self) -> None:
+        """A server that was stopped did not answer: that alone was no fault."""
+        self.problems = [problem for problem in self.problems if not _REFUSED.search(problem)]
+
+    def forgive(self, text: str) -> None:
+        """Something that a test provoked."""
+        self.problems = [problem for problem in self.problems if text not in problem]
 
     def _see_console(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -119,23 +179,36 @@ class Tab:
         dialog.dismiss()
 
 
-class CardView:
-    """A followed key on the page."""
+class DetailView:
+    """The part of the page that shows one key."""
 
-    def __init__(self, root: Locator, value: Locator) -> None:
-        self.root = root
-        self.value = value
-        self.editor = root.get_by_role("textbox")
-        self.conflict = root.get_by_text("The value changed while you were editing")
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.locator("#detail")
+        self.title = page.locator("#detail-title")
+        self.meta = self.root.locator(".meta")
+        self.tree = self.root.locator(".tree")
+        self.editor = self.root.get_by_role("textbox", name="New value")
+        self.conflict = self.root.get_by_role("alert").filter(has_text="while you were editing")
+        self.problem = self.root.locator(".problem[role=alert]")
 
     def button(self, name: str) -> Locator:
         """One of its buttons."""
         return self.root.get_by_role("button", name=name, exact=True)
 
+    def leaf(self, text: str) -> Locator:
+        """A value in the tree, as it is written in JSON."""
+        return self.tree.locator(".leaf").filter(has_text=re.compile(f"^{re.escape(text)}$"))
+
     def expect_json(self, value: object) -> None:
         """Wait until it shows this value, indented by two spaces."""
-        text = json.dumps(value, indent=2, ensure_ascii=False)
-        expect(self.value).to_have_text(text, use_inner_text=False)
+        self.expect_text(json.dumps(value, indent=2, ensure_ascii=False))
+
+    def expect_text(self, text: str) -> None:
+        """Wait until it shows this JSON text."""
+        self.button("Text").click()
+        shown = self.root.get_by_label("Value as text")
+        expect(shown).to_have_text(text, use_inner_text=False)
 
     def set(self, text: str) -> None:
         """Edit the value: open the editor, type JSON, set it."""
@@ -151,9 +224,28 @@ def put(server: ServerProcess, key: str, value: object, **more: object) -> None:
 
 def put_text(server: ServerProcess, body: str) -> None:
     """The same with the JSON text of the request."""
+    post(server, "/set", body)
+
+
+def put_many(server: ServerProcess, entries: list[dict[str, object]]) -> None:
+    """Set text values by the thousand."""
+    for start in range(0, len(entries), 1000):
+        part = {"action": "mset", "entries": entries[start : start + 1000]}
+        post(server, "/cache", json.dumps(part))
+
+
+def post(server: ServerProcess, path: str, body: str) -> None:
+    """Any request that writes."""
     request = urllib.request.Request(
-        f"{server.url}/set", body.encode(), {"Content-Type": "application/json"}
+        f"{server.url}{path}", body.encode(), {"Content-Type": "application/json"}
     )
+    with urllib.request.urlopen(request) as response:
+        assert response.status in (200, 201)
+
+
+def remove(server: ServerProcess, key: str) -> None:
+    """Delete a key from elsewhere."""
+    request = urllib.request.Request(f"{server.url}/entries/{key}", method="DELETE")
     with urllib.request.urlopen(request) as response:
         assert response.status == 200
 

@@ -1,11 +1,20 @@
-"""Sending messages from the test page, and its log of everything that passes."""
+"""The console: sending messages, and its log of everything that passes."""
 
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.tab import Tab, put
+from tests.browser.conftest import NewTab
+from tests.browser.tab import Tab, put, stored_text
+from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
 # What comes back to each template, sent in this order; None for a message without a reply.
@@ -26,6 +35,11 @@ OBJECT_STORE = {
     "delete": '{"key":"player-position","value":null}',
     "unsubscribe": None,
 }
+
+
+@pytest.fixture
+def tab(tab: Tab) -> Iterator[Tab]:  # the one of all tests, with another view
+    yield tab.go("Console")
 
 
 @pytest.mark.parametrize(
@@ -52,23 +66,23 @@ def test_every_template_gets_its_reply(
     group = tab.page.get_by_role("group", name=f"{dialect} messages")
     assert set(group.get_by_role("button").all_text_contents()) == set(replies)
     for name, reply in replies.items():
-        tab.clear()
+        tab.button("Clear").click()
         tab.template(dialect, name).click()
-        tab.page.get_by_role("button", name="Send", exact=True).click()
-        expect(tab.rows("out")).to_have_count(1)
+        tab.button("Send").click()
+        expect(tab.frames("out")).to_have_count(1)
         if reply is not None:
-            expect(tab.rows("in").filter(has_text=reply)).to_have_count(1)
+            expect(tab.frames("in").filter(has_text=reply)).to_have_count(1)
         else:
             # Replies keep their order: once the next one is here, there was none before it.
             tab.send(probe[0])
-            expect(tab.rows("in")).to_have_count(1)
-            expect(tab.rows("in")).to_contain_text(probe[1])
+            expect(tab.frames("in")).to_have_count(1)
+            expect(tab.frames("in")).to_contain_text(probe[1])
 
 
 def test_an_error_in_the_text_is_shown_before_it_is_sent(tab: Tab) -> None:
-    send = tab.page.get_by_role("button", name="Send", exact=True)
-    verdict = tab.page.locator("#composer-verdict")
-    tab.clear()
+    send = tab.button("Send")
+    verdict = tab.page.locator("#composer-actions").get_by_role("status")
+    tab.button("Clear").click()
     tab.message.fill('{"type": "ping"')
     expect(verdict).to_contain_text("JSON")
     expect(tab.message).to_have_attribute("aria-invalid", "true")
@@ -78,20 +92,20 @@ def test_an_error_in_the_text_is_shown_before_it_is_sent(tab: Tab) -> None:
     tab.message.fill('{"type": "ping"}')
     expect(verdict).to_have_text("Valid JSON, 16 bytes")
     tab.message.press("Control+Enter")
-    expect(tab.rows("in")).to_contain_text('"pong"')
-    expect(tab.rows("out")).to_have_count(1)
+    expect(tab.frames("in")).to_contain_text('"pong"')
+    expect(tab.frames("out")).to_have_count(1)
 
 
 def test_a_text_that_is_no_json_can_be_sent_all_the_same(tab: Tab) -> None:
     tab.message.fill("{nonsense")
     tab.page.get_by_role("button", name="Send as it is").click()
-    expect(tab.rows("in").filter(has_text='"data":"Invalid JSON"')).to_have_count(1)
+    expect(tab.frames("in").filter(has_text='"data":"Invalid JSON"')).to_have_count(1)
 
 
 def test_a_row_tells_time_direction_and_size(tab: Tab) -> None:
-    tab.clear()
+    tab.button("Clear").click()
     tab.send('{"type": "get", "key": "\\u20ac"}')
-    sent, received = tab.rows("out"), tab.rows("in")
+    sent, received = tab.frames("out"), tab.frames("in")
     expect(received).to_contain_text("Key contains invalid characters")
     expect(sent.locator("time")).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\.\d{3}$"))
     expect(sent.get_by_role("img", name="sent")).to_be_visible()
@@ -101,17 +115,17 @@ def test_a_row_tells_time_direction_and_size(tab: Tab) -> None:
 
 
 def test_a_size_is_in_bytes(tab: Tab) -> None:
-    tab.clear()
+    tab.button("Clear").click()
     tab.send('"€"')
-    expect(tab.rows("out")).to_contain_text("5 B")
+    expect(tab.frames("out")).to_contain_text("5 B")
 
 
 def test_rows_open_one_by_one_and_all_together(tab: Tab) -> None:
-    tab.clear()
+    tab.button("Clear").click()
     tab.send('{"type":"ping","id":1.0}')
     tab.send('{"type":"ping","id":[[],{}]}')
-    expect(tab.rows("out")).to_have_count(2)
-    first, second = tab.rows("out").nth(0), tab.rows("out").nth(1)
+    expect(tab.frames("out")).to_have_count(2)
+    first, second = tab.frames("out").nth(0), tab.frames("out").nth(1)
     first.locator("summary").click()
     expect(first.locator("pre")).to_have_text('{\n  "type": "ping",\n  "id": 1.0\n}')
     expect(second.locator("pre")).to_have_count(0)
@@ -124,45 +138,50 @@ def test_rows_open_one_by_one_and_all_together(tab: Tab) -> None:
 
 
 def test_the_filter_looks_at_text_and_source(tab: Tab, shared_server: ServerProcess) -> None:
-    card = tab.follow("filtered")
     tab.send('{"type":"ping","id":"one"}')
     tab.send('{"type":"ping","id":"two"}')
-    expect(tab.rows("in").filter(has_text='"two"')).to_have_count(1)
+    expect(tab.frames("in").filter(has_text='"two"')).to_have_count(1)
     tab.page.get_by_label("Filter messages").fill("ONE")
-    expect(tab.rows()).to_have_count(2)
+    expect(tab.frames()).to_have_count(2)
     tab.page.get_by_label("Filter messages").fill("")
-    tab.page.get_by_label("Show messages of").select_option(label="live values")
-    expect(tab.rows()).to_have_count(0)
+    tab.page.get_by_label("Show messages of").select_option(label="HTTP")
+    expect(tab.frames()).to_have_count(0)
     # What arrives while a filter is set is filtered too.
-    put(shared_server, "filtered", "fresh")
-    card.expect_json("fresh")
-    expect(tab.rows("in", "live").filter(has_text='"fresh"')).to_have_count(1)
-    expect(tab.rows()).to_have_count(0)
+    put(shared_server, "filtered", 1)
+    tab.go("Keys")
+    tab.choose("filtered").set('"by HTTP"')
+    expect(tab.detail.editor).to_be_hidden()
+    tab.go("Console").send('{"type":"ping","id":"three"}')
+    expect(tab.frames("out", "http")).to_have_count(1)
+    expect(tab.frames("out", "http")).to_contain_text('"value":"by HTTP"')
+    expect(tab.page.locator("#log-count")).to_contain_text("4 out")
+    expect(tab.frames()).to_have_count(0)
 
 
 def test_pause_holds_back_and_resume_shows(tab: Tab) -> None:
-    tab.clear()
+    tab.button("Clear").click()
     tab.page.get_by_role("button", name="Pause").click()
     tab.send('{"type":"ping"}')
     resume = tab.page.get_by_role("button", name="Resume (2)")
     expect(resume).to_be_visible()
-    expect(tab.rows()).to_have_count(0)
+    expect(tab.frames()).to_have_count(0)
     resume.click()
-    expect(tab.rows()).to_have_count(2)
+    expect(tab.frames()).to_have_count(2)
 
 
 def test_the_log_keeps_the_newest_and_stays_at_the_end(tab: Tab) -> None:
-    tab.clear()
+    tab.button("Clear").click()
     tab.page.evaluate(
         """() => {
-          const editor = document.getElementById("composer-text");
+          const editor = document.querySelector("#composer-editor textarea");
           for (let number = 1; number <= 700; number += 1) {
             editor.value = `{"type":"ping","id":${number}}`;
+            editor.dispatchEvent(new Event("input"));
             document.getElementById("composer-send").click();
           }
         }"""
     )
-    expect(tab.rows("in").filter(has_text='"id":700}')).to_have_count(1)
+    expect(tab.frames("in").filter(has_text='"id":700}')).to_have_count(1)
     rows = tab.page.locator("#log-rows > *")
     expect(rows).to_have_count(500)
     expect(tab.page.locator("#log-count")).to_have_text("700 in, 700 out")
@@ -173,7 +192,206 @@ def test_the_log_keeps_the_newest_and_stays_at_the_end(tab: Tab) -> None:
 def test_a_long_message_is_shown_in_part(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "long", "x" * 100_000)
     tab.send('{"type":"get","key":"long"}')
-    row = tab.rows("in").filter(has_text='"type":"result"')
+    row = tab.frames("in").filter(has_text='"type":"result"')
     expect(row).to_contain_text("100,0")
     row.locator("summary").click()
     expect(row.locator("pre")).to_contain_text(re.compile(r"… and 80,0\d\d more characters"))
+
+
+# --- what was sent before ---
+
+
+def test_what_was_sent_is_remembered_over_visits(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
+    tab = new_tab().open(shared_server, "console").expect_connected()
+    for number in (1, 2, 1):
+        tab.send(f'{{"type":"ping","id":{number}}}')
+        expect(tab.frames("in").filter(has_text=f'"id":{number}').first).to_be_visible()
+    tab.open(shared_server, "console").expect_connected()
+    history = tab.page.get_by_label("History")
+    texts = history.locator("option").all_text_contents()
+    assert texts == ["History", '{"type":"ping","id":1}', '{"type":"ping","id":2}']
+    history.select_option(label='{"type":"ping","id":2}')
+    expect(tab.message).to_have_value('{"type":"ping","id":2}')
+    tab.message.press("Alt+ArrowUp")
+    expect(tab.message).to_have_value('{"type":"ping","id":1}')
+    tab.message.press("Alt+ArrowUp")
+    expect(tab.message).to_have_value('{"type":"ping","id":2}')
+    tab.message.press("Alt+ArrowDown")
+    expect(tab.message).to_have_value('{"type":"ping","id":1}')
+
+
+def test_a_browser_without_storage_forgets_and_works(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
+    tab = new_tab()
+    tab.page.add_init_script(
+        """Object.defineProperty(window, "localStorage", {
+             get() { throw new DOMException("denied", "SecurityError"); } });"""
+    )
+    tab.open(shared_server, "console").expect_connected()
+    tab.send('{"type":"ping"}')
+    expect(tab.frames("in").filter(has_text="pong")).to_have_count(1)
+    expect(tab.page.get_by_label("History").locator("option")).to_have_count(2)
+
+
+# --- a message as a program ---
+
+RUN_AS_CURL = {
+    '{"type":"get","key":"a b","ns":"app"}': '{"key":"a b","value":"it\'s"}',
+    '{"type":"set","key":"p","value":"it\'s $HOME `x`","ttl":60000}': '{"ok":true}',
+    '{"type":"mget","keys":["p","type"]}':
+        '{"result":{"p":"it\'s $HOME `x`","type":null}}',
+    '{"type":"mset","entries":[{"key":"q","value":"1"}],"ns":"app"}': '{"stored":1}',
+    '{"type":"del","key":"p"}': '{"deleted":true}',
+    '{"type":"ping"}': '{"status":"alive"}',
+    '{"action":"set","key":"o","value":{"x":18446744073709551615}}':
+        '{"key":"o","value":{"x":18446744073709551615}}',
+    '{"action":"get","key":"o"}': '{"key":"o","value":{"x":18446744073709551615}}',
+    '{"action":"delete","key":"o"}': '{"deleted":true}',
+}  # fmt: skip
+
+
+def test_a_message_copied_as_curl_does_the_same(
+    tab: Tab, shared_server: ServerProcess, curl: Path
+) -> None:
+    put(shared_server, "a b", "it's", ns="app")
+    for message, answer in RUN_AS_CURL.items():
+        tab.message.fill(message)
+        words = shlex.split(tab.copied("Copy as curl"))
+        assert words[0] == "curl"
+        done = subprocess.run([curl, *words[1:]], capture_output=True, text=True, check=True)
+        assert done.stdout == answer, message
+
+
+def indented(message: str) -> str:
+    """The value in a message as the page shows it: numbers and names as they were written."""
+    if "18446744073709551615" in message:
+        return '{\n  "big": 18446744073709551615,\n  "__proto__": 1,\n  "f": 1.0\n}'
+    return json.dumps(json.loads(message)["value"], indent=2)
+
+
+def test_what_http_cannot_do_is_said(tab: Tab) -> None:
+    tab.message.fill('{"action":"subscribe","key":"k"}')
+    tab.button("Copy as curl").click()
+    problem = tab.page.locator("#composer-problem")
+    expect(problem).to_contain_text("needs a WebSocket")
+    tab.message.fill("{")
+    expect(problem).to_be_hidden()
+    tab.button("Copy as curl").click()
+    expect(problem).to_contain_text("Only a message that is JSON")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"action": "set", "key": "js", "value": {"x": 1, "text": "it\'s \\"so\\""}}',
+        '{"action":"set","key":"js","value":{"big":18446744073709551615,"__proto__":1,"f":1.0}}',
+    ],
+)
+def test_a_message_copied_as_javascript_does_the_same(
+    tab: Tab, shared_server: ServerProcess, message: str
+) -> None:
+    put(shared_server, "js", None)
+    tab.message.fill(message)
+    program = tab.copied("Copy as JavaScript")
+    tab.page.evaluate(program)
+    tab.go("Keys").choose("js").expect_text(indented(message))
+
+
+def test_a_message_copied_as_python_does_the_same(tab: Tab, shared_server: ServerProcess) -> None:
+    tab.message.fill('{"type": "set", "key": "python", "value": "\'\\"\\\\ \u20ac"}')
+    program = tab.copied("Copy as Python")
+    # It prints what comes until it is stopped; the reply to the message is enough.
+    program = program.replace(
+        "        print(message)", "        print(message)\n        if 'result' in message: break"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "utf8", "-c", program],
+        capture_output=True, text=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    assert '"ok":true' in done.stdout
+    reply = json.loads(stored_text(shared_server, "/get/python"))
+    assert reply["value"] == "'\"\\ \u20ac"
+
+
+def test_with_a_token_the_programs_say_where_it_goes(
+    new_tab: NewTab, start_server: StartServer, curl: Path
+) -> None:
+    server = start_server("--token", "open sesame")
+    tab = new_tab().open(server, "console")
+    tab.page.get_by_label("Token").fill("open sesame")
+    tab.page.keyboard.press("Enter")
+    tab.expect_connected()
+    tab.message.fill('{"type":"set","key":"k","value":"v"}')
+    environment = {**os.environ, "DUNENA_AUTH_TOKEN": "open sesame"}
+    command = tab.copied("Copy as curl")
+    assert "sesame" not in command
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout == '{"ok":true}'
+    program = tab.copied("Copy as Python").replace("        print(message)", "        break")
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+    assert "Authorization" in tab.copied("Copy as JavaScript")
+    tab.forgive("401")
+
+
+# --- files of messages ---
+
+
+def choose_file(tab: Tab, path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+    with tab.page.expect_file_chooser() as chooser:
+        tab.button("Import messages …").click()
+    chooser.value.set_files(path)
+
+
+def test_a_file_of_messages_is_replayed(tab: Tab, tmp_path: Path) -> None:
+    tab.button("Clear").click()
+    lines = [json.dumps({"type": "ping", "id": number}) for number in range(450)]
+    choose_file(tab, tmp_path / "pings.jsonl", "\ufeff" + "\r\n".join(lines) + "\n\n")
+    status = tab.page.locator("#replay-status")
+    expect(status).to_have_text("450 messages in pings.jsonl")
+    tab.button("Send all").click()
+    expect(status).to_have_text("450 of 450 sent")
+    expect(tab.frames("in").filter(has_text='"id":449')).to_have_count(1)
+    expect(tab.page.locator("#log-count")).to_have_text("450 in, 450 out")
+
+    # In its own time, and no further than it is let.
+    tab.page.get_by_label("one every").select_option(label="second")
+    tab.button("Send all").click()
+    expect(status).to_have_text("2 of 450 sent")
+    tab.button("Stop").click()
+    expect(tab.button("Send all")).to_be_visible()
+    tab.page.get_by_role("group", name="Replay").get_by_role("button", name="Close").click()
+    expect(tab.page.get_by_role("group", name="Replay")).to_be_hidden()
+
+
+def test_a_file_with_a_mistake_is_not_replayed(tab: Tab, tmp_path: Path) -> None:
+    choose_file(tab, tmp_path / "wrong.jsonl", '{"type":"ping"}\n\n{"type":}\n')
+    problem = tab.page.locator("#replay-problem")
+    expect(problem).to_have_text("Line 3 is not JSON: column 9: a value should be here")
+    expect(tab.button("Send all")).to_be_hidden()
+    choose_file(tab, tmp_path / "empty.jsonl", "\n")
+    expect(problem).to_have_text("There is no message in the file.")
+
+
+def test_what_was_sent_is_saved_as_a_file_to_replay(tab: Tab, tmp_path: Path) -> None:
+    tab.button("Clear").click()
+    tab.send('{"type": "ping", "id": 1.0}')
+    tab.send('{"type": "ping", "id": 2}')
+    expect(tab.frames("in")).to_have_count(2)
+    with tab.page.expect_download() as download:
+        tab.button("Save sent").click()
+    saved = tmp_path / "saved.jsonl"
+    download.value.save_as(saved)
+    assert saved.read_text("utf-8") == '{"type":"ping","id":1.0}\n{"type":"ping","id":2}\n'
+
+
+def test_a_message_of_the_log_is_copied(tab: Tab) -> None:
+    tab.button("Clear").click()
+    tab.send('{"type":"ping","id":5}')
+    tab.frames("out").locator("summary").click()
+    assert tab.copied("Copy message") == '{"type":"ping","id":5}'

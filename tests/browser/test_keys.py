@@ -1,0 +1,468 @@
+"""The table of keys, and one key's value and editor."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import NewTab
+from tests.browser.tab import Tab, post, put, put_many, put_text, remove, stored_text
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+SEE_FLASHES = """() => document.addEventListener("animationstart", (event) => {
+  const name = event.target.querySelector?.(".key")?.textContent ?? event.target.className;
+  document.documentElement.dataset.seen = `${document.documentElement.dataset.seen ?? ""} ${name}`;
+})"""
+
+
+# --- the table ---
+
+
+def test_every_key_tells_its_value_size_revision_and_expiry(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    put(server, "plain", {"x": 1})
+    put(server, "passing", "grü", ttl=3_600_000)
+    tab = new_tab().open(server).expect_connected()
+    tab.expect_count("2 keys")
+    cells = tab.row("plain").get_by_role("gridcell")
+    expect(cells).to_have_text(["plain", '{"x":1}', "7 B", "1", ""])
+    passing = tab.row("passing").get_by_role("gridcell")
+    expect(passing).to_have_text(["passing", '"grü"', "4 B", "2", re.compile(r"^(59 min|1 h)")])
+
+
+def test_an_expiry_counts_down_to_nothing(new_tab: NewTab, server: ServerProcess) -> None:
+    put(server, "passing", 1, ttl=2500)
+    put(server, "staying", 1)
+    tab = new_tab().open(server).expect_connected()
+    for text in ("2 s", "1 s"):
+        expect(tab.row("passing").locator(".expiry")).to_have_text(text)
+    expect(tab.row("passing")).to_have_count(0)
+    expect(tab.row("staying")).to_have_count(1)
+    tab.expect_count("1 key")
+
+
+def test_a_change_appears_in_its_place_and_lights_up(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    for key in ("a", "b", "c"):
+        put(server, key, "old")
+    tab = new_tab().open(server).expect_connected()
+    expect(tab.row("b")).to_contain_text('"old"')
+    tab.page.evaluate(SEE_FLASHES)
+    put(server, "b", "new")
+    expect(tab.row("b")).to_contain_text('"new"')
+    expect(tab.row("b").locator(".revision")).to_have_text("4")
+    expect(tab.page.locator("html")).to_have_attribute("data-seen", " b")
+    tab.expect_listed("a", "b", "c")
+
+
+def test_keys_come_and_go_by_themselves(new_tab: NewTab, server: ServerProcess) -> None:
+    put(server, "a", 1)
+    put(server, "c", 1)
+    tab = new_tab().open(server).expect_connected()
+    tab.expect_count("2 keys")
+    put(server, "b", 1)
+    expect(tab.row("b")).to_have_count(1)
+    tab.expect_listed("a", "b", "c")
+    remove(server, "a")
+    expect(tab.row("a")).to_have_count(0)
+    tab.expect_count("2 keys")
+    (server.folder / "d.json").write_text("4", encoding="utf-8")
+    expect(tab.row("d")).to_have_count(1)
+    post(server, "/flush", "{}")
+    tab.expect_count("0 keys")
+    expect(tab.page.locator("#keys-empty")).to_contain_text("No keys yet")
+
+
+def test_namespaces_are_listed_and_chosen(new_tab: NewTab, server: ServerProcess) -> None:
+    put(server, "twin", "outside")
+    put(server, "twin", "inside", ns="rooms")
+    put(server, "other", "inside", ns="rooms")
+    tab = new_tab().open(server).expect_connected()
+    names = tab.page.get_by_role("navigation", name="Namespaces").get_by_role("button")
+    expect(names).to_have_text(["no namespace1", "rooms2"])
+    expect(tab.row("twin")).to_contain_text("outside")
+    names.nth(1).click()
+    expect(tab.row("twin")).to_contain_text("inside")
+    tab.expect_count("2 keys")
+    put(server, "third", 1, ns="halls")
+    expect(names).to_have_text(["no namespace1", "halls1", "rooms2"])
+    put(server, "twin", "changed inside", ns="rooms")
+    expect(tab.row("twin")).to_contain_text("changed inside")
+
+
+def test_many_namespaces_are_searched(new_tab: NewTab, server: ServerProcess) -> None:
+    for number in range(20):
+        put(server, "k", number, ns=f"room-{number:02}")
+    tab = new_tab().open(server).expect_connected()
+    tab.page.get_by_label("Find a namespace").fill("17")
+    names = tab.page.get_by_role("navigation", name="Namespaces").get_by_role("button")
+    names.filter(has_text="room-17").click()
+    expect(tab.row("k")).to_contain_text("17")
+
+
+def test_a_filter_is_a_pattern_or_a_part(new_tab: NewTab, server: ServerProcess) -> None:
+    for key in ("score", "score-guest", "player-1", "player-22"):
+        put(server, key, 1)
+    tab = new_tab().open(server).expect_connected()
+    for typed, found in {
+        "player-*": ["player-1", "player-22"],
+        "player-?": ["player-1"],
+        "guest": ["score-guest"],
+        "*2": ["player-22"],
+        "": ["player-1", "player-22", "score", "score-guest"],
+    }.items():
+        tab.filter(typed)
+        tab.expect_count(f"{len(found)} key{'' if len(found) == 1 else 's'}")
+        tab.expect_listed(*found)
+    tab.filter("nobody")
+    expect(tab.page.locator("#keys-empty")).to_have_text("No key matches this filter.")
+    put(server, "nobody-yet", 1)
+    expect(tab.row("nobody-yet")).to_have_count(1)
+
+
+def test_the_order_is_turned_round(new_tab: NewTab, server: ServerProcess) -> None:
+    for key in ("a", "b", "c"):
+        put(server, key, 1)
+    tab = new_tab().open(server).expect_connected()
+    expect(tab.row("a")).to_have_count(1)
+    tab.button("Key").click()
+    tab.expect_listed("c", "b", "a")
+    head = tab.page.get_by_role("columnheader", name="Key")
+    expect(head).to_have_attribute("aria-sort", "descending")
+
+
+def test_the_table_is_walked_by_keyboard(new_tab: NewTab, server: ServerProcess) -> None:
+    put_many(server, [{"key": f"key-{number:03}", "value": "v"} for number in range(300)])
+    tab = new_tab().open(server).expect_connected()
+    expect(tab.row("key-000")).to_have_count(1)
+    grid = tab.page.get_by_role("grid", name="Keys")
+    grid.focus()
+    tab.page.keyboard.press("ArrowDown")
+    tab.page.keyboard.press("Enter")
+    expect(tab.detail.title).to_have_text("key-001")
+    tab.page.keyboard.press("Escape")
+    expect(tab.detail.root).to_be_hidden()
+    expect(grid).to_be_focused()
+    tab.page.keyboard.press("End")
+    expect(tab.row("key-299")).to_be_in_viewport()
+    tab.page.keyboard.press("Enter")
+    expect(tab.detail.title).to_have_text("key-299")
+
+
+def test_a_hundred_thousand_keys_scroll_and_filter(
+    new_tab: NewTab, start_server: StartServer
+) -> None:
+    server = start_server("--no-persist")
+    put_many(server, [{"key": f"key-{n:06}", "value": f"value {n}"} for n in range(100_000)])
+    tab = new_tab().open(server).expect_connected()
+    tab.expect_count("100,000 keys")
+    rows = tab.page.locator(".grid-body .grid-row")
+    grid = tab.page.get_by_role("grid", name="Keys")
+    for share, key in ((1, "key-099999"), (0.5, "key-050000"), (0, "key-000000")):
+        grid.evaluate("(grid, share) => { grid.scrollTop = grid.scrollHeight * share; }", share)
+        expect(tab.row(key)).to_be_in_viewport()
+        expect(tab.row(key)).to_contain_text(f"value {int(key[4:])}")
+        assert rows.count() < 60
+    tab.filter("*999")
+    tab.expect_count("100 keys")
+    tab.expect_listed("key-000999", "key-001999")
+    assert rows.count() < 60
+    tab.filter("*9*")
+    tab.expect_count("40,951 keys")
+    grid.evaluate("(grid) => { grid.scrollTop = grid.scrollHeight; }")
+    expect(tab.row("key-099999")).to_be_in_viewport()
+    # It asked for parts, never for all: what it holds of the answers is bounded as well.
+    asked = [address for address in tab.addresses if "/entries?" in address]
+    assert 5 < len(asked) < 40, asked
+    put(server, "key-099999", "changed")
+    expect(tab.row("key-099999")).to_contain_text("changed")
+    longest = tab.page.evaluate(
+        """async () => {
+          const grid = document.querySelector(".grid-scroll");
+          let longest = 0, last = performance.now();
+          for (let step = 0; step < 120; step += 1) {
+            grid.scrollTop = grid.scrollHeight * ((step * 37) % 120) / 120;
+            await new Promise(requestAnimationFrame);
+            const now = performance.now();
+            longest = Math.max(longest, now - last);
+            last = now;
+          }
+          return longest;
+        }"""
+    )
+    # A frame is 16 ms; a page that laid out thousands of rows would take seconds.
+    assert longest < 400, f"{longest} ms between two frames"
+
+
+def test_a_storm_of_changes_is_shown_and_not_choked_on(
+    new_tab: NewTab, start_server: StartServer
+) -> None:
+    server = start_server("--no-persist")
+    put_many(server, [{"key": f"key-{n:04}", "value": "0"} for n in range(5000)])
+    tab = new_tab().open(server).expect_connected()
+    tab.expect_count("5,000 keys")
+    tab.addresses.clear()
+    for round_ in range(1, 21):
+        put_many(server, [{"key": f"key-{n:04}", "value": str(round_)} for n in range(5000)])
+    expect(tab.row("key-0000")).to_contain_text('"20"')
+    expect(tab.row("key-0010")).to_contain_text('"20"')
+    # Values of a hundred thousand events; only rows on screen were asked for, now and then.
+    assert len(tab.addresses) < 400, len(tab.addresses)
+
+
+# --- one key ---
+
+
+def test_a_value_is_a_tree_that_opens_and_closes(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "tree", {"a": {"b": {"c": ["deep", None]}}, "n": 1.5, "empty": {}})
+    detail = tab.choose("tree")
+    expect(detail.leaf("1.5")).to_be_visible()
+    expect(detail.leaf("{}")).to_be_visible()
+    expect(detail.leaf('"deep"')).to_have_count(0)
+    detail.tree.locator("summary").filter(has_text=re.compile("^b:")).click()
+    detail.tree.locator("summary").filter(has_text=re.compile("^c:")).click()
+    expect(detail.leaf('"deep"')).to_be_visible()
+    # What was opened stays open when the value changes, and the leaf that changed lights up.
+    tab.page.evaluate(SEE_FLASHES)
+    put(shared_server, "tree", {"a": {"b": {"c": ["deeper", None]}}, "n": 1.5, "empty": {}})
+    expect(detail.leaf('"deeper"')).to_be_visible()
+    seen = tab.page.locator("html")
+    expect(seen).to_have_attribute("data-seen", re.compile("leaf string"))
+    expect(seen).not_to_have_attribute("data-seen", re.compile("leaf number"))
+
+
+def test_a_long_list_is_opened_in_parts(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "long-list", list(range(1000)))
+    detail = tab.choose("long-list")
+    expect(detail.tree.locator(".leaf")).to_have_count(200)
+    detail.button("800 more …").click()
+    expect(detail.tree.locator(".leaf")).to_have_count(400)
+
+
+def test_a_value_follows_its_changes(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "followed", {"x": 1})
+    detail = tab.choose("followed")
+    detail.expect_json({"x": 1})
+    for number in range(2, 30):
+        put(shared_server, "followed", {"x": number})
+    detail.expect_json({"x": 29})
+    remove(shared_server, "followed")
+    expect(detail.meta).to_have_text("No value")
+    expect(detail.button("Delete")).to_be_disabled()
+    put(shared_server, "followed", "back")
+    detail.expect_json("back")
+
+
+def test_two_tabs_edit_one_value(new_tab: NewTab, shared_server: ServerProcess) -> None:
+    put(shared_server, "shared", 0)
+    one, other = (new_tab().open(shared_server).expect_connected() for _ in range(2))
+    here, there = one.choose("shared"), other.choose("shared")
+    here.set('{"x": 1, "y": [true, null]}')
+    there.expect_json({"x": 1, "y": [True, None]})
+    there.set('"back"')
+    here.expect_json("back")
+
+
+def test_a_mistake_is_shown_where_it_is(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "edited", {"x": 1})
+    detail = tab.choose("edited")
+    detail.button("Edit").click()
+    expect(detail.editor).to_have_value('{\n  "x": 1\n}')
+    detail.editor.fill('{\n  "x": 1,\n  "y" 2\n}')
+    expect(detail.button("Set")).to_be_disabled()
+    expect(detail.editor).to_have_attribute("aria-invalid", "true")
+    expect(detail.root.locator(".marks mark")).to_have_text("2")
+    fault = detail.button('Line 3, column 7: ":" is missing after the name')
+    fault.click()
+    selected = detail.editor.evaluate("(area) => [area.selectionStart, area.selectionEnd]")
+    assert selected == [18, 19]
+    detail.editor.fill('{"x": 2}')
+    expect(detail.root.locator(".marks mark")).to_have_count(0)
+    detail.editor.press("Control+Enter")
+    detail.expect_json({"x": 2})
+    expect(detail.editor).to_be_hidden()
+    assert json.loads(stored_text(shared_server, "/get/edited"))["value"] == {"x": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('{"a": 1,}', "Line 1, column 9: a comma before"),
+        ('{"a": 1, "a": 2}', 'Line 1, column 10: the name "a" is there twice'),
+        ("[1, 2", 'Line 1, column 6: "," or "]" is missing'),
+        ("{'a': 1}", "Line 1, column 2: a name in double quotes"),
+        ('"open', "Line 1, column 1: the closing quote is missing"),
+        ('"a\nb"', "Line 1, column 3: a line break or control character"),
+        (r'"\q"', "Line 1, column 2: an unknown escape"),
+        ("01", "Line 1, column 1: this is not a number"),
+        ("hello", 'Line 1, column 1: "hello" is no JSON'),
+        ("1 2", "Line 1, column 3: there is more after the end"),
+        ("18446744073709551616", "Line 1, column 1: an integer past 64 bits"),
+        ("\n\n  nul", 'Line 3, column 3: "nul" is no JSON'),
+    ],
+)
+def test_faults_are_named(tab: Tab, shared_server: ServerProcess, text: str, fault: str) -> None:
+    put(shared_server, "faulty", 1)
+    detail = tab.choose("faulty")
+    detail.button("Edit").click()
+    detail.editor.fill(text)
+    expect(detail.root.get_by_role("status")).to_contain_text(fault)
+    expect(detail.button("Set")).to_be_disabled()
+
+
+def test_a_change_while_editing_is_shown_and_overwrites_nothing(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "contested", "old")
+    detail = tab.choose("contested")
+    detail.button("Edit").click()
+    detail.editor.fill('"mine"')
+    expect(detail.conflict).to_be_hidden()
+    put(shared_server, "contested", "theirs")
+    expect(detail.conflict).to_be_visible()
+    expect(detail.leaf('"theirs"')).to_be_visible()
+    expect(detail.editor).to_have_value('"mine"')
+
+    detail.button("Load the new value").click()
+    expect(detail.editor).to_have_value('"theirs"')
+    expect(detail.conflict).to_be_hidden()
+
+    detail.editor.fill('"mine again"')
+    put(shared_server, "contested", "theirs again")
+    detail.button("Overwrite").click()
+    expect(detail.leaf('"mine again"')).to_be_visible()
+    expect(detail.conflict).to_be_hidden()
+    expect(detail.editor).to_be_hidden()
+
+    detail.button("Edit").click()
+    detail.editor.fill('"kept"')
+    remove(shared_server, "contested")
+    expect(detail.conflict).to_contain_text("The key was removed")
+    expect(detail.editor).to_have_value('"kept"')
+
+
+def test_escape_leaves_the_editor_unless_something_would_be_lost(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "escaped", 1)
+    detail = tab.choose("escaped")
+    detail.button("Edit").click()
+    detail.editor.press("Escape")
+    expect(detail.editor).to_be_hidden()
+    detail.button("Edit").click()
+    detail.editor.fill("2")
+    detail.editor.press("Escape")
+    expect(detail.editor).to_have_value("2")
+    detail.button("Cancel").click()
+    expect(detail.editor).to_be_hidden()
+    detail.expect_json(1)
+
+
+def test_a_deleted_value_can_be_put_back(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "deleted", {"kept": [1]}, ttl=60_000)
+    detail = tab.choose("deleted")
+    detail.button("Delete").click()
+    expect(detail.meta).to_have_text("No value")
+    assert json.loads(stored_text(shared_server, "/get/deleted"))["value"] is None
+    detail.button("Put back").click()
+    detail.expect_json({"kept": [1]})
+    expect(detail.meta).to_contain_text("expires in")
+    expect(detail.button("Put back")).to_be_hidden()
+
+
+def test_an_expiry_is_set_kept_and_taken_away(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "mortal", {"x": 1})
+    detail = tab.choose("mortal")
+    expect(detail.meta).to_contain_text("never expires")
+    detail.button("Expiry").click()
+    choice = detail.root.locator(".inline-form").get_by_label("Expires")
+    choice.select_option(label="in …")
+    detail.root.locator(".inline-form").get_by_label("Seconds").fill("500")
+    detail.button("Apply").click()
+    expect(detail.meta).to_contain_text("expires in 8 min")
+    detail.expect_json({"x": 1})
+    # Another value keeps it, unless told otherwise.
+    detail.set("2")
+    detail.expect_json(2)
+    expect(detail.meta).to_contain_text("expires in 8 min")
+    detail.button("Expiry").click()
+    choice.select_option(label="never")
+    detail.button("Apply").click()
+    expect(detail.meta).to_contain_text("never expires")
+    detail.button("Expiry").click()
+    choice.select_option(label="in …")
+    detail.root.locator(".inline-form").get_by_label("Seconds").fill("1")
+    detail.button("Apply").click()
+    expect(detail.meta).to_have_text("No value")
+
+
+def test_a_new_key_is_made(tab: Tab, shared_server: ServerProcess) -> None:
+    tab.button("New key").click()
+    detail = tab.detail
+    detail.root.get_by_label("Key", exact=True).fill("größe/1?")
+    detail.root.get_by_label("Namespace").fill("räume")
+    detail.editor.fill('{"made": "here"}')
+    detail.button("Set").click()
+    expect(detail.title).to_have_text("räumegröße/1?")
+    detail.expect_json({"made": "here"})
+    expect(tab.row("größe/1?")).to_have_count(1)
+    detail.button("Delete").click()
+    expect(detail.meta).to_have_text("No value")
+    path = "/entries/gr%C3%B6%C3%9Fe%2F1%3F?ns=r%C3%A4ume"
+    assert json.loads(stored_text(shared_server, path))["entry"] is None
+
+
+def test_a_key_that_the_server_refuses_is_reported(tab: Tab) -> None:
+    tab.button("New key").click()
+    tab.detail.root.get_by_label("Key", exact=True).fill("k" * 513)
+    tab.detail.editor.fill("1")
+    tab.detail.button("Set").click()
+    expect(tab.detail.problem).to_have_text("Key exceeds max length (512)")
+    expect(tab.detail.editor).to_have_value("1")
+    tab.forgive("400")
+
+
+def test_numbers_stay_what_they_are(tab: Tab, shared_server: ServerProcess) -> None:
+    text = '{"big":9007199254740993,"max":18446744073709551615,"float":1.0,"2":0,"1":0}'
+    put_text(shared_server, f'{{"key":"exact","value":{text}}}')
+    detail = tab.choose("exact")
+    expect(detail.leaf("9007199254740993")).to_be_visible()
+    detail.button("Edit").click()
+    detail.button("Set").click()
+    expect(detail.editor).to_be_hidden()
+    assert stored_text(shared_server, "/get/exact") == f'{{"key":"exact","value":{text}}}'
+
+
+def test_a_long_value_is_shown_in_part(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "long", "x" * 100_000)
+    detail = tab.choose("long")
+    expect(detail.tree).to_contain_text("98,002 more characters")
+    detail.button("Text").click()
+    expect(detail.root.get_by_label("Value as text")).to_contain_text("50,002 more characters")
+
+
+def test_markup_is_text_everywhere(new_tab: NewTab, server: ServerProcess) -> None:
+    put(server, MARKUP, {MARKUP: MARKUP}, ns=MARKUP)
+    tab = new_tab().open(server).expect_connected()
+    tab.page.get_by_role("navigation", name="Namespaces").get_by_text(MARKUP).click()
+    detail = tab.choose(MARKUP)
+    expect(detail.tree).to_contain_text(MARKUP)
+    tab.go("Events")
+    put(server, MARKUP, 1, ns=MARKUP)
+    expect(tab.page.locator("#events-rows")).to_contain_text(MARKUP)
+    tab.go("Console").send(json.dumps({"action": "get", "key": MARKUP, "ns": MARKUP}))
+    expect(tab.frames("in").last).to_contain_text(MARKUP)
+    assert tab.page.locator("img[src='x']").count() == 0
+
+
+def test_the_key_and_the_value_are_copied(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "copied", {"x": [1.0]})
+    tab.choose("copied")
+    assert tab.copied("Copy key") == "copied"
+    assert tab.copied("Copy value") == '{\n  "x": [\n    1.0\n  ]\n}'
