@@ -40,6 +40,11 @@ export class Events {
     this.#drawRate();
   }
 
+  redraw() {
+    this.#rows.redraw();
+    this.#drawRate();
+  }
+
   // The connection is open again; the server follows cache-events for us.
   connected() {
     for (const channel of this.#channels) this.#send("subscribe", channel);

@@ -35,6 +35,10 @@ export class FrameLog {
     this.#add({ source, direction: "note", size: null, text });
   }
 
+  redraw() {
+    this.#rows.redraw();
+  }
+
   #add(record) {
     const { text } = record;
     record.time = clockTime();

@@ -132,6 +132,8 @@ events.onOpenKey = (key, ns) => {
 tabs.onShow = (name) => {
   keys.show(name === "keys");
   server.show(name === "server");
+  log.redraw();
+  events.redraw();
 };
 
 for (const [target, event] of [[window, "online"], [document, "visibilitychange"]]) {

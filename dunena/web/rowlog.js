@@ -57,9 +57,15 @@ export class RowLog {
     this.#rows.scrollTop = this.#rows.scrollHeight;
   }
 
+  // Shows what came while nobody could see it.
+  redraw() {
+    this.#draw();
+  }
+
   #drawNow() {
     this.onDraw(false);
-    if (this.#isPaused || !this.#pending.length) return;
+    const isSeen = this.#rows.offsetParent !== null; // or another view is on screen
+    if (this.#isPaused || !isSeen || !this.#pending.length) return;
     const rows = this.#rows;
     const readsAlong = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR_END_PX;
     const values = this.#values();

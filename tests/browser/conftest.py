@@ -1,12 +1,13 @@
 """Tabs of the test page."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
     from tests.browser.tab import Tab
 
@@ -54,3 +55,21 @@ def tab(module_tab: "Tab", shared_server: Any) -> "Iterator[Tab]":
     module_tab.page.evaluate("localStorage.clear()")
     problems, module_tab.problems = module_tab.problems, []
     assert problems == []
+
+
+@pytest.fixture(scope="session")
+def axe(node_modules: Path) -> "Callable[[Page], list[str]]":
+    """Look at a page with axe-core; what it finds serious or critical, a line each."""
+    source = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
+
+    def look(page: "Page") -> list[str]:
+        page.evaluate(f"{source}; null")
+        result = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
+        return [
+            f"{found['id']}: {node['html']} {node['failureSummary']}"
+            for found in result["violations"]
+            if found["impact"] in ("serious", "critical")
+            for node in found["nodes"]
+        ]
+
+    return look

@@ -1,0 +1,189 @@
+"""What the page shows of its server, and the door for pages opened from disk."""
+
+import json
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import NewTab
+from tests.browser.tab import Tab, put, stored_text
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+LET_IN = "Let pages opened from disk in"
+
+OVERLAY = """<!doctype html><meta charset="utf-8"><title>overlay</title><p id="state">waiting</p>
+<p id="fetched"></p><script>
+  const socket = new WebSocket("ws://127.0.0.1:PORT/ws?protocol=object-store");
+  const say = (text) => { document.getElementById("state").textContent = text; };
+  socket.onopen = () => socket.send('{"action":"subscribe","key":"score"}');
+  socket.onmessage = (event) => say(event.data);
+  socket.onclose = () => say("closed");
+  fetch("http://127.0.0.1:PORT/get/score").then((answer) => answer.text()).then(
+    (text) => { document.getElementById("fetched").textContent = text; },
+    () => { document.getElementById("fetched").textContent = "refused"; });
+</script>"""
+
+LET_ITSELF_IN = """async (url) => {
+  for (const type of ["application/json", "text/plain"]) {
+    try {
+      const answer = await fetch(`${url}/pages-from-disk`,
+        { method: "POST", headers: { "Content-Type": type }, body: '{"letIn":true}' });
+      if (answer.ok) return "let in";
+    } catch { }
+  }
+  return "refused";
+}"""
+
+
+def part(tab: Tab, name: str):
+    """A panel of the view by its heading."""
+    heading = tab.page.get_by_role("heading", name=name, exact=True)
+    return tab.page.locator("#view-server .panel").filter(has=heading)
+
+
+def test_it_says_what_runs_and_how_it_does(new_tab: NewTab, server: ServerProcess) -> None:
+    put(server, "k", 1)
+    tab = new_tab().open(server, "server").expect_connected()
+    about = part(tab, "This server")
+    expect(about).to_contain_text(str(server.folder))
+    expect(about).to_contain_text(f"127.0.0.1:{server.port}")
+    assert tab.copied("Copy folder") == str(server.folder)
+    expect(part(tab, "Health")).to_contain_text("healthy")
+    expect(part(tab, "Counters")).to_contain_text(re.compile(r"Keys1.*Changes1"))
+    put(server, "k", 2)
+    expect(part(tab, "Counters")).to_contain_text("Changes2")
+
+
+def test_trouble_shows(new_tab: NewTab, start_server: StartServer, tmp_path: Path) -> None:
+    folder = tmp_path / "values"
+    folder.mkdir()
+    (folder / "half.json").write_text("{", encoding="utf-8")
+    tab = new_tab().open(start_server(folder=folder), "server").expect_connected()
+    health = part(tab, "Health")
+    expect(health).to_contain_text("degraded")
+    expect(health).to_contain_text("half.json")
+
+
+def test_connections_are_listed(new_tab: NewTab, server: ServerProcess) -> None:
+    tab = new_tab().open(server, "server").expect_connected()
+    rows = tab.page.locator("#server-connections tr")
+    expect(rows).to_have_count(2)
+    live = rows.filter(has_text="dunena")
+    expect(live).to_contain_text("127.0.0.1:")
+    expect(live).to_contain_text(server.url)
+    expect(live.locator("td").nth(3)).to_have_text("1")
+    expect(live.locator("td").nth(4)).to_have_text("0 B")
+
+
+def test_addresses_are_copied_and_the_way_to_the_network_is_told(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    tab = new_tab().open(server, "server").expect_connected()
+    addresses = part(tab, "Addresses")
+    expect(addresses).to_contain_text("Only programs on this machine reach it")
+    assert tab.copied(f"Copy {server.url}/test") == f"{server.url}/test"
+    assert tab.copied(f"Copy {server.ws_url}") == server.ws_url
+    assert "--host 0.0.0.0" in tab.copied("Copy command")
+
+
+def test_addresses_for_other_machines(new_tab: NewTab, start_server: StartServer) -> None:
+    server = start_server("--host", "0.0.0.0")
+    urls = json.loads(stored_text(server, "/server"))["networkUrls"]
+    tab = new_tab().open(server, "server").expect_connected()
+    addresses = part(tab, "Addresses")
+    expect(addresses).to_contain_text("--token changes that" if urls else "no address")
+    for url in urls:
+        assert tab.copied(f"Copy {url}/test") == f"{url}/test"
+
+
+def test_a_refused_page_is_named_with_its_remedy(new_tab: NewTab, server: ServerProcess) -> None:
+    tab = new_tab().open(server, "server").expect_connected()
+    expect(part(tab, "Refused pages")).to_contain_text("No page was refused")
+    origin = {"Origin": "http://stranger.example"}
+    assert tab.page.request.get(f"{server.url}/info", headers=origin).status == 403
+    expect(part(tab, "Refused pages")).to_contain_text("http://stranger.example")
+    flag = "--allow-origin http://stranger.example"
+    assert tab.copied(f"Copy {flag}") == flag
+    expect(tab.button(LET_IN)).to_have_count(1)  # only the one in its own panel
+    expect(tab.page.locator("#disk-notice")).to_be_hidden()
+
+
+# --- pages opened from disk ---
+
+
+def open_from_disk(new_tab: NewTab, server: ServerProcess, folder: Path) -> Page:
+    path = folder / "overlay.html"
+    path.write_text(OVERLAY.replace("PORT", str(server.port)), encoding="utf-8")
+    tab = new_tab()
+    tab.page.goto(path.as_uri())
+    # A browser's console is full of refusals; what matters is what the page sees.
+    tab.page.on("close", lambda _: tab.problems.clear())
+    return tab.page
+
+
+def test_a_page_from_disk_is_refused_let_in_and_refused_again(
+    new_tab: NewTab, server: ServerProcess, tmp_path: Path
+) -> None:
+    put(server, "score", 7)
+    tab = new_tab().open(server).expect_connected()
+    notice = tab.page.get_by_role("region", name="A page was refused")
+    expect(notice).to_be_hidden()
+
+    overlay = open_from_disk(new_tab, server, tmp_path)
+    expect(overlay.locator("#state")).to_have_text("closed")
+    expect(overlay.locator("#fetched")).to_have_text("refused")
+    assert overlay.evaluate(LET_ITSELF_IN, server.url) == "refused"
+    (line,) = [line for line in server.errors if "opened from disk" in line]
+    assert f"http://localhost:{server.port}/test" in line
+    assert "--allow-origin null" in line
+
+    expect(notice).to_contain_text("wanted to connect and was refused")
+    notice.get_by_role("button", name=LET_IN).click()
+    expect(notice).to_be_hidden()
+    overlay.reload()
+    expect(overlay.locator("#state")).to_have_text('{"key":"score","value":7}')
+    expect(overlay.locator("#fetched")).to_have_text('{"key":"score","value":7}')
+    assert overlay.evaluate(LET_ITSELF_IN, server.url) == "refused"
+
+    server.restart()
+    overlay.reload()
+    expect(overlay.locator("#state")).to_have_text('{"key":"score","value":7}')
+
+    tab.go("Server").expect_connected()
+    door = part(tab, "Pages opened from disk")
+    expect(door).to_contain_text("Remembered in .dunena/pages.json")
+    door.get_by_role("button", name="Refuse them again").click()
+    expect(overlay.locator("#state")).to_have_text("closed")  # at once, not at its next visit
+    overlay.reload()
+    expect(overlay.locator("#state")).to_have_text("closed")
+    expect(door).to_contain_text("Refused.")
+    expect(notice).to_be_visible()
+    notice.get_by_role("button", name="Not now").click()
+    expect(notice).to_be_hidden()
+    overlay.context.close()
+    tab.forgive_refused()
+
+
+def test_the_door_is_opened_in_the_server_view_too(
+    new_tab: NewTab, start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server("--no-persist")
+    put(server, "score", 1)
+    tab = new_tab().open(server, "server").expect_connected()
+    door = part(tab, "Pages opened from disk")
+    door.get_by_role("button", name=LET_IN).click()
+    expect(door).to_contain_text("Until the server stops: nothing is kept.")
+    overlay = open_from_disk(new_tab, server, tmp_path)
+    expect(overlay.locator("#fetched")).to_have_text('{"key":"score","value":1}')
+    overlay.context.close()
+
+
+def test_what_the_command_line_decided_has_no_button(
+    new_tab: NewTab, start_server: StartServer
+) -> None:
+    tab = new_tab().open(start_server("--allow-origin", "null"), "server").expect_connected()
+    door = part(tab, "Pages opened from disk")
+    expect(door).to_contain_text("Let in by --allow-origin")
+    expect(door.get_by_role("button")).to_have_count(0)
