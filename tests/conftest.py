@@ -71,7 +71,7 @@ def compiler() -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """A headless Chromium of Playwright's synchronous API.
+    """A headless browser of Playwright's synchronous API: Chromium, or DUNENA_TEST_BROWSER_KIND.
 
     It lives as long as one test file: while it does, its event loop counts as running in this
     thread, and tests that start one of their own could not share the process with it.
@@ -80,10 +80,13 @@ def browser() -> "Iterator[Browser]":
     from playwright.sync_api import Error, sync_playwright
 
     executable = os.environ.get("DUNENA_TEST_BROWSER") or None
+    kind = os.environ.get("DUNENA_TEST_BROWSER_KIND") or "chromium"
     with sync_playwright() as playwright:
         try:
-            opened = playwright.chromium.launch(
-                executable_path=executable, headless=True, args=BROWSER_ARGUMENTS
+            opened = getattr(playwright, kind).launch(
+                executable_path=executable,
+                headless=True,
+                args=BROWSER_ARGUMENTS if kind == "chromium" else [],
             )
         except Error as error:
             _missing(f"a browser ({error.message.splitlines()[0]})")

@@ -132,7 +132,9 @@ def _provide_node() -> dict[str, str]:
 
 
 def _provide_browser() -> dict[str, str]:
-    browser = programs.provide_browser()
+    browser = programs.provide_browser(
+        os.environ.get("DUNENA_TEST_BROWSER_KIND") or programs.CHROMIUM
+    )
     return {"DUNENA_TEST_BROWSER": str(browser)} if browser else {}
 
 

@@ -24,6 +24,9 @@ OLDEST_NODE = 18
 _WHEEL = DEVELOPMENT.folder / "nodejs"
 _NODE_PACKAGES = DEVELOPMENT.folder / "node"
 
+CHROMIUM = "chromium"
+PLAYWRIGHT_KINDS = (CHROMIUM, "firefox", "webkit")
+
 BROWSER_NAMES = (
     "chromium",
     "chromium-browser",
@@ -108,8 +111,16 @@ def _same_json(one: Path, other: Path) -> bool:
 # --- A browser
 
 
-def provide_browser() -> Path | None:
-    """A Chromium, Chrome or Edge; None for the one that Playwright keeps for itself."""
+def provide_browser(kind: str = CHROMIUM) -> Path | None:
+    """A Chromium, Chrome or Edge; None for the one that Playwright keeps for itself.
+
+    Firefox and WebKit are always Playwright's own: it drives builds that it patched.
+    """
+    if kind != CHROMIUM:
+        if kind not in PLAYWRIGHT_KINDS:
+            raise CommandError(f"DUNENA_TEST_BROWSER_KIND is none of its browsers: {kind}")
+        _install_playwright_browser(kind)
+        return None
     found = find_browser()
     if found is None and _can_use_apt():
         try:
@@ -119,7 +130,7 @@ def provide_browser() -> Path | None:
             say(f"no chromium package ({failure}); asking Playwright")
         found = find_browser()
     if found is None:
-        _install_playwright_browser()
+        _install_playwright_browser(CHROMIUM)
     return found
 
 
@@ -156,12 +167,15 @@ def browser_candidates(
                 yield folder / f"{name}.app" / "Contents" / "MacOS" / name
 
 
-def _install_playwright_browser() -> None:
-    say("no browser on this machine; asking Playwright for one")
-    command: list[str | Path] = [DEVELOPMENT.python, "-m", "playwright", "install", "--only-shell"]
-    if _can_use_apt():
+def _install_playwright_browser(kind: str) -> None:
+    say(f"asking Playwright for its {kind} (only when it is not there)")
+    command: list[str | Path] = [DEVELOPMENT.python, "-m", "playwright", "install"]
+    if kind == CHROMIUM:
+        command.append("--only-shell")
+    # A CI machine gives its own user the rights that Playwright asks for.
+    if _can_use_apt() or (sys.platform == "linux" and os.environ.get("GITHUB_ACTIONS")):
         command.append("--with-deps")
-    run_quietly([*command, "chromium"], "installing a browser with Playwright", DEVELOPMENT.log)
+    run_quietly([*command, kind], "installing a browser with Playwright", DEVELOPMENT.log)
 
 
 # --- curl, and what all of them need

@@ -1,7 +1,7 @@
 // One key: its value as it is now, and an editor that a change from elsewhere never overwrites.
 
 import { copyButton } from "./copy.js";
-import { byId, button, element, onCtrlEnter, say, setText } from "./dom.js";
+import { byId, button, element, flash, onCtrlEnter, say, setText } from "./dom.js";
 import { duration, size, whole } from "./format.js";
 import { indent } from "./json.js";
 import { JsonEditor } from "./jsoneditor.js";
@@ -235,10 +235,7 @@ export class Detail {
         ? `${pretty.slice(0, SHOWN_CHARS_MAX)}\n… and ${whole(rest)} more characters`
         : pretty);
     }
-    if (isFirst) return;
-    this.value.classList.remove("changed");
-    void this.value.offsetWidth;
-    this.value.classList.add("changed");
+    if (!isFirst) flash(this.value);
   }
 
   #setView(view) {

@@ -57,7 +57,7 @@ export class KeySource {
       this.total = null;
     }
     this.#dirty.clear();
-    this.#makeOld(true);
+    this.#makeOld();
   }
 
   // While nobody looks, or there is no connection, nothing is asked.
@@ -109,7 +109,7 @@ export class KeySource {
     if (at >= this.#oldAt) return;
     clearTimeout(this.#oldTimer);
     this.#oldAt = at;
-    this.#oldTimer = setTimeout(() => this.#makeOld(ms === 0), ms);
+    this.#oldTimer = setTimeout(() => this.#makeOld(), ms);
   }
 
   #makeOld() {

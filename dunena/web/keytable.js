@@ -137,7 +137,6 @@ export class KeyTable {
     row.entry = entry;
     root.dataset.index = index;
     root.setAttribute("aria-rowindex", index + 2); // the head is the first
-    root.classList.toggle("odd", index % 2 === 1);
     root.setAttribute("aria-selected", entry !== undefined && entry.key === this.#chosen);
     root.classList.toggle("loading", !entry);
     setText(cells.key, entry?.key ?? "");

@@ -5,7 +5,6 @@ import { byId, button, element, say, setText } from "./dom.js";
 import { count, duration, size, whole } from "./format.js";
 
 const REFRESH_MS = 2000;
-const UP_TO_HOUR_MS = 3_600_000;
 
 export class ServerView {
   #api;
@@ -115,7 +114,7 @@ function aboutRows({ version, folder, uptime, host, port }) {
     ["Folder", ...folder === null
       ? ["none: values live until the server stops"]
       : [element("code", {}, folder), copyButton("folder", () => folder)]],
-    ["Running for", uptime * 1000 < UP_TO_HOUR_MS || uptime ? duration(uptime * 1000) : "0 s"],
+    ["Running for", duration(uptime * 1000)],
     ["Listens on", element("code", {}, `${host}:${port}`)],
   ]);
 }

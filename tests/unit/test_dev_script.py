@@ -351,6 +351,35 @@ class TestFindBrowser:
         assert programs.find_browser() == working
 
 
+class TestOtherBrowsers:
+    def commands_for(self, monkeypatch, kind, **environ):
+        programs = load("programs")
+        ran = []
+        monkeypatch.setattr(programs, "run_quietly", lambda command, *_: ran.append(command))
+        monkeypatch.setattr(programs, "_can_use_apt", lambda: False)
+        monkeypatch.setattr(programs, "find_browser", lambda: Path("/bin/chromium"))
+        monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        return programs.provide_browser(kind), [command[3:] for command in ran]
+
+    @pytest.mark.parametrize("kind", ["firefox", "webkit"])
+    def test_are_those_of_playwright(self, monkeypatch, kind):
+        assert self.commands_for(monkeypatch, kind) == (None, [["install", kind]])
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing else is needed")
+    def test_bring_what_they_need_in_ci(self, monkeypatch):
+        _, commands = self.commands_for(monkeypatch, "webkit", GITHUB_ACTIONS="true")
+        assert commands == [["install", "--with-deps", "webkit"]]
+
+    def test_are_not_asked_for_otherwise(self, monkeypatch):
+        assert self.commands_for(monkeypatch, "chromium") == (Path("/bin/chromium"), [])
+
+    def test_must_be_known(self, monkeypatch):
+        with pytest.raises(load("console").CommandError, match="lynx"):
+            self.commands_for(monkeypatch, "lynx")
+
+
 class TestFindPrograms:
     @pytest.fixture
     def commands(self, monkeypatch):
