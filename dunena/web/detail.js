@@ -11,6 +11,7 @@ import { Tree } from "./tree.js";
 
 const SHOWN_CHARS_MAX = 50_000;
 const COUNTDOWN_MS = 500;
+const CHANGED_MS = 40; // between two questions for a value that changes all the time
 
 export class Detail {
   onClose = () => {};
@@ -111,7 +112,7 @@ export class Detail {
     this.#isAsking = false;
     if (this.#asksAgain || epoch !== this.#epoch) {
       this.#asksAgain = false;
-      this.refresh();
+      setTimeout(() => this.refresh(), CHANGED_MS);
     }
   }
 
