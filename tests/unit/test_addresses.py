@@ -3,6 +3,7 @@
 import errno
 import os
 import socket
+from typing import Self
 
 import pytest
 
@@ -27,7 +28,7 @@ class Probe:
         assert kind == socket.SOCK_DGRAM
         self._own = ""
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -43,7 +44,7 @@ class Probe:
 
 
 @pytest.fixture(autouse=True)
-def _networks(monkeypatch: pytest.MonkeyPatch) -> None:
+def networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses.socket, "socket", Probe)
 
 
