@@ -5,14 +5,43 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dunena.dialects.errors import LimitError, TooLargeError, WrongTypeError
-from dunena.hub import Hub
+from dunena.hub import Hub, Place
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
 from dunena.store.store import Store
 from dunena.store.values import text_size
 
+REPEATED_MAX = 4096
+"""Messages that are known by their bytes: with the next figure, two megabytes at most."""
+
+REPEATED_BYTES_MAX = 256
+
 NameRule = Callable[[Any, str], str]
 """The type of `printable_name` and `unicode_name`."""
+
+
+class Repeated:
+    """Object-store `get` messages by their bytes, with the key each asks for.
+
+    Programs ask for the same few keys over and over, and most of the work of an answer is to read
+    the question.
+    """
+
+    __slots__ = ("_places",)
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, Place] = {}
+
+    def place_of(self, text: bytes) -> Place | None:
+        """The key that a message asks for, if one of the same bytes was answered before."""
+        return self._places.get(text)
+
+    def remember(self, text: bytes, place: Place) -> None:
+        """A message was answered that asked for a key; a long one is not kept."""
+        if len(text) <= REPEATED_BYTES_MAX:
+            if len(self._places) >= REPEATED_MAX:
+                self._places.clear()  # who asks for so many keys gains nothing here
+            self._places[text] = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +51,7 @@ class Core:
     store: Store
     hub: Hub
     limits: Limits = field(default_factory=Limits)
+    repeated: Repeated = field(default_factory=Repeated)
 
 
 def printable_name(value: Any, kind: str) -> str:

@@ -17,6 +17,7 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.subscriptions import Subscriptions
+from dunena.hub import Place
 from dunena.store.values import encode
 
 Message = dict[str, Any]
@@ -31,6 +32,22 @@ def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> 
     if handler is None:
         raise InvalidMessageError(INVALID_FORMAT)
     return handler(core, followed, message, now)
+
+
+def repeatable(message: Message) -> Place | None:
+    """The key that a message asks for, if it is a `get` and nothing else: another of the same
+    bytes need not be read again. Call it for a message that was answered.
+    """
+    if message.get("action") == "get" and "type" not in message:
+        return _place(message)
+    return None
+
+
+def get(core: Core, place: Place, now: int) -> bytes:
+    """The answer to a `get`."""
+    ns, key = place
+    entry = core.store.get(ns, key, now)
+    return missing_update(ns, key) if entry is None else update(entry)
 
 
 def error_text(error: ClientError) -> str:
@@ -65,9 +82,7 @@ def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> No
 
 
 def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    ns, key = _place(message)
-    entry = core.store.get(ns, key, now)
-    return missing_update(ns, key) if entry is None else update(entry)
+    return get(core, _place(message), now)
 
 
 def _delete(core: Core, _followed: Subscriptions, message: Message, _now: int) -> None:
@@ -95,7 +110,7 @@ def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
     return ns, key, encoded
 
 
-def _place(message: Message) -> tuple[str, str]:
+def _place(message: Message) -> Place:
     """Namespace and key of a message."""
     if "key" not in message:
         raise InvalidMessageError("Missing key")

@@ -61,12 +61,22 @@ class Session:
             self._reply(reply("connected", {"id": self._id}, now))
             self.subscriptions.follow_channel(CACHE_EVENTS)
 
+    def recall(self, text: bytes, now: int) -> bool:
+        """Answer a message if it is a request that was read before; whether it was."""
+        if self.dialect is not Dialect.OBJECT_STORE:
+            return False
+        place = self._core.repeated.place_of(text)
+        if place is None:
+            return False
+        self._reply(object_store.get(self._core, place, now))
+        return True
+
     def receive(self, text: bytes, now: int) -> None:
         """Answer one message, whatever it is; ``now`` in Unix ms."""
         message: JsonValue = None
         try:
             message = decode(text)
-            answer = self._respond(message, now)
+            answer = self._respond(text, message, now)
         except ClientError as error:
             answer = self._error(message, error, now)
         except InvalidJsonError:
@@ -95,14 +105,18 @@ class Session:
                 return Dialect.OBJECT_STORE
         return Dialect.AUTO
 
-    def _respond(self, message: JsonValue, now: int) -> bytes | None:
+    def _respond(self, text: bytes, message: JsonValue, now: int) -> bytes | None:
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
         shown = self._dialect_of(message)
         if self.dialect is Dialect.AUTO:
             self._learn(shown)
         if shown is Dialect.OBJECT_STORE and "action" in message:
-            return object_store.respond(self._core, self.subscriptions, message, now)
+            answer = object_store.respond(self._core, self.subscriptions, message, now)
+            place = object_store.repeatable(message)
+            if place is not None:
+                self._core.repeated.remember(text, place)
+            return answer
         if shown is Dialect.DUNENA and "type" in message:
             return dunena.respond(self._core, self.subscriptions, message, now)
         raise InvalidMessageError.missing("type")

@@ -94,7 +94,8 @@ class Tick:
         self._committed: Callable[[], None] = lambda: None
         self._round: _Round | None = None  # gathering
         self._held: _Round | None = None  # waiting to be kept
-        self._request_at = 0  # Unix ms
+        self._now = 0  # Unix ms, of the tick
+        self._is_due = False  # and some entries' time has come
         self._failures_in_a_row = 0
         core.store.observe(self._changed)
 
@@ -112,16 +113,19 @@ class Tick:
         handler(message, self.begin(handler, message))
 
     def begin(self, handler: Handler[Message], message: Message) -> int:
-        """A request begins, which the caller carries out at once; Unix ms.
+        """A request begins, which the caller carries out at once; the time of the tick, Unix ms.
 
         Should this tick's changes be refused, ``handler(message, now)`` is what does it again.
         """
-        current = self._round or self._gathering()
+        current = self._round
+        if current is None:
+            current = self._gathering()
+        elif self._held is not None:
+            self._look_at_clock()  # a tick that waits for a sync lasts
         current.requests.append((handler, message))
-        now = self._request_at = self._clock_ms()
-        if self._store.next_deadline <= now and self._telemetry.storage_failure is None:
-            self._store.expire(now)
-        return now
+        if self._is_due:
+            self._expire()
+        return self._now
 
     def expire(self) -> None:
         """Let what is due expire, as a request of its own."""
@@ -160,7 +164,19 @@ class Tick:
         if self._round is None:
             self._round = _Round(self._timer_ms())
             self._call_soon(self.end)
+            self._look_at_clock()
         return self._round
+
+    def _look_at_clock(self) -> None:
+        """One look at the clock serves all requests of a tick."""
+        self._now = self._clock_ms()
+        self._is_due = self._store.next_deadline <= self._now
+
+    def _expire(self) -> None:
+        """Let what is due expire, as part of the request that just began."""
+        self._is_due = False
+        if self._telemetry.storage_failure is None:
+            self._store.expire(self._now)
 
     def _changed(self, change: Change) -> None:
         current = self._round
@@ -170,7 +186,7 @@ class Tick:
             current.first_changer = len(current.requests) - 1
             current.queued_before = {outbox: len(outbox) for outbox in current.speakers}
         current.changes.append(change)
-        announce(self._hub, change, self._request_at)
+        announce(self._hub, change, self._now)
 
     # --- keeping ---
 
@@ -259,7 +275,7 @@ class Tick:
         store = self._store
         store.refusal = reason
         try:
-            now = self._request_at = self._clock_ms()
+            now = self._now = self._clock_ms()
             for handler, message in requests:
                 handler(message, now)
         finally:

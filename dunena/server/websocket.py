@@ -41,6 +41,7 @@ class WebSocketConnection:
     """
 
     __slots__ = (
+        "_again",
         "_close_by",
         "_context",
         "_extensions",
@@ -97,6 +98,7 @@ class WebSocketConnection:
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
         self._close_by: float | None = None
+        self._again = self._receive
         self._rate_max = context.settings.rate_per_second
         self._rate_second = 0
         self._rate_count = 0
@@ -301,11 +303,12 @@ class WebSocketConnection:
         if self._rate_max and self._is_over_rate():
             self._tick.run(self._refuse, RateLimitedError())
         else:
-            self._receive(message, self._tick.begin(self._receive, message))
+            self._receive(message, self._tick.begin(self._again, message))
 
     def _receive(self, message: bytes, now: int) -> None:
         try:
-            self._session.receive(message, now)
+            if not self._session.recall(message, now):
+                self._session.receive(message, now)
         except Exception:  # noqa: BLE001 - a fault of ours ends one connection, not the server
             _log.exception("a message could not be answered")
             self._fail(1011, "internal error")
