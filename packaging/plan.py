@@ -154,6 +154,19 @@ HIDDEN_IMPORTS = ("prometheus_client", "watchfiles")
 """Imported only when the first scrape comes or the watcher's thread starts, and never missing."""
 
 
+EXTENSION_SUFFIXES = (".so", ".pyd")
+
+
+def module_of(place: str) -> str:
+    """The module that an extension module at a place in the program is.
+
+    Those of our own lie beside their sources. PyInstaller sees in a source what it imports, and in
+    an extension module nothing; so it is shown the sources, and given the others in their place.
+    """
+    folder, _, file = place.replace("\\", "/").rpartition("/")
+    return f"{folder}/{file.partition('.')[0]}".replace("/", ".")
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """The source text of a module that is imported but not used, and why that is safe."""

@@ -6,6 +6,7 @@ console       how a command speaks, fails and runs other programs
 requirements  the pinned packages in build/requirements/
 environment   `.venv`, made from them and made anew when they change
 programs      Node, `ws`, a browser and curl, for the tests that need them
+compiled      a copy with the hot modules compiled, for running the tests on it
 lock          the pins resolved anew
 commands      the commands themselves
 """

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devkit import environment, lock, programs
+from devkit import compiled, environment, lock, programs
 from devkit.console import CommandError, clean_environ, complain, hand_over, say
 from devkit.requirements import ROOT
 
@@ -15,6 +15,8 @@ usage: python3 build/dev.py COMMAND [arguments]
 
   serve [arguments]  run the server from this checkout; the arguments are those of "dunena serve"
   test [arguments]   check the code, then run all tests; with arguments only pytest, with those
+  test --compiled [arguments]
+                     pytest on a copy with the hot modules compiled; by itself the suites for it
   check              check the code: ruff, formatting, types
   lock               resolve the pinned packages in build/requirements anew
 
@@ -62,15 +64,32 @@ def serve(arguments: list[str]) -> int:
 
 def test(arguments: list[str]) -> int:
     """Check the code and run the whole suite; with arguments run pytest with them alone."""
+    if arguments[:1] == ["--compiled"]:
+        return _test_compiled(arguments[1:] or list(compiled.SUITES))
     python = environment.DEVELOPMENT.prepare(environment.RUN, environment.TEST)
     environ = clean_environ(find_programs(in_ci(os.environ.get("CI", ""))))
     if not arguments and not _passes_checks(python):
         complain("the checks failed, so the tests were not run")
         return 1
+    return _pytest(python, arguments, environ, ROOT)
+
+
+def _test_compiled(arguments: list[str]) -> int:
+    """Run pytest where the hot modules are compiled."""
+    groups = (environment.RUN, environment.TEST, environment.COMPILE)
+    python = environment.DEVELOPMENT.prepare(*groups)
+    found = find_programs(in_ci(os.environ.get("CI", "")))
+    tree = compiled.make_tree(python)
+    # The path comes before the checkout that is installed in place, and reaches every process.
+    path = {"PYTHONPATH": str(tree), "DUNENA_TEST_COMPILED": "1"}
+    return _pytest(python, arguments, clean_environ(found | path), tree)
+
+
+def _pytest(python: Path, arguments: list[str], environ: dict[str, str], folder: Path) -> int:
     workers = str(min(os.cpu_count() or 1, _WORKERS_MAX))
     # loadfile: tests of one file share a process, and with it their server or browser.
     command: list[str | Path] = [python, "-m", "pytest", "-n", workers, "--dist", "loadfile"]
-    os.chdir(ROOT)
+    os.chdir(folder)
     return hand_over([*command, *arguments], environ)
 
 

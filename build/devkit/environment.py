@@ -57,6 +57,7 @@ class Group:
 
 RUN = Group("run", ("package.txt", "serve.txt"), project=True)
 TEST = Group("test", ("test.txt", "workflows.txt"))
+COMPILE = Group("compile", ("compile.txt",))
 LOCK = Group("lock", ("lock.txt",))
 EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
 

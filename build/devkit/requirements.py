@@ -44,6 +44,13 @@ def read_project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+def compile_hook(project: dict[str, Any]) -> dict[str, Any]:
+    """The settings of compile_hook.py: `modules` are what it compiles, `requires` is with what."""
+    settings: dict[str, Any]
+    settings = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]
+    return settings
+
+
 def digest_pins(paths: Iterable[Path]) -> str:
     """A hash of what the files ask for; comments and line ends do not count."""
     lines = []

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from devkit.compiled import build_wheel
 from devkit.console import CommandError, run_quietly
 from devkit.environment import BUILDING, EXECUTABLE
 from devkit.requirements import ROOT
@@ -23,6 +24,8 @@ SPEC = ROOT / "packaging" / "dunena.spec"
 LICENSE = ROOT / "LICENSE"
 BUNDLE_IDENTIFIER = "io.github.dunena.dunena"
 """By what macOS tells programs apart, in its firewall's rules and its questions for rights."""
+
+PURE_HINT = "; --pure makes an executable without one, and a slower one"
 
 # 2026-01-01, for a copy of the sources that is no checkout.
 _FALLBACK_TIME = 1_767_225_600
@@ -36,18 +39,20 @@ class Made:
     size: int
 
 
-def build(target: Target, output: Path, work: Path) -> list[Made]:
+def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Made]:
     """Make the executable of this machine and its archives in `output`.
 
-    `work` is a folder for everything in between; it must be empty. Raises CommandError.
+    `work` is a folder for everything in between; it must be empty. With `is_pure` nothing is
+    compiled, so that it needs no C compiler. Raises CommandError.
     """
     python = BUILDING.prepare(EXECUTABLE)
     _check_tools(shutil.which("strip"))
     seconds = source_time(os.environ)
     site, log = work / "site", work / "executable.log"
     # A real installation, apart from the environment: builds at the same time do not meet in it.
-    wheel: list[str | Path] = ["--no-index", "--no-deps", "--no-build-isolation", "--no-compile"]
-    BUILDING.install([*wheel, "--target", site, ROOT], "installing dunena itself")
+    wheel = build_wheel(python, work / "wheel", log, is_pure=is_pure, hint=PURE_HINT)
+    options: list[str | Path] = ["--no-index", "--no-deps", "--no-compile", "--target", site]
+    BUILDING.install([*options, wheel], "installing dunena itself")
     command: list[str | Path] = [python, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
     command += ["--workpath", work / "pyinstaller", "--distpath", work / "made", SPEC]
     run_quietly(command, "PyInstaller", log, build_environ(site, work, seconds), folder=work)

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
             complain(f"there is no executable for {host}")
         return 1
     try:
-        make(here[0], asked.output, asked.work)
+        make(here[0], asked.output, asked.work, is_pure=asked.pure)
     except CommandError as failure:
         complain(str(failure))
         return 1
@@ -62,10 +62,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where everything in between goes and stays; must be empty or not there",
     )
+    words.add_argument(
+        "--pure",
+        action="store_true",
+        help="leave the hot modules as Python: slower, and needs no C compiler",
+    )
     return words
 
 
-def make(target: Target, output: Path, work: Path | None) -> None:
+def make(target: Target, output: Path, work: Path | None, *, is_pure: bool = False) -> None:
     """Build, and say what was made. Without `work` what lies in between is removed at the end."""
     if work is not None:
         try:
@@ -74,19 +79,19 @@ def make(target: Target, output: Path, work: Path | None) -> None:
             raise CommandError(f"cannot use {work}: {error.strerror}") from error
         if any(work.iterdir()):
             raise CommandError(f"{work} is not empty")
-        _build(target, output, work)
+        _build(target, output, work, is_pure)
         return
     folder = Path(tempfile.mkdtemp(prefix="dunena-build-"))
-    _build(target, output, folder)
+    _build(target, output, folder, is_pure)
     # Not after a failure: the log that its line names is in there.
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _build(target: Target, output: Path, work: Path) -> None:
+def _build(target: Target, output: Path, work: Path, is_pure: bool) -> None:
     say(f"building {target.executable}")
     # Absolute: programs are started in other folders.
     try:
-        made = builder.build(target, output.resolve(), work.resolve())
+        made = builder.build(target, output.resolve(), work.resolve(), is_pure=is_pure)
     except OSError as error:
         raise CommandError(f"cannot build {target.executable}: {error}") from error
     for file in made:

@@ -1,12 +1,14 @@
 """What the server says of itself: `/info`, `/stats`, `/health`, `/metrics`."""
 
 from collections.abc import Iterable
+from types import BuiltinFunctionType
 from typing import TYPE_CHECKING
 
 import orjson
 
 from dunena import NAME, __version__
 from dunena.dialects.core import Core
+from dunena.frames import text_frame
 from dunena.persistence.interface import Engine
 from dunena.server.http_message import Response
 from dunena.settings import Settings
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 
 _DAMAGES_SHOWN_MAX = 20
+
+_IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
+"""Whether the hot modules are machine code, of which this function stands for all."""
 
 
 class Introspection:
@@ -38,6 +43,7 @@ class Introspection:
             {
                 "name": NAME,
                 "version": __version__,
+                "compiled": _IS_COMPILED,
                 "entries": store.entry_count,
                 "namespaces": [ns for ns in store.namespaces() if ns],
                 "revision": store.revision,

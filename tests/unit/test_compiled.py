@@ -1,0 +1,52 @@
+"""The modules that can be compiled: which they are, and whether this run is on compiled ones.
+
+`python3 build/dev.py test --compiled` sets DUNENA_TEST_COMPILED, so that a run which shall be on
+compiled modules and is not fails here instead of passing for the wrong reason.
+"""
+
+import importlib
+import importlib.machinery
+import os
+import tomllib
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dunena.dialects.core import Core
+from dunena.hub import Hub
+from dunena.persistence.memory import MemoryEngine
+from dunena.server.introspection import Introspection
+from dunena.settings import Settings
+from dunena.store.store import Store
+from dunena.telemetry import Telemetry
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PATHS = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
+MODULES = [path.removesuffix(".py").replace("/", ".") for path in PATHS]
+
+IS_COMPILED = "DUNENA_TEST_COMPILED" in os.environ
+
+
+def test_the_list_is_in_order_and_names_sources():
+    assert sorted(set(PATHS)) == PATHS
+    assert all((ROOT / path).is_file() for path in PATHS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_is_what_this_run_is_about(name):
+    module = importlib.import_module(name)
+    kind = (
+        importlib.machinery.ExtensionFileLoader
+        if IS_COMPILED
+        else importlib.machinery.SourceFileLoader
+    )
+    assert isinstance(module.__loader__, kind)
+
+
+def test_a_server_says_which_it_runs():
+    introspection = Introspection(
+        Core(Store(), Hub()), Settings(), MemoryEngine(), Telemetry(started_at_ms=0)
+    )
+    assert orjson.loads(introspection.info(0).body)["compiled"] is IS_COMPILED
