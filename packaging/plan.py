@@ -255,14 +255,18 @@ def is_stripped(system: str) -> bool:
     return system == "linux"
 
 
+_STORED_RAW = re.compile(r"lib(crypto|ssl)\b|dunena/native__mypyc\.")
+
+
 def is_stored_raw(system: str, place: str) -> bool:
     """Whether a library is stored without compression.
 
     It makes the file larger and the start quicker: OpenSSL is the largest library but one, and the
-    time to inflate it is a tenth of a start. On macOS libraries must stay what PyInstaller knows
-    as libraries, or they are not signed; on Windows that was not measured.
+    time to inflate it is a tenth of a start; what our own code is compiled to is next. On macOS
+    libraries must stay what PyInstaller knows as libraries, or they are not signed; on Windows that
+    was not measured.
     """
-    return system == "linux" and re.match(r"lib(crypto|ssl)\b", place) is not None
+    return system == "linux" and _STORED_RAW.match(place) is not None
 
 
 # --- Windows' version resource

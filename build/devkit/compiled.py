@@ -15,7 +15,7 @@ from devkit.requirements import ROOT, read_project
 
 TREE = DEVELOPMENT.folder / "compiled"
 
-SUITES = ("tests/unit", "tests/protocol")
+SUITES = ("tests/unit", "tests/protocol", "tests/packaging/test_compiled.py")
 """What every change must pass compiled too: all that goes through the hot modules."""
 
 NO_COMPILER = "; is there a C compiler? (Debian and Ubuntu: apt install gcc)"

@@ -84,7 +84,7 @@ class TestMain:
         """What would be made on a Linux machine, without making it."""
         commands = load("packkit.commands")
         made = []
-        monkeypatch.setattr(commands, "make", lambda target, *_: made.append(target.label))
+        monkeypatch.setattr(commands, "make", lambda target, *_, **__: made.append(target.label))
         monkeypatch.setattr(commands.choice, "host_label", lambda *_: "linux-x64")
         return made
 
@@ -122,7 +122,7 @@ class TestMain:
     def test_a_failure_is_one_line_and_1(self, made, monkeypatch, capsys):
         commands = load("packkit.commands")
 
-        def fail(*_):
+        def fail(*_, **__):
             raise load("devkit.console").CommandError("no luck")
 
         monkeypatch.setattr(commands, "make", fail)
@@ -132,7 +132,7 @@ class TestMain:
     def test_interrupted_is_130(self, made, monkeypatch):
         commands = load("packkit.commands")
 
-        def interrupt(*_):
+        def interrupt(*_, **__):
             raise KeyboardInterrupt
 
         monkeypatch.setattr(commands, "make", interrupt)
@@ -152,7 +152,7 @@ class TestMake:
         commands = load("packkit.commands")
         used = []
 
-        def build(target, output, work):
+        def build(target, output, work, *, is_pure):
             used.append(work)
             return [load("packkit.builder").Made(output / "a", 11_900_000)]
 
@@ -161,11 +161,22 @@ class TestMake:
         assert not used[0].exists()
         assert "a (11.9 MB)" in capsys.readouterr().out
 
+    @pytest.mark.parametrize(("words", "is_pure"), [([], False), (["--pure"], True)])
+    def test_pure_python_only_when_it_is_asked_for(self, tmp_path, monkeypatch, words, is_pure):
+        commands = load("packkit.commands")
+        asked = []
+        monkeypatch.setattr(commands.choice, "host_label", lambda *_: "linux-x64")
+        monkeypatch.setattr(
+            commands.builder, "build", lambda *_, is_pure: asked.append(is_pure) or []
+        )
+        assert commands.main([*words, "--work", str(tmp_path / "work")]) == 0
+        assert asked == [is_pure]
+
     def test_after_a_failure_it_stays_for_its_log(self, tmp_path, monkeypatch):
         commands = load("packkit.commands")
         used = []
 
-        def build(target, output, work):
+        def build(target, output, work, *, is_pure):
             used.append(work)
             raise PermissionError(13, "Permission denied", "dist")
 
@@ -198,6 +209,26 @@ class TestBuilder:
         monkeypatch.setattr(builder.sys, "platform", "linux")
         with pytest.raises(load("devkit.console").CommandError, match="apt install binutils"):
             builder._check_tools(None)
+
+    def test_without_a_compiler_it_says_what_to_do(self, tmp_path, monkeypatch):
+        """And never makes the slower one by itself."""
+        compiled = load("devkit.compiled")
+        hint = load("packkit.builder").PURE_HINT
+        said = []
+
+        def fail(*_, hint, **__):
+            said.append(hint)
+            raise load("devkit.console").CommandError("no gcc")
+
+        monkeypatch.setattr(compiled, "run_quietly", fail)
+        for is_pure in (False, True):
+            with pytest.raises(load("devkit.console").CommandError):
+                compiled.build_wheel(
+                    Path("python"), tmp_path, tmp_path / "log", is_pure=is_pure, hint=hint
+                )
+        assert said == [compiled.NO_COMPILER + hint, ""]
+        assert "apt install gcc" in said[0]
+        assert "--pure" in said[0]
 
     def test_signed_with_a_lasting_name(self):
         builder = load("packkit.builder")

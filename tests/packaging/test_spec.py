@@ -138,7 +138,15 @@ class TestStorage:
         assert plan.is_stored_raw("linux", place)
         assert not plan.is_stored_raw("darwin", place)
 
-    @pytest.mark.parametrize("place", ["libpython3.11.so.1.0", "lib/libssl.so", "libsslx.so"])
+    def test_so_is_our_own_code(self, plan):
+        place = "dunena/native__mypyc.cpython-313-x86_64-linux-gnu.so"
+        assert plan.is_stored_raw("linux", place)
+        assert not plan.is_stored_raw("darwin", place)
+
+    @pytest.mark.parametrize(
+        "place",
+        ["libpython3.11.so.1.0", "lib/libssl.so", "libsslx.so", "dunena/hub.cpython-313-darwin.so"],
+    )
     def test_nothing_else_is(self, plan, place):
         assert not plan.is_stored_raw("linux", place)
 
@@ -163,6 +171,20 @@ class TestStorage:
 
     def test_it_speaks_utf_8(self, plan):
         assert ("X utf8_mode=1", None, "OPTION") in plan.OPTIONS
+
+
+class TestCompiledModules:
+    @pytest.mark.parametrize(
+        ("place", "name"),
+        [
+            ("dunena/hub.cpython-313-x86_64-linux-gnu.so", "dunena.hub"),
+            ("dunena/store/entry.cp313-win_amd64.pyd", "dunena.store.entry"),
+            ("dunena\\store\\entry.cp313-win_amd64.pyd", "dunena.store.entry"),
+            ("dunena/native__mypyc.abi3.so", "dunena.native__mypyc"),
+        ],
+    )
+    def test_are_known_by_their_place(self, plan, place, name):
+        assert plan.module_of(place) == name
 
 
 class TestStandIns:

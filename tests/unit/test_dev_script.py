@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import json
 import re
 import sys
@@ -72,8 +73,10 @@ class TestPins:
             ("test.txt", lambda data: data["project"]["optional-dependencies"]["test"]),
             ("test.txt", lambda data: data["project"]["optional-dependencies"]["dev"]),
             ("package.txt", lambda data: data["build-system"]["requires"]),
+            ("compile.txt", lambda data: load("requirements").compile_hook(data)["requires"]),
+            ("executable.txt", lambda data: load("requirements").compile_hook(data)["requires"]),
         ],
-        ids=["dependencies", "test", "dev", "build-system"],
+        ids=["dependencies", "test", "dev", "build-system", "compile", "executable"],
     )
     def test_satisfy_pyproject(self, name, table):
         pinned = pins(name)
@@ -84,14 +87,16 @@ class TestPins:
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
     def test_agree_between_the_files_of_one_environment(self):
-        together = [pins("package.txt"), pins("test.txt")]
-        for name in together[0].keys() & together[1].keys():
-            assert together[0][name].specifier == together[1][name].specifier
+        together = [pins("package.txt"), pins("test.txt"), pins("compile.txt")]
+        for one, other in itertools.combinations(together, 2):
+            for name in one.keys() & other.keys():
+                assert one[name].specifier == other[name].specifier
 
     def test_the_executable_holds_what_the_server_was_tested_with(self):
         bundled = pins("executable.txt")
-        assert {name: str(pin) for name, pin in pins("serve.txt").items()}.items() <= {
-            name: str(pin) for name, pin in bundled.items()
+        # Without markers: what only some Pythons need to serve, all may need to build.
+        assert {name: pin.specifier for name, pin in pins("serve.txt").items()}.items() <= {
+            name: pin.specifier for name, pin in bundled.items()
         }.items()
         assert bundled["pyinstaller"].specifier.contains("6.22.3")
         assert "hatchling" in bundled
@@ -298,6 +303,47 @@ class TestInstallGroup:
         packages, project = self.words(monkeypatch, tmp_path, load("environment").RUN)
         assert "--require-hashes" not in packages
         assert project[-2:] == ["--editable", ROOT]
+
+
+class TestCompiledCopy:
+    """What `test --compiled` runs on; that it is compiled, unit/test_compiled.py says there."""
+
+    def test_holds_all_that_tests_look_at_but_the_package(self):
+        names = load("compiled").files_beside_the_package()
+        assert {"tests", "build", "packaging", "pyproject.toml", "CHANGELOG.md"} <= set(names)
+        assert "dunena" not in names
+        assert all((ROOT / name).exists() for name in names)
+
+    def test_is_not_in_the_checkout_itself(self):
+        """Where an extension module would hide the source beside it."""
+        module = load("compiled")
+        assert module.TREE.is_relative_to(load("environment").DEVELOPMENT.folder)
+
+    @pytest.mark.parametrize(
+        ("words", "arguments"),
+        [
+            (["--compiled"], ["tests/unit", "tests/protocol", "tests/packaging/test_compiled.py"]),
+            (["--compiled", "tests/unit", "-x"], ["tests/unit", "-x"]),
+        ],
+    )
+    def test_is_where_pytest_runs(self, monkeypatch, tmp_path, words, arguments):
+        commands = load("commands")
+        ran = {}
+
+        def hand_over(command, environ):
+            ran.update(command=command, environ=environ, folder=Path.cwd())
+            return 7
+
+        monkeypatch.chdir(ROOT)
+        monkeypatch.setattr(commands.environment.Environment, "prepare", lambda *_: Path("python"))
+        monkeypatch.setattr(commands.compiled, "make_tree", lambda _python: tmp_path)
+        monkeypatch.setattr(commands, "find_programs", lambda _required: {})
+        monkeypatch.setattr(commands, "hand_over", hand_over)
+        assert commands.main(["test", *words]) == 7
+        assert ran["command"][-len(arguments) :] == arguments
+        assert ran["environ"]["PYTHONPATH"] == str(tmp_path)
+        assert "DUNENA_TEST_COMPILED" in ran["environ"]
+        assert ran["folder"] == tmp_path
 
 
 class TestBrowserCandidates:

@@ -1,0 +1,114 @@
+"""The wheel with compiled modules in it: what is in it, and that it works with and without them.
+
+`python3 build/dev.py test --compiled` makes it, and runs this in the copy that it was unpacked to.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import orjson
+import pytest
+
+import dunena
+from tests.packaging.made_up import ROOT
+from tests.support.server import ServerProcess
+
+pytestmark = pytest.mark.skipif(
+    "DUNENA_TEST_COMPILED" not in os.environ,
+    reason="`python3 build/dev.py test --compiled` makes the wheel and runs this",
+)
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SOURCES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
+SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
+EXTENSIONS = {source.removesuffix(".py") + SUFFIX for source in SOURCES} | {
+    f"dunena/native__mypyc{SUFFIX}"
+}
+
+
+@pytest.fixture
+def wheel():
+    (path,) = (ROOT / "dist").glob("*.whl")
+    return path
+
+
+@pytest.fixture
+def unpacked(wheel, tmp_path):
+    """A folder to import it from."""
+    folder = tmp_path / "site"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def what_runs(folder, tmp_path):
+    """What a server with this folder's code says of itself."""
+    command = (sys.executable, "-P", "-m", "dunena")
+    path = {"PYTHONPATH": str(folder)}
+    with ServerProcess(tmp_path / "values", command=command, environment=path) as server:
+        with urllib.request.urlopen(f"{server.url}/info") as answer:
+            return orjson.loads(answer.read())["compiled"]
+
+
+def test_is_for_this_python_and_system_alone(wheel):
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    assert re.fullmatch(rf"dunena-{dunena.__version__}-{tag}-{tag}-\w+\.whl", wheel.name)
+    assert "any" not in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        metadata = archive.read(f"dunena-{dunena.__version__}.dist-info/WHEEL").decode()
+    assert "Root-Is-Purelib: false" in metadata
+
+
+def test_has_an_extension_module_beside_each_source_and_their_code(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {name for name in names if name.endswith((".so", ".pyd"))} == EXTENSIONS
+    assert set(SOURCES) <= names
+
+
+def test_puts_nothing_beside_the_package(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        tops = {name.partition("/")[0] for name in archive.namelist()}
+    assert tops == {"dunena", f"dunena-{dunena.__version__}.dist-info"}
+
+
+def test_runs_compiled(unpacked, tmp_path):
+    assert what_runs(unpacked, tmp_path) is True
+
+
+def test_is_pure_python_when_they_are_taken_out(unpacked, tmp_path):
+    for name in EXTENSIONS:
+        (unpacked / name).unlink()
+    assert what_runs(unpacked, tmp_path) is False
+
+
+def test_names_no_folder_of_the_machine_that_made_it(unpacked):
+    for name in EXTENSIONS:
+        data = (unpacked / name).read_bytes()
+        assert b"dunena-compile-" not in data, name
+        assert str(Path.home()).encode() not in data, name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows' compiler is not named by CC")
+def test_without_a_compiler_the_reason_stands_in_a_line(tmp_path):
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+    missing = {**os.environ, "DUNENA_COMPILE": "1", "CC": "no-such-compiler"}
+    done = subprocess.run(
+        [*command, "--directory", tmp_path],
+        cwd=ROOT,
+        env=missing,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.search(r"^error: .*no-such-compiler", done.stdout + done.stderr, re.MULTILINE)
+    assert "Without DUNENA_COMPILE" in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
