@@ -9,22 +9,19 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
-import urllib.request
 import zipfile
-from pathlib import Path
 
-import orjson
 import pytest
 
 import dunena
 from tests.packaging.made_up import ROOT
-from tests.support.server import ServerProcess
 
 pytestmark = pytest.mark.skipif(
     "DUNENA_TEST_COMPILED" not in os.environ,
     reason="`python3 build/dev.py test --compiled` makes the wheel and runs this",
 )
 
+CHECKOUT = ROOT.parents[1]  # its .venv holds the copy that is ROOT here
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -48,13 +45,16 @@ def unpacked(wheel, tmp_path):
     return folder
 
 
-def what_runs(folder, tmp_path):
-    """What a server with this folder's code says of itself."""
-    command = (sys.executable, "-P", "-m", "dunena")
-    path = {"PYTHONPATH": str(folder)}
-    with ServerProcess(tmp_path / "values", command=command, environment=path) as server:
-        with urllib.request.urlopen(f"{server.url}/info") as answer:
-            return orjson.loads(answer.read())["compiled"]
+def try_wheel(folder, tmp_path):
+    """What the script that tries the wheels of a release says of this folder's code."""
+    return subprocess.run(
+        [sys.executable, "-P", ROOT / "packaging" / "try_wheel.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_is_for_this_python_and_system_alone(wheel):
@@ -80,20 +80,24 @@ def test_puts_nothing_beside_the_package(wheel):
 
 
 def test_runs_compiled(unpacked, tmp_path):
-    assert what_runs(unpacked, tmp_path) is True
+    done = try_wheel(unpacked, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"try_wheel: dunena {dunena.__version__} runs compiled\n"
 
 
 def test_is_pure_python_when_they_are_taken_out(unpacked, tmp_path):
     for name in EXTENSIONS:
         (unpacked / name).unlink()
-    assert what_runs(unpacked, tmp_path) is False
+    done = try_wheel(unpacked, tmp_path)
+    assert (done.returncode, done.stderr) == (1, "try_wheel: the hot modules are not compiled\n")
 
 
 def test_names_no_folder_of_the_machine_that_made_it(unpacked):
     for name in EXTENSIONS:
         data = (unpacked / name).read_bytes()
         assert b"dunena-compile-" not in data, name
-        assert str(Path.home()).encode() not in data, name
+        assert str(ROOT).encode() not in data, name
+        assert str(CHECKOUT).encode() not in data, name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' compiler is not named by CC")
