@@ -99,6 +99,8 @@ else:
 
         PLUGIN_NAME = "custom"
 
+        _work: "TemporaryDirectory[str] | None" = None
+
         def dependencies(self) -> list[str]:
             """What is needed for building: the compiler, and what the sources take types from."""
             if not is_asked_for(os.environ):
@@ -118,3 +120,8 @@ else:
             build_data["pure_python"] = False
             build_data["infer_tag"] = True
             build_data["force_include"] |= {str(path): place for place, path in made.items()}
+
+        def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+            """The wheel is written."""
+            if self._work is not None:
+                self._work.cleanup()

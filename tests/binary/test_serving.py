@@ -84,7 +84,9 @@ def test_speaks_tls(program: Program, tmp_path: Path):
     with program.server(*words) as server:
         assert server.scheme == "https"
         context = ssl.create_default_context(cafile=certificate)
-        assert json.loads(get(f"{server.url}/info", context))["version"] == dunena.__version__
+        info = json.loads(get(f"{server.url}/info", context))
+        assert info["version"] == dunena.__version__
+        assert info["compiled"] is True
         with connect(server.ws_url, ssl=context) as client:
             assert json.loads(client.recv(5))["type"] == "connected"
 
