@@ -69,6 +69,11 @@ def test_serves_a_folder_beside_it(program: Program):
         shutil.rmtree(pages)
 
 
+def test_its_hot_modules_are_compiled(program: Program):
+    with program.server() as server:
+        assert json.loads(get(f"{server.url}/info"))["compiled"] is True
+
+
 def test_counts_for_prometheus(program: Program):
     with program.server() as server:
         assert b"# TYPE dunena_entries gauge" in get(f"{server.url}/metrics")
@@ -84,9 +89,7 @@ def test_speaks_tls(program: Program, tmp_path: Path):
     with program.server(*words) as server:
         assert server.scheme == "https"
         context = ssl.create_default_context(cafile=certificate)
-        info = json.loads(get(f"{server.url}/info", context))
-        assert info["version"] == dunena.__version__
-        assert info["compiled"] is True
+        assert json.loads(get(f"{server.url}/info", context))["version"] == dunena.__version__
         with connect(server.ws_url, ssl=context) as client:
             assert json.loads(client.recv(5))["type"] == "connected"
 
