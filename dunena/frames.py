@@ -6,26 +6,29 @@ for the payload of such a frame would let a peer hold the connection with it), a
 ordinary frame, a whole text message, for which the protocol object has nothing to do.
 """
 
+from typing import Final
+
 try:
     from websockets.speedups import apply_mask as apply_mask
 except ImportError:  # where it has no compiled part
     from websockets.utils import apply_mask as apply_mask
 
-_FIN = 0x80
-_MASKED = 0x80
-_LENGTH_16 = 126
-_LENGTH_64 = 127
-_CONTROL_PAYLOAD_MAX = 125
+_FIN: Final = 0x80
+_MASKED: Final = 0x80
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_CONTROL_PAYLOAD_MAX: Final = 125
 _OPCODES = frozenset({0x0, 0x1, 0x2, 0x8, 0x9, 0xA})
-_FIRST_CONTROL_OPCODE = 0x8
-_MASK_BYTES = 4
-TEXT_OPCODE = 0x1
+_FIRST_CONTROL_OPCODE: Final = 0x8
+_MASK_BYTES: Final = 4
+TEXT_OPCODE: Final = 0x1
 
-TEXT_HEAD = _FIN | TEXT_OPCODE
+TEXT_HEAD: Final = _FIN | TEXT_OPCODE
 """The first byte of a whole text frame without extension bits."""
 
-_SHORT_HEAD = 2 + _MASK_BYTES
-_SHORT_MIN, _SHORT_END = _MASKED, _MASKED | _LENGTH_16  # a length in seven bits, masked
+_SHORT_HEAD: Final = 2 + _MASK_BYTES
+_SHORT_MIN: Final = _MASKED  # a length in seven bits, masked
+_SHORT_END: Final = _MASKED | _LENGTH_16
 
 PING = b"\x89\x00"
 """A server's ping without a payload."""
