@@ -34,6 +34,13 @@ class LogFormat(Enum):
     JSON = "json"
 
 
+class EventLoop(Enum):
+    """What the server runs on; AUTO takes uvloop where it is installed."""
+
+    AUTO = "auto"
+    STANDARD = "standard"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One server's settings.
@@ -55,6 +62,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     rate_per_second: int = 0
     compression: bool = False
+    event_loop: EventLoop = EventLoop.AUTO
     www: Path | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None

@@ -14,6 +14,7 @@ from dunena.cli.manner import Manner
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
 from dunena.server.app import PlaceInUseError, PortBusyError, Server, StartError
+from dunena.server.event_loop import event_loop_factory
 from dunena.server.signals import StopSignals
 from dunena.settings import Settings, local_host
 
@@ -34,7 +35,8 @@ class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person w
 def run_server(settings: Settings, manner: Manner, notes: list[str]) -> None:
     """Run until asked to stop; exit with 1 and one line if it cannot start."""
     try:
-        asyncio.run(_run(settings, manner, notes))
+        with asyncio.Runner(loop_factory=event_loop_factory(settings.event_loop)) as runner:
+            runner.run(_run(settings, manner, notes))
     except _RunningAlready as running:
         say(f"dunena is running already, at {running.url}/test\nThis page is opened now.")
         _open_page(running.url)

@@ -8,7 +8,7 @@ from typer import BadParameter, Context, Option
 from dunena.cli.manner import TYPED, Manner
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.disk.policy import Fsync
-from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, LogFormat, LogLevel, Settings
+from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, EventLoop, LogFormat, LogLevel, Settings
 from dunena.store.limits import VALUE_BYTES_MAX, Limits
 
 
@@ -63,6 +63,9 @@ def serve(
         bool,
         Option("--compression", envvar="DUNENA_COMPRESSION", help="Compress messages (WebSocket)."),
     ] = False,
+    event_loop: Annotated[
+        EventLoop, Option(envvar="DUNENA_EVENT_LOOP", help="auto: uvloop where it is installed.")
+    ] = EventLoop.AUTO,
     www: Annotated[
         Path | None,
         Option(
@@ -113,6 +116,7 @@ def serve(
         limits=Limits(value_bytes_max=max_value),
         rate_per_second=rate,
         compression=compression,
+        event_loop=event_loop,
         www=own_pages() if www is None else www,
         tls_cert=tls_cert,
         tls_key=tls_key,

@@ -19,6 +19,7 @@ from dunena.server.client_files import ClientFiles
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.disk_pages import DiskPages
+from dunena.server.event_loop import event_loop_name
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
@@ -174,7 +175,7 @@ class Server:
         admission = Admission(settings, self.port, telemetry, disk_pages)
         registry = Registry(loop, connections_max(CONNECTIONS_MAX))
         overview = Overview(settings, self.port, admission, registry, telemetry)
-        introspection = Introspection(core, settings, self.engine, telemetry)
+        introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))
         tick = Tick(
             core,
             self.engine,

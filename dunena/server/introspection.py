@@ -29,8 +29,14 @@ class Introspection:
     """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms."""
 
     def __init__(
-        self, core: Core, settings: Settings, engine: Engine, telemetry: Telemetry
+        self,
+        core: Core,
+        settings: Settings,
+        engine: Engine,
+        telemetry: Telemetry,
+        event_loop: str = "asyncio",
     ) -> None:
+        self._event_loop = event_loop
         self._core = core
         self._settings = settings
         self._engine = engine
@@ -51,6 +57,7 @@ class Introspection:
                 "connections": self._telemetry.websocket_connections,
                 "persistent": self._settings.cache_dir is not None,
                 "protocol": self._settings.dialect.value,
+                "eventLoop": self._event_loop,
                 "hasToken": self._settings.token is not None,
                 "refusedOrigins": self._telemetry.refused_origins,
                 "maxValueBytes": self._core.limits.value_bytes_max,
