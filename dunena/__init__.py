@@ -1,6 +1,57 @@
 """dunena: a realtime JSON store, followed key by key over WebSocket and HTTP."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dunena import sync
+    from dunena.client.asynchronous import Feed, Store, connect
+    from dunena.client.errors import (
+        ClosedError,
+        ConnectError,
+        Error,
+        NoAnswerError,
+        RefusedError,
+        RequestError,
+        TooSlowError,
+    )
+    from dunena.client.feeds import Event, Update
+
+__all__ = [
+    "ClosedError",
+    "ConnectError",
+    "Error",
+    "Event",
+    "Feed",
+    "NoAnswerError",
+    "RefusedError",
+    "RequestError",
+    "Store",
+    "TooSlowError",
+    "Update",
+    "connect",
+    "sync",
+]
+
 __version__ = "0.1.0"
 
 NAME = "dunena"
 """What the program calls itself: `/info`, the Server header, folders of the system."""
+
+_ROOMS = {
+    "Feed": "asynchronous",
+    "Store": "asynchronous",
+    "connect": "asynchronous",
+    "Event": "feeds",
+    "Update": "feeds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The client, loaded by who uses it: a server starts without it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    if name == "sync":
+        return import_module("dunena.sync")
+    return getattr(import_module(f"dunena.client.{_ROOMS.get(name, 'errors')}"), name)

@@ -1,0 +1,89 @@
+"""What `connect` was told, and what both shells make of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dunena.client.address import Address
+from dunena.client.errors import ConnectError, Error, RefusedError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from websockets.exceptions import InvalidStatus
+
+CLOSE_SECONDS_MAX = 1.0
+"""How long the server may take to say goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to connect.
+
+    ``timeout``: seconds that a connection and each call may take; None is for ever.
+    ``wait``: try on until there is a server, also the first time.
+    """
+
+    address: Address
+    token: str | None
+    ns: str
+    timeout: float | None
+    wait: bool
+    tls: "ssl.SSLContext | None"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets this client in."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def for_websocket(self) -> dict[str, Any]:
+        """Arguments of both `connect` of websockets."""
+        arguments: dict[str, Any] = {
+            "additional_headers": self.headers,
+            "close_timeout": CLOSE_SECONDS_MAX,
+            "max_size": None,  # the server has a limit for values, and this may be any
+            "open_timeout": self.timeout,
+            "ping_interval": None,  # `Core.beat` asks in the server's own words
+            "proxy": None,
+        }
+        if self.address.is_secure and self.tls is not None:
+            arguments["ssl"] = self.tls
+        return arguments
+
+
+def space_of(options: Options, ns: str | None) -> str:
+    """The namespace of a call: its own, else that of the connection."""
+    return options.ns if ns is None else ns
+
+
+def is_printable(*names: str) -> bool:
+    """Whether the dunena dialect has these names: printable ASCII, as its document says."""
+    return all(name.isascii() and name.isprintable() for name in names)
+
+
+def refusal(refused: "InvalidStatus", address: Address) -> Error:
+    """Why an upgrade was refused, in the server's own words where it has some."""
+    response = refused.response
+    text = error_text(response.body)
+    if text is None:
+        status = response.status_code
+        return ConnectError(f"What answers at {address.url} is no dunena (HTTP {status})")
+    return RefusedError(text, response.status_code)
+
+
+def unreachable(address: Address, error: BaseException) -> ConnectError:
+    """Why there is no connection."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ConnectError(f"No server answers at {address.url} ({reason})")
+
+
+def error_text(body: "bytes | bytearray | memoryview | None") -> str | None:
+    """The ``error`` of an HTTP answer; None if it has none."""
+    import orjson
+
+    try:
+        answer = orjson.loads(body or b"null")
+    except orjson.JSONDecodeError:
+        return None
+    text = answer.get("error") if isinstance(answer, Mapping) else None
+    return text if isinstance(text, str) else None

@@ -1,0 +1,5 @@
+"""The Python client without asyncio: ``with dunena.sync.connect() as store``."""
+
+from dunena.client.blocking import Feed, Store, connect
+
+__all__ = ["Feed", "Store", "connect"]
