@@ -12,10 +12,8 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
-from dunena.cli.check import check
+from dunena.cli.commands import LazyGroup
 from dunena.cli.manner import DOUBLE_CLICKED, TYPED
-from dunena.cli.serve import serve
-from dunena.cli.version import version
 from dunena.desktop.onefile import reopen_standard_files, restore_library_path
 from dunena.desktop.terminal import was_double_clicked
 
@@ -23,19 +21,26 @@ EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl+C ended b
 
 app = typer.Typer(
     name="dunena",
-    help="A realtime JSON store: shared live values over WebSocket and HTTP.",
+    cls=LazyGroup,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(serve)
-app.command()(check)
-app.command()(version)
+
+
+@app.callback()
+def dunena() -> None:
+    """A realtime JSON store: shared live values over WebSocket and HTTP.
+
+    `dunena serve` runs a server; most of the others ask one that runs.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such key, 4 no server there.
+    """
 
 
 def main() -> None:
-    """The program. Exit codes: 0 stopped on request, 1 failed, 2 wrong usage."""
+    """The program."""
     reopen_standard_files()
     restore_library_path()
     for stream in (sys.stdout, sys.stderr):

@@ -19,9 +19,12 @@ def check(
     repair: Annotated[bool, Option("--repair", help="Put in order what is not.")] = False,
     as_json: Annotated[bool, Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Say what is in a folder that no server is using, and what is wrong with it.
+    """Say what is in a folder and what is wrong with it.
 
-    Exit code 0: all is in order; 1: something is not, or the folder cannot be read.
+    No server may be using it. Exit code 0: all is in order; 1: something is not, or the folder
+    cannot be read.
+
+    Example: dunena check .cache --repair
     """
     import logging
 

@@ -5,5 +5,8 @@ from dunena.desktop.terminal import say
 
 
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: dunena version
+    """
     say(f"dunena {__version__}")

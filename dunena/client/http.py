@@ -1,67 +1,132 @@
 """The requests that are HTTP's alone, by the standard library; they block."""
 
 import http.client
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import orjson
 
+from dunena.client.address import path_of
 from dunena.client.errors import ConnectError, NoAnswerError, RefusedError, RequestError
 from dunena.client.options import Options, error_text, unreachable
 
-_PAGE_KEYS = 1000  # the most that the server gives at once
+PAGE_KEYS_MAX = 1000
+"""The most that the server lists at once."""
+
 _REFUSALS = (401, 403)
 
 
-def ask(
-    options: Options,
-    method: str,
-    path: str,
-    query: dict[str, object] | None = None,
-    *,
-    is_failure_told: bool = False,
-) -> Any:
-    """One request; the decoded JSON of its answer, or a `dunena.Error`.
+class Http:
+    """One connection to a server, opened when it is needed, for ``with``."""
 
-    With ``is_failure_told`` the answer counts whatever its status, as that of `/health` does.
-    """
-    address = options.address
-    connection = _connection(options)
-    try:
-        connection.request(method, address.target(path, query or {}), headers=_headers(options))
-        response = connection.getresponse()
-        status, body = response.status, response.read()
-    except TimeoutError:
-        raise NoAnswerError(f"No answer from {address.url} in {options.timeout:g} s") from None
-    except (OSError, http.client.HTTPException) as error:
-        raise unreachable(address, error) from None
-    finally:
-        connection.close()
-    if status >= 400 and not is_failure_told:
-        text = error_text(body)
-        if text is None:
-            raise ConnectError(f"What answers at {address.url} is no dunena (HTTP {status})")
-        raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise ConnectError(f"What answers at {address.url} is no dunena") from None
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._connection: http.client.HTTPConnection | None = None
+
+    # --- the store ---
+
+    def entry(self, key: str, ns: str) -> dict[str, Any] | None:
+        """A key's value, size, revision and expiry; None if there is none."""
+        answer = self.ask("GET", path_of("entries", key), {"ns": ns})
+        entry: dict[str, Any] | None = answer["entry"]
+        return entry
+
+    def set(
+        self, key: str, value: object, ns: str, ttl: int | None = None, *, durable: bool = False
+    ) -> dict[str, Any]:
+        """Store a value, which may be an `orjson.Fragment`; what was stored. ``ttl`` in ms."""
+        fields = {"key": key, "value": value, "ns": ns, "ttl": ttl, "durable": durable}
+        left_out = [name for name in ("ns", "ttl", "durable") if not fields[name]]
+        for name in left_out:
+            del fields[name]
+        answer: dict[str, Any] = self.ask("POST", "/set", body=orjson.dumps(fields))
+        return answer
+
+    def delete(self, key: str, ns: str) -> bool:
+        """Delete a key; whether there was a value."""
+        return bool(self.ask("DELETE", path_of("entries", key), {"ns": ns})["deleted"])
+
+    def keys(self, pattern: str, ns: str) -> list[str]:
+        """All keys that match, sorted."""
+        found: list[str] = []
+        cursor = 0
+        while True:
+            query = {"pattern": pattern, "ns": ns, "cursor": cursor, "count": PAGE_KEYS_MAX}
+            page = self.ask("GET", "/keys", query)
+            found += page["keys"]
+            cursor = page["cursor"]
+            if not cursor:
+                return found
+
+    # --- any request ---
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, object] | None = None,
+        body: bytes | None = None,
+    ) -> Any:
+        """One request; the decoded JSON of its answer, or a `dunena.Error`."""
+        address = self._options.address
+        status, answer = self._exchange(method, address.target(path, query or {}), body)
+        if status >= 400:
+            text = error_text(answer)
+            if text is None:
+                raise ConnectError(f"What answers at {address.url} is no dunena (HTTP {status})")
+            raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
+        try:
+            return orjson.loads(answer)
+        except orjson.JSONDecodeError:
+            raise ConnectError(f"What answers at {address.url} is no dunena") from None
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- inside ---
+
+    def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
+        """Status and body of an answer."""
+        options = self._options
+        if self._connection is None:
+            self._connection = _connection(options)
+        try:
+            self._connection.request(method, target, body, options.headers)
+            response = self._connection.getresponse()
+            return response.status, response.read()
+        except TimeoutError:
+            self.close()
+            text = f"No answer from {options.address.url} in {options.timeout:g} s"
+            raise NoAnswerError(text) from None
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise unreachable(options.address, error) from None
 
 
 def keys(options: Options, pattern: str, ns: str) -> list[str]:
-    """All keys that match, sorted."""
-    found: list[str] = []
-    cursor = 0
-    while True:
-        query = {"pattern": pattern, "ns": ns, "cursor": cursor, "count": _PAGE_KEYS}
-        page = ask(options, "GET", "/keys", query)
-        found += page["keys"]
-        cursor = page["cursor"]
-        if not cursor:
-            return found
+    """All keys that match, sorted; on a connection of its own."""
+    with Http(options) as connection:
+        return connection.keys(pattern, ns)
 
 
-def _headers(options: Options) -> dict[str, str]:
-    return {"Connection": "close", **options.headers}
+def ask(options: Options, method: str, path: str) -> Any:
+    """One request, on a connection of its own."""
+    with Http(options) as connection:
+        return connection.ask(method, path)
 
 
 def _connection(options: Options) -> http.client.HTTPConnection:

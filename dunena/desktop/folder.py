@@ -33,6 +33,11 @@ def default_folder(base: Path | None = None) -> DataFolder:
     return DataFolder(fallback, f"{expected} cannot be written, so the data is kept here")
 
 
+def expected_folder() -> Path:
+    """Where `default_folder` would begin; nothing is made."""
+    return _base() / NAME
+
+
 def own_pages(base: Path | None = None) -> Path | None:
     """The folder `www` beside the executable, if there is one.
 

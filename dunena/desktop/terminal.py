@@ -41,13 +41,13 @@ def wait_for_key() -> None:
         _read_key()
 
 
-def say(text: str, *, error: bool = False) -> None:
+def say(text: str, *, error: bool = False, end: str = "\n") -> None:
     """Print for a person; where nobody listens any more, go on without."""
     stream = sys.stderr if error else sys.stdout
     if stream is None:
         return
     try:
-        print(text, file=stream, flush=True)
+        print(text, end=end, file=stream, flush=True)
     except (OSError, ValueError):
         _silence(stream.fileno())
 
@@ -62,6 +62,16 @@ def overwrite(text: str) -> bool:
     except (OSError, ValueError):
         _silence(stream.fileno())
     return True
+
+
+def ask_yes(question: str) -> bool | None:
+    """Ask a person; None where there is nobody to ask."""
+    if not _is_terminal():
+        return None
+    say(f"{question} [y/N] ", end="")
+    with suppress(OSError, ValueError, EOFError):
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+    return False
 
 
 def _silence(number: int) -> None:

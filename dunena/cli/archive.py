@@ -1,0 +1,119 @@
+"""Files that hold a store's values: JSON Lines, or the same in a zip.
+
+A line is one entry: ``{"key", "value"}``, with ``ns`` and ``expiresAt`` (Unix ms) where it has any.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import orjson
+
+from dunena.cli.failure import fail
+
+MEMBER = "dunena.jsonl"
+"""The file in the zip."""
+
+ZIP_SUFFIX = ".zip"
+
+
+def line(key: str, ns: str, value: object, expires_at: int | None) -> bytes:
+    """An entry as a line; ``value`` may be an `orjson.Fragment`."""
+    entry: dict[str, object] = {"key": key}
+    if ns:
+        entry["ns"] = ns
+    entry["value"] = value
+    if expires_at is not None:
+        entry["expiresAt"] = expires_at
+    return orjson.dumps(entry) + b"\n"
+
+
+def entry_of(raw: bytes, number: int) -> dict[str, Any]:
+    """The entry in a line; ends the program where it is none."""
+    try:
+        entry = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        fail(f"line {number} is no JSON: {error}")
+    if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or "value" not in entry:
+        fail(f'line {number} is no entry: {{"key": ..., "value": ...}} is one')
+    return entry
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[IO[bytes]]:
+    """The lines of a file or of the zip it is; ends the program where it cannot be read."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as lines:
+                yield lines
+        else:
+            with path.open("rb") as lines:
+                yield lines
+    except KeyError:
+        fail(f"{path} was not exported by dunena: there is no {MEMBER} in it")
+    except (OSError, zipfile.BadZipFile) as error:
+        fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
+
+
+class Draft:
+    """The unfinished file beside the wanted one, which an interrupted export leaves behind.
+
+    ``last`` is the place of its last whole line, None at the beginning; ``count`` its lines, and
+    ``in_last_ns`` those of them in the namespace of the last one.
+    """
+
+    def __init__(self, path: Path, server: str) -> None:
+        # Values of two servers must never get into one file.
+        self._path = path.with_name(f"{path.name}.{server.replace(':', '-')}.part")
+        self._wanted = path
+        self.count = 0
+        self.in_last_ns = 0
+        self.last: tuple[str, str] | None = None
+        self._file = self._path.open("a+b")
+        self._read()
+
+    def add(self, place: tuple[str, str], raw: bytes) -> None:
+        """One more line."""
+        self._file.write(raw)
+        self._note(place)
+
+    def flush(self) -> None:
+        """What was added stays, even if the program ends here."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Leave it for the next time."""
+        self._file.close()
+
+    def finish(self) -> None:
+        """All is in it: it becomes the wanted file."""
+        self._file.close()
+        if self._wanted.suffix.lower() == ZIP_SUFFIX:
+            packed = self._path.with_suffix(ZIP_SUFFIX)
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+                archive.write(self._path, MEMBER)
+            packed.replace(self._wanted)
+            self._path.unlink()
+        else:
+            self._path.replace(self._wanted)
+
+    def _read(self) -> None:
+        """What is in it already; a line that was cut off is taken away."""
+        self._file.seek(0)
+        end = 0
+        for raw in self._file:
+            if not raw.endswith(b"\n"):
+                break
+            entry = orjson.loads(raw)
+            self._note((entry.get("ns", ""), entry["key"]))
+            end += len(raw)
+        self._file.truncate(end)
+        self._file.seek(end)
+
+    def _note(self, place: tuple[str, str]) -> None:
+        same_ns = self.last is not None and self.last[0] == place[0]
+        self.in_last_ns = self.in_last_ns + 1 if same_ns else 1
+        self.last = place
+        self.count += 1

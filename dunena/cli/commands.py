@@ -1,0 +1,66 @@
+"""Which commands there are, each loaded when it is wanted."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+import typer
+from typer.core import TyperGroup
+
+MODULES = {
+    "serve": "serve",
+    "get": "get",
+    "set": "set",
+    "del": "delete",
+    "mget": "mget",
+    "mset": "mset",
+    "keys": "keys",
+    "watch": "watch",
+    "events": "events",
+    "stats": "stats",
+    "info": "info",
+    "flush": "flush",
+    "export": "export",
+    "import": "import_",
+    "bench": "bench",
+    "check": "check",
+    "doctor": "doctor",
+    "open": "open",
+    "completion": "completion",
+    "version": "version",
+}
+"""The module in this package of each command; its function is named like the module."""
+
+
+class Commands(Mapping[str, Any]):
+    """typer's commands by name. Making one means reading its module and its types."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+
+class LazyGroup(TyperGroup):
+    """A group that loads the command it runs, and no other."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = cast(Any, Commands())
+
+
+def _make(name: str) -> Any:
+    module = MODULES[name]  # a `KeyError` is a name that is no command
+    function = getattr(import_module(f"dunena.cli.{module}"), module)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name)(function)
+    return typer.main.get_command(alone)

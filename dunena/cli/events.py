@@ -1,0 +1,29 @@
+"""`dunena events`."""
+
+from dunena.cli.reach import Json, Token, Url, options_of, told_errors
+from dunena.cli.shown import is_for_people, say_json
+from dunena.client.address import DEFAULT_URL
+from dunena.desktop.terminal import say
+
+
+def events(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -> None:
+    """Print every change of any key, without its value.
+
+    It goes on until Ctrl+C. Into a pipe it is one JSON object a line.
+
+    Example: dunena events
+    """
+    from time import localtime, strftime
+
+    from dunena.client.blocking import Store
+
+    is_shown = is_for_people(as_json=as_json)
+    with told_errors(), Store(options_of(url, token)) as store, store.events() as changes:
+        for event in changes:
+            if is_shown:
+                at = strftime("%H:%M:%S", localtime(event.timestamp / 1000))
+                name = f"{event.ns}/{event.key}" if event.ns else event.key or ""
+                size = "" if event.size is None else f"  {event.size:,} bytes"
+                say(f"{at}  {event.event.ljust(7)}  {name}{size}".rstrip())
+            else:
+                say_json(event._asdict())

@@ -1,0 +1,167 @@
+"""What `dunena doctor` looks at, one thing after another."""
+
+import os
+import platform
+import shutil
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from dunena import __version__
+
+SYNCS = 5
+SLOW_SYNC_SECONDS = 0.1
+FREE_BYTES_MIN = 100_000_000
+CLOCK_MIN = 1_700_000_000  # a machine without a battery begins in 1970
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Level(StrEnum):
+    """How a thing is: as it should be, worth knowing, or in the way."""
+
+    GOOD = "ok"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing; ``advice`` says what to do about it, if anything."""
+
+    level: Level
+    about: str
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a server would be started."""
+
+    folder: Path
+    host: str
+    port: int
+    allow_origins: tuple[str, ...]
+    token: str | None
+
+
+def examine(plan: Plan) -> list[Finding]:
+    """Everything, in the order in which it is shown."""
+    return [
+        Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
+        Finding(Level.GOOD, "platform", f"{platform.platform()}, {os.cpu_count()} cores"),
+        *_folder(plan.folder),
+        _port(plan),
+        _who(plan),
+        _origins(plan),
+        _clock(time.time()),
+    ]
+
+
+def _folder(folder: Path) -> list[Finding]:
+    """Whether values can be kept there, and how quickly the disk is."""
+    at = _existing(folder)
+    try:
+        with tempfile.TemporaryFile(dir=at) as file:
+            times = [_sync_seconds(file.fileno()) for _ in range(SYNCS)]
+    except OSError as error:
+        advice = "give another folder with --cache-dir, or let this user write there"
+        text = f"{folder} cannot be written ({error.strerror})"
+        return [Finding(Level.BAD, "folder", text, advice)]
+    how = "can be written" if folder.is_dir() else "will be made"
+    return [Finding(Level.GOOD, "folder", f"{folder} {how}"), _disk(times), _space(at)]
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    for one in (folder.absolute(), *folder.absolute().parents):
+        if one.exists():
+            return one
+    return Path.cwd()
+
+
+def _sync_seconds(descriptor: int) -> float:
+    began = time.perf_counter()
+    os.write(descriptor, b"x" * 4096)
+    os.fsync(descriptor)
+    return time.perf_counter() - began
+
+
+def _disk(times: list[float]) -> Finding:
+    middle = statistics.median(times)
+    text = f"a sync takes {middle * 1000:.1f} ms"
+    if middle < SLOW_SYNC_SECONDS:
+        return Finding(Level.GOOD, "disk speed", text)
+    advice = "--fsync always would be slow here; the default syncs in the background"
+    return Finding(Level.NOTE, "disk speed", text, advice)
+
+
+def _space(folder: Path) -> Finding:
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:,.1f} GB free"
+    if free >= FREE_BYTES_MIN:
+        return Finding(Level.GOOD, "disk space", text)
+    return Finding(Level.BAD, "disk space", text, "make room: a full disk refuses every write")
+
+
+def _port(plan: Plan) -> Finding:
+    try:
+        family = socket.getaddrinfo(plan.host, plan.port, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if sys.platform != "win32":
+                # As the server does: connections that ended a moment ago are not in the way.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((plan.host, plan.port))
+    except OSError as error:
+        return _refused_port(plan, error)
+    return Finding(Level.GOOD, "port", f"{plan.port} is free at {plan.host}")
+
+
+def _refused_port(plan: Plan, error: OSError) -> Finding:
+    from dunena.desktop.neighbour import is_dunena
+
+    host = "127.0.0.1" if plan.host in ("0.0.0.0", "::") else plan.host
+    if plan.port and is_dunena(host, plan.port):
+        advice = "use that one, stop it, or start another one with --port 0"
+        return Finding(Level.NOTE, "port", f"a dunena runs at {plan.port} already", advice)
+    text = f"{plan.port} cannot be had at {plan.host} ({error.strerror})"
+    return Finding(Level.BAD, "port", text, "stop what uses it, or give another one with --port")
+
+
+def _who(plan: Plan) -> Finding:
+    if plan.host in _LOOPBACK:
+        return Finding(Level.GOOD, "who gets in", "programs of this machine")
+    if plan.token is not None:
+        return Finding(Level.GOOD, "who gets in", f"who reaches {plan.host} and has the token")
+    text = f"everyone who can reach {plan.host} can read and write"
+    return Finding(Level.NOTE, "who gets in", text, "give a token with --token")
+
+
+def _origins(plan: Plan) -> Finding:
+    """Web pages; what is let in anyway is in docs/protocols.md, "Who gets in"."""
+    own = "pages of this machine, of the server, and OBS's local files"
+    wrong = [
+        one
+        for one in plan.allow_origins
+        if one != "null" and (one.count("/") != 2 or not one.startswith(("http://", "https://")))
+    ]
+    if wrong:
+        advice = "an origin is like https://example.com, without a path"
+        return Finding(Level.BAD, "origins", f"no origin: {', '.join(wrong)}", advice)
+    if "null" in plan.allow_origins:
+        text = f"{own}; and null, which any web site can be in a sandboxed frame"
+        return Finding(Level.NOTE, "origins", text, "serve pages with --www instead of from disk")
+    return Finding(Level.GOOD, "origins", ", ".join([own, *plan.allow_origins]))
+
+
+def _clock(now: float) -> Finding:
+    shown = time.strftime("%Y-%m-%d %H:%M:%S %z", time.localtime(now))
+    if now >= CLOCK_MIN:
+        return Finding(Level.GOOD, "clock", shown)
+    return Finding(Level.BAD, "clock", shown, "set it: keys expire by this clock")

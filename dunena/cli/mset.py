@@ -1,0 +1,44 @@
+"""`dunena mset`."""
+
+from typing import Annotated
+
+from typer import Argument, BadParameter
+
+from dunena.cli.reach import Json, Ns, Token, Url, asking
+from dunena.cli.set import Text, Ttl
+from dunena.cli.shown import is_for_people, say_json
+from dunena.cli.values import read_ttl, read_value
+from dunena.client.address import DEFAULT_URL
+from dunena.desktop.terminal import say
+
+
+def mset(
+    pairs: Annotated[
+        list[str],
+        Argument(metavar="KEY=VALUE...", help="Keys, each with its value.", show_default=False),
+    ],
+    ns: Ns = "",
+    ttl: Ttl = None,
+    text: Text = False,
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Store values, one after another. A value is JSON, @FILE, or with --text just text.
+
+    Example: dunena mset home=2 guest=1 team='{"name": "Ada"}'
+    """
+    values = {}
+    for pair in pairs:
+        key, equals, typed = pair.partition("=")
+        if not equals or not key:
+            raise BadParameter(f"not KEY=VALUE: {pair}", param_hint="KEY=VALUE...")
+        values[key] = read_value(typed, is_text=text, place=key)
+    lifetime = read_ttl(ttl)
+    with asking(url, token) as server:
+        for key, value in values.items():
+            server.set(key, value, ns, lifetime)
+    if as_json:
+        say_json({"stored": len(values)})
+    elif is_for_people():
+        say(f"Stored {len(values)}.")

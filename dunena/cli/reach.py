@@ -1,0 +1,61 @@
+"""Reaching a server that runs: the options for it, and what is said when it cannot be reached."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+from typer import BadParameter, Option
+
+from dunena.cli.failure import EXIT_NO_SERVER, fail
+from dunena.client.address import Address
+from dunena.client.errors import ConnectError, Error, RefusedError
+
+if TYPE_CHECKING:
+    from dunena.client.http import Http
+    from dunena.client.options import Options
+
+TIMEOUT_SECONDS = 10.0
+"""For a connection, and for each answer."""
+
+Url = Annotated[
+    str, Option("--url", envvar="DUNENA_URL", show_envvar=True, help="Where the server is.")
+]
+Token = Annotated[
+    str | None,
+    Option("--token", envvar="DUNENA_AUTH_TOKEN", show_envvar=True, help="The server's token."),
+]
+Ns = Annotated[str, Option("--ns", help="Namespace of the keys.", show_default=False)]
+Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]
+
+
+def options_of(url: str, token: str | None, ns: str = "") -> "Options":
+    """How to connect; wrong usage if the address is none."""
+    from dunena.client.options import Options
+
+    try:
+        address = Address.parse(url)
+    except ValueError as error:
+        raise BadParameter(str(error), param_hint="--url") from None
+    return Options(address, token or None, ns, TIMEOUT_SECONDS, wait=False, tls=None)
+
+
+@contextmanager
+def asking(url: str, token: str | None) -> "Iterator[Http]":
+    """A connection for requests over HTTP; ends the program where an answer is an error."""
+    from dunena.client.http import Http
+
+    with told_errors(), Http(options_of(url, token)) as server:
+        yield server
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """End the program with one line where the server cannot be reached or refuses."""
+    try:
+        yield
+    except ConnectError as error:
+        fail(f"{error}; start a server with: dunena serve", EXIT_NO_SERVER)
+    except RefusedError as error:
+        fail(f"the server does not let you in ({error}); give its token with --token")
+    except Error as error:
+        fail(str(error))

@@ -1,0 +1,71 @@
+"""What commands print: tables for people, JSON for programs."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dunena.desktop.terminal import say
+
+
+def is_for_people(*, as_json: bool = False) -> bool:
+    """Whether somebody reads the output: a terminal, and no wish for JSON."""
+    return not as_json and sys.stdout is not None and sys.stdout.isatty()
+
+
+def say_json(value: Any, *, indented: bool = False) -> None:
+    """Print a value as JSON in one line, or for people in several."""
+    import orjson
+
+    say(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None).decode())
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
+    """Print a table, as wide as it may be; numbers stand to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    lines = [list(row) for row in rows]
+    for number, name in enumerate(columns):
+        is_number = bool(lines) and all(isinstance(row[number], int | float) for row in lines)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for line in lines:
+        table.add_row(*(Text(_shown(cell)) for cell in line))
+    say(_rendered(table))
+
+
+def say_fields(fields: dict[str, Any]) -> None:
+    """Print an object, a line for each member; members of members are indented."""
+    say("\n".join(_lines(fields, "")))
+
+
+def _lines(fields: dict[str, Any], indent: str) -> list[str]:
+    width = max((len(name) for name in fields), default=0)
+    lines = []
+    for name, value in fields.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{indent}{name}", *_lines(value, f"{indent}  ")]
+        else:
+            lines.append(f"{indent}{name.ljust(width)}  {_shown(value)}")
+    return lines
+
+
+def _shown(value: object) -> str:
+    import orjson
+
+    if isinstance(value, bool | list | dict) or value is None:
+        return orjson.dumps(value).decode()
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def _rendered(table: Any) -> str:
+    """A table as text, in colours where the terminal has them and NO_COLOR is not set."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().strip("\n").splitlines())

@@ -1,0 +1,18 @@
+"""`dunena stats`."""
+
+from dunena.cli.reach import Json, Token, Url, asking
+from dunena.cli.shown import is_for_people, say_fields, say_json
+from dunena.client.address import DEFAULT_URL
+
+
+def stats(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -> None:
+    """Print the server's counters.
+
+    Example: dunena stats
+    """
+    with asking(url, token) as server:
+        answer = server.ask("GET", "/stats")
+    if is_for_people(as_json=as_json):
+        say_fields(answer)
+    else:
+        say_json(answer)

@@ -1,0 +1,38 @@
+"""`dunena watch`."""
+
+from typing import Annotated
+
+from typer import Argument
+
+from dunena.cli.reach import Json, Ns, Token, Url, options_of, told_errors
+from dunena.cli.shown import is_for_people, say_json
+from dunena.client.address import DEFAULT_URL
+from dunena.desktop.terminal import say
+
+
+def watch(
+    keys: Annotated[list[str], Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    ns: Ns = "",
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Print the values of keys and each change.
+
+    It goes on until Ctrl+C. Into a pipe it is one JSON object a line. A server that goes away is waited for.
+
+    Example: dunena watch score clock
+    """
+    from time import strftime
+
+    import orjson
+
+    from dunena.client.blocking import Store
+
+    is_shown = is_for_people(as_json=as_json)
+    with told_errors(), Store(options_of(url, token, ns)) as store, store.watch(*keys) as updates:
+        for key, value in updates:
+            if is_shown:
+                say(f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}")
+            else:
+                say_json({"key": key, "value": value})
