@@ -7,8 +7,10 @@ value of `sys.platform` throughout: "linux", "darwin" or "win32".
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 NAME = "dunena"
+COMMANDS = Path(__file__).resolve().parents[1] / "dunena" / "cli"
 
 _POSIX = ("linux", "darwin")
 _EVERYWHERE = ("linux", "darwin", "win32")
@@ -50,8 +52,8 @@ EXCLUSIONS = (
         "tools for installing packages and running source",
     ),
     Exclusion(
-        "rich pygments markdown_it mdurl typer.rich_utils",
-        "typer's boxes, which the command line has switched off",
+        "pygments markdown_it mdurl typer.rich_utils",
+        "typer's boxes, which the command line has switched off; of rich only tables are used",
     ),
     Exclusion(
         "_async _async_read_write _lease _marker _read_write _soft _soft_rw _strict asyncio",
@@ -81,8 +83,9 @@ EXCLUSIONS = (
         "slow twins of compiled modules, and what stands in for a newer standard library",
     ),
     Exclusion(
-        "legacy sync trio asyncio cli __main__ client auth proxy uri",
-        "the server takes its protocol from websockets, and brings its own connections",
+        "legacy trio cli __main__ auth",
+        "the server takes its protocol from websockets and brings its own connections; the commands"
+        " that follow values or make load are clients of the newer kinds",
         within="websockets",
     ),
     Exclusion("cli __main__", "a command for restarting programs", within="watchfiles"),
@@ -103,7 +106,7 @@ EXCLUSIONS = (
     ),
     Exclusion("snappy", "compression for one of them"),
     Exclusion(
-        "html mimetypes nturl2path wsgiref.handlers wsgiref.headers wsgiref.util",
+        "mimetypes nturl2path wsgiref.handlers wsgiref.headers wsgiref.util",
         "what its own server would need (see STAND_INS)",
     ),
     Exclusion(
@@ -150,8 +153,13 @@ def excluded_modules(system: str, encodings: Iterable[str] = ()) -> list[str]:
     return modules
 
 
-HIDDEN_IMPORTS = ("prometheus_client", "watchfiles")
-"""Imported only when the first scrape comes or the watcher's thread starts, and never missing."""
+HIDDEN_IMPORTS = (
+    "prometheus_client",
+    "watchfiles",
+    *(f"dunena.cli.{path.stem}" for path in sorted(COMMANDS.glob("*.py"))),
+)
+"""Imported only when the first scrape comes, the watcher's thread starts or a command is given, and
+never missing."""
 
 
 EXTENSION_SUFFIXES = (".so", ".pyd")

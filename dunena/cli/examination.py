@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import socket
-import statistics
 import sys
 import tempfile
 import time
@@ -94,7 +93,7 @@ def _sync_seconds(descriptor: int) -> float:
 
 
 def _disk(times: list[float]) -> Finding:
-    middle = statistics.median(times)
+    middle = sorted(times)[len(times) // 2]
     text = f"a sync takes {middle * 1000:.1f} ms"
     if middle < SLOW_SYNC_SECONDS:
         return Finding(Level.GOOD, "disk speed", text)

@@ -28,7 +28,8 @@ def export(
 ) -> None:
     """Write everything to a file: JSON Lines or a zip.
 
-    All keys of all namespaces, with their expiry. What was interrupted goes on where it stopped when it is started again.
+    All keys of all namespaces, with their expiry. What was interrupted goes on where it stopped
+    when it is started again.
 
     Example: dunena export backup.zip
     """

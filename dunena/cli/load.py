@@ -4,15 +4,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import Any
 
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from dunena.client.errors import ConnectError, RequestError
-from dunena.client.options import Options, refusal, unreachable
+from dunena.client.errors import RequestError
+from dunena.client.options import Options, failure, foreign
 
 NAMESPACE = "dunena-bench"
 
@@ -103,25 +102,23 @@ class Load:
             took = time.perf_counter() - began
             await self._clean(connections[0])
         except ConnectionClosed as closed:
-            raise unreachable(self._options.address, closed) from None
+            raise failure(closed, self._options.address) from None
         finally:
             for connection in connections:
                 await connection.close()
         times = sorted(self._times)
         requests = len(times) * self._kind.depth
-        slow = times[min(len(times) - 1, len(times) * 99 // 100)]
+        middle, slow = (times[len(times) * share // 100] for share in (50, 99))
         kind = self._kind
-        return Row(kind.dialect, kind.name, requests / took, median(times) * 1000, slow * 1000)
+        return Row(kind.dialect, kind.name, requests / took, middle * 1000, slow * 1000)
 
     async def _open(self) -> ClientConnection:
         address = self._options.address
         arguments = {**self._options.for_websocket(), "compression": None}
         try:
             connection = await connect(address.websocket_url, **arguments)
-        except InvalidStatus as refused:
-            raise refusal(refused, address) from None
-        except OSError as error:
-            raise unreachable(address, error) from None
+        except (OSError, WebSocketException) as error:
+            raise failure(error, address) from None
         # The first message settles the dialect, and with it that no events come.
         channel = {"type": "unsubscribe", "channel": "cache-events"}
         await connection.send(orjson.dumps(channel), text=True)
@@ -158,7 +155,7 @@ class Load:
         """The ``type`` of the next message, if it has one."""
         message = orjson.loads(await connection.recv(decode=False))
         if not isinstance(message, dict):
-            raise ConnectError(f"What answers at {self._options.address.url} is no dunena")
+            raise foreign(self._options.address, "no message of its own")
         if message.get("type") == "error" or "error" in message:
             raise RequestError(str(message.get("data") or message.get("error")))
         kind = message.get("type")

@@ -19,7 +19,8 @@ def watch(
 ) -> None:
     """Print the values of keys and each change.
 
-    It goes on until Ctrl+C. Into a pipe it is one JSON object a line. A server that goes away is waited for.
+    It goes on until Ctrl+C. Into a pipe it is one JSON object a line. A server that goes away is
+    waited for.
 
     Example: dunena watch score clock
     """

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.backoff import Backoff
@@ -18,8 +18,8 @@ from dunena.client.errors import Error, NoAnswerError
 from dunena.client.feeds import Event, Events, Update, Watch, is_end, value_of
 from dunena.client.options import (
     Options,
+    failure,
     is_printable,
-    refusal,
     space_of,
     unreachable,
 )
@@ -228,10 +228,8 @@ class Store:
         address, options = self._options.address, self._options.for_websocket()
         try:
             connection = await open_websocket(address.websocket_url, **options)
-        except InvalidStatus as refused:
-            return refusal(refused, address)
         except (OSError, EOFError, WebSocketException) as error:
-            return unreachable(address, error)
+            return failure(error, address)
         try:
             self._core.connected()
             if not opened.done():
@@ -239,7 +237,7 @@ class Store:
             async with connection:
                 await self._serve(connection, backoff)
         except ConnectionClosed as closed:
-            return unreachable(address, closed)
+            return failure(closed, address)
         finally:
             self._core.disconnected()
         return unreachable(address, ConnectionError("the connection is silent"))

@@ -8,7 +8,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
 
@@ -19,8 +19,8 @@ from dunena.client.errors import Error, NoAnswerError
 from dunena.client.feeds import Event, Events, Update, Watch, is_end, value_of
 from dunena.client.options import (
     Options,
+    failure,
     is_printable,
-    refusal,
     space_of,
     unreachable,
 )
@@ -263,10 +263,8 @@ class Store:
         address = self._options.address
         try:
             connection = open_websocket(address.websocket_url, **self._options.for_websocket())
-        except InvalidStatus as refused:
-            return refusal(refused, address)
         except (OSError, EOFError, WebSocketException) as error:
-            return unreachable(address, error)
+            return failure(error, address)
         with self._state:
             self._connection = None if self._is_closed else connection
             if not self._is_closed:
@@ -277,7 +275,7 @@ class Store:
             with connection:
                 self._read(connection, backoff)
         except ConnectionClosed as closed:
-            return unreachable(address, closed)
+            return failure(closed, address)
         finally:
             with self._state:
                 self._connection = None

@@ -7,8 +7,8 @@ from typing import Any, Self
 import orjson
 
 from dunena.client.address import path_of
-from dunena.client.errors import ConnectError, NoAnswerError, RefusedError, RequestError
-from dunena.client.options import Options, error_text, unreachable
+from dunena.client.errors import NoAnswerError, RefusedError, RequestError
+from dunena.client.options import Options, error_text, foreign, unreachable
 
 PAGE_KEYS_MAX = 1000
 """The most that the server lists at once."""
@@ -73,12 +73,12 @@ class Http:
         if status >= 400:
             text = error_text(answer)
             if text is None:
-                raise ConnectError(f"What answers at {address.url} is no dunena (HTTP {status})")
+                raise foreign(address, f"HTTP {status}")
             raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
         try:
             return orjson.loads(answer)
         except orjson.JSONDecodeError:
-            raise ConnectError(f"What answers at {address.url} is no dunena") from None
+            raise foreign(address, "no JSON") from None
 
     def close(self) -> None:
         """End the connection."""

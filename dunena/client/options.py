@@ -10,8 +10,6 @@ from dunena.client.errors import ConnectError, Error, RefusedError
 if TYPE_CHECKING:
     import ssl
 
-    from websockets.exceptions import InvalidStatus
-
 CLOSE_SECONDS_MAX = 1.0
 """How long the server may take to say goodbye."""
 
@@ -61,20 +59,32 @@ def is_printable(*names: str) -> bool:
     return all(name.isascii() and name.isprintable() for name in names)
 
 
-def refusal(refused: "InvalidStatus", address: Address) -> Error:
-    """Why an upgrade was refused, in the server's own words where it has some."""
-    response = refused.response
-    text = error_text(response.body)
-    if text is None:
-        status = response.status_code
-        return ConnectError(f"What answers at {address.url} is no dunena (HTTP {status})")
-    return RefusedError(text, response.status_code)
+def failure(error: Exception, address: Address) -> Error:
+    """Why there is no connection, or none any more; in the server's words where it has some."""
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+    if isinstance(error, InvalidStatus):
+        response = error.response
+        text = error_text(response.body)
+        if text is not None:
+            return RefusedError(text, response.status_code)
+        return foreign(address, f"HTTP {response.status_code}")
+    if isinstance(error, InvalidHandshake):
+        return foreign(address, str(error))
+    if isinstance(error, ConnectionClosed):
+        return ConnectError(f"The connection to {address.url} was lost ({error})")
+    return unreachable(address, error)
 
 
 def unreachable(address: Address, error: BaseException) -> ConnectError:
-    """Why there is no connection."""
+    """Nobody answers."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ConnectError(f"No server answers at {address.url} ({reason})")
+
+
+def foreign(address: Address, reason: str) -> ConnectError:
+    """Somebody else answers."""
+    return ConnectError(f"What answers at {address.url} is no dunena ({reason})")
 
 
 def error_text(body: "bytes | bytearray | memoryview | None") -> str | None:

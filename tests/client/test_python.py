@@ -1,0 +1,467 @@
+"""The Python client against real servers: its calls, and what it does while a server is away."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import dunena
+from tests.e2e.processes import free_port, make_certificate
+from tests.protocol.clients import http
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+SECONDS_MAX = 20.0
+
+
+class Turned:
+    """The asyncio store with the calls of the blocking one, so that a test can be for both."""
+
+    def __init__(self, store: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._store = store
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._store, name)
+        if name in ("watch", "events"):  # plain calls, but of the loop's thread
+            return lambda *words, **named: TurnedFeed(self._on_loop(attribute, words, named), self)
+        return lambda *words, **named: self.wait(attribute(*words, **named))
+
+    def wait(self, awaited: Any) -> Any:
+        async def run() -> Any:
+            return await awaited
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(SECONDS_MAX)
+
+    def _on_loop(self, call: Callable[..., Any], words: Any, named: Any) -> Any:
+        async def run() -> Any:
+            return call(*words, **named)
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(SECONDS_MAX)
+
+
+class TurnedFeed:
+    """An asyncio feed for a plain ``for``."""
+
+    def __init__(self, feed: Any, store: Turned) -> None:
+        self._feed = feed
+        self._store = store
+
+    def __iter__(self) -> "TurnedFeed":
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return self._store.wait(anext(self._feed))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        self._store._on_loop(self._feed.close, (), {})
+
+
+@contextmanager
+def open_turned(*words: Any, **named: Any) -> Iterator[Turned]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    stop = asyncio.Event()
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Any]:
+        async with dunena.connect(*words, **named) as store:
+            yield store
+
+    async def live(ready: "asyncio.Future[Any]") -> None:
+        async with opened() as store:
+            ready.set_result(store)
+            await stop.wait()
+
+    async def begin() -> tuple[Any, Any]:
+        ready: asyncio.Future[Any] = loop.create_future()
+        task = asyncio.create_task(live(ready))
+        await asyncio.wait([ready, task], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        return ready.result(), task
+
+    try:
+        future = asyncio.run_coroutine_threadsafe(begin(), loop)
+        store, task = future.result(SECONDS_MAX)
+        try:
+            yield Turned(store, loop)
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+
+            async def end() -> None:
+                await task
+
+            asyncio.run_coroutine_threadsafe(end(), loop).result(SECONDS_MAX)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+Connect = Callable[..., Any]
+
+
+@pytest.fixture(params=["asyncio", "blocking"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """`connect` of one of the two, as a plain context manager."""
+    return open_turned if request.param == "asyncio" else dunena.sync.connect
+
+
+@pytest.fixture
+def store(connect: Connect, server: ServerProcess) -> Iterator[Any]:
+    with connect(server.url) as store:
+        yield store
+
+
+# --- calls ---
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, 0, 2**63 - 1, -1.5, "", "ß", [], {"b": 1, "a": [{}]}]
+)
+def test_any_json_value(store: Any, value: Any):
+    store.set("k", value)
+    got = store.get("k", "missing")
+    assert json.dumps(got) == json.dumps(value)
+
+
+def test_a_missing_key_has_the_default(store: Any):
+    assert store.get("k") is None
+    assert store.get("k", 7) == 7
+    store.set("k", None)
+    assert store.get("k", 7) is None
+
+
+def test_several_at_once(store: Any):
+    store.mset({"a": 1, "b": [2]})
+    assert store.mget(["b", "missing", "a"], "-") == {"b": [2], "missing": "-", "a": 1}
+    assert store.keys() == ["a", "b"]
+    assert store.keys("b*") == ["b"]
+    assert store.mget([]) == {}
+
+
+@pytest.mark.parametrize("key", ["k", "schlüssel"])
+def test_delete_says_whether_there_was_one(store: Any, key: str):
+    store.set(key, None)
+    assert store.delete(key) is True
+    assert store.delete(key) is False
+    assert store.keys() == []
+
+
+def test_namespaces(connect: Connect, server: ServerProcess):
+    with connect(server.url, ns="app") as store:
+        store.set("k", 1)
+        store.set("k", 2, ns="")
+        assert (store.get("k"), store.get("k", ns=""), store.keys(ns="app")) == (1, 2, ["k"])
+        updates = store.watch("k")
+        assert next(updates) == ("k", 1)
+        store.delete("k")
+        assert next(updates) == ("k", None)
+
+
+def test_expiry_and_durability_go_to_the_server(store: Any, server: ServerProcess):
+    store.set("k", 1, ttl=3_600_000, durable=True)
+    entry = http(server, "GET", "/entries/k").json
+    assert 3_500_000 < entry["entry"]["expiresAt"] - entry["timestamp"] <= 3_600_000
+
+
+def test_the_server_is_asked_about_itself(store: Any):
+    store.set("k", 1)
+    assert store.info()["entries"] == 1
+    assert store.stats()["cache"]["currentSize"] == 1
+    store.flush()
+    assert store.keys() == []
+
+
+def test_errors_have_the_servers_text(store: Any):
+    for call in (store.get, store.delete, lambda key: store.set(key, 1)):
+        with pytest.raises(dunena.RequestError, match=r"^Key exceeds max length \(512\)$"):
+            call("k" * 513)
+    with pytest.raises(dunena.RequestError, match="TTL must be"):
+        store.set("k", 1, ttl=-1)
+    with pytest.raises(TypeError):
+        store.set("k", {1})
+    store.set("k", "the connection is as good as before")
+
+
+def test_a_large_value_there_and_back(store: Any):
+    value = "ß" * 1_900_000
+    updates = store.watch("k")
+    assert next(updates).value is None
+    store.set("k", value)
+    assert store.get("k") == value
+    assert next(updates) == ("k", value)
+
+
+def test_many_requests_at_once_are_answered_each(server: ServerProcess):
+    async def run() -> None:
+        async with dunena.connect(server.url) as store:
+            await asyncio.gather(*(store.set(f"k{n}", n) for n in range(2000)))
+            found = await asyncio.gather(*(store.get(f"k{n}") for n in range(2000)))
+            assert found == list(range(2000))
+
+    asyncio.run(run())
+
+
+def test_threads_share_a_store(server: ServerProcess):
+    with dunena.sync.connect(server.url) as store:
+
+        def work(worker: int) -> None:
+            for number in range(100):
+                store.set(f"{worker}", number)
+                assert store.get(f"{worker}") == number
+
+        threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS_MAX)
+        assert store.mget([f"{worker}" for worker in range(8)]) == {f"{n}": 99 for n in range(8)}
+
+
+def test_compression(connect: Connect, start_server: StartServer):
+    server = start_server("--compression")
+    with connect(server.url) as store:
+        store.set("k", "x" * 10_000)
+        assert store.get("k") == "x" * 10_000
+
+
+def test_tls(connect: Connect, start_server: StartServer, tmp_path: Path):
+    import ssl
+
+    certificate, key = make_certificate(tmp_path)
+    server = start_server("--tls-cert", str(certificate), "--tls-key", str(key))
+    trust = ssl.create_default_context(cafile=str(certificate))
+    with connect(server.ws_url, ssl=trust) as store:
+        store.set("k", 1)
+        assert (store.get("k"), store.keys()) == (1, ["k"])
+    with pytest.raises(dunena.ConnectError, match="certificate"), connect(server.url):
+        pass
+
+
+# --- feeds ---
+
+
+def test_a_watch_of_several_keys(store: Any):
+    store.set("a", 1)
+    updates = store.watch("a", "b")
+    assert [next(updates), next(updates)] == [("a", 1), ("b", None)]
+    store.mset({"b": 2, "a": 3})
+    assert [next(updates), next(updates)] == [("b", 2), ("a", 3)]
+    updates.close()
+    assert list(updates) == []
+
+
+def test_a_refused_watch_is_an_error(store: Any):
+    with pytest.raises(dunena.RequestError, match="Key must not be empty"):
+        next(store.watch(""))
+
+
+def test_events(store: Any):
+    events = store.events()
+    store.set("k", "abc", ns="app")
+    store.delete("k", ns="app")
+    store.flush()
+    seen = [next(events) for _ in range(3)]
+    assert [event[:4] for event in seen] == [
+        ("set", "k", "app", 3),
+        ("delete", "k", "app", None),
+        ("clear", None, "", None),
+    ]
+
+
+def test_a_feed_that_nobody_has_is_let_go(server: ServerProcess):
+    with dunena.sync.connect(server.url) as store:
+        for _ in store.watch("k"):
+            break
+        while http(server, "GET", "/stats").json["cache"]["subscriptions"]:
+            store.get("other")  # it is let go at a beat
+
+
+def test_feeds_end_with_the_store(connect: Connect, server: ServerProcess):
+    with connect(server.url) as store:
+        updates = store.watch("k")
+        next(updates)
+    if connect is not open_turned:
+        assert list(updates) == []
+        with pytest.raises(dunena.ClosedError):
+            store.get("k")
+
+
+# --- who does not get in, and where nobody is ---
+
+
+def test_the_token(connect: Connect, start_server: StartServer):
+    server = start_server("--token", "secret")
+    with connect(server.url, token="secret") as store:
+        store.set("k", 1)
+        assert store.keys() == ["k"]
+    for token in (None, "wrong"):
+        with (
+            pytest.raises(dunena.RefusedError, match="Unauthorized") as refused,
+            connect(server.url, token=token),
+        ):
+            pass
+        assert refused.value.status == 401
+
+
+def test_nobody_there(connect: Connect):
+    with pytest.raises(dunena.ConnectError, match="No server answers"):
+        connect(f"localhost:{free_port()}").__enter__()
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
+def test_somebody_else_there(connect: Connect, version: str):
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = version
+
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as other:
+        thread = threading.Thread(target=other.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(dunena.ConnectError, match="no dunena"):
+                connect(f"http://127.0.0.1:{other.server_port}").__enter__()
+        finally:
+            other.shutdown()
+            thread.join()
+
+
+# --- away and back ---
+
+
+def test_it_waits_for_a_server_if_told_so(connect: Connect, start_server: StartServer):
+    server = start_server()
+    assert server.stop() == 0
+    later = threading.Timer(0.5, server.start)
+    later.start()
+    try:
+        with connect(server.url, wait=True) as store:
+            store.set("k", 1)
+            assert store.get("k") == 1
+    finally:
+        later.join()
+
+
+def test_a_call_without_a_server_ends_in_time(connect: Connect, server: ServerProcess):
+    with connect(server.url, timeout=0.5) as store:
+        assert server.stop() == 0
+        with pytest.raises(dunena.NoAnswerError, match=r"in 0\.5 s"):
+            store.set("k", 1)
+        with pytest.raises(TimeoutError):
+            store.get("k")
+        server.start()
+        for _ in range(50):  # the pause before the next try may be longer than a call
+            try:
+                assert store.get("k", "none") == "none"
+                break
+            except dunena.NoAnswerError:
+                continue
+
+
+def test_calls_made_meanwhile_are_done_when_it_is_back(connect: Connect, server: ServerProcess):
+    with connect(server.url) as store:
+        assert server.stop() == 0
+        back = threading.Thread(target=server.start)
+        back.start()
+        store.set("k", "meanwhile")
+        back.join()
+        assert http(server, "GET", "/get/k").json["value"] == "meanwhile"
+
+
+def test_what_did_not_change_is_not_told_again(connect: Connect, server: ServerProcess):
+    with connect(server.url) as store:
+        store.mset({"same": {"a": [1]}, "other": 1})
+        updates = store.watch("same", "other", "missing")
+        assert len([next(updates) for _ in range(3)]) == 3
+        assert server.stop() == 0
+        (server.folder / "other.json").write_text("2", "utf-8")
+        server.start()
+        assert next(updates) == ("other", 2)
+        store.set("missing", 3)
+        assert next(updates) == ("missing", 3)
+
+
+def test_a_watch_through_twenty_kills(connect: Connect, server: ServerProcess):
+    """A writer and a watch, and a server that is killed and started again under both."""
+    kills = 20
+    seen: list[int] = []
+    is_seen = threading.Condition()
+    is_over = threading.Event()
+    last: list[int] = []
+
+    def write() -> None:
+        with dunena.sync.connect(server.url, timeout=None) as writer:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                writer.set("count", number)
+            last.append(number)
+
+    with connect(server.url, timeout=None) as store:
+        updates = store.watch("count")
+
+        def follow() -> None:
+            for _, value in updates:
+                with is_seen:
+                    seen.append(value or 0)
+                    is_seen.notify_all()
+                if last and seen[-1] == last[0]:
+                    return
+
+        threads = [threading.Thread(target=write), threading.Thread(target=follow)]
+        for thread in threads:
+            thread.start()
+        for _ in range(kills):
+            with is_seen:
+                wanted = len(seen) + 10
+                assert is_seen.wait_for(lambda wanted=wanted: len(seen) >= wanted, SECONDS_MAX)
+            server.kill()
+            server.start()
+        is_over.set()
+        threads[0].join(SECONDS_MAX)
+        store.set("end", True)  # what was written before is here now
+        with is_seen:
+            is_seen.wait_for(lambda: seen[-1] == last[0], SECONDS_MAX)
+        updates.close()
+        threads[1].join(SECONDS_MAX)
+    assert seen == sorted(seen)
+    assert seen[-1] == last[0]
+    # A write that was stored but not confirmed is sent again, and its update is then an equal one.
+    assert len(seen) - len(set(seen)) <= kills
+
+
+# --- the name ---
+
+
+def test_the_client_is_loaded_by_who_uses_it():
+    import subprocess
+    import sys
+
+    code = "import sys, dunena; print(any(name.startswith('dunena.') for name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_every_name_that_is_offered_is_there():
+    for name in dunena.__all__:
+        assert getattr(dunena, name) is not None
+    with pytest.raises(AttributeError, match="nothing_such"):
+        _ = dunena.nothing_such
