@@ -79,7 +79,7 @@ EXCLUSIONS = (
         within="email",
     ),
     Exclusion(
-        "mailbox statistics fractions _pydecimal _pydatetime _pyio typing_extensions",
+        "mailbox statistics _pydecimal _pydatetime _pyio typing_extensions",
         "slow twins of compiled modules, and what stands in for a newer standard library",
     ),
     Exclusion(

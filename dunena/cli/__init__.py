@@ -12,7 +12,7 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
-from dunena.cli.commands import LazyGroup
+from dunena.cli.commands import COMPLETION_VARIABLE, LazyGroup, set_up_completion
 from dunena.cli.manner import DOUBLE_CLICKED, TYPED
 from dunena.desktop.onefile import reopen_standard_files, restore_library_path
 from dunena.desktop.terminal import was_double_clicked
@@ -47,6 +47,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A path or key that a console's encoding lacks must not end the program.
             stream.reconfigure(errors="backslashreplace")
+    if COMPLETION_VARIABLE in os.environ:
+        set_up_completion()
     try:
         if len(sys.argv) == 1 and getattr(sys, "frozen", False):
             # The one file is started to serve, by a double click or by its name alone.

@@ -32,6 +32,17 @@ MODULES = {
 """The module in this package of each command; its function is named like the module."""
 
 
+COMPLETION_VARIABLE = "_DUNENA_COMPLETE"
+"""Set by a shell that asks what could come next."""
+
+
+def set_up_completion() -> None:
+    """Let typer answer such a shell, in words that the shell understands."""
+    from typer._completion_classes import completion_init
+
+    completion_init()
+
+
 class Commands(Mapping[str, Any]):
     """typer's commands by name. Making one means reading its module and its types."""
 
@@ -62,5 +73,6 @@ def _make(name: str) -> Any:
     module = MODULES[name]  # a `KeyError` is a name that is no command
     function = getattr(import_module(f"dunena.cli.{module}"), module)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name)(function)
+    # -1 is a value to be set and no option.
+    alone.command(name, context_settings={"ignore_unknown_options": name == "set"})(function)
     return typer.main.get_command(alone)

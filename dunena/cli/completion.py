@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Argument
 
+from dunena.cli.commands import COMPLETION_VARIABLE
 from dunena.desktop.terminal import say
 
 
@@ -30,6 +31,6 @@ def completion(
 
     say(
         get_completion_script(
-            prog_name="dunena", complete_var="_DUNENA_COMPLETE", shell=shell.value
+            prog_name="dunena", complete_var=COMPLETION_VARIABLE, shell=shell.value
         )
     )

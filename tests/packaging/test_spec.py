@@ -125,7 +125,10 @@ for name in (*plan.HIDDEN_IMPORTS, "prometheus_client.exposition", "ssl", "webbr
     importlib.import_module(name)
 import watchfiles
 watchfiles.watch
-print(count)
+from dunena.cli.shown import say_table
+sys.stdout, shown = sys.stderr, sys.stdout
+say_table(["key"], [["ß"]])
+print(count, file=shown)
 """
 
 

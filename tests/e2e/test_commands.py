@@ -1,0 +1,518 @@
+"""The commands that ask a running server: what they do, print and end with."""
+
+import json
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from tests.e2e.processes import PROGRAM, ROOT, SECONDS_MAX, assert_failed, free_port, run_program
+from tests.e2e.terminal import IS_POSSIBLE, Terminal
+from tests.protocol.clients import http
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+in_a_terminal = pytest.mark.skipif(not IS_POSSIBLE, reason="Windows has other terminals")
+
+
+class Commands:
+    """Runs commands against one server."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+        self.environment = {"DUNENA_URL": server.url}
+
+    def __call__(self, *arguments: str, code: int = 0, environment: Any = None) -> str:
+        """What it printed; it must end with the code, and say why on standard error if not 0."""
+        done = run_program(*arguments, environment=self.environment | (environment or {}))
+        assert done.returncode == code, (done.stdout, done.stderr)
+        assert bool(done.stderr) == (code != 0), done.stderr
+        return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON it printed."""
+        return json.loads(self(*arguments))
+
+    def terminal(self, *arguments: str, **environment: str) -> Terminal:
+        return Terminal(*arguments, environment=self.environment | environment)
+
+
+@pytest.fixture
+def run(server: ServerProcess) -> Commands:
+    return Commands(server)
+
+
+def shown(terminal: Terminal, code: int = 0) -> str:
+    assert terminal.end() == code, terminal.text
+    return terminal.text
+
+
+# --- values ---
+
+
+@pytest.mark.parametrize("value", ["null", "-0.5", "9223372036854775807", '{"b":[1,"ß"],"a":{}}'])
+def test_set_and_get(run: Commands, value: str):
+    assert run("set", "k", value) == ""
+    assert run("get", "k") == value + "\n"
+
+
+def test_a_value_from_a_file_and_from_a_pipe(run: Commands, tmp_path: Path):
+    (tmp_path / "v.json").write_text('{\n "x": 1.0\n}\n', "utf-8")
+    run("set", "k", f"@{tmp_path / 'v.json'}")
+    assert run("get", "k") == '{"x":1.0}\n'
+    done = subprocess.run(
+        [*PROGRAM, "set", "k", "-", "--text", "--url", run.server.url],
+        input="two\nlines",
+        text=True,
+        cwd=ROOT,
+        timeout=SECONDS_MAX,
+    )
+    assert done.returncode == 0
+    assert run.json("get", "k") == "two\nlines"
+
+
+def test_set_with_all_it_can(run: Commands):
+    words = ("k", "v", "--text", "--ns", "app", "--ttl", "1h", "--durable")
+    assert run.json("set", *words, "--json") == {"key": "k", "value": "v", "ns": "app"}
+    entry = http(run.server, "GET", "/entries/k?ns=app").json
+    assert 3_500_000 < entry["entry"]["expiresAt"] - entry["timestamp"] <= 3_600_000
+    assert run("get", "k", "--ns", "app") == '"v"\n'
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("set", "k", "hello"),
+        ("set", "k", "NaN"),
+        ("set", "k", "@no-such-file"),
+        ("set", "k", "1", "--ttl", "soon"),
+        ("set", "k", "1", "--ttl", "5x"),
+        ("set", "k"),
+        ("get",),
+        ("mset", "k"),
+        ("mset", "=1"),
+        ("mset", "k=hello"),
+        ("get", "k", "--url", "ftp://h"),
+        ("import", "no-such-file"),
+        ("completion", "tcsh"),
+        ("bench", "--clients", "0"),
+        ("flush",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(run: Commands, arguments: tuple[str, ...]):
+    assert run(*arguments, code=2) == ""
+    assert run.json("keys") == []
+
+
+def test_several_values(run: Commands):
+    run("mset", "a=1", 'b={"c": "d=e"}', "--ns", "app")
+    assert run.json("mget", "b", "missing", "a", "--ns", "app") == {
+        "b": {"c": "d=e"},
+        "missing": None,
+        "a": 1,
+    }
+    assert run.json("mset", "x=y", "--text", "--json") == {"stored": 1}
+    assert run.json("get", "x") == "y"
+
+
+def test_a_missing_key(run: Commands):
+    run("set", "a", "null")
+    assert run("get", "a") == "null\n"
+    for command in ("get", "del"):
+        done = run_program(command, "b", environment=run.environment)
+        assert_failed(done, says=("no key b",), code=3)
+    assert run.json("del", "a", "b", "--json") == {"deleted": 1}
+
+
+@pytest.mark.parametrize("key", ["a b/c", "..", "schlüssel", "%41", "?x=1"])
+def test_keys_of_any_kind(run: Commands, key: str):
+    run("set", key, "1")
+    assert run.json("keys") == [key]
+    assert run("get", key) == "1\n"
+    run("del", key)
+    assert run.json("keys") == []
+
+
+def test_keys_by_pattern(run: Commands):
+    run("mset", "a1=1", "a2=2", "b=3")
+    assert run.json("keys", "a*") == ["a1", "a2"]
+    assert run.json("keys", "?") == ["b"]
+
+
+def test_what_the_server_refuses(run: Commands):
+    done = run_program("set", "k" * 513, "1", environment=run.environment)
+    assert_failed(done, says=("Key exceeds max length (512)",))
+
+
+# --- the server ---
+
+
+def test_about_the_server(run: Commands):
+    run("set", "k", "1")
+    assert run.json("info")["entries"] == 1
+    assert run.json("stats")["cache"]["currentSize"] == 1
+    assert run("flush", "--yes") == ""
+    assert run.json("flush", "--yes", "--json") == {"flushed": True}
+    assert run.json("keys") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "k"),
+        ("set", "k", "1"),
+        ("keys",),
+        ("watch", "k"),
+        ("events",),
+        ("open",),
+        ("bench",),
+    ],
+    ids=" ".join,
+)
+def test_no_server_there(arguments: tuple[str, ...]):
+    url = f"http://127.0.0.1:{free_port()}"
+    done = run_program(*arguments, "--url", url)
+    assert_failed(done, says=(url, "dunena serve"), code=4)
+
+
+def test_a_token(start_server: StartServer):
+    run = Commands(start_server("--token", "secret"))
+    for arguments in (("get", "k"), ("watch", "k"), ("bench", "--seconds", "0.1")):
+        done = run_program(*arguments, environment=run.environment)
+        assert_failed(done, says=("Unauthorized", "--token"))
+    run("set", "k", "1", "--token", "secret")
+    assert run("get", "k", environment={"DUNENA_AUTH_TOKEN": "secret"}) == "1\n"
+
+
+# --- following ---
+
+
+class Followed:
+    """A command whose lines are read as they come."""
+
+    def __init__(self, run: Commands, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*PROGRAM, *arguments, "--url", run.server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            cwd=ROOT,
+        )
+
+    def line(self) -> Any:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.communicate(timeout=SECONDS_MAX)
+
+
+def test_watch_through_a_restart(run: Commands):
+    run("set", "a", "1")
+    with Followed(run, "watch", "a", "b") as watched:
+        assert watched.line() == {"key": "a", "value": 1}
+        assert watched.line() == {"key": "b", "value": None}
+        run.server.restart()
+        run("set", "b", '{"x":[2]}')
+        assert watched.line() == {"key": "b", "value": {"x": [2]}}
+
+
+def test_events(run: Commands):
+    with Followed(run, "events") as events:
+        while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
+            assert events.process.poll() is None
+        run("set", "k", '"abc"', "--ns", "app")
+        event = events.line()
+        assert event.pop("timestamp") > 1_700_000_000_000
+        assert event == {"event": "set", "key": "k", "ns": "app", "size": 3}
+
+
+@in_a_terminal
+def test_ctrl_c_ends_a_watch_without_a_word(run: Commands):
+    with run.terminal("watch", "k") as terminal:
+        terminal.wait_for("k  null")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.end()
+        assert "Traceback" not in terminal.text
+
+
+# --- copies ---
+
+
+@pytest.fixture
+def filled(run: Commands) -> dict[tuple[str, str], Any]:
+    """A store with all that a copy has to keep; its values by namespace and key."""
+    values = {("", f"k{number:04}"): {"n": number} for number in range(2100)}
+    values |= {("app", "schlüssel"): "x" * 500, ("app", "null"): None, ("b", "one"): 1.0}
+    for (ns, key), value in values.items():
+        body = {"key": key, "value": value} | ({"ns": ns} if ns else {})
+        if len(values) > 50 and ns == "":
+            continue
+        assert http(run.server, "POST", "/set", body).status == 200
+    from dunena.sync import connect
+
+    with connect(run.server.url) as store:
+        store.mset({key: value for (ns, key), value in values.items() if not ns})
+        store.set("short", "lived", ttl=3_600_000, ns="b")
+    return values | {("b", "short"): "lived"}
+
+
+def everything(server: ServerProcess, values: dict[tuple[str, str], Any]) -> None:
+    """The server has these values and no others."""
+    from dunena.sync import connect
+
+    with connect(server.url) as store:
+        assert store.info()["entries"] == len(values)
+        for ns in {ns for ns, _ in values}:
+            wanted = {key: value for (space, key), value in values.items() if space == ns}
+            assert store.mget(wanted, "missing", ns=ns) == wanted
+
+
+@pytest.mark.parametrize("name", ["copy.jsonl", "copy.zip"])
+def test_a_copy_there_and_back(
+    run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path, name: str
+):
+    file = tmp_path / name
+    expected = {"exported": len(filled), "file": str(file)}
+    for _ in range(2):
+        assert run.json("export", str(file), "--json") == expected
+    assert zipfile.is_zipfile(file) == (file.suffix == ".zip")
+    before = http(run.server, "GET", "/entries/short?ns=b").json["entry"]["expiresAt"]
+    run("flush", "--yes")
+    for _ in range(2):
+        done = run.json("import", str(file))
+        assert done == {"stored": len(filled), "expired": 0, "skipped": 0}
+        everything(run.server, filled)
+    after = http(run.server, "GET", "/entries/short?ns=b").json["entry"]["expiresAt"]
+    assert abs(after - before) < 5000
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
+
+
+def test_an_interrupted_export_goes_on(
+    run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
+):
+    file = tmp_path / "copy.jsonl"
+    run("export", str(file))
+    lines = file.read_bytes().splitlines(keepends=True)
+    for kept in (1, 1500, 2101, len(lines)):
+        draft = tmp_path / f"copy.jsonl.127.0.0.1-{run.server.port}.part"
+        # What was written before is not asked for again, so that it is seen in the file.
+        begun = [raw.replace(b'"n":', b'"kept":') for raw in lines[:kept]]
+        draft.write_bytes(b"".join(begun) + b'{"key":"torn')
+        run("export", str(file))
+        assert file.read_bytes().splitlines(keepends=True) == begun + lines[kept:]
+        assert not draft.exists()
+
+
+def test_keys_that_go_during_an_export_hide_no_others(
+    run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
+):
+    file = tmp_path / "copy.jsonl"
+    run("export", str(file))
+    lines = file.read_bytes().splitlines(keepends=True)
+    draft = tmp_path / f"copy.jsonl.127.0.0.1-{run.server.port}.part"
+    draft.write_bytes(b"".join(lines[:1500]))
+    run("del", *(f"k{number:04}" for number in range(0, 1500, 5)))
+    run("export", str(file))
+    assert file.read_bytes().splitlines(keepends=True) == lines
+
+
+def test_an_interrupted_import_goes_on(
+    run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
+):
+    file = tmp_path / "copy.jsonl"
+    run("export", str(file))
+    whole = file.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    bad = [*lines[:1200], b'{"key":"","value":1}\n', *lines[1201:]]
+    file.write_bytes(b"".join(bad))
+    run("flush", "--yes")
+    done = run_program("import", str(file), environment=run.environment)
+    assert_failed(done, says=("Key must not be empty",))
+    mark = tmp_path / f"copy.jsonl.127.0.0.1-{run.server.port}.imported"
+    *about, count = json.loads(mark.read_bytes())
+    assert 0 < count < 1200
+    run("flush", "--yes")
+    file.write_bytes(whole)
+    mark.write_text(json.dumps([file.stat().st_size, file.stat().st_mtime_ns, count]), "utf-8")
+    assert run.json("import", str(file))["skipped"] == count
+    assert run.json("info")["entries"] == len(filled) - count
+    assert not mark.exists()
+    mark.write_text(json.dumps([*about, count]), "utf-8")
+    run("import", str(file))
+    everything(run.server, filled)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"{", "line 1"), (b'{"key":1,"value":1}', "line 1"), (b'{"key":"k"}\n', "line 1")],
+)
+def test_what_is_no_copy(run: Commands, tmp_path: Path, content: bytes, says: str):
+    file = tmp_path / "copy"
+    file.write_bytes(content)
+    assert_failed(run_program("import", str(file), environment=run.environment), says=(says,))
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("other", "x")
+    done = run_program("import", str(file), environment=run.environment)
+    assert_failed(done, says=(str(file), "not exported by dunena"))
+
+
+def test_what_has_expired_stays_away(run: Commands, tmp_path: Path):
+    file = tmp_path / "copy.jsonl"
+    file.write_text('{"key":"old","value":1,"expiresAt":1}\n\n{"key":"new","value":1}\n', "utf-8")
+    assert run.json("import", str(file)) == {"stored": 1, "expired": 1, "skipped": 0}
+    assert run.json("keys") == ["new"]
+
+
+def test_a_file_that_cannot_be_written(run: Commands, tmp_path: Path):
+    file = tmp_path / "missing" / "copy.jsonl"
+    done = run_program("export", str(file), environment=run.environment)
+    assert_failed(done, says=(str(file), "cannot be written"))
+
+
+# --- load, advice ---
+
+
+def test_bench_loads_both_dialects_and_leaves_nothing(run: Commands):
+    rows = run.json("bench", "--seconds", "0.1", "--clients", "3")
+    assert {row["dialect"] for row in rows} == {"dunena", "object store"}
+    assert all(row["perSecond"] > 0 and row["p99Ms"] >= row["medianMs"] > 0 for row in rows)
+    assert run.json("info")["entries"] == 0
+
+
+def doctor(*arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
+    done = run_program("doctor", *arguments)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    report = json.loads(done.stdout)
+    assert report["isWell"] is (code == 0)
+    return {finding["about"]: finding for finding in report["findings"]}
+
+
+def test_doctor_where_all_is_well(tmp_path: Path):
+    found = doctor("--port", str(free_port()), "--cache-dir", str(tmp_path / "new" / "values"))
+    assert {finding["level"] for finding in found.values()} == {"ok"}
+    assert {"version", "platform", "folder", "port", "origins", "clock", "disk speed"} <= {*found}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_finds_what_is_in_the_way(server: ServerProcess, tmp_path: Path):
+    import socket
+
+    (tmp_path / "file").write_text("", "utf-8")
+    folder = tmp_path / "file" / "values"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        arguments = ("--cache-dir", str(folder), "--port", port, "--allow-origin", "example.com")
+        found = doctor(*arguments, code=1)
+    assert {about for about, one in found.items() if one["level"] == "bad"} == {
+        "folder",
+        "port",
+        "origins",
+    }
+    assert "--cache-dir" in found["folder"]["advice"]
+    found = doctor("--port", str(server.port), "--host", "0.0.0.0", "--allow-origin", "null")
+    assert "a dunena runs" in found["port"]["text"]
+    assert "--token" in found["who gets in"]["advice"]
+    assert found["origins"]["level"] == "note"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_completion(shell: str):
+    done = run_program("completion", shell)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "_DUNENA_COMPLETE" in done.stdout
+    assert "\r" not in done.stdout
+
+
+def test_what_a_shell_completes():
+    program = "import sys; sys.argv[0] = 'dunena'; from dunena.cli import main; main()"
+    environment = {
+        "_DUNENA_COMPLETE": "complete_bash",
+        "COMP_WORDS": "dunena mg",
+        "COMP_CWORD": "1",
+    }
+    done = run_program(environment=environment, program=(sys.executable, "-c", program))
+    assert done.stdout.split() == ["mget"]
+
+
+# --- somebody looks ---
+
+
+@in_a_terminal
+def test_tables_and_words_for_people(run: Commands):
+    with run.terminal("set", "score", '{"home":2}', "--ttl", "1h") as terminal:
+        assert shown(terminal) == "Stored score.\n"
+    with run.terminal("get", "score") as terminal:
+        assert shown(terminal) == '{\n  "home": 2\n}\n'
+    with run.terminal("get", "score", "--json") as terminal:
+        assert shown(terminal) == '{"home":2}\n'
+    with run.terminal("keys") as terminal:
+        text = shown(terminal)
+        assert "\x1b[" in terminal.raw
+    assert "key" in text.splitlines()[0]
+    assert any(word in text for word in ("in 3,599 s", "in 3,600 s"))
+    assert '{"home":2}' in text
+    assert text.endswith("1 keys\n")
+    with run.terminal("info") as terminal:
+        assert "entries         1" in shown(terminal)
+    with run.terminal("stats") as terminal:
+        assert "  currentSize    1" in shown(terminal)
+    with run.terminal("doctor", "--port", "0") as terminal:
+        assert "ok    version" in shown(terminal)
+    with run.terminal("del", "score", "other") as terminal:
+        assert shown(terminal) == "Deleted 1 of 2.\n"
+
+
+@in_a_terminal
+def test_no_colours_where_they_are_not_wanted(run: Commands):
+    run("set", "k", "1")
+    with run.terminal("keys", NO_COLOR="1") as terminal:
+        shown(terminal)
+        assert "\x1b[3" not in terminal.raw
+        assert "\x1b[9" not in terminal.raw
+
+
+@in_a_terminal
+@pytest.mark.parametrize(("answer", "left", "code"), [("y", 0, 0), ("n", 1, 1), ("", 1, 1)])
+def test_flush_asks_first(run: Commands, answer: str, left: int, code: int):
+    run("set", "k", "1")
+    with run.terminal("flush") as terminal:
+        terminal.wait_for("Delete all 1 keys")
+        terminal.press(f"{answer}\n")
+        shown(terminal, code)
+    assert run.json("info")["entries"] == left
+
+
+@in_a_terminal
+def test_a_bar_while_it_takes_time(
+    run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
+):
+    file = str(tmp_path / "copy.zip")
+    with run.terminal("export", file) as terminal:
+        text = shown(terminal)
+    assert "Exporting [" in text
+    assert text.endswith(f"Exported {len(filled):,} keys to {file}.\n")
+    with run.terminal("import", file) as terminal:
+        text = shown(terminal)
+    assert "Importing [" in text
+    assert text.endswith(f"Stored {len(filled):,} keys.\n")
+
+
+@in_a_terminal
+def test_watch_and_bench_for_people(run: Commands):
+    with run.terminal("watch", "k") as terminal:
+        terminal.wait_for("k  null")
+        run("set", "k", '{"x":1}')
+        terminal.wait_for('k  {"x":1}')
+    with run.terminal("bench", "--seconds", "0.1") as terminal:
+        assert "object store" in shown(terminal)
