@@ -18,6 +18,7 @@ usage: python3 build/dev.py COMMAND [arguments]
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
   check              check the code: ruff, formatting, types
+  docs               make docs/cli.md from the help of the commands
   lock               resolve the pinned packages in build/requirements anew
 
 Everything they need is set up in .venv, the first time and whenever the pins change."""
@@ -100,6 +101,14 @@ def check(arguments: list[str]) -> int:
     return 0 if _passes_checks(python) else 1
 
 
+def docs(arguments: list[str]) -> int:
+    """Make the pages that are made from the code."""
+    _refuse(arguments)
+    python = environment.DEVELOPMENT.prepare(environment.RUN)
+    words: list[str | Path] = [python, "-P", Path(__file__).with_name("cli_page.py")]
+    return subprocess.run(words, cwd=ROOT, env=clean_environ(), check=False).returncode
+
+
 def refresh_lock(arguments: list[str]) -> int:
     """Resolve the pins anew."""
     _refuse(arguments)
@@ -111,6 +120,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "serve": serve,
     "test": test,
     "check": check,
+    "docs": docs,
     "lock": refresh_lock,
 }
 

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 LOCK_NAME = "dunena.lock"
 """Locked in the unpacked folder by the process that runs from it: a folder whose lock is free
 belongs to nobody."""
@@ -55,6 +53,9 @@ class OneFileLife:
     """What a one-file program does besides its work, from `start` to `end`."""
 
     def __init__(self, folder: Path, parent_gone: Callable[[], None]) -> None:
+        # Loaded here, as most commands need no lock and start the quicker for it.
+        from filelock import FileLock
+
         self._folder = folder
         self._parent_gone = parent_gone
         self._lock = FileLock(folder / LOCK_NAME)
@@ -66,7 +67,7 @@ class OneFileLife:
 
     def start(self) -> None:
         """Mark the folder as ours, watch the parent, sweep."""
-        with suppress(OSError, Timeout):
+        with suppress(OSError):  # filelock's Timeout is one
             self._lock.acquire(blocking=False)
         self._watcher.start()
         self._sweeper.start()
@@ -112,6 +113,8 @@ def wait_for_parent() -> None:
 
 
 def _is_abandoned(folder: Path, now: float) -> bool:
+    from filelock import FileLock
+
     try:
         status = folder.lstat()
         if sys.platform != "win32" and status.st_uid != os.getuid():
@@ -126,7 +129,7 @@ def _is_abandoned(folder: Path, now: float) -> bool:
             return False
         with FileLock(lock, blocking=False):
             return True
-    except (OSError, Timeout):
+    except OSError:  # filelock's Timeout is one
         return False
 
 

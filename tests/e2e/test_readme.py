@@ -105,11 +105,13 @@ def test_the_table_of_settings_is_the_command_line() -> None:
         "README.md",
         "CONTRIBUTING.md",
         "SECURITY.md",
+        "docs/cli.md",
         "docs/client.md",
         "docs/files.md",
         "docs/overlays.md",
         "docs/performance.md",
         "docs/protocols.md",
+        "docs/python.md",
     ],
 )
 def test_links_to_files_lead_somewhere(page: str) -> None:

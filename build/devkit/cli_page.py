@@ -1,0 +1,65 @@
+"""docs/cli.md, made from the help of every command.
+
+    python3 build/dev.py docs
+
+Runs with the Python of .venv, which has what the commands are made of.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from dunena.cli import app
+from dunena.cli.commands import MODULES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "cli.md"
+
+COLUMNS = 80
+
+_HEAD = """\
+# The command line
+
+`dunena serve` runs a server; most of the others ask one that runs, from a terminal, a script or a
+cron line, from the same single file. This page is made from their `--help` by
+`python3 build/dev.py docs`.
+
+Where the server is, is said by `--url` or `DUNENA_URL` (`ws://localhost:3000` without), its token
+by `--token` or `DUNENA_AUTH_TOKEN`. On a terminal the answer is for people (in colours, unless
+`NO_COLOR` is set); into a pipe, or with `--json`, it is JSON: one document, or of `watch` and
+`events` one object a line.
+
+| exit code | meaning |
+| --- | --- |
+| 0 | done |
+| 1 | failed; one line on standard error says why |
+| 2 | wrong usage |
+| 3 | no such key |
+| 4 | no server there |
+"""
+
+
+def help_of(name: str) -> str:
+    """What `dunena NAME --help` says on a terminal of 80 columns."""
+    group: Any = typer.main.get_command(app)
+    command = group.commands[name]
+    context = command.make_context(
+        f"dunena {name}", [], resilient_parsing=True, terminal_width=COLUMNS
+    )
+    text: str = command.get_help(context)
+    return text
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for name in MODULES:
+        parts += [f"## dunena {name}\n", f"```text\n{help_of(name)}\n```\n"]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.exit(0)
