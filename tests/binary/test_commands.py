@@ -1,0 +1,78 @@
+"""The built file's commands: all that they load is in it."""
+
+import json
+import subprocess
+
+import pytest
+
+from dunena.cli.commands import MODULES
+from tests.binary.conftest import posix_only
+from tests.binary.program import Program
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_each_command_is_in_it(program: Program, name: str):
+    done = program.run(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"Usage: {program.path.name} {name}" in done.stdout
+
+
+def test_commands_ask_a_server(program: Program):
+    with program.server() as server:
+        here = {"DUNENA_URL": server.url}
+        copy = program.base / "copy.zip"
+        assert program.run("set", "k", '{"ß": [1]}', **here).returncode == 0
+        assert program.run("get", "k", **here).stdout == '{"ß":[1]}\n'
+        assert program.run("get", "missing", **here).returncode == 3
+        assert program.run("export", str(copy), **here).returncode == 0
+        assert program.run("flush", "--yes", **here).returncode == 0
+        assert json.loads(program.run("import", str(copy), **here).stdout)["stored"] == 1
+        assert json.loads(program.run("keys", **here).stdout) == ["k"]
+        rows = json.loads(program.run("bench", "--seconds", "0.1", **here).stdout)
+        assert len(rows) == 6
+        assert json.loads(program.run("doctor", **here).stdout)["findings"]
+    assert program.run("get", "k", **here).returncode == 4
+
+
+def test_a_watch_follows(program: Program):
+    with program.server() as server:
+        watch = subprocess.Popen(
+            [program.path, "watch", "k", "--url", server.url],
+            env=program.environment(),
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+        )
+        try:
+            assert watch.stdout is not None
+            assert json.loads(watch.stdout.readline()) == {"key": "k", "value": None}
+            program.run("set", "k", "1", "--url", server.url)
+            assert json.loads(watch.stdout.readline()) == {"key": "k", "value": 1}
+        finally:
+            watch.terminate()
+            watch.communicate(timeout=15)
+
+
+@posix_only
+def test_a_table_in_a_terminal(program: Program):
+    import os
+    import pty
+
+    with program.server() as server:
+        program.run("set", "k", '"日本"', "--url", server.url)
+        master, slave = pty.openpty()
+        command = [program.path, "keys", "--url", server.url]
+        done = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=program.environment(TERM="xterm")
+        )
+        os.close(slave)
+        text = b""
+        try:
+            while data := os.read(master, 4096):
+                text += data
+        except OSError:
+            pass  # it has ended
+        finally:
+            os.close(master)
+        assert done.wait(15) == 0, text.decode()
+        assert "日本" in text.decode()
+        assert "1 keys" in text.decode()
