@@ -24,6 +24,8 @@ def events(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -
                 at = strftime("%H:%M:%S", localtime(event.timestamp / 1000))
                 name = f"{event.ns}/{event.key}" if event.ns else event.key or ""
                 size = "" if event.size is None else f"  {event.size:,} bytes"
-                say(f"{at}  {event.event.ljust(7)}  {name}{size}".rstrip())
+                is_heard = say(f"{at}  {event.event.ljust(7)}  {name}{size}".rstrip())
             else:
-                say_json(event._asdict())
+                is_heard = say_json(event._asdict())
+            if not is_heard:
+                return

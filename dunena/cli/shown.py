@@ -12,11 +12,11 @@ def is_for_people(*, as_json: bool = False) -> bool:
     return not as_json and sys.stdout is not None and sys.stdout.isatty()
 
 
-def say_json(value: Any, *, indented: bool = False) -> None:
-    """Print a value as JSON in one line, or for people in several."""
+def say_json(value: Any, *, indented: bool = False) -> bool:
+    """Print a value as JSON in one line, or for people in several; False as `say` has it."""
     import orjson
 
-    say(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None).decode())
+    return say(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None).decode())
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:

@@ -34,6 +34,9 @@ def watch(
     with told_errors(), Store(options_of(url, token, ns)) as store, store.watch(*keys) as updates:
         for key, value in updates:
             if is_shown:
-                say(f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}")
+                text = f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}"
+                is_heard = say(text)
             else:
-                say_json({"key": key, "value": value})
+                is_heard = say_json({"key": key, "value": value})
+            if not is_heard:
+                return

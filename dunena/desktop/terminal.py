@@ -41,15 +41,20 @@ def wait_for_key() -> None:
         _read_key()
 
 
-def say(text: str, *, error: bool = False, end: str = "\n") -> None:
-    """Print for a person; where nobody listens any more, go on without."""
+def say(text: str, *, error: bool = False, end: str = "\n") -> bool:
+    """Print for a person; where nobody listens any more, go on without.
+
+    False at the moment that turns out: who has nothing else to do may end then.
+    """
     stream = sys.stderr if error else sys.stdout
     if stream is None:
-        return
+        return False
     try:
         print(text, end=end, file=stream, flush=True)
     except (OSError, ValueError):
         _silence(stream.fileno())
+        return False
+    return True
 
 
 def overwrite(text: str) -> bool:

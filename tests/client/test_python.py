@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -374,6 +376,68 @@ def test_a_call_without_a_server_ends_in_time(connect: Connect, server: ServerPr
                 break
             except dunena.NoAnswerError:
                 continue
+
+
+class Relay:
+    """A server's stand-in that forwards, and can leave connections hanging without a word."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._target = ("127.0.0.1", server.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._mute: set[socket.socket] = set()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def hang(self) -> None:
+        """What is connected now hears nothing any more, and is not told."""
+        self._mute |= {end for pair in self._pairs for end in pair}
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(self._target)
+                self._pairs.append((near, far))
+                for pair in ((near, far), (far, near)):
+                    self._threads.append(threading.Thread(target=self._forward, args=pair))
+                    self._threads[-1].start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if source not in self._mute:
+                    target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in (end for pair in self._pairs for end in pair):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(SECONDS_MAX)
+        for end in (end for pair in self._pairs for end in pair):
+            end.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an accept that waits cannot be ended there")
+def test_a_connection_that_went_silent_is_replaced(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+):
+    for shell in ("asynchronous", "blocking"):
+        monkeypatch.setattr(f"dunena.client.{shell}.BEAT_SECONDS", 0.1)
+    with Relay(server) as relay, connect(relay.url) as store:
+        updates = store.watch("k")
+        assert next(updates) == ("k", None)
+        relay.hang()
+        store.set("k", "sent again on the next one")
+        assert next(updates) == ("k", "sent again on the next one")
 
 
 def test_calls_made_meanwhile_are_done_when_it_is_back(connect: Connect, server: ServerProcess):

@@ -214,7 +214,10 @@ class Followed:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        self.process.communicate(timeout=SECONDS_MAX)
+        self.process.wait(SECONDS_MAX)
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def test_watch_through_a_restart(run: Commands):
@@ -235,6 +238,22 @@ def test_events(run: Commands):
         event = events.line()
         assert event.pop("timestamp") > 1_700_000_000_000
         assert event == {"event": "set", "key": "k", "ns": "app", "size": 3}
+
+
+@pytest.mark.parametrize("command", [("watch", "k"), ("events",)], ids=" ".join)
+def test_a_reader_who_has_seen_enough_ends_it(run: Commands, command: tuple[str, ...]):
+    with Followed(run, *command) as followed:
+        while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
+            assert followed.process.poll() is None
+        assert followed.process.stdout is not None
+        followed.process.stdout.close()
+        for number in range(50):  # a pipe may take a line before it notices
+            run("set", "k", str(number))
+            if followed.process.poll() is not None:
+                break
+        assert followed.process.wait(SECONDS_MAX) == 0
+        assert followed.process.stderr is not None
+        assert followed.process.stderr.read() == ""
 
 
 @in_a_terminal
@@ -443,6 +462,41 @@ def test_what_a_shell_completes():
     }
     done = run_program(environment=environment, program=(sys.executable, "-c", program))
     assert done.stdout.split() == ["mget"]
+
+
+# --- what a start costs ---
+
+LOADED = """
+import sys
+from dunena.cli import main
+try:
+    main()
+finally:
+    print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "away"),
+    [
+        (
+            ("version",),
+            {"asyncio", "websockets", "rich", "http.client", "ssl", "orjson", "filelock"},
+        ),
+        (("get", "k"), {"asyncio", "websockets", "rich", "filelock"}),
+        (("keys", "--json"), {"asyncio", "websockets", "rich", "filelock"}),
+        (("watch", "k"), {"asyncio", "rich", "dunena.server.app"}),
+    ],
+    ids=["version", "get", "keys", "watch"],
+)
+def test_a_command_loads_what_it_uses(run: Commands, arguments: tuple[str, ...], away: set[str]):
+    """A bound on the start that no busy machine can break."""
+    program = (sys.executable, "-c", LOADED)
+    environment = run.environment | ({"DUNENA_URL": "localhost:1"} if "watch" in arguments else {})
+    done = run_program(*arguments, program=program, environment=environment)
+    loaded = set(done.stderr.split("\n")[-2].split())
+    assert f"dunena.cli.{arguments[0]}" in loaded
+    assert not loaded & (away | {"dunena.cli.serve", "dunena.server", "httptools", "watchfiles"})
 
 
 # --- somebody looks ---
