@@ -30,11 +30,12 @@ def bench(
 
     is_shown = is_for_people(as_json=as_json)
     rows = []
-    with told_errors():
+    options = options_of(url, token)
+    with told_errors(options.address):
         for kind in KINDS:
             if is_shown:
                 overwrite(f"{kind.dialect}: {kind.name} ...")
-            rows.append(asyncio.run(Load(options_of(url, token), kind, clients, seconds).run()))
+            rows.append(asyncio.run(Load(options, kind, clients, seconds).run()))
     if not is_shown:
         say_json([row.as_json() for row in rows])
         return

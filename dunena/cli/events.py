@@ -18,7 +18,8 @@ def events(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -
     from dunena.client.blocking import Store
 
     is_shown = is_for_people(as_json=as_json)
-    with told_errors(), Store(options_of(url, token)) as store, store.events() as changes:
+    options = options_of(url, token)
+    with told_errors(options.address), Store(options) as store, store.events() as changes:
         for event in changes:
             if is_shown:
                 at = strftime("%H:%M:%S", localtime(event.timestamp / 1000))

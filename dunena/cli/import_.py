@@ -45,7 +45,7 @@ def import_(
     skipped, expired, stored = mark.read(), 0, 0
     total = _count_lines(file)
     with (
-        told_errors(),
+        told_errors(options.address),
         Store(options) as store,
         open_lines(file) as lines,
         Progress("Importing", total) as progress,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import BadParameter, Option
 
 from dunena.cli.failure import EXIT_NO_SERVER, fail
-from dunena.client.address import Address
+from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConnectError, Error, RefusedError
 
 if TYPE_CHECKING:
@@ -44,18 +44,25 @@ def asking(url: str, token: str | None) -> "Iterator[Http]":
     """A connection for requests over HTTP; ends the program where an answer is an error."""
     from dunena.client.http import Http
 
-    with told_errors(), Http(options_of(url, token)) as server:
+    options = options_of(url, token)
+    with told_errors(options.address), Http(options) as server:
         yield server
 
 
 @contextmanager
-def told_errors() -> Iterator[None]:
+def told_errors(address: Address) -> Iterator[None]:
     """End the program with one line where the server cannot be reached or refuses."""
     try:
         yield
     except ConnectError as error:
-        fail(f"{error}; start a server with: dunena serve", EXIT_NO_SERVER)
+        fail(f"{error}; start a server with: {_start_of(address)}", EXIT_NO_SERVER)
     except RefusedError as error:
         fail(f"the server does not let you in ({error}); give its token with --token")
     except Error as error:
         fail(str(error))
+
+
+def _start_of(address: Address) -> str:
+    """The command that starts a server at an address, on the machine it names."""
+    default = Address.parse(DEFAULT_URL)
+    return "dunena serve" + (f" --port {address.port}" if address.port != default.port else "")

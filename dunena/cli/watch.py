@@ -31,7 +31,8 @@ def watch(
     from dunena.client.blocking import Store
 
     is_shown = is_for_people(as_json=as_json)
-    with told_errors(), Store(options_of(url, token, ns)) as store, store.watch(*keys) as updates:
+    options = options_of(url, token, ns)
+    with told_errors(options.address), Store(options) as store, store.watch(*keys) as updates:
         for key, value in updates:
             if is_shown:
                 text = f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}"

@@ -463,6 +463,7 @@ def test_what_did_not_change_is_not_told_again(connect: Connect, server: ServerP
         assert next(updates) == ("missing", 3)
 
 
+@pytest.mark.timeout(240)  # forty starts of a process, on a machine that may be busy
 def test_a_watch_through_twenty_kills(connect: Connect, server: ServerProcess):
     """A writer and a watch, and a server that is killed and started again under both."""
     kills = 20

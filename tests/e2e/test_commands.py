@@ -177,7 +177,7 @@ def test_about_the_server(run: Commands):
 def test_no_server_there(arguments: tuple[str, ...]):
     url = f"http://127.0.0.1:{free_port()}"
     done = run_program(*arguments, "--url", url)
-    assert_failed(done, says=(url, "dunena serve"), code=4)
+    assert_failed(done, says=(url, f"dunena serve --port {url.split(':')[-1]}"), code=4)
 
 
 def test_a_token(start_server: StartServer):
