@@ -86,6 +86,10 @@ class Session:
         if answer is not None:
             self._reply(answer)
 
+    def receive_binary(self, data: bytes, now: int) -> None:
+        """Answer a message that came as binary: it is read like text."""
+        self.receive(data, now)
+
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer a message that is not even looked at."""
         self._reply(self._error(None, error, now))

@@ -6,10 +6,12 @@ import logging
 import ssl
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from email.utils import formatdate
 
 from dunena.dialects.core import Core
+from dunena.dialects.session import Session
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
@@ -68,10 +70,13 @@ class PlaceInUseError(StartError):
 
 
 class Server:
-    """One server, from `start` to `stop`."""
+    """One server, from `start` to `stop`; ``new_session`` makes what answers a WebSocket."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, new_session: Callable[..., Session] = Session
+    ) -> None:
         self.settings = settings
+        self._new_session = new_session
         self.store = Store()
         self.engine: Engine = (
             MemoryEngine()
@@ -200,6 +205,7 @@ class Server:
             compressors=Compressors(),
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
+            new_session=self._new_session,
         )
 
     # --- while it runs ---

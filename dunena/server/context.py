@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dunena.dialects.core import Core
+from dunena.dialects.session import Session
 from dunena.server.admission import Admission
 from dunena.server.compression import Compressors
 from dunena.server.registry import Registry
@@ -18,7 +19,8 @@ from dunena.telemetry import Telemetry
 class Context:
     """The rooms of a server as its connections see them.
 
-    ``new_id`` makes a session's id; ``date`` is the value of the Date header now.
+    ``new_id`` makes a session's id; ``date`` is the value of the Date header now; ``new_session``
+    makes what answers a WebSocket's messages.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -32,3 +34,4 @@ class Context:
     compressors: Compressors
     new_id: Callable[[], str]
     date: Callable[[], str]
+    new_session: Callable[..., Session] = Session

@@ -8,7 +8,9 @@ wants to send goes through the outbox, so that it keeps its place among the repl
 """
 
 import asyncio
+import codecs
 import logging
+from collections.abc import Callable
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
@@ -16,7 +18,6 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from dunena.dialects.errors import RateLimitedError
-from dunena.dialects.session import Session
 from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.hub import Dress
 from dunena.server.context import Context
@@ -32,6 +33,7 @@ CLOSE_SECONDS_MAX = 5.0
 """How long the peer may take to close after the closing handshake began."""
 
 _log = logging.getLogger(__name__)
+_new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class WebSocketConnection:
@@ -47,6 +49,7 @@ class WebSocketConnection:
         "_extensions",
         "_fragments",
         "_fragments_opcode",
+        "_fragments_text",
         "_is_closing",
         "_is_deaf",
         "_is_lost",
@@ -76,7 +79,7 @@ class WebSocketConnection:
         self._protocol: ServerProtocol | None = None
         self._transport = transport
         self._outbox = outbox
-        self._session = Session(
+        self._session = context.new_session(
             context.core,
             opening.dialect,
             context.new_id(),
@@ -91,6 +94,7 @@ class WebSocketConnection:
         )
         self._fragments: bytearray | None = None
         self._fragments_opcode: Opcode | None = None
+        self._fragments_text: codecs.IncrementalDecoder | None = None
         self._is_closing = False
         self._is_deaf = False  # nothing the peer may still send has a meaning
         self._is_lost = False
@@ -273,21 +277,33 @@ class WebSocketConnection:
             self._take_message(frame.opcode, bytes(frame.data))
         elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
             self._fragments_opcode = frame.opcode
+            self._fragments_text = _new_decoder() if frame.opcode is Opcode.TEXT else None
             self._fragments = bytearray(frame.data)
             self._reader.is_in_message = True
+            self._check_fragment(frame)
         elif frame.opcode is Opcode.CONT and self._fragments is not None:
             self._fragments += frame.data
-            if frame.fin and self._fragments_opcode is not None:
+            if not frame.fin:
+                self._check_fragment(frame)
+            elif self._fragments_opcode is not None:
                 opcode, self._fragments_opcode = self._fragments_opcode, None
                 message, self._fragments = bytes(self._fragments), None
                 self._reader.is_in_message = False
                 self._take_message(opcode, message)
 
+    def _check_fragment(self, frame: Frame) -> None:
+        """Text that is none ends a connection at once, however long the message goes on."""
+        if self._fragments_text is not None:
+            try:
+                self._fragments_text.decode(frame.data)
+            except UnicodeDecodeError:
+                self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
+
     def _take_message(self, opcode: Opcode, message: bytes) -> None:
         if opcode is Opcode.TEXT:
             self._take_text(message)
         else:
-            self._answer(message)
+            self._answer(message, self._receive_binary)
 
     def _take_text(self, message: bytes) -> None:
         if not message.isascii():
@@ -296,22 +312,31 @@ class WebSocketConnection:
             except UnicodeDecodeError:
                 self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
                 return
-        self._answer(message)
+        self._answer(message, self._again)
 
-    def _answer(self, message: bytes) -> None:
+    def _answer(self, message: bytes, receive: Callable[[bytes, int], None]) -> None:
         self._telemetry.messages += 1
         if self._rate_max and self._is_over_rate():
             self._tick.run(self._refuse, RateLimitedError())
         else:
-            self._receive(message, self._tick.begin(self._again, message))
+            receive(message, self._tick.begin(receive, message))
 
     def _receive(self, message: bytes, now: int) -> None:
         try:
             if not self._session.recall(message, now):
                 self._session.receive(message, now)
         except Exception:  # noqa: BLE001 - a fault of ours ends one connection, not the server
-            _log.exception("a message could not be answered")
-            self._fail(1011, "internal error")
+            self._break()
+
+    def _receive_binary(self, message: bytes, now: int) -> None:
+        try:
+            self._session.receive_binary(message, now)
+        except Exception:  # noqa: BLE001 - the same
+            self._break()
+
+    def _break(self) -> None:
+        _log.exception("a message could not be answered")
+        self._fail(1011, "internal error")
 
     def _refuse(self, error: RateLimitedError, now: int) -> None:
         self._session.refuse(error, now)

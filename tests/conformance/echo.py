@@ -1,0 +1,66 @@
+"""A server whose WebSockets say everything back: all of dunena's but what answers a message.
+
+Conformance suites want an echo. Port, handshake, frames, control frames, compression, outbox and
+tick are the server's own.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from dunena.dialects.core import Core
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.session import Session
+from dunena.frames import text_frame
+from dunena.hub import Batch
+from dunena.server.app import Server
+from dunena.settings import Settings
+from dunena.store.limits import Limits
+
+MESSAGE_BYTES_MAX = 16 * 1024 * 1024
+"""The longest message the suites send."""
+
+_BINARY_HEAD = b"\x82"
+
+
+class EchoSession(Session):
+    """Says back what it hears, text as text and binary as binary."""
+
+    __slots__ = ("_say",)
+
+    def __init__(
+        self,
+        core: Core,
+        dialect: Dialect,
+        session_id: str,
+        *,
+        reply: Callable[[bytes], None],
+        push: Callable[[Batch], None],
+    ) -> None:
+        super().__init__(core, dialect, session_id, reply=reply, push=push)
+        self._say = reply
+
+    def open(self, now: int) -> None:
+        """Greet nobody."""
+
+    def receive(self, text: bytes, now: int) -> None:
+        self._say(text_frame(text))
+
+    def receive_binary(self, data: bytes, now: int) -> None:
+        self._say(_BINARY_HEAD + text_frame(data)[1:])
+
+
+@asynccontextmanager
+async def echo_server(*, compression: bool = False) -> AsyncIterator[str]:
+    """Run one in this loop; its WebSocket URL."""
+    limits = Limits(value_bytes_max=MESSAGE_BYTES_MAX // 6 + 1)
+    assert limits.message_bytes_max >= MESSAGE_BYTES_MAX
+    settings = Settings(port=0, compression=compression, limits=limits)
+    server = Server(settings, new_session=EchoSession)
+    handler = asyncio.get_running_loop().get_exception_handler()
+    await server.start()
+    try:
+        yield f"ws://127.0.0.1:{server.port}/ws"
+    finally:
+        await server.stop()
+        asyncio.get_running_loop().set_exception_handler(handler)
