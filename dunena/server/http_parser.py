@@ -83,6 +83,7 @@ class RequestParser:
         # RFC 9110, 7.8: an offer that is not known is ignored. Its parser is used up, and a body
         # that follows was not read: another one reads the same request without the offer.
         self._whole.pop()
+        self._is_last = False
         self._parser = httptools.HttpRequestParser(self)
         before, self._whole = self._whole, []
         self._whole = before + self.feed(_without_offer(request) + rest)
@@ -122,17 +123,21 @@ class RequestParser:
         self._is_in_head = False
         request, parser = self._request, self._parser
         request.method = parser.get_method().decode("latin-1")
-        _take_host_of_target(request)
         request.is_keep_alive = parser.should_keep_alive()
         request.is_http_1_0 = parser.get_http_version() == "1.0"
+        fault = _fault_of_head(request, parser.get_http_version())
+        _take_host_of_target(request)
         offer = request.headers.get("upgrade", "").lower()
         request.wants_upgrade = (
-            parser.should_upgrade() and request.method == "GET" and offer == "websocket"
+            parser.should_upgrade()
+            and request.method == "GET"
+            and offer == "websocket"
+            and not request.is_http_1_0  # RFC 9110, 7.8
         )
         length = request.headers.get("content-length", "")
         request.has_body = bool(length) or "transfer-encoding" in request.headers
-        if request.method == "CONNECT":
-            self._fail(400, "Bad request")  # there is no tunnel here, RFC 9110, 9.3.6
+        if fault is not None:
+            self._fail(*fault)
         elif request.wants_upgrade and request.has_body and length != "0":
             self._fail(400, "An upgrade cannot have a body")
         elif length.isdigit() and int(length) > self._body_bytes_max:
@@ -180,10 +185,30 @@ def _lower_name(name: bytes) -> str:
     return name.decode("latin-1").lower()
 
 
+def _fault_of_head(request: Request, version: str) -> tuple[int, str] | None:
+    """What httptools lets pass: the status and text to refuse a request with, None for nothing."""
+    coding = request.headers.get("transfer-encoding")
+    if (
+        version not in ("1.0", "1.1")
+        or request.method == "CONNECT"  # there is no tunnel here, RFC 9110, 9.3.6
+        or "#" in request.target  # no part of a target, RFC 9112, 3.2
+        or (coding is not None and request.is_http_1_0)  # RFC 9112, 6.1
+    ):
+        return 400, "Bad request"
+    if coding is not None and coding.lower() != "chunked":
+        is_readable = coding.lower().rpartition(",")[2].strip() == "chunked"
+        # RFC 9112, 6.1, and 6.3 for a body whose end cannot be found.
+        return (501, "Transfer coding not supported") if is_readable else (400, "Bad request")
+    return None
+
+
 def _take_host_of_target(request: Request) -> None:
-    """A target may be a whole URL, whose host then counts: RFC 9112, 3.2.2."""
+    """A target may be a whole URL, whose host then counts: RFC 9112, 3.2.2.
+
+    It does not stand in for a Host header that is missing: 3.2.
+    """
     match = _WHOLE_URL.match(request.target)
-    if match:
+    if match and ("host" in request.headers or request.is_http_1_0):
         request.headers["host"], rest = match.groups()
         request.target = rest if rest.startswith("/") else f"/{rest}"
 

@@ -115,6 +115,7 @@ class TestPins:
             "python_version": version,
             "python_full_version": f"{version}.0",
             "platform_python_implementation": "CPython",
+            "platform_machine": {"linux": "x86_64", "darwin": "arm64", "win32": "AMD64"}[system],
         }
         left_out = {
             name
