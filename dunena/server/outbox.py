@@ -175,6 +175,8 @@ class Outbox:
         self.is_paused = False
         if self._backlog is not None:
             self._drain(self._backlog)
+        else:
+            self._ask_for_flush()
 
     def kill(self) -> None:
         """The connection is gone or ends without another word."""
@@ -232,9 +234,15 @@ class Outbox:
             self._transport.write(self._join(backlog.portion(PORTION_BYTES)))
         if not len(backlog) and not self.is_dead:
             self._backlog = None
-            # Not at once: a transport that is closed while it says that it has room closes twice.
-            if self._after_flush is not None and not self._pieces:
-                self._spoke(self)
+            self._ask_for_flush()
+
+    def _ask_for_flush(self) -> None:
+        """Let what comes after a flush happen in the next tick, unless it could not yet.
+
+        Not at once: a transport that is closed while it says that it has room closes twice.
+        """
+        if self._after_flush is not None and not self._pieces and not self.is_paused:
+            self._spoke(self)
 
 
 class Parcel:
