@@ -224,6 +224,9 @@ class Outbox:
             self._after_flush = action
         if backlog.event_bytes > BACKLOG_BYTES_MAX:
             self._backlog = None
+            # Nothing comes behind what is left out, or the peer would not see that it is.
+            self._pieces.clear()
+            self._batch, self.size = None, 0
             self._overflowed()
         else:
             self._drain(backlog)

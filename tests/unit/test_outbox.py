@@ -1,6 +1,10 @@
 """What waits for a peer that reads slowly waits without work."""
 
-from tests.support.rooms import Rooms
+import pytest
+
+from dunena.dialects.dialect import Dialect
+from dunena.server import outbox
+from tests.support.rooms import HoldingEngine, Rooms
 
 
 def test_what_comes_after_a_flush_waits_for_a_peer_that_does_not_read() -> None:
@@ -41,3 +45,22 @@ def test_the_same_behind_a_backlog_that_fills_the_transport_again() -> None:
     client.wire.unblock()
     rooms.tick.end()
     assert done == ["done"]
+
+
+def test_nothing_comes_behind_events_that_were_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BACKLOG_BYTES_MAX", 200)
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    listener, writer = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
+    listener.wire.is_blocked = True
+    listener.outbox.put(b"more than the peer reads")
+    rooms.tick.end()
+    for number in range(5):
+        writer.say({"type": "set", "key": f"lost-{number}", "value": "v"})
+    rooms.tick.end()  # is held
+    writer.say({"type": "set", "key": "later", "value": "v"})
+    engine.release()
+    assert listener.overflows == 1
+    listener.wire.unblock()
+    engine.release()
+    assert listener.wire.writes == [b"more than the peer reads"]
