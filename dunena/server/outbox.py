@@ -23,6 +23,7 @@ PORTION_BYTES: Final = 256 * 1024
 may have to copy what the system does not take, once for every connection."""
 
 Piece = bytes | Batch
+Action = Callable[[], None]
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class Outbox:
         self._telemetry = telemetry
         self._pieces: list[Piece] = []
         self._batch: Batch | None = None  # the last piece, while it may still grow
-        self._after_flush: Callable[[], None] | None = None
+        self._after_flush: Action | None = None
         self._backlog: Backlog | None = None
         self._dress: Dress | None = None
         self.size = 0
@@ -130,17 +131,21 @@ class Outbox:
         self._overflowed = overflowed
         self._dress = dress
 
-    def after_flush(self, action: Callable[[], None]) -> None:
+    def after_flush(self, action: Action) -> None:
         """Do something once, when what is queued has been handed to the transport."""
         self._after_flush = action
         if not self._pieces:
             self._spoke(self)
 
-    def flush(self) -> None:
-        """The tick is over: hand everything queued to the transport."""
+    def flush(self) -> Action | None:
+        """The tick is over: hand everything queued to the transport; what is to be done then.
+
+        The caller does it, when all outboxes of the tick are flushed: a request that is taken up
+        then belongs to the next tick, and so does what others are told of it.
+        """
         pieces, action = self._pieces, self._after_flush
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
-        self.send(pieces, action)
+        return self.send(pieces, action)
 
     def take(self) -> "Parcel":
         """Take out everything queued, to be sent later; what is queued from now on comes behind."""
@@ -148,23 +153,24 @@ class Outbox:
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
         return parcel
 
-    def send(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
-        """Hand pieces to the transport in one write if possible, then do what comes after."""
+    def send(self, pieces: list[Piece], action: Action | None) -> Action | None:
+        """Hand pieces to the transport in one write if possible; what is to be done after it now.
+
+        When the peer reads too slowly, that waits with the pieces.
+        """
         if self.is_dead:
-            return
+            return None
         if self.is_paused or self._backlog is not None:
             self._hold(pieces, action)
-            return
+            return None
         if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
             self._transport.write(self._bytes_of(pieces[0]))
         elif sum(map(len, pieces)) <= PORTION_BYTES:
             if pieces:
                 self._transport.write(b"".join(map(self._bytes_of, pieces)))
         else:
-            self._send_in_portions(pieces, action)
-            return
-        if action is not None:
-            action()
+            return self._send_in_portions(pieces, action)
+        return action
 
     def pause(self) -> None:
         """The transport has more than it can send at present."""
@@ -194,7 +200,7 @@ class Outbox:
     def _join(self, frames: list[bytes]) -> bytes:
         return b"".join(frames if self._dress is None else map(self._dress, frames))
 
-    def _send_in_portions(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
+    def _send_in_portions(self, pieces: list[Piece], action: Action | None) -> Action | None:
         """Hand over what is too much for one write; what finds no room any more waits."""
         portion: list[bytes] = []
         size = 0
@@ -207,14 +213,13 @@ class Outbox:
                     if self.is_paused:
                         rest = piece if isinstance(piece, bytes) else piece.rest(position)
                         self._hold([rest, *pieces[index + 1 :]], action)
-                        return
+                        return None
                 portion.append(frame)
                 size += len(frame)
         self._transport.write(self._join(portion))
-        if action is not None:
-            action()
+        return action
 
-    def _hold(self, pieces: list[Piece], action: Callable[[], None] | None) -> None:
+    def _hold(self, pieces: list[Piece], action: Action | None) -> None:
         """Queue behind what the peer has not read yet."""
         backlog = self._backlog
         if backlog is None:
@@ -253,9 +258,7 @@ class Parcel:
 
     __slots__ = ("action", "outbox", "pieces")
 
-    def __init__(
-        self, outbox: Outbox, pieces: list[Piece], action: Callable[[], None] | None
-    ) -> None:
+    def __init__(self, outbox: Outbox, pieces: list[Piece], action: Action | None) -> None:
         self.outbox = outbox
         self.pieces = pieces
         self.action = action
@@ -263,7 +266,9 @@ class Parcel:
     def send(self) -> None:
         """Send it; a connection that fails fails alone."""
         try:
-            self.outbox.send(self.pieces, self.action)
+            action = self.outbox.send(self.pieces, self.action)
+            if action is not None:
+                action()
         except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
             _log.exception("a connection could not be written to")
             self.outbox.kill()

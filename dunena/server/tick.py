@@ -22,7 +22,7 @@ from typing import TypeVar
 from dunena.dialects.announce import announce
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
-from dunena.server.outbox import Outbox, Parcel
+from dunena.server.outbox import Action, Outbox, Parcel
 from dunena.store.entry import Change
 from dunena.telemetry import Telemetry
 
@@ -231,12 +231,20 @@ class Tick:
         # Writing may tell a connection to go on, which opens the next tick: this one is over.
         self._round = None
         self._hub.end_batches()
+        actions: list[tuple[Outbox, Action]] = []
         for outbox in current.speakers:
             try:
-                outbox.flush()
+                action = outbox.flush()
             except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
-                _log.exception("a connection could not be written to")
-                outbox.kill()
+                _give_up(outbox)
+            else:
+                if action is not None:
+                    actions.append((outbox, action))
+        for outbox, action in actions:
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - the same
+                _give_up(outbox)
         self._telemetry.ticks.add(self._timer_ms() - current.opened_at_ms)
 
     def _count(self, current: _Round) -> None:
@@ -292,6 +300,11 @@ class Tick:
         self._telemetry.storage_failure = None
         self._failures_in_a_row = 0
         _log.warning("changes are stored again")
+
+
+def _give_up(outbox: Outbox) -> None:
+    _log.exception("a connection could not be written to")
+    outbox.kill()
 
 
 def _nothing(_message: None, _now: int) -> None:

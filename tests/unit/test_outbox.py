@@ -64,3 +64,16 @@ def test_nothing_comes_behind_events_that_were_too_many(monkeypatch: pytest.Monk
     listener.wire.unblock()
     engine.release()
     assert listener.wire.writes == [b"more than the peer reads"]
+
+
+def test_what_is_taken_up_after_a_flush_is_told_to_others_in_the_next_tick() -> None:
+    rooms = Rooms()
+    writer, listener = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
+    refused = {"type": "set", "key": "k", "value": "v"}
+    writer.outbox.after_flush(lambda: writer.say(refused))
+    listener.say({"type": "ping"})
+    rooms.tick.end()
+    rooms.engine.reason = "disk full"
+    rooms.tick.end()
+    assert [message["type"] for message in listener.heard()] == ["pong"]
+    assert [message["type"] for message in writer.heard()] == ["error"]
