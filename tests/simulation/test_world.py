@@ -1,0 +1,143 @@
+"""Random histories of whole servers; and that what is broken on purpose is found.
+
+``DUNENA_SIMULATION_WORLDS`` sets how many are played in all; ``DUNENA_SIMULATION_WORLD_SEED`` plays
+the one of that number alone, under every policy.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from dunena.hub import Batch
+from dunena.persistence.disk import journal
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.policy import Fsync
+from dunena.server import outbox
+from dunena.server.backlog import Backlog
+from dunena.server.outbox import Outbox, Parcel
+from dunena.server.tick import Tick
+from dunena.store.store import Store
+from tests.simulation.spec_model import BrokenPromiseError
+from tests.simulation.world import World
+
+WORLDS = int(os.environ.get("DUNENA_SIMULATION_WORLDS", "1000"))
+SEED = os.environ.get("DUNENA_SIMULATION_WORLD_SEED")
+POLICIES = [Fsync.EVERYSEC, Fsync.ALWAYS]
+PARTS = 2  # so that they can be shared by processes
+SABOTAGE_WORLDS_MAX = 500
+
+
+@pytest.fixture(autouse=True)
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every limit is met in a short history; and no log of what goes wrong as it should."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 3000)
+    monkeypatch.setattr(outbox, "BACKLOG_BYTES_MAX", 4000)
+    monkeypatch.setattr(outbox, "BATCH_BYTES_MAX", 2000)
+    monkeypatch.setattr(outbox, "PORTION_BYTES", 500)
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def seeds(part: int) -> Iterable[int]:
+    if SEED is not None:
+        return [int(SEED)] if part == 0 else []
+    return range(part, WORLDS // len(POLICIES), PARTS)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("fsync", POLICIES)
+def test_every_world_is_as_the_contract_says(fsync: Fsync, part: int) -> None:
+    for seed in seeds(part):
+        try:
+            World(seed, fsync).play()
+        except Exception as error:
+            raise AssertionError(
+                f"DUNENA_SIMULATION_WORLD_SEED={seed}, --fsync {fsync.value}"
+            ) from error
+
+
+def answer_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:
+    hold = Tick._hold
+
+    def hold_nothing(tick, current) -> None:
+        hold(tick, current)
+        for parcel in current.parcels:
+            parcel.send()
+        current.parcels = []
+
+    patch.setattr(Tick, "_hold", hold_nothing)
+
+
+def keep_what_was_refused(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Store, "undo", lambda *_: None)
+
+
+def say_what_was_refused(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Outbox, "truncate", lambda *_: None)
+
+
+def forget_what_came_before(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Parcel, "put_back", lambda *_: None)
+
+
+def keep_the_oldest_value(patch: pytest.MonkeyPatch) -> None:
+    add = Backlog.add
+
+    def add_new(backlog, pieces) -> int:
+        waiting = backlog._frames
+        return add(
+            backlog, [p for p in pieces if not isinstance(p, Batch) or p.place not in waiting]
+        )
+
+    patch.setattr(Backlog, "add", add_new)
+
+
+def leave_events_out(patch: pytest.MonkeyPatch) -> None:
+    add = Backlog.add
+
+    def add_few(backlog, pieces) -> int:
+        few = [p for p in pieces if not isinstance(p, Batch) or p.place or not backlog.event_bytes]
+        return add(backlog, few)
+
+    patch.setattr(Backlog, "add", add_few)
+
+
+def sync_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Keeper, "sync", lambda _: None)
+
+
+def let_batches_grow(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Batch, "close", lambda _: None)
+
+
+def is_found() -> bool:
+    for seed in range(SABOTAGE_WORLDS_MAX):
+        try:
+            World(seed, Fsync.ALWAYS).play()
+        except BrokenPromiseError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [
+        answer_before_it_is_kept,
+        keep_what_was_refused,
+        say_what_was_refused,
+        forget_what_came_before,
+        keep_the_oldest_value,
+        leave_events_out,
+        sync_nothing,
+        let_batches_grow,
+    ],
+)
+def test_a_server_that_is_broken_on_purpose_is_found(
+    sabotage: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sabotage(monkeypatch)
+    assert is_found()

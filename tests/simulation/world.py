@@ -1,0 +1,583 @@
+"""A whole server above the sockets, with its peers, from one seed.
+
+Real are the connections, sessions, dialects, store, hub, tick, outboxes and the keeper; the clock,
+the loop, the disk and the peers are not. Peers cut what they send anywhere, read slowly, stall,
+flood and vanish; the disk fills up and fails; the server is stopped, killed, and cut from power.
+"""
+
+import heapq
+import itertools
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from websockets.frames import Frame, Opcode
+
+from dunena.dialects.core import Core
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.session import Session
+from dunena.hub import Hub
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.interface import Done, StorageError
+from dunena.persistence.memory import MemoryEngine
+from dunena.server.compression import Compressors
+from dunena.server.context import Context
+from dunena.server.expiry_timer import ExpiryTimer
+from dunena.server.handshake import Opening
+from dunena.server.outbox import Outbox
+from dunena.server.registry import Registry
+from dunena.server.tick import Tick
+from dunena.server.websocket import WebSocketConnection
+from dunena.settings import Settings
+from dunena.store.store import Store
+from dunena.telemetry import Telemetry
+from tests.simulation.simulated_disk import SimulatedDisk, Stop
+from tests.simulation.spec_model import BrokenPromiseError, Followed, Model, State
+
+ROOT = Path("/values")
+PRIVATE = ROOT / ".dunena"
+KEYS = ["a", "b", "c d", "e", "f"]
+GRAIN_MS = 64
+"""Peers are heard at multiples of it, and expiries fall between them, no two together."""
+
+UNREAD_BYTES_MAX = 1500
+TRY_LATER, KEEPALIVE = 1013, 1011
+"""What a server closes a connection with that does not read its events, or not at all."""
+
+
+class Loop:
+    """Time that passes when it is told to, and what is to happen then."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_700_000_000_000 // GRAIN_MS * GRAIN_MS
+        self.soon: list[Callable[[], None]] = []
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._numbers = itertools.count()
+
+    def time(self) -> float:
+        return self.now_ms / 1000
+
+    def call_soon(self, action: Callable[[], None]) -> None:
+        self.soon.append(action)
+
+    def call_later(self, seconds: float, action: Callable[[], None]) -> "Timer":
+        timer = Timer(action)
+        due = self.now_ms + max(1, round(seconds * 1000))
+        heapq.heappush(self._timers, (due, next(self._numbers), timer))
+        return timer
+
+    def turn(self) -> None:
+        """Everything that is to happen at once."""
+        while self.soon:
+            self.soon.pop(0)()
+
+    def pass_time(self, ms: int) -> None:
+        """Let time pass, timer by timer."""
+        end = (self.now_ms + ms) // GRAIN_MS * GRAIN_MS
+        while self._timers and self._timers[0][0] <= end:
+            due, _, timer = heapq.heappop(self._timers)
+            self.now_ms = max(self.now_ms, due)
+            if timer.action is not None:
+                timer.action()
+                self.turn()
+        self.now_ms = end
+
+    def restart(self) -> None:
+        """Another process: nothing is left to happen."""
+        self.soon.clear()
+        self._timers.clear()
+
+
+class Timer:
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        self.action = None
+
+
+class SimulatedEngine(MemoryEngine):
+    """The keeper as the disk's engine uses it, without threads: a sync ends when it is told to."""
+
+    def __init__(self, keeper: Keeper, fsync: Fsync, model: Model) -> None:
+        self._keeper = keeper
+        self._fsync = fsync
+        self._model = model
+        self._failure: str | None = None
+        self.done: Done | None = None
+
+    def commit(self, changes: Any, done: Done, *, durable: bool) -> bool:
+        if self._failure is not None:
+            self._model.commit_refused()
+            raise StorageError(self._failure)
+        try:
+            self._keeper.append(changes)
+        except OSError as error:
+            self._model.commit_refused()
+            raise StorageError(str(error.strerror).lower()) from error
+        if durable or self._fsync is Fsync.ALWAYS:
+            assert self.done is None, "one commit at a time"
+            self.done = done
+            self._model.commit_held()
+            return False
+        self._keeper.note(changes)
+        self._model.commit_kept()
+        return True
+
+    def settle(self, changes: Any, *, is_kept: bool) -> None:
+        if is_kept:
+            self._keeper.note(changes)
+            self._model.held_kept()
+            return
+        with suppress(OSError):
+            self._keeper.take_back(changes)
+        self._model.held_refused()
+
+    def sync(self) -> None:
+        """Force what was appended to the device, and tell who waits for it."""
+        try:
+            self._keeper.sync()
+        except OSError as error:
+            self._failure = str(error.strerror).lower()
+        else:
+            self._failure = None
+        done, self.done = self.done, None
+        if done is not None:
+            done(self._failure)
+
+    def probe(self) -> None:
+        try:
+            if self._failure is not None:
+                self.sync()
+            self._keeper._disk.replace_file(
+                str(PRIVATE / "probe"), bytes(8), self._keeper.records.temporary, sync=False
+            )
+            self._keeper._disk.remove(str(PRIVATE / "probe"))
+        except OSError as error:
+            raise StorageError(str(error.strerror).lower()) from error
+        if self._failure is not None:
+            raise StorageError(self._failure)
+
+
+class WatchedTick(Tick):
+    """Tells the model of each request, before anything comes of it."""
+
+    def watch(self, model: Model, telemetry: Telemetry) -> None:
+        self._model = model
+        self._watched = telemetry
+
+    def begin(self, handler: Any, message: Any) -> int:
+        self._model.begin(self.now, may_expire=self._watched.storage_failure is None)
+        return super().begin(handler, message)
+
+    def end(self) -> None:
+        super().end()
+        self._model.tick_ended()
+
+
+class WatchedSession(Session):
+    """Tells the model what its peer asks, in the order in which it is answered."""
+
+    __slots__ = ("_followed", "_model", "_store")
+
+    def watch(self, model: Model, followed: Followed, store: Store) -> None:
+        self._model = model
+        self._followed = followed
+        self._store = store
+
+    def open(self, now: int) -> None:
+        self._model.open(self._followed, now)
+        super().open(now)
+
+    def receive(self, text: bytes, now: int) -> None:
+        if self._followed.is_open:
+            self._model.receive(self._followed, text, now, self._store.refusal)
+        super().receive(text, now)
+
+    def close(self) -> None:
+        self._model.close(self._followed)
+        super().close()
+
+
+class Peer:
+    """Another program at the other end of a connection, and the transport between them."""
+
+    def __init__(self, world: "World", *, is_dunena: bool) -> None:
+        self.world = world
+        self.followed = Followed(is_dunena)
+        self.outgoing = bytearray()
+        self.unread = bytearray()
+        self._partial = bytearray()
+        self.connection: WebSocketConnection
+        self.close_code: int | None = None
+        self.is_stalled = self.is_gone = False
+        self._is_paused = self._is_reading_paused = self._is_ended = False
+        self._ids = itertools.count(1)
+
+    # --- the transport ---
+
+    def write(self, data: bytes) -> None:
+        assert not self._is_ended, "nothing comes after the end"
+        if self.is_gone:
+            return
+        self.unread += data
+        if len(self.unread) > UNREAD_BYTES_MAX and not self._is_paused:
+            self._is_paused = self.followed.is_slow = True
+            self.connection.pause_writing()
+
+    def write_eof(self) -> None:
+        self._is_ended = True
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def is_closing(self) -> bool:
+        return self.is_gone
+
+    def close(self) -> None:
+        self._is_ended = True
+
+    def abort(self) -> None:
+        self.world.loop.call_soon(self.vanish)
+
+    def get_extra_info(self, _name: str) -> None:
+        return None
+
+    def get_write_buffer_size(self) -> int:
+        return len(self.unread)
+
+    def pause_reading(self) -> None:
+        self._is_reading_paused = True
+
+    def resume_reading(self) -> None:
+        self._is_reading_paused = False
+
+    # --- the peer ---
+
+    def say(self, message: Any, cut: int | None = None) -> None:
+        """Send a message, as one frame or in two fragments."""
+        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        if cut is None:
+            self.outgoing += Frame(Opcode.TEXT, text).serialize(mask=True)
+        else:
+            first = Frame(Opcode.TEXT, text[:cut], fin=False)
+            self.outgoing += first.serialize(mask=True)
+            self.outgoing += Frame(Opcode.CONT, text[cut:]).serialize(mask=True)
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def deliver(self, size: int) -> None:
+        """What was sent arrives, as far as the server reads."""
+        if self.outgoing and not (self._is_reading_paused or self.is_gone):
+            data = bytes(self.outgoing[:size])
+            del self.outgoing[:size]
+            self.connection.data_received(data)
+
+    def read(self, size: int) -> None:
+        """Read what has come."""
+        self._partial += self.unread[:size]
+        del self.unread[:size]
+        if self._is_paused and len(self.unread) < UNREAD_BYTES_MAX // 4 and not self.is_gone:
+            self._is_paused = False
+            self.connection.resume_writing()
+        while self._hear_frame():
+            pass
+
+    def vanish(self) -> None:
+        """Gone without a word."""
+        if not self.is_gone:
+            self.is_gone = True
+            self.connection.connection_lost(None)
+
+    def _hear_frame(self) -> bool:
+        data = self._partial
+        if len(data) < 2:
+            return False
+        size, head = data[1], 2
+        if size == 126:
+            size, head = int.from_bytes(data[2:4]), 4
+        assert data[1] < 127
+        if len(data) < head or len(data) < head + size:
+            return False
+        opcode, payload = data[0] & 0x0F, bytes(data[head : head + size])
+        del data[: head + size]
+        if opcode == Opcode.PING:
+            self.outgoing += Frame(Opcode.PONG, payload).serialize(mask=True)
+        elif opcode == Opcode.CLOSE:
+            self.close_code = int.from_bytes(payload[:2])
+        else:
+            self.followed.hear(json.loads(payload))
+        return True
+
+
+class World:
+    """One history of one server; `play` raises `BrokenPromiseError` where it goes wrong."""
+
+    def __init__(self, seed: int, fsync: Fsync) -> None:
+        self.random = Random(seed)
+        self.fsync = fsync
+        self.loop = Loop()
+        self.disk = SimulatedDisk(self.random, str(ROOT))
+        self.model = Model()
+        self.values = itertools.count(1)
+        self.peers: list[Peer] = []
+        self.start()
+
+    def play(self) -> None:
+        for _ in range(self.random.randrange(1, 4)):
+            self.live()
+        self.come_to_rest()
+        self.stop()
+        self.start()
+
+    def live(self) -> None:
+        """One process, to one of its ends."""
+        if self.random.random() < 0.3:
+            self.disk.operations_left = self.random.randrange(1, 200)
+        try:
+            for _ in range(self.random.randrange(10, 120)):
+                self.act()
+            if self.random.random() < 0.3:
+                self.mend_disk()
+                self.come_to_rest()
+                self.stop()
+        except Stop:
+            pass
+        self.disk.operations_left = -1
+        self.crash()
+        self.start()
+
+    # --- life of the server ---
+
+    def start(self) -> None:
+        self.mend_disk()
+        self.loop.restart()
+        keeper = Keeper(self.disk, ROOT, PRIVATE, self.fsync)
+        keeper.records.prepare()
+        loaded = keeper.open(folds_case=False)
+        self.keeper = keeper
+        store = Store()
+        store.load(loaded.entries, loaded.revision)
+        self.expect_state(
+            {(e.ns, e.key): (json.loads(e.value), e.expires_at) for e in loaded.entries}
+        )
+        self.engine = SimulatedEngine(keeper, self.fsync, self.model)
+        self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
+        core = Core(store, Hub())
+        self.store = store
+        self.tick = WatchedTick(
+            core,
+            self.engine,
+            self.telemetry,
+            call_soon=self.loop.call_soon,
+            call_threadsafe=self.loop.call_soon,
+            clock_ms=lambda: self.loop.now_ms,
+            timer_ms=lambda: float(self.loop.now_ms),
+        )
+        self.tick.watch(self.model, self.telemetry)
+        loop: Any = self.loop
+        nobody: Any = None
+        expiry = ExpiryTimer(loop, store, self.tick, self.telemetry)
+        self.tick.on_commit(expiry.rearm)
+        self.context = Context(
+            loop=loop,
+            settings=Settings(),
+            core=core,
+            tick=self.tick,
+            admission=nobody,
+            routes=nobody,
+            registry=Registry(loop, 100),
+            telemetry=self.telemetry,
+            compressors=Compressors(),
+            new_id=lambda: "id",
+            date=lambda: "",
+            new_session=self.new_session,
+        )
+        expiry.look()
+        self.probe()
+
+    def probe(self) -> None:
+        if self.telemetry.storage_failure is not None:
+            self.tick.probe()
+        self.loop.call_later(1.0, self.probe)
+
+    def expect_state(self, found: State) -> None:
+        if found != self.model.kept and found not in self.model.doubtful:
+            raise BrokenPromiseError(f"found {found}, acknowledged was {self.model.kept}")
+        self.model.restarted(found)
+
+    def stop(self) -> None:
+        """A clean stop, after which the disk alone says everything."""
+        self.keeper.close(self.loop.time())
+        self.model.doubtful.clear()
+
+    def crash(self) -> None:
+        """The process dies, with the power when nothing may be lost by it."""
+        if self.fsync is Fsync.ALWAYS and self.random.random() < 0.5:
+            self.disk.cut_power()
+        for peer in self.peers:
+            peer.is_gone = True
+            peer.read(len(peer.unread))
+        self.peers.clear()
+        self.model.peers.clear()
+
+    def mend_disk(self) -> None:
+        self.disk.failing, self.disk.room = 0.0, None
+
+    def come_to_rest(self) -> None:
+        """Everything that was sent is answered and read, and the disk works."""
+        self.mend_disk()
+        self.disk.operations_left = -1
+        for _ in range(3):
+            self.loop.pass_time(1100)
+            for _ in range(200):
+                for peer in self.peers:
+                    peer.deliver(1 << 20)
+                self.loop.turn()
+                self.engine.sync()
+                self.loop.turn()
+                for peer in self.peers:
+                    peer.read(1 << 20)
+                self.loop.turn()
+                is_quiet = not any(peer.outgoing or peer.unread for peer in self.peers)
+                if is_quiet and self.engine.done is None:
+                    break
+        for peer in self.peers:
+            if peer.is_gone:
+                continue
+            if peer.close_code not in (None, TRY_LATER, KEEPALIVE):
+                raise BrokenPromiseError(f"closed with {peer.close_code}")
+            if peer.close_code is None:
+                if peer.outgoing or peer.unread:
+                    raise BrokenPromiseError("a peer that reads everything is not served")
+                peer.followed.expect_everything()
+
+    # --- peers ---
+
+    def new_session(self, *arguments: Any, **options: Any) -> Session:
+        session = WatchedSession(*arguments, **options)
+        session.watch(self.model, self.peers[-1].followed, self.store)
+        return session
+
+    def connect(self) -> None:
+        is_dunena = self.random.random() < 0.5
+        peer = Peer(self, is_dunena=is_dunena)
+        self.peers.append(peer)
+        self.model.peers.append(peer.followed)
+        transport: Any = peer
+        outbox = Outbox(transport, self.tick.spoke, peer.abort, self.telemetry)
+        dialect = Dialect.DUNENA if is_dunena else Dialect.OBJECT_STORE
+        opening = Opening(dialect, (), b"")
+        peer.connection = WebSocketConnection(self.context, opening, transport, outbox)
+        self.context.registry.add(peer.connection)
+        peer.connection.begin(b"", b"", has_peer_ended=False)
+
+    def act(self) -> None:
+        """Something happens."""
+        events: dict[Callable[[], None], int] = {
+            self.connect: 5,
+            self.talk_somewhere: 35,
+            self.deliver_somewhere: 20,
+            self.read_everywhere: 18,
+            self.stall: 3,
+            self.vanish: 2,
+            self.flood: 3,
+            self.trouble_disk: 3,
+            lambda: self.keeper.step(self.loop.time()): 4,
+            self.engine.sync: 4,
+            lambda: self.loop.pass_time(self.random.choice((64, 640, 6400, 25_600))): 3,
+        }
+        event = self.random.choices(list(events), list(events.values()))[0]
+        (event if self.peers else self.connect)()
+        if self.random.random() < 0.7:
+            self.loop.turn()
+        if self.random.random() < 0.3:
+            self.loop.pass_time(GRAIN_MS)
+
+    def talk_somewhere(self) -> None:
+        self.talk(self.random.choice(self.peers))
+
+    def deliver_somewhere(self) -> None:
+        for peer in self.random.choices(self.peers, k=2):
+            peer.deliver(self.random.choice((1, 7, 40, 400, 4000)))
+
+    def read_everywhere(self) -> None:
+        for peer in self.peers:
+            if not peer.is_stalled:
+                peer.read(self.random.choice((3, 100, 5000)))
+
+    def stall(self) -> None:
+        peer = self.random.choice(self.peers)
+        peer.is_stalled = not peer.is_stalled
+
+    def vanish(self) -> None:
+        self.random.choice(self.peers).vanish()
+
+    def flood(self) -> None:
+        peer = self.random.choice(self.peers)
+        for _ in range(60):
+            self.talk(peer)
+        peer.deliver(1 << 20)
+
+    def trouble_disk(self) -> None:
+        choice = self.random.random()
+        if choice < 0.3:
+            self.disk.room = self.random.randrange(300)
+        elif choice < 0.6:
+            self.disk.failing = 0.3
+        else:
+            self.mend_disk()
+
+    def talk(self, peer: Peer) -> None:
+        """A peer says something."""
+        message = self.dunena_message(peer) if peer.followed.is_dunena else self.object_message()
+        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        cut = self.random.randrange(len(text)) if self.random.random() < 0.1 else None
+        peer.say(text, cut)
+
+    def dunena_message(self, peer: Peer) -> Any:
+        choose = self.random.choice
+        kind = choose(["ping", "get", "set", "set", "set", "del", "mget", "mset", "channel", "bad"])
+        message: dict[str, Any] = {"type": kind, "id": peer.next_id()}
+        if kind == "bad":
+            return b"{"
+        if kind == "channel":
+            kinds = {"type": choose(["subscribe", "subscribe", "unsubscribe"])}
+            return message | kinds | {"channel": "cache-events"}
+        if kind == "mget":
+            return message | {"keys": list(KEYS)}
+        if kind == "mset":
+            return message | {"entries": [self.entry(text=True) for _ in range(3)]}
+        if kind == "set":
+            return message | self.entry(text=True) | self.durability()
+        return message | {"key": choose(KEYS)}
+
+    def object_message(self) -> Any:
+        choose = self.random.choice
+        action = choose(
+            ["set", "set", "set", "get", "subscribe", "subscribe", "unsubscribe", "delete", "bad"]
+        )
+        if action == "bad":
+            return b"]"
+        if action == "set":
+            return {"action": action} | self.entry(text=False) | self.durability()
+        return {"action": action, "key": choose(KEYS)}
+
+    def durability(self) -> dict[str, Any]:
+        return {"durable": True} if self.random.random() < 0.1 else {}
+
+    def entry(self, *, text: bool) -> dict[str, Any]:
+        number = next(self.values)
+        value: Any = f"value {number}" if text or self.random.random() < 0.5 else number
+        if self.random.random() < 0.1:
+            value = f"{number}" + "x" * 300
+        entry = {"key": self.random.choice(KEYS), "value": value}
+        if self.random.random() < 0.2:
+            ttl = self.random.randrange(1, 100) * GRAIN_MS + 1 + number % (GRAIN_MS - 1)
+            entry["ttl"] = ttl
+        return entry
