@@ -1,0 +1,268 @@
+"""Whatever comes in: nothing but the errors that are meant for it, and the same for every cut.
+
+``DUNENA_FUZZ_EXAMPLES`` sets how often each is tried; with ``HYPOTHESIS_PROFILE=dev`` each run
+tries others. What is found is kept as an ``@example`` beside the property it broke.
+"""
+
+import itertools
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dunena.dialects.dialect import Dialect
+from dunena.frames import FrameError, FrameReader
+from dunena.persistence.disk.disk import RealDisk
+from dunena.persistence.disk.files import (
+    FILE_NAME_BYTES_MAX,
+    decode_file_name,
+    key_file_name,
+    namespace_folder_name,
+)
+from dunena.persistence.disk.journal import Journal, Replay
+from dunena.server.http_message import BadTargetError
+from dunena.server.http_parser import RequestParser
+from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.names import is_name
+from tests.support.rooms import Rooms
+from tests.unit.test_connection import Peer
+
+EXAMPLES = int(os.environ.get("DUNENA_FUZZ_EXAMPLES", "300"))
+
+fuzz = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+PAYLOAD_MAX = 300
+
+
+def cut(stream: bytes, at: list[int]) -> list[bytes]:
+    """A stream in pieces."""
+    places = [0, *sorted(place for place in at if place < len(stream)), len(stream)]
+    return [stream[start:end] for start, end in itertools.pairwise(places)]
+
+
+CUTS = st.lists(st.integers(0, 400), max_size=8)
+
+# --- frames ---
+
+HEADS = st.sampled_from(
+    [
+        bytes.fromhex(head)
+        for head in (
+            *("8180", "8183", "81fe", "81ff", "0181", "8082", "8882", "8980"),
+            *("8a85", "c184", "8281", "8101", "0980", "88fe"),
+        )
+            "8180",
+            "8183",
+            "81fe",
+            "81ff",
+            "0181",
+            "8082",
+            "8882",
+            "8980",
+            "8a85",
+            "c184",
+            "8281",
+            "8101",
+            "0980",
+            "88fe",
+        ]
+    ]
+)
+FRAMES = st.lists(HEADS | st.binary(max_size=12), max_size=14).map(b"".join)
+
+
+def frames_of(pieces: list[bytes]) -> list[object]:
+    reader = FrameReader(PAYLOAD_MAX)
+    found: list[object] = []
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while (frame := reader.next()) is not None:
+                found.append((frame, reader.is_message))
+    except FrameError as error:
+        found.append((error.code, error.reason))
+    return found
+
+
+@fuzz
+@given(FRAMES, CUTS)
+def test_frames(stream: bytes, cuts: list[int]) -> None:
+    whole = frames_of([stream])
+    assert frames_of(cut(stream, cuts)) == whole
+    assert frames_of([bytes((byte,)) for byte in stream]) == whole
+
+
+@fuzz
+@given(FRAMES, CUTS, st.sampled_from([Dialect.AUTO, Dialect.OBJECT_STORE]))
+def test_a_connection(stream: bytes, cuts: list[int], dialect: Dialect) -> None:
+    whole = Peer(dialect).hear(stream, [])
+    assert Peer(dialect).hear(stream, sorted(at for at in cuts if at < len(stream))) == whole
+
+
+# --- dialects ---
+
+NAMES = st.sampled_from(["k", "l", "", "\x00", "ü", "x" * 513, "cache-events"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | NAMES | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = {
+    "type": st.sampled_from(
+        ["ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe"]
+    )
+    | JSON,
+    "action": st.sampled_from(["subscribe", "unsubscribe", "set", "get", "delete"]) | JSON,
+    "key": NAMES | JSON,
+    "value": JSON,
+    "ns": NAMES | JSON,
+    "ttl": st.integers(-1, 2**70) | JSON,
+    "id": st.integers() | JSON,
+    "keys": st.lists(NAMES | JSON, max_size=3) | JSON,
+    "entries": st.lists(
+        st.fixed_dictionaries({}, optional={"key": NAMES, "value": NAMES | JSON, "ttl": JSON}),
+        max_size=3,
+    )
+    | JSON,
+    "channel": NAMES | JSON,
+    "durable": st.booleans() | JSON,
+}
+MESSAGES = (st.fixed_dictionaries({}, optional=FIELDS) | JSON).map(
+    lambda message: json.dumps(message).encode()
+)
+TEXTS = (
+    MESSAGES
+    | st.binary(max_size=30)
+    | MESSAGES.flatmap(
+        lambda text: st.integers(0, len(text)).map(lambda at: text[:at] + b"\xff{" + text[at:])
+    )
+)
+
+
+@fuzz
+@given(st.lists(TEXTS, max_size=8), st.sampled_from(list(Dialect)))
+def test_a_session(texts: list[bytes], dialect: Dialect) -> None:
+    client = Rooms().client(dialect)
+    for text in texts:
+        for message in client.ask(text):
+            assert isinstance(message, dict)
+            assert message.keys() & {"type", "key", "error", "channel"}
+
+
+# --- HTTP ---
+
+LINES = st.sampled_from(
+    [
+        *(b"GET /get/k HTTP/1.1\r\n", b"POST /set HTTP/1.1\r\n", b"GET /ws HTTP/1.1\r\n"),
+        *(b"GET http://h/x?ns=%FF HTTP/1.0\r\n", b"OPTIONS * HTTP/1.1\r\n"),
+        *(b"Host: h\r\n", b"Content-Length: 4\r\n", b"Content-Length: 0\r\n", b"\r\n", b"body"),
+        *(b"Transfer-Encoding: chunked\r\n", b"4\r\nbody\r\n", b"0\r\n\r\n"),
+        *(b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"CONNECT h:1 HTTP/1.1\r\n"),
+        *(b"Connection: Upgrade\r\n", b"Upgrade: websocket\r\n", b"Upgrade: h2c\r\n"),
+        *(b"X : y\r\n", b"X: \xff\r\n", b"Transfer-Encoding: x\r\n"),
+        *(b"\n", b"\r", b" ", b":", b"\x00"),
+    ]
+)
+STREAMS = st.lists(LINES | st.binary(max_size=6), max_size=16).map(b"".join)
+
+
+def requests_of(pieces: list[bytes]) -> tuple[list[Any], int | None, bytes | None]:
+    parser = RequestParser(PAYLOAD_MAX)
+    requests = [request for piece in pieces for request in parser.feed(piece)]
+    return requests, parser.fault.status if parser.fault else None, parser.rest
+
+
+@fuzz
+@given(STREAMS, CUTS)
+def test_http(stream: bytes, cuts: list[int]) -> None:
+    whole = requests_of([stream])
+    assert requests_of(cut(stream, cuts)) == whole
+    assert requests_of([bytes((byte,)) for byte in stream]) == whole
+    for request in whole[0]:
+        with suppress(BadTargetError):
+            request.query()
+
+
+# --- the journal ---
+
+
+def reopened(folder: Path) -> Replay:
+    journal = Journal(RealDisk(), str(folder))
+    try:
+        return journal.open(0)
+    finally:
+        journal.close()
+
+
+@fuzz
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=6),
+    st.lists(st.tuples(st.integers(0, 600), st.binary(max_size=4), st.integers(0, 4)), max_size=4),
+)
+def test_a_journal_that_was_damaged(
+    tmp_path_factory: Any, commits: list[int], damages: list[tuple[int, bytes, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(RealDisk(), str(folder))
+    journal.open(0)
+    revision, written = 0, []
+    for size in commits:
+        changes = []
+        for _ in range(size):
+            revision += 1
+            entry = Entry("", f"k{revision}", b"%d" % revision, None, revision)
+            changes.append(Change(ChangeKind.SET, "", entry.key, revision, entry=entry))
+        journal.append(changes)
+        written.append([change.revision for change in changes])
+    journal.close()
+    (segment,) = folder.glob("*.log")
+    content = bytearray(segment.read_bytes())
+    for at, data, gone in damages:
+        content[at : at + gone] = data
+    segment.write_bytes(content)
+    found = [[change.revision for change in commit] for _, commit in reopened(folder).commits]
+    assert found == written[: len(found)], "a commit as it was, or not at all, and none behind it"
+    if not damages:
+        assert found == written
+
+
+# --- file names ---
+
+
+@fuzz
+@given(st.text(max_size=40) | st.text("%.~ aAcon/\\:0123456789ABCDEF", max_size=40))
+def test_names_of_files(text: str) -> None:
+    key = decode_file_name(text)
+    if key is not None and is_name(key):
+        for folds_case in (False, True):
+            made = key_file_name(key, folds_case=folds_case)
+            if made.record is None:
+                assert decode_file_name(made.text.removesuffix(".json")) == key
+    if is_name(text):
+        for name in (
+            key_file_name(text, folds_case=True).text,
+            namespace_folder_name(text, folds_case=True).text,
+        ):
+            assert len(name.encode()) <= FILE_NAME_BYTES_MAX
+            assert not set(name) & set("/\\\0:")
+            assert not name.startswith(".")
+
+
+@fuzz
+@given(st.binary(max_size=60) | MESSAGES)
+def test_json_is_read_as_it_is_or_not_at_all(text: bytes) -> None:
+    client = Rooms().client(Dialect.OBJECT_STORE)
+    said = client.ask(b'{"action":"set","key":"k","value":' + text + b"}")
+    entry = client.rooms.store.peek("", "k", client.rooms.now)
+    assert (entry is None) == bool(said)
+    if entry is not None:
+        assert orjson.loads(entry.value) == json.loads(text)
