@@ -13,7 +13,7 @@ class Subscriptions:
     It takes from the hub exactly what it put there, so a client that left is followed by nothing.
     """
 
-    __slots__ = ("_channels", "_count_max", "_hub", "_keys", "push")
+    __slots__ = ("_channels", "_count_max", "_has_ended", "_hub", "_keys", "push")
 
     def __init__(self, hub: Hub, limits: Limits, push: Callable[[Batch], None]) -> None:
         self._hub = hub
@@ -21,6 +21,7 @@ class Subscriptions:
         self.push = push
         self._keys: set[tuple[str, str]] = set()
         self._channels: set[str] = set()
+        self._has_ended = False  # a request of a client that left may still be run again
 
     def __len__(self) -> int:
         """Keys and channels followed."""
@@ -28,6 +29,8 @@ class Subscriptions:
 
     def follow_key(self, ns: str, key: str) -> None:
         """Receive the key's value updates; raise `LimitError` with too many subscriptions."""
+        if self._has_ended:
+            return
         self._check_count(is_new=(ns, key) not in self._keys)
         self._keys.add((ns, key))
         self._hub.follow_key(ns, key, self)
@@ -39,6 +42,8 @@ class Subscriptions:
 
     def follow_channel(self, channel: str) -> None:
         """Receive the channel's events; raise `LimitError` with too many subscriptions."""
+        if self._has_ended:
+            return
         self._check_count(is_new=channel not in self._channels)
         self._channels.add(channel)
         self._hub.follow_channel(channel, self)
@@ -49,7 +54,8 @@ class Subscriptions:
         self._hub.unfollow_channel(channel, self)
 
     def end(self) -> None:
-        """The client is gone: follow nothing."""
+        """The client is gone: follow nothing, from now on."""
+        self._has_ended = True
         for ns, key in self._keys:
             self._hub.unfollow_key(ns, key, self)
         for channel in self._channels:

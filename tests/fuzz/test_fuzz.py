@@ -55,26 +55,9 @@ CUTS = st.lists(st.integers(0, 400), max_size=8)
 
 HEADS = st.sampled_from(
     [
-        bytes.fromhex(head)
-        for head in (
-            *("8180", "8183", "81fe", "81ff", "0181", "8082", "8882", "8980"),
-            *("8a85", "c184", "8281", "8101", "0980", "88fe"),
-        )
-            "8180",
-            "8183",
-            "81fe",
-            "81ff",
-            "0181",
-            "8082",
-            "8882",
-            "8980",
-            "8a85",
-            "c184",
-            "8281",
-            "8101",
-            "0980",
-            "88fe",
-        ]
+        *(b"\x81\x80", b"\x81\x83", b"\x81\xfe", b"\x81\xff", b"\x01\x81", b"\x80\x82"),
+        *(b"\x88\x82", b"\x89\x80", b"\x8a\x85", b"\xc1\x84", b"\x82\x81", b"\x81\x01"),
+        *(b"\x09\x80", b"\x88\xfe"),
     ]
 )
 FRAMES = st.lists(HEADS | st.binary(max_size=12), max_size=14).map(b"".join)

@@ -165,7 +165,7 @@ class Model:
             self._say(peer, {"type": "pong", "timestamp": self.now, "id": message["id"]})
             return
         if kind == "subscribe":
-            peer.events = True
+            peer.events = peer.is_open
             self._reply(peer, message, "subscribed", {"channel": "cache-events"})
             return
         if kind == "unsubscribe":
@@ -197,7 +197,8 @@ class Model:
         action, place = message["action"], ("", message["key"])
         value = self._value(place)
         if action == "subscribe":
-            peer.places.add(place)
+            if peer.is_open:
+                peer.places.add(place)
             if value is not None:
                 self._say(peer, {"key": place[1], "value": value})
         elif action == "unsubscribe":

@@ -194,7 +194,7 @@ class WatchedSession(Session):
         super().open(now)
 
     def receive(self, text: bytes, now: int) -> None:
-        if self._followed.is_open:
+        if self._followed.is_open or self._store.refusal is not None:
             self._model.receive(self._followed, text, now, self._store.refusal)
         super().receive(text, now)
 

@@ -77,3 +77,14 @@ def test_what_is_taken_up_after_a_flush_is_told_to_others_in_the_next_tick() -> 
     rooms.tick.end()
     assert [message["type"] for message in listener.heard()] == ["pong"]
     assert [message["type"] for message in writer.heard()] == ["error"]
+
+
+def test_a_request_that_is_run_again_subscribes_nobody_who_left() -> None:
+    rooms = Rooms()
+    writer, leaving = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
+    rooms.engine.reason = "disk full"
+    writer.say({"type": "set", "key": "k", "value": "v"})
+    leaving.say({"action": "subscribe", "key": "k"})
+    leaving.session.close()
+    rooms.tick.end()
+    assert rooms.core.hub.key_topic("", "k") is None
