@@ -9,6 +9,7 @@ from dunena.dialects.cache_api import Answer
 from dunena.dialects.core import Core, unicode_name
 from dunena.dialects.errors import ClientError, StorageFailedError
 from dunena.dialects.listing import Listing
+from dunena.server import openapi
 from dunena.server.admission import Admission
 from dunena.server.client_files import LOADER_PATH, ClientFiles
 from dunena.server.http_message import BadTargetError, Request, Response, decode_component
@@ -69,6 +70,7 @@ class Routes:
             "/health/live": _Route({"GET": lambda _, now: introspection.live(now)}, is_public=True),
             "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
             "/metrics": _Route({"GET": lambda _, now: introspection.metrics(now)}),
+            "/openapi.json": _Route({"GET": _constant(openapi.document())}),
             "/flush": _Route({"POST": self._flush}),
             "/entries": _Route({"GET": self._list_entries, "POST": self._some_entries}),
             "/namespaces": _Route({"GET": self._list_namespaces}),

@@ -1,0 +1,62 @@
+"""The description at /openapi.json is true: of the routes, and of what they answer."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dunena.server import routes
+from tests.protocol.clients import http
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+EXAMPLES = os.environ.get("DUNENA_CONFORMANCE_EXAMPLES", "15")
+
+UNDESCRIBED = {"/", "/session", "/pages-from-disk"}
+"""For browsers: a redirection, a cookie, and a decision on the test page."""
+
+
+@pytest.fixture
+def document(shared_server: ServerProcess) -> Any:
+    return http(shared_server, "GET", "/openapi.json").json
+
+
+def test_every_path_takes_the_methods_it_says(shared_server: ServerProcess, document: Any):
+    for path, operations in document["paths"].items():
+        methods = {method.upper() for method in operations} - {"PARAMETERS"}
+        allowed = http(shared_server, "PATCH", path.replace("{key}", "k")).headers["allow"]
+        assert set(allowed.split(", ")) - {"HEAD", "OPTIONS"} == methods, path
+
+
+def test_every_route_is_described(document: Any):
+    text = Path(routes.__file__).read_text(encoding="utf-8")
+    paths = set(re.findall(r'^ +"(/[a-z/.-]*)": _Route\(', text, re.MULTILINE))
+    described = {path.removesuffix("{key}") for path in document["paths"]}
+    assert paths - UNDESCRIBED == described
+
+
+@pytest.mark.timeout(300)
+def test_schemathesis_finds_nothing(start_server: StartServer):
+    """All its checks but one: JSON Schema cannot say all that makes a request a good one.
+
+    A name has a length in bytes and no control characters, an integer fits in 64 bits and is
+    written as one.
+    """
+    server = start_server()
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"]
+    options = ["--exclude-checks", "positive_data_acceptance", "--max-examples", EXAMPLES]
+    done = subprocess.run(
+        [*command, *options, "--seed", "1", "--no-color", "--workers", "1"],
+        capture_output=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1"},
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-1000:]
+    counts = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
+    assert counts is not None, done.stdout[-1000:]
+    assert int(counts[1]) == int(counts[2]) > 100
