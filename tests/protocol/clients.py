@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.described import check_message
 from tests.support.server import ServerProcess
 
 SECONDS_MAX = 10
@@ -63,7 +64,9 @@ class Client:
 
     def receive(self) -> Any:
         """The next message."""
-        return json.loads(self.receive_text())
+        message = json.loads(self.receive_text())
+        check_message(message)
+        return message
 
     def ask(self, message: Any) -> Any:
         """The reply to a message: the next message that is no event."""
@@ -354,7 +357,9 @@ class RawConnection:
         """The next frame as a whole message."""
         taken = self.read_frame()
         assert (taken.is_final, taken.opcode) == (True, TEXT), taken
-        return json.loads(taken.payload)
+        message = json.loads(taken.payload)
+        check_message(message)
+        return message
 
     def read_close(self) -> RawFrame:
         """The close frame, whatever messages come before it."""
