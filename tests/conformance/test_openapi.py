@@ -16,6 +16,8 @@ from tests.support.server import ServerProcess
 
 EXAMPLES = os.environ.get("DUNENA_CONFORMANCE_EXAMPLES", "15")
 
+UNSAID = "positive_data_acceptance,negative_data_rejection"
+
 UNDESCRIBED = {"/", "/session", "/pages-from-disk"}
 """For browsers: a redirection, a cookie, and a decision on the test page."""
 
@@ -41,14 +43,14 @@ def test_every_route_is_described(document: Any):
 
 @pytest.mark.timeout(300)
 def test_schemathesis_finds_nothing(start_server: StartServer):
-    """All its checks but one: JSON Schema cannot say all that makes a request a good one.
+    """All its checks but two: JSON Schema cannot say all that makes a request a good one.
 
     A name has a length in bytes and no control characters, an integer fits in 64 bits and is
-    written as one.
+    written as one; a field of a query that comes twice counts as it came last, and empty as none.
     """
     server = start_server()
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"]
-    options = ["--exclude-checks", "positive_data_acceptance", "--max-examples", EXAMPLES]
+    options = ["--exclude-checks", UNSAID, "--max-examples", EXAMPLES]
     done = subprocess.run(
         [*command, *options, "--seed", "1", "--no-color", "--workers", "1"],
         capture_output=True,
