@@ -171,7 +171,10 @@ class WatchedTick(Tick):
         self._watched = telemetry
 
     def begin(self, handler: Any, message: Any) -> int:
-        self._model.begin(self.now, may_expire=self._watched.storage_failure is None)
+        # All requests of a tick have its time; one that waits for a sync looks at the clock again.
+        is_fresh = self._round is None or self._held is not None
+        now = self.now if is_fresh else self._now
+        self._model.begin(now, may_expire=self._watched.storage_failure is None)
         return super().begin(handler, message)
 
     def end(self) -> None:
@@ -193,10 +196,19 @@ class WatchedSession(Session):
         self._model.open(self._followed, now)
         super().open(now)
 
+    def recall(self, text: bytes, now: int) -> bool:
+        is_known = super().recall(text, now)
+        if is_known:
+            self._tell(text, now)
+        return is_known
+
     def receive(self, text: bytes, now: int) -> None:
+        self._tell(text, now)
+        super().receive(text, now)
+
+    def _tell(self, text: bytes, now: int) -> None:
         if self._followed.is_open or self._store.refusal is not None:
             self._model.receive(self._followed, text, now, self._store.refusal)
-        super().receive(text, now)
 
     def close(self) -> None:
         self._model.close(self._followed)
