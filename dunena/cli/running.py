@@ -134,3 +134,5 @@ def _load_everything() -> None:
     """
     import prometheus_client  # noqa: F401
     import watchfiles  # noqa: F401
+
+    import dunena.server.openapi  # noqa: F401
