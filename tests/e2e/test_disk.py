@@ -362,6 +362,7 @@ def test_a_key_that_changes_all_the_time_is_written_now_and_then(
 ):
     server = start_server()
     path, contents = folder / "k.json", set()
+    began = time.monotonic()
     with open_dunena(server) as client:
         for number in range(600):
             client.ask({"type": "set", "key": "k", "value": str(number)})
@@ -374,7 +375,8 @@ def test_a_key_that_changes_all_the_time_is_written_now_and_then(
         ended = time.monotonic()
         until(lambda: read_json(path) == "599", "the last value is missing")
         assert time.monotonic() - ended < 1.2, "a second, and some for a busy machine"
-    assert 9 <= len(contents) <= 16
+    # Ten-odd in ten seconds; a busy machine takes longer for the same number of sets.
+    assert 9 <= len(contents) <= 6 + (ended - began)
 
 
 def test_when_the_server_stops_the_journal_is_empty(start_server: StartServer, folder: Path):
@@ -383,6 +385,7 @@ def test_when_the_server_stops_the_journal_is_empty(start_server: StartServer, f
     with open_objects(server) as client:
         for number in range(500):
             set_value(client, f"k{number % 7}", number)
+            client.heard()
             took_writes = took_writes or bool(journal(folder))
         client.send({"action": "delete", "key": "k6"})
         client.heard()
