@@ -77,8 +77,9 @@ class Runner:
 
 
 @pytest.fixture
-def runner(shared_server: ServerProcess, node: Path, node_modules: Path) -> Runner:
-    return Runner(shared_server, node, node_modules)
+def runner(server: ServerProcess, node: Path, node_modules: Path) -> Runner:
+    """On a server of its own: on a shared one, an earlier test's client may not be gone yet."""
+    return Runner(server, node, node_modules)
 
 
 # --- the dunena document: code ---
