@@ -40,8 +40,9 @@ class Outbox:
     """Finished bytes of one connection, in order: its replies by `put`, all else by `push`.
 
     ``spoke`` is told once per tick that there is something; the tick then calls `flush`.
-    ``overflowed`` is called when more events wait for the peer than it may leave unread. While
-    the transport is paused nothing is written: the newest values, events and replies wait.
+    ``overflowed`` is called when more events wait for the peer than it may leave unread, and may
+    `discard` them. While the transport is paused nothing is written: the newest values, events and
+    replies wait.
     """
 
     __slots__ = (
@@ -184,6 +185,24 @@ class Outbox:
         else:
             self._ask_for_flush()
 
+    def discard(self) -> None:
+        """Leave out all that waits and all that is queued: the peer is told that it ends.
+
+        Nothing may come behind what is left out, or the peer would not see that it is.
+        """
+        self._backlog = self._batch = None
+        self._pieces.clear()
+        self.size = 0
+
+    def put_back(self, pieces: list[Piece], action: Action | None) -> None:
+        """Queue replies again that were taken, and what comes after; nothing is queued."""
+        for piece in pieces:
+            assert isinstance(piece, bytes), "a batch tells of a change, and comes behind the first"
+            self.put(piece)
+        self._remember(action)
+        if self._after_flush is not None and not self._pieces:
+            self._spoke(self)
+
     def kill(self) -> None:
         """The connection is gone or ends without another word."""
         self.is_dead = True
@@ -225,16 +244,16 @@ class Outbox:
         if backlog is None:
             backlog = self._backlog = Backlog()
         self._telemetry.conflated += backlog.add(pieces)
-        if action is not None:
-            self._after_flush = action
+        self._remember(action)
         if backlog.event_bytes > BACKLOG_BYTES_MAX:
-            self._backlog = None
-            # Nothing comes behind what is left out, or the peer would not see that it is.
-            self._pieces.clear()
-            self._batch, self.size = None, 0
             self._overflowed()
-        else:
+        if self._backlog is backlog:
             self._drain(backlog)
+
+    def _remember(self, action: Action | None) -> None:
+        """Do this after the flush to come, unless something newer is to be done: an end counts."""
+        if self._after_flush is None:
+            self._after_flush = action
 
     def _drain(self, backlog: Backlog) -> None:
         """Write what waits for as long as the transport takes it."""
@@ -275,11 +294,7 @@ class Parcel:
 
     def put_back(self, count: int) -> None:
         """Queue its first ``count`` pieces again, which are replies; the outbox must be empty."""
-        for piece in self.pieces[:count]:
-            assert isinstance(piece, bytes), "a batch tells of a change, and comes behind the first"
-            self.outbox.put(piece)
-        if self.action is not None:
-            self.outbox.after_flush(self.action)
+        self.outbox.put_back(self.pieces[:count], self.action)
 
 
 def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: Transport) -> bool:

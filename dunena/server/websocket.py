@@ -386,6 +386,9 @@ class WebSocketConnection:
 
     def _reads_too_slowly(self) -> None:
         """More events wait for the peer than may: say so behind what was written already."""
+        if self._is_closing:
+            return  # its last word is among what waits, and nothing is added behind it
+        self._outbox.discard()
         self._telemetry.slow_readers_closed += 1
         _log.warning("a client was disconnected: it does not read the events it subscribed to")
         self._fail(1013, "events are read too slowly")  # "try again later"

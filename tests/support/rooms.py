@@ -107,6 +107,7 @@ class Client:
 
     def _overflow(self) -> None:
         self.overflows += 1
+        self.outbox.discard()
 
     def say(self, message: object) -> None:
         """Send a message; it is answered when the tick ends."""

@@ -1,5 +1,7 @@
 """The tick: nothing leaves before it is kept, and nothing shows what was not."""
 
+import pytest
+
 from dunena.dialects.dialect import Dialect
 from dunena.server.outbox import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
 from tests.support.rooms import Client, HoldingEngine, Rooms
@@ -457,6 +459,23 @@ def test_what_comes_after_the_last_reply_comes_after_a_held_one() -> None:
     assert ends == []
     engine.release("disk full")
     assert ends == [1]
+
+
+@pytest.mark.parametrize("reason", [None, "disk full"])
+def test_an_end_decided_meanwhile_is_not_forgotten_for_what_was_held(reason: str | None) -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client = rooms.client(Dialect.DUNENA)
+    done: list[str] = []
+    client.say({"type": "set", "key": "k", "value": "v"})
+    client.outbox.after_flush(lambda: done.append("go on"))
+    rooms.tick.end()
+    client.outbox.pause()
+    client.outbox.after_flush(lambda: done.append("end"))
+    engine.release(reason)
+    client.outbox.resume()
+    rooms.tick.end()
+    assert done == ["end"]
 
 
 def test_durable_waits_under_any_policy() -> None:
