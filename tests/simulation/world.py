@@ -177,9 +177,10 @@ class WatchedTick(Tick):
         self._model.begin(now, may_expire=self._watched.storage_failure is None)
         return super().begin(handler, message)
 
-    def end(self) -> None:
-        super().end()
+    def _finish(self, current: Any) -> None:
+        # Before it is answered: writing may let a peer be read on, and that is another tick.
         self._model.tick_ended()
+        super()._finish(current)
 
 
 class WatchedSession(Session):
