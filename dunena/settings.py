@@ -7,7 +7,7 @@ environment variable, which beats the default.
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
 from dunena.dialects.dialect import Dialect
@@ -47,7 +47,8 @@ class Settings:
 
     ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_origins`` are
     origins as browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
-    connection, 0 for no limit; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
+    connection, 0 for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed
+    about whom they speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
     folder of pages to serve, None for none.
     """
 
@@ -61,6 +62,8 @@ class Settings:
     watch: bool = True
     limits: Limits = field(default_factory=Limits)
     rate_per_second: int = 0
+    connections_per_address_max: int = 0
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     compression: bool = False
     event_loop: EventLoop = EventLoop.AUTO
     www: Path | None = None

@@ -69,6 +69,7 @@ class Telemetry:
     refused_origins: int = 0
     refused_tokens: int = 0
     refused_connections: int = 0
+    refused_requests: int = 0
     slow_readers_closed: int = 0
     conflated: int = 0
     storage_failures: int = 0

@@ -1,5 +1,6 @@
 """`dunena serve`."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,9 @@ from typer import BadParameter, Context, Option
 from dunena.cli.manner import TYPED, Manner
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.disk.policy import Fsync
+from dunena.server.limits import CONNECTIONS_PER_ADDRESS_MAX
 from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, EventLoop, LogFormat, LogLevel, Settings
-from dunena.store.limits import VALUE_BYTES_MAX, Limits
+from dunena.store.limits import VALUE_BYTES_MAX, Eviction, Limits
 
 
 def serve(
@@ -52,6 +54,21 @@ def serve(
     max_value: Annotated[
         int, Option(envvar="DUNENA_MAX_VALUE", min=1, help="Largest value, bytes.")
     ] = VALUE_BYTES_MAX,
+    max_entries: Annotated[
+        int, Option(envvar="DUNENA_MAX_ENTRIES", min=0, help="Most keys in all; 0: any number.")
+    ] = 0,
+    max_memory: Annotated[
+        int,
+        Option(
+            envvar="DUNENA_MAX_MEMORY", min=0, help="Most bytes of keys and values; 0: any number."
+        ),
+    ] = 0,
+    eviction: Annotated[
+        Eviction,
+        Option(
+            envvar="DUNENA_EVICTION", help="A full store refuses, or deletes what is unused (lru)."
+        ),
+    ] = Eviction.NONE,
     no_persist: Annotated[
         bool, Option("--no-persist", envvar="DUNENA_NO_PERSIST", help="Keep nothing on disk.")
     ] = False,
@@ -59,6 +76,22 @@ def serve(
         int,
         Option(envvar="DUNENA_RATE", min=0, help="Messages a second per connection; 0: any."),
     ] = 0,
+    max_connections_per_address: Annotated[
+        int,
+        Option(
+            envvar="DUNENA_MAX_CONNECTIONS_PER_ADDRESS",
+            min=0,
+            help="Connections of one other machine; 0: any number.",
+        ),
+    ] = CONNECTIONS_PER_ADDRESS_MAX,
+    proxy_header: Annotated[
+        str | None,
+        Option(
+            envvar="DUNENA_PROXY_HEADER",
+            metavar="ADDRESSES",
+            help="Believe X-Forwarded-For from these addresses or networks.",
+        ),
+    ] = None,
     compression: Annotated[
         bool,
         Option("--compression", envvar="DUNENA_COMPRESSION", help="Compress messages (WebSocket)."),
@@ -113,8 +146,15 @@ def serve(
         allow_origins=_origins(allow_origin or []),
         fsync=fsync,
         watch=not no_watch,
-        limits=Limits(value_bytes_max=max_value),
+        limits=Limits(
+            value_bytes_max=max_value,
+            entries_max=max_entries,
+            memory_bytes_max=max_memory,
+            eviction=eviction,
+        ),
         rate_per_second=rate,
+        connections_per_address_max=max_connections_per_address,
+        proxies=_networks(proxy_header or ""),
         compression=compression,
         event_loop=event_loop,
         www=own_pages() if www is None else www,
@@ -133,3 +173,10 @@ def _origins(values: list[str]) -> frozenset[str]:
         for origin in value.split(",")
         if origin.strip()
     )
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part, strict=False) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise BadParameter(str(error), param_hint="--proxy-header") from None

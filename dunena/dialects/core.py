@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dunena.dialects.errors import LimitError, TooLargeError, WrongTypeError
+from dunena.dialects.errors import ClientError, LimitError, TooLargeError, WrongTypeError
 from dunena.hub import Hub, Place
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
@@ -44,14 +44,26 @@ class Repeated:
             self._places[text] = place
 
 
+@dataclass(slots=True)
+class Tally:
+    """What clients were refused: messages and requests over a limit."""
+
+    over_limit: int = 0
+
+    def count(self, error: ClientError) -> None:
+        """One was refused."""
+        self.over_limit += error.is_limit
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The rooms a request reaches: what is stored, who follows it, what is permitted."""
+    """The rooms a request reaches: what is stored, who follows it, what is permitted, the tally."""
 
     store: Store
     hub: Hub
     limits: Limits = field(default_factory=Limits)
     repeated: Repeated = field(default_factory=Repeated)
+    tally: Tally = field(default_factory=Tally)
 
 
 def printable_name(value: Any, kind: str) -> str:

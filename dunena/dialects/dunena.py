@@ -18,10 +18,12 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
+    TooManyError,
     WrongTypeError,
 )
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.subscriptions import Subscriptions
+from dunena.store.limits import KEYS_PER_MESSAGE_MAX
 from dunena.store.values import encode
 
 RequestId = str | float | None
@@ -52,6 +54,8 @@ def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
     keys = message.get("keys")
     if not isinstance(keys, list):
         raise InvalidMessageError.missing("keys")
+    if len(keys) > KEYS_PER_MESSAGE_MAX:
+        raise TooManyError("Keys", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
     names = [printable_name(key, "Key") for key in keys]
     return {key: text_value(core.store.get(ns, key, now)) for key in names}
@@ -62,10 +66,13 @@ def write_many(core: Core, message: Message, now: int) -> int:
     entries = message.get("entries")
     if not isinstance(entries, list):
         raise InvalidMessageError.missing("entries")
+    if len(entries) > KEYS_PER_MESSAGE_MAX:
+        raise TooManyError("Entries", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
     # All are checked before the first is stored.
     writes = [_checked_entry(core, entry, now) for entry in entries]
     is_durable = durability_of(message)
+    core.store.check_room(ns, [(key, value) for key, value, _ in writes])
     for key, value, expires_at in writes:
         core.store.set(ns, key, value, expires_at, is_durable=is_durable)
     return len(writes)

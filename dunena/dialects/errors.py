@@ -59,6 +59,13 @@ class LimitError(ClientError):
     is_limit = True
 
 
+class TooManyError(LimitError):
+    """More of something in one message than it may name."""
+
+    def __init__(self, what: str, count_max: int) -> None:
+        super().__init__(f"{what} exceed max count ({count_max})")
+
+
 class TooLargeError(LimitError):
     """A value over the size limit."""
 

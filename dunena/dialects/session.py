@@ -78,6 +78,7 @@ class Session:
             message = decode(text)
             answer = self._respond(text, message, now)
         except ClientError as error:
+            self._core.tally.count(error)
             answer = self._error(message, error, now)
         except InvalidJsonError:
             answer = self._error(message, InvalidMessageError.not_json(), now)
@@ -92,6 +93,7 @@ class Session:
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer a message that is not even looked at."""
+        self._core.tally.count(error)
         self._reply(self._error(None, error, now))
 
     def close(self) -> None:

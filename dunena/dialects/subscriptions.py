@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from dunena.dialects.errors import LimitError
+from dunena.dialects.errors import TooManyError
 from dunena.hub import Batch, Hub
 from dunena.store.limits import Limits
 
@@ -28,7 +28,7 @@ class Subscriptions:
         return len(self._keys) + len(self._channels)
 
     def follow_key(self, ns: str, key: str) -> None:
-        """Receive the key's value updates; raise `LimitError` with too many subscriptions."""
+        """Receive the key's value updates; raise `TooManyError` with too many subscriptions."""
         if self._has_ended:
             return
         self._check_count(is_new=(ns, key) not in self._keys)
@@ -41,7 +41,7 @@ class Subscriptions:
         self._hub.unfollow_key(ns, key, self)
 
     def follow_channel(self, channel: str) -> None:
-        """Receive the channel's events; raise `LimitError` with too many subscriptions."""
+        """Receive the channel's events; raise `TooManyError` with too many subscriptions."""
         if self._has_ended:
             return
         self._check_count(is_new=channel not in self._channels)
@@ -65,4 +65,4 @@ class Subscriptions:
 
     def _check_count(self, *, is_new: bool) -> None:
         if is_new and len(self) >= self._count_max:
-            raise LimitError(f"Subscriptions exceed max count ({self._count_max})")
+            raise TooManyError("Subscriptions", self._count_max)

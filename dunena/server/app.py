@@ -26,22 +26,22 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
+from dunena.server.limits import CONNECTIONS_MAX, TLS_SECONDS_MAX
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.overview import Overview
 from dunena.server.pages import load_pages
-from dunena.server.registry import CONNECTIONS_MAX, Registry
+from dunena.server.peers import Proxies
+from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
 from dunena.server.www.folder import WwwFolder
 from dunena.settings import Settings, local_host
+from dunena.store.room import room_of
 from dunena.store.store import Store, WriteRefusedError
 from dunena.telemetry import Telemetry
 
 STOP_SECONDS_MAX = 3.0
 """For clients to close; with what comes after it, a stop stays below five seconds."""
-
-TLS_SECONDS_MAX = 15.0
-"""For a TLS handshake; a peer that does not finish it is gone or means us harm."""
 
 PROBE_SECONDS = 1.0
 """Between two tries whether changes can be stored again."""
@@ -77,7 +77,7 @@ class Server:
     ) -> None:
         self.settings = settings
         self._new_session = new_session
-        self.store = Store()
+        self.store = Store(room=room_of(settings.limits))
         self.engine: Engine = (
             MemoryEngine()
             if settings.cache_dir is None
@@ -113,6 +113,8 @@ class Server:
             _log.warning("%s was left alone: %s", damage.path, damage.reason)
         self._context = self._build(loop, pages, client_files)
         self._expiry.look()
+        if self.store.room is not None and self.store.room.evicts:
+            self._context.tick.run(self._evict_excess, None)
         self._look_at_storage()
         await self._listener.start_serving()
         self.engine.publish(self.url)
@@ -178,7 +180,9 @@ class Server:
         disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
         disk_pages.load()
         admission = Admission(settings, self.port, telemetry, disk_pages)
-        registry = Registry(loop, connections_max(CONNECTIONS_MAX))
+        registry = Registry(
+            loop, connections_max(CONNECTIONS_MAX), settings.connections_per_address_max
+        )
         overview = Overview(settings, self.port, admission, registry, telemetry)
         introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))
         tick = Tick(
@@ -201,6 +205,7 @@ class Server:
             admission=admission,
             routes=Routes(core, admission, introspection, overview, pages, client_files, www),
             registry=registry,
+            proxies=Proxies(settings.proxies),
             telemetry=telemetry,
             compressors=Compressors(),
             new_id=lambda: str(uuid.uuid4()),
@@ -244,6 +249,10 @@ class Server:
         except WriteRefusedError:
             self.engine.put_back(changes)
             self._has_more_to_collect = True
+
+    def _evict_excess(self, _message: None, _now: int) -> None:
+        with suppress(WriteRefusedError):  # the next write tries again
+            self.store.evict_excess()
 
     def _http_date(self) -> str:
         """The Date header's value, made once a second."""

@@ -8,6 +8,7 @@ from dunena.dialects.core import Core
 from dunena.dialects.session import Session
 from dunena.server.admission import Admission
 from dunena.server.compression import Compressors
+from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
@@ -30,6 +31,7 @@ class Context:
     admission: Admission
     routes: Routes
     registry: Registry
+    proxies: Proxies
     telemetry: Telemetry
     compressors: Compressors
     new_id: Callable[[], str]

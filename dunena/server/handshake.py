@@ -32,7 +32,8 @@ _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dial
 class Opening:
     """An accepted handshake: the dialect, the extensions agreed on, the response's bytes.
 
-    ``origin`` and ``program`` are what the request said of who sent it, "" for nothing.
+    ``origin`` and ``program`` are what the request said of who sent it, "" for nothing;
+    ``address`` is where it came from.
     """
 
     dialect: Dialect
@@ -40,6 +41,7 @@ class Opening:
     response: bytes
     origin: str = ""
     program: str = ""
+    address: str = ""
 
 
 def handshake(context: Context, request: Request) -> Opening | Response:
@@ -99,6 +101,7 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> Opening |
         answer.serialize(),
         # One of each for all of a show's clients, which are many and alike.
         origin=intern(request.headers.get("origin", "")),
+        address=request.address,
         program=intern(request.headers.get("user-agent", "")[:_PROGRAM_CHARS_MAX]),
     )
 

@@ -10,19 +10,15 @@ from collections import deque
 from typing import cast
 
 from dunena.server.context import Context
-from dunena.server.handshake import handshake
+from dunena.server.handshake import Opening, handshake
 from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
+from dunena.server.limits import IDLE_SECONDS_MAX, REQUEST_SECONDS_MAX
 from dunena.server.outbox import Outbox, end_after_replies
+from dunena.server.peers import NOBODY, group_of
+from dunena.server.registry import peer_host
 from dunena.server.websocket import WebSocketConnection
 from dunena.server.www.transfer import Transfer
-
-REQUEST_SECONDS_MAX = 30.0
-"""From a request's first byte to its last, and for the first one of a connection to begin: time
-enough for the largest body over a slow link, and a bound for a peer that drips."""
-
-IDLE_SECONDS_MAX = 75.0
-"""Between requests of a kept-alive connection."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -40,6 +36,8 @@ class HttpConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._deferred: Response | None = None
         self._transfer: Transfer | None = None
+        self._peer = ""
+        self._is_from_proxy = False
         self._is_reading_paused = False
         self._was_told_to_continue = False
         self._has_peer_ended = False
@@ -55,10 +53,14 @@ class HttpConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._outbox = Outbox(self._transport, context.tick.spoke, self.abort, context.telemetry)
         context.telemetry.http_connections += 1
+        self._peer = peer_host(transport)
+        self._is_from_proxy = context.proxies.has(self._peer)
+        group = NOBODY if self._is_from_proxy else group_of(self._peer)
         if context.registry.is_full:
-            context.telemetry.refused_connections += 1
-            self._end_with(Response.error(503, "Too many connections"))
-        context.registry.add(self)
+            self._refuse_connection(Response.error(503, "Too many connections"))
+        elif context.registry.is_crowded(group):
+            self._refuse_connection(_crowded())
+        context.registry.add(self, group)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
@@ -111,7 +113,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._queue or self._outbox.is_paused or self._transfer is not None:
             return  # it is we who have to answer, or the peer reads slowly
         elif self._parser.is_in_request:
-            self._end_with(Response.error(408, "Request timeout"))
+            self._refuse_request(Response.error(408, "Request timeout"))
         else:
             self._end()
 
@@ -130,6 +132,7 @@ class HttpConnection(asyncio.Protocol):
         """Answer queued requests until there are none or the outbox is full."""
         while self._queue and self._can_answer:
             request = self._queue.popleft()
+            request.address = self._address_of(request)
             if not request.wants_upgrade:
                 self._answer_one(request)
             elif self._upgrade(request):
@@ -142,7 +145,7 @@ class HttpConnection(asyncio.Protocol):
             if not self._outbox.is_paused:
                 self._outbox.after_flush(self._answer)
         elif self._parser.fault is not None:
-            self._end_with(self._parser.fault)
+            self._refuse_request(self._parser.fault)
         elif self._has_peer_ended:
             self._end()
         else:
@@ -213,6 +216,13 @@ class HttpConnection(asyncio.Protocol):
         """Hand over to WebSocket; False if the request gets an HTTP answer instead."""
         context = self._context
         outcome = handshake(context, request)
+        if self._is_from_proxy and isinstance(outcome, Opening):
+            group = group_of(request.address)
+            if context.registry.is_crowded(group):
+                context.telemetry.refused_connections += 1
+                outcome = _crowded()
+            else:
+                context.registry.add(self, group)
         if isinstance(outcome, Response):
             outcome.closes = True
             context.tick.run(self._put, serialize(request, outcome, context.date()))
@@ -229,7 +239,23 @@ class HttpConnection(asyncio.Protocol):
         )
         return True
 
+    def _address_of(self, request: Request) -> str:
+        """Where a request came from, by the word of a proxy that is believed."""
+        if not self._is_from_proxy:
+            return self._peer
+        forwarded = request.headers.get("x-forwarded-for")
+        return self._context.proxies.client_of(self._peer, forwarded)
+
+    def _refuse_connection(self, response: Response) -> None:
+        self._context.telemetry.refused_connections += 1
+        self._end_with(response)
+
+    def _refuse_request(self, response: Response) -> None:
+        self._context.telemetry.refused_requests += 1
+        self._end_with(response)
+
     def _end_with(self, response: Response) -> None:
+        self._context.telemetry.refused_requests += 1
         response.closes = True
         self._context.tick.run(self._put, serialize(Request(), response, self._context.date()))
         self._end()
@@ -253,3 +279,7 @@ class HttpConnection(asyncio.Protocol):
         elif self._is_reading_paused and not wants_pause:
             self._transport.resume_reading()
         self._is_reading_paused = wants_pause
+
+
+def _crowded() -> Response:
+    return Response.error(429, "Too many connections from this address")

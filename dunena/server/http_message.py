@@ -26,6 +26,7 @@ class Request:
     """One request; header names are lower-case, several lines of one name are joined by commas.
 
     ``path`` is as sent, still percent-encoded; ``has_body`` says whether one was announced.
+    ``address`` is the host it came from.
     """
 
     method: str = "GET"
@@ -36,6 +37,7 @@ class Request:
     is_keep_alive: bool = True
     is_http_1_0: bool = False
     wants_upgrade: bool = False
+    address: str = ""
 
     @property
     def path(self) -> str:

@@ -12,12 +12,7 @@ from functools import lru_cache
 import httptools
 
 from dunena.server.http_message import Request, Response
-
-HEAD_BYTES_MAX = 65_536
-"""Request line and headers together; browsers with many cookies stay below a quarter of it."""
-
-HEADERS_MAX = 128
-"""Header lines of one request."""
+from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX
 
 _WHOLE_URL = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 

@@ -61,6 +61,8 @@ class Introspection:
                 "hasToken": self._settings.token is not None,
                 "refusedOrigins": self._telemetry.refused_origins,
                 "maxValueBytes": self._core.limits.value_bytes_max,
+                "maxEntries": self._core.limits.entries_max,
+                "maxMemoryBytes": self._core.limits.memory_bytes_max,
             }
         )
 
@@ -191,7 +193,7 @@ class Introspection:
         }
 
     def _counters(self) -> dict[str, tuple[str, int]]:
-        store, telemetry = self._core.store, self._telemetry
+        store, telemetry, room = self._core.store, self._telemetry, self._core.store.room
         return {
             "messages": ("WebSocket messages received", telemetry.messages),
             "http_requests": ("HTTP requests received", telemetry.http_requests),
@@ -203,6 +205,16 @@ class Introspection:
             "refused_origins": ("Requests refused by origin", telemetry.refused_origins),
             "refused_tokens": ("Requests without the token", telemetry.refused_tokens),
             "refused_connections": ("Connections over the limit", telemetry.refused_connections),
+            "refused_requests": (
+                "Requests broken or too long",
+                telemetry.refused_requests,
+            ),
+            "over_limit": ("Messages and requests over a limit", self._core.tally.over_limit),
+            "evictions": ("Entries that left a full store", 0 if room is None else room.evictions),
+            "store_full": (
+                "Writes without room",
+                0 if room is None else room.refusals,
+            ),
             "updates_conflated": ("Updates a slow reader was spared", telemetry.conflated),
             "slow_readers_closed": ("Closed for not reading", telemetry.slow_readers_closed),
         }

@@ -7,20 +7,8 @@ from typing import Final, Protocol
 
 from dunena.hub import Batch, Dress
 from dunena.server.backlog import Backlog
+from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
 from dunena.telemetry import Telemetry
-
-BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Events that wait for a slow reader; past it the connection is closed: some 30,000 events. What
-it asked for itself does not count, since its requests wait instead, and neither do values, of
-which only the newest of each key waits."""
-
-BATCH_BYTES_MAX: Final = 1024 * 1024
-"""A connection's own replies in one tick: past this its further requests wait for the next one,
-so that many small requests for large values cannot fill the memory."""
-
-PORTION_BYTES: Final = 256 * 1024
-"""What is handed to the transport at once, as long as single messages are smaller: the transport
-may have to copy what the system does not take, once for every connection."""
 
 Piece = bytes | Batch
 Action = Callable[[], None]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from dunena.server.peers import NOBODY
+
 _log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
@@ -17,17 +19,14 @@ SWEEP_PART = 500
 SWEEP_PAUSE_SECONDS = 0.01
 """Between two parts of one sweep; the requests of others come in between."""
 
-CONNECTIONS_MAX = 50_000
-"""All together. Past it a new one gets 503 at once; a file descriptor each is the real price."""
-
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFacts:
     """A WebSocket as people see it.
 
-    ``address`` is the peer's host and port; ``origin`` and ``program`` are what its upgrade said
-    of the page it is on and of the program that made it, "" for nothing. ``unsent_bytes`` were
-    queued for it and are not with the system yet.
+    ``address`` is the peer's host and port, behind a proxy its host alone; ``origin`` and
+    ``program`` are what its upgrade said of the page it is on and of the program that made it, ""
+    for nothing. ``unsent_bytes`` were queued for it and are not with the system yet.
     """
 
     address: str
@@ -55,13 +54,23 @@ class Connection(Protocol):
 
 
 class Registry:
-    """Open connections; calls `sweep` of each about once a second until `close`."""
+    """Open connections; calls `sweep` of each about once a second until `close`.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connections_max: int) -> None:
+    Each belongs to a group (`dunena.server.peers`), which may hold only so many; 0 is any number.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connections_max: int,
+        connections_per_group_max: int = 0,
+    ) -> None:
         self._loop = loop
         self._connections_max = connections_max
+        self._connections_per_group_max = connections_per_group_max
+        self._crowds: dict[str, int] = {}
         self._was_full = False
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, str] = {}
         self._unswept: list[Connection] = []
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -76,21 +85,28 @@ class Registry:
         self._was_full = is_full
         return is_full
 
-    def add(self, connection: Connection) -> None:
-        """A connection is open."""
-        self._connections.add(connection)
+    def is_crowded(self, group: str) -> bool:
+        """Whether there is no room for another of this group; `NOBODY` always has some."""
+        crowd = self._crowds.get(group, 0)
+        return group != NOBODY and 0 < self._connections_per_group_max <= crowd
+
+    def add(self, connection: Connection, group: str = NOBODY) -> None:
+        """A connection is open, or turns out to be of another group."""
+        self._leave(connection)
+        self._connections[connection] = group
+        self._crowds[group] = self._crowds.get(group, 0) + 1
         self._emptied.clear()
 
     def remove(self, connection: Connection) -> None:
         """It is gone."""
-        self._connections.discard(connection)
+        self._leave(connection)
         if not self._connections:
             self._emptied.set()
 
     def replace(self, old: Connection, new: Connection) -> None:
         """Another protocol took a connection over."""
-        self._connections.discard(old)
-        self._connections.add(new)
+        self.add(new, self._connections.get(old, NOBODY))
+        self._leave(old)
 
     def facts(self) -> Iterator[ConnectionFacts]:
         """Of all open WebSockets."""
@@ -120,6 +136,13 @@ class Registry:
             for connection in list(self._connections):
                 connection.abort()
 
+    def _leave(self, connection: Connection) -> None:
+        group = self._connections.pop(connection, None)
+        if group is not None:
+            self._crowds[group] -= 1
+            if not self._crowds[group]:
+                del self._crowds[group]
+
     def _sweep(self) -> None:
         if not self._unswept:
             self._unswept = list(self._connections)
@@ -130,6 +153,12 @@ class Registry:
                 connection.sweep(now)
         pause = SWEEP_PAUSE_SECONDS if self._unswept else SWEEP_SECONDS
         self._timer = self._loop.call_later(pause, self._sweep)
+
+
+def peer_host(transport: asyncio.BaseTransport) -> str:
+    """The other end's address, without its port; "" when it is gone."""
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:

@@ -132,6 +132,7 @@ class Routes:
         try:
             return handler(request, now)
         except ClientError as error:
+            self._core.tally.count(error)
             return Response.error(error.status, error.text)
         except WriteRefusedError as refused:
             failed = StorageFailedError(refused.reason)

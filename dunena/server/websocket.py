@@ -22,15 +22,9 @@ from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.hub import Dress
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
+from dunena.server.limits import CLOSE_SECONDS_MAX, PING_SECONDS
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.registry import ConnectionFacts, peer_address
-
-PING_SECONDS = 20.0
-"""A connection that was silent this long is asked whether it is there, and closed if it stays
-silent as long again."""
-
-CLOSE_SECONDS_MAX = 5.0
-"""How long the peer may take to close after the closing handshake began."""
+from dunena.server.registry import ConnectionFacts, peer_address, peer_host
 
 _log = logging.getLogger(__name__)
 _new_decoder = codecs.getincrementaldecoder("utf-8")
@@ -43,6 +37,7 @@ class WebSocketConnection:
     """
 
     __slots__ = (
+        "_address",
         "_again",
         "_close_by",
         "_context",
@@ -87,6 +82,7 @@ class WebSocketConnection:
             push=outbox.push,
         )
         self._extensions = opening.extensions
+        self._address = opening.address
         self._origin = opening.origin
         self._program = opening.program
         self._reader = FrameReader(
@@ -158,13 +154,19 @@ class WebSocketConnection:
     def facts(self) -> ConnectionFacts:
         """Who is connected, and how it does."""
         return ConnectionFacts(
-            address=peer_address(self._transport),
+            address=self._shown_address,
             origin=self._origin,
             program=self._program,
             dialect=self._session.dialect.value,
             subscriptions=len(self._session.subscriptions),
             unsent_bytes=self._outbox.size + self._transport.get_write_buffer_size(),
         )
+
+    @property
+    def _shown_address(self) -> str:
+        """With its port, unless a proxy speaks for it."""
+        is_direct = self._address in ("", peer_host(self._transport))
+        return peer_address(self._transport) if is_direct else self._address
 
     def sweep(self, now_seconds: float) -> None:
         """Ask a silent peer whether it is there; end a closing that takes too long."""

@@ -5,6 +5,7 @@ the one that was checked.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 KEY_BYTES_MAX = 512
 """A key's or namespace's UTF-8 length. Both source documents' clients stay far below it; it keeps
@@ -25,18 +26,37 @@ PAGE_KEYS_MAX = 1_000
 
 PAGE_KEYS_DEFAULT = 100
 
+KEYS_PER_MESSAGE_MAX = 10_000
+"""Keys of one ``mget`` or entries of one ``mset``: some 30 ms of work, for which everyone waits."""
 
 SUBSCRIPTIONS_MAX = 100_000
 """Keys and channels that one connection follows: as many as a large store has keys, and at some
 200 bytes each still a bounded price for one connection."""
 
 
+class Eviction(Enum):
+    """What a full store does with a new entry: refuse it, or make room.
+
+    LRU removes what was neither read nor written for longest.
+    """
+
+    NONE = "none"
+    LRU = "lru"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that a server can be given other figures for."""
+    """The limits that a server can be given other figures for.
+
+    ``entries_max`` and ``memory_bytes_max`` (keys and values, as UTF-8) bound the whole store; 0
+    is no bound.
+    """
 
     value_bytes_max: int = VALUE_BYTES_MAX
     subscriptions_max: int = SUBSCRIPTIONS_MAX
+    entries_max: int = 0
+    memory_bytes_max: int = 0
+    eviction: Eviction = Eviction.NONE
 
     @property
     def message_bytes_max(self) -> int:

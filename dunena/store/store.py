@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
 from dunena.store.expiry import Deadlines
+from dunena.store.room import Room, Write, size_of
 
 
 class WriteRefusedError(Exception):
@@ -20,11 +21,15 @@ class WriteRefusedError(Exception):
         self.reason = reason
 
 
+class StoreFullError(WriteRefusedError):
+    """There is no room for the change; others may find some."""
+
+
 class Store:
     """All entries in memory.
 
     Keys and namespaces are taken as valid (the dialects check them); values are encoded JSON.
-    ``now`` is Unix ms throughout.
+    ``now`` is Unix ms throughout; ``room`` bounds it, None for any amount.
     """
 
     __slots__ = (
@@ -37,11 +42,15 @@ class Store:
         "misses",
         "refusal",
         "revision",
+        "room",
         "value_bytes",
     )
 
-    def __init__(self, observer: Callable[[Change], None] | None = None) -> None:
+    def __init__(
+        self, observer: Callable[[Change], None] | None = None, room: Room | None = None
+    ) -> None:
         self._observer = observer or _ignore
+        self.room = room
         self._namespaces: Namespaces = {}
         self._deadlines = Deadlines()
         self._sorted_keys: dict[str, list[str]] = {}
@@ -65,6 +74,8 @@ class Store:
             self.misses += 1
         else:
             self.hits += 1
+            if self.room is not None:
+                self.room.use(entry)
         return entry
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
@@ -119,7 +130,13 @@ class Store:
         is_stored: bool = False,
         is_durable: bool = False,
     ) -> Change:
-        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept."""
+        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept.
+
+        In a bounded store others are deleted first to make room, or `StoreFullError` is raised. A
+        value that is stored already is taken in any case: it is the truth.
+        """
+        if self.room is not None:
+            self._make_room(self.room, ns, key, value, may_refuse=not is_stored)
         revision = self._next_revision()
         entry = Entry(ns, key, value, expires_at, revision)
         replaced = self._put(entry)
@@ -143,6 +160,35 @@ class Store:
         if self._standing(ns, key) is None:
             return None
         return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable)
+
+    def check_room(self, ns: str, writes: Sequence[Write]) -> None:
+        """Raise `StoreFullError` unless all writes find room, whatever their order."""
+        room = self.room
+        if room is None:
+            return
+        if room.evicts:
+            reason = room.never_holds(writes)
+        else:
+            growths: dict[str, int] = {}
+            new_keys = 0
+            for key, value in writes:
+                standing = self._standing(ns, key)
+                if standing is None and key not in growths:
+                    new_keys += 1
+                growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
+            reason = room.lack(new_keys, sum(growths.values()))
+        if reason is not None:
+            room.refusals += 1
+            raise StoreFullError(reason)
+
+    def evict_excess(self) -> None:
+        """Delete what is over the limits of a store that evicts, after it was loaded."""
+        room = self.room
+        while room is not None and room.excess is not None:
+            leaving = room.next_to_leave()
+            if leaving is None:
+                return
+            self._evict(room, leaving)
 
     def clear(self) -> Change:
         """Remove everything, in all namespaces, as one change."""
@@ -184,6 +230,27 @@ class Store:
             raise WriteRefusedError(self.refusal)
         self.revision += 1
         return self.revision
+
+    def _make_room(self, room: Room, ns: str, key: str, value: bytes, *, may_refuse: bool) -> None:
+        standing = self._standing(ns, key)
+        entries, size = int(standing is None), _growth(key, value, standing)
+        reason = room.lack(entries, size)
+        if reason is None:
+            return
+        if may_refuse and (not room.evicts or room.never_holds([(key, value)]) is not None):
+            room.refusals += 1
+            raise StoreFullError(reason)
+        if standing is not None:
+            room.use(standing)
+        while room.lack(entries, size) is not None:
+            leaving = room.next_to_leave()
+            if leaving is None or leaving is standing:
+                return
+            self._evict(room, leaving)
+
+    def _evict(self, room: Room, entry: Entry) -> None:
+        self._remove(ChangeKind.DELETE, entry.ns, entry.key)
+        room.evictions += 1
 
     def _announce(self, change: Change) -> Change:
         self._observer(change)
@@ -228,6 +295,8 @@ class Store:
             is_timed = entry.expires_at is not None or replaced.expires_at is not None
         if is_timed:
             self._retime(entry, replaced)
+        if self.room is not None:
+            self.room.put(entry, replaced)
         return replaced
 
     def _retime(self, entry: Entry, replaced: Entry | None) -> None:
@@ -246,6 +315,8 @@ class Store:
         self.value_bytes -= len(entry.value)
         self._sorted_keys.pop(ns, None)
         self._deadlines.discard(entry)
+        if self.room is not None:
+            self.room.take(entry)
         return entry
 
     def _replace_all(self, namespaces: Namespaces) -> None:
@@ -254,12 +325,20 @@ class Store:
         self._sorted_keys = {}
         self.entry_count = 0
         self.value_bytes = 0
+        if self.room is not None:
+            self.room.clear()
         for keys in namespaces.values():
             for entry in keys.values():
                 self._put(entry)
 
     def _is_standing(self, entry: Entry) -> bool:
         return self._standing(entry.ns, entry.key) is entry
+
+
+def _growth(key: str, value: bytes, standing: Entry | None) -> int:
+    """Bytes that a store has more of once a value stands under a key."""
+    size = size_of(key, value)
+    return size if standing is None else size - size_of(key, standing.value)
 
 
 def _ignore(_change: Change) -> None:

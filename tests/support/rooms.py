@@ -14,6 +14,7 @@ from dunena.server.outbox import Outbox
 from dunena.server.tick import Tick
 from dunena.store.entry import Change
 from dunena.store.limits import Limits
+from dunena.store.room import room_of
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
@@ -143,8 +144,9 @@ class Rooms:
         self.now = 1_700_000_000_000
         self.engine = engine or FlakyEngine()
         self.telemetry = Telemetry(started_at_ms=self.now)
-        self.store = Store()
-        self.core = Core(self.store, Hub(), limits or Limits())
+        limits = limits or Limits()
+        self.store = Store(room=room_of(limits))
+        self.core = Core(self.store, Hub(), limits)
         self.soon: list[Callable[[], None]] = []
         self.tick = Tick(
             self.core,

@@ -27,6 +27,8 @@ NO_IO_ROOMS = {
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
     "server/http_parser.py": {"httptools"},
+    "server/limits.py": set(),
+    "server/peers.py": set(),
     "server/www/place.py": set(),
     "server/www/ranges.py": set(),
 }

@@ -13,6 +13,7 @@ from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox
+from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
 from dunena.server.websocket import WebSocketConnection
 from dunena.settings import Settings
@@ -75,6 +76,7 @@ class Peer:
             admission=nobody,
             routes=nobody,
             registry=Registry(loop, 10),
+            proxies=Proxies([]),
             telemetry=self.rooms.telemetry,
             compressors=Compressors(),
             new_id=lambda: "id",

@@ -11,7 +11,8 @@ from dunena.server.http_message import (
     decode_component,
     serialize,
 )
-from dunena.server.http_parser import HEAD_BYTES_MAX, HEADERS_MAX, RequestParser
+from dunena.server.http_parser import RequestParser
+from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX
 
 BODY_MAX = 1000
 

@@ -98,3 +98,27 @@ def test_a_close_waits_for_all_to_be_gone() -> None:
         await registry.close(10.0)
 
     asyncio.run(asyncio.wait_for(run(), 5))
+
+
+def test_a_group_holds_so_many_and_others_as_many_again() -> None:
+    registry = Registry(Loop(), 100, connections_per_group_max=2)
+    peers = [Peer() for _ in range(4)]
+    registry.add(peers[0], "a")
+    assert not registry.is_crowded("a")
+    registry.add(peers[1], "a")
+    assert registry.is_crowded("a")
+    assert not registry.is_crowded("b")
+    registry.replace(peers[0], peers[2])  # an upgrade changes nothing
+    assert registry.is_crowded("a")
+    registry.add(peers[2], "b")  # a proxy said who it really was
+    assert not registry.is_crowded("a")
+    registry.remove(peers[1])
+    registry.remove(peers[2])
+    assert not registry.is_crowded("b")
+
+
+def test_programs_of_this_machine_are_not_counted() -> None:
+    registry = Registry(Loop(), 100, connections_per_group_max=1)
+    registry.add(Peer())
+    registry.add(Peer())
+    assert not registry.is_crowded("")

@@ -3,7 +3,7 @@
 import pytest
 
 from dunena.dialects.dialect import Dialect
-from dunena.server.outbox import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
+from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
 from tests.support.rooms import Client, HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"

@@ -1,0 +1,118 @@
+"""Limits over the wire: each told to its cause, counted, and felt by nobody else."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dunena.store.limits import KEYS_PER_MESSAGE_MAX
+from tests.protocol.clients import http, open_dunena
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+
+def metric(server: ServerProcess, name: str) -> int:
+    text = http(server, "GET", "/metrics").body.decode()
+    match = re.search(rf"^dunena_{name}(?:_total)? ([0-9.]+)$", text, re.MULTILINE)
+    assert match is not None, name
+    return int(float(match.group(1)))
+
+
+def test_a_full_store_is_507_and_counted(start_server: StartServer) -> None:
+    server = start_server("--max-entries", "1")
+    assert http(server, "POST", "/set", {"key": "a", "value": 1}).status == 200
+    answer = http(server, "POST", "/set", {"key": "b", "value": 1})
+    assert answer.status == 507
+    assert answer.json == {
+        "error": "Storage error: store is full (max 1 entries); nothing was stored"
+    }
+    assert http(server, "GET", "/health/ready").status == 200
+    assert metric(server, "store_full") == 1
+
+
+def test_evicted_keys_are_gone_from_the_disk_too(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server("--max-memory", "100", "--eviction", "lru")
+    for number in range(20):
+        assert http(server, "POST", "/set", {"key": f"k{number}", "value": "x" * 30}).status == 200
+    assert metric(server, "evictions") == 18
+    server.restart()
+    assert http(server, "GET", "/keys").json["keys"] == ["k18", "k19"]
+    assert {path.name for path in server.folder.glob("*.json")} == {"k18.json", "k19.json"}
+
+
+def test_a_store_over_its_new_limits_sheds_when_it_starts(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    first = start_server(folder=tmp_path / "shared")
+    for number in range(9):
+        http(first, "POST", "/set", {"key": f"k{number}", "value": number})
+    assert first.stop() == 0
+    second = start_server("--max-entries", "4", "--eviction", "lru", folder=tmp_path / "shared")
+    assert len(http(second, "GET", "/keys").json["keys"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("count", "fits"),
+    [
+        (KEYS_PER_MESSAGE_MAX - 1, True),
+        (KEYS_PER_MESSAGE_MAX, True),
+        (KEYS_PER_MESSAGE_MAX + 1, False),
+    ],
+)
+def test_keys_and_entries_of_a_message(
+    shared_server: ServerProcess, count: int, fits: bool
+) -> None:
+    keys = [f"k{number}" for number in range(count)]
+    entries = [{"key": key, "value": ""} for key in keys]
+    for message, text in (
+        ({"action": "mget", "keys": keys}, "Keys exceed max count (10000)"),
+        ({"action": "mset", "entries": entries}, "Entries exceed max count (10000)"),
+    ):
+        answer = http(shared_server, "POST", "/cache", message)
+        assert answer.status == (200 if fits else 400)
+        assert fits or answer.json == {"error": text}
+
+
+def test_a_broken_limit_is_counted(server: ServerProcess) -> None:
+    with open_dunena(server) as client:
+        assert client.ask({"type": "get", "key": "k" * 513})["type"] == "error"
+    assert metric(server, "over_limit") == 1
+
+
+def test_one_address_has_its_share_and_others_theirs(start_server: StartServer) -> None:
+    server = start_server("--proxy-header", "127.0.0.1", "--max-connections-per-address", "2")
+    crowd = {"X-Forwarded-For": "198.51.100.7"}
+    with (
+        open_dunena(server, additional_headers=crowd),
+        open_dunena(server, additional_headers=crowd),
+    ):
+        refused = http(server, "GET", "/ws", headers={**crowd, **UPGRADE})
+        assert refused.status == 429
+        assert refused.json == {"error": "Too many connections from this address"}
+        with open_dunena(server, additional_headers={"X-Forwarded-For": "198.51.100.8"}) as other:
+            assert other.ask({"type": "ping"})["type"] == "pong"
+        shown = http(server, "GET", "/server").json["connections"]["shown"]
+        assert {one["address"] for one in shown} >= {"198.51.100.7"}
+    assert metric(server, "refused_connections") == 1
+    with open_dunena(server, additional_headers=crowd) as again:
+        assert again.ask({"type": "ping"})["type"] == "pong"
+
+
+def test_without_a_trusted_proxy_its_word_means_nothing(start_server: StartServer) -> None:
+    server = start_server("--max-connections-per-address", "1")
+    claim = {"X-Forwarded-For": "198.51.100.7"}
+    with (
+        open_dunena(server, additional_headers=claim),
+        open_dunena(server, additional_headers=claim),
+    ):
+        shown = http(server, "GET", "/server").json["connections"]["shown"]
+        assert all(one["address"].startswith("127.0.0.1:") for one in shown)
+        assert len(shown) == 2
+
+
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+}

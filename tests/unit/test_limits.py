@@ -1,0 +1,55 @@
+"""The limits hang together: each leaves room for what the others permit."""
+
+from dunena.server import limits
+from dunena.server.loop_faults import DESCRIPTORS_RESERVED
+from dunena.server.registry import SWEEP_SECONDS
+from dunena.store import limits as store_limits
+from dunena.store.limits import Limits
+
+
+def test_a_message_holds_the_largest_value_however_it_is_escaped() -> None:
+    default = Limits()
+    longest_escape = len(r"\u0000")
+    around = 2 * longest_escape * store_limits.KEY_BYTES_MAX + 1_000
+    assert default.message_bytes_max >= longest_escape * default.value_bytes_max + around
+
+
+def test_a_listing_and_a_subscription_are_bounded_by_the_same_order() -> None:
+    assert store_limits.PAGE_KEYS_DEFAULT <= store_limits.PAGE_KEYS_MAX
+    assert store_limits.PAGE_KEYS_MAX <= store_limits.KEYS_PER_MESSAGE_MAX
+    assert store_limits.KEYS_PER_MESSAGE_MAX <= store_limits.SUBSCRIPTIONS_MAX
+
+
+def test_a_message_of_most_keys_fits() -> None:
+    most = store_limits.KEYS_PER_MESSAGE_MAX * (store_limits.KEY_BYTES_MAX + len('"",'))
+    assert most <= Limits().message_bytes_max
+
+
+def test_no_address_takes_every_place() -> None:
+    assert limits.CONNECTIONS_PER_ADDRESS_MAX * 10 <= limits.CONNECTIONS_MAX
+    assert DESCRIPTORS_RESERVED < limits.CONNECTIONS_PER_ADDRESS_MAX
+
+
+def test_every_wait_is_longer_than_the_pause_between_two_looks() -> None:
+    waits = (
+        limits.CLOSE_SECONDS_MAX,
+        limits.TLS_SECONDS_MAX,
+        limits.PING_SECONDS,
+        limits.REQUEST_SECONDS_MAX,
+        limits.IDLE_SECONDS_MAX,
+    )
+    assert min(waits) >= 2 * SWEEP_SECONDS
+    assert limits.REQUEST_SECONDS_MAX < limits.IDLE_SECONDS_MAX
+
+
+def test_a_portion_is_a_part_of_a_batch_and_a_batch_of_what_may_wait() -> None:
+    assert limits.PORTION_BYTES * 2 <= limits.BATCH_BYTES_MAX
+    assert limits.BATCH_BYTES_MAX * 2 <= limits.BACKLOG_BYTES_MAX
+
+
+def test_a_head_holds_as_many_headers_as_it_may() -> None:
+    assert limits.HEADERS_MAX * 100 <= limits.HEAD_BYTES_MAX
+
+
+def test_what_reads_back_is_what_may_be_sent() -> None:
+    assert store_limits.JSON_DEPTH_MAX < 255  # orjson writes no deeper
