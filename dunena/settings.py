@@ -45,8 +45,9 @@ class EventLoop(Enum):
 class Settings:
     """One server's settings.
 
-    ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_origins`` are
-    origins as browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
+    ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are
+    lower-case names that requests may be meant for, or "*"; ``allow_origins`` are origins as
+    browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
     connection, 0 for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed
     about whom they speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
     folder of pages to serve, None for none.
@@ -57,6 +58,7 @@ class Settings:
     cache_dir: Path | None = None
     dialect: Dialect = Dialect.AUTO
     token: str | None = None
+    allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     fsync: Fsync = Fsync.EVERYSEC
     watch: bool = True

@@ -44,6 +44,13 @@ def serve(
             help="Let in pages of this origin too; may be repeated. null: pages opened from disk.",
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        Option(
+            envvar="DUNENA_ALLOW_HOST",
+            help="Answer to this name too; may be repeated. *: to all names.",
+        ),
+    ] = None,
     fsync: Annotated[
         Fsync, Option(envvar="DUNENA_FSYNC", help="When writes are forced to the device.")
     ] = Fsync.EVERYSEC,
@@ -143,6 +150,7 @@ def serve(
         cache_dir=None if folder is None else folder.path,
         dialect=protocol,
         token=token,
+        allow_hosts=_hosts(allow_host or []),
         allow_origins=_origins(allow_origin or []),
         fsync=fsync,
         watch=not no_watch,
@@ -173,6 +181,12 @@ def _origins(values: list[str]) -> frozenset[str]:
         for origin in value.split(",")
         if origin.strip()
     )
+
+
+def _hosts(values: list[str]) -> frozenset[str]:
+    """Host names without their port; commas may stand between."""
+    names = (name.strip() for value in values for name in value.split(","))
+    return frozenset(name.rstrip(".").lower() for name in names if name)
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:

@@ -6,7 +6,10 @@ the user's machine): let in are requests without one, the same origin, loopback 
 opened from disk, but also for a sandboxed frame on any web site, so it is let in only by name or
 by a person's decision (`dunena.server.disk_pages`).
 
-Host (DNS rebinding): on a loopback address the request must have been meant for this machine.
+Host (DNS rebinding: a web site points its own name at this machine, and its pages are then of the
+same origin): on a loopback address the request must have been meant for this machine. On another
+one a token keeps such a page out, which has no cookie; without a token the name must be one that
+nobody outside can point anywhere, or one that ``--allow-host`` names.
 
 Token: RFC 6750, or a cookie that `/session` hands out. The cookie is derived from the token: it
 outlives a restart and ends with the token.
@@ -15,6 +18,7 @@ outlives a restart and ends with the token.
 import hashlib
 import hmac
 import logging
+import socket
 import time
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -27,11 +31,13 @@ from dunena.telemetry import Telemetry
 
 OBS_ORIGIN = "http://absolute"
 ANY_ORIGIN = "*"
+ANY_HOST = "*"
 PREFLIGHT_SECONDS = 600  # how long a browser may remember what it was allowed
 
 _COOKIE_PURPOSE = b"dunena session cookie"
 _ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
 _ORIGIN_CHARS_LOGGED = 200
+_PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
 
 _log = logging.getLogger(__name__)
 
@@ -69,17 +75,18 @@ class Admission:
             if self._token is None
             else hmac.new(self._token, _COOKIE_PURPOSE, hashlib.sha256).hexdigest()
         )
+        self._own_names = {settings.host.lower(), socket.gethostname().lower()} - {""}
         self._refused: dict[str, RefusedOrigin] = {}
+        self._refused_hosts: set[str] = set()
 
     def refusal(self, request: Request, *, needs_token: bool) -> Response | None:
         """Why a request is not let in; None if it is."""
         host = request.headers.get("host")
         if host is None and not request.is_http_1_0:
             return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
-        if host is not None and self._settings.is_loopback:
-            name, _ = _split_host(host)
-            if not is_loopback_host(name):
-                return Response.error(403, "Host not allowed")
+        if host is not None and not self.allows_host(host):
+            self._report_host(host)
+            return Response.error(403, "Host not allowed")
         origin = request.headers.get("origin")
         if origin is not None and not self.allows_origin(origin, host):
             self._report_origin(origin)
@@ -88,6 +95,20 @@ class Admission:
             self._telemetry.refused_tokens += 1
             return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
         return None
+
+    def allows_host(self, host: str) -> bool:
+        """Whether requests may be meant for this Host header."""
+        settings, name = self._settings, _split_host(host)[0].rstrip(".").lower()
+        if is_loopback_host(name) or settings.allow_hosts & {name, ANY_HOST}:
+            return True
+        if settings.is_loopback:
+            return False
+        return (
+            self._token is not None
+            or _is_address(name)
+            or name in self._own_names
+            or (_is_private_name(name))
+        )
 
     def allows_origin(self, origin: str, host: str | None) -> bool:
         """Whether a page of this origin may use the server at ``host`` (a Host header)."""
@@ -183,6 +204,16 @@ class Admission:
             )
         )
 
+    def _report_host(self, host: str) -> None:
+        self._telemetry.refused_hosts += 1
+        if self._settings.is_loopback:
+            return  # the address that people use there is never refused
+        name = _split_host(host)[0][:_ORIGIN_CHARS_LOGGED]
+        if name in self._refused_hosts or len(self._refused_hosts) >= _ORIGINS_KEPT_MAX:
+            return
+        self._refused_hosts.add(name)
+        _log.warning("a request for host %r was refused; to let it in: --allow-host", name)
+
     def _report_origin(self, origin: str) -> None:
         self._telemetry.refused_origins += 1
         name = origin[:_ORIGIN_CHARS_LOGGED]
@@ -219,6 +250,14 @@ def _is_same_origin(origin: str, host: str | None) -> bool:
     scheme, _, place = origin.partition("://")
     # A proxy that ends TLS makes an https page of a server that speaks http.
     return scheme in ("http", "https") and bool(host) and place.lower() == (host or "").lower()
+
+
+def _is_private_name(name: str) -> bool:
+    """Whether no public name server can answer for a name.
+
+    A single label, and what RFC 6762 (``.local``), RFC 8375 and ICANN keep for private networks.
+    """
+    return bool(name) and ("." not in name or name.endswith(_PRIVATE_DOMAINS))
 
 
 def _is_address(name: str) -> bool:

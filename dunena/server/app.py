@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import logging
-import ssl
 import time
 import uuid
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
+from dunena.server.certificate import Certificate
 from dunena.server.client_files import ClientFiles
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
@@ -44,7 +44,7 @@ STOP_SECONDS_MAX = 3.0
 """For clients to close; with what comes after it, a stop stays below five seconds."""
 
 PROBE_SECONDS = 1.0
-"""Between two tries whether changes can be stored again."""
+"""Between two tries whether changes can be stored again, and two looks at the certificate."""
 
 PORT_MAX = 65_535
 
@@ -89,6 +89,7 @@ class Server:
         self._context: Context
         self._listener: asyncio.Server
         self._expiry: ExpiryTimer
+        self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
         self._has_more_to_collect = False
@@ -115,7 +116,7 @@ class Server:
         self._expiry.look()
         if self.store.room is not None and self.store.room.evicts:
             self._context.tick.run(self._evict_excess, None)
-        self._look_at_storage()
+        self._look_around()
         await self._listener.start_serving()
         self.engine.publish(self.url)
 
@@ -138,23 +139,20 @@ class Server:
 
     # --- start ---
 
-    def _load_tls(self) -> ssl.SSLContext | None:
-        if self.settings.tls_cert is None:
+    def _load_certificate(self) -> Certificate | None:
+        chain, key = self.settings.tls_cert, self.settings.tls_key
+        if chain is None:
             return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(self.settings.tls_cert, self.settings.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise StartError(
-                f"cannot use the certificate {self.settings.tls_cert}: {error}"
-            ) from error
-        return context
+            return Certificate(chain, key)
+        except OSError as error:
+            raise StartError(f"cannot use the certificate {chain}: {error}") from error
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the port, without answering on it yet."""
         settings = self.settings
-        tls = self._load_tls()
+        self._certificate = self._load_certificate()
+        tls = None if self._certificate is None else self._certificate.context
         try:
             self._listener = await loop.create_server(
                 lambda: HttpConnection(self._context),
@@ -215,13 +213,15 @@ class Server:
 
     # --- while it runs ---
 
-    def _look_at_storage(self) -> None:
-        """While changes are refused, find out when they need not be any more."""
+    def _look_around(self) -> None:
+        """Once a second: can changes be stored again, is there another certificate?"""
+        if self._certificate is not None:
+            self._certificate.look()
         if self.telemetry.storage_failure is not None:
             self._context.tick.probe()
         if self._has_more_to_collect:
             self._collect()
-        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._look_at_storage)
+        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._look_around)
 
     def _wake(self) -> None:
         """Called from the engine's thread, which may outlive the loop by a moment."""

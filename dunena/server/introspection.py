@@ -202,6 +202,7 @@ class Introspection:
             "misses": ("Reads that found none", store.misses),
             "storage_failures": ("Ticks whose changes were refused", telemetry.storage_failures),
             "slow_syncs": ("Syncs of the journal over two seconds", self._engine.slow_syncs),
+            "refused_hosts": ("Requests refused by host", telemetry.refused_hosts),
             "refused_origins": ("Requests refused by origin", telemetry.refused_origins),
             "refused_tokens": ("Requests without the token", telemetry.refused_tokens),
             "refused_connections": ("Connections over the limit", telemetry.refused_connections),

@@ -25,6 +25,7 @@ PAGE_KEYS_MAX = 1_000
 """Most keys in one page of a listing."""
 
 PAGE_KEYS_DEFAULT = 100
+"""Where a request names no number: what a person looks at."""
 
 KEYS_PER_MESSAGE_MAX = 10_000
 """Keys of one ``mget`` or entries of one ``mset``: some 30 ms of work, for which everyone waits."""

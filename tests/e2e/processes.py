@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,14 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     command += ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, capture_output=True, timeout=SECONDS_MAX, check=True)
     return certificate, key
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Look again and again until it is so."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
 
 
 _WITHOUT_PORT = """

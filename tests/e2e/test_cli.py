@@ -23,6 +23,7 @@ from tests.e2e.processes import (
     program_in,
     run_program,
     send_stop,
+    wait_until,
 )
 from tests.protocol.clients import (
     RawConnection,
@@ -387,6 +388,30 @@ def test_tls(encrypted: tuple[ServerProcess, Path]):
         connection.close()
     server.stop()
     assert server.errors == []
+
+
+def presented_certificate(server: ServerProcess) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", server.port), timeout=10)
+
+
+def test_a_replaced_certificate_is_used_without_a_restart(
+    encrypted: tuple[ServerProcess, Path], tmp_path: Path
+):
+    server, certificate = encrypted
+    before = presented_certificate(server)
+    trust = ssl.create_default_context(cafile=str(certificate))
+    with open_dunena(server, ssl=trust) as client:
+        other = tmp_path / "other"
+        other.mkdir()
+        new_certificate, new_key = make_certificate(other)
+        key = certificate.with_name(new_key.name)
+        certificate.write_bytes(new_certificate.read_bytes())
+        wait_until(lambda: any("cannot be used" in line for line in server.errors))
+        assert presented_certificate(server) == before  # half of a pair changes nothing
+        key.write_bytes(new_key.read_bytes())
+        wait_until(lambda: presented_certificate(server) != before)
+        assert client.ask({"type": "ping"})["type"] == "pong"
+    assert presented_certificate(server).split() == new_certificate.read_text().split()
 
 
 def test_tls_with_large_values_and_a_close(encrypted: tuple[ServerProcess, Path]):

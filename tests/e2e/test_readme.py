@@ -112,6 +112,7 @@ def test_the_table_of_settings_is_the_command_line() -> None:
         "docs/performance.md",
         "docs/protocols.md",
         "docs/python.md",
+        "docs/security.md",
     ],
 )
 def test_links_to_files_lead_somewhere(page: str) -> None:

@@ -48,7 +48,7 @@ def test_origins(origin: str, allowed: bool) -> None:
 
 
 def test_the_same_origin_is_let_in_wherever_the_server_is() -> None:
-    rules = admission(host="0.0.0.0")
+    rules = admission(host="0.0.0.0", allow_hosts=frozenset({"show.example"}))
     assert status(rules, host="show.example:3000", origin="http://show.example:3000") == 200
     assert status(rules, host="show.example", origin="https://show.example") == 200
     assert status(rules, host="show.example:3000", origin="http://show.example:81") == 403
@@ -83,11 +83,63 @@ def test_a_refused_origin_is_counted_always_and_logged_once(caplog) -> None:
         ("rebound.example:3000", "127.0.0.1", 403),
         ("192.168.1.5:3000", "127.0.0.1", 403),
         ("", "127.0.0.1", 403),
-        ("rebound.example:3000", "0.0.0.0", 200),
     ],
 )
 def test_on_loopback_the_host_must_be_loopback(host: str, bound_to: str, expected: int) -> None:
     assert status(admission(host=bound_to), host=host) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("192.168.1.5:3000", 200),
+        ("[fd00::5]:3000", 200),
+        ("localhost:3000", 200),
+        ("show-pc:3000", 200),
+        ("Show-PC.local.", 200),
+        ("show.home.arpa", 200),
+        ("dunena.internal:3000", 200),
+        ("named.example:3000", 200),
+        ("NAMED.example.", 200),
+        ("rebound.example:3000", 403),
+        ("192.168.1.5.example", 403),
+        ("local", 200),
+        ("evil-local", 200),  # one label: no public name
+        ("evil.notlocal", 403),
+        ("", 403),
+    ],
+)
+def test_on_the_network_a_name_must_be_out_of_reach_or_named(host: str, expected: int) -> None:
+    named = frozenset({"named.example"})
+    assert status(admission(host="0.0.0.0", allow_hosts=named), host=host) == expected
+    page = f"http://{host}"
+    assert status(admission(host="0.0.0.0", allow_hosts=named), host=host, origin=page) == expected
+
+
+def test_behind_a_token_or_a_star_any_name_will_do() -> None:
+    sent = {"host": "studio.example", "authorization": "Bearer t"}
+    assert status(admission(host="0.0.0.0", token="t"), **sent) == 200
+    assert status(admission(host="0.0.0.0", allow_hosts=frozenset({"*"})), **sent) == 200
+    assert status(admission(host="0.0.0.0"), **sent) == 403
+
+
+def test_a_server_answers_to_the_name_it_is_bound_to() -> None:
+    assert status(admission(host="studio.example"), host="studio.example:3000") == 200
+
+
+def test_on_loopback_a_name_may_be_added() -> None:
+    rules = admission(allow_hosts=frozenset({"proxied.example"}))
+    assert status(rules, host="proxied.example") == 200
+
+
+def test_a_refused_host_is_counted_always_and_logged_once(caplog) -> None:
+    telemetry = Telemetry(0)
+    rules = Admission(Settings(host="0.0.0.0"), 3000, telemetry)
+    for _ in range(3):
+        status(rules, host="rebound.example:3000")
+    assert telemetry.refused_hosts == 3
+    (record,) = caplog.records
+    assert "--allow-host" in record.getMessage()
 
 
 def test_only_http_1_0_may_leave_the_host_out() -> None:

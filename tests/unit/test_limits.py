@@ -1,10 +1,38 @@
 """The limits hang together: each leaves room for what the others permit."""
 
+import ast
+from itertools import pairwise
+from pathlib import Path
+
 from dunena.server import limits
 from dunena.server.loop_faults import DESCRIPTORS_RESERVED
 from dunena.server.registry import SWEEP_SECONDS
 from dunena.store import limits as store_limits
 from dunena.store.limits import Limits
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
+
+
+def documented(module: object) -> list[str]:
+    """A row for every limit of a module: name, value, and the string that stands below it."""
+    body = ast.parse(Path(module.__file__).read_text("utf-8")).body
+    rows = []
+    for statement, below in pairwise(body):
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            name = statement.targets[0].id
+            has_reason = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            reason = " ".join(below.value.value.replace("``", "`").split()) if has_reason else ""
+            rows.append(f"| `{name}` | {getattr(module, name):,} | {reason} |")
+    return rows
+
+
+def test_the_document_has_every_limit_with_its_reason() -> None:
+    rows = [*documented(limits), *documented(store_limits)]
+    assert len(rows) >= 20
+    text = DOCUMENT.read_text("utf-8")
+    table = [line for line in text.splitlines() if line.startswith("| `") and "_" in line[:20]]
+    # After a change: put these rows into the document.
+    assert table == rows, "\n".join(rows)
 
 
 def test_a_message_holds_the_largest_value_however_it_is_escaped() -> None:

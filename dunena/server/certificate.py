@@ -1,0 +1,53 @@
+"""The server's certificate: taken up anew when its files change, without a restart."""
+
+import logging
+import ssl
+from pathlib import Path
+
+_Signature = tuple[tuple[int, int, int], ...] | None
+
+_log = logging.getLogger(__name__)
+
+
+class Certificate:
+    """A chain and its private key (PEM); ``context`` is what connections are made with.
+
+    Raises OSError (`ssl.SSLError` is one) when the files cannot be used at the start; later such a
+    change is logged and the old certificate stays.
+    """
+
+    def __init__(self, chain: Path, key: Path | None) -> None:
+        self._chain = chain
+        self._key = key
+        self._seen = self._signature()
+        self.context = self._load()
+
+    def look(self) -> None:
+        """Take the files up if they changed; connections that are open keep what they have."""
+        seen = self._signature()
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            # Into another context first: one of two files that are replaced one after the other
+            # would leave the context in use without a key.
+            self._load()
+            self.context.load_cert_chain(self._chain, self._key)
+        except OSError as error:
+            _log.warning("%s changed and cannot be used, the old one stays: %s", self._chain, error)
+        else:
+            _log.info("%s is used from now on", self._chain)
+
+    def _load(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self._chain, self._key)
+        return context
+
+    def _signature(self) -> _Signature:
+        """What a file's change changes; None while one is missing."""
+        try:
+            found = [file.stat() for file in (self._chain, self._key) if file is not None]
+        except OSError:
+            return None
+        return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in found)
