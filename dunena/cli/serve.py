@@ -1,5 +1,6 @@
 """`dunena serve`."""
 
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
@@ -13,87 +14,84 @@ from dunena.server.limits import CONNECTIONS_PER_ADDRESS_MAX
 from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, EventLoop, LogFormat, LogLevel, Settings
 from dunena.store.limits import VALUE_BYTES_MAX, Eviction, Limits
 
+Flag = partial(Option, show_envvar=False)
+"""An option whose variable goes by the rule that the help gives, so that the help fits a screen."""
+
 
 def serve(
     context: Context,
     host: Annotated[
-        str, Option(envvar="DUNENA_HOST", help="Address to listen on; 0.0.0.0 for all.")
+        str, Flag(envvar="DUNENA_HOST", help="Address to listen on; 0.0.0.0 for all.")
     ] = DEFAULT_HOST,
     port: Annotated[
-        int, Option(envvar="DUNENA_PORT", min=0, max=65535, help="Port; 0 takes a free one.")
+        int, Flag(envvar="DUNENA_PORT", min=0, max=65535, help="Port; 0 takes a free one.")
     ] = DEFAULT_PORT,
     cache_dir: Annotated[
         Path | None,
-        Option(
-            envvar="CACHE_DIR", file_okay=False, help="Folder for the values.  [default: .cache]"
-        ),
+        Flag(envvar="CACHE_DIR", file_okay=False, help="Folder for the values.  [default: .cache]"),
     ] = None,
     protocol: Annotated[
-        Dialect, Option(envvar="DUNENA_PROTOCOL", help="What /ws speaks without a hint.")
+        Dialect, Flag(envvar="DUNENA_PROTOCOL", help="What /ws speaks without a hint.")
     ] = Dialect.AUTO,
     token: Annotated[
         str | None,
-        Option(
-            envvar="DUNENA_AUTH_TOKEN", show_envvar=True, help="Let in only who knows this token."
-        ),
+        Flag(envvar="DUNENA_AUTH_TOKEN", help="Let in only who knows this token."),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        Option(
+        Flag(
             envvar="DUNENA_ALLOW_ORIGIN",
             help="Let in pages of this origin too; may be repeated. null: pages opened from disk.",
         ),
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        Option(
+        Flag(
             envvar="DUNENA_ALLOW_HOST",
             help="Answer to this name too; may be repeated. *: to all names.",
         ),
     ] = None,
     fsync: Annotated[
-        Fsync, Option(envvar="DUNENA_FSYNC", help="When writes are forced to the device.")
+        Fsync, Flag(envvar="DUNENA_FSYNC", help="When writes are forced to the device.")
     ] = Fsync.EVERYSEC,
     no_watch: Annotated[
         bool,
-        Option("--no-watch", envvar="DUNENA_NO_WATCH", help="Leave files edited by hand alone."),
+        Flag("--no-watch", envvar="DUNENA_NO_WATCH", help="Leave files edited by hand alone."),
     ] = False,
     max_value: Annotated[
-        int, Option(envvar="DUNENA_MAX_VALUE", min=1, help="Largest value, bytes.")
+        int, Flag(envvar="DUNENA_MAX_VALUE", min=1, help="Largest value, bytes.")
     ] = VALUE_BYTES_MAX,
     max_entries: Annotated[
-        int, Option(envvar="DUNENA_MAX_ENTRIES", min=0, help="Most keys in all; 0: any number.")
+        int, Flag(envvar="DUNENA_MAX_ENTRIES", min=0, help="Most keys; 0: any.")
     ] = 0,
     max_memory: Annotated[
         int,
-        Option(
-            envvar="DUNENA_MAX_MEMORY", min=0, help="Most bytes of keys and values; 0: any number."
-        ),
+        Flag(envvar="DUNENA_MAX_MEMORY", min=0, help="Most bytes stored; 0: any."),
     ] = 0,
     eviction: Annotated[
         Eviction,
-        Option(
+        Flag(
             envvar="DUNENA_EVICTION", help="A full store refuses, or deletes what is unused (lru)."
         ),
     ] = Eviction.NONE,
     no_persist: Annotated[
-        bool, Option("--no-persist", envvar="DUNENA_NO_PERSIST", help="Keep nothing on disk.")
+        bool, Flag("--no-persist", envvar="DUNENA_NO_PERSIST", help="Keep nothing on disk.")
     ] = False,
     rate: Annotated[
         int,
-        Option(envvar="DUNENA_RATE", min=0, help="Messages a second per connection; 0: any."),
+        Flag(envvar="DUNENA_RATE", min=0, help="Messages a second per connection; 0: any."),
     ] = 0,
     max_connections_per_address: Annotated[
         int,
-        Option(
+        Flag(
             envvar="DUNENA_MAX_CONNECTIONS_PER_ADDRESS",
             min=0,
-            help="Connections of one other machine; 0: any number.",
+            help="Connections of one other machine; 0: any.",
         ),
     ] = CONNECTIONS_PER_ADDRESS_MAX,
     proxy_header: Annotated[
         str | None,
-        Option(
+        Flag(
             envvar="DUNENA_PROXY_HEADER",
             metavar="ADDRESSES",
             help="Believe X-Forwarded-For from these addresses or networks.",
@@ -101,31 +99,34 @@ def serve(
     ] = None,
     compression: Annotated[
         bool,
-        Option("--compression", envvar="DUNENA_COMPRESSION", help="Compress messages (WebSocket)."),
+        Flag("--compression", envvar="DUNENA_COMPRESSION", help="Compress messages (WebSocket)."),
     ] = False,
     event_loop: Annotated[
-        EventLoop, Option(envvar="DUNENA_EVENT_LOOP", help="auto: uvloop where it is installed.")
+        EventLoop, Flag(envvar="DUNENA_EVENT_LOOP", help="auto: uvloop where it is installed.")
     ] = EventLoop.AUTO,
     www: Annotated[
         Path | None,
-        Option(
+        Flag(
             envvar="DUNENA_WWW",
             exists=True,
             file_okay=False,
             help="Folder of your own pages, served at /www/.",
         ),
     ] = None,
-    log_level: Annotated[LogLevel, Option(envvar="DUNENA_LOG_LEVEL")] = LogLevel.INFO,
-    log_format: Annotated[LogFormat, Option(envvar="DUNENA_LOG_FORMAT")] = LogFormat.TEXT,
+    log_level: Annotated[LogLevel, Flag(envvar="DUNENA_LOG_LEVEL")] = LogLevel.INFO,
+    log_format: Annotated[LogFormat, Flag(envvar="DUNENA_LOG_FORMAT")] = LogFormat.TEXT,
     tls_cert: Annotated[
         Path | None,
-        Option(envvar="DUNENA_TLS_CERT", dir_okay=False, help="Certificate chain, PEM."),
+        Flag(envvar="DUNENA_TLS_CERT", dir_okay=False, help="Certificate chain, PEM."),
     ] = None,
     tls_key: Annotated[
-        Path | None, Option(envvar="DUNENA_TLS_KEY", dir_okay=False, help="Its private key, PEM.")
+        Path | None, Flag(envvar="DUNENA_TLS_KEY", dir_okay=False, help="Its private key, PEM.")
     ] = None,
 ) -> None:
     """Run the server.
+
+    Each option has a variable: --max-value is DUNENA_MAX_VALUE. The two whose name
+    differs are CACHE_DIR and DUNENA_AUTH_TOKEN.
 
     Example: dunena serve --port 8080 --cache-dir ./values
     """

@@ -3,7 +3,7 @@ reader that is too slow."""
 
 import logging
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from dunena.hub import Batch, Dress
 from dunena.server.backlog import Backlog

@@ -29,6 +29,7 @@ from dunena.server.context import Context
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox
+from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
 from dunena.server.tick import Tick
 from dunena.server.websocket import WebSocketConnection
@@ -400,6 +401,7 @@ class World:
         self.context = Context(
             loop=loop,
             settings=Settings(),
+            proxies=Proxies([]),
             core=core,
             tick=self.tick,
             admission=nobody,

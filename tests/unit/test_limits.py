@@ -18,8 +18,13 @@ def documented(module: object) -> list[str]:
     body = ast.parse(Path(module.__file__).read_text("utf-8")).body
     rows = []
     for statement, below in pairwise(body):
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            name = statement.targets[0].id
+        target = (
+            statement.targets[0]
+            if isinstance(statement, ast.Assign)
+            else getattr(statement, "target", None)
+        )
+        if isinstance(target, ast.Name):
+            name = target.id
             has_reason = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
             reason = " ".join(below.value.value.replace("``", "`").split()) if has_reason else ""
             rows.append(f"| `{name}` | {getattr(module, name):,} | {reason} |")
