@@ -29,7 +29,7 @@ class Outbox:
 
     ``spoke`` is told once per tick that there is something; the tick then calls `flush`.
     ``overflowed`` is called when more events wait for the peer than it may leave unread, and may
-    `discard` them. While the transport is paused nothing is written: the newest values, events and
+    `kill` it. While the transport is paused nothing is written: the newest values, events and
     replies wait.
     """
 
@@ -172,15 +172,6 @@ class Outbox:
             self._drain(self._backlog)
         else:
             self._ask_for_flush()
-
-    def discard(self) -> None:
-        """Leave out all that waits and all that is queued: the peer is told that it ends.
-
-        Nothing may come behind what is left out, or the peer would not see that it is.
-        """
-        self._backlog = self._batch = None
-        self._pieces.clear()
-        self.size = 0
 
     def put_back(self, pieces: list[Piece], action: Action | None) -> None:
         """Queue replies again that were taken, and what comes after; nothing is queued."""

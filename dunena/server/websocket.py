@@ -387,13 +387,23 @@ class WebSocketConnection:
         self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
 
     def _reads_too_slowly(self) -> None:
-        """More events wait for the peer than may: say so behind what was written already."""
+        """More events wait for the peer than may: say so behind what was written already.
+
+        Past the tick, which may have replies of it that are taken back and said anew: nothing may
+        come behind what is left out, or the peer would not see that it is.
+        """
         if self._is_closing:
             return  # its last word is among what waits, and nothing is added behind it
-        self._outbox.discard()
+        self._is_closing = self._is_deaf = True
+        self._session.close()
+        self._outbox.kill()
         self._telemetry.slow_readers_closed += 1
         _log.warning("a client was disconnected: it does not read the events it subscribed to")
-        self._fail(1013, "events are read too slowly")  # "try again later"
+        protocol = self._made_protocol()
+        protocol.fail(1013, "events are read too slowly")  # "try again later"
+        self._transport.write(b"".join(protocol.data_to_send()))
+        self._half_close()
+        self._expect_close()
 
     def _pace_reading(self) -> None:
         wants_pause = self._outbox.is_full

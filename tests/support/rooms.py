@@ -108,7 +108,7 @@ class Client:
 
     def _overflow(self) -> None:
         self.overflows += 1
-        self.outbox.discard()
+        self.outbox.kill()
 
     def say(self, message: object) -> None:
         """Send a message; it is answered when the tick ends."""
