@@ -1,6 +1,6 @@
 /* wsload: a load generator that is cheaper than the servers it drives.
  *
- *   build   cc -O2 -o wsload wsload.c        (Linux)
+ *   build   cc -O2 -o wsload wsload.c        (Linux; with -DWSLOAD_ZLIB and -lz for -Z)
  *   usage   wsload [options] MESSAGE...
  *
  * Request mode (default): each connection has DEPTH requests in flight; a reply that comes back is the
@@ -26,10 +26,12 @@
  *   -e TEXT       what every counted reply must contain
  *   -w N          warm-up in ms, not counted (700)
  *   -P PID        the server's process: adds its CPU time per operation and its memory
+ *   -Z            offer to take messages compressed (permessage-deflate, each by itself)
  *   -v            show the first replies on stderr
  *
- * Says "measuring" on stderr when it begins to count, and prints one JSON object. cpu_us (server CPU per operation, user + system) is the figure to compare on a
- * shared machine; ops_s and latency move with the neighbours. Pin server and load to different cores.
+ * Says "measuring" on stderr when it begins to count, and prints one JSON object. cpu_us (server CPU per
+ * operation, user + system) is the figure to compare on a shared machine; ops_s and latency move with the
+ * neighbours. Pin server and load to different cores.
  * Loopback only: it cannot be pointed at anything but 127.0.0.1.
  */
 #define _GNU_SOURCE
@@ -48,6 +50,9 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef WSLOAD_ZLIB
+#include <zlib.h>
+#endif
 
 #include "wsload/base.h"
 #include "wsload/latency.h"

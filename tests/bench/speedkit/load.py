@@ -23,10 +23,16 @@ class LoadError(Exception):
 
 
 def build(folder: Path) -> Path:
-    """Compile it into ``folder``. Raises `NotHereError` when there is no compiler that can."""
+    """Compile it into ``folder``. Raises `NotHereError` when there is no compiler that can.
+
+    Without zlib's header it takes no compressed messages.
+    """
     program = folder / "wsload"
     command = [compiler(), "-O2", "-Wall", "-Wextra", "-o", str(program), str(SOURCE)]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    for options in (["-DWSLOAD_ZLIB", "-lz"], []):
+        built = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        if not built.returncode:
+            break
     if built.returncode:
         first = (built.stderr.strip().splitlines() or ["no reason given"])[0]
         raise NotHereError(f"the C compiler refuses {SOURCE.name}: {first}")

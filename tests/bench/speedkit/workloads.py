@@ -129,6 +129,15 @@ WORKLOADS = (
     _fan_out(100, 4),
     _fan_out(100, 16),
     _fan_out(1000, 4),
+    Workload(
+        "fan-out-offered",
+        "one update of 1 KB to 100 subscribers that offer compression, 4 ahead, per delivery",
+        lambda phrases: phrases.fan_out(),
+        101,
+        ("-d", "4", "-Z"),
+        keys=1,
+        fill=1000,
+    ),
     _set_and_see("set-see", "`set` of an own key and its update, 64 x 1", keeps=False),
     _set_and_see(
         "set-see-kept", "`set` of an own key and its update, 64 x 1, kept on disk", keeps=True

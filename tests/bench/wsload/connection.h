@@ -13,8 +13,12 @@ static struct {
     int port, connections, depth, keys;
     protocol_kind protocol;
     const char *path, *expected;
-    int is_verbose;
+    int is_verbose, is_compressed;
 } settings = {.port = 3000, .connections = 64, .depth = 1, .keys = 1000, .protocol = WS, .path = "/ws"};
+
+/* RFC 7692: so that the server may compress a message once for all who get it. */
+#define DEFLATE_OFFER \
+    "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n"
 
 static int epoll;
 
@@ -70,8 +74,8 @@ static void connection_upgrade(connection *c) {
     char text[512], *end = NULL;
     int length = snprintf(text, sizeof text,
                           "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                          settings.path, settings.port);
+                          "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
+                          settings.path, settings.port, settings.is_compressed ? DEFLATE_OFFER : "");
     if (send(c->fd, text, length, MSG_NOSIGNAL) != length) fail_system("handshake");
     while (!end) {
         if (connection_read(c, HANDSHAKE_BYTES_MAX) < 0) fail("the server closed during the handshake");

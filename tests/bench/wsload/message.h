@@ -44,6 +44,18 @@ static size_t frame_header(uint8_t *p, int opcode, uint64_t length) {
     return at + 4;
 }
 
+/* Text that compresses about as well as people's: words of letters, some more frequent than others. */
+static void put_words(uint8_t *text, size_t width) {
+    uint64_t state = 0x9e3779b97f4a7c15ull; /* not random_below: every filling is the same */
+    for (size_t at = 0; at < width;) {
+        state = state * 6364136223846793005ull + 1442695040888963407ull;
+        uint64_t word = (state >> 60) * (state >> 56 & 15); /* 1 of 106 */
+        size_t length = 2 + word % 7;
+        for (size_t i = 0; i < length && at < width; i++) text[at++] = 'a' + (word * 31 + i * i * (word + 3)) % 26;
+        if (at < width) text[at++] = ' ';
+    }
+}
+
 static void message_compile(message *m, protocol_kind protocol, const char *text, size_t fill) {
     buffer payload = {0};
     uint8_t header[14];
@@ -58,6 +70,7 @@ static void message_compile(message *m, protocol_kind protocol, const char *text
         }
         buffer_reserve(&payload, width);
         memset(payload.bytes + payload.length, 'x', width);
+        if (kind == 'z') put_words(payload.bytes + payload.length, width);
         payload.length += width;
         c++;
     }

@@ -38,7 +38,7 @@ static void compile_all(messages *m, const char **texts, int count) {
 static void read_options(int argc, char **argv) {
     const char *first[TEXTS_MAX], *preload[TEXTS_MAX], *subscribe[TEXTS_MAX], *request[TEXTS_MAX];
     int first_count = 0, preload_count = 0, subscribe_count = 0, request_count = 0;
-    for (int o; (o = getopt(argc, argv, "x:p:u:c:d:t:k:z:g:f:l:n:s:q:r:S:e:w:P:iv")) != -1;) switch (o) {
+    for (int o; (o = getopt(argc, argv, "x:p:u:c:d:t:k:z:g:f:l:n:s:q:r:S:e:w:P:ivZ")) != -1;) switch (o) {
         case 'x': settings.protocol = protocol_named(optarg); break;
         case 'p': settings.port = atoi(optarg); break;
         case 'u': settings.path = optarg; break;
@@ -59,6 +59,7 @@ static void read_options(int argc, char **argv) {
         case 'w': warmup_ms = atoi(optarg); break;
         case 'P': server_watch(atoi(optarg)); break;
         case 'i': is_idle = 1; break;
+        case 'Z': settings.is_compressed = 1; break;
         case 'v': settings.is_verbose = 1; break;
         default: usage();
     }

@@ -93,6 +93,33 @@ static void take_nats(connection *c, reply_taker take) {
     buffer_drop(s, at);
 }
 
+#ifdef WSLOAD_ZLIB
+/* A message as it was before it was compressed; valid until the next one. */
+static buffer *inflated(const uint8_t *payload, size_t length) {
+    static z_stream stream;
+    static buffer whole, plain;
+    if (!plain.bytes && inflateInit2(&stream, -15) != Z_OK) fail("zlib does not work");
+    if (inflateReset(&stream) != Z_OK) fail("zlib does not work");
+    whole.length = plain.length = 0;
+    buffer_append(&whole, payload, length);
+    buffer_append(&whole, "\0\0\xff\xff", 4); /* RFC 7692, section 7.2.2 */
+    stream.next_in = whole.bytes, stream.avail_in = whole.length;
+    do {
+        buffer_reserve(&plain, 1 << 12);
+        stream.next_out = plain.bytes + plain.length, stream.avail_out = plain.capacity - plain.length;
+        int state = inflate(&stream, Z_SYNC_FLUSH);
+        if (state != Z_OK && state != Z_BUF_ERROR) fail("a message that does not inflate");
+        plain.length = plain.capacity - stream.avail_out;
+    } while (!stream.avail_out);
+    return &plain;
+}
+#else
+static buffer *inflated(const uint8_t *payload, size_t length) {
+    (void)payload, (void)length;
+    fail("built without zlib");
+}
+#endif
+
 static void take_frame(connection *c, int opcode, const uint8_t *payload, size_t length, reply_taker take) {
     uint8_t header[14];
     if (opcode == 9) {
@@ -121,7 +148,10 @@ static int take_frames(connection *c, reply_taker take) {
             break;
         }
         if ((p[0] & 15) == 8) return 0;
-        take_frame(c, p[0] & 15, p + header, length, take);
+        if (p[0] & 0x40) {
+            buffer *plain = inflated(p + header, length);
+            take_frame(c, p[0] & 15, plain->bytes, plain->length, take);
+        } else take_frame(c, p[0] & 15, p + header, length, take);
         at += header + length;
     }
     buffer_drop(in, at);
