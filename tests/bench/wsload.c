@@ -173,7 +173,9 @@ static void turn_once(uint64_t now) {
 
 /* It wakes and reads all there is. MISSING: keys whose newest value does not come. */
 static void wake_laggard(void) {
-    enum { WAKE_SECONDS_MAX = 10 };
+    /* The kernel doubles the time between its tries to send as long as nobody reads: after a stop of 30 s the
+     * next one may be another 27 s away. */
+    enum { WAKE_SECONDS_MAX = 60 };
     uint64_t now = now_ns(), end = now + WAKE_SECONDS_MAX * NANOSECONDS, silent_since = now, bytes = 0;
     while (!laggard.is_closed && (laggard.missing = laggard_missing()) && (now = now_ns()) < end) {
         read_as_laggard(READ_BYTES);
