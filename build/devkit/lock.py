@@ -68,7 +68,7 @@ def wanted(project: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
     table = project["project"]
     extras = table["optional-dependencies"]
     # What benchmarks compare with is fetched by them.
-    lines = [line for name in ("fast", "test", "dev") for line in extras[name]]
+    lines = [line for name in ("cert", "fast", "test", "dev") for line in extras[name]]
     develop = [line for line in lines if not line.startswith(f"{table['name']}[")]
     # hatchling asks for editables by itself when a package is installed in place.
     return table["dependencies"], develop, [*project["build-system"]["requires"], "editables"]

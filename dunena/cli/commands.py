@@ -23,6 +23,7 @@ MODULES = {
     "export": "export",
     "import": "import_",
     "bench": "bench",
+    "cert": "cert",
     "check": "check",
     "doctor": "doctor",
     "open": "open",
