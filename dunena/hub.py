@@ -19,6 +19,9 @@ Place = tuple[str, str]
 Dress = Callable[[bytes], bytes]
 """A finished frame as some connections want it, compressed for example; the same for the same."""
 
+MayRead = Callable[[str, str], bool]
+"""Whether somebody may know of a namespace and key."""
+
 Key = TypeVar("Key")
 
 
@@ -132,15 +135,19 @@ class Topic:
 
 
 class Hub:
-    """Subscriptions of all connections. A session takes back its own when it ends."""
+    """Subscriptions of all connections. A session takes back its own when it ends.
 
-    __slots__ = ("_channels", "_keys", "_published")
+    ``audiences`` are channels of changes that not all may see, with who may see which.
+    """
+
+    __slots__ = ("_channels", "_keys", "_published", "audiences")
 
     def __init__(self) -> None:
         # No topic is empty, so "is anyone there" is one look-up.
         self._keys: dict[Place, Topic] = {}
         self._channels: dict[str, Topic] = {}
         self._published: list[Topic] = []  # in this tick
+        self.audiences: dict[str, MayRead] = {}
 
     def follow_key(self, ns: str, key: str, follower: Follower) -> None:
         """From now on every change of the key goes to the follower."""

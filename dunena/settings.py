@@ -47,7 +47,8 @@ class Settings:
 
     ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are
     lower-case names that requests may be meant for, or "*"; ``allow_origins`` are origins as
-    browsers send them, "null" and "*" among them; ``rate_per_second`` is messages per
+    browsers send them, "null" and "*" among them; ``tokens`` is a file of more of them
+    (`dunena.server.tokens`); ``rate_per_second`` is messages per
     connection, 0 for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed
     about whom they speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
     folder of pages to serve, None for none.
@@ -58,6 +59,7 @@ class Settings:
     cache_dir: Path | None = None
     dialect: Dialect = Dialect.AUTO
     token: str | None = None
+    tokens: Path | None = None
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     fsync: Fsync = Fsync.EVERYSEC
@@ -76,6 +78,11 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether only programs on this machine can reach the server."""
         return is_loopback_host(self.host)
+
+    @property
+    def has_token(self) -> bool:
+        """Whether nobody is let in without one."""
+        return self.token is not None or self.tokens is not None
 
     @property
     def is_encrypted(self) -> bool:

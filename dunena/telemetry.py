@@ -4,64 +4,25 @@ Counting is adding to an int where the thing happens; whatever is derived from i
 when somebody asks.
 """
 
-from bisect import bisect_left
 from dataclasses import dataclass, field
 
-LATENCY_BOUNDS_MS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000)
-"""Upper bounds of the latency histogram's buckets, ms."""
-
-
-class Histogram:
-    """Durations in ms, counted by bucket."""
-
-    __slots__ = ("buckets", "count", "max_ms", "sum_ms")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(LATENCY_BOUNDS_MS) + 1)  # the last one is for all above
-        self.count = 0
-        self.sum_ms = 0.0
-        self.max_ms = 0.0
-
-    def add(self, duration_ms: float) -> None:
-        """Count one duration."""
-        self.buckets[bisect_left(LATENCY_BOUNDS_MS, duration_ms)] += 1
-        self.count += 1
-        self.sum_ms += duration_ms
-        self.max_ms = max(self.max_ms, duration_ms)
-
-    def quantile_ms(self, share: float) -> float:
-        """The bucket bound below which this share of the durations lies; 0 without any."""
-        wanted = share * self.count
-        passed = 0
-        for bound, count in zip(LATENCY_BOUNDS_MS, self.buckets, strict=False):
-            passed += count
-            if passed >= wanted:
-                return min(bound, self.max_ms)
-        return self.max_ms
-
-    def summary(self) -> dict[str, float]:
-        """The figures of `/stats`."""
-        return {
-            "count": self.count,
-            "meanMs": round(self.sum_ms / self.count, 4) if self.count else 0.0,
-            "p50Ms": round(self.quantile_ms(0.5), 4),
-            "p99Ms": round(self.quantile_ms(0.99), 4),
-            "maxMs": round(self.max_ms, 4),
-        }
+from dunena.histogram import Histogram
 
 
 @dataclass(slots=True)
 class Telemetry:
     """One server's counters.
 
-    ``ticks`` holds how long each tick took, from its first request to its last reply handed to
-    the system: no request of the tick waited longer. ``conflated`` counts updates that a slow
-    reader was spared for a newer one. ``storage_failure`` is the reason while changes cannot be
-    kept.
+    ``bytes_received`` and ``bytes_sent`` are of all connections, before TLS. ``ticks`` holds how
+    long each tick took, from its first request to its last reply handed to the system: no request
+    of the tick waited longer. ``conflated`` counts updates that a slow reader was spared for a
+    newer one. ``storage_failure`` is the reason while changes cannot be kept.
     """
 
     started_at_ms: int
     messages: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
     http_requests: int = 0
     changes: int = 0
     websocket_connections: int = 0
@@ -69,6 +30,7 @@ class Telemetry:
     refused_hosts: int = 0
     refused_origins: int = 0
     refused_tokens: int = 0
+    refused_tries: int = 0
     refused_connections: int = 0
     refused_requests: int = 0
     slow_readers_closed: int = 0

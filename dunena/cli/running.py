@@ -116,7 +116,7 @@ async def _is_dunena(host: str, port: int) -> bool:
 def _greet(server: Server, notes: list[str]) -> None:
     settings = server.settings
     say(banner(settings, server.url, server.store.entry_count, notes))
-    if not settings.is_loopback and settings.token is None:
+    if not settings.is_loopback and not settings.has_token:
         _log.warning("everyone who can reach %s can read and write: set --token", settings.host)
 
 

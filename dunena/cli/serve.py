@@ -37,6 +37,10 @@ def serve(
         str | None,
         Flag(envvar="DUNENA_AUTH_TOKEN", help="Let in only who knows this token."),
     ] = None,
+    tokens: Annotated[
+        Path | None,
+        Flag(envvar="DUNENA_TOKENS", dir_okay=False, help="File of tokens with their rights."),
+    ] = None,
     allow_origin: Annotated[
         list[str] | None,
         Flag(
@@ -151,6 +155,7 @@ def serve(
         cache_dir=None if folder is None else folder.path,
         dialect=protocol,
         token=token,
+        tokens=tokens,
         allow_hosts=_hosts(allow_host or []),
         allow_origins=_origins(allow_origin or []),
         fsync=fsync,

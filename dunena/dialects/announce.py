@@ -20,3 +20,17 @@ def announce(hub: Hub, change: Change, now: int) -> None:
     listeners = hub.channel_topic(CACHE_EVENTS)
     if listeners is not None:
         listeners.publish(cache_event(change, now))
+    if hub.audiences:
+        _announce_to_audiences(hub, change, now)
+
+
+def _announce_to_audiences(hub: Hub, change: Change, now: int) -> None:
+    event: bytes | None = None
+    for channel, may_read in hub.audiences.items():
+        listeners = hub.channel_topic(channel)
+        # That everything is gone shows in what they may see.
+        if listeners is not None and (
+            change.cleared is not None or may_read(change.ns, change.key)
+        ):
+            event = event or cache_event(change, now)
+            listeners.publish(event)

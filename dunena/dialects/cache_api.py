@@ -6,7 +6,6 @@ Every function takes what the request named and gives `(status, body)`; errors a
 
 import re
 from collections.abc import Callable
-from fnmatch import translate
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ import orjson
 from dunena.dialects import dunena, object_store
 from dunena.dialects.core import Core, NameRule, namespace_of, printable_name, unicode_name
 from dunena.dialects.errors import ClientError, InvalidMessageError
+from dunena.dialects.grants import glob_expression
 from dunena.dialects.messages import text_value
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
 from dunena.store.values import InvalidJsonError, decode
@@ -129,11 +129,8 @@ def flush(core: Core) -> Answer:
 
 
 def glob(pattern: str) -> Callable[[str], object]:
-    """Match whole keys: ``*`` any run of characters, ``?`` one; every other one stands for itself.
-
-    `fnmatch` translates without backtracking, so that no pattern can hold the server up.
-    """
-    return re.compile(translate(pattern.replace("[", "[[]"))).match
+    """Whether whole keys match."""
+    return re.compile(glob_expression(pattern)).match
 
 
 def whole_number(query: Query, name: str, default: int) -> int:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dunena.dialects.errors import ClientError, LimitError, TooLargeError, WrongTypeError
-from dunena.hub import Hub, Place
+from dunena.dialects.errors import ForbiddenError, LimitError, TooLargeError, WrongTypeError
+from dunena.dialects.tally import Tally
+from dunena.hub import CACHE_EVENTS, Hub, Place
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
-from dunena.store.store import Store
+from dunena.store.store import StoreView
 from dunena.store.values import text_size
 
 REPEATED_MAX = 4096
@@ -44,26 +45,27 @@ class Repeated:
             self._places[text] = place
 
 
-@dataclass(slots=True)
-class Tally:
-    """What clients were refused: messages and requests over a limit."""
-
-    over_limit: int = 0
-
-    def count(self, error: ClientError) -> None:
-        """One was refused."""
-        self.over_limit += error.is_limit
-
-
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The rooms a request reaches: what is stored, who follows it, what is permitted, the tally."""
+    """The rooms a request reaches: what is stored, who follows it, what is permitted, the tally.
 
-    store: Store
+    ``events`` is the hub's channel of all changes that may be seen; None if none may.
+    """
+
+    store: StoreView
     hub: Hub
     limits: Limits = field(default_factory=Limits)
     repeated: Repeated = field(default_factory=Repeated)
     tally: Tally = field(default_factory=Tally)
+    events: str | None = CACHE_EVENTS
+
+    def channel(self, name: str) -> str:
+        """The hub's channel for one that a client names. Raises `ForbiddenError`."""
+        if name != CACHE_EVENTS:
+            return name
+        if self.events is None:
+            raise ForbiddenError.to_see_events()
+        return self.events
 
 
 def printable_name(value: Any, kind: str) -> str:

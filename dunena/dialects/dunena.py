@@ -23,6 +23,7 @@ from dunena.dialects.errors import (
 )
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.subscriptions import Subscriptions
+from dunena.dialects.tally import Kind
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX
 from dunena.store.values import encode
 
@@ -36,11 +37,12 @@ _TYPE_CHARS_MAX = 512  # an error does not send megabytes back
 
 def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
-    kind = message["type"]
-    handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
-    if handler is None:
-        raise InvalidMessageError.unknown_type(_brief(kind))
-    return handler(core, followed, message, now)
+    name = message["type"]
+    kind = core.tally.dunena.get(name) if isinstance(name, str) else None
+    if kind is None:
+        kind = _new_kind(core, name)
+    kind.count += 1
+    return kind.answer(core, followed, message, now)
 
 
 def request_id_of(message: Message) -> RequestId:
@@ -72,7 +74,7 @@ def write_many(core: Core, message: Message, now: int) -> int:
     # All are checked before the first is stored.
     writes = [_checked_entry(core, entry, now) for entry in entries]
     is_durable = durability_of(message)
-    core.store.check_room(ns, [(key, value) for key, value, _ in writes])
+    core.store.check_writes(ns, [(key, value) for key, value, _ in writes])
     for key, value, expires_at in writes:
         core.store.set(ns, key, value, expires_at, is_durable=is_durable)
     return len(writes)
@@ -83,6 +85,15 @@ def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None
     value = _encoded_string(core, _field(message, "value"))
     expires_at = expiry_of(message, now)
     core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
+
+
+def _new_kind(core: Core, name: Any) -> Kind:
+    """The first message of its type."""
+    handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    if handler is None:
+        raise InvalidMessageError.unknown_type(_brief(name))
+    kind = core.tally.dunena[name] = Kind(handler)
+    return kind
 
 
 def _ping(_core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
@@ -116,14 +127,14 @@ def _mset(core: Core, _followed: Subscriptions, message: Message, now: int) -> b
     return _result(message, {"stored": write_many(core, message, now)}, now)
 
 
-def _subscribe(_core: Core, followed: Subscriptions, message: Message, now: int) -> bytes:
+def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes:
     channel = printable_name(_field(message, "channel"), "Channel")
-    followed.follow_channel(channel)
+    followed.follow_channel(core.channel(channel))
     return reply("subscribed", {"channel": channel}, now, request_id_of(message))
 
 
-def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
-    followed.unfollow_channel(printable_name(_field(message, "channel"), "Channel"))
+def _unsubscribe(core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
+    followed.unfollow_channel(core.channel(printable_name(_field(message, "channel"), "Channel")))
 
 
 _HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {

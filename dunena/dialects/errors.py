@@ -8,11 +8,12 @@ WebSocket, the server's routes for HTTP).
 class ClientError(Exception):
     """A request that is refused; ``text`` goes to its sender and ``status`` is its HTTP status.
 
-    ``is_limit`` tells a broken limit, which the object-store dialect names, from a message that
-    it does not understand, for which it has one text.
+    ``is_named`` tells what the object-store dialect says in words, a broken limit for example, from
+    a message that it does not understand, for which it has one text. ``is_limit`` counts as one.
     """
 
     status = 400
+    is_named = False
     is_limit = False
 
     def __init__(self, text: str) -> None:
@@ -56,6 +57,7 @@ class WrongTypeError(ClientError):
 class LimitError(ClientError):
     """A field is of the right kind and outside what is permitted."""
 
+    is_named = True
     is_limit = True
 
 
@@ -79,6 +81,28 @@ class RateLimitedError(LimitError):
 
     def __init__(self) -> None:
         super().__init__("Rate limit exceeded")
+
+
+class ForbiddenError(ClientError):
+    """The sender's token does not permit it."""
+
+    status = 403
+    is_named = True
+
+    @classmethod
+    def to(cls, what: str, ns: str, key: str) -> "ForbiddenError":
+        """It may not be done with this key; ``what`` is "read" or "write"."""
+        return cls(f'Not permitted: {what} "{key}"' + (f' in "{ns}"' if ns else ""))
+
+    @classmethod
+    def to_see_events(cls) -> "ForbiddenError":
+        """No changes may be seen at all."""
+        return cls("Not permitted: read events")
+
+    @classmethod
+    def needs_admin(cls) -> "ForbiddenError":
+        """It concerns the whole server."""
+        return cls("Not permitted: this needs the right admin")
 
 
 class StorageFailedError(LimitError):

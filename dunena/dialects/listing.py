@@ -93,7 +93,7 @@ class Listing:
             if entry is not None
         ]
         return 200, orjson.dumps(
-            {**more, "revision": store.revision, "timestamp": now, "entries": entries}
+            {**more, "revision": store.whole.revision, "timestamp": now, "entries": entries}
         )
 
     def _matching(self, ns: str, pattern: str) -> list[str]:

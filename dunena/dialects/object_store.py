@@ -17,6 +17,7 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.subscriptions import Subscriptions
+from dunena.dialects.tally import Kind
 from dunena.hub import Place
 from dunena.store.values import encode
 
@@ -27,11 +28,12 @@ INVALID_FORMAT = "Invalid message format"
 
 def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     """Carry out one message; the frame to answer with. Raise `ClientError` where it is wrong."""
-    action = message["action"]
-    handler = _HANDLERS.get(action) if isinstance(action, str) else None
-    if handler is None:
-        raise InvalidMessageError(INVALID_FORMAT)
-    return handler(core, followed, message, now)
+    name = message["action"]
+    kind = core.tally.object_store.get(name) if isinstance(name, str) else None
+    if kind is None:
+        kind = _new_kind(core, name)
+    kind.count += 1
+    return kind.answer(core, followed, message, now)
 
 
 def repeatable(message: Message) -> Place | None:
@@ -51,8 +53,8 @@ def get(core: Core, place: Place, now: int) -> bytes:
 
 
 def error_text(error: ClientError) -> str:
-    """What this dialect says of an error: a broken limit by its name, all else in one text."""
-    return error.text if error.is_limit else INVALID_FORMAT
+    """What this dialect says of an error: what has a name by it, all else in one text."""
+    return error.text if error.is_named else INVALID_FORMAT
 
 
 def read(core: Core, ns: str, key: str, now: int) -> bytes:
@@ -66,10 +68,19 @@ def write(core: Core, message: Message, now: int) -> bytes:
     return value_body(*_write(core, message, now))
 
 
+def _new_kind(core: Core, name: Any) -> Kind:
+    """The first message of its action."""
+    handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    if handler is None:
+        raise InvalidMessageError(INVALID_FORMAT)
+    kind = core.tally.object_store[name] = Kind(handler)
+    return kind
+
+
 def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     ns, key = _place(message)
+    entry = core.store.peek(ns, key, now)  # first: what may not be read may not be followed
     followed.follow_key(ns, key)
-    entry = core.store.peek(ns, key, now)
     return None if entry is None else update(entry)
 
 

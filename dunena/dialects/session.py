@@ -12,12 +12,13 @@ from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import (
     ClientError,
+    ForbiddenError,
     InvalidMessageError,
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.hub import CACHE_EVENTS, Batch
+from dunena.hub import Batch
 from dunena.store.store import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 
@@ -33,6 +34,7 @@ class Session:
     __slots__ = (
         "_core",
         "_id",
+        "_is_open",
         "_is_strict",
         "_reply",
         "dialect",
@@ -51,6 +53,8 @@ class Session:
         self._core = core
         self.dialect = dialect
         self._is_strict = dialect is not Dialect.AUTO
+        self._is_open = True
+        core.tally.sessions[dialect] += 1
         self._id = session_id
         self._reply = reply
         self.subscriptions = Subscriptions(core.hub, core.limits, push)
@@ -59,15 +63,17 @@ class Session:
         """Greet the client; an object-store client gets nothing it did not ask for."""
         if self.dialect is not Dialect.OBJECT_STORE:
             self._reply(reply("connected", {"id": self._id}, now))
-            self.subscriptions.follow_channel(CACHE_EVENTS)
+            if self._core.events is not None:
+                self.subscriptions.follow_channel(self._core.events)
 
     def recall(self, text: bytes, now: int) -> bool:
         """Answer a message if it is a request that was read before; whether it was."""
         if self.dialect is not Dialect.OBJECT_STORE:
             return False
-        place = self._core.repeated.place_of(text)
+        place = self._core.repeated.place_of(text)  # what was answered was permitted
         if place is None:
             return False
+        self._core.tally.repeated_gets += 1
         self._reply(object_store.get(self._core, place, now))
         return True
 
@@ -96,8 +102,16 @@ class Session:
         self._core.tally.count(error)
         self._reply(self._error(None, error, now))
 
+    def move_to(self, core: Core) -> list[ForbiddenError]:
+        """The client's rights have changed: go on with these; why it follows some keys no more."""
+        old, self._core = self._core, core
+        return self.subscriptions.keep_permitted(old, core)
+
     def close(self) -> None:
         """The client is gone: nothing is pushed to it any more."""
+        if self._is_open:
+            self._is_open = False
+            self._core.tally.sessions[self.dialect] -= 1
         self.subscriptions.end()
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
@@ -128,9 +142,12 @@ class Session:
         raise InvalidMessageError.missing("type")
 
     def _learn(self, shown: Dialect) -> None:
+        if self._is_open:
+            self._core.tally.sessions[self.dialect] -= 1
+            self._core.tally.sessions[shown] += 1
         self.dialect = shown
-        if shown is Dialect.OBJECT_STORE:
-            self.subscriptions.unfollow_channel(CACHE_EVENTS)
+        if shown is Dialect.OBJECT_STORE and self._core.events is not None:
+            self.subscriptions.unfollow_channel(self._core.events)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = dunena.request_id_of(message) if isinstance(message, dict) else None

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from dunena.dialects.errors import TooManyError
+from dunena.dialects.core import Core
+from dunena.dialects.errors import ForbiddenError, TooManyError
 from dunena.hub import Batch, Hub
 from dunena.store.limits import Limits
 
@@ -52,6 +53,23 @@ class Subscriptions:
         """Receive them no more."""
         self._channels.discard(channel)
         self._hub.unfollow_channel(channel, self)
+
+    def keep_permitted(self, old: Core, new: Core) -> list[ForbiddenError]:
+        """Another core is asked from now on: follow what it permits; why the rest is not."""
+        refused = []
+        for ns, key in sorted(self._keys):
+            try:
+                new.store.peek(ns, key, 0)
+            except ForbiddenError as error:
+                self.unfollow_key(ns, key)
+                refused.append(error)
+        if old.events is not None and old.events != new.events and old.events in self._channels:
+            self.unfollow_channel(old.events)
+            if new.events is None:
+                refused.append(ForbiddenError.to_see_events())
+            else:
+                self.follow_channel(new.events)
+        return refused
 
     def end(self) -> None:
         """The client is gone: follow nothing, from now on."""

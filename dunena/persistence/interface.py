@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from dunena.histogram import Histogram
 from dunena.store.entry import Change, Entry
 from dunena.store.store import Store
 
@@ -130,6 +131,10 @@ class Engine(Protocol):
     @property
     def journal_bytes(self) -> int:
         """What is kept in the journal at present, shown where people look or not."""
+
+    @property
+    def sync_times(self) -> Histogram:
+        """How long forcing changes to the device took."""
 
     @property
     def slow_syncs(self) -> int:

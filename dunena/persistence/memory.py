@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from dunena.histogram import Histogram
 from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange, Progress
 from dunena.store.entry import Change
 from dunena.store.store import Store
@@ -52,6 +53,11 @@ class MemoryEngine:
     def journal_bytes(self) -> int:
         """None."""
         return 0
+
+    @property
+    def sync_times(self) -> Histogram:
+        """Nothing is ever forced anywhere."""
+        return Histogram()
 
     @property
     def slow_syncs(self) -> int:

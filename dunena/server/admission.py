@@ -12,20 +12,26 @@ one a token keeps such a page out, which has no cookie; without a token the name
 nobody outside can point anywhere, or one that ``--allow-host`` names.
 
 Token: RFC 6750, or a cookie that `/session` hands out. The cookie is derived from the token: it
-outlives a restart and ends with the token.
+outlives a restart and ends with the token. Wrong ones are counted for each address of another
+machine; one that showed too many is not listened to for a while, right token or not, or it could go
+on guessing.
 """
 
-import hashlib
-import hmac
 import logging
+import math
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.server.disk_pages import NULL_ORIGIN, DiskPages
 from dunena.server.http_message import JSON, Request, Response
+from dunena.server.peers import NOBODY, group_of
+from dunena.server.tokens import Tokens
+from dunena.server.tries import Tries
 from dunena.settings import Settings, is_loopback_host, local_host
 from dunena.telemetry import Telemetry
 
@@ -34,7 +40,6 @@ ANY_ORIGIN = "*"
 ANY_HOST = "*"
 PREFLIGHT_SECONDS = 600  # how long a browser may remember what it was allowed
 
-_COOKIE_PURPOSE = b"dunena session cookie"
 _ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
 _ORIGIN_CHARS_LOGGED = 200
 _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
@@ -60,27 +65,27 @@ class Admission:
         port: int,
         telemetry: Telemetry,
         disk_pages: DiskPages | None = None,
+        *,
+        tokens: Tokens | None = None,
+        clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._clock_seconds = clock_seconds
+        self._tokens = tokens or Tokens(settings.token, settings.tokens)
+        self._tries = Tries()
+        self._guessers: set[str] = set()
         self._port = port
         self._telemetry = telemetry
         self.disk_pages = disk_pages or DiskPages(None)
         self.disk_pages.always |= bool(settings.allow_origins & {NULL_ORIGIN, ANY_ORIGIN})
         # Browsers do not tell ports apart in cookies: the name does.
         self._cookie_name = f"dunena_session_{port}"
-        token = settings.token
-        self._token = None if token is None else token.encode()
-        self._cookie = (
-            None
-            if self._token is None
-            else hmac.new(self._token, _COOKIE_PURPOSE, hashlib.sha256).hexdigest()
-        )
         self._own_names = {settings.host.lower(), socket.gethostname().lower()} - {""}
         self._refused: dict[str, RefusedOrigin] = {}
         self._refused_hosts: set[str] = set()
 
     def refusal(self, request: Request, *, needs_token: bool) -> Response | None:
-        """Why a request is not let in; None if it is."""
+        """Why a request is not let in; None if it is, and then it knows its grant."""
         host = request.headers.get("host")
         if host is None and not request.is_http_1_0:
             return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
@@ -91,10 +96,7 @@ class Admission:
         if origin is not None and not self.allows_origin(origin, host):
             self._report_origin(origin)
             return Response.error(403, "Origin not allowed")
-        if needs_token and not self._has_token(request):
-            self._telemetry.refused_tokens += 1
-            return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
-        return None
+        return self._refusal_of_token(request) if needs_token else None
 
     def allows_host(self, host: str) -> bool:
         """Whether requests may be meant for this Host header."""
@@ -104,7 +106,7 @@ class Admission:
         if settings.is_loopback:
             return False
         return (
-            self._token is not None
+            self.wants_token
             or _is_address(name)
             or name in self._own_names
             or (_is_private_name(name))
@@ -136,7 +138,7 @@ class Admission:
         host = request.headers.get("host", "")
         if not _is_same_origin(request.headers.get("origin", ""), host):
             return Response.error(403, "Only a page of this server may decide that")
-        if self._token is None and not _is_address(_split_host(host)[0]):
+        if not self.wants_token and not _is_address(_split_host(host)[0]):
             return Response.error(403, "Open the test page by the server's address to decide that")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return Response.error(400, "Content-Type must be application/json")
@@ -169,18 +171,18 @@ class Admission:
                 headers["Access-Control-Allow-Private-Network"] = "true"
         return Response(204, headers=headers)
 
-    def is_token(self, candidate: bytes) -> bool:
-        """Whether this is the token, as UTF-8; compared in constant time."""
-        return self._token is not None and hmac.compare_digest(candidate, self._token)
-
     @property
     def wants_token(self) -> bool:
         """Whether there is one."""
-        return self._token is not None
+        return self._tokens.are_needed
 
-    def session_cookie(self) -> str:
-        """The Set-Cookie value that stands for the token."""
-        return f"{self._cookie_name}={self._cookie}; {self._cookie_attributes()}"
+    def session(self, request: Request, token: str) -> Response:
+        """The cookie that stands for a token, which a page sent."""
+        refusal = self._refusal_of(request, self._tokens.grant_of, token.encode())
+        if refusal is not None:
+            return refusal
+        cookie = f"{self._cookie_name}={self._tokens.cookie_of(token)}"
+        return Response(204, headers={"Set-Cookie": f"{cookie}; {self._cookie_attributes()}"})
 
     def expired_cookie(self) -> str:
         """The Set-Cookie value that takes it back."""
@@ -190,19 +192,50 @@ class Admission:
         secure = "; Secure" if self._settings.is_encrypted else ""
         return f"HttpOnly; SameSite=Strict; Path=/{secure}"
 
-    def _has_token(self, request: Request) -> bool:
-        if self._token is None:
-            return True
+    def _refusal_of_token(self, request: Request) -> Response | None:
+        if not self._tokens.are_needed:
+            request.grant = EVERYTHING
+            return None
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and self.is_token(credentials.strip().encode("latin-1")):
-            return True
-        return self._cookie is not None and any(
-            name.strip() == self._cookie_name
-            and hmac.compare_digest(value.strip().encode("latin-1"), self._cookie.encode())
-            for name, _, value in (
-                part.partition("=") for part in request.headers.get("cookie", "").split(";")
+        if scheme.lower() == "bearer":
+            token = credentials.strip().encode("latin-1")
+            return self._refusal_of(request, self._tokens.grant_of, token)
+        for part in request.headers.get("cookie", "").split(";"):
+            name, _, value = part.partition("=")
+            if name.strip() == self._cookie_name:
+                cookie = value.strip().encode("latin-1")
+                return self._refusal_of(request, self._tokens.grant_of_cookie, cookie)
+        return self._unauthorized()
+
+    def _refusal_of(
+        self, request: Request, grant_of: Callable[[bytes], Grant | None], secret: bytes
+    ) -> Response | None:
+        """Look a token or cookie up, unless its sender showed too many wrong ones."""
+        group, now = group_of(request.address), self._clock_seconds()
+        # Behind a proxy that nobody named everyone looks like a program of this machine: slowed
+        # down, any of them could lock out all others.
+        seconds = 0.0 if group == NOBODY else self._tries.seconds_to_wait(group, now)
+        if seconds > 0:
+            self._telemetry.refused_tries += 1
+            self._report_guesser(group)
+            return Response.error(
+                429, "Too many wrong tokens", {"Retry-After": str(math.ceil(seconds))}
             )
-        )
+        grant = grant_of(secret)
+        if grant is None:
+            self._tries.failed(group, secret, now)
+            return self._unauthorized()
+        request.grant = grant
+        return None
+
+    def _unauthorized(self) -> Response:
+        self._telemetry.refused_tokens += 1
+        return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
+
+    def _report_guesser(self, group: str) -> None:
+        if group not in self._guessers and len(self._guessers) < _ORIGINS_KEPT_MAX:
+            self._guessers.add(group)
+            _log.warning("%s shows wrong tokens, and is slowed down", group)
 
     def _report_host(self, host: str) -> None:
         self._telemetry.refused_hosts += 1

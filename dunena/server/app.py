@@ -11,6 +11,7 @@ from email.utils import formatdate
 
 from dunena.dialects.core import Core
 from dunena.dialects.session import Session
+from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
@@ -28,12 +29,14 @@ from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
 from dunena.server.limits import CONNECTIONS_MAX, TLS_SECONDS_MAX
 from dunena.server.loop_faults import LoopFaults, connections_max
+from dunena.server.metrics import Metrics
 from dunena.server.overview import Overview
 from dunena.server.pages import load_pages
 from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
+from dunena.server.tokens import Tokens, TokensError
 from dunena.server.www.folder import WwwFolder
 from dunena.settings import Settings, local_host
 from dunena.store.room import room_of
@@ -44,7 +47,7 @@ STOP_SECONDS_MAX = 3.0
 """For clients to close; with what comes after it, a stop stays below five seconds."""
 
 PROBE_SECONDS = 1.0
-"""Between two tries whether changes can be stored again, and two looks at the certificate."""
+"""Between two tries whether changes can be stored again, two looks at certificate and tokens."""
 
 PORT_MAX = 65_535
 
@@ -89,6 +92,7 @@ class Server:
         self._context: Context
         self._listener: asyncio.Server
         self._expiry: ExpiryTimer
+        self._tokens = Tokens()
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
@@ -100,6 +104,7 @@ class Server:
         loop.set_exception_handler(LoopFaults())
         pages = load_pages()
         client_files = ClientFiles(is_encrypted=self.settings.is_encrypted)
+        self._tokens = self._load_tokens()
         await self._bind(loop)
         try:
             loaded = self.engine.open(self._wake if self.settings.watch else None, progress)
@@ -148,6 +153,12 @@ class Server:
         except OSError as error:
             raise StartError(f"cannot use the certificate {chain}: {error}") from error
 
+    def _load_tokens(self) -> Tokens:
+        try:
+            return Tokens(self.settings.token, self.settings.tokens)
+        except TokensError as error:
+            raise StartError(str(error)) from error
+
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take the port, without answering on it yet."""
         settings = self.settings
@@ -177,12 +188,14 @@ class Server:
         core = Core(self.store, Hub(), settings.limits)
         disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
         disk_pages.load()
-        admission = Admission(settings, self.port, telemetry, disk_pages)
+        views = Views(core)
+        admission = Admission(settings, self.port, telemetry, disk_pages, tokens=self._tokens)
         registry = Registry(
             loop, connections_max(CONNECTIONS_MAX), settings.connections_per_address_max
         )
         overview = Overview(settings, self.port, admission, registry, telemetry)
         introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))
+        metrics = Metrics(core, self.engine, telemetry)
         tick = Tick(
             core,
             self.engine,
@@ -198,10 +211,12 @@ class Server:
         return Context(
             loop=loop,
             settings=settings,
-            core=core,
+            views=views,
             tick=tick,
             admission=admission,
-            routes=Routes(core, admission, introspection, overview, pages, client_files, www),
+            routes=Routes(
+                views, admission, introspection, metrics, overview, pages, client_files, www
+            ),
             registry=registry,
             proxies=Proxies(settings.proxies),
             telemetry=telemetry,
@@ -214,7 +229,10 @@ class Server:
     # --- while it runs ---
 
     def _look_around(self) -> None:
-        """Once a second: can changes be stored again, is there another certificate?"""
+        """Once a second: can changes be stored again, are there other tokens, a certificate?"""
+        if self._tokens.look():
+            self._context.views.keep(self._tokens.grants)
+            self._context.registry.regrant(self._tokens.renewed)
         if self._certificate is not None:
             self._certificate.look()
         if self.telemetry.storage_failure is not None:

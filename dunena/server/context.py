@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dunena.dialects.core import Core
 from dunena.dialects.session import Session
+from dunena.dialects.views import Views
 from dunena.server.admission import Admission
 from dunena.server.compression import Compressors
 from dunena.server.peers import Proxies
@@ -26,7 +26,7 @@ class Context:
 
     loop: asyncio.AbstractEventLoop
     settings: Settings
-    core: Core
+    views: Views
     tick: Tick
     admission: Admission
     routes: Routes

@@ -13,6 +13,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.grants import NOTHING, Grant
 from dunena.server.compression import offered
 from dunena.server.context import Context
 from dunena.server.http_message import BadTargetError, Request, Response
@@ -33,7 +34,7 @@ class Opening:
     """An accepted handshake: the dialect, the extensions agreed on, the response's bytes.
 
     ``origin`` and ``program`` are what the request said of who sent it, "" for nothing;
-    ``address`` is where it came from.
+    ``address`` is where it came from, ``grant`` what it may do.
     """
 
     dialect: Dialect
@@ -42,6 +43,7 @@ class Opening:
     origin: str = ""
     program: str = ""
     address: str = ""
+    grant: Grant = NOTHING
 
 
 def handshake(context: Context, request: Request) -> Opening | Response:
@@ -102,6 +104,7 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> Opening |
         # One of each for all of a show's clients, which are many and alike.
         origin=intern(request.headers.get("origin", "")),
         address=request.address,
+        grant=request.grant,
         program=intern(request.headers.get("user-agent", "")[:_PROGRAM_CHARS_MAX]),
     )
 

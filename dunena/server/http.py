@@ -16,7 +16,7 @@ from dunena.server.http_parser import RequestParser
 from dunena.server.limits import IDLE_SECONDS_MAX, REQUEST_SECONDS_MAX
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.peers import NOBODY, group_of
-from dunena.server.registry import peer_host
+from dunena.server.registry import Renewed, peer_host
 from dunena.server.websocket import WebSocketConnection
 from dunena.server.www.transfer import Transfer
 
@@ -72,6 +72,7 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came and answer every request that is whole."""
+        self._context.telemetry.bytes_received += len(data)
         if self._is_ending:
             return
         was_in_request = self._parser.is_in_request
@@ -116,6 +117,9 @@ class HttpConnection(asyncio.Protocol):
             self._refuse_request(Response.error(408, "Request timeout"))
         else:
             self._end()
+
+    def regrant(self, renewed: Renewed) -> None:
+        """Each request shows its token."""
 
     def shut_down(self) -> None:
         """Close after what is queued."""
@@ -255,7 +259,6 @@ class HttpConnection(asyncio.Protocol):
         self._end_with(response)
 
     def _end_with(self, response: Response) -> None:
-        self._context.telemetry.refused_requests += 1
         response.closes = True
         self._context.tick.run(self._put, serialize(Request(), response, self._context.date()))
         self._end()

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from dunena import NAME
+from dunena.dialects.grants import NOTHING, Grant
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -26,7 +27,7 @@ class Request:
     """One request; header names are lower-case, several lines of one name are joined by commas.
 
     ``path`` is as sent, still percent-encoded; ``has_body`` says whether one was announced.
-    ``address`` is the host it came from.
+    ``address`` is the host it came from; ``grant`` what its token permits, once that was looked at.
     """
 
     method: str = "GET"
@@ -38,6 +39,7 @@ class Request:
     is_http_1_0: bool = False
     wants_upgrade: bool = False
     address: str = ""
+    grant: Grant = NOTHING
 
     @property
     def path(self) -> str:

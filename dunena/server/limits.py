@@ -41,6 +41,21 @@ enough for the largest body over a slow link, and a bound for a peer that drips.
 IDLE_SECONDS_MAX: Final = 75.0
 """Between requests of a kept-alive connection."""
 
+# --- tokens ---
+
+TRIES_AT_ONCE_MAX: Final = 10
+"""Different wrong tokens of one address: more than a person mistypes."""
+
+TRY_SECONDS: Final = 1.0
+"""Until an address that used them up may try once more: 86,400 a day, of more than can be counted
+for any token that deserves the name."""
+
+TRIES_ADDRESSES_MAX: Final = 10_000
+"""Addresses whose tries are remembered; those that tried longest ago are forgotten first."""
+
+TOKENS_FILE_BYTES_MAX: Final = 1024 * 1024
+"""The file of tokens: some 10,000 of them."""
+
 # --- what waits to be sent ---
 
 BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024

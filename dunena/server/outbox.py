@@ -153,10 +153,10 @@ class Outbox:
             self._hold(pieces, action)
             return None
         if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
-            self._transport.write(self._bytes_of(pieces[0]))
+            self._write(self._bytes_of(pieces[0]))
         elif sum(map(len, pieces)) <= PORTION_BYTES:
             if pieces:
-                self._transport.write(b"".join(map(self._bytes_of, pieces)))
+                self._write(b"".join(map(self._bytes_of, pieces)))
         else:
             return self._send_in_portions(pieces, action)
         return action
@@ -189,6 +189,10 @@ class Outbox:
         self._batch = self._backlog = None
         self.size = 0
 
+    def _write(self, data: bytes) -> None:
+        self._telemetry.bytes_sent += len(data)
+        self._transport.write(data)
+
     def _bytes_of(self, piece: Piece) -> bytes:
         dress = self._dress
         if isinstance(piece, bytes):
@@ -206,7 +210,7 @@ class Outbox:
             frames = [piece] if isinstance(piece, bytes) else piece.frames
             for position, frame in enumerate(frames):
                 if size and size + len(frame) > PORTION_BYTES:
-                    self._transport.write(self._join(portion))
+                    self._write(self._join(portion))
                     portion, size = [], 0
                     if self.is_paused:
                         rest = piece if isinstance(piece, bytes) else piece.rest(position)
@@ -214,7 +218,7 @@ class Outbox:
                         return None
                 portion.append(frame)
                 size += len(frame)
-        self._transport.write(self._join(portion))
+        self._write(self._join(portion))
         return action
 
     def _hold(self, pieces: list[Piece], action: Action | None) -> None:
@@ -237,7 +241,7 @@ class Outbox:
     def _drain(self, backlog: Backlog) -> None:
         """Write what waits for as long as the transport takes it."""
         while len(backlog) and not self.is_paused and not self.is_dead:
-            self._transport.write(self._join(backlog.portion(PORTION_BYTES)))
+            self._write(self._join(backlog.portion(PORTION_BYTES)))
         if not len(backlog) and not self.is_dead:
             self._backlog = None
             self._ask_for_flush()

@@ -47,7 +47,7 @@ class Overview:
                 "host": self._settings.host,
                 "port": self._port,
                 "isLoopback": self._settings.is_loopback,
-                "hasToken": self._settings.token is not None,
+                "hasToken": self._settings.has_token,
                 "networkUrls": network_urls(self._settings, self._port),
                 "connections": self._connections(),
                 "pagesFromDisk": self._pages_from_disk(),
@@ -87,6 +87,7 @@ class Overview:
                     "origin": one.origin,
                     "program": one.program,
                     "dialect": one.dialect,
+                    "token": one.token,
                     "subscriptions": one.subscriptions,
                     "unsentBytes": one.unsent_bytes,
                 }

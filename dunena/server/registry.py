@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from dunena.dialects.grants import Grant
 from dunena.server.peers import NOBODY
 
 _log = logging.getLogger(__name__)
@@ -20,19 +21,25 @@ SWEEP_PAUSE_SECONDS = 0.01
 """Between two parts of one sweep; the requests of others come in between."""
 
 
+Renewed = Callable[[Grant], Grant | None]
+"""What the token behind a grant stands for now; None for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionFacts:
     """A WebSocket as people see it.
 
     ``address`` is the peer's host and port, behind a proxy its host alone; ``origin`` and
     ``program`` are what its upgrade said of the page it is on and of the program that made it, ""
-    for nothing. ``unsent_bytes`` were queued for it and are not with the system yet.
+    for nothing; ``token`` is the name of the one it showed. ``unsent_bytes`` were queued for it and
+    are not with the system yet.
     """
 
     address: str
     origin: str
     program: str
     dialect: str
+    token: str
     subscriptions: int
     unsent_bytes: int
 
@@ -45,6 +52,9 @@ class Connection(Protocol):
 
     def sweep(self, now_seconds: float, /) -> None:
         """Look at its own time-outs; ``now_seconds`` by the loop's clock."""
+
+    def regrant(self, renewed: "Renewed", /) -> None:
+        """Other tokens are valid now: go on with other rights, or end."""
 
     def shut_down(self) -> None:
         """End it politely: the server stops."""
@@ -114,6 +124,11 @@ class Registry:
             facts = connection.facts()
             if facts is not None:
                 yield facts
+
+    def regrant(self, renewed: Renewed) -> None:
+        """Other tokens are valid now: every connection has the rights of its own."""
+        for connection in list(self._connections):
+            connection.regrant(renewed)
 
     def abort_origin(self, origin: str) -> None:
         """End at once every WebSocket of pages that are not let in any more."""

@@ -7,12 +7,19 @@ from functools import partial
 from dunena.dialects import cache_api
 from dunena.dialects.cache_api import Answer
 from dunena.dialects.core import Core, unicode_name
-from dunena.dialects.errors import ClientError, StorageFailedError
+from dunena.dialects.errors import (
+    ClientError,
+    ForbiddenError,
+    StorageFailedError,
+)
+from dunena.dialects.grants import EVERYTHING, Right
 from dunena.dialects.listing import Listing
+from dunena.dialects.views import Views
 from dunena.server.admission import Admission
 from dunena.server.client_files import LOADER_PATH, ClientFiles
 from dunena.server.http_message import BadTargetError, Request, Response, decode_component
 from dunena.server.introspection import Introspection
+from dunena.server.metrics import Metrics
 from dunena.server.overview import Overview
 from dunena.server.www.folder import WwwFolder
 from dunena.server.www.place import place_of
@@ -26,10 +33,11 @@ _UNAUTHORIZED = 401
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Handlers by method; ``is_public`` needs no token."""
+    """Handlers by method; ``is_public`` needs no token, ``is_for_admin`` one with that right."""
 
     methods: _Methods
     is_public: bool = False
+    is_for_admin: bool = False
 
     @property
     def allowed(self) -> str:
@@ -44,18 +52,20 @@ class Routes:
 
     def __init__(
         self,
-        core: Core,
+        views: Views,
         admission: Admission,
         introspection: Introspection,
+        metrics: Metrics,
         overview: Overview,
         pages: dict[str, Response],
         client_files: ClientFiles,
         www: WwwFolder | None,
     ) -> None:
-        self._core = core
+        self._views = views
         self._admission = admission
         self._introspection = introspection
         self._overview = overview
+        self._core = core = views.of(EVERYTHING)
         self._listing = Listing(core)
         self._exact: dict[str, _Route] = {
             "/": _Route({"GET": self._root}, is_public=True),
@@ -64,17 +74,17 @@ class Routes:
             "/cache": _Route({"POST": self._batch}),
             "/keys": _Route({"GET": self._keys}),
             "/stats": _Route({"GET": lambda _, now: introspection.stats(now)}),
-            "/info": _Route({"GET": lambda _, now: introspection.info(now)}),
+            "/info": _Route({"GET": self._info}),
             "/health": _Route({"GET": lambda _, now: introspection.health(now)}),
             "/health/live": _Route({"GET": lambda _, now: introspection.live(now)}, is_public=True),
             "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
-            "/metrics": _Route({"GET": lambda _, now: introspection.metrics(now)}),
+            "/metrics": _Route({"GET": lambda _, now: metrics.respond(now)}, is_for_admin=True),
             "/openapi.json": _Route({"GET": _description}),
-            "/flush": _Route({"POST": self._flush}),
+            "/flush": _Route({"POST": self._flush}, is_for_admin=True),
             "/entries": _Route({"GET": self._list_entries, "POST": self._some_entries}),
             "/namespaces": _Route({"GET": self._list_namespaces}),
-            "/server": _Route({"GET": lambda _, now: overview.server(now)}),
-            "/pages-from-disk": _Route({"POST": self._decide_on_disk_pages}),
+            "/server": _Route({"GET": lambda _, now: overview.server(now)}, is_for_admin=True),
+            "/pages-from-disk": _Route({"POST": self._decide_on_disk_pages}, is_for_admin=True),
             "/session": _Route(
                 {"POST": self._open_session, "DELETE": self._close_session}, is_public=True
             ),
@@ -130,6 +140,8 @@ class Routes:
         if handler is None:
             return Response.error(405, "Method not allowed", {"Allow": route.allowed})
         try:
+            if route.is_for_admin and Right.ADMIN not in request.grant.rights:
+                raise ForbiddenError.needs_admin()
             return handler(request, now)
         except ClientError as error:
             self._core.tally.count(error)
@@ -147,68 +159,82 @@ class Routes:
             return Response(302, headers={"Location": "/test"})
         # Only the way to the public page is public.
         refusal = self._admission.refusal(request, needs_token=True)
-        return refusal or self._introspection.info(now)
+        return refusal or self._info(request, now)
+
+    def _info(self, request: Request, now: int) -> Response:
+        return self._introspection.info(now, self._core_of(request).store)
+
+    def _core_of(self, request: Request) -> Core:
+        return self._views.of(request.grant)
+
+    def _listing_of(self, request: Request) -> Listing:
+        core = self._core_of(request)
+        return self._listing if core is self._core else Listing(core)
 
     # --- the object store ---
 
     def _get(self, request: Request, now: int) -> Response:
         key = _key_below("/get/", request)
-        return _answer(cache_api.get_object(self._core, key, request.query(), now))
+        return _answer(cache_api.get_object(self._core_of(request), key, request.query(), now))
 
     def _set(self, request: Request, now: int) -> Response:
         if not request.has_body:
             return _length_required()
-        return _answer(cache_api.set_object(self._core, request.body, now))
+        return _answer(cache_api.set_object(self._core_of(request), request.body, now))
 
     # --- the cache API ---
 
     def _read_key(self, request: Request, now: int) -> Response:
         key = _key_below("/cache/", request)
-        return _answer(cache_api.read_key(self._core, key, request.query(), now))
+        return _answer(cache_api.read_key(self._core_of(request), key, request.query(), now))
 
     def _write_key(self, request: Request, now: int) -> Response:
         if not request.has_body:
             return _length_required()
         key = _key_below("/cache/", request)
-        return _answer(cache_api.write_key(self._core, key, request.query(), request.body, now))
+        return _answer(
+            cache_api.write_key(self._core_of(request), key, request.query(), request.body, now)
+        )
 
     def _delete_key(self, request: Request, now: int) -> Response:
         key = _key_below("/cache/", request)
-        return _answer(cache_api.delete_key(self._core, key, request.query(), now))
+        return _answer(cache_api.delete_key(self._core_of(request), key, request.query(), now))
 
     def _batch(self, request: Request, now: int) -> Response:
         if not request.has_body:
             return _length_required()
-        return _answer(cache_api.batch(self._core, request.body, now))
+        return _answer(cache_api.batch(self._core_of(request), request.body, now))
 
     def _keys(self, request: Request, now: int) -> Response:
-        return _answer(cache_api.list_keys(self._core, request.query(), now))
+        return _answer(cache_api.list_keys(self._core_of(request), request.query(), now))
 
     def _flush(self, _request: Request, _now: int) -> Response:
-        return _answer(cache_api.flush(self._core))
+        return _answer(cache_api.flush(self._core))  # everybody's: the right admin was asked for
 
     # --- for people who look ---
 
     def _list_entries(self, request: Request, now: int) -> Response:
-        return _answer(self._listing.page(request.query(), now))
+        return _answer(self._listing_of(request).page(request.query(), now))
 
     def _some_entries(self, request: Request, now: int) -> Response:
         if not request.has_body:
             return _length_required()
-        return _answer(self._listing.some(request.body, now))
+        return _answer(self._listing_of(request).some(request.body, now))
 
     def _one_entry(self, request: Request, now: int) -> Response:
         key = _key_below("/entries/", request)
-        return _answer(self._listing.one(key, request.query(), now))
+        return _answer(self._listing_of(request).one(key, request.query(), now))
 
     def _delete_entry(self, request: Request, now: int) -> Response:
         key = _key_below("/entries/", request)
         return _answer(
-            cache_api.delete_key(self._core, key, request.query(), now, name_rule=unicode_name)
+            cache_api.delete_key(
+                self._core_of(request), key, request.query(), now, name_rule=unicode_name
+            )
         )
 
     def _list_namespaces(self, request: Request, now: int) -> Response:
-        return _answer(self._listing.namespaces(request.query(), now))
+        return _answer(self._listing_of(request).namespaces(request.query(), now))
 
     def _decide_on_disk_pages(self, request: Request, _now: int) -> Response:
         if not request.has_body:
@@ -224,9 +250,8 @@ class Routes:
         if not request.has_body:
             return _length_required()
         token = cache_api.body_object(request.body).get("token")
-        if not isinstance(token, str) or not self._admission.is_token(token.encode()):
-            return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
-        return Response(204, headers={"Set-Cookie": self._admission.session_cookie()})
+        # Whatever is no text is no token either.
+        return self._admission.session(request, token if isinstance(token, str) else "")
 
     def _close_session(self, _request: Request, _now: int) -> Response:
         return Response(204, headers={"Set-Cookie": self._admission.expired_cookie()})

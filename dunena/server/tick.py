@@ -83,7 +83,7 @@ class Tick:
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
-        self._store = core.store
+        self._store = core.store.whole
         self._hub = core.hub
         self._engine = engine
         self._telemetry = telemetry
@@ -97,7 +97,7 @@ class Tick:
         self._now = 0  # Unix ms, of the tick
         self._is_due = False  # and some entries' time has come
         self._failures_in_a_row = 0
-        core.store.observe(self._changed)
+        self._store.observe(self._changed)
 
     @property
     def now(self) -> int:

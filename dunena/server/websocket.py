@@ -17,14 +17,14 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from dunena.dialects.errors import RateLimitedError
+from dunena.dialects.errors import ClientError, RateLimitedError
 from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.hub import Dress
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
 from dunena.server.limits import CLOSE_SECONDS_MAX, PING_SECONDS
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.registry import ConnectionFacts, peer_address, peer_host
+from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 
 _log = logging.getLogger(__name__)
 _new_decoder = codecs.getincrementaldecoder("utf-8")
@@ -45,6 +45,7 @@ class WebSocketConnection:
         "_fragments",
         "_fragments_opcode",
         "_fragments_text",
+        "_grant",
         "_is_closing",
         "_is_deaf",
         "_is_lost",
@@ -75,7 +76,7 @@ class WebSocketConnection:
         self._transport = transport
         self._outbox = outbox
         self._session = context.new_session(
-            context.core,
+            context.views.of(opening.grant),
             opening.dialect,
             context.new_id(),
             reply=outbox.put,
@@ -83,6 +84,7 @@ class WebSocketConnection:
         )
         self._extensions = opening.extensions
         self._address = opening.address
+        self._grant = opening.grant
         self._origin = opening.origin
         self._program = opening.program
         self._reader = FrameReader(
@@ -127,6 +129,7 @@ class WebSocketConnection:
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self._was_heard = True
+        self._telemetry.bytes_received += len(data)
         if self._is_deaf:
             return
         self._reader.feed(data)
@@ -158,6 +161,7 @@ class WebSocketConnection:
             origin=self._origin,
             program=self._program,
             dialect=self._session.dialect.value,
+            token=self._grant.name,
             subscriptions=len(self._session.subscriptions),
             unsent_bytes=self._outbox.size + self._transport.get_write_buffer_size(),
         )
@@ -182,6 +186,19 @@ class WebSocketConnection:
             self._tick.run(self._put, PING)
         else:
             self._fail(1011, "keepalive ping timeout")
+
+    def regrant(self, renewed: Renewed) -> None:
+        """Go on with what the token permits now, or end with it: RFC 6455, 7.4.1, "policy"."""
+        grant = renewed(self._grant)
+        if grant is None:
+            self._fail(1008, "token no longer valid")
+        elif grant != self._grant:
+            self._grant = grant
+            # Outside the tick: what is said of it may have to be said again, this not be done.
+            lost = self._session.move_to(self._context.views.of(grant))
+            if not self._is_closing:
+                for error in lost:
+                    self._tick.run(self._refuse, error)
 
     def shut_down(self) -> None:
         """The server stops: RFC 6455, 7.4.1, "going away"."""
@@ -340,7 +357,7 @@ class WebSocketConnection:
         _log.exception("a message could not be answered")
         self._fail(1011, "internal error")
 
-    def _refuse(self, error: RateLimitedError, now: int) -> None:
+    def _refuse(self, error: ClientError, now: int) -> None:
         self._session.refuse(error, now)
 
     def _is_over_rate(self) -> bool:
@@ -401,7 +418,9 @@ class WebSocketConnection:
         _log.warning("a client was disconnected: it does not read the events it subscribed to")
         protocol = self._made_protocol()
         protocol.fail(1013, "events are read too slowly")  # "try again later"
-        self._transport.write(b"".join(protocol.data_to_send()))
+        last_word = b"".join(protocol.data_to_send())
+        self._telemetry.bytes_sent += len(last_word)
+        self._transport.write(last_word)
         self._half_close()
         self._expect_close()
 

@@ -6,6 +6,7 @@ them back, newest first: each carries what it replaced. While `refusal` is set n
 made at all; a tick that failed is answered once more in that state.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
 from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
@@ -25,7 +26,64 @@ class StoreFullError(WriteRefusedError):
     """There is no room for the change; others may find some."""
 
 
-class Store:
+class StoreView(ABC):
+    """What requests may do with a store: everything, or what somebody leaves of it."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def whole(self) -> "Store":
+        """The store itself."""
+
+    @abstractmethod
+    def get(self, ns: str, key: str, now: int) -> Entry | None:
+        """The entry that stands under a key; counts a hit or a miss."""
+
+    @abstractmethod
+    def peek(self, ns: str, key: str, now: int) -> Entry | None:
+        """Like `get`, without counting."""
+
+    @abstractmethod
+    def sorted_keys(self, ns: str) -> list[str]:
+        """The keys of a namespace in order of their code points; not to be changed by the caller.
+
+        The same list for as long as no key came or went.
+        """
+
+    @abstractmethod
+    def namespaces(self) -> list[str]:
+        """Names of the namespaces that hold keys, sorted; "" stands for none."""
+
+    @abstractmethod
+    def set(
+        self,
+        ns: str,
+        key: str,
+        value: bytes,
+        expires_at: int | None = None,
+        *,
+        is_stored: bool = False,
+        is_durable: bool = False,
+    ) -> Change:
+        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept."""
+
+    @abstractmethod
+    def delete(
+        self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
+    ) -> Change | None:
+        """Remove a key; None if nothing stood there."""
+
+    @abstractmethod
+    def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
+        """Raise what `set` would raise for one of these, before the first of them is made."""
+
+    @abstractmethod
+    def clear(self) -> Change:
+        """Remove everything, in all namespaces, as one change."""
+
+
+class Store(StoreView):
     """All entries in memory.
 
     Keys and namespaces are taken as valid (the dialects check them); values are encoded JSON.
@@ -38,6 +96,7 @@ class Store:
         "_observer",
         "_sorted_keys",
         "entry_count",
+        "expirations",
         "hits",
         "misses",
         "refusal",
@@ -60,6 +119,12 @@ class Store:
         self.value_bytes = 0
         self.hits = 0
         self.misses = 0
+        self.expirations = 0
+
+    @property
+    def whole(self) -> "Store":
+        """Itself."""
+        return self
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Tell ``observer`` of every change from now on, at the moment it is made."""
@@ -161,7 +226,7 @@ class Store:
             return None
         return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable)
 
-    def check_room(self, ns: str, writes: Sequence[Write]) -> None:
+    def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """Raise `StoreFullError` unless all writes find room, whatever their order."""
         room = self.room
         if room is None:
@@ -202,16 +267,19 @@ class Store:
         if self.refusal is not None:
             return []
         # A due deadline has left the heap; undo puts it back together with the entry.
-        return [
+        changes = [
             self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
             for entry in self._deadlines.pop_due(now)
             if self._is_standing(entry)
         ]
+        self.expirations += len(changes)
+        return changes
 
     def undo(self, changes: Sequence[Change]) -> None:
         """Take back the latest changes, given in the order they were made."""
         for change in reversed(changes):
             self.revision = change.revision - 1
+            self.expirations -= change.kind is ChangeKind.EXPIRED
             if change.cleared is not None:
                 self._replace_all(change.cleared)
             elif change.replaced is not None:

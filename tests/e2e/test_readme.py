@@ -108,6 +108,7 @@ def test_the_table_of_settings_is_the_command_line() -> None:
         "docs/cli.md",
         "docs/client.md",
         "docs/files.md",
+        "docs/operations.md",
         "docs/overlays.md",
         "docs/performance.md",
         "docs/protocols.md",

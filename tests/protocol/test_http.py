@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -328,10 +329,14 @@ def metrics(server: ServerProcess) -> dict[str, float]:
         assert family.documentation
         assert family.type in ("gauge", "counter", "histogram")
     return {
-        sample.name: sample.value
+        sample.name
+        + (
+            "{{{}}}".format(",".join(f'{k}="{v}"' for k, v in sample.labels.items()))
+            if sample.labels
+            else ""
+        ): sample.value
         for family in families
         for sample in family.samples
-        if not sample.labels
     }
 
 
@@ -344,9 +349,19 @@ def test_metrics(listing: ServerProcess):
         client.ask({"type": "get", "key": "missing"})
         after = metrics(listing)
     assert after["dunena_entries"] == 1
-    assert after["dunena_websocket_connections"] - before["dunena_websocket_connections"] == 1
-    for name, growth in {"messages": 3, "changes": 1, "hits": 1, "misses": 1}.items():
-        assert after[f"dunena_{name}_total"] - before[f"dunena_{name}_total"] == growth, name
+    for name, growth in {
+        "dunena_changes_total": 1,
+        "dunena_hits_total": 1,
+        "dunena_misses_total": 1,
+        'dunena_connections{protocol="dunena"}': 1,
+        'dunena_messages_total{dialect="dunena",type="set"}': 1,
+        'dunena_messages_total{dialect="dunena",type="get"}': 2,
+        'dunena_messages_total{dialect="",type="invalid"}': 0,
+    }.items():
+        assert after[name] - before.get(name, 0) == growth, name
+    for name in ("received", "sent"):
+        assert after[f"dunena_{name}_bytes_total"] > before[f"dunena_{name}_bytes_total"] + 100
+    assert after["process_resident_memory_bytes"] > 1_000_000 or sys.platform != "linux"
     assert after["dunena_http_requests_total"] > before["dunena_http_requests_total"]
     assert after["dunena_revision"] == before["dunena_revision"] + 1
     assert after["dunena_tick_seconds_count"] > before["dunena_tick_seconds_count"]

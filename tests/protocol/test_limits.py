@@ -12,10 +12,14 @@ from tests.support.server import ServerProcess
 
 
 def metric(server: ServerProcess, name: str) -> int:
-    text = http(server, "GET", "/metrics").body.decode()
-    match = re.search(rf"^dunena_{name}(?:_total)? ([0-9.]+)$", text, re.MULTILINE)
-    assert match is not None, name
-    return int(float(match.group(1)))
+    return metric_of(http(server, "GET", "/metrics").body.decode(), name)
+
+
+def metric_of(text: str, name: str) -> int:
+    """A metric's value, of a counter by its name without ``_total``."""
+    found = re.search(rf"^dunena_{re.escape(name)} ([0-9.]+)$", text, re.MULTILINE)
+    assert found is not None, name
+    return int(float(found.group(1)))
 
 
 def test_a_full_store_is_507_and_counted(start_server: StartServer) -> None:
@@ -27,14 +31,14 @@ def test_a_full_store_is_507_and_counted(start_server: StartServer) -> None:
         "error": "Storage error: store is full (max 1 entries); nothing was stored"
     }
     assert http(server, "GET", "/health/ready").status == 200
-    assert metric(server, "store_full") == 1
+    assert metric(server, 'refusals_total{cause="full"}') == 1
 
 
 def test_evicted_keys_are_gone_from_the_disk_too(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--max-memory", "100", "--eviction", "lru")
     for number in range(20):
         assert http(server, "POST", "/set", {"key": f"k{number}", "value": "x" * 30}).status == 200
-    assert metric(server, "evictions") == 18
+    assert metric(server, "evictions_total") == 18
     server.restart()
     assert http(server, "GET", "/keys").json["keys"] == ["k18", "k19"]
     assert {path.name for path in server.folder.glob("*.json")} == {"k18.json", "k19.json"}
@@ -76,7 +80,7 @@ def test_keys_and_entries_of_a_message(
 def test_a_broken_limit_is_counted(server: ServerProcess) -> None:
     with open_dunena(server) as client:
         assert client.ask({"type": "get", "key": "k" * 513})["type"] == "error"
-    assert metric(server, "over_limit") == 1
+    assert metric(server, 'refusals_total{cause="limit"}') == 1
 
 
 def test_one_address_has_its_share_and_others_theirs(start_server: StartServer) -> None:
@@ -93,7 +97,7 @@ def test_one_address_has_its_share_and_others_theirs(start_server: StartServer) 
             assert other.ask({"type": "ping"})["type"] == "pong"
         shown = http(server, "GET", "/server").json["connections"]["shown"]
         assert {one["address"] for one in shown} >= {"198.51.100.7"}
-    assert metric(server, "refused_connections") == 1
+    assert metric(server, 'refusals_total{cause="connections"}') == 1
     with open_dunena(server, additional_headers=crowd) as again:
         assert again.ask({"type": "ping"})["type"] == "pong"
 

@@ -43,6 +43,7 @@ def test_it_says_where_it_is_and_who_is_connected(server: ServerProcess):
         "origin": origin,
         "program": "Overlay/1",
         "dialect": "dunena",
+        "token": "",
         "subscriptions": 2,
         "unsentBytes": 0,
     }

@@ -488,7 +488,7 @@ def test_a_listener_that_never_reads_its_events_is_disconnected(start_server: St
         for _ in range(200):
             writer.send(event * 1_000 + text({"action": "get", "key": "none"}))
             assert writer.read_message() == {"key": "none", "value": None}
-            if "slow_readers_closed_total 1" in metrics_of(server):
+            if 'refusals_total{cause="slow-reader"} 1' in metrics_of(server):
                 break
         else:
             raise AssertionError("100 MB of events wait for a client that reads none")

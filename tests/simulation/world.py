@@ -18,7 +18,9 @@ from websockets.frames import Frame, Opcode
 
 from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.grants import EVERYTHING
 from dunena.dialects.session import Session
+from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.policy import Fsync
@@ -402,7 +404,7 @@ class World:
             loop=loop,
             settings=Settings(),
             proxies=Proxies([]),
-            core=core,
+            views=Views(core),
             tick=self.tick,
             admission=nobody,
             routes=nobody,
@@ -487,7 +489,7 @@ class World:
         transport: Any = peer
         outbox = Outbox(transport, self.tick.spoke, peer.abort, self.telemetry)
         dialect = Dialect.DUNENA if is_dunena else Dialect.OBJECT_STORE
-        opening = Opening(dialect, (), b"")
+        opening = Opening(dialect, (), b"", grant=EVERYTHING)
         peer.connection = WebSocketConnection(self.context, opening, transport, outbox)
         self.context.registry.add(peer.connection)
         peer.connection.begin(b"", b"", has_peer_ended=False)

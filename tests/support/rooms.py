@@ -96,14 +96,14 @@ class Wire:
 class Client:
     """A session with an outbox and a wire."""
 
-    def __init__(self, rooms: "Rooms", dialect: Dialect) -> None:
+    def __init__(self, rooms: "Rooms", dialect: Dialect, core: Core | None = None) -> None:
         self.rooms = rooms
         self.wire = Wire()
         self.overflows = 0
         self.outbox = Outbox(self.wire, rooms.tick.spoke, self._overflow, rooms.telemetry)
         self.wire.outbox = self.outbox
         self.session = Session(
-            rooms.core, dialect, "test-id", reply=self.outbox.put, push=self.outbox.push
+            core or rooms.core, dialect, "test-id", reply=self.outbox.put, push=self.outbox.push
         )
 
     def _overflow(self) -> None:
@@ -158,9 +158,9 @@ class Rooms:
             timer_ms=lambda: float(self.now),
         )
 
-    def client(self, dialect: Dialect = Dialect.AUTO) -> Client:
-        """A client that was greeted already."""
-        client = Client(self, dialect)
+    def client(self, dialect: Dialect = Dialect.AUTO, core: Core | None = None) -> Client:
+        """A client that was greeted already, with all rights unless it is given a core."""
+        client = Client(self, dialect, core)
         self.tick.run(lambda _, now: client.session.open(now), None)
         client.heard()
         return client

@@ -178,7 +178,7 @@ def test_a_token_may_be_any_text() -> None:
 
 def test_the_cookie_stands_for_its_token_alone() -> None:
     rules = admission(token="s3cret")
-    cookie = rules.session_cookie()
+    cookie = rules.session(Request(), "s3cret").headers["Set-Cookie"]
     assert "s3cret" not in cookie
     assert "HttpOnly; SameSite=Strict" in cookie
     pair = cookie.split(";")[0]

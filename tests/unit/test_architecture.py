@@ -24,11 +24,13 @@ NO_IO_ROOMS = {
     "dialects": set(),
     "hub.py": set(),
     "frames.py": {"websockets"},  # its unmasking, which is arithmetic
+    "histogram.py": set(),
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
     "server/http_parser.py": {"httptools"},
     "server/limits.py": set(),
     "server/peers.py": set(),
+    "server/tries.py": set(),
     "server/www/place.py": set(),
     "server/www/ranges.py": set(),
 }
@@ -40,13 +42,16 @@ DIRECTIONS = {
     "store": set(),
     "hub.py": set(),
     "frames.py": set(),
+    "histogram.py": set(),
     "dialects": {"store", "hub", "frames"},
-    "persistence": {"store"},
-    "telemetry.py": set(),
+    "persistence": {"histogram", "store"},
+    "telemetry.py": {"histogram"},
     "settings.py": {"dialects", "persistence", "store"},
     "desktop": set(),
     "logs.py": {"desktop", "settings"},
-    "server": {"dialects", "hub", "frames", "persistence", "store", "telemetry", "settings"},
+    "server": {
+        "dialects", "histogram", "hub", "frames", "persistence", "store", "telemetry", "settings",
+    },
     "cli": {
         "client", "sync", "server", "settings", "store", "dialects", "persistence", "desktop",
         "logs",

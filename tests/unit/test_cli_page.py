@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCREEN_LINES = 24
 SCREEN_COLUMNS = 80
 
-SERVE_LINES = 52
+SERVE_LINES = 54
 """It has more options than all others together."""
 
 

@@ -49,4 +49,4 @@ def test_a_server_says_which_it_runs():
     introspection = Introspection(
         Core(Store(), Hub()), Settings(), MemoryEngine(), Telemetry(started_at_ms=0)
     )
-    assert orjson.loads(introspection.info(0).body)["compiled"] is IS_COMPILED
+    assert orjson.loads(introspection.info(0, Store()).body)["compiled"] is IS_COMPILED

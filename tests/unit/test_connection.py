@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.grants import EVERYTHING
+from dunena.dialects.views import Views
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
@@ -71,7 +73,7 @@ class Peer:
         context = Context(
             loop=loop,
             settings=Settings(),
-            core=self.rooms.core,
+            views=Views(self.rooms.core),
             tick=self.rooms.tick,
             admission=nobody,
             routes=nobody,
@@ -84,7 +86,9 @@ class Peer:
         )
         transport: Any = self.transport
         outbox = Outbox(transport, self.rooms.tick.spoke, lambda: None, self.rooms.telemetry)
-        self.connection = WebSocketConnection(context, Opening(dialect, (), b""), transport, outbox)
+        self.connection = WebSocketConnection(
+            context, Opening(dialect, (), b"", grant=EVERYTHING), transport, outbox
+        )
         self.connection.begin(b"", b"", has_peer_ended=False)
 
     def hear(self, stream: bytes, cuts: list[int]) -> tuple[bytes, list[str]]:

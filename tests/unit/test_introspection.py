@@ -8,6 +8,7 @@ from dunena.hub import Hub
 from dunena.persistence.interface import Damage
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.introspection import Introspection
+from dunena.server.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
@@ -91,14 +92,15 @@ def test_damage_and_refused_changes_are_told_apart(
 
 
 def test_journal_and_files_are_in_the_figures(
-    introspection: Introspection, engine: TroubledEngine
+    introspection: Introspection, engine: TroubledEngine, telemetry: Telemetry
 ) -> None:
     storage = orjson.loads(introspection.stats(0).body)["storage"]
     assert storage == {"journalBytes": 1234, "filesBehind": 3, "slowSyncs": 2, "failures": 0}
-    metrics = introspection.metrics(0).body.decode()
-    assert "dunena_journal_bytes 1234.0" in metrics
-    assert "dunena_files_behind 3.0" in metrics
-    assert "dunena_files_failing 0.0" in metrics
-    assert "dunena_slow_syncs_total 2.0" in metrics
+    metrics = Metrics(Core(Store(), Hub()), engine, telemetry)
+    text = metrics.respond(0).body.decode()
+    assert "dunena_journal_bytes 1234.0" in text
+    assert "dunena_files_behind 3.0" in text
+    assert "dunena_files_failing 0.0" in text
+    assert "dunena_slow_syncs_total 2.0" in text
     engine.failure = "read-only file system"
-    assert "dunena_files_failing 1.0" in introspection.metrics(0).body.decode()
+    assert "dunena_files_failing 1.0" in metrics.respond(0).body.decode()

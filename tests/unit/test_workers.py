@@ -23,19 +23,21 @@ class Syncs:
     def __init__(self, *, is_periodic: bool = False) -> None:
         self.begun: Queue[None] = Queue()
         self.outcomes: Queue[OSError | None] = Queue()
-        self.slow: list[float] = []
+        self.seconds: list[float] = []
         self.failure: OSError | None = None
+        self.has_forced = True
         self.gate = threading.Event()
         self.gate.set()
         self.syncer = Syncer(
-            self._sync, is_periodic=is_periodic, synced=self.outcomes.put, slow=self.slow.append
+            self._sync, is_periodic=is_periodic, synced=self.outcomes.put, timed=self.seconds.append
         )
 
-    def _sync(self) -> None:
+    def _sync(self) -> bool:
         self.begun.put(None)
         assert self.gate.wait(WAIT_SECONDS)
         if self.failure is not None:
             raise self.failure
+        return self.has_forced
 
 
 class Steps:
@@ -200,8 +202,21 @@ def test_a_slow_sync_is_said(
         syncs.syncer.request(answers.put)
         answers.get(timeout=WAIT_SECONDS)
     syncs.syncer.close()
-    assert len(syncs.slow) == 1
     assert "took" in caplog.text
+
+
+def test_syncs_are_timed_unless_there_was_nothing_to_do() -> None:
+    syncs = Syncs()
+    answers: Queue[OSError | None] = Queue()
+    for syncs.has_forced in (True, False):
+        syncs.syncer.request(answers.put)
+        answers.get(timeout=WAIT_SECONDS)
+    syncs.failure = OSError("no")
+    syncs.syncer.request(answers.put)
+    answers.get(timeout=WAIT_SECONDS)
+    syncs.syncer.close()
+    (seconds,) = syncs.seconds
+    assert 0 <= seconds < WAIT_SECONDS
 
 
 def test_closing_answers_what_was_asked() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dunena.histogram import Histogram
 from dunena.persistence.disk.collection import keep_for_good
 from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.hand_edits import HandEdits
@@ -14,7 +15,7 @@ from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.place import extended, folds_case
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.watcher import Watcher
-from dunena.persistence.disk.workers import Follower, Syncer
+from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, Follower, Syncer
 from dunena.persistence.interface import (
     Damage,
     Done,
@@ -63,6 +64,7 @@ class DiskEngine:
         self._watcher: Watcher | None = None
         self._wake: Callable[[], None] = lambda: None
         self._sync_failure: str | None = None
+        self._sync_times = Histogram()
         self._slow_syncs = 0
 
     # --- life ---
@@ -96,7 +98,7 @@ class DiskEngine:
             keeper.sync,
             is_periodic=self._fsync is Fsync.EVERYSEC,
             synced=self._synced,
-            slow=self._slow,
+            timed=self._timed,
         )
         self._follower = Follower(self._step)
         self._is_open = True
@@ -190,6 +192,11 @@ class DiskEngine:
         return self._keeper.journal.bytes_total
 
     @property
+    def sync_times(self) -> Histogram:
+        """How long forcing the journal to the device took."""
+        return self._sync_times
+
+    @property
     def slow_syncs(self) -> int:
         """How often a sync of the journal took too long."""
         return self._slow_syncs
@@ -209,8 +216,9 @@ class DiskEngine:
         """In the syncer's thread, after every sync."""
         self._sync_failure = None if failure is None else _describe(failure)
 
-    def _slow(self, _seconds: float) -> None:
-        self._slow_syncs += 1
+    def _timed(self, seconds: float) -> None:
+        self._sync_times.add(seconds * 1000)
+        self._slow_syncs += seconds > SLOW_SYNC_SECONDS
 
     def _begin_to_watch(self) -> Watcher | None:
         try:

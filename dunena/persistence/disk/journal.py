@@ -179,19 +179,24 @@ class Journal:
             self._is_torn = True
             self._cut_torn()
 
-    def sync(self) -> None:
-        """Force everything appended so far to the device. May be called from another thread."""
+    def sync(self) -> bool:
+        """Force everything appended so far to the device; whether there was anything.
+
+        May be called from another thread.
+        """
         with self._closing:
             with self._lock:
                 self._cut_torn()
                 segments, current = list(self._segments), self._current
                 covered, take_backs = self._last_revision, self._take_backs
-            if covered > self._synced_revision or not self._is_cut_synced:
+            is_wanted = covered > self._synced_revision or not self._is_cut_synced
+            if is_wanted:
                 self._force(segments, current)
             with self._lock:
                 if take_backs == self._take_backs:
                     self._is_cut_synced = True
                     self._synced_revision = max(self._synced_revision, covered)
+            return is_wanted
 
     def forget(self, revision: int) -> None:
         """Everything up to a revision needs no journal: delete the segments that hold no more.

@@ -125,14 +125,14 @@ class Keeper:
 
     # --- the engine's threads ---
 
-    def sync(self) -> None:
-        """Force every change appended so far to the device."""
+    def sync(self) -> bool:
+        """Force every change appended so far to the device; whether there was any."""
         with self._shown:
             if not self._forces:
                 # The journal is of no use without what says where it begins.
                 self.records.keep_shown(self._shown_revision, sync=True)
                 self._forces = True
-        self.journal.sync()
+        return self.journal.sync()
 
     def step(self, now: float, files_max: int = ALL_FILES) -> float | None:
         """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""

@@ -123,20 +123,21 @@ class Follower:
 class Syncer:
     """Forces the journal to the device: once a second when ``is_periodic``, and when asked to.
 
-    ``sync`` raises OSError; ``synced`` is told how each went, ``slow`` of one that took too long.
+    ``sync`` says whether there was anything to force, and raises OSError; ``synced`` is told how
+    each went, ``timed`` how many seconds it took.
     """
 
     def __init__(
         self,
-        sync: Callable[[], None],
+        sync: Callable[[], bool],
         *,
         is_periodic: bool,
         synced: Callable[[OSError | None], None],
-        slow: Callable[[float], None],
+        timed: Callable[[float], None],
     ) -> None:
         self._sync = sync
         self._synced = synced
-        self._slow = slow
+        self._timed = timed
         self._period = SYNC_PERIOD_SECONDS if is_periodic else None
         self._wanted = threading.Condition()
         self._waiting: list[Callable[[OSError | None], None]] = []
@@ -174,12 +175,13 @@ class Syncer:
     def _timed_sync(self) -> OSError | None:
         began = time.monotonic()
         try:
-            self._sync()
+            has_forced = self._sync()
         except OSError as error:
             _log.error("the journal cannot be forced to the device: %s", error.strerror)
             return error
         seconds = time.monotonic() - began
         if seconds > SLOW_SYNC_SECONDS:
             _log.warning("forcing the journal to the device took %.1f s", seconds)
-            self._slow(seconds)
+        if has_forced:
+            self._timed(seconds)
         return None

@@ -1,6 +1,6 @@
-"""The latency histogram."""
+"""Durations counted by bucket."""
 
-from dunena.telemetry import LATENCY_BOUNDS_MS, Histogram
+from dunena.histogram import BOUNDS_MS, Histogram
 
 
 def test_durations_are_counted_by_bucket() -> None:
@@ -9,7 +9,7 @@ def test_durations_are_counted_by_bucket() -> None:
         histogram.add(duration)
     assert histogram.buckets[0] == 1, "a bound belongs to its bucket"
     assert histogram.buckets[1] == 1
-    assert histogram.buckets[LATENCY_BOUNDS_MS.index(5)] == 1
+    assert histogram.buckets[BOUNDS_MS.index(5)] == 1
     assert histogram.buckets[-1] == 1
     assert histogram.summary() == {
         "count": 4,

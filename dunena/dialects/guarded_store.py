@@ -1,0 +1,107 @@
+"""The store as the holder of a token sees it."""
+
+from collections.abc import Sequence
+
+from dunena.dialects.errors import ForbiddenError
+from dunena.dialects.grants import Globs, Grant, Right
+from dunena.store.entry import Change, Entry
+from dunena.store.room import Write
+from dunena.store.store import Store, StoreView
+
+
+class GuardedStore(StoreView):
+    """Lets through what a grant permits; raises `ForbiddenError` for all else.
+
+    Lists leave out what may not be read, as if it were not there.
+    """
+
+    __slots__ = ("_grant", "_keys", "_may_read", "_may_write", "_namespaces", "_shown", "_whole")
+
+    def __init__(self, whole: Store, grant: Grant) -> None:
+        self._whole = whole
+        self._grant = grant
+        self._keys = Globs(grant.keys)
+        self._namespaces = Globs(grant.namespaces)
+        self._may_read = Right.READ in grant.rights
+        self._may_write = Right.WRITE in grant.rights
+        # namespace -> its sorted keys, and those of them that are shown
+        self._shown: dict[str, tuple[list[str], list[str]]] = {}
+
+    @property
+    def whole(self) -> Store:
+        """The store behind it."""
+        return self._whole
+
+    def may_read(self, ns: str, key: str) -> bool:
+        """Whether a key's value and changes may be known."""
+        return self._may_read and self._is_within(ns, key)
+
+    def get(self, ns: str, key: str, now: int) -> Entry | None:
+        """As `Store.get`."""
+        self._check_read(ns, key)
+        return self._whole.get(ns, key, now)
+
+    def peek(self, ns: str, key: str, now: int) -> Entry | None:
+        """As `Store.peek`."""
+        self._check_read(ns, key)
+        return self._whole.peek(ns, key, now)
+
+    def sorted_keys(self, ns: str) -> list[str]:
+        """As `Store.sorted_keys`: the same list until keys come or go."""
+        if not self._may_read or ns not in self._namespaces:
+            return []
+        keys = self._whole.sorted_keys(ns)
+        shown = self._shown.get(ns)
+        if shown is None or shown[0] is not keys:
+            shown = self._shown[ns] = (keys, [key for key in keys if key in self._keys])
+        return shown[1]
+
+    def namespaces(self) -> list[str]:
+        """As `Store.namespaces`."""
+        return [ns for ns in self._whole.namespaces() if self.sorted_keys(ns)]
+
+    def set(
+        self,
+        ns: str,
+        key: str,
+        value: bytes,
+        expires_at: int | None = None,
+        *,
+        is_stored: bool = False,
+        is_durable: bool = False,
+    ) -> Change:
+        """As `Store.set`."""
+        self._check_write(ns, key)
+        return self._whole.set(
+            ns, key, value, expires_at, is_stored=is_stored, is_durable=is_durable
+        )
+
+    def delete(
+        self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
+    ) -> Change | None:
+        """As `Store.delete`."""
+        self._check_write(ns, key)
+        return self._whole.delete(ns, key, is_stored=is_stored, is_durable=is_durable)
+
+    def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
+        """As `Store.check_writes`: all of them are permitted, or none is made."""
+        for key, _ in writes:
+            self._check_write(ns, key)
+        self._whole.check_writes(ns, writes)
+
+    def clear(self) -> Change:
+        """As `Store.clear`; it is everybody's keys."""
+        if Right.ADMIN not in self._grant.rights:
+            raise ForbiddenError.needs_admin()
+        return self._whole.clear()
+
+    def _is_within(self, ns: str, key: str) -> bool:
+        return key in self._keys and ns in self._namespaces
+
+    def _check_read(self, ns: str, key: str) -> None:
+        if not (self._may_read and self._is_within(ns, key)):
+            raise ForbiddenError.to("read", ns, key)
+
+    def _check_write(self, ns: str, key: str) -> None:
+        if not (self._may_write and self._is_within(ns, key)):
+            raise ForbiddenError.to("write", ns, key)

@@ -1,0 +1,43 @@
+"""What one server's clients asked for, counted where it is answered; no I/O."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.errors import ClientError, ForbiddenError
+
+Answer = Callable[[Any, Any, Any, int], bytes | None]
+"""What carries out a message: core, what is followed, the message, Unix ms; gives the reply."""
+
+
+class Kind:
+    """One kind of message: what answers it, and how many there were."""
+
+    __slots__ = ("answer", "count")
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.count = 0
+
+
+class Tally:
+    """Messages by kind, sessions by dialect, and what was refused.
+
+    ``repeated_gets`` are object-store `get`s that were known by their bytes; a message that is
+    answered once more, since its tick was refused, counts once more.
+    """
+
+    __slots__ = ("dunena", "forbidden", "object_store", "over_limit", "repeated_gets", "sessions")
+
+    def __init__(self) -> None:
+        self.dunena: dict[str, Kind] = {}
+        self.object_store: dict[str, Kind] = {}
+        self.repeated_gets = 0
+        self.sessions = dict.fromkeys(Dialect, 0)
+        self.over_limit = 0
+        self.forbidden = 0
+
+    def count(self, error: ClientError) -> None:
+        """A message or request was refused."""
+        self.over_limit += error.is_limit
+        self.forbidden += isinstance(error, ForbiddenError)

@@ -1,0 +1,188 @@
+"""Tokens with rights over the wire, on open connections too."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tests.protocol.clients import (
+    SECONDS_MAX,
+    Client,
+    Reply,
+    http,
+    open_client,
+    open_dunena,
+    open_objects,
+)
+from tests.protocol.test_limits import metric_of
+from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
+
+ALL = '[director]\ntoken = "director"\nrights = ["read", "write", "admin"]\n'
+OVERLAY = '[overlay]\ntoken = "overlay"\nrights = ["read"]\nkeys = ["score"]\n'
+
+
+class Guarded:
+    """A server with a file of tokens."""
+
+    def __init__(self, server: ServerProcess, file: Path) -> None:
+        self.server = server
+        self._file = file
+
+    def change(self, text: str) -> None:
+        """Other tokens; as an editor does it, at once."""
+        draft = self._file.with_suffix(".draft")
+        draft.write_text(text, "utf-8")
+        draft.replace(self._file)
+
+    def http(self, token: str | None, method: str, path: str, body: Any = None) -> Reply:
+        return http(self.server, method, path, body, bearer(token))
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
+
+
+def follow(client: Client, key: str) -> None:
+    """Subscribe to a key without a value, by who may only read it."""
+    client.send({"action": "subscribe", "key": key})
+    assert client.ask({"action": "get", "key": key})["value"] is None
+
+
+@pytest.fixture
+def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
+    file = tmp_path / "tokens.toml"
+    file.touch(mode=0o600)
+    file.write_text(ALL + OVERLAY, "utf-8")
+    return Guarded(start_server("--tokens", str(file)), file)
+
+
+def test_each_token_has_its_rights_over_http(guarded: Guarded) -> None:
+    for key in ("score", "secret"):
+        assert guarded.http("director", "POST", "/set", {"key": key, "value": 1}).status == 200
+    assert guarded.http("overlay", "GET", "/get/score").json["value"] == 1
+    refused = guarded.http("overlay", "GET", "/get/secret")
+    assert refused.status == 403
+    assert refused.json == {"error": 'Not permitted: read "secret"'}
+    assert guarded.http("overlay", "POST", "/set", {"key": "score", "value": 2}).status == 403
+    assert guarded.http("overlay", "DELETE", "/cache/score").status == 403
+    assert guarded.http("overlay", "GET", "/keys").json["keys"] == ["score"]
+    for method, path in [
+        ("POST", "/flush"),
+        ("GET", "/metrics"),
+        ("GET", "/server"),
+        ("POST", "/pages-from-disk"),
+    ]:
+        refused = guarded.http("overlay", method, path, {} if method == "POST" else None)
+        assert refused.status == 403, path
+        assert refused.json == {"error": "Not permitted: this needs the right admin"}
+    assert guarded.http(None, "GET", "/get/score").status == 401
+    assert guarded.http("nobody", "GET", "/get/score").status == 401
+    assert guarded.http("director", "GET", "/get/score").json["value"] == 1, "nothing was changed"
+
+
+def test_people_see_which_token_is_connected_and_never_the_token(guarded: Guarded) -> None:
+    with open_objects(guarded.server, additional_headers=bearer("overlay")) as client:
+        follow(client, "score")
+        reply = guarded.http("director", "GET", "/server")
+    (shown,) = reply.json["connections"]["shown"]
+    assert shown["token"] == "overlay"
+
+
+def test_a_browser_gets_a_cookie_for_its_token(guarded: Guarded) -> None:
+    reply = guarded.http(None, "POST", "/session", {"token": "overlay"})
+    assert reply.status == 204
+    cookie = reply.headers["set-cookie"].partition(";")[0]
+    assert "overlay" not in cookie
+    with open_client(guarded.server, additional_headers={"Cookie": cookie}) as client:
+        client.receive()
+        assert client.ask({"type": "set", "key": "score", "value": ""})["data"] == (
+            'Not permitted: write "score"'
+        )
+    assert guarded.http(None, "POST", "/session", {"token": "nobody"}).status == 401
+    assert guarded.http(None, "POST", "/session", {"token": 5}).status == 401
+
+
+def test_rights_change_on_an_open_connection(guarded: Guarded) -> None:
+    set_other = {"key": "other", "value": 1}
+    with open_objects(guarded.server, additional_headers=bearer("overlay")) as client:
+        follow(client, "score")
+        assert client.ask({"action": "get", "key": "other"}) == {
+            "error": 'Not permitted: read "other"'
+        }
+        guarded.change(ALL + OVERLAY.replace('"score"', '"other"'))
+        assert client.receive() == {"error": 'Not permitted: read "score"'}, "followed no more"
+        follow(client, "other")
+        guarded.http("director", "POST", "/set", {"key": "score", "value": 1})
+        guarded.http("director", "POST", "/set", set_other)
+        assert client.receive() == set_other
+
+
+def test_a_token_that_is_taken_away_ends_its_connections(guarded: Guarded) -> None:
+    with (
+        open_dunena(guarded.server, additional_headers=bearer("overlay")) as overlay,
+        open_dunena(guarded.server, additional_headers=bearer("director")) as director,
+    ):
+        guarded.change(ALL)
+        with pytest.raises(ConnectionClosed) as closed:
+            overlay.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
+        assert closed.value.rcvd.reason == "token no longer valid"
+        assert director.ask({"type": "ping"})["type"] == "pong"
+    assert guarded.http("overlay", "GET", "/info").status == 401
+
+
+def test_wrong_tokens_are_slowed_and_counted(start_server: StartServer) -> None:
+    server = start_server("--token", "right", "--proxy-header", "127.0.0.1")
+
+    def status(token: str, address: str) -> Reply:
+        headers = {**bearer(token), "X-Forwarded-For": address}
+        return http(server, "GET", "/info", headers=headers)
+
+    guesses = [status(f"guess {number}", "198.51.100.7") for number in range(15)]
+    statuses = [guess.status for guess in guesses]
+    assert statuses[:10] == [401] * 10
+    assert 429 in statuses
+    slowed = guesses[statuses.index(429)]
+    assert slowed.json == {"error": "Too many wrong tokens"}
+    assert slowed.headers["retry-after"] == "1"
+    guesser = {**bearer("guess"), "X-Forwarded-For": "198.51.100.7"}
+    with pytest.raises(InvalidStatus) as refused, open_client(server, additional_headers=guesser):
+        pass
+    assert refused.value.response.status_code in (401, 429)
+    assert status("right", "198.51.100.8").status == 200, "others are not slowed"
+    for number in range(20):
+        assert http(server, "GET", "/info", headers=bearer(f"guess {number}")).status == 401
+    deadline = time.monotonic() + SECONDS_MAX
+    while status("right", "198.51.100.7").status == 429:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    counted = http(server, "GET", "/metrics", headers=bearer("right")).body.decode()
+    assert metric_of(counted, 'refusals_total{cause="token"}') >= 10
+    assert metric_of(counted, 'refusals_total{cause="wrong-tokens"}') >= 1
+
+
+def test_without_a_token_nobody_is_slowed(start_server: StartServer) -> None:
+    server = start_server("--token", "right")
+    statuses = {http(server, "GET", "/info").status for _ in range(20)}
+    assert statuses == {401}
+    assert http(server, "GET", "/info", headers=bearer("right")).status == 200
+
+
+def test_no_token_is_in_the_log(guarded: Guarded) -> None:
+    with open_objects(guarded.server, additional_headers=bearer("overlay")) as client:
+        follow(client, "score")
+        guarded.http("never-heard-of", "GET", "/info")
+        guarded.change(ALL.replace('"director"', '"director-two"'))
+        with pytest.raises(ConnectionClosed):
+            client.receive()
+    guarded.change("[director")
+    deadline = time.monotonic() + SECONDS_MAX
+    while "the tokens stay as they were" not in guarded.server.log:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    for secret in ("never-heard-of", "director-two"):
+        assert secret not in guarded.server.log

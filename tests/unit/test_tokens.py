@@ -1,0 +1,187 @@
+"""Tokens: what their file may say, and what they stand for."""
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+from dunena.dialects.grants import ANY, Right
+from dunena.server.limits import TOKENS_FILE_BYTES_MAX
+from dunena.server.tokens import COMMAND_LINE, Tokens, TokensError
+
+OVERLAY = """\
+[overlay]
+token = "overlay secret"
+rights = ["read"]
+keys = ["score", "team-*"]
+namespaces = ["show"]
+"""
+DIRECTOR = '[director]\ntoken = "director secret"\nrights = ["read", "write", "admin"]\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens.toml"
+    path.touch(mode=0o600)
+    return path
+
+
+def written(file: Path, text: str) -> Tokens:
+    file.write_text(text, "utf-8")
+    return Tokens(file=file)
+
+
+def rewrite(file: Path, text: str) -> None:
+    """As an editor does: another file in its place, whatever the clock's grain."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(text, "utf-8")
+    draft.replace(file)
+
+
+def test_a_token_stands_for_what_the_file_says(file: Path) -> None:
+    tokens = written(file, OVERLAY + DIRECTOR)
+    overlay = tokens.grant_of(b"overlay secret")
+    assert overlay is not None
+    assert overlay.name == "overlay"
+    assert overlay.rights == {Right.READ}
+    assert overlay.keys == ("score", "team-*")
+    assert overlay.namespaces == ("show",)
+    director = tokens.grant_of(b"director secret")
+    assert director is not None
+    assert director.rights == set(Right)
+    assert director.keys == director.namespaces == ANY
+    assert tokens.grants == {overlay, director}
+    assert tokens.grant_of(b"overlay secre") is None
+    assert tokens.grant_of(b"") is None
+
+
+def test_the_token_of_the_command_line_has_all_rights_beside_the_file(file: Path) -> None:
+    file.write_text(OVERLAY, "utf-8")
+    tokens = Tokens("simple", file)
+    simple = tokens.grant_of(b"simple")
+    assert simple is not None
+    assert simple.name == COMMAND_LINE
+    assert simple.is_whole
+    assert simple.rights == set(Right)
+    assert tokens.grant_of(b"overlay secret") is not None
+
+
+def test_without_tokens_none_is_needed() -> None:
+    assert not Tokens().are_needed
+    assert Tokens("x").are_needed
+
+
+def test_a_cookie_stands_for_its_token_and_ends_with_it(file: Path) -> None:
+    tokens = written(file, OVERLAY)
+    cookie = tokens.cookie_of("overlay secret")
+    assert "overlay secret" not in cookie
+    assert tokens.grant_of_cookie(cookie.encode()) == tokens.grant_of(b"overlay secret")
+    assert Tokens("overlay secret").cookie_of("overlay secret") == cookie, "outlives a restart"
+    assert tokens.grant_of_cookie(b"overlay secret") is None
+    rewrite(file, OVERLAY.replace("overlay secret", "another"))
+    assert tokens.look()
+    assert tokens.grant_of_cookie(cookie.encode()) is None
+
+
+def test_a_change_is_taken_up_and_old_grants_are_renewed(file: Path) -> None:
+    tokens = written(file, OVERLAY + DIRECTOR)
+    overlay = tokens.grant_of(b"overlay secret")
+    director = tokens.grant_of(b"director secret")
+    assert overlay is not None
+    assert director is not None
+    assert not tokens.look()
+    rewrite(file, OVERLAY.replace('["read"]', '["write"]'))
+    assert tokens.look()
+    assert not tokens.look()
+    renewed = tokens.renewed(overlay)
+    assert renewed is not None
+    assert renewed.rights == {Right.WRITE}
+    assert tokens.renewed(director) is None
+
+
+def test_the_name_alone_is_no_token(file: Path) -> None:
+    tokens = written(file, OVERLAY)
+    overlay = tokens.grant_of(b"overlay secret")
+    assert overlay is not None
+    rewrite(file, OVERLAY.replace("overlay secret", "another secret"))
+    assert tokens.look()
+    assert tokens.renewed(overlay) is None
+
+
+@pytest.mark.parametrize("change", ["broken", "missing", "empty"])
+def test_a_change_that_cannot_be_used_changes_nothing(file: Path, caplog, change: str) -> None:
+    tokens = written(file, OVERLAY)
+    if change == "missing":
+        file.unlink()
+    else:
+        rewrite(file, "" if change == "empty" else 'token = "overlay secret')
+    assert not tokens.look()
+    assert tokens.grant_of(b"overlay secret") is not None
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert str(file) in record.getMessage()
+    assert "secret" not in record.getMessage()
+    assert not tokens.look(), "said once"
+    rewrite(file, DIRECTOR)
+    assert tokens.look()
+    assert tokens.grant_of(b"overlay secret") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "has no tokens"),
+        ("[a]\n5 = !\n[b]", "is no TOML (line 2"),
+        ('token = "x"', "[token]: no table"),
+        ('[a]\nrights = ["read"]', "[a]: token must be"),
+        ('[a]\ntoken = ""\nrights = ["read"]', "token must be"),
+        ('[a]\ntoken = " x"\nrights = ["read"]', "token must be"),
+        ('[a]\ntoken = 5\nrights = ["read"]', "token must be"),
+        ('[a]\ntoken = "x"', "rights must be some of read, write, admin"),
+        ('[a]\ntoken = "x"\nrights = []', "rights must be"),
+        ('[a]\ntoken = "x"\nrights = ["reed"]', "rights must be"),
+        ('[a]\ntoken = "x"\nrights = "read"', "rights must be a list of texts"),
+        ('[a]\ntoken = "x"\nrights = ["read"]\nkeys = "k"', "keys must be a list of texts"),
+        ('[a]\ntoken = "x"\nrights = ["read"]\nnamespaces = [1]', "namespaces must be a list"),
+        ('[a]\ntoken = "x"\nrights = ["read"]\nkey = ["k"]', "[a]: unknown field: key"),
+        ('["a\\nb"]\ntoken = "x"\nrights = ["read"]', "this cannot be a name"),
+        ('["--token"]\ntoken = "x"\nrights = ["read"]', "this cannot be a name"),
+        (DIRECTOR + DIRECTOR.replace("[director]", "[b]"), "[b]: the token of [director]"),
+        ("#" * (TOKENS_FILE_BYTES_MAX + 1), "has more than"),
+    ],
+)
+def test_what_a_file_may_not_say(file: Path, text: str, reason: str) -> None:
+    with pytest.raises(TokensError) as caught:
+        written(file, text)
+    assert reason in str(caught.value)
+    assert str(file) in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_not_utf8(file: Path) -> None:
+    file.write_bytes(b'[a]\ntoken = "\xff"')
+    with pytest.raises(TokensError, match="not UTF-8"):
+        Tokens(file=file)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(TokensError, match="cannot be read"):
+        Tokens(file=tmp_path / "none.toml")
+
+
+def test_no_grant_shows_its_digest(file: Path) -> None:
+    (grant,) = written(file, OVERLAY).grants
+    assert grant.digest
+    assert repr(grant.digest) not in repr(grant)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps rights elsewhere")
+@pytest.mark.parametrize(("mode", "is_said"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_file_that_others_can_read_is_told_of(
+    file: Path, caplog, mode: int, is_said: bool
+) -> None:
+    file.write_text(OVERLAY, "utf-8")
+    file.chmod(mode)
+    Tokens(file=file)
+    assert ("chmod 600" in caplog.text) is is_said
