@@ -1,21 +1,11 @@
-"""docs/cli.md, made from the help of every command.
+"""docs/cli.md, made from the help of every command."""
 
-    python3 build/dev.py docs
-
-Runs with the Python of .venv, which has what the commands are made of.
-"""
-
-import sys
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from dunena.cli import app
 from dunena.cli.commands import MODULES
-
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "cli.md"
 
 COLUMNS = 80
 
@@ -41,10 +31,15 @@ by `--token` or `DUNENA_AUTH_TOKEN`. On a terminal the answer is for people (in 
 """
 
 
+def command_of(name: str) -> Any:
+    """A command as typer has made it."""
+    group: Any = typer.main.get_command(app)
+    return group.commands[name]
+
+
 def help_of(name: str) -> str:
     """What `dunena NAME --help` says on a terminal of 80 columns."""
-    group: Any = typer.main.get_command(app)
-    command = group.commands[name]
+    command = command_of(name)
     context = command.make_context(
         f"dunena {name}", [], resilient_parsing=True, terminal_width=COLUMNS
     )
@@ -58,8 +53,3 @@ def page() -> str:
     for name in MODULES:
         parts += [f"## dunena {name}\n", f"```text\n{help_of(name)}\n```\n"]
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    sys.exit(0)

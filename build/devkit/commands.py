@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devkit import compiled, environment, lock, programs
+from devkit import compiled, environment, lock, programs, site
 from devkit.console import CommandError, clean_environ, complain, hand_over, say
 from devkit.requirements import ROOT
 
@@ -18,7 +18,8 @@ usage: python3 build/dev.py COMMAND [arguments]
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
   check              check the code: ruff, formatting, types
-  docs               make docs/cli.md from the help of the commands
+  docs               make docs/cli.md and docs/settings.md from the commands and their options
+  site               build the documentation as a web site, into site/
   lock               resolve the pinned packages in build/requirements anew
 
 Everything they need is set up in .venv, the first time and whenever the pins change."""
@@ -105,8 +106,16 @@ def docs(arguments: list[str]) -> int:
     """Make the pages that are made from the code."""
     _refuse(arguments)
     python = environment.DEVELOPMENT.prepare(environment.RUN)
-    words: list[str | Path] = [python, "-P", Path(__file__).with_name("cli_page.py")]
-    return subprocess.run(words, cwd=ROOT, env=clean_environ(), check=False).returncode
+    words: list[str | Path] = [python, "-P", "-m", "devkit.pages"]
+    environ = clean_environ({"PYTHONPATH": str(ROOT / "build")})
+    return subprocess.run(words, cwd=ROOT, env=environ, check=False).returncode
+
+
+def build_site(arguments: list[str]) -> int:
+    """Build the documentation as a web site."""
+    _refuse(arguments)
+    say(f"the site is in {site.build()}")
+    return 0
 
 
 def refresh_lock(arguments: list[str]) -> int:
@@ -121,6 +130,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "test": test,
     "check": check,
     "docs": docs,
+    "site": build_site,
     "lock": refresh_lock,
 }
 

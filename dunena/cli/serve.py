@@ -117,8 +117,12 @@ def serve(
             help="Folder of your own pages, served at /www/.",
         ),
     ] = None,
-    log_level: Annotated[LogLevel, Flag(envvar="DUNENA_LOG_LEVEL")] = LogLevel.INFO,
-    log_format: Annotated[LogFormat, Flag(envvar="DUNENA_LOG_FORMAT")] = LogFormat.TEXT,
+    log_level: Annotated[
+        LogLevel, Flag(envvar="DUNENA_LOG_LEVEL", help="Log this and worse.")
+    ] = LogLevel.INFO,
+    log_format: Annotated[
+        LogFormat, Flag(envvar="DUNENA_LOG_FORMAT", help="Form of log lines.")
+    ] = LogFormat.TEXT,
     tls_cert: Annotated[
         Path | None,
         Flag(envvar="DUNENA_TLS_CERT", dir_okay=False, help="Certificate chain, PEM."),

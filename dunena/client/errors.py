@@ -18,7 +18,7 @@ class RefusedError(Error):
 
 
 class RequestError(Error):
-    """The server refused a request; the text is the server's, as in docs/protocols.md."""
+    """The server refused a request; the text is the server's, as in docs/dunena.md."""
 
 
 class NoAnswerError(Error, TimeoutError):

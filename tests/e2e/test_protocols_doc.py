@@ -1,46 +1,97 @@
-"""The examples in docs/protocols.md print what is written below them."""
+"""The examples in the pages of the protocols: what is sent there gets the answers written there."""
 
+import json
 import re
-import shlex
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.protocol.clients import http
+from tests.protocol.clients import Client, http, open_client, open_dunena, open_objects
+from tests.support.documents import ROOT, assert_as_written, blocks, try_curl_examples
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "protocols.md"
+PAGES = {"protocols": "/ws", "dunena": "/ws?protocol=dunena", "object-store": "/"}
+"""And where a connection speaks what the page is about."""
 
-EXAMPLE = re.compile(r"^```sh\n(curl .*)\n# (.*)\n```$", re.MULTILINE)
+CONVERSATIONS = [(page, text) for page in PAGES for text in blocks(f"docs/{page}.md", "text")]
 
 
-def test_the_curl_examples(server: ServerProcess, curl: Path) -> None:
+def test_there_are_conversations():
+    assert [page for page, _ in CONVERSATIONS].count("dunena") == 2
+    assert [page for page, _ in CONVERSATIONS].count("object-store") == 3
+    assert len(CONVERSATIONS) == 6
+
+
+@pytest.mark.parametrize(("page", "text"), CONVERSATIONS)
+def test_the_conversations(server: ServerProcess, page: str, text: str):
+    speaks_dunena = page != "object-store"
+    with open_client(server, PAGES[page], speaks_dunena=speaks_dunena) as client:
+        for line in text.splitlines():
+            mark, _, message = line.partition(" ")
+            if mark == ">":
+                client.send(message)
+            else:
+                assert mark == "<"
+                assert_as_written(client.receive_text(), message)
+        assert client.heard() == []
+
+
+def test_the_table_of_dunenas_messages(server: ServerProcess):
+    rows = table_of("dunena")
+    assert len(rows) == 8
+    with open_dunena(server) as client:
+        for message, answer in rows:
+            assert_answer(client, message, answer)
+
+
+def assert_answer(client: Client, message: str, answer: str) -> None:
+    if answer == "nothing":
+        client.send(message)
+        assert [heard for heard in client.heard() if "type" in heard] == []
+        return
+    reply = client.ask(message)
+    assert reply.pop("timestamp") > 0
+    assert reply == json.loads(answer.partition("`;")[0].strip("`"))
+
+
+def test_the_table_of_the_object_store(server: ServerProcess):
+    sent = [json.loads(message) for message, _ in table_of("object-store")]
+    assert [message["action"] for message in sent] == [
+        "subscribe",
+        "set",
+        "get",
+        "delete",
+        "unsubscribe",
+    ]
+    heard: list[Any] = []
+    with open_objects(server) as client:
+        for message in sent:
+            client.send(message)
+            heard.append(client.updates("k"))
+    value = {"any": "JSON"}
+    assert heard == [[], [value], [value], [None], []]
+
+
+def table_of(page: str) -> list[tuple[str, str]]:
+    """What is sent and what comes back, of the first table of a page."""
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    return re.findall(r"^\| `(\{.*?\})` \| (.*) \|$", text, re.MULTILINE)
+
+
+def test_the_curl_examples(server: ServerProcess, curl):
     for entry in (
         {"key": "score", "value": {"home": 2, "guest": 1}},
         {"key": "sponsor", "value": "ACME", "ttl": 60_000},
         {"key": "host", "value": "Ada", "ns": "show"},
     ):
         assert http(server, "POST", "/set", entry).status == 200
-    examples = EXAMPLE.findall(DOCUMENT.read_text("utf-8"))
-    assert len(examples) == 5
-    for command, expected in examples:
-        words = shlex.split(command.replace("localhost:3000", f"localhost:{server.port}"))
-        done = subprocess.run([curl, "-sS", *words[1:]], capture_output=True, check=True)
-        assert_as_written(done.stdout.decode(), expected.replace("3000", str(server.port)))
+    assert try_curl_examples("docs/http.md", server, curl) == 9
 
 
-def assert_as_written(actual: str, expected: str) -> None:
-    """Compare texts in which "..." stands for any string or number."""
-    pattern = re.escape(expected).replace(r'"\.\.\."', r'"[^"]+"').replace(r"\.\.\.", r"\d+")
-    assert re.fullmatch(pattern, actual), f"{actual}\n{expected}"
-
-
-def test_every_path_of_the_document_is_one(start_server: StartServer, tmp_path: Path) -> None:
+def test_every_path_of_the_document_is_one(start_server: StartServer, tmp_path):
     server = start_server("--www", str(tmp_path))
-    text = DOCUMENT.read_text("utf-8")
+    text = (ROOT / "docs" / "http.md").read_text("utf-8")
     paths = set(re.findall(r"`(?:GET|POST|DELETE) (/[a-z/-]*(?:\.[a-z]+)?)", text))
     assert {"/entries", "/namespaces", "/server", "/pages-from-disk"} <= paths
     for path in paths:

@@ -1,32 +1,20 @@
 """The examples in docs/python.md print what is written below them."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.documents import ROOT, blocks, try_python_example
 from tests.support.server import ServerProcess
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
+DOCUMENT = "docs/python.md"
 
-EXAMPLES = re.findall(
-    r"^```python\n(.*?)^```$", DOCUMENT.read_text("utf-8"), re.MULTILINE | re.DOTALL
-)
+EXAMPLES = blocks(DOCUMENT, "python")
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_the_example_prints_what_is_below_it(server: ServerProcess, number: int):
-    example = EXAMPLES[number]
-    code, expected = re.fullmatch(
-        r"(.*?)((?:^# .*\n)+)", example, re.MULTILINE | re.DOTALL
-    ).groups()
-    port = f"localhost:{server.port}"
-    code = code.replace("localhost:3000", port).replace("connect()", f'connect("{port}")')
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-    assert done.stderr == ""
-    assert done.stdout == expected.replace("# ", "")
+    try_python_example(EXAMPLES[number], server)
 
 
 def test_there_are_examples():
@@ -38,7 +26,8 @@ def test_the_arguments_are_those_of_connect():
 
     import dunena
 
-    (written,) = re.findall(r"^`connect\((.*)\)`$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    text = (ROOT / DOCUMENT).read_text("utf-8")
+    (written,) = re.findall(r"^`connect\((.*)\)`$", text, re.MULTILINE)
     for connect in (dunena.connect, dunena.sync.connect):
         shown = [
             str(one.replace(annotation=inspect.Parameter.empty)).replace("'", '"')

@@ -2,46 +2,30 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import typer
 from typer.main import get_command
 
 from dunena.cli import app
+from tests.support.documents import ROOT, at, blocks, try_curl_examples
 from tests.support.server import ServerProcess
 
-README = Path(__file__).parents[2] / "README.md"
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-
-
-def at(server: ServerProcess, text: str) -> str:
-    """An example with the test server's port in it."""
-    return text.replace("localhost:3000", f"localhost:{server.port}")
+README = ROOT / "README.md"
 
 
 def test_the_curl_examples_print_what_is_written_below_them(
     server: ServerProcess, curl: Path
 ) -> None:
-    (block,) = [block for block in blocks("sh") if block.startswith("curl")]
-    pairs = re.findall(r"^(curl .*)\n# (.*)$", block, re.MULTILINE)
-    assert len(pairs) == 2
-    for command, expected in pairs:
-        words = shlex.split(at(server, command))
-        done = subprocess.run([curl, "-sS", *words[1:]], capture_output=True, text=True, check=True)
-        assert done.stdout == expected
+    assert try_curl_examples("README.md", server, curl) == 2
 
 
 def test_the_page_example_follows_a_value(
     server: ServerProcess, node: Path, node_modules: Path, curl: Path
 ) -> None:
-    (example,) = blocks("js")
+    (example,) = blocks("README.md", "js")
     script = f"globalThis.WebSocket = require('ws');\n{at(server, example)}"
     with subprocess.Popen(
         [node, "-e", script],
@@ -59,7 +43,7 @@ def test_the_page_example_follows_a_value(
 
 
 def test_the_python_example_prints_its_replies(server: ServerProcess) -> None:
-    (example,) = blocks("python")
+    (example,) = blocks("README.md", "python")
     done = subprocess.run(
         [sys.executable, "-c", at(server, example)], capture_output=True, text=True, check=True
     )
@@ -97,27 +81,3 @@ def test_the_table_of_settings_is_the_command_line() -> None:
             assert actual in (None, False), flag
         else:
             assert default == f"`{getattr(actual, 'value', actual)}`", flag
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "docs/cli.md",
-        "docs/client.md",
-        "docs/files.md",
-        "docs/operations.md",
-        "docs/overlays.md",
-        "docs/performance.md",
-        "docs/protocols.md",
-        "docs/python.md",
-        "docs/security.md",
-    ],
-)
-def test_links_to_files_lead_somewhere(page: str) -> None:
-    path = README.parent / page
-    for target in re.findall(r"\]\(([^)#]+)\)", path.read_text("utf-8")):
-        if not target.startswith(("http:", "https:")):
-            assert (path.parent / target).exists(), target

@@ -273,10 +273,12 @@ class TestPrepare:
         with pytest.raises(load("console").CommandError, match="cannot set up"):
             environment.prepare(load("environment").RUN)
 
-    def test_there_is_one_to_work_in_and_one_to_build_in(self):
+    def test_there_is_one_to_work_in_and_others_to_build_in(self):
         module = load("environment")
         assert module.DEVELOPMENT.folder == ROOT / ".venv"
-        assert module.BUILDING.folder not in (ROOT / ".venv", ROOT / "build")
+        folders = {module.DEVELOPMENT.folder, module.BUILDING.folder, module.PUBLISHING.folder}
+        assert len(folders) == 3
+        assert {folder.parent for folder in folders} == {ROOT}
 
 
 def test_says_what_to_install_where_python_comes_in_pieces(tmp_path, monkeypatch):
@@ -345,6 +347,57 @@ class TestCompiledCopy:
         assert ran["environ"]["PYTHONPATH"] == str(tmp_path)
         assert "DUNENA_TEST_COMPILED" in ran["environ"]
         assert ran["folder"] == tmp_path
+
+
+class TestSite:
+    @pytest.fixture
+    def site(self, tmp_path, monkeypatch):
+        """The module, with a builder that makes what the test says."""
+        module = load("site")
+        self.code, self.page, self.ran = 0, "<p>", []
+
+        def build(command, **options):
+            self.ran.append(command)
+            (tmp_path / "index.html").write_text(self.page)
+            return module.subprocess.CompletedProcess(command, self.code)
+
+        monkeypatch.setattr(module, "ROOT", tmp_path.parent)
+        monkeypatch.setattr(module, "FOLDER", tmp_path)
+        monkeypatch.setattr(module.environment.Environment, "prepare", lambda *_: Path("python"))
+        monkeypatch.setattr(module.subprocess, "run", build)
+        return module
+
+    def test_is_built_without_forgiving_anything(self, site, capsys, tmp_path):
+        assert load("commands").main(["site"]) == 0
+        assert "--strict" in self.ran[0]
+        # It takes warnings away from what --strict counts.
+        assert "--quiet" not in self.ran[0]
+        assert str(tmp_path) in capsys.readouterr().out
+
+    def test_a_warning_of_the_builder_ends_it(self, site):
+        self.code = 1
+        with pytest.raises(load("console").CommandError, match="not built"):
+            site.build()
+
+    @pytest.mark.parametrize(
+        "tag",
+        [
+            "<script src=https://cdn.example/a.js>",
+            '<link rel="stylesheet" href="//fonts.example/a.css">',
+            "<img alt='' src='http://example.org/a.png'>",
+        ],
+    )
+    def test_a_page_may_load_nothing_from_elsewhere(self, site, tag):
+        self.page = f"<h1>x</h1>{tag}"
+        with pytest.raises(load("console").CommandError, match=r"would load .*example"):
+            site.build()
+
+    def test_a_page_may_lead_elsewhere(self, site):
+        self.page = "<a href=https://example.org>x</a><script src=assets/a.js></script>"
+        site.build()
+
+    def test_its_packages_are_pinned(self):
+        assert {"mkdocs", "mkdocs-material"} <= pins("docs.txt").keys()
 
 
 class TestBrowserCandidates:

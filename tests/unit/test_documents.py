@@ -1,0 +1,125 @@
+"""The documents: every link leads somewhere, and the site shows every page."""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from tests.support.documents import ROOT
+
+DOCS = ROOT / "docs"
+
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
+
+_CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def links(text: str) -> list[str]:
+    """Where a document's links lead, but those to other sites; code is no link."""
+    found = _LINK.findall(_CODE.sub("", text))
+    return [link for link in found if not link.startswith(("http:", "https:"))]
+
+
+def anchors(text: str) -> set[str]:
+    """The names of a document's headings, as GitHub makes them."""
+    headings = _HEADING.findall(_FENCE.sub("", text))
+    return {re.sub(r"[^\w\- ]", "", words.lower()).replace(" ", "-") for words in headings}
+
+
+def dead_ends(path: Path, text: str) -> list[str]:
+    """The links of a document, which is or would be at ``path``, that lead nowhere."""
+    return [link for link in links(text) if not leads_somewhere(path, text, link)]
+
+
+def leads_somewhere(path: Path, text: str, link: str) -> bool:
+    target, _, anchor = unquote(link).partition("#")
+    if not target:
+        return anchor in anchors(text)
+    place = path.parent / target
+    return place.exists() and (not anchor or anchor in anchors(place.read_text("utf-8")))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(path: Path):
+    assert dead_ends(path, path.read_text("utf-8")) == []
+
+
+def test_there_are_links_to_look_at():
+    found = {path.name: links(path.read_text("utf-8")) for path in PAGES}
+    assert "docs/client.md" in found["README.md"]
+    assert "../client.md#data-bind" in found["sensor.md"]
+
+
+def test_dead_ends_are_found():
+    text = (
+        "# One `name`, two\n[a](#one-name-two) [b](#two) [c](client.md#data-bind) [d](gone.md)\n"
+        "[e](client.md#gone) `[f](no-link.md)`\n```\n# no heading\n[g](no-link.md)\n```\n"
+        "[h](#no-heading) [i](https://example.org) [j](../LICENSE)"
+    )
+    assert dead_ends(DOCS / "made-up.md", text) == [
+        "#two",
+        "gone.md",
+        "client.md#gone",
+        "#no-heading",
+    ]
+
+
+class TestSite:
+    @pytest.fixture
+    def settings(self) -> Any:
+        yaml = pytest.importorskip("ruamel.yaml", reason="`python3 build/dev.py test` installs it")
+        return yaml.YAML(typ="safe", pure=True).load((ROOT / "mkdocs.yml").read_text("utf-8"))
+
+    def test_has_every_page_once(self, settings: Any):
+        pages = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
+        assert sorted(pages_of(settings["nav"])) == pages
+
+    def test_is_strict_about_links(self, settings: Any):
+        assert settings["strict"] is True
+        assert set(settings["validation"]["links"].values()) == {"warn"}
+        assert "anchors" in settings["validation"]["links"]
+
+    def test_loads_no_fonts_from_elsewhere(self, settings: Any):
+        assert settings["theme"]["font"] is False
+        assert "repo_url" not in settings
+
+    def test_brings_its_hook_and_style(self, settings: Any):
+        assert all((ROOT / hook).is_file() for hook in settings["hooks"])
+        assert all((DOCS / style).is_file() for style in settings["extra_css"])
+
+
+def pages_of(nav: Any) -> list[str]:
+    """The pages that a part of the navigation names."""
+    if isinstance(nav, str):
+        return [nav]
+    parts = nav.values() if isinstance(nav, dict) else nav
+    return [page for part in parts for page in pages_of(part)]
+
+
+def devkit(name: str) -> Any:
+    """A module of build/devkit that needs none of its neighbours."""
+    path = ROOT / "build" / "devkit" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "link", "expected"),
+    [
+        ("security.md", "../SECURITY.md", "https://host/one/blob/main/SECURITY.md"),
+        ("recipes/obs.md", "../../README.md#use-it", "https://host/one/blob/main/README.md#use-it"),
+        ("recipes/obs.md", "../overlays.md#the-folder", "../overlays.md#the-folder"),
+        ("security.md", "files.md", "files.md"),
+    ],
+)
+def test_links_out_of_the_site_lead_to_the_repository(page: str, link: str, expected: str):
+    lead_out = devkit("site_links").lead_out
+    assert lead_out(f"see [it]({link}).", page, "https://host/one") == f"see [it]({expected})."
