@@ -19,6 +19,7 @@ on guessing.
 
 import logging
 import math
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -40,6 +41,11 @@ ANY_ORIGIN = "*"
 ANY_HOST = "*"
 PREFLIGHT_SECONDS = 600  # how long a browser may remember what it was allowed
 
+# Who is let in anyway; an IPv6 address cannot be written in a policy.
+_LOOPBACK_ANCESTORS = [
+    f"{scheme}://{host}:*" for host in ("localhost", "127.0.0.1") for scheme in ("http", "https")
+]
+_IN_A_POLICY = re.compile(r"https?://[!-+\--:<-~]+").fullmatch  # no space, comma or semicolon
 _ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
 _ORIGIN_CHARS_LOGGED = 200
 _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
@@ -159,6 +165,20 @@ class Admission:
         if origin is None:
             return {"Vary": "Origin"}
         return {"Vary": "Origin", "Access-Control-Allow-Origin": origin}
+
+    def framing_headers(self) -> dict[str, str]:
+        """What keeps a user's own page out of the frames of pages that are not let in.
+
+        A page in another's frame can be made to be clicked on (CSP, ``frame-ancestors``). The
+        loader page lies on disk; a sandboxed frame of a web site, whose origin is "null" too, is
+        none of ``file:``. Once these are let in there is nothing left to forbid.
+        """
+        allowed = self._settings.allow_origins
+        if ANY_ORIGIN in allowed or self.disk_pages.are_let_in:
+            return {}
+        named = sorted(origin for origin in allowed if _IN_A_POLICY(origin))
+        ancestors = ["'self'", "file:", *_LOOPBACK_ANCESTORS, OBS_ORIGIN, *named]
+        return {"Content-Security-Policy": f"frame-ancestors {' '.join(ancestors)}"}
 
     def preflight(self, request: Request, methods: str) -> Response:
         """The answer to OPTIONS (Fetch standard, CORS preflight); any page let in may ask."""

@@ -105,7 +105,7 @@ class Routes:
         }
         if www is not None:
             self._exact["/www"] = _Route({"GET": lambda request, _: request.with_slash})
-            self._below["/www/"] = _Route({"GET": partial(_from_folder, www)})
+            self._below["/www/"] = _Route({"GET": partial(self._from_folder, www)})
 
     def respond(self, request: Request, now: int) -> Response:
         """The answer to any request that is not an upgrade; never raises for a client's fault."""
@@ -242,6 +242,14 @@ class Routes:
         let_in = cache_api.body_object(request.body).get("letIn")
         return self._overview.decide_on_disk_pages(request, let_in)
 
+    def _from_folder(self, www: WwwFolder, request: Request, _now: int) -> Response:
+        """One of the user's own pages, read by another thread."""
+        place = place_of(request.path.removeprefix("/www/"))
+        if place is None:
+            return Response.error(404, "Not found")
+        headers = self._admission.framing_headers()
+        return Response(200, headers=headers, later=partial(www.prepare, request, place))
+
     # --- a browser's session ---
 
     def _open_session(self, request: Request, _now: int) -> Response:
@@ -281,14 +289,6 @@ def _constant(page: Response) -> Handler:
         return Response(page.status, page.body, page.content_type, dict(page.headers))
 
     return respond
-
-
-def _from_folder(www: WwwFolder, request: Request, _now: int) -> Response:
-    """One of the user's own pages, read by another thread."""
-    place = place_of(request.path.removeprefix("/www/"))
-    if place is None:
-        return Response.error(404, "Not found")
-    return Response(200, later=partial(www.prepare, request, place))
 
 
 def _answer(answer: Answer) -> Response:

@@ -58,7 +58,8 @@ def test_a_page_comes_with_what_a_browser_needs(site: Site) -> None:
     assert reply.headers["cache-control"] == "no-cache"
     assert reply.headers["x-content-type-options"] == "nosniff"
     assert reply.headers["accept-ranges"] == "bytes"
-    assert "content-security-policy" not in reply.headers
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("frame-ancestors 'self' file: http://localhost:*")
 
 
 @pytest.mark.parametrize(

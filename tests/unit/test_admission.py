@@ -190,6 +190,27 @@ def test_the_cookie_stands_for_its_token_alone() -> None:
 
 
 @pytest.mark.parametrize(
+    ("allowed", "named"),
+    [
+        (set(), ""),
+        ({"https://b.example", "https://a.example"}, " https://a.example https://b.example"),
+        ({"https://a.example; script-src *", "a.example"}, ""),
+    ],
+)
+def test_own_pages_are_framed_by_who_is_let_in(allowed: set[str], named: str) -> None:
+    policy = admission(allow_origins=frozenset(allowed)).framing_headers()
+    loopback = "http://localhost:* https://localhost:* http://127.0.0.1:* https://127.0.0.1:*"
+    assert policy == {
+        "Content-Security-Policy": f"frame-ancestors 'self' file: {loopback} http://absolute{named}"
+    }
+
+
+@pytest.mark.parametrize("origin", ["*", "null"])
+def test_where_no_origin_can_be_named_any_page_may_frame_them(origin: str) -> None:
+    assert admission(allow_origins=frozenset({origin})).framing_headers() == {}
+
+
+@pytest.mark.parametrize(
     ("host", "loopback"),
     [
         ("localhost", True),
