@@ -5,6 +5,7 @@ that nothing behind it is taken for a request; what is answered leaves the next 
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -176,6 +177,23 @@ ANSWERED = {
     "an expectation nobody knows": (200, post(LENGTH, b"Expect: the-unexpected")),
     "Connection names the length": (200, post(LENGTH, b"Connection: content-length")),
 }
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "robustness.md"
+
+
+def answers() -> dict[str, int]:
+    """Every shape with the status of its answer."""
+    refused = dict.fromkeys(REFUSED, 400) | dict.fromkeys(REFUSED_WITH_501, 501)
+    return refused | {shape: status for shape, (status, _) in ANSWERED.items()}
+
+
+def test_the_document_has_every_shape_with_its_answer() -> None:
+    rows = [f"| {shape} | {status} |" for shape, status in answers().items()]
+    text = DOCUMENT.read_text("utf-8").partition("## Requests of every shape")[2]
+    table = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    # After a change: put these rows into the document.
+    assert [row for row in table if not row.startswith("| ---")] == rows, "\n".join(rows)
 
 
 @pytest.fixture

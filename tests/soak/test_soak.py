@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from tests.protocol.clients import RawConnection, http, open_objects, text
+from tests.soak.verdict import assert_steady
 from tests.support.server import ServerProcess
 
 SECONDS = int(os.environ.get("DUNENA_SOAK_SECONDS", "0"))
 REPORT = os.environ.get("DUNENA_SOAK_REPORT")
 FOLLOWERS, STALLED, KEYS = 20, 5, 200
-GROWTH_BYTES_MAX = 24 * 1024 * 1024
-DESCRIPTORS_MAX = 8
 
 pytestmark = [
     pytest.mark.skipif(not SECONDS, reason="takes a while: DUNENA_SOAK_SECONDS=60 runs it"),
@@ -101,15 +100,4 @@ def test_it_goes_on_and_on(tmp_path: Path) -> None:
         assert http(server, "GET", "/get/soak-0").json["value"] == value
     if REPORT:
         Path(REPORT).write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    steady = rows[max(5, len(rows) // 5) :]
-    assert len(steady) >= 10
-    third = len(steady) // 3
-    before, after = steady[:third], steady[-third:]
-    assert min(r["bytes"] for r in after) - min(r["bytes"] for r in before) < GROWTH_BYTES_MAX
-    assert min(r["fds"] for r in after) - min(r["fds"] for r in before) < DESCRIPTORS_MAX
-    assert median(after) < 3 * median(before) + 0.01, "it became slower"
-
-
-def median(rows: list[dict[str, Any]]) -> float:
-    """Of the rounds' 99th percentiles, in seconds."""
-    return sorted(row["p99"] for row in rows)[len(rows) // 2]
+    assert_steady(rows)
