@@ -44,8 +44,10 @@ def _show(server: "Http", pattern: str, ns: str) -> None:
     rows = [_row(entry, page["timestamp"]) for entry in page["entries"]]
     if rows:
         say_table(("key", "bytes", "expires", "value"), rows)
-    more = page["total"] - len(rows)
-    say(f"{page['total']:,} keys" + (f"; {more:,} more with --json" if more else ""))
+    total = page["total"]
+    more = total - len(rows)
+    counted = f"{total:,} key{'' if total == 1 else 's'}"
+    say(counted + (f"; {more:,} more with --json" if more else ""))
 
 
 def _row(entry: dict[str, Any], now: int) -> tuple[object, ...]:

@@ -8,15 +8,18 @@ import kosoku
 from kosoku import _caseindex
 
 CONCURRENCY = 16
+"""Cases at once: most of them wait. Those with much to do have a time limit each, and share it."""
 
 Case = Any
 
 
-async def run(url: str, cases: list[str], without: list[str]) -> dict[str, tuple[str, str]]:
+async def run(
+    url: str, cases: list[str], without: list[str], *, concurrency: int = CONCURRENCY
+) -> dict[str, tuple[str, str]]:
     """How each case went, and how its connection was closed, by the suite's words."""
     _read_uncompressed_messages()
     try:
-        results = await kosoku.run_fuzzingclient(url, cases, without, concurrency=CONCURRENCY)
+        results = await kosoku.run_fuzzingclient(url, cases, without, concurrency=concurrency)
     except kosoku.FailureError as error:
         results = error.results
     return {

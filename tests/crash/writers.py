@@ -5,6 +5,7 @@ Each has a namespace, a connection and a random source of its own, and keeps its
 
 import json
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
@@ -20,7 +21,7 @@ TTLS = (0, 0, 0, 0, 40, 400, 3_600_000)
 LONG_TTL = 3_600_000
 
 
-class Writer:
+class Writer(ABC):
     """One client; each life of the server it writes in a thread of its own."""
 
     def __init__(self, kind: str, number: int, seed: int) -> None:
@@ -36,9 +37,9 @@ class Writer:
         with suppress(EOFError, OSError, HTTPException):
             self.write(server)
 
+    @abstractmethod
     def write(self, server: ServerProcess) -> None:
         """Write for ever."""
-        raise NotImplementedError
 
     def value(self) -> str:
         """A value that was never written before."""

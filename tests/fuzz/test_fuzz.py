@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,8 @@ from tests.support.rooms import Rooms
 from tests.unit.test_connection import Peer
 
 EXAMPLES = int(os.environ.get("DUNENA_FUZZ_EXAMPLES", "300"))
+
+pytestmark = pytest.mark.timeout(60 * max(1, EXAMPLES // 300))
 
 fuzz = settings(
     max_examples=EXAMPLES,
