@@ -59,6 +59,10 @@ def is_printable(*names: str) -> bool:
     return all(name.isascii() and name.isprintable() for name in names)
 
 
+BUSY = frozenset({429, 503})
+"""HTTP's statuses of a server that may let one in later: too many connections, wrong tokens."""
+
+
 def failure(error: Exception, address: Address) -> Error:
     """Why there is no connection, or none any more; in the server's words where it has some."""
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
@@ -66,6 +70,8 @@ def failure(error: Exception, address: Address) -> Error:
     if isinstance(error, InvalidStatus):
         response = error.response
         text = error_text(response.body)
+        if response.status_code in BUSY:
+            return ConnectError(f"{address.url} takes no connection now ({text or 'busy'})")
         if text is not None:
             return RefusedError(text, response.status_code)
         return foreign(address, f"HTTP {response.status_code}")

@@ -1,0 +1,31 @@
+"""Why there is no connection: whether it helps to try again."""
+
+import pytest
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
+
+from dunena.client.address import Address
+from dunena.client.errors import ConnectError, RefusedError
+from dunena.client.options import failure
+
+
+def answered(status: int, body: bytes) -> Exception:
+    return failure(
+        InvalidStatus(Response(status, "", Headers(), body)), Address.parse("ws://localhost:3000")
+    )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_is_not_let_in_is_told_so(status: int) -> None:
+    error = answered(status, b'{"error":"Unauthorized"}')
+    assert isinstance(error, RefusedError)
+    assert error.status == status
+    assert str(error) == "Unauthorized"
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_comes_at_a_bad_time_may_try_again(status: int) -> None:
+    error = answered(status, b'{"error":"Too many connections"}')
+    assert isinstance(error, ConnectError)
+    assert "Too many connections" in str(error)
