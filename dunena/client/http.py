@@ -1,6 +1,5 @@
-"""The requests that are HTTP's alone, by the standard library; they block."""
+"""The requests that are HTTP's alone; they block."""
 
-import http.client
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +8,7 @@ import orjson
 from dunena.client.address import path_of
 from dunena.client.errors import NoAnswerError, RefusedError, RequestError
 from dunena.client.options import Options, error_text, foreign, unreachable
+from dunena.client.wire import Wire, WireError
 
 PAGE_KEYS_MAX = 1000
 """The most that the server lists at once."""
@@ -21,7 +21,7 @@ class Http:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._connection: http.client.HTTPConnection | None = None
+        self._wire = Wire(options.address, options.timeout, options.tls)
 
     # --- the store ---
 
@@ -82,9 +82,7 @@ class Http:
 
     def close(self) -> None:
         """End the connection."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._wire.close()
 
     def __enter__(self) -> Self:
         return self
@@ -102,17 +100,13 @@ class Http:
     def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
         """Status and body of an answer."""
         options = self._options
-        if self._connection is None:
-            self._connection = _connection(options)
         try:
-            self._connection.request(method, target, body, options.headers)
-            response = self._connection.getresponse()
-            return response.status, response.read()
+            return self._wire.exchange(method, target, body, options.headers)
         except TimeoutError:
             self.close()
             text = f"No answer from {options.address.url} in {options.timeout:g} s"
             raise NoAnswerError(text) from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, WireError) as error:
             self.close()
             raise unreachable(options.address, error) from None
 
@@ -127,12 +121,3 @@ def ask(options: Options, method: str, path: str) -> Any:
     """One request, on a connection of its own."""
     with Http(options) as connection:
         return connection.ask(method, path)
-
-
-def _connection(options: Options) -> http.client.HTTPConnection:
-    address = options.address
-    if address.is_secure:
-        return http.client.HTTPSConnection(
-            address.host, address.port, timeout=options.timeout, context=options.tls
-        )
-    return http.client.HTTPConnection(address.host, address.port, timeout=options.timeout)
