@@ -1,6 +1,5 @@
-"""Where the executable starts: `python -m dunena`, arranged for a quick start."""
+"""Where the executable starts: `python -m dunena`, for which Ctrl+C is arranged."""
 
-import gc
 import os
 import signal
 import sys
@@ -27,17 +26,11 @@ def interrupt_once(*_: object) -> NoReturn:
 def run() -> None:
     """Import everything, and start."""
     signal.signal(signal.SIGINT, leave)
-    # What is imported lives until the end: a collection while importing finds nothing, many times.
-    gc.disable()
-    from dunena.cli import main
+    from dunena import cli
 
-    if sys.argv[1:2] in ([], ["serve"]):
-        # What the server is made of; imported later it would be with collections.
-        import dunena.cli.running  # noqa: F401
-    gc.freeze()
-    gc.enable()
+    cli.load()
     signal.signal(signal.SIGINT, interrupt_once)
-    main()
+    cli.run()
 
 
 if __name__ == "__main__":

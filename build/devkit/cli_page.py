@@ -4,8 +4,8 @@ from typing import Any
 
 import typer
 
-from dunena.cli import app
 from dunena.cli.commands import MODULES
+from dunena.cli.program import app
 
 COLUMNS = 80
 

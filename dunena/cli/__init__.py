@@ -1,59 +1,33 @@
-"""The command line: one Typer app, each command in a file of its own.
+"""The command line: what every start of the program goes through.
 
-A command imports what it needs when it runs, so that `dunena version` does not load a server.
+`program` is the Typer app, and each of its commands is a file here.
 """
 
-import io
-import os
-import sys
-
-# Typer's boxes need rich, which costs every start of the program more than they are worth.
-os.environ.setdefault("TYPER_USE_RICH", "0")
-
-import typer
-
-from dunena.cli.commands import COMPLETION_VARIABLE, LazyGroup, set_up_completion
-from dunena.cli.manner import DOUBLE_CLICKED, TYPED
-from dunena.desktop.onefile import reopen_standard_files, restore_library_path
-from dunena.desktop.terminal import was_double_clicked
-
-EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl+C ended before it served
-
-app = typer.Typer(
-    name="dunena",
-    cls=LazyGroup,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+import gc
 
 
-@app.callback()
-def dunena() -> None:
-    """A realtime JSON store: shared live values over WebSocket and HTTP.
+def load() -> None:
+    """Import what this start needs, which takes longer than most commands run.
 
-    `dunena serve` runs a server; most of the others ask one that runs.
-
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such key, 4 no server there.
+    All of that lives until the end. A collection meanwhile would look through it for nothing, a
+    hundred times, and one more time when the interpreter ends; so there is none, here and there.
     """
+    gc.disable()
+    from dunena.cli import commands, program
+
+    commands.load(program.first_word())
+    gc.freeze()
+    gc.enable()
+
+
+def run() -> None:
+    """Do what the command line says."""
+    from dunena.cli import program
+
+    program.run()
 
 
 def main() -> None:
     """The program."""
-    reopen_standard_files()
-    restore_library_path()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A path or key that a console's encoding lacks must not end the program.
-            stream.reconfigure(errors="backslashreplace")
-    if COMPLETION_VARIABLE in os.environ:
-        set_up_completion()
-    try:
-        if len(sys.argv) == 1 and getattr(sys, "frozen", False):
-            # The one file is started to serve, by a double click or by its name alone.
-            app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED)
-        else:
-            app()
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+    load()
+    run()

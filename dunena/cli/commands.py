@@ -32,6 +32,11 @@ MODULES = {
 }
 """The module in this package of each command; its function is named like the module."""
 
+_BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
+
+_RUN_WITH = {"serve": "dunena.cli.running"} | dict.fromkeys(_BY_HTTP, "dunena.client.http")
+"""What the commands whose start matters most import as they run."""
+
 
 COMPLETION_VARIABLE = "_DUNENA_COMPLETE"
 """Set by a shell that asks what could come next."""
@@ -42,6 +47,14 @@ def set_up_completion() -> None:
     from typer._completion_classes import completion_init
 
     completion_init()
+
+
+def load(name: str) -> None:
+    """Import a command and what it runs with; a name that is none is the parser's to refuse."""
+    if name in MODULES:
+        import_module(f"dunena.cli.{MODULES[name]}")
+    if name in _RUN_WITH:
+        import_module(_RUN_WITH[name])
 
 
 class Commands(Mapping[str, Any]):

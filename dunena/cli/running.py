@@ -60,11 +60,13 @@ async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
     folder = unpacked_folder()
     life = None
     if folder is not None:
-        _load_everything()
         life = OneFileLife(folder, parent_gone)
         life.start()
     try:
         server = await _start(settings, manner, notes)
+        if folder is not None:
+            # Who connects meanwhile is served; who reads that it runs may remove what it ran from.
+            await asyncio.to_thread(_load_everything)
         _greet(server, notes)
         if manner.opens_page:
             await asyncio.to_thread(_open_page, server.url)

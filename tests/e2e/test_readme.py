@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 from typer.main import get_command
 
-from dunena.cli import app
+from dunena.cli.program import app
 from tests.support.documents import ROOT, at, blocks, try_curl_examples
 from tests.support.server import ServerProcess
 

@@ -1,0 +1,70 @@
+"""The Typer app, each of whose commands is in a file of its own.
+
+A command imports what it needs when it runs, so that `dunena version` does not load a server.
+"""
+
+import io
+import os
+import sys
+
+# Typer's boxes need rich, which costs every start of the program more than they are worth.
+os.environ.setdefault("TYPER_USE_RICH", "0")
+
+import typer
+
+from dunena.cli.commands import COMPLETION_VARIABLE, LazyGroup, set_up_completion
+from dunena.cli.manner import DOUBLE_CLICKED, TYPED
+from dunena.desktop.onefile import reopen_standard_files, restore_library_path
+from dunena.desktop.terminal import was_double_clicked
+
+EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl+C ended before it served
+
+app = typer.Typer(
+    name="dunena",
+    cls=LazyGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def dunena() -> None:
+    """A realtime JSON store: shared live values over WebSocket and HTTP.
+
+    `dunena serve` runs a server; most of the others ask one that runs.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such key, 4 no server there.
+    """
+
+
+def first_word() -> str:
+    """The command that is asked for; "" if none is."""
+    if is_named_alone():
+        return "serve"
+    return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
+def is_named_alone() -> bool:
+    """Whether it is the one file, by a double click or its name alone: that starts it to serve."""
+    return len(sys.argv) == 1 and getattr(sys, "frozen", False)
+
+
+def run() -> None:
+    """Do what the command line says."""
+    reopen_standard_files()
+    restore_library_path()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path or key that a console's encoding lacks must not end the program.
+            stream.reconfigure(errors="backslashreplace")
+    if COMPLETION_VARIABLE in os.environ:
+        set_up_completion()
+    try:
+        if is_named_alone():
+            app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED)
+        else:
+            app()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
