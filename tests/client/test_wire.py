@@ -71,7 +71,7 @@ def answering(servers: list[Canned]) -> Answering:
     [
         b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}',
         b'HTTP/1.1 200\r\ncontent-LENGTH:7\r\n\r\n{"a":1}',
-        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n',
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;\r\n{"a\r\n4\r\n":1}\r\n0\r\n\r\n',
         b'HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n7\r\n{"a":1}\r\n0\r\nEnd: x\r\n\r\n',
         b'HTTP/1.1 102 Wait\r\nA: b\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}',
         b'HTTP/1.1 200 OK\r\n\r\n{"a":1}',
