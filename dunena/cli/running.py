@@ -64,9 +64,8 @@ async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
         life.start()
     try:
         server = await _start(settings, manner, notes)
-        if folder is not None:
-            # Who connects meanwhile is served; who reads that it runs may remove what it ran from.
-            await asyncio.to_thread(_load_everything)
+        # Who connects meanwhile is served; who reads that it runs may remove what it ran from.
+        await asyncio.to_thread(_load_rest, is_everything=folder is not None)
         _greet(server, notes)
         if manner.opens_page:
             await asyncio.to_thread(_open_page, server.url)
@@ -128,13 +127,18 @@ def _open_page(url: str) -> None:
     open_page(f"{url}/test")
 
 
-def _load_everything() -> None:
-    """Load what is otherwise loaded when it is first needed.
+def _load_rest(*, is_everything: bool) -> None:
+    """Load what listening needs no more than the first client does.
 
-    The unpacked files of a one-file program can be removed under it by a cleaner of temporary
-    folders, and the executable replaced by a newer one.
+    With ``is_everything`` also what is otherwise loaded when it is first needed: the unpacked files
+    of a one-file program can be removed under it by a cleaner of temporary folders, and the
+    executable replaced by a newer one.
     """
-    import prometheus_client  # noqa: F401
-    import watchfiles  # noqa: F401
+    import dunena.server.handshake
+    import dunena.server.websocket
 
-    import dunena.server.openapi  # noqa: F401
+    if is_everything:
+        import prometheus_client  # noqa: F401
+        import watchfiles  # noqa: F401
+
+        import dunena.server.openapi  # noqa: F401

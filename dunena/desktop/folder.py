@@ -1,11 +1,8 @@
 """Where values are kept, and pages found, when nobody says where."""
 
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-from platformdirs import user_data_path
 
 NAME = ".cache"
 """The folder's name in the object-store document."""
@@ -29,6 +26,8 @@ def default_folder(base: Path | None = None) -> DataFolder:
     expected = (base or _base()) / NAME
     if _is_writable(expected):
         return DataFolder(expected)
+    from platformdirs import user_data_path  # seldom needed, and every start would wait for it
+
     fallback = user_data_path("dunena", appauthor=False) / "cache"
     return DataFolder(fallback, f"{expected} cannot be written, so the data is kept here")
 
@@ -58,6 +57,8 @@ def _base() -> Path:
 
 def _is_writable(folder: Path) -> bool:
     """Whether files can be made in it; it is made if it is not there."""
+    import tempfile
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from email.utils import formatdate
 
 from dunena.dialects.core import Core
 from dunena.dialects.session import Session
@@ -274,6 +273,8 @@ class Server:
 
     def _http_date(self) -> str:
         """The Date header's value, made once a second."""
+        from email.utils import formatdate  # a start listens without it
+
         second = int(time.time())
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))

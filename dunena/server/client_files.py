@@ -6,12 +6,12 @@ and this is the only place where the two differ.
 """
 
 import hashlib
-from importlib.resources import files
 from urllib.parse import urljoin, urlsplit
 
 import orjson
 
 from dunena.server.http_message import Request, Response
+from dunena.server.pages import FOLDER
 
 MODULE_PATH = "/dunena.js"
 CLASSIC_PATH = "/dunena.classic.js"
@@ -31,10 +31,10 @@ class ClientFiles:
     """The files, and the loader page, which is made for each request."""
 
     def __init__(self, *, is_encrypted: bool) -> None:
-        folder = files("dunena.web").joinpath("client")
-        module = folder.joinpath("dunena.js").read_text("utf-8")
-        types = folder.joinpath("dunena.d.ts").read_text("utf-8")
-        self._loader = folder.joinpath("obs-loader.html").read_text("utf-8")
+        folder = FOLDER / "client"
+        module = (folder / "dunena.js").read_text("utf-8")
+        types = (folder / "dunena.d.ts").read_text("utf-8")
+        self._loader = (folder / "obs-loader.html").read_text("utf-8")
         self._scheme = "https" if is_encrypted else "http"
         self.constant = {
             MODULE_PATH: _file(module, JAVASCRIPT),

@@ -8,10 +8,12 @@ the server the same work for everyone.
 
 import zlib
 from collections import OrderedDict
-
-from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from typing import TYPE_CHECKING
 
 from dunena.frames import TEXT_HEAD, compressed_text_frame, payload_of
+
+if TYPE_CHECKING:
+    from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 FRAME_BYTES_MIN = 128
 """A shorter message goes as it is, which the extension allows: it would hardly shrink."""
@@ -24,8 +26,10 @@ _LEVEL = 1  # JSON shrinks nearly as well as at 6, in a third of the time
 _MESSAGE_END = b"\x00\x00\xff\xff"  # taken off each message: RFC 7692, 7.2.1
 
 
-def offered() -> ServerPerMessageDeflateFactory:
+def offered() -> "ServerPerMessageDeflateFactory":
     """What the server agrees to."""
+    from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+
     return ServerPerMessageDeflateFactory(
         server_no_context_takeover=True, client_no_context_takeover=True
     )

@@ -10,14 +10,12 @@ from collections import deque
 from typing import cast
 
 from dunena.server.context import Context
-from dunena.server.handshake import Opening, handshake
 from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
 from dunena.server.limits import IDLE_SECONDS_MAX, REQUEST_SECONDS_MAX
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.peers import NOBODY, group_of
 from dunena.server.registry import Renewed, peer_host
-from dunena.server.websocket import WebSocketConnection
 from dunena.server.www.transfer import Transfer
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -218,9 +216,13 @@ class HttpConnection(asyncio.Protocol):
 
     def _upgrade(self, request: Request) -> bool:
         """Hand over to WebSocket; False if the request gets an HTTP answer instead."""
+        # A start listens without them; see `cli.running`.
+        from dunena.server.handshake import handshake
+        from dunena.server.websocket import WebSocketConnection
+
         context = self._context
         outcome = handshake(context, request)
-        if self._is_from_proxy and isinstance(outcome, Opening):
+        if self._is_from_proxy and not isinstance(outcome, Response):
             group = group_of(request.address)
             if context.registry.is_crowded(group):
                 context.telemetry.refused_connections += 1

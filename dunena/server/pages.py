@@ -5,8 +5,9 @@ folders, an upgrade): what was read at the start is served all the same.
 """
 
 import hashlib
-from importlib.resources import files
+from pathlib import Path
 
+from dunena import web
 from dunena.server.http_message import Response
 
 CONTENT_TYPES = {
@@ -15,6 +16,9 @@ CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+FOLDER = Path(web.__path__[0])
+"""Where they are; a package of Python is always unpacked."""
 
 _TAG_DIGITS = 16  # of a hash: two versions of one file do not meet
 
@@ -29,7 +33,7 @@ _POLICY = (
 def load_pages() -> dict[str, Response]:
     """Path -> response for everything the test page is made of."""
     pages = {}
-    for file in files("dunena.web").iterdir():
+    for file in FOLDER.iterdir():
         ending = file.name[file.name.rfind(".") :]
         if ending in CONTENT_TYPES:
             content = file.read_bytes()
