@@ -29,7 +29,7 @@ def test_the_users_folder_where_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(folder, "user_data_path", lambda *_, **__: tmp_path / "user")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "user")
     found = folder.default_folder(tmp_path / "file")
     assert found.path == tmp_path / "user" / "cache"
     assert "cannot be written" in found.note
