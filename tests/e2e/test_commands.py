@@ -483,8 +483,14 @@ finally:
             ("version",),
             {"asyncio", "websockets", "rich", "http.client", "ssl", "orjson", "filelock"},
         ),
-        (("get", "k"), {"asyncio", "websockets", "rich", "filelock"}),
-        (("keys", "--json"), {"asyncio", "websockets", "rich", "filelock"}),
+        (
+            ("get", "k"),
+            {"asyncio", "websockets", "rich", "http.client", "email", "ssl", "filelock"},
+        ),
+        (
+            ("keys", "--json"),
+            {"asyncio", "websockets", "rich", "http.client", "email", "ssl", "filelock"},
+        ),
         (("watch", "k"), {"asyncio", "rich", "dunena.server.app"}),
     ],
     ids=["version", "get", "keys", "watch"],
@@ -497,6 +503,35 @@ def test_a_command_loads_what_it_uses(run: Commands, arguments: tuple[str, ...],
     loaded = set(done.stderr.split("\n")[-2].split())
     assert f"dunena.cli.{arguments[0]}" in loaded
     assert not loaded & (away | {"dunena.cli.serve", "dunena.server", "httptools", "watchfiles"})
+
+
+def test_nothing_is_collected_while_a_start_imports():
+    program = """
+import gc, sys
+from dunena import cli
+collected = []
+gc.callbacks.append(lambda phase, info: collected.append(phase))
+sys.argv = ["dunena", "get", "k"]
+cli.load()
+assert "dunena.cli.get" in sys.modules
+print(collected, gc.isenabled(), gc.get_freeze_count() > 10_000)
+"""
+    done = run_program(program=(sys.executable, "-c", program))
+    assert done.stdout == "[] True True\n"
+
+
+def test_a_server_listens_before_it_loads_what_the_first_client_needs():
+    program = """
+import sys
+from dunena import cli
+sys.argv = ["dunena", "serve"]
+cli.load()
+assert "dunena.server.app" in sys.modules
+late = {"websockets.server", "websockets.frames", "platformdirs", "prometheus_client", "watchfiles"}
+print(late & set(sys.modules))
+"""
+    done = run_program(program=(sys.executable, "-c", program))
+    assert done.stdout == "set()\n"
 
 
 # --- somebody looks ---
