@@ -1,23 +1,26 @@
-"""HTTP over one connection, as much of it as asking a server takes: RFC 9112, by blocking sockets.
+"""HTTP over one connection, as much of it as asking a server takes; blocking sockets.
 
-The standard library's client reads headers with its parser for mail. Loading that takes longer than
-a small command runs, and of all headers an answer's length is the only thing wanted here.
+The standard library's client reads headers with its parser for mail, and loading that takes longer
+than a small command runs. So answers are read by the parser that reads the server's requests.
 """
 
 import socket
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
+
+import httptools
 
 if TYPE_CHECKING:
     import ssl
 
     from dunena.client.address import Address
 
-LINE_BYTES_MAX = 65_536
-HEADERS_MAX = 100
-"""What an answer may have at most; who sends more is no server of ours."""
+READ_BYTES = 65_536
+
+HEAD_BYTES_MAX = 131_072
+"""Of what stands before a body; who sends more is no server of ours."""
 
 _PORTS = {False: 80, True: 443}
-_NO_BODY = (204, 304)
+_FINAL = 200  # below it, something is said meanwhile
 
 
 class WireError(Exception):
@@ -37,7 +40,6 @@ class Wire:
         self._timeout = timeout
         self._tls = tls
         self._socket: socket.socket | None = None
-        self._reader: BinaryIO
 
     def exchange(
         self, method: str, target: str, body: bytes | None, headers: dict[str, str]
@@ -45,23 +47,17 @@ class Wire:
         """Status and body of the answer to a request."""
         if self._socket is None:
             self._socket = self._connected()
-            self._reader = self._socket.makefile("rb")
         self._socket.sendall(self._request(method, target, body, headers))
-        version, status = self._status()
-        while status < 200:  # said meanwhile; what is meant comes after it
-            self._headers()
-            version, status = self._status()
-        fields = self._headers()
-        answer, is_last = self._body(status, fields)
-        wish = fields.get("connection", "").lower()
-        if is_last or "close" in wish or (version == "HTTP/1.0" and "keep-alive" not in wish):
+        answer = _Answer()
+        while not answer.is_whole:
+            answer.take(self._socket.recv(READ_BYTES))
+        if answer.is_last:
             self.close()
-        return status, answer
+        return answer.status, b"".join(answer.body)
 
     def close(self) -> None:
         """End the connection."""
         if self._socket is not None:
-            self._reader.close()
             self._socket.close()
             self._socket = None
 
@@ -98,67 +94,53 @@ class Wire:
             host = f"[{host.partition('%')[0]}]"  # the interface behind % is this machine's affair
         return host if address.port == _PORTS[address.is_secure] else f"{host}:{address.port}"
 
-    def _line(self, kind: str) -> str:
-        line = self._reader.readline(LINE_BYTES_MAX + 1)
-        if len(line) > LINE_BYTES_MAX:
-            raise WireError(f"got more than {LINE_BYTES_MAX} bytes when reading {kind}")
-        return line.decode("latin-1")
 
-    def _status(self) -> tuple[str, int]:
-        """The version of HTTP and the status of an answer that begins."""
-        line = self._line("status line")
-        if not line:
-            raise WireError("Remote end closed connection without response")
-        version, status, *_ = [*line.split(None, 2), "", ""]
-        if not version.startswith("HTTP/") or len(status) != 3 or not status.isdecimal():
-            raise WireError(line.strip() or repr(line))
-        if not version.startswith("HTTP/1."):
-            raise WireError(version)
-        return version, int(status)
+class _Answer:
+    """One answer, and what it says of the connection; its methods ``on_...`` are the parser's."""
 
-    def _headers(self) -> dict[str, str]:
-        """The fields up to the empty line, by their names in lower case."""
-        fields: dict[str, str] = {}
-        for _ in range(HEADERS_MAX + 1):
-            line = self._line("header line").rstrip("\r\n")
-            if not line:
-                return fields
-            name, _, value = line.partition(":")
-            fields[name.lower()] = value.strip()
-        raise WireError(f"got more than {HEADERS_MAX} headers")
+    def __init__(self) -> None:
+        self.status = 0
+        self.body: list[bytes] = []
+        self.is_whole = False
+        self.is_last = False
+        self._ends_with_connection = True
+        self._has_head = False
+        self._head_bytes = 0
+        self._parser = httptools.HttpResponseParser(self)
 
-    def _body(self, status: int, fields: dict[str, str]) -> tuple[bytes, bool]:
-        """The body, and whether only the end of the connection ended it."""
-        if status in _NO_BODY:
-            return b"", False
-        if fields.get("transfer-encoding", "").lower() == "chunked":
-            return self._chunks(), False
-        length = fields.get("content-length", "")
-        if length.isdecimal():
-            return self._exactly(int(length)), False
-        return self._reader.read(), True
-
-    def _chunks(self) -> bytes:
-        parts = []
-        while size := self._chunk_size():
-            parts.append(self._exactly(size))
-            self._line("chunk")  # the end of its line
-        self._headers()  # which may come after the last chunk
-        return b"".join(parts)
-
-    def _chunk_size(self) -> int:
-        line = self._line("chunk size")
+    def take(self, data: bytes) -> None:
+        """Some bytes, or none when the connection ended."""
+        if not data:
+            if not (self._has_head and self._ends_with_connection):
+                raise WireError("the connection ended before the answer did")
+            self.is_whole = self.is_last = True
+            return
+        if not self._has_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX + READ_BYTES:
+                raise WireError(f"more than {HEAD_BYTES_MAX} bytes before the body")
         try:
-            return int(line.partition(";")[0], 16)
-        except ValueError:
-            raise WireError(f"no size of a chunk: {line.strip()!r}") from None
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise WireError("another protocol than HTTP") from None
+        except httptools.HttpParserError as error:
+            raise WireError(str(error)) from None
 
-    def _exactly(self, length: int) -> bytes:
-        got = self._reader.read(length)
-        if len(got) < length:
-            missing = length - len(got)
-            raise WireError(f"IncompleteRead({len(got)} bytes read, {missing} more expected)")
-        return got
+    def on_header(self, name: bytes, _value: bytes) -> None:
+        if name.lower() in (b"content-length", b"transfer-encoding"):
+            self._ends_with_connection = False
+
+    def on_headers_complete(self) -> None:
+        self.status = self._parser.get_status_code()
+        self._has_head = self.status >= _FINAL
+
+    def on_body(self, data: bytes) -> None:
+        self.body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.status >= _FINAL:
+            self.is_whole = True
+            self.is_last = not self._parser.should_keep_alive()
 
 
 def _encrypted(made: socket.socket, host: str, tls: "ssl.SSLContext | None") -> socket.socket:
