@@ -551,7 +551,7 @@ def test_tables_and_words_for_people(run: Commands):
     assert "key" in text.splitlines()[0]
     assert any(word in text for word in ("in 3,599 s", "in 3,600 s"))
     assert '{"home":2}' in text
-    assert text.endswith("1 keys\n")
+    assert text.endswith("1 key\n")
     with run.terminal("info") as terminal:
         assert "entries         1" in shown(terminal)
     with run.terminal("stats") as terminal:
