@@ -75,4 +75,4 @@ def test_a_table_in_a_terminal(program: Program):
             os.close(master)
         assert done.wait(15) == 0, text.decode()
         assert "日本" in text.decode()
-        assert "1 keys" in text.decode()
+        assert "1 key\r\n" in text.decode()
