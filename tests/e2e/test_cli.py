@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.processes import (
     PROGRAM_WITHOUT_PORT,
+    SECONDS_MAX,
     STOP_SIGNALS,
     assert_failed,
     data_home,
@@ -437,12 +438,12 @@ def test_who_speaks_no_tls_to_a_tls_port_is_shown_the_door(encrypted: tuple[Serv
     old.maximum_version = ssl.TLSVersion.TLSv1_2
     # Distrust looks the same to a server: the client goes in the middle of the handshake.
     with (
-        socket.create_connection(("127.0.0.1", server.port), 10) as plain,
+        socket.create_connection(("127.0.0.1", server.port), SECONDS_MAX) as plain,
         pytest.raises(ssl.SSLError),
     ):
         ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
     with (
-        socket.create_connection(("127.0.0.1", server.port), 10) as plain,
+        socket.create_connection(("127.0.0.1", server.port), SECONDS_MAX) as plain,
         old.wrap_socket(plain, server_hostname="localhost") as wrapped,
     ):
         assert wrapped.version() == "TLSv1.2"
