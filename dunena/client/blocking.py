@@ -31,6 +31,9 @@ Item = TypeVar("Item", Update, Event)
 _SLICE_SECONDS = 0.5
 """Ctrl+C does not end a wait on Windows, so that a long one is many short ones."""
 
+_JOIN_SECONDS_MAX = 2.0
+"""For each thread to end; what it was doing when it does not ends with the process."""
+
 
 def connect(
     url: str = DEFAULT_URL,
@@ -201,7 +204,9 @@ class Store:
             connection.close()
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join()
+                # A Ctrl+C can come between the taking of a lock and the promise to give it back.
+                # Whoever waits for that lock then waits for ever, and the end must not.
+                thread.join(_JOIN_SECONDS_MAX)
 
     # --- inside ---
 
