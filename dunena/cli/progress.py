@@ -1,7 +1,6 @@
 """A bar that shows how far something is, where somebody looks."""
 
 import time
-from types import TracebackType
 from typing import Self
 
 from dunena.desktop.terminal import overwrite
@@ -28,12 +27,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._next_at:
             overwrite("")
 

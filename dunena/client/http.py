@@ -1,6 +1,5 @@
 """The requests that are HTTP's alone; they block."""
 
-from types import TracebackType
 from typing import Any, Self
 
 import orjson
@@ -87,12 +86,7 @@ class Http:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # --- inside ---

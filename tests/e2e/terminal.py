@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import threading
-from types import TracebackType
 from typing import Self
 
 from tests.e2e.processes import PROGRAM, ROOT, SECONDS_MAX
@@ -69,12 +68,7 @@ class Terminal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.kill()
         self.end()

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import dunena
@@ -95,12 +94,7 @@ class NodeClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
