@@ -9,8 +9,8 @@ from dunena.dialects.tally import Tally
 from dunena.hub import CACHE_EVENTS, Hub, Place
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
-from dunena.store.store import StoreView
 from dunena.store.values import text_size
+from dunena.store.view import StoreView
 
 REPEATED_MAX = 4096
 """Messages that are known by their bytes: with the next figure, two megabytes at most."""

@@ -6,7 +6,8 @@ from dunena.dialects.errors import ForbiddenError
 from dunena.dialects.grants import Globs, Grant, Right
 from dunena.store.entry import Change, Entry
 from dunena.store.room import Write
-from dunena.store.store import Store, StoreView
+from dunena.store.store import Store
+from dunena.store.view import StoreView
 
 
 class GuardedStore(StoreView):
@@ -67,21 +68,16 @@ class GuardedStore(StoreView):
         value: bytes,
         expires_at: int | None = None,
         *,
-        is_stored: bool = False,
         is_durable: bool = False,
     ) -> Change:
         """As `Store.set`."""
         self._check_write(ns, key)
-        return self._whole.set(
-            ns, key, value, expires_at, is_stored=is_stored, is_durable=is_durable
-        )
+        return self._whole.set(ns, key, value, expires_at, is_durable=is_durable)
 
-    def delete(
-        self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
-    ) -> Change | None:
+    def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
         """As `Store.delete`."""
         self._check_write(ns, key)
-        return self._whole.delete(ns, key, is_stored=is_stored, is_durable=is_durable)
+        return self._whole.delete(ns, key, is_durable=is_durable)
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """As `Store.check_writes`: all of them are permitted, or none is made."""

@@ -10,7 +10,7 @@ from dunena.frames import text_frame
 from dunena.persistence.interface import Engine
 from dunena.server.http_message import Response
 from dunena.settings import Settings
-from dunena.store.store import StoreView
+from dunena.store.view import StoreView
 from dunena.telemetry import Telemetry
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"

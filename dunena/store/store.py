@@ -6,12 +6,12 @@ them back, newest first: each carries what it replaced. While `refusal` is set n
 made at all; a tick that failed is answered once more in that state.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 
 from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
 from dunena.store.expiry import Deadlines
 from dunena.store.room import Room, Write, size_of
+from dunena.store.view import StoreView
 
 
 class WriteRefusedError(Exception):
@@ -24,63 +24,6 @@ class WriteRefusedError(Exception):
 
 class StoreFullError(WriteRefusedError):
     """There is no room for the change; others may find some."""
-
-
-class StoreView(ABC):
-    """What requests may do with a store: everything, or what somebody leaves of it."""
-
-    __slots__ = ()
-
-    @property
-    @abstractmethod
-    def whole(self) -> "Store":
-        """The store itself."""
-
-    @abstractmethod
-    def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """The entry that stands under a key; counts a hit or a miss."""
-
-    @abstractmethod
-    def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, without counting."""
-
-    @abstractmethod
-    def sorted_keys(self, ns: str) -> list[str]:
-        """The keys of a namespace in order of their code points; not to be changed by the caller.
-
-        The same list for as long as no key came or went.
-        """
-
-    @abstractmethod
-    def namespaces(self) -> list[str]:
-        """Names of the namespaces that hold keys, sorted; "" stands for none."""
-
-    @abstractmethod
-    def set(
-        self,
-        ns: str,
-        key: str,
-        value: bytes,
-        expires_at: int | None = None,
-        *,
-        is_stored: bool = False,
-        is_durable: bool = False,
-    ) -> Change:
-        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept."""
-
-    @abstractmethod
-    def delete(
-        self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
-    ) -> Change | None:
-        """Remove a key; None if nothing stood there."""
-
-    @abstractmethod
-    def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
-        """Raise what `set` would raise for one of these, before the first of them is made."""
-
-    @abstractmethod
-    def clear(self) -> Change:
-        """Remove everything, in all namespaces, as one change."""
 
 
 class Store(StoreView):

@@ -1,0 +1,65 @@
+"""A store as requests see it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dunena.store.entry import Change, Entry
+from dunena.store.room import Write
+
+if TYPE_CHECKING:
+    from dunena.store.store import Store
+
+
+class StoreView(ABC):
+    """What requests may do with a store: everything, or what somebody leaves of it."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def whole(self) -> "Store":
+        """The store itself."""
+
+    @abstractmethod
+    def get(self, ns: str, key: str, now: int) -> Entry | None:
+        """The entry that stands under a key; counts a hit or a miss."""
+
+    @abstractmethod
+    def peek(self, ns: str, key: str, now: int) -> Entry | None:
+        """Like `get`, without counting."""
+
+    @abstractmethod
+    def sorted_keys(self, ns: str) -> list[str]:
+        """The keys of a namespace in order of their code points; not to be changed by the caller.
+
+        The same list for as long as no key came or went.
+        """
+
+    @abstractmethod
+    def namespaces(self) -> list[str]:
+        """Names of the namespaces that hold keys, sorted; "" stands for none."""
+
+    @abstractmethod
+    def set(
+        self,
+        ns: str,
+        key: str,
+        value: bytes,
+        expires_at: int | None = None,
+        *,
+        is_durable: bool = False,
+    ) -> Change:
+        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept."""
+
+    @abstractmethod
+    def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
+        """Remove a key; None if nothing stood there."""
+
+    @abstractmethod
+    def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
+        """Raise what `set` would raise for one of these, before the first of them is made."""
+
+    @abstractmethod
+    def clear(self) -> Change:
+        """Remove everything, in all namespaces, as one change."""
