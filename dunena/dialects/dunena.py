@@ -23,7 +23,7 @@ from dunena.dialects.errors import (
 )
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.dialects.tally import Kind
+from dunena.dialects.tally import learn
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX
 from dunena.store.values import encode
 
@@ -40,7 +40,9 @@ def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> 
     name = message["type"]
     kind = core.tally.dunena.get(name) if isinstance(name, str) else None
     if kind is None:
-        kind = _new_kind(core, name)
+        kind = learn(core.tally.dunena, _HANDLERS, name)
+        if kind is None:
+            raise InvalidMessageError.unknown_type(_brief(name))
     kind.count += 1
     return kind.answer(core, followed, message, now)
 
@@ -85,15 +87,6 @@ def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None
     value = _encoded_string(core, _field(message, "value"))
     expires_at = expiry_of(message, now)
     core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
-
-
-def _new_kind(core: Core, name: Any) -> Kind:
-    """The first message of its type."""
-    handler = _HANDLERS.get(name) if isinstance(name, str) else None
-    if handler is None:
-        raise InvalidMessageError.unknown_type(_brief(name))
-    kind = core.tally.dunena[name] = Kind(handler)
-    return kind
 
 
 def _ping(_core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:

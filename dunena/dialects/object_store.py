@@ -17,7 +17,7 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.dialects.tally import Kind
+from dunena.dialects.tally import learn
 from dunena.hub import Place
 from dunena.store.values import encode
 
@@ -31,7 +31,9 @@ def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> 
     name = message["action"]
     kind = core.tally.object_store.get(name) if isinstance(name, str) else None
     if kind is None:
-        kind = _new_kind(core, name)
+        kind = learn(core.tally.object_store, _HANDLERS, name)
+        if kind is None:
+            raise InvalidMessageError(INVALID_FORMAT)
     kind.count += 1
     return kind.answer(core, followed, message, now)
 
@@ -66,15 +68,6 @@ def read(core: Core, ns: str, key: str, now: int) -> bytes:
 def write(core: Core, message: Message, now: int) -> bytes:
     """``POST /set``: the value that was stored."""
     return value_body(*_write(core, message, now))
-
-
-def _new_kind(core: Core, name: Any) -> Kind:
-    """The first message of its action."""
-    handler = _HANDLERS.get(name) if isinstance(name, str) else None
-    if handler is None:
-        raise InvalidMessageError(INVALID_FORMAT)
-    kind = core.tally.object_store[name] = Kind(handler)
-    return kind
 
 
 def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:

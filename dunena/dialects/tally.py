@@ -1,6 +1,6 @@
 """What one server's clients asked for, counted where it is answered; no I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dunena.dialects.dialect import Dialect
@@ -18,6 +18,14 @@ class Kind:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.count = 0
+
+
+def learn(kinds: dict[str, Kind], answers: Mapping[str, Answer], name: object) -> Kind | None:
+    """The first message of a kind; None if nothing answers such messages."""
+    if not isinstance(name, str) or name not in answers:
+        return None
+    kind = kinds[name] = Kind(answers[name])
+    return kind
 
 
 class Tally:
