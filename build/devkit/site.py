@@ -1,4 +1,4 @@
-"""The documentation as a web site, made by mkdocs-material from docs/ and mkdocs.yml.
+"""The documentation as a web site, made by mkdocs-material from docs/ and build/mkdocs.yml.
 
 It is read without a network too (a laptop at a venue, a copy on a stick), so nothing that a page
 loads by itself may be elsewhere.
@@ -28,6 +28,7 @@ def build() -> Path:
     """
     python = environment.PUBLISHING.prepare(environment.SITE)
     command: list[str | Path] = [python, "-m", "mkdocs", "build", "--strict", "--clean"]
+    command += ["--config-file", ROOT / "build" / "mkdocs.yml"]
     # Without its makers' notice about a coming version of mkdocs, which the pins keep out.
     environ = clean_environ({"NO_MKDOCS_2_WARNING": "1"})
     done = subprocess.run(command, cwd=ROOT, env=environ, check=False)
