@@ -8,7 +8,6 @@ wants to send goes through the outbox, so that it keeps its place among the repl
 """
 
 import asyncio
-import codecs
 import logging
 from collections.abc import Callable
 
@@ -21,13 +20,13 @@ from dunena.dialects.errors import ClientError, RateLimitedError
 from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.hub import Dress
 from dunena.server.context import Context
+from dunena.server.fragments import Fragments
 from dunena.server.handshake import Opening
 from dunena.server.limits import CLOSE_SECONDS_MAX, PING_SECONDS
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 
 _log = logging.getLogger(__name__)
-_new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class WebSocketConnection:
@@ -43,8 +42,6 @@ class WebSocketConnection:
         "_context",
         "_extensions",
         "_fragments",
-        "_fragments_opcode",
-        "_fragments_text",
         "_grant",
         "_is_closing",
         "_is_deaf",
@@ -90,9 +87,7 @@ class WebSocketConnection:
         self._reader = FrameReader(
             context.settings.limits.message_bytes_max, has_extension=bool(opening.extensions)
         )
-        self._fragments: bytearray | None = None
-        self._fragments_opcode: Opcode | None = None
-        self._fragments_text: codecs.IncrementalDecoder | None = None
+        self._fragments: Fragments | None = None  # of a message that has begun
         self._is_closing = False
         self._is_deaf = False  # nothing the peer may still send has a meaning
         self._is_lost = False
@@ -252,7 +247,7 @@ class WebSocketConnection:
         if frame[0] == PONG_HEAD:
             return  # that it was heard is all it says
         protocol = self._made_protocol()
-        if frame[0] & 0x0F == Opcode.CLOSE and self._fragments_opcode is not None:
+        if frame[0] & 0x0F == Opcode.CLOSE and self._fragments is not None:
             self._close_inside_message(protocol, frame)
         protocol.receive_data(frame)
         for event in protocol.events_received():
@@ -264,7 +259,7 @@ class WebSocketConnection:
                 self._session.close()
                 self._is_closing = self._is_deaf = True
                 self._expect_close()
-        elif self._fragments_opcode is None:
+        elif self._fragments is None:
             self._protocol = None
 
     def _made_protocol(self) -> ServerProtocol:
@@ -292,31 +287,22 @@ class WebSocketConnection:
         protocol.send_close(None if close.code == 1005 else close.code, close.reason)
 
     def _take_data(self, frame: Frame) -> None:
-        if frame.opcode in (Opcode.TEXT, Opcode.BINARY) and frame.fin:
-            self._take_message(frame.opcode, bytes(frame.data))
-        elif frame.opcode in (Opcode.TEXT, Opcode.BINARY):
-            self._fragments_opcode = frame.opcode
-            self._fragments_text = _new_decoder() if frame.opcode is Opcode.TEXT else None
-            self._fragments = bytearray(frame.data)
-            self._reader.is_in_message = True
-            self._check_fragment(frame)
-        elif frame.opcode is Opcode.CONT and self._fragments is not None:
-            self._fragments += frame.data
-            if not frame.fin:
-                self._check_fragment(frame)
-            elif self._fragments_opcode is not None:
-                opcode, self._fragments_opcode = self._fragments_opcode, None
-                message, self._fragments = bytes(self._fragments), None
+        is_first = frame.opcode in (Opcode.TEXT, Opcode.BINARY)
+        try:
+            if is_first and frame.fin:
+                self._take_message(frame.opcode, bytes(frame.data))
+            elif is_first:
+                self._reader.is_in_message = True
+                self._fragments = Fragments(frame)
+            elif frame.opcode is Opcode.CONT and self._fragments is not None:
+                if not frame.fin:
+                    self._fragments.add(frame)
+                    return
+                fragments, self._fragments = self._fragments, None
                 self._reader.is_in_message = False
-                self._take_message(opcode, message)
-
-    def _check_fragment(self, frame: Frame) -> None:
-        """Text that is none ends a connection at once, however long the message goes on."""
-        if self._fragments_text is not None:
-            try:
-                self._fragments_text.decode(frame.data)
-            except UnicodeDecodeError:
-                self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
+                self._take_message(fragments.opcode, fragments.end(frame))
+        except UnicodeDecodeError:
+            self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
 
     def _take_message(self, opcode: Opcode, message: bytes) -> None:
         if opcode is Opcode.TEXT:

@@ -27,6 +27,7 @@ NO_IO_ROOMS = {
     "histogram.py": set(),
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
+    "server/fragments.py": {"websockets"},  # its frames, which are data
     "server/http_parser.py": {"httptools"},
     "server/limits.py": set(),
     "server/peers.py": set(),
