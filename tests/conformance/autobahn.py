@@ -8,7 +8,10 @@ import kosoku
 from kosoku import _caseindex
 
 CONCURRENCY = 16
-"""Cases at once: most of them wait. Those with much to do have a time limit each, and share it."""
+"""Cases at once: most of them wait."""
+
+BUSY_CONCURRENCY = 2
+"""Of those that have much to do, and each a time limit, which others on the machine count into."""
 
 Case = Any
 

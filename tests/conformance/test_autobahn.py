@@ -67,8 +67,8 @@ def test_the_protocol(compression: bool) -> None:
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the suite's own
 def test_compressed_messages() -> None:
     without = [] if IS_COMPLETE else LARGER_COMPRESSION
-    concurrency = 2 if IS_COMPLETE else autobahn.CONCURRENCY
-    results = run(COMPRESSION, without, compression=True, concurrency=concurrency)
+    busy = autobahn.BUSY_CONCURRENCY
+    results = run(COMPRESSION, without, compression=True, concurrency=busy)
     assert_passed(results)
     assert len(results) == (216 if IS_COMPLETE else 60)
 
@@ -76,6 +76,7 @@ def test_compressed_messages() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("compression", [False, True] if IS_COMPLETE else [False])
 def test_large_messages(compression: bool) -> None:
-    results = run([SIZES], COMPRESSION, compression=compression)
+    busy = autobahn.BUSY_CONCURRENCY
+    results = run([SIZES], COMPRESSION, compression=compression, concurrency=busy)
     assert_passed(results)
     assert len(results) == 54
