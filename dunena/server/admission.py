@@ -48,6 +48,9 @@ _LOOPBACK_ANCESTORS = [
 _IN_A_POLICY = re.compile(r"https?://[!-+\--:<-~]+").fullmatch  # no space, comma or semicolon
 _ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
 _ORIGIN_CHARS_LOGGED = 200
+_Shown = tuple[Callable[[bytes], Grant | None], bytes]
+"""What looks a secret up, and the secret."""
+
 _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
 
 _log = logging.getLogger(__name__)
@@ -198,7 +201,7 @@ class Admission:
 
     def session(self, request: Request, token: str) -> Response:
         """The cookie that stands for a token, which a page sent."""
-        refusal = self._refusal_of(request, self._tokens.grant_of, token.encode())
+        refusal = self._refusal_of(request, [(self._tokens.grant_of, token.encode())])
         if refusal is not None:
             return refusal
         cookie = f"{self._cookie_name}={self._tokens.cookie_of(token)}"
@@ -216,21 +219,28 @@ class Admission:
         if not self._tokens.are_needed:
             request.grant = EVERYTHING
             return None
+        return self._refusal_of(request, self._shown_by(request))
+
+    def _shown_by(self, request: Request) -> list[_Shown]:
+        """Everything in a request that may stand for a token.
+
+        Another server of this host can have set a cookie of the same name: one that is right
+        counts, wherever it stands.
+        """
+        shown: list[_Shown] = []
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            token = credentials.strip().encode("latin-1")
-            return self._refusal_of(request, self._tokens.grant_of, token)
+            shown.append((self._tokens.grant_of, credentials.strip().encode("latin-1")))
         for part in request.headers.get("cookie", "").split(";"):
             name, _, value = part.partition("=")
             if name.strip() == self._cookie_name:
-                cookie = value.strip().encode("latin-1")
-                return self._refusal_of(request, self._tokens.grant_of_cookie, cookie)
-        return self._unauthorized()
+                shown.append((self._tokens.grant_of_cookie, value.strip().encode("latin-1")))
+        return shown
 
-    def _refusal_of(
-        self, request: Request, grant_of: Callable[[bytes], Grant | None], secret: bytes
-    ) -> Response | None:
-        """Look a token or cookie up, unless its sender showed too many wrong ones."""
+    def _refusal_of(self, request: Request, shown: list[_Shown]) -> Response | None:
+        """Look tokens and cookies up, unless their sender showed too many wrong ones."""
+        if not shown:
+            return self._unauthorized()
         group, now = group_of(request.address), self._clock_seconds()
         # Behind a proxy that nobody named everyone looks like a program of this machine: slowed
         # down, any of them could lock out all others.
@@ -241,12 +251,13 @@ class Admission:
             return Response.error(
                 429, "Too many wrong tokens", {"Retry-After": str(math.ceil(seconds))}
             )
-        grant = grant_of(secret)
-        if grant is None:
+        for grant_of, secret in shown:
+            grant = grant_of(secret)
+            if grant is not None:
+                request.grant = grant
+                return None
             self._tries.failed(group, secret, now)
-            return self._unauthorized()
-        request.grant = grant
-        return None
+        return self._unauthorized()
 
     def _unauthorized(self) -> Response:
         self._telemetry.refused_tokens += 1

@@ -184,6 +184,8 @@ def test_the_cookie_stands_for_its_token_alone() -> None:
     pair = cookie.split(";")[0]
     assert status(rules, cookie=f"theme=dark; {pair}") == 200
     assert status(rules, cookie=pair[:-1]) == 401
+    assert status(rules, cookie=f"{pair[:-1]}; {pair}") == 200, "another server's, and ours"
+    assert status(rules, cookie=pair, authorization="Bearer wrong") == 200
     assert status(rules, cookie="dunena_session_3000=") == 401
     assert status(admission(token="other"), cookie=pair) == 401
     assert status(rules, cookie=rules.expired_cookie().split(";")[0]) == 401
