@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from dunena.dialects.core import Core, Repeated
-from dunena.dialects.grants import Grant
+from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.dialects.guarded_store import GuardedStore
 
 
@@ -16,7 +16,7 @@ class Views:
 
     def of(self, grant: Grant) -> Core:
         """What a grant's requests are carried out on; the same object for the same grant."""
-        if grant.is_whole:
+        if grant is EVERYTHING or grant.is_whole:
             return self._core
         known = self._guarded.get(grant)
         if known is None:
