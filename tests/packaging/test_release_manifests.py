@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.packaging.made_up import load
 
@@ -26,9 +27,7 @@ class TestManifests:
         return load("releasekit.checksums").read(dist)[name]
 
     def test_of_winget_are_three_that_agree(self, out, dist, version):
-        yaml = pytest.importorskip("ruamel.yaml", reason="build/dev.py installs it").YAML(
-            typ="safe", pure=True
-        )
+        yaml = YAML(typ="safe", pure=True)
         files = {path.name: yaml.load(path) for path in (out / "winget").iterdir()}
         assert {file["ManifestType"] for file in files.values()} == {
             "version",

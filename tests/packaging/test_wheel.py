@@ -34,7 +34,6 @@ def build(source, folder, *targets):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    pytest.importorskip("hatchling", reason="`python3 build/dev.py test` installs it")
     return build(ROOT, tmp_path_factory.mktemp("built"), "wheel", "sdist")
 
 

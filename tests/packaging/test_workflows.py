@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
 
 from tests.packaging.made_up import ROOT, dist, load
-
-yaml = pytest.importorskip("ruamel.yaml", reason="`python3 build/dev.py test` installs it")
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 SCRIPTS = sorted([*(ROOT / "packaging" / "docker").glob("*.sh"), ROOT / ".ci" / "run"])
@@ -37,7 +36,7 @@ RUNNERS = {
 
 
 def read(path):
-    return yaml.YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
 
 
 JOBS = [

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.support.documents import ROOT
 
@@ -73,8 +74,6 @@ def test_dead_ends_are_found():
 class TestSite:
     @pytest.fixture
     def settings(self) -> Any:
-        from ruamel.yaml import YAML  # `python3 build/dev.py test` installs it
-
         return YAML(typ="safe", pure=True).load((ROOT / "build" / "mkdocs.yml").read_text("utf-8"))
 
     def test_has_every_page_once(self, settings: Any):
