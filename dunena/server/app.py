@@ -13,7 +13,14 @@ from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
-from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
+from dunena.persistence.interface import (
+    Engine,
+    InUseError,
+    OpenError,
+    OutsideChange,
+    Progress,
+    StorageError,
+)
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
 from dunena.server.certificate import Certificate
@@ -57,6 +64,10 @@ _log = logging.getLogger(__name__)
 
 class StartError(Exception):
     """The server cannot start; the text says why and what to do, in one line."""
+
+
+class StopError(Exception):
+    """The server ended, and not all that it had is kept; the text says why, in one line."""
 
 
 class PortBusyError(StartError):
@@ -139,7 +150,10 @@ class Server:
         self._context.tick.end()
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
-        await asyncio.to_thread(self.engine.close)
+        try:
+            await asyncio.to_thread(self.engine.close)
+        except StorageError as error:
+            raise StopError(f"not everything could be stored: {error.reason}") from error
 
     # --- start ---
 
@@ -234,7 +248,8 @@ class Server:
             self._context.registry.regrant(self._tokens.renewed)
         if self._certificate is not None:
             self._certificate.look()
-        if self.telemetry.storage_failure is not None:
+        self.engine.look()
+        if self.telemetry.storage_failure is not None or self.engine.failure is not None:
             self._context.tick.probe()
         if self._has_more_to_collect:
             self._collect()

@@ -93,7 +93,7 @@ class Introspection:
 
     def health(self, now: int) -> Response:
         """Every check; 503 while changes are refused."""
-        failure = self._telemetry.storage_failure
+        failure = self._storage_failure
         files = self._files_check()
         status = UNHEALTHY if failure else files["status"]
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
@@ -127,10 +127,14 @@ class Introspection:
 
     def ready(self, _now: int) -> Response:
         """Changes are stored."""
-        failure = self._telemetry.storage_failure
+        failure = self._storage_failure
         if failure:
             return _json({"status": "failing", "reason": failure}, 503)
         return _json({"status": "ready"})
+
+    @property
+    def _storage_failure(self) -> str | None:
+        return self._telemetry.storage_failure or self._engine.failure
 
     def _uptime_seconds(self, now: int) -> int:
         return max(0, (now - self._telemetry.started_at_ms) // 1000)

@@ -373,7 +373,7 @@ class World:
     def start(self) -> None:
         self.mend_disk()
         self.loop.restart()
-        keeper = Keeper(self.disk, ROOT, PRIVATE, self.fsync)
+        keeper = Keeper(self.disk, ROOT, PRIVATE, self.fsync, lambda: str(self.disk.boots))
         keeper.records.prepare()
         loaded = keeper.open(folds_case=False)
         self.keeper = keeper

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dunena.persistence.disk.disk import AppendFile, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, RealDisk, Stamp
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
@@ -29,9 +29,9 @@ class FlakyDisk(RealDisk):
             raise OSError(self.error, os.strerror(self.error))
         self.done.append((name, path))
 
-    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
         self._try("replace", path)
-        return super().replace_file(path, content, temporary, sync=sync)
+        return super().put_in_place(draft, path)
 
     def remove(self, path: str) -> None:
         self._try("remove", path)
@@ -52,6 +52,10 @@ class _FlakyAppendFile:
         self._disk = disk
         self._path = path
         self._file = file
+
+    @property
+    def inode(self) -> int:
+        return self._file.inode
 
     def append(self, data: bytes) -> None:
         try:

@@ -17,7 +17,7 @@ from dunena.telemetry import Telemetry
 class TroubledEngine(MemoryEngine):
     """Says what a test wants to hear."""
 
-    failure: str | None = None
+    files_reason: str | None = None
     damaged: tuple[Damage, ...] = ()
 
     @property
@@ -26,7 +26,7 @@ class TroubledEngine(MemoryEngine):
 
     @property
     def files_failure(self) -> str | None:
-        return self.failure
+        return self.files_reason
 
     @property
     def journal_bytes(self) -> int:
@@ -66,7 +66,7 @@ def test_files_that_are_only_behind_are_healthy(introspection: Introspection) ->
 def test_files_that_cannot_be_written_degrade_it(
     introspection: Introspection, engine: TroubledEngine
 ) -> None:
-    engine.failure = "k.json: is a directory"
+    engine.files_reason = "k.json: is a directory"
     response = introspection.health(0)
     assert response.status == 200
     body = orjson.loads(response.body)
@@ -102,5 +102,5 @@ def test_journal_and_files_are_in_the_figures(
     assert "dunena_files_behind 3.0" in text
     assert "dunena_files_failing 0.0" in text
     assert "dunena_slow_syncs_total 2.0" in text
-    engine.failure = "read-only file system"
+    engine.files_reason = "read-only file system"
     assert "dunena_files_failing 1.0" in metrics.respond(0).body.decode()

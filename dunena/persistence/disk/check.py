@@ -136,7 +136,7 @@ def _look(root: Path) -> Findings:
         layout = keeper.layout
         damages = [
             Damage(_relative(root, damage.path), damage.reason, damage.kind)
-            for damage in keeper.files.damages()
+            for damage in keeper.damages()
         ]
         return Findings(
             folder=str(root).removeprefix("\\\\?\\"),
@@ -183,7 +183,7 @@ def _journal(root: Path, keeper: Keeper) -> JournalFound:
         commits=len(replay.commits),
         keys_behind=keeper.mirror.behind_count,
         torn_bytes=replay.dropped_bytes,
-        ignored=[_relative(root, path) for path in replay.ignored],
+        ignored=[_relative(root, path) for path in replay.unreadable],
     )
 
 

@@ -35,6 +35,7 @@ _CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY
 _MODE = 0o666  # less what the user's mask takes away
 _PIECE_BYTES = 1 << 20
+_INODE_MAX = 2**63 - 1  # some systems use all 64 bits, and a record has signed ones
 
 
 class Stamp(NamedTuple):
@@ -43,6 +44,13 @@ class Stamp(NamedTuple):
     inode: int
     modified_ns: int
     size: int
+
+
+class Draft(NamedTuple):
+    """A file that is to take another's place, and the stamp that it will have there."""
+
+    path: str
+    stamp: Stamp
 
 
 class Names(NamedTuple):
@@ -54,6 +62,10 @@ class Names(NamedTuple):
 
 class AppendFile(Protocol):
     """A file that only grows at its end; all methods raise OSError."""
+
+    @property
+    def inode(self) -> int:
+        """Of the file that is open, whatever its name is of by now."""
 
     def append(self, data: bytes) -> None:
         """Add all of the data; when it fails, a part of it may be there."""
@@ -86,6 +98,9 @@ class Disk(Protocol):
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there, and not a link to one."""
 
+    def identity(self, folder: str) -> tuple[int, ...] | None:
+        """What tells a folder from any other that takes its name; None where none is."""
+
     def exists(self, path: str) -> bool:
         """Whether anything is there, a link included."""
 
@@ -98,6 +113,12 @@ class Disk(Protocol):
         With ``sync``, content and name are on the device when it returns. When it fails, the path
         is as it was.
         """
+
+    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
+        """Write what is to take a path's place, into the folder ``temporary``."""
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        """Make a draft the file at ``path``; the stamp of what is there now."""
 
     def rename(self, source: str, target: str) -> None:
         """Move a file or folder; a file that was at the target is gone."""
@@ -162,6 +183,13 @@ class RealDisk:
         except OSError:
             return False
 
+    def identity(self, folder: str) -> tuple[int, ...] | None:
+        try:
+            status = os.lstat(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)
 
@@ -169,17 +197,23 @@ class RealDisk:
         os.makedirs(path, exist_ok=True)
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
-        draft = join(temporary, f"{self._process}-{next(self._drafts)}.tmp")
+        draft = self._write_draft(content, temporary, sync=sync)
         try:
-            stamp = _write_new(draft, content, sync=sync)
-            _retry_while_shared(os.replace, draft, path)
+            stamp = self.put_in_place(draft, path)
         except OSError:
             with suppress(OSError):
-                os.unlink(draft)
+                os.unlink(draft.path)
             raise
         if sync:
             _sync_folder(parent_of(path))
         return stamp
+
+    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
+        return self._write_draft(content, temporary, sync=False)
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        _retry_while_shared(os.replace, draft.path, path)
+        return draft.stamp
 
     def rename(self, source: str, target: str) -> None:
         _retry_while_shared(os.replace, source, target)
@@ -190,6 +224,15 @@ class RealDisk:
 
     def remove_folder(self, path: str) -> None:
         os.rmdir(path)
+
+    def _write_draft(self, content: bytes, temporary: str, *, sync: bool) -> Draft:
+        path = join(temporary, f"{self._process}-{next(self._drafts)}.tmp")
+        try:
+            return Draft(path, _write_new(path, content, sync=sync))
+        except OSError:
+            with suppress(OSError):
+                os.unlink(path)
+            raise
 
     def append_to(self, path: str) -> AppendFile:
         return _RealAppendFile(os.open(path, _APPENDING, _MODE))
@@ -208,10 +251,15 @@ class RealDisk:
 
 
 class _RealAppendFile:
-    __slots__ = ("_descriptor",)
+    __slots__ = ("_descriptor", "_inode")
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._inode = _stamp_of(os.fstat(descriptor)).inode
+
+    @property
+    def inode(self) -> int:
+        return self._inode
 
     def append(self, data: bytes) -> None:
         _write_all(self._descriptor, data)
@@ -268,7 +316,7 @@ def _rest(descriptor: int) -> bytes:
 
 
 def _stamp_of(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_ino, status.st_mtime_ns, status.st_size)
+    return Stamp(status.st_ino & _INODE_MAX, status.st_mtime_ns, status.st_size)
 
 
 def _retry_while_shared(action: Callable[..., object], *paths: str) -> None:

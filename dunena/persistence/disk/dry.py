@@ -3,7 +3,7 @@
 With it the very code that opens a folder, with all its mending, tells what it would do.
 """
 
-from dunena.persistence.disk.disk import AppendFile, Names, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, Names, RealDisk, Stamp
 
 
 class DryDisk(RealDisk):
@@ -23,6 +23,12 @@ class DryDisk(RealDisk):
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         return Stamp(0, 0, len(content))
 
+    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
+        return Draft(temporary, Stamp(0, 0, len(content)))
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        return draft.stamp
+
     def rename(self, source: str, target: str) -> None:
         pass
 
@@ -40,6 +46,8 @@ class DryDisk(RealDisk):
 
 
 class _NoFile:
+    inode = 0
+
     def append(self, data: bytes) -> None:
         pass
 
