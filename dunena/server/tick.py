@@ -24,6 +24,7 @@ from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
 from dunena.server.outbox import Action, Outbox, Parcel
 from dunena.store.entry import Change
+from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.telemetry import Telemetry
 
 FAILURES_PER_LOG_LINE = 100
@@ -41,11 +42,12 @@ class _Round:
     """One tick: what was asked, what it changed, who has something to say.
 
     ``first_changer`` is the request that made the first change, and ``queued_before`` how many
-    pieces each outbox held before it.
+    pieces each outbox held before it; ``expired_count`` entries expired of a tick's portion.
     """
 
     __slots__ = (
         "changes",
+        "expired_count",
         "first_changer",
         "opened_at_ms",
         "parcels",
@@ -59,6 +61,7 @@ class _Round:
         self.requests: list[_Request] = []
         self.changes: list[Change] = []
         self.first_changer = 0
+        self.expired_count = 0
         self.queued_before: dict[Outbox, int] = {}
         self.speakers: list[Outbox] = []
         self.parcels: list[Parcel] = []
@@ -124,11 +127,13 @@ class Tick:
             self._look_at_clock()  # a tick that waits for a sync lasts
         current.requests.append((handler, message))
         if self._is_due:
-            self._expire()
+            self._expire(current)
         return self._now
 
     def expire(self) -> None:
-        """Let what is due expire, as a request of its own."""
+        """Let a portion of what is due expire, as a request of its own."""
+        if self._round is not None:
+            self._round.expired_count = 0  # this turn is for it
         self.run(_nothing, None)
 
     def spoke(self, outbox: Outbox) -> None:
@@ -172,11 +177,15 @@ class Tick:
         self._now = self._clock_ms()
         self._is_due = self._store.next_deadline <= self._now
 
-    def _expire(self) -> None:
-        """Let what is due expire, as part of the request that just began."""
+    def _expire(self, current: _Round) -> None:
+        """Let what is due expire, as part of the request that just began: a portion in a tick.
+
+        What is over that is hidden already, and waits for its turn.
+        """
         self._is_due = False
         if self._telemetry.storage_failure is None:
-            self._store.expire(self._now)
+            count_max = EXPIRED_AT_ONCE_MAX - current.expired_count
+            current.expired_count += len(self._store.expire(self._now, count_max))
 
     def _changed(self, change: Change) -> None:
         current = self._round

@@ -4,12 +4,17 @@ Theory of operation. Every change is made in memory at once, gets the next revis
 to the observer, which collects the changes of a tick. When they could not be kept, `undo` takes
 them back, newest first: each carries what it replaced. While `refusal` is set no change can be
 made at all; a tick that failed is answered once more in that state.
+
+Many entries may come to their time at once. `expire` takes out a portion of them; those left over
+are *overdue*: no read shows them, and who writes to one of them, or needs its room, ends it first.
+So every change is as if all had been taken out in time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 
 from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
-from dunena.store.expiry import Deadlines
+from dunena.store.expiry import NEVER, Deadlines
+from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.store.room import Room, Write, size_of
 from dunena.store.view import StoreView
 
@@ -37,6 +42,7 @@ class Store(StoreView):
         "_deadlines",
         "_namespaces",
         "_observer",
+        "_overdue_at",
         "_sorted_keys",
         "entry_count",
         "expirations",
@@ -55,6 +61,7 @@ class Store(StoreView):
         self.room = room
         self._namespaces: Namespaces = {}
         self._deadlines = Deadlines()
+        self._overdue_at = -NEVER  # deadlines up to here have passed; none where all were met
         self._sorted_keys: dict[str, list[str]] = {}
         self.revision = 0
         self.refusal: str | None = None
@@ -143,6 +150,8 @@ class Store(StoreView):
         In a bounded store others are deleted first to make room, or `StoreFullError` is raised. A
         value that is stored already is taken in any case: it is the truth.
         """
+        if self._deadlines.next <= self._overdue_at:
+            self._end_overdue(ns, key)
         if self.room is not None:
             self._make_room(self.room, ns, key, value, may_refuse=not is_stored)
         revision = self._next_revision()
@@ -165,6 +174,8 @@ class Store(StoreView):
         self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
     ) -> Change | None:
         """Remove a key; None if nothing stood there."""
+        if self._deadlines.next <= self._overdue_at:
+            self._end_overdue(ns, key)
         if self._standing(ns, key) is None:
             return None
         return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable)
@@ -174,17 +185,9 @@ class Store(StoreView):
         room = self.room
         if room is None:
             return
-        if room.evicts:
-            reason = room.never_holds(writes)
-        else:
-            growths: dict[str, int] = {}
-            new_keys = 0
-            for key, value in writes:
-                standing = self._standing(ns, key)
-                if standing is None and key not in growths:
-                    new_keys += 1
-                growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
-            reason = room.lack(new_keys, sum(growths.values()))
+        reason = self._lack_for(room, ns, writes)
+        while reason is not None and not room.evicts and self._expire_overdue():
+            reason = self._lack_for(room, ns, writes)
         if reason is not None:
             room.refusals += 1
             raise StoreFullError(reason)
@@ -193,6 +196,8 @@ class Store(StoreView):
         """Delete what is over the limits of a store that evicts, after it was loaded."""
         room = self.room
         while room is not None and room.excess is not None:
+            if self._expire_overdue():
+                continue
             leaving = room.next_to_leave()
             if leaving is None:
                 return
@@ -205,14 +210,18 @@ class Store(StoreView):
         self._replace_all({})
         return self._announce(Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared))
 
-    def expire(self, now: int) -> list[Change]:
-        """Remove every entry whose deadline has passed, earliest first; none while refusing."""
+    def expire(self, now: int, count_max: int = EXPIRED_AT_ONCE_MAX) -> list[Change]:
+        """Remove entries whose deadline has passed, earliest first; none while refusing.
+
+        At most so many: while there are more, `next_deadline` stays in the past.
+        """
         if self.refusal is not None:
             return []
+        self._overdue_at = now
         # A due deadline has left the heap; undo puts it back together with the entry.
         changes = [
             self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
-            for entry in self._deadlines.pop_due(now)
+            for entry in self._deadlines.pop_due(now, count_max)
             if self._is_standing(entry)
         ]
         self.expirations += len(changes)
@@ -220,6 +229,7 @@ class Store(StoreView):
 
     def undo(self, changes: Sequence[Change]) -> None:
         """Take back the latest changes, given in the order they were made."""
+        self._overdue_at = -NEVER  # nothing expires again before `expire` says so
         for change in reversed(changes):
             self.revision = change.revision - 1
             self.expirations -= change.kind is ChangeKind.EXPIRED
@@ -236,6 +246,34 @@ class Store(StoreView):
         keys = self._namespaces.get(ns)
         return None if keys is None else keys.get(key)
 
+    def _end_overdue(self, ns: str, key: str) -> None:
+        """A key is written to whose time may have come: that comes first."""
+        entry = self._standing(ns, key)
+        if entry is not None and entry.is_expired(self._overdue_at) and self.refusal is None:
+            # Its deadline stays behind, as that of any entry that was replaced.
+            self._remove(ChangeKind.EXPIRED, ns, key)
+            self.expirations += 1
+
+    def _expire_overdue(self) -> bool:
+        """Take out overdue entries, since room is needed; whether there may have been any."""
+        if self.refusal is not None or self._deadlines.next > self._overdue_at:
+            return False
+        self.expire(self._overdue_at)
+        return True
+
+    def _lack_for(self, room: Room, ns: str, writes: Sequence[Write]) -> str | None:
+        """Why there is no room for all writes, in words; None if there is."""
+        if room.evicts:
+            return room.never_holds(writes)
+        growths: dict[str, int] = {}
+        new_keys = 0
+        for key, value in writes:
+            standing = self._standing(ns, key)
+            if standing is None and key not in growths:
+                new_keys += 1
+            growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
+        return room.lack(new_keys, sum(growths.values()))
+
     def _next_revision(self) -> int:
         if self.refusal is not None:
             raise WriteRefusedError(self.refusal)
@@ -246,6 +284,8 @@ class Store(StoreView):
         standing = self._standing(ns, key)
         entries, size = int(standing is None), _growth(key, value, standing)
         reason = room.lack(entries, size)
+        while reason is not None and self._expire_overdue():
+            reason = room.lack(entries, size)
         if reason is None:
             return
         if may_refuse and (not room.evicts or room.never_holds([(key, value)]) is not None):
