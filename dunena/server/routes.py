@@ -13,11 +13,12 @@ from dunena.dialects.errors import (
     StorageFailedError,
 )
 from dunena.dialects.grants import EVERYTHING, Right
+from dunena.dialects.key_search import Work
 from dunena.dialects.listing import Listing
 from dunena.dialects.views import Views
 from dunena.server.admission import Admission
 from dunena.server.client_files import LOADER_PATH, ClientFiles
-from dunena.server.http_message import BadTargetError, Request, Response, decode_component
+from dunena.server.http_message import BadTargetError, Request, Response, Search, decode_component
 from dunena.server.introspection import Introspection
 from dunena.server.metrics import Metrics
 from dunena.server.overview import Overview
@@ -65,8 +66,7 @@ class Routes:
         self._admission = admission
         self._introspection = introspection
         self._overview = overview
-        self._core = core = views.of(EVERYTHING)
-        self._listing = Listing(core)
+        self._core = views.of(EVERYTHING)
         self._exact: dict[str, _Route] = {
             "/": _Route({"GET": self._root}, is_public=True),
             "/ws": _Route({"GET": _upgrade_required}),
@@ -168,8 +168,7 @@ class Routes:
         return self._views.of(request.grant)
 
     def _listing_of(self, request: Request) -> Listing:
-        core = self._core_of(request)
-        return self._listing if core is self._core else Listing(core)
+        return Listing(self._core_of(request))
 
     # --- the object store ---
 
@@ -206,7 +205,9 @@ class Routes:
         return _answer(cache_api.batch(self._core_of(request), request.body, now))
 
     def _keys(self, request: Request, now: int) -> Response:
-        return _answer(cache_api.list_keys(self._core_of(request), request.query(), now))
+        return _searched(
+            request, now, lambda: cache_api.list_keys(self._core_of(request), request.query(), now)
+        )
 
     def _flush(self, _request: Request, _now: int) -> Response:
         return _answer(cache_api.flush(self._core))  # everybody's: the right admin was asked for
@@ -214,7 +215,8 @@ class Routes:
     # --- for people who look ---
 
     def _list_entries(self, request: Request, now: int) -> Response:
-        return _answer(self._listing_of(request).page(request.query(), now))
+        listing = self._listing_of(request)
+        return _searched(request, now, lambda: listing.page(request.query()))
 
     def _some_entries(self, request: Request, now: int) -> Response:
         if not request.has_body:
@@ -234,7 +236,8 @@ class Routes:
         )
 
     def _list_namespaces(self, request: Request, now: int) -> Response:
-        return _answer(self._listing_of(request).namespaces(request.query(), now))
+        listing = self._listing_of(request)
+        return _searched(request, now, lambda: listing.namespaces(request.query()))
 
     def _decide_on_disk_pages(self, request: Request, _now: int) -> Response:
         if not request.has_body:
@@ -289,6 +292,29 @@ def _constant(page: Response) -> Handler:
         return Response(page.status, page.body, page.content_type, dict(page.headers))
 
     return respond
+
+
+def _searched(
+    request: Request, now: int, begin: Callable[[], Work[cache_api.LateAnswer]]
+) -> Response:
+    """The answer to a search, at once if it takes one portion.
+
+    A request that is carried out once more goes on with the search it began: its answer is sent
+    from there.
+    """
+    if request.search is not None:
+        return Response(200, later=request.search)
+    search = Search(_as_response(begin()))
+    result = search.advance()
+    if result is not None:
+        return result(now)
+    request.search = search
+    return Response(200, later=search)
+
+
+def _as_response(work: Work[cache_api.LateAnswer]) -> Work[Callable[[int], Response]]:
+    answer = yield from work
+    return lambda now: _answer(answer(now))
 
 
 def _answer(answer: Answer) -> Response:

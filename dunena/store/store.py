@@ -10,10 +10,11 @@ are *overdue*: no read shows them, and who writes to one of them, or needs its r
 So every change is as if all had been taken out in time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
 from dunena.store.expiry import NEVER, Deadlines
+from dunena.store.key_order import KeyOrder
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.store.room import Room, Write, size_of
 from dunena.store.view import StoreView
@@ -42,8 +43,8 @@ class Store(StoreView):
         "_deadlines",
         "_namespaces",
         "_observer",
+        "_orders",
         "_overdue_at",
-        "_sorted_keys",
         "entry_count",
         "expirations",
         "hits",
@@ -62,7 +63,7 @@ class Store(StoreView):
         self._namespaces: Namespaces = {}
         self._deadlines = Deadlines()
         self._overdue_at = -NEVER  # deadlines up to here have passed; none where all were met
-        self._sorted_keys: dict[str, list[str]] = {}
+        self._orders: dict[str, KeyOrder] = {}
         self.revision = 0
         self.refusal: str | None = None
         self.entry_count = 0
@@ -102,16 +103,40 @@ class Store(StoreView):
             return None
         return entry
 
-    def sorted_keys(self, ns: str) -> list[str]:
-        """The keys of a namespace in order of their code points; not to be changed by the caller.
+    def may_read(self, ns: str, key: str) -> bool:
+        """Anything."""
+        return True
 
-        Sorted when first asked for after keys came or went, so that reading page after page of an
-        unchanged store sorts once.
+    def keys(self, ns: str) -> Iterable[str]:
+        """The keys of a namespace in no order."""
+        return self._namespaces.get(ns, ())
+
+    def key_count(self, ns: str) -> int:
+        """How many keys a namespace has."""
+        keys = self._namespaces.get(ns)
+        return 0 if keys is None else len(keys)
+
+    def key_order(self, ns: str) -> KeyOrder:
+        """The keys of a namespace in order, as far as `place_keys` has placed them.
+
+        Made when first asked for, and followed from then on until nobody asks any more. The same
+        object for as long as that is so.
         """
-        keys = self._sorted_keys.get(ns)
-        if keys is None:
-            keys = self._sorted_keys[ns] = sorted(self._namespaces.get(ns, ()))
-        return keys
+        order = self._orders.get(ns)
+        if order is None:
+            keys = self._namespaces.get(ns)
+            order = KeyOrder([] if keys is None else list(keys))
+            if keys is not None:
+                self._orders[ns] = order
+        order.is_read()
+        return order
+
+    def place_keys(self, ns: str, count_max: int) -> bool:
+        """Put so many more keys of a namespace into their order; whether all are in it."""
+        order = self.key_order(ns)
+        if not order.is_whole:
+            order.place(count_max, self._namespaces[ns])
+        return order.is_whole
 
     def namespaces(self) -> list[str]:
         """Names of the namespaces that hold keys, sorted; "" stands for none."""
@@ -339,7 +364,8 @@ class Store(StoreView):
         self.value_bytes += len(entry.value)
         if replaced is None:
             self.entry_count += 1
-            self._sorted_keys.pop(entry.ns, None)
+            if entry.ns in self._orders:
+                self._reorder(entry.ns, entry.key, came=True)
             is_timed = entry.expires_at is not None
         else:
             self.value_bytes -= len(replaced.value)
@@ -362,18 +388,29 @@ class Store(StoreView):
         entry = keys.pop(key)
         if not keys:
             del self._namespaces[ns]
+            self._orders.pop(ns, None)
+        elif ns in self._orders:
+            self._reorder(ns, key, came=False)
         self.entry_count -= 1
         self.value_bytes -= len(entry.value)
-        self._sorted_keys.pop(ns, None)
         self._deadlines.discard(entry)
         if self.room is not None:
             self.room.take(entry)
         return entry
 
+    def _reorder(self, ns: str, key: str, *, came: bool) -> None:
+        order = self._orders[ns]
+        if order.is_forgotten:
+            del self._orders[ns]
+        elif came:
+            order.came(key)
+        else:
+            order.went(key)
+
     def _replace_all(self, namespaces: Namespaces) -> None:
         self._namespaces = {}
         self._deadlines = Deadlines()
-        self._sorted_keys = {}
+        self._orders = {}
         self.entry_count = 0
         self.value_bytes = 0
         if self.room is not None:
