@@ -13,8 +13,8 @@ from dunena.dialects.grants import glob_expression
 from dunena.store.key_order import KeyOrder, order_of
 from dunena.store.view import StoreView
 
-KEYS_AT_ONCE_MAX = 2000
-"""Keys that are put in order or held against a pattern in one turn: some 2 ms of work."""
+KEYS_AT_ONCE_MAX = 1000
+"""Keys that are put in order or held against a pattern in one turn: some 1 ms of work."""
 
 _KEPT_MAX = 16  # a few people, each with a pattern or two
 

@@ -32,6 +32,7 @@ EXPIRING, REMOVED, LISTED, FLUSHED = 100_000, 20_000, 1_000_000, 100_000
 ENTRIES_PER_MESSAGE = 5000
 
 Load = Callable[[int, Path], None]
+ON_DISK, IN_MEMORY = "--cache-dir={folder}", "--no-persist"
 
 
 def main() -> None:
@@ -41,8 +42,8 @@ def main() -> None:
     tree = options.parse_args().tree
     print("| meanwhile | pings | p50 ms | p99 ms | max ms | took s |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for name, prepare, load in SCENES:
-        with _server(tree) as (port, folder):
+    for name, place, prepare, load in SCENES:
+        with _server(tree, place) as (port, folder):
             prepare(port, folder)
             _print_row(name, *_pings_during(port, folder, load))
 
@@ -169,14 +170,15 @@ def _flush(port: int, _folder: Path) -> None:
     time.sleep(1)
 
 
-SCENES: tuple[tuple[str, Load, Load], ...] = (
-    ("nothing", _nothing, _idle),
-    ("100,000 keys expire at once", _fill_expiring, _wait_for_none),
-    ("20,000 files are removed", _fill_files, _remove_files),
-    ("/keys without a match, a million keys", _fill_million, _list_without_match),
-    ("/entries without a match, a million keys", _fill_million, _page_without_match),
-    ("flush of 100,000 keys", lambda port, _: _fill(port, FLUSHED), _flush),
-    ("flush of a million keys", _fill_million, _flush),
+SCENES: tuple[tuple[str, str, Load, Load], ...] = (
+    ("nothing", ON_DISK, _nothing, _idle),
+    ("100,000 keys expire at once", ON_DISK, _fill_expiring, _wait_for_none),
+    ("20,000 files are removed", ON_DISK, _fill_files, _remove_files),
+    # In memory: a million files would be written meanwhile.
+    ("/keys without a match, a million keys", IN_MEMORY, _fill_million, _list_without_match),
+    ("/entries without a match, a million keys", IN_MEMORY, _fill_million, _page_without_match),
+    ("flush of 100,000 keys", ON_DISK, lambda port, _: _fill(port, FLUSHED), _flush),
+    ("flush of a million keys", IN_MEMORY, _fill_million, _flush),
 )
 
 
@@ -184,13 +186,13 @@ SCENES: tuple[tuple[str, Load, Load], ...] = (
 
 
 @contextmanager
-def _server(tree: Path) -> Iterator[tuple[int, Path]]:
+def _server(tree: Path, place: str) -> Iterator[tuple[int, Path]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp())
     process = subprocess.Popen(
-        [sys.executable, "-m", "dunena", "serve", "--port", str(port), "--cache-dir", str(folder)],
+        [sys.executable, "-m", "dunena", "serve", "--port", str(port), place.format(folder=folder)],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         stdout=subprocess.DEVNULL,
