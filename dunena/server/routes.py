@@ -34,10 +34,14 @@ _UNAUTHORIZED = 401
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Handlers by method; ``is_public`` needs no token, ``is_for_admin`` one with that right."""
+    """Handlers by method; ``is_public`` needs no token, ``is_for_admin`` one with that right.
+
+    ``is_from_folder`` are the user's own pages.
+    """
 
     methods: _Methods
     is_public: bool = False
+    is_from_folder: bool = False
     is_for_admin: bool = False
 
     @property
@@ -75,7 +79,7 @@ class Routes:
             "/keys": _Route({"GET": self._keys}),
             "/stats": _Route({"GET": lambda _, now: introspection.stats(now)}),
             "/info": _Route({"GET": self._info}),
-            "/health": _Route({"GET": lambda _, now: introspection.health(now)}),
+            "/health": _Route({"GET": lambda one, now: introspection.health(now, one.grant)}),
             "/health/live": _Route({"GET": lambda _, now: introspection.live(now)}, is_public=True),
             "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
             "/metrics": _Route({"GET": lambda _, now: metrics.respond(now)}, is_for_admin=True),
@@ -104,22 +108,28 @@ class Routes:
             ),
         }
         if www is not None:
-            self._exact["/www"] = _Route({"GET": lambda request, _: request.with_slash})
-            self._below["/www/"] = _Route({"GET": partial(self._from_folder, www)})
+            self._exact["/www"] = _Route(
+                {"GET": lambda request, _: request.with_slash}, is_from_folder=True
+            )
+            self._below["/www/"] = _Route(
+                {"GET": partial(self._from_folder, www)}, is_from_folder=True
+            )
 
     def respond(self, request: Request, now: int) -> Response:
         """The answer to any request that is not an upgrade; never raises for a client's fault."""
         route = self._find(request.path)
+        is_page = route is not None and (route.is_public or route.is_from_folder)
         refusal = self._admission.refusal(
             request,
             # A preflight carries no credentials by the Fetch standard's design.
             needs_token=(route is None or not route.is_public) and request.method != "OPTIONS",
+            is_page=is_page,
         )
         if refusal is not None and refusal.status != _UNAUTHORIZED:
             return refusal
         # A page that was let in may also read that it lacks the token.
         response = refusal or self._dispatch(route, request, now)
-        response.headers = self._admission.cors_headers(request) | response.headers
+        response.headers = self._admission.cors_headers(request, is_page=is_page) | response.headers
         return response
 
     def _find(self, path: str) -> _Route | None:

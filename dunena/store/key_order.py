@@ -3,13 +3,12 @@
 Theory of operation. The keys lie in chunks, each sorted and bounded, and the chunks in order: a key
 is found by two searches, and comes or goes at the price of one short list. To begin with, a portion
 at a time, so that nobody waits for a million keys to be sorted: all keys are dealt out to *heaps*
-between a few of them that were picked at random, and then heap after heap is sorted. A key that
+between a few of them that were picked from anywhere, and then heap after heap is sorted. A key that
 comes or goes meanwhile is of a heap that waits, or of a chunk that is done.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Container
-from random import sample
 from typing import Final
 
 CHUNK_KEYS_MAX: Final = 1000
@@ -39,7 +38,7 @@ class KeyOrder:
 
     def __init__(self, left: list[str]) -> None:
         self._left = left  # to be dealt out
-        self._heap_firsts = ["", *sorted(sample(left, len(left) // _HEAP_KEYS))]
+        self._heap_firsts = ["", *sorted(_some_of(left, len(left) // _HEAP_KEYS))]
         self._heaps: list[list[str]] = [[] for _ in self._heap_firsts] if left else []
         self._done = 0  # heaps that became chunks
         self._chunks: list[list[str]] = [[]]
@@ -150,3 +149,12 @@ def order_of(keys: list[str]) -> KeyOrder:
         order._firsts = ["", *[keys[start] for start in starts[1:]]]
         order.count = len(keys)
     return order
+
+
+def _some_of(keys: list[str], count: int) -> set[str]:
+    """About so many of the keys.
+
+    Which ones nobody can know beforehand, since every process has text hashes of its own: no order
+    of coming makes one heap of all.
+    """
+    return {keys[hash(str(number)) % len(keys)] for number in range(count)}
