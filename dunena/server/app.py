@@ -16,7 +16,7 @@ from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
 from dunena.persistence.interface import Engine, InUseError, OpenError, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
-from dunena.server.bulk import Bulk
+from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
 from dunena.server.client_files import ClientFiles
 from dunena.server.compression import Compressors
@@ -210,6 +210,7 @@ class Server:
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         bulk = Bulk(loop.call_soon)
+        tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
         self._outside = Outside(self.store, self.engine, tick, bulk, telemetry)
         return Context(
             loop=loop,

@@ -23,7 +23,7 @@ from dunena.dialects.announce import announce
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
 from dunena.server.outbox import Action, Outbox, Parcel
-from dunena.store.entry import Change
+from dunena.store.entry import Change, Namespaces
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.telemetry import Telemetry
 
@@ -95,6 +95,8 @@ class Tick:
         self._clock_ms = clock_ms
         self._timer_ms = timer_ms
         self._committed: Callable[[], None] = lambda: None
+        self._cleared: Callable[[Namespaces], None] = _forget
+        self._clears = self._store.clears  # how many were looked for
         self._round: _Round | None = None  # gathering
         self._held: _Round | None = None  # waiting to be kept
         self._now = 0  # Unix ms, of the tick
@@ -110,6 +112,10 @@ class Tick:
     def on_commit(self, committed: Callable[[], None]) -> None:
         """Call ``committed`` after every commit from now on."""
         self._committed = committed
+
+    def on_clear(self, cleared: Callable[[Namespaces], None]) -> None:
+        """Call ``cleared`` with what a clear took away, once that is kept, from now on."""
+        self._cleared = cleared
 
     def run(self, handler: Handler[Message], message: Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
@@ -259,8 +265,17 @@ class Tick:
     def _count(self, current: _Round) -> None:
         self._telemetry.changes += len(current.changes)
         self._committed()
+        if self._store.clears != self._clears:
+            self._look_for_clears(current)
         if self._telemetry.storage_failure is not None:
             self._recovered()
+
+    def _look_for_clears(self, current: _Round) -> None:
+        for change in current.changes:
+            if change.cleared is not None:
+                self._cleared(change.cleared)
+        if self._round is None or self._round is current:
+            self._clears = self._store.clears  # else one may be in the tick that gathers
 
     # --- refusing ---
 
@@ -314,6 +329,10 @@ class Tick:
 def _give_up(outbox: Outbox) -> None:
     _log.exception("a connection could not be written to")
     outbox.kill()
+
+
+def _forget(_namespaces: Namespaces) -> None:
+    """Nobody minds how long it takes."""
 
 
 def _nothing(_message: None, _now: int) -> None:

@@ -69,6 +69,6 @@ class Limits:
         return 6 * self.value_bytes_max + 65_536
 
 
-EXPIRED_AT_ONCE_MAX = 500
-"""Keys that expire in one turn: some 5 ms of work. The rest of a crowd is hidden already and has
+EXPIRED_AT_ONCE_MAX = 200
+"""Keys that expire in one turn: some 2 ms of work. The rest of a crowd is hidden already and has
 its turn after the requests of others."""

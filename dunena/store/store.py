@@ -45,6 +45,7 @@ class Store(StoreView):
         "_observer",
         "_orders",
         "_overdue_at",
+        "clears",
         "entry_count",
         "expirations",
         "hits",
@@ -71,6 +72,7 @@ class Store(StoreView):
         self.hits = 0
         self.misses = 0
         self.expirations = 0
+        self.clears = 0  # those that were undone included
 
     @property
     def whole(self) -> "Store":
@@ -231,6 +233,7 @@ class Store(StoreView):
     def clear(self) -> Change:
         """Remove everything, in all namespaces, as one change."""
         revision = self._next_revision()
+        self.clears += 1
         cleared = self._namespaces
         self._replace_all({})
         return self._announce(Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared))

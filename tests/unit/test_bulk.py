@@ -1,11 +1,13 @@
 """Bulk work: one portion a turn, whoever asks for how much of it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from dunena.persistence.interface import OutsideChange
-from dunena.server.bulk import Bulk
+from dunena.server.bulk import FREED_AT_ONCE_MAX, Bulk, letting_go
 from dunena.server.outside import OUTSIDE_AT_ONCE_MAX, Outside
-from tests.support.rooms import FlakyEngine, Rooms
+from dunena.store.store import WriteRefusedError
+from tests.support.rooms import FlakyEngine, HoldingEngine, Rooms
 
 
 class Turns:
@@ -101,3 +103,45 @@ def test_what_cannot_be_kept_is_taken_over_later() -> None:
         turns.take()
         rooms.tick.end()
     assert rooms.store.entry_count == OUTSIDE_AT_ONCE_MAX + 1
+
+
+def test_what_was_cleared_is_let_go_of_in_portions_once_that_is_kept() -> None:
+    rooms, turns = Rooms(engine=HoldingEngine()), Turns()
+    bulk = Bulk(lambda action: turns.soon.append(action))
+    seen = []
+    rooms.tick.on_clear(seen.append)
+    for number in range(FREED_AT_ONCE_MAX + 1):
+        rooms.tick.run(lambda key, _: rooms.store.set("", key, b"1"), f"k{number}")
+    rooms.tick.end()
+    rooms.tick.run(lambda _, __: rooms.store.clear(), None)
+    rooms.engine.release()
+    assert seen == [], "it may still be taken back"
+    rooms.engine.release()
+    (cleared,) = seen
+    bulk.add(letting_go(cleared))
+    count = 0
+    while turns.soon:
+        turns.take()
+        count += 1
+    assert count == 2
+    assert len(cleared[""]) == FREED_AT_ONCE_MAX + 1, "who still needs them has them"
+
+
+def test_a_clear_that_is_taken_back_frees_nothing() -> None:
+    rooms, seen = Rooms(), []
+    rooms.tick.on_clear(seen.append)
+    rooms.tick.run(lambda _, __: rooms.store.set("", "k", b"1"), None)
+    rooms.tick.end()
+    rooms.engine.reason = "disk full"
+    client = rooms.client()
+    rooms.tick.run(lambda _, __: _try_to_clear(rooms), None)
+    rooms.tick.end()
+    assert (seen, rooms.store.entry_count) == ([], 1)
+    rooms.engine.reason = None
+    client.ask({"action": "set", "key": "k", "value": 2})
+    assert seen == []
+
+
+def _try_to_clear(rooms: Rooms) -> None:
+    with suppress(WriteRefusedError):
+        rooms.store.clear()
