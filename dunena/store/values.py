@@ -143,7 +143,7 @@ def _float(text: str) -> None:
         raise InvalidJsonError("a number is too small for a float")
 
 
-def _signed_integer(digits: str) -> float:
+def _signed_integer(digits: str) -> JsonValue:  # compiled, `float` would make a float of all
     if digits == "-0":
         return -0.0
     if len(digits) <= _INTEGER_DIGITS_MAX and INTEGER_MIN <= int(digits) <= INTEGER_MAX:
