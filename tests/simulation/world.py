@@ -406,6 +406,7 @@ class World:
             proxies=Proxies([]),
             views=Views(core),
             tick=self.tick,
+            bulk=nobody,
             admission=nobody,
             routes=nobody,
             registry=Registry(loop, 100),

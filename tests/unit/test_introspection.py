@@ -1,9 +1,12 @@
 """What the server says of the place where values are kept."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 
 from dunena.dialects.core import Core
+from dunena.dialects.grants import EVERYTHING, Grant, Right
 from dunena.hub import Hub
 from dunena.persistence.interface import Damage
 from dunena.persistence.memory import MemoryEngine
@@ -89,6 +92,32 @@ def test_damage_and_refused_changes_are_told_apart(
     assert body["checks"]["files"]["status"] == "degraded"
     assert body["checks"]["files"]["count"] == 1
     assert introspection.ready(0).status == 503
+
+
+def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
+    engine: TroubledEngine, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    introspection = Introspection(Core(Store(), Hub()), settings, engine, telemetry)
+    path = tmp_path / "app" / "half.json"
+    engine.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
+    engine.files_reason = f"{tmp_path / 'k.json'}: is a directory"
+    some = Grant("some", frozenset({Right.READ, Right.WRITE}), keys=("a*",))
+
+    def files(grant: Grant) -> dict:
+        return orjson.loads(introspection.health(0, grant).body)["checks"]["files"]
+
+    name = str(Path("app") / "half.json")
+    for grant in (EVERYTHING, Grant("a", frozenset({Right.ADMIN})), Grant("r", frozenset(Right))):
+        assert files(grant)["damaged"] == [{"path": name, "reason": f"{name} is a folder"}]
+        assert files(grant)["reason"] == "k.json: is a directory"
+    for grant in (some, Grant("w", frozenset({Right.WRITE}))):
+        assert files(grant) == {
+            "status": "degraded",
+            "reason": "a file cannot be written",
+            "behind": 3,
+            "count": 1,
+        }
 
 
 def test_journal_and_files_are_in_the_figures(

@@ -14,8 +14,8 @@ The checksum begins with the segment's name, so a line is whole only where it wa
 - ``["plan", [ns, key, before, after], ...]``: files are about to be replaced (``after`` null:
   removed), and ``["shown", [ns, key, after], ...]``: they were. A start writes one of the files
   that it found for the keys of an earlier run's journal.
-- ``["by hand", [ns, key, stamp], ...]``: a start found that another hand had changed these files, so
-  earlier changes of the keys do not count any more.
+- ``["by hand", [ns, key, stamp], ...]``: a start found that another hand had changed these files,
+  so earlier changes of the keys do not count any more.
 - ``["back", revision]``: commits from that revision on were taken back.
 - ``["base", revision]`` begins a segment that stands for all before it, which is complete up to
   its ``["end"]``; ``revision`` is the last one that needs no journal.

@@ -248,30 +248,31 @@ class _Reader:
     def _take(self, members: list[Any], segment: Segment) -> None:
         replay, kind = self._replay, members[0]
         if isinstance(kind, int):
-            commit = recorded(members)
-            segment.last_revision = commit[-1].revision
-            if self._is_in_base:  # where keys of one clear stand by themselves
-                replay.commits.append(commit)
-            else:
-                _drop_taken_back(replay, commit[0].revision)
-                if segment.last_revision > (self._flushed or 0):
-                    replay.commits.append(commit)
-            for change in commit:
-                if change.kind is not ChangeKind.CLEAR:
-                    replay.states_of((change.ns, change.key)).changed(change.stamp)
+            self._take_commit(recorded(members), segment)
         elif kind == "plan":
             for ns, key, before, after in members[1:]:
                 replay.states_of((ns, key)).planned(stamp_of(before), stamp_of(after))
-        elif kind == "shown":
-            for ns, key, after in members[1:]:
-                replay.states_of((ns, key)).shown(stamp_of(after))
-        elif kind == "by hand":
-            _drop_changes(replay, {(ns, key) for ns, key, _ in members[1:]})
+        elif kind in {"shown", "by hand"}:
+            if kind == "by hand":
+                _drop_changes(replay, {(ns, key) for ns, key, _ in members[1:]})
             for ns, key, after in members[1:]:
                 replay.states_of((ns, key)).shown(stamp_of(after))
         elif kind == "back":
             _drop_taken_back(replay, members[1])
             segment.last_revision = members[1] - 1
+
+    def _take_commit(self, commit: list[Recorded], segment: Segment) -> None:
+        replay = self._replay
+        segment.last_revision = commit[-1].revision
+        if self._is_in_base:  # where keys of one clear stand by themselves
+            replay.commits.append(commit)
+        else:
+            _drop_taken_back(replay, commit[0].revision)
+            if segment.last_revision > (self._flushed or 0):
+                replay.commits.append(commit)
+        for change in commit:
+            if change.kind is not ChangeKind.CLEAR:
+                replay.states_of((change.ns, change.key)).changed(change.stamp)
 
 
 def _is_readable(text: _Text) -> bool:

@@ -64,6 +64,8 @@ EDITED_NAMED_MAX = 5
 ALL_FILES = sys.maxsize
 """For `Keeper.step`: as many as are due."""
 
+_GONE = "the folder was moved, removed or replaced while in use"
+
 _log = logging.getLogger(__name__)
 
 
@@ -342,10 +344,9 @@ class Keeper:
     def _check_place(self) -> None:
         for folder, identity in self._identities.items():
             if self._disk.identity(folder) != identity:
-                reason = f"the folder {folder} was moved, removed or replaced while in use"
                 if self.place_failure is None:
-                    _log.error("%s: put it back, or start dunena anew", reason)
-                self.place_failure = reason
+                    _log.error("%s: %s; put it back, or start dunena anew", folder, _GONE)
+                self.place_failure = reason = _GONE
                 raise FileNotFoundError(errno.ENOENT, reason)
         if self.place_failure is not None:
             _log.warning("the folder %s is back", self._root)
