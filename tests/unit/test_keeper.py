@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -522,6 +523,20 @@ def test_a_journal_that_was_removed_is_written_anew(tmp_path: Path) -> None:
     kept.append()
     kept = kept.crash()
     assert kept.values() == {("", "a"): 1, ("", "b"): 2}
+    kept.close()
+
+
+def test_folders_of_ours_that_are_gone_are_made_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for folder in ("journal", "tmp", "expiry", "names"):
+        shutil.rmtree(tmp_path / ".dunena" / folder)
+        kept.set("a", folder, expires_at=LATER)
+        with suppress(OSError):
+            kept.append()
+        kept.keeper.probe()
+        kept.set("a", folder, expires_at=LATER)
+        kept.commit()
+        assert kept.read("a.json") == folder
     kept.close()
 
 

@@ -201,8 +201,12 @@ class Keeper:
                 self.journal.check()
 
     def probe(self) -> None:
-        """Raise OSError if no change could be kept now."""
+        """Raise OSError if no change could be kept now; a folder of ours that is gone is made."""
         self._check_place()
+        for folder in (*self.records.folders, self.journal.folder):
+            if not self._disk.is_folder(folder):
+                self._disk.make_folder(folder)
+                self._disk.sync({folder})
         if self.journal.failure is not None:
             raise self.journal.failure
         path, temporary = join(self.journal.folder, "probe"), self.records.temporary
@@ -349,8 +353,8 @@ class Keeper:
                 self.place_failure = reason = _GONE
                 raise FileNotFoundError(errno.ENOENT, reason)
         if self.place_failure is not None:
-            _log.warning("the folder %s is back", self._root)
             self.place_failure = None
+            _log.warning("the folder %s is back", self._root)
 
     # --- inside ---
 
