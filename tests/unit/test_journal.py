@@ -215,6 +215,19 @@ def test_what_follows_on_something_missing_is_ignored(
     assert revisions(reopened(tmp_path, None)) == [3]  # nothing tells where it began
 
 
+def test_a_part_that_is_missing_is_said_where_what_follows_counts(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
+    for revision in (1, 2, 3):
+        journal.append([change(revision)])
+    segments(tmp_path)[1].unlink()
+    replay = reopened(tmp_path, is_same_boot=True)
+    assert revisions(replay) == [1, 3]
+    assert len(replay.damages) == 1
+    assert replay.unreadable == []
+
+
 def test_a_torn_segment_that_was_repaired_does_not_hide_the_next_run(tmp_path: Path) -> None:
     first = Journal(FlakyDisk(), str(tmp_path), {})
     first.open(0)

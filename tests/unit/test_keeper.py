@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
+from dunena.store.entry import Change
 from dunena.store.names import is_name
 from tests.support.kept import Kept
 
@@ -604,3 +605,71 @@ def test_a_stop_that_lasts_leaves_the_rest_to_the_next_start(tmp_path: Path) -> 
     assert len(kept.values()) == 200
     kept.close()
     assert len(kept.files()) == 200
+
+
+def test_a_folder_that_was_copied_after_a_crash_has_all_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "first", Fsync.EVERYSEC)
+    for key in ("a", "b"):
+        kept.set(key, 1)
+    kept.commit()
+    kept.set("a", 2)
+    kept.store.delete("", "b")
+    kept.set("c", 3)
+    kept.append()
+    kept.keeper.journal.close()
+    shutil.copytree(tmp_path / "first", tmp_path / "second")  # no file is the same any more
+    copied = Kept(tmp_path / "second", Fsync.EVERYSEC)
+    assert copied.values() == {("", "a"): 2, ("", "c"): 3}
+    copied.close()
+
+
+def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
+    kept.set("stuck", "here")
+    kept.append()
+    held: list[Change] = []
+    for number in range(100):
+        kept.set("k", f"{number} {'x' * 100}")
+        changes, kept.changes[:] = list(kept.changes), []
+        kept.keeper.append(changes)
+        if held:
+            kept.keeper.note(held)
+        held = changes  # there is always one that waits for the device
+        kept.step(0.01)
+    segments = len(kept.journal())
+    assert segments < 20
+    kept.keeper.note(held)
+    for _ in range(5):
+        kept.step(1.0)
+    assert len(kept.journal()) < segments
+    kept = kept.crash()
+    assert kept.values()["", "stuck"] == "here"
+    kept.close()
+
+
+def test_what_is_taken_back_while_the_journal_waits_to_be_written_anew_is_gone(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.ALWAYS)
+    kept.set("a", 1)
+    kept.append()
+    kept.set("a", 2)
+    changes, kept.changes[:] = list(kept.changes), []
+    kept.keeper.append(changes)
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    with pytest.raises(OSError, match="No space left"):
+        kept.keeper.sync()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step()  # it waits for what becomes of that commit
+    kept.keeper.take_back(changes)
+    kept.step(2.0)
+    assert kept.keeper.failure is None
+    kept = kept.crash()
+    assert kept.values() == {("", "a"): 1}
+    kept.close()

@@ -138,7 +138,7 @@ class Journal:
             segment = self._ready_segment(changes[0].revision)
             line = commit_line(segment.seed, self._synced_revision, changes, self._stamps)
             size = len(line)
-            if self._holds_commits(segment) and self._size + size > SEGMENT_BYTES_MAX:
+            if self._size + size > SEGMENT_BYTES_MAX and self._holds_commits(segment):
                 segment = self._new_segment(changes[0].revision)
                 line = commit_line(segment.seed, self._synced_revision, changes, self._stamps)
                 size = len(line)
@@ -243,8 +243,13 @@ class Journal:
         """
         with self._closing:
             with self._lock:
-                segments = [s for s in self._segments if s is not self._current]
-            old = [s for s in segments if s.last_revision <= revision]
+                # After a failure all of them, what was taken back since included.
+                old = [
+                    segment
+                    for segment in self._segments
+                    if segment is not self._current
+                    and (self._failure is not None or segment.last_revision <= revision)
+                ]
             self._disk.make_folder(self.folder)
             self._begin_with(self._base_path(revision), base, revision, changes)
             for superseded in old:

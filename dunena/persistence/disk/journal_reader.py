@@ -177,7 +177,11 @@ class _Reader:
         if self._flushed is None and not replay.segments:
             replay.base = replay.last_revision = after
             return True
-        return self._replay.is_whole or after <= self._synced
+        if not (replay.is_whole or after <= self._synced):
+            return False
+        reason = "follows a part of the journal that is missing; the changes in that are lost"
+        replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+        return True
 
     def _read_base(self, text: _Text) -> None:
         """One that stands for all before it, if all of it is there."""

@@ -37,7 +37,7 @@ from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.quarantine import free_path, set_aside
-from dunena.persistence.disk.records import REVISION_RESERVE, Records
+from dunena.persistence.disk.records import REVISION_RESERVE, Records, Run
 from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress
@@ -99,6 +99,7 @@ class Keeper:
         self._pace = Pace()  # of syncs for the files' sake
         self._checkpoint_at = 0.0
         self._renewal_at = 0.0
+        self._ended_revision: int | None = None  # of segments that are to be written anew
         self._is_failing = False
         self._shown_revision = 0  # changes up to here need no journal any more
         self._forces = fsync is not Fsync.NO
@@ -113,10 +114,14 @@ class Keeper:
         self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
         self.files = ValueFiles(self._disk, self.layout, self.records, self._stamps)
         self._damages = self.records.damaged_numbers()
-        last_boot, was_forced = self.records.load_run()
+        last = self.records.load_run()
+        last_boot = None if last is None else last.boot
         # What an earlier run left to the device is on it once the machine has started anew.
-        self._was_forced = was_forced or last_boot != self._boot
+        self._was_forced = last is None or last.is_forced or last_boot != self._boot
         replay = self.journal.open(self.records.load_shown(), self._boot, last_boot)
+        if last is not None and last.inode != self._inode:
+            # A copy: none of its files has the stamp that the journal knows of.
+            replay.is_whole = replay.is_forced = False
         self._shown_revision = replay.base
         self._revision = self._first_revision(replay)
         self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
@@ -140,7 +145,7 @@ class Keeper:
         with suppress(OSError):
             if not replay.is_empty:
                 self._take_up(replay, edited)
-            self.records.keep_run(self._boot, forces=self.journal.forces)
+            self.records.keep_run(Run(self._boot, self.journal.forces, self._inode))
         return Loaded(entries, self._revision)
 
     # --- the server's thread ---
@@ -296,10 +301,11 @@ class Keeper:
 
     def _renew(self, now: float) -> float | None:
         """Do so if there is a reason; when to come back, None for no time."""
-        if self.journal.failure is None and not self._is_bloated():
-            return None
+        is_failing = self.journal.failure is not None
         if now < self._renewal_at:
-            return self._renewal_at
+            return self._renewal_at if is_failing else None
+        if not is_failing and self._ended_revision is None and not self._is_bloated(now):
+            return None
         try:
             is_done = self._write_journal_anew()
         except OSError as error:
@@ -309,11 +315,12 @@ class Keeper:
         self._is_failing = False
         return None if is_done else now + SETTLE_SECONDS
 
-    def _is_bloated(self) -> bool:
+    def _is_bloated(self, now: float) -> bool:
         """Whether a few changes that files cannot show keep far more than themselves."""
         size = self.journal.bytes_total
         if size <= SEGMENTS_BEFORE_RENEWAL * journal_module.SEGMENT_BYTES_MAX:
             return False
+        self._renewal_at = now + RETRY_SECONDS  # not again and again: there may be many to add up
         pending = sum(
             len(change.key) + (0 if change.entry is None else len(change.entry.value))
             for change in self.mirror.pending()
@@ -325,9 +332,12 @@ class Keeper:
 
         It does not while the last commit is still on its way: that may be taken back.
         """
-        revision = self.journal.end_segment()
+        revision = self._ended_revision
+        if revision is None or self.journal.failure is not None:
+            revision = self._ended_revision = self.journal.end_segment()
         if self.mirror.noted_revision < revision:
             return False
+        self._ended_revision = None
         self._sync_files()
         pending = [change for change in self.mirror.pending() if change.revision <= revision]
         if self._forces and self.journal.failure is None:
@@ -336,6 +346,12 @@ class Keeper:
         return True
 
     # --- the place ---
+
+    @property
+    def _inode(self) -> int:
+        """The folder's number on its device; a copy of it has another."""
+        identity = self._identities[self._root]
+        return 0 if identity is None else identity[-1]
 
     def _is_in_place(self) -> bool:
         """Whether the folder is the one that was opened."""

@@ -9,6 +9,7 @@ between the two must not give the old value the new one's expiry.
 
 import hashlib
 import zlib
+from typing import NamedTuple
 
 import orjson
 
@@ -26,6 +27,15 @@ _CHECKSUM_BYTES = 9  # with the space behind it
 
 class DamagedRecordError(Exception):
     """A record is not as it was written."""
+
+
+class Run(NamedTuple):
+    """How a folder was opened: in which start of the machine (None where a system does not tell),
+    whether files are forced to the device, and the folder's number on it."""
+
+    boot: str | None
+    is_forced: bool
+    inode: int
 
 
 class Records:
@@ -120,19 +130,18 @@ class Records:
         """Say where this server answers."""
         self._disk.replace_file(self._address, url.encode(), self.temporary, sync=False)
 
-    def load_run(self) -> tuple[str | None, bool]:
-        """The machine's start that the folder was last opened in, and whether files were forced
-        to the device since; None and True where nothing tells."""
+    def load_run(self) -> Run | None:
+        """How the folder was opened last; None where nothing tells."""
         try:
-            boot, _, forces = self._read(self._run, "run").decode().partition(" ")
-        except (OSError, DamagedRecordError, UnicodeError):
-            return None, True
-        return boot or None, forces == "forced"
+            record = orjson.loads(self._read(self._run, "run"))
+            return Run(record["boot"], record["isForced"], record["inode"])
+        except (OSError, DamagedRecordError, ValueError, TypeError, KeyError):
+            return None
 
-    def keep_run(self, boot: str | None, *, forces: bool) -> None:
+    def keep_run(self, run: Run) -> None:
         """This is how it is from now on."""
-        text = f"{boot or ''} {'forced' if forces else 'unforced'}"
-        self._write(self._run, "run", text.encode(), sync=False)
+        record = {"boot": run.boot, "isForced": run.is_forced, "inode": run.inode}
+        self._write(self._run, "run", orjson.dumps(record), sync=False)
 
     # --- revision ---
 
