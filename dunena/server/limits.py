@@ -41,6 +41,32 @@ enough for the largest body over a slow link, and a bound for a peer that drips.
 IDLE_SECONDS_MAX: Final = 75.0
 """Between requests of a kept-alive connection."""
 
+# --- turns ---
+
+TURN_BYTES_MAX: Final = 256 * 1024
+"""What a connection is answered in one go, every frame counted as `FRAME_BYTES` more than is in it;
+the rest waits behind all others: as much as is read from a socket at once."""
+
+FRAME_BYTES: Final = 256
+"""What a frame counts for beside its bytes, since an empty one is work too: with `TURN_BYTES_MAX`
+some thousand frames are a turn."""
+
+TURN_LOOK_BYTES: Final = 4096
+"""So much is done between two looks at the clock: sixteen small frames, a tenth of a millisecond.
+Whoever asks for less at once never sees the clock."""
+
+TURN_MS: Final = 2.0
+"""How long a turn may take: a tenth of what others may notice, and long beside a look at the
+clock."""
+
+ROUND_MS: Final = 4.0
+"""How long all those together may take who have had their turn and are not done, each time the
+loop goes round: two such rounds stand between any other request and its answer."""
+
+ROUND_REQUESTS_MAX: Final = 5_000
+"""Requests that one tick gathers while an earlier one waits for the device. Past it those wait who
+have more to do: it is kept in one go too, for which everyone waits."""
+
 # --- tokens ---
 
 TRIES_AT_ONCE_MAX: Final = 10

@@ -22,7 +22,9 @@ from typing import TypeVar
 from dunena.dialects.announce import announce
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
+from dunena.server.limits import ROUND_REQUESTS_MAX
 from dunena.server.outbox import Action, Outbox, Parcel
+from dunena.server.turns import Turns
 from dunena.store.entry import Change
 from dunena.telemetry import Telemetry
 
@@ -69,7 +71,7 @@ class Tick:
 
     ``call_soon`` runs a function after everything the loop has read so far, and
     ``call_threadsafe`` does so from any thread; ``clock_ms`` is Unix time, ``timer_ms`` any clock
-    that only goes forward.
+    that only goes forward. Who cannot do everything in one tick waits in ``turns``.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Tick:
         self._now = 0  # Unix ms, of the tick
         self._is_due = False  # and some entries' time has come
         self._failures_in_a_row = 0
+        self.turns = Turns(call_soon, timer_ms, self._takes_no_more)
         self._store.observe(self._changed)
 
     @property
@@ -146,8 +149,9 @@ class Tick:
             return
         if current.changes and not self._commit(current):
             self._hold(current)
-            return
-        self._finish(current)
+        else:
+            self._finish(current)
+        self.turns.go_on()
 
     def probe(self) -> None:
         """While changes cannot be kept: find out whether they can again."""
@@ -159,6 +163,15 @@ class Tick:
             self._recovered()
 
     # --- gathering ---
+
+    def _takes_no_more(self) -> bool:
+        """Whether so much waits for the device already that who has more to do should wait too."""
+        current = self._round
+        return (
+            self._held is not None
+            and current is not None
+            and len(current.requests) >= ROUND_REQUESTS_MAX
+        )
 
     def _gathering(self) -> _Round:
         if self._round is None:

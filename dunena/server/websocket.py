@@ -22,7 +22,14 @@ from dunena.hub import Dress
 from dunena.server.context import Context
 from dunena.server.fragments import Fragments
 from dunena.server.handshake import Opening
-from dunena.server.limits import CLOSE_SECONDS_MAX, PING_SECONDS
+from dunena.server.limits import (
+    CLOSE_SECONDS_MAX,
+    FRAME_BYTES,
+    PING_SECONDS,
+    TURN_BYTES_MAX,
+    TURN_LOOK_BYTES,
+    TURN_MS,
+)
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 
@@ -47,6 +54,7 @@ class WebSocketConnection:
         "_is_deaf",
         "_is_lost",
         "_is_reading_paused",
+        "_is_waiting",
         "_next_check",
         "_origin",
         "_outbox",
@@ -60,6 +68,8 @@ class WebSocketConnection:
         "_telemetry",
         "_tick",
         "_transport",
+        "_turn_bytes",
+        "_turn_ends_at",
         "_was_heard",
     )
 
@@ -92,6 +102,9 @@ class WebSocketConnection:
         self._is_deaf = False  # nothing the peer may still send has a meaning
         self._is_lost = False
         self._is_reading_paused = False
+        self._is_waiting = False  # for its next turn
+        self._turn_bytes = 0
+        self._turn_ends_at = 0.0
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
         self._close_by: float | None = None
@@ -221,26 +234,59 @@ class WebSocketConnection:
         self._outbox.put(piece)
 
     def _work(self) -> None:
-        """Take whole frames until there are none, or the client should read first."""
-        reader, outbox = self._reader, self._outbox
+        """Take whole frames until there are none, the turn ends, or the client should read."""
+        if self._is_waiting:
+            return
+        reader, outbox, done_bytes = self._reader, self._outbox, 0
         try:
             while not (self._is_deaf or outbox.is_full):
+                if done_bytes >= TURN_LOOK_BYTES:
+                    if self._is_turn_over(done_bytes):
+                        self._wait_for_turn()
+                        break
+                    done_bytes = 0
                 frame = reader.next()
                 if frame is None:
                     break
+                done_bytes += FRAME_BYTES + len(frame)
                 if not reader.is_message:
                     self._take(frame)
                 elif not self._is_closing:  # after it began, what the peer says is not for us
                     self._take_text(frame)
         except FrameError as error:
             self._fail(error.code, error.reason)
-        if self._is_closing:
-            return
+        self._turn_bytes = 0
+        if not self._is_closing:
+            self._go_on_later()
+
+    def _go_on_later(self) -> None:
+        """What is left is done after the flush where the outbox is full, and is read later."""
+        outbox = self._outbox
         is_full = outbox.is_full
         if is_full and not outbox.is_paused:
-            outbox.after_flush(self._work)
-        if is_full is not self._is_reading_paused:
+            outbox.after_flush(self._wait_for_turn)
+        if (is_full or self._is_waiting) is not self._is_reading_paused:
             self._pace_reading()
+
+    def _is_turn_over(self, done_bytes: int) -> bool:
+        """Whether this connection did its part for now: so much more since the last look."""
+        now_ms = self._context.loop.time() * 1000
+        if not self._turn_bytes:
+            self._turn_ends_at = now_ms + TURN_MS
+        self._turn_bytes += done_bytes
+        return self._turn_bytes >= TURN_BYTES_MAX or now_ms >= self._turn_ends_at
+
+    def _wait_for_turn(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._tick.turns.wait(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_waiting = False
+        if not self._is_lost:
+            self._work()
+            if self._is_closing:  # what the peer says to that is still to be read
+                self._pace_reading()
 
     def _take(self, frame: bytes) -> None:
         """Any frame but the ordinary one."""
@@ -411,7 +457,7 @@ class WebSocketConnection:
         self._expect_close()
 
     def _pace_reading(self) -> None:
-        wants_pause = self._outbox.is_full
+        wants_pause = self._outbox.is_full or self._is_waiting
         if wants_pause != self._is_reading_paused:
             self._is_reading_paused = wants_pause
             if wants_pause:

@@ -1,9 +1,12 @@
 """A connection answers the same whichever way its frames took, and however they were cut."""
 
+import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
@@ -14,6 +17,7 @@ from dunena.dialects.views import Views
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
+from dunena.server.limits import FRAME_BYTES, TURN_BYTES_MAX, TURN_LOOK_BYTES, TURN_MS
 from dunena.server.outbox import Outbox
 from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
@@ -23,10 +27,14 @@ from tests.support.rooms import Rooms
 
 
 class StillLoop:
-    """A loop whose time stands still."""
+    """A loop whose time stands still, or moves by ``step`` with each look at it."""
+
+    def __init__(self) -> None:
+        self.now = self.step = 0.0
 
     def time(self) -> float:
-        return 0.0
+        self.now += self.step
+        return self.now
 
     def call_later(self, *_arguments: object) -> None:
         """Nothing comes later."""
@@ -38,6 +46,7 @@ class Transport:
     def __init__(self) -> None:
         self.written = b""
         self.ends: list[str] = []
+        self.is_reading = True
 
     def write(self, data: bytes) -> None:
         assert not self.ends, "nothing comes after the end"
@@ -57,9 +66,11 @@ class Transport:
 
     def pause_reading(self) -> None:
         """The peer waits."""
+        self.is_reading = False
 
     def resume_reading(self) -> None:
         """The peer goes on."""
+        self.is_reading = True
 
 
 class Peer:
@@ -68,7 +79,8 @@ class Peer:
     def __init__(self, dialect: Dialect) -> None:
         self.rooms = Rooms()
         self.transport = Transport()
-        loop: Any = StillLoop()
+        self.loop = StillLoop()
+        loop: Any = self.loop
         nobody: Any = None
         context = Context(
             loop=loop,
@@ -96,9 +108,19 @@ class Peer:
         for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
             if start < end:
                 self.connection.data_received(stream[start:end])
-        self.rooms.tick.end()
-        self.rooms.tick.end()
+        self.go_round(3)
         return self.transport.written, self.transport.ends
+
+    def go_round(self, times: int = 1) -> None:
+        """Let the loop go round: everything that is to come soon comes."""
+        for _ in range(times):
+            soon, self.rooms.soon[:] = list(self.rooms.soon), []
+            for action in soon:
+                action()
+
+    def receive(self, stream: bytes) -> None:
+        """Receive all of it at once, as the loop reads it."""
+        self.connection.data_received(stream)
 
 
 @dataclass
@@ -180,3 +202,102 @@ def test_a_stream_may_be_cut_anywhere() -> None:
     for cut in range(1, len(stream)):
         assert Peer(Dialect.OBJECT_STORE).hear(stream, [cut]) == whole
     assert Peer(Dialect.OBJECT_STORE).hear(stream, list(range(1, len(stream)))) == whole
+
+
+# --- turns ---
+
+SET = Frame(Opcode.TEXT, b'{"action":"set","key":"k","value":1}').serialize(mask=True)
+GET = Frame(Opcode.TEXT, b'{"action":"get","key":"k"}').serialize(mask=True)
+FLOODS = {
+    "sets without replies": SET,
+    "empty continuations": Frame(Opcode.CONT, b"", fin=False).serialize(mask=True),
+    "messages in two frames": Frame(Opcode.TEXT, b"{", fin=False).serialize(mask=True)
+    + Frame(Opcode.CONT, b"").serialize(mask=True),
+    "pings": Frame(Opcode.PING, b"").serialize(mask=True),
+}
+FIRST_FRAGMENT = Frame(Opcode.TEXT, b"{", fin=False).serialize(mask=True)
+
+
+def frames_left(peer: Peer) -> int:
+    return len(peer.connection._reader)
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_a_turn_ends_after_so_many_frames_whatever_they_are(kind: str) -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    begun = FIRST_FRAGMENT if kind == "empty continuations" else b""
+    peer.receive(begun)
+    flood = FLOODS[kind]
+    peer.receive(flood * 5_000)
+    done_bytes = len(flood) * 5_000 - frames_left(peer)
+    assert 0 < done_bytes / len(flood) <= TURN_BYTES_MAX / FRAME_BYTES + 16
+    assert not peer.transport.is_reading, "what comes next waits in the system"
+    rounds = 0
+    while frames_left(peer):
+        before = frames_left(peer)
+        peer.go_round()
+        rounds += 1
+        assert before - frames_left(peer) <= done_bytes
+        assert rounds < 100
+    assert rounds >= 4
+    assert peer.transport.is_reading
+
+
+def test_a_turn_ends_when_its_time_is_over() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    peer.loop.step = TURN_MS / 1000
+    peer.receive(SET * 1_000)
+    done = 1_000 - frames_left(peer) // len(SET)
+    assert done <= 2 * TURN_LOOK_BYTES / FRAME_BYTES
+
+
+def test_who_asks_for_little_never_sees_the_clock() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    before = peer.loop.now
+    peer.loop.step = 1.0
+    peer.receive(GET * 10)
+    assert peer.loop.now == before
+    assert frames_left(peer) == 0
+
+
+def test_large_messages_are_a_turn_each() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    message = b'{"action":"set","key":"k","value":"%b"}' % (b"x" * TURN_BYTES_MAX)
+    large = Frame(Opcode.TEXT, message).serialize(mask=True)
+    peer.receive(large * 3)
+    assert frames_left(peer) == 2 * len(large)
+    peer.go_round()
+    assert frames_left(peer) == len(large)
+
+
+def test_replies_come_in_order_and_a_tick_ends_between_turns() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    for number in range(3_000):
+        peer.connection._reader.feed(
+            Frame(Opcode.TEXT, b'{"action":"get","key":"k%d"}' % number).serialize(mask=True)
+        )
+    peer.receive(GET)
+    written = [len(peer.transport.written)]
+    for _ in range(20):
+        peer.go_round()
+        written.append(len(peer.transport.written))
+    assert sum(a < b for a, b in pairwise(written)) >= 3, "a tick each"
+    keys = re.findall(rb'"key":"k([0-9]+)"', peer.transport.written)
+    assert keys == [b"%d" % number for number in range(3_000)]
+
+
+def test_a_lost_connection_has_no_more_turns() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    peer.receive(SET * 3_000)
+    left = frames_left(peer)
+    peer.connection.connection_lost(None)
+    peer.go_round(3)
+    assert frames_left(peer) == left
+
+
+def test_a_closing_that_began_between_turns_is_answered() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    peer.receive(SET * 3_000)
+    peer.connection.shut_down()
+    peer.go_round(10)
+    assert peer.transport.is_reading, "the peer's close is still to come"
