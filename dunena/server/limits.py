@@ -34,6 +34,32 @@ HEAD_BYTES_MAX: Final = 65_536
 HEADERS_MAX: Final = 128
 """Header lines of one request."""
 
+PUBLIC_BODY_BYTES_MAX: Final = 16_384
+"""A body that anybody may send, who has shown no token: it holds one, or it is none."""
+
+SKIPPED_BODY_BYTES_MAX: Final = 65_536
+"""A body that is not read, as one of a refused request, is skipped up to this size and the
+connection goes on; behind a larger one it ends."""
+
+LINGER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""What a peer may still send, unread, behind an answer that ends its connection: two of the largest
+bodies. Who sends it reads the answer only then; a connection that is closed on it is reset, and
+the answer with it."""
+
+LINGER_SECONDS_MAX: Final = 5.0
+"""And for how long."""
+
+STRANGERS_BYTES_MAX: Final = 16 * 1024 * 1024
+"""All connections together, before they have shown what is expected of them: heads that are not
+whole, and bodies that anybody may send. Past it the one that holds the most is refused."""
+
+CONNECTION_BYTES: Final = 4096
+"""What a connection counts for among these while nothing has come from it."""
+
+BODIES_BYTES_MAX: Final = 32 * 1024 * 1024
+"""All bodies together that are not whole, of those who may send them; at least one of the largest.
+Past it the request that holds the most gets 503, and may come again."""
+
 REQUEST_SECONDS_MAX: Final = 30.0
 """From a request's first byte to its last, and for the first one of a connection to begin: time
 enough for the largest body over a slow link, and a bound for a peer that drips."""
@@ -50,6 +76,9 @@ the rest waits behind all others: as much as is read from a socket at once."""
 FRAME_BYTES: Final = 256
 """What a frame counts for beside its bytes, since an empty one is work too: with `TURN_BYTES_MAX`
 some thousand frames are a turn."""
+
+REQUEST_BYTES: Final = 4096
+"""What an HTTP request counts for beside its bytes: some sixty are a turn."""
 
 TURN_LOOK_BYTES: Final = 4096
 """So much is done between two looks at the clock: sixteen small frames, a tenth of a millisecond.
