@@ -96,6 +96,20 @@ ROUND_REQUESTS_MAX: Final = 5_000
 """Requests that one tick gathers while an earlier one waits for the device. Past it those wait who
 have more to do: it is kept in one go too, for which everyone waits."""
 
+# --- compression ---
+
+INFLATED_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A compressed message, once it is inflated, or one with a value of the permitted size where that
+is more: a thousandth of it is enough to send, so it costs its sender nothing."""
+
+INFLATE_STEP_BYTES: Final = 64 * 1024
+"""Inflated in one go: a tenth of a millisecond. A turn has several, a message as many turns as it
+takes."""
+
+INFLATING_BYTES_MAX: Final = 32 * 1024 * 1024
+"""All messages together that are being inflated. Past it the connection with the longest is closed
+with 1013, "try again later"."""
+
 # --- tokens ---
 
 TRIES_AT_ONCE_MAX: Final = 10

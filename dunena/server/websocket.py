@@ -17,14 +17,17 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from dunena.dialects.errors import ClientError, RateLimitedError
-from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
+from dunena.frames import PING, PONG_HEAD, TEXT_HEAD, FrameError, FrameReader, apply_mask
 from dunena.hub import Dress
 from dunena.server.context import Context
 from dunena.server.fragments import Fragments
 from dunena.server.handshake import Opening
+from dunena.server.inflater import Inflater, plain_frame
 from dunena.server.limits import (
     CLOSE_SECONDS_MAX,
     FRAME_BYTES,
+    INFLATE_STEP_BYTES,
+    INFLATED_BYTES_MAX,
     PING_SECONDS,
     TURN_BYTES_MAX,
     TURN_LOOK_BYTES,
@@ -50,8 +53,10 @@ class WebSocketConnection:
         "_extensions",
         "_fragments",
         "_grant",
+        "_inflater",
         "_is_closing",
         "_is_deaf",
+        "_is_inflating",
         "_is_lost",
         "_is_reading_paused",
         "_is_waiting",
@@ -97,6 +102,8 @@ class WebSocketConnection:
         self._reader = FrameReader(
             context.settings.limits.message_bytes_max, has_extension=bool(opening.extensions)
         )
+        self._inflater = self._new_inflater()
+        self._is_inflating = False
         self._fragments: Fragments | None = None  # of a message that has begun
         self._is_closing = False
         self._is_deaf = False  # nothing the peer may still send has a meaning
@@ -129,6 +136,7 @@ class WebSocketConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._is_lost = True
+        self._stop_inflating()
         self._outbox.kill()
         self._session.close()
         self._context.registry.remove(self)
@@ -245,12 +253,15 @@ class WebSocketConnection:
                         self._wait_for_turn()
                         break
                     done_bytes = 0
+                if self._is_inflating:
+                    done_bytes += self._inflate()
+                    continue
                 frame = reader.next()
                 if frame is None:
                     break
                 done_bytes += FRAME_BYTES + len(frame)
                 if not reader.is_message:
-                    self._take(frame)
+                    self._take_special(frame)
                 elif not self._is_closing:  # after it began, what the peer says is not for us
                     self._take_text(frame)
         except FrameError as error:
@@ -288,8 +299,38 @@ class WebSocketConnection:
             if self._is_closing:  # what the peer says to that is still to be read
                 self._pace_reading()
 
+    def _take_special(self, frame: bytes) -> None:
+        """Any frame but the ordinary one; one that is compressed will be taken when it is not."""
+        inflater = self._inflater
+        if inflater is not None and not self._is_closing and inflater.take(frame):
+            self._is_inflating = True
+        else:
+            self._take(frame)
+
+    def _inflate(self) -> int:
+        """Go on with a compressed frame; how much was done."""
+        inflater = self._inflater
+        assert inflater is not None
+        payload = inflater.step()
+        if payload is None:
+            self._context.registry.inflating.hold(self._give_up, inflater.bytes)
+            return INFLATE_STEP_BYTES
+        self._is_inflating = False
+        self._context.registry.inflating.hold(self._give_up, 0)
+        if self._is_closing:
+            pass
+        elif inflater.first == TEXT_HEAD and not self._reader.is_in_message:
+            self._take_text(bytes(payload))
+        else:
+            self._take(plain_frame(inflater.first, payload))
+        return len(payload)
+
+    def _give_up(self) -> None:
+        """All connections together are inflating too much, and this one the most."""
+        self._fail(1013, "too much is being inflated")
+
     def _take(self, frame: bytes) -> None:
-        """Any frame but the ordinary one."""
+        """A frame that is not compressed, for the protocol object."""
         if frame[0] == PONG_HEAD:
             return  # that it was heard is all it says
         protocol = self._made_protocol()
@@ -313,7 +354,6 @@ class WebSocketConnection:
             self._protocol = ServerProtocol(
                 state=State.OPEN, max_size=self._context.settings.limits.message_bytes_max
             )
-            self._protocol.extensions = list(self._extensions)
         return self._protocol
 
     def _dress(self) -> Dress | None:
@@ -322,6 +362,22 @@ class WebSocketConnection:
             if isinstance(extension, PerMessageDeflate):
                 return self._context.compressors.of(extension.local_max_window_bits)
         return None
+
+    def _new_inflater(self) -> Inflater | None:
+        limits = self._context.settings.limits
+        for extension in self._extensions:
+            if isinstance(extension, PerMessageDeflate):
+                bytes_max = max(INFLATED_BYTES_MAX, limits.value_bytes_max + 65_536)
+                return Inflater(
+                    extension.remote_max_window_bits, min(bytes_max, limits.message_bytes_max)
+                )
+        return None
+
+    def _stop_inflating(self) -> None:
+        if self._inflater is not None:
+            self._is_inflating = False
+            self._inflater.stop()
+            self._context.registry.inflating.hold(self._give_up, 0)
 
     def _close_inside_message(self, protocol: ServerProtocol, frame: bytes) -> None:
         """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""
@@ -404,6 +460,7 @@ class WebSocketConnection:
         if not self._is_closing:
             self._is_closing = True
             self._is_deaf = True
+            self._stop_inflating()
             self._session.close()
             protocol = self._made_protocol()
             protocol.fail(code, reason)

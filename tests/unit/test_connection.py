@@ -1,6 +1,7 @@
 """A connection answers the same whichever way its frames took, and however they were cut."""
 
 import re
+import zlib
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
 
 from dunena.dialects.dialect import Dialect
@@ -17,7 +19,14 @@ from dunena.dialects.views import Views
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.handshake import Opening
-from dunena.server.limits import FRAME_BYTES, TURN_BYTES_MAX, TURN_LOOK_BYTES, TURN_MS
+from dunena.server.limits import (
+    FRAME_BYTES,
+    INFLATE_STEP_BYTES,
+    INFLATED_BYTES_MAX,
+    TURN_BYTES_MAX,
+    TURN_LOOK_BYTES,
+    TURN_MS,
+)
 from dunena.server.outbox import Outbox
 from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
@@ -76,7 +85,12 @@ class Transport:
 class Peer:
     """A connection with a transport of its own and a store of its own."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        extensions: tuple[PerMessageDeflate, ...] = (),
+        registry: Registry | None = None,
+    ) -> None:
         self.rooms = Rooms()
         self.transport = Transport()
         self.loop = StillLoop()
@@ -89,7 +103,7 @@ class Peer:
             tick=self.rooms.tick,
             admission=nobody,
             routes=nobody,
-            registry=Registry(loop, 10),
+            registry=registry or Registry(loop, 10),
             proxies=Proxies([]),
             telemetry=self.rooms.telemetry,
             compressors=Compressors(),
@@ -99,9 +113,9 @@ class Peer:
         transport: Any = self.transport
         outbox = Outbox(transport, self.rooms.tick.spoke, lambda: None, self.rooms.telemetry)
         self.connection = WebSocketConnection(
-            context, Opening(dialect, (), b"", grant=EVERYTHING), transport, outbox
+            context, Opening(dialect, extensions, b"", grant=EVERYTHING), transport, outbox
         )
-        self.connection.begin(b"", b"", has_peer_ended=False)
+        self.connection.begin(b"HTTP", b"", has_peer_ended=False)
 
     def hear(self, stream: bytes, cuts: list[int]) -> tuple[bytes, list[str]]:
         """Receive a stream in pieces; everything that was said and done in answer."""
@@ -207,7 +221,8 @@ def test_a_stream_may_be_cut_anywhere() -> None:
 # --- turns ---
 
 SET = Frame(Opcode.TEXT, b'{"action":"set","key":"k","value":1}').serialize(mask=True)
-GET = Frame(Opcode.TEXT, b'{"action":"get","key":"k"}').serialize(mask=True)
+GET_K = b'{"action":"get","key":"k"}'
+GET = Frame(Opcode.TEXT, GET_K).serialize(mask=True)
 FLOODS = {
     "sets without replies": SET,
     "empty continuations": Frame(Opcode.CONT, b"", fin=False).serialize(mask=True),
@@ -301,3 +316,122 @@ def test_a_closing_that_began_between_turns_is_answered() -> None:
     peer.connection.shut_down()
     peer.go_round(10)
     assert peer.transport.is_reading, "the peer's close is still to come"
+
+
+# --- compression ---
+
+
+def squeezed(payload: bytes) -> bytes:
+    """A message as permessage-deflate has it."""
+    machine = zlib.compressobj(9, wbits=-15)
+    data = machine.compress(payload) + machine.flush(zlib.Z_SYNC_FLUSH)
+    return data.removesuffix(b"\x00\x00\xff\xff")
+
+
+def compressed_frames(payload: bytes, count: int = 1) -> bytes:
+    """A message as a client sends it, in so many frames."""
+    data = squeezed(payload)
+    size = -(-len(data) // count)
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    return b"".join(
+        with_rsv1(
+            Frame(Opcode.CONT if number else Opcode.TEXT, part, fin=number == len(parts) - 1),
+            is_set=not number,
+        )
+        for number, part in enumerate(parts)
+    )
+
+
+def with_rsv1(frame: Frame, *, is_set: bool = True) -> bytes:
+    """A frame's bytes with the bit that says that it is compressed."""
+    first, *rest = frame.serialize(mask=True)
+    return bytes((first | 0x40 if is_set else first, *rest))
+
+
+def compressing_peer(registry: Registry | None = None) -> Peer:
+    extension = PerMessageDeflate(
+        remote_no_context_takeover=True,
+        local_no_context_takeover=True,
+        remote_max_window_bits=15,
+        local_max_window_bits=15,
+    )
+    return Peer(Dialect.OBJECT_STORE, (extension,), registry)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+@pytest.mark.parametrize("size", [0, 10, INFLATE_STEP_BYTES, 3 * INFLATE_STEP_BYTES + 7])
+def test_a_compressed_message_is_what_it_was(count: int, size: int) -> None:
+    peer = compressing_peer()
+    message = b'{"action":"set","key":"k","value":"%b"}' % (b"x" * size)
+    ping = Frame(Opcode.PING, b"hello").serialize(mask=True)
+    peer.receive(compressed_frames(message, count) + ping + compressed_frames(GET_K) + GET)
+    peer.go_round(20)
+    assert b"hello" in peer.transport.written
+    entry = peer.rooms.core.store.get("", "k", 0)
+    assert entry is not None
+    assert entry.value == b'"%b"' % (b"x" * size)
+    assert peer.transport.ends == []
+
+
+def test_inflating_takes_as_many_turns_as_there_is_to_inflate() -> None:
+    peer = compressing_peer()
+    large = INFLATED_BYTES_MAX - 1000
+    stream = compressed_frames(b" " * large)
+    assert len(stream) < large / 500
+    peer.receive(stream * 3)
+    registry = peer.connection._context.registry
+    turns = 0
+    most = 0
+    while not peer.transport.is_reading:
+        before = peer.connection._inflater.bytes
+        peer.go_round()
+        after = peer.connection._inflater.bytes
+        if after >= before:
+            assert after - before <= TURN_BYTES_MAX + INFLATE_STEP_BYTES
+        most = max(most, registry.inflating.bytes)
+        turns += 1
+        assert turns < 1_000
+    assert turns >= 3 * large // (TURN_BYTES_MAX + INFLATE_STEP_BYTES)
+    assert most <= large, "one message at a time"
+    assert registry.inflating.bytes == 0
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_message_that_inflates_too_far_is_refused(count: int) -> None:
+    peer = compressing_peer()
+    peer.receive(compressed_frames(b" " * (INFLATED_BYTES_MAX + 1), count))
+    peer.go_round(100)
+    assert (1009).to_bytes(2) in peer.transport.written
+    assert peer.connection._context.registry.inflating.bytes == 0
+
+
+def test_what_cannot_be_inflated_is_refused() -> None:
+    peer = compressing_peer()
+    peer.receive(with_rsv1(Frame(Opcode.TEXT, b"\xff\xff\xff")))
+    peer.go_round(3)
+    assert (1002).to_bytes(2) in peer.transport.written
+
+
+@pytest.mark.parametrize("opcode", [Opcode.CONT, Opcode.PING])
+def test_only_the_first_frame_of_a_message_says_that_it_is_compressed(opcode: Opcode) -> None:
+    peer = compressing_peer()
+    begun = FIRST_FRAGMENT if opcode is Opcode.CONT else b""
+    peer.receive(begun + with_rsv1(Frame(opcode, b"")))
+    peer.go_round(3)
+    assert (1002).to_bytes(2) in peer.transport.written
+
+
+def test_all_together_inflate_only_so_much_at_a_time() -> None:
+    registry = compressing_peer().connection._context.registry
+    registry.inflating._bytes_max = INFLATED_BYTES_MAX
+    first, second = compressing_peer(registry), compressing_peer(registry)
+    stream = compressed_frames(b" " * (INFLATED_BYTES_MAX - 1000))
+    first.receive(stream)
+    first.go_round(10)
+    second.receive(stream)
+    for _ in range(100):
+        second.go_round()
+        first.go_round()
+        assert registry.inflating.bytes <= INFLATED_BYTES_MAX
+    assert (1013).to_bytes(2) in first.transport.written
+    assert (1013).to_bytes(2) not in second.transport.written
