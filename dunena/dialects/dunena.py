@@ -18,13 +18,14 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
+    TooLargeError,
     TooManyError,
     WrongTypeError,
 )
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.dialects.tally import learn
-from dunena.store.limits import KEYS_PER_MESSAGE_MAX
+from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode
 
 RequestId = str | float | None
@@ -61,8 +62,18 @@ def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
     if len(keys) > KEYS_PER_MESSAGE_MAX:
         raise TooManyError("Keys", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
-    names = [printable_name(key, "Key") for key in keys]
-    return {key: text_value(core.store.get(ns, key, now)) for key in names}
+    left = bytes_max = max(REPLY_VALUES_BYTES_MAX, core.limits.value_bytes_max)
+    values: dict[str, Any] = {}
+    for key in [printable_name(key, "Key") for key in keys]:
+        if key in values:
+            continue
+        entry = core.store.get(ns, key, now)
+        if entry is not None:
+            left -= len(entry.value)
+            if left < 0:
+                raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
+        values[key] = text_value(entry)
+    return values
 
 
 def write_many(core: Core, message: Message, now: int) -> int:

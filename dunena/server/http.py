@@ -28,6 +28,7 @@ from dunena.server.limits import (
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.peers import NOBODY, group_of
 from dunena.server.registry import Renewed, peer_host
+from dunena.server.unread import Unread
 from dunena.server.www.transfer import Transfer
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -48,6 +49,7 @@ class HttpConnection(asyncio.Protocol):
         self._held_bytes = 0
         self._queue: deque[Request] = deque()
         self._is_waiting = False  # for its next turn
+        self._unread_replies: Unread | None = None  # made when it first reads too slowly
         self._is_stranger = True  # no request of it was let in
         self._lingered_bytes = 0
         self._deferred: Response | None = None
@@ -83,6 +85,7 @@ class HttpConnection(asyncio.Protocol):
         """The connection is gone."""
         self._outbox.kill()
         self._drop()
+        self._stop_counting()
         self._context.registry.remove(self)
         self._context.telemetry.http_connections -= 1
 
@@ -109,9 +112,18 @@ class HttpConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer reads slower than it is answered."""
         self._outbox.pause()
+        if self._unread_replies is None:
+            self._unread_replies = Unread(
+                self._context.registry.unread,
+                self._disconnect,
+                self._unread_sizes,
+                is_encrypted=self._context.settings.is_encrypted,
+            )
+        self._unread_replies.paused(self._context.loop.time())
 
     def resume_writing(self) -> None:
         """It caught up."""
+        self._stop_counting()
         self._outbox.resume()
         if self._transfer is not None:
             self._transfer.resume()
@@ -124,6 +136,9 @@ class HttpConnection(asyncio.Protocol):
 
     def sweep(self, now_seconds: float) -> None:
         """Close a connection that is idle, or that does not finish its request."""
+        if self._unread_replies is not None and self._unread_replies.is_overdue(now_seconds):
+            self._disconnect()
+            return
         if now_seconds - self._waits_since <= self._wait_seconds_max:
             return
         if self._is_ending:
@@ -150,6 +165,19 @@ class HttpConnection(asyncio.Protocol):
         self._transport.abort()
 
     # --- inside ---
+
+    def _unread_sizes(self) -> tuple[int, int]:
+        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
+
+    def _stop_counting(self) -> None:
+        if self._unread_replies is not None:
+            self._unread_replies.resumed()
+
+    def _disconnect(self) -> None:
+        """It leaves its answers unread."""
+        self._context.telemetry.slow_readers_closed += 1
+        _log.warning("a client was disconnected: it does not read its answers")
+        self.abort()
 
     def _answer(self) -> None:
         """Answer until there is nothing more, the outbox is full or the turn is over."""
@@ -246,7 +274,7 @@ class HttpConnection(asyncio.Protocol):
                 self._outbox.after_flush(self._wait_for_turn)
         elif self._parser.fault is not None:
             self._refuse_request(self._parser.fault)
-        elif self._has_peer_ended:
+        elif self._has_peer_ended or self._parser.is_over:
             self._end()
         else:
             self._continue()
@@ -337,6 +365,7 @@ class HttpConnection(asyncio.Protocol):
         if self._is_reading_paused:
             self._transport.resume_reading()
         self._release()
+        self._stop_counting()
         context.telemetry.http_connections -= 1
         connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
         context.registry.replace(self, connection)

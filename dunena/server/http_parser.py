@@ -47,6 +47,8 @@ class RequestParser:
         self._is_last = False
         self.is_in_request = False
         self.is_skipping = False  # a body that nobody wants
+        self._skipped_bytes = 0
+        self.is_over = False  # such a body goes on for too long: nothing is read any more
         self.awaits_continue = False
         self.fault: Response | None = None
         self.rest: bytes | None = None
@@ -185,7 +187,8 @@ class RequestParser:
         awaits_continue = request.headers.get("expect", "").lower() == "100-continue"
         if not is_wanted:
             self.is_skipping = True
-            if awaits_continue or length is None or length > SKIPPED_BODY_BYTES_MAX:
+            self._skipped_bytes = 0
+            if awaits_continue or (length or 0) > SKIPPED_BODY_BYTES_MAX:
                 # One that is told to send nothing may do so, or not: the next request is not found.
                 request.is_keep_alive = False
             self._is_last = not request.is_keep_alive
@@ -199,6 +202,10 @@ class RequestParser:
         """A part of the body."""
         self._was_heard = True
         self.awaits_continue = False
+        if self.is_skipping:
+            self._skipped_bytes += len(part)
+            if self._skipped_bytes > SKIPPED_BODY_BYTES_MAX:
+                self._is_last = self.is_over = True
         if self.is_skipping or self.fault is not None:
             return
         self._body += part

@@ -139,3 +139,14 @@ so that many small requests for large values cannot fill the memory."""
 PORTION_BYTES: Final = 256 * 1024
 """What is handed to the transport at once, as long as single messages are smaller: the transport
 may have to copy what the system does not take, once for every connection."""
+
+UNREAD_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Replies of all connections together that wait for their readers. Past it the one that leaves
+most unread is disconnected."""
+
+UNREAD_SECONDS_MAX: Final = 60.0
+"""How long a peer may read nothing at all while something waits for it; then it is disconnected.
+The system holds some megabytes on the way, so 20 KB a second are enough."""
+
+UNREAD_TLS_FACTOR: Final = 5
+"""So many times longer over TLS, where what was read shows only when the most part of it was."""

@@ -35,6 +35,7 @@ from dunena.server.limits import (
 )
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
+from dunena.server.unread import Unread
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class WebSocketConnection:
         "_transport",
         "_turn_bytes",
         "_turn_ends_at",
+        "_unread",
         "_was_heard",
     )
 
@@ -105,6 +107,7 @@ class WebSocketConnection:
         self._inflater = self._new_inflater()
         self._is_inflating = False
         self._fragments: Fragments | None = None  # of a message that has begun
+        self._unread: Unread | None = None  # made when it first reads too slowly
         self._is_closing = False
         self._is_deaf = False  # nothing the peer may still send has a meaning
         self._is_lost = False
@@ -137,6 +140,8 @@ class WebSocketConnection:
         """The connection is gone."""
         self._is_lost = True
         self._stop_inflating()
+        if self._unread is not None:
+            self._unread.resumed()
         self._outbox.kill()
         self._session.close()
         self._context.registry.remove(self)
@@ -162,9 +167,19 @@ class WebSocketConnection:
         """The peer reads slower than it is sent to: its own requests wait."""
         self._outbox.pause()
         self._pace_reading()
+        if self._unread is None:
+            self._unread = Unread(
+                self._context.registry.unread,
+                self._disconnect,
+                self._unread_sizes,
+                is_encrypted=self._context.settings.is_encrypted,
+            )
+        self._unread.paused(self._context.loop.time())
 
     def resume_writing(self) -> None:
         """It caught up."""
+        if self._unread is not None:
+            self._unread.resumed()
         self._outbox.resume()
         self._work()
 
@@ -194,6 +209,8 @@ class WebSocketConnection:
             if now_seconds >= self._close_by:
                 self.abort()
             return
+        if self._unread is not None and self._unread.is_overdue(now_seconds):
+            self._disconnect()
         if now_seconds < self._next_check or self._outbox.is_paused:
             return
         self._next_check = now_seconds + PING_SECONDS
@@ -233,6 +250,16 @@ class WebSocketConnection:
         self._transport.abort()
 
     # --- inside ---
+
+    def _unread_sizes(self) -> tuple[int, int]:
+        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
+
+    def _disconnect(self) -> None:
+        """It leaves its replies unread, so there is nothing that it could still be told."""
+        if not self._is_lost:
+            self._telemetry.slow_readers_closed += 1
+            _log.warning("a client was disconnected: it does not read its replies")
+            self.abort()
 
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)

@@ -56,6 +56,10 @@ class Transport:
         self.written = b""
         self.ends: list[str] = []
         self.is_reading = True
+        self.unsent_bytes = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
 
     def write(self, data: bytes) -> None:
         assert not self.ends, "nothing comes after the end"

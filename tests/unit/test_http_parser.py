@@ -272,7 +272,6 @@ def test_behind_a_short_refused_body_the_next_request_is_found() -> None:
     "fields",
     [
         b"Content-Length: %d\r\n" % (SKIPPED_BODY_BYTES_MAX + 1),
-        b"Transfer-Encoding: chunked\r\n",
         b"Content-Length: 4\r\nExpect: 100-continue\r\n",
         b"Content-Length: 4\r\nConnection: close\r\n",
     ],
@@ -283,6 +282,18 @@ def test_behind_any_other_refused_body_there_is_nothing(fields: bytes) -> None:
     assert not refused.is_keep_alive
     assert not parser.awaits_continue
     assert parser.feed(GET) == []
+
+
+def test_chunks_that_nobody_wants_are_skipped_for_a_while() -> None:
+    chunked = head(b"Transfer-Encoding: chunked\r\n")
+    parser = RequestParser(BODY_MAX, refusing)
+    assert len(parser.feed(chunked + b"4\r\nbody\r\n0\r\n\r\n" + GET)) == 2
+    assert len(parser.feed(chunked)) == 1
+    for _ in range(SKIPPED_BODY_BYTES_MAX // 1000 + 1):
+        assert not parser.is_over
+        parser.feed(b"3e8\r\n" + bytes(1000) + b"\r\n")
+    assert parser.is_over
+    assert parser.feed(b"0\r\n\r\n" + GET) == []
 
 
 def test_a_path_may_take_less_than_others() -> None:
