@@ -183,12 +183,17 @@ class HttpConnection(asyncio.Protocol):
         """Answer until there is nothing more, the outbox is full or the turn is over."""
         if self._is_waiting:
             return
+        if self._is_stranger and self._has_work and self._context.tick.is_spent:
+            self._wait_for_turn()
+            self._pace_reading()
+            return
         done_bytes, ends_at_ms = 0, 0.0
         while self._has_work and self._can_answer:
             if done_bytes >= TURN_LOOK_BYTES:
                 now_ms = self._context.loop.time() * 1000
                 ends_at_ms = ends_at_ms or now_ms + TURN_MS
                 if now_ms >= ends_at_ms or done_bytes >= TURN_BYTES_MAX:
+                    self._context.tick.is_spent = True
                     self._wait_for_turn()
                     break
             if not self._queue:
@@ -261,7 +266,7 @@ class HttpConnection(asyncio.Protocol):
             self._context.tick.turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
-        self._is_waiting = False
+        self._is_waiting = self._context.tick.is_spent = False
         if not self._outbox.is_dead:
             self._answer()
 
@@ -370,11 +375,9 @@ class HttpConnection(asyncio.Protocol):
         connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
         context.registry.replace(self, connection)
         self._transport.set_protocol(cast("asyncio.Protocol", connection))
-        connection.begin(
-            outcome.response,
-            (self._parser.rest or b"") + self._unread[self._unread_at :],
-            has_peer_ended=self._has_peer_ended,
-        )
+        rest = (self._parser.rest or b"") + self._unread[self._unread_at :]
+        self._parser.drop()
+        connection.begin(outcome.response, rest, has_peer_ended=self._has_peer_ended)
         return True
 
     def _address_of(self, request: Request) -> str:

@@ -17,6 +17,8 @@ from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX, SKIPPED_BODY_BYTES
 
 _WHOLE_URL = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
+_USED_UP = httptools.HttpRequestParser(object())
+
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +81,7 @@ class RequestParser:
     def drop(self) -> None:
         """Nothing more is to be read: let go what is kept."""
         self._is_last = True
+        self._parser = _USED_UP  # which holds a part of a line, and this object
         self._body = bytearray()
 
     def _read(self, data: bytes) -> bytes | None:

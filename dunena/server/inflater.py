@@ -34,7 +34,7 @@ class Inflater:
         self._goes_on = False  # a compressed message has begun, and more frames of it come
         self._first = 0
         self._input = b""
-        self._output = bytearray()
+        self._pieces: list[bytes] = []  # put together once: a long message is not copied twice
         self.is_busy = False
         self.bytes = 0
 
@@ -56,30 +56,30 @@ class Inflater:
         self._goes_on = not first & _FIN
         self._first = first & ~_COMPRESSED
         self._input = _payload_of(frame) + (_MESSAGE_END if first & _FIN else b"")
-        self._output = bytearray()
+        self._pieces = []
         self.is_busy = True
         return True
 
-    def step(self) -> bytearray | None:
+    def step(self) -> bytes | None:
         """The payload without compression once it is whole; raises `FrameError`."""
         try:
             piece = self._machine.decompress(self._input, INFLATE_STEP_BYTES)
         except zlib.error:
             raise FrameError(1002, "decompression failed") from None
         self._input = self._machine.unconsumed_tail
-        self._output += piece
+        self._pieces.append(piece)
         self.bytes += len(piece)
         if self.bytes > self._message_bytes_max:
             raise FrameError(1009, f"message over {self._message_bytes_max} bytes inflated")
         if len(piece) == INFLATE_STEP_BYTES or self._input:
             return None
-        output, self._output = self._output, bytearray()
+        payload, self._pieces = b"".join(self._pieces), []
         self.is_busy = False
-        return output
+        return payload
 
     def stop(self) -> None:
         """Let go what there is: nothing will come of it."""
-        self._input, self._output = b"", bytearray()
+        self._input, self._pieces = b"", []
         self.is_busy = self._goes_on = False
 
     @property
@@ -88,7 +88,7 @@ class Inflater:
         return self._first
 
 
-def plain_frame(first: int, payload: bytes | bytearray) -> bytes:
+def plain_frame(first: int, payload: bytes) -> bytes:
     """A client's frame, with a mask that changes nothing."""
     size = len(payload)
     if size < _LENGTH_16:

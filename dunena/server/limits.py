@@ -70,19 +70,18 @@ IDLE_SECONDS_MAX: Final = 75.0
 # --- turns ---
 
 TURN_BYTES_MAX: Final = 256 * 1024
-"""What a connection is answered in one go, every frame counted as `FRAME_BYTES` more than is in it;
-the rest waits behind all others: as much as is read from a socket at once."""
+"""What a connection is answered in one go; the rest waits behind all others. As much as is read
+from a socket at once, and so many frames as make `FRAME_BYTES` each."""
 
-FRAME_BYTES: Final = 256
-"""What a frame counts for beside its bytes, since an empty one is work too: with `TURN_BYTES_MAX`
-some thousand frames are a turn."""
+FRAME_BYTES: Final = 128
+"""What a frame counts for, since an empty one is work too: some two thousand are a turn."""
 
 REQUEST_BYTES: Final = 4096
 """What an HTTP request counts for beside its bytes: some sixty are a turn."""
 
 TURN_LOOK_BYTES: Final = 4096
-"""So much is done between two looks at the clock: sixteen small frames, a tenth of a millisecond.
-Whoever asks for less at once never sees the clock."""
+"""So much is done between two looks at the clock: 32 frames, a tenth of a millisecond. Whoever asks
+for less at once never sees the clock."""
 
 TURN_MS: Final = 2.0
 """How long a turn may take: a tenth of what others may notice, and long beside a look at the

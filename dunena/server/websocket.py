@@ -37,6 +37,8 @@ from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 from dunena.server.unread import Unread
 
+_FRAMES_BETWEEN_LOOKS = range(TURN_LOOK_BYTES // FRAME_BYTES)
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +59,7 @@ class WebSocketConnection:
         "_inflater",
         "_is_closing",
         "_is_deaf",
+        "_is_heavy",
         "_is_inflating",
         "_is_lost",
         "_is_reading_paused",
@@ -78,6 +81,7 @@ class WebSocketConnection:
         "_turn_ends_at",
         "_unread",
         "_was_heard",
+        "_was_heavy",
     )
 
     def __init__(
@@ -113,6 +117,8 @@ class WebSocketConnection:
         self._is_lost = False
         self._is_reading_paused = False
         self._is_waiting = False  # for its next turn
+        self._is_heavy = True  # had a whole turn lately, or is new
+        self._was_heavy = False
         self._turn_bytes = 0
         self._turn_ends_at = 0.0
         self._was_heard = True
@@ -154,7 +160,13 @@ class WebSocketConnection:
         if self._is_deaf:
             return
         self._reader.feed(data)
-        self._work()
+        if self._is_waiting:
+            return
+        if self._is_heavy and self._tick.is_spent:
+            self._wait_for_turn()
+            self._pace_reading()
+        else:
+            self._work()
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
@@ -181,7 +193,8 @@ class WebSocketConnection:
         if self._unread is not None:
             self._unread.resumed()
         self._outbox.resume()
-        self._work()
+        if not self._is_waiting:
+            self._work()
 
     # --- registry ---
 
@@ -209,6 +222,7 @@ class WebSocketConnection:
             if now_seconds >= self._close_by:
                 self.abort()
             return
+        self._is_heavy, self._was_heavy = self._was_heavy, False
         if self._unread is not None and self._unread.is_overdue(now_seconds):
             self._disconnect()
         if now_seconds < self._next_check or self._outbox.is_paused:
@@ -270,49 +284,55 @@ class WebSocketConnection:
 
     def _work(self) -> None:
         """Take whole frames until there are none, the turn ends, or the client should read."""
-        if self._is_waiting:
-            return
-        reader, outbox, done_bytes = self._reader, self._outbox, 0
+        reader, outbox = self._reader, self._outbox
         try:
-            while not (self._is_deaf or outbox.is_full):
-                if done_bytes >= TURN_LOOK_BYTES:
-                    if self._is_turn_over(done_bytes):
-                        self._wait_for_turn()
+            if self._is_inflating:
+                self._go_on_inflating()
+            while not self._is_waiting:
+                for _ in _FRAMES_BETWEEN_LOOKS:
+                    if self._is_deaf or outbox.is_full:
                         break
-                    done_bytes = 0
-                if self._is_inflating:
-                    done_bytes += self._inflate()
+                    frame = reader.next()
+                    if frame is None:
+                        break
+                    if not reader.is_message:
+                        self._take_special(frame)
+                        if self._is_waiting:
+                            break
+                    elif not self._is_closing:  # after it began, what it says is not for us
+                        self._take_text(frame)
+                else:
+                    self._look_up(TURN_LOOK_BYTES)
                     continue
-                frame = reader.next()
-                if frame is None:
-                    break
-                done_bytes += FRAME_BYTES + len(frame)
-                if not reader.is_message:
-                    self._take_special(frame)
-                elif not self._is_closing:  # after it began, what the peer says is not for us
-                    self._take_text(frame)
+                break
         except FrameError as error:
             self._fail(error.code, error.reason)
-        self._turn_bytes = 0
-        if not self._is_closing:
+        if self._turn_bytes:
+            self._turn_bytes = 0
+        if outbox.is_full or self._is_waiting or self._is_reading_paused:
             self._go_on_later()
 
     def _go_on_later(self) -> None:
         """What is left is done after the flush where the outbox is full, and is read later."""
+        if self._is_closing:
+            return
         outbox = self._outbox
         is_full = outbox.is_full
+        if is_full or self._is_waiting:
+            self._tick.is_spent = self._is_heavy = self._was_heavy = True
         if is_full and not outbox.is_paused:
             outbox.after_flush(self._wait_for_turn)
         if (is_full or self._is_waiting) is not self._is_reading_paused:
             self._pace_reading()
 
-    def _is_turn_over(self, done_bytes: int) -> bool:
-        """Whether this connection did its part for now: so much more since the last look."""
+    def _look_up(self, done_bytes: int) -> None:
+        """Let the turn end if it is over, after so much more than at the last look."""
         now_ms = self._context.loop.time() * 1000
         if not self._turn_bytes:
             self._turn_ends_at = now_ms + TURN_MS
         self._turn_bytes += done_bytes
-        return self._turn_bytes >= TURN_BYTES_MAX or now_ms >= self._turn_ends_at
+        if self._turn_bytes >= TURN_BYTES_MAX or now_ms >= self._turn_ends_at:
+            self._wait_for_turn()
 
     def _wait_for_turn(self) -> None:
         if not self._is_waiting:
@@ -320,19 +340,27 @@ class WebSocketConnection:
             self._tick.turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
-        self._is_waiting = False
+        self._is_waiting = self._tick.is_spent = False
         if not self._is_lost:
             self._work()
             if self._is_closing:  # what the peer says to that is still to be read
                 self._pace_reading()
 
     def _take_special(self, frame: bytes) -> None:
-        """Any frame but the ordinary one; one that is compressed will be taken when it is not."""
+        """Any frame but the ordinary one."""
         inflater = self._inflater
         if inflater is not None and not self._is_closing and inflater.take(frame):
             self._is_inflating = True
+            self._go_on_inflating()
         else:
             self._take(frame)
+
+    def _go_on_inflating(self) -> None:
+        """Inflate until the frame is whole or the turn is over."""
+        while self._is_inflating and not self._is_deaf:
+            self._look_up(self._inflate())
+            if self._is_waiting:
+                return
 
     def _inflate(self) -> int:
         """Go on with a compressed frame; how much was done."""
@@ -347,7 +375,7 @@ class WebSocketConnection:
         if self._is_closing:
             pass
         elif inflater.first == TEXT_HEAD and not self._reader.is_in_message:
-            self._take_text(bytes(payload))
+            self._take_text(payload)
         else:
             self._take(plain_frame(inflater.first, payload))
         return len(payload)

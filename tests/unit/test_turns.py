@@ -14,7 +14,12 @@ class Hall:
         self.soon: list[Callable[[], None]] = []
         self.is_laden = False
         self.done: list[str] = []
-        self.turns = Turns(self.soon.append, lambda: self.now_ms, lambda: self.is_laden)
+        self.turns = Turns(
+            self.soon.append,
+            lambda: self.now_ms,
+            lambda: self.done.append("answers"),
+            lambda: self.is_laden,
+        )
 
     def wait(self, name: str, *, takes_ms: float = 0.0, times: int = 1) -> None:
         def work() -> None:
@@ -26,11 +31,16 @@ class Hall:
         self.turns.wait(work)
 
     def go_round(self) -> list[str]:
-        soon, self.soon[:] = list(self.soon), []
+        """A round of those who wait, after one of those who do not."""
         self.done.clear()
-        for action in soon:
-            action()
-        return list(self.done)
+        for _ in range(2):
+            assert self.done == []
+            soon, self.soon[:] = list(self.soon), []
+            for action in soon:
+                action()
+        answers, rest = self.done[:1], self.done[1:]
+        assert answers in ([], ["answers"]), "what others asked is answered first"
+        return rest
 
 
 def test_each_has_one_turn_in_a_round() -> None:
