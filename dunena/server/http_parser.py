@@ -117,9 +117,11 @@ class RequestParser:
             return None
         # RFC 9110, 7.8: an offer that is not known is ignored. Its parser is used up, and a body
         # that follows was not read: another one reads the same request without the offer.
+        self._parser = httptools.HttpRequestParser(self)
+        if not request.has_body:
+            return rest or None
         self._whole.pop()
         self._is_last = False
-        self._parser = httptools.HttpRequestParser(self)
         return _without_offer(request) + rest
 
     # --- httptools' callbacks ---

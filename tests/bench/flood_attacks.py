@@ -157,12 +157,12 @@ def heads(port: int, until: float) -> None:
 
 
 def offers(port: int, until: float) -> None:
-    """Ten connections with 485 pipelined offers of HTTP/2 each, without a token."""
+    """Ten connections with 600 pipelined offers of HTTP/2 each, without a token."""
     offer = b"GET /keys HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     connections = [connect(port) for _ in range(10)]
     for connection in connections:
         with suppress(OSError):
-            connection.sendall(offer * 485)
+            connection.sendall(offer * 600)
     wait(until)
 
 
@@ -226,7 +226,7 @@ ATTACKS = [
     Attack("20 unfinished bodies, no token", bodies),
     Attack("a body in chunks of 2 bytes, no token", chunks),
     Attack("900 unfinished heads, no token", heads),
-    Attack("485 pipelined `Upgrade: h2c`, ten times, no token", offers),
+    Attack("600 pipelined `Upgrade: h2c`, ten times, no token", offers),
     Attack("pipelined requests, no token", requests),
     Attack("`mget` of 50 MB, ten do not read", unread(12), large_values=LARGE_VALUES),
     Attack("`mget` of 8 MB, ten do not read", unread(2), large_values=LARGE_VALUES),
