@@ -62,18 +62,12 @@ def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
     if len(keys) > KEYS_PER_MESSAGE_MAX:
         raise TooManyError("Keys", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
-    left = bytes_max = max(REPLY_VALUES_BYTES_MAX, core.limits.value_bytes_max)
-    values: dict[str, Any] = {}
-    for key in [printable_name(key, "Key") for key in keys]:
-        if key in values:
-            continue
-        entry = core.store.get(ns, key, now)
-        if entry is not None:
-            left -= len(entry.value)
-            if left < 0:
-                raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
-        values[key] = text_value(entry)
-    return values
+    names = [printable_name(key, "Key") for key in keys]
+    entries = {key: core.store.get(ns, key, now) for key in names}
+    bytes_max = max(REPLY_VALUES_BYTES_MAX, core.limits.value_bytes_max)
+    if sum([len(entry.value) for entry in entries.values() if entry is not None]) > bytes_max:
+        raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
+    return {key: text_value(entry) for key, entry in entries.items()}
 
 
 def write_many(core: Core, message: Message, now: int) -> int:

@@ -99,7 +99,8 @@ class HttpConnection(asyncio.Protocol):
             return
         self._unread = self._unread[self._unread_at :] + data if self._unread else data
         self._unread_at = 0
-        self._answer()
+        if not self._is_waiting:
+            self._answer()
 
     def eof_received(self) -> bool:
         """The peer sends no more; what it asked for is still answered."""
@@ -188,7 +189,7 @@ class HttpConnection(asyncio.Protocol):
             self._pace_reading()
             return
         done_bytes, ends_at_ms = 0, 0.0
-        while self._has_work and self._can_answer:
+        while (self._queue or self._unread) and self._can_answer:
             if done_bytes >= TURN_LOOK_BYTES:
                 now_ms = self._context.loop.time() * 1000
                 ends_at_ms = ends_at_ms or now_ms + TURN_MS
@@ -218,15 +219,14 @@ class HttpConnection(asyncio.Protocol):
         parser = self._parser
         was_in_request = parser.is_in_request
         start = self._unread_at
-        part = self._unread[start : start + TURN_LOOK_BYTES]
+        part = self._unread[start : start + TURN_LOOK_BYTES]  # the same object where it is all
         self._unread_at += len(part)
         if self._unread_at == len(self._unread):
             self._unread, self._unread_at = b"", 0
-        requests = parser.feed(part)
-        self._queue.extend(requests)
+        self._queue += parser.feed(part)
         if parser.is_in_request and not was_in_request:
             self._wait(REQUEST_SECONDS_MAX)
-        if parser.held_bytes != self._held_bytes:
+        if parser.is_in_request or self._held_bytes:
             self._account(parser.held_bytes)
         return len(part)
 
@@ -274,7 +274,7 @@ class HttpConnection(asyncio.Protocol):
         """What happens when there is room again, or nothing left to answer."""
         if self._transfer is not None or self._is_waiting:
             pass  # its end comes back here
-        elif self._has_work:
+        elif self._queue or self._unread:
             if not self._outbox.is_paused:
                 self._outbox.after_flush(self._wait_for_turn)
         elif self._parser.fault is not None:
@@ -434,7 +434,9 @@ class HttpConnection(asyncio.Protocol):
         self._wait_seconds_max = seconds_max
 
     def _pace_reading(self) -> None:
-        wants_pause = self._has_work or self._is_waiting or self._outbox.is_paused
+        wants_pause = bool(
+            self._queue or self._unread or self._is_waiting or self._outbox.is_paused
+        )
         if wants_pause and not self._is_reading_paused:
             self._transport.pause_reading()
         elif self._is_reading_paused and not wants_pause:

@@ -130,7 +130,6 @@ class RequestParser:
         """A request begins."""
         self._request = Request(target="")
         self._head_bytes = self._unended_bytes = self._header_count = 0
-        self._body = bytearray()
         self._is_in_head = self._was_heard = True
         self.is_in_request = True
         self.is_skipping = False
@@ -220,12 +219,13 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        body, self._body = self._body, bytearray()
         self.is_in_request = self.awaits_continue = False
         if self.is_skipping:
             self.is_skipping = False
         elif self.fault is None and not self._is_last:
-            self._request.body = bytes(body)
+            if self._body:
+                self._request.body = bytes(self._body)
+                self._body = bytearray()
             self._whole.append(self._request)
             # What comes behind "Connection: close" is nobody's.
             self._is_last = not (self._request.is_keep_alive or self._request.wants_upgrade)
