@@ -18,13 +18,14 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
+    TooLargeError,
     TooManyError,
     WrongTypeError,
 )
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.dialects.tally import learn
-from dunena.store.limits import KEYS_PER_MESSAGE_MAX
+from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode
 
 RequestId = str | float | None
@@ -62,7 +63,11 @@ def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
         raise TooManyError("Keys", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
     names = [printable_name(key, "Key") for key in keys]
-    return {key: text_value(core.store.get(ns, key, now)) for key in names}
+    entries = {key: core.store.get(ns, key, now) for key in names}
+    bytes_max = max(REPLY_VALUES_BYTES_MAX, core.limits.value_bytes_max)
+    if sum([len(entry.value) for entry in entries.values() if entry is not None]) > bytes_max:
+        raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
+    return {key: text_value(entry) for key, entry in entries.items()}
 
 
 def write_many(core: Core, message: Message, now: int) -> int:

@@ -33,7 +33,7 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
-from dunena.server.limits import CONNECTIONS_MAX, TLS_SECONDS_MAX
+from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, TLS_SECONDS_MAX
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.metrics import Metrics
 from dunena.server.outside import Outside
@@ -205,7 +205,10 @@ class Server:
         views = Views(core)
         admission = Admission(settings, self.port, telemetry, disk_pages, tokens=self._tokens)
         registry = Registry(
-            loop, connections_max(CONNECTIONS_MAX), settings.connections_per_address_max
+            loop,
+            connections_max(CONNECTIONS_MAX),
+            settings.connections_per_address_max,
+            max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
         )
         overview = Overview(settings, self.port, admission, registry, telemetry)
         introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))

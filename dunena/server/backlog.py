@@ -14,16 +14,18 @@ from dunena.hub import Batch, Place
 class Backlog:
     """Finished frames in the order in which they are to be sent.
 
-    ``event_bytes`` is how much of it are events, which nothing replaces.
+    ``event_bytes`` is how much of it are events, which nothing replaces, ``reply_bytes`` how much
+    replies, which nobody else has; both until it is empty.
     """
 
-    __slots__ = ("_count", "_frames", "event_bytes")
+    __slots__ = ("_count", "_frames", "event_bytes", "reply_bytes")
 
     def __init__(self) -> None:
         # Values by place; everything else by a number of its own.
         self._frames: OrderedDict[Place | int, bytes] = OrderedDict()
         self._count = 0
         self.event_bytes = 0
+        self.reply_bytes = 0
 
     def __len__(self) -> int:
         """Frames that wait."""
@@ -34,6 +36,7 @@ class Backlog:
         conflated = 0
         for piece in pieces:
             if isinstance(piece, bytes):
+                self.reply_bytes += len(piece)
                 self._append(piece)
             elif piece.place is None:
                 self.event_bytes += len(piece)
@@ -58,7 +61,7 @@ class Backlog:
             frames.append(frame)
             size += len(frame)
         if not self._frames:
-            self.event_bytes = 0
+            self.event_bytes = self.reply_bytes = 0
         return frames
 
     def _append(self, frame: bytes) -> None:

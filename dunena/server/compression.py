@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 FRAME_BYTES_MIN = 128
 """A shorter message goes as it is, which the extension allows: it would hardly shrink."""
 
+FRAME_BYTES_MAX = 1024 * 1024
+"""A longer one goes as it is too: everybody would wait for it, some 10 ms for each of these."""
+
 REMEMBERED_BYTES_MAX = 8 * 1024 * 1024
 """Messages that are kept, before and after, since others may be sent the same: two of the largest
 values by default."""
@@ -45,7 +48,7 @@ class Compressor:
 
     def __call__(self, frame: bytes) -> bytes:
         """The frame to send in place of a finished one; the same if there is nothing to gain."""
-        if frame[0] != TEXT_HEAD or len(frame) < FRAME_BYTES_MIN:
+        if frame[0] != TEXT_HEAD or not FRAME_BYTES_MIN <= len(frame) <= FRAME_BYTES_MAX:
             return frame
         remembered = self._remembered.get(frame)
         if remembered is None:

@@ -1,7 +1,8 @@
 """A new connection: HTTP/1.1 requests in, responses out, until one of them upgrades it.
 
 Requests are answered in their order, in the tick in which they arrive. When the outbox is full, or
-while a file is on its way, those left over wait in a queue and the connection is read no further.
+while a file is on its way, or when its turn is over, what is left over waits and the connection is
+read no further. A request with a body is decided on when its head is there.
 """
 
 import asyncio
@@ -9,13 +10,25 @@ import logging
 from collections import deque
 from typing import cast
 
+from dunena.dialects.grants import NOTHING
 from dunena.server.context import Context
 from dunena.server.http_message import Request, Response, serialize
 from dunena.server.http_parser import RequestParser
-from dunena.server.limits import IDLE_SECONDS_MAX, REQUEST_SECONDS_MAX
+from dunena.server.limits import (
+    CONNECTION_BYTES,
+    IDLE_SECONDS_MAX,
+    LINGER_BYTES_MAX,
+    LINGER_SECONDS_MAX,
+    REQUEST_BYTES,
+    REQUEST_SECONDS_MAX,
+    TURN_BYTES_MAX,
+    TURN_LOOK_BYTES,
+    TURN_MS,
+)
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.peers import NOBODY, group_of
 from dunena.server.registry import Renewed, peer_host
+from dunena.server.unread import Unread
 from dunena.server.www.transfer import Transfer
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -30,8 +43,15 @@ class HttpConnection(asyncio.Protocol):
         self._context = context
         self._transport: asyncio.Transport
         self._outbox: Outbox
-        self._parser = RequestParser(context.settings.limits.message_bytes_max)
+        self._parser = RequestParser(context.settings.limits.message_bytes_max, self._wants_body)
+        self._unread = b""  # what came and was not parsed yet, from here on
+        self._unread_at = 0
+        self._held_bytes = 0
         self._queue: deque[Request] = deque()
+        self._is_waiting = False  # for its next turn
+        self._unread_replies: Unread | None = None  # made when it first reads too slowly
+        self._is_stranger = True  # no request of it was let in
+        self._lingered_bytes = 0
         self._deferred: Response | None = None
         self._transfer: Transfer | None = None
         self._peer = ""
@@ -59,12 +79,13 @@ class HttpConnection(asyncio.Protocol):
         elif context.registry.is_crowded(group):
             self._refuse_connection(_crowded())
         context.registry.add(self, group)
+        context.registry.strangers.hold(self._give_up, CONNECTION_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._outbox.kill()
-        self._queue.clear()
-        self._cancel_transfer()
+        self._drop()
+        self._stop_counting()
         self._context.registry.remove(self)
         self._context.telemetry.http_connections -= 1
 
@@ -72,12 +93,14 @@ class HttpConnection(asyncio.Protocol):
         """Parse what came and answer every request that is whole."""
         self._context.telemetry.bytes_received += len(data)
         if self._is_ending:
+            self._lingered_bytes += len(data)
+            if self._lingered_bytes > LINGER_BYTES_MAX:
+                self.abort()
             return
-        was_in_request = self._parser.is_in_request
-        self._queue.extend(self._parser.feed(data))
-        if self._parser.is_in_request and not was_in_request:
-            self._wait(REQUEST_SECONDS_MAX)
-        self._answer()
+        self._unread = self._unread[self._unread_at :] + data if self._unread else data
+        self._unread_at = 0
+        if not self._is_waiting:
+            self._answer()
 
     def eof_received(self) -> bool:
         """The peer sends no more; what it asked for is still answered."""
@@ -90,9 +113,18 @@ class HttpConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The peer reads slower than it is answered."""
         self._outbox.pause()
+        if self._unread_replies is None:
+            self._unread_replies = Unread(
+                self._context.registry.unread,
+                self._disconnect,
+                self._unread_sizes,
+                is_encrypted=self._context.settings.is_encrypted,
+            )
+        self._unread_replies.paused(self._context.loop.time())
 
     def resume_writing(self) -> None:
         """It caught up."""
+        self._stop_counting()
         self._outbox.resume()
         if self._transfer is not None:
             self._transfer.resume()
@@ -105,12 +137,17 @@ class HttpConnection(asyncio.Protocol):
 
     def sweep(self, now_seconds: float) -> None:
         """Close a connection that is idle, or that does not finish its request."""
+        if self._unread_replies is not None and self._unread_replies.is_overdue(now_seconds):
+            self._disconnect()
+            return
         if now_seconds - self._waits_since <= self._wait_seconds_max:
             return
         if self._is_ending:
             self.abort()
-        elif self._queue or self._outbox.is_paused or self._transfer is not None:
+        elif self._has_work or self._outbox.is_paused or self._transfer is not None:
             return  # it is we who have to answer, or the peer reads slowly
+        elif self._parser.is_skipping:
+            self._end()  # was answered
         elif self._parser.is_in_request:
             self._refuse_request(Response.error(408, "Request timeout"))
         else:
@@ -121,7 +158,7 @@ class HttpConnection(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """Close after what is queued."""
-        self._end()
+        self._end(lingers=False)
 
     def abort(self) -> None:
         """Close at once."""
@@ -130,25 +167,119 @@ class HttpConnection(asyncio.Protocol):
 
     # --- inside ---
 
+    def _unread_sizes(self) -> tuple[int, int]:
+        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
+
+    def _stop_counting(self) -> None:
+        if self._unread_replies is not None:
+            self._unread_replies.resumed()
+
+    def _disconnect(self) -> None:
+        """It leaves its answers unread."""
+        self._context.telemetry.slow_readers_closed += 1
+        _log.warning("a client was disconnected: it does not read its answers")
+        self.abort()
+
     def _answer(self) -> None:
-        """Answer queued requests until there are none or the outbox is full."""
-        while self._queue and self._can_answer:
+        """Answer until there is nothing more, the outbox is full or the turn is over."""
+        if self._is_waiting:
+            return
+        if self._is_stranger and self._has_work and self._context.tick.is_spent:
+            self._wait_for_turn()
+            self._pace_reading()
+            return
+        done_bytes, ends_at_ms = 0, 0.0
+        while (self._queue or self._unread) and self._can_answer:
+            if done_bytes >= TURN_LOOK_BYTES:
+                now_ms = self._context.loop.time() * 1000
+                ends_at_ms = ends_at_ms or now_ms + TURN_MS
+                if now_ms >= ends_at_ms or done_bytes >= TURN_BYTES_MAX:
+                    self._context.tick.is_spent = True
+                    self._wait_for_turn()
+                    break
+            if not self._queue:
+                done_bytes += self._parse()
+                continue
+            done_bytes += REQUEST_BYTES
             request = self._queue.popleft()
             request.address = self._address_of(request)
             if not request.wants_upgrade:
                 self._answer_one(request)
             elif self._upgrade(request):
                 return
-        if self._is_ending:
-            return
+        if not self._is_ending:
+            self._go_on_later()
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._queue or self._unread)
+
+    def _parse(self) -> int:
+        """Parse the next part of what came; its size."""
+        parser = self._parser
+        was_in_request = parser.is_in_request
+        start = self._unread_at
+        part = self._unread[start : start + TURN_LOOK_BYTES]  # the same object where it is all
+        self._unread_at += len(part)
+        if self._unread_at == len(self._unread):
+            self._unread, self._unread_at = b"", 0
+        self._queue += parser.feed(part)
+        if parser.is_in_request and not was_in_request:
+            self._wait(REQUEST_SECONDS_MAX)
+        if parser.is_in_request or self._held_bytes:
+            self._account(parser.held_bytes)
+        return len(part)
+
+    def _wants_body(self, request: Request) -> bool:
+        request.address = self._address_of(request)
+        return self._context.routes.wants_body(request)
+
+    def _account(self, held_bytes: int) -> None:
+        """Tell what is kept now of a request that is not whole."""
+        self._held_bytes = held_bytes
+        registry = self._context.registry
+        admitted_bytes = held_bytes if self._parser.is_admitted else 0
+        registry.bodies.hold(self._give_up, admitted_bytes)
+        if self._is_stranger:
+            strange_bytes = CONNECTION_BYTES + held_bytes - admitted_bytes
+            registry.strangers.hold(self._give_up, strange_bytes)
+
+    def _give_up(self) -> None:
+        """All connections together hold too much, and this one the most."""
         if self._transfer is not None:
+            self.abort()
+        elif not self._is_ending:
+            self._refuse_request(
+                Response.error(503, "Too many requests are under way", {"Retry-After": "1"})
+            )
+
+    def _release(self) -> None:
+        """It holds nothing any more of what all have together."""
+        registry = self._context.registry
+        registry.bodies.hold(self._give_up, 0)
+        registry.strangers.hold(self._give_up, 0)
+        self._is_stranger = False
+
+    def _wait_for_turn(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._context.tick.turns.wait(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_waiting = self._context.tick.is_spent = False
+        if not self._outbox.is_dead:
+            self._answer()
+
+    def _go_on_later(self) -> None:
+        """What happens when there is room again, or nothing left to answer."""
+        if self._transfer is not None or self._is_waiting:
             pass  # its end comes back here
-        elif self._queue:
+        elif self._queue or self._unread:
             if not self._outbox.is_paused:
-                self._outbox.after_flush(self._answer)
+                self._outbox.after_flush(self._wait_for_turn)
         elif self._parser.fault is not None:
             self._refuse_request(self._parser.fault)
-        elif self._has_peer_ended:
+        elif self._has_peer_ended or self._parser.is_over:
             self._end()
         else:
             self._continue()
@@ -177,8 +308,10 @@ class HttpConnection(asyncio.Protocol):
             self._answered(request)
 
     def _answered(self, request: Request) -> None:
-        if not self._parser.is_in_request:
-            self._wait(IDLE_SECONDS_MAX)
+        if self._is_stranger and request.grant is not NOTHING:
+            self._is_stranger = False
+            self._context.registry.strangers.hold(self._give_up, 0)
+        self._wait(REQUEST_SECONDS_MAX if self._parser.is_in_request else IDLE_SECONDS_MAX)
         if not request.is_keep_alive:
             self._end()
 
@@ -236,13 +369,15 @@ class HttpConnection(asyncio.Protocol):
             return False
         if self._is_reading_paused:
             self._transport.resume_reading()
+        self._release()
+        self._stop_counting()
         context.telemetry.http_connections -= 1
         connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
         context.registry.replace(self, connection)
         self._transport.set_protocol(cast("asyncio.Protocol", connection))
-        connection.begin(
-            outcome.response, self._parser.rest or b"", has_peer_ended=self._has_peer_ended
-        )
+        rest = (self._parser.rest or b"") + self._unread[self._unread_at :]
+        self._parser.drop()
+        connection.begin(outcome.response, rest, has_peer_ended=self._has_peer_ended)
         return True
 
     def _address_of(self, request: Request) -> str:
@@ -265,20 +400,43 @@ class HttpConnection(asyncio.Protocol):
         self._context.tick.run(self._put, serialize(Request(), response, self._context.date()))
         self._end()
 
-    def _end(self) -> None:
+    def _end(self, *, lingers: bool = True) -> None:
         """Close once everything queued is written; the peer has some time to take it."""
+        is_unread = self._parser.is_in_request and not self._has_peer_ended
         self._is_ending = True
-        self._queue.clear()
-        self._cancel_transfer()
+        self._drop()
         self._wait(REQUEST_SECONDS_MAX)
-        self._outbox.after_flush(self._transport.close)
+        self._outbox.after_flush(self._linger if lingers and is_unread else self._transport.close)
+
+    def _linger(self) -> None:
+        """Close for writing alone, since the peer is still sending: RFC 9112, 9.6."""
+        self._wait(LINGER_SECONDS_MAX)
+        if self._is_reading_paused:
+            self._is_reading_paused = False
+            self._transport.resume_reading()
+        if self._transport.is_closing() or not self._transport.can_write_eof():
+            return
+        try:
+            self._transport.write_eof()
+        except OSError:  # the peer has closed the whole connection already
+            self.abort()
+
+    def _drop(self) -> None:
+        """Nothing more is read or answered here."""
+        self._queue.clear()
+        self._unread, self._unread_at = b"", 0
+        self._parser.drop()
+        self._cancel_transfer()
+        self._release()
 
     def _wait(self, seconds_max: float) -> None:
         self._waits_since = self._context.loop.time()
         self._wait_seconds_max = seconds_max
 
     def _pace_reading(self) -> None:
-        wants_pause = bool(self._queue) or self._outbox.is_paused
+        wants_pause = bool(
+            self._queue or self._unread or self._is_waiting or self._outbox.is_paused
+        )
         if wants_pause and not self._is_reading_paused:
             self._transport.pause_reading()
         elif self._is_reading_paused and not wants_pause:

@@ -29,6 +29,10 @@ class Request:
     ``path`` is as sent, still percent-encoded; ``has_body`` says whether one was announced.
     ``address`` is the host it came from; ``grant`` what its token permits, once that was looked at.
     ``search`` is the work on its answer, once that turned out to take more than one turn.
+
+    Of a request with a body the head alone decides: ``is_admitted`` says that its token was found
+    good then, ``refusal`` is the answer it gets in place of another, and ``body_bytes_max`` is what
+    its path takes, None for as much as any.
     """
 
     method: str = "GET"
@@ -42,6 +46,9 @@ class Request:
     address: str = ""
     grant: Grant = NOTHING
     search: "Search | None" = None
+    is_admitted: bool = False
+    refusal: "Response | None" = None
+    body_bytes_max: int | None = None
 
     @property
     def path(self) -> str:

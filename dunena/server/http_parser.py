@@ -1,20 +1,23 @@
 """Bytes to HTTP requests; no I/O. httptools parses, this bounds what it does not.
 
 What httptools leaves to its host, and where each is met: the size of a head (a line without end
-reaches no callback), the number of headers, the size of a body, and an upgrade with a body, whose
-bytes it would take for the next request.
+reaches no callback), the number of headers, the size of a body, trailers, which it reports as if
+they were headers, and an upgrade with a body, whose bytes it would take for the next request.
 """
 
 import logging
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import httptools
 
 from dunena.server.http_message import Request, Response
-from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX
+from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX, SKIPPED_BODY_BYTES_MAX
 
 _WHOLE_URL = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+_USED_UP = httptools.HttpRequestParser(object())
 
 _log = logging.getLogger(__name__)
 
@@ -22,13 +25,18 @@ _log = logging.getLogger(__name__)
 class RequestParser:
     """One connection's requests.
 
+    ``wants_body`` is asked at the end of a head whether the body behind it is to be taken; where
+    it is not, the request counts as whole there and the body is skipped, or ends the connection.
     ``fault`` is the answer to what could not be read; nothing after it can be. ``rest`` is what
     came behind a request to upgrade, None while there was none. ``awaits_continue`` says that the
     peer holds its body back until it is told to go on (RFC 9110, 10.1.1).
     """
 
-    def __init__(self, body_bytes_max: int) -> None:
-        self._body_bytes_max = body_bytes_max
+    def __init__(
+        self, body_bytes_max: int, wants_body: Callable[[Request], bool] = lambda _: True
+    ) -> None:
+        self._wants_body = wants_body
+        self._all_body_bytes_max = self._body_bytes_max = body_bytes_max
         self._parser = httptools.HttpRequestParser(self)
         self._whole: list[Request] = []
         self._request = Request(target="")
@@ -36,52 +44,85 @@ class RequestParser:
         self._head_bytes = 0
         self._header_count = 0
         self._unended_bytes = 0
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._was_heard = False  # something of what was fed, by a callback
+        self._body = bytearray()
         self._is_last = False
         self.is_in_request = False
+        self.is_skipping = False  # a body that nobody wants
+        self._skipped_bytes = 0
+        self.is_over = False  # such a body goes on for too long: nothing is read any more
         self.awaits_continue = False
         self.fault: Response | None = None
         self.rest: bytes | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of a request that is not whole."""
+        if not self.is_in_request:
+            return 0
+        return max(self._head_bytes, self._unended_bytes) + len(self._body)
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the body that is being taken is of somebody who may send it."""
+        return self._request.is_admitted
 
     def feed(self, data: bytes) -> list[Request]:
         """Requests that are whole now, in their order."""
         if self.rest is not None:
             self.rest += data
             return []
-        if self.fault is not None or self._is_last:
-            return []
+        left: bytes | None = data
+        while left is not None and self.fault is None and not self._is_last:
+            left = self._read(left)
+        whole, self._whole = self._whole, []
+        return whole
+
+    def drop(self) -> None:
+        """Nothing more is to be read: let go what is kept."""
+        self._is_last = True
+        self._parser = _USED_UP  # which holds a part of a line, and this object
+        self._body = bytearray()
+
+    def _read(self, data: bytes) -> bytes | None:
+        """Feed httptools; what is to be fed next, None for nothing."""
         is_all_one_head = self._is_in_head or not self.is_in_request
+        count, self._was_heard = len(self._whole), False
+        left: bytes | None = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._stop_at_upgrade(data[upgrade.args[0] :])
+            left = self._stop_at_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if not self._is_last:
                 _log.debug("bad request: %s", error, exc_info=error.__context__)
                 self._fail(400, "Bad request")
-        whole, self._whole = self._whole, []
-        if is_all_one_head and self._is_in_head and not whole:
-            # A line that does not end reaches no callback: it is counted as it comes.
-            self._unended_bytes += len(data)
+        # A line that does not end reaches no callback: it is counted as it comes.
+        if self._is_in_head:
+            if is_all_one_head and len(self._whole) == count:
+                self._unended_bytes += len(data)
+                self._check_head(self._unended_bytes)
+        elif self.is_in_request and left is None:  # nor does one between chunks or behind them
+            self._unended_bytes = 0 if self._was_heard else self._unended_bytes + len(data)
             self._check_head(self._unended_bytes)
-        return whole
+        return left
 
-    def _stop_at_upgrade(self, rest: bytes) -> None:
+    def _stop_at_upgrade(self, rest: bytes) -> bytes | None:
         """httptools stops behind every head that offers an upgrade; only one is taken up."""
         if self.fault is not None:
-            return
+            return None
         request = self._whole[-1]
         if request.wants_upgrade:
             self.rest = rest
-            return
+            return None
         # RFC 9110, 7.8: an offer that is not known is ignored. Its parser is used up, and a body
         # that follows was not read: another one reads the same request without the offer.
+        self._parser = httptools.HttpRequestParser(self)
+        if not request.has_body:
+            return rest or None
         self._whole.pop()
         self._is_last = False
-        self._parser = httptools.HttpRequestParser(self)
-        before, self._whole = self._whole, []
-        self._whole = before + self.feed(_without_offer(request) + rest)
+        return _without_offer(request) + rest
 
     # --- httptools' callbacks ---
 
@@ -89,10 +130,9 @@ class RequestParser:
         """A request begins."""
         self._request = Request(target="")
         self._head_bytes = self._unended_bytes = self._header_count = 0
-        self._body = []
-        self._body_bytes = 0
-        self._is_in_head = True
+        self._is_in_head = self._was_heard = True
         self.is_in_request = True
+        self.is_skipping = False
 
     def on_url(self, part: bytes) -> None:
         """A part of the target."""
@@ -102,16 +142,19 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header line."""
-        headers = self._request.headers
-        lower, text = _lower_name(name), value.decode("latin-1")
-        if lower == "host" and lower in headers:
-            self._fail(400, "More than one Host header")  # RFC 9112, 3.2
-        headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
+        self._was_heard = True
         self._header_count += 1
         if self._header_count > HEADERS_MAX:
             self._fail(431, "Too many headers")
         self._head_bytes += len(name) + len(value)
         self._check_head(self._head_bytes)
+        if not self._is_in_head:
+            return  # a trailer: nothing that decides on a request may stand there, RFC 9110, 6.5.1
+        headers = self._request.headers
+        lower, text = _lower_name(name), value.decode("latin-1")
+        if lower == "host" and lower in headers:
+            self._fail(400, "More than one Host header")  # RFC 9112, 3.2
+        headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -135,27 +178,54 @@ class RequestParser:
             self._fail(*fault)
         elif request.wants_upgrade and request.has_body and length != "0":
             self._fail(400, "An upgrade cannot have a body")
-        elif length.isdigit() and int(length) > self._body_bytes_max:
+        elif request.has_body and length != "0" and not parser.should_upgrade():
+            self._decide_on_body(request, int(length) if length.isdigit() else None)
+
+    def _decide_on_body(self, request: Request, length: int | None) -> None:
+        """The head is all that is known of a request whose body is still to come."""
+        is_wanted = self._wants_body(request)
+        limit = request.body_bytes_max
+        self._body_bytes_max = self._all_body_bytes_max
+        if limit is not None:
+            self._body_bytes_max = min(limit, self._all_body_bytes_max)
+        awaits_continue = request.headers.get("expect", "").lower() == "100-continue"
+        if not is_wanted:
+            self.is_skipping = True
+            self._skipped_bytes = 0
+            if awaits_continue or (length or 0) > SKIPPED_BODY_BYTES_MAX:
+                # One that is told to send nothing may do so, or not: the next request is not found.
+                request.is_keep_alive = False
+            self._is_last = not request.is_keep_alive
+            self._whole.append(request)
+        elif length is not None and length > self._body_bytes_max:
             self._fail_body()
         else:
-            self.awaits_continue = request.headers.get("expect", "").lower() == "100-continue"
+            self.awaits_continue = awaits_continue
 
     def on_body(self, part: bytes) -> None:
         """A part of the body."""
+        self._was_heard = True
         self.awaits_continue = False
-        self._body_bytes += len(part)
-        if self._body_bytes > self._body_bytes_max:
-            self._body = []
+        if self.is_skipping:
+            self._skipped_bytes += len(part)
+            if self._skipped_bytes > SKIPPED_BODY_BYTES_MAX:
+                self._is_last = self.is_over = True
+        if self.is_skipping or self.fault is not None:
+            return
+        self._body += part
+        if len(self._body) > self._body_bytes_max:
+            self._body = bytearray()
             self._fail_body()
-        else:
-            self._body.append(part)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._request.body = b"".join(self._body)
-        self._body = []
         self.is_in_request = self.awaits_continue = False
-        if self.fault is None and not self._is_last:
+        if self.is_skipping:
+            self.is_skipping = False
+        elif self.fault is None and not self._is_last:
+            if self._body:
+                self._request.body = bytes(self._body)
+                self._body = bytearray()
             self._whole.append(self._request)
             # What comes behind "Connection: close" is nobody's.
             self._is_last = not (self._request.is_keep_alive or self._request.wants_upgrade)

@@ -45,6 +45,8 @@ class LoopFaults:
 
     def __init__(self) -> None:
         self._quiet_until = 0.0
+        self._silent_until = 0.0
+        self._untold = 0
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Report one fault."""
@@ -56,4 +58,12 @@ class LoopFaults:
             return
         if isinstance(fault, ValueError) and "_start_serving" in repr(context.get("handle")):
             return  # out of descriptors, asyncio tries again later: here after the port was closed
+        # Whoever finds a fault of ours can meet it again and again: a flood of it is not a log.
+        if loop.time() < self._silent_until:
+            self._untold += 1
+            return
+        self._silent_until = loop.time() + _SECONDS_BETWEEN_LINES
+        if self._untold:
+            _log.error("%d more faults since the last one that was reported", self._untold)
+            self._untold = 0
         loop.default_exception_handler(context)

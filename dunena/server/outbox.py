@@ -115,6 +115,11 @@ class Outbox:
         """Frames that wait for the peer to read."""
         return 0 if self._backlog is None else len(self._backlog)
 
+    @property
+    def reply_bytes(self) -> int:
+        """Replies that the transport does not have yet."""
+        return self.size + (0 if self._backlog is None else self._backlog.reply_bytes)
+
     def rewire(self, overflowed: Callable[[], None], dress: Dress | None = None) -> None:
         """Another protocol took over the connection; frames are to be sent in this dress."""
         self._overflowed = overflowed

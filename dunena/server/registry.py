@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dunena.dialects.grants import Grant
+from dunena.server.budget import Budget
+from dunena.server.limits import (
+    BODIES_BYTES_MAX,
+    INFLATING_BYTES_MAX,
+    STRANGERS_BYTES_MAX,
+    UNREAD_BYTES_MAX,
+)
 from dunena.server.peers import NOBODY
 
 _log = logging.getLogger(__name__)
@@ -67,6 +74,9 @@ class Registry:
     """Open connections; calls `sweep` of each about once a second until `close`.
 
     Each belongs to a group (`dunena.server.peers`), which may hold only so many; 0 is any number.
+    ``strangers`` and ``bodies`` are what all of them together may cost before a request is whole:
+    of those who may not send it yet, and of those who may; ``inflating`` is the same of compressed
+    messages, and ``unread`` of replies.
     """
 
     def __init__(
@@ -74,7 +84,12 @@ class Registry:
         loop: asyncio.AbstractEventLoop,
         connections_max: int,
         connections_per_group_max: int = 0,
+        bodies_bytes_max: int = BODIES_BYTES_MAX,
     ) -> None:
+        self.strangers = Budget(STRANGERS_BYTES_MAX)
+        self.bodies = Budget(bodies_bytes_max)
+        self.inflating = Budget(INFLATING_BYTES_MAX)
+        self.unread = Budget(UNREAD_BYTES_MAX)
         self._loop = loop
         self._connections_max = connections_max
         self._connections_per_group_max = connections_per_group_max

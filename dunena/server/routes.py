@@ -20,6 +20,7 @@ from dunena.server.admission import Admission
 from dunena.server.client_files import LOADER_PATH, ClientFiles
 from dunena.server.http_message import BadTargetError, Request, Response, Search, decode_component
 from dunena.server.introspection import Introspection
+from dunena.server.limits import PUBLIC_BODY_BYTES_MAX
 from dunena.server.metrics import Metrics
 from dunena.server.overview import Overview
 from dunena.server.www.folder import WwwFolder
@@ -115,21 +116,54 @@ class Routes:
                 {"GET": partial(self._from_folder, www)}, is_from_folder=True
             )
 
+    def wants_body(self, request: Request) -> bool:
+        """Decide by the head alone whether a request's body is to be taken before the answer.
+
+        Where it is not, `respond` has the answer already: a refusal, or one for which no body is
+        read. What a stranger sends behind a head is so nobody's to keep.
+        """
+        if request.method != "POST":
+            return False
+        route = self._find(request.path)
+        refusal = self._refusal(route, request)
+        if refusal is None:
+            found = self._handler_of(route, request)
+            if isinstance(found, Response):
+                refusal = self._readable(route, request, found)
+        request.refusal = refusal
+        if route is not None and route.is_public:
+            request.body_bytes_max = PUBLIC_BODY_BYTES_MAX
+        else:
+            request.is_admitted = refusal is None
+        return refusal is None
+
     def respond(self, request: Request, now: int) -> Response:
         """The answer to any request that is not an upgrade; never raises for a client's fault."""
+        if request.refusal is not None:
+            return request.refusal
         route = self._find(request.path)
-        is_page = route is not None and (route.is_public or route.is_from_folder)
+        if not request.is_admitted:
+            refusal = self._refusal(route, request)
+            if refusal is not None:
+                return refusal
+        return self._readable(route, request, self._dispatch(route, request, now))
+
+    def _refusal(self, route: _Route | None, request: Request) -> Response | None:
         refusal = self._admission.refusal(
             request,
             # A preflight carries no credentials by the Fetch standard's design.
             needs_token=(route is None or not route.is_public) and request.method != "OPTIONS",
-            is_page=is_page,
+            is_page=_is_page(route),
         )
-        if refusal is not None and refusal.status != _UNAUTHORIZED:
-            return refusal
-        # A page that was let in may also read that it lacks the token.
-        response = refusal or self._dispatch(route, request, now)
-        response.headers = self._admission.cors_headers(request, is_page=is_page) | response.headers
+        if refusal is not None and refusal.status == _UNAUTHORIZED:
+            # A page that was let in may also read that it lacks the token.
+            return self._readable(route, request, refusal)
+        return refusal
+
+    def _readable(self, route: _Route | None, request: Request, response: Response) -> Response:
+        """The same for the page that asked, which was let in."""
+        headers = self._admission.cors_headers(request, is_page=_is_page(route))
+        response.headers = headers | response.headers
         return response
 
     def _find(self, path: str) -> _Route | None:
@@ -140,17 +174,21 @@ class Routes:
                     return below
         return route
 
-    def _dispatch(self, route: _Route | None, request: Request, now: int) -> Response:
+    def _handler_of(self, route: _Route | None, request: Request) -> Handler | Response:
         if route is None:
             return Response.error(404, "Not found")
-        if request.method == "OPTIONS":
-            return self._admission.preflight(request, route.allowed)
         method = "GET" if request.method == "HEAD" else request.method
         handler = route.methods.get(method)
-        if handler is None:
-            return Response.error(405, "Method not allowed", {"Allow": route.allowed})
+        return handler or Response.error(405, "Method not allowed", {"Allow": route.allowed})
+
+    def _dispatch(self, route: _Route | None, request: Request, now: int) -> Response:
+        if route is not None and request.method == "OPTIONS":
+            return self._admission.preflight(request, route.allowed)
+        handler = self._handler_of(route, request)
+        if isinstance(handler, Response):
+            return handler
         try:
-            if route.is_for_admin and Right.ADMIN not in request.grant.rights:
+            if route is not None and route.is_for_admin and Right.ADMIN not in request.grant.rights:
                 raise ForbiddenError.needs_admin()
             return handler(request, now)
         except ClientError as error:
@@ -334,3 +372,8 @@ def _answer(answer: Answer) -> Response:
 
 def _key_below(prefix: str, request: Request) -> str:
     return decode_component(request.path.removeprefix(prefix))
+
+
+def _is_page(route: _Route | None) -> bool:
+    """Whether a route is for people: a link from anywhere may lead to it."""
+    return route is not None and (route.is_public or route.is_from_folder)

@@ -22,7 +22,9 @@ from typing import TypeVar
 from dunena.dialects.announce import announce
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
+from dunena.server.limits import ROUND_REQUESTS_MAX
 from dunena.server.outbox import Action, Outbox, Parcel
+from dunena.server.turns import Turns
 from dunena.store.entry import Change, Namespaces
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.telemetry import Telemetry
@@ -72,7 +74,8 @@ class Tick:
 
     ``call_soon`` runs a function after everything the loop has read so far, and
     ``call_threadsafe`` does so from any thread; ``clock_ms`` is Unix time, ``timer_ms`` any clock
-    that only goes forward.
+    that only goes forward. Who cannot do everything in one tick waits in ``turns``; ``is_spent``
+    says that somebody had a whole turn in this one, so that others who might should wait there too.
     """
 
     def __init__(
@@ -102,6 +105,9 @@ class Tick:
         self._now = 0  # Unix ms, of the tick
         self._is_due = False  # and some entries' time has come
         self._failures_in_a_row = 0
+        self.turns = Turns(call_soon, timer_ms, self.end, self._takes_no_more)
+        self._are_turns_stalled = False
+        self.is_spent = False
         self._store.observe(self._changed)
 
     @property
@@ -152,13 +158,17 @@ class Tick:
 
         While an earlier tick waits to be kept, this one goes on gathering.
         """
+        self.is_spent = False
         current = self._round
         if current is None or self._held is not None:
             return
         if current.changes and not self._commit(current):
             self._hold(current)
-            return
-        self._finish(current)
+        else:
+            self._finish(current)
+        if self._are_turns_stalled:
+            self._are_turns_stalled = False
+            self.turns.go_on()
 
     def probe(self) -> None:
         """While changes cannot be kept: find out whether they can again."""
@@ -170,6 +180,16 @@ class Tick:
             self._recovered()
 
     # --- gathering ---
+
+    def _takes_no_more(self) -> bool:
+        """Whether so much waits for the device already that who has more to do should wait too."""
+        current = self._round
+        self._are_turns_stalled = (
+            self._held is not None
+            and current is not None
+            and len(current.requests) >= ROUND_REQUESTS_MAX
+        )
+        return self._are_turns_stalled
 
     def _gathering(self) -> _Round:
         if self._round is None:

@@ -17,14 +17,27 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from dunena.dialects.errors import ClientError, RateLimitedError
-from dunena.frames import PING, PONG_HEAD, FrameError, FrameReader, apply_mask
+from dunena.frames import PING, PONG_HEAD, TEXT_HEAD, FrameError, FrameReader, apply_mask
 from dunena.hub import Dress
 from dunena.server.context import Context
 from dunena.server.fragments import Fragments
 from dunena.server.handshake import Opening
-from dunena.server.limits import CLOSE_SECONDS_MAX, PING_SECONDS
+from dunena.server.inflater import Inflater, plain_frame
+from dunena.server.limits import (
+    CLOSE_SECONDS_MAX,
+    FRAME_BYTES,
+    INFLATE_STEP_BYTES,
+    INFLATED_BYTES_MAX,
+    PING_SECONDS,
+    TURN_BYTES_MAX,
+    TURN_LOOK_BYTES,
+    TURN_MS,
+)
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
+from dunena.server.unread import Unread
+
+_FRAMES_BETWEEN_LOOKS = range(TURN_LOOK_BYTES // FRAME_BYTES)
 
 _log = logging.getLogger(__name__)
 
@@ -43,10 +56,14 @@ class WebSocketConnection:
         "_extensions",
         "_fragments",
         "_grant",
+        "_inflater",
         "_is_closing",
         "_is_deaf",
+        "_is_heavy",
+        "_is_inflating",
         "_is_lost",
         "_is_reading_paused",
+        "_is_waiting",
         "_next_check",
         "_origin",
         "_outbox",
@@ -60,7 +77,11 @@ class WebSocketConnection:
         "_telemetry",
         "_tick",
         "_transport",
+        "_turn_bytes",
+        "_turn_ends_at",
+        "_unread",
         "_was_heard",
+        "_was_heavy",
     )
 
     def __init__(
@@ -87,11 +108,19 @@ class WebSocketConnection:
         self._reader = FrameReader(
             context.settings.limits.message_bytes_max, has_extension=bool(opening.extensions)
         )
+        self._inflater = self._new_inflater()
+        self._is_inflating = False
         self._fragments: Fragments | None = None  # of a message that has begun
+        self._unread: Unread | None = None  # made when it first reads too slowly
         self._is_closing = False
         self._is_deaf = False  # nothing the peer may still send has a meaning
         self._is_lost = False
         self._is_reading_paused = False
+        self._is_waiting = False  # for its next turn
+        self._is_heavy = True  # had a whole turn lately, or is new
+        self._was_heavy = False
+        self._turn_bytes = 0
+        self._turn_ends_at = 0.0
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
         self._close_by: float | None = None
@@ -116,6 +145,9 @@ class WebSocketConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._is_lost = True
+        self._stop_inflating()
+        if self._unread is not None:
+            self._unread.resumed()
         self._outbox.kill()
         self._session.close()
         self._context.registry.remove(self)
@@ -128,7 +160,13 @@ class WebSocketConnection:
         if self._is_deaf:
             return
         self._reader.feed(data)
-        self._work()
+        if self._is_waiting:
+            return
+        if self._is_heavy and self._tick.is_spent:
+            self._wait_for_turn()
+            self._pace_reading()
+        else:
+            self._work()
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
@@ -141,11 +179,22 @@ class WebSocketConnection:
         """The peer reads slower than it is sent to: its own requests wait."""
         self._outbox.pause()
         self._pace_reading()
+        if self._unread is None:
+            self._unread = Unread(
+                self._context.registry.unread,
+                self._disconnect,
+                self._unread_sizes,
+                is_encrypted=self._context.settings.is_encrypted,
+            )
+        self._unread.paused(self._context.loop.time())
 
     def resume_writing(self) -> None:
         """It caught up."""
+        if self._unread is not None:
+            self._unread.resumed()
         self._outbox.resume()
-        self._work()
+        if not self._is_waiting:
+            self._work()
 
     # --- registry ---
 
@@ -173,6 +222,9 @@ class WebSocketConnection:
             if now_seconds >= self._close_by:
                 self.abort()
             return
+        self._is_heavy, self._was_heavy = self._was_heavy, False
+        if self._unread is not None and self._unread.is_overdue(now_seconds):
+            self._disconnect()
         if now_seconds < self._next_check or self._outbox.is_paused:
             return
         self._next_check = now_seconds + PING_SECONDS
@@ -213,6 +265,16 @@ class WebSocketConnection:
 
     # --- inside ---
 
+    def _unread_sizes(self) -> tuple[int, int]:
+        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
+
+    def _disconnect(self) -> None:
+        """It leaves its replies unread, so there is nothing that it could still be told."""
+        if not self._is_lost:
+            self._telemetry.slow_readers_closed += 1
+            _log.warning("a client was disconnected: it does not read its replies")
+            self.abort()
+
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)
         self._session.open(now)
@@ -221,29 +283,109 @@ class WebSocketConnection:
         self._outbox.put(piece)
 
     def _work(self) -> None:
-        """Take whole frames until there are none, or the client should read first."""
+        """Take whole frames until there are none, the turn ends, or the client should read."""
         reader, outbox = self._reader, self._outbox
         try:
-            while not (self._is_deaf or outbox.is_full):
-                frame = reader.next()
-                if frame is None:
-                    break
-                if not reader.is_message:
-                    self._take(frame)
-                elif not self._is_closing:  # after it began, what the peer says is not for us
-                    self._take_text(frame)
+            if self._is_inflating:
+                self._go_on_inflating()
+            while not self._is_waiting:
+                for _ in _FRAMES_BETWEEN_LOOKS:
+                    if self._is_deaf or outbox.is_full:
+                        break
+                    frame = reader.next()
+                    if frame is None:
+                        break
+                    if not reader.is_message:
+                        self._take_special(frame)
+                        if self._is_waiting:
+                            break
+                    elif not self._is_closing:  # after it began, what it says is not for us
+                        self._take_text(frame)
+                else:
+                    self._look_up(TURN_LOOK_BYTES)
+                    continue
+                break
         except FrameError as error:
             self._fail(error.code, error.reason)
+        if self._turn_bytes:
+            self._turn_bytes = 0
+        if outbox.is_full or self._is_waiting or self._is_reading_paused:
+            self._go_on_later()
+
+    def _go_on_later(self) -> None:
+        """What is left is done after the flush where the outbox is full, and is read later."""
         if self._is_closing:
             return
+        outbox = self._outbox
         is_full = outbox.is_full
+        if is_full or self._is_waiting:
+            self._tick.is_spent = self._is_heavy = self._was_heavy = True
         if is_full and not outbox.is_paused:
-            outbox.after_flush(self._work)
-        if is_full is not self._is_reading_paused:
+            outbox.after_flush(self._wait_for_turn)
+        if (is_full or self._is_waiting) is not self._is_reading_paused:
             self._pace_reading()
 
-    def _take(self, frame: bytes) -> None:
+    def _look_up(self, done_bytes: int) -> None:
+        """Let the turn end if it is over, after so much more than at the last look."""
+        now_ms = self._context.loop.time() * 1000
+        if not self._turn_bytes:
+            self._turn_ends_at = now_ms + TURN_MS
+        self._turn_bytes += done_bytes
+        if self._turn_bytes >= TURN_BYTES_MAX or now_ms >= self._turn_ends_at:
+            self._wait_for_turn()
+
+    def _wait_for_turn(self) -> None:
+        if not self._is_waiting:
+            self._is_waiting = True
+            self._tick.turns.wait(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._is_waiting = self._tick.is_spent = False
+        if not self._is_lost:
+            self._work()
+            if self._is_closing:  # what the peer says to that is still to be read
+                self._pace_reading()
+
+    def _take_special(self, frame: bytes) -> None:
         """Any frame but the ordinary one."""
+        inflater = self._inflater
+        if inflater is not None and not self._is_closing and inflater.take(frame):
+            self._is_inflating = True
+            self._go_on_inflating()
+        else:
+            self._take(frame)
+
+    def _go_on_inflating(self) -> None:
+        """Inflate until the frame is whole or the turn is over."""
+        while self._is_inflating and not self._is_deaf:
+            self._look_up(self._inflate())
+            if self._is_waiting:
+                return
+
+    def _inflate(self) -> int:
+        """Go on with a compressed frame; how much was done."""
+        inflater = self._inflater
+        assert inflater is not None
+        payload = inflater.step()
+        if payload is None:
+            self._context.registry.inflating.hold(self._give_up, inflater.bytes)
+            return INFLATE_STEP_BYTES
+        self._is_inflating = False
+        self._context.registry.inflating.hold(self._give_up, 0)
+        if self._is_closing:
+            pass
+        elif inflater.first == TEXT_HEAD and not self._reader.is_in_message:
+            self._take_text(payload)
+        else:
+            self._take(plain_frame(inflater.first, payload))
+        return len(payload)
+
+    def _give_up(self) -> None:
+        """All connections together are inflating too much, and this one the most."""
+        self._fail(1013, "too much is being inflated")
+
+    def _take(self, frame: bytes) -> None:
+        """A frame that is not compressed, for the protocol object."""
         if frame[0] == PONG_HEAD:
             return  # that it was heard is all it says
         protocol = self._made_protocol()
@@ -267,7 +409,6 @@ class WebSocketConnection:
             self._protocol = ServerProtocol(
                 state=State.OPEN, max_size=self._context.settings.limits.message_bytes_max
             )
-            self._protocol.extensions = list(self._extensions)
         return self._protocol
 
     def _dress(self) -> Dress | None:
@@ -276,6 +417,22 @@ class WebSocketConnection:
             if isinstance(extension, PerMessageDeflate):
                 return self._context.compressors.of(extension.local_max_window_bits)
         return None
+
+    def _new_inflater(self) -> Inflater | None:
+        limits = self._context.settings.limits
+        for extension in self._extensions:
+            if isinstance(extension, PerMessageDeflate):
+                bytes_max = max(INFLATED_BYTES_MAX, limits.value_bytes_max + 65_536)
+                return Inflater(
+                    extension.remote_max_window_bits, min(bytes_max, limits.message_bytes_max)
+                )
+        return None
+
+    def _stop_inflating(self) -> None:
+        if self._inflater is not None:
+            self._is_inflating = False
+            self._inflater.stop()
+            self._context.registry.inflating.hold(self._give_up, 0)
 
     def _close_inside_message(self, protocol: ServerProtocol, frame: bytes) -> None:
         """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""
@@ -358,6 +515,7 @@ class WebSocketConnection:
         if not self._is_closing:
             self._is_closing = True
             self._is_deaf = True
+            self._stop_inflating()
             self._session.close()
             protocol = self._made_protocol()
             protocol.fail(code, reason)
@@ -411,7 +569,7 @@ class WebSocketConnection:
         self._expect_close()
 
     def _pace_reading(self) -> None:
-        wants_pause = self._outbox.is_full
+        wants_pause = self._outbox.is_full or self._is_waiting
         if wants_pause != self._is_reading_paused:
             self._is_reading_paused = wants_pause
             if wants_pause:

@@ -30,6 +30,10 @@ PAGE_KEYS_DEFAULT = 100
 KEYS_PER_MESSAGE_MAX = 10_000
 """Keys of one ``mget`` or entries of one ``mset``: some 30 ms of work, for which everyone waits."""
 
+REPLY_VALUES_BYTES_MAX = 8 * 1024 * 1024
+"""Values of one ``mget`` together, or one value where that may be larger: a reply is made in one
+piece for its reader alone, and waits in memory until it is read."""
+
 SUBSCRIPTIONS_MAX = 100_000
 """Keys and channels that one connection follows: as many as a large store has keys, and at some
 200 bytes each still a bounded price for one connection."""

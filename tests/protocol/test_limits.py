@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dunena.store.limits import KEYS_PER_MESSAGE_MAX
+from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from tests.protocol.clients import http, open_dunena
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -120,3 +120,19 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
 }
+
+
+def test_an_mget_gives_only_so_much_in_one_reply(start_server: StartServer) -> None:
+    server = start_server()
+    value = "x" * (REPLY_VALUES_BYTES_MAX // 4 - 10)
+    with open_dunena(server) as client:
+        for number in range(5):
+            client.ask({"type": "set", "key": f"k{number}", "value": value})
+        keys = [f"k{number}" for number in range(5)]
+        assert len(client.ask({"type": "mget", "keys": keys[:4] * 2})["data"]["result"]) == 4
+        text = f"Values exceed max size of one reply ({REPLY_VALUES_BYTES_MAX} bytes)"
+        answer = client.ask({"type": "mget", "keys": keys, "id": 1})
+        assert (answer["type"], answer["data"], answer["id"]) == ("error", text, 1)
+    answer = http(server, "POST", "/cache", {"action": "mget", "keys": keys})
+    assert (answer.status, answer.json) == (413, {"error": text})
+    assert metric(server, 'refusals_total{cause="limit"}') == 2

@@ -12,6 +12,7 @@ from websockets.streams import StreamReader
 from dunena.dialects.dialect import Dialect
 from dunena.frames import text_frame
 from dunena.server.compression import (
+    FRAME_BYTES_MAX,
     FRAME_BYTES_MIN,
     REMEMBERED_BYTES_MAX,
     Compressor,
@@ -68,10 +69,17 @@ def test_a_message_is_compressed_once_while_it_is_remembered(monkeypatch) -> Non
     first = text_frame(b"ab" * 1_000)
     assert compressor(first) is compressor(text_frame(b"ab" * 1_000))
     assert len(made) == 1
-    for number in range(6):
-        compressor(text_frame(bytes([65 + number]) * (REMEMBERED_BYTES_MAX // 4)))
+    large = FRAME_BYTES_MAX - 100
+    count = REMEMBERED_BYTES_MAX // large + 1
+    for number in range(count):
+        compressor(text_frame(bytes([65 + number]) * large))
     compressor(first)
-    assert len(made) == 8, "what is remembered is bounded"
+    assert len(made) == count + 2, "what is remembered is bounded"
+
+
+def test_what_would_keep_everybody_waiting_stays_as_it_is() -> None:
+    frame = text_frame(b"a" * FRAME_BYTES_MAX)
+    assert Compressor(15)(frame) is frame
 
 
 def test_short_messages_other_frames_and_what_does_not_shrink_stay_as_they_are() -> None:

@@ -12,7 +12,7 @@ from dunena.server.http_message import (
     serialize,
 )
 from dunena.server.http_parser import RequestParser
-from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX
+from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX, SKIPPED_BODY_BYTES_MAX
 
 BODY_MAX = 1000
 
@@ -205,3 +205,138 @@ def test_a_response_has_what_its_request_needs() -> None:
     kept = Request("GET", is_keep_alive=True, is_http_1_0=True)
     assert b"Connection: keep-alive\r\n" in serialize(kept, response, "now")
     assert b"\r\nContent-" not in serialize(Request(), Response(204), "now")
+
+
+# --- what the head decides ---
+
+SECRET = b"Authorization: Bearer x\r\nX-Forwarded-For: 192.0.2.1\r\n"
+
+
+def head(fields: bytes) -> bytes:
+    return b"POST /set HTTP/1.1\r\nHost: h\r\n" + fields + b"\r\n"
+
+
+def refusing(request: Request) -> bool:
+    request.refusal = Response.error(401, "Unauthorized")
+    return False
+
+
+def test_trailers_are_no_headers() -> None:
+    parser = RequestParser(BODY_MAX)
+    stream = head(b"Transfer-Encoding: chunked\r\nX-A: 1\r\n") + b"1\r\nb\r\n0\r\n"
+    (request,) = parser.feed(stream + SECRET + b"X-A: 2\r\nHost: i\r\n\r\n")
+    assert request.headers == {"host": "h", "transfer-encoding": "chunked", "x-a": "1"}
+    assert request.body == b"b"
+    assert parser.fault is None
+
+
+@pytest.mark.parametrize("line", [b"A: b\r\n", b"A" * 100, b"A: " + b"b" * 100])
+def test_trailers_are_bounded(line: bytes) -> None:
+    parser = RequestParser(BODY_MAX)
+    parser.feed(head(b"Transfer-Encoding: chunked\r\n") + b"1\r\nb\r\n0\r\n")
+    fed = 0
+    while parser.fault is None and fed < 4 * HEAD_BYTES_MAX:
+        parser.feed(line)
+        fed += len(line)
+    assert parser.fault is not None
+    assert parser.fault.status == 431
+
+
+def test_an_extension_of_a_chunk_that_does_not_end_is_refused() -> None:
+    parser = RequestParser(BODY_MAX)
+    parser.feed(head(b"Transfer-Encoding: chunked\r\n") + b"1;")
+    for _ in range(HEAD_BYTES_MAX // 1000 + 1):
+        parser.feed(b"x" * 1000)
+    assert parser.fault is not None
+    assert parser.fault.status == 431
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 900\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_a_refused_request_is_whole_at_the_end_of_its_head(fields: bytes) -> None:
+    parser = RequestParser(BODY_MAX, refusing)
+    (request,) = parser.feed(head(fields))
+    assert request.refusal is not None
+    for _ in range(100):
+        assert parser.feed(b"2\r\nbb\r\n") == []
+        assert len(parser._body) == 0, "nobody's body is kept"
+
+
+def test_behind_a_short_refused_body_the_next_request_is_found() -> None:
+    parser = RequestParser(BODY_MAX, refusing)
+    refused, other = parser.feed(head(b"Content-Length: 4\r\n") + b"body" + GET)
+    assert (refused.body, refused.is_keep_alive) == (b"", True)
+    assert other.target == "/get/a?ns=b"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: %d\r\n" % (SKIPPED_BODY_BYTES_MAX + 1),
+        b"Content-Length: 4\r\nExpect: 100-continue\r\n",
+        b"Content-Length: 4\r\nConnection: close\r\n",
+    ],
+)
+def test_behind_any_other_refused_body_there_is_nothing(fields: bytes) -> None:
+    parser = RequestParser(SKIPPED_BODY_BYTES_MAX * 2, refusing)
+    (refused,) = parser.feed(head(fields) + b"body" + GET)
+    assert not refused.is_keep_alive
+    assert not parser.awaits_continue
+    assert parser.feed(GET) == []
+
+
+def test_chunks_that_nobody_wants_are_skipped_for_a_while() -> None:
+    chunked = head(b"Transfer-Encoding: chunked\r\n")
+    parser = RequestParser(BODY_MAX, refusing)
+    assert len(parser.feed(chunked + b"4\r\nbody\r\n0\r\n\r\n" + GET)) == 2
+    assert len(parser.feed(chunked)) == 1
+    for _ in range(SKIPPED_BODY_BYTES_MAX // 1000 + 1):
+        assert not parser.is_over
+        parser.feed(b"3e8\r\n" + bytes(1000) + b"\r\n")
+    assert parser.is_over
+    assert parser.feed(b"0\r\n\r\n" + GET) == []
+
+
+def test_a_path_may_take_less_than_others() -> None:
+    def wants(request: Request) -> bool:
+        request.body_bytes_max = 10 if request.target == "/set" else None
+        return True
+
+    parser = RequestParser(BODY_MAX, wants)
+    parser.feed(head(b"Content-Length: 11\r\n"))
+    assert parser.fault is not None
+    assert parser.fault.status == 413
+
+
+def test_a_body_is_one_buffer_however_it_is_cut() -> None:
+    parser = RequestParser(BODY_MAX)
+    parser.feed(head(b"Transfer-Encoding: chunked\r\n"))
+    for number in range(1, 400):
+        parser.feed(b"2\r\nbb\r\n")
+        assert isinstance(parser._body, bytearray)
+        assert len(parser._body) == 2 * number
+        assert parser.held_bytes >= 2 * number
+    (request,) = parser.feed(b"0\r\n\r\n")
+    assert request.body == b"b" * 798
+    assert parser.held_bytes == 0
+
+
+def test_offers_that_nobody_takes_up_are_read_one_behind_the_other() -> None:
+    offer = b"GET /%d HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    count = 3_000
+    parser = RequestParser(BODY_MAX)
+    requests = parser.feed(b"".join(offer % number for number in range(count)))
+    assert [request.target for request in requests] == [f"/{number}" for number in range(count)]
+    assert parser.fault is None
+
+
+def test_a_request_is_decided_on_once_though_it_offers_something() -> None:
+    asked: list[str] = []
+
+    def wants(request: Request) -> bool:
+        asked.append(request.target)
+        return True
+
+    parser = RequestParser(BODY_MAX, wants)
+    fields = b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n"
+    (request,) = parser.feed(head(fields) + b"body")
+    assert (asked, request.body) == (["/set"], b"body")

@@ -3,7 +3,12 @@
 import pytest
 
 from dunena.dialects.dialect import Dialect
-from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
+from dunena.server.limits import (
+    BACKLOG_BYTES_MAX,
+    BATCH_BYTES_MAX,
+    PORTION_BYTES,
+    ROUND_REQUESTS_MAX,
+)
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from tests.support.rooms import Client, FlakyEngine, HoldingEngine, Rooms
 
@@ -520,3 +525,23 @@ def test_durable_waits_under_any_policy() -> None:
     engine.release("disk full")
     assert values(other.heard()) == [FULL]
     assert [m["data"] for m in client.heard() if m.get("type") == "error"] == [FULL]
+
+
+def test_who_has_more_to_do_waits_while_too_much_waits_for_the_device() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client = rooms.client()
+    client.say({"action": "set", "key": "k", "value": 1})
+    rooms.tick.end()  # is held
+    for number in range(ROUND_REQUESTS_MAX):
+        client.say({"action": "set", "key": "k", "value": number})
+    went: list[str] = []
+    rooms.soon.clear()
+    rooms.tick.turns.wait(lambda: went.append("on"))
+    assert rooms.soon == []
+    engine.release()
+    for _ in range(3):
+        soon, rooms.soon[:] = list(rooms.soon), []
+        for action in soon:
+            action()
+    assert went == ["on"], "what was gathered is on its way"

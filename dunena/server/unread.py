@@ -1,0 +1,54 @@
+"""What one peer leaves unread: it counts in the budget of all, and it ends."""
+
+from collections.abc import Callable
+
+from dunena.server.budget import Budget
+from dunena.server.limits import UNREAD_SECONDS_MAX, UNREAD_TLS_FACTOR
+
+
+class Unread:
+    """From `paused`, when the transport has more than it can send, until `resumed`.
+
+    ``size`` says how many bytes wait: those of the transport, which only become fewer meanwhile,
+    and replies that wait behind them. ``disconnect`` is called when all peers together leave too
+    much unread and this one the most.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        disconnect: Callable[[], None],
+        size: Callable[[], tuple[int, int]],
+        *,
+        is_encrypted: bool,
+    ) -> None:
+        self._budget = budget
+        self._disconnect = disconnect
+        self._size = size
+        self._seconds_max = UNREAD_SECONDS_MAX * (UNREAD_TLS_FACTOR if is_encrypted else 1)
+        self._since: float | None = None
+        self._sending = 0
+
+    def paused(self, now_seconds: float) -> None:
+        """The peer reads slower than it is sent to."""
+        self._since = now_seconds
+        self._count()
+
+    def resumed(self) -> None:
+        """It caught up, or it is gone."""
+        self._since = None
+        self._budget.hold(self._disconnect, 0)
+
+    def is_overdue(self, now_seconds: float) -> bool:
+        """Whether it has read nothing for too long; asked now and then."""
+        if self._since is None:
+            return False
+        before = self._sending
+        self._count()
+        if self._sending != before:
+            self._since = now_seconds
+        return now_seconds - self._since >= self._seconds_max
+
+    def _count(self) -> None:
+        self._sending, behind = self._size()
+        self._budget.hold(self._disconnect, self._sending + behind)

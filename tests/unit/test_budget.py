@@ -1,0 +1,51 @@
+"""One budget for many: whoever holds most gives up."""
+
+from functools import partial
+
+from dunena.server.budget import Budget
+
+
+class Hall:
+    """Holders by name, and who gave up."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.budget = Budget(bytes_max)
+        self.gone: list[str] = []
+        self._holders = {name: partial(self.gone.append, name) for name in "abc"}
+
+    def hold(self, name: str, size: int) -> None:
+        self.budget.hold(self._holders[name], size)
+
+
+def test_nobody_gives_up_within_the_budget() -> None:
+    hall = Hall(10)
+    for size in (10, 3, 0, 10):
+        hall.hold("a", size)
+    assert (hall.gone, hall.budget.bytes, len(hall.budget)) == ([], 10, 1)
+    hall.hold("a", 0)
+    assert (hall.budget.bytes, len(hall.budget)) == (0, 0)
+
+
+def test_the_one_that_holds_most_gives_up_whoever_asks() -> None:
+    hall = Hall(10)
+    hall.hold("a", 6)
+    hall.hold("b", 3)
+    hall.hold("c", 2)
+    assert (hall.gone, hall.budget.bytes) == (["a"], 5)
+
+
+def test_among_equals_the_one_that_came_first_gives_up() -> None:
+    hall = Hall(10)
+    for name in "abc":
+        hall.hold(name, 4)
+    assert (hall.gone, hall.budget.bytes) == (["a"], 8)
+
+
+def test_as_many_give_up_as_it_takes() -> None:
+    hall = Hall(10)
+    hall.hold("a", 5)
+    hall.hold("b", 5)
+    hall.hold("c", 8)
+    assert (hall.gone, hall.budget.bytes) == (["c"], 10)
+    hall.hold("c", 11)
+    assert hall.gone == ["c", "c"]

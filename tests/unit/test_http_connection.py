@@ -1,0 +1,195 @@
+"""A connection that speaks HTTP: turns, and how it ends while the peer still sends."""
+
+from typing import Any
+
+import pytest
+
+from dunena.dialects.grants import EVERYTHING
+from dunena.dialects.views import Views
+from dunena.server.compression import Compressors
+from dunena.server.context import Context
+from dunena.server.http import HttpConnection
+from dunena.server.http_message import Request, Response
+from dunena.server.limits import LINGER_BYTES_MAX, LINGER_SECONDS_MAX, TURN_MS
+from dunena.server.peers import Proxies
+from dunena.server.registry import Registry
+from dunena.settings import Settings
+from tests.support.rooms import Rooms
+from tests.unit.test_connection import StillLoop, Transport
+
+GET = b"GET /get/a HTTP/1.1\r\nHost: h\r\n\r\n"
+POST = b"POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+
+
+class StubRoutes:
+    """Answers everything with its path, and takes the bodies it is told to."""
+
+    def __init__(self) -> None:
+        self.answered: list[str] = []
+        self.takes_bodies = True
+
+    def wants_body(self, request: Request) -> bool:
+        request.is_admitted = self.takes_bodies
+        if not self.takes_bodies:
+            request.refusal = Response.error(401, "Unauthorized")
+        return self.takes_bodies
+
+    def respond(self, request: Request, _now: int) -> Response:
+        self.answered.append(request.target)
+        request.grant = EVERYTHING
+        return request.refusal or Response(200)
+
+
+class HttpTransport(Transport):
+    """The same for HTTP."""
+
+    def get_extra_info(self, _name: str) -> None:
+        return None
+
+    def close(self) -> None:
+        self.ends.append("close")
+
+
+class Peer:
+    """A connection with a transport of its own."""
+
+    def __init__(self, registry: Registry | None = None) -> None:
+        self.rooms = Rooms()
+        self.loop = StillLoop()
+        self.routes = StubRoutes()
+        loop: Any = self.loop
+        nobody: Any = None
+        routes: Any = self.routes
+        self.registry = registry or Registry(loop, 1000)
+        self.context = Context(
+            loop=loop,
+            settings=Settings(),
+            views=Views(self.rooms.core),
+            tick=self.rooms.tick,
+            bulk=nobody,
+            admission=nobody,
+            routes=routes,
+            registry=self.registry,
+            proxies=Proxies([]),
+            telemetry=self.rooms.telemetry,
+            compressors=Compressors(),
+            new_id=lambda: "id",
+            date=lambda: "",
+        )
+        self.transport = HttpTransport()
+        transport: Any = self.transport
+        self.connection = HttpConnection(self.context)
+        self.connection.connection_made(transport)
+
+    def receive(self, data: bytes) -> None:
+        self.connection.data_received(data)
+
+    def go_round(self, times: int = 1) -> None:
+        for _ in range(times):
+            soon, self.rooms.soon[:] = list(self.rooms.soon), []
+            for action in soon:
+                action()
+
+
+def test_a_turn_ends_after_so_many_requests() -> None:
+    peer = Peer()
+    peer.receive(GET * 1_000)
+    done = len(peer.routes.answered)
+    assert 0 < done <= 80
+    assert not peer.transport.is_reading
+    peer.go_round(3)
+    assert done < len(peer.routes.answered) < 5 * done
+    peer.go_round(100)
+    assert len(peer.routes.answered) == 1_000
+    assert peer.transport.is_reading
+    assert peer.transport.written.count(b"HTTP/1.1 200") == 1_000
+
+
+def test_a_turn_ends_when_its_time_is_over() -> None:
+    peer = Peer()
+    peer.loop.step = TURN_MS / 1000
+    peer.receive(GET * 1_000)
+    assert len(peer.routes.answered) <= 2
+
+
+def test_one_request_never_sees_the_clock() -> None:
+    peer = Peer()
+    looks = peer.loop.now
+    peer.loop.step = 1.0
+    peer.connection._wait = lambda _seconds: None  # type: ignore[method-assign]
+    peer.receive(GET)
+    assert len(peer.routes.answered) == 1
+    assert peer.loop.now == looks
+
+
+def test_a_refused_body_is_not_kept_and_the_answer_can_be_read() -> None:
+    peer = Peer()
+    peer.routes.takes_bodies = False
+    peer.receive(POST)
+    peer.go_round()
+    assert peer.transport.written.startswith(b"HTTP/1.1 401")
+    assert peer.transport.ends == ["eof"], "the peer may still send"
+    for _ in range(10):
+        peer.receive(bytes(100_000))
+    assert peer.connection._parser.held_bytes < 1_000
+    assert peer.transport.ends == ["eof"]
+    peer.connection.eof_received()
+    peer.go_round()
+    assert peer.transport.ends == ["eof", "close"]
+
+
+def test_a_peer_that_goes_on_sending_is_cut_off() -> None:
+    peer = Peer()
+    peer.routes.takes_bodies = False
+    peer.receive(POST)
+    peer.go_round()
+    piece = bytes(1024 * 1024)
+    for _ in range(LINGER_BYTES_MAX // len(piece) + 1):
+        peer.receive(piece)
+    assert peer.transport.ends == ["eof", "abort"]
+
+
+def test_a_peer_that_does_not_end_is_cut_off() -> None:
+    peer = Peer()
+    peer.routes.takes_bodies = False
+    peer.receive(POST)
+    peer.go_round()
+    peer.connection.sweep(LINGER_SECONDS_MAX - 1)
+    assert peer.transport.ends == ["eof"]
+    peer.connection.sweep(LINGER_SECONDS_MAX + 1)
+    assert peer.transport.ends == ["eof", "abort"]
+
+
+def test_bodies_count_while_they_come_and_no_longer() -> None:
+    peer = Peer()
+    peer.receive(POST + bytes(500_000))
+    peer.go_round(10)
+    assert peer.registry.bodies.bytes >= 500_000
+    peer.receive(bytes(500_000))
+    peer.go_round(10)
+    assert len(peer.routes.answered) == 1
+    assert (peer.registry.bodies.bytes, peer.registry.strangers.bytes) == (0, 0)
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_who_holds_most_is_refused_when_all_bodies_are_too_much(is_lost: bool) -> None:
+    registry = Peer().registry
+    first, second = Peer(registry), Peer(registry)
+    registry.bodies._bytes_max = 900_000
+    first.receive(POST + bytes(600_000))
+    first.go_round(10)
+    if is_lost:
+        first.connection.connection_lost(None)
+    second.receive(POST + bytes(400_000))
+    second.go_round(10)
+    first.go_round(10)
+    assert second.transport.written == b""
+    assert first.transport.written.startswith(b"HTTP/1.1 503") is not is_lost
+    assert registry.bodies.bytes < 500_000
+
+
+def test_a_stranger_counts_until_a_request_of_it_is_let_in() -> None:
+    peer = Peer()
+    assert peer.registry.strangers.bytes > 0
+    peer.receive(GET)
+    assert peer.registry.strangers.bytes == 0

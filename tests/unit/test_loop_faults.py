@@ -1,0 +1,31 @@
+"""What asyncio reports of its own does not fill the log."""
+
+from typing import Any
+
+from dunena.server.loop_faults import LoopFaults
+
+
+class StubLoop:
+    """A loop that counts what it is told to report."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.reported = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def default_exception_handler(self, _context: dict[str, Any]) -> None:
+        self.reported += 1
+
+
+def test_a_fault_is_reported_once_in_a_while(caplog) -> None:
+    loop: Any = StubLoop()
+    faults = LoopFaults()
+    for _ in range(500):
+        faults(loop, {"exception": RecursionError("too deep")})
+    assert loop.reported == 1
+    loop.now += 11
+    faults(loop, {"exception": RecursionError("too deep")})
+    assert loop.reported == 2
+    assert "499 more faults" in caplog.text
