@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from random import Random
 
-from dunena.persistence.disk.disk import Names, Stamp, join, name_of, parent_of
+from dunena.persistence.disk.disk import Draft, Names, Stamp, join, name_of, parent_of
 
 
 class Stop(BaseException):
@@ -137,6 +137,15 @@ class SimulatedDisk:
         self._change(lambda: self._put(path, FOLDER))
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
+        draft = self.write_draft(path, content, temporary, sync=sync)
+        stamp = self.put_in_place(draft, path)
+        if sync:
+            self._change(lambda: self._force_names(parent_of(path)))
+        return stamp
+
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
         draft = join(temporary, f"{next(self._drafts)}.tmp")
         file = self._new_file()
         self._change(lambda: self._put(draft, file))
@@ -144,13 +153,21 @@ class SimulatedDisk:
             self._write(file, content)
             if sync:
                 self._change(file.force)
-            self._change(lambda: self._move(draft, path))
         except OSError:
             self._put(draft, None)
             raise
-        if sync:
-            self._change(lambda: self._force_names(parent_of(path)))
-        return _stamp_of(file)
+        return Draft(draft, _stamp_of(file))
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        try:
+            self._change(lambda: self._move(draft.path, path))
+        except OSError:
+            self.discard(draft)
+            raise
+        return draft.stamp
+
+    def discard(self, draft: Draft) -> None:
+        self._put(draft.path, None)
 
     def rename(self, source: str, target: str) -> None:
         self._change(lambda: self._move(source, target))

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dunena.persistence.disk.disk import AppendFile, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, RealDisk, Stamp
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
@@ -29,9 +29,13 @@ class FlakyDisk(RealDisk):
             raise OSError(self.error, os.strerror(self.error))
         self.done.append((name, path))
 
-    def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
-        self._try("replace", path)
-        return super().replace_file(path, content, temporary, sync=sync)
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        try:
+            self._try("replace", path)
+        except OSError:
+            self.discard(draft)
+            raise
+        return super().put_in_place(draft, path)
 
     def remove(self, path: str) -> None:
         self._try("remove", path)

@@ -26,6 +26,17 @@ def test_a_file_is_replaced_and_read_with_its_stamp(
     assert os.listdir(tmp_path) == ["k.json"]  # noqa: PTH208 - the draft is gone
 
 
+def test_a_draft_is_put_in_place_or_discarded(disk: RealDisk, tmp_path: Path) -> None:
+    target, drafts = tmp_path / "k.json", tmp_path / "tmp"
+    drafts.mkdir()
+    draft = disk.write_draft(str(target), b"1", str(drafts))
+    assert not target.exists()
+    assert disk.put_in_place(draft, str(target)) == draft.stamp == disk.stamp(str(target))
+    disk.discard(disk.write_draft(str(target), b"22", str(drafts)))
+    assert target.read_bytes() == b"1"
+    assert list(drafts.iterdir()) == []
+
+
 def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
     disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

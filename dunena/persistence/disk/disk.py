@@ -45,6 +45,13 @@ class Stamp(NamedTuple):
     size: int
 
 
+class Draft(NamedTuple):
+    """A file that is written and not in its place yet; ``stamp`` is what it will have there."""
+
+    path: str
+    stamp: Stamp
+
+
 class Names(NamedTuple):
     """What is in a folder; links, pipes and the like are neither."""
 
@@ -98,6 +105,23 @@ class Disk(Protocol):
         With ``sync``, content and name are on the device when it returns. When it fails, the path
         is as it was.
         """
+
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
+        """The first half of `replace_file`: a file for ``path``, in the folder ``temporary``.
+
+        When it fails, nothing of it is left. With ``sync`` its content is on the device.
+        """
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        """The second half: the draft becomes ``path``; the stamp of the file that is there now.
+
+        When it fails, the path is as it was, and the draft is gone.
+        """
+
+    def discard(self, draft: Draft) -> None:
+        """Remove a draft that is not wanted after all; never fails."""
 
     def rename(self, source: str, target: str) -> None:
         """Move a file or folder; a file that was at the target is gone."""
@@ -169,17 +193,34 @@ class RealDisk:
         os.makedirs(path, exist_ok=True)
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
+        draft = self.write_draft(path, content, temporary, sync=sync)
+        stamp = self.put_in_place(draft, path)
+        if sync:
+            _sync_folder(parent_of(path))
+        return stamp
+
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
         draft = join(temporary, f"{self._process}-{next(self._drafts)}.tmp")
         try:
-            stamp = _write_new(draft, content, sync=sync)
-            _retry_while_shared(os.replace, draft, path)
+            return Draft(draft, _write_new(draft, content, sync=sync))
         except OSError:
             with suppress(OSError):
                 os.unlink(draft)
             raise
-        if sync:
-            _sync_folder(parent_of(path))
-        return stamp
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        try:
+            _retry_while_shared(os.replace, draft.path, path)
+        except OSError:
+            self.discard(draft)
+            raise
+        return draft.stamp
+
+    def discard(self, draft: Draft) -> None:
+        with suppress(OSError):
+            os.unlink(draft.path)
 
     def rename(self, source: str, target: str) -> None:
         _retry_while_shared(os.replace, source, target)

@@ -3,7 +3,7 @@
 With it the very code that opens a folder, with all its mending, tells what it would do.
 """
 
-from dunena.persistence.disk.disk import AppendFile, Names, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, Names, RealDisk, Stamp
 
 
 class DryDisk(RealDisk):
@@ -22,6 +22,17 @@ class DryDisk(RealDisk):
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         return Stamp(0, 0, len(content))
+
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
+        return Draft("", Stamp(0, 0, len(content)))
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        return draft.stamp
+
+    def discard(self, draft: Draft) -> None:
+        pass
 
     def rename(self, source: str, target: str) -> None:
         pass
