@@ -40,10 +40,26 @@ class InUseError(OpenError):
         self.url = url
 
 
+def shown_path(path: str) -> str:
+    """A path in one line of valid text: bytes that are no UTF-8 and control characters escaped."""
+    text = path.removeprefix("\\\\?\\").encode("utf-8", "surrogateescape")
+    decoded = text.decode("utf-8", "backslashreplace")
+    if decoded.isprintable():
+        return decoded
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in decoded)
+
+
 class DamageKind(Enum):
-    """What is wrong: the content, the name, another of the same name, or a record of ours."""
+    """What is wrong.
+
+    The content, its size, the name, another of the same name, a record of ours; that it is no
+    plain file or folder at all; or that the system does not let us look.
+    """
 
     CONTENT = "content"
+    SIZE = "size"
+    STRANGER = "stranger"
+    UNREADABLE = "unreadable"
     NAME = "name"
     CLASH = "clash"
     RECORD = "record"
@@ -56,6 +72,11 @@ class Damage:
     path: str
     reason: str
     kind: DamageKind = DamageKind.CONTENT
+
+    @property
+    def shown(self) -> str:
+        """The path for people and JSON."""
+        return shown_path(self.path)
 
 
 @dataclass(slots=True)

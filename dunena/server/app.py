@@ -83,7 +83,7 @@ class Server:
         self.engine: Engine = (
             MemoryEngine()
             if settings.cache_dir is None
-            else DiskEngine(settings.cache_dir, settings.fsync)
+            else DiskEngine(settings.cache_dir, settings.fsync, settings.limits.value_bytes_max)
         )
         self.telemetry = Telemetry(started_at_ms=clock_ms())
         self.port = settings.port
@@ -115,7 +115,7 @@ class Server:
             raise StartError(error.reason) from error
         self.store.load(loaded.entries, loaded.revision)
         for damage in self.engine.damages():
-            _log.warning("%s was left alone: %s", damage.path, damage.reason)
+            _log.warning("%s was left alone: %s", damage.shown, damage.reason)
         self._context = self._build(loop, pages, client_files)
         self._expiry.look()
         if self.store.room is not None and self.store.room.evicts:

@@ -116,7 +116,7 @@ class Introspection:
         if damages:
             check["count"] = len(damages)
             check["damaged"] = [
-                {"path": damage.path.removeprefix("\\\\?\\"), "reason": damage.reason}
+                {"path": damage.shown, "reason": damage.reason}
                 for damage in damages[:_DAMAGES_SHOWN_MAX]
             ]
         return check

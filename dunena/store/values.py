@@ -16,6 +16,9 @@ INTEGER_MAX = 2**64 - 1
 _SPACES = b" \t\n\r"  # RFC 8259, 2
 _INTEGER_DIGITS_MAX = 20  # len(str(2**64)): longer text is out of range without converting it
 
+READABLE_BYTES_MAX = 1 << 20
+"""Of a file whose value is indented whatever that costs."""
+
 JsonValue = Any
 """Any JSON value as Python objects: None, bool, int, float, str, list, dict."""
 
@@ -76,8 +79,25 @@ def encode(value: JsonValue) -> bytes:
 
 
 def encode_readable(encoded: bytes) -> bytes:
-    """The same value indented by two spaces, as a file holds it."""
-    return orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
+    """The same value indented by two spaces, as a file holds it.
+
+    Indentation can make a deep value 250 times as large. Where it is large (`READABLE_BYTES_MAX`)
+    and more than four times the value, the value is written without, so that the size of a file
+    says whether it can be one of ours.
+    """
+    indented = orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
+    if len(indented) <= READABLE_BYTES_MAX or len(indented) <= 4 * len(encoded):
+        return indented
+    return encoded
+
+
+def file_bytes_max(value_bytes_max: int) -> int:
+    """The largest file that can hold a value of so many bytes.
+
+    The longest escape of one byte of text is ``\\u0000``, six bytes; indentation is below four
+    times the value or `READABLE_BYTES_MAX`.
+    """
+    return 6 * value_bytes_max + READABLE_BYTES_MAX
 
 
 def is_string(encoded: bytes) -> bool:

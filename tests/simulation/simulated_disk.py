@@ -15,6 +15,7 @@ from collections.abc import Callable
 from random import Random
 
 from dunena.persistence.disk.disk import Draft, Names, Stamp, join, name_of, parent_of
+from dunena.plain_files import Kind
 
 
 class Stop(BaseException):
@@ -104,7 +105,7 @@ class SimulatedDisk:
     def read(self, path: str) -> bytes:
         return self._file(path).content
 
-    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
+    def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
         file = self._file(path)
         return file.content, _stamp_of(file)
 
@@ -114,10 +115,19 @@ class SimulatedDisk:
             return None
         return _stamp_of(found)
 
+    def kind(self, path: str) -> Kind | None:
+        found = self._now(path)
+        if found is None:
+            return None
+        return Kind.FOLDER if found is FOLDER else Kind.FILE
+
+    def is_link_to_folder(self, path: str) -> bool:
+        return False
+
     def names(self, folder: str) -> Names:
         if self._now(folder) is not FOLDER:
             raise _error(errno.ENOENT)
-        names = Names([], [])
+        names = Names([], [], [])
         for path in self._children.get(folder, ()):
             state = self._names[path][-1]
             if state is not None:

@@ -14,7 +14,7 @@ class DryDisk(RealDisk):
         self._made: set[str] = set()
 
     def names(self, folder: str) -> Names:
-        return Names([], []) if folder in self._made else super().names(folder)
+        return Names([], [], []) if folder in self._made else super().names(folder)
 
     def make_folder(self, path: str) -> None:
         if not self.exists(path):

@@ -27,6 +27,7 @@ from dunena.persistence.interface import (
     StorageError,
 )
 from dunena.store.entry import Change
+from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
 
 PRIVATE_FOLDER = ".dunena"
@@ -50,13 +51,13 @@ _log = logging.getLogger(__name__)
 class DiskEngine:
     """One file per key below ``root``, behind a journal; an `Engine`."""
 
-    def __init__(self, root: Path, fsync: Fsync) -> None:
+    def __init__(self, root: Path, fsync: Fsync, value_bytes_max: int = VALUE_BYTES_MAX) -> None:
         self._root = extended(root)
         self._fsync = fsync
         self._private = self._root / PRIVATE_FOLDER
         self._lock = FileLock(self._private / "lock")
         self._disk = RealDisk()
-        self._keeper = Keeper(self._disk, self._root, self._private, fsync)
+        self._keeper = Keeper(self._disk, self._root, self._private, fsync, value_bytes_max)
         self._hand_edits = HandEdits(self._disk, self._keeper, self._wake_server)
         self._follower: Follower
         self._syncer: Syncer

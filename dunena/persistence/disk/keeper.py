@@ -33,6 +33,7 @@ from dunena.persistence.disk.recovery import last_revision, recover
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Loaded, Progress
 from dunena.store.entry import Change
+from dunena.store.limits import VALUE_BYTES_MAX
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS
 """How often the journal is shortened: each time costs a sync of the files written since."""
@@ -46,8 +47,16 @@ _log = logging.getLogger(__name__)
 class Keeper:
     """What is kept below ``root``; methods raise OSError as the disk does."""
 
-    def __init__(self, disk: Disk, root: Path, private: Path, fsync: Fsync) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        root: Path,
+        private: Path,
+        fsync: Fsync,
+        value_bytes_max: int = VALUE_BYTES_MAX,
+    ) -> None:
         self._disk = disk
+        self._value_bytes_max = value_bytes_max
         self._fsync = fsync
         self.records = Records(disk, str(private))
         self.journal = Journal(disk, str(private / "journal"))
@@ -68,7 +77,7 @@ class Keeper:
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""
         self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
-        self.files = ValueFiles(self._disk, self.layout, self.records)
+        self.files = ValueFiles(self._disk, self.layout, self.records, self._value_bytes_max)
         shown = self.records.load_shown()
         replay = self.journal.open(shown)
         self._shown_revision = replay.base

@@ -199,7 +199,7 @@ class Mirror:
         try:
             self._files.show(place, change.entry, is_stored=change.is_stored)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = f"{self._files.name_of(place)}: {(error.strerror or str(error)).lower()}"
             if not self._failing:
                 _log.error("files cannot be written and will follow later: %s", reason)
             self._failing[place] = reason
