@@ -87,6 +87,29 @@ class Loaded:
     revision: int = 0
 
 
+class WatchState(Enum):
+    """How changes made elsewhere are learnt of at present.
+
+    WATCHING: the system tells. POLLING: they are looked for. CATCHING_UP: some were missed and are
+    looked for. FAILING: they are not seen. OFF: nobody wants to.
+    """
+
+    WATCHING = "watching"
+    POLLING = "polling"
+    CATCHING_UP = "catching up"
+    FAILING = "failing"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The state, why it is so if that is not what was wished, and how often some were missed."""
+
+    state: WatchState = WatchState.OFF
+    reason: str | None = None
+    misses: int = 0
+
+
 Done = Callable[[str | None], None]
 """Told how a commit ended: None for kept, else why not."""
 
@@ -140,6 +163,10 @@ class Engine(Protocol):
 
     def damages(self) -> list[Damage]:
         """What is damaged now."""
+
+    @property
+    def watching(self) -> Watching:
+        """How changes made elsewhere are learnt of."""
 
     @property
     def files_behind(self) -> int:

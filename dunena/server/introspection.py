@@ -7,7 +7,7 @@ import orjson
 from dunena import NAME, __version__
 from dunena.dialects.core import Core
 from dunena.frames import text_frame
-from dunena.persistence.interface import Engine
+from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
 from dunena.settings import Settings
 from dunena.store.view import StoreView
@@ -94,15 +94,16 @@ class Introspection:
     def health(self, now: int) -> Response:
         """Every check; 503 while changes are refused."""
         failure = self._telemetry.storage_failure
-        files = self._files_check()
-        status = UNHEALTHY if failure else files["status"]
+        files, watch = self._files_check(), self._watch_check()
+        is_well = files["status"] == watch["status"] == HEALTHY
+        status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
         body = {
             "status": status,
             "uptime": self._uptime_seconds(now),
-            "checks": {"storage": storage, "files": files},
+            "checks": {"storage": storage, "files": files, "watch": watch},
         }
         return _json(body, 503 if failure else 200)
 
@@ -119,6 +120,18 @@ class Introspection:
                 {"path": damage.shown, "reason": damage.reason}
                 for damage in damages[:_DAMAGES_SHOWN_MAX]
             ]
+        return check
+
+    def _watch_check(self) -> dict[str, object]:
+        """Hand edits that are not seen, or not yet."""
+        watching = self._engine.watching
+        is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
+        check: dict[str, object] = {
+            "status": DEGRADED if is_blind else HEALTHY,
+            "state": watching.state.value,
+        }
+        if watching.reason:
+            check["reason"] = watching.reason
         return check
 
     def live(self, _now: int) -> Response:

@@ -13,8 +13,8 @@ from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.place import extended, folds_case
-from dunena.persistence.disk.policy import Fsync
-from dunena.persistence.disk.watcher import Watcher
+from dunena.persistence.disk.policy import Fsync, Watch
+from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, Follower, Syncer
 from dunena.persistence.interface import (
     Damage,
@@ -25,6 +25,7 @@ from dunena.persistence.interface import (
     OutsideChange,
     Progress,
     StorageError,
+    Watching,
 )
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
@@ -32,9 +33,6 @@ from dunena.store.store import Store
 
 PRIVATE_FOLDER = ".dunena"
 """Everything in the folder that is not a value."""
-
-LOOK_AGAIN_SECONDS = 0.5
-"""After the start, so that what is being started is there first."""
 
 PROBE_BYTES = 4096
 """What a probe writes: an empty file would fit on a full disk."""
@@ -51,7 +49,13 @@ _log = logging.getLogger(__name__)
 class DiskEngine:
     """One file per key below ``root``, behind a journal; an `Engine`."""
 
-    def __init__(self, root: Path, fsync: Fsync, value_bytes_max: int = VALUE_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        root: Path,
+        fsync: Fsync,
+        value_bytes_max: int = VALUE_BYTES_MAX,
+        watch: Watch = Watch.AUTO,
+    ) -> None:
         self._root = extended(root)
         self._fsync = fsync
         self._private = self._root / PRIVATE_FOLDER
@@ -62,7 +66,7 @@ class DiskEngine:
         self._follower: Follower
         self._syncer: Syncer
         self._is_open = False  # and the threads run
-        self._watcher: Watcher | None = None
+        self._watch = FolderWatch(str(self._root), watch, self._hand_edits, self._wake_follower)
         self._wake: Callable[[], None] = lambda: None
         self._sync_failure: str | None = None
         self._sync_times = Histogram()
@@ -80,7 +84,7 @@ class DiskEngine:
             self._wake = wake or self._wake
             loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
             if wake is not None:
-                self._watcher = self._begin_to_watch()
+                self._watch.begin()
         except Timeout:
             url = keeper.records.load_address()
             raise InUseError(
@@ -115,8 +119,7 @@ class DiskEngine:
 
     def close(self) -> None:
         """Stop the threads, bring all files up to date, unlock."""
-        if self._watcher is not None:
-            self._watcher.close()
+        self._watch.close()
         self._follower.close()
         self._syncer.close()
         try:
@@ -178,6 +181,11 @@ class DiskEngine:
         return self._keeper.files.damages()
 
     @property
+    def watching(self) -> Watching:
+        """How hand edits are learnt of."""
+        return self._watch.status
+
+    @property
     def files_behind(self) -> int:
         """Keys whose file does not show the latest change yet."""
         return self._keeper.mirror.behind_count
@@ -221,17 +229,7 @@ class DiskEngine:
         self._sync_times.add(seconds * 1000)
         self._slow_syncs += seconds > SLOW_SYNC_SECONDS
 
-    def _begin_to_watch(self) -> Watcher | None:
-        try:
-            watcher = Watcher(str(self._root), self._note_touched)
-        except (OSError, RuntimeError) as error:
-            _log.warning("files edited by hand are not seen: %s", error)
-            return None
-        self._hand_edits.look_at_everything(time.monotonic() + LOOK_AGAIN_SECONDS)
-        return watcher
-
-    def _note_touched(self, paths: set[str]) -> None:
-        self._hand_edits.touch(paths)
+    def _wake_follower(self) -> None:
         if self._is_open:
             self._follower.wake()
 

@@ -111,6 +111,10 @@ class ValueFiles:
         self._refused = self._refused | {damage.path: damage}
         return is_new
 
+    def is_refused(self, path: str) -> bool:
+        """Whether a path could not be looked at the last time."""
+        return path in self._refused
+
     def accept(self, path: str) -> None:
         """A path was looked at: nothing is wrong with it, or it is noted by its key."""
         if path in self._refused:
