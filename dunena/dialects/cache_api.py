@@ -16,7 +16,7 @@ from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.grants import glob_expression
 from dunena.dialects.messages import text_value
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
-from dunena.store.values import InvalidJsonError, decode
+from dunena.store.values import InvalidJsonError, decode, without_mark
 
 Answer = tuple[int, bytes]
 Query = dict[str, str]
@@ -33,7 +33,7 @@ class NotFoundError(ClientError):
 def body_object(body: bytes) -> dict[str, Any]:
     """A request's JSON body, which must be an object."""
     try:
-        message = decode(body)
+        message = decode(without_mark(body))
     except InvalidJsonError:
         raise InvalidMessageError.body_not_json() from None
     if not isinstance(message, dict):

@@ -14,6 +14,7 @@ import orjson
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**64 - 1
 _SPACES = b" \t\n\r"  # RFC 8259, 2
+_MARK = b"\xef\xbb\xbf"
 _INTEGER_DIGITS_MAX = 20  # len(str(2**64)): longer text is out of range without converting it
 
 READABLE_BYTES_MAX = 1 << 20
@@ -41,6 +42,14 @@ class InvalidJsonError(ValueError):
         return self.reason
 
 
+def without_mark(text: bytes) -> bytes:
+    """The text without the byte-order mark that programs of Windows put before UTF-8.
+
+    RFC 8259, 8.1: it may be ignored, and must not be written.
+    """
+    return text.removeprefix(_MARK)
+
+
 def decode(text: bytes) -> JsonValue:
     """Parse JSON text from a client; raise `InvalidJsonError` if it cannot be kept exactly."""
     value = _parse(text)
@@ -60,8 +69,10 @@ def decode_file(text: bytes) -> JsonValue:
 
     JavaScript writes a float of up to 21 digits without an exponent, so a file written by a
     JavaScript store may hold an integer past 64 bits. Where it is exactly what JavaScript prints
-    for a float, it is read as that float: no reader of the file sees another value.
+    for a float, it is read as that float: no reader of the file sees another value. A byte-order
+    mark is passed over.
     """
+    text = without_mark(text)
     value = _parse(text)
     try:
         # As for clients, but most files are our own.

@@ -1,5 +1,6 @@
 """Things in the folder that are no values, made by others at a bad moment."""
 
+import json
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.folders import get_value, read_json, set_value, until, write_files
+from tests.e2e.processes import run_program
 from tests.protocol.clients import http, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -147,3 +149,52 @@ def test_a_file_keeps_its_mode(start_server: StartServer, folder: Path):
         client.heard()
         until(lambda: read_json(folder / "k.json") == 2, "the file did not follow")
     assert (folder / "k.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_byte_order_mark_is_read_and_never_written(
+    start_server: StartServer, folder: Path, tmp_path: Path
+):
+    mark = b"\xef\xbb\xbf"
+    write_files(folder, {"before.json": mark + b'{"a": 1}'})
+    server = start_server()
+    write_files(folder, {"hand.json": mark + b'"by hand"'})
+    body = mark + b'{"key": "body", "value": "sent"}'
+    assert http(server, "POST", "/set", body).status == 200
+    archive = tmp_path / "entries.jsonl"
+    archive.write_bytes(mark + b'{"key": "imported", "value": 1}\n')
+    done = run_program("import", str(archive), "--url", server.url)
+    assert done.returncode == 0, done.stderr
+    with open_objects(server) as client:
+        until(lambda: get_value(client, "hand") == "by hand", "it is not seen")
+        values = [get_value(client, key) for key in ("before", "body", "imported")]
+        assert values == [{"a": 1}, "sent", 1]
+        set_value(client, "before", 2)
+        client.heard()
+        until(lambda: (folder / "before.json").read_bytes() == b"2", "the file did not follow")
+
+
+def test_a_pipe_among_pages_is_no_page(start_server: StartServer, tmp_path: Path):
+    (tmp_path / "www").mkdir()
+    os.mkfifo(tmp_path / "www" / "pipe.html")
+    (tmp_path / "www" / "zero.html").symlink_to("/dev/zero")
+    server = start_server("--www", str(tmp_path / "www"))
+    for name in ("pipe", "zero"):
+        assert http(server, "GET", f"/www/{name}.html").status == 404
+
+
+@linux_only
+def test_check_goes_by_the_same_rules_and_moves_no_stranger(folder: Path, tmp_path: Path):
+    make_strangers(folder, tmp_path / "outside")
+    with open(os.fsencode(folder) + b"/k\xff.json", "w"):  # noqa: PTH123
+        pass
+    (folder / "large.json").write_text('"' + "x" * 2000 + '"')
+    for more in ([], ["--repair"]):
+        done = run_program("check", str(folder), "--json", "--max-value", "1000", *more)
+        assert done.returncode == 1, done.stderr
+        report = json.loads(done.stdout)
+        assert report["keys"] == 1
+        assert report["foreign"] == ["k\\xff.json"]
+        assert {one["path"] for one in report["damaged"]} == STRANGE | {"k\\xff.json", "large.json"}
+    done = run_program("check", str(folder))
+    assert "k\\xff.json: not a key's file name" in done.stdout
+    assert not (folder / ".dunena" / "quarantine").exists()
