@@ -9,10 +9,12 @@ from queue import Queue
 
 import pytest
 
-from dunena.persistence.disk.inotify import OVERFLOW, Event
-from dunena.persistence.disk.linux_watcher import LinuxWatcher
 from dunena.persistence.disk.told import Told
 from dunena.persistence.disk.watcher import LibraryWatcher, begin_to_watch
+
+if sys.platform == "linux":
+    from dunena.persistence.disk.inotify import OVERFLOW, Event
+    from dunena.persistence.disk.linux_watcher import LinuxWatcher
 
 WAIT_SECONDS = 10
 

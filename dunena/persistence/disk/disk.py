@@ -326,7 +326,7 @@ def _write_new(path: str, content: bytes, replaced: os.stat_result | None, *, sy
     try:
         _write_all(descriptor, content)
         status = os.fstat(descriptor)
-        if replaced is not None and sys.platform != "win32":
+        if replaced is not None:
             _take_after(descriptor, status, replaced)
         if sync:
             os.fsync(descriptor)
@@ -348,6 +348,8 @@ def _plain_status(path: str) -> os.stat_result | None:
 
 def _take_after(descriptor: int, status: os.stat_result, replaced: os.stat_result) -> None:
     """Give a draft the owner, where that is permitted, and the mode of the file it replaces."""
+    if sys.platform == "win32":
+        return  # both are in lists of another kind, which a new file gets from its folder
     owner = replaced.st_uid, replaced.st_gid
     is_anothers = owner != (status.st_uid, status.st_gid)
     if is_anothers:

@@ -8,7 +8,10 @@ import ctypes
 import os
 import select
 import struct
+import sys
 from typing import Final, NamedTuple
+
+assert sys.platform == "linux", "it is there alone"
 
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it
 _READ_BYTES = 1 << 18

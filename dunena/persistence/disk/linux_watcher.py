@@ -6,10 +6,13 @@ journal would wake the thread that listens, which costs more than writing the li
 
 import errno
 import os
+import sys
 import threading
 import time
 
-from dunena.persistence.disk.inotify import (
+assert sys.platform == "linux", "it is there alone"  # what follows is not checked for others
+
+from dunena.persistence.disk.inotify import (  # noqa: E402
     DELETE_SELF,
     IGNORED,
     IS_FOLDER,
@@ -20,7 +23,7 @@ from dunena.persistence.disk.inotify import (
     Event,
     Inotify,
 )
-from dunena.persistence.disk.told import LONGEST_SECONDS, QUIET_SECONDS, Told
+from dunena.persistence.disk.told import LONGEST_SECONDS, QUIET_SECONDS, Told  # noqa: E402
 
 _FOREVER_MS = -1
 _NO_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})
