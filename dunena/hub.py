@@ -138,9 +138,10 @@ class Hub:
     """Subscriptions of all connections. A session takes back its own when it ends.
 
     ``audiences`` are channels of changes that not all may see, with who may see which.
+    ``subscription_count`` is how many of keys and channels there are, all followers together.
     """
 
-    __slots__ = ("_channels", "_keys", "_published", "audiences")
+    __slots__ = ("_channels", "_keys", "_published", "audiences", "subscription_count")
 
     def __init__(self) -> None:
         # No topic is empty, so "is anyone there" is one look-up.
@@ -148,6 +149,7 @@ class Hub:
         self._channels: dict[str, Topic] = {}
         self._published: list[Topic] = []  # in this tick
         self.audiences: dict[str, MayRead] = {}
+        self.subscription_count = 0
 
     def follow_key(self, ns: str, key: str, follower: Follower) -> None:
         """From now on every change of the key goes to the follower."""
@@ -155,22 +157,24 @@ class Hub:
         topic = self._keys.get(place)
         if topic is None:
             topic = self._keys[place] = Topic(place, self._published.append)
+        self.subscription_count += follower not in topic
         topic.add(follower)
 
     def unfollow_key(self, ns: str, key: str, follower: Follower) -> None:
         """The reverse; nothing happens if it did not follow."""
-        _remove(self._keys, (ns, key), follower)
+        self.subscription_count -= _remove(self._keys, (ns, key), follower)
 
     def follow_channel(self, channel: str, follower: Follower) -> None:
         """From now on the channel's events go to the follower."""
         topic = self._channels.get(channel)
         if topic is None:
             topic = self._channels[channel] = Topic(None, self._published.append)
+        self.subscription_count += follower not in topic
         topic.add(follower)
 
     def unfollow_channel(self, channel: str, follower: Follower) -> None:
         """The reverse; nothing happens if it did not follow."""
-        _remove(self._channels, channel, follower)
+        self.subscription_count -= _remove(self._channels, channel, follower)
 
     def key_topic(self, ns: str, key: str) -> Topic | None:
         """What publishes a key's values; None if nobody follows it."""
@@ -190,15 +194,13 @@ class Hub:
             topic.end_batch()
         self._published.clear()
 
-    @property
-    def subscription_count(self) -> int:
-        """Subscriptions of keys and channels, all followers together."""
-        return sum(map(len, self._keys.values())) + sum(map(len, self._channels.values()))
 
-
-def _remove(topics: dict[Key, Topic], name: Key, follower: Follower) -> None:
+def _remove(topics: dict[Key, Topic], name: Key, follower: Follower) -> bool:
+    """Whether it was there."""
     topic = topics.get(name)
-    if topic is not None and follower in topic:
-        topic.remove(follower)
-        if not len(topic):
-            del topics[name]
+    if topic is None or follower not in topic:
+        return False
+    topic.remove(follower)
+    if not len(topic):
+        del topics[name]
+    return True

@@ -14,7 +14,7 @@ from dunena.cli.loading import LoadingShown
 from dunena.cli.manner import Manner
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
-from dunena.server.app import PlaceInUseError, PortBusyError, Server, StartError
+from dunena.server.app import PlaceInUseError, PortBusyError, Server, StartError, StopError
 from dunena.server.event_loop import event_loop_factory
 from dunena.server.signals import StopSignals
 from dunena.settings import Settings, local_host
@@ -46,6 +46,9 @@ def run_server(settings: Settings, manner: Manner, notes: list[str]) -> None:
         say(f"dunena: {error}", error=True)
         if manner.keeps_window:
             wait_for_key()
+        raise typer.Exit(EXIT_FAILED) from None
+    except StopError as error:
+        say(f"dunena: {error}", error=True)
         raise typer.Exit(EXIT_FAILED) from None
 
 

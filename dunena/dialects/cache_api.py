@@ -4,8 +4,8 @@ Every function takes what the request named and gives `(status, body)`; errors a
 `ClientError` and become `{"error": ...}` at the door.
 """
 
-import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -13,12 +13,15 @@ import orjson
 from dunena.dialects import dunena, object_store
 from dunena.dialects.core import Core, NameRule, namespace_of, printable_name, unicode_name
 from dunena.dialects.errors import ClientError, InvalidMessageError
-from dunena.dialects.grants import glob_expression
+from dunena.dialects.key_search import KEYS_AT_ONCE_MAX, Work, glob
 from dunena.dialects.messages import text_value
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
 from dunena.store.values import InvalidJsonError, decode, without_mark
 
 Answer = tuple[int, bytes]
+LateAnswer = Callable[[int], Answer]
+"""What a search comes to, for the time at which it is told, Unix ms."""
+
 Query = dict[str, str]
 
 _UNKNOWN_ACTION = 'Unknown action. Use "mget" or "mset".'
@@ -102,7 +105,7 @@ def batch(core: Core, body: bytes, now: int) -> Answer:
             raise InvalidMessageError(_UNKNOWN_ACTION)
 
 
-def list_keys(core: Core, query: Query, now: int) -> Answer:
+def list_keys(core: Core, query: Query, now: int) -> Work[LateAnswer]:
     """``GET /keys``: sorted, page by page; cursor 0 means there is no more.
 
     The cursor counts keys already passed in the sorted order, matching or not.
@@ -111,26 +114,37 @@ def list_keys(core: Core, query: Query, now: int) -> Answer:
     start = whole_number(query, "cursor", 0)
     count = max(1, min(whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))
     matches = glob(query.get("pattern", "*"))
-    keys = core.store.sorted_keys(ns)
+    order = yield from core.search.matching(core.store, ns)
     page: list[str] = []
-    position = start
-    while position < len(keys) and len(page) < count:
-        key = keys[position]
-        if matches(key) and core.store.peek(ns, key, now) is not None:
-            page.append(key)
-        position += 1
-    return 200, orjson.dumps({"cursor": position if position < len(keys) else 0, "keys": page})
+    keys = order.page(start, KEYS_AT_ONCE_MAX)
+    cursor = 0
+    while keys:
+        for key in keys:
+            if matches(key) and core.store.peek(ns, key, now) is not None:
+                page.append(key)
+                if len(page) == count:
+                    break
+        cursor = order.passed(key)
+        if cursor >= order.count:
+            cursor = 0
+        if not cursor or len(page) == count:
+            break
+        yield
+        # By the last one's name: keys may have come and gone meanwhile.
+        keys = order.after(key, KEYS_AT_ONCE_MAX)
+        cursor = 0
+    return partial(_page_of_keys, core, ns, page, cursor)
+
+
+def _page_of_keys(core: Core, ns: str, page: list[str], cursor: int, now: int) -> Answer:
+    standing = [key for key in page if core.store.peek(ns, key, now) is not None]
+    return 200, orjson.dumps({"cursor": cursor, "keys": standing})
 
 
 def flush(core: Core) -> Answer:
     """``POST /flush``: everything, in all namespaces."""
     core.store.clear()
     return 200, b'{"flushed":true}'
-
-
-def glob(pattern: str) -> Callable[[str], object]:
-    """Whether whole keys match."""
-    return re.compile(glob_expression(pattern)).match
 
 
 def whole_number(query: Query, name: str, default: int) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dunena.dialects.errors import ForbiddenError, LimitError, TooLargeError, WrongTypeError
+from dunena.dialects.key_search import KeySearch
 from dunena.dialects.tally import Tally
 from dunena.hub import CACHE_EVENTS, Hub, Place
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
@@ -58,6 +59,7 @@ class Core:
     repeated: Repeated = field(default_factory=Repeated)
     tally: Tally = field(default_factory=Tally)
     events: str | None = CACHE_EVENTS
+    search: KeySearch = field(default_factory=KeySearch)
 
     def channel(self, name: str) -> str:
         """The hub's channel for one that a client names. Raises `ForbiddenError`."""

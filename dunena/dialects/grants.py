@@ -48,6 +48,13 @@ class Grant:
         )
 
     @property
+    def may_see_names(self) -> bool:
+        """Whether no key's name is a secret: all may be read, or the server is looked after."""
+        return Right.ADMIN in self.rights or (
+            Right.READ in self.rights and "*" in self.keys and "*" in self.namespaces
+        )
+
+    @property
     def events_channel(self) -> str | None:
         """Where the hub announces the changes that may be seen; no client can name it itself."""
         return f"{CACHE_EVENTS}\n{self.name}" if Right.READ in self.rights else None

@@ -25,8 +25,7 @@ class GuardedStore(StoreView):
         self._namespaces = Globs(grant.namespaces)
         self._may_read = Right.READ in grant.rights
         self._may_write = Right.WRITE in grant.rights
-        # namespace -> its sorted keys, and those of them that are shown
-        self._shown: dict[str, tuple[list[str], list[str]]] = {}
+        self._shown: dict[str, str] = {}  # namespace -> a key of it that may be read
 
     @property
     def whole(self) -> Store:
@@ -47,19 +46,9 @@ class GuardedStore(StoreView):
         self._check_read(ns, key)
         return self._whole.peek(ns, key, now)
 
-    def sorted_keys(self, ns: str) -> list[str]:
-        """As `Store.sorted_keys`: the same list until keys come or go."""
-        if not self._may_read or ns not in self._namespaces:
-            return []
-        keys = self._whole.sorted_keys(ns)
-        shown = self._shown.get(ns)
-        if shown is None or shown[0] is not keys:
-            shown = self._shown[ns] = (keys, [key for key in keys if key in self._keys])
-        return shown[1]
-
     def namespaces(self) -> list[str]:
         """As `Store.namespaces`."""
-        return [ns for ns in self._whole.namespaces() if self.sorted_keys(ns)]
+        return [ns for ns in self._whole.namespaces() if self._is_shown(ns)]
 
     def set(
         self,
@@ -90,6 +79,20 @@ class GuardedStore(StoreView):
         if Right.ADMIN not in self._grant.rights:
             raise ForbiddenError.needs_admin()
         return self._whole.clear()
+
+    def _is_shown(self, ns: str) -> bool:
+        """Whether there is a key in a namespace that may be read."""
+        if not self._may_read or ns not in self._namespaces:
+            return False
+        known = self._shown.get(ns)
+        if known is not None and self._whole.peek(ns, known, 0) is not None:
+            return True
+        for key in self._whole.keys(ns):
+            if key in self._keys:
+                self._shown[ns] = key
+                return True
+        self._shown.pop(ns, None)
+        return False
 
     def _is_within(self, ns: str, key: str) -> bool:
         return key in self._keys and ns in self._namespaces

@@ -1,24 +1,22 @@
 """What is in the store, for people who look at it: entries with size, revision and expiry.
 
-A listing is asked for by position, so that a page of it can be drawn without those before it. The
-matches of a pattern are kept until keys come or go: reading on in an unchanged store costs what is
-read and nothing else.
+A listing is asked for by position, so that a page of it can be drawn without those before it.
 """
 
-from collections import OrderedDict
+from functools import partial
 
 import orjson
 
-from dunena.dialects.cache_api import Answer, Query, body_object, glob, whole_number
+from dunena.dialects.cache_api import Answer, LateAnswer, Query, body_object, whole_number
 from dunena.dialects.core import Core, namespace_of, unicode_name
 from dunena.dialects.errors import ClientError, InvalidMessageError, WrongTypeError
+from dunena.dialects.key_search import Work, glob
 from dunena.store.entry import Entry
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
 
 PREVIEW_CHARS_MAX = 200
 """Of a value's JSON text in a listing: a line of a table, and a page of a thousand stays small."""
 
-_LISTINGS_KEPT_MAX = 16  # a few people, each with a pattern or two
 _UTF8_BYTES_MAX = 4  # of one character
 
 
@@ -27,10 +25,8 @@ class Listing:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        # (namespace, pattern) -> the sorted keys it was made from, those that match
-        self._matches: OrderedDict[tuple[str, str], tuple[list[str], list[str]]] = OrderedDict()
 
-    def page(self, query: Query, now: int) -> Answer:
+    def page(self, query: Query) -> Work[LateAnswer]:
         """``GET /entries``: a part of a namespace's entries in the order of their keys.
 
         ``offset`` counts those that match; ``order`` is ``asc`` or ``desc``.
@@ -38,17 +34,19 @@ class Listing:
         ns = namespace_of(query, unicode_name)
         offset = whole_number(query, "offset", 0)
         count = _count(query)
-        keys = self._matching(ns, query.get("pattern", "*"))
-        total = len(keys)
-        match query.get("order", "asc"):
-            case "asc":
-                wanted = keys[offset : offset + count]
-            case "desc":
-                end = max(0, total - offset)
-                wanted = keys[max(0, end - count) : end][::-1]
-            case _:
-                raise ClientError('order must be "asc" or "desc"')
-        return self._answer(ns, wanted, now, total=total, offset=offset)
+        direction = query.get("order", "asc")
+        if direction not in ("asc", "desc"):
+            raise ClientError('order must be "asc" or "desc"')
+        keys = yield from self._core.search.matching(
+            self._core.store, ns, query.get("pattern", "*")
+        )
+        if direction == "asc":
+            wanted = keys.page(offset, count)
+        else:
+            end = max(0, keys.count - offset)
+            start = max(0, end - count)
+            wanted = keys.page(start, end - start)[::-1]
+        return partial(self._answer, ns, wanted, total=keys.count, offset=offset)
 
     def some(self, body: bytes, now: int) -> Answer:
         """``POST /entries``: those of the keys named that exist."""
@@ -74,16 +72,25 @@ class Listing:
             shown = {**_described(entry), "value": orjson.Fragment(entry.value)}
         return 200, orjson.dumps({"timestamp": now, "entry": shown})
 
-    def namespaces(self, query: Query, _now: int) -> Answer:
+    def namespaces(self, query: Query) -> Work[LateAnswer]:
         """``GET /namespaces``: names in order, with the number of keys in each; "" is none."""
         matches = glob(query.get("pattern", "*"))
         names = [ns for ns in self._core.store.namespaces() if matches(ns)]
         offset = whole_number(query, "offset", 0)
-        shown = [
-            {"ns": ns, "keys": len(self._core.store.sorted_keys(ns))}
-            for ns in names[offset : offset + _count(query)]
-        ]
-        return 200, orjson.dumps({"total": len(names), "offset": offset, "namespaces": shown})
+        shown = []
+        for ns in names[offset : offset + _count(query)]:
+            count = yield from self._key_count(ns)
+            shown.append({"ns": ns, "keys": count})
+        body = orjson.dumps({"total": len(names), "offset": offset, "namespaces": shown})
+        return lambda _now: (200, body)
+
+    def _key_count(self, ns: str) -> Work[int]:
+        store = self._core.store
+        if store is store.whole:
+            return store.whole.key_count(ns)
+        yield
+        keys = yield from self._core.search.matching(store, ns)
+        return keys.count
 
     def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> Answer:
         store = self._core.store
@@ -95,21 +102,6 @@ class Listing:
         return 200, orjson.dumps(
             {**more, "revision": store.whole.revision, "timestamp": now, "entries": entries}
         )
-
-    def _matching(self, ns: str, pattern: str) -> list[str]:
-        keys = self._core.store.sorted_keys(ns)
-        if pattern in ("", "*"):
-            return keys
-        name = (ns, pattern)
-        kept = self._matches.get(name)
-        # The store makes a new list when keys come or go, and only then.
-        if kept is None or kept[0] is not keys:
-            matches = glob(pattern)
-            kept = self._matches[name] = (keys, [key for key in keys if matches(key)])
-        self._matches.move_to_end(name)
-        if len(self._matches) > _LISTINGS_KEPT_MAX:
-            self._matches.popitem(last=False)
-        return kept[1]
 
 
 def _described(entry: Entry) -> dict[str, object]:

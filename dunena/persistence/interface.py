@@ -155,6 +155,13 @@ class Engine(Protocol):
     def probe(self) -> None:
         """Find out whether changes could be kept now; raise `StorageError` if not."""
 
+    def look(self) -> None:
+        """Find out whether the place is still there; `failure` says what came of it."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why no change can be kept at present, as far as is known; None while they can."""
+
     def collect(self, store: Store) -> list[OutsideChange]:
         """What was changed elsewhere and differs from ``store``."""
 
@@ -189,4 +196,4 @@ class Engine(Protocol):
         """How often forcing changes to the device took so long that it was logged."""
 
     def close(self) -> None:
-        """Let go of everything; all commits stay."""
+        """Let go of everything; raise `StorageError` if some commits do not stay."""

@@ -28,6 +28,14 @@ class MemoryEngine:
     def probe(self) -> None:
         """Nothing can fail."""
 
+    def look(self) -> None:
+        """Nothing can go."""
+
+    @property
+    def failure(self) -> str | None:
+        """Never."""
+        return None
+
     def collect(self, store: Store) -> list[OutsideChange]:
         """Never anything."""
         return []

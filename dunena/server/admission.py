@@ -11,6 +11,10 @@ same origin): on a loopback address the request must have been meant for this ma
 one a token keeps such a page out, which has no cookie; without a token the name must be one that
 nobody outside can point anywhere, or one that ``--allow-host`` names.
 
+Sec-Fetch-Site: a page can ask for anything without an Origin (an image, a script, a frame), and
+whether that loads tells it a key from none. So without an Origin nothing is answered to another
+site's page but pages: what is public, and the user's own folder. No program sends this header.
+
 Token: RFC 6750, or a cookie that `/session` hands out. The cookie is derived from the token: it
 outlives a restart and ends with the token. Wrong ones are counted for each address of another
 machine; one that showed too many is not listened to for a while, right token or not, or it could go
@@ -25,9 +29,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from dunena.dialects.grants import EVERYTHING, Grant
+from dunena.server.authority import read_host, read_origin
 from dunena.server.disk_pages import NULL_ORIGIN, DiskPages
 from dunena.server.http_message import JSON, Request, Response
 from dunena.server.peers import NOBODY, group_of
@@ -50,6 +54,8 @@ _ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is
 _ORIGIN_CHARS_LOGGED = 200
 _Shown = tuple[Callable[[bytes], Grant | None], bytes]
 """What looks a secret up, and the secret."""
+
+_OWN_SITES = ("none", "same-origin")  # a person typed the address, or a page of ours asks
 
 _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
 
@@ -93,8 +99,13 @@ class Admission:
         self._refused: dict[str, RefusedOrigin] = {}
         self._refused_hosts: set[str] = set()
 
-    def refusal(self, request: Request, *, needs_token: bool) -> Response | None:
-        """Why a request is not let in; None if it is, and then it knows its grant."""
+    def refusal(
+        self, request: Request, *, needs_token: bool, is_page: bool = False
+    ) -> Response | None:
+        """Why a request is not let in; None if it is, and then it knows its grant.
+
+        ``is_page`` says that any site may show what is asked for, or lead to it.
+        """
         host = request.headers.get("host")
         if host is None and not request.is_http_1_0:
             return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
@@ -105,11 +116,17 @@ class Admission:
         if origin is not None and not self.allows_origin(origin, host):
             self._report_origin(origin)
             return Response.error(403, "Origin not allowed")
+        if origin is None and not is_page and self._is_foreign(request):
+            self._telemetry.refused_origins += 1
+            return Response.error(403, "Cross-site request not allowed")
         return self._refusal_of_token(request) if needs_token else None
 
     def allows_host(self, host: str) -> bool:
         """Whether requests may be meant for this Host header."""
-        settings, name = self._settings, _split_host(host)[0].rstrip(".").lower()
+        authority = read_host(host)
+        if authority is None:
+            return False
+        settings, name = self._settings, authority.host.rstrip(".")
         if is_loopback_host(name) or settings.allow_hosts & {name, ANY_HOST}:
             return True
         if settings.is_loopback:
@@ -128,14 +145,8 @@ class Admission:
             return True
         if origin == NULL_ORIGIN:
             return self.disk_pages.are_let_in
-        try:
-            parts = urlsplit(origin)
-            is_web = parts.scheme in ("http", "https") and parts.hostname is not None
-        except ValueError:
-            return False
-        if not is_web:
-            return False
-        return is_loopback_host(parts.hostname or "") or _is_same_origin(origin, host)
+        place = read_origin(origin)
+        return place is not None and (is_loopback_host(place.host) or _is_same_origin(origin, host))
 
     def refusal_of_decision(self, request: Request) -> Response | None:
         """Why a request that was let in may still not decide who else is; None if it may.
@@ -147,7 +158,8 @@ class Admission:
         host = request.headers.get("host", "")
         if not _is_same_origin(request.headers.get("origin", ""), host):
             return Response.error(403, "Only a page of this server may decide that")
-        if not self.wants_token and not _is_address(_split_host(host)[0]):
+        authority = read_host(host)
+        if authority is None or not (self.wants_token or _is_address(authority.host)):
             return Response.error(403, "Open the test page by the server's address to decide that")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
             return Response.error(400, "Content-Type must be application/json")
@@ -162,12 +174,21 @@ class Admission:
         refused = self._refused.get(origin)
         return 0 if refused is None else refused.count
 
-    def cors_headers(self, request: Request) -> dict[str, str]:
-        """What lets the page that asked read the answer; it was let in already."""
+    def cors_headers(self, request: Request, *, is_page: bool) -> dict[str, str]:
+        """What lets the page that asked read the answer, and keeps it from others' pages.
+
+        It was let in already. The policy (Fetch standard, Cross-Origin-Resource-Policy) holds where
+        a page asks without CORS: browsers that send no Sec-Fetch-Site know it.
+        """
         origin = request.headers.get("origin")
-        if origin is None:
-            return {"Vary": "Origin"}
-        return {"Vary": "Origin", "Access-Control-Allow-Origin": origin}
+        is_for_all = is_page or origin is not None or self._lets_all_in
+        headers = {
+            "Vary": "Origin",
+            "Cross-Origin-Resource-Policy": "cross-origin" if is_for_all else "same-origin",
+        }
+        if origin is not None:
+            headers["Access-Control-Allow-Origin"] = origin
+        return headers
 
     def framing_headers(self) -> dict[str, str]:
         """What keeps a user's own page out of the frames of pages that are not let in.
@@ -176,9 +197,9 @@ class Admission:
         loader page lies on disk; a sandboxed frame of a web site, whose origin is "null" too, is
         none of ``file:``. Once these are let in there is nothing left to forbid.
         """
-        allowed = self._settings.allow_origins
-        if ANY_ORIGIN in allowed or self.disk_pages.are_let_in:
+        if self._lets_all_in:
             return {}
+        allowed = self._settings.allow_origins
         named = sorted(origin for origin in allowed if _IN_A_POLICY(origin))
         ancestors = ["'self'", "file:", *_LOOPBACK_ANCESTORS, OBS_ORIGIN, *named]
         return {"Content-Security-Policy": f"frame-ancestors {' '.join(ancestors)}"}
@@ -210,6 +231,16 @@ class Admission:
     def expired_cookie(self) -> str:
         """The Set-Cookie value that takes it back."""
         return f"{self._cookie_name}=; Max-Age=0; {self._cookie_attributes()}"
+
+    @property
+    def _lets_all_in(self) -> bool:
+        """Whether a page of any site can come in: one in a sandbox looks like one from disk."""
+        return ANY_ORIGIN in self._settings.allow_origins or self.disk_pages.are_let_in
+
+    def _is_foreign(self, request: Request) -> bool:
+        """Whether a page of another origin asks, by a browser's word (Fetch Metadata, 2.3)."""
+        site = request.headers.get("sec-fetch-site", "none")
+        return site not in _OWN_SITES and not self._lets_all_in
 
     def _cookie_attributes(self) -> str:
         secure = "; Secure" if self._settings.is_encrypted else ""
@@ -272,7 +303,8 @@ class Admission:
         self._telemetry.refused_hosts += 1
         if self._settings.is_loopback:
             return  # the address that people use there is never refused
-        name = _split_host(host)[0][:_ORIGIN_CHARS_LOGGED]
+        authority = read_host(host)
+        name = (host if authority is None else authority.host)[:_ORIGIN_CHARS_LOGGED]
         if name in self._refused_hosts or len(self._refused_hosts) >= _ORIGINS_KEPT_MAX:
             return
         self._refused_hosts.add(name)
@@ -333,12 +365,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _split_host(host: str) -> tuple[str, str]:
-    """Name and port of a Host header; an IPv6 address is in brackets (RFC 3986, 3.2.2)."""
-    if host.startswith("["):
-        name, _, rest = host[1:].partition("]")
-        return name, rest.removeprefix(":")
-    name, _, port = host.partition(":")
-    return name, port

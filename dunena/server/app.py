@@ -14,9 +14,16 @@ from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
 from dunena.persistence.disk.policy import Watch
-from dunena.persistence.interface import Engine, InUseError, OpenError, OutsideChange, Progress
+from dunena.persistence.interface import (
+    Engine,
+    InUseError,
+    OpenError,
+    Progress,
+    StorageError,
+)
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.admission import Admission
+from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
 from dunena.server.client_files import ClientFiles
 from dunena.server.compression import Compressors
@@ -30,6 +37,7 @@ from dunena.server.introspection import Introspection
 from dunena.server.limits import CONNECTIONS_MAX, TLS_SECONDS_MAX
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.metrics import Metrics
+from dunena.server.outside import Outside
 from dunena.server.overview import Overview
 from dunena.server.pages import load_pages
 from dunena.server.peers import Proxies
@@ -58,6 +66,10 @@ _log = logging.getLogger(__name__)
 
 class StartError(Exception):
     """The server cannot start; the text says why and what to do, in one line."""
+
+
+class StopError(Exception):
+    """The server ended, and not all that it had is kept; the text says why, in one line."""
 
 
 class PortBusyError(StartError):
@@ -97,11 +109,11 @@ class Server:
         self._context: Context
         self._listener: asyncio.Server
         self._expiry: ExpiryTimer
+        self._outside: Outside
         self._tokens = Tokens()
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
-        self._has_more_to_collect = False
 
     async def start(self, progress: Progress | None = None) -> None:
         """Load what was kept and open the port; raise `StartError`."""
@@ -147,7 +159,10 @@ class Server:
         self._context.tick.end()
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
-        await asyncio.to_thread(self.engine.close)
+        try:
+            await asyncio.to_thread(self.engine.close)
+        except StorageError as error:
+            raise StopError(f"not everything could be stored: {error.reason}") from error
 
     # --- start ---
 
@@ -215,11 +230,15 @@ class Server:
         www = None if settings.www is None else WwwFolder(settings.www)
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
+        bulk = Bulk(loop.call_soon)
+        tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
+        self._outside = Outside(self.store, self.engine, tick, bulk, telemetry)
         return Context(
             loop=loop,
             settings=settings,
             views=views,
             tick=tick,
+            bulk=bulk,
             admission=admission,
             routes=Routes(
                 views, admission, introspection, metrics, overview, pages, client_files, www
@@ -242,38 +261,17 @@ class Server:
             self._context.registry.regrant(self._tokens.renewed)
         if self._certificate is not None:
             self._certificate.look()
-        if self.telemetry.storage_failure is not None:
+        self.engine.look()
+        if self.telemetry.storage_failure is not None or self.engine.failure is not None:
             self._context.tick.probe()
-        if self._has_more_to_collect:
-            self._collect()
+        if self._outside.has_more:
+            self._outside.collect()
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._look_around)
 
     def _wake(self) -> None:
         """Called from the engine's thread, which may outlive the loop by a moment."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._collect)
-
-    def _collect(self) -> None:
-        """Take over what was changed elsewhere."""
-        if self.telemetry.storage_failure is not None:
-            # Nothing could be kept now: the probe's timer comes back to it.
-            self._has_more_to_collect = True
-            return
-        self._has_more_to_collect = False
-        changes = self.engine.collect(self.store)
-        if changes:
-            self._context.tick.run(self._apply_outside, changes)
-
-    def _apply_outside(self, changes: list[OutsideChange], _now: int) -> None:
-        try:
-            for change in changes:
-                if change.value is None:
-                    self.store.delete(change.ns, change.key, is_stored=True)
-                else:
-                    self.store.set(change.ns, change.key, change.value, is_stored=True)
-        except WriteRefusedError:
-            self.engine.put_back(changes)
-            self._has_more_to_collect = True
+            self._loop.call_soon_threadsafe(self._outside.collect)
 
     def _evict_excess(self, _message: None, _now: int) -> None:
         with suppress(WriteRefusedError):  # the next write tries again

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.server.admission import Admission
+from dunena.server.bulk import Bulk
 from dunena.server.compression import Compressors
 from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
@@ -28,6 +29,7 @@ class Context:
     settings: Settings
     views: Views
     tick: Tick
+    bulk: Bulk
     admission: Admission
     routes: Routes
     registry: Registry

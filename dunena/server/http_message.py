@@ -1,6 +1,6 @@
 """An HTTP request as it was parsed, and a response to send."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
@@ -28,6 +28,7 @@ class Request:
 
     ``path`` is as sent, still percent-encoded; ``has_body`` says whether one was announced.
     ``address`` is the host it came from; ``grant`` what its token permits, once that was looked at.
+    ``search`` is the work on its answer, once that turned out to take more than one turn.
     """
 
     method: str = "GET"
@@ -40,6 +41,7 @@ class Request:
     wants_upgrade: bool = False
     address: str = ""
     grant: Grant = NOTHING
+    search: "Search | None" = None
 
     @property
     def path(self) -> str:
@@ -74,7 +76,8 @@ class Response:
     """One response; ``headers`` has what is special about it.
 
     ``length`` is the whole body's where ``body`` is only its beginning. With ``later`` the response
-    is still to be made, by this work of another thread; of this one only the headers count.
+    is still to be made, by this work of another thread or in portions; of this one only the headers
+    count.
     """
 
     status: int
@@ -83,12 +86,35 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     closes: bool = False
     length: int | None = None
-    later: "Callable[[], Prepared] | None" = None
+    later: "Callable[[], Prepared] | Search | None" = None
 
     @classmethod
     def error(cls, status: int, text: str, headers: dict[str, str] | None = None) -> "Response":
         """`{"error": text}`"""
         return cls(status, orjson.dumps({"error": text}), headers=headers or {})
+
+
+class Search:
+    """Work on an answer in portions, each for one turn of the loop's thread.
+
+    What it comes to is a response for the time at which it is sent, Unix ms; that must be
+    repeatable.
+    """
+
+    __slots__ = ("_result", "_work")
+
+    def __init__(self, work: "Generator[None, None, Callable[[int], Response]]") -> None:
+        self._work = work
+        self._result: Callable[[int], Response] | None = None
+
+    def advance(self) -> "Callable[[int], Response] | None":
+        """Do one more portion; what it comes to, or None while there is more to do."""
+        if self._result is None:
+            try:
+                next(self._work)
+            except StopIteration as end:
+                self._result = end.value
+        return self._result
 
 
 class Body(Protocol):

@@ -1,11 +1,13 @@
 """What the server says of itself: `/info`, `/stats`, `/health`."""
 
+import os
 from types import BuiltinFunctionType
 
 import orjson
 
 from dunena import NAME, __version__
 from dunena.dialects.core import Core
+from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.frames import text_frame
 from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
@@ -91,10 +93,11 @@ class Introspection:
             }
         )
 
-    def health(self, now: int) -> Response:
-        """Every check; 503 while changes are refused."""
-        failure = self._telemetry.storage_failure
-        files, watch = self._files_check(), self._watch_check()
+    def health(self, now: int, grant: Grant = EVERYTHING) -> Response:
+        """Every check, to somebody with these rights; 503 while changes are refused."""
+        failure = self._storage_failure
+        files = self._files_check(shows_names=grant.may_see_names)
+        watch = self._watch_check()
         is_well = files["status"] == watch["status"] == HEALTHY
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
@@ -107,17 +110,21 @@ class Introspection:
         }
         return _json(body, 503 if failure else 200)
 
-    def _files_check(self) -> dict[str, object]:
-        """Files that cannot be read, or not be written: neither refuses a change."""
+    def _files_check(self, *, shows_names: bool) -> dict[str, object]:
+        """Files that cannot be read, or not be written: neither refuses a change.
+
+        Their names are those of keys.
+        """
         damages, reason = self._engine.damages(), self._engine.files_failure
         check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
         if reason:
-            check["reason"] = reason
+            check["reason"] = self._shown(reason) if shows_names else "a file cannot be written"
             check["behind"] = self._engine.files_behind
         if damages:
             check["count"] = len(damages)
+        if damages and shows_names:
             check["damaged"] = [
-                {"path": damage.shown, "reason": damage.reason}
+                {"path": self._shown(damage.shown), "reason": self._shown(damage.reason)}
                 for damage in damages[:_DAMAGES_SHOWN_MAX]
             ]
         return check
@@ -131,8 +138,14 @@ class Introspection:
             "state": watching.state.value,
         }
         if watching.reason:
-            check["reason"] = watching.reason
+            check["reason"] = self._shown(watching.reason)
         return check
+
+    def _shown(self, text: str) -> str:
+        """A path or a reason, with paths as they are below the folder of the values."""
+        folder = self._settings.cache_dir
+        plain = text.replace("\\\\?\\", "")  # how Windows writes a long path
+        return plain if folder is None else plain.replace(f"{folder.absolute()}{os.sep}", "")
 
     def live(self, _now: int) -> Response:
         """The process answers."""
@@ -140,10 +153,14 @@ class Introspection:
 
     def ready(self, _now: int) -> Response:
         """Changes are stored."""
-        failure = self._telemetry.storage_failure
+        failure = self._storage_failure
         if failure:
             return _json({"status": "failing", "reason": failure}, 503)
         return _json({"status": "ready"})
+
+    @property
+    def _storage_failure(self) -> str | None:
+        return self._telemetry.storage_failure or self._engine.failure
 
     def _uptime_seconds(self, now: int) -> int:
         return max(0, (now - self._telemetry.started_at_ms) // 1000)

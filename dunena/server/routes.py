@@ -13,11 +13,12 @@ from dunena.dialects.errors import (
     StorageFailedError,
 )
 from dunena.dialects.grants import EVERYTHING, Right
+from dunena.dialects.key_search import Work
 from dunena.dialects.listing import Listing
 from dunena.dialects.views import Views
 from dunena.server.admission import Admission
 from dunena.server.client_files import LOADER_PATH, ClientFiles
-from dunena.server.http_message import BadTargetError, Request, Response, decode_component
+from dunena.server.http_message import BadTargetError, Request, Response, Search, decode_component
 from dunena.server.introspection import Introspection
 from dunena.server.metrics import Metrics
 from dunena.server.overview import Overview
@@ -33,10 +34,14 @@ _UNAUTHORIZED = 401
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Handlers by method; ``is_public`` needs no token, ``is_for_admin`` one with that right."""
+    """Handlers by method; ``is_public`` needs no token, ``is_for_admin`` one with that right.
+
+    ``is_from_folder`` are the user's own pages.
+    """
 
     methods: _Methods
     is_public: bool = False
+    is_from_folder: bool = False
     is_for_admin: bool = False
 
     @property
@@ -65,8 +70,7 @@ class Routes:
         self._admission = admission
         self._introspection = introspection
         self._overview = overview
-        self._core = core = views.of(EVERYTHING)
-        self._listing = Listing(core)
+        self._core = views.of(EVERYTHING)
         self._exact: dict[str, _Route] = {
             "/": _Route({"GET": self._root}, is_public=True),
             "/ws": _Route({"GET": _upgrade_required}),
@@ -75,7 +79,7 @@ class Routes:
             "/keys": _Route({"GET": self._keys}),
             "/stats": _Route({"GET": lambda _, now: introspection.stats(now)}),
             "/info": _Route({"GET": self._info}),
-            "/health": _Route({"GET": lambda _, now: introspection.health(now)}),
+            "/health": _Route({"GET": lambda one, now: introspection.health(now, one.grant)}),
             "/health/live": _Route({"GET": lambda _, now: introspection.live(now)}, is_public=True),
             "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
             "/metrics": _Route({"GET": lambda _, now: metrics.respond(now)}, is_for_admin=True),
@@ -104,22 +108,28 @@ class Routes:
             ),
         }
         if www is not None:
-            self._exact["/www"] = _Route({"GET": lambda request, _: request.with_slash})
-            self._below["/www/"] = _Route({"GET": partial(self._from_folder, www)})
+            self._exact["/www"] = _Route(
+                {"GET": lambda request, _: request.with_slash}, is_from_folder=True
+            )
+            self._below["/www/"] = _Route(
+                {"GET": partial(self._from_folder, www)}, is_from_folder=True
+            )
 
     def respond(self, request: Request, now: int) -> Response:
         """The answer to any request that is not an upgrade; never raises for a client's fault."""
         route = self._find(request.path)
+        is_page = route is not None and (route.is_public or route.is_from_folder)
         refusal = self._admission.refusal(
             request,
             # A preflight carries no credentials by the Fetch standard's design.
             needs_token=(route is None or not route.is_public) and request.method != "OPTIONS",
+            is_page=is_page,
         )
         if refusal is not None and refusal.status != _UNAUTHORIZED:
             return refusal
         # A page that was let in may also read that it lacks the token.
         response = refusal or self._dispatch(route, request, now)
-        response.headers = self._admission.cors_headers(request) | response.headers
+        response.headers = self._admission.cors_headers(request, is_page=is_page) | response.headers
         return response
 
     def _find(self, path: str) -> _Route | None:
@@ -168,8 +178,7 @@ class Routes:
         return self._views.of(request.grant)
 
     def _listing_of(self, request: Request) -> Listing:
-        core = self._core_of(request)
-        return self._listing if core is self._core else Listing(core)
+        return Listing(self._core_of(request))
 
     # --- the object store ---
 
@@ -206,7 +215,9 @@ class Routes:
         return _answer(cache_api.batch(self._core_of(request), request.body, now))
 
     def _keys(self, request: Request, now: int) -> Response:
-        return _answer(cache_api.list_keys(self._core_of(request), request.query(), now))
+        return _searched(
+            request, now, lambda: cache_api.list_keys(self._core_of(request), request.query(), now)
+        )
 
     def _flush(self, _request: Request, _now: int) -> Response:
         return _answer(cache_api.flush(self._core))  # everybody's: the right admin was asked for
@@ -214,7 +225,8 @@ class Routes:
     # --- for people who look ---
 
     def _list_entries(self, request: Request, now: int) -> Response:
-        return _answer(self._listing_of(request).page(request.query(), now))
+        listing = self._listing_of(request)
+        return _searched(request, now, lambda: listing.page(request.query()))
 
     def _some_entries(self, request: Request, now: int) -> Response:
         if not request.has_body:
@@ -234,7 +246,8 @@ class Routes:
         )
 
     def _list_namespaces(self, request: Request, now: int) -> Response:
-        return _answer(self._listing_of(request).namespaces(request.query(), now))
+        listing = self._listing_of(request)
+        return _searched(request, now, lambda: listing.namespaces(request.query()))
 
     def _decide_on_disk_pages(self, request: Request, _now: int) -> Response:
         if not request.has_body:
@@ -289,6 +302,29 @@ def _constant(page: Response) -> Handler:
         return Response(page.status, page.body, page.content_type, dict(page.headers))
 
     return respond
+
+
+def _searched(
+    request: Request, now: int, begin: Callable[[], Work[cache_api.LateAnswer]]
+) -> Response:
+    """The answer to a search, at once if it takes one portion.
+
+    A request that is carried out once more goes on with the search it began: its answer is sent
+    from there.
+    """
+    if request.search is not None:
+        return Response(200, later=request.search)
+    search = Search(_as_response(begin()))
+    result = search.advance()
+    if result is not None:
+        return result(now)
+    request.search = search
+    return Response(200, later=search)
+
+
+def _as_response(work: Work[cache_api.LateAnswer]) -> Work[Callable[[int], Response]]:
+    answer = yield from work
+    return lambda now: _answer(answer(now))
 
 
 def _answer(answer: Answer) -> Response:

@@ -23,7 +23,8 @@ from dunena.dialects.announce import announce
 from dunena.dialects.core import Core
 from dunena.persistence.interface import Engine, StorageError
 from dunena.server.outbox import Action, Outbox, Parcel
-from dunena.store.entry import Change
+from dunena.store.entry import Change, Namespaces
+from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.telemetry import Telemetry
 
 FAILURES_PER_LOG_LINE = 100
@@ -41,11 +42,12 @@ class _Round:
     """One tick: what was asked, what it changed, who has something to say.
 
     ``first_changer`` is the request that made the first change, and ``queued_before`` how many
-    pieces each outbox held before it.
+    pieces each outbox held before it; ``expired_count`` entries expired of a tick's portion.
     """
 
     __slots__ = (
         "changes",
+        "expired_count",
         "first_changer",
         "opened_at_ms",
         "parcels",
@@ -59,6 +61,7 @@ class _Round:
         self.requests: list[_Request] = []
         self.changes: list[Change] = []
         self.first_changer = 0
+        self.expired_count = 0
         self.queued_before: dict[Outbox, int] = {}
         self.speakers: list[Outbox] = []
         self.parcels: list[Parcel] = []
@@ -92,6 +95,8 @@ class Tick:
         self._clock_ms = clock_ms
         self._timer_ms = timer_ms
         self._committed: Callable[[], None] = lambda: None
+        self._cleared: Callable[[Namespaces], None] = _forget
+        self._clears = self._store.clears  # how many were looked for
         self._round: _Round | None = None  # gathering
         self._held: _Round | None = None  # waiting to be kept
         self._now = 0  # Unix ms, of the tick
@@ -107,6 +112,10 @@ class Tick:
     def on_commit(self, committed: Callable[[], None]) -> None:
         """Call ``committed`` after every commit from now on."""
         self._committed = committed
+
+    def on_clear(self, cleared: Callable[[Namespaces], None]) -> None:
+        """Call ``cleared`` with what a clear took away, once that is kept, from now on."""
+        self._cleared = cleared
 
     def run(self, handler: Handler[Message], message: Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
@@ -124,11 +133,13 @@ class Tick:
             self._look_at_clock()  # a tick that waits for a sync lasts
         current.requests.append((handler, message))
         if self._is_due:
-            self._expire()
+            self._expire(current)
         return self._now
 
     def expire(self) -> None:
-        """Let what is due expire, as a request of its own."""
+        """Let a portion of what is due expire, as a request of its own."""
+        if self._round is not None:
+            self._round.expired_count = 0  # this turn is for it
         self.run(_nothing, None)
 
     def spoke(self, outbox: Outbox) -> None:
@@ -172,11 +183,15 @@ class Tick:
         self._now = self._clock_ms()
         self._is_due = self._store.next_deadline <= self._now
 
-    def _expire(self) -> None:
-        """Let what is due expire, as part of the request that just began."""
+    def _expire(self, current: _Round) -> None:
+        """Let what is due expire, as part of the request that just began: a portion in a tick.
+
+        What is over that is hidden already, and waits for its turn.
+        """
         self._is_due = False
         if self._telemetry.storage_failure is None:
-            self._store.expire(self._now)
+            count_max = EXPIRED_AT_ONCE_MAX - current.expired_count
+            current.expired_count += len(self._store.expire(self._now, count_max))
 
     def _changed(self, change: Change) -> None:
         current = self._round
@@ -250,8 +265,17 @@ class Tick:
     def _count(self, current: _Round) -> None:
         self._telemetry.changes += len(current.changes)
         self._committed()
+        if self._store.clears != self._clears:
+            self._look_for_clears(current)
         if self._telemetry.storage_failure is not None:
             self._recovered()
+
+    def _look_for_clears(self, current: _Round) -> None:
+        for change in current.changes:
+            if change.cleared is not None:
+                self._cleared(change.cleared)
+        if self._round is None or self._round is current:
+            self._clears = self._store.clears  # else one may be in the tick that gathers
 
     # --- refusing ---
 
@@ -305,6 +329,10 @@ class Tick:
 def _give_up(outbox: Outbox) -> None:
     _log.exception("a connection could not be written to")
     outbox.kill()
+
+
+def _forget(_namespaces: Namespaces) -> None:
+    """Nobody minds how long it takes."""
 
 
 def _nothing(_message: None, _now: int) -> None:

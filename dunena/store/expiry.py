@@ -45,10 +45,13 @@ class Deadlines:
         if entry.expires_at is not None:
             self._live -= 1
 
-    def pop_due(self, now: int) -> list[Entry]:
-        """Take out all entries whose time has come, earliest first, dead ones included."""
-        due = []
-        while self._heap and self._heap[0][0] <= now:
+    def pop_due(self, now: int, count_max: int) -> list[Entry]:
+        """Take out so many of the entries whose time has come, earliest first, dead ones included.
+
+        Fewer only when there are no more.
+        """
+        due: list[Entry] = []
+        while len(due) < count_max and self._heap and self._heap[0][0] <= now:
             due.append(heappop(self._heap)[2])
         self._look()
         return due

@@ -67,3 +67,8 @@ class Limits:
         (two keys, its field names) is below 64 KiB.
         """
         return 6 * self.value_bytes_max + 65_536
+
+
+EXPIRED_AT_ONCE_MAX = 200
+"""Keys that expire in one turn: some 2 ms of work. The rest of a crowd is hidden already and has
+its turn after the requests of others."""

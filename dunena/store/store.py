@@ -4,12 +4,18 @@ Theory of operation. Every change is made in memory at once, gets the next revis
 to the observer, which collects the changes of a tick. When they could not be kept, `undo` takes
 them back, newest first: each carries what it replaced. While `refusal` is set no change can be
 made at all; a tick that failed is answered once more in that state.
+
+Many entries may come to their time at once. `expire` takes out a portion of them; those left over
+are *overdue*: no read shows them, and who writes to one of them, or needs its room, ends it first.
+So every change is as if all had been taken out in time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
-from dunena.store.expiry import Deadlines
+from dunena.store.expiry import NEVER, Deadlines
+from dunena.store.key_order import KeyOrder
+from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.store.room import Room, Write, size_of
 from dunena.store.view import StoreView
 
@@ -37,7 +43,9 @@ class Store(StoreView):
         "_deadlines",
         "_namespaces",
         "_observer",
-        "_sorted_keys",
+        "_orders",
+        "_overdue_at",
+        "clears",
         "entry_count",
         "expirations",
         "hits",
@@ -55,7 +63,8 @@ class Store(StoreView):
         self.room = room
         self._namespaces: Namespaces = {}
         self._deadlines = Deadlines()
-        self._sorted_keys: dict[str, list[str]] = {}
+        self._overdue_at = -NEVER  # deadlines up to here have passed; none where all were met
+        self._orders: dict[str, KeyOrder] = {}
         self.revision = 0
         self.refusal: str | None = None
         self.entry_count = 0
@@ -63,6 +72,7 @@ class Store(StoreView):
         self.hits = 0
         self.misses = 0
         self.expirations = 0
+        self.clears = 0  # those that were undone included
 
     @property
     def whole(self) -> "Store":
@@ -95,16 +105,40 @@ class Store(StoreView):
             return None
         return entry
 
-    def sorted_keys(self, ns: str) -> list[str]:
-        """The keys of a namespace in order of their code points; not to be changed by the caller.
+    def may_read(self, ns: str, key: str) -> bool:
+        """Anything."""
+        return True
 
-        Sorted when first asked for after keys came or went, so that reading page after page of an
-        unchanged store sorts once.
+    def keys(self, ns: str) -> Iterable[str]:
+        """The keys of a namespace in no order."""
+        return self._namespaces.get(ns, ())
+
+    def key_count(self, ns: str) -> int:
+        """How many keys a namespace has."""
+        keys = self._namespaces.get(ns)
+        return 0 if keys is None else len(keys)
+
+    def key_order(self, ns: str) -> KeyOrder:
+        """The keys of a namespace in order, as far as `place_keys` has placed them.
+
+        Made when first asked for, and followed from then on until nobody asks any more. The same
+        object for as long as that is so.
         """
-        keys = self._sorted_keys.get(ns)
-        if keys is None:
-            keys = self._sorted_keys[ns] = sorted(self._namespaces.get(ns, ()))
-        return keys
+        order = self._orders.get(ns)
+        if order is None:
+            keys = self._namespaces.get(ns)
+            order = KeyOrder([] if keys is None else list(keys))
+            if keys is not None:
+                self._orders[ns] = order
+        order.is_read()
+        return order
+
+    def place_keys(self, ns: str, count_max: int) -> bool:
+        """Put so many more keys of a namespace into their order; whether all are in it."""
+        order = self.key_order(ns)
+        if not order.is_whole:
+            order.place(count_max, self._namespaces[ns])
+        return order.is_whole
 
     def namespaces(self) -> list[str]:
         """Names of the namespaces that hold keys, sorted; "" stands for none."""
@@ -143,6 +177,8 @@ class Store(StoreView):
         In a bounded store others are deleted first to make room, or `StoreFullError` is raised. A
         value that is stored already is taken in any case: it is the truth.
         """
+        if self._deadlines.next <= self._overdue_at:
+            self._end_overdue(ns, key)
         if self.room is not None:
             self._make_room(self.room, ns, key, value, may_refuse=not is_stored)
         revision = self._next_revision()
@@ -165,6 +201,8 @@ class Store(StoreView):
         self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
     ) -> Change | None:
         """Remove a key; None if nothing stood there."""
+        if self._deadlines.next <= self._overdue_at:
+            self._end_overdue(ns, key)
         if self._standing(ns, key) is None:
             return None
         return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable)
@@ -174,17 +212,9 @@ class Store(StoreView):
         room = self.room
         if room is None:
             return
-        if room.evicts:
-            reason = room.never_holds(writes)
-        else:
-            growths: dict[str, int] = {}
-            new_keys = 0
-            for key, value in writes:
-                standing = self._standing(ns, key)
-                if standing is None and key not in growths:
-                    new_keys += 1
-                growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
-            reason = room.lack(new_keys, sum(growths.values()))
+        reason = self._lack_for(room, ns, writes)
+        while reason is not None and not room.evicts and self._expire_overdue():
+            reason = self._lack_for(room, ns, writes)
         if reason is not None:
             room.refusals += 1
             raise StoreFullError(reason)
@@ -193,6 +223,8 @@ class Store(StoreView):
         """Delete what is over the limits of a store that evicts, after it was loaded."""
         room = self.room
         while room is not None and room.excess is not None:
+            if self._expire_overdue():
+                continue
             leaving = room.next_to_leave()
             if leaving is None:
                 return
@@ -201,18 +233,23 @@ class Store(StoreView):
     def clear(self) -> Change:
         """Remove everything, in all namespaces, as one change."""
         revision = self._next_revision()
+        self.clears += 1
         cleared = self._namespaces
         self._replace_all({})
         return self._announce(Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared))
 
-    def expire(self, now: int) -> list[Change]:
-        """Remove every entry whose deadline has passed, earliest first; none while refusing."""
+    def expire(self, now: int, count_max: int = EXPIRED_AT_ONCE_MAX) -> list[Change]:
+        """Remove entries whose deadline has passed, earliest first; none while refusing.
+
+        At most so many: while there are more, `next_deadline` stays in the past.
+        """
         if self.refusal is not None:
             return []
+        self._overdue_at = now
         # A due deadline has left the heap; undo puts it back together with the entry.
         changes = [
             self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
-            for entry in self._deadlines.pop_due(now)
+            for entry in self._deadlines.pop_due(now, count_max)
             if self._is_standing(entry)
         ]
         self.expirations += len(changes)
@@ -220,6 +257,7 @@ class Store(StoreView):
 
     def undo(self, changes: Sequence[Change]) -> None:
         """Take back the latest changes, given in the order they were made."""
+        self._overdue_at = -NEVER  # nothing expires again before `expire` says so
         for change in reversed(changes):
             self.revision = change.revision - 1
             self.expirations -= change.kind is ChangeKind.EXPIRED
@@ -236,6 +274,34 @@ class Store(StoreView):
         keys = self._namespaces.get(ns)
         return None if keys is None else keys.get(key)
 
+    def _end_overdue(self, ns: str, key: str) -> None:
+        """A key is written to whose time may have come: that comes first."""
+        entry = self._standing(ns, key)
+        if entry is not None and entry.is_expired(self._overdue_at) and self.refusal is None:
+            # Its deadline stays behind, as that of any entry that was replaced.
+            self._remove(ChangeKind.EXPIRED, ns, key)
+            self.expirations += 1
+
+    def _expire_overdue(self) -> bool:
+        """Take out overdue entries, since room is needed; whether there may have been any."""
+        if self.refusal is not None or self._deadlines.next > self._overdue_at:
+            return False
+        self.expire(self._overdue_at)
+        return True
+
+    def _lack_for(self, room: Room, ns: str, writes: Sequence[Write]) -> str | None:
+        """Why there is no room for all writes, in words; None if there is."""
+        if room.evicts:
+            return room.never_holds(writes)
+        growths: dict[str, int] = {}
+        new_keys = 0
+        for key, value in writes:
+            standing = self._standing(ns, key)
+            if standing is None and key not in growths:
+                new_keys += 1
+            growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
+        return room.lack(new_keys, sum(growths.values()))
+
     def _next_revision(self) -> int:
         if self.refusal is not None:
             raise WriteRefusedError(self.refusal)
@@ -246,6 +312,8 @@ class Store(StoreView):
         standing = self._standing(ns, key)
         entries, size = int(standing is None), _growth(key, value, standing)
         reason = room.lack(entries, size)
+        while reason is not None and self._expire_overdue():
+            reason = room.lack(entries, size)
         if reason is None:
             return
         if may_refuse and (not room.evicts or room.never_holds([(key, value)]) is not None):
@@ -299,7 +367,8 @@ class Store(StoreView):
         self.value_bytes += len(entry.value)
         if replaced is None:
             self.entry_count += 1
-            self._sorted_keys.pop(entry.ns, None)
+            if entry.ns in self._orders:
+                self._reorder(entry.ns, entry.key, came=True)
             is_timed = entry.expires_at is not None
         else:
             self.value_bytes -= len(replaced.value)
@@ -322,18 +391,29 @@ class Store(StoreView):
         entry = keys.pop(key)
         if not keys:
             del self._namespaces[ns]
+            self._orders.pop(ns, None)
+        elif ns in self._orders:
+            self._reorder(ns, key, came=False)
         self.entry_count -= 1
         self.value_bytes -= len(entry.value)
-        self._sorted_keys.pop(ns, None)
         self._deadlines.discard(entry)
         if self.room is not None:
             self.room.take(entry)
         return entry
 
+    def _reorder(self, ns: str, key: str, *, came: bool) -> None:
+        order = self._orders[ns]
+        if order.is_forgotten:
+            del self._orders[ns]
+        elif came:
+            order.came(key)
+        else:
+            order.went(key)
+
     def _replace_all(self, namespaces: Namespaces) -> None:
         self._namespaces = {}
         self._deadlines = Deadlines()
-        self._sorted_keys = {}
+        self._orders = {}
         self.entry_count = 0
         self.value_bytes = 0
         if self.room is not None:

@@ -30,11 +30,8 @@ class StoreView(ABC):
         """Like `get`, without counting."""
 
     @abstractmethod
-    def sorted_keys(self, ns: str) -> list[str]:
-        """The keys of a namespace in order of their code points; not to be changed by the caller.
-
-        The same list for as long as no key came or went.
-        """
+    def may_read(self, ns: str, key: str) -> bool:
+        """Whether a key's value and changes may be known."""
 
     @abstractmethod
     def namespaces(self) -> list[str]:

@@ -25,7 +25,8 @@ from dunena.persistence.disk.files import (
     key_file_name,
     namespace_folder_name,
 )
-from dunena.persistence.disk.journal import Journal, Replay
+from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.journal_reader import Replay
 from dunena.server.http_message import BadTargetError
 from dunena.server.http_parser import RequestParser
 from dunena.store.entry import Change, ChangeKind, Entry
@@ -182,7 +183,7 @@ def test_http(stream: bytes, cuts: list[int]) -> None:
 
 
 def reopened(folder: Path) -> Replay:
-    journal = Journal(RealDisk(), str(folder))
+    journal = Journal(RealDisk(), str(folder), {})
     try:
         return journal.open(0)
     finally:
@@ -198,7 +199,7 @@ def test_a_journal_that_was_damaged(
     tmp_path_factory: Any, commits: list[int], damages: list[tuple[int, bytes, int]]
 ) -> None:
     folder = tmp_path_factory.mktemp("journal")
-    journal = Journal(RealDisk(), str(folder))
+    journal = Journal(RealDisk(), str(folder), {})
     journal.open(0)
     revision, written = 0, []
     for size in commits:
@@ -215,7 +216,7 @@ def test_a_journal_that_was_damaged(
     for at, data, gone in damages:
         content[at : at + gone] = data
     segment.write_bytes(content)
-    found = [[change.revision for change in commit] for _, commit in reopened(folder).commits]
+    found = [[change.revision for change in commit] for commit in reopened(folder).commits]
     assert found == written[: len(found)], "a commit as it was, or not at all, and none behind it"
     if not damages:
         assert found == written

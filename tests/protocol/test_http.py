@@ -211,6 +211,24 @@ def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: int, lengt
     assert cursor != 0
 
 
+def test_a_search_through_many_keys_is_answered_in_its_turn():
+    with ServerProcess(None, "--no-persist") as server:
+        with open_dunena(server) as client:
+            entries = [{"key": f"k{number}", "value": "v"} for number in range(9000)]
+            assert client.ask({"type": "mset", "entries": entries})["data"] == {"stored": 9000}
+        paths = ["/keys?pattern=none", "/health/live", "/keys?pattern=*9&count=2", "/keys?cursor=x"]
+        requests = "".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths)
+        with RawConnection(server) as raw:
+            raw.send(requests)
+            replies = [raw.read_reply().json for _ in paths]
+    assert replies == [
+        {"cursor": 0, "keys": []},
+        {"status": "alive"},
+        {"cursor": 25, "keys": ["k1009", "k1019"]},
+        {"error": "cursor must be a non-negative integer"},
+    ]
+
+
 def test_the_last_page_ends_at_cursor_0(library: ServerProcess):
     query = "pattern=k24??&count="
     for count in (98, 99, 1000):

@@ -11,6 +11,9 @@ commit as a whole or not at all, no revision twice, no half value.
 
 What was not acknowledged when a run ended, or could not be taken back from a device that failed,
 may be there or not.
+
+Between two runs other hands write and remove files, whatever the date of each. What they did stays,
+but for one thing: after a power cut a file that is gone may be one that was lost with it.
 """
 
 import itertools
@@ -22,6 +25,7 @@ from random import Random
 import orjson
 
 from dunena.persistence.disk.files import decode_file_name
+from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.keeper import ALL_FILES, Keeper
 from dunena.persistence.disk.layout import Place
 from dunena.persistence.disk.policy import Fsync
@@ -32,6 +36,9 @@ from tests.simulation.simulated_disk import SimulatedDisk, Stop
 ROOT = Path("/values")
 PRIVATE = ROOT / ".dunena"
 PLACES: Sequence[Place] = [("", "a"), ("", "b"), ("", "c d"), ("n", "a"), ("n", "e"), ("m", "f")]
+
+CLOCKS = (0, 10**18, 4 * 10**18, -(10**15))
+"""Unix time in ns, as a clock may say that nobody set, or somebody set wrongly."""
 
 State = dict[Place, tuple[bytes, int | None]]
 """Value and expiry of every key."""
@@ -46,13 +53,29 @@ class Run:
 
     def __init__(self, disk: SimulatedDisk, fsync: Fsync, now: float) -> None:
         self.fsync = fsync
-        self.keeper = Keeper(disk, ROOT, PRIVATE, fsync)
+        self.keeper = Keeper(disk, ROOT, PRIVATE, fsync, find_boot=lambda: str(disk.boots))
+        self.replaced: set[Place] = set()  # files that are being replaced
+        self._watch_plans()
         self.keeper.records.prepare()
         loaded = self.keeper.open(folds_case=False)
         self.changes: list[Change] = []
         self.store = Store(self.changes.append)
         self.store.load(loaded.entries, loaded.revision)
         self.now = now
+
+    def _watch_plans(self) -> None:
+        journal = self.keeper.journal
+        plan, shown = journal.plan, journal.shown
+
+        def watched_plan(steps: list[FileStep]) -> None:
+            plan(steps)
+            self.replaced |= {step.place for step in steps}
+
+        def watched_shown(steps: list[FileStep]) -> None:
+            shown(steps)
+            self.replaced -= {step.place for step in steps}
+
+        journal.plan, journal.shown = watched_plan, watched_shown
 
     def state(self) -> State:
         return {(e.ns, e.key): (e.value, e.expires_at) for e in self.store.entries()}
@@ -82,6 +105,10 @@ class Run:
 class History:
     """Everything that happened and what is known of it; ``run_type`` makes a run."""
 
+    acts_max = 12
+    failing_share = 0.5
+    """How often a device fails when something becomes of it."""
+
     def __init__(self, seed: int, fsync: Fsync, run_type: type[Run] = Run) -> None:
         self.random = Random(seed)
         self.fsync = fsync
@@ -93,6 +120,10 @@ class History:
         self.synced = 0  # how many of them, at least, are on the device
         self.doubtful: list[State] = []
         self.is_power_cut = False
+        self.by_hand: dict[Place, bytes | None] = {}  # since the last run
+        self.replaced: set[Place] = set()  # files that the last run was replacing when it died
+        self.uncertain: set[Place] = set()
+        self.had_file: dict[Place, bool] = {}  # before the first of them
         self.torn: set[bytes] = set()  # what the last power cut left; it is not the keeper's
         self.highest_revision = 0
         self.values: dict[Place, set[bytes]] = {place: set() for place in PLACES}
@@ -117,7 +148,7 @@ class History:
         self.disk.operations_left = self.random.randrange(1, 160) if chance() < 0.7 else -1
         try:
             run = self.start()
-            for _ in range(self.random.randrange(1, 12)):
+            for _ in range(self.random.randrange(1, self.acts_max)):
                 self.act(run)
             if chance() < 0.4:
                 self.disk.failing, self.disk.room = 0.0, None
@@ -133,8 +164,33 @@ class History:
             self.torn = set(self.disk.files().values())
         else:
             self.expect_whole_values()
+        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.set_clock(self.random.choice(CLOCKS))
+        while chance() < 0.3:
+            self.edit()
 
     # --- what happens ---
+
+    def edit(self) -> None:
+        """Another hand is at a file while no server runs."""
+        place = self.random.choice(PLACES)
+        ns, key = place
+        path = ROOT / ns / f"{key}.json"
+        value = None if self.random.random() < 0.4 else orjson.dumps(next(self.numbers))
+        if value is None and str(path) not in self.disk.files():
+            return
+        content = self.disk.files().get(str(path), b"")
+        had_file = self.had_file.setdefault(place, str(path) in self.disk.files())
+        self.disk.edit(str(path), value, self.random.choice(CLOCKS))
+        self.by_hand[place] = value
+        is_value = _value(content) is not None
+        if value is None and (place in self.replaced or not is_value):
+            # It was being replaced when the run died, or what went is no value.
+            self.uncertain.add(place)
+        if value is None and not had_file:
+            del self.by_hand[place]  # all is as it was
+        if value is not None:
+            self.values[place].add(value)
 
     def act(self, run: Run) -> None:
         chance = self.random.random()
@@ -146,9 +202,9 @@ class History:
             run.keeper.step(self.now, self.random.choice((1, 2, ALL_FILES)))
         elif chance < 0.9 and self.fsync is not Fsync.NO:
             self.sync(run)
-        elif chance < 0.93:
+        elif chance < 0.92:
             self.disk.room = self.random.randrange(400)
-        elif chance < 0.96:
+        elif self.random.random() < self.failing_share:
             self.disk.failing = 0.3
         else:
             self.disk.failing, self.disk.room = 0.0, None
@@ -213,8 +269,15 @@ class History:
     # --- what must be ---
 
     def start(self) -> Run:
-        run = self.run_type(self.disk, self.fsync, self.now)
+        self.had_file.clear()
+        try:
+            run = self.run_type(self.disk, self.fsync, self.now)
+        except Stop:
+            # It may have seen what other hands did, or not.
+            self.uncertain |= set(self.by_hand)
+            raise
         state = run.state()
+        self.expect_by_hand(state)
         if self.is_power_cut and self.fsync is Fsync.NO:
             self.expect_firm(state)
             self.loose |= set(PLACES)
@@ -226,19 +289,38 @@ class History:
             self.values[place].add(value)
         self.acknowledged, self.synced, self.doubtful = [state], 0, []
         self.is_power_cut = False
+        self.loose |= set(self.by_hand)
+        self.by_hand.clear()
+        self.had_file.clear()
+        self.uncertain.clear()
+        self.replaced = run.replaced
         return run
+
+    def expect_by_hand(self, state: State) -> None:
+        """What other hands did stands."""
+        for place, value in self.by_hand.items():
+            if place in self.uncertain:
+                continue
+            if self.is_power_cut and (value is None or self.fsync is Fsync.NO):
+                continue
+            if state.get(place, (None, None))[0] != value:
+                raise BrokenPromiseError(f"{place}: {state.get(place)}, but by hand {value!r}")
 
     def expect_allowed(self, state: State) -> None:
         is_prefix_enough = self.is_power_cut and self.fsync is Fsync.EVERYSEC
         first = self.synced if is_prefix_enough else len(self.acknowledged) - 1
-        if state not in self.acknowledged[first:] and state not in self.doubtful:
-            raise BrokenPromiseError(
-                f"found {state}, expected {self.acknowledged[first:]} or {self.doubtful}"
-            )
+        allowed = [*self.acknowledged[first:], *self.doubtful]
+        if self._without_hands(state) not in map(self._without_hands, allowed):
+            raise BrokenPromiseError(f"found {state}, expected one of {allowed}")
+
+    def _without_hands(self, state: State) -> State:
+        return {place: value for place, value in state.items() if place not in self.by_hand}
 
     def expect_firm(self, state: State) -> None:
         for place in PLACES:
-            if place not in self.loose and state.get(place) != self.firm.get(place):
+            if place in self.loose or place in self.by_hand:
+                continue
+            if state.get(place) != self.firm.get(place):
                 raise BrokenPromiseError(f"{place}: {state.get(place)}, not {self.firm.get(place)}")
 
     def expect_whole_values(self) -> None:

@@ -4,8 +4,9 @@ Every file and every name has the states it went through since it was last force
 When the power is cut, each of them is found in any of those states, whatever became of the others;
 of what was being appended, any part may be there. When the process dies, all is as it was.
 
-It fills up (a part is written, then ENOSPC), fails (EIO, with or without effect), and stops before
-or within any operation by raising `Stop`.
+It fills up (a part is written, then ENOSPC), fails (EIO, with or without effect; a sync that failed
+may have dropped what it was to force, and the next one does not tell), and stops before or within
+any operation by raising `Stop`. Its clock jumps both ways, and other hands edit its files.
 """
 
 import errno
@@ -25,21 +26,28 @@ class Stop(BaseException):
 class _File:
     """The states of a file's content since it was forced to the device, that one included."""
 
-    __slots__ = ("inode", "modified_ns", "states")
+    __slots__ = ("inode", "is_dropped", "modified_ns", "states")
 
     def __init__(self, inode: int, modified_ns: int) -> None:
         self.inode = inode
         self.modified_ns = modified_ns
         self.states = [b""]
+        self.is_dropped = False
 
     @property
     def content(self) -> bytes:
         return self.states[-1]
 
     def force(self) -> None:
-        del self.states[:-1]
+        # What the system forgot to write is written by nothing any more.
+        del self.states[1 if self.is_dropped else 0 : -1]
+
+    def drop(self) -> None:
+        """A sync failed: the system takes for written what is not."""
+        self.is_dropped = len(self.states) > 1
 
     def cut_power(self, random: Random) -> None:
+        self.is_dropped = False
         index = random.randrange(len(self.states))
         content = self.states[index]
         if index + 1 < len(self.states) and self.states[index + 1].startswith(content):
@@ -76,6 +84,7 @@ class SimulatedDisk:
         self._drafts = itertools.count()
         self._now_ns = 0
         self.operations_left = -1
+        self.boots = 1
         self.room: int | None = None
         self.failing = 0.0
 
@@ -83,6 +92,7 @@ class SimulatedDisk:
 
     def cut_power(self) -> None:
         """Keep what was forced to the device, and of the rest what chance wants."""
+        self.boots += 1
         for states in self._names.values():
             states[:] = [self._random.choice(states)]
         for name, states in self._names.items():
@@ -99,6 +109,24 @@ class SimulatedDisk:
             for name, states in self._names.items()
             if isinstance(states[-1], _File)
         }
+
+    def set_clock(self, now_ns: int) -> None:
+        """Every date from now on follows from it; it may be any."""
+        self._now_ns = now_ns
+
+    def edit(self, path: str, content: bytes | None, date_ns: int) -> None:
+        """Another hand writes a file, or removes it for None; it is on the device."""
+        if content is None:
+            self._names[path] = [None]
+            return
+        self.make_folder(parent_of(path))
+        file = _File(next(self._inodes), date_ns)
+        file.states = [content]
+        self._put(path, file)
+        self._names[path] = [file]
+        for folder in (parent_of(path), parent_of(parent_of(path))):
+            if folder in self._names:
+                self._names[folder] = [FOLDER]
 
     # --- Disk ---
 
@@ -146,6 +174,9 @@ class SimulatedDisk:
         self.make_folder(parent_of(path))
         self._change(lambda: self._put(path, FOLDER))
 
+    def identity(self, folder: str) -> tuple[int, ...] | None:
+        return (1,) if self._now(folder) is FOLDER else None
+
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         draft = self.write_draft(path, content, temporary, sync=sync)
         stamp = self.put_in_place(draft, path)
@@ -162,7 +193,7 @@ class SimulatedDisk:
         try:
             self._write(file, content)
             if sync:
-                self._change(file.force)
+                self._force(file)
         except OSError:
             self._put(draft, None)
             raise
@@ -200,7 +231,7 @@ class SimulatedDisk:
         for path in sorted(paths):
             found = self._now(path)
             if isinstance(found, _File):
-                self._change(found.force)
+                self._force(found)
             elif found is FOLDER:
                 self._change(lambda folder=path: self._force_names(folder))
         for folder in sorted({parent_of(path) for path in paths}):
@@ -250,6 +281,14 @@ class SimulatedDisk:
             raise _error(errno.EIO)
         action()
 
+    def _force(self, file: _File) -> None:
+        try:
+            self._change(file.force)
+        except OSError:
+            if self._random.random() < 0.5:
+                file.drop()
+            raise
+
     def _count(self) -> None:
         self.operations_left -= 1
         if self.operations_left == 0:
@@ -284,6 +323,10 @@ class _AppendFile:
         self._disk = disk
         self._file = file
 
+    @property
+    def inode(self) -> int:
+        return self._file.inode
+
     def append(self, data: bytes) -> None:
         self._disk._write(self._file, data)
 
@@ -291,7 +334,7 @@ class _AppendFile:
         self._disk._change(lambda: self._disk._cut(self._file, size))
 
     def sync(self) -> None:
-        self._disk._change(self._file.force)
+        self._disk._force(self._file)
 
     def close(self) -> None:
         """Nothing to let go of."""

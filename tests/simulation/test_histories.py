@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk import journal_reader, recovery
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.mirror import Mirror
@@ -85,13 +86,7 @@ def show_before_the_journal_is_synced(patch: pytest.MonkeyPatch) -> None:
 
 
 def read_on_behind_a_torn_line(patch: pytest.MonkeyPatch) -> None:
-    def commits(text: bytes) -> Iterator[tuple[int, list[journal_module.Recorded]]]:
-        for line in text.splitlines(keepends=True):
-            commit = journal_module._read_line(line.rstrip(b"\n"))
-            if commit is not None:
-                yield len(line), commit
-
-    patch.setattr(journal_module, "_commits", commits)
+    patch.setattr(journal_reader._Reader, "_goes_on", lambda *_: True)
 
 
 def leave_torn_lines(patch: pytest.MonkeyPatch) -> None:
@@ -99,11 +94,44 @@ def leave_torn_lines(patch: pytest.MonkeyPatch) -> None:
 
 
 def follow_on_anything(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(journal_module, "_revision_before", lambda _path: None)
+    patch.setattr(journal_reader._Reader, "_follows", lambda *_: True)
 
 
 def keep_what_is_cleared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ValueFiles, "_remove", lambda *_: None)
+
+
+def trust_a_sync_behind_a_failed_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Journal, "_failure", property(lambda _: None, lambda *_: None), raising=False)
+
+
+def trust_files_behind_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Mirror, "write_again", lambda _mirror: None)
+
+
+def overwrite_what_other_hands_did(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "_edited", lambda *_: set())
+
+
+def take_every_file_for_another_hands(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "_edited", lambda standing, *_: set(standing))
+
+
+def note_no_stamps(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Journal, "plan", lambda *_: None)
+    patch.setattr(Journal, "shown", lambda *_: None)
+
+
+def believe_half_of_what_stands_for_all(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Journal, "_base_lines", _half_of(Journal._base_lines))
+
+
+def _half_of(lines):
+    def half(*arguments):
+        everything = list(lines(*arguments))
+        return iter([*everything[: len(everything) // 2], everything[-1]])
+
+    return half
 
 
 def reserve_no_revisions(patch: pytest.MonkeyPatch) -> None:
@@ -129,6 +157,16 @@ def test_a_server_that_replies_too_early_is_found(run_type: type[Run], fsync: Fs
 
 
 @pytest.mark.parametrize(
+    "sabotage", [trust_a_sync_behind_a_failed_one, trust_files_behind_a_failed_sync]
+)
+def test_a_keeper_that_trusts_a_failing_device_is_found(sabotage, monkeypatch) -> None:
+    sabotage(monkeypatch)
+    monkeypatch.setattr(History, "failing_share", 0.9)
+    monkeypatch.setattr(History, "acts_max", 40)
+    assert is_found(Fsync.ALWAYS)
+
+
+@pytest.mark.parametrize(
     "sabotage",
     [
         forget_before_files_are_synced,
@@ -139,6 +177,10 @@ def test_a_server_that_replies_too_early_is_found(run_type: type[Run], fsync: Fs
         leave_torn_lines,
         follow_on_anything,
         keep_what_is_cleared,
+        overwrite_what_other_hands_did,
+        take_every_file_for_another_hands,
+        note_no_stamps,
+        believe_half_of_what_stands_for_all,
         reserve_no_revisions,
     ],
 )

@@ -373,7 +373,9 @@ class World:
     def start(self) -> None:
         self.mend_disk()
         self.loop.restart()
-        keeper = Keeper(self.disk, ROOT, PRIVATE, self.fsync)
+        keeper = Keeper(
+            self.disk, ROOT, PRIVATE, self.fsync, find_boot=lambda: str(self.disk.boots)
+        )
         keeper.records.prepare()
         loaded = keeper.open(folds_case=False)
         self.keeper = keeper
@@ -406,6 +408,7 @@ class World:
             proxies=Proxies([]),
             views=Views(core),
             tick=self.tick,
+            bulk=nobody,
             admission=nobody,
             routes=nobody,
             registry=Registry(loop, 100),

@@ -68,6 +68,10 @@ class _FlakyAppendFile:
         self._path = path
         self._file = file
 
+    @property
+    def inode(self) -> int:
+        return self._file.inode
+
     def append(self, data: bytes) -> None:
         try:
             self._disk._try("append", self._path)

@@ -47,6 +47,43 @@ def test_origins(origin: str, allowed: bool) -> None:
     assert status(admission(), origin=origin) == (200 if allowed else 403)
 
 
+@pytest.mark.parametrize(
+    ("site", "is_page", "allowed"),
+    [
+        ("cross-site", False, False),
+        ("same-site", False, False),
+        ("anything", False, False),
+        ("same-origin", False, True),
+        ("none", False, True),
+        ("cross-site", True, True),
+        ("same-site", True, True),
+    ],
+)
+def test_without_an_origin_another_site_gets_pages_only(
+    site: str, is_page: bool, allowed: bool
+) -> None:
+    request = Request(headers={"host": "localhost", "sec-fetch-site": site})
+    refusal = admission().refusal(request, needs_token=False, is_page=is_page)
+    assert (refusal is None) == allowed
+    for origin in ("http://absolute", "http://localhost:5173"):
+        assert status(admission(), sec_fetch_site=site, origin=origin) == 200
+    for open_to_all in ("*", "null"):
+        rules = admission(allow_origins=frozenset({open_to_all}))
+        assert status(rules, sec_fetch_site=site) == 200
+
+
+def test_the_resource_policy_names_who_may_load_an_answer() -> None:
+    def policy(rules: Admission, *, is_page: bool, **headers: str) -> str:
+        answer = rules.cors_headers(Request(headers=headers), is_page=is_page)
+        return answer["Cross-Origin-Resource-Policy"]
+
+    assert policy(admission(), is_page=False) == "same-origin"
+    assert policy(admission(), is_page=True) == "cross-origin"
+    assert policy(admission(), is_page=False, origin="http://absolute") == "cross-origin"
+    rules = admission(allow_origins=frozenset({"null"}))
+    assert policy(rules, is_page=False) == "cross-origin"
+
+
 def test_the_same_origin_is_let_in_wherever_the_server_is() -> None:
     rules = admission(host="0.0.0.0", allow_hosts=frozenset({"show.example"}))
     assert status(rules, host="show.example:3000", origin="http://show.example:3000") == 200

@@ -75,6 +75,7 @@ class Peer:
             settings=Settings(),
             views=Views(self.rooms.core),
             tick=self.rooms.tick,
+            bulk=nobody,
             admission=nobody,
             routes=nobody,
             registry=Registry(loop, 10),

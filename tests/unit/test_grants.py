@@ -15,6 +15,7 @@ from dunena.dialects.grants import EVERYTHING, NOTHING, Globs, Grant, Right
 from dunena.dialects.listing import Listing
 from dunena.dialects.views import Views
 from tests.support.rooms import Client, Rooms
+from tests.support.work import outcome
 
 READ, WRITE = frozenset({Right.READ}), frozenset({Right.WRITE})
 BOTH = READ | WRITE
@@ -159,23 +160,27 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
     house.set("x", "v", ns="hidden")
     core = house.views.of(Grant("part", READ, keys=("a*",)))
     now = house.rooms.now
-    assert json.loads(cache_api.list_keys(core, {}, now)[1])["keys"] == ["a1", "a2"]
+    assert json.loads(outcome(cache_api.list_keys(core, {}, now))(now)[1])["keys"] == ["a1", "a2"]
     listing = Listing(core)
-    page = json.loads(listing.page({}, now)[1])
+    page = json.loads(outcome(listing.page({}))(now)[1])
     assert page["total"] == 2
     assert page["revision"] == house.rooms.store.revision
     assert [one["key"] for one in page["entries"]] == ["a1", "a2"]
-    names = json.loads(listing.namespaces({}, now)[1])["namespaces"]
+    names = json.loads(outcome(listing.namespaces({}))(now)[1])["namespaces"]
     assert names == [{"ns": "", "keys": 2}, {"ns": "show", "keys": 1}]
     with pytest.raises(ForbiddenError):
         listing.one("b", {}, now)
     with pytest.raises(ForbiddenError):
         listing.some(b'{"keys":["a1","b"]}', now)
     house.set("a0", "v")
-    assert json.loads(cache_api.list_keys(core, {}, now)[1])["keys"] == ["a0", "a1", "a2"]
+    assert json.loads(outcome(cache_api.list_keys(core, {}, now))(now)[1])["keys"] == [
+        "a0",
+        "a1",
+        "a2",
+    ]
     unread = Listing(house.views.of(NOTHING))
-    assert json.loads(unread.page({}, now)[1])["total"] == 0
-    assert json.loads(unread.namespaces({}, now)[1])["total"] == 0
+    assert json.loads(outcome(unread.page({}))(now)[1])["total"] == 0
+    assert json.loads(outcome(unread.namespaces({}))(now)[1])["total"] == 0
 
 
 def test_everything_is_cleared_by_admins_alone(house: House) -> None:

@@ -1,9 +1,12 @@
 """What the server says of the place where values are kept."""
 
+from pathlib import Path
+
 import orjson
 import pytest
 
 from dunena.dialects.core import Core
+from dunena.dialects.grants import EVERYTHING, Grant, Right
 from dunena.hub import Hub
 from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
 from dunena.persistence.memory import MemoryEngine
@@ -17,7 +20,7 @@ from dunena.telemetry import Telemetry
 class TroubledEngine(MemoryEngine):
     """Says what a test wants to hear."""
 
-    failure: str | None = None
+    files_reason: str | None = None
     damaged: tuple[Damage, ...] = ()
     watched = Watching(WatchState.WATCHING)
 
@@ -31,7 +34,7 @@ class TroubledEngine(MemoryEngine):
 
     @property
     def files_failure(self) -> str | None:
-        return self.failure
+        return self.files_reason
 
     @property
     def journal_bytes(self) -> int:
@@ -71,7 +74,7 @@ def test_files_that_are_only_behind_are_healthy(introspection: Introspection) ->
 def test_files_that_cannot_be_written_degrade_it(
     introspection: Introspection, engine: TroubledEngine
 ) -> None:
-    engine.failure = "k.json: is a directory"
+    engine.files_reason = "k.json: is a directory"
     response = introspection.health(0)
     assert response.status == 200
     body = orjson.loads(response.body)
@@ -96,6 +99,32 @@ def test_damage_and_refused_changes_are_told_apart(
     assert introspection.ready(0).status == 503
 
 
+def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
+    engine: TroubledEngine, telemetry: Telemetry, tmp_path: Path
+) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    introspection = Introspection(Core(Store(), Hub()), settings, engine, telemetry)
+    path = tmp_path / "app" / "half.json"
+    engine.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
+    engine.files_reason = f"{tmp_path / 'k.json'}: is a directory"
+    some = Grant("some", frozenset({Right.READ, Right.WRITE}), keys=("a*",))
+
+    def files(grant: Grant) -> dict:
+        return orjson.loads(introspection.health(0, grant).body)["checks"]["files"]
+
+    name = str(Path("app") / "half.json")
+    for grant in (EVERYTHING, Grant("a", frozenset({Right.ADMIN})), Grant("r", frozenset(Right))):
+        assert files(grant)["damaged"] == [{"path": name, "reason": f"{name} is a folder"}]
+        assert files(grant)["reason"] == "k.json: is a directory"
+    for grant in (some, Grant("w", frozenset({Right.WRITE}))):
+        assert files(grant) == {
+            "status": "degraded",
+            "reason": "a file cannot be written",
+            "behind": 3,
+            "count": 1,
+        }
+
+
 def test_journal_and_files_are_in_the_figures(
     introspection: Introspection, engine: TroubledEngine, telemetry: Telemetry
 ) -> None:
@@ -107,7 +136,7 @@ def test_journal_and_files_are_in_the_figures(
     assert "dunena_files_behind 3.0" in text
     assert "dunena_files_failing 0.0" in text
     assert "dunena_slow_syncs_total 2.0" in text
-    engine.failure = "read-only file system"
+    engine.files_reason = "read-only file system"
     assert "dunena_files_failing 1.0" in metrics.respond(0).body.decode()
 
 

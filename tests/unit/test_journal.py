@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from dunena.persistence.disk import journal as journal_module
-from dunena.persistence.disk.journal import Journal, Replay
+from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.journal_format import MAGIC, VERSION, encode_line, seed_of
+from dunena.persistence.disk.journal_reader import Replay
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.store import Store
 from tests.support.kept import FlakyDisk
@@ -20,7 +22,7 @@ def disk() -> FlakyDisk:
 
 @pytest.fixture
 def journal(disk: FlakyDisk, tmp_path: Path) -> Journal:
-    journal = Journal(disk, str(tmp_path))
+    journal = Journal(disk, str(tmp_path), {})
     journal.open(0)
     yield journal
     journal.close()
@@ -33,15 +35,16 @@ def change(revision: int, key: str = "k", value: bytes | None = b"1") -> Change:
     return Change(ChangeKind.SET, "", key, revision, entry=entry)
 
 
-def reopened(folder: Path, shown: int | None = 0) -> Replay:
-    journal = Journal(FlakyDisk(), str(folder))
-    replay = journal.open(shown)
+def reopened(folder: Path, flushed: int | None = 0, *, is_same_boot: bool = False) -> Replay:
+    journal = Journal(FlakyDisk(), str(folder), {})
+    replay = journal.open(flushed, "boot", "boot" if is_same_boot else None)
+    journal.cut_torn_ends(replay)
     journal.close()
     return replay
 
 
 def revisions(replay: Replay) -> list[int]:
-    return [recorded.revision for _, commit in replay.commits for recorded in commit]
+    return [recorded.revision for commit in replay.commits for recorded in commit]
 
 
 def segments(folder: Path) -> list[Path]:
@@ -59,14 +62,19 @@ def test_a_line_is_a_checksum_and_the_changes_of_one_commit(
     store.expire(5)
     store.clear()
     journal.append(changes)
-    payload = (
-        b'[["set",1,"n","k",99,{"a":18446744073709551615}],["delete",2,"n","k"],'
-        b'["set",3,"","t",5,"x"],["expired",4,"","t"],["clear",5]]'
+    payloads = (
+        b'["dunena-journal",2,false]',
+        (
+            b'[0,["set",1,"n","k",null,99,{"a":18446744073709551615}],["delete",2,"n","k",null],'
+            b'["set",3,"","t",null,5,"x"],["expired",4,"","t",null],["clear",5,""]]'
+        ),
     )
     (segment,) = segments(tmp_path)
     assert segment.name == f"{1:020d}-{0:020d}.log"
-    assert segment.read_bytes() == b"%08x %s\n" % (zlib.crc32(payload), payload)
-    ((_, commit),) = reopened(tmp_path).commits
+    seed = zlib.crc32(f"dunena-journal {segment.name}\n".encode())
+    lines = [b"%08x %s\n" % (zlib.crc32(payload, seed), payload) for payload in payloads]
+    assert segment.read_bytes() == b"".join(lines)
+    (commit,) = reopened(tmp_path).commits
     assert [recorded.kind for recorded in commit] == [made.kind for made in changes]
     assert (commit[0].ns, commit[0].key, commit[0].expires_at) == ("n", "k", 99)
     assert commit[0].value == b'{"a":18446744073709551615}'
@@ -77,25 +85,81 @@ def test_a_torn_tail_is_dropped_at_every_byte(journal: Journal, tmp_path: Path) 
     journal.append([change(1)])
     (segment,) = segments(tmp_path)
     whole = segment.read_bytes()
+    header = whole.index(b"\n") + 1
     journal.append([change(2), change(3, "l")])
     both = segment.read_bytes()
     for size in range(1, len(both)):
         segment.write_bytes(both[:size])
         replay = reopened(tmp_path)
-        kept = len(whole) if size >= len(whole) else 0
-        assert revisions(replay) == ([1] if kept else [])
+        kept = max((end for end in (0, header, len(whole)) if size >= end), default=0)
+        assert revisions(replay) == ([1] if kept == len(whole) else [])
         assert replay.dropped_bytes == size - kept
-        assert segment.stat().st_size == kept  # the next run finds whole lines alone
-        assert reopened(tmp_path).dropped_bytes == 0
+        assert (segment.stat().st_size if segment.exists() else 0) == kept
+        assert reopened(tmp_path).dropped_bytes == 0  # the next run finds whole lines alone
+        assert replay.damages == []
 
 
-def test_a_flipped_bit_anywhere_is_found(journal: Journal, tmp_path: Path) -> None:
-    journal.append([change(1, value=b'"text"')])
+def test_a_flipped_bit_anywhere_costs_the_commit_it_is_in_and_no_other(
+    journal: Journal, tmp_path: Path
+) -> None:
+    for revision in (1, 2, 3):
+        journal.append([change(revision, value=b'"text"')])
     (segment,) = segments(tmp_path)
-    line = segment.read_bytes()
-    for position in range(len(line)):
-        segment.write_bytes(line[:position] + bytes([line[position] ^ 1]) + line[position + 1 :])
-        assert revisions(reopened(tmp_path)) == []
+    text = segment.read_bytes()
+    ends = [position for position, byte in enumerate(text) if byte == ord("\n")]
+    for position in range(len(text)):
+        segment.write_bytes(text[:position] + bytes([text[position] ^ 1]) + text[position + 1 :])
+        replay = reopened(tmp_path, is_same_boot=True)
+        hit = next(number for number, end in enumerate(ends) if position <= end)
+        lost = {hit, hit + 1} if position == ends[hit] else {hit}
+        assert revisions(replay) == [number for number in (1, 2, 3) if number not in lost]
+        if not lost & {3}:
+            assert [damage.path for damage in replay.damages] == [str(segment)]
+            assert replay.damaged == [str(segment)]  # of which a copy is kept
+        assert segment.exists()
+
+
+def test_behind_what_was_on_the_device_a_broken_line_is_damage(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    journal.append([change(2)])
+    journal.sync()
+    journal.append([change(3)])
+    journal.append([change(4)])
+    (segment,) = segments(tmp_path)
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([lines[0], b"x" + lines[1][1:], *lines[2:]]))
+    assert revisions(reopened(tmp_path)) == [2, 3, 4]
+    # But what was not there may be lost in any order.
+    segment.write_bytes(b"".join([*lines[:3], b"x" + lines[3][1:], lines[4]]))
+    replay = reopened(tmp_path)
+    assert revisions(replay) == [1, 2]
+    assert replay.damaged == [str(segment)]  # what is cut away has whole lines in it
+
+
+def test_a_line_counts_in_its_own_segment_alone(journal: Journal, tmp_path: Path) -> None:
+    journal.append([change(1)])
+    (segment,) = segments(tmp_path)
+    segment.rename(tmp_path / f"{2:020d}-{0:020d}.log")
+    replay = reopened(tmp_path)
+    assert revisions(replay) == []
+    assert len(replay.unreadable) == 1
+
+
+def test_a_segment_of_another_version_is_moved_away_and_not_emptied(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    (segment,) = segments(tmp_path)
+    seed = seed_of(segment.name)
+    newer = encode_line(seed, [MAGIC, VERSION + 1, True]) + encode_line(seed, [["?"]])
+    for other in (newer, b"something else\n", bytes(100) + b"\n"):
+        segment.write_bytes(other)
+        replay = reopened(tmp_path)
+        assert replay.unreadable == [str(segment)]
+        assert [damage.path for damage in replay.damages] == [str(segment)]
+        assert segment.read_bytes() == other
 
 
 def test_segments_roll_and_go_when_all_in_them_is_shown(
@@ -142,25 +206,40 @@ def test_what_follows_on_something_missing_is_ignored(
     second.write_bytes(text[:-1])
     replay = reopened(tmp_path)
     assert revisions(replay) == [1]
-    assert replay.ignored == [str(third)]
+    assert replay.unreadable == [str(third)]
     second.unlink()
-    assert reopened(tmp_path).ignored == [str(third)]
+    assert reopened(tmp_path).unreadable == [str(third)]
     first.unlink()
-    assert reopened(tmp_path, 0).ignored == [str(third)]
+    assert reopened(tmp_path, 0).unreadable == [str(third)]
     assert revisions(reopened(tmp_path, 2)) == [3]
     assert revisions(reopened(tmp_path, None)) == [3]  # nothing tells where it began
 
 
+def test_a_part_that_is_missing_is_said_where_what_follows_counts(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
+    for revision in (1, 2, 3):
+        journal.append([change(revision)])
+    segments(tmp_path)[1].unlink()
+    replay = reopened(tmp_path, is_same_boot=True)
+    assert revisions(replay) == [1, 3]
+    assert len(replay.damages) == 1
+    assert replay.unreadable == []
+
+
 def test_a_torn_segment_that_was_repaired_does_not_hide_the_next_run(tmp_path: Path) -> None:
-    first = Journal(FlakyDisk(), str(tmp_path))
+    first = Journal(FlakyDisk(), str(tmp_path), {})
     first.open(0)
     first.append([change(1)])
     first.append([change(2)])
     first.close()
     (segment,) = segments(tmp_path)
     segment.write_bytes(segment.read_bytes()[:-3])
-    second = Journal(FlakyDisk(), str(tmp_path))
-    assert revisions(second.open(0)) == [1]
+    second = Journal(FlakyDisk(), str(tmp_path), {})
+    replay = second.open(0)
+    second.cut_torn_ends(replay)
+    assert revisions(replay) == [1]
     second.append([change(1000)])
     second.close()
     assert revisions(reopened(tmp_path)) == [1, 1000]
@@ -200,7 +279,7 @@ def test_nothing_is_appended_behind_a_torn_line(
 def test_a_segment_that_cannot_be_begun_refuses_one_commit_alone(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
-    for operation in ("open", "cut"):
+    for operation in ("open", "append"):
         disk.fail = lambda name, _path, operation=operation: name == operation
         with pytest.raises(OSError, match="No space left"):
             journal.append([change(1)])
@@ -220,21 +299,20 @@ def test_a_commit_that_was_taken_back_is_gone(journal: Journal, tmp_path: Path) 
     journal.append([change(2, "other")])
     journal.sync()
     assert journal.synced_revision == 2
-    ((_, first), (_, second)) = reopened(tmp_path).commits
+    first, second = reopened(tmp_path).commits
     assert (first[0].key, second[0].key) == ("k", "other")
 
 
 def test_a_commit_that_could_not_be_taken_back_gives_way_to_the_next_of_its_number(
-    tmp_path: Path,
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
-    for name, key in ((f"{1:020d}-{0:020d}.log", "refused"), (f"{2:020d}-{0:020d}.log", "kept")):
-        journal = Journal(FlakyDisk(), str(tmp_path / key))
-        journal.open(0)
-        journal.append([change(1, key)])
-        journal.close()
-        (written,) = segments(tmp_path / key)
-        written.rename(tmp_path / name)
-    ((_, commit),) = reopened(tmp_path).commits
+    journal.append([change(1, "refused")])
+    disk.fail = lambda name, _path: name == "append"
+    with pytest.raises(OSError, match="No space left"):
+        journal.take_back()
+    disk.fail = lambda _name, _path: False
+    journal.append([change(1, "kept")])
+    (commit,) = reopened(tmp_path).commits
     assert commit[0].key == "kept"
 
 
@@ -255,9 +333,61 @@ def test_a_sync_covers_every_segment_and_its_name_once(
     with pytest.raises(OSError, match="No space left"):
         journal.sync()
     assert journal.synced_revision == 2
+
+
+def test_after_a_failed_sync_nothing_is_trusted_until_all_is_written_anew(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal.forces = True
+    journal.append([change(1)])
+    disk.fail = lambda name, _path: name == "sync"
+    with pytest.raises(OSError, match="No space left"):
+        journal.sync()
     disk.fail = lambda _name, _path: False
-    journal.sync()
-    assert journal.synced_revision == 3
+    # The system may have forgotten what it could not write: the next sync would not tell.
+    for again in (journal.sync, lambda: journal.append([change(2)])):
+        with pytest.raises(OSError, match="No space left"):
+            again()
+    revision = journal.end_segment()
+    disk.done.clear()
+    journal.renew(0, revision, [change(1)])
+    (segment,) = segments(tmp_path)
+    assert ("sync", segment) in disk.done
+    assert journal.synced_revision == 1
+    journal.append([change(2)])
+    assert revisions(reopened(tmp_path)) == [1, 2]
+
+
+def test_a_segment_that_stands_for_all_before_it_does_so_when_it_is_whole(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    for revision in (1, 2, 3):
+        journal.append([change(revision, f"k{revision}")])
+    revision = journal.end_segment()
+    disk.fail = lambda name, _path: name == "remove"
+    with pytest.raises(OSError, match="No space left"):
+        journal.renew(1, revision, [change(3, "k3")])
+    disk.fail = lambda _name, _path: False
+    journal.append([change(4)])
+    first, base, last = segments(tmp_path)
+    text = base.read_bytes()
+    assert revisions(reopened(tmp_path)) == [3, 4]
+    first.write_bytes(b"")
+    assert revisions(reopened(tmp_path)) == [3, 4]
+    base.write_bytes(text[:-4])  # not whole, and nothing else is there
+    replay = reopened(tmp_path)
+    assert 3 not in revisions(replay)
+    assert last.exists()
+
+
+def test_a_journal_that_was_taken_away_is_noticed(journal: Journal, tmp_path: Path) -> None:
+    journal.append([change(1)])
+    journal.check()
+    segments(tmp_path)[0].unlink()
+    with pytest.raises(FileNotFoundError, match="moved or removed"):
+        journal.check()
+    with pytest.raises(FileNotFoundError, match="moved or removed"):
+        journal.append([change(2)])
 
 
 def test_a_segment_that_cannot_be_deleted_is_tried_again(

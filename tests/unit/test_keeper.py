@@ -2,16 +2,20 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
+from dunena.store.entry import Change
 from dunena.store.names import is_name
 from tests.support.kept import Kept
 
@@ -383,6 +387,292 @@ def test_a_stop_while_files_fail_keeps_the_journal(kept: Kept) -> None:
     assert again.values() == {("", "a"): 1}
     again.close()
     assert again.read("a.json") == 1
+
+
+def test_dates_say_nothing(tmp_path: Path) -> None:
+    for number in range(30):
+        path = tmp_path / f"k{number}.json"
+        path.write_text("1")
+        os.utime(path, (4_000_000_000, 4_000_000_000) if number % 2 else (0, 0))
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for number in range(30):
+        kept.set(f"k{number}", 2)
+    kept.append()
+    kept = kept.crash()
+    assert set(kept.values().values()) == {2}
+    kept.store.clear()
+    kept.append()
+    kept = kept.crash()
+    assert kept.values() == {}
+    kept.close()
+
+
+def test_what_other_hands_did_between_a_crash_and_the_start_stays(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for key in ("edited", "removed", "quiet", "made"):
+        kept.set(key, 1)
+    kept.commit()
+    for key in ("edited", "removed", "quiet", "made"):
+        kept.set(key, 2)
+    kept.store.delete("", "made")
+    kept.append()
+    (tmp_path / "edited.json").write_text("3")
+    os.utime(tmp_path / "edited.json", (0, 0))
+    (tmp_path / "removed.json").unlink()
+    (tmp_path / "made.json").write_text("4")
+    expected = {("", "edited"): 3, ("", "quiet"): 2, ("", "made"): 4}
+    for _ in range(3):  # a start that is killed must not forget it
+        kept = kept.crash()
+        assert kept.values() == expected
+    kept.set("edited", 5)
+    kept.append()
+    kept = kept.crash()
+    assert kept.values() == {**expected, ("", "edited"): 5}
+    kept.close()
+
+
+@pytest.mark.parametrize("purpose", ["expiry", "names", "revision", "shown"])
+def test_a_flipped_bit_in_a_record_is_found_and_costs_no_value(
+    tmp_path: Path, purpose: str
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("t", 1, expires_at=LATER)
+    kept.set("l" * 400, 2)
+    kept.commit()
+    kept.close()
+    place = tmp_path / ".dunena" / purpose
+    (record,) = [place] if place.is_file() else list(place.iterdir())
+    text = record.read_bytes()
+    for position in range(len(text)):
+        record.write_bytes(text[:position] + bytes([text[position] ^ 1]) + text[position + 1 :])
+        again = kept.reopened()
+        values = again.values()
+        assert values["", "t"] == 1
+        assert all(key in {"t", "l" * 400} for _, key in values)
+        assert again.keeper.damages(), position
+        assert again.store.revision >= 2
+        again.keeper.journal.close()
+        record.write_bytes(text)
+
+
+def test_a_journal_line_that_was_damaged_costs_itself_alone_and_is_kept_aside(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for number in range(5):
+        kept.set(f"k{number}", number)
+        kept.append()
+    (segment,) = kept.journal()
+    text = segment.read_bytes()
+    segment.write_bytes(text.replace(b'"k1"', b'"k9"'))
+    kept = kept.crash()
+    assert {key for _, key in kept.values()} == {"k0", "k2", "k3", "k4"}
+    assert [damage.path for damage in kept.keeper.damages()] == [str(segment)]
+    (copy,) = (tmp_path / ".dunena" / "quarantine").iterdir()
+    assert b'"k9"' in copy.read_bytes()
+    kept.close()
+
+
+def test_a_folder_that_is_not_the_one_that_was_opened_is_left_alone(tmp_path: Path) -> None:
+    folder, away = tmp_path / "values", tmp_path / "away"
+    kept = Kept(folder, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.commit()
+    folder.rename(away)
+    for replace in (lambda: None, folder.mkdir):
+        replace()
+        kept.keeper.look()
+        assert "was moved, removed or replaced" in str(kept.keeper.failure)
+        with pytest.raises(OSError, match="was moved, removed or replaced"):
+            kept.keeper.probe()
+        assert kept.step(2.0) is not None
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    away.rename(folder)
+    kept.keeper.look()
+    assert kept.keeper.failure is None
+    kept.keeper.probe()
+    kept.set("a", 2)
+    kept.commit()
+    assert kept.read("a.json") == 2
+    kept.close()
+
+
+def test_a_stop_without_the_folder_says_so(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "values", Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    (tmp_path / "values").rename(tmp_path / "away")
+    with pytest.raises(OSError, match="was moved, removed or replaced"):
+        kept.close()
+
+
+def test_a_journal_that_was_removed_is_written_anew(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
+    kept.set("a", 1)
+    kept.append()
+    kept.step(2.0)
+    shutil.rmtree(tmp_path / ".dunena" / "journal")
+    kept.keeper.look()
+    assert "moved or removed" in str(kept.keeper.failure)
+    kept.set("b", 1)
+    with pytest.raises(OSError, match="moved or removed"):
+        kept.append()
+    kept.step(2.0)
+    assert kept.keeper.failure is None
+    kept.set("b", 2)
+    kept.append()
+    kept = kept.crash()
+    assert kept.values() == {("", "a"): 1, ("", "b"): 2}
+    kept.close()
+
+
+def test_folders_of_ours_that_are_gone_are_made_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for folder in ("journal", "tmp", "expiry", "names"):
+        shutil.rmtree(tmp_path / ".dunena" / folder)
+        kept.set("a", folder, expires_at=LATER)
+        with suppress(OSError):
+            kept.append()
+        kept.keeper.probe()
+        kept.set("a", folder, expires_at=LATER)
+        kept.commit()
+        assert kept.read("a.json") == folder
+    kept.close()
+
+
+def test_after_a_failed_sync_what_is_not_surely_on_the_device_is_written_anew(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    with pytest.raises(OSError, match="No space left"):
+        kept.keeper.sync()
+    (old,) = kept.journal()
+    kept.disk.fail = lambda _name, _path: False
+    with pytest.raises(OSError, match="No space left"):
+        kept.keeper.sync()  # it would be told that all is well
+    kept.step(2.0)
+    assert kept.keeper.failure is None
+    assert old not in kept.journal()
+    assert kept.read("a.json") == 1
+    kept.close()
+
+
+def test_files_that_could_not_be_forced_are_written_once_more(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
+    kept.set("a", 1)
+    kept.append()
+    kept.step(2.0)
+    kept.disk.fail = lambda _name, _path: False
+    kept.disk.done.clear()
+    kept.step(2.0)
+    kept.step(2.0)
+    assert ("replace", tmp_path / "a.json") in kept.disk.done
+    kept.close()
+
+
+def test_one_file_that_cannot_be_written_does_not_keep_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
+    kept.set("stuck", "here")
+    for number in range(300):
+        kept.set("k", f"{number} {'x' * 100}")
+        kept.append()
+        kept.step(1.0)
+    assert sum(path.stat().st_size for path in kept.journal()) < 5 * 2000
+    kept = kept.crash()
+    assert kept.values()["", "stuck"] == "here"
+    kept.close()
+    assert kept.read("stuck.json") == "here"
+
+
+def test_a_stop_that_lasts_leaves_the_rest_to_the_next_start(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for number in range(200):
+        kept.set(f"k{number}", number)
+    kept.append()
+    looks = iter([False])
+    kept.keeper.close(kept.now, lambda: next(looks, True))
+    assert 0 < len(kept.files()) < 200
+    kept = kept.reopened()
+    assert len(kept.values()) == 200
+    kept.close()
+    assert len(kept.files()) == 200
+
+
+def test_a_folder_that_was_copied_after_a_crash_has_all_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "first", Fsync.EVERYSEC)
+    for key in ("a", "b"):
+        kept.set(key, 1)
+    kept.commit()
+    kept.set("a", 2)
+    kept.store.delete("", "b")
+    kept.set("c", 3)
+    kept.append()
+    kept.keeper.journal.close()
+    shutil.copytree(tmp_path / "first", tmp_path / "second")  # no file is the same any more
+    copied = Kept(tmp_path / "second", Fsync.EVERYSEC)
+    assert copied.values() == {("", "a"): 2, ("", "c"): 3}
+    copied.close()
+
+
+def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
+    kept.set("stuck", "here")
+    kept.append()
+    held: list[Change] = []
+    for number in range(100):
+        kept.set("k", f"{number} {'x' * 100}")
+        changes, kept.changes[:] = list(kept.changes), []
+        kept.keeper.append(changes)
+        if held:
+            kept.keeper.note(held)
+        held = changes  # there is always one that waits for the device
+        kept.step(0.01)
+    segments = len(kept.journal())
+    assert segments < 20
+    kept.keeper.note(held)
+    for _ in range(5):
+        kept.step(1.0)
+    assert len(kept.journal()) < segments
+    kept = kept.crash()
+    assert kept.values()["", "stuck"] == "here"
+    kept.close()
+
+
+def test_what_is_taken_back_while_the_journal_waits_to_be_written_anew_is_gone(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.ALWAYS)
+    kept.set("a", 1)
+    kept.append()
+    kept.set("a", 2)
+    changes, kept.changes[:] = list(kept.changes), []
+    kept.keeper.append(changes)
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    with pytest.raises(OSError, match="No space left"):
+        kept.keeper.sync()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step()  # it waits for what becomes of that commit
+    kept.keeper.take_back(changes)
+    kept.step(2.0)
+    assert kept.keeper.failure is None
+    kept = kept.crash()
+    assert kept.values() == {("", "a"): 1}
 
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")

@@ -8,9 +8,11 @@ import pytest
 
 from dunena.dialects.core import Core
 from dunena.dialects.errors import ClientError
+from dunena.dialects.key_search import KeySearch
 from dunena.dialects.listing import PREVIEW_CHARS_MAX, Listing
 from dunena.hub import Hub
 from dunena.store.store import Store
+from tests.support.work import outcome
 
 NOW = 1_700_000_000_000
 
@@ -41,7 +43,8 @@ def listing(store: Store) -> Listing:
 
 
 def page(listing: Listing, **query: object) -> dict:
-    status, body = listing.page({name: str(value) for name, value in query.items()}, NOW)
+    fields = {name: str(value) for name, value in query.items()}
+    status, body = outcome(listing.page(fields))(NOW)
     assert status == 200
     return json.loads(body)
 
@@ -111,7 +114,7 @@ def test_a_filtered_listing_sees_keys_that_come_and_go(store: Store, listing: Li
 
 def test_a_page_costs_what_is_on_it(store: Store) -> None:
     counted = CountedStore(store)
-    listing = Listing(SimpleNamespace(store=counted))
+    listing = Listing(SimpleNamespace(store=counted, search=KeySearch()))
     fill(store, 5000)
     page(listing, pattern="*9*")
     counted.peeks = 0
@@ -165,7 +168,7 @@ def test_namespaces_with_their_keys(store: Store, listing: Listing) -> None:
     fill(store, 1, ns="rooms")
 
     def names(**query: str) -> dict:
-        return json.loads(listing.namespaces(query, NOW)[1])
+        return json.loads(outcome(listing.namespaces(query))(NOW)[1])
 
     assert names() == {
         "total": 3,

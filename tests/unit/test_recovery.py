@@ -1,66 +1,126 @@
 """What files and journal say together."""
 
-from dunena.persistence.disk.journal import Recorded, Replay, Segment
-from dunena.persistence.disk.recovery import EDITED_AFTER_NS, last_revision, recover
+import pytest
+
+from dunena.persistence.disk.disk import Stamp
+from dunena.persistence.disk.journal_format import FileStates, Place, Recorded
+from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.recovery import Recovered, recover
 from dunena.store.entry import ChangeKind, Entry
 
-SEGMENT = Segment("1.log", 3, modified_ns=1000)
+OLD, NEW, FOREIGN = Stamp(1, 10**18, 1), Stamp(2, 5, 1), Stamp(3, -7, 1)
+"""Of files by their dates in no order: they say nothing."""
+
+PLACE = ("", "k")
 
 
-def replay(*commits: list[Recorded]) -> Replay:
-    return Replay([(SEGMENT, commit) for commit in commits])
+def stored(revision: int, key: str, value: bytes, stamp: Stamp | None = None) -> Recorded:
+    return Recorded(ChangeKind.SET, revision, "", key, stamp, None, value)
 
 
-def stored(revision: int, key: str, value: bytes) -> Recorded:
-    return Recorded(ChangeKind.SET, revision, "", key, None, value)
+def removed(revision: int, key: str, stamp: Stamp | None = None) -> Recorded:
+    return Recorded(ChangeKind.DELETE, revision, "", key, stamp)
 
 
-def values(standing: dict) -> dict[str, bytes]:
-    return {key: entry.value for (_, key), entry in standing.items()}
+def replay(*commits: list[Recorded], files: dict[Place, FileStates] | None = None) -> Replay:
+    found = Replay(commits=list(commits), last_revision=commits[-1][-1].revision)
+    for commit in commits:
+        for change in commit:
+            if change.kind is not ChangeKind.CLEAR:
+                found.states_of((change.ns, change.key)).changed(change.stamp)
+    found.files |= files or {}
+    return found
 
 
 def entry(key: str, value: bytes) -> Entry:
     return Entry("", key, value, None, 0)
 
 
+def values(recovered: Recovered) -> dict[str, bytes]:
+    return {key: entry.value for (_, key), entry in recovered.standing.items()}
+
+
 def test_without_a_journal_files_are_the_truth() -> None:
-    standing, changes = recover([entry("a", b"1")], Replay(), lambda _place: 10**18)
-    assert values(standing) == {"a": b"1"}
-    assert changes == {}
-    assert last_revision(Replay()) == 0
+    recovered = recover([entry("k", b"1")], Replay(), {PLACE: OLD})
+    assert values(recovered) == {"k": b"1"}
+    assert recovered.changes == {}
 
 
 def test_changes_are_applied_in_their_order() -> None:
     found = replay(
-        [stored(1, "a", b"2"), stored(2, "b", b"3")],
-        [Recorded(ChangeKind.DELETE, 3, "", "a"), Recorded(ChangeKind.EXPIRED, 4, "", "gone")],
+        [stored(1, "a", b"2", OLD), stored(2, "b", b"3")],
+        [removed(3, "a", OLD), Recorded(ChangeKind.EXPIRED, 4, "", "gone")],
         [stored(5, "b", b"4")],
     )
-    standing, changes = recover([entry("a", b"1"), entry("c", b"9")], found, lambda _place: 0)
-    assert values(standing) == {"b": b"4", "c": b"9"}
-    assert standing["", "b"].revision == 5
-    assert {place[1]: change.entry for place, change in changes.items()} == {
+    files = [entry("a", b"1"), entry("c", b"9")]
+    recovered = recover(files, found, {("", "a"): OLD, ("", "c"): FOREIGN})
+    assert values(recovered) == {"b": b"4", "c": b"9"}
+    assert recovered.standing["", "b"].revision == 5
+    assert {place[1]: change.entry for place, change in recovered.changes.items()} == {
         "a": None,
-        "b": standing["", "b"],
+        "b": recovered.standing["", "b"],
         "gone": None,
     }
-    assert last_revision(found) == 5
 
 
-def test_a_clear_takes_files_too() -> None:
-    found = replay([stored(1, "a", b"1"), Recorded(ChangeKind.CLEAR, 2)], [stored(3, "b", b"1")])
-    standing, changes = recover([entry("c", b"1")], found, lambda _place: 0)
-    assert values(standing) == {"b": b"1"}
-    assert {place[1] for place in changes} == {"a", "b", "c"}
+def test_a_clear_takes_the_files_it_knew_of_and_no_others() -> None:
+    clear = Recorded(ChangeKind.CLEAR, 2, cleared=frozenset({OLD}))
+    found = replay([stored(1, "a", b"1"), clear], [stored(3, "b", b"1")])
+    files = [entry("known", b"1"), entry("new", b"2")]
+    recovered = recover(files, found, {("", "known"): OLD, ("", "new"): FOREIGN})
+    assert values(recovered) == {"b": b"1", "new": b"2"}
+    assert {place[1] for place in recovered.changes} == {"a", "b", "known"}
 
 
-def test_a_file_edited_long_after_the_crash_keeps_what_it_says() -> None:
-    late = SEGMENT.modified_ns + EDITED_AFTER_NS + 1
-    found = replay(
-        [stored(1, "edited", b"1"), stored(2, "followed", b"2"), stored(3, "early", b"3")]
-    )
-    times = {"edited": late, "followed": late, "early": late - 1}
-    files = [entry("edited", b"9"), entry("followed", b"2"), entry("early", b"9")]
-    standing, changes = recover(files, found, lambda place: times[place[1]])
-    assert values(standing) == {"edited": b"9", "followed": b"2", "early": b"3"}
-    assert {place[1] for place in changes} == {"followed", "early"}
+@pytest.mark.parametrize(
+    ("stamp", "value", "is_whole", "expected"),
+    [
+        (OLD, b"1", True, b"2"),  # as the change found it
+        (FOREIGN, b"9", True, b"9"),  # edited
+        (FOREIGN, b"9", False, b"9"),
+        (None, None, True, None),  # removed
+        (None, None, False, b"2"),  # or lost with the power
+        (FOREIGN, b"2", False, b"2"),  # ours, but what was noted of it was lost
+        (FOREIGN, b"1", True, b"1"),  # put back
+    ],
+)
+def test_what_another_hand_did_stays(
+    stamp: Stamp | None, value: bytes | None, is_whole: bool, expected: bytes | None
+) -> None:
+    found = replay([stored(1, "k", b"1", None)], [stored(2, "k", b"2", OLD)])
+    found.files[PLACE].planned(None, OLD)
+    found.files[PLACE].shown(OLD)
+    found.is_whole = is_whole
+    files = [] if value is None else [entry("k", value)]
+    recovered = recover(files, found, {} if stamp is None else {PLACE: stamp})
+    assert values(recovered).get("k") == expected
+    assert (PLACE in recovered.edited) is (expected != b"2")
+
+
+def test_a_file_that_was_being_replaced_may_be_either() -> None:
+    for stamp, value in ((OLD, b"1"), (NEW, b"2")):
+        found = replay([stored(2, "k", b"2", OLD)])
+        found.files[PLACE].planned(OLD, NEW)
+        recovered = recover([entry("k", value)], found, {PLACE: stamp})
+        assert values(recovered) == {"k": b"2"}
+        assert not recovered.edited
+
+
+def test_a_power_cut_brings_back_any_state_and_the_beginning_of_a_number() -> None:
+    for stamp, value in ((OLD, b"5"), (FOREIGN, b"12")):
+        found = replay([stored(2, "k", b"123", OLD)], [stored(3, "k", b"4", NEW)])
+        found.is_whole = False
+        recovered = recover([entry("k", value)], found, {PLACE: stamp})
+        assert values(recovered) == {"k": b"4"}
+
+
+def test_a_file_that_cannot_be_read_gives_way_to_the_journal() -> None:
+    found = replay([stored(2, "k", b"2", OLD)])
+    recovered = recover([], found, {}, damaged=[PLACE])
+    assert values(recovered) == {"k": b"2"}
+
+
+def test_where_files_were_not_forced_the_journal_counts_after_a_power_cut() -> None:
+    found = replay([stored(2, "k", b"2", OLD)])
+    found.is_whole = found.is_forced = False
+    assert values(recover([entry("k", b"0")], found, {PLACE: FOREIGN})) == {"k": b"2"}

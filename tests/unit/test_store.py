@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.expiry import NEVER
+from dunena.store.limits import EXPIRED_AT_ONCE_MAX, Eviction, Limits
+from dunena.store.room import Room
 from dunena.store.store import Store, WriteRefusedError
 
 NOW = 1_000_000
@@ -17,6 +19,12 @@ NOW = 1_000_000
 def value_of(store: Store, key: str, ns: str = "", now: int = NOW) -> bytes | None:
     entry = store.peek(ns, key, now)
     return None if entry is None else entry.value
+
+
+def sorted_keys(store: Store, ns: str = "") -> list[str]:
+    while not store.place_keys(ns, 2):
+        pass
+    return store.key_order(ns).page(0, 1000)
 
 
 def test_a_set_replaces_and_keeps_namespaces_apart() -> None:
@@ -100,18 +108,66 @@ def test_deadlines_of_replaced_entries_do_not_pile_up() -> None:
     assert len(store.expire(NOW + 10_000)) == 1
 
 
+def crowd(count: int, seen: list[Change] | None = None, room: Room | None = None) -> Store:
+    """A store of so many keys that all expire at `NOW`."""
+    changes = [] if seen is None else seen
+    store = Store(changes.append, room)
+    for number in range(count):
+        store.set("", f"k{number}", b"0", NOW)
+    changes.clear()
+    return store
+
+
+def test_a_crowd_expires_in_portions_and_each_key_once() -> None:
+    seen: list[Change] = []
+    store = crowd(2 * EXPIRED_AT_ONCE_MAX + 1, seen)
+    sizes = []
+    while store.next_deadline <= NOW:
+        sizes.append(len(store.expire(NOW)))
+    assert sizes == [EXPIRED_AT_ONCE_MAX, EXPIRED_AT_ONCE_MAX, 1]
+    assert [change.key for change in seen] == [f"k{number}" for number in range(sum(sizes))]
+    assert store.expirations == sum(sizes)
+
+
+def test_what_waits_for_its_portion_is_gone_for_readers_and_writers() -> None:
+    seen: list[Change] = []
+    store = crowd(3, seen)
+    store.expire(NOW, 1)
+    assert value_of(store, "k1", now=NOW) is None
+    store.set("", "k1", b"new")
+    assert store.delete("", "k2") is None, "there was nothing to delete"
+    kinds = [(change.kind.value, change.key) for change in seen]
+    assert kinds == [("expired", "k0"), ("expired", "k1"), ("set", "k1"), ("expired", "k2")]
+    assert store.expire(NOW) == []
+    assert value_of(store, "k1", now=NOW) == b"new"
+    assert store.expirations == 3
+
+
+@pytest.mark.parametrize("eviction", list(Eviction))
+def test_what_waits_for_its_portion_takes_no_room(eviction: Eviction) -> None:
+    room = Room(Limits(entries_max=4, eviction=eviction))
+    store = crowd(3, room=room)
+    store.set("", "lasting", b"0")
+    store.expire(NOW, 0)
+    store.check_writes("", [("a", b"1"), ("b", b"1"), ("c", b"1")])
+    for key in ("a", "b", "c"):
+        store.set("", key, b"1")
+    assert {entry.key for entry in store.entries()} == {"a", "b", "c", "lasting"}
+    assert (room.evictions, room.refusals) == (0, 0)
+
+
 def test_keys_are_sorted_and_follow_the_changes() -> None:
     store = Store()
     for key in ("b", "a", "C"):
         store.set("", key, b"0")
-    assert store.sorted_keys("") == ["C", "a", "b"]
+    assert sorted_keys(store) == ["C", "a", "b"]
     store.set("", "a", b"1")
     store.delete("", "b")
     store.set("", "B", b"0")
-    assert store.sorted_keys("") == ["B", "C", "a"]
-    assert store.sorted_keys("other") == []
+    assert sorted_keys(store) == ["B", "C", "a"]
+    assert sorted_keys(store, "other") == []
     store.clear()
-    assert store.sorted_keys("") == []
+    assert sorted_keys(store) == []
 
 
 def test_while_refusing_nothing_changes() -> None:
@@ -152,6 +208,7 @@ class Undo(RuleBasedStateMachine):
         self.tick: list[Change] = []
         self.store = Store(self.tick.append)
         self.now = NOW
+        self.overdue_at = 0
         self.model: dict[tuple[str, str], tuple[bytes, int | None]] = {}
         self.before = copy(self.model)
         self.revision_before = 0
@@ -173,7 +230,9 @@ class Undo(RuleBasedStateMachine):
     @rule(ns=spaces, key=names)
     def delete(self, ns: str, key: str) -> None:
         change = self.store.delete(ns, key)
-        assert (change is not None) == ((ns, key) in self.model)
+        _, deadline = self.model.get((ns, key), (b"", self.overdue_at))
+        # One whose time has come is no longer there to be deleted.
+        assert (change is not None) == (deadline is None or deadline > self.overdue_at)
         self.model.pop((ns, key), None)
 
     @rule()
@@ -181,18 +240,21 @@ class Undo(RuleBasedStateMachine):
         self.store.clear()
         self.model.clear()
 
-    @rule(wait=st.integers(1, 5))
-    def expire(self, wait: int) -> None:
+    @rule(wait=st.integers(0, 5), portion=st.integers(0, 6))
+    def expire(self, wait: int, portion: int) -> None:
         self.now += wait
+        self.overdue_at = self.now
         due = {
             place: deadline
             for place, (_, deadline) in self.model.items()
             if deadline is not None and deadline <= self.now
         }
-        changes = self.store.expire(self.now)
-        assert {(change.ns, change.key) for change in changes} == set(due)
-        assert [due[change.ns, change.key] for change in changes] == sorted(due.values())
-        for place in due:
+        changes = self.store.expire(self.now, portion)
+        places = [(change.ns, change.key) for change in changes]
+        # Portions count deadlines of entries that were replaced, too.
+        assert len(places) <= portion
+        assert [due[place] for place in places] == sorted(due.values())[: len(places)]
+        for place in places:
             del self.model[place]
 
     @rule()
@@ -205,6 +267,7 @@ class Undo(RuleBasedStateMachine):
     @rule()
     def undo(self) -> None:
         self.store.undo(self.tick)
+        self.overdue_at = 0
         self.tick.clear()
         self.model = copy(self.before)
         assert self.store.revision == self.revision_before
@@ -220,7 +283,7 @@ class Undo(RuleBasedStateMachine):
             assert self.store.next_deadline is not None
             assert self.store.next_deadline <= min(deadlines)
         for ns in ("", "n"):
-            assert self.store.sorted_keys(ns) == sorted(k for n, k in self.model if n == ns)
+            assert sorted_keys(self.store, ns) == sorted(k for n, k in self.model if n == ns)
 
 
 TestUndo = Undo.TestCase

@@ -4,7 +4,8 @@ import pytest
 
 from dunena.dialects.dialect import Dialect
 from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
-from tests.support.rooms import Client, HoldingEngine, Rooms
+from dunena.store.limits import EXPIRED_AT_ONCE_MAX
+from tests.support.rooms import Client, FlakyEngine, HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"
 
@@ -113,6 +114,26 @@ def test_an_expiry_that_cannot_be_kept_is_tried_again_and_never_read() -> None:
     rooms.tick.expire()
     assert values(client.heard()) == [None]
     assert rooms.store.entry_count == 0
+
+
+def test_a_crowd_that_expires_at_once_lets_others_in_between() -> None:
+    rooms = Rooms(engine=FlakyEngine())
+    client = rooms.client(Dialect.OBJECT_STORE)
+    crowd = 3 * EXPIRED_AT_ONCE_MAX
+    for number in range(crowd):
+        client.say({"action": "set", "key": f"k{number}", "value": 1, "ttl": 10})
+    follower = rooms.client(Dialect.OBJECT_STORE)
+    follower.ask({"action": "subscribe", "key": f"k{crowd - 1}"})
+    del rooms.engine.committed[:]
+    rooms.now += 10
+    left = []
+    while rooms.store.next_deadline <= rooms.now:
+        # Several requests of a turn share its portion, and none sees what is left over.
+        assert values(client.ask({"action": "get", "key": f"k{crowd - 2}"})) == [None]
+        left.append(rooms.store.entry_count)
+    assert left == [2 * EXPIRED_AT_ONCE_MAX, EXPIRED_AT_ONCE_MAX, 0]
+    assert len(rooms.engine.committed) == crowd
+    assert values(follower.heard()) == [None], "it is told once"
 
 
 def test_failure_and_recovery_are_counted_and_logged_once(caplog) -> None:

@@ -1,6 +1,9 @@
 """Strict JSON: what is kept is what was sent, or it is refused."""
 
 import json
+import math
+from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -50,6 +53,38 @@ def test_numbers_survive_with_their_kind(number: str) -> None:
     assert type(value) is type(json.loads(number))
 
 
+@pytest.mark.parametrize("read", [decode, decode_file])
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (b"-0", b"-0.0"),
+        (b"-0.0", b"-0.0"),
+        (b"-0e5", b"-0.0"),
+        (b"0e-999", b"0.0"),
+        (b"0.000", b"0.0"),
+        (b'[ -0, 0, {"-0": "-0"}, -0.5, 18446744073709551615 ]', b'[-0.0,0,{"-0":"-0"},-0.5,'),
+        (b"5e-324", b"5e-324"),
+    ],
+)
+def test_zero_keeps_its_sign(read: Callable[[bytes], object], text: bytes, kept: bytes) -> None:
+    assert encode(read(text)).startswith(kept)
+    assert decode_file(encode_readable(encode(read(text)))) == read(text)
+
+
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,3})(\.[0-9]{1,4})?([eE][+-]?[0-9]{1,3})?", fullmatch=True))
+def test_a_number_is_the_nearest_float_or_refused_and_never_another_sign(text: str) -> None:
+    exact = Decimal(text)
+    try:
+        value = decode(f'{{"n":[{text}]}}'.encode())["n"][0]
+    except InvalidJsonError:
+        assert exact != 0
+        assert float(text) in (0, math.inf, -math.inf)
+        return
+    assert value == float(text)
+    assert (value == 0) == (exact == 0)
+    assert math.copysign(1, value) == (-1 if exact.is_signed() else 1)
+
+
 REFUSED = [
     b"",
     b"{",
@@ -59,6 +94,8 @@ REFUSED = [
     b"-Infinity",
     b"1e400",
     b"-1e400",
+    b"1e-400",
+    b'{"a":[-0.5E-999]}',
     b"18446744073709551616",
     b"-9223372036854775809",
     b'{"a":[{"b":99999999999999999999999}]}',

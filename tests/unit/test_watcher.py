@@ -1,6 +1,7 @@
 """What is watched, and that nothing is missed while that changes."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -121,9 +122,18 @@ def test_what_the_system_could_not_tell_is_told_of(
 
 
 @linux_only
-def test_a_folder_that_is_moved_away_ends_it(watched: Watched) -> None:
-    watched.folder.rename(watched.folder.with_name("elsewhere"))
-    assert "moved or removed" in watched.ends.get(timeout=WAIT_SECONDS)
+def test_a_folder_that_is_moved_away_and_back_is_still_watched(watched: Watched) -> None:
+    elsewhere = watched.folder.with_name("elsewhere")
+    watched.folder.rename(elsewhere)
+    elsewhere.rename(watched.folder)
+    (watched.folder / "k.json").write_text("1")
+    watched.until("k.json")
+
+
+@linux_only
+def test_a_folder_that_is_removed_ends_it(watched: Watched) -> None:
+    shutil.rmtree(watched.folder)
+    assert watched.ends.get(timeout=WAIT_SECONDS) == "the folder was removed"
 
 
 def test_the_librarys_watcher_tells_too(tmp_path: Path) -> None:

@@ -22,15 +22,12 @@ class Syncs:
 
     def __init__(self, *, is_periodic: bool = False) -> None:
         self.begun: Queue[None] = Queue()
-        self.outcomes: Queue[OSError | None] = Queue()
         self.seconds: list[float] = []
         self.failure: OSError | None = None
         self.has_forced = True
         self.gate = threading.Event()
         self.gate.set()
-        self.syncer = Syncer(
-            self._sync, is_periodic=is_periodic, synced=self.outcomes.put, timed=self.seconds.append
-        )
+        self.syncer = Syncer(self._sync, is_periodic=is_periodic, timed=self.seconds.append)
 
     def _sync(self) -> bool:
         self.begun.put(None)
@@ -171,7 +168,7 @@ def test_one_sync_answers_all_who_asked_before_it_began() -> None:
     found = [answers.get(timeout=WAIT_SECONDS) for _ in range(3)]
     assert found == [("first", None), ("second", None), ("third", None)]
     syncs.syncer.close()
-    assert syncs.outcomes.qsize() == 2
+    assert syncs.begun.qsize() == 1  # behind the one that was waited for
 
 
 def test_a_failed_sync_is_told_to_all_who_wait() -> None:
@@ -180,7 +177,6 @@ def test_a_failed_sync_is_told_to_all_who_wait() -> None:
     answers: Queue[OSError | None] = Queue()
     syncs.syncer.request(answers.put)
     assert answers.get(timeout=WAIT_SECONDS) is syncs.failure
-    assert syncs.outcomes.get(timeout=WAIT_SECONDS) is syncs.failure
     syncs.syncer.close()
 
 
@@ -188,7 +184,7 @@ def test_a_periodic_syncer_needs_no_asking(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(workers, "SYNC_PERIOD_SECONDS", 0.01)
     syncs = Syncs(is_periodic=True)
     for _ in range(3):
-        assert syncs.outcomes.get(timeout=WAIT_SECONDS) is None
+        syncs.begun.get(timeout=WAIT_SECONDS)
     syncs.syncer.close()
 
 

@@ -137,7 +137,7 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
         layout = keeper.layout
         damages = [
             Damage(_relative(root, damage.path), damage.reason, damage.kind)
-            for damage in keeper.files.damages()
+            for damage in keeper.damages()
         ]
         return Findings(
             folder=str(root).removeprefix("\\\\?\\"),
@@ -184,7 +184,7 @@ def _journal(root: Path, keeper: Keeper) -> JournalFound:
         commits=len(replay.commits),
         keys_behind=keeper.mirror.behind_count,
         torn_bytes=replay.dropped_bytes,
-        ignored=[_relative(root, path) for path in replay.ignored],
+        ignored=[_relative(root, path) for path in replay.unreadable],
     )
 
 

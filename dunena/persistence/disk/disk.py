@@ -45,6 +45,7 @@ _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY
 _MODE = 0o666  # less what the user's mask takes away
+_INODE_MAX = 2**63 - 1  # some systems use all 64 bits, and a record has signed ones
 
 
 class Stamp(NamedTuple):
@@ -72,6 +73,10 @@ class Names(NamedTuple):
 
 class AppendFile(Protocol):
     """A file that only grows at its end; all methods raise OSError."""
+
+    @property
+    def inode(self) -> int:
+        """Of the file that is open, whatever its name is of by now."""
 
     def append(self, data: bytes) -> None:
         """Add all of the data; when it fails, a part of it may be there."""
@@ -113,6 +118,9 @@ class Disk(Protocol):
 
     def is_folder(self, path: str) -> bool:
         """Whether a folder is there, and not a link to one."""
+
+    def identity(self, folder: str) -> tuple[int, ...] | None:
+        """What tells a folder from any other that takes its name; None where none is."""
 
     def exists(self, path: str) -> bool:
         """Whether anything is there, a link included."""
@@ -213,6 +221,13 @@ class RealDisk:
         except OSError:
             return False
 
+    def identity(self, folder: str) -> tuple[int, ...] | None:
+        try:
+            status = os.lstat(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return (status.st_dev, status.st_ino) if stat.S_ISDIR(status.st_mode) else None
+
     def exists(self, path: str) -> bool:
         return os.path.lexists(path)
 
@@ -282,10 +297,15 @@ class RealDisk:
 
 
 class _RealAppendFile:
-    __slots__ = ("_descriptor",)
+    __slots__ = ("_descriptor", "_inode")
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._inode = _stamp_of(os.fstat(descriptor)).inode
+
+    @property
+    def inode(self) -> int:
+        return self._inode
 
     def append(self, data: bytes) -> None:
         _write_all(self._descriptor, data)
@@ -387,7 +407,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _stamp_of(status: os.stat_result) -> Stamp:
-    return Stamp(status.st_ino, status.st_mtime_ns, status.st_size)
+    return Stamp(status.st_ino & _INODE_MAX, status.st_mtime_ns, status.st_size)
 
 
 def _retry_while_shared(action: Callable[..., object], *paths: str) -> None:

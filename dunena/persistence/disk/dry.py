@@ -51,6 +51,8 @@ class DryDisk(RealDisk):
 
 
 class _NoFile:
+    inode = 0
+
     def append(self, data: bytes) -> None:
         pass
 

@@ -11,7 +11,7 @@ from dunena.histogram import Histogram
 from dunena.persistence.disk.collection import keep_for_good
 from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.keeper import Keeper, describe
 from dunena.persistence.disk.place import extended, folds_case
 from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.persistence.disk.watching import FolderWatch
@@ -34,8 +34,12 @@ from dunena.store.store import Store
 PRIVATE_FOLDER = ".dunena"
 """Everything in the folder that is not a value."""
 
-PROBE_BYTES = 4096
-"""What a probe writes: an empty file would fit on a full disk."""
+LOOK_SECONDS = 0.05
+"""Between two looks whether the folder is still the one that was opened, while changes come: what
+is written to one that was taken away is lost."""
+
+STOP_SECONDS_MAX = 1.5
+"""For files to follow at a stop; what does not stays in the journal for the next start."""
 
 FILES_PER_STEP_MAX = 64
 """Some ms of work, between which the thread looks at how much of the time it may take."""
@@ -68,7 +72,7 @@ class DiskEngine:
         self._is_open = False  # and the threads run
         self._watch = FolderWatch(str(self._root), watch, self._hand_edits, self._wake_follower)
         self._wake: Callable[[], None] = lambda: None
-        self._sync_failure: str | None = None
+        self._looked_at = 0.0
         self._sync_times = Histogram()
         self._slow_syncs = 0
 
@@ -102,7 +106,6 @@ class DiskEngine:
         self._syncer = Syncer(
             keeper.sync,
             is_periodic=self._fsync is Fsync.EVERYSEC,
-            synced=self._synced,
             timed=self._timed,
         )
         self._follower = Follower(self._step)
@@ -118,30 +121,33 @@ class DiskEngine:
             _log.warning("cannot write the server's address: %s", error.strerror)
 
     def close(self) -> None:
-        """Stop the threads, bring all files up to date, unlock."""
+        """Stop the threads, bring files up to date, unlock; raise `StorageError`."""
         self._watch.close()
         self._follower.close()
         self._syncer.close()
+        until = time.monotonic() + STOP_SECONDS_MAX
         try:
-            self._keeper.close(time.monotonic())
+            self._keeper.close(time.monotonic(), lambda: time.monotonic() >= until)
         except OSError as error:
-            _log.error("the journal is kept for the next start: %s", error.strerror)
-        self._lock.release()
+            raise StorageError(describe(error)) from error
+        finally:
+            self._lock.release()
 
     # --- changes ---
 
     def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         """Append to the journal; with a sync to wait for, ``done`` is called after it."""
-        if self._sync_failure is not None:
-            raise StorageError(self._sync_failure)
+        self._look()
+        if self.failure is not None:
+            raise StorageError(self.failure)
         try:
             self._keeper.append(changes)
         except OSError as error:
-            raise StorageError(_describe(error)) from error
+            raise StorageError(describe(error)) from error
         if not durable and self._fsync is not Fsync.ALWAYS:
             self._follow(changes)
             return True
-        self._syncer.request(lambda failure: done(None if failure is None else _describe(failure)))
+        self._syncer.request(lambda failure: done(None if failure is None else describe(failure)))
         return False
 
     def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
@@ -156,15 +162,17 @@ class DiskEngine:
 
     def probe(self) -> None:
         """Find out whether a commit could be kept; raise `StorageError` if not."""
-        if self._sync_failure is not None:
-            self._syncer.request(lambda _failure: None)  # `_synced` learns of it
-            raise StorageError(self._sync_failure)
         try:
-            path, temporary = str(self._private / "probe"), self._keeper.records.temporary
-            self._disk.replace_file(path, bytes(PROBE_BYTES), temporary, sync=False)
-            self._disk.remove(path)
+            self._keeper.probe()
         except OSError as error:
-            raise StorageError(_describe(error)) from error
+            self._follower.wake()  # it writes the journal anew
+            raise StorageError(describe(error)) from error
+
+    def look(self) -> None:
+        """Find out whether the folder is still there; `failure` says what came of it."""
+        self._keeper.look()
+        if self.failure is not None:
+            self._follower.wake()
 
     def collect(self, store: Store) -> list[OutsideChange]:
         """Hand edits that differ from the store."""
@@ -177,8 +185,13 @@ class DiskEngine:
     # --- health ---
 
     def damages(self) -> list[Damage]:
-        """Files that could not be read."""
-        return self._keeper.files.damages()
+        """Files and records that could not be read."""
+        return self._keeper.damages()
+
+    @property
+    def failure(self) -> str | None:
+        """Why no change can be kept, as far as is known."""
+        return self._keeper.failure
 
     @property
     def watching(self) -> Watching:
@@ -216,14 +229,23 @@ class DiskEngine:
         self._keeper.note(changes)
         self._follower.note()
 
+    def _look(self) -> None:
+        """Now and then, as part of a commit."""
+        now = time.monotonic()
+        if now >= self._looked_at + LOOK_SECONDS:
+            self._looked_at = now
+            self.look()
+
     def _step(self, now: float) -> float | None:
         """The engine's thread: files first, then what other hands did."""
-        dues = (self._keeper.step(now, FILES_PER_STEP_MAX), self._hand_edits.step(now))
+        was_away = self._keeper.place_failure is not None
+        due = self._keeper.step(now, FILES_PER_STEP_MAX)
+        if self._keeper.place_failure is not None:
+            return due  # what is not there was not removed by hand
+        if was_away and self._watch.is_on:
+            self._hand_edits.look_at_everything(now)
+        dues = (due, self._hand_edits.step(now))
         return min((due for due in dues if due is not None), default=None)
-
-    def _synced(self, failure: OSError | None) -> None:
-        """In the syncer's thread, after every sync."""
-        self._sync_failure = None if failure is None else _describe(failure)
 
     def _timed(self, seconds: float) -> None:
         self._sync_times.add(seconds * 1000)
@@ -240,7 +262,3 @@ class DiskEngine:
 def _differs(change: OutsideChange, store: Store) -> bool:
     entry = store.peek(change.ns, change.key, 0)
     return change.value != (None if entry is None else entry.value)
-
-
-def _describe(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -76,6 +76,11 @@ def decode_file_name(text: str) -> str | None:
         return None
 
 
+def name_hash(name: str) -> str:
+    """What stands for a name that is too long."""
+    return hashlib.sha256(name.encode()).hexdigest()[:SHORTENED_DIGITS]
+
+
 def record_of(text: str) -> str | None:
     """The hash in a shortened name without its suffix; None for any other."""
     match = _SHORTENED.search(text)
@@ -102,7 +107,7 @@ def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
     escaped = _escape(name, folds_case=folds_case, is_folder=not suffix)
     if len(escaped) + len(suffix) <= FILE_NAME_BYTES_MAX:
         return FileName(escaped.decode("ascii") + suffix, None)
-    digest = hashlib.sha256(name.encode()).hexdigest()[:SHORTENED_DIGITS]
+    digest = name_hash(name)
     ending = f"{SHORTENED}{digest}{suffix}"
     cut = escaped[: FILE_NAME_BYTES_MAX - len(ending)]
     whole = _WHOLE_ESCAPES.match(cut)

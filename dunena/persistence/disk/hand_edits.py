@@ -34,10 +34,6 @@ UNFINISHED_TRIES = 3
 PATHS_PER_STEP = 500
 """Of everything there is: some ms."""
 
-AWAY = "the folder of the values was moved, replaced or removed"
-
-_NO_INODE = -1
-
 _log = logging.getLogger(__name__)
 
 
@@ -53,8 +49,6 @@ class HandEdits:
         self._changes: list[OutsideChange] = []
         self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
         self._complaints = SparingLog(_log)
-        self._root_inode: int | None = None  # of the folder that was opened
-        self._away: str | None = None
         self.everything = Everything(keeper)
 
     def touch(self, paths: set[str]) -> None:
@@ -68,8 +62,6 @@ class HandEdits:
 
     def step(self, now: float) -> float | None:
         """Look at touched paths; when to come back for those that were not finished."""
-        if self._root_inode is None:
-            self._root_inode = self._inode_now()
         with self._lock:
             paths, self._paths = self._paths, set()
         paths |= {path for path, (_, at) in self._unfinished.items() if at <= now}
@@ -110,10 +102,9 @@ class HandEdits:
         if self._unfinished or bad:
             for path in paths:
                 self._judge(path, bad.get(path), now)
-        if gone and self._is_root_away():
-            gone = []
         changes = gone + changed  # a file that was renamed goes before it comes
-        if changes:
+        # Nobody removed the files of a folder that is not where it was.
+        if changes and self._keeper.is_in_place():
             with self._lock:
                 self._changes += changes
             self._found()
@@ -197,26 +188,6 @@ class HandEdits:
 
     def _complain(self, damage: Damage, now: float) -> None:
         self._complaints.warn(f"{damage.shown} is not taken over: {damage.reason}", now)
-
-    @property
-    def trouble(self) -> str | None:
-        """Why hand edits are not seen at present; None while they are."""
-        return self._away or self.everything.failure
-
-    def _is_root_away(self) -> bool:
-        """Whether the folder is not the one that was opened: then nobody removed its files."""
-        is_away = self._inode_now() != self._root_inode
-        if is_away and self._away is None:
-            _log.error("%s: no key is deleted for the files that are missing", AWAY)
-        self._away = AWAY if is_away else None
-        return is_away
-
-    def _inode_now(self) -> int:
-        try:
-            stamp = self._disk.stamp(self._keeper.layout.root)
-        except OSError:
-            return _NO_INODE
-        return _NO_INODE if stamp is None else stamp.inode
 
 
 def _unreadable(path: str, error: OSError) -> Damage:

@@ -24,7 +24,6 @@ MOVED_TO: Final = 0x80
 CREATE: Final = 0x100
 DELETE: Final = 0x200
 DELETE_SELF: Final = 0x400
-MOVE_SELF: Final = 0x800
 UNMOUNT: Final = 0x2000
 OVERFLOW: Final = 0x4000
 IGNORED: Final = 0x8000
@@ -33,7 +32,6 @@ _ONLY_FOLDERS = 0x01000000
 _FOLLOW_NO_LINK = 0x02000000
 
 _CHANGES = MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE
-_ENDS = DELETE_SELF | MOVE_SELF
 
 
 class Event(NamedTuple):
@@ -59,7 +57,7 @@ class Inotify:
 
     def watch(self, folder: bytes) -> int:
         """Watch a folder, not what is in folders in it; the same watch for the same folder."""
-        mask = _CHANGES | _ENDS | _ONLY_FOLDERS | _FOLLOW_NO_LINK
+        mask = _CHANGES | DELETE_SELF | _ONLY_FOLDERS | _FOLLOW_NO_LINK
         watch: int = self._library.inotify_add_watch(
             self._descriptor, ctypes.c_char_p(folder), ctypes.c_uint32(mask)
         )

@@ -1,7 +1,7 @@
 """Journal and files together: how changes are kept in a folder. No threads, no clock of its own.
 
 Two threads call it. The server's: `open`, `append`, `note`, `take_back`, `close`. The engine's
-own: `step` and what looks for hand edits; and `sync` from any.
+own: `step` and what looks for hand edits; and `sync`, `look` and `probe` from any.
 
 The life of a change: appended to the journal (and forced to the device, if that is the promise),
 then acknowledged, then noted for the files. A file shows it once the journal is on the device: so
@@ -11,35 +11,61 @@ journal that hold no more are deleted.
 
 With ``fsync`` "no" the device does all this when it likes, until a sync was asked for: a change
 that was durable once must not be lost with an unsynced file.
+
+Nothing is kept, and no file is looked at, while the folder is not the one that was opened: what
+another hand moved away or put in its place is left alone. It goes on when the folder is back.
 """
 
+import errno
 import logging
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
 
+from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk.boot import boot_id
 from dunena.persistence.disk.collection import uncollected
-from dunena.persistence.disk.disk import Disk, join, name_of
-from dunena.persistence.disk.journal import Journal, Replay
-from dunena.persistence.disk.layout import Layout
+from dunena.persistence.disk.disk import Disk, Stamp, join, name_of
+from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.journal_format import FileStep
+from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.layout import Layout, Place
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.policy import Fsync
-from dunena.persistence.disk.records import Records
-from dunena.persistence.disk.recovery import last_revision, recover
+from dunena.persistence.disk.quarantine import free_path, set_aside
+from dunena.persistence.disk.records import REVISION_RESERVE, Records, Run
+from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.value_files import ValueFiles
-from dunena.persistence.interface import Loaded, Progress
+from dunena.persistence.interface import Damage, Loaded, Progress
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS
 """How often the journal is shortened: each time costs a sync of the files written since."""
 
+SETTLE_SECONDS = 0.005
+"""Until a commit that is on its way is looked for again."""
+
+SEGMENTS_BEFORE_RENEWAL = 3
+"""So many full segments are kept at least before what they still hold is written anew."""
+
+BYTES_PER_PENDING_MIN = 4
+"""And only if that is so much smaller."""
+
+PROBE_BYTES = 4096
+"""What a probe writes: an empty file would fit on a full disk."""
+
+EDITED_NAMED_MAX = 5
+"""Keys that are named in the log's line on what other hands did."""
+
 ALL_FILES = sys.maxsize
 """For `Keeper.step`: as many as are due."""
+
+_GONE = "the folder was moved, removed or replaced while in use"
 
 _log = logging.getLogger(__name__)
 
@@ -54,51 +80,77 @@ class Keeper:
         private: Path,
         fsync: Fsync,
         value_bytes_max: int = VALUE_BYTES_MAX,
+        find_boot: Callable[[], str | None] = boot_id,
     ) -> None:
         self._disk = disk
         self._value_bytes_max = value_bytes_max
         self._fsync = fsync
+        self._stamps: dict[Place, Stamp] = {}
+        self._boot = find_boot()
         self.records = Records(disk, str(private))
-        self.journal = Journal(disk, str(private / "journal"))
+        self.journal = Journal(disk, str(private / "journal"), self._stamps)
         self._quarantine = str(private / "quarantine")
         self._root = str(root)
+        self._identities: dict[str, tuple[int, ...] | None] = {}  # of the folders that were opened
+        self.place_failure: str | None = None  # why the folder cannot be used now
         self.layout: Layout
         self.files: ValueFiles
         self.mirror: Mirror
         self.replay: Replay
+        self._damages: list[Damage] = []
         self._revision = 0
         self._pace = Pace()  # of syncs for the files' sake
         self._checkpoint_at = 0.0
+        self._renewal_at = 0.0
+        self._ended_revision: int | None = None  # of segments that are to be written anew
         self._is_failing = False
         self._shown_revision = 0  # changes up to here need no journal any more
         self._forces = fsync is not Fsync.NO
+        self._was_forced = True
         self._shown = threading.Lock()  # of the two before, together with their record
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""
+        self._identities = {
+            folder: self._disk.identity(folder) for folder in (self._root, self.records.folder)
+        }
         self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
-        self.files = ValueFiles(self._disk, self.layout, self.records, self._value_bytes_max)
-        shown = self.records.load_shown()
-        replay = self.journal.open(shown)
-        self._shown_revision = replay.base
-        # Above everything that was ever given out, lost ends of the journal included.
-        self._revision = max(
-            self.records.load_revision(), self._shown_revision, last_revision(replay)
+        self.files = ValueFiles(
+            self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
         )
-        self.mirror = Mirror(self.files, self._revision, self._journaled)
+        self._damages = self.records.damaged_numbers()
+        last = self.records.load_run()
+        last_boot = None if last is None else last.boot
+        # What an earlier run left to the device is on it once the machine has started anew.
+        self._was_forced = last is None or last.is_forced or last_boot != self._boot
+        replay = self.journal.open(self.records.load_shown(), self._boot, last_boot)
+        if last is not None and last.inode != self._inode:
+            # A copy: none of its files has the stamp that the journal knows of.
+            replay.is_whole = replay.is_forced = False
+        self._shown_revision = replay.base
+        self._revision = self._first_revision(replay)
+        self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
+        edited: set[Place] = set()
         with uncollected():
             entries = self.files.load(self._revision, progress)
-            if replay.commits:
-                standing, changes = recover(entries, replay, self.files.modified_ns)
-                entries = list(standing.values())
-                self.mirror.catch_up(changes.items(), self._shown_revision + 1)
+            if not replay.is_empty:
+                recovered = recover(entries, replay, self._stamps, self.files.damaged_places())
+                entries = list(recovered.standing.values())
+                self.mirror.catch_up(recovered.changes.items(), self._shown_revision + 1)
+                self.files.doubt(replay.files)
+                edited = recovered.edited
+                _report_edited(edited)
         self.replay = replay
-        self._report(replay)
-        self._forces = self._forces or bool(replay.commits)
+        self._put_in_order(replay)
+        self._set_forces(forces=self._forces or not replay.is_empty)
         # Once, whatever the policy: without these names nothing in them would be found.
         self._disk.sync({*self.records.folders, self.journal.folder})
         with suppress(OSError):  # a full disk is no reason not to start; a later one will do
             self.records.keep_shown(replay.base, sync=True)
+        with suppress(OSError):
+            if not replay.is_empty:
+                self._take_up(replay, edited)
+            self.records.keep_run(Run(self._boot, self.journal.forces, self._inode))
         return Loaded(entries, self._revision)
 
     # --- the server's thread ---
@@ -118,34 +170,89 @@ class Keeper:
         """A commit is kept for good: its files are to follow, by calls of `step`."""
         self.mirror.note(changes)
 
-    def close(self, now: float) -> None:
+    def close(self, now: float, is_over: Callable[[], bool] = lambda: False) -> None:
         """Bring all files up to date; if that works, the journal is empty afterwards.
 
-        The threads have ended.
+        What could not be done before it ``is_over`` stays in the journal, for the next start. The
+        threads have ended.
         """
         try:
+            self._check_place()
             if self._forces:
-                self.journal.sync()
-            if self.mirror.flush(now):
+                with suppress(OSError):  # the journal keeps it in mind
+                    self.journal.sync()
+            if self.journal.failure is not None:
+                self._write_journal_anew()
+            if self.mirror.flush(now, is_over):
                 self._forget(self._revision)
                 self.records.settle_revision(self._revision)
+            else:
+                behind = self.mirror.behind_count
+                _log.warning("the journal keeps %d changes that files do not show yet", behind)
         finally:
             self.journal.close()
 
-    # --- the engine's threads ---
+    # --- any thread ---
 
     def sync(self) -> bool:
         """Force every change appended so far to the device; whether there was any."""
+        self._check_place()
         with self._shown:
             if not self._forces:
                 # The journal is of no use without what says where it begins.
                 self.records.keep_shown(self._shown_revision, sync=True)
-                self._forces = True
+                self._set_forces(forces=True)
         return self.journal.sync()
+
+    def is_in_place(self) -> bool:
+        """Whether the folder is the one that was opened."""
+        try:
+            self._check_place()
+        except OSError:
+            return False
+        return True
+
+    def look(self) -> None:
+        """Find out whether what is open is what is in the folder; `failure` says so."""
+        if self.is_in_place() and self.journal.failure is None:
+            with suppress(OSError):  # the journal keeps it in mind
+                self.journal.check()
+
+    def probe(self) -> None:
+        """Raise OSError if no change could be kept now; a folder of ours that is gone is made."""
+        self._check_place()
+        for folder in (*self.records.folders, self.journal.folder):
+            if not self._disk.is_folder(folder):
+                self._disk.make_folder(folder)
+                self._disk.sync({folder})
+        if self.journal.failure is not None:
+            raise self.journal.failure
+        path, temporary = join(self.journal.folder, "probe"), self.records.temporary
+        self._disk.replace_file(path, bytes(PROBE_BYTES), temporary, sync=False)
+        self._disk.remove(path)
+
+    @property
+    def failure(self) -> str | None:
+        """Why no change can be kept at present, as far as is known; None while they can."""
+        if self.place_failure is not None:
+            return self.place_failure
+        failure = self.journal.failure
+        return None if failure is None else describe(failure)
+
+    def damages(self) -> list[Damage]:
+        """What is in the folder and cannot be read."""
+        return [*self._damages, *self.files.damages()]
+
+    # --- the engine's thread ---
 
     def step(self, now: float, files_max: int = ALL_FILES) -> float | None:
         """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""
-        dues = (self.mirror.step(now, files_max), self._checkpoint(now))
+        if not self.is_in_place():
+            return now + RETRY_SECONDS
+        renewed_by = self._renew(now)
+        if self.journal.failure is not None:
+            return renewed_by
+        dues = (renewed_by, self.mirror.step(now, files_max), self._checkpoint(now))
         return min((due for due in dues if due is not None), default=None)
 
     def _journaled(self, revision: int, now: float) -> float | None:
@@ -182,30 +289,157 @@ class Keeper:
         return None
 
     def _forget(self, shown: int) -> None:
-        if self._forces:
-            self.files.sync()
+        self._sync_files()
+        if self._forces and self.journal.last_revision > shown:
+            # Or the files of keys that changed since would be taken for another hand's.
+            self.journal.sync(with_notes=True)
         with self._shown:
             if shown > self._shown_revision:
                 self.records.keep_shown(shown, sync=self._forces)
             self._shown_revision = shown
         self.journal.forget(shown)
 
+    def _sync_files(self) -> None:
+        """Force what files show to the device; what may not be there now is written once more."""
+        if not self._forces:
+            return
+        try:
+            self.files.sync()
+        except OSError:
+            self.mirror.write_again()
+            raise
+        self.mirror.synced()
+
+    # --- writing the journal anew ---
+
+    def _renew(self, now: float) -> float | None:
+        """Do so if there is a reason; when to come back, None for no time."""
+        is_failing = self.journal.failure is not None
+        if now < self._renewal_at:
+            return self._renewal_at if is_failing else None
+        if not is_failing and self._ended_revision is None and not self._is_bloated(now):
+            return None
+        try:
+            is_done = self._write_journal_anew()
+        except OSError as error:
+            self._failed(error)
+            self._renewal_at = now + RETRY_SECONDS
+            return self._renewal_at
+        self._is_failing = False
+        return None if is_done else now + SETTLE_SECONDS
+
+    def _is_bloated(self, now: float) -> bool:
+        """Whether a few changes that files cannot show keep far more than themselves."""
+        size = self.journal.bytes_total
+        if size <= SEGMENTS_BEFORE_RENEWAL * journal_module.SEGMENT_BYTES_MAX:
+            return False
+        self._renewal_at = now + RETRY_SECONDS  # not again and again: there may be many to add up
+        pending = sum(
+            len(change.key) + (0 if change.entry is None else len(change.entry.value))
+            for change in self.mirror.pending()
+        )
+        return pending * BYTES_PER_PENDING_MIN < size
+
+    def _write_journal_anew(self) -> bool:
+        """Everything that files do not surely show goes to a new segment; whether it did.
+
+        It does not while the last commit is still on its way: that may be taken back.
+        """
+        revision = self._ended_revision
+        if revision is None or self.journal.failure is not None:
+            revision = self._ended_revision = self.journal.end_segment()
+        if self.mirror.noted_revision < revision:
+            return False
+        self._ended_revision = None
+        self._sync_files()
+        pending = [change for change in self.mirror.pending() if change.revision <= revision]
+        if self._forces and self.journal.failure is None:
+            self.journal.sync()  # of later changes to the same keys
+        self.journal.renew(self._shown_revision, revision, pending)
+        return True
+
+    # --- the place ---
+
+    @property
+    def _inode(self) -> int:
+        """The folder's number on its device; a copy of it has another."""
+        identity = self._identities[self._root]
+        return 0 if identity is None else identity[-1]
+
+    def _check_place(self) -> None:
+        for folder, identity in self._identities.items():
+            if self._disk.identity(folder) != identity:
+                if self.place_failure is None:
+                    _log.error("%s: %s; put it back, or start dunena anew", folder, _GONE)
+                self.place_failure = reason = _GONE
+                raise FileNotFoundError(errno.ENOENT, reason)
+        if self.place_failure is not None:
+            self.place_failure = None
+            _log.warning("the folder %s is back", self._root)
+
     # --- inside ---
+
+    def _take_up(self, replay: Replay, edited: set[Place]) -> None:
+        """Make what an earlier run's journal came to this run's own.
+
+        Its segments may have been read from the system's memory alone, and a sync that failed in
+        that run would not fail again: all of it is written anew. Where that cannot be, the states
+        in which the files were found are written down behind it; what the machine did before its
+        last start has no meaning then.
+        """
+        with suppress(OSError):
+            self._write_journal_anew()
+            return
+        steps = [FileStep(place, None, self._stamps.get(place)) for place in replay.files]
+        self.journal.found_by_hand([step for step in steps if step.place in edited])
+        self.journal.shown([step for step in steps if step.place not in edited])
+
+    def _first_revision(self, replay: Replay) -> int:
+        """Above everything that was ever given out, lost ends of the journal included."""
+        known = max(self._shown_revision, replay.last_revision)
+        reserved = self.records.load_revision()
+        if reserved is None:
+            return known + REVISION_RESERVE if known or self._damages else known
+        return max(reserved, known)
+
+    def _set_forces(self, *, forces: bool) -> None:
+        self._forces = self.mirror.remembers_unsynced = forces
+        self.journal.forces = forces and self._was_forced
 
     def _failed(self, error: OSError) -> None:
         if not self._is_failing:
             _log.warning("the journal cannot be shortened for now: %s", error.strerror)
         self._is_failing = True
 
-    def _report(self, replay: Replay) -> None:
+    def _put_in_order(self, replay: Replay) -> None:
+        """Say what was wrong with the journal, and keep aside what could not be read."""
         if replay.dropped_bytes:
             _log.warning(
                 "the journal's last write was not finished: %d bytes of it were dropped",
                 replay.dropped_bytes,
             )
-        for path in replay.ignored:
-            _log.error(
-                "%s follows a part that is missing, and was moved to quarantine", name_of(path)
-            )
+        for damage in replay.damages:
+            _log.error("%s %s; it is kept in quarantine", name_of(damage.path), damage.reason)
+        self._damages += replay.damages
+        for path in replay.damaged:
             self._disk.make_folder(self._quarantine)
-            self._disk.rename(path, join(self._quarantine, name_of(path)))
+            copy = free_path(self._disk, path, self._quarantine)
+            content = self._disk.read(path)
+            self._disk.replace_file(copy, content, self.records.temporary, sync=True)
+        for path in replay.unreadable:
+            set_aside(self._disk, path, self._quarantine)
+        self.journal.cut_torn_ends(replay)
+
+
+def describe(error: OSError) -> str:
+    """What failed, for people."""
+    return (error.strerror or str(error)).lower()
+
+
+def _report_edited(edited: set[Place]) -> None:
+    if not edited:
+        return
+    names = sorted("/".join(filter(None, place)) for place in edited)
+    shown = ", ".join(map(repr, names[:EDITED_NAMED_MAX]))
+    more = "" if len(names) <= EDITED_NAMED_MAX else f" and {len(names) - EDITED_NAMED_MAX} more"
+    _log.warning("files of %s%s were changed by hand since the last run: they stay", shown, more)

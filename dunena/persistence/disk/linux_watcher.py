@@ -16,7 +16,6 @@ from dunena.persistence.disk.inotify import (  # noqa: E402
     DELETE_SELF,
     IGNORED,
     IS_FOLDER,
-    MOVE_SELF,
     MOVED_FROM,
     OVERFLOW,
     UNMOUNT,
@@ -29,7 +28,7 @@ _FOREVER_MS = -1
 _NO_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})
 """Gone already, no folder, a link, or one that may not be read: others look into that."""
 
-_ROOT_ENDS = DELETE_SELF | MOVE_SELF | UNMOUNT | IGNORED
+_ROOT_ENDS = DELETE_SELF | UNMOUNT | IGNORED
 
 
 class LinuxWatcher:
@@ -100,7 +99,7 @@ class LinuxWatcher:
 
     def _take_of_root(self, event: Event, paths: set[bytes]) -> None:
         if event.mask & _ROOT_ENDS and not event.name:
-            raise OSError(errno.ENOENT, "the folder was moved or removed")
+            raise OSError(errno.ENOENT, "the folder was removed")
         if not event.name or event.name.startswith(b"."):
             return
         if event.mask & IS_FOLDER:

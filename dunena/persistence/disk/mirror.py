@@ -10,10 +10,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
+from typing import Protocol
 
+from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import Place
 from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
-from dunena.persistence.disk.value_files import ValueFiles
+from dunena.persistence.disk.value_files import PreparedFile, ValueFiles
 from dunena.store.entry import Change, ChangeKind, Entry
 
 RETRY_SECONDS = 1.0
@@ -29,8 +31,21 @@ memory would grow with every change instead of every key, and be cold when it is
 
 _log = logging.getLogger(__name__)
 
+FILES_AT_ONCE = 64
+"""Whose stamps are written to the journal in one call."""
+
 Journaled = Callable[[int, float], float | None]
 """Whether all changes up to a revision may be shown at a time: None, or when to ask again."""
+
+
+class Notes(Protocol):
+    """Where it is written down what becomes of files; both raise OSError."""
+
+    def plan(self, steps: Iterable[FileStep]) -> None:
+        """Before files are replaced or removed."""
+
+    def shown(self, steps: Iterable[FileStep]) -> None:
+        """Behind it."""
 
 
 class Mirror:
@@ -40,9 +55,12 @@ class Mirror:
     the journal, and with it the rest of what was changed together.
     """
 
-    def __init__(self, files: ValueFiles, revision: int, journaled: Journaled) -> None:
+    def __init__(
+        self, files: ValueFiles, revision: int, journaled: Journaled, notes: Notes
+    ) -> None:
         self._files = files
         self._journaled = journaled
+        self._notes = notes
         self._left: deque[tuple[Change, ...]] = deque()  # commits, not looked at yet
         self._left_count = 0  # changes in them, about
         self._lock = threading.Lock()  # of what follows, down to the paces
@@ -55,6 +73,8 @@ class Mirror:
         self._paces: dict[Place, Pace] = {}
         self._paces_swept_at = 0.0
         self._failing: dict[Place, str] = {}  # why the last try did not work
+        self.remembers_unsynced = False
+        self._unsynced: dict[Place, Change] = {}  # what files show, maybe not on the device
 
     # --- the server's thread ---
 
@@ -110,14 +130,53 @@ class Mirror:
             self._sweep_paces(now)
             return self._due[0][0] if self._due else None
 
-    def flush(self, now: float) -> bool:
-        """Write everything that is noted, due or not; whether all of it worked."""
+    def flush(self, now: float, is_over: Callable[[], bool]) -> bool:
+        """Write everything that is noted, due or not, until it ``is_over``; whether all is."""
         with self._lock:
             self._gather()
             batch = list(self._wanted.items())
-        # Every one is tried, whatever became of those before it.
-        outcomes = [self._bring(place, change, now) for place, change in batch]
-        return all(outcomes)
+        for first in range(0, len(batch), FILES_AT_ONCE):
+            if is_over():
+                return False
+            # Every one is tried, whatever became of those before it.
+            self._bring(batch[first : first + FILES_AT_ONCE], now, failures_max=len(batch))
+        with self._lock:
+            return not self._wanted
+
+    def pending(self) -> list[Change]:
+        """The last change of each key that its file lacks, one for each key, in their order."""
+        with self._lock:
+            self._gather()
+            wanted = list(self._wanted.items())
+        changes = [
+            change
+            if change.cleared is None
+            else Change(ChangeKind.DELETE, *place, change.revision, is_stored=change.is_stored)
+            for place, change in wanted
+        ]
+        return sorted(changes, key=lambda change: change.revision)
+
+    @property
+    def noted_revision(self) -> int:
+        """Of the last commit that was noted."""
+        with self._lock:
+            self._gather()
+            return self._noted_revision
+
+    def synced(self) -> None:
+        """What files show was forced to the device."""
+        self._unsynced.clear()
+
+    def write_again(self) -> None:
+        """Forcing files to the device failed, which may have dropped what was to be written."""
+        with self._lock:
+            self._gather()
+            for place, change in self._unsynced.items():
+                if place not in self._wanted:
+                    self._wanted[place] = change
+                    self._since[place] = change.revision
+                    self._push(self._now, place)
+        self._unsynced.clear()
 
     def supersede(self, place: Place, value: bytes) -> None:
         """What was to be written is older than a value that stands there now."""
@@ -183,29 +242,88 @@ class Mirror:
         return batch
 
     def _bring_all(self, batch: list[tuple[Place, Change]], now: float) -> None:
-        failures = 0
+        for first in range(0, len(batch), FILES_AT_ONCE):
+            some = batch[first : first + FILES_AT_ONCE]
+            if not self._bring(some, now, FAILURES_PER_STEP_MAX):
+                rest = (place for place, _ in batch[first + FILES_AT_ONCE :])
+                self._postpone(rest, now + RETRY_SECONDS / 2)
+                return
+
+    def _bring(self, batch: list[tuple[Place, Change]], now: float, failures_max: int) -> bool:
+        """Make files show changes; False if so many could not that the rest was not tried."""
+        changes = dict(batch)
+        prepared, failures = self._prepare(batch, now, failures_max)
+        if prepared:
+            failures += self._replace(prepared, changes, now)
+        return failures < failures_max
+
+    def _prepare(
+        self, batch: list[tuple[Place, Change]], now: float, failures_max: int
+    ) -> tuple[list[PreparedFile], int]:
+        """Write what is to take the files' places; how many could not be."""
+        prepared, failures = [], 0
         for number, (place, change) in enumerate(batch):
-            if failures == FAILURES_PER_STEP_MAX:
+            if failures == failures_max:
                 # Those that were not tried come first next time.
                 rest = (place for place, _ in batch[number:])
                 self._postpone(rest, now + RETRY_SECONDS / 2)
-                return
-            if not self._bring(place, change, now):
+                break
+            try:
+                file = self._files.prepare(place, change.entry, is_stored=change.is_stored)
+            except OSError as error:
+                self._failed(place, error, now)
                 failures += 1
-                self._postpone([place], now + RETRY_SECONDS)
+                continue
+            if file is None:
+                self._done(place, change, now)
+            else:
+                prepared.append(file)
+        return prepared, failures
 
-    def _bring(self, place: Place, change: Change, now: float) -> bool:
-        """Make one file show a change; False if the disk refuses."""
+    def _replace(
+        self, prepared: list[PreparedFile], changes: dict[Place, Change], now: float
+    ) -> int:
+        """Put it there, between two lines of the journal; how many could not be."""
+        places = [file.step.place for file in prepared]
         try:
-            self._files.show(place, change.entry, is_stored=change.is_stored)
+            self._notes.plan([file.step for file in prepared])
         except OSError as error:
-            reason = f"{self._files.name_of(place)}: {(error.strerror or str(error)).lower()}"
-            if not self._failing:
-                _log.error("files cannot be written and will follow later: %s", reason)
-            self._failing[place] = reason
-            return False
+            for file in prepared:
+                self._files.discard(file)
+            self._failed_all(places, error, now)
+            return len(places)
+        steps = []
+        for file in prepared:
+            try:
+                steps.append(self._files.put_in_place(file))
+            except OSError as error:
+                self._failed(file.step.place, error, now)
+        try:
+            self._notes.shown(steps)
+        except OSError as error:
+            self._failed_all([step.place for step in steps], error, now)
+            return len(places)
+        for step in steps:
+            self._done(step.place, changes[step.place], now)
+        return len(places) - len(steps)
+
+    def _failed_all(self, places: Iterable[Place], error: OSError, now: float) -> None:
+        for place in places:
+            self._failed(place, error, now)
+
+    def _failed(self, place: Place, error: OSError, now: float) -> None:
+        reason = f"{self._files.name_of(place)}: {(error.strerror or str(error)).lower()}"
+        if not self._failing:
+            _log.error("files cannot be written and will follow later: %s", reason)
+        self._failing[place] = reason
+        self._postpone([place], now + RETRY_SECONDS)
+
+    def _done(self, place: Place, change: Change, now: float) -> None:
+        """A file shows a change."""
         if self._failing and self._failing.pop(place, None) is not None and not self._failing:
             _log.warning("files are written again")
+        if self.remembers_unsynced:
+            self._unsynced[place] = change
         with self._lock:
             pace = self._paces.get(place)
             if pace is None:
@@ -217,4 +335,3 @@ class Mirror:
             else:  # it changed meanwhile
                 self._since[place] = change.revision + 1
                 self._push(pace.until, place)
-        return True

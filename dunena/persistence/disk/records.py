@@ -1,20 +1,41 @@
 """What ``.dunena/`` keeps beside the values: expiry times, long names, revisions.
 
-An expiry is bound to its value by a checksum: it is written before the value, so a crash between
-the two must not give the old value the new one's expiry.
+Each record is ``<CRC-32, 8 hex digits> <content>``. The checksum begins with what the record is for
+and its name, so that one that was damaged, or is in the place of another, is never believed.
+
+An expiry is bound to its value by a checksum as well: it is written before the value, so a crash
+between the two must not give the old value the new one's expiry.
 """
 
 import hashlib
 import zlib
+from typing import NamedTuple
 
 import orjson
 
-from dunena.persistence.disk.disk import Disk, join
+from dunena.persistence.disk.disk import Disk, join, name_of
+from dunena.persistence.disk.files import name_hash
 from dunena.persistence.interface import Damage, DamageKind
 
 REVISION_RESERVE = 100_000
 """Revisions promised to the disk at a time: after a crash the count goes on above all that were
 given out, and only one commit in so many has to write the number."""
+
+
+_CHECKSUM_BYTES = 9  # with the space behind it
+
+
+class DamagedRecordError(Exception):
+    """A record is not as it was written."""
+
+
+class Run(NamedTuple):
+    """How a folder was opened: in which start of the machine (None where a system does not tell),
+    whether files are forced to the device, and the folder's number on it."""
+
+    boot: str | None
+    is_forced: bool
+    inode: int
 
 
 class Records:
@@ -29,6 +50,7 @@ class Records:
         self._revision = join(folder, "revision")
         self._shown = join(folder, "shown")
         self._address = join(folder, "server")
+        self._run = join(folder, "run")
         self._reserved_until = 0
 
     def prepare(self) -> None:
@@ -52,17 +74,18 @@ class Records:
         for name in self._disk.names(self._expiries).files:
             path = join(self._expiries, name)
             try:
-                record = orjson.loads(self._disk.read(path))
+                record = orjson.loads(self._read(path, "expiry"))
                 expiries[record["file"]] = (int(record["expiresAt"]), int(record["checksum"]))
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                damages.append(Damage(path, f"expiry record: {error}", DamageKind.RECORD))
+            except (OSError, DamagedRecordError, ValueError, TypeError, KeyError) as error:
+                reason = f"an expiry time that cannot be read: {error}"
+                damages.append(Damage(path, reason, DamageKind.RECORD))
         return expiries, damages
 
     def keep_expiry(self, file: str, expires_at: int, value: bytes) -> str:
         """Bind an expiry to a value that is about to be written to ``file``; the record's path."""
         record = {"file": file, "expiresAt": expires_at, "checksum": checksum(value)}
         path = self.expiry_path(file)
-        self._disk.replace_file(path, orjson.dumps(record), self.temporary, sync=False)
+        self._write(path, "expiry", orjson.dumps(record), sync=False)
         return path
 
     def drop_expiry(self, file: str) -> str:
@@ -81,18 +104,18 @@ class Records:
     def full_name(self, record: str) -> str | None:
         """The name that was shortened to this hash; None if no record tells it."""
         try:
-            return self._disk.read(join(self.names, record)).decode()
-        except (OSError, UnicodeError):
+            name = self._read(join(self.names, record), "name").decode()
+        except (OSError, DamagedRecordError, UnicodeError):
             return None
+        return name if name_hash(name) == record else None
 
     def keep_name(self, record: str, name: str) -> None:
         """Remember what a hash stands for; needed once, before the first file of that name.
 
         On the device when it returns: without it, the file would be nobody's.
         """
-        path = join(self.names, record)
-        if not self._disk.exists(path):
-            self._disk.replace_file(path, name.encode(), self.temporary, sync=True)
+        if self.full_name(record) != name:
+            self._write(join(self.names, record), "name", name.encode(), sync=True)
 
     # --- the running server ---
 
@@ -107,26 +130,40 @@ class Records:
         """Say where this server answers."""
         self._disk.replace_file(self._address, url.encode(), self.temporary, sync=False)
 
+    def load_run(self) -> Run | None:
+        """How the folder was opened last; None where nothing tells."""
+        try:
+            record = orjson.loads(self._read(self._run, "run"))
+            return Run(record["boot"], record["isForced"], record["inode"])
+        except (OSError, DamagedRecordError, ValueError, TypeError, KeyError):
+            return None
+
+    def keep_run(self, run: Run) -> None:
+        """This is how it is from now on."""
+        record = {"boot": run.boot, "isForced": run.is_forced, "inode": run.inode}
+        self._write(self._run, "run", orjson.dumps(record), sync=False)
+
     # --- revision ---
 
-    def load_revision(self) -> int:
-        """The revision that no new change may go below; 0 in a new folder."""
-        try:
-            return int(self._disk.read(self._revision))
-        except (OSError, ValueError):
-            return 0
+    def load_revision(self) -> int | None:
+        """The revision that no new change may go below; None if nothing tells it."""
+        return self._load_number(self._revision, "revision")
 
     def load_shown(self) -> int | None:
         """The revision up to which no journal is needed; None if nothing tells it."""
-        try:
-            return int(self._disk.read(self._shown))
-        except (OSError, ValueError):
-            return None
+        return self._load_number(self._shown, "shown")
+
+    def damaged_numbers(self) -> list[Damage]:
+        """Of these two, what is there and cannot be read."""
+        return [
+            Damage(path, "a revision that cannot be read", DamageKind.RECORD)
+            for path, purpose in ((self._revision, "revision"), (self._shown, "shown"))
+            if self._disk.exists(path) and self._load_number(path, purpose) is None
+        ]
 
     def keep_shown(self, revision: int, *, sync: bool) -> None:
         """Every change up to ``revision`` is in its file: a journal of it is not to be replayed."""
-        text = str(revision).encode()
-        self._disk.replace_file(self._shown, text, self.temporary, sync=sync)
+        self._write(self._shown, "shown", str(revision).encode(), sync=sync)
 
     def reserve_revision(self, revision: int) -> None:
         """See to it that a restart, even after a crash, begins at ``revision`` or above."""
@@ -138,9 +175,31 @@ class Records:
         self._write_revision(revision)
 
     def _write_revision(self, revision: int) -> None:
-        text = str(revision).encode()
-        self._disk.replace_file(self._revision, text, self.temporary, sync=True)
+        self._write(self._revision, "revision", str(revision).encode(), sync=True)
         self._reserved_until = revision
+
+    # --- inside ---
+
+    def _load_number(self, path: str, purpose: str) -> int | None:
+        try:
+            return int(self._read(path, purpose))
+        except (OSError, DamagedRecordError, ValueError):
+            return None
+
+    def _write(self, path: str, purpose: str, content: bytes, *, sync: bool) -> None:
+        text = b"%08x %s" % (_checksum_of(path, purpose, content), content)
+        self._disk.replace_file(path, text, self.temporary, sync=sync)
+
+    def _read(self, path: str, purpose: str) -> bytes:
+        text = self._disk.read(path)
+        content = text[_CHECKSUM_BYTES:]
+        if text[:_CHECKSUM_BYTES] != b"%08x " % _checksum_of(path, purpose, content):
+            raise DamagedRecordError("its checksum is another one")
+        return content
+
+
+def _checksum_of(path: str, purpose: str, content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(f"{purpose} {name_of(path)}\n".encode()))
 
 
 def checksum(value: bytes) -> int:

@@ -1,75 +1,129 @@
 """What the files and the journal say together, when a folder is opened.
 
 A clean stop leaves an empty journal, and the files are the truth. After a crash the journal holds
-changes that files may not show. They are applied in their order, with one exception: a file that
-another hand edited after the crash keeps what that hand wrote. It is known by a value that the
-journal has not for its key, in a file changed well after the journal's last write.
+changes that files may not show. They are applied in their order, with one exception: a key whose
+file another hand changed or removed since keeps what that hand did. What our own hand may have
+left is known by its stamp, never by a date: see `FileStates`.
+
+A power cut may undo what was written last, so a file may then be in any state that the journal
+knows of, or gone; where that cannot be told from another hand, what was acknowledged stands.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterable
 
-from dunena.persistence.disk.journal import Recorded, Replay
+from dunena.persistence.disk.disk import Stamp
+from dunena.persistence.disk.journal_format import Recorded, Stamps
+from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.layout import Place
 from dunena.store.entry import Change, ChangeKind, Entry
 
-EDITED_AFTER_NS = 10 * 1_000_000_000
-"""A file changed this long after the journal was not changed by us: files follow in a second."""
+_NUMBER_STARTS = frozenset(bytes((byte,)) for byte in b"-0123456789")
+
+
+class Recovered:
+    """What came of it: all entries, the last change of each key whose file may not show it yet,
+    and the keys that another hand changed since."""
+
+    def __init__(self, entries: Iterable[Entry], *, may_go_back: bool) -> None:
+        self.may_go_back = may_go_back  # files, to states that the journal does not know of
+        self.standing = {(entry.ns, entry.key): entry for entry in entries}
+        self.changes: dict[Place, Change] = {}
+        self.edited: set[Place] = set()
 
 
 def recover(
-    entries: list[Entry], replay: Replay, modified_ns: Callable[[Place], int | None]
-) -> tuple[dict[Place, Entry], dict[Place, Change]]:
-    """The entries that stand, and the last change of each key whose file may not show it yet.
+    entries: list[Entry], replay: Replay, stamps: Stamps, damaged: Iterable[Place] = ()
+) -> Recovered:
+    """Apply a journal to what files hold.
 
-    ``modified_ns`` says when a key's file was changed; None without a file.
+    ``stamps`` are of the files that were read; those of ``damaged`` keys could not be.
     """
-    standing = {(entry.ns, entry.key): entry for entry in entries}
-    changes: dict[Place, Change] = {}
-    edited = _edited_after(standing, replay, modified_ns)
-    for _, commit in replay.commits:
+    may_go_back = not (replay.is_whole or replay.is_forced)
+    recovered = Recovered(entries, may_go_back=may_go_back)
+    recovered.edited = _edited(recovered.standing, replay, stamps) - set(damaged)
+    for commit in replay.commits:
         for recorded in commit:
-            for place in _places(recorded, standing):
-                if place not in edited:
-                    _apply(place, recorded, standing, changes)
-    return standing, changes
+            for place in _places(recorded, recovered, stamps):
+                _apply(place, recorded, recovered)
+    return recovered
 
 
-def last_revision(replay: Replay) -> int:
-    """Of the latest change in the journal; 0 in an empty one."""
-    return max((commit[-1].revision for _, commit in replay.commits), default=0)
+def _edited(standing: dict[Place, Entry], replay: Replay, stamps: Stamps) -> set[Place]:
+    """Keys of the journal whose file another hand changed or removed."""
+    written = _values(replay)
+    cleared: frozenset[object] = frozenset().union(
+        *(recorded.cleared for commit in replay.commits for recorded in commit)
+    )
+    edited = set()
+    for place, states in replay.files.items():
+        stamp = stamps.get(place)
+        allowed = states.latest if replay.is_whole else states.seen
+        if stamp in allowed or stamp in cleared:
+            continue
+        if not replay.is_whole and (
+            stamp is None or not replay.is_forced or _is_cut_short(stamp, allowed)
+        ):
+            continue
+        is_uncertain = states.is_planned or not replay.is_whole
+        if stamp is not None and is_uncertain and _is_ours(standing[place].value, written[place]):
+            continue  # a stamp that was not kept, or of a file that was written in its place
+        edited.add(place)
+    return edited
 
 
-def _places(recorded: Recorded, standing: dict[Place, Entry]) -> list[Place]:
-    if recorded.kind is ChangeKind.CLEAR:
-        return list(standing)
-    return [(recorded.ns, recorded.key)]
+def _is_cut_short(stamp: Stamp, states: set[Stamp | None]) -> bool:
+    """Whether a file is one of those, of which a power cut kept a part."""
+    return any(
+        state is not None and (state.inode, state.modified_ns) == (stamp.inode, stamp.modified_ns)
+        for state in states
+    )
 
 
-def _edited_after(
-    standing: dict[Place, Entry], replay: Replay, modified_ns: Callable[[Place], int | None]
-) -> set[Place]:
-    """Keys whose file was edited by another hand after the crash."""
-    if not replay.commits:
-        return set()
-    written_ns = max(segment.modified_ns for segment, _ in replay.commits)
-    late = {place for place in standing if (modified_ns(place) or 0) > written_ns + EDITED_AFTER_NS}
-    for _, commit in replay.commits:
+def _is_ours(value: bytes, written: set[bytes | None]) -> bool:
+    """Whether a file holds one of the journal's values, or what a power cut left of one.
+
+    Of all JSON texts only a number's beginning is one as well.
+    """
+    return value in written or any(
+        number is not None and number[:1] in _NUMBER_STARTS and number.startswith(value)
+        for number in written
+    )
+
+
+def _values(replay: Replay) -> dict[Place, set[bytes | None]]:
+    """Every value that the journal has of each key."""
+    values: dict[Place, set[bytes | None]] = {place: set() for place in replay.files}
+    for commit in replay.commits:
         for recorded in commit:
-            place = (recorded.ns, recorded.key)
-            if place in late and standing[place].value == recorded.value:
-                late.discard(place)
-    return late
+            if recorded.kind is not ChangeKind.CLEAR:
+                values[recorded.ns, recorded.key].add(recorded.value)
+    return values
 
 
-def _apply(
-    place: Place,
-    recorded: Recorded,
-    standing: dict[Place, Entry],
-    changes: dict[Place, Change],
-) -> None:
-    standing.pop(place, None)
+def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[Place]:
+    """The keys that a change takes, but for those that another hand has changed since."""
+    edited = recovered.edited
+    if recorded.kind is not ChangeKind.CLEAR:
+        place = (recorded.ns, recorded.key)
+        return [] if place in edited else [place]
+    return [
+        place for place in recovered.standing if _is_cleared(place, recorded, recovered, stamps)
+    ]
+
+
+def _is_cleared(place: Place, recorded: Recorded, recovered: Recovered, stamps: Stamps) -> bool:
+    """Whether a clear took a key: one that was set before it, or a file that it knew of."""
+    if place in recovered.edited:
+        return False
+    is_known = place in recovered.changes or recovered.may_go_back
+    return is_known or stamps.get(place) in recorded.cleared
+
+
+def _apply(place: Place, recorded: Recorded, recovered: Recovered) -> None:
+    recovered.standing.pop(place, None)
     after = None
     if recorded.value is not None:
         after = Entry(*place, recorded.value, recorded.expires_at, recorded.revision)
-        standing[place] = after
-    changes[place] = Change(recorded.kind, *place, recorded.revision, entry=after)
+        recovered.standing[place] = after
+    kind = ChangeKind.DELETE if recorded.kind is ChangeKind.CLEAR else recorded.kind
+    recovered.changes[place] = Change(kind, *place, recorded.revision, entry=after)

@@ -7,9 +7,11 @@ A value's file and its expiry record are two files; the record is written first 
 value by a checksum, so that neither is ever taken for the other's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from dunena.persistence.disk.disk import Disk, Stamp, join, parent_of
+from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
+from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import Found, Layout, Place
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.records import Records, checksum
@@ -30,14 +32,26 @@ ENTRIES_PER_PROGRESS = 1000
 """Some ms."""
 
 
+class PreparedFile(NamedTuple):
+    """What is to become of a file: a draft takes its place, or it goes if there is none."""
+
+    step: FileStep
+    draft: Draft | None
+    expires: bool
+
+
 class ValueFiles:
-    """Every value's file below a layout's root; methods raise OSError as the disk does."""
+    """Every value's file below a layout's root; methods raise OSError as the disk does.
+
+    ``stamps`` are of the files as they were last seen or written; the server's thread reads them.
+    """
 
     def __init__(
         self,
         disk: Disk,
         layout: Layout,
         records: Records,
+        stamps: dict[Place, Stamp],
         value_bytes_max: int = VALUE_BYTES_MAX,
     ) -> None:
         self._disk = disk
@@ -46,7 +60,7 @@ class ValueFiles:
         self._layout = layout
         self._records = records
         self._quarantine = join(records.folder, "quarantine")
-        self._stamps: dict[Place, Stamp] = {}
+        self._stamps = stamps
         self._foreign: set[Place] = set()  # whose stamp is of a file that another hand wrote
         self._expiring: set[Place] = set()
         self._unsynced: set[str] = set()
@@ -88,6 +102,10 @@ class ValueFiles:
         self._stamps[found.place] = stamp
         return value
 
+    def damaged_places(self) -> list[Place]:
+        """Keys whose file cannot be read."""
+        return list(self._damaged)
+
     def damages(self) -> list[Damage]:
         """What cannot be read and was left where it is; any thread."""
         found = self._unreadable | self._refused
@@ -124,17 +142,56 @@ class ValueFiles:
 
     # --- writing ---
 
-    def show(self, place: Place, entry: Entry | None, *, is_stored: bool) -> None:
-        """Make a key's file hold an entry, or be gone for None.
+    def prepare(self, place: Place, entry: Entry | None, *, is_stored: bool) -> PreparedFile | None:
+        """Get ready to make a key's file hold an entry, or be gone for None.
 
-        ``is_stored`` says that another hand made it so; then it is not written again.
+        ``is_stored`` says that another hand made it so; then it is not written again, and None is
+        the answer.
         """
         if is_stored and self._is_shown(place, entry):
             self._drop_expiry(place)
-        elif entry is None:
+            return None
+        self._set_damage_aside(place)
+        before = self._stamps.get(place)
+        if entry is None:
+            return PreparedFile(FileStep(place, before, None), None, expires=False)
+        if entry.expires_at is not None:
+            self._expiring.add(place)
+            name = self._layout.relative(place)
+            self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
+        path, content = self._layout.canonical(place), encode_readable(entry.value)
+        draft = self._disk.write_draft(path, content, self._records.temporary)
+        step = FileStep(place, before, draft.stamp)
+        return PreparedFile(step, draft, expires=entry.expires_at is not None)
+
+    def put_in_place(self, file: PreparedFile) -> FileStep:
+        """Do what was prepared; what came of it. When it fails, nothing of it is left."""
+        place = file.step.place
+        if file.draft is None:
             self._remove(place)
-        else:
-            self._write(place, entry)
+            return file.step
+        path = self._layout.canonical(place)
+        self._note_unsynced(place, path)
+        try:
+            # Not before: what is done in between may take an empty folder away.
+            self._layout.make_way(place)
+            stamp = self._disk.put_in_place(file.draft, path)
+        except OSError:
+            self.discard(file)
+            raise
+        self._stamps[place] = stamp
+        self._foreign.discard(place)
+        if not file.expires:
+            self._drop_expiry(place)
+        alias = self._layout.forget_alias(place)
+        if alias is not None:
+            self._disk.remove(alias)
+        return file.step._replace(after=stamp)
+
+    def discard(self, file: PreparedFile) -> None:
+        """It is not to be."""
+        if file.draft is not None:
+            self._disk.discard(file.draft)
 
     def sync(self) -> None:
         """Force what was written to the device."""
@@ -145,16 +202,16 @@ class ValueFiles:
             self._unsynced |= paths
             raise
 
-    # --- what is known ---
+    def doubt(self, places: Iterable[Place]) -> None:
+        """An earlier run may not have forced these files to the device: the next sync does."""
+        for place in places:
+            self._note_unsynced(place, self._layout.actual(place))
 
     def name_of(self, place: Place) -> str:
         """A key's file below the root, for people."""
         return self._layout.relative(place)
 
-    def modified_ns(self, place: Place) -> int | None:
-        """When a key's file was changed, as it was read; None without a file."""
-        stamp = self._stamps.get(place)
-        return None if stamp is None else stamp.modified_ns
+    # --- what is known ---
 
     def is_ours(self, place: Place, stamp: Stamp) -> bool:
         """Whether a key's file is as it was when it was written or read here."""
@@ -217,32 +274,12 @@ class ValueFiles:
             return True  # it was there once more (or took the file away), and will be heard of
         return place in self._foreign
 
-    def _write(self, place: Place, entry: Entry) -> None:
-        self._set_damage_aside(place)
-        self._layout.make_way(place)
-        if entry.expires_at is not None:
-            self._expiring.add(place)
-            name = self._layout.relative(place)
-            self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
-        path = self._layout.canonical(place)
-        self._note_unsynced(place, path)
-        content = encode_readable(entry.value)
-        temporary = self._records.temporary
-        self._stamps[place] = self._disk.replace_file(path, content, temporary, sync=False)
-        self._foreign.discard(place)
-        if entry.expires_at is None:
-            self._drop_expiry(place)
-        alias = self._layout.forget_alias(place)
-        if alias is not None:
-            self._disk.remove(alias)
-
     def _remove(self, place: Place) -> None:
-        self._set_damage_aside(place)
         path = self._layout.actual(place)
-        self._foreign.discard(place)
-        self._stamps.pop(place, None)
         if self._layout.is_reached(place):
             self._disk.remove(path)
+        self._foreign.discard(place)
+        self._stamps.pop(place, None)
         self._layout.forget_alias(place)
         self._note_unsynced(place, path)
         self._layout.drop_folder(place[0])

@@ -65,12 +65,17 @@ class FolderWatch:
             self._watcher.close()
 
     @property
+    def is_on(self) -> bool:
+        """Whether anybody wants to learn of them."""
+        return self._state is not WatchState.OFF
+
+    @property
     def status(self) -> Watching:
         """How it stands; any thread."""
         state, reason = self._state, self._reason
         if state is not WatchState.OFF:
-            if self._edits.trouble is not None:
-                state, reason = WatchState.FAILING, self._edits.trouble
+            if self._edits.everything.failure is not None:
+                state, reason = WatchState.FAILING, self._edits.everything.failure
             elif self._edits.everything.is_catching_up:
                 state = WatchState.CATCHING_UP
         return Watching(state, reason, self._misses)

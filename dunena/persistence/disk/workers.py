@@ -123,8 +123,8 @@ class Follower:
 class Syncer:
     """Forces the journal to the device: once a second when ``is_periodic``, and when asked to.
 
-    ``sync`` says whether there was anything to force, and raises OSError; ``synced`` is told how
-    each went, ``timed`` how many seconds it took.
+    ``sync`` says whether there was anything to force, and raises OSError; ``timed`` is told how
+    many seconds it took.
     """
 
     def __init__(
@@ -132,16 +132,15 @@ class Syncer:
         sync: Callable[[], bool],
         *,
         is_periodic: bool,
-        synced: Callable[[OSError | None], None],
         timed: Callable[[float], None],
     ) -> None:
         self._sync = sync
-        self._synced = synced
         self._timed = timed
         self._period = SYNC_PERIOD_SECONDS if is_periodic else None
         self._wanted = threading.Condition()
         self._waiting: list[Callable[[OSError | None], None]] = []
         self._is_ending = False
+        self._is_failing = False
         self._thread = threading.Thread(target=self._run, name="dunena-sync", daemon=True)
         self._thread.start()
 
@@ -168,7 +167,6 @@ class Syncer:
                     return
             if waiting or self._period is not None:
                 failure = self._timed_sync()
-                self._synced(failure)
                 for done in waiting:
                     done(failure)
 
@@ -177,8 +175,11 @@ class Syncer:
         try:
             has_forced = self._sync()
         except OSError as error:
-            _log.error("the journal cannot be forced to the device: %s", error.strerror)
+            if not self._is_failing:
+                _log.error("the journal cannot be forced to the device: %s", error.strerror)
+            self._is_failing = True
             return error
+        self._is_failing = False
         seconds = time.monotonic() - began
         if seconds > SLOW_SYNC_SECONDS:
             _log.warning("forcing the journal to the device took %.1f s", seconds)

@@ -1,5 +1,7 @@
-"""A file on its way to one client: read by a worker thread, piece by piece, as fast as the client
-takes it.
+"""An answer that is not ready at once, on its way to one client.
+
+A file is read by a worker thread, piece by piece, as fast as the client takes it. A search goes on
+in portions, between the requests of others.
 """
 
 import asyncio
@@ -8,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from dunena.server.context import Context
-from dunena.server.http_message import Body, Prepared, Request, Response, serialize
+from dunena.server.http_message import Body, Prepared, Request, Response, Search, serialize
 from dunena.server.outbox import Outbox
 
 Result = TypeVar("Result")
@@ -42,8 +44,12 @@ class Transfer:
 
     def start(self) -> None:
         """Begin; `ended` comes in a later turn of the loop."""
-        assert self._begun.later is not None, "a response that is ready needs no transfer"
-        self._work(self._begun.later, self._prepared)
+        later = self._begun.later
+        assert later is not None, "a response that is ready needs no transfer"
+        if isinstance(later, Search):
+            self._context.bulk.add(lambda: self._advance(later))
+        else:
+            self._work(later, self._prepared)
 
     def resume(self) -> None:
         """The client reads on."""
@@ -69,13 +75,33 @@ class Transfer:
         error = future.exception()
         if error is not None:
             _log.error("%s could not be answered", self._request.path, exc_info=error)
-            prepared = Prepared(Response.error(500, "Internal error"))
+            prepared = Prepared(_internal_error(0))
         else:
             prepared = future.result()
         self._rest = prepared.rest
         response = prepared.response
         response.headers = self._begun.headers | response.headers
         self._say(serialize(self._request, response, self._context.date()))
+
+    def _advance(self, search: Search) -> bool:
+        """One portion of a search; whether there is more of it."""
+        if self._is_cancelled:
+            return False
+        try:
+            result = search.advance()
+        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
+            _log.exception("%s could not be answered", self._request.path)
+            result = _internal_error
+        if result is None:
+            return True
+        self._context.tick.run(self._put_response, result)
+        self._end(is_whole=True)
+        return False
+
+    def _put_response(self, result: Callable[[int], Response], now: int) -> None:
+        response = result(now)
+        response.headers = self._begun.headers | response.headers
+        self._outbox.put(serialize(self._request, response, self._context.date()))
 
     def _read(self, future: asyncio.Future[bytes]) -> None:
         self._is_working = False
@@ -114,3 +140,7 @@ class Transfer:
         if self._rest is not None:
             self._rest.close()
             self._rest = None
+
+
+def _internal_error(_now: int) -> Response:
+    return Response.error(500, "Internal error")

@@ -1,0 +1,69 @@
+"""Looking through all keys of a namespace, in portions: others have their turn at each ``yield``.
+
+The keys that match are kept until keys come or go: reading on in an unchanged store costs what is
+read and nothing else.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+from dunena.dialects.grants import glob_expression
+from dunena.store.key_order import KeyOrder, order_of
+from dunena.store.view import StoreView
+
+KEYS_AT_ONCE_MAX = 1000
+"""Keys that are put in order or held against a pattern in one turn: some 1 ms of work."""
+
+_KEPT_MAX = 16  # a few people, each with a pattern or two
+
+Result = TypeVar("Result")
+Work = Generator[None, None, Result]
+"""Bulk work, done bit by bit, and what comes of it."""
+
+
+class KeySearch:
+    """What was found in one store, as somebody sees it."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        # (namespace, pattern) -> where it was looked for, at which version, and what matched
+        self._found: OrderedDict[tuple[str, str], tuple[KeyOrder, int, KeyOrder]] = OrderedDict()
+
+    def matching(self, store: StoreView, ns: str, pattern: str = "*") -> Work[KeyOrder]:
+        """The keys that are seen and match, in order."""
+        whole = store.whole
+        while not whole.place_keys(ns, KEYS_AT_ONCE_MAX):
+            yield
+        order = whole.key_order(ns)
+        if whole is store and pattern in ("", "*"):
+            return order
+        name, version = (ns, pattern), order.version
+        kept = self._found.get(name)
+        if kept is None or kept[0] is not order or kept[1] != version:
+            found = yield from _filtered(store, ns, order, pattern)
+            kept = self._found[name] = (order, version, order_of(found))
+        self._found.move_to_end(name)
+        if len(self._found) > _KEPT_MAX:
+            self._found.popitem(last=False)
+        return kept[2]
+
+
+def glob(pattern: str) -> Callable[[str], object]:
+    """Whether whole keys match."""
+    return re.compile(glob_expression(pattern)).match
+
+
+def _filtered(store: StoreView, ns: str, order: KeyOrder, pattern: str) -> Work[list[str]]:
+    matches = glob(pattern or "*")
+    found: list[str] = []
+    keys = order.page(0, KEYS_AT_ONCE_MAX)
+    while keys:
+        found += [key for key in keys if matches(key) and store.may_read(ns, key)]
+        if len(keys) == KEYS_AT_ONCE_MAX:
+            yield
+        # By the last one's name: keys may have come and gone meanwhile.
+        keys = order.after(keys[-1], KEYS_AT_ONCE_MAX)
+    return found

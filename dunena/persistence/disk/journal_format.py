@@ -1,0 +1,235 @@
+r"""The journal's text: what its lines say, and what a segment's lines come to. No I/O.
+
+A segment is a text file, ``<first revision>-<last revision before it>.log``, and a line of it is::
+
+    <CRC-32 of the rest, 8 hex digits> <JSON array>\n
+
+The checksum begins with the segment's name, so a line is whole only where it was written. Lines:
+
+- ``["dunena-journal", 2, forces]`` is the first: the format's version, and whether files were
+  forced to the device when it was begun.
+- ``[synced, [kind, revision, ns, key, stamp, expires_at, value], ...]`` is one commit, there as a
+  whole or not at all. ``kind`` is a `ChangeKind`'s value; only a set has all members, a clear has
+  ``[kind, revision, stamps]``. Changes up to ``synced`` were on the device when it was written.
+- ``["plan", [ns, key, before, after], ...]``: files are about to be replaced (``after`` null:
+  removed), and ``["shown", [ns, key, after], ...]``: they were. A start writes one of the files
+  that it found for the keys of an earlier run's journal.
+- ``["by hand", [ns, key, stamp], ...]``: a start found that another hand had changed these files,
+  so earlier changes of the keys do not count any more.
+- ``["back", revision]``: commits from that revision on were taken back.
+- ``["base", revision]`` begins a segment that stands for all before it, which is complete up to
+  its ``["end"]``; ``revision`` is the last one that needs no journal.
+
+A stamp (``[inode, modified_ns, size]``, null for no file) is what was last seen or written of a
+key's file. With it a start tells what other hands did to a file from what this server did.
+"""
+
+import base64
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+import orjson
+
+from dunena.persistence.disk.disk import Stamp
+from dunena.persistence.disk.layout import Place
+from dunena.store.entry import Change, ChangeKind
+
+MAGIC = "dunena-journal"
+VERSION = 2
+
+_CHECKSUM_BYTES = 9  # of a line, with the space behind it
+_SET = ChangeKind.SET.value
+
+Stamps = Mapping[Place, Stamp]
+"""Of each key's file, as it was last seen or written here; a key without a file has none."""
+
+
+class FileStep(NamedTuple):
+    """A key's file from one state to the next; None for no file."""
+
+    place: Place
+    before: Stamp | None
+    after: Stamp | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A change as the journal has it; ``value`` is None where it removed the key.
+
+    ``stamp`` is of the key's file at that time; a clear has those of all files in ``cleared``.
+    """
+
+    kind: ChangeKind
+    revision: int
+    ns: str = ""
+    key: str = ""
+    stamp: Stamp | None = None
+    expires_at: int | None = None
+    value: bytes | None = None
+    cleared: frozenset[Stamp] = frozenset()
+
+
+@dataclass(slots=True, eq=False)
+class FileStates:
+    """What a key's file may be without another hand in it; None stands for no file.
+
+    ``latest`` are the states it can be in when the process died, ``seen`` all in the journal's
+    time: a power cut may bring back any of them. ``is_planned`` says that it was being replaced.
+    """
+
+    seen: set[Stamp | None] = field(default_factory=set)
+    latest: set[Stamp | None] = field(default_factory=set)
+    is_planned: bool = False
+
+    def changed(self, stamp: Stamp | None) -> None:
+        """A change of the key was recorded while its file had this stamp."""
+        self.seen.add(stamp)
+        if not self.is_planned:
+            self.latest = set()
+        self.latest.add(stamp)
+
+    def planned(self, before: Stamp | None, after: Stamp | None) -> None:
+        """The file is about to be replaced."""
+        self.seen |= {before, after}
+        self.latest = {before, after}
+        self.is_planned = True
+
+    def shown(self, stamp: Stamp | None) -> None:
+        """The file was replaced."""
+        self.seen.add(stamp)
+        self.latest = {stamp}
+        self.is_planned = False
+
+
+class Line(NamedTuple):
+    """One line of a segment: where it is in the text, and what it says; None for not whole."""
+
+    start: int
+    end: int
+    members: list[Any] | None
+
+
+# --- writing ---
+
+
+def seed_of(name: str) -> int:
+    """What the checksums of a segment's lines begin with."""
+    return zlib.crc32(f"{MAGIC} {name}\n".encode())
+
+
+def header_line(seed: int, *, forces: bool) -> bytes:
+    """The first line of a segment."""
+    return encode_line(seed, [MAGIC, VERSION, forces])
+
+
+def commit_line(seed: int, synced: int, changes: Sequence[Change], stamps: Stamps) -> bytes:
+    """The line of one commit."""
+    members: list[Any] = [synced]
+    members += [_members(change, stamps) for change in changes]
+    return encode_line(seed, members)
+
+
+def plan_line(seed: int, steps: Iterable[FileStep]) -> bytes:
+    """The line that goes before files are replaced."""
+    return encode_line(
+        seed,
+        ["plan", *((*step.place, _plain(step.before), _plain(step.after)) for step in steps)],
+    )
+
+
+def shown_line(seed: int, steps: Iterable[FileStep]) -> bytes:
+    """The line that goes behind files that were replaced."""
+    return encode_line(seed, ["shown", *((*step.place, _plain(step.after)) for step in steps)])
+
+
+def by_hand_line(seed: int, steps: Iterable[FileStep]) -> bytes:
+    """The line on files that another hand changed while no server ran."""
+    return encode_line(seed, ["by hand", *((*step.place, _plain(step.after)) for step in steps)])
+
+
+def encode_line(seed: int, members: list[Any]) -> bytes:
+    """A line with its checksum."""
+    payload = orjson.dumps(members)
+    return b"%08x %s\n" % (zlib.crc32(payload, seed), payload)
+
+
+def _members(change: Change, stamps: Stamps) -> tuple[Any, ...]:
+    entry = change.entry
+    kind = change.kind.value
+    if change.cleared is not None:
+        # One look at all of them; the engine's thread may be changing some.
+        return kind, change.revision, _packed(list(stamps.values()))
+    stamp = _plain(stamps.get((change.ns, change.key)))
+    if entry is None:
+        return kind, change.revision, change.ns, change.key, stamp
+    value = orjson.Fragment(entry.value)
+    return _SET, change.revision, change.ns, change.key, stamp, entry.expires_at, value
+
+
+def _plain(stamp: Stamp | None) -> tuple[int, ...] | None:
+    """As orjson takes it, which wants plain tuples."""
+    return None if stamp is None else tuple(stamp)
+
+
+def _packed(stamps: list[Stamp]) -> str:
+    return base64.b64encode(array("q", chain.from_iterable(stamps)).tobytes()).decode()
+
+
+def _unpacked(text: str) -> frozenset[Stamp]:
+    numbers = array("q", base64.b64decode(text))
+    return frozenset(map(Stamp, numbers[0::3], numbers[1::3], numbers[2::3]))
+
+
+# --- reading ---
+
+
+def lines_of(name: str, text: bytes) -> Iterator[Line]:
+    """Every line of a segment's text, whole or not; the last one may lack its end."""
+    seed, position = seed_of(name), 0
+    while position < len(text):
+        end = text.find(b"\n", position)
+        if end < 0:
+            yield Line(position, len(text), None)
+            return
+        yield Line(position, end + 1, _decode(seed, text[position:end]))
+        position = end + 1
+
+
+def _decode(seed: int, line: bytes) -> list[Any] | None:
+    try:
+        checksum, payload = int(line[:8], 16), line[_CHECKSUM_BYTES:]
+        if line[8:_CHECKSUM_BYTES] != b" " or zlib.crc32(payload, seed) != checksum:
+            return None
+        members = orjson.loads(payload)
+    except ValueError:
+        return None
+    return members if isinstance(members, list) and members else None
+
+
+def recorded(members: list[Any]) -> list[Recorded]:
+    """The changes of a commit's line."""
+    return [_recorded(*change) for change in members[1:]]
+
+
+def _recorded(
+    kind: str,
+    revision: int,
+    ns: str,
+    key: str = "",
+    stamp: list[int] | None = None,
+    expires_at: int | None = None,
+    *value: Any,
+) -> Recorded:
+    if kind == ChangeKind.CLEAR.value:
+        return Recorded(ChangeKind.CLEAR, revision, cleared=_unpacked(ns))
+    encoded = orjson.dumps(value[0]) if value else None
+    return Recorded(ChangeKind(kind), revision, ns, key, stamp_of(stamp), expires_at, encoded)
+
+
+def stamp_of(members: list[int] | None) -> Stamp | None:
+    """A stamp as a line has it."""
+    return None if members is None else Stamp(*members)

@@ -1,0 +1,310 @@
+"""What a journal says when a folder is opened, however its last run ended.
+
+Two kinds of faults look alike and must not be taken for each other. A *torn end*: the machine lost
+what was not forced to the device, in any order, so nothing behind the first line that is not whole
+may count. *Damage*: a line that was on the device is broken; what stands behind it is as good as
+what stands before. It is damage when the machine has not started anew since an earlier start put
+the journal in order (then nothing was lost), or when a later line says that everything up to it was
+on the device.
+
+Nothing is changed here: what is to be cut, moved or kept is said in the `Replay`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from dunena.persistence.disk.disk import AppendFile, Disk, join, name_of
+from dunena.persistence.disk.journal_format import (
+    MAGIC,
+    VERSION,
+    FileStates,
+    Line,
+    Recorded,
+    lines_of,
+    recorded,
+    seed_of,
+    stamp_of,
+)
+from dunena.persistence.disk.layout import Place
+from dunena.persistence.interface import Damage, DamageKind
+from dunena.store.entry import ChangeKind
+
+SUFFIX = ".log"
+_BASE = "-base-"
+"""In the name of a segment that stands for all before it."""
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One file of the journal.
+
+    ``size`` is counted in bytes when no more will be appended; ``file`` is open while something in
+    it may not be on the device, ``is_named`` says that its name is.
+    """
+
+    path: str
+    last_revision: int
+    size: int = 0
+    file: AppendFile | None = None
+    is_named: bool = True
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a journal held when it was opened.
+
+    ``commits`` lead from ``base`` to ``last_revision``; ``files`` is what the keys' files may be
+    without another hand. ``is_whole`` says that the machine has not started anew since the journal
+    was put in order: nothing was lost. ``is_forced`` says that files were forced to the device.
+
+    ``segments`` stay; ``torn`` ones are to be cut to their size, ``useless`` ones removed,
+    ``unreadable`` ones moved to quarantine, and of ``damaged`` ones a copy goes there.
+    ``dropped_bytes`` is what was torn.
+    """
+
+    commits: list[list[Recorded]] = field(default_factory=list)
+    files: dict[Place, FileStates] = field(default_factory=dict)
+    base: int = 0
+    last_revision: int = 0
+    is_whole: bool = True
+    is_forced: bool = True
+    dropped_bytes: int = 0
+    segments: list[Segment] = field(default_factory=list)
+    torn: list[Segment] = field(default_factory=list)
+    useless: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    damages: list[Damage] = field(default_factory=list)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the files are all there is."""
+        return not self.commits
+
+    def states_of(self, place: Place) -> FileStates:
+        """What a key's file may be; to be added to."""
+        return self.files.setdefault(place, FileStates())
+
+
+@dataclass(slots=True)
+class _Text:
+    """A segment as it was found."""
+
+    path: str
+    text: bytes
+    lines: list[Line]
+
+    @property
+    def whole(self) -> Iterable[list[Any]]:
+        return (line.members for line in self.lines if line.members is not None)
+
+
+def base_path(folder: str, revision: int, number: int) -> str:
+    """The path of a segment that stands for all up to a revision; in order by number."""
+    return join(folder, f"{revision:020d}{_BASE}{number:04d}{SUFFIX}")
+
+
+def read_journal(
+    disk: Disk, folder: str, flushed: int | None, *, boot: str | None, last_boot: str | None
+) -> Replay:
+    """Read the segments in a folder beyond the revision ``flushed``.
+
+    None for a revision that is not known: then the first segment is taken as it is. ``boot`` is
+    the machine's start of now, ``last_boot`` that in which the journal was put in order last; None
+    where it is not known.
+    """
+    found = sorted(name for name in disk.names(folder).files if name.endswith(SUFFIX))
+    texts = []
+    for name in found:
+        text = disk.read(join(folder, name))
+        texts.append(_Text(join(folder, name), text, list(lines_of(name, text))))
+    return _Reader(texts, flushed, boot, last_boot).read()
+
+
+class _Reader:
+    def __init__(
+        self, texts: list[_Text], flushed: int | None, boot: str | None, last_boot: str | None
+    ) -> None:
+        self._texts = texts
+        self._flushed = flushed
+        self._is_in_base = False
+        is_whole = boot is not None and boot == last_boot
+        revision = flushed or 0
+        self._replay = Replay(base=revision, last_revision=revision, is_whole=is_whole)
+        headers = [line for text in texts for line in text.whole if line[0] == MAGIC]
+        self._replay.is_forced = all(line[2] for line in headers)
+        # Changes up to here were on the device, by the word of lines that are whole.
+        self._synced = max(
+            (line[0] for text in texts for line in text.whole if isinstance(line[0], int)),
+            default=0,
+        )
+
+    def read(self) -> Replay:
+        replay = self._replay
+        for text in self._texts:
+            if not text.text:
+                replay.useless.append(text.path)
+            elif not any(True for _ in text.whole) or not _is_readable(text):
+                self._give_up(text)
+            elif _BASE in name_of(text.path):
+                self._read_base(text)
+            elif self._follows(text):
+                self._read_lines(text)
+            else:
+                replay.unreadable.append(text.path)
+                reason = "follows a part of the journal that is missing"
+                replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+        return replay
+
+    def _give_up(self, text: _Text) -> None:
+        """Nothing in it can be used: a first write that was torn, or something else."""
+        replay = self._replay
+        if b"\n" not in text.text:
+            replay.dropped_bytes += len(text.text)
+            replay.useless.append(text.path)
+            return
+        replay.unreadable.append(text.path)
+        reason = "is damaged, or of another version of dunena"
+        replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+
+    def _follows(self, text: _Text) -> bool:
+        """Whether a segment goes on where the one before ended, or where that surely was more."""
+        replay, after = self._replay, revision_before(text.path)
+        if after is None or after <= replay.last_revision:
+            return True
+        if self._flushed is None and not replay.segments:
+            replay.base = replay.last_revision = after
+            return True
+        if not (replay.is_whole or after <= self._synced):
+            return False
+        reason = "follows a part of the journal that is missing; the changes in that are lost"
+        replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+        return True
+
+    def _read_base(self, text: _Text) -> None:
+        """One that stands for all before it, if all of it is there."""
+        replay = self._replay
+        members = [line.members for line in text.lines]
+        is_complete = None not in members and members[-1] == ["end"]
+        is_needless = _first_revision(text.path) <= (self._flushed or 0)
+        # Or those that it was to stand for are still there.
+        if is_needless or (not is_complete and replay.segments):
+            replay.useless.append(text.path)
+            return
+        if not (is_complete or self._replay.is_whole or _first_revision(text.path) <= self._synced):
+            self._give_up(text)
+            return
+        base = next((line[1] for line in text.whole if line[0] == "base"), replay.base)
+        replay.useless += [segment.path for segment in replay.segments]
+        replay.segments.clear()
+        replay.torn.clear()
+        replay.damaged.clear()
+        replay.damages.clear()
+        replay.commits.clear()
+        replay.files.clear()
+        replay.base = max(base, self._flushed or 0)
+        self._is_in_base = True
+        self._read_lines(text)
+        self._is_in_base = False
+        replay.last_revision = max(replay.last_revision, _first_revision(text.path))
+
+    def _read_lines(self, text: _Text) -> None:
+        replay = self._replay
+        name = name_of(text.path)
+        segment = Segment(text.path, replay.last_revision, len(text.text), seed=seed_of(name))
+        broken = 0
+        for index, line in enumerate(text.lines):
+            if line.members is not None:
+                self._take(line.members, segment)
+            elif self._goes_on(text.lines, index + 1):
+                broken += 1
+            else:
+                segment.size = line.start
+                self._drop_end(text, line.start)
+                replay.torn.append(segment)
+                break
+        if broken:
+            reason = f"{broken} of its lines cannot be read; the changes in them are lost"
+            replay.damaged.append(text.path)
+            replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+        replay.segments.append(segment)
+        replay.last_revision = max(replay.last_revision, segment.last_revision)
+
+    def _drop_end(self, text: _Text, start: int) -> None:
+        """What is cut away is kept aside if there are whole lines in it, or what were some."""
+        self._replay.dropped_bytes += len(text.text) - start
+        if b"\n" in text.text[start:]:
+            self._replay.damaged.append(text.path)
+
+    def _goes_on(self, lines: list[Line], index: int) -> bool:
+        """Whether what stands behind a broken line was written on top of a whole one."""
+        for line in lines[index:]:
+            if line.members is None:
+                continue
+            if self._replay.is_whole:
+                return True
+            if isinstance(line.members[0], int):
+                return bool(line.members[1][1] <= self._synced)
+        return False
+
+    def _take(self, members: list[Any], segment: Segment) -> None:
+        replay, kind = self._replay, members[0]
+        if isinstance(kind, int):
+            self._take_commit(recorded(members), segment)
+        elif kind == "plan":
+            for ns, key, before, after in members[1:]:
+                replay.states_of((ns, key)).planned(stamp_of(before), stamp_of(after))
+        elif kind in {"shown", "by hand"}:
+            if kind == "by hand":
+                _drop_changes(replay, {(ns, key) for ns, key, _ in members[1:]})
+            for ns, key, after in members[1:]:
+                replay.states_of((ns, key)).shown(stamp_of(after))
+        elif kind == "back":
+            _drop_taken_back(replay, members[1])
+            segment.last_revision = members[1] - 1
+
+    def _take_commit(self, commit: list[Recorded], segment: Segment) -> None:
+        replay = self._replay
+        segment.last_revision = commit[-1].revision
+        if self._is_in_base:  # where keys of one clear stand by themselves
+            replay.commits.append(commit)
+        else:
+            _drop_taken_back(replay, commit[0].revision)
+            if segment.last_revision > (self._flushed or 0):
+                replay.commits.append(commit)
+        for change in commit:
+            if change.kind is not ChangeKind.CLEAR:
+                replay.states_of((change.ns, change.key)).changed(change.stamp)
+
+
+def _is_readable(text: _Text) -> bool:
+    """Whether a segment is of this version, as far as it says."""
+    first = next(iter(text.whole))
+    return bool(first[0] != MAGIC or first[1] == VERSION)
+
+
+def _first_revision(path: str) -> int:
+    return int(name_of(path).partition("-")[0])
+
+
+def revision_before(path: str) -> int | None:
+    """The last revision before a segment, as its name says; None if the name is another's."""
+    before = name_of(path).removesuffix(SUFFIX).partition("-")[2]
+    return int(before) if before.isdecimal() else None
+
+
+def _drop_taken_back(replay: Replay, revision: int) -> None:
+    """What was taken back gave its revisions to what came after it."""
+    while replay.commits and replay.commits[-1][-1].revision >= revision:
+        replay.commits.pop()
+
+
+def _drop_changes(replay: Replay, places: set[Place]) -> None:
+    """What another hand did to these keys came after everything before."""
+    commits = (
+        [change for change in commit if (change.ns, change.key) not in places]
+        for commit in replay.commits
+    )
+    replay.commits = [commit for commit in commits if commit]

@@ -1,0 +1,62 @@
+"""Changes made elsewhere (files edited by hand) become changes of the store, in portions."""
+
+from collections import deque
+
+from dunena.persistence.interface import Engine, OutsideChange
+from dunena.server.bulk import Bulk
+from dunena.server.tick import Tick
+from dunena.store.store import Store, WriteRefusedError
+from dunena.telemetry import Telemetry
+
+OUTSIDE_AT_ONCE_MAX = 500
+"""Changes made elsewhere that are taken over in one turn: some 5 ms of work."""
+
+
+class Outside:
+    """Takes over what an engine learnt; ``has_more`` says that `collect` is to be called again."""
+
+    def __init__(
+        self, store: Store, engine: Engine, tick: Tick, bulk: Bulk, telemetry: Telemetry
+    ) -> None:
+        self._store = store
+        self._engine = engine
+        self._tick = tick
+        self._bulk = bulk
+        self._telemetry = telemetry
+        self._left: deque[OutsideChange] = deque()
+        self._is_in_line = False
+        self.has_more = False
+
+    def collect(self) -> None:
+        """Fetch what was changed elsewhere; it is taken over in the turns to come."""
+        self.has_more = False
+        self._left += self._engine.collect(self._store)
+        if self._left and not self._is_in_line:
+            self._is_in_line = True
+            self._bulk.add(self._take_over)
+
+    def _take_over(self) -> bool:
+        if self._telemetry.storage_failure is not None:
+            # Nothing could be kept now: the probe's timer comes back to it.
+            self._is_in_line, self.has_more = False, True
+            return False
+        count = min(OUTSIDE_AT_ONCE_MAX, len(self._left))
+        portion = [self._left.popleft() for _ in range(count)]
+        self._tick.run(self._apply, portion)
+        self._is_in_line = bool(self._left)
+        return self._is_in_line
+
+    def _apply(self, changes: list[OutsideChange], _now: int) -> None:
+        try:
+            for change in changes:
+                if change.value is None:
+                    self._store.delete(change.ns, change.key, is_stored=True)
+                elif change.value != self._value_at(change):
+                    self._store.set(change.ns, change.key, change.value, is_stored=True)
+        except WriteRefusedError:
+            self._engine.put_back(changes)
+            self.has_more = True
+
+    def _value_at(self, change: OutsideChange) -> bytes | None:
+        entry = self._store.peek(change.ns, change.key, 0)
+        return None if entry is None else entry.value
