@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.store.limits import Limits
 
 DEFAULT_HOST = "127.0.0.1"
@@ -63,7 +63,7 @@ class Settings:
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     fsync: Fsync = Fsync.EVERYSEC
-    watch: bool = True
+    watch: Watch = Watch.AUTO
     limits: Limits = field(default_factory=Limits)
     rate_per_second: int = 0
     connections_per_address_max: int = 0

@@ -12,6 +12,7 @@ from typing import IO, Any
 import orjson
 
 from dunena.cli.failure import fail
+from dunena.store.values import without_mark
 
 MEMBER = "dunena.jsonl"
 """The file in the zip."""
@@ -33,7 +34,7 @@ def line(key: str, ns: str, value: object, expires_at: int | None) -> bytes:
 def entry_of(raw: bytes, number: int) -> dict[str, Any]:
     """The entry in a line; ends the program where it is none."""
     try:
-        entry = orjson.loads(raw)
+        entry = orjson.loads(without_mark(raw) if number == 1 else raw)
     except orjson.JSONDecodeError as error:
         fail(f"line {number} is no JSON: {error}")
     if not isinstance(entry, dict) or not isinstance(entry.get("key"), str) or "value" not in entry:

@@ -7,6 +7,7 @@ from typer import Argument, Exit, Option
 
 from dunena.cli.failure import EXIT_FAILED, fail
 from dunena.desktop.terminal import say
+from dunena.store.limits import VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
     from dunena.persistence.disk.check import Findings
@@ -17,6 +18,9 @@ _SHOWN_MAX = 20
 def check(
     folder: Annotated[Path, Argument(metavar="DIR", help="A server's folder for the values.")],
     repair: Annotated[bool, Option("--repair", help="Put in order what is not.")] = False,
+    max_value: Annotated[
+        int, Option(envvar="DUNENA_MAX_VALUE", min=1, help="The server's largest value, bytes.")
+    ] = VALUE_BYTES_MAX,
     as_json: Annotated[bool, Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say what is in a folder and what is wrong with it.
@@ -36,12 +40,13 @@ def check(
 
     logging.disable()  # what the server would log is in the report
     try:
-        before = look(folder)
-        findings = mend(folder) if repair else before
+        before = look(folder, max_value)
+        findings = mend(folder, max_value) if repair else before
     except OpenError as error:
         fail(error.reason)
     if as_json:
-        say(orjson.dumps(_for_programs(findings), option=orjson.OPT_INDENT_2).decode())
+        shown = _shown(_for_programs(findings))
+        say(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
     else:
         say(_for_people(findings, done=before.steps if repair else None))
     if not findings.is_in_order:
@@ -56,6 +61,17 @@ def _for_programs(findings: "Findings") -> dict[str, object]:
         for damage in report[name]:
             damage["kind"] = damage["kind"].value
     return {**report, "inOrder": findings.is_in_order, "steps": findings.steps}
+
+
+def _shown(part: object) -> object:
+    """The same with every text as one line of valid UTF-8: a file's name may be anything."""
+    from dunena.persistence.interface import shown_path
+
+    if isinstance(part, str):
+        return shown_path(part)
+    if isinstance(part, dict):
+        return {name: _shown(value) for name, value in part.items()}
+    return [_shown(one) for one in part] if isinstance(part, list) else part
 
 
 def _for_people(findings: "Findings", *, done: list[str] | None) -> str:
@@ -80,7 +96,7 @@ def _for_people(findings: "Findings", *, done: list[str] | None) -> str:
     lines += _section("Wrong:", wrong)
     lines += _section("With --repair this would be done:", findings.steps)
     lines += ["", "All is in order." if findings.is_in_order else "Not all is in order."]
-    return "\n".join(lines)
+    return "\n".join(str(_shown(line)) for line in lines)
 
 
 def _section(title: str, items: list[str]) -> list[str]:

@@ -74,7 +74,12 @@ def _folder(folder: Path) -> list[Finding]:
         text = f"{folder} cannot be written ({error.strerror})"
         return [Finding(Level.BAD, "folder", text, advice)]
     how = "can be written" if folder.is_dir() else "will be made"
-    return [Finding(Level.GOOD, "folder", f"{folder} {how}"), _disk(times), _space(at)]
+    return [
+        Finding(Level.GOOD, "folder", f"{folder} {how}"),
+        _disk(times),
+        _space(at),
+        _hand_edits(at),
+    ]
 
 
 def _existing(folder: Path) -> Path:
@@ -107,6 +112,25 @@ def _space(folder: Path) -> Finding:
     if free >= FREE_BYTES_MIN:
         return Finding(Level.GOOD, "disk space", text)
     return Finding(Level.BAD, "disk space", text, "make room: a full disk refuses every write")
+
+
+def _hand_edits(folder: Path) -> Finding:
+    """Whether the system tells of files that others change in the folder."""
+    from dunena.persistence.disk.told import Told
+    from dunena.persistence.disk.watcher import begin_to_watch
+    from dunena.persistence.disk.watching import why_silent
+
+    reason = why_silent(str(folder))
+    if reason is None:
+        try:
+            told = Told(lambda _paths: None, lambda: None, lambda _reason: None)
+            begin_to_watch(str(folder), told).close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+    if reason is None:
+        return Finding(Level.GOOD, "hand edits", "the system tells of them")
+    advice = "--watch notify trusts the system all the same, --watch off leaves them alone"
+    return Finding(Level.NOTE, "hand edits", f"they are looked for: {reason}", advice)
 
 
 def _port(plan: Plan) -> Finding:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from contextlib import suppress
 from dataclasses import replace
 
@@ -142,6 +143,8 @@ def _load_rest(*, is_everything: bool) -> None:
 
     if is_everything:
         import prometheus_client  # noqa: F401
-        import watchfiles  # noqa: F401
+
+        if sys.platform != "linux":  # which is asked without it
+            import watchfiles  # noqa: F401
 
         import dunena.server.openapi  # noqa: F401

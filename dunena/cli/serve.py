@@ -9,7 +9,7 @@ from typer import BadParameter, Context, Option
 
 from dunena.cli.manner import TYPED, Manner
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.server.limits import CONNECTIONS_PER_ADDRESS_MAX
 from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, EventLoop, LogFormat, LogLevel, Settings
 from dunena.store.limits import VALUE_BYTES_MAX, Eviction, Limits
@@ -58,9 +58,12 @@ def serve(
     fsync: Annotated[
         Fsync, Flag(envvar="DUNENA_FSYNC", help="When writes are forced to the device.")
     ] = Fsync.EVERYSEC,
+    watch: Annotated[
+        Watch, Flag(envvar="DUNENA_WATCH", help="How files edited by hand are learnt of.")
+    ] = Watch.AUTO,
     no_watch: Annotated[
         bool,
-        Flag("--no-watch", envvar="DUNENA_NO_WATCH", help="Leave files edited by hand alone."),
+        Flag("--no-watch", envvar="DUNENA_NO_WATCH", help="The same as --watch off."),
     ] = False,
     max_value: Annotated[
         int, Flag(envvar="DUNENA_MAX_VALUE", min=1, help="Largest value, bytes.")
@@ -163,7 +166,7 @@ def serve(
         allow_hosts=_hosts(allow_host or []),
         allow_origins=_origins(allow_origin or []),
         fsync=fsync,
-        watch=not no_watch,
+        watch=Watch.OFF if no_watch else watch,
         limits=Limits(
             value_bytes_max=max_value,
             entries_max=max_entries,

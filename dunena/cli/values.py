@@ -6,6 +6,8 @@ from pathlib import Path
 import orjson
 from typer import BadParameter
 
+from dunena.store.values import without_mark
+
 _UNITS = {"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -15,7 +17,7 @@ def read_value(typed: str, *, is_text: bool, place: str = "VALUE") -> orjson.Fra
     ``@file`` is what is in a file, ``-`` what comes through standard input. With ``is_text`` it is
     no JSON but text. Wrong usage if it cannot be read, or is no JSON.
     """
-    raw = _read(typed, place)
+    raw = without_mark(_read(typed, place))
     if is_text:
         return orjson.Fragment(orjson.dumps(raw.decode("utf-8", "replace")))
     try:

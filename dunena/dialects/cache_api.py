@@ -16,7 +16,7 @@ from dunena.dialects.errors import ClientError, InvalidMessageError
 from dunena.dialects.key_search import KEYS_AT_ONCE_MAX, Work, glob
 from dunena.dialects.messages import text_value
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
-from dunena.store.values import InvalidJsonError, decode
+from dunena.store.values import InvalidJsonError, decode, without_mark
 
 Answer = tuple[int, bytes]
 LateAnswer = Callable[[int], Answer]
@@ -36,7 +36,7 @@ class NotFoundError(ClientError):
 def body_object(body: bytes) -> dict[str, Any]:
     """A request's JSON body, which must be an object."""
     try:
-        message = decode(body)
+        message = decode(without_mark(body))
     except InvalidJsonError:
         raise InvalidMessageError.body_not_json() from None
     if not isinstance(message, dict):

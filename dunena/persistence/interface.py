@@ -40,10 +40,26 @@ class InUseError(OpenError):
         self.url = url
 
 
+def shown_path(path: str) -> str:
+    """A path in one line of valid text: bytes that are no UTF-8 and control characters escaped."""
+    text = path.removeprefix("\\\\?\\").encode("utf-8", "surrogateescape")
+    decoded = text.decode("utf-8", "backslashreplace")
+    if decoded.isprintable():
+        return decoded
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in decoded)
+
+
 class DamageKind(Enum):
-    """What is wrong: the content, the name, another of the same name, or a record of ours."""
+    """What is wrong.
+
+    The content, its size, the name, another of the same name, a record of ours; that it is no
+    plain file or folder at all; or that the system does not let us look.
+    """
 
     CONTENT = "content"
+    SIZE = "size"
+    STRANGER = "stranger"
+    UNREADABLE = "unreadable"
     NAME = "name"
     CLASH = "clash"
     RECORD = "record"
@@ -57,6 +73,11 @@ class Damage:
     reason: str
     kind: DamageKind = DamageKind.CONTENT
 
+    @property
+    def shown(self) -> str:
+        """The path for people and JSON."""
+        return shown_path(self.path)
+
 
 @dataclass(slots=True)
 class Loaded:
@@ -64,6 +85,29 @@ class Loaded:
 
     entries: list[Entry] = field(default_factory=list)
     revision: int = 0
+
+
+class WatchState(Enum):
+    """How changes made elsewhere are learnt of at present.
+
+    WATCHING: the system tells. POLLING: they are looked for. CATCHING_UP: some were missed and are
+    looked for. FAILING: they are not seen. OFF: nobody wants to.
+    """
+
+    WATCHING = "watching"
+    POLLING = "polling"
+    CATCHING_UP = "catching up"
+    FAILING = "failing"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """The state, why it is so if that is not what was wished, and how often some were missed."""
+
+    state: WatchState = WatchState.OFF
+    reason: str | None = None
+    misses: int = 0
 
 
 Done = Callable[[str | None], None]
@@ -126,6 +170,10 @@ class Engine(Protocol):
 
     def damages(self) -> list[Damage]:
         """What is damaged now."""
+
+    @property
+    def watching(self) -> Watching:
+        """How changes made elsewhere are learnt of."""
 
     @property
     def files_behind(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from dunena.histogram import Histogram
-from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange, Progress
+from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange, Progress, Watching
 from dunena.store.entry import Change
 from dunena.store.store import Store
 
@@ -46,6 +46,11 @@ class MemoryEngine:
     def damages(self) -> list[Damage]:
         """Never any."""
         return []
+
+    @property
+    def watching(self) -> Watching:
+        """There is nothing to watch."""
+        return Watching()
 
     @property
     def files_behind(self) -> int:

@@ -13,6 +13,7 @@ from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
+from dunena.persistence.disk.policy import Watch
 from dunena.persistence.interface import (
     Engine,
     InUseError,
@@ -95,7 +96,12 @@ class Server:
         self.engine: Engine = (
             MemoryEngine()
             if settings.cache_dir is None
-            else DiskEngine(settings.cache_dir, settings.fsync)
+            else DiskEngine(
+                settings.cache_dir,
+                settings.fsync,
+                settings.limits.value_bytes_max,
+                settings.watch,
+            )
         )
         self.telemetry = Telemetry(started_at_ms=clock_ms())
         self.port = settings.port
@@ -118,7 +124,9 @@ class Server:
         self._tokens = self._load_tokens()
         await self._bind(loop)
         try:
-            loaded = self.engine.open(self._wake if self.settings.watch else None, progress)
+            loaded = self.engine.open(
+                self._wake if self.settings.watch is not Watch.OFF else None, progress
+            )
         except InUseError as error:
             self._listener.close()
             raise PlaceInUseError(error.reason, error.url) from error
@@ -127,7 +135,7 @@ class Server:
             raise StartError(error.reason) from error
         self.store.load(loaded.entries, loaded.revision)
         for damage in self.engine.damages():
-            _log.warning("%s was left alone: %s", damage.path, damage.reason)
+            _log.warning("%s was left alone: %s", damage.shown, damage.reason)
         self._context = self._build(loop, pages, client_files)
         self._expiry.look()
         if self.store.room is not None and self.store.room.evicts:

@@ -4,6 +4,9 @@ import logging
 import ssl
 from pathlib import Path
 
+from dunena.plain_files import require_plain
+from dunena.server.limits import CERTIFICATE_BYTES_MAX
+
 _Signature = tuple[tuple[int, int, int], ...] | None
 
 _log = logging.getLogger(__name__)
@@ -12,6 +15,7 @@ _log = logging.getLogger(__name__)
 class Certificate:
     """A chain and its private key (PEM); ``context`` is what connections are made with.
 
+    Both are plain files, or links to them, as secrets are in containers.
     Raises OSError (`ssl.SSLError` is one) when the files cannot be used at the start; later such a
     change is logged and the old certificate stays.
     """
@@ -39,6 +43,9 @@ class Certificate:
             _log.info("%s is used from now on", self._chain)
 
     def _load(self) -> ssl.SSLContext:
+        for file in (self._chain, self._key):
+            if file is not None:  # OpenSSL would wait for a pipe, and read a device for ever
+                require_plain(str(file), CERTIFICATE_BYTES_MAX)
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(self._chain, self._key)

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import orjson
 
+from dunena.plain_files import read_plain
+
 NULL_ORIGIN = "null"
 """What a browser sends for a page opened from disk (HTML standard, opaque origins)."""
 
 FILE_NAME = "pages.json"
+
+_RECORD_BYTES_MAX = 65_536  # it has some thirty
 
 _FIELD = "letPagesFromDiskIn"
 
@@ -37,7 +41,7 @@ class DiskPages:
         if self._file is None:
             return
         try:
-            record = orjson.loads(self._file.read_bytes())
+            record = orjson.loads(read_plain(str(self._file), _RECORD_BYTES_MAX, follow=False))
             self._is_chosen = isinstance(record, dict) and record.get(_FIELD) is True
         except FileNotFoundError:
             return

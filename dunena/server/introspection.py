@@ -9,7 +9,7 @@ from dunena import NAME, __version__
 from dunena.dialects.core import Core
 from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.frames import text_frame
-from dunena.persistence.interface import Engine
+from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
 from dunena.settings import Settings
 from dunena.store.view import StoreView
@@ -97,14 +97,16 @@ class Introspection:
         """Every check, to somebody with these rights; 503 while changes are refused."""
         failure = self._storage_failure
         files = self._files_check(shows_names=grant.may_see_names)
-        status = UNHEALTHY if failure else files["status"]
+        watch = self._watch_check()
+        is_well = files["status"] == watch["status"] == HEALTHY
+        status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
         body = {
             "status": status,
             "uptime": self._uptime_seconds(now),
-            "checks": {"storage": storage, "files": files},
+            "checks": {"storage": storage, "files": files, "watch": watch},
         }
         return _json(body, 503 if failure else 200)
 
@@ -122,9 +124,21 @@ class Introspection:
             check["count"] = len(damages)
         if damages and shows_names:
             check["damaged"] = [
-                {"path": self._shown(damage.path), "reason": self._shown(damage.reason)}
+                {"path": self._shown(damage.shown), "reason": self._shown(damage.reason)}
                 for damage in damages[:_DAMAGES_SHOWN_MAX]
             ]
+        return check
+
+    def _watch_check(self) -> dict[str, object]:
+        """Hand edits that are not seen, or not yet."""
+        watching = self._engine.watching
+        is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
+        check: dict[str, object] = {
+            "status": DEGRADED if is_blind else HEALTHY,
+            "state": watching.state.value,
+        }
+        if watching.reason:
+            check["reason"] = self._shown(watching.reason)
         return check
 
     def _shown(self, text: str) -> str:

@@ -124,6 +124,9 @@ TRIES_ADDRESSES_MAX: Final = 10_000
 TOKENS_FILE_BYTES_MAX: Final = 1024 * 1024
 """The file of tokens: some 10,000 of them."""
 
+CERTIFICATE_BYTES_MAX: Final = 1024 * 1024
+"""A chain or a key; the longest chains have some ten thousand bytes."""
+
 # --- what waits to be sent ---
 
 BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024

@@ -7,7 +7,7 @@ from dunena import __version__
 from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
 from dunena.histogram import BOUNDS_MS, Histogram
-from dunena.persistence.interface import Engine
+from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
 from dunena.telemetry import Telemetry
 
@@ -82,6 +82,12 @@ class Metrics:
         refusals = CounterMetricFamily(
             "dunena_refusals", "What clients were refused, by cause", labels=["cause"]
         )
+        watch = GaugeMetricFamily(
+            "dunena_watch", "How hand edits are learnt of: 1 for what is so", labels=["state"]
+        )
+        for state in WatchState:
+            watch.add_metric([state.value], self._engine.watching.state is state)
+        yield watch
         for cause, count in self._refusals().items():
             refusals.add_metric([cause], count)
         yield refusals
@@ -141,6 +147,10 @@ class Metrics:
             "misses": ("Reads that found none", store.misses),
             "evictions": ("Entries that left a full store", 0 if room is None else room.evictions),
             "slow_syncs": ("Syncs of the journal over two seconds", self._engine.slow_syncs),
+            "watch_misses": (
+                "How often more changed in the folder than the system could tell",
+                self._engine.watching.misses,
+            ),
             "updates_conflated": ("Updates a slow reader was spared", telemetry.conflated),
         }
 

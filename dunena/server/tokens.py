@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dunena.dialects.grants import ANY, EVERYTHING, Grant, Right
+from dunena.plain_files import TooLargeError, read_plain
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
 
 COMMAND_LINE = "--token"
@@ -131,10 +132,10 @@ def _read(file: Path) -> list[tuple[str, Grant]]:
     import tomllib  # most servers have no such file
 
     try:
-        data = file.read_bytes()
-        if len(data) > TOKENS_FILE_BYTES_MAX:
-            raise TokensError(f"{file} has more than {TOKENS_FILE_BYTES_MAX} bytes")
-        tables = tomllib.loads(data.decode())
+        data = read_plain(str(file), TOKENS_FILE_BYTES_MAX)
+        tables = tomllib.loads(data.decode("utf-8-sig"))
+    except TooLargeError:
+        raise TokensError(f"{file} has more than {TOKENS_FILE_BYTES_MAX} bytes") from None
     except OSError as error:
         raise TokensError(f"{file} cannot be read: {error.strerror or error}") from None
     except ValueError:
@@ -189,7 +190,7 @@ def _place_of_fault(data: bytes) -> str:
     import tomllib
 
     try:
-        tomllib.loads(data.decode())
+        tomllib.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         return " (not UTF-8)"
     except tomllib.TOMLDecodeError as error:

@@ -16,7 +16,11 @@ import orjson
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**64 - 1
 _SPACES = b" \t\n\r"  # RFC 8259, 2
+_MARK = b"\xef\xbb\xbf"
 _INTEGER_DIGITS_MAX = 20  # len(str(2**64)): longer text is out of range without converting it
+
+READABLE_BYTES_MAX = 1 << 20
+"""Of a file whose value is indented whatever that costs."""
 
 JsonValue = Any
 """Any JSON value as Python objects: None, bool, int, float, str, list, dict."""
@@ -40,6 +44,14 @@ class InvalidJsonError(ValueError):
         return self.reason
 
 
+def without_mark(text: bytes) -> bytes:
+    """The text without the byte-order mark that programs of Windows put before UTF-8.
+
+    RFC 8259, 8.1: it may be ignored, and must not be written.
+    """
+    return text.removeprefix(_MARK)
+
+
 def decode(text: bytes) -> JsonValue:
     """Parse JSON text from a client; raise `InvalidJsonError` if it cannot be kept exactly."""
     value = _parse(text)
@@ -59,8 +71,10 @@ def decode_file(text: bytes) -> JsonValue:
 
     JavaScript writes a float of up to 21 digits without an exponent, so a file written by a
     JavaScript store may hold an integer past 64 bits. Where it is exactly what JavaScript prints
-    for a float, it is read as that float: no reader of the file sees another value.
+    for a float, it is read as that float: no reader of the file sees another value. A byte-order
+    mark is passed over.
     """
+    text = without_mark(text)
     value = _parse(text)
     try:
         # As for clients, but most files are our own.
@@ -78,8 +92,25 @@ def encode(value: JsonValue) -> bytes:
 
 
 def encode_readable(encoded: bytes) -> bytes:
-    """The same value indented by two spaces, as a file holds it."""
-    return orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
+    """The same value indented by two spaces, as a file holds it.
+
+    Indentation can make a deep value 250 times as large. Where it is large (`READABLE_BYTES_MAX`)
+    and more than four times the value, the value is written without, so that the size of a file
+    says whether it can be one of ours.
+    """
+    indented = orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
+    if len(indented) <= READABLE_BYTES_MAX or len(indented) <= 4 * len(encoded):
+        return indented
+    return encoded
+
+
+def file_bytes_max(value_bytes_max: int) -> int:
+    """The largest file that can hold a value of so many bytes.
+
+    The longest escape of one byte of text is ``\\u0000``, six bytes; indentation is below four
+    times the value or `READABLE_BYTES_MAX`.
+    """
+    return 6 * value_bytes_max + READABLE_BYTES_MAX
 
 
 def is_string(encoded: bytes) -> bool:

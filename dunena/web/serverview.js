@@ -148,6 +148,8 @@ function healthRows({ status, checks }) {
       ["All together", badge(status)],
       ["Writing", badge(checks.storage.status), ...checks.storage.reason ? [` ${checks.storage.reason}`] : []],
       ["Files", badge(checks.files.status), ...checks.files.reason ? [` ${checks.files.reason}`] : []],
+      ["Hand edits", badge(checks.watch.status), ` ${checks.watch.state}`,
+        ...checks.watch.reason ? [`: ${checks.watch.reason}`] : []],
     ]),
     ...(checks.files.damaged ?? []).map(({ path, reason }) =>
       element("div", { class: "term" }, element("dt", {}, element("code", {}, path)),

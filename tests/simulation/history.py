@@ -53,7 +53,7 @@ class Run:
 
     def __init__(self, disk: SimulatedDisk, fsync: Fsync, now: float) -> None:
         self.fsync = fsync
-        self.keeper = Keeper(disk, ROOT, PRIVATE, fsync, lambda: str(disk.boots))
+        self.keeper = Keeper(disk, ROOT, PRIVATE, fsync, find_boot=lambda: str(disk.boots))
         self.replaced: set[Place] = set()  # files that are being replaced
         self._watch_plans()
         self.keeper.records.prepare()

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from random import Random
 
 from dunena.persistence.disk.disk import Draft, Names, Stamp, join, name_of, parent_of
+from dunena.plain_files import Kind
 
 
 class Stop(BaseException):
@@ -132,7 +133,7 @@ class SimulatedDisk:
     def read(self, path: str) -> bytes:
         return self._file(path).content
 
-    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
+    def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
         file = self._file(path)
         return file.content, _stamp_of(file)
 
@@ -142,10 +143,19 @@ class SimulatedDisk:
             return None
         return _stamp_of(found)
 
+    def kind(self, path: str) -> Kind | None:
+        found = self._now(path)
+        if found is None:
+            return None
+        return Kind.FOLDER if found is FOLDER else Kind.FILE
+
+    def is_link_to_folder(self, path: str) -> bool:
+        return False
+
     def names(self, folder: str) -> Names:
         if self._now(folder) is not FOLDER:
             raise _error(errno.ENOENT)
-        names = Names([], [])
+        names = Names([], [], [])
         for path in self._children.get(folder, ()):
             state = self._names[path][-1]
             if state is not None:
@@ -168,35 +178,37 @@ class SimulatedDisk:
         return (1,) if self._now(folder) is FOLDER else None
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
-        draft = self._write_draft(content, temporary, sync=sync)
-        try:
-            stamp = self.put_in_place(draft, path)
-        except OSError:
-            self._put(draft.path, None)
-            raise
+        draft = self.write_draft(path, content, temporary, sync=sync)
+        stamp = self.put_in_place(draft, path)
         if sync:
             self._change(lambda: self._force_names(parent_of(path)))
         return stamp
 
-    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
-        return self._write_draft(content, temporary, sync=False)
-
-    def put_in_place(self, draft: Draft, path: str) -> Stamp:
-        self._change(lambda: self._move(draft.path, path))
-        return draft.stamp
-
-    def _write_draft(self, content: bytes, temporary: str, *, sync: bool) -> Draft:
-        path = join(temporary, f"{next(self._drafts)}.tmp")
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
+        draft = join(temporary, f"{next(self._drafts)}.tmp")
         file = self._new_file()
-        self._change(lambda: self._put(path, file))
+        self._change(lambda: self._put(draft, file))
         try:
             self._write(file, content)
             if sync:
                 self._force(file)
         except OSError:
-            self._put(path, None)
+            self._put(draft, None)
             raise
-        return Draft(path, _stamp_of(file))
+        return Draft(draft, _stamp_of(file))
+
+    def put_in_place(self, draft: Draft, path: str) -> Stamp:
+        try:
+            self._change(lambda: self._move(draft.path, path))
+        except OSError:
+            self.discard(draft)
+            raise
+        return draft.stamp
+
+    def discard(self, draft: Draft) -> None:
+        self._put(draft.path, None)
 
     def rename(self, source: str, target: str) -> None:
         self._change(lambda: self._move(source, target))

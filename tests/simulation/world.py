@@ -373,7 +373,9 @@ class World:
     def start(self) -> None:
         self.mend_disk()
         self.loop.restart()
-        keeper = Keeper(self.disk, ROOT, PRIVATE, self.fsync, lambda: str(self.disk.boots))
+        keeper = Keeper(
+            self.disk, ROOT, PRIVATE, self.fsync, find_boot=lambda: str(self.disk.boots)
+        )
         keeper.records.prepare()
         loaded = keeper.open(folds_case=False)
         self.keeper = keeper

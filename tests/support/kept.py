@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dunena.persistence.disk.disk import AppendFile, Draft, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, Names, RealDisk, Stamp
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
 from dunena.store.entry import Change
+from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
 
 
@@ -24,14 +25,28 @@ class FlakyDisk(RealDisk):
         self.done: list[tuple[str, Path]] = []
 
     def _try(self, name: str, text: str) -> None:
-        path = Path(text)
-        if self.fail(name, path):
+        self._look(name, text)
+        self.done.append((name, Path(text)))
+
+    def _look(self, name: str, text: str) -> None:
+        if self.fail(name, Path(text)):
             raise OSError(self.error, os.strerror(self.error))
-        self.done.append((name, path))
 
     def put_in_place(self, draft: Draft, path: str) -> Stamp:
-        self._try("replace", path)
+        try:
+            self._try("replace", path)
+        except OSError:
+            self.discard(draft)
+            raise
         return super().put_in_place(draft, path)
+
+    def names(self, folder: str) -> Names:
+        self._look("names", folder)
+        return super().names(folder)
+
+    def stamp(self, path: str) -> Stamp | None:
+        self._look("stamp", path)
+        return super().stamp(path)
 
     def remove(self, path: str) -> None:
         self._try("remove", path)
@@ -80,15 +95,24 @@ class _FlakyAppendFile:
 class Kept:
     """A store whose changes a keeper keeps, and that can be opened again; ``now`` in seconds."""
 
-    def __init__(self, folder: Path, fsync: Fsync = Fsync.NO, *, folds: bool | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        fsync: Fsync = Fsync.NO,
+        *,
+        folds: bool | None = None,
+        value_bytes_max: int = VALUE_BYTES_MAX,
+        fail: Callable[[str, Path], bool] | None = None,
+    ) -> None:
         self.folder = folder
         self.fsync = fsync
         self.folds = folds
         self.now = 1000.0
         self.disk = FlakyDisk()
+        self.disk.fail = fail or self.disk.fail
         private = folder / ".dunena"
         private.mkdir(parents=True, exist_ok=True)
-        self.keeper = Keeper(self.disk, folder, private, fsync)
+        self.keeper = Keeper(self.disk, folder, private, fsync, value_bytes_max)
         self.keeper.records.prepare()
         is_folding = folds_case(private) if folds is None else folds
         loaded = self.keeper.open(folds_case=is_folding)

@@ -45,17 +45,19 @@ DIRECTIONS = {
     "frames.py": set(),
     "histogram.py": set(),
     "dialects": {"store", "hub", "frames"},
-    "persistence": {"histogram", "store"},
+    "plain_files.py": set(),
+    "persistence": {"histogram", "plain_files", "store"},
     "telemetry.py": {"histogram"},
     "settings.py": {"dialects", "persistence", "store"},
     "desktop": set(),
     "logs.py": {"desktop", "settings"},
     "server": {
-        "dialects", "histogram", "hub", "frames", "persistence", "store", "telemetry", "settings",
+        "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
+        "telemetry", "settings",
     },
     "cli": {
         "client", "sync", "server", "settings", "store", "dialects", "persistence", "desktop",
-        "logs",
+        "logs", "plain_files",
     },
 }  # fmt: skip
 

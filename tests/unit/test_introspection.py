@@ -8,7 +8,7 @@ import pytest
 from dunena.dialects.core import Core
 from dunena.dialects.grants import EVERYTHING, Grant, Right
 from dunena.hub import Hub
-from dunena.persistence.interface import Damage
+from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.introspection import Introspection
 from dunena.server.metrics import Metrics
@@ -22,6 +22,11 @@ class TroubledEngine(MemoryEngine):
 
     files_reason: str | None = None
     damaged: tuple[Damage, ...] = ()
+    watched = Watching(WatchState.WATCHING)
+
+    @property
+    def watching(self) -> Watching:
+        return self.watched
 
     @property
     def files_behind(self) -> int:
@@ -133,3 +138,29 @@ def test_journal_and_files_are_in_the_figures(
     assert "dunena_slow_syncs_total 2.0" in text
     engine.files_reason = "read-only file system"
     assert "dunena_files_failing 1.0" in metrics.respond(0).body.decode()
+
+
+@pytest.mark.parametrize("state", WatchState)
+def test_hand_edits_that_are_not_seen_degrade_it(
+    introspection: Introspection, engine: TroubledEngine, state: WatchState
+) -> None:
+    engine.watched = Watching(state, "a reason", 3)
+    is_blind = state in {WatchState.CATCHING_UP, WatchState.FAILING}
+    status = "degraded" if is_blind else "healthy"
+    response = introspection.health(0)
+    assert response.status == 200
+    body = orjson.loads(response.body)
+    assert body["status"] == status
+    check = {"status": status, "state": state.value, "reason": "a reason"}
+    assert body["checks"]["watch"] == check
+    text = Metrics(Core(Store(), Hub()), engine, Telemetry(started_at_ms=0)).respond(0).body
+    assert f'dunena_watch{{state="{state.value}"}} 1.0' in text.decode()
+    assert "dunena_watch_misses_total 3.0" in text.decode()
+
+
+def test_a_path_that_is_no_text_is_escaped(
+    introspection: Introspection, engine: TroubledEngine
+) -> None:
+    engine.damaged = (Damage("k\udcff\n\u202e.json", "odd", DamageKind.NAME),)
+    (one,) = orjson.loads(introspection.health(0).body)["checks"]["files"]["damaged"]
+    assert one == {"path": "k\\xff\\n\\u202e.json", "reason": "odd"}

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -370,7 +371,7 @@ def test_a_failure_of_files_alone_refuses_nothing(kept: Kept) -> None:
     for value in range(3):
         kept.set("a", value)
         kept.commit()
-    assert kept.keeper.mirror.failure == "no space left on device"
+    assert kept.keeper.mirror.failure == "a.json: no space left on device"
     assert kept.files() == set()
     kept.disk.fail = lambda _name, _path: False
     kept.step(2.0)
@@ -672,4 +673,115 @@ def test_what_is_taken_back_while_the_journal_waits_to_be_written_anew_is_gone(
     assert kept.keeper.failure is None
     kept = kept.crash()
     assert kept.values() == {("", "a"): 1}
+
+
+unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
+
+
+def damaged(kept: Kept) -> dict[str, tuple[str, str]]:
+    return {
+        Path(damage.path).relative_to(kept.folder).as_posix(): (damage.kind.value, damage.reason)
+        for damage in kept.keeper.files.damages()
+    }
+
+
+def make_strangers(folder: Path) -> None:
+    outside = folder.parent / "outside"
+    (outside / "app").mkdir(parents=True)
+    (outside / "secret.json").write_text('"secret"')
+    (outside / "app" / "k.json").write_text('"secret"')
+    (folder / "folder.json").mkdir(parents=True)
+    (folder / "folder.json" / "k.json").write_text("1")
+    os.mkfifo(folder / "pipe.json")
+    (folder / "zero.json").symlink_to("/dev/zero")
+    (folder / "link.json").symlink_to(outside / "secret.json")
+    (folder / "linked").symlink_to(outside / "app", target_is_directory=True)
+    (folder / "notes").symlink_to(outside / "secret.json")
+    with (folder / "sparse.json").open("wb") as file:
+        file.truncate(2 << 30)
+    (folder / "large.json").write_text('"' + "x" * 1001 + '"')
+    (folder / "fits.json").write_text('"' + "\\u0001" * 1000 + '"')
+
+
+STRANGERS = {
+    "folder.json": ("stranger", "a folder, not a plain file"),
+    "pipe.json": ("stranger", "a pipe, not a plain file"),
+    "zero.json": ("stranger", "a link, not a plain file"),
+    "link.json": ("stranger", "a link, not a plain file"),
+    "linked": ("stranger", "a link to a folder, which is not followed"),
+    "sparse.json": ("size", f"more than {6 * 1000 + (1 << 20)} bytes"),
+    "large.json": ("size", "more than 1000 bytes"),
+}
+
+
+@unix_only
+def test_what_is_no_plain_file_of_bounded_size_is_named_and_left_alone(tmp_path: Path) -> None:
+    make_strangers(tmp_path / "values")
+    kept = Kept(tmp_path / "values", value_bytes_max=1000)
+    assert kept.values() == {("", "fits"): "\1" * 1000}
+    assert damaged(kept) == STRANGERS
+    for name in STRANGERS:
+        kept.set(name.removesuffix(".json"), "mine")
+    kept.set("k", "mine", "linked")
+    kept.commit()
+    quarantine = kept.folder / ".dunena" / "quarantine"
+    assert {path.name for path in quarantine.iterdir()} == {"sparse.json", "large.json"}
+    failure = kept.keeper.mirror.failure
+    assert failure is not None
+    assert failure.endswith(("not a plain file", "not a folder"))
+    assert set(damaged(kept)) == set(STRANGERS) - {"sparse.json", "large.json"}
+    for name in STRANGERS:
+        kept.store.delete("", name.removesuffix(".json"))
+    kept.store.delete("linked", "k")
+    kept.now += 2
+    kept.commit()
+    assert kept.keeper.mirror.failure is None
+    assert set(damaged(kept)) == set(STRANGERS) - {"sparse.json", "large.json"}
+    assert (tmp_path / "outside" / "app" / "k.json").read_text() == '"secret"'
+    assert (tmp_path / "outside" / "secret.json").read_text() == '"secret"'
+    kept.close()
+
+
+@unix_only
+def test_a_file_follows_when_what_was_in_its_place_is_gone(tmp_path: Path) -> None:
+    tmp_path.joinpath("k.json").mkdir()
+    kept = Kept(tmp_path)
+    kept.set("k", 1)
+    kept.commit()
+    assert kept.keeper.mirror.failure == "k.json: a folder, not a plain file"
+    assert kept.keeper.mirror.behind_count == 1
+    (tmp_path / "k.json").rmdir()
+    kept.now += 2
+    kept.step()
+    assert kept.read("k.json") == 1
+    assert kept.keeper.mirror.failure is None
+    kept.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names elsewhere are always text")
+def test_names_that_are_no_text_are_named_and_left_alone(tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path)
+    os.mkdir(raw + b"/f\xff")  # noqa: PTH102 - no path object can be made of it everywhere
+    for name in (b"/k\xff.json", b"/f\xff/k.json"):
+        with open(raw + name, "w") as file:  # noqa: PTH123
+            file.write("1")
+    (tmp_path / "good.json").write_text("1")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", "good"): 1}
+    shown = {Path(damage.shown).name: damage.reason for damage in kept.keeper.files.damages()}
+    assert shown == {
+        "k\\xff.json": "not a key's file name",
+        "f\\xff": "not a namespace's name",
+    }
+    kept.close()
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    for name in ("open", "lost+found"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "k.json").write_text("1")
+    kept = Kept(tmp_path, fail=lambda name, path: name == "names" and path.name == "lost+found")
+    assert kept.values() == {("open", "k"): 1}
+    kind, _ = damaged(kept)["lost+found"]
+    assert kind == "unreadable"
     kept.close()

@@ -1,11 +1,13 @@
 """The files follow: how often, after failures, and what other hands do meanwhile."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from dunena.persistence.disk import hand_edits, mirror
+from dunena.persistence.disk.everything import PORTION_REST_SECONDS
 from dunena.persistence.disk.hand_edits import UNFINISHED_SECONDS, UNFINISHED_TRIES, HandEdits
 from dunena.persistence.interface import OutsideChange
 from tests.support.kept import Kept
@@ -321,3 +323,101 @@ def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
         OutsideChange("m", "new", b"4"),
     }
     kept.close()
+
+
+def test_a_path_that_cannot_be_looked_at_hides_no_other(
+    kept: Kept, hands: Hands, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [f"k{number}.json" for number in range(60)]
+    for name in names:
+        hands.write(name, "1")
+    kept.disk.fail = lambda name, path: name == "stamp" and path.name == "k7.json"
+    assert len(hands.see(*names)) == 59
+    for _ in range(2):
+        assert hands.see(*names) == []
+    assert [damage.kind.value for damage in kept.keeper.files.damages()] == ["unreadable"]
+    assert len(caplog.records) == 1
+    kept.disk.fail = lambda _name, _path: False
+    assert hands.see("k7.json") == [OutsideChange("", "k7", b"1")]
+    assert kept.keeper.files.damages() == []
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1, "locked")
+    kept.commit()
+    kept.disk.fail = lambda name, path: name in {"names", "stamp"} and "locked" in path.parts
+    hands.write("k.json", "1")
+    hands.edits.look_at_everything(kept.now)
+    while hands.edits.step(kept.now) is not None:
+        kept.now += 1
+    assert hands.edits.collect() == [OutsideChange("", "k", b"1")]
+    assert kept.values()[("locked", "k")] == 1
+    assert {damage.kind.value for damage in kept.keeper.files.damages()} == {"unreadable"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_folder_replaced_by_a_link_has_no_files(kept: Kept, hands: Hands, tmp_path: Path) -> None:
+    kept.set("k", 1, "app")
+    kept.commit()
+    (kept.folder / "app").rename(tmp_path / "app")
+    (kept.folder / "app").symlink_to(tmp_path / "app", target_is_directory=True)
+    changes = hands.see("app")
+    assert changes == [OutsideChange("app", "k", None)]
+    hands.take_over(changes)
+    kept.set("k", 2, "app")
+    kept.commit()
+    assert (tmp_path / "app" / "k.json").read_text() == "1"
+    assert hands.see("app", "app/k.json") == []
+    assert [damage.reason for damage in kept.keeper.files.damages()] == [
+        "a link to a folder, which is not followed"
+    ]
+
+
+def test_a_folder_that_went_is_no_deletion_of_its_keys(
+    kept: Kept, hands: Hands, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept.set("k", 1)
+    kept.commit()
+    assert hands.see("k.json") == []
+    kept.folder.rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        assert hands.see("k.json") == []
+    assert len(caplog.records) == 1
+    (tmp_path / "elsewhere").rename(kept.folder)
+    (kept.folder / "k.json").unlink()
+    assert hands.see("k.json") == [OutsideChange("", "k", None)]
+
+
+def test_everything_is_looked_at_again_and_again(
+    kept: Kept, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand_edits, "PATHS_PER_STEP", 2)
+    for number in range(5):
+        kept.set(f"k{number}", 1)
+    kept.commit()
+    hands.edits.everything.period_seconds = 10.0
+    due = hands.edits.step(kept.now)
+    for round_ in range(2, 4):
+        assert due == kept.now + 10
+        kept.now = due
+        hands.write("k3.json", str(round_))
+        steps = 0
+        while due <= kept.now:
+            due = hands.edits.step(kept.now)
+            steps += 1
+            if due is not None and due < kept.now + 1:
+                assert due in {kept.now, kept.now + PORTION_REST_SECONDS}
+                kept.now = due
+        assert steps >= 3
+        assert hands.edits.collect() == [OutsideChange("", "k3", str(round_).encode())]
+
+
+def test_it_is_known_until_when_something_that_was_missed_is_not_found(hands: Hands) -> None:
+    everything, kept = hands.edits.everything, hands.kept
+    everything.ask(kept.now)
+    assert not everything.is_catching_up
+    everything.ask(kept.now, is_missing=True)
+    assert everything.is_catching_up
+    while hands.edits.step(kept.now) is not None:
+        assert everything.is_catching_up
+    assert not everything.is_catching_up

@@ -1,12 +1,18 @@
 """The machine's file system, where it is not as simple as it looks."""
 
+import errno
 import os
+import stat
 import sys
 from pathlib import Path
 
 import pytest
 
 from dunena.persistence.disk.disk import RealDisk
+from dunena.persistence.disk.quarantine import set_aside
+from dunena.plain_files import NotPlainError, kind_at
+
+unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
 
 
 @pytest.fixture
@@ -24,6 +30,17 @@ def test_a_file_is_replaced_and_read_with_its_stamp(
     assert disk.read_stamped(path) == (content, stamp)
     assert disk.stamp(path) == stamp
     assert os.listdir(tmp_path) == ["k.json"]  # noqa: PTH208 - the draft is gone
+
+
+def test_a_draft_is_put_in_place_or_discarded(disk: RealDisk, tmp_path: Path) -> None:
+    target, drafts = tmp_path / "k.json", tmp_path / "tmp"
+    drafts.mkdir()
+    draft = disk.write_draft(str(target), b"1", str(drafts))
+    assert not target.exists()
+    assert disk.put_in_place(draft, str(target)) == draft.stamp == disk.stamp(str(target))
+    disk.discard(disk.write_draft(str(target), b"22", str(drafts)))
+    assert target.read_bytes() == b"1"
+    assert list(drafts.iterdir()) == []
 
 
 def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
@@ -62,7 +79,7 @@ def test_a_failed_replacement_leaves_no_draft(disk: RealDisk, tmp_path: Path) ->
     (target / "in-the-way").touch()
     drafts = tmp_path / "tmp"
     drafts.mkdir()
-    with pytest.raises(OSError, match=r"directory|denied"):
+    with pytest.raises(OSError, match="a folder, not a plain file"):
         disk.replace_file(str(target), b"1", str(drafts), sync=False)
     assert list(drafts.iterdir()) == []
 
@@ -74,4 +91,90 @@ def test_only_files_and_folders_are_names(disk: RealDisk, tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "links").symlink_to("folder")
     os.mkfifo(tmp_path / "pipe")
-    assert disk.names(str(tmp_path)) == (["folder"], ["file"])
+    names = disk.names(str(tmp_path))
+    assert names[:2] == (["folder"], ["file"])
+    assert sorted(names.others) == ["link", "links", "pipe"]
+
+
+@unix_only
+def test_a_replaced_file_keeps_its_mode_and_owner(disk: RealDisk, tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    path.write_text("1")
+    path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 1234, 4321)
+    before = path.stat()
+    stamp = disk.replace_file(str(path), b"22", str(tmp_path), sync=True)
+    after = path.stat()
+    assert path.read_bytes() == b"22"
+    assert stamp == disk.stamp(str(path))
+    assert after.st_ino != before.st_ino
+    assert after[:1] + after[4:6] == before[:1] + before[4:6]  # mode, owner, group
+
+
+@unix_only
+def test_an_owner_that_cannot_be_kept_is_no_failure(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "k.json"
+    path.write_text("1")
+    path.chmod(0o604)
+    fstat = os.fstat
+
+    def anothers(descriptor: int) -> os.stat_result:
+        status = list(fstat(descriptor))
+        status[4] += 1
+        return os.stat_result(status)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "fstat", anothers)
+    monkeypatch.setattr(os, "fchown", refuse)
+    disk.replace_file(str(path), b"22", str(tmp_path), sync=False)
+    assert path.read_bytes() == b"22"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o604
+
+
+def test_a_file_that_is_a_mount_is_written_over(
+    disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, drafts = tmp_path / "k.json", tmp_path / "tmp"
+    drafts.mkdir()
+    path.write_text("a longer one")
+    inode = path.stat().st_ino
+
+    replace = os.replace
+
+    def busy(source: str, target: str) -> None:
+        if str(path) in (source, target):
+            raise OSError(errno.EBUSY, "busy")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", busy)
+    assert disk.replace_file(str(path), b"22", str(drafts), sync=True) == disk.stamp(str(path))
+    assert path.read_bytes() == b"22"
+    assert path.stat().st_ino == inode
+    assert list(drafts.iterdir()) == []
+    copy = set_aside(disk, str(path), str(drafts))
+    assert Path(copy).read_bytes() == b"22"
+
+
+@unix_only
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_is_no_file_is_not_replaced_and_not_removed(
+    disk: RealDisk, tmp_path: Path, kind: str
+) -> None:
+    path, drafts = tmp_path / "k.json", tmp_path / "tmp"
+    drafts.mkdir()
+    if kind == "link":
+        path.symlink_to("elsewhere.json")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(NotPlainError, match=f"a {kind}, not a plain file"):
+        disk.replace_file(str(path), b"1", str(drafts), sync=False)
+    disk.remove(str(path))
+    assert kind_at(str(path)) == f"a {kind}"
+    assert list(drafts.iterdir()) == []

@@ -1,6 +1,7 @@
 """Tokens: what their file may say, and what they stand for."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -185,3 +186,29 @@ def test_a_file_that_others_can_read_is_told_of(
     file.chmod(mode)
     Tokens(file=file)
     assert ("chmod 600" in caplog.text) is is_said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_what_is_no_file_is_refused(file: Path, kind: str) -> None:
+    file.unlink()
+    if kind == "a pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("/dev/zero")
+    with pytest.raises(TokensError, match=f"{kind}, not a plain file"):
+        Tokens(file=file)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_link_to_a_file_is_used(file: Path) -> None:
+    target = file.with_name("..data")  # as secrets are mounted into containers
+    target.write_text(OVERLAY, "utf-8")
+    file.unlink()
+    file.symlink_to(target)
+    assert len(Tokens(file=file).grants) == 1
+
+
+def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
+    file.write_text(OVERLAY, "utf-8-sig")
+    assert len(Tokens(file=file).grants) == 1

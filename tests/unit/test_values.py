@@ -17,7 +17,9 @@ from dunena.store.values import (
     decode_file,
     encode,
     encode_readable,
+    file_bytes_max,
     text_size,
+    without_mark,
 )
 
 json_values = st.recursive(
@@ -105,7 +107,7 @@ REFUSED = [
     b'{"\\udfff":1}',
     b'"\xff"',
     b'"\xed\xa0\x80"',
-    b"\xef\xbb\xbf1",
+    b"\xef\xbb\xbf\xef\xbb\xbf1",
     b"'a'",
     b"[1,]",
     b"01",
@@ -175,3 +177,24 @@ def test_readable_form_is_two_spaces_deep() -> None:
         b'{\n  "a": [\n    1,\n    {\n      "b": null\n    }\n  ]\n}'
     )
     assert encode_readable(b'"text"') == b'"text"'
+
+
+def test_a_byte_order_mark_is_passed_over_in_files_and_never_written() -> None:
+    value = decode_file(b'\xef\xbb\xbf{"a": 1}\r\n')
+    assert value == {"a": 1}
+    assert encode_readable(encode(value)).startswith(b"{")
+    assert without_mark(b"\xef\xbb\xbf1") == without_mark(b"1") == b"1"
+    with pytest.raises(InvalidJsonError):
+        decode(b"\xef\xbb\xbf1")  # no program sends one in a message
+
+
+def test_a_file_is_never_larger_than_one_that_is_read() -> None:
+    flat = b"[" + b"1," * 400_000 + b"1]"
+    deep = b"[" * 250 + b"1," * 200_000 + b"1" + b"]" * 250
+    text = b'"' + b"\\u0001" * 300_000 + b'"'
+    for encoded in (flat, deep, text, b"[" * 254 + b"]" * 254):
+        readable = encode_readable(encoded)
+        assert decode_file(readable) == decode_file(encoded)
+        assert len(readable) <= file_bytes_max(text_size(encoded))
+    assert encode_readable(deep) == deep
+    assert encode_readable(flat) != flat

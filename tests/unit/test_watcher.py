@@ -1,5 +1,7 @@
 """What is watched, and that nothing is missed while that changes."""
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,7 +10,12 @@ from queue import Queue
 
 import pytest
 
-from dunena.persistence.disk.watcher import Watcher
+from dunena.persistence.disk.told import Told
+from dunena.persistence.disk.watcher import LibraryWatcher, begin_to_watch
+
+if sys.platform == "linux":
+    from dunena.persistence.disk.inotify import OVERFLOW, Event
+    from dunena.persistence.disk.linux_watcher import LinuxWatcher
 
 WAIT_SECONDS = 10
 
@@ -19,7 +26,10 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.told: Queue[set[str]] = Queue()
-        self.watcher = Watcher(str(folder), self.told.put)
+        self.misses: Queue[None] = Queue()
+        self.ends: Queue[str] = Queue()
+        told = Told(self.told.put, lambda: self.misses.put(None), self.ends.put)
+        self.watcher = begin_to_watch(str(folder), told)
 
     def until(self, *names: str) -> None:
         missing = {str(self.folder / name) for name in names}
@@ -74,3 +84,61 @@ def test_our_private_folder_wakes_nobody(watched: Watched) -> None:
                     found.add(int(line.partition("ino:")[2].split()[0], 16))
     assert (watched.folder / "old").stat().st_ino in found
     assert (watched.folder / ".dunena").stat().st_ino not in found
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="of what Linux tells")
+
+
+@linux_only
+def test_a_name_that_is_no_text_is_told_and_ends_nothing(watched: Watched) -> None:
+    raw = os.fsencode(watched.folder)
+    with open(raw + b"/k\xff.json", "w"):  # noqa: PTH123 - not every path object can be this
+        pass
+    watched.until("k\udcff.json")
+    os.mkdir(raw + b"/f\xff")  # noqa: PTH102
+    watched.until("f\udcff")
+    (watched.folder / "k.json").write_text("1")
+    watched.until("k.json")
+
+
+@linux_only
+def test_links_and_unreadable_folders_are_not_watched_and_end_nothing(watched: Watched) -> None:
+    (watched.folder / "link").symlink_to("old", target_is_directory=True)
+    watched.until("link")
+    (watched.folder / "old" / "k.json").write_text("1")
+    watched.until("old/k.json")
+
+
+@linux_only
+def test_what_the_system_could_not_tell_is_told_of(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(watched.watcher, LinuxWatcher)
+    monkeypatch.setattr(
+        watched.watcher._notify, "read", lambda: [Event(-1, OVERFLOW, b"")], raising=False
+    )
+    (watched.folder / "k.json").write_text("1")
+    watched.misses.get(timeout=WAIT_SECONDS)
+
+
+@linux_only
+def test_a_folder_that_is_moved_away_and_back_is_still_watched(watched: Watched) -> None:
+    elsewhere = watched.folder.with_name("elsewhere")
+    watched.folder.rename(elsewhere)
+    elsewhere.rename(watched.folder)
+    (watched.folder / "k.json").write_text("1")
+    watched.until("k.json")
+
+
+@linux_only
+def test_a_folder_that_is_removed_ends_it(watched: Watched) -> None:
+    shutil.rmtree(watched.folder)
+    assert watched.ends.get(timeout=WAIT_SECONDS) == "the folder was removed"
+
+
+def test_the_librarys_watcher_tells_too(tmp_path: Path) -> None:
+    told: Queue[set[str]] = Queue()
+    watcher = LibraryWatcher(str(tmp_path), Told(told.put, lambda: None, lambda _: None))
+    (tmp_path / "k.json").write_text("1")
+    assert told.get(timeout=WAIT_SECONDS) == {str(tmp_path / "k.json")}
+    watcher.close()

@@ -25,6 +25,7 @@ from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.records import Records
 from dunena.persistence.interface import Damage, DamageKind, InUseError, Loaded, OpenError
+from dunena.store.limits import VALUE_BYTES_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +85,22 @@ class Findings:
         return steps
 
 
-def check(folder: Path) -> Findings:
+def check(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
     """Look, and change nothing; raise `OpenError`."""
     root = extended(folder)
     with _alone(root):
-        return _look(root)
+        return _look(root, value_bytes_max)
 
 
-def repair(folder: Path) -> Findings:
+def repair(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
     """Do the steps of `check`; what is found afterwards. Raises `OpenError`."""
     root = extended(folder)
     with _alone(root):
         try:
-            _mend(root, _look(root))
+            _mend(root, _look(root, value_bytes_max), value_bytes_max)
         except OSError as error:
             raise OpenError(f"cannot repair {root}: {error.strerror}") from error
-        return _look(root)
+        return _look(root, value_bytes_max)
 
 
 @contextmanager
@@ -126,9 +127,9 @@ def _alone(root: Path) -> Iterator[None]:
         lock.release()
 
 
-def _look(root: Path) -> Findings:
+def _look(root: Path, value_bytes_max: int) -> Findings:
     private, disk = root / PRIVATE_FOLDER, DryDisk()
-    keeper = Keeper(disk, root, private, Fsync.NO)
+    keeper = Keeper(disk, root, private, Fsync.NO, value_bytes_max)
     folds = _seems_to_fold_case(root)
     try:
         keeper.records.prepare()
@@ -157,10 +158,10 @@ def _look(root: Path) -> Findings:
         raise OpenError(f"cannot read {root}: {error.strerror}") from error
 
 
-def _mend(root: Path, found: Findings) -> None:
+def _mend(root: Path, found: Findings, value_bytes_max: int) -> None:
     private, disk = root / PRIVATE_FOLDER, RealDisk()
     disk.make_folder(str(private))
-    keeper = Keeper(disk, root, private, Fsync.ALWAYS)
+    keeper = Keeper(disk, root, private, Fsync.ALWAYS, value_bytes_max)
     keeper.records.prepare()  # drafts
     keeper.open(folds_case=folds_case(private))  # the torn tail, what follows on missing parts
     keeper.close(time.monotonic())  # files
@@ -169,7 +170,7 @@ def _mend(root: Path, found: Findings) -> None:
         path = str(root / damage.path)
         if _is_movable(damage) and path in {now.path for now in keeper.files.damages()}:
             set_aside(disk, path, str(private / "quarantine"))
-    again = _look(root)
+    again = _look(root, value_bytes_max)
     for name in again.stale_expiries + again.stale_names:
         disk.remove(str(root / name))
 
@@ -195,8 +196,7 @@ def _foreign(root: Path, layout: Layout) -> Iterator[str]:
             folders.remove(PRIVATE_FOLDER)
         for name in files:
             path = here / name
-            is_value = layout.place_of(str(path)) is not None
-            if path.is_symlink() or not is_value:
+            if layout.place_of(str(path)) is None:
                 yield _relative(root, path)
 
 

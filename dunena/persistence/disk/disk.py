@@ -12,6 +12,7 @@ Paths are whole ones, as text: a folder of many keys is read and written in a lo
 object would cost more than the call it is for.
 """
 
+import errno
 import itertools
 import os
 import stat
@@ -20,6 +21,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple, Protocol
+
+from dunena.plain_files import (
+    NOT_FOLLOWING,
+    Kind,
+    NotPlainError,
+    is_junction,
+    kind_at,
+    kind_of,
+    open_plain,
+    read_open,
+)
 
 _SYNC_ONE_BY_ONE_MAX = 64  # past it, one sync of everything costs less than one of each
 
@@ -30,11 +42,9 @@ a sync folder that looks at a file causes, for some milliseconds."""
 _SHARING_WAITS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
-_READING = os.O_RDONLY | _BINARY
 _CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY
 _MODE = 0o666  # less what the user's mask takes away
-_PIECE_BYTES = 1 << 20
 _INODE_MAX = 2**63 - 1  # some systems use all 64 bits, and a record has signed ones
 
 
@@ -47,17 +57,18 @@ class Stamp(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A file that is to take another's place, and the stamp that it will have there."""
+    """A file that is written and not in its place yet; ``stamp`` is what it will have there."""
 
     path: str
     stamp: Stamp
 
 
 class Names(NamedTuple):
-    """What is in a folder; links, pipes and the like are neither."""
+    """What is in a folder; ``others`` are links, pipes and the like, which are neither."""
 
     folders: list[str]
     files: list[str]
+    others: list[str]
 
 
 class AppendFile(Protocol):
@@ -86,11 +97,21 @@ class Disk(Protocol):
     def read(self, path: str) -> bytes:
         """A file's content."""
 
-    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
-        """A file's content, and its stamp from before it was read."""
+    def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
+        """A file's content, and its stamp from before it was read.
+
+        Only of a plain file: `NotPlainError` for a link and anything else; `TooLargeError` for
+        more than ``bytes_max`` bytes.
+        """
 
     def stamp(self, path: str) -> Stamp | None:
-        """Of the file that is there now; None without one."""
+        """Of what is there now, whatever it is; None where nothing is."""
+
+    def kind(self, path: str) -> Kind | None:
+        """What is there now; None where nothing is."""
+
+    def is_link_to_folder(self, path: str) -> bool:
+        """Whether a link is there that leads to a folder."""
 
     def names(self, folder: str) -> Names:
         """What is in a folder, in no order."""
@@ -111,20 +132,33 @@ class Disk(Protocol):
         """Make ``path`` hold ``content``, by way of a draft in the folder ``temporary``.
 
         With ``sync``, content and name are on the device when it returns. When it fails, the path
-        is as it was.
+        is as it was. A file there keeps its mode; anything that is no file is not replaced.
         """
 
-    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
-        """Write what is to take a path's place, into the folder ``temporary``."""
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
+        """The first half of `replace_file`: a file for ``path``, in the folder ``temporary``.
+
+        When it fails, nothing of it is left. With ``sync`` its content is on the device.
+        """
 
     def put_in_place(self, draft: Draft, path: str) -> Stamp:
-        """Make a draft the file at ``path``; the stamp of what is there now."""
+        """The second half: the draft becomes ``path``; the stamp of the file that is there now.
+
+        It is the draft's, except where the system lets no file be put in that one's place (a
+        single file that is mounted into a container): that is written over, which a crash can
+        leave half done. When it fails, the path is as it was, and the draft is gone.
+        """
+
+    def discard(self, draft: Draft) -> None:
+        """Remove a draft that is not wanted after all; never fails."""
 
     def rename(self, source: str, target: str) -> None:
         """Move a file or folder; a file that was at the target is gone."""
 
     def remove(self, path: str) -> None:
-        """Remove a file; it may be gone already."""
+        """Remove a file; it may be gone already. What is no plain file is left where it is."""
 
     def remove_folder(self, path: str) -> None:
         """Remove an empty folder."""
@@ -150,16 +184,12 @@ class RealDisk:
     def read(self, path: str) -> bytes:
         return self.read_stamped(path)[0]
 
-    def read_stamped(self, path: str) -> tuple[bytes, Stamp]:
-        descriptor = os.open(path, _READING)
+    def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
+        descriptor, status = open_plain(path, follow=False)
         try:
-            stamp = _stamp_of(os.fstat(descriptor))
-            content = os.read(descriptor, stamp.size + 1)
-            if len(content) > stamp.size:  # it grows
-                content += _rest(descriptor)
+            return read_open(descriptor, status, path, bytes_max), _stamp_of(status)
         finally:
             os.close(descriptor)
-        return content, stamp
 
     def stamp(self, path: str) -> Stamp | None:
         try:
@@ -167,19 +197,27 @@ class RealDisk:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def kind(self, path: str) -> Kind | None:
+        return kind_at(path)
+
+    def is_link_to_folder(self, path: str) -> bool:
+        return self.kind(path) is Kind.LINK and os.path.isdir(path)
+
     def names(self, folder: str) -> Names:
-        names = Names([], [])
+        names = Names([], [], [])
         with os.scandir(folder) as found:
             for item in found:
                 if item.is_file(follow_symlinks=False):
                     names.files.append(item.name)
-                elif item.is_dir(follow_symlinks=False):
+                elif _is_folder(item):
                     names.folders.append(item.name)
+                else:
+                    names.others.append(item.name)
         return names
 
     def is_folder(self, path: str) -> bool:
         try:
-            return stat.S_ISDIR(os.lstat(path).st_mode)
+            return self.kind(path) is Kind.FOLDER
         except OSError:
             return False
 
@@ -197,42 +235,50 @@ class RealDisk:
         os.makedirs(path, exist_ok=True)
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
-        draft = self._write_draft(content, temporary, sync=sync)
-        try:
-            stamp = self.put_in_place(draft, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(draft.path)
-            raise
+        draft = self.write_draft(path, content, temporary, sync=sync)
+        stamp = self.put_in_place(draft, path)
         if sync:
             _sync_folder(parent_of(path))
         return stamp
 
-    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
-        return self._write_draft(content, temporary, sync=False)
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
+        replaced = _plain_status(path)
+        draft = join(temporary, f"{self._process}-{next(self._drafts)}.tmp")
+        try:
+            return Draft(draft, _write_new(draft, content, replaced, sync=sync))
+        except OSError:
+            with suppress(OSError):
+                os.unlink(draft)
+            raise
 
     def put_in_place(self, draft: Draft, path: str) -> Stamp:
-        _retry_while_shared(os.replace, draft.path, path)
+        try:
+            _retry_while_shared(os.replace, draft.path, path)
+        except OSError as error:
+            try:
+                if error.errno != errno.EBUSY:
+                    raise
+                return _write_over(path, draft)  # a file that is a mount of its own
+            finally:
+                self.discard(draft)
         return draft.stamp
+
+    def discard(self, draft: Draft) -> None:
+        with suppress(OSError):
+            os.unlink(draft.path)
 
     def rename(self, source: str, target: str) -> None:
         _retry_while_shared(os.replace, source, target)
 
     def remove(self, path: str) -> None:
-        with suppress(FileNotFoundError):
-            _retry_while_shared(os.unlink, path)
+        if self.kind(path) is Kind.FILE:
+            with suppress(FileNotFoundError):
+                _retry_while_shared(os.unlink, path)
 
     def remove_folder(self, path: str) -> None:
         os.rmdir(path)
-
-    def _write_draft(self, content: bytes, temporary: str, *, sync: bool) -> Draft:
-        path = join(temporary, f"{self._process}-{next(self._drafts)}.tmp")
-        try:
-            return Draft(path, _write_new(path, content, sync=sync))
-        except OSError:
-            with suppress(OSError):
-                os.unlink(path)
-            raise
 
     def append_to(self, path: str) -> AppendFile:
         return _RealAppendFile(os.open(path, _APPENDING, _MODE))
@@ -289,12 +335,64 @@ def name_of(path: str) -> str:
     return path.rpartition(os.sep)[2]
 
 
-def _write_new(path: str, content: bytes, *, sync: bool) -> Stamp:
+def _is_folder(item: os.DirEntry[str]) -> bool:
+    if not item.is_dir(follow_symlinks=False):
+        return False
+    return sys.platform != "win32" or not is_junction(item.stat(follow_symlinks=False))
+
+
+def _write_new(path: str, content: bytes, replaced: os.stat_result | None, *, sync: bool) -> Stamp:
     descriptor = os.open(path, _CREATING, _MODE)
     try:
         _write_all(descriptor, content)
+        status = os.fstat(descriptor)
+        if replaced is not None:
+            _take_after(descriptor, status, replaced)
         if sync:
             os.fsync(descriptor)
+        return _stamp_of(status)
+    finally:
+        os.close(descriptor)
+
+
+def _plain_status(path: str) -> os.stat_result | None:
+    """Of the file that is to be replaced; None without one. Raises `NotPlainError` and OSError."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):
+        raise NotPlainError(path, kind_of(status.st_mode))
+    return status
+
+
+def _take_after(descriptor: int, status: os.stat_result, replaced: os.stat_result) -> None:
+    """Give a draft the owner, where that is permitted, and the mode of the file it replaces."""
+    if sys.platform == "win32":
+        return  # both are in lists of another kind, which a new file gets from its folder
+    owner = replaced.st_uid, replaced.st_gid
+    is_anothers = owner != (status.st_uid, status.st_gid)
+    if is_anothers:
+        try:
+            os.fchown(descriptor, *owner)
+        except OSError:
+            with suppress(OSError):
+                os.fchown(descriptor, -1, replaced.st_gid)
+    if is_anothers or replaced.st_mode != status.st_mode:
+        with suppress(OSError):  # a file system without modes
+            os.fchmod(descriptor, stat.S_IMODE(replaced.st_mode))
+
+
+def _write_over(path: str, draft: Draft) -> Stamp:
+    source, status = open_plain(draft.path, follow=False)
+    try:
+        content = read_open(source, status, draft.path, None)
+    finally:
+        os.close(source)
+    descriptor = os.open(path, NOT_FOLLOWING | os.O_WRONLY)
+    try:
+        _write_all(descriptor, content)
+        os.ftruncate(descriptor, len(content))
         return _stamp_of(os.fstat(descriptor))
     finally:
         os.close(descriptor)
@@ -306,13 +404,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = memoryview(data)[written:]
         while view:
             view = view[os.write(descriptor, view) :]
-
-
-def _rest(descriptor: int) -> bytes:
-    pieces = []
-    while piece := os.read(descriptor, _PIECE_BYTES):
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _stamp_of(status: os.stat_result) -> Stamp:

@@ -14,7 +14,7 @@ class DryDisk(RealDisk):
         self._made: set[str] = set()
 
     def names(self, folder: str) -> Names:
-        return Names([], []) if folder in self._made else super().names(folder)
+        return Names([], [], []) if folder in self._made else super().names(folder)
 
     def make_folder(self, path: str) -> None:
         if not self.exists(path):
@@ -23,11 +23,16 @@ class DryDisk(RealDisk):
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         return Stamp(0, 0, len(content))
 
-    def write_draft(self, path: str, content: bytes, temporary: str) -> Draft:
-        return Draft(temporary, Stamp(0, 0, len(content)))
+    def write_draft(
+        self, path: str, content: bytes, temporary: str, *, sync: bool = False
+    ) -> Draft:
+        return Draft("", Stamp(0, 0, len(content)))
 
     def put_in_place(self, draft: Draft, path: str) -> Stamp:
         return draft.stamp
+
+    def discard(self, draft: Draft) -> None:
+        pass
 
     def rename(self, source: str, target: str) -> None:
         pass

@@ -13,8 +13,8 @@ from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.keeper import Keeper, describe
 from dunena.persistence.disk.place import extended, folds_case
-from dunena.persistence.disk.policy import Fsync
-from dunena.persistence.disk.watcher import Watcher
+from dunena.persistence.disk.policy import Fsync, Watch
+from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, Follower, Syncer
 from dunena.persistence.interface import (
     Damage,
@@ -25,15 +25,14 @@ from dunena.persistence.interface import (
     OutsideChange,
     Progress,
     StorageError,
+    Watching,
 )
 from dunena.store.entry import Change
+from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
 
 PRIVATE_FOLDER = ".dunena"
 """Everything in the folder that is not a value."""
-
-LOOK_AGAIN_SECONDS = 0.5
-"""After the start, so that what is being started is there first."""
 
 LOOK_SECONDS = 0.05
 """Between two looks whether the folder is still the one that was opened, while changes come: what
@@ -54,18 +53,24 @@ _log = logging.getLogger(__name__)
 class DiskEngine:
     """One file per key below ``root``, behind a journal; an `Engine`."""
 
-    def __init__(self, root: Path, fsync: Fsync) -> None:
+    def __init__(
+        self,
+        root: Path,
+        fsync: Fsync,
+        value_bytes_max: int = VALUE_BYTES_MAX,
+        watch: Watch = Watch.AUTO,
+    ) -> None:
         self._root = extended(root)
         self._fsync = fsync
         self._private = self._root / PRIVATE_FOLDER
         self._lock = FileLock(self._private / "lock")
         self._disk = RealDisk()
-        self._keeper = Keeper(self._disk, self._root, self._private, fsync)
+        self._keeper = Keeper(self._disk, self._root, self._private, fsync, value_bytes_max)
         self._hand_edits = HandEdits(self._disk, self._keeper, self._wake_server)
         self._follower: Follower
         self._syncer: Syncer
         self._is_open = False  # and the threads run
-        self._watcher: Watcher | None = None
+        self._watch = FolderWatch(str(self._root), watch, self._hand_edits, self._wake_follower)
         self._wake: Callable[[], None] = lambda: None
         self._looked_at = 0.0
         self._sync_times = Histogram()
@@ -83,7 +88,7 @@ class DiskEngine:
             self._wake = wake or self._wake
             loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
             if wake is not None:
-                self._watcher = self._begin_to_watch()
+                self._watch.begin()
         except Timeout:
             url = keeper.records.load_address()
             raise InUseError(
@@ -117,8 +122,7 @@ class DiskEngine:
 
     def close(self) -> None:
         """Stop the threads, bring files up to date, unlock; raise `StorageError`."""
-        if self._watcher is not None:
-            self._watcher.close()
+        self._watch.close()
         self._follower.close()
         self._syncer.close()
         until = time.monotonic() + STOP_SECONDS_MAX
@@ -190,6 +194,11 @@ class DiskEngine:
         return self._keeper.failure
 
     @property
+    def watching(self) -> Watching:
+        """How hand edits are learnt of."""
+        return self._watch.status
+
+    @property
     def files_behind(self) -> int:
         """Keys whose file does not show the latest change yet."""
         return self._keeper.mirror.behind_count
@@ -233,7 +242,7 @@ class DiskEngine:
         due = self._keeper.step(now, FILES_PER_STEP_MAX)
         if self._keeper.place_failure is not None:
             return due  # what is not there was not removed by hand
-        if was_away and self._watcher is not None:
+        if was_away and self._watch.is_on:
             self._hand_edits.look_at_everything(now)
         dues = (due, self._hand_edits.step(now))
         return min((due for due in dues if due is not None), default=None)
@@ -242,17 +251,7 @@ class DiskEngine:
         self._sync_times.add(seconds * 1000)
         self._slow_syncs += seconds > SLOW_SYNC_SECONDS
 
-    def _begin_to_watch(self) -> Watcher | None:
-        try:
-            watcher = Watcher(str(self._root), self._note_touched)
-        except (OSError, RuntimeError) as error:
-            _log.warning("files edited by hand are not seen: %s", error)
-            return None
-        self._hand_edits.look_at_everything(time.monotonic() + LOOK_AGAIN_SECONDS)
-        return watcher
-
-    def _note_touched(self, paths: set[str]) -> None:
-        self._hand_edits.touch(paths)
+    def _wake_follower(self) -> None:
         if self._is_open:
             self._follower.wake()
 

@@ -5,21 +5,27 @@ what came of it. A file that cannot be read may be half written: it is looked at
 before it is called damaged, and again whenever it is touched.
 
 Nothing is watched while a folder is read at the start: each file that is opened would be told of.
-What was changed meanwhile is found afterwards, by looking at everything once more, bit by bit.
+What was changed meanwhile is found afterwards, by looking at everything once more, bit by bit. So
+is what the system could not tell, having been told of too much at once; and where it tells of
+nothing, looking at everything again and again is all there is.
 
 Most that is touched in a busy folder is touched by us: a file that has the stamp of our own write
 is passed over at the price of that one look.
+
+What goes wrong with one path is that path's alone.
 """
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
+from itertools import chain
 
 from dunena.persistence.disk.disk import Disk, name_of
+from dunena.persistence.disk.everything import Everything
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.layout import Found
-from dunena.persistence.interface import Damage, OutsideChange
+from dunena.persistence.disk.sparing_log import SparingLog
+from dunena.persistence.interface import Damage, DamageKind, OutsideChange
 
 UNFINISHED_SECONDS = 0.3
 UNFINISHED_TRIES = 3
@@ -42,8 +48,8 @@ class HandEdits:
         self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
         self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
-        self._everything: Iterator[str] | None = None  # what is left of it
-        self._everything_at = 0.0
+        self._complaints = SparingLog(_log)
+        self.everything = Everything(keeper)
 
     def touch(self, paths: set[str]) -> None:
         """Something happened to these paths; any thread."""
@@ -51,25 +57,20 @@ class HandEdits:
             self._paths |= paths
 
     def look_at_everything(self, at: float) -> None:
-        """From that time on; before the first `step`."""
-        self._everything = self._every_path()
-        self._everything_at = at
+        """From that time on; any thread."""
+        self.everything.ask(at)
 
     def step(self, now: float) -> float | None:
         """Look at touched paths; when to come back for those that were not finished."""
         with self._lock:
             paths, self._paths = self._paths, set()
         paths |= {path for path, (_, at) in self._unfinished.items() if at <= now}
-        if self._everything is not None and self._everything_at <= now:
-            some = set(islice(self._everything, PATHS_PER_STEP))
-            paths |= some
-            if not some:
-                self._everything = None
+        paths |= self.everything.next_paths(now, PATHS_PER_STEP)
         if paths:
             self._look(paths, now)
-        dues = [at for _, at in self._unfinished.values()]
-        if self._everything is not None:
-            dues.append(self._everything_at)
+        for damage in self.everything.new_damages():
+            self._complain(damage, now)
+        dues = chain((at for _, at in self._unfinished.values()), self.everything.dues())
         return min(dues, default=None)
 
     def collect(self) -> list[OutsideChange]:
@@ -88,58 +89,78 @@ class HandEdits:
     def _look(self, paths: set[str], now: float) -> None:
         gone: list[OutsideChange] = []
         changed: list[OutsideChange] = []
+        reached: dict[str, bool] = {}
         for path in paths:
-            for found in self._files_at(path):
-                stamp = self._disk.stamp(found.path)
-                if stamp is None:
-                    if self._keeper.files.is_known(found):
-                        gone.append(OutsideChange(*found.place, None))
-                    self._keeper.files.is_gone(found.place)
-                elif not self._keeper.files.is_ours(found.place, stamp):
-                    value = self._read(found)
-                    if value is not None:
-                        changed.append(OutsideChange(*found.place, value))
-        damages = {damage.path: damage for damage in self._keeper.files.damages()}
-        if self._unfinished or damages:
+            damages: list[Damage] = []
+            for found in self._guarded_files_at(path, damages):
+                try:
+                    self._look_at(found, reached, gone, changed, damages)
+                except OSError as error:
+                    damages.append(_unreadable(found.path, error))
+            self._note(path, damages, now)
+        bad = {damage.path: damage for damage in self._keeper.files.damages()}
+        if self._unfinished or bad:
             for path in paths:
-                self._judge(path, damages.get(path), now)
+                self._judge(path, bad.get(path), now)
         changes = gone + changed  # a file that was renamed goes before it comes
-        if changes:
+        # Nobody removed the files of a folder that is not where it was.
+        if changes and self._keeper.is_in_place():
             with self._lock:
                 self._changes += changes
             self._found()
 
-    def _every_path(self) -> Iterator[str]:
-        for found in self._keeper.files.known():
-            yield found.path
-        for found in self._keeper.layout.scan([]):
-            if self._keeper.files.is_new(found):
-                yield found.path
+    def _look_at(
+        self,
+        found: Found,
+        reached: dict[str, bool],
+        gone: list[OutsideChange],
+        changed: list[OutsideChange],
+        damages: list[Damage],
+    ) -> None:
+        """One value's file; ``reached`` remembers of namespaces whether they are behind a link."""
+        ns, files = found.place[0], self._keeper.files
+        if ns not in reached:
+            reached[ns] = self._keeper.layout.is_reached(found.place)
+        stamp = self._disk.stamp(found.path) if reached[ns] else None
+        if stamp is None:
+            if files.is_known(found):
+                gone.append(OutsideChange(*found.place, None))
+            files.is_gone(found.place)
+        elif not files.is_ours(found.place, stamp):
+            value = self._read(found, damages)
+            if value is not None:
+                changed.append(OutsideChange(*found.place, value))
 
-    def _files_at(self, path: str) -> list[Found]:
+    def _guarded_files_at(self, path: str, damages: list[Damage]) -> list[Found]:
+        try:
+            return self._files_at(path, damages)
+        except OSError as error:
+            damages.append(_unreadable(path, error))
+            return []
+
+    def _files_at(self, path: str, damages: list[Damage]) -> list[Found]:
         """The values' files that a touched path stands for: itself, or all in a folder."""
         layout = self._keeper.layout
         place = layout.place_of(path)
         if place is not None:
-            stamp = self._disk.stamp(path)
-            if stamp is not None and self._keeper.files.is_ours(place, stamp):
-                return []  # the usual case
-            if not self._disk.is_folder(path):
-                return [Found(place, path)]
+            return [Found(place, path)]
+        damage = layout.damage_at(path)
+        if damage is not None:
+            damages.append(damage)
         ns = layout.namespace_of(path)
         if ns is None:
             return []
         known = list(self._keeper.files.known(ns))
         if not self._disk.is_folder(path):
             return known
-        return known + list(layout.scan_namespace(ns, path, []))
+        return known + list(layout.scan_namespace(ns, path, damages))
 
-    def _read(self, found: Found) -> bytes | None:
+    def _read(self, found: Found, damages: list[Damage]) -> bytes | None:
         """The value that another hand wrote; None if it cannot be read, or is another file's."""
         actual = self._keeper.layout.actual(found.place)
         if found.path != actual and self._disk.exists(actual):
-            name = name_of(actual)
-            _log.warning("%s is not taken over: %s holds the same key", found.path, name)
+            reason = f"another file holds the same key: {name_of(actual)}"
+            damages.append(Damage(found.path, reason, DamageKind.CLASH))
             return None
         value = self._keeper.files.read(found)
         if value is not None:
@@ -147,12 +168,27 @@ class HandEdits:
             self._keeper.mirror.supersede(found.place, value)
         return value
 
+    def _note(self, path: str, damages: list[Damage], now: float) -> None:
+        """What stood in the way of looking at a path, or that nothing did."""
+        if all(damage.path != path for damage in damages):
+            self._keeper.files.accept(path)
+        for damage in damages:
+            if self._keeper.files.refuse(damage):
+                self._complain(damage, now)
+
     def _judge(self, path: str, damage: Damage | None, now: float) -> None:
         """A path that cannot be read is tried again, or at last called damaged."""
         tries, _ = self._unfinished.pop(path, (0, 0.0))
-        if damage is None:
+        if damage is None or self._keeper.files.is_refused(path):
             return
         if tries + 1 < UNFINISHED_TRIES:
             self._unfinished[path] = (tries + 1, now + UNFINISHED_SECONDS)
         else:
-            _log.warning("%s is not taken over: %s", path, damage.reason)
+            self._complain(damage, now)
+
+    def _complain(self, damage: Damage, now: float) -> None:
+        self._complaints.warn(f"{damage.shown} is not taken over: {damage.reason}", now)
+
+
+def _unreadable(path: str, error: OSError) -> Damage:
+    return Damage(path, error.strerror or str(error), DamageKind.UNREADABLE)

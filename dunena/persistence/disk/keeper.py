@@ -42,6 +42,7 @@ from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress
 from dunena.store.entry import Change
+from dunena.store.limits import VALUE_BYTES_MAX
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS
 """How often the journal is shortened: each time costs a sync of the files written since."""
@@ -78,9 +79,11 @@ class Keeper:
         root: Path,
         private: Path,
         fsync: Fsync,
+        value_bytes_max: int = VALUE_BYTES_MAX,
         find_boot: Callable[[], str | None] = boot_id,
     ) -> None:
         self._disk = disk
+        self._value_bytes_max = value_bytes_max
         self._fsync = fsync
         self._stamps: dict[Place, Stamp] = {}
         self._boot = find_boot()
@@ -112,7 +115,9 @@ class Keeper:
             folder: self._disk.identity(folder) for folder in (self._root, self.records.folder)
         }
         self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
-        self.files = ValueFiles(self._disk, self.layout, self.records, self._stamps)
+        self.files = ValueFiles(
+            self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
+        )
         self._damages = self.records.damaged_numbers()
         last = self.records.load_run()
         last_boot = None if last is None else last.boot
@@ -199,9 +204,17 @@ class Keeper:
                 self._set_forces(forces=True)
         return self.journal.sync()
 
+    def is_in_place(self) -> bool:
+        """Whether the folder is the one that was opened."""
+        try:
+            self._check_place()
+        except OSError:
+            return False
+        return True
+
     def look(self) -> None:
         """Find out whether what is open is what is in the folder; `failure` says so."""
-        if self._is_in_place() and self.journal.failure is None:
+        if self.is_in_place() and self.journal.failure is None:
             with suppress(OSError):  # the journal keeps it in mind
                 self.journal.check()
 
@@ -234,7 +247,7 @@ class Keeper:
 
     def step(self, now: float, files_max: int = ALL_FILES) -> float | None:
         """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""
-        if not self._is_in_place():
+        if not self.is_in_place():
             return now + RETRY_SECONDS
         renewed_by = self._renew(now)
         if self.journal.failure is not None:
@@ -352,14 +365,6 @@ class Keeper:
         """The folder's number on its device; a copy of it has another."""
         identity = self._identities[self._root]
         return 0 if identity is None else identity[-1]
-
-    def _is_in_place(self) -> bool:
-        """Whether the folder is the one that was opened."""
-        try:
-            self._check_place()
-        except OSError:
-            return False
-        return True
 
     def _check_place(self) -> None:
         for folder, identity in self._identities.items():

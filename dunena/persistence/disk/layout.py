@@ -9,7 +9,7 @@ few; a key without one costs nothing here.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dunena.persistence.disk.disk import Disk, join, name_of, parent_of
+from dunena.persistence.disk.disk import Disk, Names, join, name_of, parent_of
 from dunena.persistence.disk.files import (
     SUFFIX,
     FileName,
@@ -21,6 +21,7 @@ from dunena.persistence.disk.files import (
 )
 from dunena.persistence.disk.records import Records
 from dunena.persistence.interface import Damage, DamageKind
+from dunena.plain_files import Kind
 from dunena.store.names import is_name
 
 Place = tuple[str, str]
@@ -106,9 +107,34 @@ class Layout:
     def namespace_of(self, folder: str) -> str | None:
         """The namespace a path in the root is the folder of, there or not; None for any other."""
         name = name_of(folder)
-        if parent_of(folder) != self.root or name.startswith("."):
+        if parent_of(folder) != self.root or not _is_folder_name(name):
             return None
         return self._name_of(name)
+
+    def damage_at(self, path: str) -> Damage | None:
+        """What is wrong with a path that is no value's file; None if nothing, or nobody's business.
+
+        No link is followed below the root: what it leads to may be anything, changes without a
+        word from the system, and is not in a copy of the folder.
+        """
+        name, folder = name_of(path), parent_of(path)
+        if _is_value_name(name):
+            is_ours = folder == self.root or self.namespace_of(folder) is not None
+            is_odd = is_ours and self._name_of(name.removesuffix(SUFFIX)) is None
+            if is_odd and self._disk.exists(path):
+                return Damage(path, "not a key's file name", DamageKind.NAME)
+            return None
+        if folder != self.root or not _is_folder_name(name):
+            return None
+        if self._disk.is_link_to_folder(path):
+            return Damage(path, "a link to a folder, which is not followed", DamageKind.STRANGER)
+        if self._name_of(name) is None and self._disk.is_folder(path):
+            return Damage(path, "not a namespace's name", DamageKind.NAME)
+        return None
+
+    def is_reached(self, place: Place) -> bool:
+        """Whether a key's file, if there, is in the root and not behind a link."""
+        return not place[0] or self._disk.kind(self.folder(place[0])) is not Kind.LINK
 
     def place_of(self, path: str) -> Place | None:
         """The key a path is for; None for a path that is no value's file."""
@@ -145,7 +171,8 @@ class Layout:
     def scan(self, damages: list[Damage]) -> Iterator[Found]:
         """Every value's file, one per key; what stands in the way of reading goes to ``damages``.
 
-        Names that start with a dot, deeper folders and files without ``.json`` are not ours.
+        Names that start with a dot, deeper folders and files without ``.json`` are not ours. A
+        folder that cannot be read is damage; the root raises OSError.
         """
         folders: list[str] = []
         yield from self._scan_folder("", self.root, folders, damages)
@@ -175,8 +202,15 @@ class Layout:
     def _scan_folder(
         self, ns: str, path: str, folders: list[str], damages: list[Damage]
     ) -> Iterator[Found]:
-        names = self._disk.names(path)
-        folders += (name for name in names.folders if not name.startswith("."))
+        try:
+            names = self._disk.names(path)
+        except OSError as error:
+            if not ns:
+                raise
+            damages.append(Damage(path, error.strerror or str(error), DamageKind.UNREADABLE))
+            return
+        folders += filter(_is_folder_name, names.folders)
+        damages += self._strangers(path, names)
         candidates: dict[str, str] = {}
         weighed: set[str] = set()
         for name in names.files:
@@ -192,6 +226,18 @@ class Layout:
             # Given away, so that names and values of a large folder are not in memory together.
             key, name = candidates.popitem()
             yield Found((ns, key), join(path, name), key not in weighed)
+
+    def _strangers(self, folder: str, names: Names) -> Iterator[Damage]:
+        """What has the name of a value's file or a namespace's folder and is none."""
+        for name in filter(_is_value_name, names.folders + names.others):
+            path = join(folder, name)
+            kind = self._disk.kind(path)
+            if kind is not None:
+                yield Damage(path, f"{kind}, not a plain file", DamageKind.STRANGER)
+        for name in names.others:
+            stranger = None if _is_value_name(name) else self.damage_at(join(folder, name))
+            if stranger is not None:
+                yield stranger
 
     def _weigh(
         self, folder: str, name: str, candidates: dict[str, str], damages: list[Damage]
@@ -247,6 +293,10 @@ class Layout:
 
     def _folded(self, name: str) -> str:
         return name.lower() if self.folds_case else name
+
+
+def _is_folder_name(name: str) -> bool:
+    return not name.startswith(".") and not name.endswith(SUFFIX)
 
 
 def _is_value_name(name: str) -> bool:

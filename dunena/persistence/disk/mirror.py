@@ -312,7 +312,7 @@ class Mirror:
             self._failed(place, error, now)
 
     def _failed(self, place: Place, error: OSError, now: float) -> None:
-        reason = (error.strerror or str(error)).lower()
+        reason = f"{self._files.name_of(place)}: {(error.strerror or str(error)).lower()}"
         if not self._failing:
             _log.error("files cannot be written and will follow later: %s", reason)
         self._failing[place] = reason

@@ -24,3 +24,22 @@ def folds_case(folder: Path) -> bool:
         return probe.with_name(probe.name.lower()).exists()
     finally:
         probe.unlink(missing_ok=True)
+
+
+def file_system_of(path: str) -> str:
+    """The kind of file system a path is on, as Linux calls it; "" where nobody says."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields = left.split()
+        if len(fields) < 5 or not right:  # proc(5): the fifth is where it is mounted
+            continue
+        point = fields[4].replace("\\040", " ")
+        is_above = path == point or path.startswith(point.rstrip("/") + "/")
+        if is_above and len(point) >= len(best):
+            best, kind = point, right.split()[0]
+    return kind

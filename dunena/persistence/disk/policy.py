@@ -9,3 +9,16 @@ class Fsync(Enum):
     NO = "no"
     EVERYSEC = "everysec"
     ALWAYS = "always"
+
+
+class Watch(Enum):
+    """How files edited by hand are learnt of.
+
+    AUTO looks for them where the system does not tell of changes; NOTIFY always lets it tell, POLL
+    always looks, OFF leaves them alone.
+    """
+
+    AUTO = "auto"
+    NOTIFY = "notify"
+    POLL = "poll"
+    OFF = "off"

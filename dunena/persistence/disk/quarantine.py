@@ -1,13 +1,25 @@
 """Where damage goes when something else takes its place: kept, and in nobody's way."""
 
+import errno
+
 from dunena.persistence.disk.disk import Disk, join, name_of
+
+_IMMOVABLE = frozenset({errno.EBUSY, errno.EXDEV})
 
 
 def set_aside(disk: Disk, source: str, quarantine: str) -> str:
-    """Move a file to the quarantine, under a name that is free there; that path."""
+    """Move a file to the quarantine, under a name that is free there; that path.
+
+    A copy of it where it cannot be moved, since it is a mount of its own.
+    """
     disk.make_folder(quarantine)
     target = free_path(disk, source, quarantine)
-    disk.rename(source, target)
+    try:
+        disk.rename(source, target)
+    except OSError as error:
+        if error.errno not in _IMMOVABLE:
+            raise
+        disk.replace_file(target, disk.read(source), quarantine, sync=True)
     return target
 
 

@@ -8,7 +8,6 @@ value by a checksum, so that neither is ever taken for the other's.
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from typing import NamedTuple
 
 from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
@@ -16,9 +15,18 @@ from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import Found, Layout, Place
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.records import Records, checksum
-from dunena.persistence.interface import Damage, Progress
+from dunena.persistence.interface import Damage, DamageKind, Progress
+from dunena.plain_files import Kind, NotPlainError, TooLargeError
 from dunena.store.entry import Entry
-from dunena.store.values import InvalidJsonError, decode_file, encode, encode_readable
+from dunena.store.limits import VALUE_BYTES_MAX
+from dunena.store.values import (
+    InvalidJsonError,
+    decode_file,
+    encode,
+    encode_readable,
+    file_bytes_max,
+    text_size,
+)
 
 ENTRIES_PER_PROGRESS = 1000
 """Some ms."""
@@ -39,9 +47,16 @@ class ValueFiles:
     """
 
     def __init__(
-        self, disk: Disk, layout: Layout, records: Records, stamps: dict[Place, Stamp]
+        self,
+        disk: Disk,
+        layout: Layout,
+        records: Records,
+        stamps: dict[Place, Stamp],
+        value_bytes_max: int = VALUE_BYTES_MAX,
     ) -> None:
         self._disk = disk
+        self._value_bytes_max = value_bytes_max
+        self._file_bytes_max = file_bytes_max(value_bytes_max)
         self._layout = layout
         self._records = records
         self._quarantine = join(records.folder, "quarantine")
@@ -50,15 +65,16 @@ class ValueFiles:
         self._expiring: set[Place] = set()
         self._unsynced: set[str] = set()
         self._damaged: dict[Place, tuple[Damage, Stamp | None]] = {}  # of the file as it was read
-        self._unreadable: list[Damage] = []
+        self._unreadable: dict[str, Damage] = {}  # as the whole folder was last looked at
+        self._refused: dict[str, Damage] = {}  # paths that could not be looked at since
 
     # --- reading ---
 
     def load(self, revision: int, progress: Progress | None = None) -> list[Entry]:
         """Every entry of the folder, at ``revision``. What is damaged is noted and left alone."""
-        expiries, self._unreadable = self._records.load_expiries()
+        expiries, damages = self._records.load_expiries()
         entries = []
-        for found in self._layout.scan(self._unreadable):
+        for found in self._layout.scan(damages):
             value = self.read(found)
             if value is None:
                 continue
@@ -67,17 +83,19 @@ class ValueFiles:
             entries.append(Entry(*found.place, value, expires_at, revision))
             if progress is not None and len(entries) % ENTRIES_PER_PROGRESS == 0:
                 progress(len(entries))
+        self._unreadable = {damage.path: damage for damage in damages}
         return entries
 
     def read(self, found: Found) -> bytes | None:
         """The encoded value in a file; None if it is damaged, which is then noted."""
         stamp: Stamp | None = None
         try:
-            content, stamp = self._disk.read_stamped(found.path)
+            content, stamp = self._disk.read_stamped(found.path, self._file_bytes_max)
             value = encode(decode_file(content))
+            if len(value) > self._value_bytes_max < text_size(value):
+                raise TooLargeError(found.path, self._value_bytes_max)
         except (OSError, InvalidJsonError) as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            self._damaged[found.place] = Damage(found.path, reason or str(error)), stamp
+            self._damaged[found.place] = _damage(found.path, error), stamp
             return None
         if self._damaged:
             self._damaged.pop(found.place, None)
@@ -90,7 +108,37 @@ class ValueFiles:
 
     def damages(self) -> list[Damage]:
         """What cannot be read and was left where it is; any thread."""
-        return [*self._unreadable, *(damage for damage, _ in list(self._damaged.values()))]
+        found = self._unreadable | self._refused
+        found |= {damage.path: damage for damage, _ in list(self._damaged.values())}
+        return list(found.values())
+
+    def looked_at_everything(self, damages: list[Damage]) -> list[Damage]:
+        """What stood in the way when everything was looked at; what of it was not known yet."""
+        before = self._unreadable
+        records = {p: one for p, one in before.items() if one.kind is DamageKind.RECORD}
+        self._unreadable = records | {damage.path: damage for damage in damages}
+        return [damage for damage in damages if before.get(damage.path) != damage]
+
+    def refuse(self, damage: Damage) -> bool:
+        """A path could not be looked at; whether that is new."""
+        is_new = damage not in (
+            self._refused.get(damage.path),
+            self._unreadable.get(damage.path),
+        )
+        # Another thread may go through what is here at this moment.
+        self._refused = self._refused | {damage.path: damage}
+        return is_new
+
+    def is_refused(self, path: str) -> bool:
+        """Whether a path could not be looked at the last time."""
+        return path in self._refused
+
+    def accept(self, path: str) -> None:
+        """A path was looked at: nothing is wrong with it, or it is noted by its key."""
+        if path in self._refused:
+            self._refused = {p: one for p, one in self._refused.items() if p != path}
+        if path in self._unreadable:
+            self._unreadable = {p: one for p, one in self._unreadable.items() if p != path}
 
     # --- writing ---
 
@@ -143,8 +191,7 @@ class ValueFiles:
     def discard(self, file: PreparedFile) -> None:
         """It is not to be."""
         if file.draft is not None:
-            with suppress(OSError):  # the next start sweeps it
-                self._disk.remove(file.draft.path)
+            self._disk.discard(file.draft)
 
     def sync(self) -> None:
         """Force what was written to the device."""
@@ -159,6 +206,10 @@ class ValueFiles:
         """An earlier run may not have forced these files to the device: the next sync does."""
         for place in places:
             self._note_unsynced(place, self._layout.actual(place))
+
+    def name_of(self, place: Place) -> str:
+        """A key's file below the root, for people."""
+        return self._layout.relative(place)
 
     # --- what is known ---
 
@@ -225,7 +276,8 @@ class ValueFiles:
 
     def _remove(self, place: Place) -> None:
         path = self._layout.actual(place)
-        self._disk.remove(path)
+        if self._layout.is_reached(place):
+            self._disk.remove(path)
         self._foreign.discard(place)
         self._stamps.pop(place, None)
         self._layout.forget_alias(place)
@@ -244,10 +296,25 @@ class ValueFiles:
             self._expiring.discard(place)
 
     def _set_damage_aside(self, place: Place) -> None:
-        """Move a damaged file to quarantine before its key is written or removed."""
+        """Move a damaged file to quarantine before its key is written or removed.
+
+        Only a plain file: whatever else is in its place stays there and stays named.
+        """
         if place not in self._damaged:
             return
         damage, _ = self._damaged[place]
-        if self._disk.exists(damage.path):
+        kind = self._disk.kind(damage.path)
+        if kind is Kind.FILE:
             set_aside(self._disk, damage.path, self._quarantine)
-        del self._damaged[place]
+        if kind in (Kind.FILE, None):
+            del self._damaged[place]
+
+
+def _damage(path: str, error: OSError | InvalidJsonError) -> Damage:
+    reason = error.strerror if isinstance(error, OSError) else None
+    kind = DamageKind.CONTENT
+    if isinstance(error, NotPlainError):
+        kind = DamageKind.STRANGER
+    elif isinstance(error, TooLargeError):
+        kind = DamageKind.SIZE
+    return Damage(path, reason or str(error), kind)

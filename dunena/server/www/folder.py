@@ -11,6 +11,7 @@ import stat
 from io import FileIO
 from pathlib import Path
 
+from dunena.plain_files import open_plain
 from dunena.server.http_message import Prepared, Request, Response
 from dunena.server.www.media_types import media_type
 from dunena.server.www.place import Place, is_plain_name
@@ -78,9 +79,8 @@ class WwwFolder:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) and not place.is_folder:
             return Prepared(request.with_slash)
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for its other end
-            return Prepared(Response.error(404, "Not found"))
-        file = FileIO(path)
+        # Links were followed above, and what is no file is refused: a pipe would wait for its end.
+        file = FileIO(path, opener=lambda name, _flags: open_plain(name, follow=False)[0])
         try:
             prepared = _respond(request, file, media_type(place.file_names[-1]))
         except BaseException:

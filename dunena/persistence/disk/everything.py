@@ -1,0 +1,133 @@
+"""Looking at every value's file once more, bit by bit: on request, and every so often.
+
+On request it goes on without a pause, since somebody waits for what was missed. What is repeated
+rests between two portions, so that it costs a small part of a processor however many files there
+are.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from itertools import islice
+
+from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.interface import Damage
+
+PORTION_REST_SECONDS = 0.05
+"""Between two portions of what is repeated: a portion takes some ms."""
+
+RETRY_SECONDS = 1.0
+"""After the folder itself could not be read."""
+
+_log = logging.getLogger(__name__)
+
+
+class Everything:
+    """Gives the paths, a portion at a time; one thread's but for `ask` and the properties.
+
+    ``period_seconds`` from the end of one look to the next; None for no repetition.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._lock = threading.Lock()  # of the next three
+        self._asked_at: float | None = None
+        self._is_missing = False  # the look that is asked for is for what was missed
+        self._is_catching_up = False  # and so is the one that goes on
+        self.period_seconds: float | None = None
+        self.failure: str | None = None
+        self._repeat_at: float | None = None
+        self._paths: Iterator[str] | None = None  # what is left of a look that goes on
+        self._is_hurried = False
+        self._next_at = 0.0
+        self._damages: list[Damage] = []
+        self._new_damages: list[Damage] = []
+
+    def ask(self, at: float, *, is_missing: bool = False) -> None:
+        """Begin a look at that time; ``is_missing``: something is known to have been missed."""
+        with self._lock:
+            self._asked_at = at if self._asked_at is None else min(at, self._asked_at)
+            self._is_missing = self._is_missing or is_missing
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether something was missed and is not found yet."""
+        with self._lock:
+            return self._is_missing or self._is_catching_up
+
+    def next_paths(self, now: float, count: int) -> set[str]:
+        """So many paths of a look that is due; none between two."""
+        if self._paths is None and not self._begin(now):
+            return set()
+        if now < self._next_at or self._paths is None:
+            return set()
+        try:
+            some = set(islice(self._paths, count))
+        except OSError as error:
+            self._fail(error, now)
+            return set()
+        if not some:
+            self._end(now)
+        elif not self._is_hurried:
+            self._next_at = now + PORTION_REST_SECONDS
+        return some
+
+    def dues(self) -> Iterator[float]:
+        """When `next_paths` has something."""
+        if self._paths is not None:
+            yield self._next_at
+            return
+        asked_at, repeat_at = self._asked_at, self._repeat_at
+        if asked_at is not None:
+            yield asked_at
+        if repeat_at is not None and self.period_seconds is not None:
+            yield repeat_at
+
+    def new_damages(self) -> list[Damage]:
+        """What stood in the way and was not known before; once."""
+        found, self._new_damages = self._new_damages, []
+        return found
+
+    def _begin(self, now: float) -> bool:
+        with self._lock:
+            is_asked = self._asked_at is not None and self._asked_at <= now
+            if is_asked:
+                self._asked_at = None
+                self._is_catching_up, self._is_missing = self._is_missing, False
+        if not is_asked and not self._is_repetition_due(now):
+            return False
+        self._is_hurried = is_asked
+        self._damages = []
+        self._paths = self._every_path(self._damages)
+        self._next_at = now
+        return True
+
+    def _is_repetition_due(self, now: float) -> bool:
+        if self.period_seconds is None:
+            return False
+        if self._repeat_at is None:
+            self._repeat_at = now + self.period_seconds
+        return self._repeat_at <= now
+
+    def _end(self, now: float) -> None:
+        self._paths, self.failure = None, None
+        self._new_damages += self._keeper.files.looked_at_everything(self._damages)
+        if self.period_seconds is not None:
+            self._repeat_at = now + self.period_seconds
+        with self._lock:
+            self._is_catching_up = False
+
+    def _fail(self, error: OSError, now: float) -> None:
+        self._paths = None
+        reason = error.strerror or str(error)
+        if self.failure is None:
+            _log.error("the folder of the values cannot be read: %s", reason)
+        self.failure = reason
+        self.ask(now + RETRY_SECONDS, is_missing=self._is_catching_up)
+
+    def _every_path(self, damages: list[Damage]) -> Iterator[str]:
+        for found in self._keeper.files.known():
+            yield found.path
+        for found in self._keeper.layout.scan(damages):
+            if self._keeper.files.is_new(found):
+                yield found.path

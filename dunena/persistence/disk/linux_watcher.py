@@ -1,0 +1,142 @@
+"""Hand edits on Linux: which paths in the folder were touched by anything.
+
+The values' folders are watched one by one and our private one is not: else every line of the
+journal would wake the thread that listens, which costs more than writing the line.
+"""
+
+import errno
+import os
+import sys
+import threading
+import time
+
+assert sys.platform == "linux", "it is there alone"  # what follows is not checked for others
+
+from dunena.persistence.disk.inotify import (  # noqa: E402
+    DELETE_SELF,
+    IGNORED,
+    IS_FOLDER,
+    MOVED_FROM,
+    OVERFLOW,
+    UNMOUNT,
+    Event,
+    Inotify,
+)
+from dunena.persistence.disk.told import LONGEST_SECONDS, QUIET_SECONDS, Told  # noqa: E402
+
+_FOREVER_MS = -1
+_NO_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})
+"""Gone already, no folder, a link, or one that may not be read: others look into that."""
+
+_ROOT_ENDS = DELETE_SELF | UNMOUNT | IGNORED
+
+
+class LinuxWatcher:
+    """Tells of paths, from a thread, again and again until `close`.
+
+    Everything that happens after the constructor has returned is seen, or `Told.missed` is called.
+    Raises OSError where the system cannot watch.
+    """
+
+    def __init__(self, root: str, told: Told) -> None:
+        self._root = os.fsencode(root) + b"/"
+        self._told = told
+        self._is_ending = False
+        self._notify = Inotify()
+        self._names: dict[int, bytes] = {}  # of watched folders; empty for the root
+        self._watches: dict[bytes, int] = {}
+        try:
+            self._names[self._notify.watch(self._root)] = b""
+            self._watch_all()
+        except BaseException:
+            self._notify.close()
+            raise
+        self._thread = threading.Thread(target=self._run, name="dunena-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._is_ending = True
+        self._notify.wake()
+        self._thread.join()
+        self._notify.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._is_ending:
+                if self._notify.wait(_FOREVER_MS):
+                    self._take()
+        except Exception as error:  # noqa: BLE001 - whatever it was, somebody must know
+            self._told.ended(getattr(error, "strerror", None) or str(error))
+
+    def _take(self) -> None:
+        """What happened, until it is quiet: an editor's save is several events."""
+        paths: set[bytes] = set()
+        has_overflowed = False
+        until = time.monotonic() + LONGEST_SECONDS
+        while time.monotonic() < until:
+            for event in self._notify.read():
+                has_overflowed = has_overflowed or bool(event.mask & OVERFLOW)
+                self._take_one(event, paths)
+            if not self._notify.wait(int(QUIET_SECONDS * 1000)):
+                break
+        if has_overflowed:
+            self._watch_all()  # what folders came is among what was not told
+            self._told.missed()
+        if paths:
+            self._told.touched({os.fsdecode(self._root + path) for path in paths})
+
+    def _take_one(self, event: Event, paths: set[bytes]) -> None:
+        folder = self._names.get(event.watch)
+        if folder is None:
+            return  # the queue's own, or of a folder that is watched no more
+        if not folder:
+            self._take_of_root(event, paths)
+        elif event.mask & IGNORED:
+            self._forget(folder)
+        elif event.name:
+            paths.add(folder + b"/" + event.name)
+
+    def _take_of_root(self, event: Event, paths: set[bytes]) -> None:
+        if event.mask & _ROOT_ENDS and not event.name:
+            raise OSError(errno.ENOENT, "the folder was removed")
+        if not event.name or event.name.startswith(b"."):
+            return
+        if event.mask & IS_FOLDER:
+            if event.mask & MOVED_FROM:
+                self._forget(event.name)
+            else:  # before what is in it is looked for: nothing falls in between
+                self._watch(event.name)
+        paths.add(event.name)
+
+    def _watch_all(self) -> None:
+        with os.scandir(self._root) as found:
+            names = [
+                item.name
+                for item in found
+                if not item.name.startswith(b".") and item.is_dir(follow_symlinks=False)
+            ]
+        for name in names:
+            self._watch(name)
+
+    def _watch(self, name: bytes) -> None:
+        try:
+            watch = self._notify.watch(self._root + name)
+        except OSError as error:
+            if error.errno in _NO_FOLDER:
+                return
+            if error.errno == errno.ENOSPC:
+                reason = "the system watches no more folders (fs.inotify.max_user_watches)"
+                raise OSError(error.errno, reason) from None
+            raise
+        before = self._watches.get(name)
+        if before is not None and before != watch:
+            self._forget(name)
+        self._names[watch] = name
+        self._watches[name] = watch
+
+    def _forget(self, name: bytes) -> None:
+        watch = self._watches.pop(name, None)
+        if watch is not None and self._names.get(watch) == name:
+            del self._names[watch]
+            self._notify.unwatch(watch)
