@@ -114,10 +114,11 @@ EXCLUSIONS = (
         "in UTF-8 mode no other encoding is spoken with the system",
         _POSIX,
     ),
+    Exclusion("_uuid", "the system's own identifiers; random ones need none", _POSIX),
     Exclusion(
-        "ctypes _ctypes _uuid",
-        "typer and platformdirs call Windows with it; random identifiers need none",
-        _POSIX,
+        "watchfiles anyio",
+        "how changes of a folder are learnt of elsewhere; Linux is asked without it",
+        ("linux",),
     ),
     Exclusion(
         "asyncio.proactor_events asyncio.windows_events asyncio.windows_utils"
@@ -153,13 +154,11 @@ def excluded_modules(system: str, encodings: Iterable[str] = ()) -> list[str]:
     return modules
 
 
-HIDDEN_IMPORTS = (
-    "prometheus_client",
-    "watchfiles",
-    *(f"dunena.cli.{path.stem}" for path in sorted(COMMANDS.glob("*.py"))),
-)
-"""Imported only when the first scrape comes, the watcher's thread starts or a command is given, and
-never missing."""
+def hidden_imports(system: str) -> list[str]:
+    """What is imported only when the first scrape comes, the watcher's thread starts or a command
+    is given, and never missing."""
+    libraries = ["prometheus_client", *([] if system == "linux" else ["watchfiles"])]
+    return libraries + [f"dunena.cli.{path.stem}" for path in sorted(COMMANDS.glob("*.py"))]
 
 
 EXTENSION_SUFFIXES = (".so", ".pyd")

@@ -121,10 +121,12 @@ for module in pkgutil.walk_packages(dunena.__path__, "dunena."):
     if module.name != "dunena.__main__":
         importlib.import_module(module.name)
         count += 1
-for name in (*plan.HIDDEN_IMPORTS, "prometheus_client.exposition", "ssl", "webbrowser"):
+needed = plan.hidden_imports(sys.argv[2])
+for name in (*needed, "prometheus_client.exposition", "ssl", "webbrowser"):
     importlib.import_module(name)
-import watchfiles
-watchfiles.watch
+if "watchfiles" in needed:
+    import watchfiles
+    watchfiles.watch
 from dunena.cli.shown import say_table
 sys.stdout, shown = sys.stderr, sys.stdout
 say_table(["key"], [["ß"]])

@@ -58,6 +58,12 @@ def test_get_of_a_missing_key_is_null(shared_server: ServerProcess):
     assert_json(http(shared_server, "GET", "/get/no-such"), 200, {"key": "no-such", "value": None})
 
 
+def test_a_body_may_begin_with_a_byte_order_mark(shared_server: ServerProcess):
+    key = unique()
+    body = b'\xef\xbb\xbf{"key":"%s","value":1}' % key.encode()
+    assert_json(http(shared_server, "POST", "/set", body), 200, {"key": key, "value": 1})
+
+
 def test_a_value_keeps_its_text(shared_server: ServerProcess):
     key = unique()
     value = '{"b":18446744073709551615,"a":[1.0,"é"]}'

@@ -161,6 +161,17 @@ def test_a_file_that_is_a_mount_is_written_over(
 
 
 @unix_only
+@pytest.mark.timeout(10)
+def test_nobody_waits_for_what_is_no_file_to_be_on_the_device(
+    disk: RealDisk, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "nowhere.json").symlink_to("elsewhere.json")
+    (tmp_path / "terminal.json").symlink_to("/dev/tty")
+    disk.sync({str(path) for path in tmp_path.iterdir()})
+
+
+@unix_only
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
 def test_what_is_no_file_is_not_replaced_and_not_removed(
     disk: RealDisk, tmp_path: Path, kind: str

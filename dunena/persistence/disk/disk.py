@@ -169,8 +169,8 @@ class Disk(Protocol):
     def sync(self, paths: set[str]) -> None:
         """Force files, folders, and the names of all in their folders to the device.
 
-        One that is gone is passed over: its name is gone on the device then. May be called from
-        another thread.
+        One that is gone is passed over, since its name is gone on the device then; so is what is
+        neither file nor folder. May be called from another thread.
         """
 
 
@@ -425,10 +425,13 @@ def _retry_while_shared(action: Callable[..., object], *paths: str) -> None:
 
 
 def _sync_file(path: str) -> None:
-    # Windows forces only what is open for writing, and no folders.
-    if sys.platform == "win32" and os.path.isdir(path):
-        return
-    _sync_path(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    """Force a file or folder to the device; whatever else took the name is none of ours."""
+    kind = kind_at(path)
+    if kind is Kind.FOLDER:
+        _sync_folder(path)
+    elif kind is Kind.FILE:
+        # Windows forces only what is open for writing.
+        _sync_path(path, os.O_RDWR if sys.platform == "win32" else NOT_FOLLOWING)
 
 
 def _sync_folder(folder: str) -> None:
