@@ -30,12 +30,16 @@ def complain(text: str) -> None:
     print(f"dev: {text}", file=sys.stderr, flush=True)
 
 
+_UNWANTED = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})
+
+
 def clean_environ(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment variables without those that mix another Python in.
 
-    `extra` is laid over the result.
+    And without the one that has every program compile all it imports each time: the tests start
+    some thousand. `extra` is laid over the result.
     """
-    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONHOME", "PYTHONPATH")}
+    kept = {name: value for name, value in os.environ.items() if name not in _UNWANTED}
     return {**kept, **(extra or {})}
 
 

@@ -594,11 +594,12 @@ class TestRunQuietly:
 def test_clean_environ_keeps_other_pythons_out(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     monkeypatch.setenv("PYTHONHOME", "elsewhere")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("KEPT", "1")
     environ = load("console").clean_environ({"ADDED": "2"})
     assert environ["KEPT"] == "1"
     assert environ["ADDED"] == "2"
-    assert environ.keys().isdisjoint({"PYTHONPATH", "PYTHONHOME"})
+    assert environ.keys().isdisjoint({"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
 
 
 class TestHandOver:
