@@ -13,7 +13,12 @@ What was not acknowledged when a run ended, or could not be taken back from a de
 may be there or not.
 
 Between two runs other hands write and remove files, whatever the date of each. What they did stays,
-but for one thing: after a power cut a file that is gone may be one that was lost with it.
+but for one thing: after a power cut a file that is gone may be one that was lost with it. They put
+what is no file in a file's place: it stays there, and the journal has the value. They move the
+whole folder away from under a run, and back: nothing is lost by that.
+
+A bit that flips in one of the keeper's own files may cost what the file said, but never in silence,
+and no key gets a value that it never had.
 """
 
 import itertools
@@ -29,6 +34,7 @@ from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.keeper import ALL_FILES, Keeper
 from dunena.persistence.disk.layout import Place
 from dunena.persistence.disk.policy import Fsync
+from dunena.plain_files import Kind
 from dunena.store.entry import Change
 from dunena.store.store import Store
 from tests.simulation.simulated_disk import SimulatedDisk, Stop
@@ -39,6 +45,9 @@ PLACES: Sequence[Place] = [("", "a"), ("", "b"), ("", "c d"), ("n", "a"), ("n", 
 
 CLOCKS = (0, 10**18, 4 * 10**18, -(10**15))
 """Unix time in ns, as a clock may say that nobody set, or somebody set wrongly."""
+
+_NOT_READ = frozenset({"tmp", "quarantine"})
+"""Folders of the keeper's in which a flipped bit is nobody's loss, or that of a value's file."""
 
 State = dict[Place, tuple[bytes, int | None]]
 """Value and expiry of every key."""
@@ -82,6 +91,9 @@ class Run:
 
     def commit(self, changes: list[Change], *, durable: bool) -> bool:
         """Whether the changes are acknowledged; if not, they are undone."""
+        if self.keeper.failure is not None:
+            self.store.undo(changes)
+            return False
         try:
             self.keeper.append(changes)
         except OSError:
@@ -124,6 +136,8 @@ class History:
         self.replaced: set[Place] = set()  # files that the last run was replacing when it died
         self.uncertain: set[Place] = set()
         self.had_file: dict[Place, bool] = {}  # before the first of them
+        self.strangers: dict[Place, Kind] = {}
+        self.is_flipped = False  # a bit of a file of the keeper's, since the last run
         self.torn: set[bytes] = set()  # what the last power cut left; it is not the keeper's
         self.highest_revision = 0
         self.values: dict[Place, set[bytes]] = {place: set() for place in PLACES}
@@ -140,6 +154,7 @@ class History:
         run = self.start()
         self.stop(run)
         self.expect_files_alone()
+        self.expect_strangers()
 
     def live(self) -> None:
         """One run, from the start to its end."""
@@ -152,11 +167,15 @@ class History:
                 self.act(run)
             if chance() < 0.4:
                 self.disk.failing, self.disk.room = 0.0, None
+                self.disk.is_away = False
                 self.stop(run)
                 self.expect_files_alone()
                 return
         except Stop:
             pass
+        if self.disk.was_made_anew:
+            raise BrokenPromiseError("the folder was away, and another was made in its place")
+        self.disk.is_away = False
         self.disk.operations_left = -1
         if chance() < 0.6:
             self.is_power_cut = True
@@ -168,6 +187,8 @@ class History:
         self.disk.set_clock(self.random.choice(CLOCKS))
         while chance() < 0.3:
             self.edit()
+        if chance() < 0.05:
+            self.flip_bit()
 
     # --- what happens ---
 
@@ -176,8 +197,13 @@ class History:
         place = self.random.choice(PLACES)
         ns, key = place
         path = ROOT / ns / f"{key}.json"
+        if self.random.random() < 0.15:
+            self.put_stranger(place, str(path))
+            return
         value = None if self.random.random() < 0.4 else orjson.dumps(next(self.numbers))
-        if value is None and str(path) not in self.disk.files():
+        if self.strangers.pop(place, None) is not None:
+            self.uncertain.add(place)  # the journal may have a value for it
+        elif value is None and str(path) not in self.disk.files():
             return
         content = self.disk.files().get(str(path), b"")
         had_file = self.had_file.setdefault(place, str(path) in self.disk.files())
@@ -192,10 +218,33 @@ class History:
         if value is not None:
             self.values[place].add(value)
 
+    def put_stranger(self, place: Place, path: str) -> None:
+        """Another hand puts something that is no file in a file's place."""
+        self.strangers[place] = kind = self.random.choice((Kind.LINK, Kind.PIPE, Kind.FOLDER))
+        self.had_file.setdefault(place, path in self.disk.files())
+        self.disk.put_stranger(path, kind)
+        self.by_hand[place] = None
+        self.uncertain.add(place)
+
+    def flip_bit(self) -> None:
+        """A device gives back another bit than was written."""
+        ours = [
+            name
+            for name, content in self.disk.files().items()
+            if content and PRIVATE in Path(name).parents and Path(name).parent.name not in _NOT_READ
+        ]
+        if ours:
+            self.disk.flip_bit(self.random.choice(sorted(ours)))
+            self.is_flipped = True
+
     def act(self, run: Run) -> None:
         chance = self.random.random()
         self.now += self.random.choice((0.0, 0.001, 0.3, 1.5))
         run.now = self.now
+        if self.disk.is_away or self.random.random() < 0.03:
+            self.disk.is_away = self.random.random() < 0.7
+            if self.random.random() < 0.7:
+                run.keeper.look()
         if chance < 0.55:
             self.commit(run)
         elif chance < 0.8:
@@ -277,24 +326,52 @@ class History:
             self.uncertain |= set(self.by_hand)
             raise
         state = run.state()
-        self.expect_by_hand(state)
+        try:
+            self.expect_promise(state)
+        except BrokenPromiseError:
+            if not self.is_flipped:
+                raise
+            self.expect_said(run, state)
         if self.is_power_cut and self.fsync is Fsync.NO:
-            self.expect_firm(state)
             self.loose |= set(PLACES)
-        else:
-            self.expect_allowed(state)
         if run.store.revision < self.highest_revision:
             raise BrokenPromiseError(f"revision {run.store.revision}: it was past that")
         for place, (value, _) in state.items():
             self.values[place].add(value)
         self.acknowledged, self.synced, self.doubtful = [state], 0, []
-        self.is_power_cut = False
+        self.is_power_cut = self.is_flipped = False
         self.loose |= set(self.by_hand)
         self.by_hand.clear()
         self.had_file.clear()
         self.uncertain.clear()
         self.replaced = run.replaced
         return run
+
+    def expect_promise(self, state: State) -> None:
+        """What the policy promises, and what other hands did."""
+        self.expect_by_hand(state)
+        if self.is_power_cut and self.fsync is Fsync.NO:
+            self.expect_firm(state)
+        else:
+            self.expect_allowed(state)
+
+    def expect_said(self, run: Run, state: State) -> None:
+        """A bit was flipped: what is missing for it was said, and nothing else came of it."""
+        quarantine = str(PRIVATE / "quarantine")
+        is_said = run.keeper.damages() or run.keeper.replay.dropped_bytes
+        if not is_said and not any(name.startswith(quarantine) for name in self.disk.files()):
+            raise BrokenPromiseError("something is missing, and nothing was said")
+        for place, (value, _) in state.items():
+            if value not in self.values[place]:
+                raise BrokenPromiseError(f"{place}: {value!r} was never its value")
+
+    def expect_strangers(self) -> None:
+        """What other hands put in a file's place is still there."""
+        for place, kind in self.strangers.items():
+            ns, key = place
+            found = self.disk.kind(str(ROOT / ns / f"{key}.json"))
+            if found is not kind:
+                raise BrokenPromiseError(f"{place}: {found} stands where there was {kind}")
 
     def expect_by_hand(self, state: State) -> None:
         """What other hands did stands."""
@@ -329,7 +406,8 @@ class History:
                 raise BrokenPromiseError(f"{place}: the file holds {content!r}")
 
     def expect_files_alone(self) -> None:
-        values = {place: value for place, (value, _) in self.acknowledged[-1].items()}
+        state = self.acknowledged[-1]
+        values = {p: value for p, (value, _) in state.items() if p not in self.strangers}
         shown = {place: _value(content) for place, content in self.value_files().items()}
         if {place: value for place, value in shown.items() if value is not None} != values:
             raise BrokenPromiseError(f"files alone say {shown}, not {values}")
@@ -340,7 +418,7 @@ class History:
             for name, content in self.disk.files().items()
             if content and Path(name).parent == PRIVATE / "journal"
         }
-        if journal:
+        if journal and not self.strangers:
             raise BrokenPromiseError(f"after a clean stop there is {journal}")
 
     def value_files(self) -> dict[Place, bytes]:

@@ -13,10 +13,11 @@ import errno
 import itertools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 
 from dunena.persistence.disk.disk import Draft, Names, Stamp, join, name_of, parent_of
-from dunena.plain_files import Kind
+from dunena.plain_files import Kind, NotPlainError
 
 
 class Stop(BaseException):
@@ -66,18 +67,29 @@ def _torn(content: bytes, added: bytes, random: Random) -> bytes:
 
 FOLDER = object()
 
-_State = _File | object | None
+
+class _Stranger:
+    """Something that is neither file nor folder."""
+
+    def __init__(self, kind: Kind, inode: int) -> None:
+        self.kind = kind
+        self.stamp = Stamp(inode, 0, 0)
+
+
+_State = _File | _Stranger | object | None
 
 
 class SimulatedDisk:
     """Implements `Disk`.
 
     ``operations_left`` counts down to a `Stop`; ``room`` is what fits in bytes, ``failing`` the
-    share of changing operations that end with EIO.
+    share of changing operations that end with EIO. While it ``is_away`` the root is not where it
+    was: no path of it is there, and what is open still is.
     """
 
     def __init__(self, random: Random, root: str) -> None:
         self._random = random
+        self._root = root
         self._names: dict[str, list[_State]] = {root: [FOLDER]}
         self._children: dict[str, dict[str, None]] = {root: {}}
         self._inodes = itertools.count(1)
@@ -87,6 +99,8 @@ class SimulatedDisk:
         self.boots = 1
         self.room: int | None = None
         self.failing = 0.0
+        self.is_away = False
+        self.was_made_anew = False  # the root, where there was none
 
     # --- what happens to it ---
 
@@ -124,6 +138,24 @@ class SimulatedDisk:
         file.states = [content]
         self._put(path, file)
         self._names[path] = [file]
+        self._force_folders(path)
+
+    def put_stranger(self, path: str, kind: Kind) -> None:
+        """Another hand puts something else than a file there; it is on the device."""
+        self.make_folder(parent_of(path))
+        state = FOLDER if kind is Kind.FOLDER else _Stranger(kind, next(self._inodes))
+        self._put(path, state)
+        self._names[path] = [state]
+        self._force_folders(path)
+
+    def flip_bit(self, path: str) -> None:
+        """A file is not as it was written."""
+        file = self._file(path)
+        content = bytearray(file.content)
+        content[self._random.randrange(len(content))] ^= 1 << self._random.randrange(8)
+        file.states = [bytes(content)]
+
+    def _force_folders(self, path: str) -> None:
         for folder in (parent_of(path), parent_of(parent_of(path))):
             if folder in self._names:
                 self._names[folder] = [FOLDER]
@@ -139,14 +171,18 @@ class SimulatedDisk:
 
     def stamp(self, path: str) -> Stamp | None:
         found = self._now(path)
-        if not isinstance(found, _File):
-            return None
-        return _stamp_of(found)
+        if isinstance(found, _Stranger):
+            return found.stamp
+        if found is FOLDER:
+            return Stamp(0, 0, 0)
+        return _stamp_of(found) if isinstance(found, _File) else None
 
     def kind(self, path: str) -> Kind | None:
         found = self._now(path)
         if found is None:
             return None
+        if isinstance(found, _Stranger):
+            return found.kind
         return Kind.FOLDER if found is FOLDER else Kind.FILE
 
     def is_link_to_folder(self, path: str) -> bool:
@@ -158,7 +194,9 @@ class SimulatedDisk:
         names = Names([], [], [])
         for path in self._children.get(folder, ()):
             state = self._names[path][-1]
-            if state is not None:
+            if isinstance(state, _Stranger):
+                names.others.append(name_of(path))
+            elif state is not None:
                 (names.folders if state is FOLDER else names.files).append(name_of(path))
         return names
 
@@ -171,6 +209,9 @@ class SimulatedDisk:
     def make_folder(self, path: str) -> None:
         if self._now(path) is FOLDER:
             return
+        if path == self._root:
+            self.was_made_anew = True
+            raise _error(errno.ENOENT)
         self.make_folder(parent_of(path))
         self._change(lambda: self._put(path, FOLDER))
 
@@ -187,6 +228,9 @@ class SimulatedDisk:
     def write_draft(
         self, path: str, content: bytes, temporary: str, *, sync: bool = False
     ) -> Draft:
+        kind = self.kind(path)
+        if kind not in (Kind.FILE, None):
+            raise NotPlainError(path, kind)
         draft = join(temporary, f"{next(self._drafts)}.tmp")
         file = self._new_file()
         self._change(lambda: self._put(draft, file))
@@ -195,7 +239,8 @@ class SimulatedDisk:
             if sync:
                 self._force(file)
         except OSError:
-            self._put(draft, None)
+            with suppress(OSError):
+                self._put(draft, None)
             raise
         return Draft(draft, _stamp_of(file))
 
@@ -208,13 +253,14 @@ class SimulatedDisk:
         return draft.stamp
 
     def discard(self, draft: Draft) -> None:
-        self._put(draft.path, None)
+        with suppress(OSError):
+            self._put(draft.path, None)
 
     def rename(self, source: str, target: str) -> None:
         self._change(lambda: self._move(source, target))
 
     def remove(self, path: str) -> None:
-        if self._now(path) is not None:
+        if self.kind(path) is Kind.FILE:
             self._change(lambda: self._put(path, None))
 
     def remove_folder(self, path: str) -> None:
@@ -242,10 +288,14 @@ class SimulatedDisk:
 
     def _now(self, path: str) -> _State:
         states = self._names.get(path)
-        return None if states is None else states[-1]
+        return None if states is None or self.is_away else states[-1]
 
     def _file(self, path: str) -> _File:
         found = self._now(path)
+        if isinstance(found, _Stranger):
+            raise NotPlainError(path, found.kind)
+        if found is FOLDER:
+            raise NotPlainError(path, Kind.FOLDER)
         if not isinstance(found, _File):
             raise _error(errno.ENOENT)
         return found
@@ -255,7 +305,7 @@ class SimulatedDisk:
 
     def _put(self, path: str, state: _State) -> None:
         parent = parent_of(path)
-        if self._names[parent][-1] is not FOLDER:
+        if self._now(parent) is not FOLDER:
             raise _error(errno.ENOENT)
         self._names.setdefault(path, [None]).append(state)
         self._children.setdefault(parent, {})[path] = None

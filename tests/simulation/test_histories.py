@@ -11,13 +11,15 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from dunena.persistence.disk import journal as journal_module
-from dunena.persistence.disk import journal_reader, recovery
+from dunena.persistence.disk import journal_format, journal_reader, recovery
 from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.mirror import Mirror
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.records import Records
 from dunena.persistence.disk.value_files import ValueFiles
+from dunena.plain_files import NotPlainError
 from dunena.store.entry import Change
 from tests.simulation.history import BrokenPromiseError, History, Run
 
@@ -134,6 +136,42 @@ def _half_of(lines):
     return half
 
 
+def forget_what_strangers_hold_up(patch: pytest.MonkeyPatch) -> None:
+    prepare = ValueFiles.prepare
+
+    def prepare_or_forget(*arguments, **options):
+        try:
+            return prepare(*arguments, **options)
+        except NotPlainError:
+            return None
+
+    patch.setattr(ValueFiles, "prepare", prepare_or_forget)
+
+
+def follow_a_folder_that_is_away(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Keeper, "_check_place", lambda _: None)
+
+
+def believe_what_a_line_says(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(journal_format, "zlib", _OneChecksum)
+
+
+class _OneChecksum:
+    @staticmethod
+    def crc32(*_: object) -> int:
+        return 0
+
+
+def say_nothing_of_damage(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Keeper, "damages", lambda _: [])
+    patch.setattr(Keeper, "_put_in_order", lambda keeper, replay: _put_in_order(keeper, replay))
+
+
+def _put_in_order(keeper: Keeper, replay: Replay) -> None:
+    replay.dropped_bytes = 0
+    keeper.journal.cut_torn_ends(replay)
+
+
 def reserve_no_revisions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Records, "reserve_revision", lambda *_: None)
 
@@ -182,6 +220,10 @@ def test_a_keeper_that_trusts_a_failing_device_is_found(sabotage, monkeypatch) -
         note_no_stamps,
         believe_half_of_what_stands_for_all,
         reserve_no_revisions,
+        forget_what_strangers_hold_up,
+        follow_a_folder_that_is_away,
+        believe_what_a_line_says,
+        say_nothing_of_damage,
     ],
 )
 def test_a_keeper_that_is_broken_on_purpose_is_found(sabotage, monkeypatch) -> None:

@@ -303,7 +303,7 @@ def test_a_commit_that_was_taken_back_is_gone(journal: Journal, tmp_path: Path) 
     assert (first[0].key, second[0].key) == ("k", "other")
 
 
-def test_a_commit_that_could_not_be_taken_back_gives_way_to_the_next_of_its_number(
+def test_a_commit_that_could_not_be_taken_back_has_the_journal_written_anew(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1, "refused")])
@@ -311,6 +311,10 @@ def test_a_commit_that_could_not_be_taken_back_gives_way_to_the_next_of_its_numb
     with pytest.raises(OSError, match="No space left"):
         journal.take_back()
     disk.fail = lambda _name, _path: False
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([change(1, "kept")])
+    journal.renew(0, journal.end_segment(), [])
+    assert revisions(reopened(tmp_path)) == []
     journal.append([change(1, "kept")])
     (commit,) = reopened(tmp_path).commits
     assert commit[0].key == "kept"
@@ -403,3 +407,28 @@ def test_a_segment_that_cannot_be_deleted_is_tried_again(
     journal.append([change(2)])
     journal.forget(1)
     assert revisions(reopened(tmp_path, 1)) == [2]
+
+
+def test_a_finished_segment_that_stands_for_all_is_not_taken_for_an_unfinished_one(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.append([change(1, "a")])
+    (first,) = segments(tmp_path)
+    earlier = first.read_bytes()
+    journal.append([change(2, "b")])
+    journal.end_segment()
+    journal.renew(0, 2, [change(1, "a"), change(2, "b")])
+    (base,) = segments(tmp_path)
+    lines = base.read_bytes().splitlines(keepends=True)
+    base.write_bytes(b"".join([lines[0], b"x" + lines[1][1:], *lines[2:]]))
+    first.write_bytes(earlier)  # a power cut brought it back
+    replay = reopened(tmp_path, is_same_boot=True)
+    assert revisions(replay) == [1, 2]
+    assert replay.damaged == [str(base)]
+    first.write_bytes(earlier)
+    replay = reopened(tmp_path)
+    assert revisions(replay) == [1]  # who knows what of it was on the device
+    assert replay.unreadable == [str(base)]
+    # Where those before it reach as far as it does, nobody misses it.
+    first.write_bytes(b"")
+    assert reopened(tmp_path, 2).useless == [str(first), str(base)]

@@ -431,7 +431,7 @@ def test_what_other_hands_did_between_a_crash_and_the_start_stays(tmp_path: Path
     kept.close()
 
 
-@pytest.mark.parametrize("purpose", ["expiry", "names", "revision", "shown"])
+@pytest.mark.parametrize("purpose", ["expiry", "names", "revision", "shown", "run"])
 def test_a_flipped_bit_in_a_record_is_found_and_costs_no_value(
     tmp_path: Path, purpose: str
 ) -> None:

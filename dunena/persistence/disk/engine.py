@@ -158,7 +158,12 @@ class DiskEngine:
         try:
             self._keeper.take_back(changes)
         except OSError as error:
-            _log.error("a refused change may come back at the next start: %s", error.strerror)
+            _log.error(
+                "a refused change may come back if the server dies before the journal could be"
+                " written anew: %s",
+                error.strerror,
+            )
+            self._follower.wake()  # it writes the journal anew
 
     def probe(self) -> None:
         """Find out whether a commit could be kept; raise `StorageError` if not."""

@@ -159,7 +159,10 @@ class Journal:
         self._append_note(by_hand_line, steps)
 
     def take_back(self) -> None:
-        """Remove the last commit again: it could not be forced to the device."""
+        """Remove the last commit again: it could not be forced to the device.
+
+        When that fails, nothing is trusted until `renew`, which leaves the commit out.
+        """
         with self._lock:
             revision, self._last_revision = self._last_revision, self._revision_before_last
             self._synced_revision = min(self._synced_revision, self._last_revision)
@@ -169,9 +172,13 @@ class Journal:
                 return  # `renew` leaves it out
             segment.last_revision = self._last_revision
             first = self._last_revision + 1
-            if self._is_torn:
-                self._cut_torn()
-            self._write(segment, encode_line(segment.seed, ["back", first]))
+            try:
+                if self._is_torn:
+                    self._cut_torn()
+                self._write(segment, encode_line(segment.seed, ["back", first]))
+            except OSError as error:
+                self._failure = self._failure or error
+                raise
 
     # --- the device ---
 

@@ -188,12 +188,19 @@ class _Reader:
         replay = self._replay
         members = [line.members for line in text.lines]
         is_complete = None not in members and members[-1] == ["end"]
-        is_needless = _first_revision(text.path) <= (self._flushed or 0)
-        # Or those that it was to stand for are still there.
-        if is_needless or (not is_complete and replay.segments):
+        revision = _first_revision(text.path)
+        is_needless = revision <= (self._flushed or 0)
+        # One that was not finished leaves those there that it was to stand for.
+        if not is_complete and replay.segments:
+            is_damaged = ["end"] in members and replay.last_revision < revision
+            is_usable = is_damaged and replay.is_whole
+        else:
+            is_damaged = not is_complete
+            is_usable = is_complete or replay.is_whole or revision <= self._synced
+        if is_needless or not (is_usable or is_damaged):
             replay.useless.append(text.path)
             return
-        if not (is_complete or self._replay.is_whole or _first_revision(text.path) <= self._synced):
+        if not is_usable:
             self._give_up(text)
             return
         base = next((line[1] for line in text.whole if line[0] == "base"), replay.base)
@@ -208,7 +215,7 @@ class _Reader:
         self._is_in_base = True
         self._read_lines(text)
         self._is_in_base = False
-        replay.last_revision = max(replay.last_revision, _first_revision(text.path))
+        replay.last_revision = max(replay.last_revision, revision)
 
     def _read_lines(self, text: _Text) -> None:
         replay = self._replay

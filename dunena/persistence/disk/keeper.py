@@ -37,7 +37,7 @@ from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.quarantine import free_path, set_aside
-from dunena.persistence.disk.records import REVISION_RESERVE, Records, Run
+from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
 from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress
@@ -118,7 +118,7 @@ class Keeper:
         self.files = ValueFiles(
             self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
         )
-        self._damages = self.records.damaged_numbers()
+        self._damages = self.records.damaged()
         last = self.records.load_run()
         last_boot = None if last is None else last.boot
         # What an earlier run left to the device is on it once the machine has started anew.
@@ -399,7 +399,7 @@ class Keeper:
         known = max(self._shown_revision, replay.last_revision)
         reserved = self.records.load_revision()
         if reserved is None:
-            return known + REVISION_RESERVE if known or self._damages else known
+            return known + REVISION_LEAP if known or self._damages else known
         return max(reserved, known)
 
     def _set_forces(self, *, forces: bool) -> None:

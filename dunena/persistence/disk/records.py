@@ -21,6 +21,8 @@ REVISION_RESERVE = 100_000
 """Revisions promised to the disk at a time: after a crash the count goes on above all that were
 given out, and only one commit in so many has to write the number."""
 
+REVISION_LEAP = 10_000_000
+"""Where the record of it is damaged: above what many runs that died may have promised."""
 
 _CHECKSUM_BYTES = 9  # with the space behind it
 
@@ -139,9 +141,9 @@ class Records:
             return None
 
     def keep_run(self, run: Run) -> None:
-        """This is how it is from now on."""
+        """This is how it is from now on; on the device, or a power cut would make it damage."""
         record = {"boot": run.boot, "isForced": run.is_forced, "inode": run.inode}
-        self._write(self._run, "run", orjson.dumps(record), sync=False)
+        self._write(self._run, "run", orjson.dumps(record), sync=True)
 
     # --- revision ---
 
@@ -153,12 +155,17 @@ class Records:
         """The revision up to which no journal is needed; None if nothing tells it."""
         return self._load_number(self._shown, "shown")
 
-    def damaged_numbers(self) -> list[Damage]:
-        """Of these two, what is there and cannot be read."""
+    def damaged(self) -> list[Damage]:
+        """Of these two and the run, what is there and cannot be read."""
+        loaded = {
+            self._revision: self.load_revision,
+            self._shown: self.load_shown,
+            self._run: self.load_run,
+        }
         return [
-            Damage(path, "a revision that cannot be read", DamageKind.RECORD)
-            for path, purpose in ((self._revision, "revision"), (self._shown, "shown"))
-            if self._disk.exists(path) and self._load_number(path, purpose) is None
+            Damage(path, f"the {name_of(path)} cannot be read", DamageKind.RECORD)
+            for path, load in loaded.items()
+            if self._disk.exists(path) and load() is None
         ]
 
     def keep_shown(self, revision: int, *, sync: bool) -> None:
