@@ -51,6 +51,9 @@ class History:
     requests: list[Request] = field(default_factory=list)
     acknowledged: int = 0
     ever: dict[str, list[Any]] = field(default_factory=dict)
+    by_hand: dict[str, Any] = field(default_factory=dict)  # since the server died; None: removed
+    came_back: int = 0  # files that were removed by hand
+    is_clock_right: bool = True  # else any time to live may be over, or none
 
     def send(self, request: Request, now: int) -> None:
         """A request is about to be sent."""
@@ -68,10 +71,18 @@ class History:
     def settle(self, found: dict[str, Any], killed_at: int, read_from: int, read_until: int) -> int:
         """Compare what stands with what may; how many requests nobody had an answer to stand.
 
-        ``found`` holds every key of the namespace. What stands is where the next crash begins.
+        ``found`` holds every key of the namespace. What stands is where the next crash begins. What
+        other hands did to files goes before all requests; only what they removed may come back,
+        where the server died while it made that file.
         """
         ghosts = found.keys() - set(self.keys)
         assert not ghosts, f"nobody ever set {ghosts} in {self.ns!r}"
+        for key, value in list(self.by_hand.items()):
+            if value is None and key in found:
+                self.came_back += 1
+                del self.by_hand[key]  # it must be what a request left
+            else:
+                assert found.get(key) == value, f"{key} is {found.get(key)}, by hand {value}"
         state = dict(self.base)
         _apply(state, self.requests[: self.acknowledged], killed_at)
         differences = []
@@ -82,6 +93,8 @@ class History:
             if difference is None:
                 extra = carried_out - self.acknowledged
                 self.base = {key: kept for key, kept in state.items() if key in found}
+                self.base |= {k: Kept(v) for k, v in self.by_hand.items() if v is not None}
+                self.by_hand.clear()
                 self.requests, self.acknowledged = [], 0
                 return extra
             differences.append(f"after {carried_out}: {difference}")
@@ -94,13 +107,21 @@ class History:
         self, state: State, found: dict[str, Any], read_from: int, read_until: int
     ) -> str | None:
         for key in self.keys:
+            if key in self.by_hand:
+                continue
             kept, value = state.get(key), found.get(key)
             if kept is None:
                 if value is not None:
                     return f"{key} is {_short(value)} and should be gone"
-            elif not kept.may_be(value, read_from, read_until):
+            elif not self.may_be(kept, value, read_from, read_until):
                 return f"{key} is {_short(value)} and should be {_short(kept)}"
         return None
+
+    def may_be(self, kept: Kept, value: Any, read_from: int, read_until: int) -> bool:
+        """Whether a read between two times may have seen ``value`` of what was kept."""
+        if self.is_clock_right or kept.expires_from is None:
+            return kept.may_be(value, read_from, read_until)
+        return value is None or value == kept.value
 
 
 def _apply(state: State, requests: Iterable[Request], killed_at: int) -> None:

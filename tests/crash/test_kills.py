@@ -1,13 +1,16 @@
 """A server that is killed again and again while clients write: nothing acknowledged is ever lost.
 
-Ten kills; `DUNENA_CRASH_KILLS` says how many else. What the clients write and when the server is
-killed follows from a seed that is printed; `DUNENA_CRASH_SEED` has it done again.
+Meanwhile other hands are at its files, things lie in the folder that are no values, and on Linux
+the wall clock jumps both ways. Ten kills; `DUNENA_CRASH_KILLS` says how many else. What the clients
+write and when the server is killed follows from a seed that is printed; `DUNENA_CRASH_SEED` has it
+done again.
 """
 
 import json
 import os
 import random
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from tests.crash.hands import CLOCK_STEPS, KEYS, ODD_NAMES, Clock, Hands
 from tests.crash.history import History
 from tests.crash.writers import Writer, make_writers
 from tests.protocol.clients import SECONDS_MAX, http, now_ms, open_objects
@@ -28,13 +32,17 @@ POLICIES = ("no", "everysec", "always")
 
 
 class Story:
-    """One folder and what happens to it."""
+    """One folder and what happens to it; with a ``clock``, that jumps as well."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock | None) -> None:
         self.folder = folder
+        self.clock = clock
+        self.hands = Hands(folder, SEED)
         self.random = random.Random(SEED)
         self.writers: list[Writer] = make_writers(SEED)
-        self._threads = ThreadPoolExecutor(len(self.writers))
+        for writer in self.writers:
+            writer.history.is_clock_right = clock is None
+        self._threads = ThreadPoolExecutor(len(self.writers) + 1)
         self.server: ServerProcess
         self.kills = 0
         self.acknowledged = 0
@@ -44,29 +52,48 @@ class Story:
     def start(self) -> None:
         """A server on the folder, sometimes after some that did not get that far."""
         fsync = self.random.choice(POLICIES)
-        self.server = ServerProcess(self.folder, "--fsync", fsync)
+        self.jump()
+        environment = {} if self.clock is None else self.clock.environment
+        self.server = ServerProcess(self.folder, "--fsync", fsync, environment=environment)
         if self.random.random() < 0.3:
             process = self.server.launch()
             time.sleep(self.random.uniform(0, 0.5))  # it may be reading what is there
             process.kill()
             process.communicate()
             self.kills += 1
+            self.edit()
         self.server.start()
 
     def live(self) -> int:
         """Let the clients write until the server is killed; when that was, Unix ms."""
         writing = [self._threads.submit(writer.run, self.server) for writer in self.writers]
+        is_over = threading.Event()
+        writing.append(self._threads.submit(self.hands.work, is_over.is_set))
         time.sleep(self.random.uniform(0.02, LIFE_SECONDS_MAX))
+        self.jump()
         if self.random.random() < 0.2:
             self.server.process.terminate()
             time.sleep(self.random.uniform(0, 0.1))  # it may be writing its files
         self.server.kill()
         self.kills += 1
         killed_at = now_ms()
+        is_over.set()
         for written in writing:
             written.result(SECONDS_MAX)
         assert "Traceback" not in self.server.log, self.server.log
         return killed_at
+
+    def jump(self) -> None:
+        """Set the clock, sometimes."""
+        if self.clock is not None and self.random.random() < 0.3:
+            self.clock.jump(self.random.choice(CLOCK_STEPS))
+            self.hands.counts.clock_jumps += 1
+
+    def edit(self) -> None:
+        """Other hands are at the clients' files while no server runs."""
+        self.hands.put_odd_files(self.folder.with_name("outside"))
+        for writer in self.writers:
+            self.hands.edit(writer.history)
 
     def check_files(self) -> None:
         """The moment after a kill: no file holds a part of a value, or one of another key."""
@@ -81,7 +108,11 @@ class Story:
         seen = max(self.revision, *(writer.revision for writer in self.writers))
         assert revision >= seen, "the revision went back"
         self.revision = revision
-        assert http(self.server, "GET", "/health").json["status"] == "healthy"
+        health = http(self.server, "GET", "/health").json
+        assert health["status"] in ("healthy", "degraded"), health
+        named = {one["path"] for one in health["checks"]["files"].get("damaged", [])}
+        assert {Path(path).name for path in named} <= ODD_NAMES, health
+        assert self.read_by_hand() == self.hands.own_values()
         for writer in self.writers:
             history = writer.history
             self.acknowledged += history.acknowledged
@@ -89,6 +120,17 @@ class Story:
             found = read_all(self.server, history)
             extra = history.settle(found, killed_at, read_from, now_ms())
             self.unanswered_but_kept += extra
+
+    def read_by_hand(self) -> dict[str, Any]:
+        """What stands of the keys that other hands alone write."""
+        with open_objects(self.server) as client:
+            values = {
+                f"k{number}": client.ask(
+                    {"action": "get", "key": f"k{number}", "ns": self.hands.own.name}
+                )["value"]
+                for number in range(KEYS)
+            }
+        return {key: value for key, value in values.items() if value is not None}
 
     def end(self) -> None:
         """After a clean stop the files alone are the store."""
@@ -100,8 +142,12 @@ class Story:
             now = now_ms()
             for key, kept in writer.history.base.items():
                 # What expired since may have a file or not.
-                assert kept.may_be(found.get(key), 0, now), f"{key} has another file"
+                is_right = writer.history.may_be(kept, found.get(key), 0, now)
+                assert is_right, f"{key} has another file"
             assert found.keys() <= writer.history.base.keys(), "a file of a key that is gone"
+        came_back = sum(writer.history.came_back for writer in self.writers)
+        assert came_back * 20 <= self.hands.counts.removals + 40
+        self.hands.counts.came_back = came_back
 
 
 def read_all(server: ServerProcess, history: History) -> dict[str, Any]:
@@ -116,15 +162,24 @@ def read_all(server: ServerProcess, history: History) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock | None:
+    """One that jumps, where there are such."""
+    return Clock(tmp_path) if sys.platform == "linux" else None
+
+
 @pytest.mark.timeout(120 + 5 * KILLS)
-def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_nothing_acknowledged_is_lost(tmp_path: Path, clock: Clock | None) -> None:
     sys.stderr.write(f"DUNENA_CRASH_SEED={SEED} DUNENA_CRASH_KILLS={KILLS}\n")
-    story = Story(tmp_path / "values")
+    story = Story(tmp_path / "values", clock)
     try:
+        story.edit()
         story.start()
+        story.check_store(now_ms())
         while story.kills < KILLS:
             killed_at = story.live()
             story.check_files()
+            story.edit()
             story.start()
             story.check_store(killed_at)
         story.end()
@@ -133,6 +188,6 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
             story.server.kill()
     sys.stderr.write(
         f"{story.kills} kills, {story.acknowledged} requests acknowledged,"
-        f" {story.unanswered_but_kept} more were kept\n"
+        f" {story.unanswered_but_kept} more were kept; {story.hands.counts}\n"
     )
     assert story.acknowledged > 10 * KILLS

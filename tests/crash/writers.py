@@ -121,7 +121,7 @@ class ObjectWriter(Writer):
             return Request({key: None})
         standing.add(key)
         # An expiry would be an update too: only times that do not come.
-        ttl = self.random.choice((0, LONG_TTL))
+        ttl = self.random.choice((0, LONG_TTL)) if self.history.is_clock_right else 0
         return Request({key: {"writer": self.history.ns, "text": self.value()}}, ttl)
 
     def _message(self, request: Request) -> dict[str, Any]:
