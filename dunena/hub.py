@@ -137,11 +137,16 @@ class Topic:
 class Hub:
     """Subscriptions of all connections. A session takes back its own when it ends.
 
+    ``do_later`` calls a function in turn, until it says that there is no more to do: for what would
+    keep everybody waiting.
+
     ``audiences`` are channels of changes that not all may see, with who may see which.
     ``subscription_count`` is how many of keys and channels there are, all followers together.
     """
 
-    __slots__ = ("_channels", "_keys", "_published", "audiences", "subscription_count")
+    __slots__ = (
+        "_channels", "_keys", "_published", "audiences", "do_later", "subscription_count",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         # No topic is empty, so "is anyone there" is one look-up.
@@ -150,6 +155,7 @@ class Hub:
         self._published: list[Topic] = []  # in this tick
         self.audiences: dict[str, MayRead] = {}
         self.subscription_count = 0
+        self.do_later: Callable[[Callable[[], bool]], None] = _do_at_once
 
     def follow_key(self, ns: str, key: str, follower: Follower) -> None:
         """From now on every change of the key goes to the follower."""
@@ -193,6 +199,11 @@ class Hub:
         for topic in self._published:
             topic.end_batch()
         self._published.clear()
+
+
+def _do_at_once(portion: Callable[[], bool]) -> None:
+    while portion():
+        pass
 
 
 def _remove(topics: dict[Key, Topic], name: Key, follower: Follower) -> bool:

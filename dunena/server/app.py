@@ -234,6 +234,7 @@ class Server:
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         bulk = Bulk(loop.call_soon)
+        core.hub.do_later = bulk.add
         tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
         self._outside = Outside(self.store, self.engine, tick, bulk, telemetry)
         return Context(

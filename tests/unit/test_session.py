@@ -1,11 +1,14 @@
 """Sessions: dialects without a socket."""
 
+from collections.abc import Callable
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.subscriptions import ENDED_AT_ONCE_MAX
 from dunena.store.limits import Limits
 from tests.support.rooms import Rooms
 
@@ -65,6 +68,29 @@ def test_a_client_that_left_is_followed_by_nothing() -> None:
     assert rooms.core.hub.subscription_count == 3
     client.session.close()
     assert rooms.core.hub.subscription_count == 0
+
+
+def test_a_client_that_followed_very_much_leaves_in_portions() -> None:
+    rooms = Rooms()
+    left: list[Callable[[], bool]] = []
+    rooms.core.hub.do_later = left.append
+    client, other = rooms.client(Dialect.AUTO), rooms.client(Dialect.AUTO)
+    count = 2 * ENDED_AT_ONCE_MAX
+    for number in range(count):
+        client.ask({"action": "subscribe", "key": f"k{number}"})
+        client.ask({"type": "subscribe", "channel": f"c{number}"})
+    before = rooms.core.hub.subscription_count
+    client.session.close()
+    assert before - rooms.core.hub.subscription_count == ENDED_AT_ONCE_MAX
+    client.wire.writes.clear()
+    for number in range(count):
+        other.say({"action": "set", "key": f"k{number}", "value": 1})
+    rooms.tick.end()
+    assert client.wire.writes == []
+    (portion,) = left
+    while portion():
+        pass
+    assert rooms.core.hub.subscription_count == 1  # the other's, of events
 
 
 def test_followers_share_one_frame() -> None:
