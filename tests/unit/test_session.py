@@ -90,7 +90,7 @@ def test_a_client_that_followed_very_much_leaves_in_portions() -> None:
     (portion,) = left
     while portion():
         pass
-    assert rooms.core.hub.subscription_count == 1  # the other's, of events
+    assert rooms.core.hub.subscription_count == 0
 
 
 def test_followers_share_one_frame() -> None:
