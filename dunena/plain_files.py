@@ -105,7 +105,10 @@ def read_open(descriptor: int, status: os.stat_result, path: str, bytes_max: int
     """All of an open file; raises `TooLargeError` when there is more, having read no more."""
     if bytes_max is not None and status.st_size > bytes_max:
         raise TooLargeError(path, bytes_max)
-    content = os.read(descriptor, status.st_size + 1)
+    try:
+        content = os.read(descriptor, status.st_size + 1)
+    except (MemoryError, OverflowError):  # a sparse file may claim any size
+        raise TooLargeError(path, status.st_size - 1) from None
     if len(content) <= status.st_size:
         return content
     pieces, size = [content], len(content)  # it grows

@@ -162,7 +162,7 @@ class SimulatedDisk:
 
     # --- Disk ---
 
-    def read(self, path: str) -> bytes:
+    def read(self, path: str, bytes_max: int | None = None) -> bytes:
         return self._file(path).content
 
     def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:

@@ -1,6 +1,8 @@
 """The journal: its lines, what a crash may leave of them, and its segments."""
 
 import errno
+import os
+import sys
 import zlib
 from pathlib import Path
 
@@ -432,3 +434,44 @@ def test_a_finished_segment_that_stands_for_all_is_not_taken_for_an_unfinished_o
     # Where those before it reach as far as it does, nobody misses it.
     first.write_bytes(b"")
     assert reopened(tmp_path, 2).useless == [str(first), str(base)]
+
+
+@pytest.mark.parametrize("order", [(1, 2, 4, 3, 5), (1, 5, 3, 4, 2), (1, 2, 3, 2, 4, 5)])
+def test_lines_that_were_moved_or_came_twice_cost_nothing_and_are_named(
+    journal: Journal, tmp_path: Path, order: tuple[int, ...]
+) -> None:
+    for revision in range(1, 6):
+        journal.append([change(revision)])
+    (segment,) = segments(tmp_path)
+    header, *lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([header, *(lines[number - 1] for number in order)]))
+    replay = reopened(tmp_path, is_same_boot=True)
+    assert revisions(replay) == [1, 2, 3, 4, 5]
+    assert replay.damaged == [str(segment)]
+    assert [damage.path for damage in replay.damages] == [str(segment)]
+
+
+@pytest.mark.parametrize("what", ["empty", "link", "pipe", "folder", "sparse"])
+def test_what_took_a_segments_place_is_named_and_kept(
+    journal: Journal, tmp_path: Path, what: str
+) -> None:
+    if sys.platform == "win32" and what != "empty":
+        pytest.skip("Windows has no such things")
+    journal.append([change(1)])
+    (segment,) = segments(tmp_path)
+    segment.rename(tmp_path / "elsewhere")
+    if what == "empty":
+        segment.write_bytes(b"")
+    elif what == "link":
+        segment.symlink_to("elsewhere")
+    elif what == "pipe":
+        os.mkfifo(segment)
+    elif what == "folder":
+        segment.mkdir()
+    else:
+        segment.write_bytes(b"")
+        os.truncate(segment, 1 << 40)
+    replay = reopened(tmp_path, is_same_boot=True)
+    assert revisions(replay) == []
+    assert replay.unreadable == [str(segment)]
+    assert [damage.path for damage in replay.damages] == [str(segment)]

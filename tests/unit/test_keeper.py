@@ -542,6 +542,51 @@ def test_folders_of_ours_that_are_gone_are_made_again(tmp_path: Path) -> None:
     kept.close()
 
 
+def test_files_follow_again_when_a_folder_of_ours_was_removed(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("z", 1)
+    kept.append()
+    for folder in ("tmp", "expiry", "names"):
+        shutil.rmtree(tmp_path / ".dunena" / folder)
+        kept.set("a", folder, expires_at=LATER)
+        kept.set("l" * 400, folder)
+        kept.append()
+        for _ in range(3):
+            kept.step(2.0)
+        assert kept.read("a.json") == folder
+        assert kept.keeper.mirror.failure is None
+    kept.close()
+
+
+@pytest.mark.parametrize("name", ["run", "revision", "shown"])
+def test_a_record_that_claims_any_size_stops_no_start(tmp_path: Path, name: str) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    kept.keeper.journal.close()
+    os.truncate(tmp_path / ".dunena" / name, 1 << 40)
+    kept = kept.reopened()
+    assert kept.values() == {("", "a"): 1}
+    assert [damage.path for damage in kept.keeper.damages()] == [str(tmp_path / ".dunena" / name)]
+    kept.close()
+
+
+def test_a_copy_without_the_record_of_its_last_run_has_all_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "first", Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.commit()
+    kept.set("a", 2)
+    kept.append()
+    kept.keeper.journal.close()
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    (tmp_path / "second" / ".dunena" / "run").unlink()
+    copied = Kept(tmp_path / "second", Fsync.EVERYSEC)
+    assert copied.values() == {("", "a"): 2}
+    copied.close()
+
+
 def test_after_a_failed_sync_what_is_not_surely_on_the_device_is_written_anew(
     tmp_path: Path,
 ) -> None:

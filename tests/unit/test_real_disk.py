@@ -169,6 +169,7 @@ def test_nobody_waits_for_what_is_no_file_to_be_on_the_device(
     (tmp_path / "nowhere.json").symlink_to("elsewhere.json")
     (tmp_path / "terminal.json").symlink_to("/dev/tty")
     disk.sync({str(path) for path in tmp_path.iterdir()})
+    disk.sync({str(tmp_path / "pipe.json" / "k.json")})  # where a namespace's folder was
 
 
 @unix_only

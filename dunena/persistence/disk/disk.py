@@ -94,8 +94,8 @@ class AppendFile(Protocol):
 class Disk(Protocol):
     """A file system; every method raises OSError as the real one does."""
 
-    def read(self, path: str) -> bytes:
-        """A file's content."""
+    def read(self, path: str, bytes_max: int | None = None) -> bytes:
+        """A file's content; raises as `read_stamped` does."""
 
     def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
         """A file's content, and its stamp from before it was read.
@@ -181,8 +181,8 @@ class RealDisk:
         self._process = os.getpid()
         self._drafts = itertools.count()
 
-    def read(self, path: str) -> bytes:
-        return self.read_stamped(path)[0]
+    def read(self, path: str, bytes_max: int | None = None) -> bytes:
+        return self.read_stamped(path, bytes_max)[0]
 
     def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
         descriptor, status = open_plain(path, follow=False)
@@ -437,7 +437,8 @@ def _sync_file(path: str) -> None:
 def _sync_folder(folder: str) -> None:
     """Force the names in a folder to the device, where a system can (Windows does by itself)."""
     if sys.platform != "win32":
-        _sync_path(folder, os.O_RDONLY)
+        with suppress(NotADirectoryError):  # what took its name is none of ours
+            _sync_path(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def _sync_path(path: str, flags: int) -> None:

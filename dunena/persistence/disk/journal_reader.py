@@ -12,6 +12,7 @@ Nothing is changed here: what is to be cut, moved or kept is said in the `Replay
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from dunena.persistence.disk.disk import AppendFile, Disk, join, name_of
@@ -28,6 +29,7 @@ from dunena.persistence.disk.journal_format import (
 )
 from dunena.persistence.disk.layout import Place
 from dunena.persistence.interface import Damage, DamageKind
+from dunena.plain_files import NotPlainError, TooLargeError
 from dunena.store.entry import ChangeKind
 
 SUFFIX = ".log"
@@ -115,12 +117,21 @@ def read_journal(
     the machine's start of now, ``last_boot`` that in which the journal was put in order last; None
     where it is not known.
     """
-    found = sorted(name for name in disk.names(folder).files if name.endswith(SUFFIX))
-    texts = []
-    for name in found:
-        text = disk.read(join(folder, name))
-        texts.append(_Text(join(folder, name), text, list(lines_of(name, text))))
-    return _Reader(texts, flushed, boot, last_boot).read()
+    texts, strangers = [], []
+    for name in sorted(chain(*disk.names(folder))):
+        if not name.endswith(SUFFIX):
+            continue
+        path = join(folder, name)
+        try:
+            text = disk.read(path)
+        except (NotPlainError, TooLargeError) as error:
+            strangers.append(Damage(path, f"is {error.strerror}", DamageKind.RECORD))
+        else:
+            texts.append(_Text(path, text, list(lines_of(name, text))))
+    replay = _Reader(texts, flushed, boot, last_boot).read()
+    replay.unreadable += [damage.path for damage in strangers]
+    replay.damages += strangers
+    return replay
 
 
 class _Reader:
@@ -130,6 +141,8 @@ class _Reader:
         self._texts = texts
         self._flushed = flushed
         self._is_in_base = False
+        self._is_disordered = False  # the segment that is being read
+        self._was_disordered = False  # and any before it
         is_whole = boot is not None and boot == last_boot
         revision = flushed or 0
         self._replay = Replay(base=revision, last_revision=revision, is_whole=is_whole)
@@ -144,7 +157,7 @@ class _Reader:
     def read(self) -> Replay:
         replay = self._replay
         for text in self._texts:
-            if not text.text:
+            if not text.text and not replay.is_whole:
                 replay.useless.append(text.path)
             elif not any(True for _ in text.whole) or not _is_readable(text):
                 self._give_up(text)
@@ -156,17 +169,18 @@ class _Reader:
                 replay.unreadable.append(text.path)
                 reason = "follows a part of the journal that is missing"
                 replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+        replay.is_whole = replay.is_whole and not self._was_disordered
         return replay
 
     def _give_up(self, text: _Text) -> None:
         """Nothing in it can be used: a first write that was torn, or something else."""
         replay = self._replay
-        if b"\n" not in text.text:
+        if text.text and b"\n" not in text.text:
             replay.dropped_bytes += len(text.text)
             replay.useless.append(text.path)
             return
         replay.unreadable.append(text.path)
-        reason = "is damaged, or of another version of dunena"
+        reason = "is damaged, or of another version of dunena" if text.text else "is empty"
         replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
 
     def _follows(self, text: _Text) -> bool:
@@ -221,7 +235,8 @@ class _Reader:
         replay = self._replay
         name = name_of(text.path)
         segment = Segment(text.path, replay.last_revision, len(text.text), seed=seed_of(name))
-        broken = 0
+        broken, first_commit = 0, len(replay.commits)
+        self._is_disordered = _is_disordered(text, is_base=self._is_in_base)
         for index, line in enumerate(text.lines):
             if line.members is not None:
                 self._take(line.members, segment)
@@ -232,7 +247,13 @@ class _Reader:
                 self._drop_end(text, line.start)
                 replay.torn.append(segment)
                 break
-        if broken:
+        if self._is_disordered:
+            self._was_disordered = True
+            _put_in_order(replay.commits, first_commit)
+            reason = "has lines that are not where they were written"
+            replay.damaged.append(text.path)
+            replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
+        elif broken:
             reason = f"{broken} of its lines cannot be read; the changes in them are lost"
             replay.damaged.append(text.path)
             replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
@@ -274,8 +295,8 @@ class _Reader:
 
     def _take_commit(self, commit: list[Recorded], segment: Segment) -> None:
         replay = self._replay
-        segment.last_revision = commit[-1].revision
-        if self._is_in_base:  # where keys of one clear stand by themselves
+        segment.last_revision = max(segment.last_revision, commit[-1].revision)
+        if self._is_in_base or self._is_disordered:  # keys of one clear stand by themselves there
             replay.commits.append(commit)
         else:
             _drop_taken_back(replay, commit[0].revision)
@@ -290,6 +311,29 @@ def _is_readable(text: _Text) -> bool:
     """Whether a segment is of this version, as far as it says."""
     first = next(iter(text.whole))
     return bool(first[0] != MAGIC or first[1] == VERSION)
+
+
+def _is_disordered(text: _Text, *, is_base: bool) -> bool:
+    """Whether whole lines were moved or came twice: revisions only grow but for what is taken back.
+
+    In a segment that stands for all before it several lines may have the same.
+    """
+    last = 0
+    for line in text.whole:
+        if isinstance(line[0], int):
+            first = line[1][1]
+            if first < last or (first == last and not is_base):
+                return True
+            last = line[-1][1]
+        elif line[0] == "back":
+            last = min(last, line[1] - 1)
+    return False
+
+
+def _put_in_order(commits: list[list[Recorded]], start: int) -> None:
+    """Sort commits from a position on by their revisions; of equal ones the first stays."""
+    ordered = {commit[0].revision: commit for commit in reversed(commits[start:])}
+    commits[start:] = [ordered[revision] for revision in sorted(ordered)]
 
 
 def _first_revision(path: str) -> int:

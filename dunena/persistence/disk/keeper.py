@@ -124,8 +124,9 @@ class Keeper:
         # What an earlier run left to the device is on it once the machine has started anew.
         self._was_forced = last is None or last.is_forced or last_boot != self._boot
         replay = self.journal.open(self.records.load_shown(), self._boot, last_boot)
-        if last is not None and last.inode != self._inode:
-            # A copy: none of its files has the stamp that the journal knows of.
+        if last is None or last.inode != self._inode:
+            # A copy, or one for all that is known: then no file has the stamp that the journal
+            # knows of.
             replay.is_whole = replay.is_forced = False
         self._shown_revision = replay.base
         self._revision = self._first_revision(replay)
@@ -221,10 +222,7 @@ class Keeper:
     def probe(self) -> None:
         """Raise OSError if no change could be kept now; a folder of ours that is gone is made."""
         self._check_place()
-        for folder in (*self.records.folders, self.journal.folder):
-            if not self._disk.is_folder(folder):
-                self._disk.make_folder(folder)
-                self._disk.sync({folder})
+        self._make_folders()
         if self.journal.failure is not None:
             raise self.journal.failure
         path, temporary = join(self.journal.folder, "probe"), self.records.temporary
@@ -252,6 +250,9 @@ class Keeper:
         renewed_by = self._renew(now)
         if self.journal.failure is not None:
             return renewed_by
+        if self.mirror.failure is not None:
+            with suppress(OSError):  # what is missing may be what holds the files up
+                self._make_folders()
         dues = (renewed_by, self.mirror.step(now, files_max), self._checkpoint(now))
         return min((due for due in dues if due is not None), default=None)
 
@@ -378,6 +379,13 @@ class Keeper:
             _log.warning("the folder %s is back", self._root)
 
     # --- inside ---
+
+    def _make_folders(self) -> None:
+        """Make what is gone of the folders that are ours."""
+        for folder in (*self.records.folders, self.journal.folder):
+            if not self._disk.is_folder(folder):
+                self._disk.make_folder(folder)
+                self._disk.sync({folder})
 
     def _take_up(self, replay: Replay, edited: set[Place]) -> None:
         """Make what an earlier run's journal came to this run's own.

@@ -24,6 +24,7 @@ given out, and only one commit in so many has to write the number."""
 REVISION_LEAP = 10_000_000
 """Where the record of it is damaged: above what many runs that died may have promised."""
 
+_BYTES_MAX = 1 << 16  # of a record: names and numbers
 _CHECKSUM_BYTES = 9  # with the space behind it
 
 
@@ -124,7 +125,7 @@ class Records:
     def load_address(self) -> str | None:
         """Where the server that has the folder answers, if it said so."""
         try:
-            return self._disk.read(self._address).decode().strip() or None
+            return self._disk.read(self._address, _BYTES_MAX).decode().strip() or None
         except (OSError, UnicodeError):
             return None
 
@@ -198,7 +199,7 @@ class Records:
         self._disk.replace_file(path, text, self.temporary, sync=sync)
 
     def _read(self, path: str, purpose: str) -> bytes:
-        text = self._disk.read(path)
+        text = self._disk.read(path, _BYTES_MAX)
         content = text[_CHECKSUM_BYTES:]
         if text[:_CHECKSUM_BYTES] != b"%08x " % _checksum_of(path, purpose, content):
             raise DamagedRecordError("its checksum is another one")
