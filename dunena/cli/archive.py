@@ -12,6 +12,7 @@ from typing import IO, Any
 import orjson
 
 from dunena.cli.failure import fail
+from dunena.plain_files import Kind, kind_at
 from dunena.store.values import without_mark
 
 MEMBER = "dunena.jsonl"
@@ -66,6 +67,7 @@ class Draft:
     """
 
     def __init__(self, path: Path, server: str) -> None:
+        path = _plain_target(path)
         # Values of two servers must never get into one file.
         self._path = path.with_name(f"{path.name}.{server.replace(':', '-')}.part")
         self._wanted = path
@@ -118,3 +120,13 @@ class Draft:
         self.in_last_ns = self.in_last_ns + 1 if same_ns else 1
         self.last = place
         self.count += 1
+
+
+def _plain_target(path: Path) -> Path:
+    """Where a file is to be written that takes another's place: behind a link, what it leads to."""
+    if kind_at(str(path)) is Kind.LINK:
+        path = path.resolve()
+    kind = kind_at(str(path))
+    if kind not in (Kind.FILE, None):
+        fail(f"{path} is {kind}, not a plain file: nothing was exported")
+    return path

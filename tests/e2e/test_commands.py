@@ -1,6 +1,7 @@
 """The commands that ask a running server: what they do, print and end with."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -315,6 +316,20 @@ def test_a_copy_there_and_back(
     after = http(run.server, "GET", "/entries/short?ns=b").json["entry"]["expiresAt"]
     assert abs(after - before) < 5000
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
+def test_an_export_writes_behind_a_link_and_over_nothing_but_files(run: Commands, tmp_path: Path):
+    run("set", "k", "1")
+    link, pipe = tmp_path / "link.jsonl", tmp_path / "pipe.jsonl"
+    link.symlink_to("target.jsonl")
+    os.mkfifo(pipe)
+    run("export", str(link))
+    assert link.is_symlink()
+    assert json.loads((tmp_path / "target.jsonl").read_text())["key"] == "k"
+    done = run_program("export", str(pipe), environment=run.environment)
+    assert_failed(done, says=("a pipe, not a plain file",))
+    assert pipe.is_fifo()
 
 
 def test_an_interrupted_export_goes_on(

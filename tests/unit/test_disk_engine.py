@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from queue import Queue
@@ -104,6 +105,14 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenError, match="cannot use the folder"):
         DiskEngine(tmp_path / "file" / "below", Fsync.NO).open(None)
+
+
+@pytest.mark.parametrize("name", [".dunena", ".dunena/journal", ".dunena/tmp"])
+def test_what_is_in_the_way_of_a_folder_of_ours_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("")
+    with pytest.raises(OpenError, match=re.escape(f": {Path(name)}: ")):
+        DiskEngine(tmp_path, Fsync.NO).open(None)
 
 
 def test_a_hand_edit_is_collected_and_an_own_write_is_not(opened) -> None:

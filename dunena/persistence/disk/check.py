@@ -18,7 +18,7 @@ from dunena.persistence.disk.disk import Disk, RealDisk, join
 from dunena.persistence.disk.dry import DryDisk
 from dunena.persistence.disk.engine import PRIVATE_FOLDER
 from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.keeper import Keeper, describe
 from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.place import extended, folds_case
 from dunena.persistence.disk.policy import Fsync
@@ -99,7 +99,7 @@ def repair(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
         try:
             _mend(root, _look(root, value_bytes_max), value_bytes_max)
         except OSError as error:
-            raise OpenError(f"cannot repair {root}: {error.strerror}") from error
+            raise OpenError(f"cannot repair {root}: {describe(error, root)}") from error
         return _look(root, value_bytes_max)
 
 
@@ -120,7 +120,7 @@ def _alone(root: Path) -> Iterator[None]:
         where = f" ({url})" if url else ""
         raise InUseError(f"a dunena{where} is using {root}; stop it first", url) from None
     except OSError as error:
-        raise OpenError(f"cannot lock {root}: {error.strerror}") from error
+        raise OpenError(f"cannot lock {root}: {describe(error, root)}") from error
     try:
         yield
     finally:
@@ -155,7 +155,7 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
             stale_names=_stale_names(root, disk, keeper.records),
         )
     except OSError as error:
-        raise OpenError(f"cannot read {root}: {error.strerror}") from error
+        raise OpenError(f"cannot read {root}: {describe(error, root)}") from error
 
 
 def _mend(root: Path, found: Findings, value_bytes_max: int) -> None:

@@ -98,7 +98,7 @@ class DiskEngine:
             ) from None
         except OSError as error:
             raise OpenError(
-                f"cannot use the folder {self._root}: {error.strerror};"
+                f"cannot use the folder {self._root}: {describe(error, self._root)};"
                 " choose another with --cache-dir"
             ) from error
         if len(loaded.entries) >= KEPT_FOR_GOOD_MIN:

@@ -18,6 +18,7 @@ another hand moved away or put in its place is left alone. It goes on when the f
 
 import errno
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
 from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.value_files import ValueFiles
-from dunena.persistence.interface import Damage, Loaded, Progress
+from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 
@@ -439,9 +440,12 @@ class Keeper:
         self.journal.cut_torn_ends(replay)
 
 
-def describe(error: OSError) -> str:
-    """What failed, for people."""
-    return (error.strerror or str(error)).lower()
+def describe(error: OSError, root: Path | None = None) -> str:
+    """What failed, for people; with ``root`` also at which path below it."""
+    reason = (error.strerror or str(error)).lower()
+    name = error.filename if isinstance(error.filename, str) else ""
+    is_below = root is not None and name.startswith(f"{root}{os.sep}")
+    return f"{shown_path(name.removeprefix(f'{root}{os.sep}'))}: {reason}" if is_below else reason
 
 
 def _report_edited(edited: set[Place]) -> None:
