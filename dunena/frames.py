@@ -118,6 +118,17 @@ class FrameReader:
         """Bytes received and not yet taken."""
         return len(self._data) - self._at + self._late_bytes
 
+    @property
+    def unfinished_bytes(self) -> int:
+        """Of these, what has come of a frame that is not whole."""
+        return len(self) if self._wanted else 0
+
+    def drop(self) -> None:
+        """Forget what was not taken: nobody wants it any more."""
+        self._data = b""
+        self._late.clear()
+        self._at = self._late_bytes = self._wanted = 0
+
     def next(self) -> bytes | None:
         """The next frame, or None until more is fed; raises `FrameError`."""
         data, at = self._data, self._at

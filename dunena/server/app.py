@@ -34,7 +34,12 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
-from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, TLS_SECONDS_MAX
+from dunena.server.limits import (
+    BODIES_BYTES_MAX,
+    CONNECTIONS_MAX,
+    MESSAGES_BYTES_MAX,
+    TLS_SECONDS_MAX,
+)
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.metrics import Metrics
 from dunena.server.outside import Outside
@@ -217,6 +222,7 @@ class Server:
             connections_max(CONNECTIONS_MAX),
             settings.connections_per_address_max,
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
+            max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
         )
         overview = Overview(settings, self.port, admission, registry, telemetry)
         introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))

@@ -21,6 +21,10 @@ class Fragments:
         self._decoder = _new_decoder() if first.opcode is Opcode.TEXT else None
         self.add(first)
 
+    def __len__(self) -> int:
+        """Bytes of them."""
+        return len(self._data)
+
     def add(self, frame: Frame) -> None:
         """The next frame, which is not the last; what has come in whole is looked at by others."""
         self._data += frame.data

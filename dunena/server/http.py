@@ -25,9 +25,10 @@ from dunena.server.limits import (
     TURN_LOOK_BYTES,
     TURN_MS,
 )
+from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.peers import NOBODY, group_of
-from dunena.server.registry import Renewed, peer_host
+from dunena.server.registry import Renewed, peer_address, peer_host
 from dunena.server.unread import Unread
 from dunena.server.www.transfer import Transfer
 
@@ -83,9 +84,11 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._outbox.kill()
+        self._transport = LOST
+        self._outbox.lose(LOST)
         self._drop()
         self._stop_counting()
+        self._unread_replies = None  # which leads back here
         self._context.registry.remove(self)
         self._context.telemetry.http_connections -= 1
 
@@ -177,7 +180,7 @@ class HttpConnection(asyncio.Protocol):
     def _disconnect(self) -> None:
         """It leaves its answers unread."""
         self._context.telemetry.slow_readers_closed += 1
-        _log.warning("a client was disconnected: it does not read its answers")
+        self._context.registry.warn_of_slow_reader(peer_address(self._transport), "its answers")
         self.abort()
 
     def _answer(self) -> None:

@@ -82,6 +82,8 @@ class RequestParser:
         """Nothing more is to be read: let go what is kept."""
         self._is_last = True
         self._parser = _USED_UP  # which holds a part of a line, and this object
+        self._wants_body = _wants_nothing  # which holds the connection
+        self._request = Request(target="")
         self._body = bytearray()
 
     def _read(self, data: bytes) -> bytes | None:
@@ -290,3 +292,7 @@ def _without_offer(request: Request) -> bytes:
     lines = [f"{request.method} {request.target} HTTP/{version}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _wants_nothing(_request: Request) -> bool:
+    return False

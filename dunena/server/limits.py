@@ -60,6 +60,13 @@ BODIES_BYTES_MAX: Final = 32 * 1024 * 1024
 """All bodies together that are not whole, of those who may send them; at least one of the largest.
 Past it the request that holds the most gets 503, and may come again."""
 
+MESSAGES_BYTES_MAX: Final = 64 * 1024 * 1024
+"""All WebSocket messages together of which a part has come, or one of the largest where that is
+more. Past it the connection with the most is closed with 1013, "try again later"."""
+
+UNFINISHED_BYTES_MIN: Final = 65_536
+"""What a message counts for among these: less than this is nothing."""
+
 REQUEST_SECONDS_MAX: Final = 30.0
 """From a request's first byte to its last, and for the first one of a connection to begin: time
 enough for the largest body over a slow link, and a bound for a peer that drips."""

@@ -68,6 +68,15 @@ class Outbox:
         self.is_paused = False
         self.is_dead = False
 
+    def lose(self, lost: Transport) -> None:
+        """The connection is lost: keep its transport no longer, but this in its place.
+
+        Nor is the connection kept, which keeps this: what each of them holds is free at once.
+        """
+        self.kill()
+        self._transport = lost
+        self._overflowed = _do_nothing
+
     def put(self, piece: bytes) -> None:
         """Queue bytes; they leave at the end of the tick. To a dead connection, nothing."""
         if self.is_dead:
@@ -297,3 +306,7 @@ def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: T
         return False
     outbox.after_flush(transport.close)
     return True
+
+
+def _do_nothing() -> None:
+    """Nothing overflows any more."""

@@ -11,10 +11,12 @@ from dunena.server.budget import Budget
 from dunena.server.limits import (
     BODIES_BYTES_MAX,
     INFLATING_BYTES_MAX,
+    MESSAGES_BYTES_MAX,
     STRANGERS_BYTES_MAX,
     UNREAD_BYTES_MAX,
 )
 from dunena.server.peers import NOBODY
+from dunena.sparing_log import SparingLog
 
 _log = logging.getLogger(__name__)
 
@@ -75,8 +77,8 @@ class Registry:
 
     Each belongs to a group (`dunena.server.peers`), which may hold only so many; 0 is any number.
     ``strangers`` and ``bodies`` are what all of them together may cost before a request is whole:
-    of those who may not send it yet, and of those who may; ``inflating`` is the same of compressed
-    messages, and ``unread`` of replies.
+    of those who may not send it yet, and of those who may; ``messages`` is the same of WebSocket
+    messages, ``inflating`` of compressed ones, and ``unread`` of replies.
     """
 
     def __init__(
@@ -85,11 +87,14 @@ class Registry:
         connections_max: int,
         connections_per_group_max: int = 0,
         bodies_bytes_max: int = BODIES_BYTES_MAX,
+        messages_bytes_max: int = MESSAGES_BYTES_MAX,
     ) -> None:
         self.strangers = Budget(STRANGERS_BYTES_MAX)
         self.bodies = Budget(bodies_bytes_max)
+        self.messages = Budget(messages_bytes_max)
         self.inflating = Budget(INFLATING_BYTES_MAX)
         self.unread = Budget(UNREAD_BYTES_MAX)
+        self._complaints = SparingLog(_log, "/metrics counts them")
         self._loop = loop
         self._connections_max = connections_max
         self._connections_per_group_max = connections_per_group_max
@@ -114,6 +119,11 @@ class Registry:
         """Whether there is no room for another of this group; `NOBODY` always has some."""
         crowd = self._crowds.get(group, 0)
         return group != NOBODY and 0 < self._connections_per_group_max <= crowd
+
+    def warn_of_slow_reader(self, address: str, what: str) -> None:
+        """Say in the log, sparingly, that a client was disconnected which left something unread."""
+        text = f"a client ({address}) was disconnected: it does not read {what}"
+        self._complaints.warn(text, self._loop.time())
 
     def add(self, connection: Connection, group: str = NOBODY) -> None:
         """A connection is open, or turns out to be of another group."""

@@ -32,7 +32,9 @@ from dunena.server.limits import (
     TURN_BYTES_MAX,
     TURN_LOOK_BYTES,
     TURN_MS,
+    UNFINISHED_BYTES_MIN,
 )
+from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 from dunena.server.unread import Unread
@@ -60,6 +62,7 @@ class WebSocketConnection:
         "_is_closing",
         "_is_deaf",
         "_is_heavy",
+        "_is_holding",
         "_is_inflating",
         "_is_lost",
         "_is_reading_paused",
@@ -110,6 +113,7 @@ class WebSocketConnection:
         )
         self._inflater = self._new_inflater()
         self._is_inflating = False
+        self._is_holding = False  # much of a message that is not whole
         self._fragments: Fragments | None = None  # of a message that has begun
         self._unread: Unread | None = None  # made when it first reads too slowly
         self._is_closing = False
@@ -124,7 +128,7 @@ class WebSocketConnection:
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
         self._close_by: float | None = None
-        self._again = self._receive
+        self._again: Callable[[bytes, int], None] = self._receive
         self._rate_max = context.settings.rate_per_second
         self._rate_second = 0
         self._rate_count = 0
@@ -143,12 +147,18 @@ class WebSocketConnection:
     # --- asyncio ---
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is gone; what it held is free at once, so nothing may lead back to it."""
         self._is_lost = True
+        self._transport = LOST
+        self._again = _answer_nothing
         self._stop_inflating()
+        self._count_unfinished()
         if self._unread is not None:
             self._unread.resumed()
-        self._outbox.kill()
+            self._unread = None
+        self._reader.drop()
+        self._fragments = self._protocol = None
+        self._outbox.lose(LOST)
         self._session.close()
         self._context.registry.remove(self)
         self._telemetry.websocket_connections -= 1
@@ -167,6 +177,8 @@ class WebSocketConnection:
             self._pace_reading()
         else:
             self._work()
+            if len(data) >= TURN_LOOK_BYTES or self._is_holding:
+                self._count_unfinished()
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
@@ -222,6 +234,7 @@ class WebSocketConnection:
             if now_seconds >= self._close_by:
                 self.abort()
             return
+        self._count_unfinished()  # what came little by little too
         self._is_heavy, self._was_heavy = self._was_heavy, False
         if self._unread is not None and self._unread.is_overdue(now_seconds):
             self._disconnect()
@@ -268,11 +281,26 @@ class WebSocketConnection:
     def _unread_sizes(self) -> tuple[int, int]:
         return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
 
+    def _count_unfinished(self) -> None:
+        """Say how much of a message has come that is not whole."""
+        size = self._reader.unfinished_bytes
+        if self._fragments is not None:
+            size += len(self._fragments)
+        is_holding = size >= UNFINISHED_BYTES_MIN and not (self._is_deaf or self._is_lost)
+        if is_holding or self._is_holding:
+            self._is_holding = is_holding
+            self._context.registry.messages.hold(self._give_message_up, size if is_holding else 0)
+
+    def _give_message_up(self) -> None:
+        """All connections together are sending too much, and this one the most."""
+        self._is_holding = False
+        self._fail(1013, "too much is being sent")
+
     def _disconnect(self) -> None:
         """It leaves its replies unread, so there is nothing that it could still be told."""
         if not self._is_lost:
             self._telemetry.slow_readers_closed += 1
-            _log.warning("a client was disconnected: it does not read its replies")
+            self._context.registry.warn_of_slow_reader(self._shown_address, "its replies")
             self.abort()
 
     def _open(self, response: bytes, now: int) -> None:
@@ -284,33 +312,38 @@ class WebSocketConnection:
 
     def _work(self) -> None:
         """Take whole frames until there are none, the turn ends, or the client should read."""
-        reader, outbox = self._reader, self._outbox
         try:
             if self._is_inflating:
                 self._go_on_inflating()
-            while not self._is_waiting:
-                for _ in _FRAMES_BETWEEN_LOOKS:
-                    if self._is_deaf or outbox.is_full:
-                        break
-                    frame = reader.next()
-                    if frame is None:
-                        break
-                    if not reader.is_message:
-                        self._take_special(frame)
-                        if self._is_waiting:
-                            break
-                    elif not self._is_closing:  # after it began, what it says is not for us
-                        self._take_text(frame)
-                else:
-                    self._look_up(TURN_LOOK_BYTES)
-                    continue
-                break
+            while not self._is_waiting and self._take_some():
+                self._look_up(TURN_LOOK_BYTES)
         except FrameError as error:
             self._fail(error.code, error.reason)
         if self._turn_bytes:
             self._turn_bytes = 0
-        if outbox.is_full or self._is_waiting or self._is_reading_paused:
+        if self._outbox.is_full or self._is_waiting or self._is_reading_paused:
             self._go_on_later()
+
+    def _take_some(self) -> bool:
+        """Take as many frames as come between two looks at the clock; whether there may be more."""
+        reader, outbox = self._reader, self._outbox
+        for _ in _FRAMES_BETWEEN_LOOKS:
+            if self._is_deaf or outbox.is_full:
+                return False
+            frame = reader.next()
+            if frame is None:
+                return False
+            if not reader.is_message:
+                self._take_special(frame)
+                if self._is_waiting:
+                    return False
+            elif not self._is_closing:  # after it began, what it says is not for us
+                self._take_text(frame)
+            if len(frame) >= TURN_LOOK_BYTES:  # counts for itself
+                self._look_up(len(frame))
+                if self._is_waiting:
+                    return False
+        return True
 
     def _go_on_later(self) -> None:
         """What is left is done after the flush where the outbox is full, and is read later."""
@@ -516,6 +549,9 @@ class WebSocketConnection:
             self._is_closing = True
             self._is_deaf = True
             self._stop_inflating()
+            self._reader.drop()
+            self._fragments = None
+            self._count_unfinished()
             self._session.close()
             protocol = self._made_protocol()
             protocol.fail(code, reason)
@@ -559,7 +595,8 @@ class WebSocketConnection:
         self._session.close()
         self._outbox.kill()
         self._telemetry.slow_readers_closed += 1
-        _log.warning("a client was disconnected: it does not read the events it subscribed to")
+        what = "the events it subscribed to"
+        self._context.registry.warn_of_slow_reader(self._shown_address, what)
         protocol = self._made_protocol()
         protocol.fail(1013, "events are read too slowly")  # "try again later"
         last_word = b"".join(protocol.data_to_send())
@@ -576,3 +613,7 @@ class WebSocketConnection:
                 self._transport.pause_reading()
             elif not self._is_lost:
                 self._transport.resume_reading()
+
+
+def _answer_nothing(_message: bytes, _now: int) -> None:
+    """What a lost connection had asked for."""

@@ -354,8 +354,10 @@ class RawConnection:
         return RawFrame(bool(first & 0x80), first & 0x0F, self.take(size))
 
     def read_message(self) -> Any:
-        """The next frame as a whole message."""
+        """The next frame as a whole message; a question whether we are there is none."""
         taken = self.read_frame()
+        while (taken.opcode, taken.payload) == (PING, b""):
+            taken = self.read_frame()
         assert (taken.is_final, taken.opcode) == (True, TEXT), taken
         message = json.loads(taken.payload)
         check_message(message)

@@ -1,6 +1,8 @@
 """A connection answers the same whichever way its frames took, and however they were cut."""
 
+import gc
 import re
+import weakref
 import zlib
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,6 +28,7 @@ from dunena.server.limits import (
     TURN_BYTES_MAX,
     TURN_LOOK_BYTES,
     TURN_MS,
+    UNFINISHED_BYTES_MIN,
 )
 from dunena.server.outbox import Outbox
 from dunena.server.peers import Proxies
@@ -271,6 +274,53 @@ def test_a_turn_ends_when_its_time_is_over() -> None:
     assert done <= 2 * TURN_LOOK_BYTES / FRAME_BYTES
 
 
+def test_a_turn_ends_after_one_large_message() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    value = b'"' + b"x" * TURN_BYTES_MAX + b'"'
+    large = Frame(Opcode.TEXT, b'{"action":"set","key":"k","value":%s}' % value).serialize(
+        mask=True
+    )
+    peer.receive(large * 3)
+    left = [frames_left(peer) // len(large)]
+    while left[-1]:
+        peer.go_round()
+        left.append(frames_left(peer) // len(large))
+    assert sorted(set(left), reverse=True) == [2, 1, 0]
+
+
+@pytest.mark.parametrize("is_in_fragments", [False, True])
+@pytest.mark.parametrize("is_slow", [False, True])
+def test_messages_that_are_not_whole_have_a_budget(is_in_fragments: bool, is_slow: bool) -> None:
+    loop: Any = StillLoop()
+    registry = Registry(loop, 10, messages_bytes_max=5 * UNFINISHED_BYTES_MIN)
+    largest, other = (Peer(Dialect.AUTO, registry=registry) for _ in range(2))
+
+    def begin(peer: Peer, size: int) -> None:
+        if is_in_fragments:
+            data = Frame(Opcode.TEXT, b"x" * size, fin=False).serialize(mask=True)
+        else:
+            data = Frame(Opcode.TEXT, b"x" * (size + 1)).serialize(mask=True)[:-1]
+        step = 1000 if is_slow else len(data)
+        for start in range(0, len(data), step):
+            peer.receive(data[start : start + step])
+        peer.connection.sweep(0.0)
+        peer.go_round(8)
+
+    def was_refused(peer: Peer) -> bool:
+        return (1013).to_bytes(2) in peer.transport.written
+
+    begin(largest, 3 * UNFINISHED_BYTES_MIN + 1)
+    assert not was_refused(largest)
+    begin(other, 2 * UNFINISHED_BYTES_MIN)
+    largest.go_round(8)
+    assert was_refused(largest)
+    assert not was_refused(other)
+    assert registry.messages.bytes >= 2 * UNFINISHED_BYTES_MIN
+    assert frames_left(largest) == 0
+    other.connection.connection_lost(None)
+    assert registry.messages.bytes == 0
+
+
 def test_who_asks_for_little_never_sees_the_clock() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     before = peer.loop.now
@@ -299,10 +349,28 @@ def test_replies_come_in_order_and_a_tick_ends_between_turns() -> None:
 def test_a_lost_connection_has_no_more_turns() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.receive(SET * 3_000)
-    left = frames_left(peer)
+    written = peer.rooms.store.revision
     peer.connection.connection_lost(None)
     peer.go_round(3)
-    assert frames_left(peer) == left
+    assert peer.rooms.store.revision == written < 3_000
+    assert frames_left(peer) == 0
+
+
+def test_what_a_lost_connection_held_is_free_at_once() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    peer.receive(GET + FIRST_FRAGMENT + GET[:5])
+    peer.go_round(4)
+    peer.connection.pause_writing()
+    transport, number = weakref.ref(peer.transport), id(peer.connection)
+    gc.disable()
+    try:
+        peer.connection.connection_lost(None)
+        peer.go_round(4)
+        del peer.connection, peer.transport
+        assert transport() is None
+        assert number not in map(id, gc.get_objects())
+    finally:
+        gc.enable()
 
 
 def test_a_closing_that_began_between_turns_is_answered() -> None:

@@ -1,5 +1,7 @@
 """A connection that speaks HTTP: turns, and how it ends while the peer still sends."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -193,3 +195,19 @@ def test_a_stranger_counts_until_a_request_of_it_is_let_in() -> None:
     assert peer.registry.strangers.bytes > 0
     peer.receive(GET)
     assert peer.registry.strangers.bytes == 0
+
+
+def test_what_a_lost_connection_held_is_free_at_once() -> None:
+    peer = Peer()
+    peer.receive(GET + GET[:-4] + b"\r\nX: " + b"x" * 1000)
+    peer.connection.pause_writing()
+    held = weakref.ref(peer.connection), weakref.ref(peer.transport)
+    gc.disable()
+    try:
+        peer.connection.connection_lost(None)
+        peer.rooms.tick.end()
+        del peer.connection, peer.transport
+        peer.rooms.soon.clear()
+        assert [one() for one in held] == [None, None]
+    finally:
+        gc.enable()
