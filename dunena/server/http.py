@@ -70,7 +70,13 @@ class HttpConnection(asyncio.Protocol):
         """The connection is open."""
         context = self._context
         self._transport = cast("asyncio.Transport", transport)
-        self._outbox = Outbox(self._transport, context.tick.spoke, self.abort, context.telemetry)
+        self._outbox = Outbox(
+            self._transport,
+            context.tick.spoke,
+            self.abort,
+            context.telemetry,
+            is_encrypted=context.settings.is_encrypted,
+        )
         context.telemetry.http_connections += 1
         self._peer = peer_host(transport)
         self._is_from_proxy = context.proxies.has(self._peer)

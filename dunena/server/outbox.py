@@ -2,6 +2,7 @@
 reader that is too slow."""
 
 import logging
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -31,6 +32,9 @@ class Outbox:
     ``overflowed`` is called when more events wait for the peer than it may leave unread, and may
     `kill` it. While the transport is paused nothing is written: the newest values, events and
     replies wait.
+
+    A transport that encrypts takes whatever it is given, and does not say how much of it waits: to
+    such a one (``is_encrypted``) also a single large message is handed in portions.
     """
 
     __slots__ = (
@@ -40,6 +44,8 @@ class Outbox:
         "_dress",
         "_overflowed",
         "_pieces",
+        "_portion_bytes_max",
+        "_rest",
         "_spoke",
         "_telemetry",
         "_transport",
@@ -54,8 +60,12 @@ class Outbox:
         spoke: Callable[["Outbox"], None],
         overflowed: Callable[[], None],
         telemetry: Telemetry,
+        *,
+        is_encrypted: bool = False,
     ) -> None:
         self._transport = transport
+        self._portion_bytes_max = PORTION_BYTES if is_encrypted else sys.maxsize
+        self._rest = memoryview(b"")  # of a message of which a portion was written
         self._spoke = spoke
         self._overflowed = overflowed
         self._telemetry = telemetry
@@ -120,6 +130,11 @@ class Outbox:
         return self.is_paused or self._backlog is not None or self.size >= BATCH_BYTES_MAX
 
     @property
+    def is_inside_message(self) -> bool:
+        """Whether a message was handed over in part, so that nothing else can follow now."""
+        return len(self._rest) > 0
+
+    @property
     def waiting(self) -> int:
         """Frames that wait for the peer to read."""
         return 0 if self._backlog is None else len(self._backlog)
@@ -127,7 +142,8 @@ class Outbox:
     @property
     def reply_bytes(self) -> int:
         """Replies that the transport does not have yet."""
-        return self.size + (0 if self._backlog is None else self._backlog.reply_bytes)
+        behind = 0 if self._backlog is None else self._backlog.reply_bytes
+        return self.size + len(self._rest) + behind
 
     def rewire(self, overflowed: Callable[[], None], dress: Dress | None = None) -> None:
         """Another protocol took over the connection; frames are to be sent in this dress."""
@@ -166,6 +182,13 @@ class Outbox:
         if self.is_paused or self._backlog is not None:
             self._hold(pieces, action)
             return None
+        action = self._send_now(pieces, action)
+        if len(self._rest):  # what comes after it waits with it
+            self._remember(action)
+            return None
+        return action
+
+    def _send_now(self, pieces: list[Piece], action: Action | None) -> Action | None:
         if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
             self._write(self._bytes_of(pieces[0]))
         elif sum(map(len, pieces)) <= PORTION_BYTES:
@@ -182,6 +205,10 @@ class Outbox:
     def resume(self) -> None:
         """It has room again: what waits comes first."""
         self.is_paused = False
+        if len(self._rest):
+            self._write_rest()
+        if self.is_paused:
+            return
         if self._backlog is not None:
             self._drain(self._backlog)
         else:
@@ -201,11 +228,23 @@ class Outbox:
         self.is_dead = True
         self._pieces.clear()
         self._batch = self._backlog = None
+        self._rest = memoryview(b"")
         self.size = 0
 
     def _write(self, data: bytes) -> None:
         self._telemetry.bytes_sent += len(data)
-        self._transport.write(data)
+        if len(data) <= self._portion_bytes_max:
+            self._transport.write(data)
+        else:
+            self._rest = memoryview(data)
+            self._write_rest()
+
+    def _write_rest(self) -> None:
+        """Go on with a large message for as long as the transport takes it."""
+        while len(self._rest) and not self.is_paused and not self.is_dead:
+            portion = bytes(self._rest[: self._portion_bytes_max])
+            self._rest = self._rest[len(portion) :]
+            self._transport.write(portion)
 
     def _bytes_of(self, piece: Piece) -> bytes:
         dress = self._dress

@@ -593,10 +593,14 @@ class WebSocketConnection:
             return  # its last word is among what waits, and nothing is added behind it
         self._is_closing = self._is_deaf = True
         self._session.close()
+        can_be_told = not self._outbox.is_inside_message
         self._outbox.kill()
         self._telemetry.slow_readers_closed += 1
         what = "the events it subscribed to"
         self._context.registry.warn_of_slow_reader(self._shown_address, what)
+        if not can_be_told:
+            self.abort()
+            return
         protocol = self._made_protocol()
         protocol.fail(1013, "events are read too slowly")  # "try again later"
         last_word = b"".join(protocol.data_to_send())

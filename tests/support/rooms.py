@@ -96,11 +96,24 @@ class Wire:
 class Client:
     """A session with an outbox and a wire."""
 
-    def __init__(self, rooms: "Rooms", dialect: Dialect, core: Core | None = None) -> None:
+    def __init__(
+        self,
+        rooms: "Rooms",
+        dialect: Dialect,
+        core: Core | None = None,
+        *,
+        is_encrypted: bool = False,
+    ) -> None:
         self.rooms = rooms
         self.wire = Wire()
         self.overflows = 0
-        self.outbox = Outbox(self.wire, rooms.tick.spoke, self._overflow, rooms.telemetry)
+        self.outbox = Outbox(
+            self.wire,
+            rooms.tick.spoke,
+            self._overflow,
+            rooms.telemetry,
+            is_encrypted=is_encrypted,
+        )
         self.wire.outbox = self.outbox
         self.session = Session(
             core or rooms.core, dialect, "test-id", reply=self.outbox.put, push=self.outbox.push
@@ -158,9 +171,15 @@ class Rooms:
             timer_ms=lambda: float(self.now),
         )
 
-    def client(self, dialect: Dialect = Dialect.AUTO, core: Core | None = None) -> Client:
+    def client(
+        self,
+        dialect: Dialect = Dialect.AUTO,
+        core: Core | None = None,
+        *,
+        is_encrypted: bool = False,
+    ) -> Client:
         """A client that was greeted already, with all rights unless it is given a core."""
-        client = Client(self, dialect, core)
+        client = Client(self, dialect, core, is_encrypted=is_encrypted)
         self.tick.run(lambda _, now: client.session.open(now), None)
         client.heard()
         return client

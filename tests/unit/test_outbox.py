@@ -2,6 +2,7 @@
 
 from dunena.dialects.dialect import Dialect
 from dunena.server import outbox
+from dunena.server.limits import PORTION_BYTES
 from tests.support.rooms import HoldingEngine, Rooms
 
 
@@ -85,3 +86,40 @@ def test_a_request_that_is_run_again_subscribes_nobody_who_left() -> None:
     leaving.session.close()
     rooms.tick.end()
     assert rooms.core.hub.key_topic("", "k") is None
+
+
+def test_an_encrypted_peer_is_handed_a_large_message_in_portions() -> None:
+    rooms = Rooms()
+    client = rooms.client(is_encrypted=True)
+    done = []
+    large = bytes(range(256)) * (3 * PORTION_BYTES // 256) + b"end"
+    client.wire.is_blocked = True
+    client.outbox.put(large)
+    client.outbox.after_flush(lambda: done.append("done"))
+    rooms.tick.end()
+    assert [len(piece) for piece in client.wire.writes] == [PORTION_BYTES]
+    assert client.outbox.reply_bytes == len(large) - PORTION_BYTES
+    assert client.outbox.is_inside_message
+    client.outbox.put(b"behind it")
+    rooms.tick.end()
+    client.outbox.resume()
+    assert len(client.wire.writes) == 2
+    assert done == []
+    client.wire.unblock()
+    for _ in range(3):
+        rooms.tick.end()
+    assert b"".join(client.wire.writes) == large + b"behind it"
+    assert not client.outbox.is_inside_message
+    assert done == ["done"]
+    assert client.outbox.reply_bytes == 0
+
+
+def test_a_lost_peer_is_handed_no_more_of_a_large_message() -> None:
+    rooms = Rooms()
+    client = rooms.client(is_encrypted=True)
+    client.wire.is_blocked = True
+    client.outbox.put(b"x" * 2 * PORTION_BYTES)
+    rooms.tick.end()
+    client.outbox.kill()
+    client.wire.unblock()
+    assert len(client.wire.writes) == 1
