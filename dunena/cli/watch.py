@@ -32,7 +32,7 @@ def watch(
 
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token, ns)
-    with told_errors(options.address), Store(options) as store, store.watch(*keys) as updates:
+    with told_errors(options), Store(options) as store, store.watch(*keys) as updates:
         for key, value in updates:
             if is_shown:
                 text = f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}"

@@ -9,6 +9,10 @@ class ConnectError(Error):
     """There is no server at the address, or none that speaks dunena."""
 
 
+class WrongAddressError(ConnectError):
+    """Something answers at the address, and there it is no dunena."""
+
+
 class RefusedError(Error):
     """The server does not let this client in; the text is the server's. ``status``: of HTTP."""
 
