@@ -30,7 +30,7 @@ class NoAnswerError(Error, TimeoutError):
 
 
 class ClosedError(Error):
-    """The store was closed."""
+    """The store was closed, or is not open yet."""
 
 
 class TooSlowError(Error):

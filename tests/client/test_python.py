@@ -346,6 +346,33 @@ def test_somebody_else_there(connect: Connect, version: str):
             thread.join()
 
 
+CALLS: list[Callable[[Any], Any]] = [
+    lambda store: store.get("k"),
+    lambda store: store.mget(["k"]),
+    lambda store: store.set("k", 1),
+    lambda store: store.mset({"k": 1}),
+    lambda store: store.delete("k"),
+    lambda store: store.delete("ß"),
+    lambda store: store.keys(),
+    lambda store: store.stats(),
+    lambda store: store.info(),
+    lambda store: store.flush(),
+    lambda store: store.watch("k"),
+    lambda store: store.events(),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_store_that_nobody_opened_says_so_at_once(call: Callable[[Any], Any]):
+    async def use(store: Any) -> None:
+        await call(store)
+
+    with pytest.raises(dunena.ClosedError, match=r"with dunena\.sync\.connect\(\) as store"):
+        call(dunena.sync.connect(timeout=None))
+    with pytest.raises(dunena.ClosedError, match=r"async with dunena\.connect\(\) as store"):
+        asyncio.run(use(dunena.connect(timeout=None)))
+
+
 # --- away and back ---
 
 
@@ -530,3 +557,7 @@ def test_every_name_that_is_offered_is_there():
         assert getattr(dunena, name) is not None
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = dunena.nothing_such
+
+
+def test_dir_shows_the_public_names():
+    assert dir(dunena) == sorted([*dunena.__all__, "__version__"])
