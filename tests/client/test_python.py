@@ -373,6 +373,24 @@ def test_a_store_that_nobody_opened_says_so_at_once(call: Callable[[Any], Any]):
         asyncio.run(use(dunena.connect(timeout=None)))
 
 
+def test_watching_a_pattern_warns_where_it_is_iterated(connect: Connect, server: ServerProcess):
+    with connect(server.url) as store:
+        store.set("there-*", 1)
+        with pytest.warns(UserWarning, match=r"no key a-\*, and watch takes no patterns") as warned:
+            assert next(store.watch("a-*")) == ("a-*", None)
+        updates = store.watch("there-*")
+        assert next(updates) == ("there-*", 1)
+        store.delete("there-*")  # it was a key
+        assert next(updates) == ("there-*", None)
+    assert len(warned) == 1
+
+
+def test_a_warning_names_the_line_of_the_caller(server: ServerProcess):
+    with dunena.sync.connect(server.url) as store, pytest.warns(match="no key") as warned:
+        assert next(store.watch("a?")) == ("a?", None)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 # --- away and back ---
 
 

@@ -230,6 +230,16 @@ def test_watch_through_a_restart(run: Commands):
         assert watched.line() == {"key": "b", "value": {"x": [2]}}
 
 
+def test_watching_a_pattern_says_what_to_do_instead(run: Commands):
+    run("set", "b*", "1")
+    with Followed(run, "watch", "a-*", "b*") as watched:
+        assert watched.line() == {"key": "a-*", "value": None}
+        assert watched.line() == {"key": "b*", "value": 1}
+        assert watched.process.stderr is not None
+        said = watched.process.stderr.readline()
+        assert said.startswith("dunena: There is no key a-*, and watch takes no patterns: keys")
+
+
 def test_events(run: Commands):
     with Followed(run, "events") as events:
         while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
