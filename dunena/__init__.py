@@ -46,6 +46,11 @@ _ROOMS = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names, whether they are loaded yet or not."""
+    return sorted([*__all__, "__version__"])
+
+
 def __getattr__(name: str) -> Any:
     """The client, loaded by who uses it: a server starts without it."""
     if name not in __all__:

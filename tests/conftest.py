@@ -28,6 +28,9 @@ hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if _CI else "dev"),
 )
 
+OTHER_HOST = "show-pc"
+"""This machine, by a name that browsers do not trust as they trust `localhost`."""
+
 BROWSER_ARGUMENTS = [
     # Containers and CI machines run as root, where the sandbox cannot start, without a GPU.
     "--no-sandbox",
@@ -39,6 +42,8 @@ BROWSER_ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A name as another machine has one, that no name server has to know.
+    f"--host-resolver-rules=MAP {OTHER_HOST} 127.0.0.1",
 ]
 
 

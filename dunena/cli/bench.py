@@ -31,7 +31,7 @@ def bench(
     is_shown = is_for_people(as_json=as_json)
     rows = []
     options = options_of(url, token)
-    with told_errors(options.address):
+    with told_errors(options):
         for kind in KINDS:
             if is_shown:
                 overwrite(f"{kind.dialect}: {kind.name} ...")

@@ -19,7 +19,7 @@ def events(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -
 
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token)
-    with told_errors(options.address), Store(options) as store, store.events() as changes:
+    with told_errors(options), Store(options) as store, store.events() as changes:
         for event in changes:
             if is_shown:
                 at = strftime("%H:%M:%S", localtime(event.timestamp / 1000))

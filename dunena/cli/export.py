@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument
 
 from dunena.cli.failure import fail
+from dunena.cli.permitted import Permitted
 from dunena.cli.reach import Json, Token, Url, asking, options_of
 from dunena.cli.shown import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
@@ -29,7 +30,8 @@ def export(
     """Write everything to a file: JSON Lines or a zip.
 
     All keys of all namespaces, with their expiry. What was interrupted goes on where it stopped
-    when it is started again.
+    when it is started again. Where the token may not read all keys, it exports those that it may,
+    says so and exits with 1.
 
     Example: dunena export backup.zip
     """
@@ -38,6 +40,10 @@ def export(
 
     server_name = options_of(url, token).address.authority
     with asking(url, token) as server:
+        info = server.ask("GET", "/info")
+        permitted = Permitted.of(info)
+        if not permitted.may("read"):
+            fail("the token may read nothing, so nothing was exported; give another with --token")
         namespaces = _namespaces(server)
         try:
             draft = Draft(file, server_name)
@@ -57,6 +63,12 @@ def export(
             fail(f"{file} cannot be written: {error.strerror}")
         finally:
             draft.close()
+    if not permitted.is_everything and info["entries"] > total:
+        fail(
+            f"{draft.count:,} keys are in {file}, and {info['entries'] - total:,} of the server's "
+            f"{info['entries']:,} are not: the token sees only {permitted.shown}; "
+            "give one for all with --token"
+        )
     if as_json:
         say_json({"exported": draft.count, "file": str(file)})
     elif is_for_people():

@@ -8,7 +8,8 @@ import orjson
 from typer import Argument
 
 from dunena.cli.failure import fail
-from dunena.cli.reach import Json, Token, Url, options_of, told_errors
+from dunena.cli.permitted import Permitted
+from dunena.cli.reach import Json, Token, Url, options_of, refusal, told_errors
 from dunena.cli.shown import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 from dunena.client.errors import RequestError
@@ -45,12 +46,14 @@ def import_(
     skipped, expired, stored = mark.read(), 0, 0
     total = _count_lines(file)
     with (
-        told_errors(options.address),
+        told_errors(options),
         Store(options) as store,
         open_lines(file) as lines,
         Progress("Importing", total) as progress,
     ):
-        batch = _Batch(store)
+        if not Permitted.of(store.info()).may("write"):
+            fail("the token may write nothing, so nothing was stored; give another with --token")
+        batch = _Batch(store, options.token)
         for number, raw in enumerate(lines, 1):
             if number <= skipped or not raw.strip():
                 continue
@@ -74,8 +77,9 @@ def import_(
 class _Batch:
     """Entries of one namespace that are sent together."""
 
-    def __init__(self, store: "Store") -> None:
+    def __init__(self, store: "Store", token: str | None) -> None:
         self._store = store
+        self._token = token
         self._entries: dict[str, Any] = {}
         self._ns = ""
         self._bytes = 0
@@ -112,7 +116,8 @@ class _Batch:
         try:
             self._store.set(key, value, ns=ns, ttl=ttl)
         except RequestError as error:
-            fail(f"{key} was not stored: {error}")
+            place = f"{key} of namespace {ns}" if ns else key
+            fail(f"{place} was not stored: {refusal(error, self._token)}")
 
 
 class _Mark:

@@ -8,7 +8,7 @@ from typer import BadParameter, Option
 
 from dunena.cli.failure import EXIT_NO_SERVER, fail
 from dunena.client.address import DEFAULT_URL, Address
-from dunena.client.errors import ConnectError, Error, RefusedError
+from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
 
 if TYPE_CHECKING:
     from dunena.client.http import Http
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 10.0
 """For a connection, and for each answer."""
+
+_UNAUTHORIZED = 401
+
+_NOT_PERMITTED = "Not permitted"
+"""What the server's texts begin with where a token's rights end."""
 
 Url = Annotated[
     str, Option("--url", envvar="DUNENA_URL", show_envvar=True, help="Where the server is.")
@@ -45,21 +50,34 @@ def asking(url: str, token: str | None) -> "Iterator[Http]":
     from dunena.client.http import Http
 
     options = options_of(url, token)
-    with told_errors(options.address), Http(options) as server:
+    with told_errors(options), Http(options) as server:
         yield server
 
 
 @contextmanager
-def told_errors(address: Address) -> Iterator[None]:
+def told_errors(options: "Options") -> Iterator[None]:
     """End the program with one line where the server cannot be reached or refuses."""
     try:
         yield
+    except WrongAddressError as error:
+        fail(f"{error}; give the address of the server with --url", EXIT_NO_SERVER)
     except ConnectError as error:
-        fail(f"{error}; start a server with: {_start_of(address)}", EXIT_NO_SERVER)
-    except RefusedError as error:
-        fail(f"the server does not let you in ({error}); give its token with --token")
+        fail(f"{error}; start a server with: {_start_of(options.address)}", EXIT_NO_SERVER)
     except Error as error:
-        fail(str(error))
+        fail(refusal(error, options.token))
+
+
+def refusal(error: Error, token: str | None) -> str:
+    """What a server does not do, and what to do where it is for the token."""
+    if str(error).startswith(_NOT_PERMITTED):
+        return f"the token has no right to this ({error}); give one that has with --token"
+    if not isinstance(error, RefusedError):
+        return str(error)
+    if error.status != _UNAUTHORIZED:
+        return f"the server does not let you in ({error})"
+    if token is None:
+        return f"the server wants a token ({error}); give it with --token"
+    return f"the server does not know this token ({error}); give the right one with --token"
 
 
 def _start_of(address: Address) -> str:

@@ -24,15 +24,17 @@ def watch(
 
     Example: dunena watch score clock
     """
+    import warnings
     from time import strftime
 
     import orjson
 
     from dunena.client.blocking import Store
 
+    warnings.showwarning = _say_warning
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token, ns)
-    with told_errors(options.address), Store(options) as store, store.watch(*keys) as updates:
+    with told_errors(options), Store(options) as store, store.watch(*keys) as updates:
         for key, value in updates:
             if is_shown:
                 text = f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}"
@@ -41,3 +43,8 @@ def watch(
                 is_heard = say_json({"key": key, "value": value})
             if not is_heard:
                 return
+
+
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Of what the client warns of a person here sees the words, and no line of a program."""
+    say(f"dunena: {message}", error=True)

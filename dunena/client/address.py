@@ -45,10 +45,14 @@ class Address:
         return f"http{'s' if self.is_secure else ''}://{self.authority}{self.prefix}"
 
     @property
+    def root(self) -> str:
+        """The server without the path, as it is given to `parse`."""
+        return f"ws{'s' if self.is_secure else ''}://{self.authority}"
+
+    @property
     def websocket_url(self) -> str:
         """Where both dialects are spoken, whatever the server's default."""
-        scheme = "wss" if self.is_secure else "ws"
-        return f"{scheme}://{self.authority}{self.prefix}/ws?protocol=auto"
+        return f"{self.root}{self.prefix}/ws?protocol=auto"
 
     def target(self, path: str, query: dict[str, object]) -> str:
         """A path of the server with a query, as a request names it; empty fields are left out."""

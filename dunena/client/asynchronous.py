@@ -27,6 +27,8 @@ from dunena.client.requests import Request
 Default = TypeVar("Default")
 Item = TypeVar("Item", Update, Event)
 
+_UNOPENED = "The store is not open yet; use it in a with: async with dunena.connect() as store"
+
 
 def connect(
     url: str = DEFAULT_URL,
@@ -57,7 +59,7 @@ class Store:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._outgoing = asyncio.Event()
-        self._core = Core(self._outgoing.set)
+        self._core = Core(self._outgoing.set, _UNOPENED)
         self._opened: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: Error | None = None
@@ -155,6 +157,7 @@ class Store:
     # --- life ---
 
     async def __aenter__(self) -> Self:
+        self._core.open()
         self._opened = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(self._opened))
         try:

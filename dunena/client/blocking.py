@@ -33,6 +33,8 @@ _SLICE_SECONDS = 0.5
 _JOIN_SECONDS_MAX = 2.0
 """For each thread to end; what it was doing when it does not ends with the process."""
 
+_UNOPENED = "The store is not open yet; use it in a with: with dunena.sync.connect() as store"
+
 
 def connect(
     url: str = DEFAULT_URL,
@@ -64,7 +66,7 @@ class Store:
         self._options = options
         # Held for a moment by whoever touches the core; told of everything that happens.
         self._state = threading.Condition()
-        self._core = Core(self._state.notify_all)
+        self._core = Core(self._state.notify_all, _UNOPENED)
         self._connection: ClientConnection | None = None
         self._threads: list[threading.Thread] = []
         self._is_open = False
@@ -167,6 +169,7 @@ class Store:
     # --- life ---
 
     def __enter__(self) -> Self:
+        self._core.open()
         self._threads = [
             threading.Thread(target=self._run, name="dunena-read", daemon=True),
             threading.Thread(target=self._write, name="dunena-write", daemon=True),

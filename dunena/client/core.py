@@ -38,9 +38,13 @@ _CHANNEL = "cache-events"
 
 
 class Core:
-    """One client of one server. ``on_outgoing`` is called when something is to be sent."""
+    """One client of one server. ``on_outgoing`` is called when something is to be sent.
 
-    def __init__(self, on_outgoing: Callable[[], None]) -> None:
+    ``unopened``, if any, is what a `ClosedError` says to whoever asks before `open`.
+    """
+
+    def __init__(self, on_outgoing: Callable[[], None], unopened: str = "") -> None:
+        self._unopened = unopened
         self.outgoing: deque[bytes] = deque()
         self.is_connected = False
         self._on_outgoing = on_outgoing
@@ -91,6 +95,7 @@ class Core:
 
     def watch(self, watch: Watch) -> None:
         """Tell it the current values of its keys, and their updates."""
+        self._check_open()
         if self._is_closed:
             watch.fail(ClosedError("The store was closed"))
             return
@@ -116,6 +121,7 @@ class Core:
 
     def listen(self, events: Events) -> None:
         """Tell it the events from now on."""
+        self._check_open()
         if self._is_closed:
             events.fail(ClosedError("The store was closed"))
             return
@@ -132,6 +138,10 @@ class Core:
                 self._send_channel()
 
     # --- the connection ---
+
+    def open(self) -> None:
+        """Somebody connects from now on."""
+        self._unopened = ""
 
     def connected(self) -> None:
         """A new connection: follow what is followed, ask what waits for an answer."""
@@ -203,7 +213,13 @@ class Core:
 
     # --- inside ---
 
+    def _check_open(self) -> None:
+        """Nobody would ever connect: what is asked must not wait for it."""
+        if self._unopened and not self._is_closed:
+            raise ClosedError(self._unopened)
+
     def _ask(self, request: Request) -> Request:
+        self._check_open()
         if self._is_closed:
             request.finish(ClosedError("The store was closed"))
         elif self.is_connected:

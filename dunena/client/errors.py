@@ -9,6 +9,10 @@ class ConnectError(Error):
     """There is no server at the address, or none that speaks dunena."""
 
 
+class WrongAddressError(ConnectError):
+    """Something answers at the address, and there it is no dunena."""
+
+
 class RefusedError(Error):
     """The server does not let this client in; the text is the server's. ``status``: of HTTP."""
 
@@ -26,7 +30,7 @@ class NoAnswerError(Error, TimeoutError):
 
 
 class ClosedError(Error):
-    """The store was closed."""
+    """The store was closed, or is not open yet."""
 
 
 class TooSlowError(Error):

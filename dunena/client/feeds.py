@@ -1,5 +1,6 @@
 """What a client is told without asking each time: the values of watched keys, and events."""
 
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -47,7 +48,7 @@ def value_of(raw: bytes) -> Any:
 class Watch:
     """The updates of some keys that wait to be taken. ``wake`` is called when there is one."""
 
-    __slots__ = ("_pending", "_told", "error", "is_closed", "keys", "ns", "wake")
+    __slots__ = ("_pending", "_told", "_unsure", "error", "is_closed", "keys", "ns", "wake")
 
     def __init__(self, keys: Iterable[str], ns: str, wake: Callable[[], None]) -> None:
         self.keys = tuple(dict.fromkeys(keys))
@@ -57,6 +58,7 @@ class Watch:
         self.is_closed = False
         self._pending: deque[tuple[str, bytes]] = deque()
         self._told: dict[str, bytes] = {}
+        self._unsure = {key for key in self.keys if "*" in key or "?" in key}
 
     def tell(self, key: str, raw: bytes, *, may_be_known: bool) -> None:
         """An update came; after a while away it may be the one that was told last."""
@@ -78,6 +80,10 @@ class Watch:
         """The next update; None if there is none yet. Raise what it ended with."""
         if self._pending:
             key, raw = self._pending.popleft()
+            if key in self._unsure:
+                self._unsure.discard(key)
+                if raw == MISSING:
+                    _warn_of_pattern(key)
             return Update(key, value_of(raw))
         if self.error is not None:
             raise self.error
@@ -90,6 +96,12 @@ class Watch:
             newest.pop(key, None)
             newest[key] = raw
         self._pending = deque(newest.items())
+
+
+def _warn_of_pattern(key: str) -> None:
+    """Nothing has this name: it is probably not meant as one."""
+    text = f"There is no key {key}, and watch takes no patterns: keys lists those that match"
+    warnings.warn(f"{text}, and events tells each change", stacklevel=4)  # where it is iterated
 
 
 class Events:

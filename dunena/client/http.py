@@ -6,7 +6,7 @@ import orjson
 
 from dunena.client.address import path_of
 from dunena.client.errors import NoAnswerError, RefusedError, RequestError
-from dunena.client.options import Options, error_text, foreign, unreachable
+from dunena.client.options import NOWHERE, Options, error_text, foreign, unreachable
 from dunena.client.wire import Wire, WireError
 
 PAGE_KEYS_MAX = 1000
@@ -71,7 +71,7 @@ class Http:
         status, answer = self._exchange(method, address.target(path, query or {}), body)
         if status >= 400:
             text = error_text(answer)
-            if text is None:
+            if text is None or status == NOWHERE:
                 raise foreign(address, f"HTTP {status}")
             raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dunena.client.address import Address
-from dunena.client.errors import ConnectError, Error, RefusedError
+from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
 
 if TYPE_CHECKING:
     import ssl
@@ -62,6 +62,9 @@ def is_printable(*names: str) -> bool:
 BUSY = frozenset({429, 503})
 """HTTP's statuses of a server that may let one in later: too many connections, wrong tokens."""
 
+NOWHERE = 404
+"""HTTP's status where dunena has nothing: of what a client asks for, it has all."""
+
 
 def failure(error: Exception, address: Address) -> Error:
     """Why there is no connection, or none any more; in the server's words where it has some."""
@@ -72,9 +75,9 @@ def failure(error: Exception, address: Address) -> Error:
         text = error_text(response.body)
         if response.status_code in BUSY:
             return ConnectError(f"{address.url} takes no connection now ({text or 'busy'})")
-        if text is not None:
-            return RefusedError(text, response.status_code)
-        return foreign(address, f"HTTP {response.status_code}")
+        if text is None or response.status_code == NOWHERE:
+            return foreign(address, f"HTTP {response.status_code}")
+        return RefusedError(text, response.status_code)
     if isinstance(error, InvalidHandshake):
         return foreign(address, str(error))
     if isinstance(error, ConnectionClosed):
@@ -88,9 +91,12 @@ def unreachable(address: Address, error: BaseException) -> ConnectError:
     return ConnectError(f"No server answers at {address.url} ({reason})")
 
 
-def foreign(address: Address, reason: str) -> ConnectError:
-    """Somebody else answers."""
-    return ConnectError(f"What answers at {address.url} is no dunena ({reason})")
+def foreign(address: Address, reason: str) -> WrongAddressError:
+    """Somebody else answers, or dunena at another path: that of its test page, for example."""
+    text = f"What answers at {address.url} is no dunena ({reason})"
+    if address.prefix:
+        text += f", which may be at {address.root}, without the path"
+    return WrongAddressError(text)
 
 
 def error_text(body: "bytes | bytearray | memoryview | None") -> str | None:

@@ -12,7 +12,7 @@ import orjson
 
 from dunena.dialects import dunena, object_store
 from dunena.dialects.core import Core, NameRule, namespace_of, printable_name, unicode_name
-from dunena.dialects.errors import ClientError, InvalidMessageError
+from dunena.dialects.errors import ClientError, ConflictError, InvalidMessageError, WrongTypeError
 from dunena.dialects.key_search import KEYS_AT_ONCE_MAX, Work, glob
 from dunena.dialects.messages import text_value
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
@@ -60,7 +60,21 @@ def set_object(core: Core, body: bytes, now: int) -> Answer:
     message = body_object(body)
     if message.get("key", "") == "":
         raise InvalidMessageError("Missing key")
+    if message.get("ifRev") is not None:
+        _check_revision(core, message, now)
     return 200, object_store.write(core, message, now)
+
+
+def _check_revision(core: Core, message: dict[str, Any], now: int) -> None:
+    """A write with ``ifRev`` is for a key at that revision; 0 is for one that is not there."""
+    wanted = message["ifRev"]
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
+        raise WrongTypeError("ifRev must be a non-negative integer")
+    ns, key = object_store.place_of(message)
+    entry = core.store.peek(ns, key, now)
+    revision = 0 if entry is None else entry.revision
+    if revision != wanted:
+        raise ConflictError(key, revision)
 
 
 # --- the cache API: values are strings ---

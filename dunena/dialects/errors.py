@@ -105,6 +105,15 @@ class ForbiddenError(ClientError):
         return cls("Not permitted: this needs the right admin")
 
 
+class ConflictError(ClientError):
+    """The key is at another revision than the sender thinks."""
+
+    status = 409
+
+    def __init__(self, key: str, revision: int) -> None:
+        super().__init__(f'Revision conflict: "{key}" is at {revision}')
+
+
 class StorageFailedError(LimitError):
     """The change could not be kept; memory and disk are as they were."""
 

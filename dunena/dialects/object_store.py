@@ -43,7 +43,7 @@ def repeatable(message: Message) -> Place | None:
     bytes need not be read again. Call it for a message that was answered.
     """
     if message.get("action") == "get" and "type" not in message:
-        return _place(message)
+        return place_of(message)
     return None
 
 
@@ -71,14 +71,14 @@ def write(core: Core, message: Message, now: int) -> bytes:
 
 
 def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
-    ns, key = _place(message)
+    ns, key = place_of(message)
     entry = core.store.peek(ns, key, now)  # first: what may not be read may not be followed
     followed.follow_key(ns, key)
     return None if entry is None else update(entry)
 
 
 def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
-    followed.unfollow_key(*_place(message))
+    followed.unfollow_key(*place_of(message))
 
 
 def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> None:
@@ -86,11 +86,11 @@ def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> No
 
 
 def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return get(core, _place(message), now)
+    return get(core, place_of(message), now)
 
 
 def _delete(core: Core, _followed: Subscriptions, message: Message, _now: int) -> None:
-    core.store.delete(*_place(message), is_durable=durability_of(message))
+    core.store.delete(*place_of(message), is_durable=durability_of(message))
 
 
 _HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {
@@ -104,7 +104,7 @@ _HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]
 
 def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
     """Namespace, key and the value as it was stored."""
-    ns, key = _place(message)
+    ns, key = place_of(message)
     if "value" not in message:
         raise InvalidMessageError("Missing value")
     encoded = encode(message["value"])
@@ -114,7 +114,7 @@ def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
     return ns, key, encoded
 
 
-def _place(message: Message) -> Place:
+def place_of(message: Message) -> Place:
     """Namespace and key of a message."""
     if "key" not in message:
         raise InvalidMessageError("Missing key")

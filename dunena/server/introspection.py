@@ -7,7 +7,7 @@ import orjson
 
 from dunena import NAME, __version__
 from dunena.dialects.core import Core
-from dunena.dialects.grants import EVERYTHING, Grant
+from dunena.dialects.grants import EVERYTHING, Grant, Right
 from dunena.frames import text_frame
 from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
@@ -41,8 +41,8 @@ class Introspection:
         self._engine = engine
         self._telemetry = telemetry
 
-    def info(self, now: int, seen: StoreView) -> Response:
-        """Who this server is, to somebody who sees this of its store."""
+    def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
+        """Who this server is, to somebody with these rights, who sees this of its store."""
         store = self._store
         return _json(
             {
@@ -58,6 +58,11 @@ class Introspection:
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
                 "hasToken": self._settings.has_token,
+                "permitted": {
+                    "rights": [right.value for right in Right if right in grant.rights],
+                    "keys": grant.keys,
+                    "namespaces": grant.namespaces,
+                },
                 "refusedOrigins": self._telemetry.refused_origins,
                 "maxValueBytes": self._core.limits.value_bytes_max,
                 "maxEntries": self._core.limits.entries_max,

@@ -56,7 +56,11 @@ def _document() -> _Json:
 
 def _object_store() -> _Json:
     value = _fields(key=_STRING, value={}, optional={"ns": _STRING})
-    body = _fields(key=_NAME, value={}, optional={"ns": _NAME, "ttl": _TTL, "durable": _BOOLEAN})
+    body = _fields(
+        key=_NAME,
+        value={},
+        optional={"ns": _NAME, "ttl": _TTL, "durable": _BOOLEAN, "ifRev": _COUNT},
+    )
     return {
         "/get/{key}": {
             "parameters": [_key(_NAME)],

@@ -210,7 +210,7 @@ class Routes:
         return refusal or self._info(request, now)
 
     def _info(self, request: Request, now: int) -> Response:
-        return self._introspection.info(now, self._core_of(request).store)
+        return self._introspection.info(now, self._core_of(request).store, request.grant)
 
     def _core_of(self, request: Request) -> Core:
         return self._views.of(request.grant)

@@ -12,10 +12,18 @@ export class Unauthorized extends Error {
   }
 }
 
+// The value is not the one any more that it was to replace.
+export class Conflict extends Error {}
+
+// What a problem says while nobody answers.
+export const AWAY = "The server cannot be reached.";
+
 export class Api {
+  onReached = () => {}; // after it was away
   // The server's clock less ours, ms: expiries are times on the server's.
   skew = 0;
   #trace;
+  #isAway = false;
 
   // trace(direction, text) is told of every write, for the log.
   constructor(trace) {
@@ -72,11 +80,13 @@ export class Api {
     return this.ask(`namespaces?${new URLSearchParams({ pattern, count })}`);
   }
 
-  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none.
-  async set(key, ns, value, ttl = 0) {
+  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none. `revision` is the one that
+  // it replaces, 0 for a key that is not there; if there is another, a Conflict.
+  async set(key, ns, value, ttl, revision) {
     const space = ns ? `,"ns":${JSON.stringify(ns)}` : "";
     const life = ttl ? `,"ttl":${ttl}` : "";
-    await this.#write("set", `{"key":${JSON.stringify(key)},"value":${compact(value)}${space}${life}}`);
+    const place = `"key":${JSON.stringify(key)}${space}${life},"ifRev":${revision}`;
+    await this.#write("set", `{${place},"value":${compact(value)}}`);
   }
 
   async remove(key, ns) {
@@ -122,8 +132,14 @@ export class Api {
     try {
       response = await fetch(new URL(path, BASE), { cache: "no-store", ...options });
     } catch {
-      throw new Error("The server cannot be reached.");
+      this.#isAway = true;
+      throw new Error(AWAY);
     }
+    if (this.#isAway) {
+      this.#isAway = false;
+      this.onReached();
+    }
+    if (response.status === 409) throw new Conflict(await reason(response));
     if (response.status === 401) throw new Unauthorized();
     if (!response.ok && !wanted.includes(response.status)) throw new Error(await reason(response));
     return response;

@@ -1,16 +1,21 @@
 // One key: its value as it is now, and an editor that a change from elsewhere never overwrites.
 
+import { Conflict } from "./api.js";
 import { copyButton } from "./copy.js";
 import { byId, button, element, flash, onCtrlEnter, say, setText } from "./dom.js";
 import { duration, size, whole } from "./format.js";
 import { indent } from "./json.js";
-import { JsonEditor } from "./jsoneditor.js";
+import { JsonEditor, LARGE_CHARS } from "./jsoneditor.js";
 import { Lifetime } from "./lifetime.js";
 import { recall, remember } from "./memory.js";
+import { hashOf } from "./place.js";
+import { ask } from "./question.js";
 import { Tree } from "./tree.js";
 
 const SHOWN_CHARS_MAX = 50_000;
 const COUNTDOWN_MS = 500;
+const TAKEN_CHARS_MAX = 100;
+const TRIES_MAX = 5; // of a value that is set anew all the time, and stays the same
 const CHANGED_MS = 40; // between two questions for a value that changes all the time
 
 export class Detail {
@@ -26,6 +31,10 @@ export class Detail {
   #asksAgain = false;
   #epoch = 0; // another key, or another connection: older answers do not count
   #base = null; // the text the editor began with; null while it is closed
+  #began = ""; // what stood in the editor then
+  #seen = { text: "", revision: 0 }; // what a save may replace: what the user was shown
+  #taken = null; // the entry that a new key would overwrite
+  #visit = null; // what an answer for a key that was left is known by
   #isSetting = false;
   #removed = null;
   #view = recall("view", "tree");
@@ -49,8 +58,20 @@ export class Detail {
     return !this.#panel.hidden;
   }
 
+  isShowing(key, ns) {
+    return this.isOpen && key === this.key && ns === this.ns;
+  }
+
+  // False if there is an edit that the user wants to keep.
+  async mayLeave() {
+    const isEdited = this.isOpen && this.#base !== null && this.#editor.text !== this.#began;
+    if (!isEdited) return true;
+    const name = this.key === null ? "The new key" : `What you wrote for ${this.key}`;
+    return ask(`${name} is not saved.`, "Discard", "Keep editing");
+  }
+
   show(key, ns) {
-    if (this.isOpen && key === this.key && ns === this.ns) return;
+    if (this.isShowing(key, ns)) return;
     this.#begin(key, ns);
     this.title.replaceChildren(...ns ? [element("span", { class: "ns" }, ns)] : [],
       element("span", { class: "key" }, key));
@@ -121,6 +142,8 @@ export class Detail {
   #build() {
     this.title = element("h2", { id: "detail-title" });
     this.copyKey = copyButton("key", () => this.key, "Copy key");
+    this.copyLink = copyButton("link", () =>
+      new URL(hashOf(this.key, this.ns), location.href).href, "Link");
     this.meta = element("p", { class: "quiet meta" });
     this.shown = element("pre", { class: "value", tabindex: "0", "aria-label": "Value as text" });
     this.nothing = element("p", { class: "empty" }, "There is no value under this key.");
@@ -147,10 +170,11 @@ export class Detail {
         element("div", { class: "segments", role: "group", "aria-label": "Show as" }, ...this.views),
         this.copyValue),
       this.#tree.root, this.shown, this.nothing);
-    const close = button("Close", () => this.close(), { "aria-label": "Close details" });
+    const leave = async () => await this.mayLeave() && this.close();
+    const close = button("Close", leave, { "aria-label": "Close details" });
     this.#panel.append(
       element("div", { class: "panel-head" }, this.title,
-        element("div", { class: "actions push" }, this.copyKey, close)),
+        element("div", { class: "actions push" }, this.copyKey, this.copyLink, close)),
       this.names, this.meta, this.value, this.expiryForm, this.actions, this.form, this.problem);
     this.#panel.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.#escape();
@@ -165,26 +189,35 @@ export class Detail {
       field("new-ns", "Namespace", { placeholder: "none" }));
     this.submit = button("Set", () => this.#set(), { class: "small primary" });
     this.conflictText = element("p", {});
+    this.loadNew = button("Load the new value", () => this.#load());
     this.conflict = element("div", { class: "notice", role: "alert" }, this.conflictText,
-      button("Load the new value", () => this.#load()));
+      this.loadNew);
     this.form = element("div", { class: "editor" }, this.#editor.root, this.conflict,
       element("div", { class: "actions" }, this.#editorLife.root, this.submit,
         button("Cancel", () => this.#cancel()), this.#editor.verdict));
     this.#editor.onJudged = () => this.#judge();
     onCtrlEnter(this.form, () => this.#set());
     onCtrlEnter(this.names, () => this.#set());
+    this.names.addEventListener("input", () => {
+      this.#taken = null; // that was another name
+      this.#compare();
+    });
   }
 
   #begin(key, ns) {
     this.#epoch += 1;
     Object.assign(this, { key, ns });
-    this.#entry = this.#removed = this.#base = null;
+    this.#entry = this.#removed = this.#base = this.#taken = null;
+    this.#visit = Symbol("visit");
     this.#isKnown = this.#isSetting = false;
     this.#panel.hidden = false;
     document.body.classList.add("with-detail");
     const isNew = key === null;
     this.names.hidden = !isNew;
-    for (const part of [this.meta, this.value, this.actions, this.copyKey]) part.hidden = isNew;
+    for (const part of [this.meta, this.value, this.actions, this.copyKey, this.copyLink]) {
+      part.hidden = isNew;
+    }
+    this.loadNew.hidden = isNew;
     this.form.hidden = this.expiryForm.hidden = true;
     this.#tree.root.replaceChildren();
     setText(this.shown, "");
@@ -253,7 +286,8 @@ export class Detail {
   // --- the editor ---
 
   #editable(text) {
-    return text === undefined || text === null ? "" : indent(text);
+    if (text === undefined || text === null) return "";
+    return text.length < LARGE_CHARS ? indent(text) : text;
   }
 
   #open() {
@@ -261,14 +295,15 @@ export class Detail {
     this.#load();
     this.form.hidden = false;
     this.actions.hidden = true;
-    this.#editor.field.focus();
-    this.#editor.field.setSelectionRange(0, 0);
+    this.#editor.field.focus({ preventScroll: true });
+    this.#editor.toTop();
     this.form.scrollIntoView({ block: "nearest" });
   }
 
   #load() {
     this.#base = this.#entry?.text ?? "";
     this.#editor.text = this.#editable(this.#entry?.text);
+    this.#began = this.#editor.text;
     this.#editorLife.offer(this.#remaining());
     this.#compare();
   }
@@ -290,17 +325,19 @@ export class Detail {
   #escape() {
     if (!this.expiryForm.hidden) this.#closeExpiry();
     else if (this.#base === null) this.close();
-    else if (this.#editor.text === this.#editable(this.#base || null)) this.#cancel();
+    else if (this.#editor.text === this.#began) this.#cancel();
   }
 
-  // Shows whether the value is another one than the editor began with.
+  // Shows whether a save would replace another value than the editor began with. While it shows so
+  // it stands for the value that there was when it began to: that, and no later one, may be replaced.
   #compare() {
     const now = this.#entry?.text ?? "";
-    const isOther = this.key !== null && this.#base !== null && !this.#isSetting
+    const isChanged = this.key !== null && this.#base !== null && !this.#isSetting
       && this.#isKnown && now !== this.#base;
-    setText(this.conflictText, now
-      ? "The value changed while you were editing. The new one is shown above; yours is untouched."
-      : "The key was removed while you were editing. What you wrote is untouched.");
+    const isOther = isChanged || this.#taken !== null;
+    if (this.key === null) this.#see(this.#taken);
+    else if (!isOther || this.conflict.hidden || now === this.#seen.text) this.#see(this.#entry);
+    setText(this.conflictText, this.#conflictWords(now));
     if (isOther && this.conflict.hidden) {
       this.conflict.hidden = false;
       this.conflict.scrollIntoView({ block: "nearest" });
@@ -309,26 +346,79 @@ export class Detail {
     setText(this.submit, isOther ? "Overwrite" : "Set");
   }
 
+  #see(entry) {
+    this.#seen = { text: entry?.text ?? "", revision: entry?.revision ?? 0 };
+  }
+
+  #conflictWords(now) {
+    if (this.#taken) {
+      return `This key has a value already (${size(this.#taken.size)}): ${
+        this.#taken.text.slice(0, TAKEN_CHARS_MAX)}`;
+    }
+    if (!now) return "The key was removed while you were editing. What you wrote is untouched.";
+    const again = now === this.#seen.text ? "" : " again";
+    return `The value changed${again} while you were editing. The new one is shown above; yours is untouched.`;
+  }
+
   #judge() {
     this.submit.disabled = Boolean(this.#editor.fault);
     this.#editor.sayVerdict("");
-    return !this.#editor.fault;
   }
 
   async #set() {
-    if (!this.#judge() || this.#isSetting) return;
+    if (!this.#editor.judge() || this.#isSetting) return;
+    const visit = this.#visit;
     const isNew = this.key === null;
     const key = isNew ? byId("new-key").value : this.key;
     const ns = isNew ? byId("new-ns").value : this.ns;
     // Our own change comes back as an event, maybe before the answer: it is no conflict.
     this.#isSetting = true;
-    const isDone = await this.#try(() =>
-      this.#api.set(key, ns, this.#editor.text, this.#editorLife.ttl(this.#remaining())));
+    let isSet = false;
+    await this.#try(async () => {
+      isSet = await this.#replace(key, ns, visit);
+    });
+    if (visit !== this.#visit) return;
     this.#isSetting = false;
-    if (!isDone) this.#compare();
-    else if (isNew) this.onCreated(key, ns);
-    else this.#closeEditor();
+    if (!isSet) this.#compare();
+    else if (isNew) {
+      this.#base = null; // nothing is lost now
+      this.onCreated(key, ns);
+    } else this.#closeEditor();
     this.refresh();
+  }
+
+  // Sets what was written in the place of what was seen; false if there is another value by now,
+  // which is shown then.
+  async #replace(key, ns, visit) {
+    const text = this.#editor.text;
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      try {
+        await this.#api.set(key, ns, text, this.#editorLife.ttl(this.#remaining()),
+          this.#seen.revision);
+        return true;
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+      }
+      const entry = await this.#api.entry(key, ns);
+      if (visit !== this.#visit) return false;
+      const isShown = this.#isOther(entry);
+      this.#see(entry);
+      if (isShown) {
+        this.conflict.hidden = true; // to be shown anew
+        return false;
+      }
+    }
+    throw new Error("The value is set anew all the time. Try again.");
+  }
+
+  // Takes what a save met; whether it is another value than the editor began with.
+  #isOther(entry) {
+    if (this.key === null) {
+      this.#taken = entry;
+      return entry !== null;
+    }
+    this.#receive(entry);
+    return (entry?.text ?? "") !== this.#base;
   }
 
   async #try(act) {
@@ -367,10 +457,10 @@ export class Detail {
   // An expiry belongs to the value it was set with: the value is set anew, as it is now.
   async #applyExpiry() {
     const { key, ns } = this;
-    const text = this.#entry?.text;
-    if (text === undefined) return;
+    if (!this.#entry) return;
+    const { text, revision } = this.#entry;
     const ttl = this.#ownLife.ttl(this.#remaining());
-    if (await this.#try(() => this.#api.set(key, ns, text, ttl))) this.#closeExpiry();
+    if (await this.#try(() => this.#api.set(key, ns, text, ttl, revision))) this.#closeExpiry();
     this.refresh();
   }
 
@@ -387,7 +477,7 @@ export class Detail {
   async #restore() {
     const { key, ns } = this;
     const { text, ttl } = this.#removed;
-    if (await this.#try(() => this.#api.set(key, ns, text, ttl))) this.#removed = null;
+    if (await this.#try(() => this.#api.set(key, ns, text, ttl, 0))) this.#removed = null;
     this.refresh();
     this.edit.focus();
   }

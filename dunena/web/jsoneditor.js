@@ -3,12 +3,18 @@
 import { element, setText } from "./dom.js";
 import { faultOf } from "./jsonparse.js";
 
+// From here on a text is neither wrapped nor marked, and judged only when nobody types: a browser
+// would take seconds for each key.
+export const LARGE_CHARS = 200_000;
+const TYPING_MS = 300;
+
 export class JsonEditor {
   root;
   field;
   verdict = element("p", { class: "verdict", role: "status" });
   fault = null;
   onJudged = () => {};
+  #timer = 0;
   #marks = element("pre", { class: "marks", "aria-hidden": "true" });
   #jump = element("button", { type: "button", class: "link problem" });
 
@@ -18,7 +24,7 @@ export class JsonEditor {
       autocomplete: "off", wrap: "soft",
     });
     this.root = element("div", { class: "json-editor" }, this.#marks, this.field);
-    this.field.addEventListener("input", () => this.judge());
+    this.field.addEventListener("input", () => this.#judgeSoon());
     this.field.addEventListener("scroll", () => this.#follow());
     this.#jump.addEventListener("click", () => this.#goToFault());
     new ResizeObserver(() => this.#follow()).observe(this.field);
@@ -29,17 +35,26 @@ export class JsonEditor {
   }
 
   set text(text) {
+    this.#showLarge(text); // first: it would be laid out twice
     this.field.value = text;
-    this.field.scrollTop = 0;
+    this.toTop();
     this.judge();
+  }
+
+  // The caret would stand at the end, where the browser scrolls to with the focus.
+  toTop() {
+    this.field.setSelectionRange(0, 0);
+    this.field.scrollTop = 0;
+    this.field.scrollLeft = 0;
   }
 
   // Whether the text is JSON; shows where not.
   judge() {
+    clearTimeout(this.#timer);
     this.fault = faultOf(this.text);
     this.field.setAttribute("aria-invalid", Boolean(this.fault));
     // An empty field is no mistake yet.
-    const isMarked = this.fault && this.text.trim();
+    const isMarked = this.fault && this.text.length < LARGE_CHARS && this.text.trim();
     this.#marks.replaceChildren(...isMarked ? this.#markedText() : []);
     this.#follow();
     this.onJudged();
@@ -54,6 +69,16 @@ export class JsonEditor {
     } else {
       setText(this.verdict, words);
     }
+  }
+
+  #judgeSoon() {
+    clearTimeout(this.#timer);
+    if (!this.#showLarge(this.text)) this.judge();
+    else this.#timer = setTimeout(() => this.judge(), TYPING_MS);
+  }
+
+  #showLarge(text) {
+    return this.root.classList.toggle("large", text.length >= LARGE_CHARS);
   }
 
   #markedText() {

@@ -6,6 +6,7 @@ import { count } from "./format.js";
 import { KeySource } from "./keysource.js";
 import { KeyTable } from "./keytable.js";
 import { Namespaces } from "./namespaces.js";
+import { hashOf, placeOf } from "./place.js";
 
 const TYPING_MS = 200;
 
@@ -34,6 +35,7 @@ export class KeysView {
     this.#detail.onClose = () => {
       this.#table.choose(null);
       this.#table.focus();
+      this.#note();
     };
     this.#detail.onCreated = (key, ns) => this.open(key, ns);
     this.#filter.addEventListener("input", () => {
@@ -45,10 +47,7 @@ export class KeysView {
       byId("keys-head").setAttribute("aria-sort", order === "asc" ? "ascending" : "descending");
       this.#list({ order });
     });
-    byId("keys-new").addEventListener("click", () => {
-      this.#table.choose(null);
-      this.#detail.create(this.#source.ns);
-    });
+    byId("keys-new").addEventListener("click", () => this.#create());
     document.addEventListener("visibilitychange", () => this.#pace());
   }
 
@@ -58,8 +57,54 @@ export class KeysView {
     if (isShown) this.#table.redraw();
   }
 
+  // --- which key is shown, and the address that says so ---
+
+  // The address: Back closes a key, and who has the address sees it.
+  get hash() {
+    const { isOpen, key, ns } = this.#detail;
+    if (!isOpen) return "#keys";
+    return key === null ? "#keys?new" : hashOf(key, ns);
+  }
+
+  // Shows the key that the page was opened with.
+  start() {
+    const { view, key, ns } = placeOf(location.hash);
+    if (view !== "keys" || key === null) return;
+    if (!history.state?.isOverList) history.replaceState(null, "", "#keys"); // for Back
+    this.open(key, ns);
+  }
+
+  // The address is another one by now: Back, Forward, or a link.
+  async follow() {
+    const { view, key, ns } = placeOf(location.hash);
+    if (view !== "keys" || location.hash === this.hash) return;
+    if (key === null && !this.#detail.isOpen) return;
+    if (key !== null) history.replaceState({ isOverList: true }, "");
+    if (!await this.#detail.mayLeave()) this.#note();
+    else if (key === null) this.#detail.close();
+    else this.#show(key, ns);
+  }
+
   // Shows a key's details, and its namespace's keys beside them.
-  open(key, ns) {
+  async open(key, ns) {
+    if (this.#detail.isShowing(key, ns) || await this.#detail.mayLeave()) this.#show(key, ns);
+  }
+
+  async #create() {
+    if (!await this.#detail.mayLeave()) return;
+    this.#table.choose(null);
+    this.#detail.create(this.#source.ns);
+    this.#note();
+  }
+
+  // One entry of the browser's history for whatever is open, over that of the list alone.
+  #note() {
+    if (history.state?.isOverList) history.replaceState(history.state, "", this.hash);
+    else if (this.#detail.isOpen) history.pushState({ isOverList: true }, "", this.hash);
+    else history.replaceState(null, "", this.hash);
+  }
+
+  #show(key, ns) {
     if (ns !== this.#source.ns) {
       this.#namespaces.chosen = ns;
       this.#filter.value = "";
@@ -68,7 +113,10 @@ export class KeysView {
     }
     this.#detail.show(key, ns);
     this.#table.choose(key);
+    this.#note();
   }
+
+  // --- what goes on meanwhile ---
 
   setOnline(isOnline) {
     this.#isOnline = isOnline;

@@ -1,11 +1,11 @@
 // The test page: puts its parts together. Each part is a module that is given the elements it owns
 // and knows nothing of the others; what they tell each other is written down here.
 
-import { Api } from "./api.js";
+import { Api, AWAY } from "./api.js";
 import { Composer } from "./composer.js";
 import { ConnectionState } from "./connectionstate.js";
 import { DiskNotice } from "./disknotice.js";
-import { byId, element, setText } from "./dom.js";
+import { byId, element, say, setText } from "./dom.js";
 import { Events } from "./events.js";
 import { count } from "./format.js";
 import { FrameLog } from "./framelog.js";
@@ -108,6 +108,11 @@ function refreshInfo() {
 }
 
 gate.onInfo = showInfo;
+api.onReached = () => {
+  for (const line of document.querySelectorAll(".problem[role=alert]")) {
+    if (line.textContent === AWAY) say(line, "");
+  }
+};
 setInterval(() => {
   if (!document.hidden && liveLink.state === "open") refreshInfo();
 }, INFO_MS);
@@ -129,6 +134,8 @@ events.onOpenKey = (key, ns) => {
   tabs.show("keys");
   keys.open(key, ns);
 };
+tabs.hashOf = (name) => (name === "keys" ? keys.hash : `#${name}`);
+window.addEventListener("hashchange", () => keys.follow());
 tabs.onShow = (name) => {
   keys.show(name === "keys");
   server.show(name === "server");
@@ -145,5 +152,6 @@ for (const [target, event] of [[window, "online"], [document, "visibilitychange"
 }
 
 tabs.start();
+keys.start();
 liveLink.connect();
 connectConsole();

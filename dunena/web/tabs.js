@@ -1,9 +1,11 @@
 // The views of the page, one at a time; the address remembers which.
 
 import { byId } from "./dom.js";
+import { placeOf } from "./place.js";
 
 export class Tabs {
   onShow = () => {}; // (name)
+  hashOf = (name) => `#${name}`;
   shown = "";
   #tabs;
 
@@ -18,7 +20,7 @@ export class Tabs {
 
   // Shows what the address says, or the first.
   start() {
-    const wanted = location.hash.slice(1);
+    const wanted = placeOf(location.hash).view;
     this.show(this.#tabs.some((tab) => tab.dataset.view === wanted)
       ? wanted : this.#tabs[0].dataset.view);
   }
@@ -32,7 +34,9 @@ export class Tabs {
       tab.tabIndex = isShown ? 0 : -1;
       byId(tab.getAttribute("aria-controls")).hidden = !isShown;
     }
-    if (location.hash.slice(1) !== name) history.replaceState(null, "", `#${name}`);
+    if (placeOf(location.hash).view !== name) {
+      history.replaceState(history.state, "", this.hashOf(name));
+    }
     this.onShow(name);
   }
 

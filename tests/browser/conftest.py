@@ -1,15 +1,22 @@
 """Tabs of the test page."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import OTHER_HOST
+from tests.support.far import Far
+from tests.support.server import ServerProcess
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.browser.tab import Tab
+
+ROUND_TRIP_SECONDS = 0.08
 
 NewTab = Callable[..., "Tab"]
 
@@ -55,6 +62,30 @@ def tab(module_tab: "Tab", shared_server: Any) -> "Iterator[Tab]":
     module_tab.page.evaluate("localStorage.clear()")
     problems, module_tab.problems = module_tab.problems, []
     assert problems == []
+
+
+@pytest.fixture(params=["here", "other-name", "far"])
+def address_of(
+    request: pytest.FixtureRequest, browser: "Browser"
+) -> Iterator[Callable[[ServerProcess], str]]:
+    """Where a page reaches a server: on this machine, over plain HTTP by a name that browsers do
+    not trust as they do `localhost`, and by that from so far away that answers take their time.
+
+    The server must be started with `--allow-host` and that name.
+    """
+    if request.param != "here" and browser.browser_type.name != "chromium":
+        pytest.skip("only Chromium can be told where a name leads")
+    with ExitStack() as stack:
+
+        def address(server: ServerProcess) -> str:
+            if request.param == "here":
+                return server.url
+            port = server.port
+            if request.param == "far":
+                port = stack.enter_context(Far(port, ROUND_TRIP_SECONDS / 2)).port
+            return f"http://{OTHER_HOST}:{port}"
+
+        yield address
 
 
 @pytest.fixture(scope="session")

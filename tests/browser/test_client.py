@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.tab import EXPECT_MS, put
+from tests.e2e.processes import free_port
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 DEAD_SECONDS_MAX = 10.0
-SIZE_BYTES_MAX = 12 * 1024
+SIZE_BYTES_MAX = 14 * 1024
 
 # Without an icon of its own a browser asks for one that is not there.
 HEAD = '<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">'
@@ -119,6 +120,28 @@ def test_from_a_page_of_another_server(
     assert module.evaluate("other.get('k')") == "there"
     assert module.evaluate("other.keys()") == ["k"]
     assert errors == []
+
+
+def test_nobody_there_is_said_once_and_how_to_let_a_page_in(
+    show: Show, site: ServerProcess
+) -> None:
+    page = show("", "globalThis.connect = connect;")
+    warnings: list[str] = []
+    page.on("console", lambda it: warnings.append(it.text) if it.type == "warning" else None)
+    url = f"http://127.0.0.1:{free_port()}"
+    message = page.evaluate(
+        """(url) => new Promise((resolve) => {
+            const store = connect(url);
+            let waits = 0;
+            store.onStatus((status) => {
+                if (status === "waiting" && (waits += 1) === 3) resolve(store.error.message);
+            });
+        })""",
+        url,
+    )
+    assert message.startswith(f"No server at {url}/; start dunena there")
+    assert message.endswith(f"or let this page in: --allow-origin {site.url}")
+    assert warnings == [message]
 
 
 def test_with_a_token_from_a_page_of_another_server(

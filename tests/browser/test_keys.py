@@ -484,3 +484,281 @@ def test_the_key_and_the_value_are_copied(tab: Tab, shared_server: ServerProcess
     tab.choose("copied")
     assert tab.copied("Copy key") == "copied"
     assert tab.copied("Copy value") == '{\n  "x": [\n    1.0\n  ]\n}'
+
+
+# --- nothing is lost, nothing overwritten unseen ---
+
+
+def value_of(server: ServerProcess, key: str, query: str = "") -> object:
+    return json.loads(stored_text(server, f"/get/{key}{query}"))["value"]
+
+
+def test_a_new_key_that_exists_is_overwritten_only_when_told_twice(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "taken", "theirs")
+    tab.button("New key").click()
+    detail = tab.detail
+    name = detail.root.get_by_label("Key", exact=True)
+    taken = detail.root.get_by_role("alert").filter(has_text="has a value already")
+    name.fill("taken")
+    detail.editor.fill('"mine"')
+    detail.button("Set").click()
+    expect(taken).to_contain_text('(6 B): "theirs"')
+    assert value_of(shared_server, "taken") == "theirs"
+
+    name.fill("free")
+    expect(taken).to_be_hidden()
+    expect(detail.button("Set")).to_be_visible()
+    name.fill("taken")
+    detail.button("Set").click()
+    expect(taken).to_be_visible()
+    put(shared_server, "taken", "theirs again")  # another one than the notice shows
+    detail.button("Overwrite").click()
+    expect(taken).to_contain_text('"theirs again"')
+    assert value_of(shared_server, "taken") == "theirs again"
+    detail.button("Overwrite").click()
+    detail.expect_json("mine")
+    assert value_of(shared_server, "taken") == "mine"
+    tab.forgive("409")
+
+
+def test_an_overwrite_is_for_the_value_that_was_shown(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "thrice", "first")
+    detail = tab.choose("thrice")
+    detail.button("Edit").click()
+    detail.editor.fill('"mine"')
+    put(shared_server, "thrice", "second")
+    expect(detail.conflict).to_contain_text("The value changed while")
+    put(shared_server, "thrice", "third")
+    expect(detail.conflict).to_contain_text("The value changed again while")
+    detail.button("Overwrite").click()
+    expect(detail.conflict).to_contain_text("The value changed while")
+    expect(detail.leaf('"third"')).to_be_visible()
+    assert value_of(shared_server, "thrice") == "third"
+    detail.button("Overwrite").click()
+    detail.expect_json("mine")
+    assert value_of(shared_server, "thrice") == "mine"
+    tab.forgive("409")
+
+
+def test_a_set_that_comes_too_late_is_a_conflict(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
+    """The page has not learnt of the change yet when the user presses Set."""
+    put(shared_server, "late", "first")
+    tab = new_tab().open(shared_server).expect_connected()
+    detail = tab.choose("late")
+    detail.button("Edit").click()
+    detail.editor.fill('"mine"')
+    tab.page.route("**/entries/late", lambda route: route.abort())
+    put(shared_server, "late", "second")
+    detail.button("Set").click()
+    expect(detail.problem).to_have_text("The server cannot be reached.")
+    assert value_of(shared_server, "late") == "second"
+    tab.page.unroute("**/entries/late")
+    detail.button("Set").click()
+    expect(detail.conflict).to_be_visible()
+    assert value_of(shared_server, "late") == "second"
+    # The same value set anew is no conflict.
+    detail.button("Load the new value").click()
+    detail.editor.fill('"mine"')
+    put(shared_server, "late", "second")
+    detail.button("Set").click()
+    detail.expect_json("mine")
+    tab.forgive("409")
+    tab.forgive("ERR_FAILED")
+
+
+def test_an_edit_is_not_thrown_away_by_a_click(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "edit-one", 1)
+    put(shared_server, "edit-two", 2)
+    detail = tab.choose("edit-one")
+    detail.button("Edit").click()
+    question = tab.page.get_by_role("dialog", name="is not saved")
+
+    # What was only opened is no edit.
+    detail = tab.choose("edit-two")
+    detail.button("Edit").click()
+    detail.editor.fill("22")
+    for leave in (
+        tab.row("edit-one").click,
+        tab.button("New key").click,
+        detail.button("Close details").click,
+        tab.page.go_back,
+    ):
+        leave()
+        expect(question).to_contain_text("What you wrote for edit-two is not saved.")
+        question.get_by_role("button", name="Keep editing").click()
+        expect(question).to_have_count(0)
+        expect(detail.title).to_have_text("edit-two")
+        expect(detail.editor).to_have_value("22")
+        assert tab.page.url.endswith("#keys?key=edit-two")
+
+    tab.row("edit-one").click()
+    tab.page.keyboard.press("Escape")
+    expect(question).to_have_count(0)
+    expect(detail.editor).to_have_value("22")
+    tab.row("edit-one").click()
+    question.get_by_role("button", name="Discard").click()
+    expect(detail.title).to_have_text("edit-one")
+    expect(detail.editor).to_be_hidden()
+    assert value_of(shared_server, "edit-two") == 2
+
+
+def test_what_a_new_key_was_to_be_is_not_thrown_away(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "there", 1)
+    tab.button("New key").click()
+    tab.detail.editor.fill("123")
+    tab.row("there").click()
+    question = tab.page.get_by_role("dialog", name="The new key is not saved")
+    question.get_by_role("button", name="Keep editing").click()
+    expect(tab.detail.editor).to_have_value("123")
+    tab.page.go_back()
+    question.get_by_role("button", name="Discard").click()
+    expect(tab.detail.root).to_be_hidden()
+
+
+# --- large values ---
+
+OPENS_MS_MAX = 5000
+"""It took ten seconds and more with indentation, lines that wrap, and marks."""
+
+
+@pytest.mark.parametrize("kind", ["numbers", "string"])
+def test_a_value_of_two_megabytes_is_edited(
+    tab: Tab, shared_server: ServerProcess, kind: str
+) -> None:
+    value: object = "x" * 2_000_000
+    if kind == "numbers":
+        value = [{"n": number, "text": "some words here"} for number in range(45_000)]
+    put(shared_server, f"large-{kind}", value)
+    detail = tab.choose(f"large-{kind}")
+    took = tab.page.evaluate(
+        """async () => {
+          const began = performance.now();
+          const isEdit = (button) => button.textContent === "Edit";
+          [...document.querySelectorAll("#detail button")].find(isEdit).click();
+          await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+          return performance.now() - began;
+        }"""
+    )
+    assert took < OPENS_MS_MAX
+    compact = json.dumps(value, separators=(",", ":"))
+    assert detail.editor.input_value() == compact
+    expect(detail.editor).to_have_css("white-space-collapse", "preserve")
+    expect(detail.editor).to_have_css("text-wrap-mode", "nowrap")
+    # It is judged when nobody types any more, and no mark is drawn in it.
+    detail.editor.press("x")
+    expect(detail.button("Set")).to_be_disabled()
+    expect(detail.root.get_by_role("status")).to_contain_text('Line 1, column 1: "x')
+    expect(detail.root.locator(".marks mark")).to_have_count(0)
+    detail.editor.press("Backspace")
+    detail.editor.press("Control+Enter")  # sooner than it was judged
+    expect(detail.editor).to_be_hidden()
+    assert value_of(shared_server, f"large-{kind}") == value
+
+
+def test_a_large_value_with_a_fault_is_not_sent(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "large-faulty", "x" * 300_000)
+    detail = tab.choose("large-faulty")
+    detail.button("Edit").click()
+    detail.editor.evaluate(
+        """(area) => {
+          area.value = area.value.slice(1);
+          area.dispatchEvent(new Event("input"));
+          area.dispatchEvent(
+            new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+        }"""
+    )
+    expect(detail.root.get_by_role("status")).to_contain_text("is no JSON")
+    expect(detail.editor).to_be_visible()
+    assert value_of(shared_server, "large-faulty") == "x" * 300_000
+    # A short text is indented and wrapped as ever.
+    detail.button("Cancel").click()
+    put(shared_server, "large-faulty", {"x": 1})
+    detail.expect_json({"x": 1})
+    detail.button("Edit").click()
+    expect(detail.editor).to_have_value('{\n  "x": 1\n}')
+    expect(detail.editor).to_have_css("text-wrap-mode", "wrap")
+
+
+def test_the_editor_opens_at_its_top(tab: Tab, shared_server: ServerProcess) -> None:
+    put(shared_server, "tall", list(range(500)))
+    detail = tab.choose("tall")
+    place = "(area) => [area.scrollTop, area.selectionStart, area.selectionEnd]"
+    for last in ("more", "other"):
+        detail.button("Edit").click()
+        expect(detail.editor).to_be_focused()
+        assert detail.editor.evaluate("(area) => area.scrollHeight > area.clientHeight")
+        assert detail.editor.evaluate(place) == [0, 0, 0]
+        detail.editor.press("Control+End")
+        assert detail.editor.evaluate("(area) => area.scrollTop") > 0
+        put(shared_server, "tall", [*range(500), last])
+        detail.button("Load the new value").click()
+        assert detail.editor.evaluate(place) == [0, 0, 0]
+        detail.button("Cancel").click()
+
+
+# --- the address ---
+
+
+def test_back_closes_the_key(new_tab: NewTab, shared_server: ServerProcess) -> None:
+    put(shared_server, "back-one", 1)
+    put(shared_server, "back-two", 2)
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+    tab = new_tab(**phone).open(shared_server).expect_connected()
+    detail = tab.choose("back-one")
+    assert tab.page.url.endswith("/test#keys?key=back-one")
+    tab.page.go_back()
+    expect(detail.root).to_be_hidden()
+    expect(tab.row("back-two")).to_be_visible()
+    assert tab.page.url.endswith("/test#keys")
+    tab.page.go_forward()
+    expect(detail.title).to_have_text("back-one")
+    detail.button("Close details").click()
+    assert tab.page.url.endswith("/test#keys")
+
+    # Whatever was looked at, one Back leaves the key; the other views keep it.
+    tab.choose("back-two")
+    tab.go("Events")
+    expect(tab.page.locator("#view-events")).to_be_visible()
+    tab.go("Keys")
+    expect(detail.title).to_have_text("back-two")
+    assert tab.page.url.endswith("/test#keys?key=back-two")
+    tab.page.go_back()
+    expect(detail.root).to_be_hidden()
+    tab.button("New key").click()
+    expect(detail.editor).to_be_visible()
+    tab.page.go_back()
+    expect(detail.root).to_be_hidden()
+
+
+def test_a_link_shows_the_key(new_tab: NewTab, shared_server: ServerProcess) -> None:
+    put(shared_server, "a b/ß?&#", {"x": 1}, ns="räume & co")
+    tab = new_tab().open(shared_server).expect_connected()
+    tab.page.get_by_role("navigation", name="Namespaces").get_by_text("räume & co").click()
+    tab.choose("a b/ß?&#")
+    link = tab.copied("Copy link")
+    assert link == tab.page.url
+
+    other = new_tab()
+    other.page.goto(link)
+    other.expect_connected()
+    expect(other.detail.title).to_have_text("räume & coa b/ß?&#")
+    other.detail.expect_json({"x": 1})
+    expect(other.row("a b/ß?&#")).to_have_attribute("aria-selected", "true")
+    other.page.reload()
+    expect(other.detail.title).to_have_text("räume & coa b/ß?&#")
+    other.page.go_back()
+    expect(other.detail.root).to_be_hidden()
+    expect(other.row("a b/ß?&#")).to_be_visible()
+
+    # In a page that is open already.
+    tab.button("Close details").click()
+    tab.page.evaluate("(link) => { location.href = link; }", link)
+    expect(tab.detail.title).to_have_text("räume & coa b/ß?&#")

@@ -1,13 +1,16 @@
-"""The scoreboard of docs/overlays.md, word for word, in two pages of a browser."""
+"""The scoreboard of docs/overlays.md, word for word, in two pages, from near and far."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.tab import put
+from tests.conftest import OTHER_HOST
 from tests.support.documents import blocks
 from tests.support.fixtures import StartServer
+from tests.support.server import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -16,7 +19,10 @@ LINES_MAX = 60
 
 
 def test_the_scoreboard_and_its_panel(
-    browser: "Browser", start_server: StartServer, tmp_path: Path
+    browser: "Browser",
+    start_server: StartServer,
+    address_of: Callable[[ServerProcess], str],
+    tmp_path: Path,
 ) -> None:
     overlay_text, panel_text = blocks("docs/overlays.md", "html")
     assert len((overlay_text + panel_text).splitlines()) < LINES_MAX
@@ -24,21 +30,24 @@ def test_the_scoreboard_and_its_panel(
     folder.mkdir()
     (folder / "scoreboard.html").write_text(overlay_text, encoding="utf-8")
     (folder / "panel.html").write_text(panel_text, encoding="utf-8")
-    server = start_server("--www", str(folder))
+    server = start_server("--www", str(folder), "--allow-host", OTHER_HOST)
+    address = address_of(server)
     context = browser.new_context()
     try:
         overlay, panel = context.new_page(), context.new_page()
         problems: list[str] = []
         for page, name in ((overlay, "scoreboard"), (panel, "panel")):
             page.on("pageerror", lambda error: problems.append(str(error)))
-            page.goto(f"{server.url}/www/{name}.html")
+            page.goto(f"{address}/www/{name}.html")
         expect(panel.locator("#status")).to_have_text("open")
         expect(overlay.locator("body")).to_contain_text("Home")
 
         plus = panel.locator("#home").get_by_role("button", name="+")
-        for score in ("1", "2", "3"):
+        plus.click()
+        expect(score_of(overlay, "home")).to_have_text("1")
+        for _ in range(2):  # faster than the answers come
             plus.click()
-            expect(score_of(overlay, "home")).to_have_text(score)
+        expect(score_of(overlay, "home")).to_have_text("3")
         panel.locator("#guest").get_by_label("Name").fill("Ättwängen <b>")
         panel.locator("#guest").get_by_label("Name").press("Enter")
         expect(overlay.locator('[data-bind="match.guest.name"]')).to_have_text("Ättwängen <b>")

@@ -348,10 +348,24 @@ def test_an_address_in_any_form(away: NodeClient, shared_server: ServerProcess) 
         away.run("state.store.close()")
 
 
+def run_script(node: Path, folder: Path, script: str, *options: str) -> tuple[int, str, str]:
+    """Exit code, output and errors of a Node program beside the client."""
+    shutil.copyfile(CLIENT / "dunena.js", folder / "dunena.mjs")
+    (folder / "main.mjs").write_text(script, encoding="utf-8")
+    done = subprocess.run(
+        [node, *options, "main.mjs"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_without_a_class_it_finds_the_package(
     node: Path, node_modules: Path, tmp_path: Path, shared_server: ServerProcess
 ) -> None:
-    shutil.copyfile(CLIENT / "dunena.js", tmp_path / "dunena.mjs")
     shutil.copytree(node_modules / "ws", tmp_path / "node_modules" / "ws")
     script = f"""
     import {{ connect }} from "./dunena.mjs";
@@ -360,12 +374,68 @@ def test_without_a_class_it_finds_the_package(
     console.log(await store.get("found"));
     store.close();
     """
-    (tmp_path / "main.mjs").write_text(script, encoding="utf-8")
-    done = subprocess.run(
-        [node, "main.mjs"], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
-    )
     # It also ends: nothing is left that keeps the process alive.
-    assert (done.returncode, done.stdout, done.stderr) == (0, "by itself\n", "")
+    assert run_script(node, tmp_path, script) == (0, "by itself\n", "")
+
+
+def test_without_any_class_it_says_what_to_install(
+    node: Path, tmp_path: Path, shared_server: ServerProcess
+) -> None:
+    script = f"""
+    delete globalThis.WebSocket;
+    const {{ connect }} = await import("./dunena.mjs");
+    const store = connect("{shared_server.url}");
+    let waits = 0;
+    store.onStatus((status) => {{
+      if (status !== "waiting" || ++waits < 3) return;
+      console.log(store.error.name, store.error.message);
+      store.close();
+    }});
+    """
+    code, output, errors = run_script(node, tmp_path, script)
+    assert code == 0
+    assert output.startswith("DunenaError There is no WebSocket here: npm install ws")
+    assert errors.count("npm install ws") == 1
+
+
+def test_nodes_own_class_is_used_where_there_is_one(
+    node: Path, tmp_path: Path, start_server: StartServer
+) -> None:
+    server = start_server("--token", "open sesame")
+    if not run_script(node, tmp_path, "console.log(typeof WebSocket)")[1].startswith("function"):
+        options = ["--experimental-websocket", "--no-warnings"]
+    else:
+        options = []
+    script = f"""
+    import {{ connect }} from "./dunena.mjs";
+    const store = connect("{server.url}", {{ token: "open sesame" }});
+    await store.set("found", "by itself");
+    console.log(await store.get("found"));
+    store.close();
+    """
+    assert run_script(node, tmp_path, script, *options) == (0, "by itself\n", "")
+
+
+def test_a_pattern_is_not_watched_and_says_so(client: NodeClient) -> None:
+    seen, errors = client.run(
+        """const seen = [];
+        await state.store.set("player-*?", 1);
+        for (const key of ["player-*", "player-?", "player-*?", "player-1"])
+          state.store.watch(key, (value) => seen.push([key, value]));
+        await state.store.get("nobody*");
+        await state.store.set("player-*", 2);
+        await until(() => seen.length === 5);
+        await state.store.delete("player-*");
+        await until(() => seen.length === 6);
+        return [seen, state.errors];"""
+    )
+    first = [["player-*", None], ["player-?", None], ["player-*?", 1], ["player-1", None]]
+    assert sorted(seen[:4], key=str) == sorted(first, key=str)
+    assert seen[4:] == [["player-*", 2], ["player-*", None]]
+    assert [text.partition(":")[0] for text in errors] == [
+        f"There is no key {key}, and watch takes no patterns" for key in ("player-*", "player-?")
+    ]
+    assert 'keys("player-*") lists them, events() tells each change' in errors[0]
 
 
 def test_a_closed_store_refuses(client: NodeClient) -> None:

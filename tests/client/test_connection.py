@@ -34,9 +34,18 @@ def test_it_connects_when_the_server_appears(away: NodeClient, start_server: Sta
     away.connect(server.url)
     away.run(WATCH)
     away.run("state.early = state.store.set('k', 'early')")
-    away.run("await until(() => state.store.status === 'waiting')")
+    away.run(
+        """state.warnings = [];
+        console.warn = (text) => state.warnings.push(text);
+        let waits = 0;
+        state.stop = state.store.onStatus((status) => { waits += status === "waiting"; });
+        await until(() => waits === 3);"""
+    )
+    text = f"No server at {server.url}/; start dunena there"
+    assert away.run("return state.store.error.message") == text
     server.start()
     away.run("await state.early")
+    assert away.run("return state.store.error") is None
     expect_seen(away, None, "early")
     assert away.run("return state.errors") == []
 

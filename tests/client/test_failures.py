@@ -6,14 +6,26 @@ from websockets.exceptions import InvalidStatus
 from websockets.http11 import Response
 
 from dunena.client.address import Address
-from dunena.client.errors import ConnectError, RefusedError
+from dunena.client.errors import ConnectError, RefusedError, WrongAddressError
 from dunena.client.options import failure
 
 
-def answered(status: int, body: bytes) -> Exception:
-    return failure(
-        InvalidStatus(Response(status, "", Headers(), body)), Address.parse("ws://localhost:3000")
-    )
+def answered(status: int, body: bytes, url: str = "ws://localhost:3000") -> Exception:
+    return failure(InvalidStatus(Response(status, "", Headers(), body)), Address.parse(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("http://localhost:3000/test", " at ws://localhost:3000, without the path"),
+        ("https://[::1]/a/b/ws", " at wss://[::1]:443, without the path"),
+        ("ws://localhost:3000/ws", "no dunena (HTTP 404)"),
+    ],
+)
+def test_a_path_too_many_is_named(url: str, hint: str) -> None:
+    error = answered(404, b'{"error":"Not found"}', url)
+    assert isinstance(error, WrongAddressError)
+    assert str(error).endswith(hint)
 
 
 @pytest.mark.parametrize("status", [401, 403])

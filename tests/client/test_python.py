@@ -346,6 +346,51 @@ def test_somebody_else_there(connect: Connect, version: str):
             thread.join()
 
 
+CALLS: list[Callable[[Any], Any]] = [
+    lambda store: store.get("k"),
+    lambda store: store.mget(["k"]),
+    lambda store: store.set("k", 1),
+    lambda store: store.mset({"k": 1}),
+    lambda store: store.delete("k"),
+    lambda store: store.delete("ß"),
+    lambda store: store.keys(),
+    lambda store: store.stats(),
+    lambda store: store.info(),
+    lambda store: store.flush(),
+    lambda store: store.watch("k"),
+    lambda store: store.events(),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_store_that_nobody_opened_says_so_at_once(call: Callable[[Any], Any]):
+    async def use(store: Any) -> None:
+        await call(store)
+
+    with pytest.raises(dunena.ClosedError, match=r"with dunena\.sync\.connect\(\) as store"):
+        call(dunena.sync.connect(timeout=None))
+    with pytest.raises(dunena.ClosedError, match=r"async with dunena\.connect\(\) as store"):
+        asyncio.run(use(dunena.connect(timeout=None)))
+
+
+def test_watching_a_pattern_warns_where_it_is_iterated(connect: Connect, server: ServerProcess):
+    with connect(server.url) as store:
+        store.set("there-*", 1)
+        with pytest.warns(UserWarning, match=r"no key a-\*, and watch takes no patterns") as warned:
+            assert next(store.watch("a-*")) == ("a-*", None)
+        updates = store.watch("there-*")
+        assert next(updates) == ("there-*", 1)
+        store.delete("there-*")  # it was a key
+        assert next(updates) == ("there-*", None)
+    assert len(warned) == 1
+
+
+def test_a_warning_names_the_line_of_the_caller(server: ServerProcess):
+    with dunena.sync.connect(server.url) as store, pytest.warns(match="no key") as warned:
+        assert next(store.watch("a?")) == ("a?", None)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
 # --- away and back ---
 
 
@@ -530,3 +575,7 @@ def test_every_name_that_is_offered_is_there():
         assert getattr(dunena, name) is not None
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = dunena.nothing_such
+
+
+def test_dir_shows_the_public_names():
+    assert dir(dunena) == sorted([*dunena.__all__, "__version__"])

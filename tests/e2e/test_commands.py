@@ -185,7 +185,7 @@ def test_a_token(start_server: StartServer):
     run = Commands(start_server("--token", "secret"))
     for arguments in (("get", "k"), ("watch", "k"), ("bench", "--seconds", "0.1")):
         done = run_program(*arguments, environment=run.environment)
-        assert_failed(done, says=("Unauthorized", "--token"))
+        assert_failed(done, says=("wants a token", "Unauthorized", "--token"))
     run("set", "k", "1", "--token", "secret")
     assert run("get", "k", environment={"DUNENA_AUTH_TOKEN": "secret"}) == "1\n"
 
@@ -229,6 +229,16 @@ def test_watch_through_a_restart(run: Commands):
         run.server.restart()
         run("set", "b", '{"x":[2]}')
         assert watched.line() == {"key": "b", "value": {"x": [2]}}
+
+
+def test_watching_a_pattern_says_what_to_do_instead(run: Commands):
+    run("set", "b*", "1")
+    with Followed(run, "watch", "a-*", "b*") as watched:
+        assert watched.line() == {"key": "a-*", "value": None}
+        assert watched.line() == {"key": "b*", "value": 1}
+        assert watched.process.stderr is not None
+        said = watched.process.stderr.readline()
+        assert said.startswith("dunena: There is no key a-*, and watch takes no patterns: keys")
 
 
 def test_events(run: Commands):
@@ -412,6 +422,99 @@ def test_a_file_that_cannot_be_written(run: Commands, tmp_path: Path):
     file = tmp_path / "missing" / "copy.jsonl"
     done = run_program("export", str(file), environment=run.environment)
     assert_failed(done, says=(str(file), "cannot be written"))
+
+
+@pytest.fixture
+def guarded(start_server: StartServer, tmp_path: Path) -> Commands:
+    """A server with tokens of several rights; a key in each of three namespaces, and two more."""
+    rights = {
+        "all": "rights = ['read', 'write', 'admin']",
+        "stage": "rights = ['read', 'write']\nkeys = ['sc*']\nnamespaces = ['stage', '']",
+        "sensor": "rights = ['write']",
+        "overlay": "rights = ['read']",
+        "nobody": "rights = ['read']\nkeys = []",
+    }
+    file = tmp_path / "tokens.toml"
+    text = "\n".join(f"[{name}]\ntoken = '{name}'\n{table}" for name, table in rights.items())
+    file.write_text(text, "utf-8")
+    file.chmod(0o600)
+    run = Commands(start_server("--tokens", str(file)))
+    for ns in ("", "stage", "private"):
+        run("set", "score", "1", "--ns", ns, "--token", "all")
+    run("mset", "other=2", "scene=3", "--token", "all")
+    return run
+
+
+def as_whom(run: Commands, token: str, *arguments: str) -> Any:
+    return run_program(*arguments, "--token", token, environment=run.environment)
+
+
+def keys_in(file: Path) -> list[str]:
+    entries = map(json.loads, file.read_text("utf-8").splitlines())
+    return [f"{entry.get('ns', '')}/{entry['key']}" for entry in entries]
+
+
+def test_a_copy_of_what_a_token_sees_says_what_is_not_in_it(guarded: Commands, tmp_path: Path):
+    file = tmp_path / "copy.jsonl"
+    done = as_whom(guarded, "stage", "export", str(file))
+    says = ("3 keys are in", "2 of the server's 5 are not", "--token")
+    assert_failed(done, says=(*says, "the keys sc* in namespace stage or in no namespace"))
+    assert keys_in(file) == ["/scene", "/score", "stage/score"]
+
+    for whole in ("all", "overlay"):
+        assert as_whom(guarded, whole, "export", str(file)).returncode == 0
+        assert len(keys_in(file)) == 5
+
+    done = as_whom(guarded, "nobody", "export", str(tmp_path / "empty.jsonl"))
+    assert_failed(done, says=("5 of the server's 5 are not", "sees only no keys", "--token"))
+
+
+def test_a_token_that_hides_nothing_at_the_moment_copies_all(guarded: Commands, tmp_path: Path):
+    guarded("del", "other", "--token", "all")
+    guarded("del", "score", "--ns", "private", "--token", "all")
+    file = tmp_path / "copy.jsonl"
+    assert as_whom(guarded, "stage", "export", str(file)).returncode == 0
+    assert keys_in(file) == ["/scene", "/score", "stage/score"]
+
+
+def test_a_token_that_reads_nothing_copies_nothing(guarded: Commands, tmp_path: Path):
+    file = tmp_path / "copy.jsonl"
+    file.write_text("an older copy", "utf-8")
+    done = as_whom(guarded, "sensor", "export", str(file))
+    assert_failed(done, says=("may read nothing", "nothing was exported", "--token"))
+    assert file.read_text("utf-8") == "an older copy"
+
+
+def test_an_import_that_the_token_does_not_permit(guarded: Commands, tmp_path: Path):
+    file = tmp_path / "copy.jsonl"
+    file.write_text('{"key":"score","value":9}\n{"key":"other","ns":"x","value":9}\n', "utf-8")
+    done = as_whom(guarded, "overlay", "import", str(file))
+    assert_failed(done, says=("may write nothing", "nothing was stored", "--token"))
+    done = as_whom(guarded, "stage", "import", str(file))
+    assert_failed(done, says=("other of namespace x was not stored", "no right", "--token"))
+    assert guarded.json("get", "score", "--token", "all") == 9
+
+
+@pytest.mark.parametrize("command", ["export", "import"])
+def test_a_wrong_address_a_wrong_token_and_none_are_told_apart(
+    guarded: Commands, tmp_path: Path, command: str
+):
+    file = tmp_path / "copy.jsonl"
+    file.write_text('{"key":"k","value":1}\n', "utf-8")
+    for url in (f"{guarded.server.url}/test", f"{guarded.server.url}/www/"):
+        done = run_program(command, str(file), "--token", "all", "--url", url)
+        root = guarded.server.url.replace("http", "ws")
+        assert_failed(done, says=("no dunena", f"at {root}, without the path", "--url"), code=4)
+    done = as_whom(guarded, "wrong", command, str(file))
+    assert_failed(done, says=("does not know this token", "Unauthorized", "--token"))
+    done = run_program(command, str(file), environment=guarded.environment)
+    assert_failed(done, says=("wants a token", "Unauthorized", "--token"))
+
+
+@pytest.mark.parametrize("command", [("get", "private"), ("watch", "private")])
+def test_what_a_token_does_not_permit(guarded: Commands, command: tuple[str, ...]):
+    done = as_whom(guarded, "stage", *command)
+    assert_failed(done, says=('Not permitted: read "private"', "no right", "--token"))
 
 
 # --- load, advice ---

@@ -54,6 +54,29 @@ def test_set_then_get(shared_server: ServerProcess, value: Any):
     assert_json(http(shared_server, "GET", f"/get/{key}"), 200, {"key": key, "value": value})
 
 
+def test_a_set_over_a_revision_that_was_seen(shared_server: ServerProcess):
+    def set_over(revision: Any, value: Any, ns: str = "") -> Reply:
+        body = {"key": key, "value": value, "ifRev": revision} | ({"ns": ns} if ns else {})
+        return http(shared_server, "POST", "/set", body)
+
+    def revision() -> int:
+        return http(shared_server, "GET", f"/entries/{key}").json["entry"]["revision"]
+
+    key = unique()
+    assert set_over(7, "nothing there").status == 409
+    assert set_over(0, "made").status == 200
+    first = revision()
+    assert_json(set_over(0, "again"), 409, {"error": f'Revision conflict: "{key}" is at {first}'})
+    assert set_over(0, "elsewhere", ns="app").status == 200
+    assert set_over(first, "seen").status == 200
+    assert set_over(first, "late").status == 409
+    assert set_over(None, "whatever is there").status == 200
+    assert http(shared_server, "GET", f"/get/{key}").json["value"] == "whatever is there"
+    for wrong in (-1, 1.5, "1", True, [1]):
+        reply = set_over(wrong, 1)
+        assert_json(reply, 400, {"error": "ifRev must be a non-negative integer"})
+
+
 def test_get_of_a_missing_key_is_null(shared_server: ServerProcess):
     assert_json(http(shared_server, "GET", "/get/no-such"), 200, {"key": "no-such", "value": None})
 

@@ -54,7 +54,7 @@ export interface CacheEvent {
 
 export interface Store {
   readonly status: Status;
-  /** Why the server does not let us in, if it said so; null once it does. */
+  /** Why there is no connection: nobody is there, or what the server said; null once there is one. */
   readonly error: Error | null;
   /** Called with the status, soon and at each change; returns what ends it. */
   onStatus(callback: (status: Status) => void): () => void;
@@ -74,6 +74,7 @@ export interface Store {
 
   /**
    * Calls back with the current value, null when there is none, and with each one after it.
+   * For one key: there are no patterns here, `keys` and `events` have all of them.
    * Returns what ends it.
    */
   watch<Value = any>(

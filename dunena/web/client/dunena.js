@@ -12,11 +12,30 @@ class DunenaError extends Error {
   name = "DunenaError";
 }
 
+function awayText(root) {
+  const text = `No server at ${root}; start dunena there`;
+  // Of a page that is not let in the fetch fails as well.
+  const { origin } = globalThis.location ?? {};
+  if (!origin || root.startsWith(`${origin}/`)) return text;
+  return `${text}, or let this page in: --allow-origin ${origin}`;
+}
+
+const patternText = (key) =>
+  `There is no key ${key}, and watch takes no patterns: keys("${key}") lists them, ` +
+  "events() tells each change";
+
+async function socketClass() {
+  const { WebSocket } = await import(NODE_SOCKET).catch(() => ({}));
+  if (WebSocket) return WebSocket;
+  throw new DunenaError("There is no WebSocket here: npm install ws, or use Node 22");
+}
+
 function connect(url, options = {}) {
   if (url?.constructor === Object) return connect(undefined, url);
   const { onError = console.error, token } = options;
   const home = url ?? (/^http/.test(HERE) ? HERE : "http://localhost:3000");
   const at = (path) => new URL(path, String(home).replace(/^ws/, "http"));
+  const root = at("./").href;
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const topics = new Map();
   const statusListeners = new Set();
@@ -103,6 +122,8 @@ function connect(url, options = {}) {
   }
 
   function tell(topic, watcher) {
+    if (watcher.isGlob && !watcher.isTold && topic.text === "null")
+      call(watcher.onError, new DunenaError(patternText(topic.key)));
     watcher.isTold = true;
     if (topic.watchers.has(watcher)) call(watcher.callback, JSON.parse(topic.text));
   }
@@ -110,7 +131,7 @@ function connect(url, options = {}) {
   function watch(key, callback, more) {
     const name = nameOf(key, more);
     const topic = topics.get(name) ?? { key, ns: spaceOf(more), watchers: new Set() };
-    const watcher = { callback, onError, ...more };
+    const watcher = { callback, onError, isGlob: /[*?]/.test(key), ...more };
     topic.watchers.add(watcher);
     topics.set(name, topic);
     if (status === "open" && topic.isRefused !== false) follow(topic);
@@ -126,7 +147,7 @@ function connect(url, options = {}) {
   async function read(keys, more) {
     const values = new Map();
     const errors = [];
-    const own = { ...more, onError: (error) => errors.push(error) };
+    const own = { ...more, isGlob: false, onError: (error) => errors.push(error) };
     const stops = keys.map((key) => watch(key, (value) => values.set(key, value), own));
     await ask().finally(() => stops.forEach((stop) => stop()));
     for (const error of errors) throw error;
@@ -150,22 +171,23 @@ function connect(url, options = {}) {
 
   async function load(path, signal) {
     const response = await fetch(at(path), { headers, signal });
-    const body = await response.json();
-    if (!response.ok) throw new DunenaError(body.error);
-    return body;
+    const body = await response.json().catch((error) => {
+      if (error.name !== "SyntaxError") throw error;
+    });
+    if (response.ok && body) return body;
+    throw new DunenaError(body?.error ?? `What answers at ${root} is no dunena`);
   }
 
   async function open() {
     const { signal } = (attempt = new AbortController());
-    timer = setTimeout(lose, 2 * BEAT_MS);
+    timer = setTimeout(() => lose(new DunenaError(`No answer from ${root}`)), 2 * BEAT_MS);
     become("connecting");
     try {
       const body = JSON.stringify({ token });
       const session = { method: "POST", mode: "no-cors", credentials: "include", body, signal };
       if (token && IS_PAGE) await fetch(at("session"), session);
       await load("info", signal); // a page is not told why its WebSocket was refused
-      const Socket =
-        options.WebSocket ?? globalThis.WebSocket ?? (await import(NODE_SOCKET)).WebSocket;
+      const Socket = options.WebSocket ?? globalThis.WebSocket ?? (await socketClass());
       if (!signal.aborted) openSocket(Socket);
     } catch (error) {
       if (!signal.aborted) lose(error);
@@ -202,9 +224,14 @@ function connect(url, options = {}) {
   }
 
   function lose(error) {
-    // A failed fetch is a TypeError: that nobody is there is no news.
-    if (error && error.name !== "TypeError" && error.message !== store.error?.message)
-      onError((store.error = error));
+    // A failed fetch is a TypeError. Who starts first is no error.
+    const isAway = error?.name === "TypeError";
+    if (isAway) error = new DunenaError(awayText(root));
+    if (error && error.message !== store.error?.message) {
+      store.error = error;
+      if (isAway) console.warn(error.message);
+      else onError(error);
+    }
     drop();
     const pause = Math.min(PAUSE_MS * 2 ** failures++, PAUSE_MS_MAX);
     timer = setTimeout(open, pause * (0.5 + Math.random() / 2));
