@@ -79,7 +79,7 @@ def write_key(core: Core, key: str, query: Query, body: bytes, now: int) -> Answ
     """``POST /cache/{key}``; a namespace in the body goes before one in the query."""
     message = body_object(body)
     key = printable_name(key, "Key")
-    ns = namespace_of(message if "ns" in message else query, printable_name)
+    ns = namespace_of(message, printable_name) or namespace_of(query, printable_name)
     dunena.write_one(core, key, ns, message, now)
     return 201, b'{"ok":true}'
 

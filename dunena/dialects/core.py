@@ -90,13 +90,18 @@ def unicode_name(value: Any, kind: str) -> str:
 
 
 def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
-    """The ``ns`` of a message; "" when it has none."""
-    return name_rule(message["ns"], "Namespace") if "ns" in message else ""
+    """The ``ns`` of a message; "" when it has none, which null and "" say too."""
+    ns = message.get("ns")
+    return "" if ns is None or ns == "" else name_rule(ns, "Namespace")
 
 
 def expiry_of(message: dict[str, Any], now: int) -> int | None:
-    """Unix ms at which a message's ``ttl`` ends; None when it is 0 or absent."""
-    ttl = message.get("ttl", 0)
+    """Unix ms at which a message's ``ttl`` ends; None when it is 0, null or absent."""
+    ttl = message.get("ttl")
+    if ttl is None:
+        return None
+    if type(ttl) is float and ttl.is_integer():
+        ttl = int(ttl)  # JSON has one kind of number, and some languages write 60000 so: 60000.0
     if type(ttl) is not int or ttl < 0:
         raise LimitError("TTL must be a non-negative integer")
     return min(now + ttl, EXPIRES_AT_MS_MAX) if ttl else None
@@ -104,7 +109,9 @@ def expiry_of(message: dict[str, Any], now: int) -> int | None:
 
 def durability_of(message: dict[str, Any]) -> bool:
     """Whether a message's sender waits until its change is on the device."""
-    durable = message.get("durable", False)
+    durable = message.get("durable")
+    if durable is None:
+        return False
     if type(durable) is not bool:
         raise WrongTypeError("Durable must be a boolean")
     return durable

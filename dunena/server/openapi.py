@@ -26,7 +26,15 @@ _NAME: _Json = {
     "maxLength": KEY_BYTES_MAX,
     "description": f"At most {KEY_BYTES_MAX} bytes of UTF-8, without control characters.",
 }
-_TTL: _Json = {"type": "integer", "minimum": 0, "description": "ms; 0 for no expiry"}
+_NS: _Json = {**_NAME, "type": ["string", "null"], "minLength": 0}
+"""A namespace in a body, where null and an empty one are none."""
+_ASCII_NS: _Json = {"type": ["string", "null"], "pattern": f"^[ -~]{{0,{KEY_BYTES_MAX}}}$"}
+_TTL: _Json = {
+    "type": ["integer", "null"],
+    "minimum": 0,
+    "description": "ms; 0 for no expiry, null as if it were not there",
+}
+_DURABLE: _Json = {"type": ["boolean", "null"]}
 _ERROR: _Json = {"$ref": "#/components/schemas/Error"}
 
 
@@ -56,7 +64,7 @@ def _document() -> _Json:
 
 def _object_store() -> _Json:
     value = _fields(key=_STRING, value={}, optional={"ns": _STRING})
-    body = _fields(key=_NAME, value={}, optional={"ns": _NAME, "ttl": _TTL, "durable": _BOOLEAN})
+    body = _fields(key=_NAME, value={}, optional={"ns": _NS, "ttl": _TTL, "durable": _DURABLE})
     return {
         "/get/{key}": {
             "parameters": [_key(_NAME)],
@@ -68,16 +76,16 @@ def _object_store() -> _Json:
 
 def _cache() -> _Json:
     entry = {"key": _ASCII_NAME, "value": _STRING}
-    write = _fields(value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NAME, "durable": _BOOLEAN})
+    write = _fields(value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NS, "durable": _DURABLE})
     mget = _fields(
         action={"const": "mget"},
         keys={"type": "array", "items": _ASCII_NAME},
-        optional={"ns": _ASCII_NAME},
+        optional={"ns": _ASCII_NS},
     )
     mset = _fields(
         action={"const": "mset"},
         entries={"type": "array", "items": _fields(**entry, optional={"ttl": _TTL})},
-        optional={"ns": _ASCII_NAME, "durable": _BOOLEAN},
+        optional={"ns": _ASCII_NS, "durable": _DURABLE},
     )
     text = {"type": ["string", "null"]}
     results = _fields(result={"type": "object", "additionalProperties": text})
@@ -124,7 +132,7 @@ def _looking() -> _Json:
             "post": _operation(
                 "Those of the keys named that exist",
                 _fields(entries=entries, revision=_COUNT, timestamp=_COUNT),
-                body=_fields(keys=keys, optional={"ns": _NAME}),
+                body=_fields(keys=keys, optional={"ns": _NS}),
             ),
         },
         "/entries/{key}": {
