@@ -51,6 +51,7 @@ class Core:
     """The rooms a request reaches: what is stored, who follows it, what is permitted, the tally.
 
     ``events`` is the hub's channel of all changes that may be seen; None if none may.
+    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
     """
 
     store: StoreView
@@ -60,6 +61,7 @@ class Core:
     tally: Tally = field(default_factory=Tally)
     events: str | None = CACHE_EVENTS
     search: KeySearch = field(default_factory=KeySearch)
+    default_ttl_ms: int = 0
 
     def channel(self, name: str) -> str:
         """The hub's channel for one that a client names. Raises `ForbiddenError`."""
@@ -95,12 +97,12 @@ def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
     return "" if ns is None or ns == "" else name_rule(ns, "Namespace")
 
 
-def expiry_of(message: dict[str, Any], now: int) -> int | None:
-    """Unix ms at which a message's ``ttl`` ends; None when it is 0, null or absent."""
+def expiry_of(core: Core, message: dict[str, Any], now: int) -> int | None:
+    """Unix ms at which a message's ``ttl`` ends; None for 0, the server's default for none."""
     ttl = message.get("ttl")
     if ttl is None:
-        return None
-    if type(ttl) is float and ttl.is_integer():
+        ttl = core.default_ttl_ms
+    elif type(ttl) is float and ttl.is_integer():
         ttl = int(ttl)  # JSON has one kind of number, and some languages write 60000 so: 60000.0
     if type(ttl) is not int or ttl < 0:
         raise LimitError("TTL must be a non-negative integer")

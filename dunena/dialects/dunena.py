@@ -90,7 +90,7 @@ def write_many(core: Core, message: Message, now: int) -> int:
 def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None:
     """Store ``value`` under a key; shared with the cache API."""
     value = _encoded_string(core, _field(message, "value"))
-    expires_at = expiry_of(message, now)
+    expires_at = expiry_of(core, message, now)
     core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
 
 
@@ -173,7 +173,7 @@ def _checked_entry(core: Core, entry: Any, now: int) -> tuple[str, bytes, int | 
     except ClientError as error:
         raise error.within("mset key error: ") from None
     try:
-        return key, _encoded_string(core, fields.get("value")), expiry_of(fields, now)
+        return key, _encoded_string(core, fields.get("value")), expiry_of(core, fields, now)
     except ClientError as error:
         raise error.within(f'mset value error for "{key}": ') from None
 

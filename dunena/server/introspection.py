@@ -60,6 +60,7 @@ class Introspection:
                 "hasToken": self._settings.has_token,
                 "refusedOrigins": self._telemetry.refused_origins,
                 "maxValueBytes": self._core.limits.value_bytes_max,
+                "defaultTtlMs": self._core.default_ttl_ms,
                 "maxEntries": self._core.limits.entries_max,
                 "maxMemoryBytes": self._core.limits.memory_bytes_max,
             }

@@ -72,11 +72,11 @@ export class Api {
     return this.ask(`namespaces?${new URLSearchParams({ pattern, count })}`);
   }
 
-  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none.
+  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none, whatever the server's default.
   async set(key, ns, value, ttl = 0) {
     const space = ns ? `,"ns":${JSON.stringify(ns)}` : "";
-    const life = ttl ? `,"ttl":${ttl}` : "";
-    await this.#write("set", `{"key":${JSON.stringify(key)},"value":${compact(value)}${space}${life}}`);
+    const text = `{"key":${JSON.stringify(key)},"value":${compact(value)}${space},"ttl":${ttl}}`;
+    await this.#write("set", text);
   }
 
   async remove(key, ns) {
