@@ -76,7 +76,11 @@ class Introspection:
                     "hits": store.hits,
                     "misses": store.misses,
                     "hitRate": round(store.hits / reads, 4) if reads else 0,
+                    "evictions": store.evictions,
+                    "puts": store.puts,
+                    "deletes": store.deletions,
                     "currentSize": store.entry_count,
+                    "maxSize": self._core.limits.entries_max,
                     "valueBytes": store.value_bytes,
                     "changes": telemetry.changes,
                     "revision": store.revision,
@@ -106,6 +110,8 @@ class Introspection:
             storage["reason"] = failure
         body = {
             "status": status,
+            "version": __version__,
+            "timestamp": now,
             "uptime": self._uptime_seconds(now),
             "checks": {"storage": storage, "files": files, "watch": watch},
         }

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.protocol.clients import (
+    SECONDS_MAX,
     UPGRADE,
     Clients,
     RawConnection,
@@ -19,6 +20,7 @@ from tests.protocol.clients import (
     escaped,
     frame,
     http,
+    now_ms,
     open_dunena,
     open_objects,
     request_bytes,
@@ -330,6 +332,8 @@ def test_stats(listing: ServerProcess):
         cache["hits"] / (cache["hits"] + cache["misses"]), abs=1e-3
     )
     assert cache["currentSize"] == 1
+    assert cache["puts"] == before["cache"]["puts"]
+    assert set(after["latency"]) >= {"mean", "p50", "p95", "p99", "min", "max", "stdDev"}
     assert all(isinstance(value, int | float) for value in after["latency"].values())
 
 
@@ -337,7 +341,9 @@ def test_health(shared_server: ServerProcess):
     health = http(shared_server, "GET", "/health")
     assert health.status == 200
     assert health.json["status"] == "healthy"
-    assert len(health.json) > 1, "its checks too"
+    assert health.json["checks"]
+    assert health.json["version"] == http(shared_server, "GET", "/info").json["version"]
+    assert abs(health.json["timestamp"] - now_ms()) < SECONDS_MAX * 1000
     for path in ("/health/live", "/health/ready"):
         reply = http(shared_server, "GET", path)
         assert (reply.status, reply.headers["content-type"]) == (200, JSON)
@@ -351,7 +357,7 @@ def metrics(server: ServerProcess) -> dict[str, float]:
     assert len(families) > 10
     for family in families:
         assert family.documentation
-        assert family.type in ("gauge", "counter", "histogram")
+        assert family.type in ("gauge", "counter", "histogram", "summary")
     return {
         sample.name
         + (
@@ -377,6 +383,8 @@ def test_metrics(listing: ServerProcess):
         "dunena_changes_total": 1,
         "dunena_hits_total": 1,
         "dunena_misses_total": 1,
+        "dunena_cache_hits_total": 1,
+        "dunena_cache_puts_total": 1,
         'dunena_connections{protocol="dunena"}': 1,
         'dunena_messages_total{dialect="dunena",type="set"}': 1,
         'dunena_messages_total{dialect="dunena",type="get"}': 2,
