@@ -44,6 +44,14 @@ def body_object(body: bytes) -> dict[str, Any]:
     return message
 
 
+def has_value(body: bytes) -> bool:
+    """Whether a request's body names a value."""
+    try:
+        return "value" in body_object(body)
+    except InvalidMessageError:
+        return False
+
+
 # --- the object store's requests: any JSON value ---
 
 

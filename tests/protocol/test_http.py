@@ -470,6 +470,42 @@ def test_other_paths_are_not_found(shared_server: ServerProcess, method: str, pa
     assert_json(http(shared_server, method, path), 404, {"error": "Not found"})
 
 
+PARTS_OF_THE_ORIGINAL = [
+    ("GET", "ttl", None),
+    ("GET", "version", None),
+    ("HEAD", "ttl", None),
+    ("POST", "touch", {"ttl": 1000}),
+    ("POST", "incr", None),
+    ("POST", "incr", {"delta": 2}),
+    ("POST", "decr", "no JSON"),
+    ("PUT", "cas", {"value": "v", "expectedVersion": 1}),
+]
+
+
+@pytest.mark.parametrize(("method", "part", "body"), PARTS_OF_THE_ORIGINAL)
+def test_what_the_original_has_below_a_key(
+    shared_server: ServerProcess, method: str, part: str, body: Any
+):
+    key = unique()
+    http(shared_server, "POST", f"/cache/{key}", {"value": "v"})
+    reply = http(shared_server, method, f"/cache/{key}/{part}", body)
+    assert reply.status == 404
+    if method != "HEAD":
+        assert reply.json == {"error": f"No such path: /cache/{{key}}/{part}"}
+    assert http(shared_server, "GET", f"/cache/{key}").json["value"] == "v"
+
+
+def test_a_key_may_end_like_what_the_original_has_below_one(shared_server: ServerProcess):
+    key = unique()
+    path = f"/cache/{key}/ttl"
+    assert_json(http(shared_server, "POST", path, {"value": "v"}), 201, {"ok": True})
+    for one in (path, f"/cache/{key}%2Fttl"):
+        assert_json(http(shared_server, "GET", one), 200, {"key": f"{key}/ttl", "value": "v"})
+    assert_json(http(shared_server, "DELETE", path), 200, {"deleted": True})
+    for one in (f"/cache/{key}%2Fttl", f"/cache/{key}/other", "/cache/ttl"):
+        assert_json(http(shared_server, "GET", one), 404, {"error": "Key not found"})
+
+
 def test_ws_without_upgrade(shared_server: ServerProcess):
     reply = http(shared_server, "GET", "/ws")
     assert reply.status == 426
