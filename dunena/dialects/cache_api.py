@@ -120,7 +120,7 @@ def list_keys(core: Core, query: Query, now: int) -> Work[LateAnswer]:
     """
     ns = namespace_of(query, unicode_name)
     start = whole_number(query, "cursor", 0)
-    count = max(1, min(whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))
+    count = page_count(query)
     matches = glob(query.get("pattern", "*"))
     order = yield from core.search.matching(core.store, ns)
     page: list[str] = []
@@ -155,11 +155,22 @@ def flush(core: Core) -> Answer:
     return 200, b'{"flushed":true}'
 
 
+def page_count(query: Query) -> int:
+    """How many a page of a listing may hold: ``count``, as far as that goes."""
+    count = whole_number(query, "count", PAGE_KEYS_DEFAULT)
+    if not count:
+        raise ClientError("count must be at least 1")  # an empty page would have no next one
+    return min(count, PAGE_KEYS_MAX)
+
+
 def whole_number(query: Query, name: str, default: int) -> int:
     """A field of the query that counts something; ``default`` where it is not there."""
     text = query.get(name, "")
     if not text:
         return default
+    number, _, fraction = text.partition(".")
+    if fraction and not fraction.strip("0"):
+        text = number  # an integer, as some languages write one
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise ClientError(f"{name} must be a non-negative integer")
     return int(text)

@@ -109,7 +109,7 @@ def _cache() -> _Json:
             "get": _operation(
                 "Names of keys, in order; cursor 0 at the end",
                 _fields(cursor=_COUNT, keys={"type": "array", "items": _STRING}),
-                [_query("pattern"), _ns(_NAME), _number("cursor"), _number("count")],
+                [_query("pattern"), _ns(_NAME), _number("cursor"), _number("count", minimum=1)],
             )
         },
         "/flush": {"post": _operation("Remove everything", _fields(flushed=_BOOLEAN))},
@@ -119,7 +119,7 @@ def _cache() -> _Json:
 def _looking() -> _Json:
     entry = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
     entries = {"type": "array", "items": entry}
-    page = [_query("pattern"), _number("offset"), _number("count")]
+    page = [_query("pattern"), _number("offset"), _number("count", minimum=1)]
     order = {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}}
     keys = {"type": "array", "items": _NAME, "maxItems": PAGE_KEYS_MAX}
     return {
@@ -245,5 +245,6 @@ def _query(name: str) -> _Json:
     return {"name": name, "in": "query", "schema": _STRING}
 
 
-def _number(name: str) -> _Json:
-    return {"name": name, "in": "query", "schema": {**_COUNT, "maximum": 10**15 - 1}}
+def _number(name: str, minimum: int = 0) -> _Json:
+    schema = {**_COUNT, "minimum": minimum, "maximum": 10**15 - 1}
+    return {"name": name, "in": "query", "schema": schema}

@@ -212,8 +212,10 @@ def test_keys_come_sorted_page_by_page(library: ServerProcess):
     assert seen == KEYS
 
 
-@pytest.mark.parametrize(("count", "length"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000)])
-def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: int, length: int):
+@pytest.mark.parametrize(
+    ("count", "length"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000), (2.0, 2), ("3.00", 3)]
+)
+def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: object, length: int):
     cursor, found = page(library, f"count={count}")
     assert found == KEYS[:length]
     assert cursor != 0
