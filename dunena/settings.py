@@ -24,6 +24,8 @@ class LogLevel(Enum):
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
+    WARN = "warn"
+    """The same; the original dunena spells it so."""
     ERROR = "error"
 
 
@@ -48,10 +50,11 @@ class Settings:
     ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are
     lower-case names that requests may be meant for, or "*"; ``allow_origins`` are origins as
     browsers send them, "null" and "*" among them; ``tokens`` is a file of more of them
-    (`dunena.server.tokens`); ``rate_per_second`` is messages per
-    connection, 0 for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed
-    about whom they speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
-    folder of pages to serve, None for none.
+    (`dunena.server.tokens`); ``default_ttl_ms`` is for what is set without a ttl, 0 for no expiry;
+    ``rate_per_second`` is messages per connection, 0 for no limit;
+    ``connections_per_address_max`` likewise; ``proxies`` are believed about whom they speak for;
+    ``compression`` is WebSocket's permessage-deflate; ``www`` is a folder of pages to serve, None
+    for none.
     """
 
     host: str = DEFAULT_HOST
@@ -65,6 +68,7 @@ class Settings:
     fsync: Fsync = Fsync.EVERYSEC
     watch: Watch = Watch.AUTO
     limits: Limits = field(default_factory=Limits)
+    default_ttl_ms: int = 0
     rate_per_second: int = 0
     connections_per_address_max: int = 0
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -34,6 +34,7 @@ _MORE = {
     "--max-entries": "security.md#limits",
     "--max-memory": "security.md#limits",
     "--eviction": "dunena.md#errors",
+    "--default-ttl": "recipes/replacing.md#its-variables",
     "--rate": "security.md#limits",
     "--max-connections-per-address": "security.md#limits",
     "--proxy-header": "security.md#behind-a-proxy",

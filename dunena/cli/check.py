@@ -92,6 +92,7 @@ def _for_people(findings: "Findings", *, done: list[str] | None) -> str:
     wrong += [f"{path}: an expiry of no value" for path in findings.stale_expiries]
     wrong += [f"{path}: a name of no file" for path in findings.stale_names]
     lines += _section("Not values, left alone:", findings.foreign)
+    lines += _section("%XX may stand for itself, then write %25XX:", findings.doubts)
     lines += _section("Done:", done or [])
     lines += _section("Wrong:", wrong)
     lines += _section("With --repair this would be done:", findings.steps)

@@ -107,12 +107,13 @@ class _Batch:
         if not entries:
             return
         try:
-            self._store.mset(entries, ns=self._ns)
+            # 0: the server's default is for what is new.
+            self._store.mset(entries, ns=self._ns, ttl=0)
         except RequestError:
             for key, value in entries.items():  # which one it was
-                self._set(key, value, self._ns, None)
+                self._set(key, value, self._ns, 0)
 
-    def _set(self, key: str, value: Any, ns: str, ttl: int | None) -> None:
+    def _set(self, key: str, value: Any, ns: str, ttl: int) -> None:
         try:
             self._store.set(key, value, ns=ns, ttl=ttl)
         except RequestError as error:

@@ -7,7 +7,7 @@ from typer import Argument, BadParameter
 from dunena.cli.reach import Json, Ns, Token, Url, asking
 from dunena.cli.set import Text, Ttl
 from dunena.cli.shown import is_for_people, say_json
-from dunena.cli.values import read_ttl, read_value
+from dunena.cli.values import read_ttl, read_value, say_taken_as_text
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.terminal import say
 
@@ -24,7 +24,7 @@ def mset(
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
-    """Store values, one after another. A value is JSON, @FILE, or with --text just text.
+    """Store values, one after another. A value is JSON or else text; @FILE: from a file.
 
     Example: dunena mset home=2 guest=1 team='{"name": "Ada"}'
     """
@@ -37,7 +37,8 @@ def mset(
     lifetime = read_ttl(ttl)
     with asking(url, token) as server:
         for key, value in values.items():
-            server.set(key, value, ns, lifetime)
+            server.set(key, value.encoded, ns, lifetime)
+    say_taken_as_text(key for key, value in values.items() if value.is_taken_as_text)
     if as_json:
         say_json({"stored": len(values)})
     elif is_for_people():

@@ -1,5 +1,7 @@
 """`dunena serve`."""
 
+import logging
+import os
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,6 +15,8 @@ from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.server.limits import CONNECTIONS_PER_ADDRESS_MAX
 from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, EventLoop, LogFormat, LogLevel, Settings
 from dunena.store.limits import VALUE_BYTES_MAX, Eviction, Limits
+
+_log = logging.getLogger(__name__)
 
 Flag = partial(Option, show_envvar=False)
 """An option whose variable goes by the rule that the help gives, so that the help fits a screen."""
@@ -81,6 +85,10 @@ def serve(
             envvar="DUNENA_EVICTION", help="A full store refuses, or deletes what is unused (lru)."
         ),
     ] = Eviction.NONE,
+    default_ttl: Annotated[
+        int,
+        Flag(envvar="DUNENA_DEFAULT_TTL", min=0, help="Expiry if none is set, ms."),
+    ] = 0,
     no_persist: Annotated[
         bool, Flag("--no-persist", envvar="DUNENA_NO_PERSIST", help="Keep nothing on disk.")
     ] = False,
@@ -141,6 +149,7 @@ def serve(
 
     Example: dunena serve --port 8080 --cache-dir ./values
     """
+    from dunena.cli.original import advice
     from dunena.cli.running import run_server
     from dunena.desktop.folder import DataFolder, default_folder, own_pages
     from dunena.logs import set_up_logging
@@ -150,6 +159,8 @@ def serve(
     if (tls_cert is None) != (tls_key is None):
         raise BadParameter("--tls-cert and --tls-key go together", param_hint="--tls-cert")
     set_up_logging(log_level, log_format)
+    for line in advice(os.environ, says_eviction=_is_chosen(context, "eviction")):
+        _log.warning(line)
     if no_persist:
         folder = None
     elif cache_dir is not None:
@@ -173,6 +184,7 @@ def serve(
             memory_bytes_max=max_memory,
             eviction=eviction,
         ),
+        default_ttl_ms=default_ttl,
         rate_per_second=rate,
         connections_per_address_max=max_connections_per_address,
         proxies=_networks(proxy_header or ""),
@@ -184,6 +196,12 @@ def serve(
     )
     manner = context.obj if isinstance(context.obj, Manner) else TYPED
     run_server(settings, manner, [folder.note] if folder is not None and folder.note else [])
+
+
+def _is_chosen(context: Context, name: str) -> bool:
+    """Whether an option is on the command line or in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _origins(values: list[str]) -> frozenset[str]:

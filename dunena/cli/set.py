@@ -6,7 +6,7 @@ from typer import Argument, Option
 
 from dunena.cli.reach import Json, Ns, Token, Url, asking
 from dunena.cli.shown import is_for_people, say_json
-from dunena.cli.values import read_ttl, read_value
+from dunena.cli.values import read_ttl, read_value, say_taken_as_text
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.terminal import say
 
@@ -21,7 +21,9 @@ def set(  # noqa: A001 - the name of the command
     value: Annotated[
         str,
         Argument(
-            metavar="VALUE", help="JSON; @FILE: from a file; -: from a pipe.", show_default=False
+            metavar="VALUE",
+            help="JSON, or else text; @FILE: from a file; -: from a pipe.",
+            show_default=False,
         ),
     ],
     ns: Ns = "",
@@ -40,7 +42,9 @@ def set(  # noqa: A001 - the name of the command
     """
     stored, lifetime = read_value(value, is_text=text), read_ttl(ttl)
     with asking(url, token) as server:
-        answer = server.set(key, stored, ns, lifetime, durable=durable)
+        answer = server.set(key, stored.encoded, ns, lifetime, durable=durable)
+    if stored.is_taken_as_text:
+        say_taken_as_text([key])
     if as_json:
         say_json(answer)
     elif is_for_people():

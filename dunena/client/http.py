@@ -34,10 +34,13 @@ class Http:
         self, key: str, value: object, ns: str, ttl: int | None = None, *, durable: bool = False
     ) -> dict[str, Any]:
         """Store a value, which may be an `orjson.Fragment`; what was stored. ``ttl`` in ms."""
-        fields = {"key": key, "value": value, "ns": ns, "ttl": ttl, "durable": durable}
-        left_out = [name for name in ("ns", "ttl", "durable") if not fields[name]]
-        for name in left_out:
-            del fields[name]
+        fields: dict[str, object] = {"key": key, "value": value}
+        if ns:
+            fields["ns"] = ns
+        if ttl is not None:
+            fields["ttl"] = ttl
+        if durable:
+            fields["durable"] = True
         answer: dict[str, Any] = self.ask("POST", "/set", body=orjson.dumps(fields))
         return answer
 

@@ -44,6 +44,14 @@ def body_object(body: bytes) -> dict[str, Any]:
     return message
 
 
+def has_value(body: bytes) -> bool:
+    """Whether a request's body names a value."""
+    try:
+        return "value" in body_object(body)
+    except InvalidMessageError:
+        return False
+
+
 # --- the object store's requests: any JSON value ---
 
 
@@ -93,7 +101,7 @@ def write_key(core: Core, key: str, query: Query, body: bytes, now: int) -> Answ
     """``POST /cache/{key}``; a namespace in the body goes before one in the query."""
     message = body_object(body)
     key = printable_name(key, "Key")
-    ns = namespace_of(message if "ns" in message else query, printable_name)
+    ns = namespace_of(message, printable_name) or namespace_of(query, printable_name)
     dunena.write_one(core, key, ns, message, now)
     return 201, b'{"ok":true}'
 
@@ -126,7 +134,7 @@ def list_keys(core: Core, query: Query, now: int) -> Work[LateAnswer]:
     """
     ns = namespace_of(query, unicode_name)
     start = whole_number(query, "cursor", 0)
-    count = max(1, min(whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))
+    count = page_count(query)
     matches = glob(query.get("pattern", "*"))
     order = yield from core.search.matching(core.store, ns)
     page: list[str] = []
@@ -161,11 +169,22 @@ def flush(core: Core) -> Answer:
     return 200, b'{"flushed":true}'
 
 
+def page_count(query: Query) -> int:
+    """How many a page of a listing may hold: ``count``, as far as that goes."""
+    count = whole_number(query, "count", PAGE_KEYS_DEFAULT)
+    if not count:
+        raise ClientError("count must be at least 1")  # an empty page would have no next one
+    return min(count, PAGE_KEYS_MAX)
+
+
 def whole_number(query: Query, name: str, default: int) -> int:
     """A field of the query that counts something; ``default`` where it is not there."""
     text = query.get(name, "")
     if not text:
         return default
+    number, _, fraction = text.partition(".")
+    if fraction and not fraction.strip("0"):
+        text = number  # an integer, as some languages write one
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise ClientError(f"{name} must be a non-negative integer")
     return int(text)

@@ -51,6 +51,7 @@ class Core:
     """The rooms a request reaches: what is stored, who follows it, what is permitted, the tally.
 
     ``events`` is the hub's channel of all changes that may be seen; None if none may.
+    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
     """
 
     store: StoreView
@@ -60,6 +61,7 @@ class Core:
     tally: Tally = field(default_factory=Tally)
     events: str | None = CACHE_EVENTS
     search: KeySearch = field(default_factory=KeySearch)
+    default_ttl_ms: int = 0
 
     def channel(self, name: str) -> str:
         """The hub's channel for one that a client names. Raises `ForbiddenError`."""
@@ -90,13 +92,18 @@ def unicode_name(value: Any, kind: str) -> str:
 
 
 def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
-    """The ``ns`` of a message; "" when it has none."""
-    return name_rule(message["ns"], "Namespace") if "ns" in message else ""
+    """The ``ns`` of a message; "" when it has none, which null and "" say too."""
+    ns = message.get("ns")
+    return "" if ns is None or ns == "" else name_rule(ns, "Namespace")
 
 
-def expiry_of(message: dict[str, Any], now: int) -> int | None:
-    """Unix ms at which a message's ``ttl`` ends; None when it is 0 or absent."""
-    ttl = message.get("ttl", 0)
+def expiry_of(core: Core, message: dict[str, Any], now: int) -> int | None:
+    """Unix ms at which a message's ``ttl`` ends; None for 0, the server's default for none."""
+    ttl = message.get("ttl")
+    if ttl is None:
+        ttl = core.default_ttl_ms
+    elif type(ttl) is float and ttl.is_integer():
+        ttl = int(ttl)  # JSON has one kind of number, and some languages write 60000 so: 60000.0
     if type(ttl) is not int or ttl < 0:
         raise LimitError("TTL must be a non-negative integer")
     return min(now + ttl, EXPIRES_AT_MS_MAX) if ttl else None
@@ -104,7 +111,9 @@ def expiry_of(message: dict[str, Any], now: int) -> int | None:
 
 def durability_of(message: dict[str, Any]) -> bool:
     """Whether a message's sender waits until its change is on the device."""
-    durable = message.get("durable", False)
+    durable = message.get("durable")
+    if durable is None:
+        return False
     if type(durable) is not bool:
         raise WrongTypeError("Durable must be a boolean")
     return durable

@@ -18,6 +18,7 @@ from dunena.dialects.core import (
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
+    LimitError,
     TooLargeError,
     TooManyError,
     WrongTypeError,
@@ -25,6 +26,7 @@ from dunena.dialects.errors import (
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.dialects.tally import learn
+from dunena.store.entry import Entry
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode
 
@@ -55,17 +57,30 @@ def request_id_of(message: Message) -> RequestId:
 
 
 def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
-    """The values of ``keys``; shared by this dialect's `mget` and the cache API's."""
+    """The values of ``keys``; shared by this dialect's `mget` and the cache API's.
+
+    What is no key has null, as a key without a value has: it keeps nobody from the others.
+    """
     keys = message.get("keys")
     if not isinstance(keys, list):
         raise InvalidMessageError.missing("keys")
     if len(keys) > KEYS_PER_MESSAGE_MAX:
         raise TooManyError("Keys", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
-    names = [printable_name(key, "Key") for key in keys]
-    entries = {key: core.store.get(ns, key, now) for key in names}
+    entries: dict[str, Entry | None] = {}
+    size = 0
+    for key in keys:
+        try:
+            name = printable_name(key, "Key")
+        except (LimitError, WrongTypeError):
+            name = key if isinstance(key, str) else encode(key).decode()
+            entries.setdefault(name, None)
+            size += len(name)  # which may be as long as the message
+        else:
+            entries[name] = core.store.get(ns, name, now)
     bytes_max = max(REPLY_VALUES_BYTES_MAX, core.limits.value_bytes_max)
-    if sum([len(entry.value) for entry in entries.values() if entry is not None]) > bytes_max:
+    size += sum([len(entry.value) for entry in entries.values() if entry is not None])
+    if size > bytes_max:
         raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
     return {key: text_value(entry) for key, entry in entries.items()}
 
@@ -90,7 +105,7 @@ def write_many(core: Core, message: Message, now: int) -> int:
 def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None:
     """Store ``value`` under a key; shared with the cache API."""
     value = _encoded_string(core, _field(message, "value"))
-    expires_at = expiry_of(message, now)
+    expires_at = expiry_of(core, message, now)
     core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
 
 
@@ -173,7 +188,7 @@ def _checked_entry(core: Core, entry: Any, now: int) -> tuple[str, bytes, int | 
     except ClientError as error:
         raise error.within("mset key error: ") from None
     try:
-        return key, _encoded_string(core, fields.get("value")), expiry_of(fields, now)
+        return key, _encoded_string(core, fields.get("value")), expiry_of(core, fields, now)
     except ClientError as error:
         raise error.within(f'mset value error for "{key}": ') from None
 

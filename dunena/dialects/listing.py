@@ -7,12 +7,19 @@ from functools import partial
 
 import orjson
 
-from dunena.dialects.cache_api import Answer, LateAnswer, Query, body_object, whole_number
+from dunena.dialects.cache_api import (
+    Answer,
+    LateAnswer,
+    Query,
+    body_object,
+    page_count,
+    whole_number,
+)
 from dunena.dialects.core import Core, namespace_of, unicode_name
 from dunena.dialects.errors import ClientError, InvalidMessageError, WrongTypeError
 from dunena.dialects.key_search import Work, glob
 from dunena.store.entry import Entry
-from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
+from dunena.store.limits import PAGE_KEYS_MAX
 
 PREVIEW_CHARS_MAX = 200
 """Of a value's JSON text in a listing: a line of a table, and a page of a thousand stays small."""
@@ -33,7 +40,7 @@ class Listing:
         """
         ns = namespace_of(query, unicode_name)
         offset = whole_number(query, "offset", 0)
-        count = _count(query)
+        count = page_count(query)
         direction = query.get("order", "asc")
         if direction not in ("asc", "desc"):
             raise ClientError('order must be "asc" or "desc"')
@@ -78,7 +85,7 @@ class Listing:
         names = [ns for ns in self._core.store.namespaces() if matches(ns)]
         offset = whole_number(query, "offset", 0)
         shown = []
-        for ns in names[offset : offset + _count(query)]:
+        for ns in names[offset : offset + page_count(query)]:
             count = yield from self._key_count(ns)
             shown.append({"ns": ns, "keys": count})
         body = orjson.dumps({"total": len(names), "offset": offset, "namespaces": shown})
@@ -117,7 +124,3 @@ def _preview(value: bytes) -> str:
     """The beginning of a value's JSON text; whole characters."""
     head = value[: PREVIEW_CHARS_MAX * _UTF8_BYTES_MAX]
     return head.decode(errors="ignore")[:PREVIEW_CHARS_MAX]
-
-
-def _count(query: Query) -> int:
-    return max(1, min(whole_number(query, "count", PAGE_KEYS_DEFAULT), PAGE_KEYS_MAX))

@@ -109,7 +109,7 @@ def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
         raise InvalidMessageError("Missing value")
     encoded = encode(message["value"])
     check_value_size(encoded, core.limits)
-    expires_at = expiry_of(message, now)
+    expires_at = expiry_of(core, message, now)
     core.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))
     return ns, key, encoded
 

@@ -33,7 +33,15 @@ class Views:
     def _made(self, grant: Grant) -> tuple[Core, GuardedStore]:
         whole = self._core
         store = GuardedStore(whole.store.whole, grant)
-        core = Core(store, whole.hub, whole.limits, Repeated(), whole.tally, grant.events_channel)
+        core = Core(
+            store,
+            whole.hub,
+            whole.limits,
+            Repeated(),
+            whole.tally,
+            grant.events_channel,
+            default_ttl_ms=whole.default_ttl_ms,
+        )
         self._announce_to(core, store)
         return core, store
 

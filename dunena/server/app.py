@@ -212,7 +212,7 @@ class Server:
         client_files: ClientFiles,
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
-        core = Core(self.store, Hub(), settings.limits)
+        core = Core(self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms)
         disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
         disk_pages.load()
         views = Views(core)

@@ -56,14 +56,12 @@ class Request:
         return self.target.partition("?")[0]
 
     def query(self) -> dict[str, str]:
-        """The query's fields, decoded; of one that comes twice the last, without empty ``ns``."""
+        """The query's fields, decoded; of one that comes twice the last."""
         fields = {}
         for part in self.target.partition("?")[2].split("&"):
             name, _, value = part.partition("=")
             if name:
                 fields[decode_component(name, plus=True)] = decode_component(value, plus=True)
-        if fields.get("ns") == "":
-            del fields["ns"]
         return fields
 
     @property

@@ -65,6 +65,7 @@ class Introspection:
                 },
                 "refusedOrigins": self._telemetry.refused_origins,
                 "maxValueBytes": self._core.limits.value_bytes_max,
+                "defaultTtlMs": self._core.default_ttl_ms,
                 "maxEntries": self._core.limits.entries_max,
                 "maxMemoryBytes": self._core.limits.memory_bytes_max,
             }
@@ -80,7 +81,11 @@ class Introspection:
                     "hits": store.hits,
                     "misses": store.misses,
                     "hitRate": round(store.hits / reads, 4) if reads else 0,
+                    "evictions": store.evictions,
+                    "puts": store.puts,
+                    "deletes": store.deletions,
                     "currentSize": store.entry_count,
+                    "maxSize": self._core.limits.entries_max,
                     "valueBytes": store.value_bytes,
                     "changes": telemetry.changes,
                     "revision": store.revision,
@@ -110,6 +115,8 @@ class Introspection:
             storage["reason"] = failure
         body = {
             "status": status,
+            "version": __version__,
+            "timestamp": now,
             "uptime": self._uptime_seconds(now),
             "checks": {"storage": storage, "files": files, "watch": watch},
         }

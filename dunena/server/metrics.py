@@ -1,6 +1,7 @@
 """`/metrics`: every counter in Prometheus' text format."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 from typing import TYPE_CHECKING
 
 from dunena import __version__
@@ -53,6 +54,7 @@ class Metrics:
         build.add_metric([__version__], 1)
         yield build
         yield from self._labelled()
+        yield from self._of_the_original()
         text = "From a tick's first request to its last reply"
         yield _seconds("dunena_tick_seconds", text, self._telemetry.ticks)
         text = "Forcing the journal to the device"
@@ -91,6 +93,37 @@ class Metrics:
         for cause, count in self._refusals().items():
             refusals.add_metric([cause], count)
         yield refusals
+
+    def _of_the_original(self) -> Iterator["Metric"]:
+        """What dashboards made for the original dunena ask for."""
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+        store, entries_max = self._store, self._core.limits.entries_max
+        counters: _Figures = {
+            "hits": ("Reads that found a value", store.hits),
+            "misses": ("Reads that found none", store.misses),
+            "evictions": ("Entries that left a full store", store.evictions),
+            "puts": ("Values that were set", store.puts),
+            "deletes": ("Keys that were deleted", store.deletions),
+        }
+        for name, (text, value) in counters.items():
+            yield CounterMetricFamily(f"dunena_cache_{name}", text, value)
+        reads = store.hits + store.misses
+        gauges: _Figures = {
+            "entries": ("Keys that have a value", store.entry_count),
+            "max_entries": ("Most keys there may be", entries_max or inf),
+            "hit_rate": ("Share of reads that found a value", store.hits / reads if reads else 0),
+        }
+        for name, (text, value) in gauges.items():
+            yield GaugeMetricFamily(f"dunena_cache_{name}", text, value)
+        ticks = self._telemetry.ticks
+        latency = Metric("dunena_request_latency_ms", "dunena_tick_seconds in short", "summary")
+        for share in (0.5, 0.95, 0.99):
+            labels = {"quantile": str(share)}
+            latency.add_sample(latency.name, labels, ticks.quantile_ms(share))
+        latency.add_sample(f"{latency.name}_sum", {}, ticks.sum_ms)
+        latency.add_sample(f"{latency.name}_count", {}, ticks.count)
+        yield latency
 
     def _kinds(self) -> dict[tuple[Dialect, str], int]:
         tally = self._core.tally
@@ -136,7 +169,7 @@ class Metrics:
         }
 
     def _counters(self) -> _Figures:
-        store, telemetry, room = self._store, self._telemetry, self._store.room
+        store, telemetry = self._store, self._telemetry
         return {
             "http_requests": ("HTTP requests received", telemetry.http_requests),
             "received_bytes": ("Bytes received, before TLS", telemetry.bytes_received),
@@ -145,7 +178,7 @@ class Metrics:
             "expirations": ("Keys whose time ended", store.expirations),
             "hits": ("Reads that found a value", store.hits),
             "misses": ("Reads that found none", store.misses),
-            "evictions": ("Entries that left a full store", 0 if room is None else room.evictions),
+            "evictions": ("Entries that left a full store", store.evictions),
             "slow_syncs": ("Syncs of the journal over two seconds", self._engine.slow_syncs),
             "watch_misses": (
                 "How often more changed in the folder than the system could tell",

@@ -26,7 +26,15 @@ _NAME: _Json = {
     "maxLength": KEY_BYTES_MAX,
     "description": f"At most {KEY_BYTES_MAX} bytes of UTF-8, without control characters.",
 }
-_TTL: _Json = {"type": "integer", "minimum": 0, "description": "ms; 0 for no expiry"}
+_NS: _Json = {**_NAME, "type": ["string", "null"], "minLength": 0}
+"""A namespace in a body, where null and an empty one are none."""
+_ASCII_NS: _Json = {"type": ["string", "null"], "pattern": f"^[ -~]{{0,{KEY_BYTES_MAX}}}$"}
+_TTL: _Json = {
+    "type": ["integer", "null"],
+    "minimum": 0,
+    "description": "ms; 0 for no expiry, null as if it were not there",
+}
+_DURABLE: _Json = {"type": ["boolean", "null"]}
 _ERROR: _Json = {"$ref": "#/components/schemas/Error"}
 
 
@@ -59,7 +67,7 @@ def _object_store() -> _Json:
     body = _fields(
         key=_NAME,
         value={},
-        optional={"ns": _NAME, "ttl": _TTL, "durable": _BOOLEAN, "ifRev": _COUNT},
+        optional={"ns": _NS, "ttl": _TTL, "durable": _DURABLE, "ifRev": _COUNT},
     )
     return {
         "/get/{key}": {
@@ -72,16 +80,16 @@ def _object_store() -> _Json:
 
 def _cache() -> _Json:
     entry = {"key": _ASCII_NAME, "value": _STRING}
-    write = _fields(value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NAME, "durable": _BOOLEAN})
+    write = _fields(value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NS, "durable": _DURABLE})
     mget = _fields(
         action={"const": "mget"},
         keys={"type": "array", "items": _ASCII_NAME},
-        optional={"ns": _ASCII_NAME},
+        optional={"ns": _ASCII_NS},
     )
     mset = _fields(
         action={"const": "mset"},
         entries={"type": "array", "items": _fields(**entry, optional={"ttl": _TTL})},
-        optional={"ns": _ASCII_NAME, "durable": _BOOLEAN},
+        optional={"ns": _ASCII_NS, "durable": _DURABLE},
     )
     text = {"type": ["string", "null"]}
     results = _fields(result={"type": "object", "additionalProperties": text})
@@ -105,7 +113,7 @@ def _cache() -> _Json:
             "get": _operation(
                 "Names of keys, in order; cursor 0 at the end",
                 _fields(cursor=_COUNT, keys={"type": "array", "items": _STRING}),
-                [_query("pattern"), _ns(_NAME), _number("cursor"), _number("count")],
+                [_query("pattern"), _ns(_NAME), _number("cursor"), _number("count", minimum=1)],
             )
         },
         "/flush": {"post": _operation("Remove everything", _fields(flushed=_BOOLEAN))},
@@ -115,7 +123,7 @@ def _cache() -> _Json:
 def _looking() -> _Json:
     entry = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
     entries = {"type": "array", "items": entry}
-    page = [_query("pattern"), _number("offset"), _number("count")]
+    page = [_query("pattern"), _number("offset"), _number("count", minimum=1)]
     order = {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}}
     keys = {"type": "array", "items": _NAME, "maxItems": PAGE_KEYS_MAX}
     return {
@@ -128,7 +136,7 @@ def _looking() -> _Json:
             "post": _operation(
                 "Those of the keys named that exist",
                 _fields(entries=entries, revision=_COUNT, timestamp=_COUNT),
-                body=_fields(keys=keys, optional={"ns": _NAME}),
+                body=_fields(keys=keys, optional={"ns": _NS}),
             ),
         },
         "/entries/{key}": {
@@ -241,5 +249,6 @@ def _query(name: str) -> _Json:
     return {"name": name, "in": "query", "schema": _STRING}
 
 
-def _number(name: str) -> _Json:
-    return {"name": name, "in": "query", "schema": {**_COUNT, "maximum": 10**15 - 1}}
+def _number(name: str, minimum: int = 0) -> _Json:
+    schema = {**_COUNT, "minimum": minimum, "maximum": 10**15 - 1}
+    return {"name": name, "in": "query", "schema": schema}

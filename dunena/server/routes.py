@@ -32,6 +32,10 @@ _Methods = dict[str, Handler]
 
 _UNAUTHORIZED = 401
 
+_PARTS_OF_THE_ORIGINAL = frozenset(["ttl", "touch", "version", "cas", "incr", "decr"])
+"""What the original dunena has below ``/cache/{key}/``. A key may end so too; where none does, its
+clients must not read that their key is missing."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Route:
@@ -179,6 +183,8 @@ class Routes:
             return Response.error(404, "Not found")
         method = "GET" if request.method == "HEAD" else request.method
         handler = route.methods.get(method)
+        if handler is None and _part_below_key(request) is not None:
+            return Response.error(404, _no_such_part(request).text)
         return handler or Response.error(405, "Method not allowed", {"Allow": route.allowed})
 
     def _dispatch(self, route: _Route | None, request: Request, now: int) -> Response:
@@ -233,9 +239,16 @@ class Routes:
 
     def _read_key(self, request: Request, now: int) -> Response:
         key = _key_below("/cache/", request)
-        return _answer(cache_api.read_key(self._core_of(request), key, request.query(), now))
+        try:
+            return _answer(cache_api.read_key(self._core_of(request), key, request.query(), now))
+        except cache_api.NotFoundError:
+            if _part_below_key(request) is None:
+                raise
+            raise _no_such_part(request) from None
 
     def _write_key(self, request: Request, now: int) -> Response:
+        if _part_below_key(request) is not None and not cache_api.has_value(request.body):
+            raise _no_such_part(request)
         if not request.has_body:
             return _length_required()
         key = _key_below("/cache/", request)
@@ -372,6 +385,17 @@ def _answer(answer: Answer) -> Response:
 
 def _key_below(prefix: str, request: Request) -> str:
     return decode_component(request.path.removeprefix(prefix))
+
+
+def _part_below_key(request: Request) -> str | None:
+    """The part that a path names below a key as the original dunena has it; None for any other."""
+    key, _, part = request.path.removeprefix("/cache/").rpartition("/")
+    is_part = bool(key) and part in _PARTS_OF_THE_ORIGINAL and request.path.startswith("/cache/")
+    return part if is_part else None
+
+
+def _no_such_part(request: Request) -> cache_api.NotFoundError:
+    return cache_api.NotFoundError(f"No such path: /cache/{{key}}/{_part_below_key(request)}")
 
 
 def _is_page(route: _Route | None) -> bool:

@@ -97,3 +97,12 @@ class Change:
 
     def __repr__(self) -> str:
         return f"Change({self.kind.value}, {self.ns!r}, {self.key!r}, r{self.revision})"
+
+
+class Eviction(Change):
+    """The delete of an entry that had to leave a full store; nobody asked for it."""
+
+    __slots__ = ()
+
+    def __init__(self, revision: int, entry: Entry) -> None:
+        super().__init__(ChangeKind.DELETE, entry.ns, entry.key, revision, replaced=entry)

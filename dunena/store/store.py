@@ -12,7 +12,7 @@ So every change is as if all had been taken out in time.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from dunena.store.entry import Change, ChangeKind, Entry, Namespaces
+from dunena.store.entry import Change, ChangeKind, Entry, Eviction, Namespaces
 from dunena.store.expiry import NEVER, Deadlines
 from dunena.store.key_order import KeyOrder
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
@@ -40,12 +40,15 @@ class Store(StoreView):
     """
 
     __slots__ = (
+        "_clears_undone",
         "_deadlines",
+        "_loaded_revision",
         "_namespaces",
         "_observer",
         "_orders",
         "_overdue_at",
         "clears",
+        "deletions",
         "entry_count",
         "expirations",
         "hits",
@@ -72,7 +75,10 @@ class Store(StoreView):
         self.hits = 0
         self.misses = 0
         self.expirations = 0
+        self.deletions = 0  # without evictions
         self.clears = 0  # those that were undone included
+        self._clears_undone = 0
+        self._loaded_revision = 0
 
     @property
     def whole(self) -> "Store":
@@ -150,6 +156,21 @@ class Store(StoreView):
             yield from keys.values()
 
     @property
+    def evictions(self) -> int:
+        """Entries that had to leave a full store."""
+        return 0 if self.room is None else self.room.evictions
+
+    @property
+    def puts(self) -> int:
+        """Values that were set since the store was filled.
+
+        Not counted with each: every change has one revision, and all others are counted.
+        """
+        others = self.deletions + self.evictions + self.expirations
+        clears = self.clears - self._clears_undone
+        return self.revision - self._loaded_revision - others - clears
+
+    @property
     def next_deadline(self) -> int:
         """When `expire` should next be called, which may find nothing to do; or `NEVER`."""
         return self._deadlines.next
@@ -160,7 +181,7 @@ class Store(StoreView):
         """Fill an empty store with what was kept; no change is announced."""
         for entry in entries:
             self._put(entry)
-        self.revision = revision
+        self.revision = self._loaded_revision = revision
 
     def set(
         self,
@@ -205,7 +226,11 @@ class Store(StoreView):
             self._end_overdue(ns, key)
         if self._standing(ns, key) is None:
             return None
-        return self._remove(ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable)
+        change = self._remove(
+            ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable
+        )
+        self.deletions += 1
+        return change
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """Raise `StoreFullError` unless all writes find room, whatever their order."""
@@ -260,7 +285,8 @@ class Store(StoreView):
         self._overdue_at = -NEVER  # nothing expires again before `expire` says so
         for change in reversed(changes):
             self.revision = change.revision - 1
-            self.expirations -= change.kind is ChangeKind.EXPIRED
+            if change.kind is not ChangeKind.SET:
+                self._uncount(change)
             if change.cleared is not None:
                 self._replace_all(change.cleared)
             elif change.replaced is not None:
@@ -269,6 +295,16 @@ class Store(StoreView):
                 self._take(change.ns, change.key)
 
     # --- inside ---
+
+    def _uncount(self, change: Change) -> None:
+        if change.kind is ChangeKind.EXPIRED:
+            self.expirations -= 1
+        elif change.kind is ChangeKind.CLEAR:
+            self._clears_undone += 1
+        elif not isinstance(change, Eviction):
+            self.deletions -= 1
+        elif self.room is not None:
+            self.room.evictions -= 1
 
     def _standing(self, ns: str, key: str) -> Entry | None:
         keys = self._namespaces.get(ns)
@@ -328,8 +364,10 @@ class Store(StoreView):
             self._evict(room, leaving)
 
     def _evict(self, room: Room, entry: Entry) -> None:
-        self._remove(ChangeKind.DELETE, entry.ns, entry.key)
+        revision = self._next_revision()
+        self._take(entry.ns, entry.key)
         room.evictions += 1
+        self._announce(Eviction(revision, entry))
 
     def _announce(self, change: Change) -> Change:
         self._observer(change)

@@ -80,12 +80,12 @@ export class Api {
     return this.ask(`namespaces?${new URLSearchParams({ pattern, count })}`);
   }
 
-  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none. `revision` is the one that
-  // it replaces, 0 for a key that is not there; if there is another, a Conflict.
+  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none, whatever the server's default.
+  // `revision` is the one that it replaces, 0 for a key that is not there; if there is another, a
+  // Conflict.
   async set(key, ns, value, ttl, revision) {
     const space = ns ? `,"ns":${JSON.stringify(ns)}` : "";
-    const life = ttl ? `,"ttl":${ttl}` : "";
-    const place = `"key":${JSON.stringify(key)}${space}${life},"ifRev":${revision}`;
+    const place = `"key":${JSON.stringify(key)}${space},"ttl":${ttl || 0},"ifRev":${revision}`;
     await this.#write("set", `{${place},"value":${compact(value)}}`);
   }
 

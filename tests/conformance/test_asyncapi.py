@@ -54,3 +54,11 @@ def test_it_does_not_take_everything(message: Any) -> None:
 def test_it_takes_what_the_documents_ask() -> None:
     assert validator_of("request").is_valid({"type": "set", "key": "k", "value": "v", "ttl": 5})
     assert validator_of("action").is_valid({"action": "set", "key": "k", "value": {"x": [1]}})
+
+
+@pytest.mark.parametrize("unset", [{"ttl": None}, {"ns": None}, {"ns": ""}, {"ttl": 60000.0}])
+def test_it_takes_what_typed_clients_send(unset: dict[str, Any]) -> None:
+    assert validator_of("request").is_valid({"type": "set", "key": "k", "value": "v", **unset})
+    assert validator_of("action").is_valid({"action": "set", "key": "k", "value": 1, **unset})
+    bad = dict.fromkeys(unset, 1.5)
+    assert not validator_of("action").is_valid({"action": "set", "key": "k", "value": 1, **bad})

@@ -87,8 +87,6 @@ def test_set_with_all_it_can(run: Commands):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("set", "k", "hello"),
-        ("set", "k", "NaN"),
         ("set", "k", "@no-such-file"),
         ("set", "k", "1", "--ttl", "soon"),
         ("set", "k", "1", "--ttl", "5x"),
@@ -96,7 +94,6 @@ def test_set_with_all_it_can(run: Commands):
         ("get",),
         ("mset", "k"),
         ("mset", "=1"),
-        ("mset", "k=hello"),
         ("get", "k", "--url", "ftp://h"),
         ("import", "no-such-file"),
         ("completion", "tcsh"),
@@ -107,6 +104,33 @@ def test_set_with_all_it_can(run: Commands):
 )
 def test_wrong_usage(run: Commands, arguments: tuple[str, ...]):
     assert run(*arguments, code=2) == ""
+    assert run.json("keys") == []
+
+
+@pytest.mark.parametrize("value", ["world", "", "NaN", "2 goals", "{not: JSON}", "ключ", "01"])
+def test_what_is_no_json_is_stored_as_text(run: Commands, value: str):
+    done = run_program("set", "hello", value, environment=run.environment)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.startswith("hello was stored as text, since it is no JSON")
+    assert len(done.stderr.splitlines()) == 1
+    assert run.json("get", "hello") == value
+    done = run_program("set", "hello", value, "--text", environment=run.environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert run.json("get", "hello") == value
+
+
+def test_mset_says_which_are_text(run: Commands):
+    done = run_program("mset", "a=1", "b=word", 'c="x"', "--json", environment=run.environment)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {"stored": 3})
+    assert [line.split()[0] for line in done.stderr.splitlines()] == ["b"]
+    assert run.json("mget", "a", "b", "c") == {"a": 1, "b": "word", "c": "x"}
+
+
+def test_a_file_that_is_no_json_is_refused(run: Commands, tmp_path: Path):
+    (tmp_path / "half.json").write_text('{"half":', "utf-8")
+    done = run_program("set", "k", f"@{tmp_path / 'half.json'}", environment=run.environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--text stores it as text" in done.stderr
     assert run.json("keys") == []
 
 
@@ -659,6 +683,11 @@ print(late & set(sys.modules))
 def test_tables_and_words_for_people(run: Commands):
     with run.terminal("set", "score", '{"home":2}', "--ttl", "1h") as terminal:
         assert shown(terminal) == "Stored score.\n"
+    with run.terminal("set", "title", "Hello") as terminal:
+        said, stored = shown(terminal).splitlines()
+        assert said.startswith("title was stored as text, since it is no JSON")
+        assert stored == "Stored title."
+    run("del", "title")
     with run.terminal("get", "score") as terminal:
         assert shown(terminal) == '{\n  "home": 2\n}\n'
     with run.terminal("get", "score", "--json") as terminal:

@@ -307,6 +307,21 @@ def test_two_files_for_one_key(start_server: StartServer, folder: Path):
     assert json.loads((folder / "%41.json").read_bytes()) == 2
 
 
+def test_the_folder_of_a_store_that_writes_keys_as_they_are(
+    start_server: StartServer, folder: Path
+):
+    write_files(folder, {"a%20b.json": "1", "a%0Ab.json": "2", "100%.json": "3", "50%25.json": "4"})
+    server = start_server()
+    assert "another program's files (1) have %XX" in server.log
+    assert "50%25.json is the key 50%" in server.log
+    for _ in range(2):
+        with open_objects(server) as client:
+            for key, value in {"a%20b": 1, "a%0Ab": 2, "100%": 3, "50%": 4}.items():
+                assert get_value(client, key) == value
+        assert http(server, "GET", "/health").json["status"] == "healthy"
+        server.restart()
+
+
 # --- content ---
 
 

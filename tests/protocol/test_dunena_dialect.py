@@ -138,6 +138,45 @@ def test_mget_of_nothing_and_of_a_key_twice(dunena: Client):
     assert result(dunena, {"type": "mget", "keys": [key, key]}) == {"result": {key: None}}
 
 
+@pytest.mark.parametrize(
+    ("bad", "shown"),
+    [
+        ("", ""),
+        ("ключ", "ключ"),
+        ("a\nb", "a\nb"),
+        ("x" * 513, "x" * 513),
+        (None, "null"),
+        (1, "1"),
+        (1.5, "1.5"),
+        (True, "true"),
+        (["k"], '["k"]'),
+        ({}, "{}"),
+    ],
+)
+def test_mget_has_null_for_what_is_no_key(
+    dunena: Client, shared_server: ServerProcess, bad: Any, shown: str
+):
+    key = unique()
+    result(dunena, {"type": "set", "key": key, "value": "v"})
+    wanted = {shown: None, key: "v"}
+    data = result(dunena, {"type": "mget", "keys": [bad, key, bad]})
+    assert data == {"result": wanted}
+    body = {"action": "mget", "keys": [key, bad]}
+    assert http(shared_server, "POST", "/cache", body).json == {"result": wanted}
+
+
+def test_mget_of_a_key_and_of_what_looks_like_it(dunena: Client):
+    result(dunena, {"type": "set", "key": "1", "value": "v"})
+    for keys in ([1, "1"], ["1", 1]):
+        assert result(dunena, {"type": "mget", "keys": keys}) == {"result": {"1": "v"}}
+    result(dunena, {"type": "del", "key": "1"})
+
+
+def test_what_is_no_key_counts_for_the_size_of_a_reply(dunena: Client):
+    error = dunena.ask({"type": "mget", "keys": ["x" * 9_000_000]})
+    assert error["data"] == "Values exceed max size of one reply (8388608 bytes)"
+
+
 def test_mget_in_a_namespace(dunena: Client):
     key, ns = unique(), unique("ns")
     result(dunena, {"type": "set", "key": key, "value": "v", "ns": ns})

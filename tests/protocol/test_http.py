@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.protocol.clients import (
+    SECONDS_MAX,
     UPGRADE,
     Clients,
     RawConnection,
@@ -19,6 +20,7 @@ from tests.protocol.clients import (
     escaped,
     frame,
     http,
+    now_ms,
     open_dunena,
     open_objects,
     request_bytes,
@@ -233,8 +235,10 @@ def test_keys_come_sorted_page_by_page(library: ServerProcess):
     assert seen == KEYS
 
 
-@pytest.mark.parametrize(("count", "length"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000)])
-def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: int, length: int):
+@pytest.mark.parametrize(
+    ("count", "length"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000), (2.0, 2), ("3.00", 3)]
+)
+def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: object, length: int):
     cursor, found = page(library, f"count={count}")
     assert found == KEYS[:length]
     assert cursor != 0
@@ -353,6 +357,8 @@ def test_stats(listing: ServerProcess):
         cache["hits"] / (cache["hits"] + cache["misses"]), abs=1e-3
     )
     assert cache["currentSize"] == 1
+    assert cache["puts"] == before["cache"]["puts"]
+    assert set(after["latency"]) >= {"mean", "p50", "p95", "p99", "min", "max", "stdDev"}
     assert all(isinstance(value, int | float) for value in after["latency"].values())
 
 
@@ -360,7 +366,9 @@ def test_health(shared_server: ServerProcess):
     health = http(shared_server, "GET", "/health")
     assert health.status == 200
     assert health.json["status"] == "healthy"
-    assert len(health.json) > 1, "its checks too"
+    assert health.json["checks"]
+    assert health.json["version"] == http(shared_server, "GET", "/info").json["version"]
+    assert abs(health.json["timestamp"] - now_ms()) < SECONDS_MAX * 1000
     for path in ("/health/live", "/health/ready"):
         reply = http(shared_server, "GET", path)
         assert (reply.status, reply.headers["content-type"]) == (200, JSON)
@@ -374,7 +382,7 @@ def metrics(server: ServerProcess) -> dict[str, float]:
     assert len(families) > 10
     for family in families:
         assert family.documentation
-        assert family.type in ("gauge", "counter", "histogram")
+        assert family.type in ("gauge", "counter", "histogram", "summary")
     return {
         sample.name
         + (
@@ -400,6 +408,8 @@ def test_metrics(listing: ServerProcess):
         "dunena_changes_total": 1,
         "dunena_hits_total": 1,
         "dunena_misses_total": 1,
+        "dunena_cache_hits_total": 1,
+        "dunena_cache_puts_total": 1,
         'dunena_connections{protocol="dunena"}': 1,
         'dunena_messages_total{dialect="dunena",type="set"}': 1,
         'dunena_messages_total{dialect="dunena",type="get"}': 2,
@@ -483,6 +493,42 @@ def test_other_methods_are_not_allowed(shared_server: ServerProcess, path: str, 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_other_paths_are_not_found(shared_server: ServerProcess, method: str, path: str):
     assert_json(http(shared_server, method, path), 404, {"error": "Not found"})
+
+
+PARTS_OF_THE_ORIGINAL = [
+    ("GET", "ttl", None),
+    ("GET", "version", None),
+    ("HEAD", "ttl", None),
+    ("POST", "touch", {"ttl": 1000}),
+    ("POST", "incr", None),
+    ("POST", "incr", {"delta": 2}),
+    ("POST", "decr", "no JSON"),
+    ("PUT", "cas", {"value": "v", "expectedVersion": 1}),
+]
+
+
+@pytest.mark.parametrize(("method", "part", "body"), PARTS_OF_THE_ORIGINAL)
+def test_what_the_original_has_below_a_key(
+    shared_server: ServerProcess, method: str, part: str, body: Any
+):
+    key = unique()
+    http(shared_server, "POST", f"/cache/{key}", {"value": "v"})
+    reply = http(shared_server, method, f"/cache/{key}/{part}", body)
+    assert reply.status == 404
+    if method != "HEAD":
+        assert reply.json == {"error": f"No such path: /cache/{{key}}/{part}"}
+    assert http(shared_server, "GET", f"/cache/{key}").json["value"] == "v"
+
+
+def test_a_key_may_end_like_what_the_original_has_below_one(shared_server: ServerProcess):
+    key = unique()
+    path = f"/cache/{key}/ttl"
+    assert_json(http(shared_server, "POST", path, {"value": "v"}), 201, {"ok": True})
+    for one in (path, f"/cache/{key}%2Fttl"):
+        assert_json(http(shared_server, "GET", one), 200, {"key": f"{key}/ttl", "value": "v"})
+    assert_json(http(shared_server, "DELETE", path), 200, {"deleted": True})
+    for one in (f"/cache/{key}%2Fttl", f"/cache/{key}/other", "/cache/ttl"):
+        assert_json(http(shared_server, "GET", one), 404, {"error": "Key not found"})
 
 
 def test_ws_without_upgrade(shared_server: ServerProcess):

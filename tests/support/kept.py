@@ -48,6 +48,10 @@ class FlakyDisk(RealDisk):
         self._look("stamp", path)
         return super().stamp(path)
 
+    def rename(self, source: str, target: str) -> None:
+        self._try("rename", source)
+        super().rename(source, target)
+
     def remove(self, path: str) -> None:
         self._try("remove", path)
         super().remove(path)

@@ -165,10 +165,10 @@ def test_a_peer_that_waits_to_go_on_is_known_until_it_does() -> None:
     assert not parser.awaits_continue
 
 
-def test_a_query_is_decoded_and_an_empty_namespace_is_none() -> None:
+def test_a_query_is_decoded() -> None:
     request = Request(target="/keys?pattern=a%20b+%2B&ns=&cursor=1&cursor=2&&x")
     assert request.path == "/keys"
-    assert request.query() == {"pattern": "a b +", "cursor": "2", "x": ""}
+    assert request.query() == {"pattern": "a b +", "ns": "", "cursor": "2", "x": ""}
 
 
 @pytest.mark.parametrize(

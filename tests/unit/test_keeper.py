@@ -182,6 +182,7 @@ def test_where_case_is_folded_a_foreign_file_makes_way(tmp_path: Path) -> None:
 
 
 def test_of_two_files_for_one_key_the_regular_one_counts(tmp_path: Path) -> None:
+    Kept(tmp_path).close()  # by then its records are there
     (tmp_path / "a.json").write_text('"regular"')
     (tmp_path / "%61.json").write_text('"other"')
     (tmp_path / "n").mkdir()

@@ -1,11 +1,20 @@
 """The figures of `/metrics`."""
 
+import math
+from contextlib import suppress
+from typing import Any
+
+import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from dunena.dialects.dialect import Dialect
 from dunena.histogram import Histogram
 from dunena.persistence.memory import MemoryEngine
+from dunena.server.introspection import Introspection
 from dunena.server.metrics import Metrics
+from dunena.settings import Settings
+from dunena.store.limits import Eviction, Limits
+from dunena.store.store import Store, WriteRefusedError
 from tests.support.rooms import Rooms
 
 
@@ -21,8 +30,8 @@ class SyncedEngine(MemoryEngine):
 
 
 class House:
-    def __init__(self) -> None:
-        self.rooms = Rooms()
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.rooms = Rooms(limits)
         self.engine = SyncedEngine()
         self.metrics = Metrics(self.rooms.core, self.engine, self.rooms.telemetry)
 
@@ -34,6 +43,21 @@ class House:
                 if sample.name == name and sample.labels == labels:
                     return sample.value
         return None
+
+    def stats(self) -> Any:
+        """What `/stats` says."""
+        rooms = self.rooms
+        said = Introspection(rooms.core, Settings(), self.engine, rooms.telemetry)
+        return orjson.loads(said.stats(rooms.now).body)
+
+    def cached(self) -> dict[str, float | None]:
+        """The figures that have the original's names; `/stats` and `/metrics` must agree."""
+        stats, figures = self.stats()["cache"], {}
+        for name in ("hits", "misses", "evictions", "puts", "deletes"):
+            figures[name] = self.figure(f"dunena_cache_{name}_total")
+            assert stats[name] == figures[name], name
+        assert stats["currentSize"] == self.figure("dunena_cache_entries")
+        return figures
 
 
 def test_sessions_are_counted_by_what_they_speak() -> None:
@@ -112,3 +136,76 @@ def test_refusals_have_a_cause() -> None:
     house.rooms.telemetry.refused_origins += 2
     assert house.figure("dunena_refusals_total", cause="limit") == 1
     assert house.figure("dunena_refusals_total", cause="origin") == 2
+
+
+COUNTED = {"hits": 0, "misses": 0, "evictions": 0, "puts": 0, "deletes": 0}
+
+
+def test_what_happened_to_keys_is_counted_under_the_names_of_the_original() -> None:
+    house = House(Limits(entries_max=3, eviction=Eviction.LRU))
+    client = house.rooms.client(Dialect.DUNENA)
+    assert house.cached() == COUNTED
+    for key in "abcd":  # a has to leave
+        client.ask({"type": "set", "key": key, "value": "v", "ttl": 5 if key == "d" else 0})
+    client.ask({"type": "set", "key": "c", "value": "w"})
+    client.ask({"type": "mset", "entries": [{"key": "b", "value": "w"}] * 2})
+    client.ask({"type": "mget", "keys": ["a", "b", "c"]})
+    for key in ("b", "missing"):
+        client.ask({"type": "del", "key": key})
+    house.rooms.now += 6
+    house.rooms.tick.expire()
+    house.rooms.tick.run(lambda _, __: house.rooms.store.clear(), None)
+    house.rooms.tick.end()
+    wanted = {"hits": 2, "misses": 1, "evictions": 1, "puts": 7, "deletes": 1}
+    assert house.cached() == wanted
+    assert house.figure("dunena_cache_hit_rate") == 2 / 3
+    assert house.figure("dunena_cache_max_entries") == house.stats()["cache"]["maxSize"] == 3
+
+
+def test_what_could_not_be_kept_is_not_counted() -> None:
+    house = House(Limits(entries_max=2, eviction=Eviction.LRU))
+    client = house.rooms.client(Dialect.DUNENA)
+    for key in "ab":
+        client.ask({"type": "set", "key": key, "value": "v", "ttl": 5 if key == "a" else 0})
+    before = house.cached()
+    house.rooms.engine.reason = "disk full"
+    client.say({"type": "set", "key": "c", "value": "v"})
+    client.say({"type": "del", "key": "b"})
+
+    def flush(_message: None, _now: int) -> None:
+        with suppress(WriteRefusedError):  # when it is done once more
+            house.rooms.store.clear()
+
+    house.rooms.tick.run(flush, None)
+    client.heard()
+    assert house.cached() == before == COUNTED | {"puts": 2}
+
+
+def test_what_was_loaded_is_not_counted() -> None:
+    house, source = House(), Store()
+    for number in range(5):
+        source.set("", f"k{number}", b"1")
+    house.rooms.store.load(list(source.entries()), 1000)
+    assert house.cached() == COUNTED
+    house.rooms.client(Dialect.DUNENA).ask({"type": "set", "key": "k", "value": "v"})
+    assert house.cached() == COUNTED | {"puts": 1}
+
+
+def test_a_store_without_a_bound_has_room_for_ever() -> None:
+    house = House()
+    assert house.figure("dunena_cache_max_entries") == math.inf
+    assert house.stats()["cache"]["maxSize"] == 0
+
+
+def test_latency_has_the_quantiles_of_the_original() -> None:
+    house = House()
+    ticks = house.rooms.telemetry.ticks = Histogram()
+    for duration in (1, 1, 1, 30):
+        ticks.add(duration)
+    latency = house.stats()["latency"]
+    for share, name in (("0.5", "p50"), ("0.95", "p95"), ("0.99", "p99")):
+        figure = house.figure("dunena_request_latency_ms", quantile=share)
+        assert figure == latency[name], name
+    assert (latency["p50"], latency["p95"], latency["mean"]) == (1, 30, 8.25)
+    assert house.figure("dunena_request_latency_ms_sum") == 33
+    assert house.figure("dunena_request_latency_ms_count") == latency["count"] == 4

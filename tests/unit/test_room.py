@@ -136,6 +136,7 @@ def test_evictions_are_undone_with_the_change_they_made_room_for() -> None:
     assert sorted(keys_of(store)) == ["a", "b"]
     assert store.room is not None
     assert store.room.entries == 2
+    assert (store.evictions, store.puts) == (0, 2)
 
 
 def test_a_loaded_store_sheds_what_is_over_its_limits() -> None:

@@ -48,6 +48,7 @@ class JournalFound:
 class Findings:
     """What is in a folder; all paths are relative to it. ``bytes`` are of values as JSON.
 
+    ``doubts`` are names with ``%XX`` that may stand for themselves, where no server was yet.
     ``foreign`` files are no values and nobody's business; everything behind it should not be.
     """
 
@@ -58,7 +59,9 @@ class Findings:
     expiring: int
     revision: int
     journal: JournalFound
+    doubts: list[str]
     foreign: list[str]
+    renamings: list[str]
     damaged: list[Damage]
     clashes: list[Damage]
     drafts: list[str]
@@ -74,7 +77,7 @@ class Findings:
     def steps(self) -> list[str]:
         """What repair would do."""
         journal = self.journal
-        steps = []
+        steps = [f"rename {renaming}" for renaming in self.renamings]
         if journal.commits:
             steps.append(f"bring {_count(journal.keys_behind, 'key')} of the journal to files")
         if journal.torn_bytes:
@@ -148,6 +151,14 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
             revision=loaded.revision,
             journal=_journal(root, keeper),
             foreign=sorted(_foreign(root, layout)),
+            renamings=[
+                f"{_relative(root, one.path)} to {Path(one.target).name}, since its key has the %"
+                for one in keeper.takeover.renamings
+            ],
+            doubts=[
+                f"{_relative(root, one.path)} is read as the key {one.key}"
+                for one in keeper.takeover.doubts
+            ],
             damaged=[damage for damage in damages if damage.kind is not DamageKind.CLASH],
             clashes=[damage for damage in damages if damage.kind is DamageKind.CLASH],
             drafts=_names(root, disk, keeper.records.temporary),

@@ -17,6 +17,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from dunena.store.names import is_name
+
 SUFFIX = ".json"
 FILE_NAME_BYTES_MAX = 255
 """NAME_MAX of the usual Linux file systems; APFS and NTFS allow as many characters."""
@@ -65,15 +67,33 @@ def decode_file_name(text: str) -> str | None:
     """The key or namespace of a name without its suffix; None if it is none or needs a record.
 
     Reads every form: any byte may be escaped or not, and a percent sign that starts no escape
-    stands for itself, as in files that other programs made.
+    stands for itself, as in files that other programs made. So does what would be an escape, where
+    its reading is no name at all: ``a%0Ab`` is that key and not two lines.
     """
     if _SHORTENED.search(text):
         return None
     try:
         # Characters a file system could not decode arrive as lone surrogates and fail here.
-        return unquote_to_bytes(text).decode()
-    except UnicodeError:
+        raw = unquote_to_bytes(text)
+    except UnicodeEncodeError:
         return None
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        name = ""
+    if is_name(name):
+        return name
+    return text if is_name(text) else None
+
+
+def is_given_name(text: str, key: str) -> bool:
+    """Whether a key's file has this name on some system, here or elsewhere."""
+    return any(key_file_name(key, folds_case=folds).text == text for folds in (False, True))
+
+
+def is_value_file_name(text: str) -> bool:
+    """Whether a file's name is one of a value's file; which key it is for is another question."""
+    return text.endswith(SUFFIX) and not text.startswith(".")
 
 
 def name_hash(name: str) -> str:

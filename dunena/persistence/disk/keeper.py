@@ -40,6 +40,7 @@ from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
 from dunena.persistence.disk.recovery import recover
+from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, rename_files
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
 from dunena.store.entry import Change
@@ -98,6 +99,7 @@ class Keeper:
         self.files: ValueFiles
         self.mirror: Mirror
         self.replay: Replay
+        self.takeover: Takeover
         self._damages: list[Damage] = []
         self._revision = 0
         self._pace = Pace()  # of syncs for the files' sake
@@ -119,6 +121,10 @@ class Keeper:
         self.files = ValueFiles(
             self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
         )
+        self.takeover = NOTHING
+        if self.records.is_new:
+            found = look_at_names(self._disk, self._root, folds_case=folds_case)
+            self.takeover = rename_files(self._disk, self.records, found)
         self._damages = self.records.damaged()
         last = self.records.load_run()
         last_boot = None if last is None else last.boot

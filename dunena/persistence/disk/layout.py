@@ -15,6 +15,7 @@ from dunena.persistence.disk.files import (
     FileName,
     decode_file_name,
     is_plain,
+    is_value_file_name,
     key_file_name,
     namespace_folder_name,
     record_of,
@@ -22,7 +23,7 @@ from dunena.persistence.disk.files import (
 from dunena.persistence.disk.records import Records
 from dunena.persistence.interface import Damage, DamageKind
 from dunena.plain_files import Kind
-from dunena.store.names import is_name
+from dunena.store.names import has_control_character, is_name
 
 Place = tuple[str, str]
 """Namespace and key."""
@@ -118,11 +119,11 @@ class Layout:
         word from the system, and is not in a copy of the folder.
         """
         name, folder = name_of(path), parent_of(path)
-        if _is_value_name(name):
+        if is_value_file_name(name):
             is_ours = folder == self.root or self.namespace_of(folder) is not None
             is_odd = is_ours and self._name_of(name.removesuffix(SUFFIX)) is None
             if is_odd and self._disk.exists(path):
-                return Damage(path, "not a key's file name", DamageKind.NAME)
+                return _no_name(path)
             return None
         if folder != self.root or not _is_folder_name(name):
             return None
@@ -139,7 +140,7 @@ class Layout:
     def place_of(self, path: str) -> Place | None:
         """The key a path is for; None for a path that is no value's file."""
         name, folder = name_of(path), parent_of(path)
-        if not _is_value_name(name):
+        if not is_value_file_name(name):
             return None
         key = self._name_of(name.removesuffix(SUFFIX))
         ns = "" if folder == self.root else self.namespace_of(folder)
@@ -214,7 +215,7 @@ class Layout:
         candidates: dict[str, str] = {}
         weighed: set[str] = set()
         for name in names.files:
-            if not _is_value_name(name):
+            if not is_value_file_name(name):
                 continue
             key = name.removesuffix(SUFFIX)
             if key not in candidates and is_plain(key, folds_case=self.folds_case):
@@ -229,13 +230,13 @@ class Layout:
 
     def _strangers(self, folder: str, names: Names) -> Iterator[Damage]:
         """What has the name of a value's file or a namespace's folder and is none."""
-        for name in filter(_is_value_name, names.folders + names.others):
+        for name in filter(is_value_file_name, names.folders + names.others):
             path = join(folder, name)
             kind = self._disk.kind(path)
             if kind is not None:
                 yield Damage(path, f"{kind}, not a plain file", DamageKind.STRANGER)
         for name in names.others:
-            stranger = None if _is_value_name(name) else self.damage_at(join(folder, name))
+            stranger = None if is_value_file_name(name) else self.damage_at(join(folder, name))
             if stranger is not None:
                 yield stranger
 
@@ -245,7 +246,7 @@ class Layout:
         """Of two files for one key the canonical one counts, or else the first by name; the key."""
         key = self._name_of(name.removesuffix(SUFFIX))
         if key is None:
-            damages.append(Damage(join(folder, name), "not a key's file name", DamageKind.NAME))
+            damages.append(_no_name(join(folder, name)))
             return ""
         rival = candidates.get(key)
         if rival is None:
@@ -299,5 +300,6 @@ def _is_folder_name(name: str) -> bool:
     return not name.startswith(".") and not name.endswith(SUFFIX)
 
 
-def _is_value_name(name: str) -> bool:
-    return name.endswith(SUFFIX) and not name.startswith(".")
+def _no_name(path: str) -> Damage:
+    why = ": keys have no control characters" if has_control_character(name_of(path)) else ""
+    return Damage(path, f"not a key's file name{why}", DamageKind.NAME)

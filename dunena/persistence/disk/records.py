@@ -156,6 +156,11 @@ class Records:
         """The revision up to which no journal is needed; None if nothing tells it."""
         return self._load_number(self._shown, "shown")
 
+    @property
+    def is_new(self) -> bool:
+        """Whether no server has opened the folder yet."""
+        return not any(self._disk.exists(path) for path in (self._revision, self._shown, self._run))
+
     def damaged(self) -> list[Damage]:
         """Of these two and the run, what is there and cannot be read."""
         loaded = {
