@@ -187,13 +187,14 @@ def serve(
 
 
 def _origins(values: list[str]) -> frozenset[str]:
-    """Origins as a browser sends them: without a slash at the end; commas may stand between."""
-    return frozenset(
-        origin.strip().rstrip("/")
-        for value in values
-        for origin in value.split(",")
-        if origin.strip()
-    )
+    """Origins as they are sent; commas may stand between.
+
+    Each as it was typed, and without the slash at its end that an address in a browser has and its
+    origin has not. In `file://` the slashes are no such end.
+    """
+    typed = {name.strip() for value in values for name in value.split(",")} - {""}
+    bare = {name.removesuffix("/") for name in typed if not name.endswith("//")}
+    return frozenset(typed | bare) - {""}
 
 
 def _hosts(values: list[str]) -> frozenset[str]:

@@ -41,6 +41,7 @@ from dunena.server.outside import Outside
 from dunena.server.overview import Overview
 from dunena.server.pages import load_pages
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
@@ -211,7 +212,10 @@ class Server:
         disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
         disk_pages.load()
         views = Views(core)
-        admission = Admission(settings, self.port, telemetry, disk_pages, tokens=self._tokens)
+        refusals = Refusals(settings, self.port)
+        admission = Admission(
+            settings, self.port, telemetry, disk_pages, tokens=self._tokens, refusals=refusals
+        )
         registry = Registry(
             loop,
             connections_max(CONNECTIONS_MAX),
@@ -230,7 +234,7 @@ class Server:
             clock_ms=clock_ms,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
-        www = None if settings.www is None else WwwFolder(settings.www)
+        www = None if settings.www is None else WwwFolder(settings.www, refusals)
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         bulk = Bulk(loop.call_soon)
@@ -247,6 +251,7 @@ class Server:
                 views, admission, introspection, metrics, overview, pages, client_files, www
             ),
             registry=registry,
+            refusals=refusals,
             proxies=Proxies(settings.proxies),
             telemetry=telemetry,
             compressors=Compressors(),

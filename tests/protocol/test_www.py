@@ -367,6 +367,9 @@ def test_links_lead_about_inside_and_never_out(site: Site) -> None:
     for path in ("out.txt", "out/secret.txt", "out/", "out", "neighbour/secret.txt", "unhidden.txt",
                  "loop", "loop/x", "dangling"):  # fmt: skip
         assert get(site, f"/www/{path}").status == 404, path
+    told = [line for line in site[0].errors if "put the file itself there" in line]
+    assert any("'/www/out.txt'" in line for line in told)
+    assert not any("unhidden" in line or "dangling" in line for line in told)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")

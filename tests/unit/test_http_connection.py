@@ -12,6 +12,7 @@ from dunena.server.http import HttpConnection
 from dunena.server.http_message import Request, Response
 from dunena.server.limits import LINGER_BYTES_MAX, LINGER_SECONDS_MAX, TURN_MS
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.settings import Settings
 from tests.support.rooms import Rooms
@@ -70,6 +71,7 @@ class Peer:
             admission=nobody,
             routes=routes,
             registry=self.registry,
+            refusals=Refusals(Settings(), 3000),
             proxies=Proxies([]),
             telemetry=self.rooms.telemetry,
             compressors=Compressors(),
