@@ -21,7 +21,8 @@ Flag = partial(Option, show_envvar=False)
 def serve(
     context: Context,
     host: Annotated[
-        str, Flag(envvar="DUNENA_HOST", help="Address to listen on; 0.0.0.0 for all.")
+        str,
+        Flag(envvar="DUNENA_HOST", help="Address to listen on; :: for all."),
     ] = DEFAULT_HOST,
     port: Annotated[
         int, Flag(envvar="DUNENA_PORT", min=0, max=65535, help="Port; 0 takes a free one.")

@@ -34,7 +34,8 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
-from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, TLS_SECONDS_MAX
+from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX
+from dunena.server.listeners import BindError, Listeners
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.metrics import Metrics
 from dunena.server.outside import Outside
@@ -60,8 +61,6 @@ PROBE_SECONDS = 1.0
 
 PORT_MAX = 65_535
 
-_BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
-
 _log = logging.getLogger(__name__)
 
 
@@ -74,7 +73,11 @@ class StopError(Exception):
 
 
 class PortBusyError(StartError):
-    """Another program has the port."""
+    """Another program has the port; ``address`` is where."""
+
+    def __init__(self, reason: str, address: str) -> None:
+        super().__init__(reason)
+        self.address = address
 
 
 class PlaceInUseError(StartError):
@@ -108,7 +111,7 @@ class Server:
         self.port = settings.port
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
-        self._listener: asyncio.Server
+        self._listeners: Listeners
         self._expiry: ExpiryTimer
         self._outside: Outside
         self._tokens = Tokens()
@@ -129,10 +132,10 @@ class Server:
                 self._wake if self.settings.watch is not Watch.OFF else None, progress
             )
         except InUseError as error:
-            self._listener.close()
+            self._listeners.close()
             raise PlaceInUseError(error.reason, error.url) from error
         except OpenError as error:
-            self._listener.close()
+            self._listeners.close()
             raise StartError(error.reason) from error
         self.store.load(loaded.entries, loaded.revision)
         for damage in self.engine.damages():
@@ -142,8 +145,13 @@ class Server:
         if self.store.room is not None and self.store.room.evicts:
             self._context.tick.run(self._evict_excess, None)
         self._look_around()
-        await self._listener.start_serving()
+        await self._serve()
         self.engine.publish(self.url)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What it listens on: hosts and ports, as they stand in a URL."""
+        return self._listeners.addresses
 
     @property
     def url(self) -> str:
@@ -153,7 +161,7 @@ class Server:
 
     async def stop(self) -> None:
         """No new connections, changes kept, clients told, folder unlocked."""
-        self._listener.close()
+        self._listeners.close()
         self._expiry.cancel()
         if self._probe_timer is not None:
             self._probe_timer.cancel()
@@ -188,18 +196,20 @@ class Server:
         self._certificate = self._load_certificate()
         tls = None if self._certificate is None else self._certificate.context
         try:
-            self._listener = await loop.create_server(
-                lambda: HttpConnection(self._context),
-                settings.host,
-                settings.port,
-                ssl=tls,
-                ssl_handshake_timeout=TLS_SECONDS_MAX if tls else None,
-                backlog=_BACKLOG,
-                start_serving=False,
+            self._listeners = await Listeners.open(
+                loop, lambda: HttpConnection(self._context), settings.host, settings.port, tls
             )
-        except OSError as error:
-            raise _bind_failure(settings, error) from error
-        self.port = self._listener.sockets[0].getsockname()[1]
+        except BindError as failure:
+            raise _bind_failure(settings, failure) from failure
+        self.port = self._listeners.port
+
+    async def _serve(self) -> None:
+        """Answer on the port, which another program may have opened meanwhile."""
+        try:
+            await self._listeners.start_serving()
+        except BindError as failure:
+            await self.stop()
+            raise _bind_failure(self.settings, failure) from failure
 
     def _build(
         self,
@@ -223,7 +233,9 @@ class Server:
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
         )
         overview = Overview(settings, self.port, admission, registry, telemetry)
-        introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))
+        introspection = Introspection(
+            core, settings, self.engine, telemetry, event_loop_name(loop), self.addresses
+        )
         metrics = Metrics(core, self.engine, telemetry)
         tick = Tick(
             core,
@@ -300,13 +312,15 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _bind_failure(settings: Settings, error: OSError) -> StartError:
+def _bind_failure(settings: Settings, failure: BindError) -> StartError:
     """Why the port could not be had, and what to do."""
-    place = f"port {settings.port} of {settings.host}"
+    error = failure.error
+    place = f"port {settings.port} of {failure.address}"
     if error.errno == errno.EADDRINUSE:
         free = settings.port + 1 if settings.port < PORT_MAX else settings.port - 1
         return PortBusyError(
-            f"{place} is already in use; stop what uses it, or start with --port {free}"
+            f"{place} is already in use; stop what uses it, or start with --port {free}",
+            failure.address,
         )
     if error.errno == errno.EACCES:
         return StartError(f"{place} may not be opened by this user; start with --port 3000")

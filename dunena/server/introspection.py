@@ -33,8 +33,10 @@ class Introspection:
         engine: Engine,
         telemetry: Telemetry,
         event_loop: str = "asyncio",
+        addresses: tuple[str, ...] = (),
     ) -> None:
         self._event_loop = event_loop
+        self._addresses = addresses
         self._core = core
         self._store = core.store.whole
         self._settings = settings
@@ -54,6 +56,7 @@ class Introspection:
                 "revision": store.revision,
                 "uptime": self._uptime_seconds(now),
                 "connections": self._telemetry.websocket_connections,
+                "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,

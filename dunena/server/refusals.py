@@ -21,7 +21,7 @@ NAME_CHARS_MAX = 200
 """Of a name that is shown: any real origin or host is shorter."""
 
 # A scheme and a place (RFC 6454, 6.2), the latter empty for `file://` and what is like it.
-_ORIGIN_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]/-]*").fullmatch
+_ORIGIN_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*/?").fullmatch
 _HOST_OPTION = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:-]*").fullmatch
 
 _log = logging.getLogger(__name__)
