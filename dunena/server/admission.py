@@ -56,6 +56,9 @@ _Shown = tuple[Callable[[bytes], Grant | None], bytes]
 
 _OWN_SITES = ("none", "same-origin")  # a person typed the address, or a page of ours asks
 
+_KNOWN_HEADERS = ("Authorization", "Content-Type")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # a token: RFC 9110, 5.6.2
+
 _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
 
 
@@ -205,7 +208,7 @@ class Admission:
         headers = {"Allow": methods}
         if "access-control-request-method" in request.headers:
             headers["Access-Control-Allow-Methods"] = methods
-            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+            headers["Access-Control-Allow-Headers"] = _allowed_headers(request)
             headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
             if "access-control-request-private-network" in request.headers:
                 headers["Access-Control-Allow-Private-Network"] = "true"
@@ -307,6 +310,20 @@ class Admission:
             refused = self._refused[name] = RefusedOrigin(name)
         refused.count += 1
         refused.last_at_ms = time.time_ns() // 1_000_000
+
+
+def _allowed_headers(request: Request) -> str:
+    """What a page that was let in may send: what it asks for, and what the server looks at.
+
+    Frameworks add headers of their own, such as X-Requested-With; none of them decides anything.
+    """
+    asked = [
+        name.strip()
+        for name in request.headers.get("access-control-request-headers", "").split(",")
+    ]
+    known = {name.lower() for name in _KNOWN_HEADERS}
+    added = [name for name in asked if _HEADER_NAME(name) and name.lower() not in known]
+    return ", ".join([*_KNOWN_HEADERS, *dict.fromkeys(added)])
 
 
 def _is_same_origin(origin: str, host: str | None) -> bool:

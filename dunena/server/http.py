@@ -399,6 +399,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse_request(self, response: Response) -> None:
         self._context.telemetry.refused_requests += 1
+        request = self._parser.let_in
+        if request is not None:
+            # Its body is at fault: the page that sent it may read what is wrong.
+            response = self._context.routes.readable(request, response)
         self._end_with(response)
 
     def _end_with(self, response: Response) -> None:

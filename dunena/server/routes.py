@@ -148,6 +148,10 @@ class Routes:
                 return refusal
         return self._readable(route, request, self._dispatch(route, request, now))
 
+    def readable(self, request: Request, response: Response) -> Response:
+        """A response that somebody else made, for the page that asked, which was let in."""
+        return self._readable(self._find(request.path), request, response)
+
     def _refusal(self, route: _Route | None, request: Request) -> Response | None:
         refusal = self._admission.refusal(
             request,

@@ -35,6 +35,9 @@ class StubRoutes:
             request.refusal = Response.error(401, "Unauthorized")
         return self.takes_bodies
 
+    def readable(self, _request: Request, response: Response) -> Response:
+        return response
+
     def respond(self, request: Request, _now: int) -> Response:
         self.answered.append(request.target)
         request.grant = EVERYTHING
