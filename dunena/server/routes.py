@@ -208,7 +208,7 @@ class Routes:
 
     def _root(self, request: Request, now: int) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return Response(302, headers={"Location": "/test"})
+            return Response(302, headers={"Location": "./test"})
         # Only the way to the public page is public.
         refusal = self._admission.refusal(request, needs_token=True)
         return refusal or self._info(request, now)
