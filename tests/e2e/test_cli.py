@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
@@ -14,6 +15,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.processes import (
+    IS_WINDOWS,
     PROGRAM_WITHOUT_PORT,
     SECONDS_MAX,
     STOP_SIGNALS,
@@ -465,6 +467,15 @@ def stop_by(server: ServerProcess, name: str) -> tuple[int, float]:
     server.process.wait(2 * STOP_SECONDS_MAX)
     took = time.monotonic() - began
     return server.stop(), took  # it has stopped; this takes leave of its pipes
+
+
+@pytest.mark.skipif(IS_WINDOWS, reason="it has no SIGHUP")
+def test_under_nohup_it_outlives_its_terminal(start_server: StartServer):
+    server = start_server(command=("nohup", sys.executable, "-m", "dunena"))
+    send_stop(server.process, "SIGHUP")
+    for _ in range(20):  # the first may still be answered by one that stops
+        assert http(server, "GET", "/health/live").status == 200
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("name", STOP_SIGNALS)
