@@ -219,6 +219,10 @@ class Admission:
         """Whether there is one."""
         return self._tokens.are_needed
 
+    def shows_token(self, request: Request) -> bool:
+        """Whether a request has anything that is to stand for a token, right or wrong."""
+        return bool(self._shown_by(request))
+
     def session(self, request: Request, token: str) -> Response:
         """The cookie that stands for a token, which a page sent."""
         refusal = self._refusal_of(request, [(self._tokens.grant_of, token.encode())])

@@ -7,7 +7,7 @@ import orjson
 
 from dunena import NAME, __version__
 from dunena.dialects.core import Core
-from dunena.dialects.grants import EVERYTHING, Grant
+from dunena.dialects.grants import EVERYTHING, NOTHING, Grant
 from dunena.frames import text_frame
 from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
@@ -97,12 +97,17 @@ class Introspection:
         )
 
     def health(self, now: int, grant: Grant = EVERYTHING) -> Response:
-        """Every check, to somebody with these rights; 503 while changes are refused."""
+        """Every check, to somebody with these rights; 503 while changes are refused.
+
+        To nobody known, as a load balancer is, the status alone.
+        """
         failure = self._storage_failure
         files = self._files_check(shows_names=grant.may_see_names)
         watch = self._watch_check()
         is_well = files["status"] == watch["status"] == HEALTHY
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
+        if grant is NOTHING:
+            return _json({"status": status}, 503 if failure else 200)
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
@@ -154,11 +159,14 @@ class Introspection:
         """The process answers."""
         return _json({"status": "alive"})
 
-    def ready(self, _now: int) -> Response:
-        """Changes are stored."""
+    def ready(self, _now: int, grant: Grant = EVERYTHING) -> Response:
+        """Changes are stored; why not, is for those with a token."""
         failure = self._storage_failure
         if failure:
-            return _json({"status": "failing", "reason": failure}, 503)
+            body: dict[str, object] = {"status": "failing"}
+            if grant is not NOTHING:
+                body["reason"] = failure
+            return _json(body, 503)
         return _json({"status": "ready"})
 
     @property

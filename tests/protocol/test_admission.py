@@ -105,8 +105,6 @@ GUARDED = [
     ("GET", "/keys"),
     ("GET", "/stats"),
     ("GET", "/info"),
-    ("GET", "/health"),
-    ("GET", "/health/ready"),
     ("GET", "/metrics"),
     ("POST", "/flush"),
     ("GET", "/entries"),
@@ -129,6 +127,37 @@ def test_every_route_wants_the_token(guarded: ServerProcess, method: str, path: 
     assert http(guarded, method, path, body).status == 401
     assert http(guarded, method, path, body, {"Authorization": "Bearer wrong"}).status == 401
     assert http(guarded, method, path, body, BEARER).status != 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/health", "healthy"), ("/health/ready", "ready"), ("/health/live", "alive")],
+)
+def test_a_probe_has_no_token_and_is_told_the_status(
+    guarded: ServerProcess, path: str, status: str
+):
+    before = metric(guarded)
+    for headers in ({}, {"Cookie": "other=1"}, {"Authorization": "Basic eDp5"}):
+        reply = http(guarded, "GET", path, headers=headers)
+        assert (reply.status, reply.json) == (200, {"status": status})
+        assert http(guarded, "HEAD", path, headers=headers).status == 200
+    assert metric(guarded) == before, "that is no refusal"
+    assert http(guarded, "GET", path, headers={"Origin": FOREIGN}).status == 403
+
+
+def test_what_is_wrong_is_told_to_those_with_the_token(guarded: ServerProcess):
+    assert "checks" in http(guarded, "GET", "/health", headers=BEARER).json
+    for path in ("/health", "/health/ready"):
+        assert http(guarded, "GET", path, headers={"Authorization": "Bearer wrong"}).status == 401
+        foreign = http(guarded, "GET", path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert foreign.status == 403
+
+
+def metric(server: ServerProcess) -> str:
+    """How many requests were refused for their token."""
+    text = http(server, "GET", "/metrics", headers=BEARER).body.decode()
+    (line,) = [one for one in text.splitlines() if 'refusals_total{cause="token"}' in one]
+    return line
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/test"])
