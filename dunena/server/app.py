@@ -26,6 +26,7 @@ from dunena.server.admission import Admission
 from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
 from dunena.server.client_files import ClientFiles
+from dunena.server.clock import Clock
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.disk_pages import DiskPages
@@ -96,6 +97,7 @@ class Server:
     ) -> None:
         self.settings = settings
         self._new_session = new_session
+        self.clock = Clock()
         self.store = Store(room=room_of(settings.limits))
         self.engine: Engine = (
             MemoryEngine()
@@ -105,9 +107,10 @@ class Server:
                 settings.fsync,
                 settings.limits.value_bytes_max,
                 settings.watch,
+                wall_step_ms=lambda: self.clock.step_ms,
             )
         )
-        self.telemetry = Telemetry(started_at_ms=clock_ms())
+        self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
@@ -243,7 +246,7 @@ class Server:
             telemetry,
             call_soon=loop.call_soon,
             call_threadsafe=loop.call_soon_threadsafe,
-            clock_ms=clock_ms,
+            clock_ms=self.clock,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
         www = None if settings.www is None else WwwFolder(settings.www, refusals)
@@ -275,7 +278,12 @@ class Server:
     # --- while it runs ---
 
     def _look_around(self) -> None:
-        """Once a second: can changes be stored again, are there other tokens, a certificate?"""
+        """Once a second: was the clock set, is there another certificate, are there other tokens,
+        can changes be stored again?
+        """
+        step_ms = self.clock.look()
+        if step_ms:
+            _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
         if self._tokens.look():
             self._context.views.keep(self._tokens.grants)
             self._context.registry.regrant(self._tokens.renewed)
@@ -305,11 +313,6 @@ class Server:
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))
         return self._date[1]
-
-
-def clock_ms() -> int:
-    """Unix time in ms."""
-    return time.time_ns() // 1_000_000
 
 
 def _bind_failure(settings: Settings, failure: BindError) -> StartError:
