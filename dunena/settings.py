@@ -14,7 +14,7 @@ from dunena.dialects.dialect import Dialect
 from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.store.limits import Limits
 
-DEFAULT_HOST = "127.0.0.1"
+DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 3000
 
 
@@ -47,14 +47,14 @@ class EventLoop(Enum):
 class Settings:
     """One server's settings.
 
-    ``port`` 0 lets the system choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are
-    lower-case names that requests may be meant for, or "*"; ``allow_origins`` are origins as
-    browsers send them, "null" and "*" among them; ``tokens`` is a file of more of them
-    (`dunena.server.tokens`); ``default_ttl_ms`` is for what is set without a ttl, 0 for no expiry;
-    ``rate_per_second`` is messages per connection, 0 for no limit;
-    ``connections_per_address_max`` likewise; ``proxies`` are believed about whom they speak for;
-    ``compression`` is WebSocket's permessage-deflate; ``www`` is a folder of pages to serve, None
-    for none.
+    ``host`` "localhost" is both loopback addresses, "::" every address; ``port`` 0 lets the system
+    choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are lower-case names that requests may
+    be meant for, or "*"; ``allow_origins`` are origins as browsers send them, "null" and "*" among
+    them; ``tokens`` is a file of more of them (`dunena.server.tokens`); ``default_ttl_ms`` is for
+    what is set without a ttl, 0 for no expiry; ``rate_per_second`` is messages per connection, 0
+    for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed about whom they
+    speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a folder of pages to
+    serve, None for none.
     """
 
     host: str = DEFAULT_HOST
@@ -98,9 +98,14 @@ ANY_HOSTS = frozenset({"0.0.0.0", "::", ""})
 
 
 def local_host(host: str) -> str:
-    """The host part of a URL that reaches a server bound to ``host`` from this machine."""
-    if host in ANY_HOSTS or host == DEFAULT_HOST:
-        return "localhost"
+    """The host part of a URL that reaches a server bound to ``host`` from this machine.
+
+    A name for both kinds of addresses only where both are listened on (`dunena.server.listeners`).
+    """
+    if host == "0.0.0.0":
+        return "127.0.0.1"
+    if host in ANY_HOSTS:
+        return DEFAULT_HOST
     return f"[{host}]" if ":" in host else host
 
 

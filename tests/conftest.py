@@ -7,6 +7,7 @@ is one that nobody misses.
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -22,6 +23,10 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 
 pytest_plugins = ["tests.support.fixtures"]
+
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    # Under nohup the servers of the tests would ignore it too: what is handled is not inherited.
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 _CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 hypothesis.settings.load_profile(

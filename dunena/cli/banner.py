@@ -6,8 +6,10 @@ from dunena import __version__
 from dunena.settings import Settings
 
 
-def banner(settings: Settings, url: str, entries: int, notes: list[str]) -> str:
-    """URLs, folder, how to stop; ``notes`` are what differs from what was expected."""
+def banner(
+    settings: Settings, url: str, addresses: tuple[str, ...], entries: int, notes: list[str]
+) -> str:
+    """URLs, addresses, folder, how to stop; ``notes`` are what differs from what was expected."""
     lines = [
         f"dunena {__version__}",
         "",
@@ -15,6 +17,7 @@ def banner(settings: Settings, url: str, entries: int, notes: list[str]) -> str:
         f"  WebSocket   {url.replace('http', 'ws', 1)}/ws",
         f"  HTTP        {url}/get/<key>",
         *([f"  Your pages  {url}/www/"] if settings.www is not None else []),
+        f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings.cache_dir, entries)}",
         *[f"  Note        {note}" for note in notes],
         "",

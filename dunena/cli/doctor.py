@@ -16,7 +16,7 @@ def doctor(
         Path | None,
         Option(envvar="CACHE_DIR", help="Folder of the values.  [default: .cache]"),
     ] = None,
-    host: Annotated[str, Option(envvar="DUNENA_HOST", help="Address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, Option(envvar="DUNENA_HOST", help="Address to listen on.")] = "localhost",
     port: Annotated[int, Option(envvar="DUNENA_PORT", min=0, max=65535, help="Port.")] = 3000,
     allow_origin: Annotated[
         list[str] | None, Option(envvar="DUNENA_ALLOW_ORIGIN", help="Origin to let in.")

@@ -3,8 +3,6 @@
 import os
 import platform
 import shutil
-import socket
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -12,13 +10,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from dunena import __version__
+from dunena.settings import is_loopback_host
 
 SYNCS = 5
 SLOW_SYNC_SECONDS = 0.1
 FREE_BYTES_MIN = 100_000_000
 CLOCK_MIN = 1_700_000_000  # a machine without a battery begins in 1970
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Level(StrEnum):
@@ -134,31 +131,28 @@ def _hand_edits(folder: Path) -> Finding:
 
 
 def _port(plan: Plan) -> Finding:
+    from dunena.server.listeners import BindError, open_sockets
+
     try:
-        family = socket.getaddrinfo(plan.host, plan.port, type=socket.SOCK_STREAM)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            if sys.platform != "win32":
-                # As the server does: connections that ended a moment ago are not in the way.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((plan.host, plan.port))
-    except OSError as error:
-        return _refused_port(plan, error)
+        for probe in open_sockets(plan.host, plan.port):
+            probe.close()
+    except BindError as failure:
+        return _refused_port(plan, failure.address, failure.error)
     return Finding(Level.GOOD, "port", f"{plan.port} is free at {plan.host}")
 
 
-def _refused_port(plan: Plan, error: OSError) -> Finding:
+def _refused_port(plan: Plan, address: str, error: OSError) -> Finding:
     from dunena.desktop.neighbour import is_dunena
 
-    host = "127.0.0.1" if plan.host in ("0.0.0.0", "::") else plan.host
-    if plan.port and is_dunena(host, plan.port):
+    if plan.port and is_dunena(address, plan.port):
         advice = "use that one, stop it, or start another one with --port 0"
         return Finding(Level.NOTE, "port", f"a dunena runs at {plan.port} already", advice)
-    text = f"{plan.port} cannot be had at {plan.host} ({error.strerror})"
+    text = f"{plan.port} cannot be had at {address} ({error.strerror})"
     return Finding(Level.BAD, "port", text, "stop what uses it, or give another one with --port")
 
 
 def _who(plan: Plan) -> Finding:
-    if plan.host in _LOOPBACK:
+    if is_loopback_host(plan.host):
         return Finding(Level.GOOD, "who gets in", "programs of this machine")
     if plan.token is not None:
         return Finding(Level.GOOD, "who gets in", f"who reaches {plan.host} and has the token")
@@ -168,11 +162,11 @@ def _who(plan: Plan) -> Finding:
 
 def _origins(plan: Plan) -> Finding:
     """Web pages; what is let in anyway is in docs/protocols.md, "Who gets in"."""
+    from dunena.server.refusals import origin_option
+
     own = "pages of this machine, of the server, and OBS's local files"
     wrong = [
-        one
-        for one in plan.allow_origins
-        if one != "null" and (one.count("/") != 2 or not one.startswith(("http://", "https://")))
+        one for one in plan.allow_origins if one not in ("null", "*") and origin_option(one) is None
     ]
     if wrong:
         advice = "an origin is like https://example.com, without a path"

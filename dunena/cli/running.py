@@ -89,10 +89,10 @@ async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server
         try:
             with LoadingShown() as progress:
                 await server.start(progress)
-        except PortBusyError:
+        except PortBusyError as error:
             if not manner.finds_port:
                 raise
-            if await _is_dunena(settings.host, port):
+            if await _is_dunena(error.address, port):
                 raise _RunningAlready(f"http://{local_host(settings.host)}:{port}") from None
         except PlaceInUseError as error:
             if manner.opens_page and error.url:
@@ -120,7 +120,7 @@ async def _is_dunena(host: str, port: int) -> bool:
 
 def _greet(server: Server, notes: list[str]) -> None:
     settings = server.settings
-    say(banner(settings, server.url, server.store.entry_count, notes))
+    say(banner(settings, server.url, server.addresses, server.store.entry_count, notes))
     if not settings.is_loopback and not settings.has_token:
         _log.warning("everyone who can reach %s can read and write: set --token", settings.host)
 

@@ -25,7 +25,8 @@ Flag = partial(Option, show_envvar=False)
 def serve(
     context: Context,
     host: Annotated[
-        str, Flag(envvar="DUNENA_HOST", help="Address to listen on; 0.0.0.0 for all.")
+        str,
+        Flag(envvar="DUNENA_HOST", help="Address to listen on; :: for all."),
     ] = DEFAULT_HOST,
     port: Annotated[
         int, Flag(envvar="DUNENA_PORT", min=0, max=65535, help="Port; 0 takes a free one.")
@@ -205,13 +206,14 @@ def _is_chosen(context: Context, name: str) -> bool:
 
 
 def _origins(values: list[str]) -> frozenset[str]:
-    """Origins as a browser sends them: without a slash at the end; commas may stand between."""
-    return frozenset(
-        origin.strip().rstrip("/")
-        for value in values
-        for origin in value.split(",")
-        if origin.strip()
-    )
+    """Origins as they are sent; commas may stand between.
+
+    Each as it was typed, and without the slash at its end that an address in a browser has and its
+    origin has not. In `file://` the slashes are no such end.
+    """
+    typed = {name.strip() for value in values for name in value.split(",")} - {""}
+    bare = {name.removesuffix("/") for name in typed if not name.endswith("//")}
+    return frozenset(typed | bare) - {""}
 
 
 def _hosts(values: list[str]) -> frozenset[str]:

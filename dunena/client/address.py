@@ -31,7 +31,8 @@ class Address:
             raise ValueError("a token is no part of the address; give it as the token")
         is_secure = _SECURE[parts.scheme]
         port = _PORTS[is_secure] if parts.port is None else parts.port
-        return cls(parts.hostname, port, is_secure, parts.path.removesuffix("/ws").rstrip("/"))
+        prefix = parts.path.rstrip("/").removesuffix("/ws").rstrip("/")
+        return cls(parts.hostname, port, is_secure, prefix)
 
     @property
     def authority(self) -> str:
@@ -58,7 +59,7 @@ class Address:
         """A path of the server with a query, as a request names it; empty fields are left out."""
         fields = {name: value for name, value in query.items() if value not in ("", None)}
         asked = f"?{urlencode(fields)}" if fields else ""
-        return f"{quote(self.prefix)}{path}{asked}"
+        return f"{quote(self.prefix, safe='/%')}{path}{asked}"
 
 
 def path_of(room: str, key: str) -> str:

@@ -6,10 +6,17 @@ from dunena import NAME
 
 _ANSWER_SECONDS_MAX = 1.0
 
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # what a program connects to instead
+
 
 def is_dunena(host: str, port: int) -> bool:
-    """Whether a dunena answers there; its Server header says so even where a token is needed."""
-    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_SECONDS_MAX)
+    """Whether a dunena answers there; its Server header says so even where a token is needed.
+
+    ``host`` is an address as one is bound to it.
+    """
+    connection = http.client.HTTPConnection(
+        _REACHED_AT.get(host, host), port, timeout=_ANSWER_SECONDS_MAX
+    )
     try:
         connection.request("GET", "/health/live", headers={"Host": f"localhost:{port}"})
         return connection.getresponse().getheader("Server") == NAME

@@ -21,7 +21,6 @@ machine; one that showed too many is not listened to for a while, right token or
 on guessing.
 """
 
-import logging
 import math
 import re
 import socket
@@ -32,12 +31,13 @@ from ipaddress import ip_address
 
 from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.server.authority import read_host, read_origin
-from dunena.server.disk_pages import NULL_ORIGIN, DiskPages
+from dunena.server.disk_pages import DISK_ORIGINS, NULL_ORIGIN, DiskPages
 from dunena.server.http_message import JSON, Request, Response
 from dunena.server.peers import NOBODY, group_of
+from dunena.server.refusals import NAME_CHARS_MAX, Refusals
 from dunena.server.tokens import Tokens
 from dunena.server.tries import Tries
-from dunena.settings import Settings, is_loopback_host, local_host
+from dunena.settings import Settings, is_loopback_host
 from dunena.telemetry import Telemetry
 
 OBS_ORIGIN = "http://absolute"
@@ -50,16 +50,16 @@ _LOOPBACK_ANCESTORS = [
     f"{scheme}://{host}:*" for host in ("localhost", "127.0.0.1") for scheme in ("http", "https")
 ]
 _IN_A_POLICY = re.compile(r"https?://[!-+\--:<-~]+").fullmatch  # no space, comma or semicolon
-_ORIGINS_KEPT_MAX = 100  # each origin is named once; a flood of made-up ones is not a log
-_ORIGIN_CHARS_LOGGED = 200
+_ORIGINS_KEPT_MAX = 100  # for the test page; a flood of made-up ones is no list
 _Shown = tuple[Callable[[bytes], Grant | None], bytes]
 """What looks a secret up, and the secret."""
 
 _OWN_SITES = ("none", "same-origin")  # a person typed the address, or a page of ours asks
 
-_PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
+_KNOWN_HEADERS = ("Authorization", "Content-Type")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # a token: RFC 9110, 5.6.2
 
-_log = logging.getLogger(__name__)
+_PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
 
 
 @dataclass(slots=True)
@@ -82,14 +82,14 @@ class Admission:
         disk_pages: DiskPages | None = None,
         *,
         tokens: Tokens | None = None,
+        refusals: Refusals | None = None,
         clock_seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._clock_seconds = clock_seconds
         self._tokens = tokens or Tokens(settings.token, settings.tokens)
         self._tries = Tries()
-        self._guessers: set[str] = set()
-        self._port = port
+        self._refusals = refusals or Refusals(settings, port)
         self._telemetry = telemetry
         self.disk_pages = disk_pages or DiskPages(None)
         self.disk_pages.always |= bool(settings.allow_origins & {NULL_ORIGIN, ANY_ORIGIN})
@@ -97,7 +97,6 @@ class Admission:
         self._cookie_name = f"dunena_session_{port}"
         self._own_names = {settings.host.lower(), socket.gethostname().lower()} - {""}
         self._refused: dict[str, RefusedOrigin] = {}
-        self._refused_hosts: set[str] = set()
 
     def refusal(
         self, request: Request, *, needs_token: bool, is_page: bool = False
@@ -118,6 +117,7 @@ class Admission:
             return Response.error(403, "Origin not allowed")
         if origin is None and not is_page and self._is_foreign(request):
             self._telemetry.refused_origins += 1
+            self._refusals.tell_cross_site(request.path)
             return Response.error(403, "Cross-site request not allowed")
         return self._refusal_of_token(request) if needs_token else None
 
@@ -143,7 +143,7 @@ class Admission:
         allowed = self._settings.allow_origins
         if origin in allowed or ANY_ORIGIN in allowed or origin == OBS_ORIGIN:
             return True
-        if origin == NULL_ORIGIN:
+        if origin in DISK_ORIGINS:
             return self.disk_pages.are_let_in
         place = read_origin(origin)
         return place is not None and (is_loopback_host(place.host) or _is_same_origin(origin, host))
@@ -169,10 +169,9 @@ class Admission:
         """Whose pages were refused, the latest first."""
         return sorted(self._refused.values(), key=lambda one: one.last_at_ms, reverse=True)
 
-    def refusals_of(self, origin: str) -> int:
-        """How often pages of an origin were refused."""
-        refused = self._refused.get(origin)
-        return 0 if refused is None else refused.count
+    def refusals_from_disk(self) -> int:
+        """How often pages opened from disk were refused."""
+        return sum(one.count for one in self._refused.values() if one.origin in DISK_ORIGINS)
 
     def cors_headers(self, request: Request, *, is_page: bool) -> dict[str, str]:
         """What lets the page that asked read the answer, and keeps it from others' pages.
@@ -209,7 +208,7 @@ class Admission:
         headers = {"Allow": methods}
         if "access-control-request-method" in request.headers:
             headers["Access-Control-Allow-Methods"] = methods
-            headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+            headers["Access-Control-Allow-Headers"] = _allowed_headers(request)
             headers["Access-Control-Max-Age"] = str(PREFLIGHT_SECONDS)
             if "access-control-request-private-network" in request.headers:
                 headers["Access-Control-Allow-Private-Network"] = "true"
@@ -219,6 +218,10 @@ class Admission:
     def wants_token(self) -> bool:
         """Whether there is one."""
         return self._tokens.are_needed
+
+    def shows_token(self, request: Request) -> bool:
+        """Whether a request has anything that is to stand for a token, right or wrong."""
+        return bool(self._shown_by(request))
 
     def session(self, request: Request, token: str) -> Response:
         """The cookie that stands for a token, which a page sent."""
@@ -278,7 +281,7 @@ class Admission:
         seconds = 0.0 if group == NOBODY else self._tries.seconds_to_wait(group, now)
         if seconds > 0:
             self._telemetry.refused_tries += 1
-            self._report_guesser(group)
+            self._refusals.tell_guesser(group)
             return Response.error(
                 429, "Too many wrong tokens", {"Retry-After": str(math.ceil(seconds))}
             )
@@ -294,51 +297,37 @@ class Admission:
         self._telemetry.refused_tokens += 1
         return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
 
-    def _report_guesser(self, group: str) -> None:
-        if group not in self._guessers and len(self._guessers) < _ORIGINS_KEPT_MAX:
-            self._guessers.add(group)
-            _log.warning("%s shows wrong tokens, and is slowed down", group)
-
     def _report_host(self, host: str) -> None:
         self._telemetry.refused_hosts += 1
-        if self._settings.is_loopback:
-            return  # the address that people use there is never refused
         authority = read_host(host)
-        name = (host if authority is None else authority.host)[:_ORIGIN_CHARS_LOGGED]
-        if name in self._refused_hosts or len(self._refused_hosts) >= _ORIGINS_KEPT_MAX:
-            return
-        self._refused_hosts.add(name)
-        _log.warning("a request for host %r was refused; to let it in: --allow-host", name)
+        self._refusals.tell_host(host, None if authority is None else authority.host)
 
     def _report_origin(self, origin: str) -> None:
         self._telemetry.refused_origins += 1
-        name = origin[:_ORIGIN_CHARS_LOGGED]
+        self._refusals.tell_origin(origin)
+        name = origin[:NAME_CHARS_MAX]
         refused = self._refused.get(name)
         if refused is None:
-            # The one that has a remedy on the test page is never lost in a flood.
-            if len(self._refused) >= _ORIGINS_KEPT_MAX and name != NULL_ORIGIN:
+            # Those that have a remedy on the test page are never lost in a flood.
+            if len(self._refused) >= _ORIGINS_KEPT_MAX and name not in DISK_ORIGINS:
                 return
             refused = self._refused[name] = RefusedOrigin(name)
-            self._log_refusal(name, is_whole=name == origin)
         refused.count += 1
         refused.last_at_ms = time.time_ns() // 1_000_000
 
-    def _log_refusal(self, origin: str, *, is_whole: bool) -> None:
-        if origin == NULL_ORIGIN:
-            scheme = "https" if self._settings.is_encrypted else "http"
-            _log.warning(
-                'a page opened from disk (origin "null") was refused; to let such pages in: the'
-                " button on %s://%s:%d/test, or --allow-origin null",
-                scheme,
-                local_host(self._settings.host),
-                self._port,
-            )
-            return
-        _log.warning(
-            "a page of origin %r was refused; to let it in: --allow-origin %s",
-            origin,
-            origin if origin.isprintable() and is_whole else "...",
-        )
+
+def _allowed_headers(request: Request) -> str:
+    """What a page that was let in may send: what it asks for, and what the server looks at.
+
+    Frameworks add headers of their own, such as X-Requested-With; none of them decides anything.
+    """
+    asked = [
+        name.strip()
+        for name in request.headers.get("access-control-request-headers", "").split(",")
+    ]
+    known = {name.lower() for name in _KNOWN_HEADERS}
+    added = [name for name in asked if _HEADER_NAME(name) and name.lower() not in known]
+    return ", ".join([*_KNOWN_HEADERS, *dict.fromkeys(added)])
 
 
 def _is_same_origin(origin: str, host: str | None) -> bool:

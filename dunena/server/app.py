@@ -26,6 +26,7 @@ from dunena.server.admission import Admission
 from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
 from dunena.server.client_files import ClientFiles
+from dunena.server.clock import Clock
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.disk_pages import DiskPages
@@ -34,18 +35,15 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
-from dunena.server.limits import (
-    BODIES_BYTES_MAX,
-    CONNECTIONS_MAX,
-    MESSAGES_BYTES_MAX,
-    TLS_SECONDS_MAX,
-)
+from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, MESSAGES_BYTES_MAX
+from dunena.server.listeners import BindError, Listeners
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.metrics import Metrics
 from dunena.server.outside import Outside
 from dunena.server.overview import Overview
 from dunena.server.pages import load_pages
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
@@ -64,8 +62,6 @@ PROBE_SECONDS = 1.0
 
 PORT_MAX = 65_535
 
-_BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
-
 _log = logging.getLogger(__name__)
 
 
@@ -78,7 +74,11 @@ class StopError(Exception):
 
 
 class PortBusyError(StartError):
-    """Another program has the port."""
+    """Another program has the port; ``address`` is where."""
+
+    def __init__(self, reason: str, address: str) -> None:
+        super().__init__(reason)
+        self.address = address
 
 
 class PlaceInUseError(StartError):
@@ -97,6 +97,7 @@ class Server:
     ) -> None:
         self.settings = settings
         self._new_session = new_session
+        self.clock = Clock()
         self.store = Store(room=room_of(settings.limits))
         self.engine: Engine = (
             MemoryEngine()
@@ -106,13 +107,14 @@ class Server:
                 settings.fsync,
                 settings.limits.value_bytes_max,
                 settings.watch,
+                wall_step_ms=lambda: self.clock.step_ms,
             )
         )
-        self.telemetry = Telemetry(started_at_ms=clock_ms())
+        self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
-        self._listener: asyncio.Server
+        self._listeners: Listeners
         self._expiry: ExpiryTimer
         self._outside: Outside
         self._tokens = Tokens()
@@ -133,10 +135,10 @@ class Server:
                 self._wake if self.settings.watch is not Watch.OFF else None, progress
             )
         except InUseError as error:
-            self._listener.close()
+            self._listeners.close()
             raise PlaceInUseError(error.reason, error.url) from error
         except OpenError as error:
-            self._listener.close()
+            self._listeners.close()
             raise StartError(error.reason) from error
         self.store.load(loaded.entries, loaded.revision)
         for damage in self.engine.damages():
@@ -146,8 +148,13 @@ class Server:
         if self.store.room is not None and self.store.room.evicts:
             self._context.tick.run(self._evict_excess, None)
         self._look_around()
-        await self._listener.start_serving()
+        await self._serve()
         self.engine.publish(self.url)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What it listens on: hosts and ports, as they stand in a URL."""
+        return self._listeners.addresses
 
     @property
     def url(self) -> str:
@@ -157,7 +164,7 @@ class Server:
 
     async def stop(self) -> None:
         """No new connections, changes kept, clients told, folder unlocked."""
-        self._listener.close()
+        self._listeners.close()
         self._expiry.cancel()
         if self._probe_timer is not None:
             self._probe_timer.cancel()
@@ -192,18 +199,20 @@ class Server:
         self._certificate = self._load_certificate()
         tls = None if self._certificate is None else self._certificate.context
         try:
-            self._listener = await loop.create_server(
-                lambda: HttpConnection(self._context),
-                settings.host,
-                settings.port,
-                ssl=tls,
-                ssl_handshake_timeout=TLS_SECONDS_MAX if tls else None,
-                backlog=_BACKLOG,
-                start_serving=False,
+            self._listeners = await Listeners.open(
+                loop, lambda: HttpConnection(self._context), settings.host, settings.port, tls
             )
-        except OSError as error:
-            raise _bind_failure(settings, error) from error
-        self.port = self._listener.sockets[0].getsockname()[1]
+        except BindError as failure:
+            raise _bind_failure(settings, failure) from failure
+        self.port = self._listeners.port
+
+    async def _serve(self) -> None:
+        """Answer on the port, which another program may have opened meanwhile."""
+        try:
+            await self._listeners.start_serving()
+        except BindError as failure:
+            await self.stop()
+            raise _bind_failure(self.settings, failure) from failure
 
     def _build(
         self,
@@ -216,7 +225,10 @@ class Server:
         disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
         disk_pages.load()
         views = Views(core)
-        admission = Admission(settings, self.port, telemetry, disk_pages, tokens=self._tokens)
+        refusals = Refusals(settings, self.port)
+        admission = Admission(
+            settings, self.port, telemetry, disk_pages, tokens=self._tokens, refusals=refusals
+        )
         registry = Registry(
             loop,
             connections_max(CONNECTIONS_MAX),
@@ -225,7 +237,9 @@ class Server:
             max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
         )
         overview = Overview(settings, self.port, admission, registry, telemetry)
-        introspection = Introspection(core, settings, self.engine, telemetry, event_loop_name(loop))
+        introspection = Introspection(
+            core, settings, self.engine, telemetry, event_loop_name(loop), self.addresses
+        )
         metrics = Metrics(core, self.engine, telemetry)
         tick = Tick(
             core,
@@ -233,10 +247,10 @@ class Server:
             telemetry,
             call_soon=loop.call_soon,
             call_threadsafe=loop.call_soon_threadsafe,
-            clock_ms=clock_ms,
+            clock_ms=self.clock,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
-        www = None if settings.www is None else WwwFolder(settings.www)
+        www = None if settings.www is None else WwwFolder(settings.www, refusals)
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         bulk = Bulk(loop.call_soon)
@@ -254,6 +268,7 @@ class Server:
                 views, admission, introspection, metrics, overview, pages, client_files, www
             ),
             registry=registry,
+            refusals=refusals,
             proxies=Proxies(settings.proxies),
             telemetry=telemetry,
             compressors=Compressors(),
@@ -265,7 +280,12 @@ class Server:
     # --- while it runs ---
 
     def _look_around(self) -> None:
-        """Once a second: can changes be stored again, are there other tokens, a certificate?"""
+        """Once a second: was the clock set, is there another certificate, are there other tokens,
+        can changes be stored again?
+        """
+        step_ms = self.clock.look()
+        if step_ms:
+            _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
         if self._tokens.look():
             self._context.views.keep(self._tokens.grants)
             self._context.registry.regrant(self._tokens.renewed)
@@ -297,18 +317,15 @@ class Server:
         return self._date[1]
 
 
-def clock_ms() -> int:
-    """Unix time in ms."""
-    return time.time_ns() // 1_000_000
-
-
-def _bind_failure(settings: Settings, error: OSError) -> StartError:
+def _bind_failure(settings: Settings, failure: BindError) -> StartError:
     """Why the port could not be had, and what to do."""
-    place = f"port {settings.port} of {settings.host}"
+    error = failure.error
+    place = f"port {settings.port} of {failure.address}"
     if error.errno == errno.EADDRINUSE:
         free = settings.port + 1 if settings.port < PORT_MAX else settings.port - 1
         return PortBusyError(
-            f"{place} is already in use; stop what uses it, or start with --port {free}"
+            f"{place} is already in use; stop what uses it, or start with --port {free}",
+            failure.address,
         )
     if error.errno == errno.EACCES:
         return StartError(f"{place} may not be opened by this user; start with --port 3000")

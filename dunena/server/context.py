@@ -10,6 +10,7 @@ from dunena.server.admission import Admission
 from dunena.server.bulk import Bulk
 from dunena.server.compression import Compressors
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
@@ -33,6 +34,7 @@ class Context:
     admission: Admission
     routes: Routes
     registry: Registry
+    refusals: Refusals
     proxies: Proxies
     telemetry: Telemetry
     compressors: Compressors

@@ -2,7 +2,9 @@
 
 A browser gives such a page the origin ``null``, and gives the same to a sandboxed frame on any web
 site; so they are refused until somebody says otherwise, by ``--allow-origin null`` or by the
-button on the test page. The button's answer is kept in ``.dunena/pages.json`` and can be taken
+button on the test page. Some browsers' WebSockets and many libraries of devices say ``file://``,
+which no web site's page can: the button counts for it too, and it can be let in by its own name
+without the frames. The button's answer is kept in ``.dunena/pages.json`` and can be taken
 back there; without a folder for values it lasts until the server stops.
 """
 
@@ -15,6 +17,11 @@ from dunena.plain_files import read_plain
 
 NULL_ORIGIN = "null"
 """What a browser sends for a page opened from disk (HTML standard, opaque origins)."""
+
+FILE_ORIGIN = "file://"
+"""What is sent for one elsewhere (RFC 6454, 4, leaves it open); Arduino's libraries by default."""
+
+DISK_ORIGINS = frozenset({NULL_ORIGIN, FILE_ORIGIN})
 
 FILE_NAME = "pages.json"
 

@@ -8,8 +8,8 @@ from dunena.telemetry import Telemetry
 
 WAIT_SECONDS_MIN = 0.001
 WAIT_SECONDS_MAX = 1.0
-"""Between two looks at the deadlines: the wall clock may be set, or the machine may sleep. And
-while expiries cannot be stored: between two tries."""
+"""Between two looks at the deadlines: the machine may sleep. And while expiries cannot be stored:
+between two tries."""
 
 
 class ExpiryTimer:

@@ -82,9 +82,10 @@ class HttpConnection(asyncio.Protocol):
         self._is_from_proxy = context.proxies.has(self._peer)
         group = NOBODY if self._is_from_proxy else group_of(self._peer)
         if context.registry.is_full:
+            context.refusals.tell_full(context.registry.connections_max)
             self._refuse_connection(Response.error(503, "Too many connections"))
         elif context.registry.is_crowded(group):
-            self._refuse_connection(_crowded())
+            self._refuse_connection(self._crowded(group))
         context.registry.add(self, group)
         context.registry.strangers.hold(self._give_up, CONNECTION_BYTES)
 
@@ -368,7 +369,7 @@ class HttpConnection(asyncio.Protocol):
             group = group_of(request.address)
             if context.registry.is_crowded(group):
                 context.telemetry.refused_connections += 1
-                outcome = _crowded()
+                outcome = self._crowded(group)
             else:
                 context.registry.add(self, group)
         if isinstance(outcome, Response):
@@ -396,12 +397,21 @@ class HttpConnection(asyncio.Protocol):
         forwarded = request.headers.get("x-forwarded-for")
         return self._context.proxies.client_of(self._peer, forwarded)
 
+    def _crowded(self, group: str) -> Response:
+        connections_max = self._context.settings.connections_per_address_max
+        self._context.refusals.tell_crowd(group, connections_max)
+        return Response.error(429, "Too many connections from this address")
+
     def _refuse_connection(self, response: Response) -> None:
         self._context.telemetry.refused_connections += 1
         self._end_with(response)
 
     def _refuse_request(self, response: Response) -> None:
         self._context.telemetry.refused_requests += 1
+        request = self._parser.let_in
+        if request is not None:
+            # Its body is at fault: the page that sent it may read what is wrong.
+            response = self._context.routes.readable(request, response)
         self._end_with(response)
 
     def _end_with(self, response: Response) -> None:
@@ -451,7 +461,3 @@ class HttpConnection(asyncio.Protocol):
         elif self._is_reading_paused and not wants_pause:
             self._transport.resume_reading()
         self._is_reading_paused = wants_pause
-
-
-def _crowded() -> Response:
-    return Response.error(429, "Too many connections from this address")

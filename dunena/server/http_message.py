@@ -66,9 +66,14 @@ class Request:
 
     @property
     def with_slash(self) -> "Response":
-        """The way to the same path with a slash at its end, where a folder's links lead right."""
+        """The way to the same path with a slash at its end, where a folder's links lead right.
+
+        Relative, for a proxy may show this server below a path that is not known here; behind a
+        dot, so that a colon in the name makes no scheme of it (RFC 3986, 4.2).
+        """
         _, mark, query = self.target.partition("?")
-        return Response(302, headers={"Location": f"{self.path}/{mark}{query}"})
+        name = self.path.rpartition("/")[2]
+        return Response(302, headers={"Location": f"./{name}/{mark}{query}"})
 
     def knows(self, etag: str) -> bool:
         """Whether If-None-Match names this version: RFC 9110, 13.1.2, by weak comparison."""

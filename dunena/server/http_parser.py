@@ -29,7 +29,8 @@ class RequestParser:
     it is not, the request counts as whole there and the body is skipped, or ends the connection.
     ``fault`` is the answer to what could not be read; nothing after it can be. ``rest`` is what
     came behind a request to upgrade, None while there was none. ``awaits_continue`` says that the
-    peer holds its body back until it is told to go on (RFC 9110, 10.1.1).
+    peer holds its body back until it is told to go on (RFC 9110, 10.1.1). ``let_in`` is the request
+    whose body is being taken, or was when the fault was found.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class RequestParser:
         self._skipped_bytes = 0
         self.is_over = False  # such a body goes on for too long: nothing is read any more
         self.awaits_continue = False
+        self.let_in: Request | None = None
         self.fault: Response | None = None
         self.rest: bytes | None = None
 
@@ -131,6 +133,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """A request begins."""
         self._request = Request(target="")
+        self.let_in = None
         self._head_bytes = self._unended_bytes = self._header_count = 0
         self._is_in_head = self._was_heard = True
         self.is_in_request = True
@@ -186,6 +189,7 @@ class RequestParser:
     def _decide_on_body(self, request: Request, length: int | None) -> None:
         """The head is all that is known of a request whose body is still to come."""
         is_wanted = self._wants_body(request)
+        self.let_in = request if is_wanted else None
         limit = request.body_bytes_max
         self._body_bytes_max = self._all_body_bytes_max
         if limit is not None:
@@ -225,6 +229,7 @@ class RequestParser:
         if self.is_skipping:
             self.is_skipping = False
         elif self.fault is None and not self._is_last:
+            self.let_in = None
             if self._body:
                 self._request.body = bytes(self._body)
                 self._body = bytearray()

@@ -7,7 +7,7 @@ import orjson
 
 from dunena import NAME, __version__
 from dunena.dialects.core import Core
-from dunena.dialects.grants import EVERYTHING, Grant, Right
+from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.frames import text_frame
 from dunena.persistence.interface import Engine, WatchState
 from dunena.server.http_message import Response
@@ -33,8 +33,10 @@ class Introspection:
         engine: Engine,
         telemetry: Telemetry,
         event_loop: str = "asyncio",
+        addresses: tuple[str, ...] = (),
     ) -> None:
         self._event_loop = event_loop
+        self._addresses = addresses
         self._core = core
         self._store = core.store.whole
         self._settings = settings
@@ -54,6 +56,7 @@ class Introspection:
                 "revision": store.revision,
                 "uptime": self._uptime_seconds(now),
                 "connections": self._telemetry.websocket_connections,
+                "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
@@ -104,12 +107,17 @@ class Introspection:
         )
 
     def health(self, now: int, grant: Grant = EVERYTHING) -> Response:
-        """Every check, to somebody with these rights; 503 while changes are refused."""
+        """Every check, to somebody with these rights; 503 while changes are refused.
+
+        To nobody known, as a load balancer is, the status alone.
+        """
         failure = self._storage_failure
         files = self._files_check(shows_names=grant.may_see_names)
         watch = self._watch_check()
         is_well = files["status"] == watch["status"] == HEALTHY
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
+        if grant is NOTHING:
+            return _json({"status": status}, 503 if failure else 200)
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
@@ -163,11 +171,14 @@ class Introspection:
         """The process answers."""
         return _json({"status": "alive"})
 
-    def ready(self, _now: int) -> Response:
-        """Changes are stored."""
+    def ready(self, _now: int, grant: Grant = EVERYTHING) -> Response:
+        """Changes are stored; why not, is for those with a token."""
         failure = self._storage_failure
         if failure:
-            return _json({"status": "failing", "reason": failure}, 503)
+            body: dict[str, object] = {"status": "failing"}
+            if grant is not NOTHING:
+                body["reason"] = failure
+            return _json(body, 503)
         return _json({"status": "ready"})
 
     @property

@@ -177,7 +177,7 @@ def _looking() -> _Json:
 
 
 def _serving() -> _Json:
-    health = _fields(status=_STRING, checks=_OBJECT)
+    health = _fields(status=_STRING, optional={"checks": _OBJECT, "uptime": _COUNT})
     status = _fields(status=_STRING)
     upgrade = {"426": _response("Asked without an upgrade", _ERROR)}
     return {

@@ -6,8 +6,9 @@ from dunena import NAME, __version__
 from dunena.persistence.disk.engine import PRIVATE_FOLDER
 from dunena.server.addresses import network_urls
 from dunena.server.admission import Admission
-from dunena.server.disk_pages import NULL_ORIGIN, DiskPages
+from dunena.server.disk_pages import DISK_ORIGINS, DiskPages
 from dunena.server.http_message import Request, Response
+from dunena.server.refusals import origin_option
 from dunena.server.registry import Registry
 from dunena.settings import Settings
 from dunena.telemetry import Telemetry
@@ -52,7 +53,12 @@ class Overview:
                 "connections": self._connections(),
                 "pagesFromDisk": self._pages_from_disk(),
                 "refusedOrigins": [
-                    {"origin": refused.origin, "count": refused.count, "lastAt": refused.last_at_ms}
+                    {
+                        "origin": refused.origin,
+                        "count": refused.count,
+                        "lastAt": refused.last_at_ms,
+                        "option": origin_option(refused.origin),
+                    }
                     for refused in self._admission.refused_origins()
                 ],
             }
@@ -73,7 +79,9 @@ class Overview:
         except OSError as error:
             return Response.error(507, f"The decision could not be kept: {error.strerror}")
         if not let_in:
-            self._registry.abort_origin(NULL_ORIGIN)
+            for origin in DISK_ORIGINS:
+                if not self._admission.allows_origin(origin, None):
+                    self._registry.abort_origin(origin)
         return _json(self._pages_from_disk())
 
     def _connections(self) -> dict[str, object]:
@@ -101,7 +109,7 @@ class Overview:
             "letIn": pages.are_let_in,
             "always": pages.always,
             "remembered": pages.is_remembered,
-            "refused": self._admission.refusals_of(NULL_ORIGIN),
+            "refused": self._admission.refusals_from_disk(),
             "file": f"{PRIVATE_FOLDER}/pages.json" if pages.is_remembered else None,
         }
 

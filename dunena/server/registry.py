@@ -1,7 +1,6 @@
 """The connections of one server, and what is done to all of them from time to time."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,8 +16,6 @@ from dunena.server.limits import (
 )
 from dunena.server.peers import NOBODY
 from dunena.sparing_log import SparingLog
-
-_log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 """How often idle and slow connections are looked for: well below every time-out."""
@@ -96,10 +93,9 @@ class Registry:
         self.unread = Budget(UNREAD_BYTES_MAX)
         self._complaints = SparingLog(_log, "/metrics counts them")
         self._loop = loop
-        self._connections_max = connections_max
+        self.connections_max = connections_max
         self._connections_per_group_max = connections_per_group_max
         self._crowds: dict[str, int] = {}
-        self._was_full = False
         self._connections: dict[Connection, str] = {}
         self._unswept: list[Connection] = []
         self._emptied = asyncio.Event()
@@ -108,12 +104,8 @@ class Registry:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for another; said in the log when it becomes so."""
-        is_full = len(self._connections) >= self._connections_max
-        if is_full and not self._was_full:
-            _log.warning("no more than %d connections: others are refused", self._connections_max)
-        self._was_full = is_full
-        return is_full
+        """Whether there is no room for another."""
+        return len(self._connections) >= self.connections_max
 
     def is_crowded(self, group: str) -> bool:
         """Whether there is no room for another of this group; `NOBODY` always has some."""

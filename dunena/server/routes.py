@@ -41,13 +41,15 @@ clients must not read that their key is missing."""
 class _Route:
     """Handlers by method; ``is_public`` needs no token, ``is_for_admin`` one with that right.
 
-    ``is_from_folder`` are the user's own pages.
+    ``is_for_probes`` is answered in short to who shows none. ``is_from_folder`` are the user's own
+    pages.
     """
 
     methods: _Methods
     is_public: bool = False
     is_from_folder: bool = False
     is_for_admin: bool = False
+    is_for_probes: bool = False
 
     @property
     def allowed(self) -> str:
@@ -84,9 +86,13 @@ class Routes:
             "/keys": _Route({"GET": self._keys}),
             "/stats": _Route({"GET": lambda _, now: introspection.stats(now)}),
             "/info": _Route({"GET": self._info}),
-            "/health": _Route({"GET": lambda one, now: introspection.health(now, one.grant)}),
+            "/health": _Route(
+                {"GET": lambda one, now: introspection.health(now, one.grant)}, is_for_probes=True
+            ),
             "/health/live": _Route({"GET": lambda _, now: introspection.live(now)}, is_public=True),
-            "/health/ready": _Route({"GET": lambda _, now: introspection.ready(now)}),
+            "/health/ready": _Route(
+                {"GET": lambda one, now: introspection.ready(now, one.grant)}, is_for_probes=True
+            ),
             "/metrics": _Route({"GET": lambda _, now: metrics.respond(now)}, is_for_admin=True),
             "/openapi.json": _Route({"GET": _description}),
             "/flush": _Route({"POST": self._flush}, is_for_admin=True),
@@ -152,17 +158,29 @@ class Routes:
                 return refusal
         return self._readable(route, request, self._dispatch(route, request, now))
 
+    def readable(self, request: Request, response: Response) -> Response:
+        """A response that somebody else made, for the page that asked, which was let in."""
+        return self._readable(self._find(request.path), request, response)
+
     def _refusal(self, route: _Route | None, request: Request) -> Response | None:
         refusal = self._admission.refusal(
             request,
-            # A preflight carries no credentials by the Fetch standard's design.
-            needs_token=(route is None or not route.is_public) and request.method != "OPTIONS",
+            needs_token=self._needs_token(route, request),
             is_page=_is_page(route),
         )
         if refusal is not None and refusal.status == _UNAUTHORIZED:
             # A page that was let in may also read that it lacks the token.
             return self._readable(route, request, refusal)
         return refusal
+
+    def _needs_token(self, route: _Route | None, request: Request) -> bool:
+        if request.method == "OPTIONS":
+            return False  # a preflight carries no credentials by the Fetch standard's design
+        if route is None:
+            return True
+        is_probe = route.is_for_probes and not self._admission.shows_token(request)
+        # Without a token the admission also says that everything is permitted.
+        return not (route.is_public or (is_probe and self._admission.wants_token))
 
     def _readable(self, route: _Route | None, request: Request, response: Response) -> Response:
         """The same for the page that asked, which was let in."""
@@ -210,7 +228,7 @@ class Routes:
 
     def _root(self, request: Request, now: int) -> Response:
         if "text/html" in request.headers.get("accept", ""):
-            return Response(302, headers={"Location": "/test"})
+            return Response(302, headers={"Location": "./test"})
         # Only the way to the public page is public.
         refusal = self._admission.refusal(request, needs_token=True)
         return refusal or self._info(request, now)

@@ -15,14 +15,19 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows lacks SIGHUP, ot
 class StopSignals:
     """Calls ``stop`` in the loop when the program is asked to end, once.
 
-    SIGHUP is what a closed terminal sends. After the first signal none has any effect until the
-    process has ended: nothing cuts a stop short, not even a second Ctrl+C.
+    SIGHUP is what a closed terminal sends, and stays ignored where it is (`nohup`). After the first
+    signal none has any effect until the process has ended: nothing cuts a stop short, not even a
+    second Ctrl+C.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         self._loop = loop
         self._stop = stop
-        self._numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+        self._numbers = [
+            getattr(signal, name)
+            for name in _NAMES
+            if hasattr(signal, name) and not _is_to_be_survived(name)
+        ]
         self._is_asked = False
         self._ended = threading.Event()
         self._console_handler: object = None
@@ -77,3 +82,8 @@ class StopSignals:
             handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(told)
             self._console_handler = handler  # or the system would call freed memory
             ctypes.windll.kernel32.SetConsoleCtrlHandler(handler, 1)
+
+
+def _is_to_be_survived(name: str) -> bool:
+    """Whether whoever started the program wants it to outlive its terminal."""
+    return name == "SIGHUP" and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN

@@ -541,6 +541,8 @@ class WebSocketConnection:
         if second != self._rate_second:
             self._rate_second, self._rate_count = second, 0
         self._rate_count += 1
+        if self._rate_count == self._rate_max + 1:
+            self._context.refusals.tell_rate(self._address, self._rate_max)
         return self._rate_count > self._rate_max
 
     def _fail(self, code: int, reason: str) -> None:

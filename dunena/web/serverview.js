@@ -80,7 +80,7 @@ export class ServerView {
       : letIn
         ? `Let in. ${remembered ? `Remembered in ${file}.` : "Until the server stops: nothing is kept."}`
         : "Refused. A browser gives pages opened from disk and sandboxed frames on any web site the"
-          + " same name, null: let them in only while you need it.";
+          + " same name, null: let them in only while you need it. file:// is let in with them.";
     const act = letIn
       ? button("Refuse them again", () => this.#decide(false))
       : button("Let pages opened from disk in", () => this.#decide(true));
@@ -191,14 +191,15 @@ function programName(program) {
 
 function refusedRows(refused) {
   if (!refused.length) return [element("p", { class: "quiet" }, "No page was refused since the start.")];
-  return [element("ul", {}, ...refused.map(({ origin, count: times, lastAt }) => {
-    const flag = `--allow-origin ${origin}`;
+  return [element("ul", {}, ...refused.map(({ origin, count: times, lastAt, option }) => {
     const when = new Date(lastAt).toLocaleTimeString();
     return element("li", { class: "refused" },
       element("div", {}, element("code", {}, origin),
         element("span", { class: "quiet" }, `${count(times, "time")}, last at ${when}`)),
-      origin === "null"
+      origin === "null" || origin === "file://"
         ? element("p", { class: "quiet" }, "A page opened from disk; the button is under “Pages opened from disk”.")
-        : element("div", { class: "copy-line" }, element("code", {}, flag), copyButton(flag, () => flag)));
+        : option
+          ? element("div", { class: "copy-line" }, element("code", {}, option), copyButton(option, () => option))
+          : element("p", { class: "quiet" }, "This is no origin that an option could let in."));
   }))];
 }

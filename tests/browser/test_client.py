@@ -343,6 +343,6 @@ def test_the_loader_waits_for_the_server(
         site.start()
         expect(source.frame_locator("iframe").get_by_role("heading")).to_have_text("On air")
         expect(source.locator("iframe")).to_be_visible()
-        assert json.dumps(failed).count("/health/live") == len(failed)
+        assert json.dumps(failed).count("/www/shown.html") == len(failed)
     finally:
         context.close()

@@ -10,6 +10,7 @@ from tests.e2e.processes import free_port
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
 from tests.support.node_client import NodeClient, ScriptError
+from tests.support.prefix_proxy import PrefixProxy
 from tests.support.server import ServerProcess
 
 DEAD_SECONDS_MAX = 10.0
@@ -227,3 +228,13 @@ def test_many_clients_do_not_come_back_in_one_moment(
         return state.times.slice(0, 30);"""
     )
     assert max(times) - min(times) >= 30
+
+
+@pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/"])
+def test_an_address_may_have_a_path(away: NodeClient, server: ServerProcess, end: str) -> None:
+    put(server, 1)
+    with PrefixProxy(server.port, "/store") as proxy:
+        away.open(f"{proxy.url}{end}")
+        assert away.run("return state.store.get('k')") == 1
+        assert away.run("return state.store.keys()") == ["k"]
+        away.run("state.store.close()")

@@ -105,8 +105,6 @@ GUARDED = [
     ("GET", "/keys"),
     ("GET", "/stats"),
     ("GET", "/info"),
-    ("GET", "/health"),
-    ("GET", "/health/ready"),
     ("GET", "/metrics"),
     ("POST", "/flush"),
     ("GET", "/entries"),
@@ -129,6 +127,37 @@ def test_every_route_wants_the_token(guarded: ServerProcess, method: str, path: 
     assert http(guarded, method, path, body).status == 401
     assert http(guarded, method, path, body, {"Authorization": "Bearer wrong"}).status == 401
     assert http(guarded, method, path, body, BEARER).status != 401
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/health", "healthy"), ("/health/ready", "ready"), ("/health/live", "alive")],
+)
+def test_a_probe_has_no_token_and_is_told_the_status(
+    guarded: ServerProcess, path: str, status: str
+):
+    before = metric(guarded)
+    for headers in ({}, {"Cookie": "other=1"}, {"Authorization": "Basic eDp5"}):
+        reply = http(guarded, "GET", path, headers=headers)
+        assert (reply.status, reply.json) == (200, {"status": status})
+        assert http(guarded, "HEAD", path, headers=headers).status == 200
+    assert metric(guarded) == before, "that is no refusal"
+    assert http(guarded, "GET", path, headers={"Origin": FOREIGN}).status == 403
+
+
+def test_what_is_wrong_is_told_to_those_with_the_token(guarded: ServerProcess):
+    assert "checks" in http(guarded, "GET", "/health", headers=BEARER).json
+    for path in ("/health", "/health/ready"):
+        assert http(guarded, "GET", path, headers={"Authorization": "Bearer wrong"}).status == 401
+        foreign = http(guarded, "GET", path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert foreign.status == 403
+
+
+def metric(server: ServerProcess) -> str:
+    """How many requests were refused for their token."""
+    text = http(server, "GET", "/metrics", headers=BEARER).body.decode()
+    (line,) = [one for one in text.splitlines() if 'refusals_total{cause="token"}' in one]
+    return line
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/test"])
@@ -350,6 +379,56 @@ def test_a_refused_origin_is_one_clear_line_in_the_log(start_server: StartServer
     for origin in (FOREIGN, "null"):
         (line,) = [line for line in server.errors if f"--allow-origin {origin}" in line]
         assert origin in line.replace(f"--allow-origin {origin}", ""), "it names who was refused"
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        ["null"],
+        ["file://", "app://", "app://obsidian.md", "capacitor://localhost", "https://a.example/"],
+        [FOREIGN, "http://a.example:8080", "chrome-extension://abc", "http://[fe80::1]:3000"],
+    ],
+)
+def test_what_the_log_recommends_for_an_origin_lets_it_in(
+    start_server: StartServer, origins: list[str]
+):
+    server = start_server()
+    for origin in origins:
+        assert statuses(server, {"Origin": origin}) == [403, 403, 403]
+    server.stop()
+    options = [option for line in server.errors for option in recommended("--allow-origin", line)]
+    assert len(options) == 2 * len(origins)
+    second = start_server(*options)
+    for origin in origins:
+        assert statuses(second, {"Origin": origin}) == [200, 101, 101]
+    assert second.errors == []
+
+
+def test_file_by_name_lets_no_sandboxed_frame_in(start_server: StartServer):
+    server = start_server("--allow-origin", "file://")
+    assert statuses(server, {"Origin": "file://"}) == [200, 101, 101]
+    assert statuses(server, {"Origin": "null"}) == [403, 403, 403]
+    assert statuses(server, {"Sec-Fetch-Site": "cross-site"}) == [403, 403, 403]
+
+
+def test_what_the_log_recommends_for_a_host_lets_it_in(start_server: StartServer):
+    hosts = ["Proxied.example:80", "192.168.1.5", "[fd00::5]:3000", "under_score.example."]
+    server = start_server()
+    for host in hosts:
+        assert statuses(server, {"Host": host}) == [403, 403, 403]
+    assert statuses(server, {"Host": "a@b"}) == [403, 403, 403]
+    server.stop()
+    options = [option for line in server.errors for option in recommended("--allow-host", line)]
+    assert len(options) == 2 * len(hosts)
+    second = start_server(*options)
+    for host in hosts:
+        assert statuses(second, {"Host": host}) == [200, 101, 101]
+
+
+def recommended(option: str, line: str) -> list[str]:
+    """The option and its value, where a line of the log recommends it."""
+    words = line.split()
+    return words[words.index(option) :][:2] if option in words else []
 
 
 def test_no_origin_can_write_into_the_log(start_server: StartServer):

@@ -98,6 +98,8 @@ def test_one_address_has_its_share_and_others_theirs(start_server: StartServer) 
         shown = http(server, "GET", "/server").json["connections"]["shown"]
         assert {one["address"] for one in shown} >= {"198.51.100.7"}
     assert metric(server, 'refusals_total{cause="connections"}') == 1
+    (line,) = [line for line in server.errors if "--max-connections-per-address" in line]
+    assert "198.51.100.7" in line
     with open_dunena(server, additional_headers=crowd) as again:
         assert again.ask({"type": "ping"})["type"] == "pong"
 

@@ -74,11 +74,16 @@ def test_refused_pages_are_named(server: ServerProcess):
     http(server, "GET", "/get/k", headers={"Origin": "https://example.com"})
     http(server, "GET", "/get/k", headers=FROM_DISK)
     http(server, "GET", "/get/k", headers=FROM_DISK)
+    http(server, "GET", "/get/k", headers={"Origin": "file://"})
+    http(server, "GET", "/get/k", headers={"Origin": "a b"})
     shown = overview(server)
     counts = {one["origin"]: one["count"] for one in shown["refusedOrigins"]}
-    assert counts == {"null": 2, "https://example.com": 1}
-    assert shown["pagesFromDisk"]["refused"] == 2
-    assert http(server, "GET", "/info").json["refusedOrigins"] == 3
+    assert counts == {"null": 2, "file://": 1, "a b": 1, "https://example.com": 1}
+    options = {one["origin"]: one["option"] for one in shown["refusedOrigins"]}
+    assert options["https://example.com"] == "--allow-origin https://example.com"
+    assert options["a b"] is None
+    assert shown["pagesFromDisk"]["refused"] == 3
+    assert http(server, "GET", "/info").json["refusedOrigins"] == 5
 
 
 def test_pages_from_disk_are_let_in_and_refused_again(server: ServerProcess):
@@ -97,6 +102,28 @@ def test_pages_from_disk_are_let_in_and_refused_again(server: ServerProcess):
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
     server.restart()
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
+
+
+def test_the_decision_is_for_both_names_of_a_page_from_disk(server: ServerProcess):
+    from_file = {"Origin": "file://"}
+    assert http(server, "GET", "/get/k", headers=from_file).status == 403
+    decide(server, True)
+    assert http(server, "GET", "/get/k", headers=from_file).status == 200
+    with open_client(server, origin="file://") as page:
+        assert page.receive()["type"] == "connected"
+        decide(server, False)
+        with pytest.raises(ConnectionClosedError):
+            page.receive()
+    assert http(server, "GET", "/get/k", headers=from_file).status == 403
+
+
+def test_a_page_that_is_let_in_by_name_outlives_the_decision(start_server: StartServer):
+    server = start_server("--allow-origin", "file://")
+    with open_client(server, origin="file://") as page:
+        assert page.receive()["type"] == "connected"
+        decide(server, True)
+        decide(server, False)
+        assert page.ask({"type": "ping"})["type"] == "pong"
 
 
 def test_the_folder_stays_a_store(server: ServerProcess):

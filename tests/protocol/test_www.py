@@ -111,10 +111,10 @@ def test_a_type_comes_from_the_name_alone(site: Site, name: str) -> None:
 @pytest.mark.parametrize(
     ("path", "location"),
     [
-        ("/www", "/www/"),
-        ("/www?a=b", "/www/?a=b"),
-        ("/www/sub%20folder", "/www/sub%20folder/"),
-        ("/www/sub%20folder?a=/b", "/www/sub%20folder/?a=/b"),
+        ("/www", "./www/"),
+        ("/www?a=b", "./www/?a=b"),
+        ("/www/sub%20folder", "./sub%20folder/"),
+        ("/www/sub%20folder?a=/b", "./sub%20folder/?a=/b"),
     ],
 )
 def test_a_folder_without_its_slash_is_sent_there(site: Site, path: str, location: str) -> None:
@@ -340,7 +340,7 @@ def test_what_leads_elsewhere_is_not_there(site: Site, path: str) -> None:
 
 
 def test_a_folder_is_never_listed(site: Site) -> None:
-    assert get(site, "/www/empty").headers["location"] == "/www/empty/"
+    assert get(site, "/www/empty").headers["location"] == "./empty/"
     assert get(site, "/www/empty/").status == 404
 
 
@@ -367,6 +367,9 @@ def test_links_lead_about_inside_and_never_out(site: Site) -> None:
     for path in ("out.txt", "out/secret.txt", "out/", "out", "neighbour/secret.txt", "unhidden.txt",
                  "loop", "loop/x", "dangling"):  # fmt: skip
         assert get(site, f"/www/{path}").status == 404, path
+    told = [line for line in site[0].errors if "put the file itself there" in line]
+    assert any("'/www/out.txt'" in line for line in told)
+    assert not any("unhidden" in line or "dangling" in line for line in told)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")

@@ -32,6 +32,7 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.tick import Tick
 from dunena.server.websocket import WebSocketConnection
@@ -412,6 +413,7 @@ class World:
             admission=nobody,
             routes=nobody,
             registry=Registry(loop, 100),
+            refusals=Refusals(Settings(), 3000),
             telemetry=self.telemetry,
             compressors=Compressors(),
             new_id=lambda: "id",

@@ -107,6 +107,7 @@ class Kept:
         folds: bool | None = None,
         value_bytes_max: int = VALUE_BYTES_MAX,
         fail: Callable[[str, Path], bool] | None = None,
+        step_ms: int = 0,
     ) -> None:
         self.folder = folder
         self.fsync = fsync
@@ -116,7 +117,10 @@ class Kept:
         self.disk.fail = fail or self.disk.fail
         private = folder / ".dunena"
         private.mkdir(parents=True, exist_ok=True)
-        self.keeper = Keeper(self.disk, folder, private, fsync, value_bytes_max)
+        self.step_ms = step_ms  # of the wall clock since this start
+        self.keeper = Keeper(
+            self.disk, folder, private, fsync, value_bytes_max, wall_step_ms=lambda: self.step_ms
+        )
         self.keeper.records.prepare()
         is_folding = folds_case(private) if folds is None else folds
         loaded = self.keeper.open(folds_case=is_folding)

@@ -169,14 +169,23 @@ def test_on_loopback_a_name_may_be_added() -> None:
     assert status(rules, host="proxied.example") == 200
 
 
-def test_a_refused_host_is_counted_always_and_logged_once(caplog) -> None:
+@pytest.mark.parametrize("bound_to", ["0.0.0.0", "127.0.0.1", "localhost"])
+def test_a_refused_host_is_counted_always_and_logged_once(caplog, bound_to: str) -> None:
     telemetry = Telemetry(0)
-    rules = Admission(Settings(host="0.0.0.0"), 3000, telemetry)
+    rules = Admission(Settings(host=bound_to), 3000, telemetry)
     for _ in range(3):
         status(rules, host="rebound.example:3000")
     assert telemetry.refused_hosts == 3
     (record,) = caplog.records
-    assert "--allow-host" in record.getMessage()
+    assert "--allow-host rebound.example" in record.getMessage()
+
+
+def test_another_sites_request_without_an_origin_is_logged_once(caplog) -> None:
+    rules = admission()
+    for _ in range(3):
+        status(rules, sec_fetch_site="cross-site")
+    (record,) = caplog.records
+    assert "crossorigin" in record.getMessage()
 
 
 def test_only_http_1_0_may_leave_the_host_out() -> None:

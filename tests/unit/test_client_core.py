@@ -483,6 +483,15 @@ def test_empty_fields_of_a_query_are_left_out():
     assert address.target("/keys", {"ns": "", "cursor": 0}) == "/a%20b/keys?cursor=0"
 
 
+@pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/"])
+def test_an_address_may_have_a_path_before_the_servers_own(end: str):
+    address = Address.parse(f"https://h/a/b%20c{end}")
+    assert address.url == "https://h:443/a/b%20c"
+    assert address.websocket_url == "wss://h:443/a/b%20c/ws?protocol=auto"
+    assert address.target("/keys", {}) == "/a/b%20c/keys"
+    assert Address.parse(f"ws://ws{end}").url == "http://ws:80"
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_pauses_grow_to_a_limit_and_begin_anew(share: float):
     backoff = Backoff(lambda: share)

@@ -32,6 +32,7 @@ from dunena.server.limits import (
 )
 from dunena.server.outbox import Outbox
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.websocket import WebSocketConnection
 from dunena.settings import Settings
@@ -112,6 +113,7 @@ class Peer:
             admission=nobody,
             routes=nobody,
             registry=registry or Registry(loop, 10),
+            refusals=Refusals(Settings(), 3000),
             proxies=Proxies([]),
             telemetry=self.rooms.telemetry,
             compressors=Compressors(),

@@ -115,13 +115,14 @@ def test_a_flood_of_origins_does_not_hide_the_one_with_a_remedy(caplog) -> None:
     caplog.set_level(logging.WARNING)
     for number in range(200):
         _refuse(rules, f"http://site-{number}.example")
-    _refuse(rules, "null")
-    _refuse(rules, "null")
-    assert rules.refusals_of("null") == 2
-    assert len(rules.refused_origins()) == 101
-    (line,) = [line for line in caplog.messages if "null" in line]
-    assert "http://localhost:3000/test" in line
-    assert "--allow-origin null" in line
+    for origin in ("null", "null", "file://"):
+        _refuse(rules, origin)
+    assert rules.refusals_from_disk() == 3
+    assert len(rules.refused_origins()) == 102
+    for origin in ("null", "file://"):
+        (line,) = [line for line in caplog.messages if origin in line]
+        assert "http://localhost:3000/test" in line
+        assert f"--allow-origin {origin}" in line
 
 
 def _refuse(rules: Admission, origin: str) -> None:

@@ -14,6 +14,7 @@ from dunena.server.http import HttpConnection
 from dunena.server.http_message import Request, Response
 from dunena.server.limits import LINGER_BYTES_MAX, LINGER_SECONDS_MAX, TURN_MS
 from dunena.server.peers import Proxies
+from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.settings import Settings
 from tests.support.rooms import Rooms
@@ -35,6 +36,9 @@ class StubRoutes:
         if not self.takes_bodies:
             request.refusal = Response.error(401, "Unauthorized")
         return self.takes_bodies
+
+    def readable(self, _request: Request, response: Response) -> Response:
+        return response
 
     def respond(self, request: Request, _now: int) -> Response:
         self.answered.append(request.target)
@@ -72,6 +76,7 @@ class Peer:
             admission=nobody,
             routes=routes,
             registry=self.registry,
+            refusals=Refusals(Settings(), 3000),
             proxies=Proxies([]),
             telemetry=self.rooms.telemetry,
             compressors=Compressors(),

@@ -6,10 +6,11 @@ import orjson
 import pytest
 
 from dunena.dialects.core import Core
-from dunena.dialects.grants import EVERYTHING, Grant, Right
+from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.hub import Hub
 from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
 from dunena.persistence.memory import MemoryEngine
+from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
 from dunena.server.metrics import Metrics
 from dunena.settings import Settings
@@ -97,6 +98,21 @@ def test_damage_and_refused_changes_are_told_apart(
     assert body["checks"]["files"]["status"] == "degraded"
     assert body["checks"]["files"]["count"] == 1
     assert introspection.ready(0).status == 503
+
+
+def test_nobody_known_is_told_the_status_and_nothing_else(
+    introspection: Introspection, engine: TroubledEngine, telemetry: Telemetry
+) -> None:
+    def told(response: Response) -> tuple[int, dict]:
+        return response.status, orjson.loads(response.body)
+
+    assert told(introspection.health(0, NOTHING)) == (200, {"status": "healthy"})
+    assert told(introspection.ready(0, NOTHING)) == (200, {"status": "ready"})
+    engine.damaged = (Damage("half.json", "line 1"),)
+    assert told(introspection.health(0, NOTHING)) == (200, {"status": "degraded"})
+    telemetry.storage_failure = "no space left on device"
+    assert told(introspection.health(0, NOTHING)) == (503, {"status": "unhealthy"})
+    assert told(introspection.ready(0, NOTHING)) == (503, {"status": "failing"})
 
 
 def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(

@@ -16,6 +16,7 @@ from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
 from dunena.store.entry import Change
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name
 from tests.support.kept import Kept
 
@@ -36,6 +37,30 @@ def test_a_folder_is_what_the_contract_says(kept: Kept) -> None:
     assert kept.files() == {"player-position.json", "app/session-42.json"}
     text = (kept.folder / "player-position.json").read_text()
     assert text == json.dumps({"x": 100, "y": [1]}, indent=2)
+
+
+@pytest.mark.parametrize("is_in_file", [True, False])
+@pytest.mark.parametrize("is_crash", [True, False])
+@pytest.mark.parametrize("step_ms", [-90_000, 259_200_000])
+def test_an_expiry_is_kept_by_the_wall_clock(
+    kept: Kept, step_ms: int, *, is_crash: bool, is_in_file: bool
+) -> None:
+    kept.step_ms = step_ms
+    kept.set("t", 1, expires_at=LATER)
+    kept.set("last", 2, expires_at=EXPIRES_AT_MS_MAX)
+    kept.commit() if is_in_file else kept.append()
+    for key, expires_at in (("t", LATER), ("last", EXPIRES_AT_MS_MAX)):
+        standing = kept.store.peek("", key, 0)
+        assert standing is not None
+        assert standing.expires_at == expires_at, "in memory it stays"
+    again = kept.crash() if is_crash else kept.again()
+    entry = again.store.peek("", "t", 0)
+    assert entry is not None
+    assert entry.expires_at == LATER + step_ms
+    last = again.store.peek("", "last", 0)
+    assert last is not None
+    assert last.expires_at == min(EXPIRES_AT_MS_MAX, EXPIRES_AT_MS_MAX + step_ms)
+    again.close()
 
 
 @pytest.mark.parametrize("fsync", Fsync)

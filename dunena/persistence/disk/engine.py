@@ -51,7 +51,10 @@ _log = logging.getLogger(__name__)
 
 
 class DiskEngine:
-    """One file per key below ``root``, behind a journal; an `Engine`."""
+    """One file per key below ``root``, behind a journal; an `Engine`.
+
+    ``wall_step_ms`` is `Keeper`'s.
+    """
 
     def __init__(
         self,
@@ -59,13 +62,21 @@ class DiskEngine:
         fsync: Fsync,
         value_bytes_max: int = VALUE_BYTES_MAX,
         watch: Watch = Watch.AUTO,
+        wall_step_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self._root = extended(root)
         self._fsync = fsync
         self._private = self._root / PRIVATE_FOLDER
         self._lock = FileLock(self._private / "lock")
         self._disk = RealDisk()
-        self._keeper = Keeper(self._disk, self._root, self._private, fsync, value_bytes_max)
+        self._keeper = Keeper(
+            self._disk,
+            self._root,
+            self._private,
+            fsync,
+            value_bytes_max,
+            wall_step_ms=wall_step_ms,
+        )
         self._hand_edits = HandEdits(self._disk, self._keeper, self._wake_server)
         self._follower: Follower
         self._syncer: Syncer

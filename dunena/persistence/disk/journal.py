@@ -52,8 +52,11 @@ class Journal:
     called from any. ``stamps`` are looked up for each change that is appended.
     """
 
-    def __init__(self, disk: Disk, folder: str, stamps: Stamps) -> None:
+    def __init__(
+        self, disk: Disk, folder: str, stamps: Stamps, wall_step_ms: Callable[[], int] = lambda: 0
+    ) -> None:
         self._disk = disk
+        self._wall_step_ms = wall_step_ms
         self.folder = folder
         self._stamps = stamps
         self.forces = False  # written into each segment: whether files are forced to the device
@@ -136,11 +139,12 @@ class Journal:
         """Add one commit."""
         with self._lock:
             segment = self._ready_segment(changes[0].revision)
-            line = commit_line(segment.seed, self._synced_revision, changes, self._stamps)
+            step_ms, synced = self._wall_step_ms(), self._synced_revision
+            line = commit_line(segment.seed, synced, changes, self._stamps, step_ms)
             size = len(line)
             if self._size + size > SEGMENT_BYTES_MAX and self._holds_commits(segment):
                 segment = self._new_segment(changes[0].revision)
-                line = commit_line(segment.seed, self._synced_revision, changes, self._stamps)
+                line = commit_line(segment.seed, synced, changes, self._stamps, step_ms)
                 size = len(line)
             self._write(segment, line)
             self._revision_before_last = self._last_revision
@@ -376,7 +380,7 @@ class Journal:
         yield header_line(seed, forces=self.forces)
         yield encode_line(seed, ["base", base])
         for change in changes:
-            yield commit_line(seed, 0, [change], self._stamps)
+            yield commit_line(seed, 0, [change], self._stamps, self._wall_step_ms())
         yield encode_line(seed, ["end"])
 
     def _check(self, segments: list[Segment]) -> None:

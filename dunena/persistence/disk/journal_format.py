@@ -37,6 +37,7 @@ import orjson
 from dunena.persistence.disk.disk import Stamp
 from dunena.persistence.disk.layout import Place
 from dunena.store.entry import Change, ChangeKind
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 MAGIC = "dunena-journal"
 VERSION = 2
@@ -126,10 +127,12 @@ def header_line(seed: int, *, forces: bool) -> bytes:
     return encode_line(seed, [MAGIC, VERSION, forces])
 
 
-def commit_line(seed: int, synced: int, changes: Sequence[Change], stamps: Stamps) -> bytes:
-    """The line of one commit."""
+def commit_line(
+    seed: int, synced: int, changes: Sequence[Change], stamps: Stamps, step_ms: int = 0
+) -> bytes:
+    """The line of one commit; ``step_ms`` is how far the wall clock is ahead of the entries'."""
     members: list[Any] = [synced]
-    members += [_members(change, stamps) for change in changes]
+    members += [_members(change, stamps, step_ms) for change in changes]
     return encode_line(seed, members)
 
 
@@ -157,7 +160,7 @@ def encode_line(seed: int, members: list[Any]) -> bytes:
     return b"%08x %s\n" % (zlib.crc32(payload, seed), payload)
 
 
-def _members(change: Change, stamps: Stamps) -> tuple[Any, ...]:
+def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
     entry = change.entry
     kind = change.kind.value
     if change.cleared is not None:
@@ -167,7 +170,10 @@ def _members(change: Change, stamps: Stamps) -> tuple[Any, ...]:
     if entry is None:
         return kind, change.revision, change.ns, change.key, stamp
     value = orjson.Fragment(entry.value)
-    return _SET, change.revision, change.ns, change.key, stamp, entry.expires_at, value
+    expires_at = entry.expires_at
+    if expires_at is not None:
+        expires_at = min(expires_at + step_ms, EXPIRES_AT_MS_MAX)
+    return _SET, change.revision, change.ns, change.key, stamp, expires_at, value
 
 
 def _plain(stamp: Stamp | None) -> tuple[int, ...] | None:

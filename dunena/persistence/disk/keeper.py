@@ -73,7 +73,11 @@ _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """What is kept below ``root``; methods raise OSError as the disk does."""
+    """What is kept below ``root``; methods raise OSError as the disk does.
+
+    ``wall_step_ms`` tells how far the wall clock, by which expiries are kept, is ahead of that of
+    the entries; at `open` they are the same.
+    """
 
     def __init__(
         self,
@@ -83,14 +87,15 @@ class Keeper:
         fsync: Fsync,
         value_bytes_max: int = VALUE_BYTES_MAX,
         find_boot: Callable[[], str | None] = boot_id,
+        wall_step_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self._disk = disk
         self._value_bytes_max = value_bytes_max
         self._fsync = fsync
         self._stamps: dict[Place, Stamp] = {}
         self._boot = find_boot()
-        self.records = Records(disk, str(private))
-        self.journal = Journal(disk, str(private / "journal"), self._stamps)
+        self.records = Records(disk, str(private), wall_step_ms)
+        self.journal = Journal(disk, str(private / "journal"), self._stamps, wall_step_ms)
         self._quarantine = str(private / "quarantine")
         self._root = str(root)
         self._identities: dict[str, tuple[int, ...] | None] = {}  # of the folders that were opened

@@ -9,6 +9,7 @@ between the two must not give the old value the new one's expiry.
 
 import hashlib
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
@@ -16,6 +17,7 @@ import orjson
 from dunena.persistence.disk.disk import Disk, join, name_of
 from dunena.persistence.disk.files import name_hash
 from dunena.persistence.interface import Damage, DamageKind
+from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 REVISION_RESERVE = 100_000
 """Revisions promised to the disk at a time: after a crash the count goes on above all that were
@@ -44,8 +46,11 @@ class Run(NamedTuple):
 class Records:
     """The records' folder; raises OSError as the file system does."""
 
-    def __init__(self, disk: Disk, folder: str) -> None:
+    def __init__(
+        self, disk: Disk, folder: str, wall_step_ms: Callable[[], int] = lambda: 0
+    ) -> None:
         self._disk = disk
+        self._wall_step_ms = wall_step_ms
         self.folder = folder
         self.temporary = join(folder, "tmp")
         self._expiries = join(folder, "expiry")
@@ -86,7 +91,8 @@ class Records:
 
     def keep_expiry(self, file: str, expires_at: int, value: bytes) -> str:
         """Bind an expiry to a value that is about to be written to ``file``; the record's path."""
-        record = {"file": file, "expiresAt": expires_at, "checksum": checksum(value)}
+        by_wall_clock = min(expires_at + self._wall_step_ms(), EXPIRES_AT_MS_MAX)
+        record = {"file": file, "expiresAt": by_wall_clock, "checksum": checksum(value)}
         path = self.expiry_path(file)
         self._write(path, "expiry", orjson.dumps(record), sync=False)
         return path

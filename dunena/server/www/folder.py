@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dunena.plain_files import open_plain
 from dunena.server.http_message import Prepared, Request, Response
+from dunena.server.refusals import Refusals
 from dunena.server.www.media_types import media_type
 from dunena.server.www.place import Place, is_plain_name
 from dunena.server.www.ranges import ByteRange, UnsatisfiableError, wanted_range
@@ -26,6 +27,10 @@ _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 class FileCutShortError(OSError):
     """The file has become shorter than the response that was begun promised."""
+
+
+class _LedOutError(ValueError):
+    """A link leads out of the folder."""
 
 
 class FileRest:
@@ -58,20 +63,33 @@ class FileRest:
 class WwwFolder:
     """One folder of pages."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, refusals: Refusals) -> None:
         self._root = root
+        self._refusals = refusals
 
     def prepare(self, request: Request, place: Place) -> Prepared:
         """The answer to GET or HEAD of a place; never raises for what is or is not on disk."""
         try:
             return self._prepare(request, place)
         except PermissionError:
+            self._refusals.tell_file(
+                request.path,
+                "may not be read by the user that the server runs as",
+                "to serve it: let that user read the file and enter its folders",
+            )
             return Prepared(Response.error(403, "Forbidden"))
         except OSError as error:
             if error.errno in _OUT_OF_DESCRIPTORS:
                 return Prepared(Response.error(503, "Too many open files"))
             return Prepared(Response.error(404, "Not found"))
-        except ValueError:  # a name that this system has no encoding for, or a way out
+        except _LedOutError:
+            self._refusals.tell_file(
+                request.path,
+                "is a link out of the folder of pages, and is not followed",
+                "to serve it: put the file itself there",
+            )
+            return Prepared(Response.error(404, "Not found"))
+        except ValueError:  # a name that this system has no encoding for, or that is hidden
             return Prepared(Response.error(404, "Not found"))
 
     def _prepare(self, request: Request, place: Place) -> Prepared:
@@ -91,7 +109,7 @@ class WwwFolder:
         return prepared
 
     def _real_path(self, names: tuple[str, ...]) -> Path:
-        """Where the names lead; raise `ValueError` if that is outside the folder, or hidden.
+        """Where the names lead; raise `ValueError` if that is hidden or outside the folder.
 
         Looked at after all links were followed: a link may lead about inside, and on Windows a
         second, short name of a hidden file (`ENV~1`) shows its real one only here.
@@ -99,6 +117,8 @@ class WwwFolder:
         # Not Path.resolve: it answers a loop of links with a RuntimeError before Python 3.13.
         root = os.path.realpath(self._root, strict=True)
         path = Path(os.path.realpath(Path(root, *names), strict=True))
+        if not path.is_relative_to(root):
+            raise _LedOutError(path)
         if not all(map(is_plain_name, path.relative_to(root).parts)):
             raise ValueError(f"{path} is not to be shown")
         return path

@@ -1,4 +1,4 @@
-// dunena's client. As a classic script: /dunena.classic.js; types: /dunena.d.ts
+// dunena's client. Classic: /dunena.classic.js; types: /dunena.d.ts
 
 const HERE = import.meta.url;
 const IS_PAGE = !globalThis.process?.versions?.node; // whose WebSocket has no headers
@@ -33,15 +33,17 @@ async function socketClass() {
 function connect(url, options = {}) {
   if (url?.constructor === Object) return connect(undefined, url);
   const { onError = console.error, token } = options;
-  const home = url ?? (/^http/.test(HERE) ? HERE : "http://localhost:3000");
-  const at = (path) => new URL(path, String(home).replace(/^ws/, "http"));
+  const home = url
+    ? `${url}`.replace(/([^/])(\/ws)?\/*$/, "$1/")
+    : /^http/.test(HERE) ? HERE : "http://localhost:3000";
+  const at = (path) => new URL(path, home.replace(/^ws/, "http"));
   const root = at("./").href;
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const topics = new Map();
   const statusListeners = new Set();
   const listeners = new Set();
   let status, attempt, socket, timer;
-  let sent = []; // requests without an answer, oldest first
+  let sent = []; // without an answer, oldest first
   let waiting = [];
   let lastId = 0, failures = 0, unsent = 0, isHeard = false;
   let merging = Promise.resolve();
@@ -60,7 +62,7 @@ function connect(url, options = {}) {
     }
   }
 
-  // A request is frames and a ping: an error that comes before the pong is theirs.
+  // A request is frames and a ping: an error before the pong is theirs.
 
   function ask(...frames) {
     return new Promise((resolve, reject) => {

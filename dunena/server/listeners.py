@@ -1,0 +1,156 @@
+"""The sockets that a server listens on: one port, at every address that its host stands for.
+
+``localhost`` is two addresses, and which one a program tries first is its own affair: a server that
+has only one of them is not found, or finds out too late that another program has the other one.
+It is not looked up (RFC 6761, 6.3). ``::`` and no host at all are every address of both kinds, on
+two sockets: on one for both, a peer with an IPv4 address would come under a second name.
+
+Where a system lacks one of a host's addresses, as IPv6 in many containers, the others do.
+"""
+
+import asyncio
+import errno
+import socket
+import ssl
+import sys
+from collections.abc import Callable
+from typing import Any, Self
+
+from dunena.server.limits import TLS_SECONDS_MAX
+
+LOCALHOST = ("127.0.0.1", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
+
+_MEANT = {"localhost": LOCALHOST, "::": EVERYWHERE, "": EVERYWHERE}
+
+_BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
+_FREE_PORT_TRIES = 50  # to find one that is free at every address: the second will nearly always be
+
+_NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
+
+_Place = tuple[socket.AddressFamily, tuple[Any, ...]]
+
+
+class BindError(Exception):
+    """An address cannot be listened on; ``address`` is which, ``error`` what the system said."""
+
+    def __init__(self, address: str, error: OSError) -> None:
+        super().__init__(f"{address}: {error}")
+        self.address = address
+        self.error = error
+
+
+class Listeners:
+    """A server's listening sockets; ``addresses`` are their hosts and ports, as in a URL."""
+
+    def __init__(self, sockets: list[socket.socket]) -> None:
+        self.port: int = sockets[0].getsockname()[1]
+        self.addresses = tuple(_shown(one) for one in sockets)
+        self._sockets = sockets
+        self._servers: list[asyncio.Server] = []
+
+    @classmethod
+    async def open(
+        cls,
+        loop: asyncio.AbstractEventLoop,
+        make_protocol: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+    ) -> Self:
+        """Take the port, without answering on it yet; raise `BindError`."""
+        listeners = cls(open_sockets(host, port))
+        for one in listeners._sockets:
+            server = await loop.create_server(
+                make_protocol,
+                sock=one,
+                ssl=tls,
+                ssl_handshake_timeout=TLS_SECONDS_MAX if tls else None,
+                backlog=_BACKLOG,
+                start_serving=False,
+            )
+            listeners._servers.append(server)
+        return listeners
+
+    async def start_serving(self) -> None:
+        """Let connections in; raise `BindError` if another program was quicker to."""
+        for server, address in zip(self._servers, self.addresses, strict=True):
+            try:
+                await server.start_serving()
+            except OSError as error:
+                raise BindError(address.rpartition(":")[0].strip("[]"), error) from error
+
+    def close(self) -> None:
+        """Let no more connections in."""
+        for server in self._servers:
+            server.close()
+
+
+def open_sockets(host: str, port: int) -> list[socket.socket]:
+    """One bound socket for each address of a host, all at one port; raise `BindError`."""
+    places = _places_of(host, port)
+    tries = _FREE_PORT_TRIES if port == 0 else 1
+    while True:
+        tries -= 1
+        try:
+            return _bind_all(places, port)
+        except BindError as error:
+            if error.error.errno != errno.EADDRINUSE or not tries:
+                raise
+
+
+def _places_of(host: str, port: int) -> list[_Place]:
+    found: list[_Place] = []
+    for name in _MEANT.get(host.lower().rstrip("."), (host,)):
+        try:
+            infos = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except OSError as error:
+            if name == host:
+                raise BindError(host, error) from error
+            continue  # a system without IPv6 may not even read its addresses
+        found += [(family, place) for family, _kind, _protocol, _name, place in infos]
+    return list(dict.fromkeys(found))
+
+
+def _bind_all(places: list[_Place], port: int) -> list[socket.socket]:
+    bound: list[socket.socket] = []
+    missing: BindError | None = None
+    try:
+        for family, (address, _port, *rest) in places:
+            try:
+                bound.append(_bind(family, (address, port, *rest)))
+            except OSError as error:
+                failure = BindError(str(address), error)
+                if error.errno not in _NOT_HERE:
+                    raise failure from error
+                missing = missing or failure
+                continue
+            port = bound[-1].getsockname()[1]
+        if missing is not None and not bound:
+            raise missing
+    except BindError:
+        for one in bound:
+            one.close()
+        raise
+    return bound
+
+
+def _bind(family: socket.AddressFamily, place: tuple[Any, ...]) -> socket.socket:
+    one = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            # Connections that ended a moment ago are not in the way; on Windows they never are,
+            # and the same option would share the port with whoever has it.
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(place)
+    except OSError:
+        one.close()
+        raise
+    return one
+
+
+def _shown(one: socket.socket) -> str:
+    host, port = one.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,136 @@
+"""Which sockets a server opens, where the system has all of them and where it has not."""
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from dunena.server import listeners
+from dunena.server.listeners import BindError, open_sockets
+
+
+class System:
+    """Sockets of a system with so many addresses; bind fails as the real ones do."""
+
+    def __init__(self) -> None:
+        self.has_ipv6 = True
+        self.addresses = {"127.0.0.1", "::1", "0.0.0.0", "::", "192.168.1.5"}
+        self.taken: set[tuple[str, int]] = set()
+        self.free_ports = iter(range(40_000, 41_000))
+        self.open: list[FakeSocket] = []
+
+
+class FakeSocket:
+    """As much of one as is bound."""
+
+    system: System
+
+    def __init__(self, family: int, _kind: int) -> None:
+        if family == socket.AF_INET6 and not self.system.has_ipv6:
+            raise _fault(errno.EAFNOSUPPORT)
+        self.options: set[int] = set()
+        self.name = ("", 0)
+        self.system.open.append(self)
+
+    def setsockopt(self, _level: int, option: int, value: int) -> None:
+        assert value == 1
+        self.options.add(option)
+
+    def bind(self, place: tuple[str, int]) -> None:
+        host, port = place[0], place[1] or next(self.system.free_ports)
+        if host not in self.system.addresses:
+            raise _fault(errno.EADDRNOTAVAIL)
+        if (host, port) in self.system.taken:
+            raise _fault(errno.EADDRINUSE)
+        self.name = (host, port)
+
+    def getsockname(self) -> tuple[str, int]:
+        return self.name
+
+    def close(self) -> None:
+        self.system.open.remove(self)
+
+
+def _fault(number: int) -> OSError:
+    return OSError(number, os.strerror(number))
+
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch) -> Iterator[System]:
+    system = System()
+    monkeypatch.setattr(FakeSocket, "system", system, raising=False)
+    monkeypatch.setattr(listeners.socket, "socket", FakeSocket)
+    return system
+
+
+def names(host: str, port: int) -> list[tuple[str, int]]:
+    return [one.getsockname() for one in open_sockets(host, port)]
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        ("localhost", ["127.0.0.1", "::1"]),
+        ("LOCALHOST.", ["127.0.0.1", "::1"]),
+        ("::", ["0.0.0.0", "::"]),
+        ("", ["0.0.0.0", "::"]),
+        ("127.0.0.1", ["127.0.0.1"]),
+        ("::1", ["::1"]),
+        ("0.0.0.0", ["0.0.0.0"]),
+        ("192.168.1.5", ["192.168.1.5"]),
+    ],
+)
+def test_a_host_is_all_its_addresses_at_one_port(
+    system: System, host: str, addresses: list[str]
+) -> None:
+    assert names(host, 3000) == [(address, 3000) for address in addresses]
+    assert names(host, 0) == [(address, 40_000) for address in addresses]
+
+
+def test_a_socket_of_one_kind_takes_nothing_from_the_other(system: System) -> None:
+    _ipv4, ipv6 = open_sockets("::", 3000)
+    assert isinstance(ipv6, FakeSocket)
+    assert socket.IPV6_V6ONLY in ipv6.options
+
+
+@pytest.mark.parametrize("host", ["localhost", "::"])
+@pytest.mark.parametrize("lacks", ["sockets", "addresses"])
+def test_without_ipv6_the_other_kind_does(system: System, host: str, lacks: str) -> None:
+    if lacks == "sockets":
+        system.has_ipv6 = False
+    system.addresses -= {"::1", "::"}
+    assert [address for address, _port in names(host, 3000)] == [
+        "127.0.0.1" if host == "localhost" else "0.0.0.0"
+    ]
+
+
+def test_an_address_that_is_not_here_is_named(system: System) -> None:
+    with pytest.raises(BindError) as caught:
+        open_sockets("192.168.1.6", 3000)
+    assert caught.value.address == "192.168.1.6"
+    assert caught.value.error.errno == errno.EADDRNOTAVAIL
+
+
+@pytest.mark.parametrize("taken", ["127.0.0.1", "::1"])
+def test_a_port_must_be_free_at_every_address(system: System, taken: str) -> None:
+    system.taken.add((taken, 3000))
+    with pytest.raises(BindError) as caught:
+        open_sockets("localhost", 3000)
+    assert caught.value.address == taken
+    assert caught.value.error.errno == errno.EADDRINUSE
+    assert system.open == []
+
+
+def test_a_free_port_is_free_at_every_address(system: System) -> None:
+    system.taken |= {("::1", 40_000), ("::1", 40_001)}
+    assert names("localhost", 0) == [("127.0.0.1", 40_002), ("::1", 40_002)]
+    assert len(system.open) == 2
+
+
+def test_where_no_port_is_free_the_search_ends(system: System) -> None:
+    system.taken |= {("::1", port) for port in range(40_000, 41_000)}
+    with pytest.raises(BindError):
+        open_sockets("localhost", 0)
+    assert system.open == []
