@@ -28,7 +28,7 @@ from dunena.server.limits import (
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.peers import NOBODY, group_of
-from dunena.server.registry import Renewed, peer_address, peer_host
+from dunena.server.registry import Renewed, peer_host
 from dunena.server.unread import Unread
 from dunena.server.www.transfer import Transfer
 
@@ -187,7 +187,7 @@ class HttpConnection(asyncio.Protocol):
     def _disconnect(self) -> None:
         """It leaves its answers unread."""
         self._context.telemetry.slow_readers_closed += 1
-        self._context.registry.warn_of_slow_reader(peer_address(self._transport), "its answers")
+        self._context.refusals.tell_slow_reader(self._peer, "its answers")
         self.abort()
 
     def _answer(self) -> None:

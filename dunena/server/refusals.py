@@ -113,6 +113,11 @@ class Refusals:
             "to allow them: a larger --rate (0: any)",
         )
 
+    def tell_slow_reader(self, host: str, what: str) -> None:
+        """A client was disconnected, since it left unread what was sent to it."""
+        text = f"a client at {_shown(host)} was disconnected: it does not read {what}"
+        self._tell("slow reader", f"{host} {what}", text)
+
     def tell_file(self, path: str, fault: str, remedy: str) -> None:
         """Something below the folder of pages was not served."""
         self._tell("file", path, f"{_shown(path)} {fault}", remedy)

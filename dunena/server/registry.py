@@ -15,7 +15,6 @@ from dunena.server.limits import (
     UNREAD_BYTES_MAX,
 )
 from dunena.server.peers import NOBODY
-from dunena.sparing_log import SparingLog
 
 SWEEP_SECONDS = 1.0
 """How often idle and slow connections are looked for: well below every time-out."""
@@ -91,7 +90,6 @@ class Registry:
         self.messages = Budget(messages_bytes_max)
         self.inflating = Budget(INFLATING_BYTES_MAX)
         self.unread = Budget(UNREAD_BYTES_MAX)
-        self._complaints = SparingLog(_log, "/metrics counts them")
         self._loop = loop
         self.connections_max = connections_max
         self._connections_per_group_max = connections_per_group_max
@@ -111,11 +109,6 @@ class Registry:
         """Whether there is no room for another of this group; `NOBODY` always has some."""
         crowd = self._crowds.get(group, 0)
         return group != NOBODY and 0 < self._connections_per_group_max <= crowd
-
-    def warn_of_slow_reader(self, address: str, what: str) -> None:
-        """Say in the log, sparingly, that a client was disconnected which left something unread."""
-        text = f"a client ({address}) was disconnected: it does not read {what}"
-        self._complaints.warn(text, self._loop.time())
 
     def add(self, connection: Connection, group: str = NOBODY) -> None:
         """A connection is open, or turns out to be of another group."""

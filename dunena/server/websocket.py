@@ -300,7 +300,7 @@ class WebSocketConnection:
         """It leaves its replies unread, so there is nothing that it could still be told."""
         if not self._is_lost:
             self._telemetry.slow_readers_closed += 1
-            self._context.registry.warn_of_slow_reader(self._shown_address, "its replies")
+            self._context.refusals.tell_slow_reader(self._address, "its replies")
             self.abort()
 
     def _open(self, response: bytes, now: int) -> None:
@@ -598,8 +598,7 @@ class WebSocketConnection:
         can_be_told = not self._outbox.is_inside_message
         self._outbox.kill()
         self._telemetry.slow_readers_closed += 1
-        what = "the events it subscribed to"
-        self._context.registry.warn_of_slow_reader(self._shown_address, what)
+        self._context.refusals.tell_slow_reader(self._address, "the events it subscribed to")
         if not can_be_told:
             self.abort()
             return

@@ -46,15 +46,14 @@ DIRECTIONS = {
     "histogram.py": set(),
     "dialects": {"store", "hub", "frames"},
     "plain_files.py": set(),
-    "sparing_log.py": set(),
-    "persistence": {"histogram", "plain_files", "sparing_log", "store"},
+    "persistence": {"histogram", "plain_files", "store"},
     "telemetry.py": {"histogram"},
     "settings.py": {"dialects", "persistence", "store"},
     "desktop": set(),
     "logs.py": {"desktop", "settings"},
     "server": {
-        "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "sparing_log",
-        "store", "telemetry", "settings",
+        "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
+        "telemetry", "settings",
     },
     "cli": {
         "client", "sync", "server", "settings", "store", "dialects", "persistence", "desktop",

@@ -24,8 +24,8 @@ from dunena.persistence.disk.disk import Disk, name_of
 from dunena.persistence.disk.everything import Everything
 from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.layout import Found
+from dunena.persistence.disk.sparing_log import SparingLog
 from dunena.persistence.interface import Damage, DamageKind, OutsideChange
-from dunena.sparing_log import SparingLog
 
 UNFINISHED_SECONDS = 0.3
 UNFINISHED_TRIES = 3
@@ -48,7 +48,7 @@ class HandEdits:
         self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
         self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
-        self._complaints = SparingLog(_log, "/health has them")
+        self._complaints = SparingLog(_log)
         self.everything = Everything(keeper)
 
     def touch(self, paths: set[str]) -> None:

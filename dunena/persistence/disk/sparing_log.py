@@ -8,14 +8,10 @@ PERIOD_SECONDS = 60.0
 
 
 class SparingLog:
-    """Warns at most `LINES_MAX` times in a period, and then says how many were left out.
+    """Warns at most `LINES_MAX` times in a period, and then says how many were left out."""
 
-    ``elsewhere`` says where all of them are found.
-    """
-
-    def __init__(self, log: logging.Logger, elsewhere: str) -> None:
+    def __init__(self, log: logging.Logger) -> None:
         self._log = log
-        self._elsewhere = elsewhere
         self._until = 0.0
         self._count = 0
 
@@ -29,4 +25,4 @@ class SparingLog:
         if self._count <= LINES_MAX:
             self._log.warning("%s", text)
         if self._count == LINES_MAX:
-            self._log.warning("more of these are left out for a minute; %s", self._elsewhere)
+            self._log.warning("more of these are left out for a minute; /health has them")
