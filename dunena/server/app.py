@@ -235,7 +235,7 @@ class Server:
             settings.connections_per_address_max,
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
         )
-        overview = Overview(settings, self.port, admission, registry, telemetry)
+        overview = Overview(settings, self.port, self.addresses, admission, registry, telemetry)
         introspection = Introspection(
             core, settings, self.engine, telemetry, event_loop_name(loop), self.addresses
         )
