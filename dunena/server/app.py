@@ -236,7 +236,7 @@ class Server:
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
             max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
         )
-        overview = Overview(settings, self.port, admission, registry, telemetry)
+        overview = Overview(settings, self.port, self.addresses, admission, registry, telemetry)
         introspection = Introspection(
             core, settings, self.engine, telemetry, event_loop_name(loop), self.addresses
         )

@@ -26,12 +26,14 @@ class Overview:
         self,
         settings: Settings,
         port: int,
+        addresses: tuple[str, ...],
         admission: Admission,
         registry: Registry,
         telemetry: Telemetry,
     ) -> None:
         self._settings = settings
         self._port = port
+        self._addresses = addresses
         self._admission = admission
         self._registry = registry
         self._telemetry = telemetry
@@ -47,6 +49,7 @@ class Overview:
                 "uptime": max(0, (now - self._telemetry.started_at_ms) // 1000),
                 "host": self._settings.host,
                 "port": self._port,
+                "addresses": list(self._addresses),
                 "isLoopback": self._settings.is_loopback,
                 "hasToken": self._settings.has_token,
                 "networkUrls": network_urls(self._settings, self._port),

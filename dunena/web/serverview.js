@@ -108,14 +108,14 @@ function terms(pairs) {
     element("dt", {}, term), element("dd", {}, ...value)));
 }
 
-function aboutRows({ version, folder, uptime, host, port }) {
+function aboutRows({ version, folder, uptime, addresses }) {
   return terms([
     ["Version", version],
     ["Folder", ...folder === null
       ? ["none: values live until the server stops"]
       : [element("code", {}, folder), copyButton("folder", () => folder)]],
     ["Running for", duration(uptime * 1000)],
-    ["Listens on", element("code", {}, `${host}:${port}`)],
+    ["Listens on", element("code", {}, addresses.join(", "))],
   ]);
 }
 

@@ -656,6 +656,8 @@ def test_a_flood_is_refused_message_by_message(rated_server: ServerProcess):
     # The flood may fall on the border of two seconds.
     assert FLOOD - 2 * RATE <= len(refused) <= FLOOD - RATE + 1
     assert {reply["data"] for reply in refused} == {"Rate limit exceeded"}
+    told = [line for line in rated_server.errors if "--rate" in line]
+    assert len(told) == 1, "with what to do about it"
 
 
 def test_objects_a_flood_is_refused_message_by_message(rated_server: ServerProcess):

@@ -33,6 +33,7 @@ def test_it_says_where_it_is_and_who_is_connected(server: ServerProcess):
         shown = overview(server)
     assert shown["folder"] == str(server.folder)
     assert shown["port"] == server.port
+    assert f"127.0.0.1:{server.port}" in shown["addresses"]
     assert shown["isLoopback"] is True
     assert shown["networkUrls"] == []
     assert shown["connections"]["webSocket"] == 1

@@ -26,8 +26,9 @@ def at(server: ServerProcess, text: str) -> str:
 
 
 def assert_as_written(actual: str, expected: str) -> None:
-    """Compare texts in which "..." stands for any string or number."""
-    pattern = re.escape(expected).replace(r'"\.\.\."', r'"[^"]+"').replace(r"\.\.\.", r"\d+")
+    """Compare texts in which "..." stands for any string or number, [...] for a list of strings."""
+    pattern = re.escape(expected).replace(r"\[\.\.\.\]", r'\[(?:"[^"]+",?)*\]')
+    pattern = pattern.replace(r'"\.\.\."', r'"[^"]+"').replace(r"\.\.\.", r"\d+")
     assert re.fullmatch(pattern, actual), f"{actual}\n{expected}"
 
 
