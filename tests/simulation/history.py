@@ -138,6 +138,7 @@ class History:
         self.had_file: dict[Place, bool] = {}  # before the first of them
         self.strangers: dict[Place, Kind] = {}
         self.is_flipped = False  # a bit of a file of the keeper's, since the last run
+        self.was_flipped = False  # or before
         self.torn: set[bytes] = set()  # what the last power cut left; it is not the keeper's
         self.highest_revision = 0
         self.values: dict[Place, set[bytes]] = {place: set() for place in PLACES}
@@ -235,7 +236,7 @@ class History:
         ]
         if ours:
             self.disk.flip_bit(self.random.choice(sorted(ours)))
-            self.is_flipped = True
+            self.is_flipped = self.was_flipped = True
 
     def act(self, run: Run) -> None:
         chance = self.random.random()
@@ -332,6 +333,7 @@ class History:
             if not self.is_flipped:
                 raise
             self.expect_said(run, state)
+            self.loose |= set(PLACES)
         if self.is_power_cut and self.fsync is Fsync.NO:
             self.loose |= set(PLACES)
         if run.store.revision < self.highest_revision:
@@ -411,7 +413,8 @@ class History:
         shown = {place: _value(content) for place, content in self.value_files().items()}
         if {place: value for place, value in shown.items() if value is not None} != values:
             raise BrokenPromiseError(f"files alone say {shown}, not {values}")
-        if None in shown.values() and self.fsync is not Fsync.NO:
+        is_repaired = self.fsync is not Fsync.NO and not self.was_flipped
+        if None in shown.values() and is_repaired:
             raise BrokenPromiseError(f"a damaged file stays: {shown}")
         journal = {
             name: content

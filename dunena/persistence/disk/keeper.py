@@ -141,7 +141,7 @@ class Keeper:
             # knows of.
             replay.is_whole = replay.is_forced = False
         self._shown_revision = replay.base
-        self._revision = self._first_revision(replay)
+        self._revision = self._first_revision(replay, 0 if last is None else last.revision)
         self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
         edited: set[Place] = set()
         with uncollected():
@@ -163,7 +163,7 @@ class Keeper:
         with suppress(OSError):
             if not replay.is_empty:
                 self._take_up(replay, edited)
-            self.records.keep_run(Run(self._boot, self.journal.forces, self._inode))
+            self.records.keep_run(Run(self._boot, self.journal.forces, self._inode, self._revision))
         return Loaded(entries, self._revision)
 
     # --- the server's thread ---
@@ -414,9 +414,9 @@ class Keeper:
         self.journal.found_by_hand([step for step in steps if step.place in edited])
         self.journal.shown([step for step in steps if step.place not in edited])
 
-    def _first_revision(self, replay: Replay) -> int:
+    def _first_revision(self, replay: Replay, began_at: int) -> int:
         """Above everything that was ever given out, lost ends of the journal included."""
-        known = max(self._shown_revision, replay.last_revision)
+        known = max(self._shown_revision, replay.last_revision, began_at)
         reserved = self.records.load_revision()
         if reserved is None:
             return known + REVISION_LEAP if known or self._damages else known

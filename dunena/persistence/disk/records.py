@@ -36,11 +36,12 @@ class DamagedRecordError(Exception):
 
 class Run(NamedTuple):
     """How a folder was opened: in which start of the machine (None where a system does not tell),
-    whether files are forced to the device, and the folder's number on it."""
+    whether files are forced to the device, the folder's number on it, and the revision then."""
 
     boot: str | None
     is_forced: bool
     inode: int
+    revision: int = 0
 
 
 class Records:
@@ -143,13 +144,20 @@ class Records:
         """How the folder was opened last; None where nothing tells."""
         try:
             record = orjson.loads(self._read(self._run, "run"))
-            return Run(record["boot"], record["isForced"], record["inode"])
+            return Run(
+                record["boot"], record["isForced"], record["inode"], int(record.get("revision", 0))
+            )
         except (OSError, DamagedRecordError, ValueError, TypeError, KeyError):
             return None
 
     def keep_run(self, run: Run) -> None:
         """This is how it is from now on; on the device, or a power cut would make it damage."""
-        record = {"boot": run.boot, "isForced": run.is_forced, "inode": run.inode}
+        record = {
+            "boot": run.boot,
+            "isForced": run.is_forced,
+            "inode": run.inode,
+            "revision": run.revision,
+        }
         self._write(self._run, "run", orjson.dumps(record), sync=True)
 
     # --- revision ---
