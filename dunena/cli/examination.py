@@ -54,13 +54,21 @@ def examine(plan: Plan) -> list[Finding]:
     """Everything, in the order in which it is shown."""
     return [
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
-        Finding(Level.GOOD, "platform", f"{platform.platform()}, {os.cpu_count()} cores"),
+        Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
         *_folder(plan.folder),
         _port(plan),
         _who(plan),
         _origins(plan),
         _clock(time.time()),
     ]
+
+
+def _system() -> str:
+    if sys.platform == "win32":
+        # `platform` would ask a service (WMI) that takes seconds, or hangs.
+        version = sys.getwindowsversion()
+        return f"Windows {version.major}.{version.minor}.{version.build}"
+    return platform.platform()
 
 
 def _folder(folder: Path) -> list[Finding]:
