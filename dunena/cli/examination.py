@@ -1,5 +1,7 @@
 """What `dunena doctor` looks at, one thing after another."""
 
+import asyncio
+import errno
 import os
 import platform
 import shutil
@@ -142,7 +144,11 @@ def _hand_edits(folder: Path) -> Finding:
 
 
 def _port(plan: Plan) -> Finding:
+    from dunena.server.taken import is_taken
+
     try:
+        if asyncio.run(is_taken(plan.host, plan.port)):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         family = socket.getaddrinfo(plan.host, plan.port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             if sys.platform != "win32":

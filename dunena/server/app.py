@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -43,6 +44,7 @@ from dunena.server.pages import load_pages
 from dunena.server.peers import Proxies
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
 from dunena.server.tokens import Tokens, TokensError
 from dunena.server.www.folder import WwwFolder
@@ -59,6 +61,9 @@ PROBE_SECONDS = 1.0
 
 PORT_MAX = 65_535
 
+KEPT_PORTS = 100
+"""How many ports in a row Windows keeps for others, mostly."""
+
 _BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
 
 _log = logging.getLogger(__name__)
@@ -74,6 +79,10 @@ class StopError(Exception):
 
 class PortBusyError(StartError):
     """Another program has the port."""
+
+
+class PortKeptError(PortBusyError):
+    """The system keeps the port from everybody."""
 
 
 class PlaceInUseError(StartError):
@@ -187,6 +196,8 @@ class Server:
         self._certificate = self._load_certificate()
         tls = None if self._certificate is None else self._certificate.context
         try:
+            if await is_taken(settings.host, settings.port):
+                raise OSError(errno.EADDRINUSE, "somebody answers on it")
             self._listener = await loop.create_server(
                 lambda: HttpConnection(self._context),
                 settings.host,
@@ -197,7 +208,7 @@ class Server:
                 start_serving=False,
             )
         except OSError as error:
-            raise _bind_failure(settings, error) from error
+            raise bind_failure(settings, error) from error
         self.port = self._listener.sockets[0].getsockname()[1]
 
     def _build(
@@ -295,13 +306,19 @@ def clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _bind_failure(settings: Settings, error: OSError) -> StartError:
+def bind_failure(settings: Settings, error: OSError) -> StartError:
     """Why the port could not be had, and what to do."""
     place = f"port {settings.port} of {settings.host}"
     if error.errno == errno.EADDRINUSE:
-        free = settings.port + 1 if settings.port < PORT_MAX else settings.port - 1
+        free = settings.port + (1 if settings.port < PORT_MAX else -1)
         return PortBusyError(
             f"{place} is already in use; stop what uses it, or start with --port {free}"
+        )
+    if error.errno == errno.EACCES and sys.platform == "win32":
+        away = KEPT_PORTS if settings.port + KEPT_PORTS <= PORT_MAX else -KEPT_PORTS
+        return PortKeptError(
+            f"{place} is kept by Windows, for Hyper-V or Docker, or by another program;"
+            f" start with --port {settings.port + away}"
         )
     if error.errno == errno.EACCES:
         return StartError(f"{place} may not be opened by this user; start with --port 3000")
