@@ -101,9 +101,11 @@ def _existing(folder: Path) -> Path:
 
 
 def _sync_seconds(descriptor: int) -> float:
+    from dunena.persistence.disk.disk import force
+
     began = time.perf_counter()
     os.write(descriptor, b"x" * 4096)
-    os.fsync(descriptor)
+    force(descriptor)
     return time.perf_counter() - began
 
 
