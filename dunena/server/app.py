@@ -36,6 +36,7 @@ from dunena.server.http import HttpConnection
 from dunena.server.http_message import Response
 from dunena.server.introspection import Introspection
 from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, TLS_SECONDS_MAX
+from dunena.server.listener import Listener, open_listener
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.metrics import Metrics
 from dunena.server.outside import Outside
@@ -116,7 +117,7 @@ class Server:
         self.port = settings.port
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
-        self._listener: asyncio.Server
+        self._listener: Listener
         self._expiry: ExpiryTimer
         self._outside: Outside
         self._tokens = Tokens()
@@ -131,7 +132,7 @@ class Server:
         pages = load_pages()
         client_files = ClientFiles(is_encrypted=self.settings.is_encrypted)
         self._tokens = self._load_tokens()
-        await self._bind(loop)
+        await self._bind()
         try:
             loaded = self.engine.open(
                 self._wake if self.settings.watch is not Watch.OFF else None, progress
@@ -190,7 +191,7 @@ class Server:
         except TokensError as error:
             raise StartError(str(error)) from error
 
-    async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _bind(self) -> None:
         """Take the port, without answering on it yet."""
         settings = self.settings
         self._certificate = self._load_certificate()
@@ -198,18 +199,17 @@ class Server:
         try:
             if await is_taken(settings.host, settings.port):
                 raise OSError(errno.EADDRINUSE, "somebody answers on it")
-            self._listener = await loop.create_server(
+            self._listener = await open_listener(
                 lambda: HttpConnection(self._context),
                 settings.host,
                 settings.port,
                 ssl=tls,
                 ssl_handshake_timeout=TLS_SECONDS_MAX if tls else None,
                 backlog=_BACKLOG,
-                start_serving=False,
             )
         except OSError as error:
             raise bind_failure(settings, error) from error
-        self.port = self._listener.sockets[0].getsockname()[1]
+        self.port = self._listener.port
 
     def _build(
         self,
