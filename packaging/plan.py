@@ -236,8 +236,12 @@ def is_kept_data(place: str) -> bool:
 
 # --- How it is stored
 
-OPTIONS = [("X utf8_mode=1", None, "OPTION")]
-"""What it reads and writes is UTF-8, also where the system's locale says otherwise or nothing."""
+OPTIONS = [("X utf8=1", None, "OPTION")]
+"""What it reads and writes is UTF-8, also where the system's locale says otherwise or nothing.
+
+The bootloader knows the mode by this name and says nothing of any other. Without it there is no
+start where the locale's encoding is one that was left out.
+"""
 
 COMPRESSED = {
     "BINARY": True,

@@ -15,6 +15,7 @@ WORDS: Mapping[str, str] = {
     "macos-intel": "macos-x64",
     "macos-arm": "macos-arm64",
     "linux-arm64": "linux-arm64",
+    "windows-arm64": "windows-arm64",
 }
 
 _SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}

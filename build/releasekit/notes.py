@@ -15,7 +15,7 @@ quicker, above all on macOS, which looks into every file that a single one unpac
 _START = """\
 ## Start it
 
-- **Windows**: double-click `dunena-windows-x64.exe`.{windows}
+- **Windows**: double-click `dunena-windows-x64.exe` (on ARM `dunena-windows-arm64.exe`).{windows}
 - **macOS**: open the `.zip`, then double-click the program in the folder that appears.{macos}
 - **Linux**: `tar -xzf dunena-linux-x64.tar.gz && dunena-linux-x64/dunena-linux-x64`
 

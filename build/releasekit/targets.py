@@ -47,6 +47,7 @@ class Target:
 
 TARGETS = (
     Target("windows-x64", "Windows 10 or newer, 64-bit"),
+    Target("windows-arm64", "Windows 11, ARM64"),
     Target("macos-arm64", "macOS, Apple silicon"),
     Target("macos-x64", "macOS, Intel"),
     Target("linux-x64", "Linux, x86-64, glibc 2.28 or newer"),

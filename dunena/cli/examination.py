@@ -1,8 +1,11 @@
 """What `dunena doctor` looks at, one thing after another."""
 
+import asyncio
+import errno
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -51,13 +54,21 @@ def examine(plan: Plan) -> list[Finding]:
     """Everything, in the order in which it is shown."""
     return [
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
-        Finding(Level.GOOD, "platform", f"{platform.platform()}, {os.cpu_count()} cores"),
+        Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
         *_folder(plan.folder),
         _port(plan),
         _who(plan),
         _origins(plan),
         _clock(time.time()),
     ]
+
+
+def _system() -> str:
+    if sys.platform == "win32":
+        # `platform` would ask a service (WMI) that takes seconds, or hangs.
+        version = sys.getwindowsversion()
+        return f"Windows {version.major}.{version.minor}.{version.build}"
+    return platform.platform()
 
 
 def _folder(folder: Path) -> list[Finding]:
@@ -88,9 +99,11 @@ def _existing(folder: Path) -> Path:
 
 
 def _sync_seconds(descriptor: int) -> float:
+    from dunena.persistence.disk.disk import force
+
     began = time.perf_counter()
     os.write(descriptor, b"x" * 4096)
-    os.fsync(descriptor)
+    force(descriptor)
     return time.perf_counter() - began
 
 
@@ -132,8 +145,11 @@ def _hand_edits(folder: Path) -> Finding:
 
 def _port(plan: Plan) -> Finding:
     from dunena.server.listeners import BindError, open_sockets
+    from dunena.server.taken import is_taken
 
     try:
+        if asyncio.run(is_taken(plan.host, plan.port)):
+            raise BindError(plan.host, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
         for probe in open_sockets(plan.host, plan.port):
             probe.close()
     except BindError as failure:

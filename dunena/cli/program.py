@@ -57,14 +57,18 @@ def run() -> None:
     restore_library_path()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A path or key that a console's encoding lacks must not end the program.
-            stream.reconfigure(errors="backslashreplace")
+            # A path or key that a console's encoding lacks must not end the program. What is no
+            # console gets values as they are stored, also where the locale says otherwise.
+            encoding = None if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     if COMPLETION_VARIABLE in os.environ:
         set_up_completion()
     try:
         if is_named_alone():
             app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED)
         else:
-            app()
+            # On Windows, `*`, `%NAME%`, `$NAME` and `~` in keys, patterns and values would be
+            # replaced by files, variables and folders: in a shell there that is nobody's wish.
+            app(windows_expand_args=False)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

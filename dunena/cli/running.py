@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,13 +15,25 @@ from dunena.cli.loading import LoadingShown
 from dunena.cli.manner import Manner
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
-from dunena.server.app import PlaceInUseError, PortBusyError, Server, StartError, StopError
+from dunena.server.app import (
+    KEPT_PORTS,
+    PORT_MAX,
+    PlaceInUseError,
+    PortBusyError,
+    PortKeptError,
+    Server,
+    StartError,
+    StopError,
+)
 from dunena.server.event_loop import event_loop_factory
 from dunena.server.signals import StopSignals
 from dunena.settings import Settings, local_host
 
 PORTS_TRIED_MAX = 20
-"""How far from the wanted port the next free one is looked for."""
+"""How far from the wanted port the next free one is looked for first."""
+
+STEPS_TRIED_MAX = 10
+"""How often past that, in steps over what Windows may keep."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +97,7 @@ async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
 
 async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server:
     """A started server, on another port if that is this start's manner."""
-    for port in _ports(settings.port, manner):
+    for port in ports_to_try(settings.port, manner):
         server = Server(replace(settings, port=port))
         try:
             with LoadingShown() as progress:
@@ -92,7 +105,8 @@ async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server
         except PortBusyError as error:
             if not manner.finds_port:
                 raise
-            if await _is_dunena(error.address, port):
+            is_kept = isinstance(error, PortKeptError)
+            if not is_kept and await _is_dunena(error.address, port):
                 raise _RunningAlready(f"http://{local_host(settings.host)}:{port}") from None
         except PlaceInUseError as error:
             if manner.opens_page and error.url:
@@ -108,8 +122,13 @@ async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server
     )
 
 
-def _ports(wanted: int, manner: Manner) -> range:
-    return range(wanted, wanted + (PORTS_TRIED_MAX if manner.finds_port else 1))
+def ports_to_try(wanted: int, manner: Manner) -> Iterator[int]:
+    """The wanted port, and what may be taken instead of it."""
+    yield wanted
+    if manner.finds_port:
+        nearby = range(1, PORTS_TRIED_MAX)
+        steps = range(KEPT_PORTS, KEPT_PORTS * STEPS_TRIED_MAX + 1, KEPT_PORTS)
+        yield from (wanted + away for away in (*nearby, *steps) if wanted + away <= PORT_MAX)
 
 
 async def _is_dunena(host: str, port: int) -> bool:

@@ -75,8 +75,11 @@ class OneFileLife:
     def end(self) -> None:
         """The work is over: with nobody else left to do it, remove the folder.
 
-        What Windows does not let go of, since it is loaded, the next start sweeps.
+        Windows lets go of nothing that is loaded. So there the next start sweeps, which knows the
+        folder by what is in it, and that it is free by the lock: the system's to release.
         """
+        if self._is_orphan and sys.platform == "win32":
+            return
         with suppress(OSError):
             self._lock.release()
         if self._is_orphan:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -46,6 +47,7 @@ from dunena.server.peers import Proxies
 from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
 from dunena.server.tokens import Tokens, TokensError
 from dunena.server.www.folder import WwwFolder
@@ -61,6 +63,9 @@ PROBE_SECONDS = 1.0
 """Between two tries whether changes can be stored again, two looks at certificate and tokens."""
 
 PORT_MAX = 65_535
+
+KEPT_PORTS = 100
+"""How many ports in a row Windows keeps for others, mostly."""
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +84,10 @@ class PortBusyError(StartError):
     def __init__(self, reason: str, address: str) -> None:
         super().__init__(reason)
         self.address = address
+
+
+class PortKeptError(PortBusyError):
+    """The system keeps the port from everybody."""
 
 
 class PlaceInUseError(StartError):
@@ -199,11 +208,13 @@ class Server:
         self._certificate = self._load_certificate()
         tls = None if self._certificate is None else self._certificate.context
         try:
+            if await is_taken(settings.host, settings.port):
+                raise BindError(settings.host, OSError(errno.EADDRINUSE, "somebody answers on it"))
             self._listeners = await Listeners.open(
                 loop, lambda: HttpConnection(self._context), settings.host, settings.port, tls
             )
         except BindError as failure:
-            raise _bind_failure(settings, failure) from failure
+            raise bind_failure(settings, failure) from failure
         self.port = self._listeners.port
 
     async def _serve(self) -> None:
@@ -212,7 +223,7 @@ class Server:
             await self._listeners.start_serving()
         except BindError as failure:
             await self.stop()
-            raise _bind_failure(self.settings, failure) from failure
+            raise bind_failure(self.settings, failure) from failure
 
     def _build(
         self,
@@ -317,14 +328,21 @@ class Server:
         return self._date[1]
 
 
-def _bind_failure(settings: Settings, failure: BindError) -> StartError:
+def bind_failure(settings: Settings, failure: BindError) -> StartError:
     """Why the port could not be had, and what to do."""
     error = failure.error
     place = f"port {settings.port} of {failure.address}"
     if error.errno == errno.EADDRINUSE:
-        free = settings.port + 1 if settings.port < PORT_MAX else settings.port - 1
+        free = settings.port + (1 if settings.port < PORT_MAX else -1)
         return PortBusyError(
             f"{place} is already in use; stop what uses it, or start with --port {free}",
+            failure.address,
+        )
+    if error.errno == errno.EACCES and sys.platform == "win32":
+        away = KEPT_PORTS if settings.port + KEPT_PORTS <= PORT_MAX else -KEPT_PORTS
+        return PortKeptError(
+            f"{place} is kept by Windows, for Hyper-V or Docker, or by another program;"
+            f" start with --port {settings.port + away}",
             failure.address,
         )
     if error.errno == errno.EACCES:

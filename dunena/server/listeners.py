@@ -26,6 +26,8 @@ _MEANT = {"localhost": LOCALHOST, "::": EVERYWHERE, "": EVERYWHERE}
 _BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
 _FREE_PORT_TRIES = 50  # to find one that is free at every address: the second will nearly always be
 
+_ALONE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", 0)  # only Windows has it
+_REFUSED = frozenset({errno.EADDRINUSE, errno.EACCES})
 _NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
 _Place = tuple[socket.AddressFamily, tuple[Any, ...]]
@@ -136,12 +138,33 @@ def _bind_all(places: list[_Place], port: int) -> list[socket.socket]:
 
 
 def _bind(family: socket.AddressFamily, place: tuple[Any, ...]) -> socket.socket:
+    if sys.platform == "win32":
+        return bind_alone(family, place)
+    # Connections that ended a moment ago are not in the way; on Windows they never are, and the
+    # same option would share the port with whoever has it.
+    return _bound(family, place, socket.SO_REUSEADDR)
+
+
+def bind_alone(family: int, place: tuple[Any, ...]) -> socket.socket:
+    """A socket that has its port alone, or else as others have theirs; for Windows.
+
+    There any program may take a part of a port that another one has, unless that one has it alone.
+    But so it cannot be had while a connection of whoever had it before lingers: a client that reads
+    nothing would keep a server from being started again.
+    """
+    try:
+        return _bound(family, place, _ALONE)
+    except OSError as error:
+        if error.errno not in _REFUSED:
+            raise
+    return _bound(family, place, None)
+
+
+def _bound(family: int, place: tuple[Any, ...], option: int | None) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":
-            # Connections that ended a moment ago are not in the way; on Windows they never are,
-            # and the same option would share the port with whoever has it.
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if option is not None:
+            one.setsockopt(socket.SOL_SOCKET, option, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         one.bind(place)

@@ -58,6 +58,8 @@ class LoopFaults:
             return
         if isinstance(fault, ValueError) and "_start_serving" in repr(context.get("handle")):
             return  # out of descriptors, asyncio tries again later: here after the port was closed
+        if isinstance(fault, OSError) and "accept_coro" in repr(context.get("future")):
+            return  # asyncio's own second report of an accept, which was dealt with (`accepting`)
         # Whoever finds a fault of ours can meet it again and again: a flood of it is not a log.
         if loop.time() < self._silent_until:
             self._untold += 1

@@ -1,12 +1,14 @@
 """The built file's commands: all that they load is in it."""
 
 import json
+import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from dunena.cli.commands import MODULES
-from tests.binary.conftest import posix_only
+from tests.binary.conftest import linux_only, posix_only
 from tests.binary.program import Program
 
 
@@ -32,6 +34,35 @@ def test_commands_ask_a_server(program: Program):
         assert len(rows) == 6
         assert json.loads(program.run("doctor", **here).stdout)["findings"]
     assert program.run("get", "k", **here).returncode == 4
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("language", "charset"), [("ru_RU", "KOI8-R"), ("zh_CN", "GBK"), ("ja_JP", "EUC-JP")]
+)
+def test_utf8_whatever_the_locale_is(program: Program, language: str, charset: str):
+    """Of its encodings none is in the file, without which Python would not even start."""
+    program.path = Path(shutil.move(program.path, program.base / "dunena-ключ"))
+    here = locale_of(program.base, language, charset)
+    with program.server(**here) as server:
+        here["DUNENA_URL"] = server.url
+        assert program.run("set", "ключ", '"日本"', **here).returncode == 0
+        assert program.run("get", "ключ", **here).stdout == '"日本"\n'
+        assert server.stop() == 0
+
+
+def locale_of(folder: Path, language: str, charset: str) -> dict[str, str]:
+    """The environment of somebody with that locale, made in a folder."""
+    name = f"{language}.{charset}"
+    localedef = shutil.which("localedef")
+    if localedef is None:
+        pytest.skip("there is no localedef, which makes locales")
+    # It has warnings about some of its own sources, with 1 as the exit code.
+    command = [localedef, "--force", "-i", language, "-f", charset, str(folder / name)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if not (folder / name / "LC_CTYPE").exists():
+        pytest.skip(f"{name} cannot be made: {made.stderr.strip()}")
+    return {"LOCPATH": str(folder), "LC_ALL": name}
 
 
 def test_a_watch_follows(program: Program):

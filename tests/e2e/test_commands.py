@@ -11,7 +11,15 @@ from typing import Any, Self
 
 import pytest
 
-from tests.e2e.processes import PROGRAM, ROOT, SECONDS_MAX, assert_failed, free_port, run_program
+from tests.e2e.processes import (
+    PROGRAM,
+    ROOT,
+    SECONDS_MAX,
+    assert_failed,
+    free_port,
+    program_in,
+    run_program,
+)
 from tests.e2e.terminal import IS_POSSIBLE, Terminal
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
@@ -59,6 +67,28 @@ def shown(terminal: Terminal, code: int = 0) -> str:
 def test_set_and_get(run: Commands, value: str):
     assert run("set", "k", value) == ""
     assert run("get", "k") == value + "\n"
+
+
+def test_a_pipe_gets_utf8_whatever_the_locale_is(run: Commands):
+    run("set", "k", '"ß"')
+    done = subprocess.run(
+        [*PROGRAM, "get", "k", "--url", run.server.url],
+        capture_output=True,
+        env={**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"},
+        timeout=SECONDS_MAX,
+        check=True,
+    )
+    assert done.stdout.decode().strip() == '"ß"'
+
+
+def test_arguments_are_taken_as_they_are_typed(run: Commands, tmp_path: Path):
+    """Also where the shell leaves stars and variables to programs, as on Windows."""
+    (tmp_path / "a-file").touch()
+    for value in ('"$PATH"', '"%PATH%"', '["*"]', '"~"'):
+        run("set", "k", value)
+        assert run("get", "k") == value + "\n"
+    done = run_program("keys", "*", "--url", run.server.url, program=program_in(tmp_path))
+    assert json.loads(done.stdout) == ["k"], done.stderr
 
 
 def test_a_value_from_a_file_and_from_a_pipe(run: Commands, tmp_path: Path):

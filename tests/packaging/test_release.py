@@ -134,8 +134,9 @@ class TestNotes:
         assert "com.apple.quarantine" in text
 
     def test_do_not_say_it_where_they_are(self, dist):
-        (dist / "dunena-windows-x64.exe").write_bytes(made_up.portable_executable(signed=True))
+        signed = made_up.portable_executable(signed=True)
         for label in ("x64", "arm64"):
+            (dist / f"dunena-windows-{label}.exe").write_bytes(signed)
             (dist / f"dunena-macos-{label}").write_bytes(b"... Developer ID Application: X ...")
         text = self.render(dist)
         assert "Run anyway" not in text

@@ -28,7 +28,8 @@ class TestArchives:
     def test_only_what_is_there_is_checked(self, dist):
         for path in dist.glob("*macos*"):
             path.unlink()
-        assert len(load("releasekit.archives").check(dist)) == 3
+        left = [target for target in TARGETS if target.system != "macos"]
+        assert len(load("releasekit.archives").check(dist)) == len(left)
 
     def test_nothing_is_there(self, tmp_path):
         assert self.faults(tmp_path) == [f"{tmp_path}: no executable in it"]

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
+from dunena.desktop import folder
 from tests.packaging.made_up import load
 
 ReleaseError = load("releasekit.errors").ReleaseError
@@ -37,18 +38,34 @@ class TestManifests:
         for name, file in files.items():
             assert name.startswith(f"{file['PackageIdentifier']}.")
             assert file["PackageVersion"] == version
-        (installer,) = files["Dunena.Dunena.installer.yaml"]["Installers"]
-        assert installer["InstallerSha256"] == self.digest(dist, "dunena-windows-x64.exe")
-        assert installer["InstallerUrl"].endswith(f"/v{version}/dunena-windows-x64.exe")
+        installers = files["Dunena.Dunena.installer.yaml"]["Installers"]
+        assert [installer["Architecture"] for installer in installers] == ["x64", "arm64"]
+        for installer in installers:
+            name = f"dunena-windows-{installer['Architecture']}.exe"
+            assert installer["InstallerSha256"] == self.digest(dist, name)
+            assert installer["InstallerUrl"].endswith(f"/v{version}/{name}")
 
     def test_of_scoop(self, out, dist, version):
         manifest = json.loads((out / "scoop" / "dunena.json").read_text())
-        file = manifest["architecture"]["64bit"]
         assert manifest["version"] == version
-        assert file["hash"] == self.digest(dist, "dunena-windows-x64.exe")
-        assert file["url"].startswith("https://github.com/someone/else/releases/download/v")
-        # Filled in by Scoop for the versions to come, and not by us.
-        assert "/v$version/" in manifest["autoupdate"]["architecture"]["64bit"]["url"]
+        for scoops, ours in (("64bit", "x64"), ("arm64", "arm64")):
+            file, name = manifest["architecture"][scoops], f"dunena-windows-{ours}.exe"
+            assert file["hash"] == self.digest(dist, name)
+            assert file["url"].startswith("https://github.com/someone/else/releases/download/v")
+            assert file["url"].endswith(f"/{name}#/dunena.exe")
+            # Filled in by Scoop for the versions to come, and not by us.
+            later = manifest["autoupdate"]["architecture"][scoops]["url"]
+            assert later.endswith(f"/v$version/{name}#/dunena.exe")
+
+    def test_of_scoop_keep_values_over_an_upgrade(self, out):
+        """The folder beside the program, which is one of its version alone."""
+        manifest = json.loads((out / "scoop" / "dunena.json").read_text())
+        assert manifest["persist"] == folder.NAME
+
+    def test_of_homebrew_keep_values_over_an_upgrade(self, out):
+        text = (out / "homebrew" / "dunena.rb").read_text()
+        assert 'CACHE_DIR: "${CACHE_DIR:-#{var}/dunena}"' in text
+        assert not re.search(r"\bbin\.install", text), "never without it"
 
     def test_of_homebrew_have_an_archive_for_each_machine(self, out, dist):
         text = (out / "homebrew" / "dunena.rb").read_text()

@@ -68,15 +68,15 @@ def test_half_of_a_key_is_an_error(commands, dist, monkeypatch, capsys):
 
 def test_windows_programs_are_signed_in_the_archives_too(commands, keys, dist):
     assert sign("windows", dist) == 0
-    (command,) = commands
-    assert command[1:4:2] == ["sign", command[3]]
-    assert "/fd" in command
     archives = load("releasekit.archives")
-    signed = (dist / "dunena-windows-x64.exe").read_bytes()
-    assert signed.endswith(b" signed")
-    target = next(one for one in load("releasekit.targets").TARGETS if one.system == "windows")
-    assert archives.program(dist / target.archive, target).data == signed
-    assert archives.program(dist / target.folder_archive, target).data.endswith(b" signed")
+    targets = [one for one in load("releasekit.targets").TARGETS if one.system == "windows"]
+    for command, target in zip(commands, targets, strict=True):
+        assert command[1:4:2] == ["sign", command[3]]
+        assert "/fd" in command
+        signed = (dist / target.executable).read_bytes()
+        assert signed.endswith(b" signed")
+        assert archives.program(dist / target.archive, target).data == signed
+        assert archives.program(dist / target.folder_archive, target).data.endswith(b" signed")
     assert archives.check(dist)
 
 

@@ -175,7 +175,8 @@ class TestStorage:
         assert not plan.is_kept_script("pyi_rth_inspect")
 
     def test_it_speaks_utf_8(self, plan):
-        assert ("X utf8_mode=1", None, "OPTION") in plan.OPTIONS
+        """By the name that the bootloader knows; tests/binary tries what comes of it."""
+        assert ("X utf8=1", None, "OPTION") in plan.OPTIONS
 
 
 class TestCompiledModules:

@@ -32,6 +32,7 @@ RUNNERS = {
     "windows-2025",
     "macos-15",
     "macos-15-intel",
+    "windows-11-arm",
 }
 
 
@@ -223,6 +224,17 @@ class TestTargets:
         targets = {target.label: target for target in load("releasekit.targets").TARGETS}
         for entry in self.include("verify"):
             assert targets[entry["label"]].executable == f"dunena-{entry['label']}{entry['suffix']}"
+
+    def test_the_licences_come_from_one(self):
+        """They are in a file of one name; a second one would come into its way."""
+        build = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["build"]
+        (step,) = (step for step in build["steps"] if step.get("name") == "Collect the licences")
+        assert step["if"] == "matrix.label == 'windows-x64'"
+
+    def test_nothing_is_attested_for_a_private_repository(self):
+        publish = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["publish"]
+        (step,) = (step for step in publish["steps"] if "attest" in step.get("uses", ""))
+        assert step["if"] == "${{ !github.event.repository.private }}"
 
     def test_words_are_those_of_the_build_script(self):
         words = load("packkit.choice").WORDS

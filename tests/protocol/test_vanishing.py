@@ -2,12 +2,17 @@
 
 import os
 import signal
+import socket
+import struct
 import sys
 
 import pytest
 
 from tests.protocol.clients import CLOSE, RawConnection, frame, http
 from tests.support.fixtures import StartServer
+
+# On, for no time: closed, it is reset. Two numbers of 16 bits on Windows, of 32 elsewhere.
+NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be held still there")
@@ -22,4 +27,14 @@ def test_a_client_that_closes_everything_behind_its_close_frame(start_server: St
     os.kill(server.process.pid, signal.SIGCONT)
     while http(server, "GET", "/info").json["connections"]:
         pass  # it ends by the test's time limit
+    assert "Traceback" not in server.log
+
+
+def test_connections_that_are_reset_before_they_were_accepted(start_server: StartServer) -> None:
+    server = start_server()
+    for _ in range(200):
+        gone = socket.create_connection(("127.0.0.1", server.port))
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        gone.close()
+    assert http(server, "GET", "/health").status == 200
     assert "Traceback" not in server.log

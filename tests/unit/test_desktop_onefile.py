@@ -88,6 +88,7 @@ def parent_dies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
     gone.append(True)
 
 
+@posix
 def test_an_orphan_is_told_and_removes_its_folder(own: Path, parent_dies: list[bool]) -> None:
     told: list[bool] = []
     life = OneFileLife(own, lambda: told.append(True))
@@ -97,6 +98,26 @@ def test_an_orphan_is_told_and_removes_its_folder(own: Path, parent_dies: list[b
     assert told == [True]
     life.end()
     assert not own.exists()
+
+
+def test_an_orphan_on_windows_leaves_its_folder_whole_for_the_next_start(
+    tmp_path: Path, own: Path, parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its libraries cannot be removed while it runs, and nothing sweeps half a folder."""
+    life = OneFileLife(own, lambda: None)
+    life.start()
+    life._sweeper.join(5)
+    parent_dies.append(True)
+    life._watcher.join(5)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "platform", "win32")
+        life.end()
+    other = tmp_path / "_MEIother"
+    assert sweep(tmp_path, other) == [], "it runs still"
+    # The end of the process frees the lock; there the library would remove the file too.
+    life._lock.release()
+    (own / LOCK_NAME).touch()
+    assert sweep(tmp_path, other) == [own]
 
 
 def test_with_a_parent_the_folder_is_the_parents_to_remove(

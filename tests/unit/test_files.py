@@ -59,10 +59,23 @@ def test_names_of_files(key: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("Foo", "%46oo.json"), ("foo", "foo.json"), ("CON", "%43%4F%4E.json")]
+    ("key", "name"),
+    [
+        ("Foo", "%46oo.json"),
+        ("foo", "foo.json"),
+        ("CON", "%43%4F%4E.json"),
+        ("longna~1", "longna%7E1.json"),
+    ],
 )
-def test_upper_case_is_escaped_where_case_is_folded(key: str, name: str) -> None:
+def test_what_may_be_another_name_is_escaped_where_case_is_folded(key: str, name: str) -> None:
     assert key_file_name(key, folds_case=True).text == name
+
+
+def test_a_folder_never_has_the_short_name_of_another() -> None:
+    """Windows calls the folder `longnamespace` LONGNA~1 as well."""
+    assert namespace_folder_name("longna~1", folds_case=True).text == "longna%7E1"
+    assert namespace_folder_name("longna~1", folds_case=False).text == "longna~1"
+    assert decode_file_name("longna%7E1") == decode_file_name("longna~1") == "longna~1"
 
 
 def test_a_folder_never_looks_like_a_value() -> None:
@@ -117,6 +130,7 @@ def test_a_name_comes_back_and_is_safe_everywhere(name: str, folds_case: bool) -
                     + bare[position + 3 :]
                 )
             assert not set(bare) & set(string.ascii_uppercase)
+            assert "~" not in bare.replace("%~", ""), "a short name of Windows"
         text = made.text.removesuffix(suffix)
         if made.record is None:
             assert decode_file_name(text) == name

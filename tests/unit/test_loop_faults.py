@@ -29,3 +29,15 @@ def test_a_fault_is_reported_once_in_a_while(caplog) -> None:
     faults(loop, {"exception": RecursionError("too deep")})
     assert loop.reported == 2
     assert "499 more faults" in caplog.text
+
+
+def test_an_accept_that_was_dealt_with_is_no_fault() -> None:
+    loop: Any = StubLoop()
+
+    async def accept_coro() -> None:
+        raise ConnectionResetError
+
+    coroutine = accept_coro()
+    LoopFaults()(loop, {"exception": ConnectionResetError(), "future": coroutine})
+    coroutine.close()
+    assert loop.reported == 0

@@ -1,6 +1,8 @@
 """How hand edits are learnt of, and what becomes of it when that fails."""
 
 import errno
+import platform
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +124,21 @@ def test_the_innermost_mount_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_arguments: text)
     assert file_system_of("/my values/k") == "nfs4"
     assert file_system_of("/my values 2") == "ext4"
+
+
+def test_only_linux_is_asked_for_its_kernel(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """On Windows the question goes to a service that takes seconds, or hangs."""
+    monkeypatch.setattr(platform, "uname", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert watching.why_silent(str(tmp_path)) is None
+
+
+def test_the_kernel_of_windows_own_linux_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kernel = platform.uname()._replace(release="6.6.87.2-microsoft-standard-WSL2")
+    monkeypatch.setattr(platform, "uname", lambda: kernel)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert watching.why_silent(str(tmp_path)) == "WSL tells nothing of Windows' files"

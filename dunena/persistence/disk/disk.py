@@ -20,7 +20,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple, Protocol
+from importlib import import_module
+from typing import Any, NamedTuple, Protocol
 
 from dunena.plain_files import (
     NOT_FOLLOWING,
@@ -33,6 +34,9 @@ from dunena.plain_files import (
     read_open,
 )
 
+fcntl: Any = None if sys.platform == "win32" else import_module("fcntl")
+"""What only some systems have, and of it not all the same."""
+
 _SYNC_ONE_BY_ONE_MAX = 64  # past it, one sync of everything costs less than one of each
 
 _SHARING_ERRORS = frozenset({5, 32, 33})
@@ -40,6 +44,9 @@ _SHARING_ERRORS = frozenset({5, 32, 33})
 a sync folder that looks at a file causes, for some milliseconds."""
 
 _SHARING_WAITS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+
+_NO_FULL_SYNC = frozenset({errno.ENOTSUP, errno.EINVAL, errno.ENOTTY})
+"""What file systems that cannot say that a drive should empty its cache answer."""
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
@@ -314,10 +321,28 @@ class _RealAppendFile:
         os.ftruncate(self._descriptor, size)
 
     def sync(self) -> None:
-        os.fsync(self._descriptor)
+        force(self._descriptor)
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def force(descriptor: int) -> None:
+    """Force what was written to an open file, or the names in an open folder, to the device.
+
+    On macOS `fsync` leaves it in the drive's own cache, which a power cut empties; there is another
+    call, which not every file system takes.
+    """
+    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
+    if full_sync is not None:
+        try:
+            fcntl.fcntl(descriptor, full_sync)
+        except OSError as error:
+            if error.errno not in _NO_FULL_SYNC:
+                raise
+        else:
+            return
+    os.fsync(descriptor)
 
 
 def join(folder: str, name: str) -> str:
@@ -349,7 +374,7 @@ def _write_new(path: str, content: bytes, replaced: os.stat_result | None, *, sy
         if replaced is not None:
             _take_after(descriptor, status, replaced)
         if sync:
-            os.fsync(descriptor)
+            force(descriptor)
         return _stamp_of(status)
     finally:
         os.close(descriptor)
@@ -444,6 +469,6 @@ def _sync_folder(folder: str) -> None:
 def _sync_path(path: str, flags: int) -> None:
     descriptor = os.open(path, flags)
     try:
-        os.fsync(descriptor)
+        force(descriptor)
     finally:
         os.close(descriptor)

@@ -3,8 +3,9 @@
 The rules (the contract, "On disk"). Letters, digits and ``-_.~@+=,()[]{}!'& `` and the space stand
 for themselves; every other byte of the name's UTF-8 is ``%XX``. So also: a leading dot (it would
 hide the file), a trailing dot or space (Windows drops them), the first letter of a Windows device
-name (``con.json`` is the console there), and upper-case letters where the file system folds case,
-so that ``Foo`` and ``foo`` do not share a file. A namespace that ends like a value's file has
+name (``con.json`` is the console there), and where the file system folds case, upper-case letters
+and ``~``: ``Foo`` and ``foo`` do not share a file, nor ``longna~1`` and a longer name, which on
+Windows may have that one as well. A namespace that ends like a value's file has
 its last dot escaped, so that no folder stands where a file belongs.
 
 A file name is 255 bytes at most. A longer one is cut and ended by ``%~`` and a hash of the whole
@@ -26,7 +27,8 @@ FILE_NAME_BYTES_MAX = 255
 _SAFE = frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~@+=,()[]{}!'& "
 )
-_UPPER = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_AMBIGUOUS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ~")
+"""What may be another name's where the file system folds case."""
 _DEVICES = frozenset(
     ["con", "prn", "aux", "nul"]
     + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
@@ -141,7 +143,7 @@ def _escape(name: str, *, folds_case: bool, is_folder: bool) -> bytes:
     pieces = []
     for position, byte in enumerate(raw):
         is_safe = byte in _SAFE and position not in escaped_at
-        if is_safe and not (folds_case and byte in _UPPER):
+        if is_safe and not (folds_case and byte in _AMBIGUOUS):
             pieces.append(bytes((byte,)))
         else:
             pieces.append(b"%%%02X" % byte)

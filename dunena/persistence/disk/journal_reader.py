@@ -210,9 +210,9 @@ class _Reader:
             is_usable = is_damaged and replay.is_whole
         else:
             is_damaged = not is_complete
-            # It came to its end: those before it went when it was on the device.
-            has_end = ["end"] in members
-            is_usable = has_end or replay.is_whole or revision <= self._synced
+            # It came to its end, and those before it went when it was on the device.
+            is_ended = ["end"] in members and text is self._texts[0]
+            is_usable = is_complete or is_ended or replay.is_whole or revision <= self._synced
         if is_needless or not (is_usable or is_damaged):
             replay.useless.append(text.path)
             return

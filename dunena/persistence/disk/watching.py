@@ -8,6 +8,7 @@ time.
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 
@@ -119,7 +120,8 @@ def why_silent(root: str) -> str | None:
     """Why the system will not tell of changes in a folder; None where it should."""
     if os.environ.get("WATCHFILES_FORCE_POLLING"):
         return "WATCHFILES_FORCE_POLLING is set"
-    if "microsoft-standard" in platform.uname().release:
+    # Asked on Linux alone: Windows answers by a service (WMI) that takes seconds, or hangs.
+    if sys.platform == "linux" and "microsoft-standard" in platform.uname().release:
         return "WSL tells nothing of Windows' files"
     kind = file_system_of(root)
     if kind in _SILENT_SYSTEMS or kind.startswith("fuse"):

@@ -28,7 +28,20 @@ class Dunena < Formula
   end
 
   def install
-    bin.install Dir["dunena*"].first => "dunena"
+    libexec.install Dir["dunena*"].first => "dunena"
+    # Beside the program is a folder of this version alone, which goes with the next upgrade.
+    (bin/"dunena").write_env_script libexec/"dunena", CACHE_DIR: "$${CACHE_DIR:-#{var}/dunena}"
+  end
+
+  def post_install
+    (var/"dunena").mkpath
+  end
+
+  def caveats
+    <<~EOS
+      Values are kept in #{var}/dunena, over upgrades too, unless CACHE_DIR or --cache-dir says
+      otherwise.
+    EOS
   end
 
   service do

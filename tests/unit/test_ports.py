@@ -1,0 +1,54 @@
+"""Why a port could not be had, and which ones are tried instead."""
+
+import errno
+import sys
+
+import pytest
+
+from dunena.cli.manner import DOUBLE_CLICKED, TYPED
+from dunena.cli.running import ports_to_try
+from dunena.server.app import PortBusyError, PortKeptError, StartError, bind_failure
+from dunena.server.listeners import BindError
+from dunena.settings import Settings
+
+SETTINGS = Settings(port=3000)
+
+
+def test_a_port_in_use_says_which_one_to_take() -> None:
+    failure = bind_failure(SETTINGS, BindError("127.0.0.1", OSError(errno.EADDRINUSE, "in use")))
+    assert type(failure) is PortBusyError
+    assert str(failure).endswith("or start with --port 3001")
+
+
+def test_a_port_that_windows_keeps_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hyper-V and Docker have Windows keep ranges of ports: access is denied (WinError 10013)."""
+    monkeypatch.setattr(sys, "platform", "win32")
+    failure = bind_failure(SETTINGS, BindError("::1", PermissionError(errno.EACCES, "denied")))
+    assert isinstance(failure, PortKeptError)
+    assert "--port 3100" in str(failure), "not the one that could not be had"
+
+
+def test_elsewhere_a_port_that_may_not_be_opened_is_the_users_matter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    failure = bind_failure(
+        Settings(port=80), BindError("::1", PermissionError(errno.EACCES, "denied"))
+    )
+    assert type(failure) is StartError
+    assert str(failure).endswith("start with --port 3000")
+
+
+def test_what_was_typed_is_tried_alone() -> None:
+    assert list(ports_to_try(3000, TYPED)) == [3000]
+
+
+def test_a_double_click_leaves_a_range_that_is_kept_from_all() -> None:
+    ports = list(ports_to_try(3000, DOUBLE_CLICKED))
+    assert ports[:20] == list(range(3000, 3020))
+    assert ports[20:22] == [3100, 3200]
+    assert ports[-1] == 4000
+
+
+def test_no_port_is_past_the_last() -> None:
+    assert list(ports_to_try(65_530, DOUBLE_CLICKED)) == list(range(65_530, 65_536))
