@@ -73,6 +73,7 @@ def test_every_document_with_a_page_is_tried() -> None:
         "docs/overlays.md",  # in test_overlay_example.py
         GRAPHICS,
         "docs/recipes/lobby.md",
+        "docs/recipes/proxy.md",  # in test_prefix.py
     }
 
 
