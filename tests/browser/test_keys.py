@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, post, put, put_many, put_text, remove, stored_text
@@ -553,14 +553,13 @@ def test_a_set_that_comes_too_late_is_a_conflict(
     detail = tab.choose("late")
     detail.button("Edit").click()
     detail.editor.fill('"mine"')
-    tab.page.route("**/entries/late", lambda route: route.abort())
+    held: list[Route] = []
+    tab.page.route("**/entries/late", lambda route: held.append(route))
     put(shared_server, "late", "second")
-    # What the page then says goes away with the next answer to anything else.
     with tab.page.expect_response(lambda response: response.status == 409):
         detail.button("Set").click()
     assert value_of(shared_server, "late") == "second"
-    tab.page.unroute("**/entries/late")
-    detail.button("Set").click()
+    tab.page.unroute("**/entries/late")  # and what is held goes on
     expect(detail.conflict).to_be_visible()
     assert value_of(shared_server, "late") == "second"
     # The same value set anew is no conflict.
@@ -570,7 +569,6 @@ def test_a_set_that_comes_too_late_is_a_conflict(
     detail.button("Set").click()
     detail.expect_json("mine")
     tab.forgive("409")
-    tab.forgive("ERR_FAILED")
 
 
 def test_an_edit_is_not_thrown_away_by_a_click(tab: Tab, shared_server: ServerProcess) -> None:
