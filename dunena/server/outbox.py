@@ -2,7 +2,6 @@
 reader that is too slow."""
 
 import logging
-import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -42,14 +41,15 @@ class Outbox:
         "_backlog",
         "_batch",
         "_dress",
+        "_is_encrypted",
         "_overflowed",
         "_pieces",
-        "_portion_bytes_max",
         "_rest",
         "_spoke",
         "_telemetry",
         "_transport",
         "is_dead",
+        "is_inside_message",
         "is_paused",
         "size",
     )
@@ -64,8 +64,9 @@ class Outbox:
         is_encrypted: bool = False,
     ) -> None:
         self._transport = transport
-        self._portion_bytes_max = PORTION_BYTES if is_encrypted else sys.maxsize
+        self._is_encrypted = is_encrypted
         self._rest = memoryview(b"")  # of a message of which a portion was written
+        self.is_inside_message = False  # of which there is a rest: nothing else can follow now
         self._spoke = spoke
         self._overflowed = overflowed
         self._telemetry = telemetry
@@ -130,11 +131,6 @@ class Outbox:
         return self.is_paused or self._backlog is not None or self.size >= BATCH_BYTES_MAX
 
     @property
-    def is_inside_message(self) -> bool:
-        """Whether a message was handed over in part, so that nothing else can follow now."""
-        return len(self._rest) > 0
-
-    @property
     def waiting(self) -> int:
         """Frames that wait for the peer to read."""
         return 0 if self._backlog is None else len(self._backlog)
@@ -182,13 +178,6 @@ class Outbox:
         if self.is_paused or self._backlog is not None:
             self._hold(pieces, action)
             return None
-        action = self._send_now(pieces, action)
-        if len(self._rest):  # what comes after it waits with it
-            self._remember(action)
-            return None
-        return action
-
-    def _send_now(self, pieces: list[Piece], action: Action | None) -> Action | None:
         if len(pieces) == 1 and (isinstance(pieces[0], bytes) or len(pieces[0]) <= PORTION_BYTES):
             self._write(self._bytes_of(pieces[0]))
         elif sum(map(len, pieces)) <= PORTION_BYTES:
@@ -196,7 +185,7 @@ class Outbox:
                 self._write(b"".join(map(self._bytes_of, pieces)))
         else:
             return self._send_in_portions(pieces, action)
-        return action
+        return self._after_message(action) if self.is_inside_message else action
 
     def pause(self) -> None:
         """The transport has more than it can send at present."""
@@ -205,10 +194,10 @@ class Outbox:
     def resume(self) -> None:
         """It has room again: what waits comes first."""
         self.is_paused = False
-        if len(self._rest):
+        if self.is_inside_message:
             self._write_rest()
-        if self.is_paused:
-            return
+            if self.is_paused:
+                return
         if self._backlog is not None:
             self._drain(self._backlog)
         else:
@@ -228,23 +217,24 @@ class Outbox:
         self.is_dead = True
         self._pieces.clear()
         self._batch = self._backlog = None
-        self._rest = memoryview(b"")
+        self._rest, self.is_inside_message = memoryview(b""), False
         self.size = 0
 
     def _write(self, data: bytes) -> None:
         self._telemetry.bytes_sent += len(data)
-        if len(data) <= self._portion_bytes_max:
-            self._transport.write(data)
-        else:
+        if self._is_encrypted and len(data) > PORTION_BYTES:
             self._rest = memoryview(data)
             self._write_rest()
+        else:
+            self._transport.write(data)
 
     def _write_rest(self) -> None:
         """Go on with a large message for as long as the transport takes it."""
         while len(self._rest) and not self.is_paused and not self.is_dead:
-            portion = bytes(self._rest[: self._portion_bytes_max])
-            self._rest = self._rest[len(portion) :]
+            portion = bytes(self._rest[:PORTION_BYTES])
+            self._rest = self._rest[PORTION_BYTES:]
             self._transport.write(portion)
+        self.is_inside_message = len(self._rest) > 0
 
     def _bytes_of(self, piece: Piece) -> bytes:
         dress = self._dress
@@ -272,7 +262,12 @@ class Outbox:
                 portion.append(frame)
                 size += len(frame)
         self._write(self._join(portion))
-        return action
+        return self._after_message(action) if self.is_inside_message else action
+
+    def _after_message(self, action: Action | None) -> Action | None:
+        """A message was written in part: what comes after it waits with the rest; nothing now."""
+        self._remember(action)
+        return None
 
     def _hold(self, pieces: list[Piece], action: Action | None) -> None:
         """Queue behind what the peer has not read yet."""
