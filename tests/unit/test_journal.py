@@ -307,6 +307,21 @@ def test_a_commit_that_was_taken_back_is_gone(journal: Journal, tmp_path: Path) 
     assert (first[0].key, second[0].key) == ("k", "other")
 
 
+def test_a_sync_forces_that_a_commit_was_taken_back(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    journal.sync()
+    journal.append([change(2)])
+    journal.take_back()
+    disk.done.clear()
+    journal.sync()
+    assert ("sync", segments(tmp_path)[0]) in disk.done
+    disk.done.clear()
+    journal.sync()
+    assert disk.done == []
+
+
 def test_a_commit_that_could_not_be_taken_back_has_the_journal_written_anew(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:

@@ -70,6 +70,7 @@ class Journal:
         self._is_torn = False  # behind the whole lines there may be a part of one
         self._take_backs = 0
         self._has_unsynced_notes = False
+        self._has_unsynced_back = False  # without it a refused commit would stand
         self._synced_revision = 0
         self._leftovers: set[str] = set()  # of tries that failed: nothing is lost with them
         self._failure: OSError | None = None  # since then the segments are not trusted
@@ -180,6 +181,7 @@ class Journal:
                 if self._is_torn:
                     self._cut_torn()
                 self._write(segment, encode_line(segment.seed, ["back", first]))
+                self._has_unsynced_back = True
             except OSError as error:
                 self._failure = self._failure or error
                 raise
@@ -200,9 +202,11 @@ class Journal:
                 segments, current = list(self._segments), self._current
                 covered, take_backs = self._last_revision, self._take_backs
                 has_notes, self._has_unsynced_notes = self._has_unsynced_notes, False
+                has_back, self._has_unsynced_back = self._has_unsynced_back, False
             try:
                 self._check(segments)
-                is_wanted = covered > self._synced_revision or (with_notes and has_notes)
+                is_new = covered > self._synced_revision or has_back
+                is_wanted = is_new or (with_notes and has_notes)
                 if is_wanted:
                     self._force(segments, current)
             except OSError as error:
