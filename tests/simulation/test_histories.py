@@ -12,6 +12,7 @@ import pytest
 
 from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk import journal_format, journal_reader, recovery
+from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.keeper import Keeper
@@ -149,7 +150,7 @@ def forget_what_strangers_hold_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def follow_a_folder_that_is_away(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Keeper, "_check_place", lambda _: None)
+    patch.setattr(FolderIdentity, "check", lambda _: None)
 
 
 def believe_what_a_line_says(patch: pytest.MonkeyPatch) -> None:

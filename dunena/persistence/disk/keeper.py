@@ -16,7 +16,6 @@ Nothing is kept, and no file is looked at, while the folder is not the one that 
 another hand moved away or put in its place is left alone. It goes on when the folder is back.
 """
 
-import errno
 import logging
 import os
 import sys
@@ -30,6 +29,7 @@ from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk.boot import boot_id
 from dunena.persistence.disk.collection import uncollected
 from dunena.persistence.disk.disk import Disk, Stamp, join, name_of
+from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.journal_reader import Replay
@@ -67,8 +67,6 @@ EDITED_NAMED_MAX = 5
 ALL_FILES = sys.maxsize
 """For `Keeper.step`: as many as are due."""
 
-_GONE = "the folder was moved, removed or replaced while in use"
-
 _log = logging.getLogger(__name__)
 
 
@@ -98,8 +96,7 @@ class Keeper:
         self.journal = Journal(disk, str(private / "journal"), self._stamps, wall_step_ms)
         self._quarantine = str(private / "quarantine")
         self._root = str(root)
-        self._identities: dict[str, tuple[int, ...] | None] = {}  # of the folders that were opened
-        self.place_failure: str | None = None  # why the folder cannot be used now
+        self._identity: FolderIdentity
         self.layout: Layout
         self.files: ValueFiles
         self.mirror: Mirror
@@ -119,9 +116,7 @@ class Keeper:
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""
-        self._identities = {
-            folder: self._disk.identity(folder) for folder in (self._root, self.records.folder)
-        }
+        self._identity = FolderIdentity(self._disk, [self._root, self.records.folder])
         self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
         self.files = ValueFiles(
             self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
@@ -136,7 +131,7 @@ class Keeper:
         # What an earlier run left to the device is on it once the machine has started anew.
         self._was_forced = last is None or last.is_forced or last_boot != self._boot
         replay = self.journal.open(self.records.load_shown(), self._boot, last_boot)
-        if last is None or last.inode != self._inode:
+        if last is None or last.inode != self._identity.inode:
             # A copy, or one for all that is known: then no file has the stamp that the journal
             # knows of.
             replay.is_whole = replay.is_forced = False
@@ -163,7 +158,9 @@ class Keeper:
         with suppress(OSError):
             if not replay.is_empty:
                 self._take_up(replay, edited)
-            self.records.keep_run(Run(self._boot, self.journal.forces, self._inode, self._revision))
+            self.records.keep_run(
+                Run(self._boot, self.journal.forces, self._identity.inode, self._revision)
+            )
         return Loaded(entries, self._revision)
 
     # --- the server's thread ---
@@ -190,7 +187,7 @@ class Keeper:
         threads have ended.
         """
         try:
-            self._check_place()
+            self._identity.check()
             if self._forces:
                 with suppress(OSError):  # the journal keeps it in mind
                     self.journal.sync()
@@ -209,7 +206,7 @@ class Keeper:
 
     def sync(self) -> bool:
         """Force every change appended so far to the device; whether there was any."""
-        self._check_place()
+        self._identity.check()
         with self._shown:
             if not self._forces:
                 # The journal is of no use without what says where it begins.
@@ -220,7 +217,7 @@ class Keeper:
     def is_in_place(self) -> bool:
         """Whether the folder is the one that was opened."""
         try:
-            self._check_place()
+            self._identity.check()
         except OSError:
             return False
         return True
@@ -233,13 +230,18 @@ class Keeper:
 
     def probe(self) -> None:
         """Raise OSError if no change could be kept now; a folder of ours that is gone is made."""
-        self._check_place()
+        self._identity.check()
         self._make_folders()
         if self.journal.failure is not None:
             raise self.journal.failure
         path, temporary = join(self.journal.folder, "probe"), self.records.temporary
         self._disk.replace_file(path, bytes(PROBE_BYTES), temporary, sync=False)
         self._disk.remove(path)
+
+    @property
+    def place_failure(self) -> str | None:
+        """Why the folder cannot be used, as far as is known; None while it can."""
+        return self._identity.failure
 
     @property
     def failure(self) -> str | None:
@@ -370,25 +372,6 @@ class Keeper:
             self.journal.sync()  # of later changes to the same keys
         self.journal.renew(self._shown_revision, revision, pending)
         return True
-
-    # --- the place ---
-
-    @property
-    def _inode(self) -> int:
-        """The folder's number on its device; a copy of it has another."""
-        identity = self._identities[self._root]
-        return 0 if identity is None else identity[-1]
-
-    def _check_place(self) -> None:
-        for folder, identity in self._identities.items():
-            if self._disk.identity(folder) != identity:
-                if self.place_failure is None:
-                    _log.error("%s: %s; put it back, or start dunena anew", folder, _GONE)
-                self.place_failure = reason = _GONE
-                raise FileNotFoundError(errno.ENOENT, reason)
-        if self.place_failure is not None:
-            self.place_failure = None
-            _log.warning("the folder %s is back", self._root)
 
     # --- inside ---
 
