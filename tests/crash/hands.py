@@ -5,7 +5,6 @@ import itertools
 import json
 import os
 import random
-import socket
 import struct
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.history import History
+from tests.support.strangers import make_socket, make_sparse
 
 KEYS = 40
 PAUSE_SECONDS = 0.003
@@ -117,21 +117,14 @@ class Hands:
                 return
         (place / "odd-text.json").write_bytes(b'{"half":')
         (place / "odd-folder.json").mkdir()
-        with (place / "odd-sparse.json").open("wb") as file:
-            file.truncate(2 << 30)
+        make_sparse(place / "odd-sparse.json")
         if sys.platform == "win32":
             return
         os.mkfifo(place / "odd-pipe.json")
         (place / "odd-link.json").symlink_to(outside / "secret.json")
         (place / "odd-nowhere.json").symlink_to(outside / "nothing.json")
         (place / "odd-device.json").symlink_to("/dev/zero")
-        with socket.socket(socket.AF_UNIX) as one:
-            here = Path.cwd()
-            os.chdir(place)  # a socket's path has to be short
-            try:
-                one.bind("odd-socket.json")
-            finally:
-                os.chdir(here)
+        make_socket(place / "odd-socket.json")
 
 
 ODD_NAMES = frozenset(

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.e2e.processes import run_program
 from tests.protocol.clients import http, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
+from tests.support.strangers import make_socket, make_sparse
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
 
@@ -33,15 +33,8 @@ def make_strangers(folder: Path, outside: Path) -> None:
     (folder / "folder.json").mkdir()
     (folder / "link.json").symlink_to(outside / "k.json")
     (folder / "linked").symlink_to(outside / "app", target_is_directory=True)
-    with (folder / "sparse.json").open("wb") as file:
-        file.truncate(2 << 30)
-    with socket.socket(socket.AF_UNIX) as one:
-        here = Path.cwd()
-        os.chdir(folder)  # a socket's path has to be short
-        try:
-            one.bind("socket.json")
-        finally:
-            os.chdir(here)
+    make_sparse(folder / "sparse.json")
+    make_socket(folder / "socket.json")
     write_files(folder, {"after.json": "1"})
 
 

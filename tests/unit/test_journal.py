@@ -53,6 +53,13 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.log"))
 
 
+def write_three_segments(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
+    for revision in (1, 2, 3):
+        journal.append([change(revision)])
+    journal.close()  # Windows removes nothing that is open
+
+
 def test_a_line_is_a_checksum_and_the_changes_of_one_commit(
     journal: Journal, tmp_path: Path
 ) -> None:
@@ -200,10 +207,7 @@ def test_what_came_back_after_it_was_deleted_is_not_replayed(
 def test_what_follows_on_something_missing_is_ignored(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
-    for revision in (1, 2, 3):
-        journal.append([change(revision)])
-    journal.close()  # Windows removes nothing that is open
+    write_three_segments(journal, monkeypatch)
     first, second, third = segments(tmp_path)
     text = second.read_bytes()
     second.write_bytes(text[:-1])
@@ -221,10 +225,7 @@ def test_what_follows_on_something_missing_is_ignored(
 def test_a_part_that_is_missing_is_said_where_what_follows_counts(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
-    for revision in (1, 2, 3):
-        journal.append([change(revision)])
-    journal.close()  # Windows removes nothing that is open
+    write_three_segments(journal, monkeypatch)
     segments(tmp_path)[1].unlink()
     replay = reopened(tmp_path, is_same_boot=True)
     assert revisions(replay) == [1, 3]

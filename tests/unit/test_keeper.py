@@ -19,6 +19,7 @@ from dunena.store.entry import Change
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name
 from tests.support.kept import Kept
+from tests.support.strangers import make_sparse
 
 LATER = 4_000_000_000_000
 
@@ -768,8 +769,7 @@ def make_strangers(folder: Path) -> None:
     (folder / "link.json").symlink_to(outside / "secret.json")
     (folder / "linked").symlink_to(outside / "app", target_is_directory=True)
     (folder / "notes").symlink_to(outside / "secret.json")
-    with (folder / "sparse.json").open("wb") as file:
-        file.truncate(2 << 30)
+    make_sparse(folder / "sparse.json")
     (folder / "large.json").write_text('"' + "x" * 1001 + '"')
     (folder / "fits.json").write_text('"' + "\\u0001" * 1000 + '"')
 
