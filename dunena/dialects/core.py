@@ -26,17 +26,15 @@ class Repeated:
     """Object-store `get` messages by their bytes, with the key each asks for.
 
     Programs ask for the same few keys over and over, and most of the work of an answer is to read
-    the question.
+    the question. ``place_of`` gives the key that a message asks for, if one of the same bytes was
+    answered before, else None: the look-up itself, since every message begins with it.
     """
 
-    __slots__ = ("_places",)
+    __slots__ = ("_places", "place_of")
 
     def __init__(self) -> None:
         self._places: dict[bytes, Place] = {}
-
-    def place_of(self, text: bytes) -> Place | None:
-        """The key that a message asks for, if one of the same bytes was answered before."""
-        return self._places.get(text)
+        self.place_of: Callable[[bytes], Place | None] = self._places.get
 
     def remember(self, text: bytes, place: Place) -> None:
         """A message was answered that asked for a key; a long one is not kept."""

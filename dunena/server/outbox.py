@@ -32,6 +32,9 @@ class Outbox:
     `kill` it. While the transport is paused nothing is written: the newest values, events and
     replies wait.
 
+    While it ``is_full``, requests of this connection should wait. It is an attribute since it is
+    read before every message, and changes seldom.
+
     A transport that encrypts takes whatever it is given, and does not say how much of it waits: to
     such a one (``is_encrypted``) also a single large message is handed in portions.
     """
@@ -49,6 +52,7 @@ class Outbox:
         "_telemetry",
         "_transport",
         "is_dead",
+        "is_full",
         "is_inside_message",
         "is_paused",
         "size",
@@ -77,6 +81,7 @@ class Outbox:
         self._dress: Dress | None = None
         self.size = 0
         self.is_paused = False
+        self.is_full = False
         self.is_dead = False
 
     def lose(self, lost: Transport) -> None:
@@ -100,6 +105,8 @@ class Outbox:
             self._batch = None
         pieces.append(piece)
         self.size += len(piece)
+        if self.size >= BATCH_BYTES_MAX:
+            self.is_full = True
 
     def push(self, batch: Batch) -> None:
         """Queue frames that the peer did not ask for; more may join until the tick ends."""
@@ -124,11 +131,7 @@ class Outbox:
         del self._pieces[count:]
         self._batch = None
         self.size = sum(len(piece) for piece in self._pieces if isinstance(piece, bytes))
-
-    @property
-    def is_full(self) -> bool:
-        """Whether requests of this connection should wait."""
-        return self.is_paused or self._backlog is not None or self.size >= BATCH_BYTES_MAX
+        self._find_full()
 
     @property
     def waiting(self) -> int:
@@ -160,12 +163,15 @@ class Outbox:
         """
         pieces, action = self._pieces, self._after_flush
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
+        if self.is_full:
+            self._find_full()
         return self.send(pieces, action)
 
     def take(self) -> "Parcel":
         """Take out everything queued, to be sent later; what is queued from now on comes behind."""
         parcel = Parcel(self, self._pieces, self._after_flush)
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
+        self._find_full()
         return parcel
 
     def send(self, pieces: list[Piece], action: Action | None) -> Action | None:
@@ -189,11 +195,12 @@ class Outbox:
 
     def pause(self) -> None:
         """The transport has more than it can send at present."""
-        self.is_paused = True
+        self.is_paused = self.is_full = True
 
     def resume(self) -> None:
         """It has room again: what waits comes first."""
         self.is_paused = False
+        self._find_full()
         if self.is_inside_message:
             self._write_rest()
             if self.is_paused:
@@ -219,6 +226,10 @@ class Outbox:
         self._batch = self._backlog = None
         self._rest, self.is_inside_message = memoryview(b""), False
         self.size = 0
+        self._find_full()
+
+    def _find_full(self) -> None:
+        self.is_full = self.is_paused or self._backlog is not None or self.size >= BATCH_BYTES_MAX
 
     def _write(self, data: bytes) -> None:
         self._telemetry.bytes_sent += len(data)
@@ -274,6 +285,7 @@ class Outbox:
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog()
+            self.is_full = True
         self._telemetry.conflated += backlog.add(pieces)
         self._remember(action)
         if backlog.event_bytes > BACKLOG_BYTES_MAX:
@@ -292,6 +304,7 @@ class Outbox:
             self._write(self._join(backlog.portion(PORTION_BYTES)))
         if not len(backlog) and not self.is_dead:
             self._backlog = None
+            self._find_full()
             self._ask_for_flush()
 
     def _ask_for_flush(self) -> None:

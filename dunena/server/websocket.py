@@ -39,7 +39,7 @@ from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 from dunena.server.unread import Unread
 
-_FRAMES_BETWEEN_LOOKS = range(TURN_LOOK_BYTES // FRAME_BYTES)
+FRAMES_BETWEEN_LOOKS = TURN_LOOK_BYTES // FRAME_BYTES
 
 _log = logging.getLogger(__name__)
 
@@ -170,15 +170,13 @@ class WebSocketConnection:
         if self._is_deaf:
             return
         self._reader.feed(data)
-        if self._is_waiting:
-            return
-        if self._is_heavy and self._tick.is_spent:
+        if self._is_heavy and (self._is_waiting or self._tick.is_spent):
             self._wait_for_turn()
             self._pace_reading()
-        else:
-            self._work()
-            if len(data) >= TURN_LOOK_BYTES or self._is_holding:
-                self._count_unfinished()
+            return
+        self._work()
+        if len(data) >= TURN_LOOK_BYTES or self._is_holding:
+            self._count_unfinished()
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
@@ -235,7 +233,7 @@ class WebSocketConnection:
                 self.abort()
             return
         self._count_unfinished()  # what came little by little too
-        self._is_heavy, self._was_heavy = self._was_heavy, False
+        self._is_heavy, self._was_heavy = self._was_heavy or self._is_waiting, False
         if self._unread is not None and self._unread.is_overdue(now_seconds):
             self._disconnect()
         if now_seconds < self._next_check or self._outbox.is_paused:
@@ -312,38 +310,32 @@ class WebSocketConnection:
 
     def _work(self) -> None:
         """Take whole frames until there are none, the turn ends, or the client should read."""
+        reader, outbox = self._reader, self._outbox
+        frames_left = FRAMES_BETWEEN_LOOKS
+        self._turn_bytes = 0
         try:
             if self._is_inflating:
                 self._go_on_inflating()
-            while not self._is_waiting and self._take_some():
-                self._look_up(TURN_LOOK_BYTES)
+            while not (self._is_deaf or self._is_waiting or outbox.is_full):
+                frame = reader.next()
+                if frame is None:
+                    if self._is_reading_paused:
+                        self._go_on_later()
+                    break
+                if not reader.is_message:
+                    self._take_special(frame)
+                elif not self._is_closing:  # after it began, what it says is not for us
+                    self._take_text(frame)
+                frames_left -= 1
+                if len(frame) >= TURN_LOOK_BYTES:  # counts for itself
+                    self._look_up(len(frame))
+                elif not frames_left:
+                    frames_left = FRAMES_BETWEEN_LOOKS
+                    self._look_up(TURN_LOOK_BYTES)
+            else:
+                self._go_on_later()
         except FrameError as error:
             self._fail(error.code, error.reason)
-        if self._turn_bytes:
-            self._turn_bytes = 0
-        if self._outbox.is_full or self._is_waiting or self._is_reading_paused:
-            self._go_on_later()
-
-    def _take_some(self) -> bool:
-        """Take as many frames as come between two looks at the clock; whether there may be more."""
-        reader, outbox = self._reader, self._outbox
-        for _ in _FRAMES_BETWEEN_LOOKS:
-            if self._is_deaf or outbox.is_full:
-                return False
-            frame = reader.next()
-            if frame is None:
-                return False
-            if not reader.is_message:
-                self._take_special(frame)
-                if self._is_waiting:
-                    return False
-            elif not self._is_closing:  # after it began, what it says is not for us
-                self._take_text(frame)
-            if len(frame) >= TURN_LOOK_BYTES:  # counts for itself
-                self._look_up(len(frame))
-                if self._is_waiting:
-                    return False
-        return True
 
     def _go_on_later(self) -> None:
         """What is left is done after the flush where the outbox is full, and is read later."""

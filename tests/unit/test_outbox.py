@@ -1,9 +1,15 @@
 """What waits for a peer that reads slowly waits without work."""
 
+from collections.abc import Callable
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from dunena.dialects.dialect import Dialect
-from dunena.server import outbox
-from dunena.server.limits import PORTION_BYTES
-from tests.support.rooms import HoldingEngine, Rooms
+from dunena.hub import Batch
+from dunena.server import outbox as outbox_module
+from dunena.server.limits import BATCH_BYTES_MAX, PORTION_BYTES
+from tests.support.rooms import Client, HoldingEngine, Rooms
 
 
 def test_what_comes_after_a_flush_waits_for_a_peer_that_does_not_read() -> None:
@@ -53,7 +59,7 @@ def test_nothing_comes_behind_events_that_were_too_many() -> None:
     listener.wire.is_blocked = True
     listener.outbox.put(b"more than the peer reads")
     rooms.tick.end()
-    for _ in range(outbox.BACKLOG_BYTES_MAX // 500):
+    for _ in range(outbox_module.BACKLOG_BYTES_MAX // 500):
         writer.say({"type": "set", "key": "k" * 500, "value": "v"})
     rooms.tick.end()  # is held
     writer.say({"type": "set", "key": "later", "value": "v"})
@@ -123,3 +129,54 @@ def test_a_lost_peer_is_handed_no_more_of_a_large_message() -> None:
     client.outbox.kill()
     client.wire.unblock()
     assert len(client.wire.writes) == 1
+
+
+def write(client: Client) -> None:
+    client.outbox.put(b"x")
+    client.outbox.flush()
+
+
+def stall(client: Client) -> None:
+    client.wire.is_blocked = True
+    write(client)
+
+
+_ACTS: dict[str, Callable[[Client], object]] = {
+    "put": lambda client: client.outbox.put(b"x"),
+    "put much": lambda client: client.outbox.put(bytes(BATCH_BYTES_MAX)),
+    "flush": lambda client: client.outbox.flush(),
+    "write": write,
+    "truncate": lambda client: client.outbox.truncate(0),
+    "stall": stall,
+    "unblock": lambda client: client.wire.unblock(),
+    "resume": lambda client: client.outbox.resume(),
+    "kill": lambda client: client.outbox.kill(),
+}
+_ACTS_WITH_CONDITIONS = ("push", "take", "send", "put back")
+
+
+@settings(max_examples=400)
+@given(
+    acts=st.lists(st.sampled_from((*_ACTS, *_ACTS_WITH_CONDITIONS)), max_size=30),
+    is_encrypted=st.booleans(),
+)
+def test_an_outbox_is_full_while_its_peer_should_read_first(
+    acts: list[str], *, is_encrypted: bool
+) -> None:
+    client = Rooms().client(is_encrypted=is_encrypted)
+    outbox, parcels = client.outbox, []
+    for act in acts:
+        if act in _ACTS:
+            _ACTS[act](client)
+        elif act == "push" and not outbox.is_dead:
+            outbox.push(Batch(None, b"event"))
+        elif act == "take":
+            parcels.append(outbox.take())
+        elif act == "send" and parcels:
+            parcels.pop(0).send()
+        elif act == "put back" and parcels and not len(outbox):
+            parcel = parcels.pop()
+            is_reply = isinstance(next(iter(parcel.pieces), None), bytes)
+            parcel.put_back(int(is_reply))
+        must_read = outbox.is_paused or outbox.waiting > 0 or outbox.size >= BATCH_BYTES_MAX
+        assert outbox.is_full == must_read, act
