@@ -68,8 +68,9 @@ def info(server: ServerProcess, **headers: str) -> Any:
 # --- what can be asked ---
 
 
-def test_version(shared_server: ServerProcess):
-    done = run_program("version")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version(shared_server: ServerProcess, word: str):
+    done = run_program(word)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"dunena {info(shared_server)['version']}\n"
 
@@ -80,6 +81,14 @@ def test_help_names_every_flag():
     for flag in FLAGS:
         assert flag in done.stdout, flag
     assert "serve" in run_program("--help").stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["get", "--help"], ["get"], ["nonsense"]])
+def test_the_program_is_named_dunena_however_it_was_started(words: list[str]):
+    done = run_program(*words)
+    said = done.stdout + done.stderr
+    assert said.startswith("Usage: dunena ")
+    assert "python" not in said
 
 
 # --- wrong usage ---
@@ -106,6 +115,7 @@ def test_help_names_every_flag():
         ["serve", "--www", "no-such-folder"],
         ["serve", "--tls-key", "key.pem"],
         ["version", "extra"],
+        ["--nonsense"],
     ],
     ids=" ".join,
 )
@@ -359,6 +369,16 @@ def test_a_log_for_programs(start_server: StartServer):
         assert isinstance(line["message"], str)
         assert line["time"].startswith("20")
         assert line["time"].endswith("Z")
+
+
+def test_a_log_for_debugging_has_nothing_of_libraries(start_server: StartServer):
+    server = start_server("--log-level", "debug", "--log-format", "json")
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "k", "value": "v"})
+    http(server, "GET", "/metrics")
+    server.stop()
+    lines = [json.loads(line) for line in server.errors]
+    assert {line["logger"].partition(".")[0] for line in lines} <= {"dunena"}
 
 
 def test_a_log_level_leaves_out_what_is_below_it(start_server: StartServer):
