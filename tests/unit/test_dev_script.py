@@ -125,6 +125,15 @@ class TestPins:
         }
         assert left_out == ({"uvloop"} if system == "win32" else {"colorama"})
 
+    @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+    def test_linux_gets_nothing_for_watching_folders(self, system):
+        machine = {"sys_platform": system, "python_full_version": "3.14.0"}
+        for name in ("serve.txt", "executable.txt"):
+            for package in ("watchfiles", "anyio", "idna"):
+                marker = pins(name)[package].marker
+                assert marker is not None, package
+                assert marker.evaluate(machine) is (system != "linux")
+
     def test_of_node_are_exact_too(self):
         packages = json.loads((REQUIREMENTS / "package.json").read_text(encoding="utf-8"))
         assert packages["private"] is True
