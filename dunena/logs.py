@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import orjson
 
+from dunena import NAME
 from dunena.desktop.terminal import say
 from dunena.settings import LogFormat, LogLevel
 
@@ -50,10 +51,10 @@ def set_up_logging(level: LogLevel, form: LogFormat) -> None:
     handler.setFormatter(_JsonFormatter() if form is LogFormat.JSON else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.value.upper())
-    # Their lines at info are one per connection, frame or change of a file.
-    for chatty in ("websockets", "watchfiles"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    own = logging.getLogger(NAME)
+    own.setLevel(level.value.upper())
+    # Below a warning, what libraries say is for their authors: a line per lock or frame.
+    root.setLevel(max(own.level, logging.WARNING))
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -8,6 +8,7 @@ is one that nobody misses.
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -71,6 +72,14 @@ def node_modules() -> Path:
 def curl() -> Path:
     """The curl executable."""
     return _program("DUNENA_TEST_CURL", "curl")
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Path:
+    """The nginx executable."""
+    if sys.platform == "win32":
+        pytest.skip("nginx for Windows is no web server for the public")
+    return _program("DUNENA_TEST_NGINX", "nginx")
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ cron line, from the same single file. This page is made from their `--help` by
 Where the server is, is said by `--url` or `DUNENA_URL` (`ws://localhost:3000` without), its token
 by `--token` or `DUNENA_AUTH_TOKEN`. On a terminal the answer is for people (in colours, unless
 `NO_COLOR` is set); into a pipe, or with `--json`, it is JSON: one document, or of `watch` and
-`events` one object a line.
+`events` one object a line. `dunena --version` prints the version.
 
 | exit code | meaning |
 | --- | --- |

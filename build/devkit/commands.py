@@ -136,13 +136,13 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 
 def find_programs(required: bool) -> dict[str, str]:
-    """The environment variables that tell the tests where Node, `ws`, a browser and curl are.
+    """The environment variables that tell the tests where Node, a browser, curl and nginx are.
 
     One that cannot be had is a warning, and its tests are skipped; when `required`, CommandError.
     """
     found: dict[str, str] = {}
     missing: list[str] = []
-    for provide in (_provide_node, _provide_browser, _provide_curl):
+    for provide in (_provide_node, _provide_browser, _provide_curl, _provide_nginx):
         try:
             found |= provide()
         except CommandError as failure:
@@ -179,6 +179,11 @@ def _provide_browser() -> dict[str, str]:
 
 def _provide_curl() -> dict[str, str]:
     return {"DUNENA_TEST_CURL": str(programs.provide_curl())}
+
+
+def _provide_nginx() -> dict[str, str]:
+    # The one for Windows takes over no socket, which the tests need; nor does it serve the public.
+    return {} if sys.platform == "win32" else {"DUNENA_TEST_NGINX": str(programs.provide_nginx())}
 
 
 def _passes_checks(python: Path) -> bool:

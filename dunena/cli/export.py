@@ -54,7 +54,8 @@ def export(
             with Progress("Exporting", total) as progress:
                 for ns in sorted(namespaces):
                     for entry in _entries(server, ns, draft.last, draft.in_last_ns):
-                        raw = line(entry["key"], ns, entry["value"], entry["expiresAt"])
+                        deadline = _by_wall_clock(entry["expiresAt"], info["clockStepMs"])
+                        raw = line(entry["key"], ns, entry["value"], deadline)
                         draft.add((ns, entry["key"]), raw)
                         progress(draft.count)
                     draft.flush()
@@ -73,6 +74,11 @@ def export(
         say_json({"exported": draft.count, "file": str(file)})
     elif is_for_people():
         say(f"Exported {draft.count:,} keys to {file}.")
+
+
+def _by_wall_clock(expires_at: int | None, step_ms: int) -> int | None:
+    """A deadline for another server, which knows nothing of when this one's clock was set."""
+    return None if expires_at is None else expires_at + step_ms
 
 
 def _namespaces(server: "Http") -> dict[str, int]:

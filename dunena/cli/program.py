@@ -6,12 +6,14 @@ A command imports what it needs when it runs, so that `dunena version` does not 
 import io
 import os
 import sys
+from typing import Annotated
 
 # Typer's boxes need rich, which costs every start of the program more than they are worth.
 os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
 
+from dunena import NAME
 from dunena.cli.commands import COMPLETION_VARIABLE, LazyGroup, set_up_completion
 from dunena.cli.manner import DOUBLE_CLICKED, TYPED
 from dunena.desktop.onefile import reopen_standard_files, restore_library_path
@@ -29,8 +31,23 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from dunena.cli.version import version
+
+        version()
+        raise typer.Exit
+
+
 @app.callback()
-def dunena() -> None:
+def dunena(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
     """A realtime JSON store: shared live values over WebSocket and HTTP.
 
     `dunena serve` runs a server; most of the others ask one that runs.
@@ -65,10 +82,10 @@ def run() -> None:
         set_up_completion()
     try:
         if is_named_alone():
-            app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED)
+            app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED, prog_name=NAME)
         else:
             # On Windows, `*`, `%NAME%`, `$NAME` and `~` in keys, patterns and values would be
             # replaced by files, variables and folders: in a shell there that is nobody's wish.
-            app(windows_expand_args=False)
+            app(windows_expand_args=False, prog_name=NAME)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

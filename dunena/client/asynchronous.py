@@ -63,6 +63,7 @@ class Store:
         self._opened: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: Error | None = None
+        self._merging = asyncio.Lock()
 
     # --- calls ---
 
@@ -111,6 +112,26 @@ class Store:
         before = self._core.read([key], space)
         await self._ask(self._core.delete_unanswered(key, space, durable))
         return bool(before.result()[key])
+
+    async def merge(
+        self,
+        key: str,
+        fields: Mapping[str, Any],
+        *,
+        ttl: int | None = None,
+        ns: str | None = None,
+        durable: bool | None = None,
+    ) -> dict[str, Any]:
+        """Replace fields of an object and keep its others; the whole of it, as it is stored now.
+
+        It is read, changed here and written. Merges of this store take turns; when another client
+        writes the key in between, that is lost. What is no object is replaced by one.
+        """
+        async with self._merging:
+            old = await self.get(key, ns=ns)
+            merged = {**old, **fields} if isinstance(old, dict) else dict(fields)
+            await self.set(key, merged, ttl=ttl, ns=ns, durable=durable)
+        return merged
 
     async def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """All keys that match, sorted; ``*`` is any text, ``?`` one character."""

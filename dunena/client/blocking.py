@@ -3,8 +3,8 @@
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, Self, TypeVar, cast
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -72,6 +72,7 @@ class Store:
         self._is_open = False
         self._is_closed = False
         self._failure: Error | None = None
+        self._merging = threading.Lock()
 
     # --- calls ---
 
@@ -123,6 +124,26 @@ class Store:
             request = self._core.delete_unanswered(key, space, durable)
         self._await(request)
         return bool(before.result()[key])
+
+    def merge(
+        self,
+        key: str,
+        fields: Mapping[str, Any],
+        *,
+        ttl: int | None = None,
+        ns: str | None = None,
+        durable: bool | None = None,
+    ) -> dict[str, Any]:
+        """Replace fields of an object and keep its others; the whole of it, as it is stored now.
+
+        It is read, changed here and written. Merges of this store take turns; when another client
+        writes the key in between, that is lost. What is no object is replaced by one.
+        """
+        with self._merging_alone():
+            old = self.get(key, ns=ns)
+            merged = {**old, **fields} if isinstance(old, dict) else dict(fields)
+            self.set(key, merged, ttl=ttl, ns=ns, durable=durable)
+        return merged
 
     def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """All keys that match, sorted; ``*`` is any text, ``?`` one character."""
@@ -209,6 +230,15 @@ class Store:
 
     def _space(self, ns: str | None) -> str:
         return space_of(self._options, ns)
+
+    @contextmanager
+    def _merging_alone(self) -> Iterator[None]:
+        while not self._merging.acquire(timeout=_SLICE_SECONDS):
+            pass
+        try:
+            yield
+        finally:
+            self._merging.release()
 
     def _request(self, method: str, path: str) -> dict[str, Any]:
         self._ask(lambda core: core.fence())

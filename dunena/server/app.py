@@ -249,7 +249,13 @@ class Server:
         )
         overview = Overview(settings, self.port, self.addresses, admission, registry, telemetry)
         introspection = Introspection(
-            core, settings, self.engine, telemetry, event_loop_name(loop), self.addresses
+            core,
+            settings,
+            self.engine,
+            telemetry,
+            event_loop_name(loop),
+            self.addresses,
+            wall_step_ms=lambda: self.clock.step_ms,
         )
         metrics = Metrics(core, self.engine, telemetry)
         tick = Tick(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dunena.plain_files import require_plain
 from dunena.server.limits import CERTIFICATE_BYTES_MAX
+from dunena.server.tls_context import make_context
 
 _Signature = tuple[tuple[int, int, int], ...] | None
 
@@ -46,8 +47,7 @@ class Certificate:
         for file in (self._chain, self._key):
             if file is not None:  # OpenSSL would wait for a pipe, and read a device for ever
                 require_plain(str(file), CERTIFICATE_BYTES_MAX)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context = make_context()
         context.load_cert_chain(self._chain, self._key)
         return context
 

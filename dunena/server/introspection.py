@@ -1,6 +1,7 @@
 """What the server says of itself: `/info`, `/stats`, `/health`."""
 
 import os
+from collections.abc import Callable
 from types import BuiltinFunctionType
 
 import orjson
@@ -24,7 +25,10 @@ _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 
 
 class Introspection:
-    """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms."""
+    """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms.
+
+    ``wall_step_ms`` tells how far the wall clock is ahead of that of ``now``.
+    """
 
     def __init__(
         self,
@@ -34,7 +38,9 @@ class Introspection:
         telemetry: Telemetry,
         event_loop: str = "asyncio",
         addresses: tuple[str, ...] = (),
+        wall_step_ms: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._wall_step_ms = wall_step_ms
         self._event_loop = event_loop
         self._addresses = addresses
         self._core = core
@@ -55,6 +61,7 @@ class Introspection:
                 "namespaces": [ns for ns in seen.namespaces() if ns],
                 "revision": store.revision,
                 "uptime": self._uptime_seconds(now),
+                "clockStepMs": self._wall_step_ms(),
                 "connections": self._telemetry.websocket_connections,
                 "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,

@@ -18,6 +18,7 @@ export class KeysView {
   #typing = 0;
   #isShown = false;
   #isOnline = false;
+  #isGoingBack = false;
   #revision = null;
   #filter = byId("keys-filter");
   #sort = byId("keys-sort");
@@ -35,8 +36,16 @@ export class KeysView {
     this.#detail.onClose = () => {
       this.#table.choose(null);
       this.#table.focus();
-      this.#note();
+      if (history.state?.isOverList && placeOf(location.hash).view === "keys") {
+        this.#isGoingBack = true;
+        history.back(); // or the next Back would do that, and nothing be seen of it
+      } else this.#note();
     };
+    window.addEventListener("popstate", () => {
+      if (!this.#isGoingBack) return;
+      this.#isGoingBack = false;
+      this.#note(); // another key may have been opened meanwhile
+    });
     this.#detail.onCreated = (key, ns) => this.open(key, ns);
     this.#filter.addEventListener("input", () => {
       clearTimeout(this.#typing);
@@ -70,16 +79,18 @@ export class KeysView {
   start() {
     const { view, key, ns } = placeOf(location.hash);
     if (view !== "keys" || key === null) return;
-    if (!history.state?.isOverList) history.replaceState(null, "", "#keys"); // for Back
+    if (!history.state?.isKey) history.replaceState(null, "", "#keys"); // for Back
     this.open(key, ns);
   }
 
-  // The address is another one by now: Back, Forward, or a link.
-  async follow() {
+  // The address is another one by now than `before`: Back, Forward, or a link.
+  async follow(before) {
     const { view, key, ns } = placeOf(location.hash);
     if (view !== "keys" || location.hash === this.hash) return;
     if (key === null && !this.#detail.isOpen) return;
-    if (key !== null) history.replaceState({ isOverList: true }, "");
+    if (key !== null && !history.state?.isKey) {
+      history.replaceState({ isKey: true, isOverList: new URL(before).hash === "#keys" }, "");
+    }
     if (!await this.#detail.mayLeave()) this.#note();
     else if (key === null) this.#detail.close();
     else this.#show(key, ns);
@@ -97,11 +108,13 @@ export class KeysView {
     this.#note();
   }
 
-  // One entry of the browser's history for whatever is open, over that of the list alone.
+  // One entry of the browser's history for whatever is open, over that of the list alone. Only
+  // where a link was followed from elsewhere there is another one below it.
   #note() {
-    if (history.state?.isOverList) history.replaceState(history.state, "", this.hash);
-    else if (this.#detail.isOpen) history.pushState({ isOverList: true }, "", this.hash);
-    else history.replaceState(null, "", this.hash);
+    if (this.#isGoingBack) return; // it is noted when that is done
+    if (!this.#detail.isOpen) history.replaceState(null, "", this.hash);
+    else if (history.state?.isKey) history.replaceState(history.state, "", this.hash);
+    else history.pushState({ isKey: true, isOverList: true }, "", this.hash);
   }
 
   #show(key, ns) {

@@ -135,7 +135,7 @@ events.onOpenKey = (key, ns) => {
   keys.open(key, ns);
 };
 tabs.hashOf = (name) => (name === "keys" ? keys.hash : `#${name}`);
-window.addEventListener("hashchange", () => keys.follow());
+window.addEventListener("hashchange", (event) => keys.follow(event.oldURL));
 tabs.onShow = (name) => {
   keys.show(name === "keys");
   server.show(name === "server");

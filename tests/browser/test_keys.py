@@ -720,7 +720,7 @@ def test_back_closes_the_key(new_tab: NewTab, shared_server: ServerProcess) -> N
     tab.page.go_forward()
     expect(detail.title).to_have_text("back-one")
     detail.button("Close details").click()
-    assert tab.page.url.endswith("/test#keys")
+    expect(tab.page).to_have_url(re.compile(r"/test#keys$"))
 
     # Whatever was looked at, one Back leaves the key; the other views keep it.
     tab.choose("back-two")
@@ -735,6 +735,58 @@ def test_back_closes_the_key(new_tab: NewTab, shared_server: ServerProcess) -> N
     expect(detail.editor).to_be_visible()
     tab.page.go_back()
     expect(detail.root).to_be_hidden()
+
+
+def test_who_closed_a_key_goes_back_to_where_the_page_was_opened(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
+    for key in ("left-one", "left-two", "left-three"):
+        put(shared_server, key, 1)
+    tab = new_tab()
+    tab.page.goto("about:blank")
+    tab.open(shared_server).expect_connected()
+    length = tab.page.evaluate("history.length")
+    detail = tab.choose("left-one")
+    # The next one at once, before the browser has gone back.
+    places = detail.button("Close details"), tab.row("left-two")
+    tab.page.evaluate(
+        "([close, row]) => { close.click(); row.click(); }",
+        [place.element_handle() for place in places],
+    )
+    expect(detail.title).to_have_text("left-two")
+    expect(tab.page).to_have_url(re.compile("key=left-two$"))
+    detail.button("Close details").click()
+    expect(tab.page).to_have_url(re.compile(r"/test#keys$"))
+    # A link that is followed in the page is no other thing.
+    tab.page.evaluate("location.hash = '#keys?key=left-three'")
+    expect(detail.title).to_have_text("left-three")
+    detail.button("Close details").click()
+    expect(tab.page).to_have_url(re.compile(r"/test#keys$"))
+    expect(detail.root).to_be_hidden()
+    assert tab.page.evaluate("history.length") == length + 1  # what Forward would show
+    tab.page.go_back()
+    assert tab.page.url == "about:blank"
+
+
+def test_who_closed_a_key_stays_among_the_keys(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "over-one", 1)
+    put(shared_server, "over-two", 1)
+    tab = new_tab().open(shared_server).expect_connected()
+    detail = tab.choose("over-one")
+    tab.page.evaluate("location.hash = '#keys?key=over-two'")
+    expect(detail.title).to_have_text("over-two")
+    detail.button("Close details").click()
+    expect(detail.root).to_be_hidden()
+    assert tab.page.url.endswith("/test#keys")
+    tab.go("Events")
+    tab.page.evaluate("location.hash = '#keys?key=over-one'")
+    expect(detail.title).to_have_text("over-one")
+    detail.button("Close details").click()
+    expect(detail.root).to_be_hidden()
+    expect(tab.row("over-one")).to_be_visible()
+    assert tab.page.url.endswith("/test#keys")
 
 
 def test_a_link_shows_the_key(new_tab: NewTab, shared_server: ServerProcess) -> None:

@@ -10,11 +10,14 @@ from playwright.sync_api import expect
 from tests.browser.tab import Tab, put
 from tests.support.documents import blocks
 from tests.support.fixtures import StartServer
+from tests.support.nginx import NginxProxy
 from tests.support.prefix_proxy import PrefixProxy
 from tests.support.server import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+Proxy = PrefixProxy | NginxProxy
 
 
 @pytest.fixture
@@ -25,13 +28,18 @@ def site(start_server: StartServer, tmp_path: Path) -> ServerProcess:
     return start_server("--www", str(tmp_path))
 
 
-@pytest.fixture
-def proxy(site: ServerProcess) -> Iterator[PrefixProxy]:
-    with PrefixProxy(site.port, "/store") as proxy:
-        yield proxy
+@pytest.fixture(params=["a proxy of ours", "nginx"])
+def proxy(site: ServerProcess, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Proxy]:
+    if request.param == "nginx":
+        nginx = request.getfixturevalue("nginx")
+        with NginxProxy(nginx, site.port, tmp_path / "nginx") as proxy:
+            yield proxy
+    else:
+        with PrefixProxy(site.port, "/store") as proxy:
+            yield proxy
 
 
-def test_the_test_page(browser: "Browser", site: ServerProcess, proxy: PrefixProxy) -> None:
+def test_the_test_page(browser: "Browser", site: ServerProcess, proxy: Proxy) -> None:
     context = browser.new_context(locale="en-GB")
     try:
         tab = Tab(context.new_page())
@@ -46,7 +54,7 @@ def test_the_test_page(browser: "Browser", site: ServerProcess, proxy: PrefixPro
         context.close()
 
 
-def test_a_page_of_ones_own(browser: "Browser", site: ServerProcess, proxy: PrefixProxy) -> None:
+def test_a_page_of_ones_own(browser: "Browser", site: ServerProcess, proxy: Proxy) -> None:
     put(site, "score", 3)
     context = browser.new_context()
     try:

@@ -160,6 +160,49 @@ def test_delete_says_whether_there_was_one(store: Any, key: str):
     assert store.keys() == []
 
 
+def test_merge_replaces_fields_and_keeps_the_rest(store: Any):
+    store.set("k", {"home": {"score": 1}, "guest": 2})
+    merged = {"home": 3, "guest": 2, "by": "Ada"}
+    assert store.merge("k", {"home": 3, "by": "Ada"}) == merged
+    assert store.get("k") == merged
+
+
+@pytest.mark.parametrize("before", [None, 5, [1], "text"])
+def test_merge_into_what_is_no_object_makes_one(store: Any, before: Any):
+    assert store.merge("new", {"a": 1}) == {"a": 1}
+    store.set("k", before)
+    assert store.merge("k", {"a": 1}) == {"a": 1}
+
+
+def test_merge_takes_what_set_takes(store: Any, server: ServerProcess):
+    store.set("k", {"a": 1}, ns="app")
+    merged = store.merge("k", {"b": 2}, ns="app", ttl=3_600_000, durable=True)
+    assert merged == {"a": 1, "b": 2}
+    assert store.get("k") is None
+    assert http(server, "GET", "/entries/k?ns=app").json["entry"]["expiresAt"] is not None
+    with pytest.raises(dunena.RequestError, match="TTL must be"):
+        store.merge("k", {"c": 3}, ns="app", ttl=-1)
+    assert store.merge("k", {"c": 3}, ns="app") == {"a": 1, "b": 2, "c": 3}
+    assert http(server, "GET", "/entries/k?ns=app").json["entry"]["expiresAt"] is None
+
+
+def test_merges_of_one_client_lose_nothing(server: ServerProcess):
+    async def run() -> None:
+        async with dunena.connect(server.url) as store:
+            await asyncio.gather(*(store.merge("k", {f"f{n}": n}) for n in range(20)))
+
+    asyncio.run(run())
+    with dunena.sync.connect(server.url) as store:
+        threads = [
+            threading.Thread(target=store.merge, args=("k", {f"f{n}": n})) for n in range(20, 40)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS_MAX)
+        assert store.get("k") == {f"f{n}": n for n in range(40)}
+
+
 def test_namespaces(connect: Connect, server: ServerProcess):
     with connect(server.url, ns="app") as store:
         store.set("k", 1)
@@ -353,6 +396,7 @@ CALLS: list[Callable[[Any], Any]] = [
     lambda store: store.mset({"k": 1}),
     lambda store: store.delete("k"),
     lambda store: store.delete("ß"),
+    lambda store: store.merge("k", {}),
     lambda store: store.keys(),
     lambda store: store.stats(),
     lambda store: store.info(),

@@ -68,8 +68,9 @@ def info(server: ServerProcess, **headers: str) -> Any:
 # --- what can be asked ---
 
 
-def test_version(shared_server: ServerProcess):
-    done = run_program("version")
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_version(shared_server: ServerProcess, word: str):
+    done = run_program(word)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"dunena {info(shared_server)['version']}\n"
 
@@ -80,6 +81,14 @@ def test_help_names_every_flag():
     for flag in FLAGS:
         assert flag in done.stdout, flag
     assert "serve" in run_program("--help").stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["get", "--help"], ["get"], ["nonsense"]])
+def test_the_program_is_named_dunena_however_it_was_started(words: list[str]):
+    done = run_program(*words)
+    said = done.stdout + done.stderr
+    assert said.startswith("Usage: dunena ")
+    assert "python" not in said
 
 
 # --- wrong usage ---
@@ -106,6 +115,7 @@ def test_help_names_every_flag():
         ["serve", "--www", "no-such-folder"],
         ["serve", "--tls-key", "key.pem"],
         ["version", "extra"],
+        ["--nonsense"],
     ],
     ids=" ".join,
 )
@@ -361,6 +371,16 @@ def test_a_log_for_programs(start_server: StartServer):
         assert line["time"].endswith("Z")
 
 
+def test_a_log_for_debugging_has_nothing_of_libraries(start_server: StartServer):
+    server = start_server("--log-level", "debug", "--log-format", "json")
+    with open_dunena(server) as client:
+        client.ask({"type": "set", "key": "k", "value": "v"})
+    http(server, "GET", "/metrics")
+    server.stop()
+    lines = [json.loads(line) for line in server.errors]
+    assert {line["logger"].partition(".")[0] for line in lines} <= {"dunena"}
+
+
 def test_a_log_level_leaves_out_what_is_below_it(start_server: StartServer):
     server = start_server("--log-level", "error", "--host", "0.0.0.0")
     http(server, "GET", "/info", headers={"Origin": "https://foreign.example"})
@@ -431,11 +451,36 @@ def test_tls_with_large_values_and_a_close(encrypted: tuple[ServerProcess, Path]
     assert server.stop() == 0
 
 
+@pytest.mark.parametrize("event_loop", ["standard", "auto"])
+@pytest.mark.parametrize(
+    ("method", "body"), [("GET", b""), ("HEAD", b""), ("POST", b"x" * 3_000_000), ("PUT", b"")]
+)
+def test_a_request_without_tls_is_told_what_the_port_speaks(
+    start_server: StartServer, tmp_path: Path, event_loop: str, method: str, body: bytes
+):
+    certificate, key = make_certificate(tmp_path)
+    files = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    server = start_server(*files, "--event-loop", event_loop)
+    with RawConnection(server) as raw:
+        for piece in (method[:1], method[1:], " /info HTTP/1.1\r\nHost: localhost\r\n"):
+            raw.send(piece)
+        raw.send(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        reply = raw.read_reply()
+        assert (reply.status, reply.headers["connection"]) == (400, "close")
+        assert reply.json == {"error": "This port speaks https and wss"}
+        raw.end_writing()
+        assert raw.read_to_end() == b""
+    with open_dunena(server, ssl=ssl.create_default_context(cafile=str(certificate))) as client:
+        assert client.ask({"type": "ping"})["type"] == "pong"
+    server.stop()
+    assert server.errors == []
+
+
 def test_who_speaks_no_tls_to_a_tls_port_is_shown_the_door(encrypted: tuple[ServerProcess, Path]):
     server, certificate = encrypted
     with RawConnection(server) as raw:
-        raw.request("GET", "/info")
-        raw.read_to_end()
+        raw.send(b"\x00\x01\x02\x03 is neither\r\n\r\n")
+        assert raw.read_to_end() == b""
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     old.set_ciphers("ALL:@SECLEVEL=0")

@@ -1,5 +1,6 @@
 """A machine's clock that is set while a server runs, and what holds over a restart."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.crash.hands import Clock
-from tests.e2e.processes import wait_until
-from tests.protocol.clients import Client, http, open_dunena
+from tests.e2e.processes import run_program, wait_until
+from tests.protocol.clients import Client, http, now_ms, open_dunena
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -93,3 +94,23 @@ def test_what_is_written_afterwards_holds_over_a_restart(
         assert value(server, "before") is None, "by the machine's clock its time is over"
     else:
         assert remaining_ms(server, "before") > HOUR_MS
+
+
+@pytest.mark.parametrize("seconds", [DAYS, -DAYS])
+def test_an_export_has_deadlines_by_the_clock_as_it_is_now(
+    start_server: StartServer, clock: Clock, tmp_path: Path, seconds: int
+) -> None:
+    server = start_server(environment=clock.environment)
+    put(server, "before", HOUR_MS)
+    put(server, "forever", 0)
+    set_clock(clock, server, seconds)
+    put(server, "after", HOUR_MS)
+    began = now_ms()
+    done = run_program("export", str(tmp_path / "values.jsonl"), "--url", server.url)
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "values.jsonl").read_text("utf-8").splitlines()
+    deadlines = {entry["key"]: entry.get("expiresAt") for entry in map(json.loads, lines)}
+    assert deadlines.pop("forever") is None
+    assert deadlines.keys() == {"before", "after"}
+    for deadline in deadlines.values():
+        assert abs(deadline - (began + seconds * 1000 + HOUR_MS)) < 60_000

@@ -4,7 +4,6 @@ import http.client
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -12,19 +11,35 @@ import pytest
 import dunena
 from dunena import sync
 from tests.e2e.processes import SECONDS_MAX
-from tests.support.fixtures import StartServer
+from tests.support.nginx import NginxProxy
 from tests.support.prefix_proxy import PrefixProxy
+from tests.support.server import ServerProcess
+
+Proxy = PrefixProxy | NginxProxy
 
 
-@pytest.fixture
-def proxy(start_server: StartServer, tmp_path: Path) -> Iterator[PrefixProxy]:
-    folder = tmp_path / "pages"
-    (folder / "sub").mkdir(parents=True)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "sub").mkdir()
     for place in (folder, folder / "sub"):
         (place / "index.html").write_text("<!doctype html><h1>Shown</h1>", "utf-8")
-    server = start_server("--www", str(folder))
-    with PrefixProxy(server.port, "/store") as proxy:
-        yield proxy
+    values = tmp_path_factory.mktemp("values")
+    with ServerProcess(values, "--www", str(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["a proxy of ours", "nginx"])
+def proxy(
+    server: ServerProcess, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Proxy]:
+    if request.param == "nginx":
+        nginx = request.getfixturevalue("nginx")
+        with NginxProxy(nginx, server.port, tmp_path_factory.mktemp("nginx")) as proxy:
+            yield proxy
+    else:
+        with PrefixProxy(server.port, "/store") as proxy:
+            yield proxy
 
 
 def get(url: str) -> tuple[int, str, bytes]:
@@ -42,7 +57,7 @@ def get(url: str) -> tuple[int, str, bytes]:
 @pytest.mark.parametrize(
     ("path", "leads_to"), [("/", "/test"), ("/www", "/www/"), ("/www/sub", "/www/sub/")]
 )
-def test_redirects_stay_below_the_path(proxy: PrefixProxy, path: str, leads_to: str) -> None:
+def test_redirects_stay_below_the_path(proxy: Proxy, path: str, leads_to: str) -> None:
     status, location, _ = get(f"{proxy.url}{path}")
     assert status == 302
     target = urljoin(f"{proxy.url}{path}", location)
@@ -53,11 +68,11 @@ def test_redirects_stay_below_the_path(proxy: PrefixProxy, path: str, leads_to: 
 
 
 @pytest.mark.parametrize("end", ["", "/", "/ws"])
-def test_the_python_client(proxy: PrefixProxy, end: str) -> None:
+def test_the_python_client(proxy: Proxy, end: str) -> None:
     with sync.connect(f"{proxy.url}{end}") as store:
-        store.set("a/b c", [1])
-        assert store.get("a/b c") == [1]
-        assert store.keys() == ["a/b c"]
+        store.set("a/b c", [end])
+        assert store.get("a/b c") == [end]
+        assert "a/b c" in store.keys("a*")
 
 
 async def _with_asyncio(url: str) -> object:
@@ -66,13 +81,13 @@ async def _with_asyncio(url: str) -> object:
         return await store.get("k")
 
 
-def test_the_python_client_with_asyncio(proxy: PrefixProxy) -> None:
+def test_the_python_client_with_asyncio(proxy: Proxy) -> None:
     import asyncio
 
     assert asyncio.run(_with_asyncio(proxy.url)) == 2
 
 
-def test_the_commands(proxy: PrefixProxy) -> None:
+def test_the_commands(proxy: Proxy) -> None:
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "dunena", *words, "--url", proxy.url]
         done = subprocess.run(

@@ -96,8 +96,9 @@ class TestVersion:
 
 
 class TestNotes:
-    def render(self, dist, changelog=CHANGELOG):
-        return load("releasekit.notes").render("1.1.0", changelog, dist, "someone/else")
+    def render(self, dist, changelog=CHANGELOG, **options):
+        notes = load("releasekit.notes")
+        return notes.render("1.1.0", changelog, dist, "someone/else", **options)
 
     def test_begin_with_what_changed(self, dist):
         assert self.render(dist).startswith("- Quicker.\n")
@@ -126,6 +127,16 @@ class TestNotes:
         text = self.render(dist)
         assert "sha256sum --check --ignore-missing SHA2-256SUMS" in text
         assert "gh attestation verify dunena-linux-x64.tar.gz --repo someone/else" in text
+
+    def test_name_no_attestation_where_there_is_none(self, dist):
+        text = self.render(dist, is_attested=False)
+        assert "attest" not in text
+        assert "sha256sum --check --ignore-missing SHA2-256SUMS" in text
+        assert "`THIRD_PARTY_LICENSES.txt`" in text
+
+    def test_command_is_told_whether_there_is_one(self, run, dist, version):
+        assert "gh attestation" in run("notes", f"v{version}", dist, "--attested", "true")[1]
+        assert "gh attestation" not in run("notes", f"v{version}", dist, "--attested", "false")[1]
 
     def test_say_what_the_systems_ask_where_files_are_not_signed(self, dist):
         text = self.render(dist)

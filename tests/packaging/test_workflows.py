@@ -236,6 +236,12 @@ class TestTargets:
         (step,) = (step for step in publish["steps"] if "attest" in step.get("uses", ""))
         assert step["if"] == "${{ !github.event.repository.private }}"
 
+    def test_the_notes_name_the_attestation_where_there_is_one(self):
+        assemble = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["assemble"]
+        (step,) = (step for step in assemble["steps"] if step.get("name") == "Write the notes")
+        assert step["env"] == {"ATTESTED": "${{ !github.event.repository.private }}"}
+        assert '--attested "$ATTESTED"' in step["run"]
+
     def test_words_are_those_of_the_build_script(self):
         words = load("packkit.choice").WORDS
         assert {entry["word"]: entry["label"] for entry in self.include("build")} == dict(words)
@@ -274,10 +280,11 @@ class TestRehearsal:
     @pytest.mark.skipif(sys.platform != "linux", reason="these jobs run on Linux")
     def test_from_the_version_to_the_files(self, place):
         version = self.play(place, "version", {"TAG": ""})["version"]
-        self.play(place, "assemble", {"TAG": f"v{version}"})
+        self.play(place, "assemble", {"TAG": f"v{version}", "ATTESTED": "false"})
         names = {path.name for path in (place / "dist").iterdir()}
         assert names >= {"SHA2-256SUMS", "SHA2-512SUMS", "dunena-windows-x64.exe"}
         assert "## Download" in (place / "notes.md").read_text()
+        assert "attest" not in (place / "notes.md").read_text()
         assert "dunena-linux-x64.tar.gz" in (place / "summary.md").read_text()
         assert (place / "manifests" / "homebrew" / "dunena.rb").is_file()
 

@@ -89,6 +89,15 @@ def test_a_field_that_is_not_set_counts_as_absent(
 
 
 @pytest.mark.parametrize("write", WRITES)
+def test_a_field_that_is_not_known_is_ignored(clients: Clients, write: Write):
+    key = unique()
+    write(clients, {"key": key, "value": "v", "tll": 5000, "timestamp": 1})
+    entry = entry_of(clients, key)
+    assert entry is not None
+    assert (entry["value"], entry["expiresAt"]) == ("v", None)
+
+
+@pytest.mark.parametrize("write", WRITES)
 def test_an_integer_may_be_written_with_a_point(clients: Clients, write: Write):
     key = unique()
     write(clients, {"key": key, "value": "v", "ttl": 60000.0})

