@@ -34,6 +34,18 @@ hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if _CI else "dev"),
 )
 
+_LONGEST_FIRST = {Path(__file__).parent / name for name in ("simulation", "crash", "conformance")}
+"""Folders with few files, each of which takes long; the others follow as they are called."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, and so those of tests/unit last.
+
+    Processes take them in this order. A long one at the end would be waited for by all the others.
+    """
+    items.sort(key=lambda item: _LONGEST_FIRST.isdisjoint(item.path.parents))
+
+
 OTHER_HOST = "show-pc"
 """This machine, by a name that browsers do not trust as they trust `localhost`."""
 

@@ -89,8 +89,10 @@ def _test_compiled(arguments: list[str]) -> int:
 
 def _pytest(python: Path, arguments: list[str], environ: dict[str, str], folder: Path) -> int:
     workers = str(min(os.cpu_count() or 1, _WORKERS_MAX))
-    # loadfile: tests of one file share a process, and with it their server or browser.
-    command: list[str | Path] = [python, "-m", "pytest", "-n", workers, "--dist", "loadfile"]
+    # loadfile: tests of one file share a process, and with it their server or browser. The files
+    # with the most tests would come first; those that take longest do, by tests/conftest.py.
+    sharing = ("-n", workers, "--dist", "loadfile", "--no-loadscope-reorder")
+    command: list[str | Path] = [python, "-m", "pytest", *sharing]
     os.chdir(folder)
     return hand_over([*command, *arguments], environ)
 

@@ -22,6 +22,7 @@ from tests.crash.hands import CLOCK_STEPS, KEYS, ODD_NAMES, Clock, Hands
 from tests.crash.history import History
 from tests.crash.writers import Writer, make_writers
 from tests.protocol.clients import SECONDS_MAX, http, now_ms, open_objects
+from tests.support.forked import PROGRAM
 from tests.support.server import ServerProcess
 
 KILLS = int(os.environ.get("DUNENA_CRASH_KILLS", "10"))
@@ -54,7 +55,9 @@ class Story:
         fsync = self.random.choice(POLICIES)
         self.jump()
         environment = {} if self.clock is None else self.clock.environment
-        self.server = ServerProcess(self.folder, "--fsync", fsync, environment=environment)
+        self.server = ServerProcess(
+            self.folder, "--fsync", fsync, environment=environment, command=PROGRAM
+        )
         if self.random.random() < 0.3:
             process = self.server.launch()
             time.sleep(self.random.uniform(0, 0.5))  # it may be reading what is there

@@ -9,18 +9,18 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.forked import PROGRAM, ROOT, ForkedProcess, can_fork
+
 SECONDS_MAX = 30
 
 IS_WINDOWS = sys.platform == "win32"
 
 FOLDS_CASE = sys.platform in ("win32", "darwin")
 """Whether the usual file system takes `Foo` and `foo` for one name."""
-
-PROGRAM = (sys.executable, "-m", "dunena")
 
 _ELSEWHERE = """
 import os, sys
@@ -51,6 +51,24 @@ def run_program(
         cwd=ROOT,
         env={**os.environ, "PYTHONUTF8": "1", **(environment or {})},
     )
+
+
+def run_copy(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the program to its end, forked where that can be done."""
+    environment = environment or {}
+    if not can_fork(environment):
+        return run_program(*arguments, environment=environment)
+    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
+        copy = ForkedProcess(arguments, environment, folder=ROOT, output=out, errors=err)
+        try:
+            code = copy.wait(SECONDS_MAX)
+        finally:
+            copy.kill()
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess([*PROGRAM, *arguments], code, out.read(), err.read())
 
 
 def assert_failed(

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 from http.client import HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -37,10 +38,18 @@ from tests.protocol.clients import (
     text,
 )
 from tests.support.fixtures import StartServer
+from tests.support.forked import PROGRAM
 from tests.support.server import ServerProcess
 
 STOP_SECONDS_MAX = 5
 """The contract's figure."""
+
+
+@pytest.fixture
+def start_server(start_server: StartServer) -> StartServer:
+    """As it starts servers elsewhere, but none is forked: starts and stops are what is tested."""
+    return partial(start_server, command=PROGRAM)
+
 
 FLAGS = {
     "--host": "DUNENA_HOST",

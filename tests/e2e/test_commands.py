@@ -18,6 +18,7 @@ from tests.e2e.processes import (
     assert_failed,
     free_port,
     program_in,
+    run_copy,
     run_program,
 )
 from tests.e2e.terminal import IS_POSSIBLE, Terminal
@@ -37,7 +38,7 @@ class Commands:
 
     def __call__(self, *arguments: str, code: int = 0, environment: Any = None) -> str:
         """What it printed; it must end with the code, and say why on standard error if not 0."""
-        done = run_program(*arguments, environment=self.environment | (environment or {}))
+        done = run_copy(*arguments, environment=self.environment | (environment or {}))
         assert done.returncode == code, (done.stdout, done.stderr)
         assert bool(done.stderr) == (code != 0), done.stderr
         return done.stdout
@@ -139,18 +140,18 @@ def test_wrong_usage(run: Commands, arguments: tuple[str, ...]):
 
 @pytest.mark.parametrize("value", ["world", "", "NaN", "2 goals", "{not: JSON}", "ключ", "01"])
 def test_what_is_no_json_is_stored_as_text(run: Commands, value: str):
-    done = run_program("set", "hello", value, environment=run.environment)
+    done = run_copy("set", "hello", value, environment=run.environment)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("hello was stored as text, since it is no JSON")
     assert len(done.stderr.splitlines()) == 1
     assert run.json("get", "hello") == value
-    done = run_program("set", "hello", value, "--text", environment=run.environment)
+    done = run_copy("set", "hello", value, "--text", environment=run.environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert run.json("get", "hello") == value
 
 
 def test_mset_says_which_are_text(run: Commands):
-    done = run_program("mset", "a=1", "b=word", 'c="x"', "--json", environment=run.environment)
+    done = run_copy("mset", "a=1", "b=word", 'c="x"', "--json", environment=run.environment)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"stored": 3})
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["b"]
     assert run.json("mget", "a", "b", "c") == {"a": 1, "b": "word", "c": "x"}
@@ -158,7 +159,7 @@ def test_mset_says_which_are_text(run: Commands):
 
 def test_a_file_that_is_no_json_is_refused(run: Commands, tmp_path: Path):
     (tmp_path / "half.json").write_text('{"half":', "utf-8")
-    done = run_program("set", "k", f"@{tmp_path / 'half.json'}", environment=run.environment)
+    done = run_copy("set", "k", f"@{tmp_path / 'half.json'}", environment=run.environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert "--text stores it as text" in done.stderr
     assert run.json("keys") == []
@@ -179,7 +180,7 @@ def test_a_missing_key(run: Commands):
     run("set", "a", "null")
     assert run("get", "a") == "null\n"
     for command in ("get", "del"):
-        done = run_program(command, "b", environment=run.environment)
+        done = run_copy(command, "b", environment=run.environment)
         assert_failed(done, says=("no key b",), code=3)
     assert run.json("del", "a", "b", "--json") == {"deleted": 1}
 
@@ -200,7 +201,7 @@ def test_keys_by_pattern(run: Commands):
 
 
 def test_what_the_server_refuses(run: Commands):
-    done = run_program("set", "k" * 513, "1", environment=run.environment)
+    done = run_copy("set", "k" * 513, "1", environment=run.environment)
     assert_failed(done, says=("Key exceeds max length (512)",))
 
 
@@ -231,14 +232,14 @@ def test_about_the_server(run: Commands):
 )
 def test_no_server_there(arguments: tuple[str, ...]):
     url = f"http://127.0.0.1:{free_port()}"
-    done = run_program(*arguments, "--url", url)
+    done = run_copy(*arguments, "--url", url)
     assert_failed(done, says=(url, f"dunena serve --port {url.split(':')[-1]}"), code=4)
 
 
 def test_a_token(start_server: StartServer):
     run = Commands(start_server("--token", "secret"))
     for arguments in (("get", "k"), ("watch", "k"), ("bench", "--seconds", "0.1")):
-        done = run_program(*arguments, environment=run.environment)
+        done = run_copy(*arguments, environment=run.environment)
         assert_failed(done, says=("wants a token", "Unauthorized", "--token"))
     run("set", "k", "1", "--token", "secret")
     assert run("get", "k", environment={"DUNENA_AUTH_TOKEN": "secret"}) == "1\n"
@@ -391,7 +392,7 @@ def test_an_export_writes_behind_a_link_and_over_nothing_but_files(run: Commands
     run("export", str(link))
     assert link.is_symlink()
     assert json.loads((tmp_path / "target.jsonl").read_text())["key"] == "k"
-    done = run_program("export", str(pipe), environment=run.environment)
+    done = run_copy("export", str(pipe), environment=run.environment)
     assert_failed(done, says=("a pipe, not a plain file",))
     assert pipe.is_fifo()
 
@@ -435,7 +436,7 @@ def test_an_interrupted_import_goes_on(
     bad = [*lines[:1200], b'{"key":"","value":1}\n', *lines[1201:]]
     file.write_bytes(b"".join(bad))
     run("flush", "--yes")
-    done = run_program("import", str(file), environment=run.environment)
+    done = run_copy("import", str(file), environment=run.environment)
     assert_failed(done, says=("Key must not be empty",))
     mark = tmp_path / f"copy.jsonl.127.0.0.1-{run.server.port}.imported"
     *about, count = json.loads(mark.read_bytes())
@@ -458,10 +459,10 @@ def test_an_interrupted_import_goes_on(
 def test_what_is_no_copy(run: Commands, tmp_path: Path, content: bytes, says: str):
     file = tmp_path / "copy"
     file.write_bytes(content)
-    assert_failed(run_program("import", str(file), environment=run.environment), says=(says,))
+    assert_failed(run_copy("import", str(file), environment=run.environment), says=(says,))
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("other", "x")
-    done = run_program("import", str(file), environment=run.environment)
+    done = run_copy("import", str(file), environment=run.environment)
     assert_failed(done, says=(str(file), "not exported by dunena"))
 
 
@@ -474,7 +475,7 @@ def test_what_has_expired_stays_away(run: Commands, tmp_path: Path):
 
 def test_a_file_that_cannot_be_written(run: Commands, tmp_path: Path):
     file = tmp_path / "missing" / "copy.jsonl"
-    done = run_program("export", str(file), environment=run.environment)
+    done = run_copy("export", str(file), environment=run.environment)
     assert_failed(done, says=(str(file), "cannot be written"))
 
 
@@ -500,7 +501,7 @@ def guarded(start_server: StartServer, tmp_path: Path) -> Commands:
 
 
 def as_whom(run: Commands, token: str, *arguments: str) -> Any:
-    return run_program(*arguments, "--token", token, environment=run.environment)
+    return run_copy(*arguments, "--token", token, environment=run.environment)
 
 
 def keys_in(file: Path) -> list[str]:
@@ -556,12 +557,12 @@ def test_a_wrong_address_a_wrong_token_and_none_are_told_apart(
     file = tmp_path / "copy.jsonl"
     file.write_text('{"key":"k","value":1}\n', "utf-8")
     for url in (f"{guarded.server.url}/test", f"{guarded.server.url}/www/"):
-        done = run_program(command, str(file), "--token", "all", "--url", url)
+        done = run_copy(command, str(file), "--token", "all", "--url", url)
         root = guarded.server.url.replace("http", "ws")
         assert_failed(done, says=("no dunena", f"at {root}, without the path", "--url"), code=4)
     done = as_whom(guarded, "wrong", command, str(file))
     assert_failed(done, says=("does not know this token", "Unauthorized", "--token"))
-    done = run_program(command, str(file), environment=guarded.environment)
+    done = run_copy(command, str(file), environment=guarded.environment)
     assert_failed(done, says=("wants a token", "Unauthorized", "--token"))
 
 
@@ -582,7 +583,7 @@ def test_bench_loads_both_dialects_and_leaves_nothing(run: Commands):
 
 
 def doctor(*arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
-    done = run_program("doctor", *arguments)
+    done = run_copy("doctor", *arguments)
     assert done.returncode == code, (done.stdout, done.stderr)
     report = json.loads(done.stdout)
     assert report["isWell"] is (code == 0)
@@ -619,7 +620,7 @@ def test_doctor_finds_what_is_in_the_way(server: ServerProcess, tmp_path: Path):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
 def test_completion(shell: str):
-    done = run_program("completion", shell)
+    done = run_copy("completion", shell)
     assert (done.returncode, done.stderr) == (0, "")
     assert "_DUNENA_COMPLETE" in done.stdout
     assert "\r" not in done.stdout

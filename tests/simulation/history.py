@@ -24,11 +24,13 @@ and no key gets a value that it never had.
 import itertools
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from random import Random
 
 import orjson
 
+from dunena.persistence.disk.disk import name_of, parent_of
 from dunena.persistence.disk.files import decode_file_name
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.keeper import ALL_FILES, Keeper
@@ -41,6 +43,8 @@ from tests.simulation.simulated_disk import SimulatedDisk, Stop
 
 ROOT = Path("/values")
 PRIVATE = ROOT / ".dunena"
+_BELOW_PRIVATE = str(PRIVATE / "_")[:-1]
+_JOURNAL = str(PRIVATE / "journal")
 PLACES: Sequence[Place] = [("", "a"), ("", "b"), ("", "c d"), ("n", "a"), ("n", "e"), ("m", "f")]
 
 CLOCKS = (0, 10**18, 4 * 10**18, -(10**15))
@@ -419,7 +423,7 @@ class History:
         journal = {
             name: content
             for name, content in self.disk.files().items()
-            if content and Path(name).parent == PRIVATE / "journal"
+            if content and parent_of(name) == _JOURNAL
         }
         if journal and not self.strangers:
             raise BrokenPromiseError(f"after a clean stop there is {journal}")
@@ -427,11 +431,16 @@ class History:
     def value_files(self) -> dict[Place, bytes]:
         found = {}
         for name, content in self.disk.files().items():
-            path = Path(name)
-            if PRIVATE not in path.parents:
-                key = decode_file_name(path.stem)
-                found["" if path.parent == ROOT else path.parent.name, key] = content
+            if not name.startswith(_BELOW_PRIVATE):
+                found[_place_of(name)] = content
         return found
+
+
+@cache
+def _place_of(path: str) -> tuple[str, str]:
+    """Namespace and key of a value's file."""
+    folder = parent_of(path)
+    return "" if folder == str(ROOT) else name_of(folder), decode_file_name(Path(path).stem)
 
 
 def _value(content: bytes) -> bytes | None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.protocol.clients import RawConnection, http, open_objects, text
 from tests.soak.verdict import assert_steady
+from tests.support.forked import PROGRAM
 from tests.support.server import ServerProcess
 
 SECONDS = int(os.environ.get("DUNENA_SOAK_SECONDS", "0"))
@@ -80,7 +81,7 @@ class Round:
 @pytest.mark.timeout(SECONDS * 2 + 120)
 def test_it_goes_on_and_on(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
-    with ServerProcess(tmp_path / "values") as server:
+    with ServerProcess(tmp_path / "values", command=PROGRAM) as server:
         end, number = time.monotonic() + SECONDS, 0
         is_fresh = True
         while time.monotonic() < end:

@@ -4,7 +4,7 @@ import json
 from functools import cache
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.support.documents import ROOT
 
@@ -30,6 +30,7 @@ def validator_of(*names: str) -> Draft202012Validator:
     return Draft202012Validator({**document(), "oneOf": forms})
 
 
+@cache
 def _server_validator() -> Draft202012Validator:
     sent = document()["operations"]["answer"]["messages"]
     return validator_of(*(reference["$ref"].rpartition("/")[2] for reference in sent))

@@ -10,6 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.forked import PROGRAM, ForkedProcess, can_fork
+
+Process = subprocess.Popen[str] | ForkedProcess
+
 START_SECONDS_MAX = 20
 STOP_SECONDS_MAX = 10
 
@@ -20,7 +24,8 @@ class ServerProcess:
     """`dunena serve` on a free port, with its values in ``folder``.
 
     ``arguments`` are added to the command line; a folder of None leaves `--cache-dir` out. At the
-    end of a `with`, the server is stopped and must not have logged a traceback.
+    end of a `with`, the server is stopped and must not have logged a traceback. Without a
+    ``command`` the program is forked, where that can be done.
     """
 
     def __init__(
@@ -28,7 +33,7 @@ class ServerProcess:
         folder: Path | None,
         *arguments: str,
         environment: dict[str, str] | None = None,
-        command: tuple[str, ...] = (sys.executable, "-m", "dunena"),
+        command: tuple[str, ...] | None = None,
     ) -> None:
         self.folder = folder
         self.port = 0
@@ -38,7 +43,7 @@ class ServerProcess:
         self._arguments = arguments
         self._environment = environment or {}
         self._command = command
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Process | None = None
         self._readers: list[threading.Thread] = []
 
     # --- addresses ---
@@ -54,7 +59,7 @@ class ServerProcess:
         return f"{self.scheme.replace('http', 'ws')}://127.0.0.1:{self.port}/ws"
 
     @property
-    def process(self) -> "subprocess.Popen[str]":
+    def process(self) -> "Process":
         """The running process."""
         assert self._process is not None, "not started"
         return self._process
@@ -73,7 +78,11 @@ class ServerProcess:
 
     def start(self) -> "ServerProcess":
         """Start it and wait until it answers."""
-        self.launch()
+        if self._command is None and can_fork(self._environment):
+            self.output, self.errors = [], []
+            self._process = ForkedProcess(self._words(), self._environment)
+        else:
+            self.launch()
         ready = threading.Event()
         self._follow(ready)
         assert ready.wait(START_SECONDS_MAX), f"no banner: {self.output} {self.errors}"
@@ -83,11 +92,10 @@ class ServerProcess:
         return self
 
     def launch(self) -> "subprocess.Popen[str]":
-        """Start the process without waiting for anything."""
-        folder = [] if self.folder is None else ["--cache-dir", str(self.folder)]
+        """Start the command as a process of its own, without waiting for anything."""
         self.output, self.errors = [], []
-        self._process = subprocess.Popen(
-            [*self._command, "serve", "--port", str(self.port), *folder, *self._arguments],
+        self._process = process = subprocess.Popen(
+            [*(self._command or PROGRAM), *self._words()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,7 +105,7 @@ class ServerProcess:
             # Windows can send a stop signal only to a process group of its own.
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
-        return self._process
+        return process
 
     def stop(self) -> int:
         """Ask it to stop, as a service manager does; its exit code."""
@@ -132,6 +140,10 @@ class ServerProcess:
             assert "Traceback" not in self.log, self.log
 
     # --- inside ---
+
+    def _words(self) -> list[str]:
+        folder = [] if self.folder is None else ["--cache-dir", str(self.folder)]
+        return ["serve", "--port", str(self.port), *folder, *self._arguments]
 
     def _follow(self, ready: threading.Event) -> None:
         process = self.process

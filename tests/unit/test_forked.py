@@ -1,0 +1,59 @@
+"""That a forked program is what a started one is, in what tests see of it."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import SECONDS_MAX, run_copy, run_program
+from tests.support.forked import ForkedProcess, can_fork
+
+pytestmark = pytest.mark.skipif(not can_fork({}), reason="programs are forked on Linux alone")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("version",),
+        ("--help",),
+        ("get",),
+        ("no-such-command",),
+        ("get", "k", "--url", "localhost:1"),
+    ],
+    ids=" ".join,
+)
+def test_it_prints_and_ends_as_one_that_was_started(arguments: tuple[str, ...]) -> None:
+    started, copy = run_program(*arguments), run_copy(*arguments)
+    assert (copy.returncode, copy.stdout, copy.stderr) == (
+        started.returncode,
+        started.stdout,
+        started.stderr,
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_it_runs_where_it_was_told_until_a_signal_ends_it(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    process = ForkedProcess(["serve", "--port", "0"], {"CACHE_DIR": "below"}, folder=tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        assert any("Press Ctrl+C" in line for line in process.stdout)
+        assert (tmp_path / "below" / ".dunena").is_dir()
+        assert process.poll() is None
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(0)
+        process.send_signal(number)
+        assert process.wait(SECONDS_MAX) == process.poll() == code
+        assert process.stderr.read() == ""
+    process.kill()  # does nothing any more
+
+
+def test_what_is_looked_at_before_the_program_runs_is_left_to_a_start() -> None:
+    assert not can_fork({"PYTHONUTF8": "0"})
+    assert not can_fork({"LD_PRELOAD": "clock.so"})
+    assert can_fork({"DUNENA_PORT": "0"})
