@@ -124,6 +124,30 @@ def inflate(port: int, until: float) -> None:
     wait(until)
 
 
+def messages(port: int, until: float) -> None:
+    """Forty messages that do not end."""
+    connections = [open_websocket(port) for _ in range(40)]
+    size = 24_000_000
+    head = bytes([0x81, 0xFF]) + size.to_bytes(8, "big") + bytes(4)
+    for connection in connections:
+        with suppress(OSError):
+            connection.sendall(head + bytes(size - 1000))
+    wait(until)
+
+
+def subscriptions(port: int, until: float) -> None:
+    """One connection after another that follows 100,000 keys and is gone."""
+    follow = [
+        _masked(Opcode.TEXT, b'{"action":"subscribe","key":"%d"}' % number)
+        for number in range(100_000)
+    ]
+    everything = b"".join(follow) + GET_FRAME
+    while time.monotonic() < until:
+        with open_websocket(port) as connection:
+            connection.sendall(everything)
+            connection.recv(1)
+
+
 def bodies(port: int, until: float) -> None:
     """Twenty bodies that do not end, without a token."""
     connections = [connect(port) for _ in range(20)]
@@ -223,6 +247,8 @@ ATTACKS = [
     ),
     Attack("pings, replies unread", poured(_masked(Opcode.PING, b""))),
     Attack("`--compression`, 3.7 MB from four", inflate, ("--compression",)),
+    Attack("40 unfinished messages of 24 MB", messages),
+    Attack("100,000 subscriptions, then gone", subscriptions),
     Attack("20 unfinished bodies, no token", bodies),
     Attack("a body in chunks of 2 bytes, no token", chunks),
     Attack("900 unfinished heads, no token", heads),
