@@ -46,6 +46,11 @@ _LIBRARIES = ("libcrypto-*.dll", "libffi-*.dll", "libssl-*.dll", "sqlite3.dll")
 # It needs a function that Wine's propsys does not have.
 _WITHOUT = "_wmi.pyd"
 
+# Where Windows counts its starts.
+_STARTS = (
+    r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -168,9 +173,15 @@ class Bench:
         self._compile("-shared", "-o", output, _SOURCES / "forwarder.c", definition)
 
     def _make_drive(self) -> None:
-        """Wine's drive C, with the system as Windows 10."""
+        """Drive C: Windows 10, which counts its starts, with a DLL that Wine does not have."""
         environ = self.environ()
-        for words in (["wineboot", "-u"], ["winecfg", "/v", "win10"], ["wineserver", "-w"]):
+        counted = ["/v", "BootId", "/t", "REG_DWORD", "/d", "1", "/f"]
+        for words in (
+            ["wineboot", "-u"],
+            ["winecfg", "/v", "win10"],
+            ["wine", "reg", "add", _STARTS, *counted],
+            ["wineserver", "-w"],
+        ):
             _run_silently(words, environ)
         system = self._drive / "drive_c" / "windows" / "system32"
         if not system.is_dir():
