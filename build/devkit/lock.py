@@ -1,7 +1,7 @@
 """The pins resolved anew, from the ranges in pyproject.toml.
 
 uv does the work: it resolves for every Python and system at once and writes the markers, where pip
-knows only the machine it runs on. It is used for nothing else.
+knows only the machine it runs on.
 """
 
 import tempfile

@@ -9,7 +9,7 @@ suites      tests run in it, one process after another until each has been run
 executable  PyInstaller run in it
 report      what came of the tests, against the list
 commands    the command itself
-pytest_wine a plugin of pytest, the only module here that runs under Wine
 
-The C files are the parts of a CPython for Windows that no package brings.
+Two modules run under Wine: `pytest_wine`, a plugin of pytest, and `at_start`, which each Python
+there runs first. The C files are the parts of a CPython for Windows that no package brings.
 """

@@ -50,6 +50,7 @@ _WITHOUT = "_wmi.pyd"
 _STARTS = (
     r"HKLM\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
 )
+_DEBUGGER = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ class Bench:
             if module.name != _WITHOUT:
                 shutil.copy(module, folder)
         shutil.copytree(library, self._python / "Lib", ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        shutil.copy(_SOURCES / "at_start.py", self._python / "Lib" / "sitecustomize.py")
         self._compile("-municode", "-o", self._python / "python.exe", _SOURCES / "launcher.c")
         dumping: list[str | Path] = [_DUMPER, "-p", self._python / f"{_DLL}.dll"]
         exports = run_quietly(dumping, "reading the names of a DLL", self.log)
@@ -176,10 +178,13 @@ class Bench:
         """Drive C: Windows 10, which counts its starts, with a DLL that Wine does not have."""
         environ = self.environ()
         counted = ["/v", "BootId", "/t", "REG_DWORD", "/d", "1", "/f"]
+        # A program that crashes ends, and does not wait for somebody at a debugger.
+        without = ["/v", "Debugger", "/d", "false", "/f"]
         for words in (
             ["wineboot", "-u"],
             ["winecfg", "/v", "win10"],
             ["wine", "reg", "add", _STARTS, *counted],
+            ["wine", "reg", "add", _DEBUGGER, *without],
             ["wineserver", "-w"],
         ):
             _run_silently(words, environ)
@@ -233,7 +238,7 @@ def as_windows(path: Path) -> str:
 
 def digest() -> str:
     """A hash that changes when another bench would be made."""
-    sources = sorted([*_SOURCES.glob("*.c"), _SOURCES / "bench.py"])
+    sources = sorted([*_SOURCES.glob("*.c"), _SOURCES / "at_start.py", _SOURCES / "bench.py"])
     parts = [digest_pins([_RUNTIME_PINS, *_PINS]), *(one.read_text("utf-8") for one in sources)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

@@ -7,7 +7,11 @@ the command fail; a name whose tests all pass is reported, to be taken out.
 
 from collections.abc import Mapping
 
-BEYOND_WINE: dict[str, str] = {}
+_LINKS = "Wine says that it made a symbolic link, and made none"
+
+BEYOND_WINE: dict[str, str] = {
+    "tests/unit/test_keeper.py::test_a_link_leads_nowhere_and_holds_up_no_other_file": _LINKS,
+}
 
 
 def name_in(listed: Mapping[str, str], test: str) -> str | None:
