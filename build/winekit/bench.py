@@ -52,6 +52,13 @@ _STARTS = (
 )
 _DEBUGGER = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion\AeDebug"
 
+_WAITING = """
+import ctypes, sys
+ctypes.windll.user32.GetDesktopWindow()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
@@ -71,8 +78,8 @@ class Bench:
 
     @property
     def site(self) -> Path:
-        """The packages."""
-        return self.folder / "site"
+        """The packages: where each Python started by a test finds them, too."""
+        return self._python / "Lib" / "site-packages"
 
     @property
     def _python(self) -> Path:
@@ -107,7 +114,7 @@ class Bench:
 
     def environ(self, *imported: Path, **extra: str) -> dict[str, str]:
         """The variables to run it with; modules are found in `imported` first."""
-        path = ";".join(as_windows(folder) for folder in (*imported, self.site))
+        path = ";".join(map(as_windows, imported))
         own = {
             "WINEPREFIX": str(self._drive),
             "WINEARCH": "win64",
@@ -122,7 +129,7 @@ class Bench:
     def _make(self) -> None:
         sources = find_sources()
         say(f"making a Windows Python in {self.folder} (only when its parts change)")
-        for folder in (self._python, self._drive, self.site, self.folder / "runtime"):
+        for folder in (self._python, self._drive, self.folder / "runtime"):
             shutil.rmtree(folder, ignore_errors=True)
         self._stamp.unlink(missing_ok=True)
         self._install(self.folder / "runtime", [_RUNTIME_PINS], "installing the DLLs of CPython")
@@ -202,14 +209,13 @@ class Bench:
     def running(self) -> Iterator[None]:
         """Keep Wine running for the time of the `with`, and end all that runs in it behind it.
 
-        Its services start with the first process, inherit what that writes to, and end a while
-        after the last: whoever reads a program's output to its end would wait for them each time.
-        So the first process is one that nobody reads to its end.
+        Its services start with the first process, and its desktop with the first that asks for a
+        window. They inherit what that writes to and end a while after the last: who reads the
+        output of such a program to its end waits for them. So one is the first that nobody reads.
         """
-        waiting = "import sys; print('ready', flush=True); sys.stdin.read()"
         environ = self.environ()
         with subprocess.Popen(
-            self.command("-c", waiting),
+            self.command("-c", _WAITING),
             env=environ,
             stdin=subprocess.PIPE,
             # Always a pipe: Wine's files lack what Python asks of them.

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from tests.support import server
 from winekit.results import (
     ENDED,
     FAILED,
@@ -27,9 +26,6 @@ from winekit.results import (
 )
 
 _WORST_LAST = (PASSED, SKIPPED, FAILED)
-
-START_SECONDS_MAX = 120
-"""How long a server may take to start: some ten times as long as without Wine."""
 
 
 class Results:
@@ -73,7 +69,6 @@ class Results:
 def pytest_configure(config: pytest.Config) -> None:
     if os.environ.get(RESULTS_VARIABLE):
         config.pluginmanager.register(Results(Path(os.environ[RESULTS_VARIABLE])))
-    server.START_SECONDS_MAX = START_SECONDS_MAX
     if sys.platform == "win32":
         os.kill = _kill
 

@@ -20,6 +20,9 @@ _SILENT_SECONDS_MAX = 600
 _LOOK_SECONDS = 0.5
 _SAY_SECONDS = 60
 
+PATIENCE = "6"
+"""How many times as long as elsewhere tests wait for other processes."""
+
 _OPTIONS = ("-p", "winekit.pytest_wine", "-p", "no:cacheprovider", "-q", "--tb=short")
 
 
@@ -50,9 +53,8 @@ def _run_process(
 ) -> threading.Thread:
     """Run pytest to its end, and return the thread that writes its output to the log."""
     options = (*_OPTIONS, f"--timeout={TEST_SECONDS_MAX}", "-o", "tmp_path_retention_policy=none")
-    environ = bench.environ(
-        ROOT, ROOT / "build", **{RESULTS_VARIABLE: as_windows(results), **extra}
-    )
+    own = {RESULTS_VARIABLE: as_windows(results), "DUNENA_TEST_PATIENCE": PATIENCE}
+    environ = bench.environ(ROOT, ROOT / "build", **own, **extra)
     process = subprocess.Popen(
         bench.command("-m", "pytest", *options, path),
         cwd=ROOT,

@@ -10,8 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-START_SECONDS_MAX = 20
-STOP_SECONDS_MAX = 10
+from tests.support.patience import patiently
+
+START_SECONDS_MAX = patiently(20)
+STOP_SECONDS_MAX = patiently(10)
 
 _TEST_PAGE = re.compile(r"(https?)://[^\s/]+:(\d+)/test")
 

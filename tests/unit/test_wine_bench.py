@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import patiently
+
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 
@@ -156,9 +158,10 @@ def test_comes_behind_it(): pass
 
     def run(self, folder):
         results = folder / "results"
+        inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
         environ = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(ROOT), str(BUILD)]),
+            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), str(BUILD), *inherited])),
             "DUNENA_WINE_RESULTS": str(results),
         }
         words = [sys.executable, "-m", "pytest", "-p", "winekit.pytest_wine"]
@@ -226,6 +229,13 @@ class TestRunTests:
 
     def test_none_follows_one_that_wrote_nothing(self, run):
         assert run([("a", "started")], []) == [("a", "started")]
+
+
+def test_waiting_lasts_longer_where_that_is_asked_for(monkeypatch):
+    monkeypatch.delenv("DUNENA_TEST_PATIENCE", raising=False)
+    assert patiently(20) == 20
+    monkeypatch.setenv("DUNENA_TEST_PATIENCE", load("suites").PATIENCE)
+    assert patiently(20) == 120
 
 
 def test_a_line_that_is_being_written_is_left_out(tmp_path):
