@@ -36,7 +36,8 @@ PROGRAMS = {
 
 _SOURCES = Path(__file__).parent
 _RUNTIME_PINS = FOLDER / "windows.txt"
-_PINS = [FOLDER / f"{name}.txt" for name in ("package", "test", "workflows", "executable")]
+_TEST_PINS = [FOLDER / f"{name}.txt" for name in ("package", "test", "workflows")]
+_BUILD_PINS = [FOLDER / "executable.txt"]
 
 # Of the standard library: what is another system's, or large and not needed here.
 _LEFT_OUT = ("lib-dynload", "test", "site-packages", "dist-packages", "config-*", "idlelib")
@@ -77,13 +78,14 @@ class Bench:
         return self.folder / "work"
 
     @property
-    def site(self) -> Path:
-        """The packages: where each Python started by a test finds them, too."""
-        return self._python / "Lib" / "site-packages"
+    def python(self) -> Path:
+        """The Python with what tests need; those that a test starts find it, too."""
+        return self.folder / "python"
 
     @property
-    def _python(self) -> Path:
-        return self.folder / "python"
+    def building_python(self) -> Path:
+        """The one with what the executable is made from, and nothing that must not get into it."""
+        return self.folder / "building-python"
 
     @property
     def _drive(self) -> Path:
@@ -108,9 +110,9 @@ class Bench:
                 self._stamp.write_text(wanted, encoding="ascii")
             yield
 
-    def command(self, *words: str | Path) -> list[str]:
-        """The command line that runs its Python with these words."""
-        return ["wine", str(self._python / "python.exe"), *map(str, words)]
+    def command(self, *words: str | Path, python: Path | None = None) -> list[str]:
+        """The command line that runs a Python with these words: that for tests, or another."""
+        return ["wine", str((python or self.python) / "python.exe"), *map(str, words)]
 
     def environ(self, *imported: Path, **extra: str) -> dict[str, str]:
         """The variables to run it with; modules are found in `imported` first."""
@@ -129,23 +131,22 @@ class Bench:
     def _make(self) -> None:
         sources = find_sources()
         say(f"making a Windows Python in {self.folder} (only when its parts change)")
-        for folder in (self._python, self._drive, self.folder / "runtime"):
+        runtime = self.folder / "runtime"
+        for folder in (self.python, self.building_python, self._drive, runtime):
             shutil.rmtree(folder, ignore_errors=True)
         self._stamp.unlink(missing_ok=True)
-        self._install(self.folder / "runtime", [_RUNTIME_PINS], "installing the DLLs of CPython")
-        self._lay_out(self.folder / "runtime" / "deploy_libs", sources.library)
-        shutil.rmtree(self.folder / "runtime")
-        self._install(self.site, _PINS, "installing the packages for Windows")
-        # Ready for both: what a Python compiles depends on its version and not on the system.
-        compiling: list[str | Path] = [
-            sources.python,
-            "-m",
-            "compileall",
-            "-q",
-            self.site,
-            self._python / "Lib",
-        ]
-        subprocess.run(compiling, capture_output=True, check=False)
+        self._install(runtime, [_RUNTIME_PINS], "installing the DLLs of CPython")
+        self._lay_out(runtime / "deploy_libs", sources.library)
+        shutil.rmtree(runtime)
+        # Nothing changes its files: they may be the same ones.
+        shutil.copytree(self.python, self.building_python, copy_function=os.link)
+        for python, pins in ((self.python, _TEST_PINS), (self.building_python, _BUILD_PINS)):
+            library = python / "Lib"
+            what = f"installing the packages of {pins[-1].name} for Windows"
+            self._install(library / "site-packages", pins, what)
+            # Ready for both: what is compiled depends on a Python's version, not on the system.
+            compiling: list[str | Path] = [sources.python, "-m", "compileall", "-q", library]
+            subprocess.run(compiling, capture_output=True, check=False)
         self._make_drive()
 
     def _install(self, folder: Path, files: list[Path], what: str) -> None:
@@ -160,25 +161,25 @@ class Bench:
 
     def _lay_out(self, dlls: Path, library: Path) -> None:
         """Put the Python together as an installer does."""
-        folder = self._python / "DLLs"
+        folder = self.python / "DLLs"
         folder.mkdir(parents=True)
-        shutil.copy(dlls / f"{_DLL}.dll", self._python)
+        shutil.copy(dlls / f"{_DLL}.dll", self.python)
         for name in ("vcruntime140", "vcruntime140_1"):
-            shutil.copy(dlls / f"{name.upper()}.dll", self._python / f"{name}.dll")
+            shutil.copy(dlls / f"{name.upper()}.dll", self.python / f"{name}.dll")
         modules = [one for one in dlls.glob("*.pyd") if not one.name.endswith("t-win_amd64.pyd")]
         for pattern in _LIBRARIES:
             modules += dlls.glob(pattern)
         for module in modules:
             if module.name != _WITHOUT:
                 shutil.copy(module, folder)
-        shutil.copytree(library, self._python / "Lib", ignore=shutil.ignore_patterns(*_LEFT_OUT))
-        shutil.copy(_SOURCES / "at_start.py", self._python / "Lib" / "sitecustomize.py")
-        self._compile("-municode", "-o", self._python / "python.exe", _SOURCES / "launcher.c")
-        dumping: list[str | Path] = [_DUMPER, "-p", self._python / f"{_DLL}.dll"]
+        shutil.copytree(library, self.python / "Lib", ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        shutil.copy(_SOURCES / "at_start.py", self.python / "Lib" / "sitecustomize.py")
+        self._compile("-municode", "-o", self.python / "python.exe", _SOURCES / "launcher.c")
+        dumping: list[str | Path] = [_DUMPER, "-p", self.python / f"{_DLL}.dll"]
         exports = run_quietly(dumping, "reading the names of a DLL", self.log)
         definition = self.folder / "python3.def"
         definition.write_text(forward(exports), encoding="ascii")
-        output = self._python / "python3.dll"
+        output = self.python / "python3.dll"
         self._compile("-shared", "-o", output, _SOURCES / "forwarder.c", definition)
 
     def _make_drive(self) -> None:
@@ -245,7 +246,10 @@ def as_windows(path: Path) -> str:
 def digest() -> str:
     """A hash that changes when another bench would be made."""
     sources = sorted([*_SOURCES.glob("*.c"), _SOURCES / "at_start.py", _SOURCES / "bench.py"])
-    parts = [digest_pins([_RUNTIME_PINS, *_PINS]), *(one.read_text("utf-8") for one in sources)]
+    parts = [
+        digest_pins([_RUNTIME_PINS, *_TEST_PINS, *_BUILD_PINS]),
+        *(one.read_text("utf-8") for one in sources),
+    ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -11,11 +11,13 @@ _LINKS = "Wine says that it made a symbolic link, and made none"
 _WATCHING = (
     "Wine tells nothing of what happens in folders that it was not told of as they were made"
 )
+_COMPILING = "what compiles modules for Windows runs on Windows alone, so this executable has none"
 
 BEYOND_WINE: dict[str, str] = {
     "tests/unit/test_keeper.py::test_a_link_leads_nowhere_and_holds_up_no_other_file": _LINKS,
     "tests/unit/test_watcher.py::"
     "test_files_and_folders_that_are_made_changed_and_removed_are_told": _WATCHING,
+    "tests/binary/test_serving.py::test_its_hot_modules_are_compiled": _COMPILING,
 }
 
 

@@ -31,7 +31,9 @@ def build_executable(bench: Bench) -> Path:
     options: list[str | Path] = ["--noconfirm", "--log-level", "WARN"]
     for name, folder in (("--workpath", "pyinstaller"), ("--distpath", "made")):
         options += [name, as_windows(work / folder)]
-    command = bench.command("-m", "PyInstaller", *options, as_windows(SPEC))
+    command = bench.command(
+        "-m", "PyInstaller", *options, as_windows(SPEC), python=bench.building_python
+    )
     environ = bench.environ(site, PYINSTALLER_CONFIG_DIR=as_windows(work / "cache"))
     with bench.running():
         run_quietly(command, "PyInstaller under Wine", bench.log, environ, folder=work)

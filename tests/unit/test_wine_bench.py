@@ -272,7 +272,7 @@ def test_a_bench_is_made_anew_when_its_pins_change(monkeypatch):
     bench = load("bench")
     before = bench.digest()
     assert bench.digest() == before
-    monkeypatch.setattr(bench, "_PINS", bench._PINS[:1])
+    monkeypatch.setattr(bench, "_TEST_PINS", bench._TEST_PINS[:1])
     assert bench.digest() != before
 
 
