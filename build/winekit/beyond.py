@@ -17,6 +17,7 @@ BEYOND_WINE: dict[str, str] = {
     "tests/unit/test_keeper.py::test_a_link_leads_nowhere_and_holds_up_no_other_file": _LINKS,
     "tests/unit/test_watcher.py::"
     "test_files_and_folders_that_are_made_changed_and_removed_are_told": _WATCHING,
+    "tests/protocol/test_www.py::test_links_lead_about_inside_and_never_out": _LINKS,
     "tests/binary/test_serving.py::test_its_hot_modules_are_compiled": _COMPILING,
 }
 
