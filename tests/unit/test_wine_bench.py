@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,34 @@ def test_a_bench_is_made_anew_when_its_pins_change(monkeypatch):
     assert bench.digest() == before
     monkeypatch.setattr(bench, "_TEST_PINS", bench._TEST_PINS[:1])
     assert bench.digest() != before
+
+
+def test_the_executable_is_made_by_the_python_that_has_its_packages_alone(monkeypatch, tmp_path):
+    module, bench = load("executable"), load("bench").Bench(tmp_path)
+    ran = []
+
+    def pack(_python, folder, _log, *, is_pure):
+        folder.mkdir()
+        with zipfile.ZipFile(folder / "dunena.whl", "w") as wheel:
+            wheel.writestr("dunena/__init__.py", "")
+        return folder / "dunena.whl"
+
+    def build(command, _what, _log, environ, folder):
+        ran.append((command, environ["PYTHONPATH"]))
+        (folder / "made").mkdir()
+        (folder / "made" / "dunena-windows-x64.exe").touch()
+
+    monkeypatch.setattr(module.DEVELOPMENT.__class__, "prepare", lambda *_: None)
+    monkeypatch.setattr(module, "build_wheel", pack)
+    monkeypatch.setattr(module, "run_quietly", build)
+    monkeypatch.setattr(type(bench), "running", contextlib.nullcontext)
+    made = module.build_executable(bench)
+    assert made.is_file()
+    ((command, path),) = ran
+    assert command[:2] == ["wine", str(bench.building_python / "python.exe")]
+    site = bench.work / "executable" / "site"
+    assert path == load("bench").as_windows(site)
+    assert (site / "dunena" / "__init__.py").is_file()
 
 
 def test_it_is_kept_outside_of_the_checkout(monkeypatch, tmp_path):
