@@ -16,7 +16,7 @@ TEST_SECONDS_MAX = 240
 """How long one test may last: pytest then ends the process, and the next one goes on behind it."""
 
 # And where pytest itself can do nothing any more, or is still looking for tests.
-_SILENT_SECONDS_MAX = 600
+_SILENT_SECONDS_MAX = 1800
 _LOOK_SECONDS = 0.5
 _SAY_SECONDS = 60
 
