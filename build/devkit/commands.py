@@ -17,7 +17,7 @@ usage: python3 build/dev.py COMMAND [arguments]
   test [arguments]   check the code, then run all tests; with arguments only pytest, with those
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
-  windows [paths]    tests with a Windows Python under Wine, on Debian; by itself those that can
+  windows [paths]    tests with a Windows Python under Wine, on Debian; by itself the suites for it
   check              check the code: ruff, formatting, types
   docs               make docs/cli.md and docs/settings.md from the commands and their options
   site               build the documentation as a web site, into site/
