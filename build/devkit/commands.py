@@ -17,6 +17,7 @@ usage: python3 build/dev.py COMMAND [arguments]
   test [arguments]   check the code, then run all tests; with arguments only pytest, with those
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
+  windows [paths]    tests with a Windows Python under Wine, on Debian; by itself the suites for it
   check              check the code: ruff, formatting, types
   docs               make docs/cli.md and docs/settings.md from the commands and their options
   site               build the documentation as a web site, into site/
@@ -97,6 +98,14 @@ def _pytest(python: Path, arguments: list[str], environ: dict[str, str], folder:
     return hand_over([*command, *arguments], environ)
 
 
+def windows(arguments: list[str]) -> int:
+    """Run tests with a Windows Python under Wine: those in the paths given, or all that can be."""
+    # Only now: nothing else of dev.py needs it.
+    from winekit.commands import run
+
+    return run(arguments)
+
+
 def check(arguments: list[str]) -> int:
     """Check the code without running it."""
     _refuse(arguments)
@@ -130,6 +139,7 @@ def refresh_lock(arguments: list[str]) -> int:
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "serve": serve,
     "test": test,
+    "windows": windows,
     "check": check,
     "docs": docs,
     "site": build_site,

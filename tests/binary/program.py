@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.patience import patiently
 from tests.support.server import ServerProcess
 
 WINDOWS = sys.platform == "win32"
@@ -18,7 +19,7 @@ FOLDER_NAME = "Mein Ordner für Größeres"
 """With spaces and letters beyond ASCII: many a home folder has both."""
 
 UNPACKED = "_MEI*"
-SECONDS_MAX = 15.0
+SECONDS_MAX = patiently(15)
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = SECONDS_MAX) -> None:

@@ -3,12 +3,12 @@
 import json
 import shutil
 import ssl
-import subprocess
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 from websockets.sync.client import connect
 
 import dunena
@@ -81,14 +81,15 @@ def test_counts_for_prometheus(program: Program):
 
 def test_speaks_tls(program: Program, tmp_path: Path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
+    authority, roots = trustme.CA(), tmp_path / "roots.pem"
+    made = authority.issue_cert("127.0.0.1")
+    made.private_key_pem.write_to_path(key)
+    made.cert_chain_pems[0].write_to_path(certificate)
+    authority.cert_pem.write_to_path(roots)
     words = ("--tls-cert", str(certificate), "--tls-key", str(key))
     with program.server(*words) as server:
         assert server.scheme == "https"
-        context = ssl.create_default_context(cafile=certificate)
+        context = ssl.create_default_context(cafile=roots)
         assert json.loads(get(f"{server.url}/info", context))["version"] == dunena.__version__
         with connect(server.ws_url, ssl=context) as client:
             assert json.loads(client.recv(5))["type"] == "connected"

@@ -16,7 +16,8 @@ import dunena
 from tests.e2e.processes import free_port, make_certificate
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
-from tests.support.server import ServerProcess
+from tests.support.patience import patiently
+from tests.support.server import START_SECONDS_MAX, ServerProcess
 
 SECONDS_MAX = 20.0
 
@@ -530,7 +531,7 @@ def test_a_connection_that_went_silent_is_replaced(
 
 
 def test_calls_made_meanwhile_are_done_when_it_is_back(connect: Connect, server: ServerProcess):
-    with connect(server.url) as store:
+    with connect(server.url, timeout=START_SECONDS_MAX) as store:
         assert server.stop() == 0
         back = threading.Thread(target=server.start)
         back.start()
@@ -552,7 +553,7 @@ def test_what_did_not_change_is_not_told_again(connect: Connect, server: ServerP
         assert next(updates) == ("missing", 3)
 
 
-@pytest.mark.timeout(240)  # forty starts of a process, on a machine that may be busy
+@pytest.mark.timeout(patiently(240))  # forty starts of a process, on a machine that may be busy
 def test_a_watch_through_twenty_kills(connect: Connect, server: ServerProcess):
     """A writer and a watch, and a server that is killed and started again under both."""
     kills = 20

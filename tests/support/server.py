@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Self
 
 from tests.support.forked import PROGRAM, ForkedProcess, can_fork
+from tests.support.patience import patiently
 
 Process = subprocess.Popen[str] | ForkedProcess
 
-START_SECONDS_MAX = 20
-STOP_SECONDS_MAX = 10
+START_SECONDS_MAX = patiently(20)
+STOP_SECONDS_MAX = patiently(10)
 
 _TEST_PAGE = re.compile(r"(https?)://[^\s/]+:(\d+)/test")
 

@@ -2,15 +2,23 @@
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 
 import pytest
 from filelock import FileLock
 
 from dunena.desktop import onefile
-from dunena.desktop.onefile import LOCK_NAME, UNLOCKED_SECONDS_MAX, OneFileLife, sweep
+from dunena.desktop.onefile import (
+    LOCK_NAME,
+    UNLOCKED_SECONDS_MAX,
+    OneFileLife,
+    end_with_parent,
+    sweep,
+)
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX system's way of doing it")
 
@@ -118,6 +126,26 @@ def test_an_orphan_on_windows_leaves_its_folder_whole_for_the_next_start(
     life._lock.release()
     (own / LOCK_NAME).touch()
     assert sweep(tmp_path, other) == [own]
+
+
+def test_a_command_that_goes_on_ends_with_its_parent(
+    own: Path, parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: Queue[int] = Queue()
+    monkeypatch.setattr(sys, "_MEIPASS", str(own), raising=False)
+    monkeypatch.setattr(os, "_exit", ended.put)
+    end_with_parent()
+    assert ended.empty()
+    parent_dies.append(True)
+    assert ended.get(timeout=5) == 1
+    assert own.exists() is (sys.platform == "win32"), "where it is loaded it cannot be removed"
+
+
+def test_a_command_of_no_one_file_has_no_parent_to_end_with(
+    parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "Thread", None)
+    end_with_parent()
 
 
 def test_with_a_parent_the_folder_is_the_parents_to_remove(

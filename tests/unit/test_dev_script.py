@@ -473,7 +473,7 @@ class TestOtherBrowsers:
         programs = load("programs")
         ran = []
         monkeypatch.setattr(programs, "run_quietly", lambda command, *_: ran.append(command))
-        monkeypatch.setattr(programs, "_can_use_apt", lambda: False)
+        monkeypatch.setattr(programs, "can_use_apt", lambda: False)
         monkeypatch.setattr(programs, "find_browser", lambda: Path("/bin/chromium"))
         monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
         for name, value in environ.items():
