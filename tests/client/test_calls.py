@@ -121,13 +121,14 @@ def test_a_namespace_for_all_calls_or_for_one(program: NodeClient, server: Serve
 def test_a_value_expires(client: NodeClient) -> None:
     seen = client.run(
         """const seen = [];
-        await state.store.set("brief", 1, { ttl: 100 });
         const stop = state.store.watch("brief", (value) => seen.push(value));
-        await until(() => seen.length === 2);
+        await until(() => seen.length === 1);
+        await state.store.set("brief", 1, { ttl: 100 });
+        await until(() => seen.length === 3);
         stop();
         return seen;"""
     )
-    assert seen == [1, None]
+    assert seen == [None, 1, None]
 
 
 REFUSED = [

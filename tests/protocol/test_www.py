@@ -439,9 +439,9 @@ def test_the_folder_may_come_from_the_environment(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     (tmp_path / "pages").mkdir()
-    (tmp_path / "pages" / "a.txt").write_text("a", encoding="utf-8")
+    (tmp_path / "pages" / "index.html").write_text("a", encoding="utf-8")
     server = start_server(environment={"DUNENA_WWW": str(tmp_path / "pages")})
-    assert http(server, "GET", "/www/a.txt").body == b"a"
+    assert http(server, "GET", "/www/").body == b"a"
     assert any(line.split() == ["Your", "pages", f"http://localhost:{server.port}/www/"]
                for line in server.output)  # fmt: skip
 
