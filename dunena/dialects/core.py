@@ -26,22 +26,21 @@ class Repeated:
     """Object-store `get` messages by their bytes, with the key each asks for.
 
     Programs ask for the same few keys over and over, and most of the work of an answer is to read
-    the question. ``place_of`` gives the key that a message asks for, if one of the same bytes was
-    answered before, else None: the look-up itself, since every message begins with it.
+    the question. ``places`` has the key that each of them asks for; it is looked into directly,
+    since every message begins with that.
     """
 
-    __slots__ = ("_places", "place_of")
+    __slots__ = ("places",)
 
     def __init__(self) -> None:
-        self._places: dict[bytes, Place] = {}
-        self.place_of: Callable[[bytes], Place | None] = self._places.get
+        self.places: dict[bytes, Place] = {}
 
     def remember(self, text: bytes, place: Place) -> None:
         """A message was answered that asked for a key; a long one is not kept."""
         if len(text) <= REPEATED_BYTES_MAX:
-            if len(self._places) >= REPEATED_MAX:
-                self._places.clear()  # who asks for so many keys gains nothing here
-            self._places[text] = place
+            if len(self.places) >= REPEATED_MAX:
+                self.places.clear()  # who asks for so many keys gains nothing here
+            self.places[text] = place
 
 
 @dataclass(frozen=True, slots=True)

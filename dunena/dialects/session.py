@@ -70,7 +70,7 @@ class Session:
         """Answer a message if it is a request that was read before; whether it was."""
         if self.dialect is not Dialect.OBJECT_STORE:
             return False
-        place = self._core.repeated.place_of(text)  # what was answered was permitted
+        place = self._core.repeated.places.get(text)  # what was answered was permitted
         if place is None:
             return False
         self._core.tally.repeated_gets += 1

@@ -10,6 +10,7 @@ wants to send goes through the outbox, so that it keeps its place among the repl
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Close, Frame, Opcode
@@ -39,7 +40,7 @@ from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, Renewed, peer_address, peer_host
 from dunena.server.unread import Unread
 
-FRAMES_BETWEEN_LOOKS = TURN_LOOK_BYTES // FRAME_BYTES
+FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
 
 _log = logging.getLogger(__name__)
 
