@@ -80,12 +80,15 @@ def run() -> None:
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
     if COMPLETION_VARIABLE in os.environ:
         set_up_completion()
+    # An executable is called what its file is called.
+    program_name = None if getattr(sys, "frozen", False) else NAME
     try:
         if is_named_alone():
-            app(["serve"], obj=DOUBLE_CLICKED if was_double_clicked() else TYPED, prog_name=NAME)
+            manner = DOUBLE_CLICKED if was_double_clicked() else TYPED
+            app(["serve"], obj=manner, prog_name=program_name)
         else:
             # On Windows, `*`, `%NAME%`, `$NAME` and `~` in keys, patterns and values would be
             # replaced by files, variables and folders: in a shell there that is nobody's wish.
-            app(windows_expand_args=False, prog_name=NAME)
+            app(windows_expand_args=False, prog_name=program_name)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

@@ -103,7 +103,7 @@ class BareServer(ServerProcess):
     def __init__(
         self, program: Program, folder: Path | None, *words: str, extra: dict[str, str]
     ) -> None:
-        super().__init__(folder, *words)
+        super().__init__(folder, *words, command=(str(program.path),))
         self._program = program
         self._extra = extra
 
