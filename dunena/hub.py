@@ -13,10 +13,10 @@ from typing import Protocol, TypeVar
 CACHE_EVENTS = "cache-events"
 """The channel on which every change is announced."""
 
-Place = tuple[str, str]
+EntryId = tuple[str, str]
 """Namespace and key."""
 
-Dress = Callable[[bytes], bytes]
+FrameEncoder = Callable[[bytes], bytes]
 """A finished frame as some connections want it, compressed for example; the same for the same."""
 
 MayRead = Callable[[str, str], bool]
@@ -28,19 +28,19 @@ Key = TypeVar("Key")
 class Batch:
     """Finished frames of one topic, in order.
 
-    ``place`` is the key whose values they are, so that the last one makes those before it
+    ``entry_id`` is the key whose values they are, so that the last one makes those before it
     unnecessary; None for events, which count one by one.
     """
 
-    __slots__ = ("_dressed", "_joined", "frames", "is_open", "place", "size")
+    __slots__ = ("_encoded", "_joined", "entry_id", "frames", "is_open", "size")
 
-    def __init__(self, place: Place | None, frame: bytes) -> None:
-        self.place = place
+    def __init__(self, entry_id: EntryId | None, frame: bytes) -> None:
+        self.entry_id = entry_id
         self.frames = [frame]
         self.size = len(frame)
         self.is_open = True
         self._joined: bytes | None = None
-        self._dressed: dict[Dress, bytes] | None = None
+        self._encoded: dict[FrameEncoder, bytes] | None = None
 
     def add(self, frame: bytes) -> None:
         """One more; only while it is open."""
@@ -57,7 +57,7 @@ class Batch:
 
     def rest(self, start: int) -> "Batch":
         """The frames from one of them on."""
-        rest = Batch(self.place, self.frames[start])
+        rest = Batch(self.entry_id, self.frames[start])
         for frame in self.frames[start + 1 :]:
             rest.add(frame)
         return rest
@@ -70,16 +70,16 @@ class Batch:
             self._joined = frames[0] if len(frames) == 1 else b"".join(frames)
         return self._joined
 
-    def joined_as(self, dress: Dress) -> bytes:
+    def encoded_with(self, encoder: FrameEncoder) -> bytes:
         """The same in another dress."""
-        if self._dressed is None:
-            self._dressed = {}
-        if dress not in self._dressed:
-            self._dressed[dress] = b"".join(map(dress, self.frames))
-        return self._dressed[dress]
+        if self._encoded is None:
+            self._encoded = {}
+        if encoder not in self._encoded:
+            self._encoded[encoder] = b"".join(map(encoder, self.frames))
+        return self._encoded[encoder]
 
 
-class Follower(Protocol):
+class Subscriber(Protocol):
     """Where a subscriber's frames go."""
 
     @property
@@ -92,26 +92,26 @@ class Topic:
 
     __slots__ = ("_batch", "_followers", "_opened", "_place")
 
-    def __init__(self, place: Place | None, opened: Callable[["Topic"], None]) -> None:
-        self._place = place
+    def __init__(self, entry_id: EntryId | None, opened: Callable[["Topic"], None]) -> None:
+        self._place = entry_id
         self._opened = opened
-        self._followers: dict[Follower, None] = {}
+        self._followers: dict[Subscriber, None] = {}
         self._batch: Batch | None = None
 
     def __len__(self) -> int:
         """How many follow it."""
         return len(self._followers)
 
-    def __contains__(self, follower: Follower) -> bool:
+    def __contains__(self, follower: Subscriber) -> bool:
         """Whether somebody follows it."""
         return follower in self._followers
 
-    def add(self, follower: Follower) -> None:
+    def add(self, follower: Subscriber) -> None:
         """From now on frames go to the follower; twice is as good as once."""
         self.end_batch()
         self._followers[follower] = None
 
-    def remove(self, follower: Follower) -> None:
+    def remove(self, follower: Subscriber) -> None:
         """No more frames go to it."""
         self.end_batch()
         self._followers.pop(follower, None)
@@ -150,27 +150,27 @@ class Hub:
 
     def __init__(self) -> None:
         # No topic is empty, so "is anyone there" is one look-up.
-        self._keys: dict[Place, Topic] = {}
+        self._keys: dict[EntryId, Topic] = {}
         self._channels: dict[str, Topic] = {}
         self._published: list[Topic] = []  # in this tick
         self.audiences: dict[str, MayRead] = {}
         self.subscription_count = 0
         self.do_later: Callable[[Callable[[], bool]], None] = _do_at_once
 
-    def follow_key(self, ns: str, key: str, follower: Follower) -> None:
+    def follow_key(self, ns: str, key: str, follower: Subscriber) -> None:
         """From now on every change of the key goes to the follower."""
-        place = (ns, key)
-        topic = self._keys.get(place)
+        entry_id = (ns, key)
+        topic = self._keys.get(entry_id)
         if topic is None:
-            topic = self._keys[place] = Topic(place, self._published.append)
+            topic = self._keys[entry_id] = Topic(entry_id, self._published.append)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
-    def unfollow_key(self, ns: str, key: str, follower: Follower) -> None:
+    def unfollow_key(self, ns: str, key: str, follower: Subscriber) -> None:
         """The reverse; nothing happens if it did not follow."""
         self.subscription_count -= _remove(self._keys, (ns, key), follower)
 
-    def follow_channel(self, channel: str, follower: Follower) -> None:
+    def follow_channel(self, channel: str, follower: Subscriber) -> None:
         """From now on the channel's events go to the follower."""
         topic = self._channels.get(channel)
         if topic is None:
@@ -178,7 +178,7 @@ class Hub:
         self.subscription_count += follower not in topic
         topic.add(follower)
 
-    def unfollow_channel(self, channel: str, follower: Follower) -> None:
+    def unfollow_channel(self, channel: str, follower: Subscriber) -> None:
         """The reverse; nothing happens if it did not follow."""
         self.subscription_count -= _remove(self._channels, channel, follower)
 
@@ -190,7 +190,7 @@ class Hub:
         """What publishes a channel's events; None if nobody follows it."""
         return self._channels.get(channel)
 
-    def followed_keys(self) -> list[Place]:
+    def followed_keys(self) -> list[EntryId]:
         """Every (namespace, key) that somebody follows."""
         return list(self._keys)
 
@@ -206,7 +206,7 @@ def _do_at_once(portion: Callable[[], bool]) -> None:
         pass
 
 
-def _remove(topics: dict[Key, Topic], name: Key, follower: Follower) -> bool:
+def _remove(topics: dict[Key, Topic], name: Key, follower: Subscriber) -> bool:
     """Whether it was there."""
     topic = topics.get(name)
     if topic is None or follower not in topic:

@@ -1,6 +1,6 @@
 """What the server runs with: flags and environment made into one frozen object.
 
-The command line fills it (`dunena.cli.serve`); defaults stand here once. A flag beats its
+The command line fills it (`dunena.cli.commands.serve`); defaults stand here once. A flag beats its
 environment variable, which beats the default.
 """
 
@@ -50,11 +50,11 @@ class Settings:
     ``host`` "localhost" is both loopback addresses, "::" every address; ``port`` 0 lets the system
     choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are lower-case names that requests may
     be meant for, or "*"; ``allow_origins`` are origins as browsers send them, "null" and "*" among
-    them; ``tokens`` is a file of more of them (`dunena.server.tokens`); ``default_ttl_ms`` is for
-    what is set without a ttl, 0 for no expiry; ``rate_per_second`` is messages per connection, 0
-    for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed about whom they
-    speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a folder of pages to
-    serve, None for none.
+    them; ``tokens`` is a file of more of them (`dunena.server.access.tokens`); ``default_ttl_ms``
+    is for what is set without a ttl, 0 for no expiry; ``rate_per_second`` is messages per
+    connection, 0 for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed
+    about whom they speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
+    folder of pages to serve, None for none.
     """
 
     host: str = DEFAULT_HOST

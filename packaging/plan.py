@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAME = "dunena"
-COMMANDS = Path(__file__).resolve().parents[1] / "dunena" / "cli"
+COMMANDS = Path(__file__).resolve().parents[1] / "dunena" / "cli" / "commands"
 
 _POSIX = ("linux", "darwin")
 _EVERYWHERE = ("linux", "darwin", "win32")
@@ -158,7 +158,9 @@ def hidden_imports(system: str) -> list[str]:
     """What is imported only when the first scrape comes, the watcher's thread starts or a command
     is given, and never missing."""
     libraries = ["prometheus_client", *([] if system == "linux" else ["watchfiles"])]
-    return libraries + [f"dunena.cli.{path.stem}" for path in sorted(COMMANDS.glob("*.py"))]
+    return libraries + [
+        f"dunena.cli.commands.{path.stem}" for path in sorted(COMMANDS.glob("*.py"))
+    ]
 
 
 EXTENSION_SUFFIXES = (".so", ".pyd")

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from dunena.cli.commands import MODULES
+from dunena.cli.command_table import MODULES
 from dunena.cli.program import app
 
 COLUMNS = 80

@@ -15,7 +15,8 @@ _TIME = "Wine tells a thread's time in steps of 10 ms, twice as long as the work
 _COMPILING = "what compiles modules for Windows runs on Windows alone, so this executable has none"
 
 BEYOND_WINE: dict[str, str] = {
-    "tests/unit/test_keeper.py::test_a_link_leads_nowhere_and_holds_up_no_other_file": _LINKS,
+    "tests/unit/test_folder_storage.py::"
+    "test_a_link_leads_nowhere_and_holds_up_no_other_file": _LINKS,
     "tests/unit/test_watcher.py::"
     "test_files_and_folders_that_are_made_changed_and_removed_are_told": _WATCHING,
     "tests/unit/test_workers.py::test_work_takes_a_small_part_of_the_time_of_a_stream": _TIME,

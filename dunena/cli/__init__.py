@@ -13,9 +13,9 @@ def load() -> None:
     hundred times, and one more time when the interpreter ends; so there is none, here and there.
     """
     gc.disable()
-    from dunena.cli import commands, program
+    from dunena.cli import command_table, program
 
-    commands.load(program.first_word())
+    command_table.import_command(program.first_word())
     gc.freeze()
     gc.enable()
 

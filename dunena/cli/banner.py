@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from dunena import __version__
-from dunena.server.www.place import INDEX, is_plain_name
+from dunena.server.static.request_path import INDEX, is_plain_name
 from dunena.settings import Settings
 
 

@@ -126,8 +126,8 @@ def _space(folder: Path) -> Finding:
 
 def _hand_edits(folder: Path) -> Finding:
     """Whether the system tells of files that others change in the folder."""
-    from dunena.persistence.disk.told import Told
     from dunena.persistence.disk.watcher import begin_to_watch
+    from dunena.persistence.disk.watcher_events import Told
     from dunena.persistence.disk.watching import why_silent
 
     reason = why_silent(str(folder))
@@ -158,7 +158,7 @@ def _port(plan: Plan) -> Finding:
 
 
 def _refused_port(plan: Plan, address: str, error: OSError) -> Finding:
-    from dunena.desktop.neighbour import is_dunena
+    from dunena.client.is_dunena import is_dunena
 
     if plan.port and is_dunena(address, plan.port):
         advice = "use that one, stop it, or start another one with --port 0"
@@ -178,7 +178,7 @@ def _who(plan: Plan) -> Finding:
 
 def _origins(plan: Plan) -> Finding:
     """Web pages; what is let in anyway is in docs/protocols.md, "Who gets in"."""
-    from dunena.server.refusals import origin_option
+    from dunena.server.access.refusals import origin_option
 
     own = "pages of this machine, of the server, and OBS's local files"
     wrong = [

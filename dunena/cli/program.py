@@ -14,8 +14,8 @@ os.environ.setdefault("TYPER_USE_RICH", "0")
 import typer
 
 from dunena import NAME
-from dunena.cli.commands import COMPLETION_VARIABLE, LazyGroup, set_up_completion
-from dunena.cli.manner import DOUBLE_CLICKED, TYPED
+from dunena.cli.command_table import COMPLETION_VARIABLE, LazyGroup, set_up_completion
+from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED
 from dunena.desktop.onefile import reopen_standard_files, restore_library_path
 from dunena.desktop.terminal import was_double_clicked
 
@@ -33,7 +33,7 @@ app = typer.Typer(
 
 def _print_version(is_wanted: bool) -> None:
     if is_wanted:
-        from dunena.cli.version import version
+        from dunena.cli.commands.version import version
 
         version()
         raise typer.Exit
@@ -84,8 +84,8 @@ def run() -> None:
     program_name = None if getattr(sys, "frozen", False) else NAME
     try:
         if is_named_alone():
-            manner = DOUBLE_CLICKED if was_double_clicked() else TYPED
-            app(["serve"], obj=manner, prog_name=program_name)
+            start_mode = DOUBLE_CLICKED if was_double_clicked() else TYPED
+            app(["serve"], obj=start_mode, prog_name=program_name)
         else:
             # On Windows, `*`, `%NAME%`, `$NAME` and `~` in keys, patterns and values would be
             # replaced by files, variables and folders: in a shell there that is nobody's wish.

@@ -11,8 +11,8 @@ import typer
 
 from dunena.cli.banner import banner
 from dunena.cli.failure import EXIT_FAILED
-from dunena.cli.loading import LoadingShown
-from dunena.cli.manner import Manner
+from dunena.cli.loading_progress import LoadingProgress
+from dunena.cli.start_mode import StartMode
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
 from dunena.server.app import (
@@ -46,18 +46,18 @@ class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person w
         self.url = url
 
 
-def run_server(settings: Settings, manner: Manner, notes: list[str]) -> None:
+def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> None:
     """Run until asked to stop; exit with 1 and one line if it cannot start."""
     try:
         with asyncio.Runner(loop_factory=event_loop_factory(settings.event_loop)) as runner:
-            runner.run(_run(settings, manner, notes))
+            runner.run(_run(settings, start_mode, notes))
     except _RunningAlready as running:
         say(f"dunena is running already, at {running.url}/test\nThis page is opened now.")
         _open_page(running.url)
         wait_for_key()
     except StartError as error:
         say(f"dunena: {error}", error=True)
-        if manner.keeps_window:
+        if start_mode.keeps_window:
             wait_for_key()
         raise typer.Exit(EXIT_FAILED) from None
     except StopError as error:
@@ -65,7 +65,7 @@ def run_server(settings: Settings, manner: Manner, notes: list[str]) -> None:
         raise typer.Exit(EXIT_FAILED) from None
 
 
-async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
+async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = StopSignals(loop, stop.set)
@@ -80,11 +80,11 @@ async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
         life = OneFileLife(folder, parent_gone)
         life.start()
     try:
-        server = await _start(settings, manner, notes)
+        server = await _start(settings, start_mode, notes)
         # Who connects meanwhile is served; who reads that it runs may remove what it ran from.
         await asyncio.to_thread(_load_rest, is_everything=folder is not None)
         _greet(server, notes)
-        if manner.opens_page:
+        if start_mode.opens_page:
             await asyncio.to_thread(_open_page, server.url)
         await stop.wait()
         await server.stop()
@@ -95,21 +95,21 @@ async def _run(settings: Settings, manner: Manner, notes: list[str]) -> None:
             life.end()
 
 
-async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server:
+async def _start(settings: Settings, start_mode: StartMode, notes: list[str]) -> Server:
     """A started server, on another port if that is this start's manner."""
-    for port in ports_to_try(settings.port, manner):
+    for port in ports_to_try(settings.port, start_mode):
         server = Server(replace(settings, port=port))
         try:
-            with LoadingShown() as progress:
+            with LoadingProgress() as progress:
                 await server.start(progress)
         except PortBusyError as error:
-            if not manner.finds_port:
+            if not start_mode.finds_port:
                 raise
             is_kept = isinstance(error, PortKeptError)
             if not is_kept and await _is_dunena(error.address, port):
                 raise _RunningAlready(f"http://{local_host(settings.host)}:{port}") from None
         except PlaceInUseError as error:
-            if manner.opens_page and error.url:
+            if start_mode.opens_page and error.url:
                 raise _RunningAlready(error.url) from None
             raise
         else:
@@ -122,17 +122,17 @@ async def _start(settings: Settings, manner: Manner, notes: list[str]) -> Server
     )
 
 
-def ports_to_try(wanted: int, manner: Manner) -> Iterator[int]:
+def ports_to_try(wanted: int, start_mode: StartMode) -> Iterator[int]:
     """The wanted port, and what may be taken instead of it."""
     yield wanted
-    if manner.finds_port:
+    if start_mode.finds_port:
         nearby = range(1, PORTS_TRIED_MAX)
         steps = range(KEPT_PORTS, KEPT_PORTS * STEPS_TRIED_MAX + 1, KEPT_PORTS)
         yield from (wanted + away for away in (*nearby, *steps) if wanted + away <= PORT_MAX)
 
 
 async def _is_dunena(host: str, port: int) -> bool:
-    from dunena.desktop.neighbour import is_dunena
+    from dunena.client.is_dunena import is_dunena
 
     return await asyncio.to_thread(is_dunena, host, port)
 
@@ -157,8 +157,8 @@ def _load_rest(*, is_everything: bool) -> None:
     of a one-file program can be removed under it by a cleaner of temporary folders, and the
     executable replaced by a newer one.
     """
-    import dunena.server.handshake
-    import dunena.server.websocket
+    import dunena.server.websocket.connection
+    import dunena.server.websocket.handshake
 
     if is_everything:
         import prometheus_client  # noqa: F401
@@ -166,4 +166,4 @@ def _load_rest(*, is_everything: bool) -> None:
         if sys.platform != "linux":  # which is asked without it
             import watchfiles  # noqa: F401
 
-        import dunena.server.openapi  # noqa: F401
+        import dunena.server.status.openapi  # noqa: F401

@@ -12,7 +12,6 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.backoff import Backoff
-from dunena.client.core import BEAT_SECONDS, Core
 from dunena.client.errors import Error, NoAnswerError
 from dunena.client.feeds import Event, Events, Update, Watch, is_end, value_of
 from dunena.client.options import (
@@ -20,8 +19,9 @@ from dunena.client.options import (
     failure,
     is_printable,
     space_of,
-    unreachable,
+    unreachable_error,
 )
+from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import Request
 
 Default = TypeVar("Default")
@@ -59,7 +59,7 @@ class Store:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._outgoing = asyncio.Event()
-        self._core = Core(self._outgoing.set, _UNOPENED)
+        self._core = ClientProtocol(self._outgoing.set, _UNOPENED)
         self._opened: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._failure: Error | None = None
@@ -135,7 +135,7 @@ class Store:
 
     async def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """All keys that match, sorted; ``*`` is any text, ``?`` one character."""
-        await self._ask(self._core.fence())
+        await self._ask(self._core.barrier())
         from dunena.client import http
 
         return await asyncio.to_thread(http.keys, self._options, pattern, self._space(ns))
@@ -205,7 +205,7 @@ class Store:
         return space_of(self._options, ns)
 
     async def _request(self, method: str, path: str) -> dict[str, Any]:
-        await self._ask(self._core.fence())
+        await self._ask(self._core.barrier())
         from dunena.client import http
 
         answer: dict[str, Any] = await asyncio.to_thread(http.ask, self._options, method, path)
@@ -258,7 +258,7 @@ class Store:
             return failure(closed, address)
         finally:
             self._core.disconnected()
-        return unreachable(address, ConnectionError("the connection is silent"))
+        return unreachable_error(address, ConnectionError("the connection is silent"))
 
     async def _serve(self, connection: ClientConnection, backoff: Backoff) -> None:
         """Until the connection ends."""

@@ -13,7 +13,6 @@ from websockets.sync.client import connect as open_websocket
 
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.backoff import Backoff
-from dunena.client.core import BEAT_SECONDS, Core
 from dunena.client.errors import Error, NoAnswerError
 from dunena.client.feeds import Event, Events, Update, Watch, is_end, value_of
 from dunena.client.options import (
@@ -21,8 +20,9 @@ from dunena.client.options import (
     failure,
     is_printable,
     space_of,
-    unreachable,
+    unreachable_error,
 )
+from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import Request
 
 Item = TypeVar("Item", Update, Event)
@@ -66,7 +66,7 @@ class Store:
         self._options = options
         # Held for a moment by whoever touches the core; told of everything that happens.
         self._state = threading.Condition()
-        self._core = Core(self._state.notify_all, _UNOPENED)
+        self._core = ClientProtocol(self._state.notify_all, _UNOPENED)
         self._connection: ClientConnection | None = None
         self._threads: list[threading.Thread] = []
         self._is_open = False
@@ -147,7 +147,7 @@ class Store:
 
     def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """All keys that match, sorted; ``*`` is any text, ``?`` one character."""
-        self._ask(lambda core: core.fence())
+        self._ask(lambda core: core.barrier())
         from dunena.client import http
 
         return http.keys(self._options, pattern, self._space(ns))
@@ -241,13 +241,13 @@ class Store:
             self._merging.release()
 
     def _request(self, method: str, path: str) -> dict[str, Any]:
-        self._ask(lambda core: core.fence())
+        self._ask(lambda core: core.barrier())
         from dunena.client import http
 
         answer: dict[str, Any] = http.ask(self._options, method, path)
         return answer
 
-    def _ask(self, question: Callable[[Core], Request]) -> Any:
+    def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
         with self._state:
             request = question(self._core)
         return self._await(request)
@@ -312,7 +312,7 @@ class Store:
             with self._state:
                 self._connection = None
                 self._core.disconnected()
-        return unreachable(address, ConnectionError("the connection is silent"))
+        return unreachable_error(address, ConnectionError("the connection is silent"))
 
     def _read(self, connection: ClientConnection, backoff: Backoff) -> None:
         """Until the connection ends, or is dead."""

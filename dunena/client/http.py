@@ -6,7 +6,7 @@ import orjson
 
 from dunena.client.address import path_of
 from dunena.client.errors import NoAnswerError, RefusedError, RequestError
-from dunena.client.options import NOWHERE, Options, error_text, foreign, unreachable
+from dunena.client.options import NOWHERE, Options, error_text, not_dunena_error, unreachable_error
 from dunena.client.wire import Wire, WireError
 
 PAGE_KEYS_MAX = 1000
@@ -75,12 +75,12 @@ class Http:
         if status >= 400:
             text = error_text(answer)
             if text is None or status == NOWHERE:
-                raise foreign(address, f"HTTP {status}")
+                raise not_dunena_error(address, f"HTTP {status}")
             raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
         try:
             return orjson.loads(answer)
         except orjson.JSONDecodeError:
-            raise foreign(address, "no JSON") from None
+            raise not_dunena_error(address, "no JSON") from None
 
     def close(self) -> None:
         """End the connection."""
@@ -105,7 +105,7 @@ class Http:
             raise NoAnswerError(text) from None
         except (OSError, WireError) as error:
             self.close()
-            raise unreachable(options.address, error) from None
+            raise unreachable_error(options.address, error) from None
 
 
 def keys(options: Options, pattern: str, ns: str) -> list[str]:

@@ -41,7 +41,7 @@ class Options:
             "close_timeout": CLOSE_SECONDS_MAX,
             "max_size": None,  # the server has a limit for values, and this may be any
             "open_timeout": self.timeout,
-            "ping_interval": None,  # `Core.beat` asks in the server's own words
+            "ping_interval": None,  # `ClientProtocol.beat` asks in the server's own words
             "proxy": None,
         }
         if self.address.is_secure and self.tls is not None:
@@ -76,22 +76,22 @@ def failure(error: Exception, address: Address) -> Error:
         if response.status_code in BUSY:
             return ConnectError(f"{address.url} takes no connection now ({text or 'busy'})")
         if text is None or response.status_code == NOWHERE:
-            return foreign(address, f"HTTP {response.status_code}")
+            return not_dunena_error(address, f"HTTP {response.status_code}")
         return RefusedError(text, response.status_code)
     if isinstance(error, InvalidHandshake):
-        return foreign(address, str(error))
+        return not_dunena_error(address, str(error))
     if isinstance(error, ConnectionClosed):
         return ConnectError(f"The connection to {address.url} was lost ({error})")
-    return unreachable(address, error)
+    return unreachable_error(address, error)
 
 
-def unreachable(address: Address, error: BaseException) -> ConnectError:
+def unreachable_error(address: Address, error: BaseException) -> ConnectError:
     """Nobody answers."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ConnectError(f"No server answers at {address.url} ({reason})")
 
 
-def foreign(address: Address, reason: str) -> WrongAddressError:
+def not_dunena_error(address: Address, reason: str) -> WrongAddressError:
     """Somebody else answers, or dunena at another path: that of its test page, for example."""
     text = f"What answers at {address.url} is no dunena ({reason})"
     if address.prefix:

@@ -14,13 +14,13 @@ import orjson
 from dunena.client.errors import Error
 from dunena.client.feeds import MISSING, Watch
 
-Place = tuple[str, str]
+KeyId = tuple[str, str]
 """Namespace and key."""
 
 
-def frame(kind: str, name: str, place: Place, **fields: object) -> bytes:
+def frame(kind: str, name: str, key_id: KeyId, **fields: object) -> bytes:
     """A message about a key; fields that are None are left out."""
-    ns, key = place
+    ns, key = key_id
     message: dict[str, object] = {kind: name, "key": key}
     if ns:
         message["ns"] = ns
@@ -46,9 +46,9 @@ def _has_no_number(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(_has_no_number, value))
 
 
-def action(name: str, place: Place, **fields: object) -> bytes:
+def action(name: str, key_id: KeyId, **fields: object) -> bytes:
     """A message of the object-store dialect."""
-    return frame("action", name, place, **fields)
+    return frame("action", name, key_id, **fields)
 
 
 class Topic:
@@ -57,10 +57,10 @@ class Topic:
     ``raw``: its latest update as it came; ``is_live``: whether that is the current one.
     """
 
-    __slots__ = ("holds", "is_live", "place", "raw", "watches")
+    __slots__ = ("holds", "is_live", "key_id", "raw", "watches")
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, key_id: KeyId) -> None:
+        self.key_id = key_id
         self.watches: list[Watch] = []
         self.holds = 0
         self.is_live = False
@@ -71,7 +71,7 @@ class Topic:
         was_live = self.is_live
         self.is_live, self.raw = True, raw
         for watch in self.watches:
-            watch.tell(self.place[1], raw, may_be_known=not was_live)
+            watch.tell(self.key_id[1], raw, may_be_known=not was_live)
 
 
 class Request:
@@ -91,16 +91,16 @@ class Request:
         self.is_kept = is_kept
         self.on_done: Callable[[], None] | None = None
 
-    def begin(self, request_id: int, topics: dict[Place, Topic]) -> list[bytes]:
+    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
         """What to send, on this connection."""
         self.id, self.answer, self.error = request_id, None, None
         return self.frames
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, key_id: KeyId) -> bool:
         """Whether an update of this key is its answer."""
         return False
 
-    def take(self, place: Place, raw: bytes) -> None:
+    def take(self, key_id: KeyId, raw: bytes) -> None:
         """The update that it wants."""
 
     def end(self) -> list[Topic]:
@@ -129,12 +129,12 @@ class Deletion(Request):
 
     __slots__ = ("_durable", "_place")
 
-    def __init__(self, place: Place, durable: bool | None) -> None:
+    def __init__(self, key_id: KeyId, durable: bool | None) -> None:
         super().__init__()
-        self._place = place
+        self._place = key_id
         self._durable = durable
 
-    def begin(self, request_id: int, topics: dict[Place, Topic]) -> list[bytes]:
+    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
         """What to send, on this connection."""
         super().begin(request_id, topics)
         return [frame("type", "del", self._place, durable=self._durable, id=request_id)]
@@ -153,34 +153,34 @@ class Reading(Request):
 
     __slots__ = ("_asked", "_held", "_places")
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[KeyId]) -> None:
         super().__init__()
         self._places = list(places)
-        self._asked: dict[Place, bytes] = {}
+        self._asked: dict[KeyId, bytes] = {}
         self._held: list[Topic] = []
 
-    def begin(self, request_id: int, topics: dict[Place, Topic]) -> list[bytes]:
+    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
         """What to send, on this connection."""
         super().begin(request_id, topics)
-        self._held = [topics[place] for place in self._places if place in topics]
+        self._held = [topics[key_id] for key_id in self._places if key_id in topics]
         for topic in self._held:
             topic.holds += 1
-        self._asked = {place: MISSING for place in self._places if place not in topics}
+        self._asked = {key_id: MISSING for key_id in self._places if key_id not in topics}
         return [
-            action(name, place) for place in self._asked for name in ("subscribe", "unsubscribe")
+            action(name, key_id) for key_id in self._asked for name in ("subscribe", "unsubscribe")
         ]
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, key_id: KeyId) -> bool:
         """Whether an update of this key is its answer."""
-        return place in self._asked
+        return key_id in self._asked
 
-    def take(self, place: Place, raw: bytes) -> None:
+    def take(self, key_id: KeyId, raw: bytes) -> None:
         """The update that it wants."""
-        self._asked[place] = raw
+        self._asked[key_id] = raw
 
     def end(self) -> list[Topic]:
         """The answer is complete; topics that it no longer holds."""
-        found = self._asked | {topic.place: topic.raw for topic in self._held}
+        found = self._asked | {topic.key_id: topic.raw for topic in self._held}
         self.answer = {key: found[ns, key] for ns, key in self._places}
         held, self._held = self._held, []
         for topic in held:
@@ -198,14 +198,14 @@ class Following(Request):
     __slots__ = ("_topic",)
 
     def __init__(self, topic: Topic) -> None:
-        super().__init__([action("subscribe", topic.place)], is_kept=False)
+        super().__init__([action("subscribe", topic.key_id)], is_kept=False)
         self._topic = topic
 
-    def wants(self, place: Place) -> bool:
+    def wants(self, key_id: KeyId) -> bool:
         """Whether an update of this key is its answer."""
-        return place == self._topic.place
+        return key_id == self._topic.key_id
 
-    def take(self, place: Place, raw: bytes) -> None:
+    def take(self, key_id: KeyId, raw: bytes) -> None:
         """The update that it wants."""
         self._topic.show(raw)
 

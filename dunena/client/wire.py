@@ -49,7 +49,7 @@ class Wire:
             self._socket = self._connected()
         self._socket.sendall(self._request(method, target, body, headers))
         answer = _Answer()
-        while not answer.is_whole:
+        while not answer.is_complete:
             answer.take(self._socket.recv(READ_BYTES))
         if answer.is_last:
             self.close()
@@ -101,7 +101,7 @@ class _Answer:
     def __init__(self) -> None:
         self.status = 0
         self.body: list[bytes] = []
-        self.is_whole = False
+        self.is_complete = False
         self.is_last = False
         self._ends_with_connection = True
         self._has_head = False
@@ -113,7 +113,7 @@ class _Answer:
         if not data:
             if not (self._has_head and self._ends_with_connection):
                 raise WireError("the connection ended before the answer did")
-            self.is_whole = self.is_last = True
+            self.is_complete = self.is_last = True
             return
         if not self._has_head:
             self._head_bytes += len(data)
@@ -139,7 +139,7 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         if self.status >= _FINAL:
-            self.is_whole = True
+            self.is_complete = True
             self.is_last = not self._parser.should_keep_alive()
 
 

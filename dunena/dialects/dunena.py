@@ -7,14 +7,6 @@ none. Values are strings here; what the other dialect stored is read as its comp
 from collections.abc import Callable
 from typing import Any
 
-from dunena.dialects.core import (
-    Core,
-    check_value_size,
-    durability_of,
-    expiry_of,
-    namespace_of,
-    printable_name,
-)
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
@@ -23,9 +15,17 @@ from dunena.dialects.errors import (
     TooManyError,
     WrongTypeError,
 )
+from dunena.dialects.message_stats import learn
 from dunena.dialects.messages import pong, reply, text_value
+from dunena.dialects.services import (
+    Services,
+    check_value_size,
+    durability_of,
+    expiry_of,
+    namespace_of,
+    printable_name,
+)
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.dialects.tally import learn
 from dunena.store.entry import Entry
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode
@@ -38,12 +38,12 @@ Message = dict[str, Any]
 _TYPE_CHARS_MAX = 512  # an error does not send megabytes back
 
 
-def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+def respond(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
     name = message["type"]
-    kind = core.tally.dunena.get(name) if isinstance(name, str) else None
+    kind = core.stats.dunena.get(name) if isinstance(name, str) else None
     if kind is None:
-        kind = learn(core.tally.dunena, _HANDLERS, name)
+        kind = learn(core.stats.dunena, _HANDLERS, name)
         if kind is None:
             raise InvalidMessageError.unknown_type(_brief(name))
     kind.count += 1
@@ -56,7 +56,7 @@ def request_id_of(message: Message) -> RequestId:
     return request_id if type(request_id) in (str, int, float) else None
 
 
-def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
+def read_many(core: Services, message: Message, now: int) -> dict[str, Any]:
     """The values of ``keys``; shared by this dialect's `mget` and the cache API's.
 
     What is no key has null, as a key without a value has: it keeps nobody from the others.
@@ -85,7 +85,7 @@ def read_many(core: Core, message: Message, now: int) -> dict[str, Any]:
     return {key: text_value(entry) for key, entry in entries.items()}
 
 
-def write_many(core: Core, message: Message, now: int) -> int:
+def write_many(core: Services, message: Message, now: int) -> int:
     """Store all ``entries`` or none; how many. Shared with the cache API's `mset`."""
     entries = message.get("entries")
     if not isinstance(entries, list):
@@ -102,55 +102,55 @@ def write_many(core: Core, message: Message, now: int) -> int:
     return len(writes)
 
 
-def write_one(core: Core, key: str, ns: str, message: Message, now: int) -> None:
+def write_one(core: Services, key: str, ns: str, message: Message, now: int) -> None:
     """Store ``value`` under a key; shared with the cache API."""
     value = _encoded_string(core, _field(message, "value"))
     expires_at = expiry_of(core, message, now)
     core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
 
 
-def _ping(_core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _ping(_core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     return pong(now, request_id_of(message))
 
 
-def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _get(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     entry = core.store.get(namespace_of(message, printable_name), key, now)
     return _result(message, {"key": key, "value": text_value(entry)}, now)
 
 
-def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _set(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     write_one(core, key, namespace_of(message, printable_name), message, now)
     return _result(message, {"key": key, "ok": True}, now)
 
 
-def _del(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _del(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     ns = namespace_of(message, printable_name)
     change = core.store.delete(ns, key, is_durable=durability_of(message))
     return _result(message, {"key": key, "deleted": change is not None}, now)
 
 
-def _mget(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _mget(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     return _result(message, {"result": read_many(core, message, now)}, now)
 
 
-def _mset(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _mset(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     return _result(message, {"stored": write_many(core, message, now)}, now)
 
 
-def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes:
+def _subscribe(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     channel = printable_name(_field(message, "channel"), "Channel")
     followed.follow_channel(core.channel(channel))
     return reply("subscribed", {"channel": channel}, now, request_id_of(message))
 
 
-def _unsubscribe(core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
+def _unsubscribe(core: Services, followed: Subscriptions, message: Message, _now: int) -> None:
     followed.unfollow_channel(core.channel(printable_name(_field(message, "channel"), "Channel")))
 
 
-_HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {
+_HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | None]] = {
     "ping": _ping,
     "get": _get,
     "set": _set,
@@ -173,7 +173,7 @@ def _field(message: Message, name: str) -> Any:
         raise InvalidMessageError.missing(name) from None
 
 
-def _encoded_string(core: Core, value: Any) -> bytes:
+def _encoded_string(core: Services, value: Any) -> bytes:
     if not isinstance(value, str):
         raise WrongTypeError("Value must be a string")
     encoded = encode(value)
@@ -181,7 +181,7 @@ def _encoded_string(core: Core, value: Any) -> bytes:
     return encoded
 
 
-def _checked_entry(core: Core, entry: Any, now: int) -> tuple[str, bytes, int | None]:
+def _checked_entry(core: Services, entry: Any, now: int) -> tuple[str, bytes, int | None]:
     fields: Message = entry if isinstance(entry, dict) else {}
     try:
         key = printable_name(fields.get("key"), "Key")

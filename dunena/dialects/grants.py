@@ -1,7 +1,7 @@
 """What the holder of a token may do; no I/O.
 
-Theory of operation. Requests reach the store, its events and their followers through a `Core`. A
-grant that leaves something out gets a core of its own, whose store lets through only what the
+Theory of operation. Requests reach the store, its events and their followers through a `Services`.
+A grant that leaves something out gets a core of its own, whose store lets through only what the
 grant permits: the dialects need not know that there are grants, and cannot forget one.
 """
 
@@ -41,7 +41,7 @@ class Grant:
     digest: bytes = field(default=b"", repr=False)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether every key may be read and written."""
         return (
             {Right.READ, Right.WRITE} <= self.rights and "*" in self.keys and "*" in self.namespaces

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dunena.dialects.errors import ForbiddenError
 from dunena.dialects.grants import Globs, Grant, Right
 from dunena.store.entry import Change, Entry
-from dunena.store.room import Write
+from dunena.store.quota import Write
 from dunena.store.store import Store
 from dunena.store.view import StoreView
 
@@ -16,21 +16,29 @@ class GuardedStore(StoreView):
     Lists leave out what may not be read, as if it were not there.
     """
 
-    __slots__ = ("_grant", "_keys", "_may_read", "_may_write", "_namespaces", "_shown", "_whole")
+    __slots__ = (
+        "_grant",
+        "_keys",
+        "_may_read",
+        "_may_write",
+        "_namespaces",
+        "_unrestricted",
+        "_visible_keys",
+    )
 
-    def __init__(self, whole: Store, grant: Grant) -> None:
-        self._whole = whole
+    def __init__(self, unrestricted: Store, grant: Grant) -> None:
+        self._unrestricted = unrestricted
         self._grant = grant
         self._keys = Globs(grant.keys)
         self._namespaces = Globs(grant.namespaces)
         self._may_read = Right.READ in grant.rights
         self._may_write = Right.WRITE in grant.rights
-        self._shown: dict[str, str] = {}  # namespace -> a key of it that may be read
+        self._visible_keys: dict[str, str] = {}  # namespace -> a key of it that may be read
 
     @property
-    def whole(self) -> Store:
+    def unrestricted(self) -> Store:
         """The store behind it."""
-        return self._whole
+        return self._unrestricted
 
     def may_read(self, ns: str, key: str) -> bool:
         """Whether a key's value and changes may be known."""
@@ -39,16 +47,16 @@ class GuardedStore(StoreView):
     def get(self, ns: str, key: str, now: int) -> Entry | None:
         """As `Store.get`."""
         self._check_read(ns, key)
-        return self._whole.get(ns, key, now)
+        return self._unrestricted.get(ns, key, now)
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
         """As `Store.peek`."""
         self._check_read(ns, key)
-        return self._whole.peek(ns, key, now)
+        return self._unrestricted.peek(ns, key, now)
 
     def namespaces(self) -> list[str]:
         """As `Store.namespaces`."""
-        return [ns for ns in self._whole.namespaces() if self._is_shown(ns)]
+        return [ns for ns in self._unrestricted.namespaces() if self._has_visible_key(ns)]
 
     def set(
         self,
@@ -61,37 +69,37 @@ class GuardedStore(StoreView):
     ) -> Change:
         """As `Store.set`."""
         self._check_write(ns, key)
-        return self._whole.set(ns, key, value, expires_at, is_durable=is_durable)
+        return self._unrestricted.set(ns, key, value, expires_at, is_durable=is_durable)
 
     def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
         """As `Store.delete`."""
         self._check_write(ns, key)
-        return self._whole.delete(ns, key, is_durable=is_durable)
+        return self._unrestricted.delete(ns, key, is_durable=is_durable)
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """As `Store.check_writes`: all of them are permitted, or none is made."""
         for key, _ in writes:
             self._check_write(ns, key)
-        self._whole.check_writes(ns, writes)
+        self._unrestricted.check_writes(ns, writes)
 
     def clear(self) -> Change:
         """As `Store.clear`; it is everybody's keys."""
         if Right.ADMIN not in self._grant.rights:
             raise ForbiddenError.needs_admin()
-        return self._whole.clear()
+        return self._unrestricted.clear()
 
-    def _is_shown(self, ns: str) -> bool:
+    def _has_visible_key(self, ns: str) -> bool:
         """Whether there is a key in a namespace that may be read."""
         if not self._may_read or ns not in self._namespaces:
             return False
-        known = self._shown.get(ns)
-        if known is not None and self._whole.peek(ns, known, 0) is not None:
+        known = self._visible_keys.get(ns)
+        if known is not None and self._unrestricted.peek(ns, known, 0) is not None:
             return True
-        for key in self._whole.keys(ns):
+        for key in self._unrestricted.keys(ns):
             if key in self._keys:
-                self._shown[ns] = key
+                self._visible_keys[ns] = key
                 return True
-        self._shown.pop(ns, None)
+        self._visible_keys.pop(ns, None)
         return False
 
     def _is_within(self, ns: str, key: str) -> bool:

@@ -34,11 +34,11 @@ class KeySearch:
 
     def matching(self, store: StoreView, ns: str, pattern: str = "*") -> Work[KeyOrder]:
         """The keys that are seen and match, in order."""
-        whole = store.whole
-        while not whole.place_keys(ns, KEYS_AT_ONCE_MAX):
+        unrestricted = store.unrestricted
+        while not unrestricted.place_keys(ns, KEYS_AT_ONCE_MAX):
             yield
-        order = whole.key_order(ns)
-        if whole is store and pattern in ("", "*"):
+        order = unrestricted.key_order(ns)
+        if unrestricted is store and pattern in ("", "*"):
             return order
         name, version = (ns, pattern), order.version
         kept = self._found.get(name)

@@ -7,17 +7,17 @@ from functools import partial
 
 import orjson
 
-from dunena.dialects.cache_api import (
-    Answer,
-    LateAnswer,
+from dunena.dialects.errors import ClientError, InvalidMessageError, WrongTypeError
+from dunena.dialects.http_api import (
+    HttpResult,
+    LateHttpResult,
     Query,
     body_object,
     page_count,
     whole_number,
 )
-from dunena.dialects.core import Core, namespace_of, unicode_name
-from dunena.dialects.errors import ClientError, InvalidMessageError, WrongTypeError
 from dunena.dialects.key_search import Work, glob
+from dunena.dialects.services import Services, namespace_of, unicode_name
 from dunena.store.entry import Entry
 from dunena.store.limits import PAGE_KEYS_MAX
 
@@ -30,10 +30,10 @@ _UTF8_BYTES_MAX = 4  # of one character
 class Listing:
     """The listings of one store."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Services) -> None:
         self._core = core
 
-    def page(self, query: Query) -> Work[LateAnswer]:
+    def page(self, query: Query) -> Work[LateHttpResult]:
         """``GET /entries``: a part of a namespace's entries in the order of their keys.
 
         ``offset`` counts those that match; ``order`` is ``asc`` or ``desc``.
@@ -55,7 +55,7 @@ class Listing:
             wanted = keys.page(start, end - start)[::-1]
         return partial(self._answer, ns, wanted, total=keys.count, offset=offset)
 
-    def some(self, body: bytes, now: int) -> Answer:
+    def some(self, body: bytes, now: int) -> HttpResult:
         """``POST /entries``: those of the keys named that exist."""
         message = body_object(body)
         keys = message.get("keys")
@@ -70,7 +70,7 @@ class Listing:
         ns = namespace_of(message, unicode_name)
         return self._answer(ns, [unicode_name(key, "Key") for key in keys], now)
 
-    def one(self, key: str, query: Query, now: int) -> Answer:
+    def one(self, key: str, query: Query, now: int) -> HttpResult:
         """``GET /entries/{key}``: one entry with its whole value; null if there is none."""
         ns = namespace_of(query, unicode_name)
         entry = self._core.store.peek(ns, unicode_name(key, "Key"), now)
@@ -79,7 +79,7 @@ class Listing:
             shown = {**_described(entry), "value": orjson.Fragment(entry.value)}
         return 200, orjson.dumps({"timestamp": now, "entry": shown})
 
-    def namespaces(self, query: Query) -> Work[LateAnswer]:
+    def namespaces(self, query: Query) -> Work[LateHttpResult]:
         """``GET /namespaces``: names in order, with the number of keys in each; "" is none."""
         matches = glob(query.get("pattern", "*"))
         names = [ns for ns in self._core.store.namespaces() if matches(ns)]
@@ -93,13 +93,13 @@ class Listing:
 
     def _key_count(self, ns: str) -> Work[int]:
         store = self._core.store
-        if store is store.whole:
-            return store.whole.key_count(ns)
+        if store is store.unrestricted:
+            return store.unrestricted.key_count(ns)
         yield
         keys = yield from self._core.search.matching(store, ns)
         return keys.count
 
-    def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> Answer:
+    def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> HttpResult:
         store = self._core.store
         entries = [
             {**_described(entry), "preview": _preview(entry.value)}
@@ -107,7 +107,7 @@ class Listing:
             if entry is not None
         ]
         return 200, orjson.dumps(
-            {**more, "revision": store.whole.revision, "timestamp": now, "entries": entries}
+            {**more, "revision": store.unrestricted.revision, "timestamp": now, "entries": entries}
         )
 
 

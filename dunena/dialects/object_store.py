@@ -6,19 +6,19 @@ Any JSON value; a client receives nothing but value updates and errors.
 from collections.abc import Callable
 from typing import Any
 
-from dunena.dialects.core import (
-    Core,
+from dunena.dialects.errors import ClientError, InvalidMessageError
+from dunena.dialects.message_stats import learn
+from dunena.dialects.messages import NULL, missing_update, update, value_body
+from dunena.dialects.services import (
+    Services,
     check_value_size,
     durability_of,
     expiry_of,
     namespace_of,
     unicode_name,
 )
-from dunena.dialects.errors import ClientError, InvalidMessageError
-from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.dialects.tally import learn
-from dunena.hub import Place
+from dunena.hub import EntryId
 from dunena.store.values import encode
 
 Message = dict[str, Any]
@@ -26,30 +26,30 @@ Message = dict[str, Any]
 INVALID_FORMAT = "Invalid message format"
 
 
-def respond(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+def respond(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     """Carry out one message; the frame to answer with. Raise `ClientError` where it is wrong."""
     name = message["action"]
-    kind = core.tally.object_store.get(name) if isinstance(name, str) else None
+    kind = core.stats.object_store.get(name) if isinstance(name, str) else None
     if kind is None:
-        kind = learn(core.tally.object_store, _HANDLERS, name)
+        kind = learn(core.stats.object_store, _HANDLERS, name)
         if kind is None:
             raise InvalidMessageError(INVALID_FORMAT)
     kind.count += 1
     return kind.answer(core, followed, message, now)
 
 
-def repeatable(message: Message) -> Place | None:
+def cacheable_key(message: Message) -> EntryId | None:
     """The key that a message asks for, if it is a `get` and nothing else: another of the same
     bytes need not be read again. Call it for a message that was answered.
     """
     if message.get("action") == "get" and "type" not in message:
-        return place_of(message)
+        return entry_id_of(message)
     return None
 
 
-def get(core: Core, place: Place, now: int) -> bytes:
+def get(core: Services, entry_id: EntryId, now: int) -> bytes:
     """The answer to a `get`."""
-    ns, key = place
+    ns, key = entry_id
     entry = core.store.get(ns, key, now)
     return missing_update(ns, key) if entry is None else update(entry)
 
@@ -59,41 +59,41 @@ def error_text(error: ClientError) -> str:
     return error.text if error.is_named else INVALID_FORMAT
 
 
-def read(core: Core, ns: str, key: str, now: int) -> bytes:
+def read(core: Services, ns: str, key: str, now: int) -> bytes:
     """``GET /get/{key}``: the key's value; a missing key has null."""
     entry = core.store.get(ns, key, now)
     return value_body(ns, key, NULL if entry is None else entry.value)
 
 
-def write(core: Core, message: Message, now: int) -> bytes:
+def write(core: Services, message: Message, now: int) -> bytes:
     """``POST /set``: the value that was stored."""
     return value_body(*_write(core, message, now))
 
 
-def _subscribe(core: Core, followed: Subscriptions, message: Message, now: int) -> bytes | None:
-    ns, key = place_of(message)
+def _subscribe(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+    ns, key = entry_id_of(message)
     entry = core.store.peek(ns, key, now)  # first: what may not be read may not be followed
     followed.follow_key(ns, key)
     return None if entry is None else update(entry)
 
 
-def _unsubscribe(_core: Core, followed: Subscriptions, message: Message, _now: int) -> None:
-    followed.unfollow_key(*place_of(message))
+def _unsubscribe(_core: Services, followed: Subscriptions, message: Message, _now: int) -> None:
+    followed.unfollow_key(*entry_id_of(message))
 
 
-def _set(core: Core, _followed: Subscriptions, message: Message, now: int) -> None:
+def _set(core: Services, _followed: Subscriptions, message: Message, now: int) -> None:
     _write(core, message, now)
 
 
-def _get(core: Core, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return get(core, place_of(message), now)
+def _get(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return get(core, entry_id_of(message), now)
 
 
-def _delete(core: Core, _followed: Subscriptions, message: Message, _now: int) -> None:
-    core.store.delete(*place_of(message), is_durable=durability_of(message))
+def _delete(core: Services, _followed: Subscriptions, message: Message, _now: int) -> None:
+    core.store.delete(*entry_id_of(message), is_durable=durability_of(message))
 
 
-_HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]] = {
+_HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | None]] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "set": _set,
@@ -102,9 +102,9 @@ _HANDLERS: dict[str, Callable[[Core, Subscriptions, Message, int], bytes | None]
 }
 
 
-def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
+def _write(core: Services, message: Message, now: int) -> tuple[str, str, bytes]:
     """Namespace, key and the value as it was stored."""
-    ns, key = place_of(message)
+    ns, key = entry_id_of(message)
     if "value" not in message:
         raise InvalidMessageError("Missing value")
     encoded = encode(message["value"])
@@ -114,7 +114,7 @@ def _write(core: Core, message: Message, now: int) -> tuple[str, str, bytes]:
     return ns, key, encoded
 
 
-def place_of(message: Message) -> Place:
+def entry_id_of(message: Message) -> EntryId:
     """Namespace and key of a message."""
     if "key" not in message:
         raise InvalidMessageError("Missing key")

@@ -8,7 +8,6 @@ message is an ``action``, the automatic event stream ends.
 from collections.abc import Callable
 
 from dunena.dialects import dunena, object_store
-from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import (
     ClientError,
@@ -17,6 +16,7 @@ from dunena.dialects.errors import (
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
+from dunena.dialects.services import Services
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.hub import Batch
 from dunena.store.store import WriteRefusedError
@@ -43,7 +43,7 @@ class Session:
 
     def __init__(
         self,
-        core: Core,
+        core: Services,
         dialect: Dialect,
         session_id: str,
         *,
@@ -54,7 +54,7 @@ class Session:
         self.dialect = dialect
         self._is_strict = dialect is not Dialect.AUTO
         self._is_open = True
-        core.tally.sessions[dialect] += 1
+        core.stats.sessions[dialect] += 1
         self._id = session_id
         self._reply = reply
         self.subscriptions = Subscriptions(core.hub, core.limits, push)
@@ -66,15 +66,15 @@ class Session:
             if self._core.events is not None:
                 self.subscriptions.follow_channel(self._core.events)
 
-    def recall(self, text: bytes, now: int) -> bool:
+    def answer_cached_get(self, text: bytes, now: int) -> bool:
         """Answer a message if it is a request that was read before; whether it was."""
         if self.dialect is not Dialect.OBJECT_STORE:
             return False
-        place = self._core.repeated.places.get(text)  # what was answered was permitted
-        if place is None:
+        entry_id = self._core.get_cache.entry_ids.get(text)  # what was answered was permitted
+        if entry_id is None:
             return False
-        self._core.tally.repeated_gets += 1
-        self._reply(object_store.get(self._core, place, now))
+        self._core.stats.cached_gets += 1
+        self._reply(object_store.get(self._core, entry_id, now))
         return True
 
     def receive(self, text: bytes, now: int) -> None:
@@ -84,7 +84,7 @@ class Session:
             message = decode(text)
             answer = self._respond(text, message, now)
         except ClientError as error:
-            self._core.tally.count(error)
+            self._core.stats.count(error)
             answer = self._error(message, error, now)
         except InvalidJsonError:
             answer = self._error(message, InvalidMessageError.not_json(), now)
@@ -99,10 +99,10 @@ class Session:
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer a message that is not even looked at."""
-        self._core.tally.count(error)
+        self._core.stats.count(error)
         self._reply(self._error(None, error, now))
 
-    def move_to(self, core: Core) -> list[ForbiddenError]:
+    def use_services(self, core: Services) -> list[ForbiddenError]:
         """The client's rights have changed: go on with these; why it follows some keys no more."""
         old, self._core = self._core, core
         return self.subscriptions.keep_permitted(old, core)
@@ -111,7 +111,7 @@ class Session:
         """The client is gone: nothing is pushed to it any more."""
         if self._is_open:
             self._is_open = False
-            self._core.tally.sessions[self.dialect] -= 1
+            self._core.stats.sessions[self.dialect] -= 1
         self.subscriptions.end()
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
@@ -133,9 +133,9 @@ class Session:
             self._learn(shown)
         if shown is Dialect.OBJECT_STORE and "action" in message:
             answer = object_store.respond(self._core, self.subscriptions, message, now)
-            place = object_store.repeatable(message)
-            if place is not None:
-                self._core.repeated.remember(text, place)
+            entry_id = object_store.cacheable_key(message)
+            if entry_id is not None:
+                self._core.get_cache.remember(text, entry_id)
             return answer
         if shown is Dialect.DUNENA and "type" in message:
             return dunena.respond(self._core, self.subscriptions, message, now)
@@ -143,8 +143,8 @@ class Session:
 
     def _learn(self, shown: Dialect) -> None:
         if self._is_open:
-            self._core.tally.sessions[self.dialect] -= 1
-            self._core.tally.sessions[shown] += 1
+            self._core.stats.sessions[self.dialect] -= 1
+            self._core.stats.sessions[shown] += 1
         self.dialect = shown
         if shown is Dialect.OBJECT_STORE and self._core.events is not None:
             self.subscriptions.unfollow_channel(self._core.events)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from dunena.dialects.core import Core
 from dunena.dialects.errors import ForbiddenError, TooManyError
+from dunena.dialects.services import Services
 from dunena.hub import Batch, Hub
 from dunena.store.limits import Limits
 
@@ -57,7 +57,7 @@ class Subscriptions:
         self._channels.discard(channel)
         self._hub.unfollow_channel(channel, self)
 
-    def keep_permitted(self, old: Core, new: Core) -> list[ForbiddenError]:
+    def keep_permitted(self, old: Services, new: Services) -> list[ForbiddenError]:
         """Another core is asked from now on: follow what it permits; why the rest is not."""
         refused = []
         for ns, key in sorted(self._keys):

@@ -2,21 +2,21 @@
 
 from collections.abc import Collection
 
-from dunena.dialects.core import Core, Repeated
 from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.dialects.guarded_store import GuardedStore
+from dunena.dialects.services import GetCache, Services
 
 
 class Views:
-    """One `Core` for each grant that leaves something out; the whole one for all others."""
+    """One `Services` for each grant that leaves something out; the whole one for all others."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Services) -> None:
         self._core = core
-        self._guarded: dict[Grant, tuple[Core, GuardedStore]] = {}
+        self._guarded: dict[Grant, tuple[Services, GuardedStore]] = {}
 
-    def of(self, grant: Grant) -> Core:
+    def of(self, grant: Grant) -> Services:
         """What a grant's requests are carried out on; the same object for the same grant."""
-        if grant is EVERYTHING or grant.is_whole:
+        if grant is EVERYTHING or grant.is_complete:
             return self._core
         known = self._guarded.get(grant)
         if known is None:
@@ -30,21 +30,21 @@ class Views:
         for core, store in self._guarded.values():
             self._announce_to(core, store)
 
-    def _made(self, grant: Grant) -> tuple[Core, GuardedStore]:
-        whole = self._core
-        store = GuardedStore(whole.store.whole, grant)
-        core = Core(
+    def _made(self, grant: Grant) -> tuple[Services, GuardedStore]:
+        unrestricted = self._core
+        store = GuardedStore(unrestricted.store.unrestricted, grant)
+        core = Services(
             store,
-            whole.hub,
-            whole.limits,
-            Repeated(),
-            whole.tally,
+            unrestricted.hub,
+            unrestricted.limits,
+            GetCache(),
+            unrestricted.stats,
             grant.events_channel,
-            default_ttl_ms=whole.default_ttl_ms,
+            default_ttl_ms=unrestricted.default_ttl_ms,
         )
         self._announce_to(core, store)
         return core, store
 
-    def _announce_to(self, core: Core, store: GuardedStore) -> None:
+    def _announce_to(self, core: Services, store: GuardedStore) -> None:
         if core.events is not None:
             self._core.hub.audiences[core.events] = store.may_read

@@ -145,17 +145,17 @@ class Engine(Protocol):
 
         True: they are kept as the engine's durability setting promises. False: they will be, or
         not, and ``done`` is called once, from any thread, with the reason if not. No other commit
-        comes before the server has answered that with `settle`. ``durable`` asks for more than
-        the setting: that they are on the device.
+        comes before the server has answered that with `finish_commit`. ``durable`` asks for more
+        than the setting: that they are on the device.
         """
 
-    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+    def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
         """The server knows of a `done`: the changes stand, or must leave no trace."""
 
     def probe(self) -> None:
         """Find out whether changes could be kept now; raise `StorageError` if not."""
 
-    def look(self) -> None:
+    def check_folder(self) -> None:
         """Find out whether the place is still there; `failure` says what came of it."""
 
     @property

@@ -22,13 +22,13 @@ class MemoryEngine:
         """The store in memory is all there is."""
         return True
 
-    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+    def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
         """No commit is ever left open."""
 
     def probe(self) -> None:
         """Nothing can fail."""
 
-    def look(self) -> None:
+    def check_folder(self) -> None:
         """Nothing can go."""
 
     @property

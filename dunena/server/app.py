@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
-from dunena.dialects.core import Core
+from dunena.dialects.services import Services
 from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
@@ -23,36 +23,36 @@ from dunena.persistence.interface import (
     StorageError,
 )
 from dunena.persistence.memory import MemoryEngine
-from dunena.server.admission import Admission
+from dunena.server.access.admission import Admission
+from dunena.server.access.null_origin import NullOriginPolicy
+from dunena.server.access.peers import Proxies
+from dunena.server.access.refusals import Refusals
+from dunena.server.access.tokens import Tokens, TokensError
 from dunena.server.bulk import Bulk, letting_go
 from dunena.server.certificate import Certificate
-from dunena.server.client_files import ClientFiles
 from dunena.server.clock import Clock
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
-from dunena.server.disk_pages import DiskPages
 from dunena.server.event_loop import event_loop_name
 from dunena.server.expiry_timer import ExpiryTimer
-from dunena.server.http import HttpConnection
-from dunena.server.http_message import Response
-from dunena.server.introspection import Introspection
+from dunena.server.http.connection import HttpConnection
+from dunena.server.http.message import Response
 from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, MESSAGES_BYTES_MAX
 from dunena.server.listeners import BindError, Listeners
 from dunena.server.loop_faults import LoopFaults, connections_max
-from dunena.server.metrics import Metrics
 from dunena.server.outside import Outside
-from dunena.server.overview import Overview
-from dunena.server.pages import load_pages
-from dunena.server.peers import Proxies
-from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.static.client_files import ClientFiles
+from dunena.server.static.folder import WwwFolder
+from dunena.server.static.pages import load_pages
+from dunena.server.status.introspection import Introspection
+from dunena.server.status.metrics import Metrics
+from dunena.server.status.overview import Overview
 from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
-from dunena.server.tokens import Tokens, TokensError
-from dunena.server.www.folder import WwwFolder
 from dunena.settings import Settings, local_host
-from dunena.store.room import room_of
+from dunena.store.quota import quota_of
 from dunena.store.store import Store, WriteRefusedError
 from dunena.telemetry import Telemetry
 
@@ -107,7 +107,7 @@ class Server:
         self.settings = settings
         self._new_session = new_session
         self.clock = Clock()
-        self.store = Store(room=room_of(settings.limits))
+        self.store = Store(quota=quota_of(settings.limits))
         self.engine: Engine = (
             MemoryEngine()
             if settings.cache_dir is None
@@ -153,10 +153,10 @@ class Server:
         for damage in self.engine.damages():
             _log.warning("%s was left alone: %s", damage.shown, damage.reason)
         self._context = self._build(loop, pages, client_files)
-        self._expiry.look()
-        if self.store.room is not None and self.store.room.evicts:
+        self._expiry.expire_due()
+        if self.store.quota is not None and self.store.quota.evicts:
             self._context.tick.run(self._evict_excess, None)
-        self._look_around()
+        self._every_second()
         await self._serve()
         self.engine.publish(self.url)
 
@@ -232,8 +232,8 @@ class Server:
         client_files: ClientFiles,
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
-        core = Core(self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms)
-        disk_pages = DiskPages(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
+        core = Services(self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms)
+        disk_pages = NullOriginPolicy(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
         disk_pages.load()
         views = Views(core)
         refusals = Refusals(settings, self.port)
@@ -296,24 +296,24 @@ class Server:
 
     # --- while it runs ---
 
-    def _look_around(self) -> None:
+    def _every_second(self) -> None:
         """Once a second: was the clock set, is there another certificate, are there other tokens,
         can changes be stored again?
         """
-        step_ms = self.clock.look()
+        step_ms = self.clock.detect_step()
         if step_ms:
             _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
-        if self._tokens.look():
+        if self._tokens.reload_if_changed():
             self._context.views.keep(self._tokens.grants)
-            self._context.registry.regrant(self._tokens.renewed)
+            self._context.registry.update_grant(self._tokens.current_grant)
         if self._certificate is not None:
-            self._certificate.look()
-        self.engine.look()
+            self._certificate.reload_if_changed()
+        self.engine.check_folder()
         if self.telemetry.storage_failure is not None or self.engine.failure is not None:
             self._context.tick.probe()
         if self._outside.has_more:
             self._outside.collect()
-        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._look_around)
+        self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
 
     def _wake(self) -> None:
         """Called from the engine's thread, which may outlive the loop by a moment."""

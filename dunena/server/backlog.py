@@ -8,7 +8,7 @@ replies mean something each, so they are all kept.
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from dunena.hub import Batch, Place
+from dunena.hub import Batch, EntryId
 
 
 class Backlog:
@@ -22,7 +22,7 @@ class Backlog:
 
     def __init__(self) -> None:
         # Values by place; everything else by a number of its own.
-        self._frames: OrderedDict[Place | int, bytes] = OrderedDict()
+        self._frames: OrderedDict[EntryId | int, bytes] = OrderedDict()
         self._count = 0
         self.event_bytes = 0
         self.reply_bytes = 0
@@ -38,14 +38,14 @@ class Backlog:
             if isinstance(piece, bytes):
                 self.reply_bytes += len(piece)
                 self._append(piece)
-            elif piece.place is None:
+            elif piece.entry_id is None:
                 self.event_bytes += len(piece)
                 for frame in piece.frames:
                     self._append(frame)
             else:
-                conflated += len(piece.frames) - (0 if piece.place in self._frames else 1)
-                self._frames[piece.place] = piece.frames[-1]
-                self._frames.move_to_end(piece.place)
+                conflated += len(piece.frames) - (0 if piece.entry_id in self._frames else 1)
+                self._frames[piece.entry_id] = piece.frames[-1]
+                self._frames.move_to_end(piece.entry_id)
         return conflated
 
     def portion(self, bytes_max: int) -> list[bytes]:
@@ -53,10 +53,10 @@ class Backlog:
         frames: list[bytes] = []
         size = 0
         while self._frames:
-            place, frame = self._frames.popitem(last=False)
+            entry_id, frame = self._frames.popitem(last=False)
             if frames and size + len(frame) > bytes_max:
-                self._frames[place] = frame
-                self._frames.move_to_end(place, last=False)
+                self._frames[entry_id] = frame
+                self._frames.move_to_end(entry_id, last=False)
                 break
             frames.append(frame)
             size += len(frame)

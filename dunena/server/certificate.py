@@ -27,7 +27,7 @@ class Certificate:
         self._seen = self._signature()
         self.context = self._load()
 
-    def look(self) -> None:
+    def reload_if_changed(self) -> None:
         """Take the files up if they changed; connections that are open keep what they have."""
         seen = self._signature()
         if seen == self._seen:

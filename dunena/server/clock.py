@@ -67,7 +67,7 @@ class Clock:
     def __call__(self) -> int:
         return (self._forward_ns() + self._offset_ns) // _NS_PER_MS
 
-    def look(self) -> int:
+    def detect_step(self) -> int:
         """Compare with the others, once a second; how far the wall clock was set since, ms."""
         slept_ns = self._sleepless_ns() - self._forward_ns()
         self._offset_ns += slept_ns - self._slept_ns

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from dunena.dialects.session import Session
 from dunena.dialects.views import Views
-from dunena.server.admission import Admission
+from dunena.server.access.admission import Admission
+from dunena.server.access.peers import Proxies
+from dunena.server.access.refusals import Refusals
 from dunena.server.bulk import Bulk
 from dunena.server.compression import Compressors
-from dunena.server.peers import Proxies
-from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick

@@ -25,7 +25,7 @@ class ExpiryTimer:
         self._timer: asyncio.TimerHandle | None = None
         self._due_at = 0  # Unix ms
 
-    def look(self) -> None:
+    def expire_due(self) -> None:
         """Let what is due expire, and come back when the next entry is."""
         if self._store.next_deadline <= self._tick.now:
             self._tick.expire()
@@ -48,4 +48,4 @@ class ExpiryTimer:
         if self._telemetry.storage_failure is None:
             wait = max(WAIT_SECONDS_MIN, min(wait, (deadline - now) / 1000))
         self._due_at = now + round(wait * 1000)
-        self._timer = self._loop.call_later(wait, self.look)
+        self._timer = self._loop.call_later(wait, self.expire_due)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from dunena.hub import Batch, Dress
+from dunena.hub import Batch, FrameEncoder
 from dunena.server.backlog import Backlog
 from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
 from dunena.telemetry import Telemetry
@@ -27,7 +27,7 @@ class Transport(Protocol):
 class Outbox:
     """Finished bytes of one connection, in order: its replies by `put`, all else by `push`.
 
-    ``spoke`` is told once per tick that there is something; the tick then calls `flush`.
+    ``schedule_flush`` is told once per tick that there is something; the tick then calls `flush`.
     ``overflowed`` is called when more events wait for the peer than it may leave unread, and may
     `kill` it. While the transport is paused nothing is written: the newest values, events and
     replies wait.
@@ -43,12 +43,12 @@ class Outbox:
         "_after_flush",
         "_backlog",
         "_batch",
-        "_dress",
+        "_encoder",
         "_is_encrypted",
         "_overflowed",
         "_pieces",
         "_rest",
-        "_spoke",
+        "_schedule_flush",
         "_telemetry",
         "_transport",
         "is_dead",
@@ -61,7 +61,7 @@ class Outbox:
     def __init__(
         self,
         transport: Transport,
-        spoke: Callable[["Outbox"], None],
+        schedule_flush: Callable[["Outbox"], None],
         overflowed: Callable[[], None],
         telemetry: Telemetry,
         *,
@@ -71,14 +71,14 @@ class Outbox:
         self._is_encrypted = is_encrypted
         self._rest = memoryview(b"")  # of a message of which a portion was written
         self.is_inside_message = False  # of which there is a rest: nothing else can follow now
-        self._spoke = spoke
+        self._schedule_flush = schedule_flush
         self._overflowed = overflowed
         self._telemetry = telemetry
         self._pieces: list[Piece] = []
         self._batch: Batch | None = None  # the last piece, while it may still grow
         self._after_flush: Action | None = None
         self._backlog: Backlog | None = None
-        self._dress: Dress | None = None
+        self._encoder: FrameEncoder | None = None
         self.size = 0
         self.is_paused = False
         self.is_full = False
@@ -99,7 +99,7 @@ class Outbox:
             return
         pieces = self._pieces
         if not pieces:
-            self._spoke(self)
+            self._schedule_flush(self)
         elif self._batch is not None:
             self._batch.close()
             self._batch = None
@@ -112,7 +112,7 @@ class Outbox:
         """Queue frames that the peer did not ask for; more may join until the tick ends."""
         pieces = self._pieces
         if not pieces:
-            self._spoke(self)
+            self._schedule_flush(self)
         elif self._batch is not None:
             self._batch.close()
         pieces.append(batch)
@@ -144,16 +144,16 @@ class Outbox:
         behind = 0 if self._backlog is None else self._backlog.reply_bytes
         return self.size + len(self._rest) + behind
 
-    def rewire(self, overflowed: Callable[[], None], dress: Dress | None = None) -> None:
+    def rewire(self, overflowed: Callable[[], None], encoder: FrameEncoder | None = None) -> None:
         """Another protocol took over the connection; frames are to be sent in this dress."""
         self._overflowed = overflowed
-        self._dress = dress
+        self._encoder = encoder
 
     def after_flush(self, action: Action) -> None:
         """Do something once, when what is queued has been handed to the transport."""
         self._after_flush = action
         if not self._pieces:
-            self._spoke(self)
+            self._schedule_flush(self)
 
     def flush(self) -> Action | None:
         """The tick is over: hand everything queued to the transport; what is to be done then.
@@ -167,12 +167,12 @@ class Outbox:
             self._find_full()
         return self.send(pieces, action)
 
-    def take(self) -> "Parcel":
+    def take(self) -> "HeldOutput":
         """Take out everything queued, to be sent later; what is queued from now on comes behind."""
-        parcel = Parcel(self, self._pieces, self._after_flush)
+        held_output = HeldOutput(self, self._pieces, self._after_flush)
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
         self._find_full()
-        return parcel
+        return held_output
 
     def send(self, pieces: list[Piece], action: Action | None) -> Action | None:
         """Hand pieces to the transport in one write if possible; what is to be done after it now.
@@ -217,7 +217,7 @@ class Outbox:
             self.put(piece)
         self._remember(action)
         if self._after_flush is not None and not self._pieces:
-            self._spoke(self)
+            self._schedule_flush(self)
 
     def kill(self) -> None:
         """The connection is gone or ends without another word."""
@@ -248,13 +248,13 @@ class Outbox:
         self.is_inside_message = len(self._rest) > 0
 
     def _bytes_of(self, piece: Piece) -> bytes:
-        dress = self._dress
+        encoder = self._encoder
         if isinstance(piece, bytes):
-            return piece if dress is None else dress(piece)
-        return piece.joined if dress is None else piece.joined_as(dress)
+            return piece if encoder is None else encoder(piece)
+        return piece.joined if encoder is None else piece.encoded_with(encoder)
 
     def _join(self, frames: list[bytes]) -> bytes:
-        return b"".join(frames if self._dress is None else map(self._dress, frames))
+        return b"".join(frames if self._encoder is None else map(self._encoder, frames))
 
     def _send_in_portions(self, pieces: list[Piece], action: Action | None) -> Action | None:
         """Hand over what is too much for one write; what finds no room any more waits."""
@@ -313,10 +313,10 @@ class Outbox:
         Not at once: a transport that is closed while it says that it has room closes twice.
         """
         if self._after_flush is not None and not self._pieces and not self.is_paused:
-            self._spoke(self)
+            self._schedule_flush(self)
 
 
-class Parcel:
+class HeldOutput:
     """What was taken out of an outbox."""
 
     __slots__ = ("action", "outbox", "pieces")

@@ -50,9 +50,9 @@ class Outside:
         try:
             for change in changes:
                 if change.value is None:
-                    self._store.delete(change.ns, change.key, is_stored=True)
+                    self._store.delete(change.ns, change.key, from_disk=True)
                 elif change.value != self._value_at(change):
-                    self._store.set(change.ns, change.key, change.value, is_stored=True)
+                    self._store.set(change.ns, change.key, change.value, from_disk=True)
         except WriteRefusedError:
             self._engine.put_back(changes)
             self.has_more = True

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dunena.dialects.grants import Grant
+from dunena.server.access.peers import NOBODY
 from dunena.server.budget import Budget
 from dunena.server.limits import (
     BODIES_BYTES_MAX,
@@ -14,7 +15,6 @@ from dunena.server.limits import (
     STRANGERS_BYTES_MAX,
     UNREAD_BYTES_MAX,
 )
-from dunena.server.peers import NOBODY
 
 SWEEP_SECONDS = 1.0
 """How often idle and slow connections are looked for: well below every time-out."""
@@ -26,7 +26,7 @@ SWEEP_PAUSE_SECONDS = 0.01
 """Between two parts of one sweep; the requests of others come in between."""
 
 
-Renewed = Callable[[Grant], Grant | None]
+GrantLookup = Callable[[Grant], Grant | None]
 """What the token behind a grant stands for now; None for nothing."""
 
 
@@ -58,7 +58,7 @@ class Connection(Protocol):
     def sweep(self, now_seconds: float, /) -> None:
         """Look at its own time-outs; ``now_seconds`` by the loop's clock."""
 
-    def regrant(self, renewed: "Renewed", /) -> None:
+    def update_grant(self, current_grant: "GrantLookup", /) -> None:
         """Other tokens are valid now: go on with other rights, or end."""
 
     def shut_down(self) -> None:
@@ -71,10 +71,10 @@ class Connection(Protocol):
 class Registry:
     """Open connections; calls `sweep` of each about once a second until `close`.
 
-    Each belongs to a group (`dunena.server.peers`), which may hold only so many; 0 is any number.
-    ``strangers`` and ``bodies`` are what all of them together may cost before a request is whole:
-    of those who may not send it yet, and of those who may; ``messages`` is the same of WebSocket
-    messages, ``inflating`` of compressed ones, and ``unread`` of replies.
+    Each belongs to a group (`dunena.server.access.peers`), which may hold only so many; 0 is any
+    number. ``strangers`` and ``bodies`` are what all of them together may cost before a request is
+    whole: of those who may not send it yet, and of those who may; ``messages`` is the same of
+    WebSocket messages, ``inflating`` of compressed ones, and ``unread`` of replies.
     """
 
     def __init__(
@@ -135,10 +135,10 @@ class Registry:
             if facts is not None:
                 yield facts
 
-    def regrant(self, renewed: Renewed) -> None:
+    def update_grant(self, current_grant: GrantLookup) -> None:
         """Other tokens are valid now: every connection has the rights of its own."""
         for connection in list(self._connections):
-            connection.regrant(renewed)
+            connection.update_grant(current_grant)
 
     def abort_origin(self, origin: str) -> None:
         """End at once every WebSocket of pages that are not let in any more."""

@@ -4,27 +4,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from dunena.dialects import cache_api
-from dunena.dialects.cache_api import Answer
-from dunena.dialects.core import Core, unicode_name
+from dunena.dialects import http_api
 from dunena.dialects.errors import (
     ClientError,
     ForbiddenError,
     StorageFailedError,
 )
 from dunena.dialects.grants import EVERYTHING, Right
+from dunena.dialects.http_api import HttpResult
 from dunena.dialects.key_search import Work
 from dunena.dialects.listing import Listing
+from dunena.dialects.services import Services, unicode_name
 from dunena.dialects.views import Views
-from dunena.server.admission import Admission
-from dunena.server.client_files import LOADER_PATH, ClientFiles
-from dunena.server.http_message import BadTargetError, Request, Response, Search, decode_component
-from dunena.server.introspection import Introspection
+from dunena.server.access.admission import Admission
+from dunena.server.http.message import BadTargetError, Request, Response, Search, decode_component
 from dunena.server.limits import PUBLIC_BODY_BYTES_MAX
-from dunena.server.metrics import Metrics
-from dunena.server.overview import Overview
-from dunena.server.www.folder import WwwFolder
-from dunena.server.www.place import place_of
+from dunena.server.static.client_files import LOADER_PATH, ClientFiles
+from dunena.server.static.folder import WwwFolder
+from dunena.server.static.request_path import parse_request_path
+from dunena.server.status.introspection import Introspection
+from dunena.server.status.metrics import Metrics
+from dunena.server.status.overview import Overview
 from dunena.store.store import WriteRefusedError
 
 Handler = Callable[[Request, int], Response]
@@ -216,7 +216,7 @@ class Routes:
                 raise ForbiddenError.needs_admin()
             return handler(request, now)
         except ClientError as error:
-            self._core.tally.count(error)
+            self._core.stats.count(error)
             return Response.error(error.status, error.text)
         except WriteRefusedError as refused:
             failed = StorageFailedError(refused.reason)
@@ -236,7 +236,7 @@ class Routes:
     def _info(self, request: Request, now: int) -> Response:
         return self._introspection.info(now, self._core_of(request).store, request.grant)
 
-    def _core_of(self, request: Request) -> Core:
+    def _core_of(self, request: Request) -> Services:
         return self._views.of(request.grant)
 
     def _listing_of(self, request: Request) -> Listing:
@@ -246,50 +246,50 @@ class Routes:
 
     def _get(self, request: Request, now: int) -> Response:
         key = _key_below("/get/", request)
-        return _answer(cache_api.get_object(self._core_of(request), key, request.query(), now))
+        return _answer(http_api.get_object(self._core_of(request), key, request.query(), now))
 
     def _set(self, request: Request, now: int) -> Response:
         if not request.has_body:
             return _length_required()
-        return _answer(cache_api.set_object(self._core_of(request), request.body, now))
+        return _answer(http_api.set_object(self._core_of(request), request.body, now))
 
     # --- the cache API ---
 
     def _read_key(self, request: Request, now: int) -> Response:
         key = _key_below("/cache/", request)
         try:
-            return _answer(cache_api.read_key(self._core_of(request), key, request.query(), now))
-        except cache_api.NotFoundError:
+            return _answer(http_api.read_key(self._core_of(request), key, request.query(), now))
+        except http_api.NotFoundError:
             if _part_below_key(request) is None:
                 raise
             raise _no_such_part(request) from None
 
     def _write_key(self, request: Request, now: int) -> Response:
-        if _part_below_key(request) is not None and not cache_api.has_value(request.body):
+        if _part_below_key(request) is not None and not http_api.has_value(request.body):
             raise _no_such_part(request)
         if not request.has_body:
             return _length_required()
         key = _key_below("/cache/", request)
         return _answer(
-            cache_api.write_key(self._core_of(request), key, request.query(), request.body, now)
+            http_api.write_key(self._core_of(request), key, request.query(), request.body, now)
         )
 
     def _delete_key(self, request: Request, now: int) -> Response:
         key = _key_below("/cache/", request)
-        return _answer(cache_api.delete_key(self._core_of(request), key, request.query(), now))
+        return _answer(http_api.delete_key(self._core_of(request), key, request.query(), now))
 
     def _batch(self, request: Request, now: int) -> Response:
         if not request.has_body:
             return _length_required()
-        return _answer(cache_api.batch(self._core_of(request), request.body, now))
+        return _answer(http_api.batch(self._core_of(request), request.body, now))
 
     def _keys(self, request: Request, now: int) -> Response:
         return _searched(
-            request, now, lambda: cache_api.list_keys(self._core_of(request), request.query(), now)
+            request, now, lambda: http_api.list_keys(self._core_of(request), request.query(), now)
         )
 
     def _flush(self, _request: Request, _now: int) -> Response:
-        return _answer(cache_api.flush(self._core))  # everybody's: the right admin was asked for
+        return _answer(http_api.flush(self._core))  # everybody's: the right admin was asked for
 
     # --- for people who look ---
 
@@ -309,7 +309,7 @@ class Routes:
     def _delete_entry(self, request: Request, now: int) -> Response:
         key = _key_below("/entries/", request)
         return _answer(
-            cache_api.delete_key(
+            http_api.delete_key(
                 self._core_of(request), key, request.query(), now, name_rule=unicode_name
             )
         )
@@ -321,12 +321,12 @@ class Routes:
     def _decide_on_disk_pages(self, request: Request, _now: int) -> Response:
         if not request.has_body:
             return _length_required()
-        let_in = cache_api.body_object(request.body).get("letIn")
+        let_in = http_api.body_object(request.body).get("letIn")
         return self._overview.decide_on_disk_pages(request, let_in)
 
     def _from_folder(self, www: WwwFolder, request: Request, _now: int) -> Response:
         """One of the user's own pages, read by another thread."""
-        place = place_of(request.path.removeprefix("/www/"))
+        place = parse_request_path(request.path.removeprefix("/www/"))
         if place is None:
             return Response.error(404, "Not found")
         headers = self._admission.framing_headers()
@@ -339,7 +339,7 @@ class Routes:
             return Response(204)
         if not request.has_body:
             return _length_required()
-        token = cache_api.body_object(request.body).get("token")
+        token = http_api.body_object(request.body).get("token")
         # Whatever is no text is no token either.
         return self._admission.session(request, token if isinstance(token, str) else "")
 
@@ -352,7 +352,7 @@ def _upgrade_required(_request: Request, _now: int) -> Response:
 
 
 def _description(request: Request, now: int) -> Response:
-    from dunena.server import openapi  # a start can do without it
+    from dunena.server.status import openapi  # a start can do without it
 
     return _constant(openapi.document())(request, now)
 
@@ -374,7 +374,7 @@ def _constant(page: Response) -> Handler:
 
 
 def _searched(
-    request: Request, now: int, begin: Callable[[], Work[cache_api.LateAnswer]]
+    request: Request, now: int, begin: Callable[[], Work[http_api.LateHttpResult]]
 ) -> Response:
     """The answer to a search, at once if it takes one portion.
 
@@ -391,12 +391,12 @@ def _searched(
     return Response(200, later=search)
 
 
-def _as_response(work: Work[cache_api.LateAnswer]) -> Work[Callable[[int], Response]]:
+def _as_response(work: Work[http_api.LateHttpResult]) -> Work[Callable[[int], Response]]:
     answer = yield from work
     return lambda now: _answer(answer(now))
 
 
-def _answer(answer: Answer) -> Response:
+def _answer(answer: HttpResult) -> Response:
     status, body = answer
     return Response(status, body)
 
@@ -412,8 +412,8 @@ def _part_below_key(request: Request) -> str | None:
     return part if is_part else None
 
 
-def _no_such_part(request: Request) -> cache_api.NotFoundError:
-    return cache_api.NotFoundError(f"No such path: /cache/{{key}}/{_part_below_key(request)}")
+def _no_such_part(request: Request) -> http_api.NotFoundError:
+    return http_api.NotFoundError(f"No such path: /cache/{{key}}/{_part_below_key(request)}")
 
 
 def _is_page(route: _Route | None) -> bool:

@@ -19,11 +19,11 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from dunena.dialects.announce import announce
-from dunena.dialects.core import Core
+from dunena.dialects.publish import publish_change
+from dunena.dialects.services import Services
 from dunena.persistence.interface import Engine, StorageError
 from dunena.server.limits import ROUND_REQUESTS_MAX
-from dunena.server.outbox import Action, Outbox, Parcel
+from dunena.server.outbox import Action, HeldOutput, Outbox
 from dunena.server.turns import Turns
 from dunena.store.entry import Change, Namespaces
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
@@ -49,13 +49,13 @@ class _Round:
 
     __slots__ = (
         "changes",
+        "dirty_outboxes",
         "expired_count",
         "first_changer",
+        "held_outputs",
         "opened_at_ms",
-        "parcels",
         "queued_before",
         "requests",
-        "speakers",
     )
 
     def __init__(self, opened_at_ms: float) -> None:
@@ -65,8 +65,8 @@ class _Round:
         self.first_changer = 0
         self.expired_count = 0
         self.queued_before: dict[Outbox, int] = {}
-        self.speakers: list[Outbox] = []
-        self.parcels: list[Parcel] = []
+        self.dirty_outboxes: list[Outbox] = []
+        self.held_outputs: list[HeldOutput] = []
 
 
 class Tick:
@@ -80,7 +80,7 @@ class Tick:
 
     def __init__(
         self,
-        core: Core,
+        core: Services,
         engine: Engine,
         telemetry: Telemetry,
         *,
@@ -89,7 +89,7 @@ class Tick:
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
-        self._store = core.store.whole
+        self._store = core.store.unrestricted
         self._hub = core.hub
         self._engine = engine
         self._telemetry = telemetry
@@ -148,10 +148,10 @@ class Tick:
             self._round.expired_count = 0  # this turn is for it
         self.run(_nothing, None)
 
-    def spoke(self, outbox: Outbox) -> None:
+    def schedule_flush(self, outbox: Outbox) -> None:
         """An outbox has something to say."""
         current = self._round or self._gathering()
-        current.speakers.append(outbox)
+        current.dirty_outboxes.append(outbox)
 
     def end(self) -> None:
         """Commit and answer; the loop calls it, and so does who needs the tick to be over.
@@ -219,9 +219,9 @@ class Tick:
         assert current.requests, "a change belongs to a request, so that it can be refused"
         if not current.changes:
             current.first_changer = len(current.requests) - 1
-            current.queued_before = {outbox: len(outbox) for outbox in current.speakers}
+            current.queued_before = {outbox: len(outbox) for outbox in current.dirty_outboxes}
         current.changes.append(change)
-        announce(self._hub, change, self._now)
+        publish_change(self._hub, change, self._now)
 
     # --- keeping ---
 
@@ -240,23 +240,23 @@ class Tick:
     def _hold(self, current: _Round) -> None:
         """Put the tick aside with all it has to say; the next one gathers."""
         self._hub.end_batches()
-        current.parcels = [outbox.take() for outbox in dict.fromkeys(current.speakers)]
+        current.held_outputs = [outbox.take() for outbox in dict.fromkeys(current.dirty_outboxes)]
         self._held = current
         self._round = None
 
     def _done(self, reason: str | None) -> None:
         """The engine's word on the tick that is held; any thread."""
-        self._call_threadsafe(lambda: self._settle(reason))
+        self._call_threadsafe(lambda: self._finish_held(reason))
 
-    def _settle(self, reason: str | None) -> None:
+    def _finish_held(self, reason: str | None) -> None:
         held = self._held
         assert held is not None, "one commit at a time"
         self._held = None
-        self._engine.settle(held.changes, is_kept=reason is None)
+        self._engine.finish_commit(held.changes, is_kept=reason is None)
         if reason is None:
             self._count(held)
-            for parcel in held.parcels:
-                parcel.send()
+            for held_output in held.held_outputs:
+                held_output.send()
             self._telemetry.ticks.add(self._timer_ms() - held.opened_at_ms)
         else:
             self._refuse_held(reason, held)
@@ -267,7 +267,7 @@ class Tick:
         self._round = None
         self._hub.end_batches()
         actions: list[tuple[Outbox, Action]] = []
-        for outbox in current.speakers:
+        for outbox in current.dirty_outboxes:
             try:
                 action = outbox.flush()
             except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
@@ -305,7 +305,7 @@ class Tick:
         self._hub.end_batches()
         self._store.undo(current.changes)
         current.changes.clear()
-        for outbox in current.speakers:
+        for outbox in current.dirty_outboxes:
             outbox.truncate(current.queued_before.get(outbox, 0))
         self._run_again(reason, current.requests[current.first_changer :])
 
@@ -316,10 +316,10 @@ class Tick:
         self._hub.end_batches()
         self._store.undo([*held.changes, *gathered.changes])
         gathered.changes.clear()
-        for outbox in gathered.speakers:
+        for outbox in gathered.dirty_outboxes:
             outbox.truncate(0)
-        for parcel in held.parcels:
-            parcel.put_back(held.queued_before.get(parcel.outbox, 0))
+        for held_output in held.held_outputs:
+            held_output.put_back(held.queued_before.get(held_output.outbox, 0))
         again = held.requests[held.first_changer :] + gathered.requests
         self._run_again(reason, again)
 

@@ -8,7 +8,7 @@ peer to close, as it does behind this answer, or for its time to be over.
 import ssl
 from typing import Any
 
-from dunena.server.http_message import Request, Response, serialize
+from dunena.server.http.message import Request, Response, serialize
 
 SPEAKS_TLS = "This port speaks https and wss"
 

@@ -55,7 +55,7 @@ class Change:
     """One change, with what is needed to keep it and to undo it.
 
     ``entry`` is what a set put there; ``replaced`` is what stood there before; a clear has an
-    empty ``key`` and holds all that went in ``cleared``. ``is_stored`` says that the change came
+    empty ``key`` and holds all that went in ``cleared``. ``from_disk`` says that the change came
     from the place where values are kept (a file edited by hand), so it need not be written again;
     ``is_durable`` that its sender waits until it is on the device.
     """
@@ -63,8 +63,8 @@ class Change:
     __slots__ = (
         "cleared",
         "entry",
+        "from_disk",
         "is_durable",
-        "is_stored",
         "key",
         "kind",
         "ns",
@@ -82,7 +82,7 @@ class Change:
         entry: Entry | None = None,
         replaced: Entry | None = None,
         cleared: Namespaces | None = None,
-        is_stored: bool = False,
+        from_disk: bool = False,
         is_durable: bool = False,
     ) -> None:
         self.kind = kind
@@ -92,7 +92,7 @@ class Change:
         self.entry = entry
         self.replaced = replaced
         self.cleared = cleared
-        self.is_stored = is_stored
+        self.from_disk = from_disk
         self.is_durable = is_durable
 
     def __repr__(self) -> str:

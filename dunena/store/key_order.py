@@ -19,7 +19,7 @@ _UNREAD_SLACK = 1000
 
 
 class KeyOrder:
-    """Keys in the order of their code points; only once `is_whole` are they all there.
+    """Keys in the order of their code points; only once `is_complete` are they all there.
 
     ``version`` is another one whenever a key came or went.
     """
@@ -48,7 +48,7 @@ class KeyOrder:
         self.version = 0
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether no key is left to be placed."""
         return self._done == len(self._heaps)
 
@@ -68,7 +68,7 @@ class KeyOrder:
         for key in portion:
             self._heaps[bisect_right(self._heap_firsts, key) - 1].append(key)
         count_max -= len(portion)
-        while count_max > 0 and not self.is_whole:
+        while count_max > 0 and not self.is_complete:
             heap, self._heaps[self._done] = self._heaps[self._done], []
             self._done += 1
             count_max -= len(heap)
@@ -137,7 +137,7 @@ class KeyOrder:
 
     def _waits(self, key: str) -> bool:
         """Whether a key's place is in a heap that is not sorted yet."""
-        return not self.is_whole and key >= self._heap_firsts[self._done]
+        return not self.is_complete and key >= self._heap_firsts[self._done]
 
 
 def order_of(keys: list[str]) -> KeyOrder:

@@ -16,7 +16,7 @@ from dunena.store.entry import Change, ChangeKind, Entry, Eviction, Namespaces
 from dunena.store.expiry import NEVER, Deadlines
 from dunena.store.key_order import KeyOrder
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
-from dunena.store.room import Room, Write, size_of
+from dunena.store.quota import Quota, Write, size_of
 from dunena.store.view import StoreView
 
 
@@ -36,7 +36,7 @@ class Store(StoreView):
     """All entries in memory.
 
     Keys and namespaces are taken as valid (the dialects check them); values are encoded JSON.
-    ``now`` is Unix ms throughout; ``room`` bounds it, None for any amount.
+    ``now`` is Unix ms throughout; ``quota`` bounds it, None for any amount.
     """
 
     __slots__ = (
@@ -53,17 +53,17 @@ class Store(StoreView):
         "expirations",
         "hits",
         "misses",
+        "quota",
         "refusal",
         "revision",
-        "room",
         "value_bytes",
     )
 
     def __init__(
-        self, observer: Callable[[Change], None] | None = None, room: Room | None = None
+        self, observer: Callable[[Change], None] | None = None, quota: Quota | None = None
     ) -> None:
         self._observer = observer or _ignore
-        self.room = room
+        self.quota = quota
         self._namespaces: Namespaces = {}
         self._deadlines = Deadlines()
         self._overdue_at = -NEVER  # deadlines up to here have passed; none where all were met
@@ -81,7 +81,7 @@ class Store(StoreView):
         self._loaded_revision = 0
 
     @property
-    def whole(self) -> "Store":
+    def unrestricted(self) -> "Store":
         """Itself."""
         return self
 
@@ -98,8 +98,8 @@ class Store(StoreView):
             self.misses += 1
         else:
             self.hits += 1
-            if self.room is not None:
-                self.room.use(entry)
+            if self.quota is not None:
+                self.quota.use(entry)
         return entry
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
@@ -142,9 +142,9 @@ class Store(StoreView):
     def place_keys(self, ns: str, count_max: int) -> bool:
         """Put so many more keys of a namespace into their order; whether all are in it."""
         order = self.key_order(ns)
-        if not order.is_whole:
+        if not order.is_complete:
             order.place(count_max, self._namespaces[ns])
-        return order.is_whole
+        return order.is_complete
 
     def namespaces(self) -> list[str]:
         """Names of the namespaces that hold keys, sorted; "" stands for none."""
@@ -158,7 +158,7 @@ class Store(StoreView):
     @property
     def evictions(self) -> int:
         """Entries that had to leave a full store."""
-        return 0 if self.room is None else self.room.evictions
+        return 0 if self.quota is None else self.quota.evictions
 
     @property
     def puts(self) -> int:
@@ -190,7 +190,7 @@ class Store(StoreView):
         value: bytes,
         expires_at: int | None = None,
         *,
-        is_stored: bool = False,
+        from_disk: bool = False,
         is_durable: bool = False,
     ) -> Change:
         """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept.
@@ -200,8 +200,8 @@ class Store(StoreView):
         """
         if self._deadlines.next <= self._overdue_at:
             self._end_overdue(ns, key)
-        if self.room is not None:
-            self._make_room(self.room, ns, key, value, may_refuse=not is_stored)
+        if self.quota is not None:
+            self._make_room(self.quota, ns, key, value, may_refuse=not from_disk)
         revision = self._next_revision()
         entry = Entry(ns, key, value, expires_at, revision)
         replaced = self._put(entry)
@@ -213,13 +213,13 @@ class Store(StoreView):
                 revision,
                 entry=entry,
                 replaced=replaced,
-                is_stored=is_stored,
+                from_disk=from_disk,
                 is_durable=is_durable,
             )
         )
 
     def delete(
-        self, ns: str, key: str, *, is_stored: bool = False, is_durable: bool = False
+        self, ns: str, key: str, *, from_disk: bool = False, is_durable: bool = False
     ) -> Change | None:
         """Remove a key; None if nothing stood there."""
         if self._deadlines.next <= self._overdue_at:
@@ -227,33 +227,33 @@ class Store(StoreView):
         if self._standing(ns, key) is None:
             return None
         change = self._remove(
-            ChangeKind.DELETE, ns, key, is_stored=is_stored, is_durable=is_durable
+            ChangeKind.DELETE, ns, key, from_disk=from_disk, is_durable=is_durable
         )
         self.deletions += 1
         return change
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """Raise `StoreFullError` unless all writes find room, whatever their order."""
-        room = self.room
-        if room is None:
+        quota = self.quota
+        if quota is None:
             return
-        reason = self._lack_for(room, ns, writes)
-        while reason is not None and not room.evicts and self._expire_overdue():
-            reason = self._lack_for(room, ns, writes)
+        reason = self._shortage_for(quota, ns, writes)
+        while reason is not None and not quota.evicts and self._expire_overdue():
+            reason = self._shortage_for(quota, ns, writes)
         if reason is not None:
-            room.refusals += 1
+            quota.refusals += 1
             raise StoreFullError(reason)
 
     def evict_excess(self) -> None:
         """Delete what is over the limits of a store that evicts, after it was loaded."""
-        room = self.room
-        while room is not None and room.excess is not None:
+        quota = self.quota
+        while quota is not None and quota.excess is not None:
             if self._expire_overdue():
                 continue
-            leaving = room.next_to_leave()
+            leaving = quota.eviction_candidate()
             if leaving is None:
                 return
-            self._evict(room, leaving)
+            self._evict(quota, leaving)
 
     def clear(self) -> Change:
         """Remove everything, in all namespaces, as one change."""
@@ -303,8 +303,8 @@ class Store(StoreView):
             self._clears_undone += 1
         elif not isinstance(change, Eviction):
             self.deletions -= 1
-        elif self.room is not None:
-            self.room.evictions -= 1
+        elif self.quota is not None:
+            self.quota.evictions -= 1
 
     def _standing(self, ns: str, key: str) -> Entry | None:
         keys = self._namespaces.get(ns)
@@ -325,10 +325,10 @@ class Store(StoreView):
         self.expire(self._overdue_at)
         return True
 
-    def _lack_for(self, room: Room, ns: str, writes: Sequence[Write]) -> str | None:
+    def _shortage_for(self, quota: Quota, ns: str, writes: Sequence[Write]) -> str | None:
         """Why there is no room for all writes, in words; None if there is."""
-        if room.evicts:
-            return room.never_holds(writes)
+        if quota.evicts:
+            return quota.can_never_fit(writes)
         growths: dict[str, int] = {}
         new_keys = 0
         for key, value in writes:
@@ -336,7 +336,7 @@ class Store(StoreView):
             if standing is None and key not in growths:
                 new_keys += 1
             growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
-        return room.lack(new_keys, sum(growths.values()))
+        return quota.shortage(new_keys, sum(growths.values()))
 
     def _next_revision(self) -> int:
         if self.refusal is not None:
@@ -344,29 +344,31 @@ class Store(StoreView):
         self.revision += 1
         return self.revision
 
-    def _make_room(self, room: Room, ns: str, key: str, value: bytes, *, may_refuse: bool) -> None:
+    def _make_room(
+        self, quota: Quota, ns: str, key: str, value: bytes, *, may_refuse: bool
+    ) -> None:
         standing = self._standing(ns, key)
         entries, size = int(standing is None), _growth(key, value, standing)
-        reason = room.lack(entries, size)
+        reason = quota.shortage(entries, size)
         while reason is not None and self._expire_overdue():
-            reason = room.lack(entries, size)
+            reason = quota.shortage(entries, size)
         if reason is None:
             return
-        if may_refuse and (not room.evicts or room.never_holds([(key, value)]) is not None):
-            room.refusals += 1
+        if may_refuse and (not quota.evicts or quota.can_never_fit([(key, value)]) is not None):
+            quota.refusals += 1
             raise StoreFullError(reason)
         if standing is not None:
-            room.use(standing)
-        while room.lack(entries, size) is not None:
-            leaving = room.next_to_leave()
+            quota.use(standing)
+        while quota.shortage(entries, size) is not None:
+            leaving = quota.eviction_candidate()
             if leaving is None or leaving is standing:
                 return
-            self._evict(room, leaving)
+            self._evict(quota, leaving)
 
-    def _evict(self, room: Room, entry: Entry) -> None:
+    def _evict(self, quota: Quota, entry: Entry) -> None:
         revision = self._next_revision()
         self._take(entry.ns, entry.key)
-        room.evictions += 1
+        quota.evictions += 1
         self._announce(Eviction(revision, entry))
 
     def _announce(self, change: Change) -> Change:
@@ -379,7 +381,7 @@ class Store(StoreView):
         ns: str,
         key: str,
         *,
-        is_stored: bool = False,
+        from_disk: bool = False,
         is_durable: bool = False,
     ) -> Change:
         revision = self._next_revision()
@@ -391,7 +393,7 @@ class Store(StoreView):
                 key,
                 revision,
                 replaced=replaced,
-                is_stored=is_stored,
+                from_disk=from_disk,
                 is_durable=is_durable,
             )
         )
@@ -413,8 +415,8 @@ class Store(StoreView):
             is_timed = entry.expires_at is not None or replaced.expires_at is not None
         if is_timed:
             self._retime(entry, replaced)
-        if self.room is not None:
-            self.room.put(entry, replaced)
+        if self.quota is not None:
+            self.quota.put(entry, replaced)
         return replaced
 
     def _retime(self, entry: Entry, replaced: Entry | None) -> None:
@@ -435,8 +437,8 @@ class Store(StoreView):
         self.entry_count -= 1
         self.value_bytes -= len(entry.value)
         self._deadlines.discard(entry)
-        if self.room is not None:
-            self.room.take(entry)
+        if self.quota is not None:
+            self.quota.take(entry)
         return entry
 
     def _reorder(self, ns: str, key: str, *, came: bool) -> None:
@@ -454,8 +456,8 @@ class Store(StoreView):
         self._orders = {}
         self.entry_count = 0
         self.value_bytes = 0
-        if self.room is not None:
-            self.room.clear()
+        if self.quota is not None:
+            self.quota.clear()
         for keys in namespaces.values():
             for entry in keys.values():
                 self._put(entry)

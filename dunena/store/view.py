@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dunena.store.entry import Change, Entry
-from dunena.store.room import Write
+from dunena.store.quota import Write
 
 if TYPE_CHECKING:
     from dunena.store.store import Store
@@ -18,7 +18,7 @@ class StoreView(ABC):
 
     @property
     @abstractmethod
-    def whole(self) -> "Store":
+    def unrestricted(self) -> "Store":
         """The store itself."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dunena.cli.commands import MODULES
+from dunena.cli.command_table import MODULES
 from tests.binary.conftest import linux_only, posix_only
 from tests.binary.program import Program
 

@@ -118,8 +118,8 @@ def test_nothing_is_shown_twice_or_in_another_order_through_many_ends(
     seen = away.run("return state.seen")
     # A write that was stored but not confirmed is sent again, and its update is then an equal one.
     assert seen == sorted(seen)
-    repeated = len(seen) - len(set(seen))
-    assert repeated <= 4
+    get_cache = len(seen) - len(set(seen))
+    assert get_cache <= 4
 
 
 def test_a_writer_that_waits_loses_nothing(away: NodeClient, server: ServerProcess) -> None:

@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.services import Services
 from dunena.dialects.session import Session
 from dunena.frames import text_frame
 from dunena.hub import Batch
@@ -30,7 +30,7 @@ class EchoSession(Session):
 
     def __init__(
         self,
-        core: Core,
+        core: Services,
         dialect: Dialect,
         session_id: str,
         *,

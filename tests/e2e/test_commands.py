@@ -674,8 +674,8 @@ def test_a_command_loads_what_it_uses(run: Commands, arguments: tuple[str, ...],
     environment = run.environment | ({"DUNENA_URL": "localhost:1"} if "watch" in arguments else {})
     done = run_program(*arguments, program=program, environment=environment)
     loaded = set(done.stderr.split("\n")[-2].split())
-    assert f"dunena.cli.{arguments[0]}" in loaded
-    assert not loaded & (away | {"dunena.cli.serve", "dunena.server", "watchfiles"})
+    assert f"dunena.cli.commands.{arguments[0]}" in loaded
+    assert not loaded & (away | {"dunena.cli.commands.serve", "dunena.server", "watchfiles"})
 
 
 def test_nothing_is_collected_while_a_start_imports():
@@ -686,7 +686,7 @@ collected = []
 gc.callbacks.append(lambda phase, info: collected.append(phase))
 sys.argv = ["dunena", "get", "k"]
 cli.load()
-assert "dunena.cli.get" in sys.modules
+assert "dunena.cli.commands.get" in sys.modules
 print(collected, gc.isenabled(), gc.get_freeze_count() > 10_000)
 """
     done = run_program(program=(sys.executable, "-c", program))

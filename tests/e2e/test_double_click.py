@@ -16,7 +16,8 @@ import pytest
 from tests.support.server import ServerProcess
 
 CLICKED = (
-    "import sys; from dunena.cli.program import app; from dunena.cli.manner import DOUBLE_CLICKED;"
+    "import sys; from dunena.cli.program import app;"
+    "from dunena.cli.start_mode import DOUBLE_CLICKED;"
     "app(sys.argv[1:], obj=DOUBLE_CLICKED)"
 )
 WAIT_SECONDS_MAX = 20

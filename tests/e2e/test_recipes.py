@@ -275,7 +275,7 @@ def test_the_keys_of_a_cache_are_copied(start_server: StartServer, tmp_path: Pat
 
 def test_the_commands_of_the_pages_are_commands():
     """Those that start a server, or run until they are stopped, are at least ones that exist."""
-    from dunena.cli.commands import MODULES
+    from dunena.cli.command_table import MODULES
 
     for page in (STARTED, GRAPHICS, SENSOR, LOBBY, REPLACING, "docs/recipes/obs.md"):
         inline = re.findall(r"`dunena ([a-z]+)", (ROOT / page).read_text("utf-8"))

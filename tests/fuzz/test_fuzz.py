@@ -27,12 +27,12 @@ from dunena.persistence.disk.files import (
 )
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
-from dunena.server.http_message import BadTargetError
-from dunena.server.http_parser import RequestParser
+from dunena.server.http.message import BadTargetError
+from dunena.server.http.parser import RequestParser
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.names import is_name
 from tests.support.rooms import Rooms
-from tests.unit.test_connection import Peer
+from tests.unit.test_websocket_connection import Peer
 
 EXAMPLES = int(os.environ.get("DUNENA_FUZZ_EXAMPLES", "300"))
 
@@ -49,7 +49,7 @@ PAYLOAD_MAX = 300
 
 def cut(stream: bytes, at: list[int]) -> list[bytes]:
     """A stream in pieces."""
-    places = [0, *sorted(place for place in at if place < len(stream)), len(stream)]
+    places = [0, *sorted(entry_id for entry_id in at if entry_id < len(stream)), len(stream)]
     return [stream[start:end] for start, end in itertools.pairwise(places)]
 
 

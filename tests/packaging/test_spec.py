@@ -127,7 +127,7 @@ for name in (*needed, "prometheus_client.exposition", "ssl", "webbrowser"):
 if "watchfiles" in needed:
     import watchfiles
     watchfiles.watch
-from dunena.cli.shown import say_table
+from dunena.cli.output import say_table
 sys.stdout, shown = sys.stderr, sys.stdout
 say_table(["key"], [["ß"]])
 print(count, file=shown)

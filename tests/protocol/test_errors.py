@@ -277,22 +277,22 @@ def assert_refused_by_objects(client: Client, message: Any, said: str) -> None:
 
 
 @pytest.fixture
-def keeper(clients: Clients) -> Iterator[Client]:
+def storage(clients: Clients) -> Iterator[Client]:
     """A client of the object-store dialect, on a server that must stay empty."""
     yield clients.objects()
     assert_store_is_empty(clients.server)
 
 
 @pytest.mark.parametrize("message", by_name(NOT_JSON | {"byte-order mark": MARKED}))
-def test_objects_what_is_not_json(keeper: Client, message: str):
-    assert_refused_by_objects(keeper, message, NOT_UNDERSTOOD)
+def test_objects_what_is_not_json(storage: Client, message: str):
+    assert_refused_by_objects(storage, message, NOT_UNDERSTOOD)
 
 
 @pytest.mark.parametrize("value", by_name(UNKEEPABLE))
-def test_objects_what_could_not_be_kept(keeper: Client, value: str):
-    keeper.follow("k")
+def test_objects_what_could_not_be_kept(storage: Client, value: str):
+    storage.follow("k")
     assert_refused_by_objects(
-        keeper, f'{{"action":"set","key":"k","value":{value}}}', NOT_UNDERSTOOD
+        storage, f'{{"action":"set","key":"k","value":{value}}}', NOT_UNDERSTOOD
     )
 
 
@@ -319,8 +319,8 @@ def test_objects_what_could_not_be_kept(keeper: Client, value: str):
         *[{"action": "subscribe", "key": "k", "ns": ns} for ns in NOT_STRINGS if ns is not None],
     ],
 )
-def test_objects_what_is_not_understood(keeper: Client, message: Any):
-    assert_refused_by_objects(keeper, message, NOT_UNDERSTOOD)
+def test_objects_what_is_not_understood(storage: Client, message: Any):
+    assert_refused_by_objects(storage, message, NOT_UNDERSTOOD)
 
 
 BAD_NAMES = [
@@ -343,15 +343,15 @@ BAD_NAMES = [
     [("key", name, said) for name, said in BAD_NAMES]
     + [("ns", name, said.replace("Key", "Namespace")) for name, said in BAD_NAMES if name],
 )
-def test_objects_a_bad_name(keeper: Client, action: str, field: str, name: str, said: str):
+def test_objects_a_bad_name(storage: Client, action: str, field: str, name: str, said: str):
     message = {"action": action, "key": "k", "value": 1, field: name}
-    assert_refused_by_objects(keeper, message, said)
+    assert_refused_by_objects(storage, message, said)
 
 
 @pytest.mark.parametrize("ttl", BAD_TTLS)
-def test_objects_a_bad_ttl(keeper: Client, ttl: Any):
+def test_objects_a_bad_ttl(storage: Client, ttl: Any):
     assert_refused_by_objects(
-        keeper, {"action": "set", "key": "k", "value": 1, "ttl": ttl}, BAD_TTL
+        storage, {"action": "set", "key": "k", "value": 1, "ttl": ttl}, BAD_TTL
     )
 
 
@@ -766,8 +766,8 @@ def test_requests_of_the_same_moment_are_answered_in_their_order(cramped_server:
         replies = [raw.read_message() for _ in range(4)]
     assert [reply["id"] for reply in replies] == [1, 2, 3, 4]
     assert replies[1]["type"] == "error"
-    is_stored = replies[0]["type"] == "result"
-    assert replies[2]["data"]["value"] == ("1" if is_stored else None), "as the reply to 1 said"
+    from_disk = replies[0]["type"] == "result"
+    assert replies[2]["data"]["value"] == ("1" if from_disk else None), "as the reply to 1 said"
 
 
 def test_a_failing_disk_is_one_line_in_the_log(cramped_server: ServerProcess):

@@ -32,9 +32,9 @@ import orjson
 
 from dunena.persistence.disk.disk import name_of, parent_of
 from dunena.persistence.disk.files import decode_file_name
+from dunena.persistence.disk.folder_storage import ALL_FILES, FolderStorage
 from dunena.persistence.disk.journal_format import FileStep
-from dunena.persistence.disk.keeper import ALL_FILES, Keeper
-from dunena.persistence.disk.layout import Place
+from dunena.persistence.disk.layout import EntryId
 from dunena.persistence.disk.policy import Fsync
 from dunena.plain_files import Kind
 from dunena.store.entry import Change
@@ -45,7 +45,7 @@ ROOT = Path("/values")
 PRIVATE = ROOT / ".dunena"
 _BELOW_PRIVATE = str(PRIVATE / "_")[:-1]
 _JOURNAL = str(PRIVATE / "journal")
-PLACES: Sequence[Place] = [("", "a"), ("", "b"), ("", "c d"), ("n", "a"), ("n", "e"), ("m", "f")]
+PLACES: Sequence[EntryId] = [("", "a"), ("", "b"), ("", "c d"), ("n", "a"), ("n", "e"), ("m", "f")]
 
 CLOCKS = (0, 10**18, 4 * 10**18, -(10**15))
 """Unix time in ns, as a clock may say that nobody set, or somebody set wrongly."""
@@ -53,7 +53,7 @@ CLOCKS = (0, 10**18, 4 * 10**18, -(10**15))
 _NOT_READ = frozenset({"tmp", "quarantine"})
 """Folders of the keeper's in which a flipped bit is nobody's loss, or that of a value's file."""
 
-State = dict[Place, tuple[bytes, int | None]]
+State = dict[EntryId, tuple[bytes, int | None]]
 """Value and expiry of every key."""
 
 
@@ -66,27 +66,27 @@ class Run:
 
     def __init__(self, disk: SimulatedDisk, fsync: Fsync, now: float) -> None:
         self.fsync = fsync
-        self.keeper = Keeper(disk, ROOT, PRIVATE, fsync, find_boot=lambda: str(disk.boots))
-        self.replaced: set[Place] = set()  # files that are being replaced
+        self.storage = FolderStorage(disk, ROOT, PRIVATE, fsync, find_boot=lambda: str(disk.boots))
+        self.replaced: set[EntryId] = set()  # files that are being replaced
         self._watch_plans()
-        self.keeper.records.prepare()
-        loaded = self.keeper.open(folds_case=False)
+        self.storage.records.prepare()
+        loaded = self.storage.open(folds_case=False)
         self.changes: list[Change] = []
         self.store = Store(self.changes.append)
         self.store.load(loaded.entries, loaded.revision)
         self.now = now
 
     def _watch_plans(self) -> None:
-        journal = self.keeper.journal
+        journal = self.storage.journal
         plan, shown = journal.plan, journal.shown
 
         def watched_plan(steps: list[FileStep]) -> None:
             plan(steps)
-            self.replaced |= {step.place for step in steps}
+            self.replaced |= {step.entry_id for step in steps}
 
         def watched_shown(steps: list[FileStep]) -> None:
             shown(steps)
-            self.replaced -= {step.place for step in steps}
+            self.replaced -= {step.entry_id for step in steps}
 
         journal.plan, journal.shown = watched_plan, watched_shown
 
@@ -95,26 +95,26 @@ class Run:
 
     def commit(self, changes: list[Change], *, durable: bool) -> bool:
         """Whether the changes are acknowledged; if not, they are undone."""
-        if self.keeper.failure is not None:
+        if self.storage.failure is not None:
             self.store.undo(changes)
             return False
         try:
-            self.keeper.append(changes)
+            self.storage.append(changes)
         except OSError:
             self.store.undo(changes)
             return False
         if durable or self.fsync is Fsync.ALWAYS:
             try:
-                self.keeper.sync()
+                self.storage.sync()
             except OSError:
                 self.take_back(changes)
                 return False
-        self.keeper.note(changes)
+        self.storage.enqueue(changes)
         return True
 
     def take_back(self, changes: list[Change]) -> None:
         with suppress(OSError):
-            self.keeper.take_back(changes)
+            self.storage.take_back(changes)
         self.store.undo(changes)
 
 
@@ -136,25 +136,25 @@ class History:
         self.synced = 0  # how many of them, at least, are on the device
         self.doubtful: list[State] = []
         self.is_power_cut = False
-        self.by_hand: dict[Place, bytes | None] = {}  # since the last run
-        self.replaced: set[Place] = set()  # files that the last run was replacing when it died
-        self.uncertain: set[Place] = set()
-        self.had_file: dict[Place, bool] = {}  # before the first of them
-        self.strangers: dict[Place, Kind] = {}
+        self.by_hand: dict[EntryId, bytes | None] = {}  # since the last run
+        self.replaced: set[EntryId] = set()  # files that the last run was replacing when it died
+        self.uncertain: set[EntryId] = set()
+        self.had_file: dict[EntryId, bool] = {}  # before the first of them
+        self.strangers: dict[EntryId, Kind] = {}
         self.is_flipped = False  # a bit of a file of the keeper's, since the last run
         self.was_flipped = False  # or before
         self.torn: set[bytes] = set()  # what the last power cut left; it is not the keeper's
         self.highest_revision = 0
-        self.values: dict[Place, set[bytes]] = {place: set() for place in PLACES}
+        self.values: dict[EntryId, set[bytes]] = {entry_id: set() for entry_id in PLACES}
         # What was last acknowledged as durable for a key, and the keys that were changed since.
-        self.firm: dict[Place, tuple[bytes, int | None] | None] = {}
+        self.firm: dict[EntryId, tuple[bytes, int | None] | None] = {}
         self.loose = set(PLACES)
 
     def play(self) -> None:
         """All of it; raises `BrokenPromiseError`."""
         for _ in range(self.random.randrange(1, 4)):
             self.live()
-        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.failing, self.disk.quota = 0.0, None
         self.disk.operations_left = -1
         run = self.start()
         self.stop(run)
@@ -164,14 +164,14 @@ class History:
     def live(self) -> None:
         """One run, from the start to its end."""
         chance = self.random.random
-        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.failing, self.disk.quota = 0.0, None
         self.disk.operations_left = self.random.randrange(1, 160) if chance() < 0.7 else -1
         try:
             run = self.start()
             for _ in range(self.random.randrange(1, self.acts_max)):
                 self.act(run)
             if chance() < 0.4:
-                self.disk.failing, self.disk.room = 0.0, None
+                self.disk.failing, self.disk.quota = 0.0, None
                 self.disk.is_away = False
                 self.stop(run)
                 self.expect_files_alone()
@@ -188,7 +188,7 @@ class History:
             self.torn = set(self.disk.files().values())
         else:
             self.expect_whole_values()
-        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.failing, self.disk.quota = 0.0, None
         self.disk.set_clock(self.random.choice(CLOCKS))
         while chance() < 0.3:
             self.edit()
@@ -199,37 +199,37 @@ class History:
 
     def edit(self) -> None:
         """Another hand is at a file while no server runs."""
-        place = self.random.choice(PLACES)
-        ns, key = place
+        entry_id = self.random.choice(PLACES)
+        ns, key = entry_id
         path = ROOT / ns / f"{key}.json"
         if self.random.random() < 0.15:
-            self.put_stranger(place, str(path))
+            self.put_stranger(entry_id, str(path))
             return
         value = None if self.random.random() < 0.4 else orjson.dumps(next(self.numbers))
-        if self.strangers.pop(place, None) is not None:
-            self.uncertain.add(place)  # the journal may have a value for it
+        if self.strangers.pop(entry_id, None) is not None:
+            self.uncertain.add(entry_id)  # the journal may have a value for it
         elif value is None and str(path) not in self.disk.files():
             return
         content = self.disk.files().get(str(path), b"")
-        had_file = self.had_file.setdefault(place, str(path) in self.disk.files())
+        had_file = self.had_file.setdefault(entry_id, str(path) in self.disk.files())
         self.disk.edit(str(path), value, self.random.choice(CLOCKS))
-        self.by_hand[place] = value
+        self.by_hand[entry_id] = value
         is_value = _value(content) is not None
-        if value is None and (place in self.replaced or not is_value):
+        if value is None and (entry_id in self.replaced or not is_value):
             # It was being replaced when the run died, or what went is no value.
-            self.uncertain.add(place)
+            self.uncertain.add(entry_id)
         if value is None and not had_file:
-            del self.by_hand[place]  # all is as it was
+            del self.by_hand[entry_id]  # all is as it was
         if value is not None:
-            self.values[place].add(value)
+            self.values[entry_id].add(value)
 
-    def put_stranger(self, place: Place, path: str) -> None:
+    def put_stranger(self, entry_id: EntryId, path: str) -> None:
         """Another hand puts something that is no file in a file's place."""
-        self.strangers[place] = kind = self.random.choice((Kind.LINK, Kind.PIPE, Kind.FOLDER))
-        self.had_file.setdefault(place, path in self.disk.files())
+        self.strangers[entry_id] = kind = self.random.choice((Kind.LINK, Kind.PIPE, Kind.FOLDER))
+        self.had_file.setdefault(entry_id, path in self.disk.files())
         self.disk.put_stranger(path, kind)
-        self.by_hand[place] = None
-        self.uncertain.add(place)
+        self.by_hand[entry_id] = None
+        self.uncertain.add(entry_id)
 
     def flip_bit(self) -> None:
         """A device gives back another bit than was written."""
@@ -249,19 +249,19 @@ class History:
         if self.disk.is_away or self.random.random() < 0.03:
             self.disk.is_away = self.random.random() < 0.7
             if self.random.random() < 0.7:
-                run.keeper.look()
+                run.storage.check_folder()
         if chance < 0.55:
             self.commit(run)
         elif chance < 0.8:
-            run.keeper.step(self.now, self.random.choice((1, 2, ALL_FILES)))
+            run.storage.step(self.now, self.random.choice((1, 2, ALL_FILES)))
         elif chance < 0.9 and self.fsync is not Fsync.NO:
             self.sync(run)
         elif chance < 0.92:
-            self.disk.room = self.random.randrange(400)
+            self.disk.quota = self.random.randrange(400)
         elif self.random.random() < self.failing_share:
             self.disk.failing = 0.3
         else:
-            self.disk.failing, self.disk.room = 0.0, None
+            self.disk.failing, self.disk.quota = 0.0, None
 
     def commit(self, run: Run) -> None:
         before = run.state()
@@ -271,7 +271,7 @@ class History:
             return
         after = run.state()
         self.doubtful.append(after)
-        changed = {place for place in PLACES if before.get(place) != after.get(place)}
+        changed = {entry_id for entry_id in PLACES if before.get(entry_id) != after.get(entry_id)}
         self.loose |= changed
         is_durable = self.random.random() < 0.15
         if not run.commit(changes, durable=is_durable):
@@ -283,21 +283,21 @@ class History:
         if is_durable or self.fsync is Fsync.ALWAYS:
             self.is_synced()
             self.loose -= changed
-            self.firm |= {place: after.get(place) for place in changed}
+            self.firm |= {entry_id: after.get(entry_id) for entry_id in changed}
 
     def change(self, run: Run) -> None:
         for _ in range(self.random.choice((1, 1, 1, 2, 4))):
             chance = self.random.random()
-            place = self.random.choice(PLACES)
+            entry_id = self.random.choice(PLACES)
             if chance < 0.65:
                 value = orjson.dumps(next(self.numbers))
                 if self.random.random() < 0.3:
                     value = orjson.dumps([int(value), "x" * self.random.randrange(80)])
-                self.values[place].add(value)
+                self.values[entry_id].add(value)
                 expires_at = 1000 + int(self.now) if self.random.random() < 0.3 else None
-                run.store.set(*place, value, expires_at)
+                run.store.set(*entry_id, value, expires_at)
             elif chance < 0.9:
-                run.store.delete(*place)
+                run.store.delete(*entry_id)
             elif chance < 0.95:
                 run.store.expire(1000 + int(self.now))
             else:
@@ -305,7 +305,7 @@ class History:
 
     def sync(self, run: Run) -> None:
         try:
-            run.keeper.sync()
+            run.storage.sync()
         except OSError:
             return
         self.is_synced()
@@ -316,7 +316,7 @@ class History:
 
     def stop(self, run: Run) -> None:
         run.now = self.now
-        run.keeper.close(self.now)
+        run.storage.close(self.now)
         self.acknowledged = [run.state()]
         self.is_synced()
 
@@ -342,8 +342,8 @@ class History:
             self.loose |= set(PLACES)
         if run.store.revision < self.highest_revision:
             raise BrokenPromiseError(f"revision {run.store.revision}: it was past that")
-        for place, (value, _) in state.items():
-            self.values[place].add(value)
+        for entry_id, (value, _) in state.items():
+            self.values[entry_id].add(value)
         self.acknowledged, self.synced, self.doubtful = [state], 0, []
         self.is_power_cut = self.is_flipped = False
         self.loose |= set(self.by_hand)
@@ -364,30 +364,31 @@ class History:
     def expect_said(self, run: Run, state: State) -> None:
         """A bit was flipped: what is missing for it was said, and nothing else came of it."""
         quarantine = str(PRIVATE / "quarantine")
-        is_said = run.keeper.damages() or run.keeper.replay.dropped_bytes
+        is_said = run.storage.damages() or run.storage.replay.dropped_bytes
         if not is_said and not any(name.startswith(quarantine) for name in self.disk.files()):
             raise BrokenPromiseError("something is missing, and nothing was said")
-        for place, (value, _) in state.items():
-            if value not in self.values[place]:
-                raise BrokenPromiseError(f"{place}: {value!r} was never its value")
+        for entry_id, (value, _) in state.items():
+            if value not in self.values[entry_id]:
+                raise BrokenPromiseError(f"{entry_id}: {value!r} was never its value")
 
     def expect_strangers(self) -> None:
         """What other hands put in a file's place is still there."""
-        for place, kind in self.strangers.items():
-            ns, key = place
+        for entry_id, kind in self.strangers.items():
+            ns, key = entry_id
             found = self.disk.kind(str(ROOT / ns / f"{key}.json"))
             if found is not kind:
-                raise BrokenPromiseError(f"{place}: {found} stands where there was {kind}")
+                raise BrokenPromiseError(f"{entry_id}: {found} stands where there was {kind}")
 
     def expect_by_hand(self, state: State) -> None:
         """What other hands did stands."""
-        for place, value in self.by_hand.items():
-            if place in self.uncertain:
+        for entry_id, value in self.by_hand.items():
+            if entry_id in self.uncertain:
                 continue
             if self.is_power_cut and (value is None or self.fsync is Fsync.NO):
                 continue
-            if state.get(place, (None, None))[0] != value:
-                raise BrokenPromiseError(f"{place}: {state.get(place)}, but by hand {value!r}")
+            if state.get(entry_id, (None, None))[0] != value:
+                found = state.get(entry_id)
+                raise BrokenPromiseError(f"{entry_id}: {found}, but by hand {value!r}")
 
     def expect_allowed(self, state: State) -> None:
         is_prefix_enough = self.is_power_cut and self.fsync is Fsync.EVERYSEC
@@ -397,25 +398,28 @@ class History:
             raise BrokenPromiseError(f"found {state}, expected one of {allowed}")
 
     def _without_hands(self, state: State) -> State:
-        return {place: value for place, value in state.items() if place not in self.by_hand}
+        return {
+            entry_id: value for entry_id, value in state.items() if entry_id not in self.by_hand
+        }
 
     def expect_firm(self, state: State) -> None:
-        for place in PLACES:
-            if place in self.loose or place in self.by_hand:
+        for entry_id in PLACES:
+            if entry_id in self.loose or entry_id in self.by_hand:
                 continue
-            if state.get(place) != self.firm.get(place):
-                raise BrokenPromiseError(f"{place}: {state.get(place)}, not {self.firm.get(place)}")
+            if state.get(entry_id) != self.firm.get(entry_id):
+                found, firm = state.get(entry_id), self.firm.get(entry_id)
+                raise BrokenPromiseError(f"{entry_id}: {found}, not {firm}")
 
     def expect_whole_values(self) -> None:
-        for place, content in self.value_files().items():
-            if content not in self.torn and _value(content) not in self.values[place]:
-                raise BrokenPromiseError(f"{place}: the file holds {content!r}")
+        for entry_id, content in self.value_files().items():
+            if content not in self.torn and _value(content) not in self.values[entry_id]:
+                raise BrokenPromiseError(f"{entry_id}: the file holds {content!r}")
 
     def expect_files_alone(self) -> None:
         state = self.acknowledged[-1]
         values = {p: value for p, (value, _) in state.items() if p not in self.strangers}
-        shown = {place: _value(content) for place, content in self.value_files().items()}
-        if {place: value for place, value in shown.items() if value is not None} != values:
+        shown = {entry_id: _value(content) for entry_id, content in self.value_files().items()}
+        if {entry_id: value for entry_id, value in shown.items() if value is not None} != values:
             raise BrokenPromiseError(f"files alone say {shown}, not {values}")
         is_repaired = self.fsync is not Fsync.NO and not self.was_flipped
         if None in shown.values() and is_repaired:
@@ -428,7 +432,7 @@ class History:
         if journal and not self.strangers:
             raise BrokenPromiseError(f"after a clean stop there is {journal}")
 
-    def value_files(self) -> dict[Place, bytes]:
+    def value_files(self) -> dict[EntryId, bytes]:
         found = {}
         for name, content in self.disk.files().items():
             if not name.startswith(_BELOW_PRIVATE):

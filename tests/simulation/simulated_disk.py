@@ -82,7 +82,7 @@ _State = _File | _Stranger | object | None
 class SimulatedDisk:
     """Implements `Disk`.
 
-    ``operations_left`` counts down to a `Stop`; ``room`` is what fits in bytes, ``failing`` the
+    ``operations_left`` counts down to a `Stop`; ``quota`` is what fits in bytes, ``failing`` the
     share of changing operations that end with EIO. While it ``is_away`` the root is not where it
     was: no path of it is there, and what is open still is.
     """
@@ -97,7 +97,7 @@ class SimulatedDisk:
         self._now_ns = 0
         self.operations_left = -1
         self.boots = 1
-        self.room: int | None = None
+        self.quota: int | None = None
         self.failing = 0.0
         self.is_away = False
         self.was_made_anew = False  # the root, where there was none
@@ -351,16 +351,16 @@ class SimulatedDisk:
         self.operations_left -= 1
         if self.operations_left == 0:
             reason = Stop()
-        elif self.room is not None and self.room < len(data):
-            reason, fitting = _error(errno.ENOSPC), self.room
+        elif self.quota is not None and self.quota < len(data):
+            reason, fitting = _error(errno.ENOSPC), self.quota
         elif self.failing and self._random.random() < self.failing:
             reason = _error(errno.EIO)
         if reason is not None:
             fitting = self._random.randrange(min(fitting, len(data) - 1) + 1)
         file.states.append(file.content + data[:fitting])
         file.modified_ns = self._now_ns
-        if self.room is not None:
-            self.room -= fitting
+        if self.quota is not None:
+            self.quota -= fitting
         if reason is not None:
             raise reason
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-Place = tuple[str, str]
+EntryId = tuple[str, str]
 Stored = tuple[Any, int | None]
-State = dict[Place, Stored]
+State = dict[EntryId, Stored]
 
 
 class BrokenPromiseError(AssertionError):
@@ -51,7 +51,7 @@ class Item:
 
     request: Request
     message: dict[str, Any]
-    place: Place | None = None
+    entry_id: EntryId | None = None
 
 
 @dataclass(eq=False)
@@ -63,7 +63,7 @@ class Followed:
     """
 
     is_dunena: bool
-    places: set[Place] = field(default_factory=set)
+    places: set[EntryId] = field(default_factory=set)
     events: bool = False
     expected: list[Item] = field(default_factory=list)
     ends: set[int] = field(default_factory=lambda: {0})
@@ -100,11 +100,11 @@ class Followed:
 
     def _may_miss(self, index: int) -> bool:
         """Whether this is an update that is out of date, to a peer that reads slowly."""
-        place = self.expected[index].place
+        entry_id = self.expected[index].entry_id
         return (
             self.is_slow
-            and place is not None
-            and any(later.place == place for later in self.expected[index + 1 :])
+            and entry_id is not None
+            and any(later.entry_id == entry_id for later in self.expected[index + 1 :])
         )
 
 
@@ -129,9 +129,9 @@ class Model:
         self.request = Request(self.round)
         self.round.requests.append(self.request)
         if may_expire:
-            due = [(at, place) for place, (_, at) in self.state.items() if at and at <= now]
-            for _, place in sorted(due, key=lambda item: item[0]):
-                self._change(place, None, "expired")
+            due = [(at, entry_id) for entry_id, (_, at) in self.state.items() if at and at <= now]
+            for _, entry_id in sorted(due, key=lambda item: item[0]):
+                self._change(entry_id, None, "expired")
 
     def open(self, peer: Followed, now: int) -> None:
         """A peer is greeted."""
@@ -194,23 +194,23 @@ class Model:
         self._reply(peer, message, "result", data)
 
     def _answer_objects(self, peer: Followed, message: Any, refusal: str | None) -> None:
-        action, place = message["action"], ("", message["key"])
-        value = self._value(place)
+        action, entry_id = message["action"], ("", message["key"])
+        value = self._value(entry_id)
         if action == "subscribe":
             if peer.is_open:
-                peer.places.add(place)
+                peer.places.add(entry_id)
             if value is not None:
-                self._say(peer, {"key": place[1], "value": value})
+                self._say(peer, {"key": entry_id[1], "value": value})
         elif action == "unsubscribe":
-            peer.places.discard(place)
+            peer.places.discard(entry_id)
         elif action == "get":
-            self._say(peer, {"key": place[1], "value": value})
-        elif action == "delete" and place not in self.state:
+            self._say(peer, {"key": entry_id[1], "value": value})
+        elif action == "delete" and entry_id not in self.state:
             pass
         elif refusal is not None:
             self._say_error(peer, _storage_error(refusal), None)
         elif action == "delete":
-            self._change(place, None, "delete")
+            self._change(entry_id, None, "delete")
         else:
             assert action == "set"
             self._set(message)
@@ -280,29 +280,29 @@ class Model:
         stored = (message["value"], self.now + ttl if ttl else None)
         self._change(("", message["key"]), stored, "set")
 
-    def _change(self, place: Place, stored: Stored | None, kind: str) -> None:
+    def _change(self, entry_id: EntryId, stored: Stored | None, kind: str) -> None:
         self.request.has_changed = True
-        data: dict[str, Any] = {"key": place[1]}
+        data: dict[str, Any] = {"key": entry_id[1]}
         if stored is None:
-            del self.state[place]
+            del self.state[entry_id]
         else:
-            self.state.pop(place, None)  # so that the latest comes last, as its expiry does
-            self.state[place] = stored
+            self.state.pop(entry_id, None)  # so that the latest comes last, as its expiry does
+            self.state[entry_id] = stored
             data["size"] = len(_as_text(stored[0]).encode())
-        update = {"key": place[1], "value": None if stored is None else stored[0]}
+        update = {"key": entry_id[1], "value": None if stored is None else stored[0]}
         event = {"channel": "cache", "event": kind, "data": data, "timestamp": self.now}
         for peer in self.peers:
-            if place in peer.places:
-                peer.expected.append(Item(self.request, update, place))
+            if entry_id in peer.places:
+                peer.expected.append(Item(self.request, update, entry_id))
             if peer.events:
                 self._say(peer, event)
 
-    def _value(self, place: Place) -> Any:
-        value, expires_at = self.state.get(place, (None, None))
+    def _value(self, entry_id: EntryId) -> Any:
+        value, expires_at = self.state.get(entry_id, (None, None))
         return None if expires_at is not None and expires_at <= self.now else value
 
-    def _text(self, place: Place) -> str | None:
-        value = self._value(place)
+    def _text(self, entry_id: EntryId) -> str | None:
+        value = self._value(entry_id)
         return None if value is None else _as_text(value)
 
     def _reply(self, peer: Followed, message: Any, kind: str, data: Any) -> None:

@@ -13,9 +13,9 @@ import pytest
 from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk import journal_format, journal_reader, recovery
 from dunena.persistence.disk.folder_identity import FolderIdentity
+from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
-from dunena.persistence.disk.keeper import Keeper
 from dunena.persistence.disk.mirror import Mirror
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.records import Records
@@ -77,15 +77,15 @@ def forget_before_files_are_synced(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_what_is_not_shown(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Mirror, "shown_revision", property(lambda mirror: mirror._noted_revision))
+    patch.setattr(Mirror, "flushed_revision", property(lambda mirror: mirror._noted_revision))
 
 
 def forget_without_a_record(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Records, "keep_shown", lambda *_, **__: None)
+    patch.setattr(Records, "keep_flushed_revision", lambda *_, **__: None)
 
 
 def show_before_the_journal_is_synced(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Keeper, "_journaled", lambda *_: None)
+    patch.setattr(FolderStorage, "_journaled", lambda *_: None)
 
 
 def read_on_behind_a_torn_line(patch: pytest.MonkeyPatch) -> None:
@@ -164,13 +164,15 @@ class _OneChecksum:
 
 
 def say_nothing_of_damage(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Keeper, "damages", lambda _: [])
-    patch.setattr(Keeper, "_put_in_order", lambda keeper, replay: _put_in_order(keeper, replay))
+    patch.setattr(FolderStorage, "damages", lambda _: [])
+    patch.setattr(
+        FolderStorage, "_put_in_order", lambda storage, replay: _put_in_order(storage, replay)
+    )
 
 
-def _put_in_order(keeper: Keeper, replay: Replay) -> None:
+def _put_in_order(storage: FolderStorage, replay: Replay) -> None:
     replay.dropped_bytes = 0
-    keeper.journal.cut_torn_ends(replay)
+    storage.journal.cut_torn_ends(replay)
 
 
 def reserve_no_revisions(patch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,11 @@ import pytest
 
 from dunena.hub import Batch
 from dunena.persistence.disk import journal
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.policy import Fsync
 from dunena.server import outbox
 from dunena.server.backlog import Backlog
-from dunena.server.outbox import Outbox, Parcel
+from dunena.server.outbox import HeldOutput, Outbox
 from dunena.server.tick import Tick
 from dunena.store.store import Store
 from tests.simulation.spec_model import BrokenPromiseError
@@ -65,9 +65,9 @@ def answer_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:
 
     def hold_nothing(tick, current) -> None:
         hold(tick, current)
-        for parcel in current.parcels:
-            parcel.send()
-        current.parcels = []
+        for held_output in current.held_outputs:
+            held_output.send()
+        current.held_outputs = []
 
     patch.setattr(Tick, "_hold", hold_nothing)
 
@@ -81,7 +81,7 @@ def say_what_was_refused(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_what_came_before(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Parcel, "put_back", lambda *_: None)
+    patch.setattr(HeldOutput, "put_back", lambda *_: None)
 
 
 def keep_the_oldest_value(patch: pytest.MonkeyPatch) -> None:
@@ -90,7 +90,7 @@ def keep_the_oldest_value(patch: pytest.MonkeyPatch) -> None:
     def add_new(backlog, pieces) -> int:
         waiting = backlog._frames
         return add(
-            backlog, [p for p in pieces if not isinstance(p, Batch) or p.place not in waiting]
+            backlog, [p for p in pieces if not isinstance(p, Batch) or p.entry_id not in waiting]
         )
 
     patch.setattr(Backlog, "add", add_new)
@@ -100,14 +100,16 @@ def leave_events_out(patch: pytest.MonkeyPatch) -> None:
     add = Backlog.add
 
     def add_few(backlog, pieces) -> int:
-        few = [p for p in pieces if not isinstance(p, Batch) or p.place or not backlog.event_bytes]
+        few = [
+            p for p in pieces if not isinstance(p, Batch) or p.entry_id or not backlog.event_bytes
+        ]
         return add(backlog, few)
 
     patch.setattr(Backlog, "add", add_few)
 
 
 def sync_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Keeper, "sync", lambda _: None)
+    patch.setattr(FolderStorage, "sync", lambda _: None)
 
 
 def let_batches_grow(patch: pytest.MonkeyPatch) -> None:

@@ -16,26 +16,26 @@ from typing import Any
 
 from websockets.frames import Frame, Opcode
 
-from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import EVERYTHING
+from dunena.dialects.services import Services
 from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
+from dunena.server.access.peers import Proxies
+from dunena.server.access.refusals import Refusals
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.expiry_timer import ExpiryTimer
-from dunena.server.handshake import Opening
 from dunena.server.outbox import Outbox
-from dunena.server.peers import Proxies
-from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.server.tick import Tick
-from dunena.server.websocket import WebSocketConnection
+from dunena.server.websocket.connection import WebSocketConnection
+from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
@@ -107,8 +107,8 @@ class Timer:
 class SimulatedEngine(MemoryEngine):
     """The keeper as the disk's engine uses it, without threads: a sync ends when it is told to."""
 
-    def __init__(self, keeper: Keeper, fsync: Fsync, model: Model) -> None:
-        self._keeper = keeper
+    def __init__(self, storage: FolderStorage, fsync: Fsync, model: Model) -> None:
+        self._storage = storage
         self._fsync = fsync
         self._model = model
         self._failure: str | None = None
@@ -119,7 +119,7 @@ class SimulatedEngine(MemoryEngine):
             self._model.commit_refused()
             raise StorageError(self._failure)
         try:
-            self._keeper.append(changes)
+            self._storage.append(changes)
         except OSError as error:
             self._model.commit_refused()
             raise StorageError(str(error.strerror).lower()) from error
@@ -128,23 +128,23 @@ class SimulatedEngine(MemoryEngine):
             self.done = done
             self._model.commit_held()
             return False
-        self._keeper.note(changes)
+        self._storage.enqueue(changes)
         self._model.commit_kept()
         return True
 
-    def settle(self, changes: Any, *, is_kept: bool) -> None:
+    def finish_commit(self, changes: Any, *, is_kept: bool) -> None:
         if is_kept:
-            self._keeper.note(changes)
+            self._storage.enqueue(changes)
             self._model.held_kept()
             return
         with suppress(OSError):
-            self._keeper.take_back(changes)
+            self._storage.take_back(changes)
         self._model.held_refused()
 
     def sync(self) -> None:
         """Force what was appended to the device, and tell who waits for it."""
         try:
-            self._keeper.sync()
+            self._storage.sync()
         except OSError as error:
             self._failure = str(error.strerror).lower()
         else:
@@ -157,10 +157,10 @@ class SimulatedEngine(MemoryEngine):
         try:
             if self._failure is not None:
                 self.sync()
-            self._keeper._disk.replace_file(
-                str(PRIVATE / "probe"), bytes(8), self._keeper.records.temporary, sync=False
+            self._storage._disk.replace_file(
+                str(PRIVATE / "probe"), bytes(8), self._storage.records.temporary, sync=False
             )
-            self._keeper._disk.remove(str(PRIVATE / "probe"))
+            self._storage._disk.remove(str(PRIVATE / "probe"))
         except OSError as error:
             raise StorageError(str(error.strerror).lower()) from error
         if self._failure is not None:
@@ -201,8 +201,8 @@ class WatchedSession(Session):
         self._model.open(self._followed, now)
         super().open(now)
 
-    def recall(self, text: bytes, now: int) -> bool:
-        is_known = super().recall(text, now)
+    def answer_cached_get(self, text: bytes, now: int) -> bool:
+        is_known = super().answer_cached_get(text, now)
         if is_known:
             self._tell(text, now)
         return is_known
@@ -374,20 +374,20 @@ class World:
     def start(self) -> None:
         self.mend_disk()
         self.loop.restart()
-        keeper = Keeper(
+        storage = FolderStorage(
             self.disk, ROOT, PRIVATE, self.fsync, find_boot=lambda: str(self.disk.boots)
         )
-        keeper.records.prepare()
-        loaded = keeper.open(folds_case=False)
-        self.keeper = keeper
+        storage.records.prepare()
+        loaded = storage.open(folds_case=False)
+        self.storage = storage
         store = Store()
         store.load(loaded.entries, loaded.revision)
         self.expect_state(
             {(e.ns, e.key): (json.loads(e.value), e.expires_at) for e in loaded.entries}
         )
-        self.engine = SimulatedEngine(keeper, self.fsync, self.model)
+        self.engine = SimulatedEngine(storage, self.fsync, self.model)
         self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
-        core = Core(store, Hub())
+        core = Services(store, Hub())
         self.store = store
         self.tick = WatchedTick(
             core,
@@ -420,7 +420,7 @@ class World:
             date=lambda: "",
             new_session=self.new_session,
         )
-        expiry.look()
+        expiry.expire_due()
         self.probe()
 
     def probe(self) -> None:
@@ -435,7 +435,7 @@ class World:
 
     def stop(self) -> None:
         """A clean stop, after which the disk alone says everything."""
-        self.keeper.close(self.loop.time())
+        self.storage.close(self.loop.time())
         self.model.doubtful.clear()
 
     def crash(self) -> None:
@@ -449,7 +449,7 @@ class World:
         self.model.peers.clear()
 
     def mend_disk(self) -> None:
-        self.disk.failing, self.disk.room = 0.0, None
+        self.disk.failing, self.disk.quota = 0.0, None
 
     def come_to_rest(self) -> None:
         """Everything that was sent is answered and read, and the disk works."""
@@ -492,9 +492,9 @@ class World:
         self.peers.append(peer)
         self.model.peers.append(peer.followed)
         transport: Any = peer
-        outbox = Outbox(transport, self.tick.spoke, peer.abort, self.telemetry)
+        outbox = Outbox(transport, self.tick.schedule_flush, peer.abort, self.telemetry)
         dialect = Dialect.DUNENA if is_dunena else Dialect.OBJECT_STORE
-        opening = Opening(dialect, (), b"", grant=EVERYTHING)
+        opening = AcceptedHandshake(dialect, (), b"", grant=EVERYTHING)
         peer.connection = WebSocketConnection(self.context, opening, transport, outbox)
         self.context.registry.add(peer.connection)
         peer.connection.begin(b"", b"", has_peer_ended=False)
@@ -510,7 +510,7 @@ class World:
             self.vanish: 2,
             self.flood: 3,
             self.trouble_disk: 3,
-            lambda: self.keeper.step(self.loop.time()): 4,
+            lambda: self.storage.step(self.loop.time()): 4,
             self.engine.sync: 4,
             lambda: self.loop.pass_time(self.random.choice((64, 640, 6400, 25_600))): 3,
         }
@@ -549,7 +549,7 @@ class World:
     def trouble_disk(self) -> None:
         choice = self.random.random()
         if choice < 0.3:
-            self.disk.room = self.random.randrange(300)
+            self.disk.quota = self.random.randrange(300)
         elif choice < 0.6:
             self.disk.failing = 0.3
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dunena.persistence.disk.disk import AppendFile, Draft, Names, RealDisk, Stamp
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.disk.policy import Fsync
 from dunena.store.entry import Change
@@ -118,12 +118,12 @@ class Kept:
         private = folder / ".dunena"
         private.mkdir(parents=True, exist_ok=True)
         self.step_ms = step_ms  # of the wall clock since this start
-        self.keeper = Keeper(
+        self.storage = FolderStorage(
             self.disk, folder, private, fsync, value_bytes_max, wall_step_ms=lambda: self.step_ms
         )
-        self.keeper.records.prepare()
+        self.storage.records.prepare()
         is_folding = folds_case(private) if folds is None else folds
-        loaded = self.keeper.open(folds_case=is_folding)
+        loaded = self.storage.open(folds_case=is_folding)
         self.changes: list[Change] = []
         self.store = Store(self.changes.append)
         self.store.load(loaded.entries, loaded.revision)
@@ -136,16 +136,16 @@ class Kept:
         """Keep what was changed, in the journal alone; a refusal is raised and undoes it."""
         changes, self.changes[:] = list(self.changes), []
         try:
-            self.keeper.append(changes)
+            self.storage.append(changes)
         except OSError:
             self.store.undo(changes)
             raise
-        self.keeper.note(changes)
+        self.storage.enqueue(changes)
 
     def step(self, seconds: float = 0.0) -> float | None:
         """Let time pass and files follow."""
         self.now += seconds
-        return self.keeper.step(self.now)
+        return self.storage.step(self.now)
 
     def commit(self) -> None:
         """Keep what was changed, in files too."""
@@ -158,7 +158,7 @@ class Kept:
 
     def close(self) -> None:
         """A clean stop."""
-        self.keeper.close(self.now)
+        self.storage.close(self.now)
 
     def again(self) -> "Kept":
         """A clean stop and a start."""
@@ -167,7 +167,7 @@ class Kept:
 
     def crash(self) -> "Kept":
         """The process dies, and the next one starts."""
-        self.keeper.journal.close()  # the system does this; nothing else is done
+        self.storage.journal.close()  # the system does this; nothing else is done
         return self.reopened()
 
     def reopened(self) -> "Kept":

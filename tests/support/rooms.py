@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
-from dunena.dialects.core import Core
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.services import Services
 from dunena.dialects.session import Session
 from dunena.hub import Hub
 from dunena.persistence.interface import Done, StorageError
@@ -14,7 +14,7 @@ from dunena.server.outbox import Outbox
 from dunena.server.tick import Tick
 from dunena.store.entry import Change
 from dunena.store.limits import Limits
-from dunena.store.room import room_of
+from dunena.store.quota import quota_of
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
@@ -53,7 +53,7 @@ class HoldingEngine(FlakyEngine):
         self.held = done
         return False
 
-    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+    def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
         self.settled.append(is_kept)
         if not is_kept:
             del self.committed[-len(changes) :]
@@ -100,7 +100,7 @@ class Client:
         self,
         rooms: "Rooms",
         dialect: Dialect,
-        core: Core | None = None,
+        core: Services | None = None,
         *,
         is_encrypted: bool = False,
     ) -> None:
@@ -109,7 +109,7 @@ class Client:
         self.overflows = 0
         self.outbox = Outbox(
             self.wire,
-            rooms.tick.spoke,
+            rooms.tick.schedule_flush,
             self._overflow,
             rooms.telemetry,
             is_encrypted=is_encrypted,
@@ -158,8 +158,8 @@ class Rooms:
         self.engine = engine or FlakyEngine()
         self.telemetry = Telemetry(started_at_ms=self.now)
         limits = limits or Limits()
-        self.store = Store(room=room_of(limits))
-        self.core = Core(self.store, Hub(), limits)
+        self.store = Store(quota=quota_of(limits))
+        self.core = Services(self.store, Hub(), limits)
         self.soon: list[Callable[[], None]] = []
         self.tick = Tick(
             self.core,
@@ -174,7 +174,7 @@ class Rooms:
     def client(
         self,
         dialect: Dialect = Dialect.AUTO,
-        core: Core | None = None,
+        core: Services | None = None,
         *,
         is_encrypted: bool = False,
     ) -> Client:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dunena.server.admission import Admission
-from dunena.server.http_message import Request
+from dunena.server.access.admission import Admission
+from dunena.server.http.message import Request
 from dunena.settings import Settings, is_loopback_host
 from dunena.telemetry import Telemetry
 

@@ -17,7 +17,7 @@ IO_MODULES = {
 
 NO_IO_ROOMS = {
     "client/address.py": set(),
-    "client/core.py": set(),
+    "client/protocol.py": set(),
     "client/feeds.py": set(),
     "client/requests.py": set(),
     "store": set(),
@@ -27,13 +27,13 @@ NO_IO_ROOMS = {
     "histogram.py": set(),
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
-    "server/fragments.py": {"websockets"},  # its frames, which are data
-    "server/http_parser.py": {"httptools"},
+    "server/websocket/fragments.py": {"websockets"},  # its frames, which are data
+    "server/http/parser.py": {"httptools"},
     "server/limits.py": set(),
-    "server/peers.py": set(),
-    "server/tries.py": set(),
-    "server/www/place.py": set(),
-    "server/www/ranges.py": set(),
+    "server/access/peers.py": set(),
+    "server/access/token_rate_limiter.py": set(),
+    "server/static/request_path.py": set(),
+    "server/static/ranges.py": set(),
 }
 
 # A room may import what stands to the right of it, and itself.

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunena.server.admission import Admission
-from dunena.server.authority import Authority, read_host, read_origin
+from dunena.server.access.admission import Admission
+from dunena.server.access.authority import Authority, read_host, read_origin
 from dunena.settings import Settings
 from dunena.telemetry import Telemetry
 

@@ -17,7 +17,7 @@ def test_links_to_files_are_used(tmp_path: Path) -> None:
     make(made, [])
     for name in ("server.pem", "server-key.pem"):  # as secrets are mounted into containers
         (tmp_path / name).symlink_to(made / name)
-    Certificate(tmp_path / "server.pem", tmp_path / "server-key.pem").look()
+    Certificate(tmp_path / "server.pem", tmp_path / "server-key.pem").reload_if_changed()
 
 
 @pytest.mark.parametrize("which", ["server.pem", "server-key.pem"])

@@ -13,10 +13,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from dunena.dialects.core import Core
+from dunena.dialects.services import Services
 from dunena.hub import Hub
 from dunena.persistence.memory import MemoryEngine
-from dunena.server.introspection import Introspection
+from dunena.server.status.introspection import Introspection
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
@@ -47,6 +47,6 @@ def test_each_is_what_this_run_is_about(name):
 
 def test_a_server_says_which_it_runs():
     introspection = Introspection(
-        Core(Store(), Hub()), Settings(), MemoryEngine(), Telemetry(started_at_ms=0)
+        Services(Store(), Hub()), Settings(), MemoryEngine(), Telemetry(started_at_ms=0)
     )
     assert orjson.loads(introspection.info(0, Store()).body)["compiled"] is IS_COMPILED

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from dunena.desktop.neighbour import is_dunena
+from dunena.client.is_dunena import is_dunena
 from tests.support.server import ServerProcess
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals here")

@@ -41,11 +41,11 @@ class Engine:
             self.store.undo(changes)
             return error.reason
         reason = outcome.get(timeout=WAIT_SECONDS)
-        self.settle(changes, reason)
+        self.finish_commit(changes, reason)
         return reason
 
-    def settle(self, changes: Sequence[Change], reason: str | None) -> None:
-        self.engine.settle(changes, is_kept=reason is None)
+    def finish_commit(self, changes: Sequence[Change], reason: str | None) -> None:
+        self.engine.finish_commit(changes, is_kept=reason is None)
         if reason is not None:
             self.store.undo(changes)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunena.dialects import cache_api
+from dunena.dialects import http_api
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ForbiddenError
 from dunena.dialects.grants import EVERYTHING, NOTHING, Globs, Grant, Right
@@ -76,7 +76,7 @@ def test_other_keys_in_the_dunena_dialect(house: House, message: Any, what: str)
     assert reply["id"] == 7
     (shown,) = house.owner.ask({"type": "mget", "keys": ["a", "b"]})
     assert shown["data"]["result"] == {"a": "old", "b": "old"}, "all or none"
-    assert house.rooms.core.tally.forbidden == 1
+    assert house.rooms.core.stats.forbidden == 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
     house.set("x", "v", ns="hidden")
     core = house.views.of(Grant("part", READ, keys=("a*",)))
     now = house.rooms.now
-    assert json.loads(outcome(cache_api.list_keys(core, {}, now))(now)[1])["keys"] == ["a1", "a2"]
+    assert json.loads(outcome(http_api.list_keys(core, {}, now))(now)[1])["keys"] == ["a1", "a2"]
     listing = Listing(core)
     page = json.loads(outcome(listing.page({}))(now)[1])
     assert page["total"] == 2
@@ -173,7 +173,7 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
     with pytest.raises(ForbiddenError):
         listing.some(b'{"keys":["a1","b"]}', now)
     house.set("a0", "v")
-    assert json.loads(outcome(cache_api.list_keys(core, {}, now))(now)[1])["keys"] == [
+    assert json.loads(outcome(http_api.list_keys(core, {}, now))(now)[1])["keys"] == [
         "a0",
         "a1",
         "a2",
@@ -186,9 +186,9 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
 def test_everything_is_cleared_by_admins_alone(house: House) -> None:
     house.set("a", "1")
     with pytest.raises(ForbiddenError, match="admin"):
-        cache_api.flush(house.views.of(Grant("part", BOTH, keys=("a",))))
+        http_api.flush(house.views.of(Grant("part", BOTH, keys=("a",))))
     house.rooms.tick.run(
-        lambda *_: cache_api.flush(house.views.of(Grant("x", frozenset({Right.ADMIN})))), None
+        lambda *_: http_api.flush(house.views.of(Grant("x", frozenset({Right.ADMIN})))), None
     )
     assert house.rooms.store.entry_count == 0
 
@@ -200,10 +200,10 @@ def test_a_get_known_by_its_bytes_is_forgotten_with_its_right(house: House) -> N
     client = house.client(Grant("part", READ, keys=("a",)), Dialect.OBJECT_STORE)
     for _ in range(2):
         assert client.ask(message)[0]["value"] == "1"
-    client.session.move_to(house.views.of(Grant("part", READ, keys=("b",))))
+    client.session.use_services(house.views.of(Grant("part", READ, keys=("b",))))
     client.rooms.tick.run(client.session.receive, message)
     assert client.heard() == [{"error": forbidden("read", "a")}]
-    assert not client.session.recall(message, house.rooms.now)
+    assert not client.session.answer_cached_get(message, house.rooms.now)
 
 
 def test_what_is_permitted_no_more_is_followed_no_more(house: House) -> None:
@@ -212,7 +212,7 @@ def test_what_is_permitted_no_more_is_followed_no_more(house: House) -> None:
         client.ask({"action": "subscribe", "key": key})
     client.ask({"type": "subscribe", "channel": "cache-events"})
     less = Grant("part", READ, keys=("a",))
-    lost = client.session.move_to(house.views.of(less))
+    lost = client.session.use_services(house.views.of(less))
     assert [error.text for error in lost] == [forbidden("read", "b")]
     house.set("b", "1")
     assert client.heard() == []
@@ -221,7 +221,7 @@ def test_what_is_permitted_no_more_is_followed_no_more(house: House) -> None:
         "a",
         "set",
     ]
-    lost = client.session.move_to(house.views.of(Grant("part", WRITE)))
+    lost = client.session.use_services(house.views.of(Grant("part", WRITE)))
     assert [error.text for error in lost] == [forbidden("read", "a"), "Not permitted: read events"]
     house.set("a", "2")
     assert client.heard() == []
@@ -233,7 +233,7 @@ def test_what_stays_permitted_goes_on(house: House) -> None:
     client.ask({"action": "subscribe", "key": "a"})
     wider = Grant("part", READ, keys=("a", "b"))
     house.views.keep([wider])
-    assert client.session.move_to(house.views.of(wider)) == []
+    assert client.session.use_services(house.views.of(wider)) == []
     house.set("a", "1")
     house.set("b", "1")
     told = [one.get("data", one)["key"] for one in client.heard()]

@@ -8,17 +8,17 @@ import pytest
 
 from dunena.dialects.grants import EVERYTHING
 from dunena.dialects.views import Views
+from dunena.server.access.peers import Proxies
+from dunena.server.access.refusals import Refusals
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
-from dunena.server.http import HttpConnection
-from dunena.server.http_message import Request, Response
+from dunena.server.http.connection import HttpConnection
+from dunena.server.http.message import Request, Response
 from dunena.server.limits import LINGER_BYTES_MAX, LINGER_SECONDS_MAX, TURN_MS
-from dunena.server.peers import Proxies
-from dunena.server.refusals import Refusals
 from dunena.server.registry import Registry
 from dunena.settings import Settings
 from tests.support.rooms import Rooms
-from tests.unit.test_connection import StillLoop, Transport
+from tests.unit.test_websocket_connection import StillLoop, Transport
 
 GET = b"GET /get/a HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"

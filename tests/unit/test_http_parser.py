@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunena.server.http_message import (
+from dunena.server.http.message import (
     BadTargetError,
     Request,
     Response,
     decode_component,
     serialize,
 )
-from dunena.server.http_parser import RequestParser
+from dunena.server.http.parser import RequestParser
 from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX, SKIPPED_BODY_BYTES_MAX
 
 BODY_MAX = 1000

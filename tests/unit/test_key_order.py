@@ -34,7 +34,7 @@ def test_it_is_the_sorted_list(
         elif step == "went" and key in standing:
             del standing[key]
             order.went(key)
-    while not order.is_whole:
+    while not order.is_complete:
         order.place(3, standing)
     for one in (order, order_of(sorted(standing))):
         assert one.page(0, 10**6) == sorted(standing)
@@ -47,7 +47,7 @@ def test_it_is_the_sorted_list(
 def test_many_keys_lie_in_chunks_that_are_cut_and_go() -> None:
     keys = [f"{number * 7919 % 10_007:05}" for number in range(10_007)]
     order = KeyOrder(list(keys))
-    while not order.is_whole:
+    while not order.is_complete:
         order.place(500, set(keys))
     assert order.page(0, 10**6) == sorted(keys)
     assert max(map(len, order._chunks)) <= key_order.CHUNK_KEYS_MAX

@@ -2,9 +2,9 @@
 
 import json
 
-from dunena.dialects import cache_api, key_search
-from dunena.dialects.core import Core
+from dunena.dialects import http_api, key_search
 from dunena.dialects.key_search import KEYS_AT_ONCE_MAX
+from dunena.dialects.services import Services
 from dunena.hub import Hub
 from dunena.store.store import Store
 from tests.support.work import outcome, portions_of
@@ -12,23 +12,23 @@ from tests.support.work import outcome, portions_of
 NOW = 1_700_000_000_000
 
 
-def large(count: int) -> Core:
+def large(count: int) -> Services:
     store = Store()
     for number in range(count):
         store.set("", f"k{number:06}", b"1")
-    return Core(store, Hub())
+    return Services(store, Hub())
 
 
-def listed(answer: cache_api.LateAnswer, now: int = NOW) -> tuple[int, list[str]]:
+def listed(answer: http_api.LateHttpResult, now: int = NOW) -> tuple[int, list[str]]:
     body = json.loads(answer(now)[1])
     return body["cursor"], body["keys"]
 
 
 def test_what_matches_nothing_takes_a_bounded_portion_of_each_turn(monkeypatch) -> None:
     looked_at: list[str] = []
-    monkeypatch.setattr(cache_api, "glob", lambda _pattern: looked_at.append)
+    monkeypatch.setattr(http_api, "glob", lambda _pattern: looked_at.append)
     core = large(5 * KEYS_AT_ONCE_MAX)
-    work = cache_api.list_keys(core, {"pattern": "none"}, NOW)
+    work = http_api.list_keys(core, {"pattern": "none"}, NOW)
     most, turns = 0, 0
     while True:
         before = len(looked_at)
@@ -45,14 +45,14 @@ def test_what_matches_nothing_takes_a_bounded_portion_of_each_turn(monkeypatch) 
 
 
 def test_a_small_store_is_searched_at_once() -> None:
-    turns, answer = portions_of(cache_api.list_keys(large(50), {"pattern": "*9"}, NOW))
+    turns, answer = portions_of(http_api.list_keys(large(50), {"pattern": "*9"}, NOW))
     assert turns == 1
     assert listed(answer) == (0, ["k000009", "k000019", "k000029", "k000039", "k000049"])
 
 
 def test_keys_that_come_and_go_between_portions_neither_hide_nor_double_others() -> None:
     core = large(3 * KEYS_AT_ONCE_MAX)
-    work = cache_api.list_keys(core, {"pattern": "k*00", "count": "1000"}, NOW)
+    work = http_api.list_keys(core, {"pattern": "k*00", "count": "1000"}, NOW)
     for turn in range(9):
         try:
             next(work)
@@ -68,14 +68,14 @@ def test_keys_that_come_and_go_between_portions_neither_hide_nor_double_others()
 
 def test_what_went_before_the_answer_is_not_in_it() -> None:
     core = large(3)
-    answer = outcome(cache_api.list_keys(core, {}, NOW))
+    answer = outcome(http_api.list_keys(core, {}, NOW))
     core.store.delete("", "k000001")
     assert listed(answer) == (0, ["k000000", "k000002"])
 
 
 def test_a_store_that_is_flushed_meanwhile_is_empty() -> None:
     core = large(2 * KEYS_AT_ONCE_MAX)
-    work = cache_api.list_keys(core, {}, NOW)
+    work = http_api.list_keys(core, {}, NOW)
     next(work)
     core.store.clear()
     assert listed(outcome(work)) == (0, [])

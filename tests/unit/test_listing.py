@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import orjson
 import pytest
 
-from dunena.dialects.core import Core
 from dunena.dialects.errors import ClientError
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.listing import PREVIEW_CHARS_MAX, Listing
+from dunena.dialects.services import Services
 from dunena.hub import Hub
 from dunena.store.store import Store
 from tests.support.work import outcome
@@ -39,7 +39,7 @@ def store() -> Store:
 
 @pytest.fixture
 def listing(store: Store) -> Listing:
-    return Listing(Core(store, Hub()))
+    return Listing(Services(store, Hub()))
 
 
 def page(listing: Listing, **query: object) -> dict:

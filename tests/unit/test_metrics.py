@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from dunena.dialects.dialect import Dialect
 from dunena.histogram import Histogram
 from dunena.persistence.memory import MemoryEngine
-from dunena.server.introspection import Introspection
-from dunena.server.metrics import Metrics
+from dunena.server.status.introspection import Introspection
+from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.limits import Eviction, Limits
 from dunena.store.store import Store, WriteRefusedError
@@ -85,7 +85,7 @@ def test_messages_are_counted_by_type() -> None:
     message = b'{"action":"get","key":"k"}'
     for _ in range(3):
         house.rooms.telemetry.messages += 1
-        if not client.session.recall(message, house.rooms.now):
+        if not client.session.answer_cached_get(message, house.rooms.now):
             client.say(message)
             client.heard()
     house.rooms.telemetry.messages += 1

@@ -26,7 +26,7 @@ class Hands:
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
         self.times_found = 0
-        self.edits = HandEdits(kept.disk, kept.keeper, self._found)
+        self.edits = HandEdits(kept.disk, kept.storage, self._found)
 
     def _found(self) -> None:
         self.times_found += 1
@@ -46,9 +46,9 @@ class Hands:
     def take_over(self, changes: list[OutsideChange]) -> None:
         for change in changes:
             if change.value is None:
-                self.kept.store.delete(change.ns, change.key, is_stored=True)
+                self.kept.store.delete(change.ns, change.key, from_disk=True)
             else:
-                self.kept.store.set(change.ns, change.key, change.value, is_stored=True)
+                self.kept.store.set(change.ns, change.key, change.value, from_disk=True)
         if self.kept.changes:
             self.kept.commit()
 
@@ -73,25 +73,25 @@ def test_sixty_changes_a_second_are_ten_odd_writes_and_the_last_is_there_in_a_se
         kept.append()
         kept.step(1 / 60)
     assert 10 <= writes(kept, "k.json") <= 14
-    due = kept.keeper.step(kept.now)
+    due = kept.storage.step(kept.now)
     assert due is not None
     assert due <= kept.now + 1
     kept.step(due - kept.now)
     assert kept.read("k.json") == number
-    assert kept.keeper.mirror.behind_count == 0
+    assert kept.storage.mirror.behind_count == 0
 
 
 def test_a_step_writes_no_more_files_than_it_may_and_says_that_there_are_more(kept: Kept) -> None:
     for number in range(5):
         kept.set(f"k{number}", number)
         kept.append()
-    due = kept.keeper.step(kept.now, 2)
+    due = kept.storage.step(kept.now, 2)
     assert due is not None
     assert due <= kept.now
     assert len(kept.files()) == 2
-    assert kept.keeper.mirror.behind_count == 3
-    kept.keeper.step(kept.now, 2)
-    assert kept.keeper.step(kept.now, 2) is None
+    assert kept.storage.mirror.behind_count == 3
+    kept.storage.step(kept.now, 2)
+    assert kept.storage.step(kept.now, 2) is None
     assert len(kept.files()) == 5
 
 
@@ -102,7 +102,7 @@ def test_commits_that_nobody_followed_are_kept_by_key(
     for number in range(100):
         kept.set("k", number)
         kept.append()
-        assert len(kept.keeper.mirror._left) <= 10
+        assert len(kept.storage.mirror._left) <= 10
     kept.step()
     assert kept.read("k.json") == 99
 
@@ -110,9 +110,9 @@ def test_commits_that_nobody_followed_are_kept_by_key(
 def test_files_behind_are_counted_before_any_step(kept: Kept) -> None:
     kept.set("k", 1)
     kept.append()
-    assert kept.keeper.mirror.behind_count == 1
+    assert kept.storage.mirror.behind_count == 1
     kept.step()
-    assert kept.keeper.mirror.behind_count == 0
+    assert kept.storage.mirror.behind_count == 0
 
 
 def test_a_quiet_keys_file_follows_at_once(kept: Kept) -> None:
@@ -211,7 +211,7 @@ def test_a_half_written_file_is_waited_for(kept: Kept, hands: Hands) -> None:
     kept.now += UNFINISHED_SECONDS
     hands.edits.step(kept.now)
     assert hands.edits.collect() == [OutsideChange("", "k", b'{"a":1}')]
-    assert kept.keeper.files.damages() == []
+    assert kept.storage.files.damages() == []
     assert hands.edits.step(kept.now) is None
 
 
@@ -226,10 +226,10 @@ def test_what_stays_invalid_is_said_once_and_changes_nothing(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert f"{path}" in caplog.text
     assert "line 2, column" in caplog.text
-    assert len(kept.keeper.files.damages()) == 1
+    assert len(kept.storage.files.damages()) == 1
     hands.write("k.json", "1")
     assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
-    assert kept.keeper.files.damages() == []
+    assert kept.storage.files.damages() == []
 
 
 def test_a_hand_is_newer_than_a_write_that_waits(kept: Kept, hands: Hands) -> None:
@@ -313,7 +313,7 @@ def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
     while hands.edits.step(kept.now) is not None:
         steps += 1
     assert steps >= 2
-    assert [Path(damage.path).name for damage in kept.keeper.files.damages()] == ["damaged.json"]
+    assert [Path(damage.path).name for damage in kept.storage.files.damages()] == ["damaged.json"]
     assert caplog.records == []  # it was said at the start
     assert set(hands.edits.collect()) == {
         OutsideChange("", "changed", b"2"),
@@ -335,11 +335,11 @@ def test_a_path_that_cannot_be_looked_at_hides_no_other(
     assert len(hands.see(*names)) == 59
     for _ in range(2):
         assert hands.see(*names) == []
-    assert [damage.kind.value for damage in kept.keeper.files.damages()] == ["unreadable"]
+    assert [damage.kind.value for damage in kept.storage.files.damages()] == ["unreadable"]
     assert len(caplog.records) == 1
     kept.disk.fail = lambda _name, _path: False
     assert hands.see("k7.json") == [OutsideChange("", "k7", b"1")]
-    assert kept.keeper.files.damages() == []
+    assert kept.storage.files.damages() == []
 
 
 def test_a_folder_that_cannot_be_read_hides_no_other(kept: Kept, hands: Hands) -> None:
@@ -352,7 +352,7 @@ def test_a_folder_that_cannot_be_read_hides_no_other(kept: Kept, hands: Hands) -
         kept.now += 1
     assert hands.edits.collect() == [OutsideChange("", "k", b"1")]
     assert kept.values()[("locked", "k")] == 1
-    assert {damage.kind.value for damage in kept.keeper.files.damages()} == {"unreadable"}
+    assert {damage.kind.value for damage in kept.storage.files.damages()} == {"unreadable"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -368,7 +368,7 @@ def test_a_folder_replaced_by_a_link_has_no_files(kept: Kept, hands: Hands, tmp_
     kept.commit()
     assert (tmp_path / "app" / "k.json").read_text() == "1"
     assert hands.see("app", "app/k.json") == []
-    assert [damage.reason for damage in kept.keeper.files.damages()] == [
+    assert [damage.reason for damage in kept.storage.files.damages()] == [
         "a link to a folder, which is not followed"
     ]
 

@@ -164,19 +164,19 @@ def test_an_outbox_is_full_while_its_peer_should_read_first(
     acts: list[str], *, is_encrypted: bool
 ) -> None:
     client = Rooms().client(is_encrypted=is_encrypted)
-    outbox, parcels = client.outbox, []
+    outbox, held_outputs = client.outbox, []
     for act in acts:
         if act in _ACTS:
             _ACTS[act](client)
         elif act == "push" and not outbox.is_dead:
             outbox.push(Batch(None, b"event"))
         elif act == "take":
-            parcels.append(outbox.take())
-        elif act == "send" and parcels:
-            parcels.pop(0).send()
-        elif act == "put back" and parcels and not len(outbox):
-            parcel = parcels.pop()
-            is_reply = isinstance(next(iter(parcel.pieces), None), bytes)
-            parcel.put_back(int(is_reply))
+            held_outputs.append(outbox.take())
+        elif act == "send" and held_outputs:
+            held_outputs.pop(0).send()
+        elif act == "put back" and held_outputs and not len(outbox):
+            held_output = held_outputs.pop()
+            is_reply = isinstance(next(iter(held_output.pieces), None), bytes)
+            held_output.put_back(int(is_reply))
         must_read = outbox.is_paused or outbox.waiting > 0 or outbox.size >= BATCH_BYTES_MAX
         assert outbox.is_full == must_read, act

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dunena.cli.commands import MODULES
+from dunena.cli.command_table import MODULES
 
 ROOT = Path(__file__).resolve().parents[2]
 

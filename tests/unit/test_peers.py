@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from dunena.server.peers import NOBODY, Proxies, group_of
+from dunena.server.access.peers import NOBODY, Proxies, group_of
 
 
 def proxies(*networks: str) -> Proxies:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from dunena.cli.manner import DOUBLE_CLICKED, TYPED
 from dunena.cli.running import ports_to_try
+from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED
 from dunena.server.app import PortBusyError, PortKeptError, StartError, bind_failure
 from dunena.server.listeners import BindError
 from dunena.settings import Settings

@@ -3,7 +3,7 @@
 import pytest
 
 from dunena.persistence.disk.disk import Stamp
-from dunena.persistence.disk.journal_format import FileStates, Place, Recorded
+from dunena.persistence.disk.journal_format import EntryId, FileStates, Recorded
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.recovery import Recovered, recover
 from dunena.store.entry import ChangeKind, Entry
@@ -22,7 +22,7 @@ def removed(revision: int, key: str, stamp: Stamp | None = None) -> Recorded:
     return Recorded(ChangeKind.DELETE, revision, "", key, stamp)
 
 
-def replay(*commits: list[Recorded], files: dict[Place, FileStates] | None = None) -> Replay:
+def replay(*commits: list[Recorded], files: dict[EntryId, FileStates] | None = None) -> Replay:
     found = Replay(commits=list(commits), last_revision=commits[-1][-1].revision)
     for commit in commits:
         for change in commit:
@@ -56,7 +56,7 @@ def test_changes_are_applied_in_their_order() -> None:
     recovered = recover(files, found, {("", "a"): OLD, ("", "c"): FOREIGN})
     assert values(recovered) == {"b": b"4", "c": b"9"}
     assert recovered.standing["", "b"].revision == 5
-    assert {place[1]: change.entry for place, change in recovered.changes.items()} == {
+    assert {entry_id[1]: change.entry for entry_id, change in recovered.changes.items()} == {
         "a": None,
         "b": recovered.standing["", "b"],
         "gone": None,
@@ -69,11 +69,11 @@ def test_a_clear_takes_the_files_it_knew_of_and_no_others() -> None:
     files = [entry("known", b"1"), entry("new", b"2")]
     recovered = recover(files, found, {("", "known"): OLD, ("", "new"): FOREIGN})
     assert values(recovered) == {"b": b"1", "new": b"2"}
-    assert {place[1] for place in recovered.changes} == {"a", "b", "known"}
+    assert {entry_id[1] for entry_id in recovered.changes} == {"a", "b", "known"}
 
 
 @pytest.mark.parametrize(
-    ("stamp", "value", "is_whole", "expected"),
+    ("stamp", "value", "is_complete", "expected"),
     [
         (OLD, b"1", True, b"2"),  # as the change found it
         (FOREIGN, b"9", True, b"9"),  # edited
@@ -85,12 +85,12 @@ def test_a_clear_takes_the_files_it_knew_of_and_no_others() -> None:
     ],
 )
 def test_what_another_hand_did_stays(
-    stamp: Stamp | None, value: bytes | None, is_whole: bool, expected: bytes | None
+    stamp: Stamp | None, value: bytes | None, is_complete: bool, expected: bytes | None
 ) -> None:
     found = replay([stored(1, "k", b"1", None)], [stored(2, "k", b"2", OLD)])
     found.files[PLACE].planned(None, OLD)
     found.files[PLACE].shown(OLD)
-    found.is_whole = is_whole
+    found.is_complete = is_complete
     files = [] if value is None else [entry("k", value)]
     recovered = recover(files, found, {} if stamp is None else {PLACE: stamp})
     assert values(recovered).get("k") == expected
@@ -109,7 +109,7 @@ def test_a_file_that_was_being_replaced_may_be_either() -> None:
 def test_a_power_cut_brings_back_any_state_and_the_beginning_of_a_number() -> None:
     for stamp, value in ((OLD, b"5"), (FOREIGN, b"12")):
         found = replay([stored(2, "k", b"123", OLD)], [stored(3, "k", b"4", NEW)])
-        found.is_whole = False
+        found.is_complete = False
         recovered = recover([entry("k", value)], found, {PLACE: stamp})
         assert values(recovered) == {"k": b"4"}
 
@@ -122,5 +122,5 @@ def test_a_file_that_cannot_be_read_gives_way_to_the_journal() -> None:
 
 def test_where_files_were_not_forced_the_journal_counts_after_a_power_cut() -> None:
     found = replay([stored(2, "k", b"2", OLD)])
-    found.is_whole = found.is_forced = False
+    found.is_complete = found.is_forced = False
     assert values(recover([entry("k", b"0")], found, {PLACE: FOREIGN})) == {"k": b"2"}

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from dunena.server.refusals import NAMES_MAX, PERIOD_SECONDS, Refusals, origin_option
+from dunena.server.access.refusals import NAMES_MAX, PERIOD_SECONDS, Refusals, origin_option
 from dunena.settings import Settings
 
 

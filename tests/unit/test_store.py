@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.expiry import NEVER
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX, Eviction, Limits
-from dunena.store.room import Room
+from dunena.store.quota import Quota
 from dunena.store.store import Store, WriteRefusedError
 
 NOW = 1_000_000
@@ -108,10 +108,10 @@ def test_deadlines_of_replaced_entries_do_not_pile_up() -> None:
     assert len(store.expire(NOW + 10_000)) == 1
 
 
-def crowd(count: int, seen: list[Change] | None = None, room: Room | None = None) -> Store:
+def crowd(count: int, seen: list[Change] | None = None, quota: Quota | None = None) -> Store:
     """A store of so many keys that all expire at `NOW`."""
     changes = [] if seen is None else seen
-    store = Store(changes.append, room)
+    store = Store(changes.append, quota)
     for number in range(count):
         store.set("", f"k{number}", b"0", NOW)
     changes.clear()
@@ -145,15 +145,15 @@ def test_what_waits_for_its_portion_is_gone_for_readers_and_writers() -> None:
 
 @pytest.mark.parametrize("eviction", list(Eviction))
 def test_what_waits_for_its_portion_takes_no_room(eviction: Eviction) -> None:
-    room = Room(Limits(entries_max=4, eviction=eviction))
-    store = crowd(3, room=room)
+    quota = Quota(Limits(entries_max=4, eviction=eviction))
+    store = crowd(3, quota=quota)
     store.set("", "lasting", b"0")
     store.expire(NOW, 0)
     store.check_writes("", [("a", b"1"), ("b", b"1"), ("c", b"1")])
     for key in ("a", "b", "c"):
         store.set("", key, b"1")
     assert {entry.key for entry in store.entries()} == {"a", "b", "c", "lasting"}
-    assert (room.evictions, room.refusals) == (0, 0)
+    assert (quota.evictions, quota.refusals) == (0, 0)
 
 
 def test_keys_are_sorted_and_follow_the_changes() -> None:

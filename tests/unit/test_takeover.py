@@ -49,7 +49,7 @@ def test_keys_are_those_that_the_other_program_gave(tmp_path: Path, ns: str) -> 
     for _ in range(2):
         kept = kept.again()
         assert kept.values() == wanted, "at every later start too"
-    assert kept.keeper.damages() == []
+    assert kept.storage.damages() == []
     kept.close()
 
 
@@ -159,7 +159,7 @@ def test_what_no_key_can_be_is_said_with_its_reason(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this system has no such names")
     kept = Kept(tmp_path)
-    (damage,) = kept.keeper.damages()
+    (damage,) = kept.storage.damages()
     assert damage.shown.endswith("a\\nb.json")
     assert damage.reason == "not a key's file name: keys have no control characters"
     kept.close()

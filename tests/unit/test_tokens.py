@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dunena.dialects.grants import ANY, Right
+from dunena.server.access.tokens import COMMAND_LINE, Tokens, TokensError
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
-from dunena.server.tokens import COMMAND_LINE, Tokens, TokensError
 
 OVERLAY = """\
 [overlay]
@@ -63,7 +63,7 @@ def test_the_token_of_the_command_line_has_all_rights_beside_the_file(file: Path
     simple = tokens.grant_of(b"simple")
     assert simple is not None
     assert simple.name == COMMAND_LINE
-    assert simple.is_whole
+    assert simple.is_complete
     assert simple.rights == set(Right)
     assert tokens.grant_of(b"overlay secret") is not None
 
@@ -81,7 +81,7 @@ def test_a_cookie_stands_for_its_token_and_ends_with_it(file: Path) -> None:
     assert Tokens("overlay secret").cookie_of("overlay secret") == cookie, "outlives a restart"
     assert tokens.grant_of_cookie(b"overlay secret") is None
     rewrite(file, OVERLAY.replace("overlay secret", "another"))
-    assert tokens.look()
+    assert tokens.reload_if_changed()
     assert tokens.grant_of_cookie(cookie.encode()) is None
 
 
@@ -91,14 +91,14 @@ def test_a_change_is_taken_up_and_old_grants_are_renewed(file: Path) -> None:
     director = tokens.grant_of(b"director secret")
     assert overlay is not None
     assert director is not None
-    assert not tokens.look()
+    assert not tokens.reload_if_changed()
     rewrite(file, OVERLAY.replace('["read"]', '["write"]'))
-    assert tokens.look()
-    assert not tokens.look()
-    renewed = tokens.renewed(overlay)
-    assert renewed is not None
-    assert renewed.rights == {Right.WRITE}
-    assert tokens.renewed(director) is None
+    assert tokens.reload_if_changed()
+    assert not tokens.reload_if_changed()
+    current_grant = tokens.current_grant(overlay)
+    assert current_grant is not None
+    assert current_grant.rights == {Right.WRITE}
+    assert tokens.current_grant(director) is None
 
 
 def test_the_name_alone_is_no_token(file: Path) -> None:
@@ -106,8 +106,8 @@ def test_the_name_alone_is_no_token(file: Path) -> None:
     overlay = tokens.grant_of(b"overlay secret")
     assert overlay is not None
     rewrite(file, OVERLAY.replace("overlay secret", "another secret"))
-    assert tokens.look()
-    assert tokens.renewed(overlay) is None
+    assert tokens.reload_if_changed()
+    assert tokens.current_grant(overlay) is None
 
 
 @pytest.mark.parametrize("change", ["broken", "missing", "empty"])
@@ -117,15 +117,15 @@ def test_a_change_that_cannot_be_used_changes_nothing(file: Path, caplog, change
         file.unlink()
     else:
         rewrite(file, "" if change == "empty" else 'token = "overlay secret')
-    assert not tokens.look()
+    assert not tokens.reload_if_changed()
     assert tokens.grant_of(b"overlay secret") is not None
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert str(file) in record.getMessage()
     assert "secret" not in record.getMessage()
-    assert not tokens.look(), "said once"
+    assert not tokens.reload_if_changed(), "said once"
     rewrite(file, DIRECTOR)
-    assert tokens.look()
+    assert tokens.reload_if_changed()
     assert tokens.grant_of(b"overlay secret") is None
 
 

@@ -6,7 +6,7 @@ from dunena.dialects.dialect import Dialect
 from dunena.server.budget import Budget
 from dunena.server.limits import UNREAD_SECONDS_MAX, UNREAD_TLS_FACTOR
 from dunena.server.unread import Unread
-from tests.unit.test_connection import GET, Peer
+from tests.unit.test_websocket_connection import GET, Peer
 
 
 class Reader:

@@ -10,8 +10,8 @@ from queue import Queue
 
 import pytest
 
-from dunena.persistence.disk.told import Told
 from dunena.persistence.disk.watcher import LibraryWatcher, begin_to_watch
+from dunena.persistence.disk.watcher_events import Told
 
 if sys.platform == "linux":
     from dunena.persistence.disk.inotify import OVERFLOW, Event

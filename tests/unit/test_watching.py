@@ -12,7 +12,7 @@ from dunena.persistence.disk import watching
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.place import file_system_of
 from dunena.persistence.disk.policy import Watch
-from dunena.persistence.disk.told import Told
+from dunena.persistence.disk.watcher_events import Told
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.interface import WatchState
 from tests.support.kept import Kept
@@ -45,7 +45,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeWatcher]:
 @pytest.fixture
 def edits(tmp_path: Path) -> Iterator[HandEdits]:
     kept = Kept(tmp_path)
-    yield HandEdits(kept.disk, kept.keeper, lambda: None)
+    yield HandEdits(kept.disk, kept.storage, lambda: None)
     kept.close()
 
 

@@ -12,7 +12,7 @@ from statistics import median
 import pytest
 
 from dunena.persistence.disk import workers
-from dunena.persistence.disk.workers import Follower, Syncer
+from dunena.persistence.disk.workers import FileWriterThread, Syncer
 
 WAIT_SECONDS = 10
 
@@ -38,12 +38,12 @@ class Syncs:
 
 
 class Steps:
-    """A `Follower` with the times of its steps in a queue; ``due`` says when the next one is."""
+    """A `FileWriterThread` with the times of its steps in a queue; ``due`` says when it is next."""
 
     def __init__(self, due: Callable[[float], float | None] = lambda _now: None) -> None:
         self.times: Queue[float] = Queue()
         self.due = due
-        self.follower = Follower(self._step)
+        self.file_writer = FileWriterThread(self._step)
 
     def _step(self, now: float) -> float | None:
         self.times.put(now)
@@ -57,13 +57,13 @@ def test_a_commit_after_a_rest_is_followed_at_once() -> None:
     steps = Steps()
     try:
         for _ in range(3):
-            while not steps.follower._is_idle:
+            while not steps.file_writer._is_idle:
                 time.sleep(0)
             began = time.monotonic()
-            steps.follower.note()
+            steps.file_writer.enqueue()
             assert steps.next() >= began
     finally:
-        steps.follower.close()
+        steps.file_writer.close()
     assert steps.times.empty()
 
 
@@ -73,10 +73,10 @@ def test_a_stream_of_commits_is_followed_now_and_then(monkeypatch: pytest.Monkey
     end = time.monotonic() + 0.5
     try:
         while time.monotonic() < end:
-            steps.follower.note()
+            steps.file_writer.enqueue()
             time.sleep(0)
     finally:
-        steps.follower.close()
+        steps.file_writer.close()
     times = [steps.times.get() for _ in range(steps.times.qsize())]
     pauses = [after - before for before, after in pairwise(times)]
     assert min(pauses) >= workers.REST_SECONDS_MIN * 0.9
@@ -87,10 +87,10 @@ def test_work_that_is_left_goes_on_at_once_when_no_commits_come() -> None:
     left = iter(range(20))
     steps = Steps(lambda now: None if next(left, None) is None else now)
     try:
-        steps.follower.wake()
+        steps.file_writer.wake()
         times = [steps.next() for _ in range(21)]
     finally:
-        steps.follower.close()
+        steps.file_writer.close()
     assert times[-1] - times[0] < 20 * workers.REST_SECONDS_MIN
 
 
@@ -106,10 +106,10 @@ def test_work_takes_a_small_part_of_the_time_of_a_stream(late: float, share: flo
     end = time.monotonic() + 1
     try:
         while time.monotonic() < end:
-            steps.follower.note()
+            steps.file_writer.enqueue()
             time.sleep(0.0005)
     finally:
-        steps.follower.close()
+        steps.file_writer.close()
     assert share * 0.2 < steps.times.qsize() * 0.005 < share * 1.2
 
 
@@ -122,15 +122,15 @@ def test_a_step_says_when_the_next_one_is() -> None:
         due = next(dues, None)
         return None if due is None else now + due
 
-    follower = Follower(step)
+    file_writer = FileWriterThread(step)
     try:
-        follower.wake()
+        file_writer.wake()
         times = [steps.get(timeout=WAIT_SECONDS) for _ in range(3)]
         assert times[1] - times[0] >= 0.009
-        follower.wake()
+        file_writer.wake()
         steps.get(timeout=WAIT_SECONDS)
     finally:
-        follower.close()
+        file_writer.close()
     assert steps.empty()
 
 
@@ -145,14 +145,14 @@ def test_a_follower_outlives_a_step_that_breaks(
         if steps.qsize() == 1:
             raise ValueError
 
-    follower = Follower(step)
+    file_writer = FileWriterThread(step)
     try:
-        follower.wake()
+        file_writer.wake()
         deadline = time.monotonic() + WAIT_SECONDS
         while steps.qsize() < 2:
             assert time.monotonic() < deadline
     finally:
-        follower.close()
+        file_writer.close()
     assert "could not be brought up to date" in caplog.text
 
 

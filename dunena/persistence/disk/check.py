@@ -18,7 +18,7 @@ from dunena.persistence.disk.disk import Disk, RealDisk, join
 from dunena.persistence.disk.dry import DryDisk
 from dunena.persistence.disk.engine import PRIVATE_FOLDER
 from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS
-from dunena.persistence.disk.keeper import Keeper, describe
+from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.place import extended, folds_case
 from dunena.persistence.disk.policy import Fsync
@@ -132,15 +132,15 @@ def _alone(root: Path) -> Iterator[None]:
 
 def _look(root: Path, value_bytes_max: int) -> Findings:
     private, disk = root / PRIVATE_FOLDER, DryDisk()
-    keeper = Keeper(disk, root, private, Fsync.NO, value_bytes_max)
+    storage = FolderStorage(disk, root, private, Fsync.NO, value_bytes_max)
     folds = _seems_to_fold_case(root)
     try:
-        keeper.records.prepare()
-        loaded = keeper.open(folds_case=folds)
-        layout = keeper.layout
+        storage.records.prepare()
+        loaded = storage.open(folds_case=folds)
+        layout = storage.layout
         damages = [
             Damage(_relative(root, damage.path), damage.reason, damage.kind)
-            for damage in keeper.damages()
+            for damage in storage.damages()
         ]
         return Findings(
             folder=str(root).removeprefix("\\\\?\\"),
@@ -149,21 +149,21 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
             namespaces=sorted({entry.ns for entry in loaded.entries} - {""}),
             expiring=sum(entry.expires_at is not None for entry in loaded.entries),
             revision=loaded.revision,
-            journal=_journal(root, keeper),
+            journal=_journal(root, storage),
             foreign=sorted(_foreign(root, layout)),
             renamings=[
                 f"{_relative(root, one.path)} to {Path(one.target).name}, since its key has the %"
-                for one in keeper.takeover.renamings
+                for one in storage.takeover.renamings
             ],
             doubts=[
                 f"{_relative(root, one.path)} is read as the key {one.key}"
-                for one in keeper.takeover.doubts
+                for one in storage.takeover.doubts
             ],
             damaged=[damage for damage in damages if damage.kind is not DamageKind.CLASH],
             clashes=[damage for damage in damages if damage.kind is DamageKind.CLASH],
-            drafts=_names(root, disk, keeper.records.temporary),
-            stale_expiries=_stale_expiries(root, keeper.records, layout, loaded),
-            stale_names=_stale_names(root, disk, keeper.records),
+            drafts=_names(root, disk, storage.records.temporary),
+            stale_expiries=_stale_expiries(root, storage.records, layout, loaded),
+            stale_names=_stale_names(root, disk, storage.records),
         )
     except OSError as error:
         raise OpenError(f"cannot read {root}: {describe(error, root)}") from error
@@ -172,28 +172,28 @@ def _look(root: Path, value_bytes_max: int) -> Findings:
 def _mend(root: Path, found: Findings, value_bytes_max: int) -> None:
     private, disk = root / PRIVATE_FOLDER, RealDisk()
     disk.make_folder(str(private))
-    keeper = Keeper(disk, root, private, Fsync.ALWAYS, value_bytes_max)
-    keeper.records.prepare()  # drafts
-    keeper.open(folds_case=folds_case(private))  # the torn tail, what follows on missing parts
-    keeper.close(time.monotonic())  # files
+    storage = FolderStorage(disk, root, private, Fsync.ALWAYS, value_bytes_max)
+    storage.records.prepare()  # drafts
+    storage.open(folds_case=folds_case(private))  # the torn tail, what follows on missing parts
+    storage.close(time.monotonic())  # files
     # What a change of the journal replaced is in quarantine already.
     for damage in found.damaged:
         path = str(root / damage.path)
-        if _is_movable(damage) and path in {now.path for now in keeper.files.damages()}:
+        if _is_movable(damage) and path in {now.path for now in storage.files.damages()}:
             set_aside(disk, path, str(private / "quarantine"))
     again = _look(root, value_bytes_max)
     for name in again.stale_expiries + again.stale_names:
         disk.remove(str(root / name))
 
 
-def _journal(root: Path, keeper: Keeper) -> JournalFound:
-    folder, replay = Path(keeper.journal.folder), keeper.replay
+def _journal(root: Path, storage: FolderStorage) -> JournalFound:
+    folder, replay = Path(storage.journal.folder), storage.replay
     segments = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
     return JournalFound(
         segments=len(segments),
         bytes=sum(path.stat().st_size for path in segments),
         commits=len(replay.commits),
-        keys_behind=keeper.mirror.behind_count,
+        keys_behind=storage.mirror.behind_count,
         torn_bytes=replay.dropped_bytes,
         ignored=[_relative(root, path) for path in replay.unreadable],
     )
@@ -207,7 +207,7 @@ def _foreign(root: Path, layout: Layout) -> Iterator[str]:
             folders.remove(PRIVATE_FOLDER)
         for name in files:
             path = here / name
-            if layout.place_of(str(path)) is None:
+            if layout.entry_id_of(str(path)) is None:
                 yield _relative(root, path)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dunena.histogram import Histogram
-from dunena.persistence.disk.collection import keep_for_good
 from dunena.persistence.disk.disk import RealDisk
+from dunena.persistence.disk.folder_storage import FolderStorage, describe
+from dunena.persistence.disk.gc_pause import keep_for_good
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.keeper import Keeper, describe
 from dunena.persistence.disk.place import extended, folds_case
 from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.persistence.disk.watching import FolderWatch
-from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, Follower, Syncer
+from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, FileWriterThread, Syncer
 from dunena.persistence.interface import (
     Damage,
     Done,
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 class DiskEngine:
     """One file per key below ``root``, behind a journal; an `Engine`.
 
-    ``wall_step_ms`` is `Keeper`'s.
+    ``wall_step_ms`` is `FolderStorage`'s.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class DiskEngine:
         self._private = self._root / PRIVATE_FOLDER
         self._lock = FileLock(self._private / "lock")
         self._disk = RealDisk()
-        self._keeper = Keeper(
+        self._storage = FolderStorage(
             self._disk,
             self._root,
             self._private,
@@ -77,8 +77,8 @@ class DiskEngine:
             value_bytes_max,
             wall_step_ms=wall_step_ms,
         )
-        self._hand_edits = HandEdits(self._disk, self._keeper, self._wake_server)
-        self._follower: Follower
+        self._hand_edits = HandEdits(self._disk, self._storage, self._wake_server)
+        self._file_writer: FileWriterThread
         self._syncer: Syncer
         self._is_open = False  # and the threads run
         self._watch = FolderWatch(str(self._root), watch, self._hand_edits, self._wake_follower)
@@ -91,17 +91,17 @@ class DiskEngine:
 
     def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
         """Lock the folder, load it, begin to watch it; raise `OpenError`."""
-        keeper = self._keeper
+        storage = self._storage
         try:
             self._disk.make_folder(str(self._private))
             self._lock.acquire(blocking=False)
-            keeper.records.prepare()
+            storage.records.prepare()
             self._wake = wake or self._wake
-            loaded = keeper.open(folds_case=folds_case(self._private), progress=progress)
+            loaded = storage.open(folds_case=folds_case(self._private), progress=progress)
             if wake is not None:
                 self._watch.begin()
         except Timeout:
-            url = keeper.records.load_address()
+            url = storage.records.load_address()
             raise InUseError(
                 f"another dunena{f' ({url})' if url else ''} is using {self._root};"
                 " stop it, or choose another folder with --cache-dir",
@@ -115,30 +115,30 @@ class DiskEngine:
         if len(loaded.entries) >= KEPT_FOR_GOOD_MIN:
             keep_for_good()
         self._syncer = Syncer(
-            keeper.sync,
+            storage.sync,
             is_periodic=self._fsync is Fsync.EVERYSEC,
             timed=self._timed,
         )
-        self._follower = Follower(self._step)
+        self._file_writer = FileWriterThread(self._step)
         self._is_open = True
-        self._follower.wake()
+        self._file_writer.wake()
         return loaded
 
     def publish(self, url: str) -> None:
         """Keep the address beside the lock; without it only a message is less helpful."""
         try:
-            self._keeper.records.keep_address(url)
+            self._storage.records.keep_address(url)
         except OSError as error:
             _log.warning("cannot write the server's address: %s", error.strerror)
 
     def close(self) -> None:
         """Stop the threads, bring files up to date, unlock; raise `StorageError`."""
         self._watch.close()
-        self._follower.close()
+        self._file_writer.close()
         self._syncer.close()
         until = time.monotonic() + STOP_SECONDS_MAX
         try:
-            self._keeper.close(time.monotonic(), lambda: time.monotonic() >= until)
+            self._storage.close(time.monotonic(), lambda: time.monotonic() >= until)
         except OSError as error:
             raise StorageError(describe(error)) from error
         finally:
@@ -152,7 +152,7 @@ class DiskEngine:
         if self.failure is not None:
             raise StorageError(self.failure)
         try:
-            self._keeper.append(changes)
+            self._storage.append(changes)
         except OSError as error:
             raise StorageError(describe(error)) from error
         if not durable and self._fsync is not Fsync.ALWAYS:
@@ -161,34 +161,34 @@ class DiskEngine:
         self._syncer.request(lambda failure: done(None if failure is None else describe(failure)))
         return False
 
-    def settle(self, changes: Sequence[Change], *, is_kept: bool) -> None:
+    def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
         """The sync of a commit is over: its files follow, or it is taken back."""
         if is_kept:
             self._follow(changes)
             return
         try:
-            self._keeper.take_back(changes)
+            self._storage.take_back(changes)
         except OSError as error:
             _log.error(
                 "a refused change may come back if the server dies before the journal could be"
                 " written anew: %s",
                 error.strerror,
             )
-            self._follower.wake()  # it writes the journal anew
+            self._file_writer.wake()  # it writes the journal anew
 
     def probe(self) -> None:
         """Find out whether a commit could be kept; raise `StorageError` if not."""
         try:
-            self._keeper.probe()
+            self._storage.probe()
         except OSError as error:
-            self._follower.wake()  # it writes the journal anew
+            self._file_writer.wake()  # it writes the journal anew
             raise StorageError(describe(error)) from error
 
-    def look(self) -> None:
+    def check_folder(self) -> None:
         """Find out whether the folder is still there; `failure` says what came of it."""
-        self._keeper.look()
+        self._storage.check_folder()
         if self.failure is not None:
-            self._follower.wake()
+            self._file_writer.wake()
 
     def collect(self, store: Store) -> list[OutsideChange]:
         """Hand edits that differ from the store."""
@@ -202,12 +202,12 @@ class DiskEngine:
 
     def damages(self) -> list[Damage]:
         """Files and records that could not be read."""
-        return self._keeper.damages()
+        return self._storage.damages()
 
     @property
     def failure(self) -> str | None:
         """Why no change can be kept, as far as is known."""
-        return self._keeper.failure
+        return self._storage.failure
 
     @property
     def watching(self) -> Watching:
@@ -217,17 +217,17 @@ class DiskEngine:
     @property
     def files_behind(self) -> int:
         """Keys whose file does not show the latest change yet."""
-        return self._keeper.mirror.behind_count
+        return self._storage.mirror.behind_count
 
     @property
     def files_failure(self) -> str | None:
         """Why files cannot be written, while that is so; the journal holds what they lack."""
-        return self._keeper.mirror.failure
+        return self._storage.mirror.failure
 
     @property
     def journal_bytes(self) -> int:
         """Bytes of all segments."""
-        return self._keeper.journal.bytes_total
+        return self._storage.journal.bytes_total
 
     @property
     def sync_times(self) -> Histogram:
@@ -242,21 +242,21 @@ class DiskEngine:
     # --- inside ---
 
     def _follow(self, changes: Sequence[Change]) -> None:
-        self._keeper.note(changes)
-        self._follower.note()
+        self._storage.enqueue(changes)
+        self._file_writer.enqueue()
 
     def _look(self) -> None:
         """Now and then, as part of a commit."""
         now = time.monotonic()
         if now >= self._looked_at + LOOK_SECONDS:
             self._looked_at = now
-            self.look()
+            self.check_folder()
 
     def _step(self, now: float) -> float | None:
         """The engine's thread: files first, then what other hands did."""
-        was_away = self._keeper.place_failure is not None
-        due = self._keeper.step(now, FILES_PER_STEP_MAX)
-        if self._keeper.place_failure is not None:
+        was_away = self._storage.place_failure is not None
+        due = self._storage.step(now, FILES_PER_STEP_MAX)
+        if self._storage.place_failure is not None:
             return due  # what is not there was not removed by hand
         if was_away and self._watch.is_on:
             self._hand_edits.look_at_everything(now)
@@ -269,7 +269,7 @@ class DiskEngine:
 
     def _wake_follower(self) -> None:
         if self._is_open:
-            self._follower.wake()
+            self._file_writer.wake()
 
     def _wake_server(self) -> None:
         self._wake()

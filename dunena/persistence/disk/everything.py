@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from itertools import islice
 
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.interface import Damage
 
 PORTION_REST_SECONDS = 0.05
@@ -28,8 +28,8 @@ class Everything:
     ``period_seconds`` from the end of one look to the next; None for no repetition.
     """
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, storage: FolderStorage) -> None:
+        self._storage = storage
         self._lock = threading.Lock()  # of the next three
         self._asked_at: float | None = None
         self._is_missing = False  # the look that is asked for is for what was missed
@@ -111,7 +111,7 @@ class Everything:
 
     def _end(self, now: float) -> None:
         self._paths, self.failure = None, None
-        self._new_damages += self._keeper.files.looked_at_everything(self._damages)
+        self._new_damages += self._storage.files.looked_at_everything(self._damages)
         if self.period_seconds is not None:
             self._repeat_at = now + self.period_seconds
         with self._lock:
@@ -126,8 +126,8 @@ class Everything:
         self.ask(now + RETRY_SECONDS, is_missing=self._is_catching_up)
 
     def _every_path(self, damages: list[Damage]) -> Iterator[str]:
-        for found in self._keeper.files.known():
+        for found in self._storage.files.known():
             yield found.path
-        for found in self._keeper.layout.scan(damages):
-            if self._keeper.files.is_new(found):
+        for found in self._storage.layout.scan(damages):
+            if self._storage.files.is_new(found):
                 yield found.path

@@ -22,7 +22,7 @@ from itertools import chain
 
 from dunena.persistence.disk.disk import Disk, name_of
 from dunena.persistence.disk.everything import Everything
-from dunena.persistence.disk.keeper import Keeper
+from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.layout import Found
 from dunena.persistence.disk.sparing_log import SparingLog
 from dunena.persistence.interface import Damage, DamageKind, OutsideChange
@@ -40,16 +40,16 @@ _log = logging.getLogger(__name__)
 class HandEdits:
     """Touched paths in, changes out; ``found`` is called in the engine's thread when there are."""
 
-    def __init__(self, disk: Disk, keeper: Keeper, found: Callable[[], None]) -> None:
+    def __init__(self, disk: Disk, storage: FolderStorage, found: Callable[[], None]) -> None:
         self._disk = disk
-        self._keeper = keeper
+        self._storage = storage
         self._found = found
         self._lock = threading.Lock()  # of the next two
         self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
         self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
         self._complaints = SparingLog(_log)
-        self.everything = Everything(keeper)
+        self.everything = Everything(storage)
 
     def touch(self, paths: set[str]) -> None:
         """Something happened to these paths; any thread."""
@@ -98,13 +98,13 @@ class HandEdits:
                 except OSError as error:
                     damages.append(_unreadable(found.path, error))
             self._note(path, damages, now)
-        bad = {damage.path: damage for damage in self._keeper.files.damages()}
+        bad = {damage.path: damage for damage in self._storage.files.damages()}
         if self._unfinished or bad:
             for path in paths:
                 self._judge(path, bad.get(path), now)
         changes = gone + changed  # a file that was renamed goes before it comes
         # Nobody removed the files of a folder that is not where it was.
-        if changes and self._keeper.is_in_place():
+        if changes and self._storage.is_in_place():
             with self._lock:
                 self._changes += changes
             self._found()
@@ -118,18 +118,18 @@ class HandEdits:
         damages: list[Damage],
     ) -> None:
         """One value's file; ``reached`` remembers of namespaces whether they are behind a link."""
-        ns, files = found.place[0], self._keeper.files
+        ns, files = found.entry_id[0], self._storage.files
         if ns not in reached:
-            reached[ns] = self._keeper.layout.is_reached(found.place)
+            reached[ns] = self._storage.layout.is_reached(found.entry_id)
         stamp = self._disk.stamp(found.path) if reached[ns] else None
         if stamp is None:
             if files.is_known(found):
-                gone.append(OutsideChange(*found.place, None))
-            files.is_gone(found.place)
-        elif not files.is_ours(found.place, stamp):
+                gone.append(OutsideChange(*found.entry_id, None))
+            files.is_gone(found.entry_id)
+        elif not files.is_ours(found.entry_id, stamp):
             value = self._read(found, damages)
             if value is not None:
-                changed.append(OutsideChange(*found.place, value))
+                changed.append(OutsideChange(*found.entry_id, value))
 
     def _guarded_files_at(self, path: str, damages: list[Damage]) -> list[Found]:
         try:
@@ -140,46 +140,46 @@ class HandEdits:
 
     def _files_at(self, path: str, damages: list[Damage]) -> list[Found]:
         """The values' files that a touched path stands for: itself, or all in a folder."""
-        layout = self._keeper.layout
-        place = layout.place_of(path)
-        if place is not None:
-            return [Found(place, path)]
+        layout = self._storage.layout
+        entry_id = layout.entry_id_of(path)
+        if entry_id is not None:
+            return [Found(entry_id, path)]
         damage = layout.damage_at(path)
         if damage is not None:
             damages.append(damage)
         ns = layout.namespace_of(path)
         if ns is None:
             return []
-        known = list(self._keeper.files.known(ns))
+        known = list(self._storage.files.known(ns))
         if not self._disk.is_folder(path):
             return known
         return known + list(layout.scan_namespace(ns, path, damages))
 
     def _read(self, found: Found, damages: list[Damage]) -> bytes | None:
         """The value that another hand wrote; None if it cannot be read, or is another file's."""
-        actual = self._keeper.layout.actual(found.place)
+        actual = self._storage.layout.actual(found.entry_id)
         if found.path != actual and self._disk.exists(actual):
             reason = f"another file holds the same key: {name_of(actual)}"
             damages.append(Damage(found.path, reason, DamageKind.CLASH))
             return None
-        value = self._keeper.files.read(found)
+        value = self._storage.files.read(found)
         if value is not None:
-            self._keeper.files.take_over(found)
-            self._keeper.mirror.supersede(found.place, value)
+            self._storage.files.take_over(found)
+            self._storage.mirror.supersede(found.entry_id, value)
         return value
 
     def _note(self, path: str, damages: list[Damage], now: float) -> None:
         """What stood in the way of looking at a path, or that nothing did."""
         if all(damage.path != path for damage in damages):
-            self._keeper.files.accept(path)
+            self._storage.files.accept(path)
         for damage in damages:
-            if self._keeper.files.refuse(damage):
+            if self._storage.files.refuse(damage):
                 self._complain(damage, now)
 
     def _judge(self, path: str, damage: Damage | None, now: float) -> None:
         """A path that cannot be read is tried again, or at last called damaged."""
         tries, _ = self._unfinished.pop(path, (0, 0.0))
-        if damage is None or self._keeper.files.is_refused(path):
+        if damage is None or self._storage.files.is_refused(path):
             return
         if tries + 1 < UNFINISHED_TRIES:
             self._unfinished[path] = (tries + 1, now + UNFINISHED_SECONDS)

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from dunena.persistence.disk.disk import Stamp
-from dunena.persistence.disk.layout import Place
+from dunena.persistence.disk.layout import EntryId
 from dunena.store.entry import Change, ChangeKind
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
@@ -45,14 +45,14 @@ VERSION = 2
 _CHECKSUM_BYTES = 9  # of a line, with the space behind it
 _SET = ChangeKind.SET.value
 
-Stamps = Mapping[Place, Stamp]
+Stamps = Mapping[EntryId, Stamp]
 """Of each key's file, as it was last seen or written here; a key without a file has none."""
 
 
 class FileStep(NamedTuple):
     """A key's file from one state to the next; None for no file."""
 
-    place: Place
+    entry_id: EntryId
     before: Stamp | None
     after: Stamp | None
 
@@ -140,18 +140,18 @@ def plan_line(seed: int, steps: Iterable[FileStep]) -> bytes:
     """The line that goes before files are replaced."""
     return encode_line(
         seed,
-        ["plan", *((*step.place, _plain(step.before), _plain(step.after)) for step in steps)],
+        ["plan", *((*step.entry_id, _plain(step.before), _plain(step.after)) for step in steps)],
     )
 
 
 def shown_line(seed: int, steps: Iterable[FileStep]) -> bytes:
     """The line that goes behind files that were replaced."""
-    return encode_line(seed, ["shown", *((*step.place, _plain(step.after)) for step in steps)])
+    return encode_line(seed, ["shown", *((*step.entry_id, _plain(step.after)) for step in steps)])
 
 
 def by_hand_line(seed: int, steps: Iterable[FileStep]) -> bytes:
     """The line on files that another hand changed while no server ran."""
-    return encode_line(seed, ["by hand", *((*step.place, _plain(step.after)) for step in steps)])
+    return encode_line(seed, ["by hand", *((*step.entry_id, _plain(step.after)) for step in steps)])
 
 
 def encode_line(seed: int, members: list[Any]) -> bytes:

@@ -27,7 +27,7 @@ from dunena.persistence.disk.journal_format import (
     seed_of,
     stamp_of,
 )
-from dunena.persistence.disk.layout import Place
+from dunena.persistence.disk.layout import EntryId
 from dunena.persistence.interface import Damage, DamageKind
 from dunena.plain_files import NotPlainError, TooLargeError
 from dunena.store.entry import ChangeKind
@@ -58,8 +58,9 @@ class Replay:
     """What a journal held when it was opened.
 
     ``commits`` lead from ``base`` to ``last_revision``; ``files`` is what the keys' files may be
-    without another hand. ``is_whole`` says that the machine has not started anew since the journal
-    was put in order: nothing was lost. ``is_forced`` says that files were forced to the device.
+    without another hand. ``is_complete`` says that the machine has not started anew since the
+    journal was put in order: nothing was lost. ``is_forced`` says that files were forced to the
+    device.
 
     ``segments`` stay; ``torn`` ones are to be cut to their size, ``useless`` ones removed,
     ``unreadable`` ones moved to quarantine, and of ``damaged`` ones a copy goes there.
@@ -67,10 +68,10 @@ class Replay:
     """
 
     commits: list[list[Recorded]] = field(default_factory=list)
-    files: dict[Place, FileStates] = field(default_factory=dict)
+    files: dict[EntryId, FileStates] = field(default_factory=dict)
     base: int = 0
     last_revision: int = 0
-    is_whole: bool = True
+    is_complete: bool = True
     is_forced: bool = True
     dropped_bytes: int = 0
     segments: list[Segment] = field(default_factory=list)
@@ -85,9 +86,9 @@ class Replay:
         """Whether the files are all there is."""
         return not self.commits
 
-    def states_of(self, place: Place) -> FileStates:
+    def states_of(self, entry_id: EntryId) -> FileStates:
         """What a key's file may be; to be added to."""
-        return self.files.setdefault(place, FileStates())
+        return self.files.setdefault(entry_id, FileStates())
 
 
 @dataclass(slots=True)
@@ -143,9 +144,9 @@ class _Reader:
         self._is_in_base = False
         self._is_disordered = False  # the segment that is being read
         self._was_disordered = False  # and any before it
-        is_whole = boot is not None and boot == last_boot
+        is_complete = boot is not None and boot == last_boot
         revision = flushed or 0
-        self._replay = Replay(base=revision, last_revision=revision, is_whole=is_whole)
+        self._replay = Replay(base=revision, last_revision=revision, is_complete=is_complete)
         headers = [line for text in texts for line in text.whole if line[0] == MAGIC]
         self._replay.is_forced = all(line[2] for line in headers)
         # Changes up to here were on the device, by the word of lines that are whole.
@@ -157,7 +158,7 @@ class _Reader:
     def read(self) -> Replay:
         replay = self._replay
         for text in self._texts:
-            if not text.text and not replay.is_whole:
+            if not text.text and not replay.is_complete:
                 replay.useless.append(text.path)
             elif not any(True for _ in text.whole) or not _is_readable(text):
                 self._give_up(text)
@@ -169,7 +170,7 @@ class _Reader:
                 replay.unreadable.append(text.path)
                 reason = "follows a part of the journal that is missing"
                 replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
-        replay.is_whole = replay.is_whole and not self._was_disordered
+        replay.is_complete = replay.is_complete and not self._was_disordered
         return replay
 
     def _give_up(self, text: _Text) -> None:
@@ -191,7 +192,7 @@ class _Reader:
         if self._flushed is None and not replay.segments:
             replay.base = replay.last_revision = after
             return True
-        if not (replay.is_whole or after <= self._synced):
+        if not (replay.is_complete or after <= self._synced):
             return False
         reason = "follows a part of the journal that is missing; the changes in that are lost"
         replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
@@ -207,12 +208,12 @@ class _Reader:
         # One that was not finished leaves those there that it was to stand for.
         if not is_complete and replay.segments:
             is_damaged = ["end"] in members and replay.last_revision < revision
-            is_usable = is_damaged and replay.is_whole
+            is_usable = is_damaged and replay.is_complete
         else:
             is_damaged = not is_complete
             # It came to its end, and those before it went when it was on the device.
             is_ended = ["end"] in members and text is self._texts[0]
-            is_usable = is_complete or is_ended or replay.is_whole or revision <= self._synced
+            is_usable = is_complete or is_ended or replay.is_complete or revision <= self._synced
         if is_needless or not (is_usable or is_damaged):
             replay.useless.append(text.path)
             return
@@ -273,7 +274,7 @@ class _Reader:
         for line in lines[index:]:
             if line.members is None:
                 continue
-            if self._replay.is_whole:
+            if self._replay.is_complete:
                 return True
             if isinstance(line.members[0], int):
                 return bool(line.members[1][1] <= self._synced)
@@ -354,10 +355,10 @@ def _drop_taken_back(replay: Replay, revision: int) -> None:
         replay.commits.pop()
 
 
-def _drop_changes(replay: Replay, places: set[Place]) -> None:
+def _drop_changes(replay: Replay, entry_ids: set[EntryId]) -> None:
     """What another hand did to these keys came after everything before."""
     commits = (
-        [change for change in commit if (change.ns, change.key) not in places]
+        [change for change in commit if (change.ns, change.key) not in entry_ids]
         for commit in replay.commits
     )
     replay.commits = [commit for commit in commits if commit]

@@ -25,7 +25,7 @@ from dunena.persistence.interface import Damage, DamageKind
 from dunena.plain_files import Kind
 from dunena.store.names import has_control_character, is_name
 
-Place = tuple[str, str]
+EntryId = tuple[str, str]
 """Namespace and key."""
 
 
@@ -35,7 +35,7 @@ class Found(NamedTuple):
     ``is_regular`` says that its name is known to be the key's own; False that it may be.
     """
 
-    place: Place
+    entry_id: EntryId
     path: str
     is_regular: bool = False
 
@@ -49,23 +49,23 @@ class Layout:
         self.folds_case = folds_case
         self._records = records
         self._folder_aliases: dict[str, str] = {}  # namespace -> name of its folder
-        self._file_aliases: dict[Place, str] = {}  # place -> name of its file
-        self._alias_owners: dict[tuple[str, str], Place] = {}  # (ns, folded file name) -> place
+        self._file_aliases: dict[EntryId, str] = {}  # place -> name of its file
+        self._alias_owners: dict[tuple[str, str], EntryId] = {}  # (ns, folded file name) -> place
 
     # --- from a key to its file ---
 
-    def canonical(self, place: Place) -> str:
+    def canonical(self, entry_id: EntryId) -> str:
         """Where a key is written."""
-        return join(self.folder(place[0]), self._key_name(place[1]).text)
+        return join(self.folder(entry_id[0]), self._key_name(entry_id[1]).text)
 
-    def actual(self, place: Place) -> str:
+    def actual(self, entry_id: EntryId) -> str:
         """Where a key is read: its alias, if it has one."""
-        alias = self._file_aliases.get(place)
-        return self.canonical(place) if alias is None else join(self.folder(place[0]), alias)
+        alias = self._file_aliases.get(entry_id)
+        return self.canonical(entry_id) if alias is None else join(self.folder(entry_id[0]), alias)
 
-    def relative(self, place: Place) -> str:
+    def relative(self, entry_id: EntryId) -> str:
         """The canonical path below the folder, with slashes on every system: a name for records."""
-        ns, key = place
+        ns, key = entry_id
         name = self._key_name(key).text
         return f"{self._namespace_name(ns).text}/{name}" if ns else name
 
@@ -76,20 +76,20 @@ class Layout:
         alias = self._folder_aliases.get(ns)
         return join(self.root, self._namespace_name(ns).text if alias is None else alias)
 
-    def make_way(self, place: Place) -> None:
+    def make_way(self, entry_id: EntryId) -> None:
         """Get ready for writing a key: its folder is there, no other key's file is in its place.
 
         Raises OSError; `NotADirectoryError` where a link stands for a namespace's folder, since
         writing through it would leave the root.
         """
-        ns, key = place
+        ns, key = entry_id
         if ns:
             self._make_folder(ns)
         name = self._key_name(key)
         if name.record:
             self._records.keep_name(name.record, key)
         owner = self._alias_owners.get((ns, self._folded(name.text)))
-        if owner is not None and owner != place:
+        if owner is not None and owner != entry_id:
             self._disk.rename(self.actual(owner), self.canonical(owner))
             self.forget_alias(owner)
 
@@ -133,11 +133,11 @@ class Layout:
             return Damage(path, "not a namespace's name", DamageKind.NAME)
         return None
 
-    def is_reached(self, place: Place) -> bool:
+    def is_reached(self, entry_id: EntryId) -> bool:
         """Whether a key's file, if there, is in the root and not behind a link."""
-        return not place[0] or self._disk.kind(self.folder(place[0])) is not Kind.LINK
+        return not entry_id[0] or self._disk.kind(self.folder(entry_id[0])) is not Kind.LINK
 
-    def place_of(self, path: str) -> Place | None:
+    def entry_id_of(self, path: str) -> EntryId | None:
         """The key a path is for; None for a path that is no value's file."""
         name, folder = name_of(path), parent_of(path)
         if not is_value_file_name(name):
@@ -150,24 +150,24 @@ class Layout:
         """A file was read: if its name is not its key's own, keep it in mind as the alias."""
         if found.is_regular:
             return
-        ns, key = found.place
+        ns, key = found.entry_id
         name = name_of(found.path)
         if name != self._key_name(key).text:
-            self._file_aliases[found.place] = name
-            self._alias_owners[ns, self._folded(name)] = found.place
+            self._file_aliases[found.entry_id] = name
+            self._alias_owners[ns, self._folded(name)] = found.entry_id
 
-    def forget_alias(self, place: Place) -> str | None:
+    def forget_alias(self, entry_id: EntryId) -> str | None:
         """The alias is gone or about to go: its path, or None if the key had none.
 
         None as well where the alias is, to the file system, the canonical name itself.
         """
-        alias = self._file_aliases.pop(place, None)
+        alias = self._file_aliases.pop(entry_id, None)
         if alias is None:
             return None
-        del self._alias_owners[place[0], self._folded(alias)]
-        if self._folded(alias) == self._folded(self._key_name(place[1]).text):
+        del self._alias_owners[entry_id[0], self._folded(alias)]
+        if self._folded(alias) == self._folded(self._key_name(entry_id[1]).text):
             return None
-        return join(self.folder(place[0]), alias)
+        return join(self.folder(entry_id[0]), alias)
 
     def scan(self, damages: list[Damage]) -> Iterator[Found]:
         """Every value's file, one per key; what stands in the way of reading goes to ``damages``.

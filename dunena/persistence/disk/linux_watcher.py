@@ -22,7 +22,7 @@ from dunena.persistence.disk.inotify import (  # noqa: E402
     Event,
     Inotify,
 )
-from dunena.persistence.disk.told import LONGEST_SECONDS, QUIET_SECONDS, Told  # noqa: E402
+from dunena.persistence.disk.watcher_events import LONGEST_SECONDS, QUIET_SECONDS, Told  # noqa: E402
 
 _FOREVER_MS = -1
 _NO_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})

@@ -13,8 +13,8 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from dunena.persistence.disk.journal_format import FileStep
-from dunena.persistence.disk.layout import Place
-from dunena.persistence.disk.pace import PERIOD_SECONDS, Pace
+from dunena.persistence.disk.layout import EntryId
+from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.value_files import PreparedFile, ValueFiles
 from dunena.store.entry import Change, ChangeKind, Entry
 
@@ -64,29 +64,29 @@ class Mirror:
         self._left: deque[tuple[Change, ...]] = deque()  # commits, not looked at yet
         self._left_count = 0  # changes in them, about
         self._lock = threading.Lock()  # of what follows, down to the paces
-        self._wanted: dict[Place, Change] = {}  # the last change of a key that its file lacks
-        self._since: dict[Place, int] = {}  # the revision of the first one
-        self._due: list[tuple[float, int, Place]] = []
+        self._wanted: dict[EntryId, Change] = {}  # the last change of a key that its file lacks
+        self._since: dict[EntryId, int] = {}  # the revision of the first one
+        self._due: list[tuple[float, int, EntryId]] = []
         self._noted_revision = revision
         self._count = 0
         self._now = 0.0
-        self._paces: dict[Place, Pace] = {}
+        self._paces: dict[EntryId, Pace] = {}
         self._paces_swept_at = 0.0
-        self._failing: dict[Place, str] = {}  # why the last try did not work
+        self._failing: dict[EntryId, str] = {}  # why the last try did not work
         self.remembers_unsynced = False
-        self._unsynced: dict[Place, Change] = {}  # what files show, maybe not on the device
+        self._unsynced: dict[EntryId, Change] = {}  # what files show, maybe not on the device
 
     # --- the server's thread ---
 
-    def catch_up(self, changes: Iterable[tuple[Place, Change]], since: int) -> None:
+    def catch_up(self, changes: Iterable[tuple[EntryId, Change]], since: int) -> None:
         """At the start: files may lack these changes, and all before them from ``since`` on."""
         with self._lock:
-            for place, change in changes:
-                self._wanted[place] = change
-                self._since[place] = since
-                self._push(self._now, place)
+            for entry_id, change in changes:
+                self._wanted[entry_id] = change
+                self._since[entry_id] = since
+                self._push(self._now, entry_id)
 
-    def note(self, changes: Sequence[Change]) -> None:
+    def enqueue(self, changes: Sequence[Change]) -> None:
         """A commit was kept: the files should show it."""
         self._left.append(tuple(changes))
         self._left_count += len(changes)
@@ -109,7 +109,7 @@ class Mirror:
     # --- the engine's thread ---
 
     @property
-    def shown_revision(self) -> int:
+    def flushed_revision(self) -> int:
         """Every change up to this one is in its file."""
         with self._lock:
             return min(self._since.values(), default=self._noted_revision + 1) - 1
@@ -125,7 +125,7 @@ class Mirror:
                 files_max -= len(batch)
                 self._bring_all(batch, now)
             else:
-                self._postpone((place for place, _ in batch), later)
+                self._postpone((entry_id for entry_id, _ in batch), later)
         with self._lock:
             self._sweep_paces(now)
             return self._due[0][0] if self._due else None
@@ -151,8 +151,8 @@ class Mirror:
         changes = [
             change
             if change.cleared is None
-            else Change(ChangeKind.DELETE, *place, change.revision, is_stored=change.is_stored)
-            for place, change in wanted
+            else Change(ChangeKind.DELETE, *entry_id, change.revision, from_disk=change.from_disk)
+            for entry_id, change in wanted
         ]
         return sorted(changes, key=lambda change: change.revision)
 
@@ -171,23 +171,23 @@ class Mirror:
         """Forcing files to the device failed, which may have dropped what was to be written."""
         with self._lock:
             self._gather()
-            for place, change in self._unsynced.items():
-                if place not in self._wanted:
-                    self._wanted[place] = change
-                    self._since[place] = change.revision
-                    self._push(self._now, place)
+            for entry_id, change in self._unsynced.items():
+                if entry_id not in self._wanted:
+                    self._wanted[entry_id] = change
+                    self._since[entry_id] = change.revision
+                    self._push(self._now, entry_id)
         self._unsynced.clear()
 
-    def supersede(self, place: Place, value: bytes) -> None:
+    def supersede(self, entry_id: EntryId, value: bytes) -> None:
         """What was to be written is older than a value that stands there now."""
         with self._lock:
             self._gather()
-            change = self._wanted.get(place)
+            change = self._wanted.get(entry_id)
             if change is None or (change.entry is not None and change.entry.value == value):
                 return
-            entry = Entry(*place, value, None, change.revision)
-            self._wanted[place] = Change(
-                ChangeKind.SET, *place, change.revision, entry=entry, is_stored=True
+            entry = Entry(*entry_id, value, None, change.revision)
+            self._wanted[entry_id] = Change(
+                ChangeKind.SET, *entry_id, change.revision, entry=entry, from_disk=True
             )
 
     # --- inside ---
@@ -200,10 +200,10 @@ class Mirror:
             changes = left.popleft()
             for change in changes:
                 if change.cleared is None:
-                    place = (change.ns, change.key)
-                    wanted[place] = change
-                    if place not in since:
-                        self._begin_to_want(place, change)
+                    entry_id = (change.ns, change.key)
+                    wanted[entry_id] = change
+                    if entry_id not in since:
+                        self._begin_to_want(entry_id, change)
                 else:
                     for ns, keys in change.cleared.items():
                         for key in keys:
@@ -212,44 +212,44 @@ class Mirror:
                                 self._begin_to_want((ns, key), change)
             self._noted_revision = changes[-1].revision
 
-    def _begin_to_want(self, place: Place, change: Change) -> None:
-        self._since[place] = change.revision
-        pace = self._paces.get(place)
-        self._push(self._now if pace is None else pace.until, place)
+    def _begin_to_want(self, entry_id: EntryId, change: Change) -> None:
+        self._since[entry_id] = change.revision
+        pace = self._paces.get(entry_id)
+        self._push(self._now if pace is None else pace.until, entry_id)
 
-    def _push(self, due: float, place: Place) -> None:
+    def _push(self, due: float, entry_id: EntryId) -> None:
         self._count += 1
-        heappush(self._due, (due, self._count, place))
+        heappush(self._due, (due, self._count, entry_id))
 
-    def _postpone(self, places: Iterable[Place], due: float) -> None:
+    def _postpone(self, entry_ids: Iterable[EntryId], due: float) -> None:
         with self._lock:
-            for place in places:
-                self._push(due, place)
+            for entry_id in entry_ids:
+                self._push(due, entry_id)
 
     def _sweep_paces(self, now: float) -> None:
         if now > self._paces_swept_at + PERIOD_SECONDS:
             self._paces = {p: pace for p, pace in self._paces.items() if not pace.is_rested(now)}
             self._paces_swept_at = now
 
-    def _take_due(self, now: float, files_max: int) -> list[tuple[Place, Change]]:
-        batch: list[tuple[Place, Change]] = []
+    def _take_due(self, now: float, files_max: int) -> list[tuple[EntryId, Change]]:
+        batch: list[tuple[EntryId, Change]] = []
         with self._lock:
             while self._due and self._due[0][0] <= now and len(batch) < files_max:
-                place = heappop(self._due)[2]
-                change = self._wanted.get(place)
+                entry_id = heappop(self._due)[2]
+                change = self._wanted.get(entry_id)
                 if change is not None:
-                    batch.append((place, change))
+                    batch.append((entry_id, change))
         return batch
 
-    def _bring_all(self, batch: list[tuple[Place, Change]], now: float) -> None:
+    def _bring_all(self, batch: list[tuple[EntryId, Change]], now: float) -> None:
         for first in range(0, len(batch), FILES_AT_ONCE):
             some = batch[first : first + FILES_AT_ONCE]
             if not self._bring(some, now, FAILURES_PER_STEP_MAX):
-                rest = (place for place, _ in batch[first + FILES_AT_ONCE :])
+                rest = (entry_id for entry_id, _ in batch[first + FILES_AT_ONCE :])
                 self._postpone(rest, now + RETRY_SECONDS / 2)
                 return
 
-    def _bring(self, batch: list[tuple[Place, Change]], now: float, failures_max: int) -> bool:
+    def _bring(self, batch: list[tuple[EntryId, Change]], now: float, failures_max: int) -> bool:
         """Make files show changes; False if so many could not that the rest was not tried."""
         changes = dict(batch)
         prepared, failures = self._prepare(batch, now, failures_max)
@@ -258,80 +258,80 @@ class Mirror:
         return failures < failures_max
 
     def _prepare(
-        self, batch: list[tuple[Place, Change]], now: float, failures_max: int
+        self, batch: list[tuple[EntryId, Change]], now: float, failures_max: int
     ) -> tuple[list[PreparedFile], int]:
         """Write what is to take the files' places; how many could not be."""
         prepared, failures = [], 0
-        for number, (place, change) in enumerate(batch):
+        for number, (entry_id, change) in enumerate(batch):
             if failures == failures_max:
                 # Those that were not tried come first next time.
-                rest = (place for place, _ in batch[number:])
+                rest = (entry_id for entry_id, _ in batch[number:])
                 self._postpone(rest, now + RETRY_SECONDS / 2)
                 break
             try:
-                file = self._files.prepare(place, change.entry, is_stored=change.is_stored)
+                file = self._files.prepare(entry_id, change.entry, from_disk=change.from_disk)
             except OSError as error:
-                self._failed(place, error, now)
+                self._failed(entry_id, error, now)
                 failures += 1
                 continue
             if file is None:
-                self._done(place, change, now)
+                self._done(entry_id, change, now)
             else:
                 prepared.append(file)
         return prepared, failures
 
     def _replace(
-        self, prepared: list[PreparedFile], changes: dict[Place, Change], now: float
+        self, prepared: list[PreparedFile], changes: dict[EntryId, Change], now: float
     ) -> int:
         """Put it there, between two lines of the journal; how many could not be."""
-        places = [file.step.place for file in prepared]
+        entry_ids = [file.step.entry_id for file in prepared]
         try:
             self._notes.plan([file.step for file in prepared])
         except OSError as error:
             for file in prepared:
                 self._files.discard(file)
-            self._failed_all(places, error, now)
-            return len(places)
+            self._failed_all(entry_ids, error, now)
+            return len(entry_ids)
         steps = []
         for file in prepared:
             try:
                 steps.append(self._files.put_in_place(file))
             except OSError as error:
-                self._failed(file.step.place, error, now)
+                self._failed(file.step.entry_id, error, now)
         try:
             self._notes.shown(steps)
         except OSError as error:
-            self._failed_all([step.place for step in steps], error, now)
-            return len(places)
+            self._failed_all([step.entry_id for step in steps], error, now)
+            return len(entry_ids)
         for step in steps:
-            self._done(step.place, changes[step.place], now)
-        return len(places) - len(steps)
+            self._done(step.entry_id, changes[step.entry_id], now)
+        return len(entry_ids) - len(steps)
 
-    def _failed_all(self, places: Iterable[Place], error: OSError, now: float) -> None:
-        for place in places:
-            self._failed(place, error, now)
+    def _failed_all(self, entry_ids: Iterable[EntryId], error: OSError, now: float) -> None:
+        for entry_id in entry_ids:
+            self._failed(entry_id, error, now)
 
-    def _failed(self, place: Place, error: OSError, now: float) -> None:
-        reason = f"{self._files.name_of(place)}: {(error.strerror or str(error)).lower()}"
+    def _failed(self, entry_id: EntryId, error: OSError, now: float) -> None:
+        reason = f"{self._files.name_of(entry_id)}: {(error.strerror or str(error)).lower()}"
         if not self._failing:
             _log.error("files cannot be written and will follow later: %s", reason)
-        self._failing[place] = reason
-        self._postpone([place], now + RETRY_SECONDS)
+        self._failing[entry_id] = reason
+        self._postpone([entry_id], now + RETRY_SECONDS)
 
-    def _done(self, place: Place, change: Change, now: float) -> None:
+    def _done(self, entry_id: EntryId, change: Change, now: float) -> None:
         """A file shows a change."""
-        if self._failing and self._failing.pop(place, None) is not None and not self._failing:
+        if self._failing and self._failing.pop(entry_id, None) is not None and not self._failing:
             _log.warning("files are written again")
         if self.remembers_unsynced:
-            self._unsynced[place] = change
+            self._unsynced[entry_id] = change
         with self._lock:
-            pace = self._paces.get(place)
+            pace = self._paces.get(entry_id)
             if pace is None:
-                pace = self._paces[place] = Pace()
+                pace = self._paces[entry_id] = Pace()
             pace.done(now)
-            if self._wanted.get(place) is change:
-                del self._wanted[place]
-                del self._since[place]
+            if self._wanted.get(entry_id) is change:
+                del self._wanted[entry_id]
+                del self._since[entry_id]
             else:  # it changed meanwhile
-                self._since[place] = change.revision + 1
-                self._push(pace.until, place)
+                self._since[entry_id] = change.revision + 1
+                self._push(pace.until, entry_id)

@@ -166,7 +166,7 @@ class Records:
         """The revision that no new change may go below; None if nothing tells it."""
         return self._load_number(self._revision, "revision")
 
-    def load_shown(self) -> int | None:
+    def load_flushed_revision(self) -> int | None:
         """The revision up to which no journal is needed; None if nothing tells it."""
         return self._load_number(self._shown, "shown")
 
@@ -179,7 +179,7 @@ class Records:
         """Of these two and the run, what is there and cannot be read."""
         loaded = {
             self._revision: self.load_revision,
-            self._shown: self.load_shown,
+            self._shown: self.load_flushed_revision,
             self._run: self.load_run,
         }
         return [
@@ -188,7 +188,7 @@ class Records:
             if self._disk.exists(path) and load() is None
         ]
 
-    def keep_shown(self, revision: int, *, sync: bool) -> None:
+    def keep_flushed_revision(self, revision: int, *, sync: bool) -> None:
         """Every change up to ``revision`` is in its file: a journal of it is not to be replayed."""
         self._write(self._shown, "shown", str(revision).encode(), sync=sync)
 

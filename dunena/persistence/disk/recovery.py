@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dunena.persistence.disk.disk import Stamp
 from dunena.persistence.disk.journal_format import Recorded, Stamps
 from dunena.persistence.disk.journal_reader import Replay
-from dunena.persistence.disk.layout import Place
+from dunena.persistence.disk.layout import EntryId
 from dunena.store.entry import Change, ChangeKind, Entry
 
 _NUMBER_STARTS = frozenset(bytes((byte,)) for byte in b"-0123456789")
@@ -27,47 +27,51 @@ class Recovered:
     def __init__(self, entries: Iterable[Entry], *, may_go_back: bool) -> None:
         self.may_go_back = may_go_back  # files, to states that the journal does not know of
         self.standing = {(entry.ns, entry.key): entry for entry in entries}
-        self.changes: dict[Place, Change] = {}
-        self.edited: set[Place] = set()
+        self.changes: dict[EntryId, Change] = {}
+        self.edited: set[EntryId] = set()
 
 
 def recover(
-    entries: list[Entry], replay: Replay, stamps: Stamps, damaged: Iterable[Place] = ()
+    entries: list[Entry], replay: Replay, stamps: Stamps, damaged: Iterable[EntryId] = ()
 ) -> Recovered:
     """Apply a journal to what files hold.
 
     ``stamps`` are of the files that were read; those of ``damaged`` keys could not be.
     """
-    may_go_back = not (replay.is_whole or replay.is_forced)
+    may_go_back = not (replay.is_complete or replay.is_forced)
     recovered = Recovered(entries, may_go_back=may_go_back)
     recovered.edited = _edited(recovered.standing, replay, stamps) - set(damaged)
     for commit in replay.commits:
         for recorded in commit:
-            for place in _places(recorded, recovered, stamps):
-                _apply(place, recorded, recovered)
+            for entry_id in _places(recorded, recovered, stamps):
+                _apply(entry_id, recorded, recovered)
     return recovered
 
 
-def _edited(standing: dict[Place, Entry], replay: Replay, stamps: Stamps) -> set[Place]:
+def _edited(standing: dict[EntryId, Entry], replay: Replay, stamps: Stamps) -> set[EntryId]:
     """Keys of the journal whose file another hand changed or removed."""
     written = _values(replay)
     cleared: frozenset[object] = frozenset().union(
         *(recorded.cleared for commit in replay.commits for recorded in commit)
     )
     edited = set()
-    for place, states in replay.files.items():
-        stamp = stamps.get(place)
-        allowed = states.latest if replay.is_whole else states.seen
+    for entry_id, states in replay.files.items():
+        stamp = stamps.get(entry_id)
+        allowed = states.latest if replay.is_complete else states.seen
         if stamp in allowed or stamp in cleared:
             continue
-        if not replay.is_whole and (
+        if not replay.is_complete and (
             stamp is None or not replay.is_forced or _is_cut_short(stamp, allowed)
         ):
             continue
-        is_uncertain = states.is_planned or not replay.is_whole
-        if stamp is not None and is_uncertain and _is_ours(standing[place].value, written[place]):
+        is_uncertain = states.is_planned or not replay.is_complete
+        if (
+            stamp is not None
+            and is_uncertain
+            and _is_ours(standing[entry_id].value, written[entry_id])
+        ):
             continue  # a stamp that was not kept, or of a file that was written in its place
-        edited.add(place)
+        edited.add(entry_id)
     return edited
 
 
@@ -90,9 +94,9 @@ def _is_ours(value: bytes, written: set[bytes | None]) -> bool:
     )
 
 
-def _values(replay: Replay) -> dict[Place, set[bytes | None]]:
+def _values(replay: Replay) -> dict[EntryId, set[bytes | None]]:
     """Every value that the journal has of each key."""
-    values: dict[Place, set[bytes | None]] = {place: set() for place in replay.files}
+    values: dict[EntryId, set[bytes | None]] = {entry_id: set() for entry_id in replay.files}
     for commit in replay.commits:
         for recorded in commit:
             if recorded.kind is not ChangeKind.CLEAR:
@@ -100,30 +104,34 @@ def _values(replay: Replay) -> dict[Place, set[bytes | None]]:
     return values
 
 
-def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[Place]:
+def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[EntryId]:
     """The keys that a change takes, but for those that another hand has changed since."""
     edited = recovered.edited
     if recorded.kind is not ChangeKind.CLEAR:
-        place = (recorded.ns, recorded.key)
-        return [] if place in edited else [place]
+        entry_id = (recorded.ns, recorded.key)
+        return [] if entry_id in edited else [entry_id]
     return [
-        place for place in recovered.standing if _is_cleared(place, recorded, recovered, stamps)
+        entry_id
+        for entry_id in recovered.standing
+        if _is_cleared(entry_id, recorded, recovered, stamps)
     ]
 
 
-def _is_cleared(place: Place, recorded: Recorded, recovered: Recovered, stamps: Stamps) -> bool:
+def _is_cleared(
+    entry_id: EntryId, recorded: Recorded, recovered: Recovered, stamps: Stamps
+) -> bool:
     """Whether a clear took a key: one that was set before it, or a file that it knew of."""
-    if place in recovered.edited:
+    if entry_id in recovered.edited:
         return False
-    is_known = place in recovered.changes or recovered.may_go_back
-    return is_known or stamps.get(place) in recorded.cleared
+    is_known = entry_id in recovered.changes or recovered.may_go_back
+    return is_known or stamps.get(entry_id) in recorded.cleared
 
 
-def _apply(place: Place, recorded: Recorded, recovered: Recovered) -> None:
-    recovered.standing.pop(place, None)
+def _apply(entry_id: EntryId, recorded: Recorded, recovered: Recovered) -> None:
+    recovered.standing.pop(entry_id, None)
     after = None
     if recorded.value is not None:
-        after = Entry(*place, recorded.value, recorded.expires_at, recorded.revision)
-        recovered.standing[place] = after
+        after = Entry(*entry_id, recorded.value, recorded.expires_at, recorded.revision)
+        recovered.standing[entry_id] = after
     kind = ChangeKind.DELETE if recorded.kind is ChangeKind.CLEAR else recorded.kind
-    recovered.changes[place] = Change(kind, *place, recorded.revision, entry=after)
+    recovered.changes[entry_id] = Change(kind, *entry_id, recorded.revision, entry=after)

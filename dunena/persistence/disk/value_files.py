@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
 from dunena.persistence.disk.journal_format import FileStep
-from dunena.persistence.disk.layout import Found, Layout, Place
+from dunena.persistence.disk.layout import EntryId, Found, Layout
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.records import Records, checksum
 from dunena.persistence.interface import Damage, DamageKind, Progress
@@ -51,7 +51,7 @@ class ValueFiles:
         disk: Disk,
         layout: Layout,
         records: Records,
-        stamps: dict[Place, Stamp],
+        stamps: dict[EntryId, Stamp],
         value_bytes_max: int = VALUE_BYTES_MAX,
     ) -> None:
         self._disk = disk
@@ -61,10 +61,10 @@ class ValueFiles:
         self._records = records
         self._quarantine = join(records.folder, "quarantine")
         self._stamps = stamps
-        self._foreign: set[Place] = set()  # whose stamp is of a file that another hand wrote
-        self._expiring: set[Place] = set()
+        self._foreign: set[EntryId] = set()  # whose stamp is of a file that another hand wrote
+        self._expiring: set[EntryId] = set()
         self._unsynced: set[str] = set()
-        self._damaged: dict[Place, tuple[Damage, Stamp | None]] = {}  # of the file as it was read
+        self._damaged: dict[EntryId, tuple[Damage, Stamp | None]] = {}  # of the file as it was read
         self._unreadable: dict[str, Damage] = {}  # as the whole folder was last looked at
         self._refused: dict[str, Damage] = {}  # paths that could not be looked at since
 
@@ -79,8 +79,8 @@ class ValueFiles:
             if value is None:
                 continue
             self._layout.adopt(found)
-            expires_at = self._loaded_expiry(found.place, value, expiries) if expiries else None
-            entries.append(Entry(*found.place, value, expires_at, revision))
+            expires_at = self._loaded_expiry(found.entry_id, value, expiries) if expiries else None
+            entries.append(Entry(*found.entry_id, value, expires_at, revision))
             if progress is not None and len(entries) % ENTRIES_PER_PROGRESS == 0:
                 progress(len(entries))
         self._unreadable = {damage.path: damage for damage in damages}
@@ -95,14 +95,14 @@ class ValueFiles:
             if len(value) > self._value_bytes_max < text_size(value):
                 raise TooLargeError(found.path, self._value_bytes_max)
         except (OSError, InvalidJsonError) as error:
-            self._damaged[found.place] = _damage(found.path, error), stamp
+            self._damaged[found.entry_id] = _damage(found.path, error), stamp
             return None
         if self._damaged:
-            self._damaged.pop(found.place, None)
-        self._stamps[found.place] = stamp
+            self._damaged.pop(found.entry_id, None)
+        self._stamps[found.entry_id] = stamp
         return value
 
-    def damaged_places(self) -> list[Place]:
+    def damaged_places(self) -> list[EntryId]:
         """Keys whose file cannot be read."""
         return list(self._damaged)
 
@@ -142,48 +142,50 @@ class ValueFiles:
 
     # --- writing ---
 
-    def prepare(self, place: Place, entry: Entry | None, *, is_stored: bool) -> PreparedFile | None:
+    def prepare(
+        self, entry_id: EntryId, entry: Entry | None, *, from_disk: bool
+    ) -> PreparedFile | None:
         """Get ready to make a key's file hold an entry, or be gone for None.
 
-        ``is_stored`` says that another hand made it so; then it is not written again, and None is
+        ``from_disk`` says that another hand made it so; then it is not written again, and None is
         the answer.
         """
-        if is_stored and self._is_shown(place, entry):
-            self._drop_expiry(place)
+        if from_disk and self._is_shown(entry_id, entry):
+            self._drop_expiry(entry_id)
             return None
-        self._set_damage_aside(place)
-        before = self._stamps.get(place)
+        self._set_damage_aside(entry_id)
+        before = self._stamps.get(entry_id)
         if entry is None:
-            return PreparedFile(FileStep(place, before, None), None, expires=False)
+            return PreparedFile(FileStep(entry_id, before, None), None, expires=False)
         if entry.expires_at is not None:
-            self._expiring.add(place)
-            name = self._layout.relative(place)
+            self._expiring.add(entry_id)
+            name = self._layout.relative(entry_id)
             self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
-        path, content = self._layout.canonical(place), encode_readable(entry.value)
+        path, content = self._layout.canonical(entry_id), encode_readable(entry.value)
         draft = self._disk.write_draft(path, content, self._records.temporary)
-        step = FileStep(place, before, draft.stamp)
+        step = FileStep(entry_id, before, draft.stamp)
         return PreparedFile(step, draft, expires=entry.expires_at is not None)
 
     def put_in_place(self, file: PreparedFile) -> FileStep:
         """Do what was prepared; what came of it. When it fails, nothing of it is left."""
-        place = file.step.place
+        entry_id = file.step.entry_id
         if file.draft is None:
-            self._remove(place)
+            self._remove(entry_id)
             return file.step
-        path = self._layout.canonical(place)
-        self._note_unsynced(place, path)
+        path = self._layout.canonical(entry_id)
+        self._note_unsynced(entry_id, path)
         try:
             # Not before: what is done in between may take an empty folder away.
-            self._layout.make_way(place)
+            self._layout.make_way(entry_id)
             stamp = self._disk.put_in_place(file.draft, path)
         except OSError:
             self.discard(file)
             raise
-        self._stamps[place] = stamp
-        self._foreign.discard(place)
+        self._stamps[entry_id] = stamp
+        self._foreign.discard(entry_id)
         if not file.expires:
-            self._drop_expiry(place)
-        alias = self._layout.forget_alias(place)
+            self._drop_expiry(entry_id)
+        alias = self._layout.forget_alias(entry_id)
         if alias is not None:
             self._disk.remove(alias)
         return file.step._replace(after=stamp)
@@ -202,28 +204,28 @@ class ValueFiles:
             self._unsynced |= paths
             raise
 
-    def doubt(self, places: Iterable[Place]) -> None:
+    def doubt(self, entry_ids: Iterable[EntryId]) -> None:
         """An earlier run may not have forced these files to the device: the next sync does."""
-        for place in places:
-            self._note_unsynced(place, self._layout.actual(place))
+        for entry_id in entry_ids:
+            self._note_unsynced(entry_id, self._layout.actual(entry_id))
 
-    def name_of(self, place: Place) -> str:
+    def name_of(self, entry_id: EntryId) -> str:
         """A key's file below the root, for people."""
-        return self._layout.relative(place)
+        return self._layout.relative(entry_id)
 
     # --- what is known ---
 
-    def is_ours(self, place: Place, stamp: Stamp) -> bool:
+    def is_ours(self, entry_id: EntryId, stamp: Stamp) -> bool:
         """Whether a key's file is as it was when it was written or read here."""
-        return stamp == self._stamps.get(place)
+        return stamp == self._stamps.get(entry_id)
 
     def is_known(self, found: Found) -> bool:
         """Whether a path is where a key was written or read here."""
-        return found.place in self._stamps and found.path == self._layout.actual(found.place)
+        return found.entry_id in self._stamps and found.path == self._layout.actual(found.entry_id)
 
     def is_new(self, found: Found) -> bool:
         """Whether a file is another than was read here, damaged ones included."""
-        _, stamp = self._damaged.get(found.place, (None, None))
+        _, stamp = self._damaged.get(found.entry_id, (None, None))
         if stamp is not None and stamp == self._disk.stamp(found.path):
             return False
         return not self.is_known(found)
@@ -233,81 +235,81 @@ class ValueFiles:
 
         One that came or went since the first was given may be among them or not.
         """
-        for place in list(self._stamps):
-            if ns is None or place[0] == ns:
-                yield Found(place, self._layout.actual(place))
+        for entry_id in list(self._stamps):
+            if ns is None or entry_id[0] == ns:
+                yield Found(entry_id, self._layout.actual(entry_id))
 
     def take_over(self, found: Found) -> None:
         """What was just read was written by another hand."""
         self._layout.adopt(found)
-        self._foreign.add(found.place)
+        self._foreign.add(found.entry_id)
 
-    def is_gone(self, place: Place) -> None:
+    def is_gone(self, entry_id: EntryId) -> None:
         """Where a file could not be read there is none any more."""
-        self._damaged.pop(place, None)
+        self._damaged.pop(entry_id, None)
 
     # --- inside ---
 
     def _loaded_expiry(
-        self, place: Place, value: bytes, expiries: dict[str, tuple[int, int]]
+        self, entry_id: EntryId, value: bytes, expiries: dict[str, tuple[int, int]]
     ) -> int | None:
-        expiry = expiries.get(self._layout.relative(place))
+        expiry = expiries.get(self._layout.relative(entry_id))
         if expiry is None:
             return None
-        self._expiring.add(place)
+        self._expiring.add(entry_id)
         expires_at, bound_to = expiry
         return expires_at if bound_to == checksum(value) else None
 
-    def _is_shown(self, place: Place, entry: Entry | None) -> bool:
+    def _is_shown(self, entry_id: EntryId, entry: Entry | None) -> bool:
         """Whether the file is as another hand left it, and nothing of ours came between.
 
         The file is not read for it: that hand may be changing it again at this very moment, and
         what it writes then must not be taken for something of ours.
         """
-        path = self._layout.actual(place)
+        path = self._layout.actual(entry_id)
         self._unsynced.add(path)  # that hand may not have forced it to the device
         stamp = self._disk.stamp(path)
         if entry is None and stamp is None:
-            self._stamps.pop(place, None)
+            self._stamps.pop(entry_id, None)
             return True
-        if stamp != self._stamps.get(place):
+        if stamp != self._stamps.get(entry_id):
             return True  # it was there once more (or took the file away), and will be heard of
-        return place in self._foreign
+        return entry_id in self._foreign
 
-    def _remove(self, place: Place) -> None:
-        path = self._layout.actual(place)
-        if self._layout.is_reached(place):
+    def _remove(self, entry_id: EntryId) -> None:
+        path = self._layout.actual(entry_id)
+        if self._layout.is_reached(entry_id):
             self._disk.remove(path)
-        self._foreign.discard(place)
-        self._stamps.pop(place, None)
-        self._layout.forget_alias(place)
-        self._note_unsynced(place, path)
-        self._layout.drop_folder(place[0])
-        self._drop_expiry(place)
+        self._foreign.discard(entry_id)
+        self._stamps.pop(entry_id, None)
+        self._layout.forget_alias(entry_id)
+        self._note_unsynced(entry_id, path)
+        self._layout.drop_folder(entry_id[0])
+        self._drop_expiry(entry_id)
 
-    def _note_unsynced(self, place: Place, path: str) -> None:
+    def _note_unsynced(self, entry_id: EntryId, path: str) -> None:
         self._unsynced.add(path)
-        if place[0]:
+        if entry_id[0]:
             self._unsynced.add(parent_of(path))  # the namespace's folder may have come, or may go
 
-    def _drop_expiry(self, place: Place) -> None:
-        if place in self._expiring:
-            self._unsynced.add(self._records.drop_expiry(self._layout.relative(place)))
-            self._expiring.discard(place)
+    def _drop_expiry(self, entry_id: EntryId) -> None:
+        if entry_id in self._expiring:
+            self._unsynced.add(self._records.drop_expiry(self._layout.relative(entry_id)))
+            self._expiring.discard(entry_id)
 
-    def _set_damage_aside(self, place: Place) -> None:
+    def _set_damage_aside(self, entry_id: EntryId) -> None:
         """Move a damaged file to quarantine before its key is written or removed.
 
         Only a plain file: whatever else is in its place stays there and stays named.
         """
-        if place not in self._damaged:
+        if entry_id not in self._damaged:
             return
-        damage, _ = self._damaged[place]
+        damage, _ = self._damaged[entry_id]
         kind = self._disk.kind(damage.path)
         if kind is Kind.FILE:
             set_aside(self._disk, damage.path, self._quarantine)
         if kind in (Kind.FILE, None):
-            del self._damaged[place]
+            del self._damaged[entry_id]
 
 
 def _damage(path: str, error: OSError | InvalidJsonError) -> Damage:

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from dunena.persistence.disk.disk import join
-from dunena.persistence.disk.told import LONGEST_SECONDS, QUIET_SECONDS, Told, Watcher
+from dunena.persistence.disk.watcher_events import LONGEST_SECONDS, QUIET_SECONDS, Told, Watcher
 
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.place import file_system_of
 from dunena.persistence.disk.policy import Watch
-from dunena.persistence.disk.told import Told, Watcher
 from dunena.persistence.disk.watcher import begin_to_watch
+from dunena.persistence.disk.watcher_events import Told, Watcher
 from dunena.persistence.interface import Watching, WatchState
 
 POLL_SECONDS = 0.3

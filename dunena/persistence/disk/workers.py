@@ -30,10 +30,10 @@ REST_PER_WORK_WHEN_LATE = 1
 _log = logging.getLogger(__name__)
 
 
-class Follower:
+class FileWriterThread:
     """Calls ``step`` when there is something to do; ``step`` says when it is due next.
 
-    ``step`` takes and gives seconds of the monotonic clock; None means not before `note` or
+    ``step`` takes and gives seconds of the monotonic clock; None means not before `enqueue` or
     `wake`. It may do a part of what is due, and name a time that has passed for the rest of it.
 
     After a step that was called for the thread rests, so that most commits of a stream find it
@@ -52,7 +52,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="dunena-files", daemon=True)
         self._thread.start()
 
-    def note(self) -> None:
+    def enqueue(self) -> None:
         """A commit is there for `step`; one thread's to call."""
         self._notes += 1
         if self._is_idle:

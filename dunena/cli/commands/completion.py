@@ -1,0 +1,36 @@
+"""`dunena completion`."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from typer import Argument
+
+from dunena.cli.command_table import COMPLETION_VARIABLE
+from dunena.desktop.terminal import say
+
+
+class Shell(StrEnum):
+    """The shells that commands can be completed in."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+
+
+def completion(
+    shell: Annotated[
+        Shell, Argument(metavar="SHELL", help="bash, zsh, fish or powershell.", show_default=False)
+    ],
+) -> None:
+    """Print what makes a shell complete with the Tab key.
+
+    Example: source <(dunena completion bash)
+    """
+    from typer._completion_shared import get_completion_script
+
+    say(
+        get_completion_script(
+            prog_name="dunena", complete_var=COMPLETION_VARIABLE, shell=shell.value
+        )
+    )

@@ -1,0 +1,32 @@
+"""`dunena del`."""
+
+from typing import Annotated
+
+from typer import Argument
+
+from dunena.cli.connect_options import Json, Ns, Token, Url, http_client
+from dunena.cli.failure import EXIT_NO_KEY, fail
+from dunena.cli.output import is_for_people, say_json
+from dunena.client.address import DEFAULT_URL
+from dunena.desktop.terminal import say
+
+
+def delete(
+    keys: Annotated[list[str], Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    ns: Ns = "",
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Delete keys. Exit code 3: none of them was there.
+
+    Example: dunena del score clock
+    """
+    with http_client(url, token) as server:
+        deleted = sum(server.delete(key, ns) for key in keys)
+    if as_json:
+        say_json({"deleted": deleted})
+    elif deleted and is_for_people():
+        say(f"Deleted {deleted} of {len(keys)}.")
+    if not deleted:
+        fail(f"there is no key {', '.join(keys)}", EXIT_NO_KEY)

@@ -1,0 +1,162 @@
+"""`dunena import`."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+from typer import Argument
+
+from dunena.cli.connect_options import Json, Token, Url, exit_on_error, options_of, refusal
+from dunena.cli.failure import fail
+from dunena.cli.output import is_for_people, say_json
+from dunena.cli.permitted import Permitted
+from dunena.client.address import DEFAULT_URL
+from dunena.client.errors import RequestError
+from dunena.desktop.terminal import say
+
+if TYPE_CHECKING:
+    from dunena.client.blocking import Store
+
+_BATCH_ENTRIES_MAX = 500
+_BATCH_BYTES_MAX = 1_000_000
+
+
+def import_(
+    file: Annotated[
+        Path, Argument(metavar="FILE", help="What export wrote.", exists=True, dir_okay=False)
+    ],
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Store what a file of export holds.
+
+    Doing it twice changes nothing more, and what was interrupted goes on where it stopped. Keys
+    that are not in the file stay as they are.
+
+    Example: dunena import backup.zip
+    """
+    from dunena.cli.archive import entry_of, open_lines
+    from dunena.cli.progress import Progress
+    from dunena.client.blocking import Store
+
+    options = options_of(url, token)
+    mark = _Mark(file, options.address.authority)
+    skipped, expired, stored = mark.read(), 0, 0
+    total = _count_lines(file)
+    with (
+        exit_on_error(options),
+        Store(options) as store,
+        open_lines(file) as lines,
+        Progress("Importing", total) as progress,
+    ):
+        if not Permitted.of(store.info()).may("write"):
+            fail("the token may write nothing, so nothing was stored; give another with --token")
+        batch = _Batch(store, options.token)
+        for number, raw in enumerate(lines, 1):
+            if number <= skipped or not raw.strip():
+                continue
+            entry = entry_of(raw, number)
+            ttl = _ttl(entry)
+            if ttl is not None and ttl <= 0:
+                expired += 1
+                continue
+            stored += 1
+            if batch.add(entry, ttl, len(raw)):
+                mark.write(number)
+                progress(number)
+        batch.store()
+    mark.remove()
+    if as_json or not is_for_people():
+        say_json({"stored": stored, "expired": expired, "skipped": skipped})
+    else:
+        say(f"Stored {stored:,} keys." + (f" {expired:,} had expired." if expired else ""))
+
+
+class _Batch:
+    """Entries of one namespace that are sent together."""
+
+    def __init__(self, store: "Store", token: str | None) -> None:
+        self._store = store
+        self._token = token
+        self._entries: dict[str, Any] = {}
+        self._ns = ""
+        self._bytes = 0
+
+    def add(self, entry: dict[str, Any], ttl: int | None, size: int) -> bool:
+        """One more; whether all that came so far is stored now."""
+        ns = entry.get("ns", "")
+        if ns != self._ns or entry["key"] in self._entries:
+            self.store()
+        if ttl is not None:
+            self.store()
+            self._set(entry["key"], entry["value"], ns, ttl)
+            return True
+        self._ns = ns
+        self._entries[entry["key"]] = entry["value"]
+        self._bytes += size
+        if len(self._entries) < _BATCH_ENTRIES_MAX and self._bytes < _BATCH_BYTES_MAX:
+            return False
+        self.store()
+        return True
+
+    def store(self) -> None:
+        """Store what there is."""
+        entries, self._entries, self._bytes = self._entries, {}, 0
+        if not entries:
+            return
+        try:
+            # 0: the server's default is for what is new.
+            self._store.mset(entries, ns=self._ns, ttl=0)
+        except RequestError:
+            for key, value in entries.items():  # which one it was
+                self._set(key, value, self._ns, 0)
+
+    def _set(self, key: str, value: Any, ns: str, ttl: int) -> None:
+        try:
+            self._store.set(key, value, ns=ns, ttl=ttl)
+        except RequestError as error:
+            place = f"{key} of namespace {ns}" if ns else key
+            fail(f"{place} was not stored: {refusal(error, self._token)}")
+
+
+class _Mark:
+    """How far an import came, in a file beside the imported one until it is done."""
+
+    def __init__(self, file: Path, server: str) -> None:
+        self._path = file.with_name(f"{file.name}.{server.replace(':', '-')}.imported")
+        status = file.stat()
+        self._about = [status.st_size, status.st_mtime_ns]
+
+    def read(self) -> int:
+        """The lines that were stored; none if the file is another one by now."""
+        try:
+            *about, count = orjson.loads(self._path.read_bytes())
+        except (OSError, ValueError):
+            return 0
+        return int(count) if about == self._about else 0
+
+    def write(self, count: int) -> None:
+        """So many lines are stored."""
+        try:
+            self._path.write_bytes(orjson.dumps([*self._about, count]))
+        except OSError:  # a folder that cannot be written: it begins anew next time
+            return
+
+    def remove(self) -> None:
+        """All are."""
+        self._path.unlink(missing_ok=True)
+
+
+def _ttl(entry: dict[str, Any]) -> int | None:
+    """Milliseconds that an entry has left, by the clock of this machine; None is for ever."""
+    expires_at = entry.get("expiresAt")
+    return None if expires_at is None else int(expires_at - time.time() * 1000)
+
+
+def _count_lines(file: Path) -> int:
+    from dunena.cli.archive import open_lines
+
+    with open_lines(file) as lines:
+        return sum(1 for _ in lines)

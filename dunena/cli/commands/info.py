@@ -1,0 +1,18 @@
+"""`dunena info`."""
+
+from dunena.cli.connect_options import Json, Token, Url, http_client
+from dunena.cli.output import is_for_people, say_fields, say_json
+from dunena.client.address import DEFAULT_URL
+
+
+def info(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) -> None:
+    """Print what the server is.
+
+    Example: dunena info
+    """
+    with http_client(url, token) as server:
+        answer = server.ask("GET", "/info")
+    if is_for_people(as_json=as_json):
+        say_fields(answer)
+    else:
+        say_json(answer)

@@ -1,0 +1,28 @@
+"""`dunena mget`."""
+
+from typing import Annotated
+
+from typer import Argument
+
+from dunena.cli.connect_options import Json, Ns, Token, Url, http_client
+from dunena.cli.output import is_for_people, say_json
+from dunena.client.address import DEFAULT_URL
+
+
+def mget(
+    keys: Annotated[list[str], Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    ns: Ns = "",
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Print the values of keys as a JSON object.
+
+    A key without a value has null.
+
+    Example: dunena mget score clock
+    """
+    with http_client(url, token) as server:
+        entries = {key: server.entry(key, ns) for key in keys}
+    values = {key: None if entry is None else entry["value"] for key, entry in entries.items()}
+    say_json(values, indented=is_for_people(as_json=as_json))

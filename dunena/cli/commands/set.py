@@ -1,0 +1,51 @@
+"""`dunena set`."""
+
+from typing import Annotated
+
+from typer import Argument, Option
+
+from dunena.cli.connect_options import Json, Ns, Token, Url, http_client
+from dunena.cli.output import is_for_people, say_json
+from dunena.cli.values import read_ttl, read_value, say_taken_as_text
+from dunena.client.address import DEFAULT_URL
+from dunena.desktop.terminal import say
+
+Text = Annotated[bool, Option("--text", help="The value is text and no JSON.")]
+Ttl = Annotated[
+    str | None, Option("--ttl", help="Time to live: 1500 (ms), 30s, 5m, 2h.", show_default=False)
+]
+
+
+def set(  # noqa: A001 - the name of the command
+    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    value: Annotated[
+        str,
+        Argument(
+            metavar="VALUE",
+            help="JSON, or else text; @FILE: from a file; -: from a pipe.",
+            show_default=False,
+        ),
+    ],
+    ns: Ns = "",
+    ttl: Ttl = None,
+    text: Text = False,
+    durable: Annotated[
+        bool, Option("--durable", help="Wait until it is forced to the device.")
+    ] = False,
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Store a value.
+
+    Example: dunena set score '{"home": 2, "guest": 1}'
+    """
+    stored, lifetime = read_value(value, is_text=text), read_ttl(ttl)
+    with http_client(url, token) as server:
+        answer = server.set(key, stored.encoded, ns, lifetime, durable=durable)
+    if stored.is_taken_as_text:
+        say_taken_as_text([key])
+    if as_json:
+        say_json(answer)
+    elif is_for_people():
+        say(f"Stored {key}.")

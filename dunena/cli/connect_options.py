@@ -1,0 +1,86 @@
+"""Reaching a server that runs: the options for it, and what is said when it cannot be reached."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+from typer import BadParameter, Option
+
+from dunena.cli.failure import EXIT_NO_SERVER, fail
+from dunena.client.address import DEFAULT_URL, Address
+from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
+
+if TYPE_CHECKING:
+    from dunena.client.http import Http
+    from dunena.client.options import Options
+
+TIMEOUT_SECONDS = 10.0
+"""For a connection, and for each answer."""
+
+_UNAUTHORIZED = 401
+
+_NOT_PERMITTED = "Not permitted"
+"""What the server's texts begin with where a token's rights end."""
+
+Url = Annotated[
+    str, Option("--url", envvar="DUNENA_URL", show_envvar=True, help="Where the server is.")
+]
+Token = Annotated[
+    str | None,
+    Option("--token", envvar="DUNENA_AUTH_TOKEN", show_envvar=True, help="The server's token."),
+]
+Ns = Annotated[str, Option("--ns", help="Namespace of the keys.", show_default=False)]
+Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]
+
+
+def options_of(url: str, token: str | None, ns: str = "") -> "Options":
+    """How to connect; wrong usage if the address is none."""
+    from dunena.client.options import Options
+
+    try:
+        address = Address.parse(url)
+    except ValueError as error:
+        raise BadParameter(str(error), param_hint="--url") from None
+    return Options(address, token or None, ns, TIMEOUT_SECONDS, wait=False, tls=None)
+
+
+@contextmanager
+def http_client(url: str, token: str | None) -> "Iterator[Http]":
+    """A connection for requests over HTTP; ends the program where an answer is an error."""
+    from dunena.client.http import Http
+
+    options = options_of(url, token)
+    with exit_on_error(options), Http(options) as server:
+        yield server
+
+
+@contextmanager
+def exit_on_error(options: "Options") -> Iterator[None]:
+    """End the program with one line where the server cannot be reached or refuses."""
+    try:
+        yield
+    except WrongAddressError as error:
+        fail(f"{error}; give the address of the server with --url", EXIT_NO_SERVER)
+    except ConnectError as error:
+        fail(f"{error}; start a server with: {_start_of(options.address)}", EXIT_NO_SERVER)
+    except Error as error:
+        fail(refusal(error, options.token))
+
+
+def refusal(error: Error, token: str | None) -> str:
+    """What a server does not do, and what to do where it is for the token."""
+    if str(error).startswith(_NOT_PERMITTED):
+        return f"the token has no right to this ({error}); give one that has with --token"
+    if not isinstance(error, RefusedError):
+        return str(error)
+    if error.status != _UNAUTHORIZED:
+        return f"the server does not let you in ({error})"
+    if token is None:
+        return f"the server wants a token ({error}); give it with --token"
+    return f"the server does not know this token ({error}); give the right one with --token"
+
+
+def _start_of(address: Address) -> str:
+    """The command that starts a server at an address, on the machine it names."""
+    default = Address.parse(DEFAULT_URL)
+    return "dunena serve" + (f" --port {address.port}" if address.port != default.port else "")

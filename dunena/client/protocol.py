@@ -1,0 +1,282 @@
+"""What a client says and understands, without a connection.
+
+The shells hand over what the server sent (`receive`), that a connection was made or ended, and the
+passing of time (`beat`); what is to be sent is in `outgoing`. Each request made here is told to its
+maker by `Request.on_done`, each update and event by the `wake` of its feed. Nothing waits and
+nothing is thread-safe: that is for the shells.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from dunena.client.errors import ClosedError, Error, RequestError
+from dunena.client.feeds import Events, Watch
+from dunena.client.requests import (
+    Deletion,
+    Following,
+    KeyId,
+    Reading,
+    Request,
+    Topic,
+    action,
+    encoded,
+)
+
+BEAT_SECONDS = 4.0
+"""How often a shell calls `beat`."""
+
+SILENT_BEATS_MAX = 2
+"""Beats without a word of the server, after which a connection is dead."""
+
+WAITING_MAX = 10_000
+"""Requests that wait for a connection."""
+
+_CHANNEL = "cache-events"
+
+
+class ClientProtocol:
+    """One client of one server. ``on_outgoing`` is called when something is to be sent.
+
+    ``unopened``, if any, is what a `ClosedError` says to whoever asks before `open`.
+    """
+
+    def __init__(self, on_outgoing: Callable[[], None], unopened: str = "") -> None:
+        self._unopened = unopened
+        self.outgoing: deque[bytes] = deque()
+        self.is_connected = False
+        self._on_outgoing = on_outgoing
+        self._topics: dict[KeyId, Topic] = {}
+        self._events: list[Events] = []
+        self._sent: deque[Request] = deque()
+        self._waiting: deque[Request] = deque()
+        self._last_id = 0
+        self._is_closed = False
+        self._is_heard = False
+        self._silent_beats = 0
+
+    # --- requests ---
+
+    def read(self, keys: Iterable[str], ns: str) -> Request:
+        """The updates of the keys, by key; `feeds.MISSING` for those without a value."""
+        return self._ask(Reading((ns, key) for key in keys))
+
+    def write(
+        self, entries: Mapping[str, Any], ns: str, ttl: int | None, durable: bool | None
+    ) -> Request:
+        """Store values; each is stored or refused by itself. ``ttl`` in ms."""
+        frames = [
+            action("set", (ns, key), value=encoded(value), ttl=ttl, durable=durable)
+            for key, value in entries.items()
+        ]
+        return self._ask(Request(frames))
+
+    def delete(self, key: str, ns: str, durable: bool | None) -> Request:
+        """Delete a key; the result says whether there was a value."""
+        return self._ask(Deletion((ns, key), durable))
+
+    def delete_unanswered(self, key: str, ns: str, durable: bool | None) -> Request:
+        """The same for names outside printable ASCII, whose dialect has no answer to it."""
+        return self._ask(Request([action("delete", (ns, key), durable=durable)]))
+
+    def barrier(self) -> Request:
+        """Done when the server has carried out all that was asked before."""
+        return self._ask(Request())
+
+    def forget(self, request: Request) -> None:
+        """Nobody waits for it any more."""
+        request.on_done, request.is_kept = None, False
+        if request in self._waiting:
+            self._waiting.remove(request)
+
+    # --- feeds ---
+
+    def watch(self, watch: Watch) -> None:
+        """Tell it the current values of its keys, and their updates."""
+        self._check_open()
+        if self._is_closed:
+            watch.fail(ClosedError("The store was closed"))
+            return
+        for key in watch.keys:
+            key_id = (watch.ns, key)
+            topic = self._topics.get(key_id)
+            if topic is None:
+                topic = self._topics[key_id] = Topic(key_id)
+                if self.is_connected:
+                    self._send(Following(topic))
+            topic.watches.append(watch)
+            if topic.is_live:
+                watch.tell(key, topic.raw, may_be_known=False)
+
+    def unwatch(self, watch: Watch) -> None:
+        """Tell it nothing more."""
+        watch.is_closed = True
+        for key in watch.keys:
+            topic = self._topics.get((watch.ns, key))
+            if topic is not None and watch in topic.watches:
+                topic.watches.remove(watch)
+                self._drop_unused(topic)
+
+    def listen(self, events: Events) -> None:
+        """Tell it the events from now on."""
+        self._check_open()
+        if self._is_closed:
+            events.fail(ClosedError("The store was closed"))
+            return
+        self._events.append(events)
+        if len(self._events) == 1:
+            self._send_channel()
+
+    def unlisten(self, events: Events) -> None:
+        """Tell it nothing more."""
+        events.is_closed = True
+        if events in self._events:
+            self._events.remove(events)
+            if not self._events:
+                self._send_channel()
+
+    # --- the connection ---
+
+    def open(self) -> None:
+        """Somebody connects from now on."""
+        self._unopened = ""
+
+    def connected(self) -> None:
+        """A new connection: follow what is followed, ask what waits for an answer."""
+        self.is_connected = True
+        self._is_heard, self._silent_beats = True, 0
+        self._send_channel()
+        for topic in self._topics.values():
+            self._send(Following(topic))
+        waiting, self._waiting = self._waiting, deque()
+        for request in waiting:
+            self._send(request)
+
+    def disconnected(self) -> None:
+        """The connection ended: what was not answered waits for the next one."""
+        self.is_connected = False
+        self.outgoing.clear()
+        for topic in self._topics.values():
+            topic.is_live = False
+        sent, self._sent = self._sent, deque()
+        for request in sent:
+            request.lose()
+        self._waiting.extendleft(request for request in reversed(sent) if request.is_kept)
+        for topic in list(self._topics.values()):
+            self._drop_unused(topic)
+
+    def beat(self) -> bool:
+        """`BEAT_SECONDS` have passed; False if the connection is dead."""
+        self._sweep()
+        self._silent_beats = 0 if self._is_heard else self._silent_beats + 1
+        self._is_heard = False
+        if self.is_connected:
+            self._send(Request(is_kept=False))
+        return self._silent_beats < SILENT_BEATS_MAX
+
+    def close(self) -> None:
+        """The end: everybody who waits is told."""
+        self._is_closed = True
+        self.disconnected()
+        error = ClosedError("The store was closed")
+        waiting, self._waiting = self._waiting, deque()
+        for request in waiting:
+            request.finish(error)
+        for topic in list(self._topics.values()):
+            for watch in topic.watches:
+                watch.fail(error)
+        for events in self._events:
+            events.fail(error)
+
+    def receive(self, raw: bytes) -> None:
+        """A message of the server."""
+        self._is_heard = True
+        message = orjson.loads(raw)
+        if not isinstance(message, dict):
+            return
+        kind = message.get("type")
+        if kind == "pong":
+            self._finish_answered(message.get("id"))
+        elif "event" in message:
+            for events in self._events:
+                events.tell(message)
+        elif "value" in message:
+            self._update((message.get("ns", ""), message["key"]), raw)
+        elif self._sent:
+            head = self._sent[0]
+            if kind == "result":
+                head.answer = message["data"]
+            elif (kind == "error" or kind is None) and head.error is None:
+                head.error = RequestError(message.get("error") or message.get("data"))
+
+    # --- inside ---
+
+    def _check_open(self) -> None:
+        """Nobody would ever connect: what is asked must not wait for it."""
+        if self._unopened and not self._is_closed:
+            raise ClosedError(self._unopened)
+
+    def _ask(self, request: Request) -> Request:
+        self._check_open()
+        if self._is_closed:
+            request.finish(ClosedError("The store was closed"))
+        elif self.is_connected:
+            self._send(request)
+        elif len(self._waiting) < WAITING_MAX:
+            self._waiting.append(request)
+        else:
+            request.finish(Error("Not connected, and too many requests wait for it"))
+        return request
+
+    def _send(self, request: Request) -> None:
+        self._last_id += 1
+        self.outgoing.extend(request.begin(self._last_id, self._topics))
+        self.outgoing.append(b'{"type":"ping","id":%d}' % self._last_id)
+        self._sent.append(request)
+        self._on_outgoing()
+
+    def _send_channel(self) -> None:
+        """Of the stream of events a connection gets at first, go on with it or end it."""
+        if self.is_connected:
+            name = b"subscribe" if self._events else b"unsubscribe"
+            self.outgoing.append(b'{"type":"%b","channel":"%b"}' % (name, _CHANNEL.encode()))
+            self._on_outgoing()
+
+    def _finish_answered(self, request_id: object) -> None:
+        """The request with this number is answered, and those before it."""
+        refusal: Error | None = None
+        while self._sent and isinstance(request_id, int) and self._sent[0].id <= request_id:
+            request = self._sent.popleft()
+            # A ping that was refused has no pong: the next one answers for it, and the refusal
+            # was noted at the first that waited.
+            if request.error is None and request.id < request_id:
+                request.error = refusal
+            refusal = request.error
+            for topic in request.end():
+                self._drop_unused(topic)
+            request.finish(request.error)
+
+    def _update(self, key_id: KeyId, raw: bytes) -> None:
+        if self._sent and self._sent[0].wants(key_id):
+            self._sent[0].take(key_id, raw)
+            return
+        topic = self._topics.get(key_id)
+        if topic is not None and topic.is_live:
+            topic.show(raw)
+
+    def _drop_unused(self, topic: Topic) -> None:
+        if topic.watches or topic.holds or self._topics.get(topic.key_id) is not topic:
+            return
+        del self._topics[topic.key_id]
+        if self.is_connected:
+            self._send(Request([action("unsubscribe", topic.key_id)], is_kept=False))
+
+    def _sweep(self) -> None:
+        """Let go of feeds that nobody can read any more; see the shells' ``__del__``."""
+        for topic in list(self._topics.values()):
+            for watch in [watch for watch in topic.watches if watch.is_closed]:
+                self.unwatch(watch)
+        for events in [events for events in self._events if events.is_closed]:
+            self.unlisten(events)

@@ -1,0 +1,190 @@
+"""The cache API over HTTP and the object store's two requests, without HTTP itself.
+
+Every function takes what the request named and gives `(status, body)`; errors are raised as
+`ClientError` and become `{"error": ...}` at the door.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import orjson
+
+from dunena.dialects import dunena, object_store
+from dunena.dialects.errors import ClientError, ConflictError, InvalidMessageError, WrongTypeError
+from dunena.dialects.key_search import KEYS_AT_ONCE_MAX, Work, glob
+from dunena.dialects.messages import text_value
+from dunena.dialects.services import NameRule, Services, namespace_of, printable_name, unicode_name
+from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
+from dunena.store.values import InvalidJsonError, decode, without_mark
+
+HttpResult = tuple[int, bytes]
+LateHttpResult = Callable[[int], HttpResult]
+"""What a search comes to, for the time at which it is told, Unix ms."""
+
+Query = dict[str, str]
+
+_UNKNOWN_ACTION = 'Unknown action. Use "mget" or "mset".'
+
+
+class NotFoundError(ClientError):
+    """No such key, or no such path."""
+
+    status = 404
+
+
+def body_object(body: bytes) -> dict[str, Any]:
+    """A request's JSON body, which must be an object."""
+    try:
+        message = decode(without_mark(body))
+    except InvalidJsonError:
+        raise InvalidMessageError.body_not_json() from None
+    if not isinstance(message, dict):
+        raise InvalidMessageError.body_not_json()
+    return message
+
+
+def has_value(body: bytes) -> bool:
+    """Whether a request's body names a value."""
+    try:
+        return "value" in body_object(body)
+    except InvalidMessageError:
+        return False
+
+
+# --- the object store's requests: any JSON value ---
+
+
+def get_object(core: Services, key: str, query: Query, now: int) -> HttpResult:
+    """``GET /get/{key}``"""
+    if not key:
+        raise InvalidMessageError("Missing key")
+    ns = namespace_of(query, unicode_name)
+    return 200, object_store.read(core, ns, unicode_name(key, "Key"), now)
+
+
+def set_object(core: Services, body: bytes, now: int) -> HttpResult:
+    """``POST /set``"""
+    message = body_object(body)
+    if message.get("key", "") == "":
+        raise InvalidMessageError("Missing key")
+    if message.get("ifRev") is not None:
+        _check_revision(core, message, now)
+    return 200, object_store.write(core, message, now)
+
+
+def _check_revision(core: Services, message: dict[str, Any], now: int) -> None:
+    """A write with ``ifRev`` is for a key at that revision; 0 is for one that is not there."""
+    wanted = message["ifRev"]
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
+        raise WrongTypeError("ifRev must be a non-negative integer")
+    ns, key = object_store.entry_id_of(message)
+    entry = core.store.peek(ns, key, now)
+    revision = 0 if entry is None else entry.revision
+    if revision != wanted:
+        raise ConflictError(key, revision)
+
+
+# --- the cache API: values are strings ---
+
+
+def read_key(core: Services, key: str, query: Query, now: int) -> HttpResult:
+    """``GET /cache/{key}``"""
+    key = printable_name(key, "Key")
+    entry = core.store.get(namespace_of(query, printable_name), key, now)
+    if entry is None:
+        raise NotFoundError("Key not found")
+    return 200, orjson.dumps({"key": key, "value": text_value(entry)})
+
+
+def write_key(core: Services, key: str, query: Query, body: bytes, now: int) -> HttpResult:
+    """``POST /cache/{key}``; a namespace in the body goes before one in the query."""
+    message = body_object(body)
+    key = printable_name(key, "Key")
+    ns = namespace_of(message, printable_name) or namespace_of(query, printable_name)
+    dunena.write_one(core, key, ns, message, now)
+    return 201, b'{"ok":true}'
+
+
+def delete_key(
+    core: Services, key: str, query: Query, _now: int, name_rule: NameRule = printable_name
+) -> HttpResult:
+    """``DELETE /cache/{key}``; with `unicode_name`, ``DELETE /entries/{key}``."""
+    ns, is_durable = namespace_of(query, name_rule), query.get("durable") == "true"
+    change = core.store.delete(ns, name_rule(key, "Key"), is_durable=is_durable)
+    return 200, orjson.dumps({"deleted": change is not None})
+
+
+def batch(core: Services, body: bytes, now: int) -> HttpResult:
+    """``POST /cache`` with ``mget`` or ``mset``."""
+    message = body_object(body)
+    match message.get("action"):
+        case "mget":
+            return 200, orjson.dumps({"result": dunena.read_many(core, message, now)})
+        case "mset":
+            return 200, orjson.dumps({"stored": dunena.write_many(core, message, now)})
+        case _:
+            raise InvalidMessageError(_UNKNOWN_ACTION)
+
+
+def list_keys(core: Services, query: Query, now: int) -> Work[LateHttpResult]:
+    """``GET /keys``: sorted, page by page; cursor 0 means there is no more.
+
+    The cursor counts keys already passed in the sorted order, matching or not.
+    """
+    ns = namespace_of(query, unicode_name)
+    start = whole_number(query, "cursor", 0)
+    count = page_count(query)
+    matches = glob(query.get("pattern", "*"))
+    order = yield from core.search.matching(core.store, ns)
+    page: list[str] = []
+    keys = order.page(start, KEYS_AT_ONCE_MAX)
+    cursor = 0
+    while keys:
+        for key in keys:
+            if matches(key) and core.store.peek(ns, key, now) is not None:
+                page.append(key)
+                if len(page) == count:
+                    break
+        cursor = order.passed(key)
+        if cursor >= order.count:
+            cursor = 0
+        if not cursor or len(page) == count:
+            break
+        yield
+        # By the last one's name: keys may have come and gone meanwhile.
+        keys = order.after(key, KEYS_AT_ONCE_MAX)
+        cursor = 0
+    return partial(_page_of_keys, core, ns, page, cursor)
+
+
+def _page_of_keys(core: Services, ns: str, page: list[str], cursor: int, now: int) -> HttpResult:
+    standing = [key for key in page if core.store.peek(ns, key, now) is not None]
+    return 200, orjson.dumps({"cursor": cursor, "keys": standing})
+
+
+def flush(core: Services) -> HttpResult:
+    """``POST /flush``: everything, in all namespaces."""
+    core.store.clear()
+    return 200, b'{"flushed":true}'
+
+
+def page_count(query: Query) -> int:
+    """How many a page of a listing may hold: ``count``, as far as that goes."""
+    count = whole_number(query, "count", PAGE_KEYS_DEFAULT)
+    if not count:
+        raise ClientError("count must be at least 1")  # an empty page would have no next one
+    return min(count, PAGE_KEYS_MAX)
+
+
+def whole_number(query: Query, name: str, default: int) -> int:
+    """A field of the query that counts something; ``default`` where it is not there."""
+    text = query.get(name, "")
+    if not text:
+        return default
+    number, _, fraction = text.partition(".")
+    if fraction and not fraction.strip("0"):
+        text = number  # an integer, as some languages write one
+    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+        raise ClientError(f"{name} must be a non-negative integer")
+    return int(text)

@@ -1,0 +1,36 @@
+"""One change to everyone who follows it, in the form each dialect has for it."""
+
+from dunena.dialects.messages import cache_event, missing_update, update
+from dunena.hub import CACHE_EVENTS, Hub
+from dunena.store.entry import Change
+
+
+def publish_change(hub: Hub, change: Change, now: int) -> None:
+    """Publish the change to the topics of its key and of the cache events; ``now`` in Unix ms."""
+    if change.cleared is None:
+        topic = hub.key_topic(change.ns, change.key)
+        if topic is not None:
+            entry = change.entry
+            topic.publish(missing_update(change.ns, change.key) if entry is None else update(entry))
+    else:
+        for ns, key in hub.followed_keys():
+            topic = hub.key_topic(ns, key)
+            if topic is not None and key in change.cleared.get(ns, ()):
+                topic.publish(missing_update(ns, key))
+    listeners = hub.channel_topic(CACHE_EVENTS)
+    if listeners is not None:
+        listeners.publish(cache_event(change, now))
+    if hub.audiences:
+        _announce_to_audiences(hub, change, now)
+
+
+def _announce_to_audiences(hub: Hub, change: Change, now: int) -> None:
+    event: bytes | None = None
+    for channel, may_read in hub.audiences.items():
+        listeners = hub.channel_topic(channel)
+        # That everything is gone shows in what they may see.
+        if listeners is not None and (
+            change.cleared is not None or may_read(change.ns, change.key)
+        ):
+            event = event or cache_event(change, now)
+            listeners.publish(event)

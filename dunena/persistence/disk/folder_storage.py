@@ -1,0 +1,451 @@
+"""Journal and files together: how changes are kept in a folder. No threads, no clock of its own.
+
+Two threads call it. The server's: `open`, `append`, `enqueue`, `take_back`, `close`. The engine's
+own: `step` and what looks for hand edits; and `sync`, `check_folder` and `probe` from any.
+
+The life of a change: appended to the journal (and forced to the device, if that is the promise),
+then acknowledged, then noted for the files. A file shows it once the journal is on the device: so
+files are never ahead of a journal that a power cut shortened. When all changes up to a revision
+are shown and their files forced to the device, that revision is written down, and segments of the
+journal that hold no more are deleted.
+
+With ``fsync`` "no" the device does all this when it likes, until a sync was asked for: a change
+that was durable once must not be lost with an unsynced file.
+
+Nothing is kept, and no file is looked at, while the folder is not the one that was opened: what
+another hand moved away or put in its place is left alone. It goes on when the folder is back.
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+
+from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk.boot import boot_id
+from dunena.persistence.disk.disk import Disk, Stamp, join, name_of
+from dunena.persistence.disk.folder_identity import FolderIdentity
+from dunena.persistence.disk.gc_pause import uncollected
+from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.journal_format import FileStep
+from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.layout import EntryId, Layout
+from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
+from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.disk.quarantine import free_path, set_aside
+from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
+from dunena.persistence.disk.recovery import recover
+from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, rename_files
+from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
+from dunena.persistence.disk.value_files import ValueFiles
+from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
+from dunena.store.entry import Change
+from dunena.store.limits import VALUE_BYTES_MAX
+
+CHECKPOINT_SECONDS = PERIOD_SECONDS
+"""How often the journal is shortened: each time costs a sync of the files written since."""
+
+SETTLE_SECONDS = 0.005
+"""Until a commit that is on its way is looked for again."""
+
+SEGMENTS_BEFORE_RENEWAL = 3
+"""So many full segments are kept at least before what they still hold is written anew."""
+
+BYTES_PER_PENDING_MIN = 4
+"""And only if that is so much smaller."""
+
+PROBE_BYTES = 4096
+"""What a probe writes: an empty file would fit on a full disk."""
+
+EDITED_NAMED_MAX = 5
+"""Keys that are named in the log's line on what other hands did."""
+
+ALL_FILES = sys.maxsize
+"""For `FolderStorage.step`: as many as are due."""
+
+_log = logging.getLogger(__name__)
+
+
+class FolderStorage:
+    """What is kept below ``root``; methods raise OSError as the disk does.
+
+    ``wall_step_ms`` tells how far the wall clock, by which expiries are kept, is ahead of that of
+    the entries; at `open` they are the same.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        root: Path,
+        private: Path,
+        fsync: Fsync,
+        value_bytes_max: int = VALUE_BYTES_MAX,
+        find_boot: Callable[[], str | None] = boot_id,
+        wall_step_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._disk = disk
+        self._value_bytes_max = value_bytes_max
+        self._fsync = fsync
+        self._stamps: dict[EntryId, Stamp] = {}
+        self._boot = find_boot()
+        self.records = Records(disk, str(private), wall_step_ms)
+        self.journal = Journal(disk, str(private / "journal"), self._stamps, wall_step_ms)
+        self._quarantine = str(private / "quarantine")
+        self._root = str(root)
+        self._identity: FolderIdentity
+        self.layout: Layout
+        self.files: ValueFiles
+        self.mirror: Mirror
+        self.replay: Replay
+        self.takeover: Takeover
+        self._damages: list[Damage] = []
+        self._revision = 0
+        self._pace = Pace()  # of syncs for the files' sake
+        self._checkpoint_at = 0.0
+        self._renewal_at = 0.0
+        self._ended_revision: int | None = None  # of segments that are to be written anew
+        self._is_failing = False
+        self._flushed_revision = 0  # changes up to here need no journal any more
+        self._forces = fsync is not Fsync.NO
+        self._was_forced = True
+        self._checkpoint_lock = threading.Lock()  # of the two before, together with their record
+
+    def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
+        """Read files and journal; what files do not show yet will follow."""
+        self._identity = FolderIdentity(self._disk, [self._root, self.records.folder])
+        self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
+        self.files = ValueFiles(
+            self._disk, self.layout, self.records, self._stamps, self._value_bytes_max
+        )
+        self.takeover = NOTHING
+        if self.records.is_new:
+            found = look_at_names(self._disk, self._root, folds_case=folds_case)
+            self.takeover = rename_files(self._disk, self.records, found)
+        self._damages = self.records.damaged()
+        last = self.records.load_run()
+        last_boot = None if last is None else last.boot
+        # What an earlier run left to the device is on it once the machine has started anew.
+        self._was_forced = last is None or last.is_forced or last_boot != self._boot
+        replay = self.journal.open(self.records.load_flushed_revision(), self._boot, last_boot)
+        if last is None or last.inode != self._identity.inode:
+            # A copy, or one for all that is known: then no file has the stamp that the journal
+            # knows of.
+            replay.is_complete = replay.is_forced = False
+        self._flushed_revision = replay.base
+        self._revision = self._first_revision(replay, 0 if last is None else last.revision)
+        self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
+        edited: set[EntryId] = set()
+        with uncollected():
+            entries = self.files.load(self._revision, progress)
+            if not replay.is_empty:
+                recovered = recover(entries, replay, self._stamps, self.files.damaged_places())
+                entries = list(recovered.standing.values())
+                self.mirror.catch_up(recovered.changes.items(), self._flushed_revision + 1)
+                self.files.doubt(replay.files)
+                edited = recovered.edited
+                _report_edited(edited)
+        self.replay = replay
+        self._put_in_order(replay)
+        self._set_forces(forces=self._forces or not replay.is_empty)
+        # Once, whatever the policy: without these names nothing in them would be found.
+        self._disk.sync({*self.records.folders, self.journal.folder})
+        with suppress(OSError):  # a full disk is no reason not to start; a later one will do
+            self.records.keep_flushed_revision(replay.base, sync=True)
+        with suppress(OSError):
+            if not replay.is_empty:
+                self._take_up(replay, edited)
+            self.records.keep_run(
+                Run(self._boot, self.journal.forces, self._identity.inode, self._revision)
+            )
+        return Loaded(entries, self._revision)
+
+    # --- the server's thread ---
+
+    def append(self, changes: Sequence[Change]) -> None:
+        """Write a commit to the journal; raises OSError, and then nothing of it is kept."""
+        self.records.reserve_revision(changes[-1].revision)
+        self.journal.append(changes)
+        self._revision = changes[-1].revision
+
+    def take_back(self, changes: Sequence[Change]) -> None:
+        """The last commit is refused after all, since it could not be forced to the device."""
+        self._revision = changes[0].revision - 1
+        self.journal.take_back()
+
+    def enqueue(self, changes: Sequence[Change]) -> None:
+        """A commit is kept for good: its files are to follow, by calls of `step`."""
+        self.mirror.enqueue(changes)
+
+    def close(self, now: float, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Bring all files up to date; if that works, the journal is empty afterwards.
+
+        What could not be done before it ``is_over`` stays in the journal, for the next start. The
+        threads have ended.
+        """
+        try:
+            self._identity.check()
+            if self._forces:
+                with suppress(OSError):  # the journal keeps it in mind
+                    self.journal.sync()
+            if self.journal.failure is not None:
+                self._write_journal_anew()
+            if self.mirror.flush(now, is_over):
+                self._forget(self._revision)
+                self.records.settle_revision(self._revision)
+            else:
+                behind = self.mirror.behind_count
+                _log.warning("the journal keeps %d changes that files do not show yet", behind)
+        finally:
+            self.journal.close()
+
+    # --- any thread ---
+
+    def sync(self) -> bool:
+        """Force every change appended so far to the device; whether there was any."""
+        self._identity.check()
+        with self._checkpoint_lock:
+            if not self._forces:
+                # The journal is of no use without what says where it begins.
+                self.records.keep_flushed_revision(self._flushed_revision, sync=True)
+                self._set_forces(forces=True)
+        return self.journal.sync()
+
+    def is_in_place(self) -> bool:
+        """Whether the folder is the one that was opened."""
+        try:
+            self._identity.check()
+        except OSError:
+            return False
+        return True
+
+    def check_folder(self) -> None:
+        """Find out whether what is open is what is in the folder; `failure` says so."""
+        if self.is_in_place() and self.journal.failure is None:
+            with suppress(OSError):  # the journal keeps it in mind
+                self.journal.check()
+
+    def probe(self) -> None:
+        """Raise OSError if no change could be kept now; a folder of ours that is gone is made."""
+        self._identity.check()
+        self._make_folders()
+        if self.journal.failure is not None:
+            raise self.journal.failure
+        path, temporary = join(self.journal.folder, "probe"), self.records.temporary
+        self._disk.replace_file(path, bytes(PROBE_BYTES), temporary, sync=False)
+        self._disk.remove(path)
+
+    @property
+    def place_failure(self) -> str | None:
+        """Why the folder cannot be used, as far as is known; None while it can."""
+        return self._identity.failure
+
+    @property
+    def failure(self) -> str | None:
+        """Why no change can be kept at present, as far as is known; None while they can."""
+        if self.place_failure is not None:
+            return self.place_failure
+        failure = self.journal.failure
+        return None if failure is None else describe(failure)
+
+    def damages(self) -> list[Damage]:
+        """What is in the folder and cannot be read."""
+        return [*self._damages, *self.files.damages()]
+
+    # --- the engine's thread ---
+
+    def step(self, now: float, files_max: int = ALL_FILES) -> float | None:
+        """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""
+        if not self.is_in_place():
+            return now + RETRY_SECONDS
+        renewed_by = self._renew(now)
+        if self.journal.failure is not None:
+            return renewed_by
+        if self.mirror.failure is not None:
+            with suppress(OSError):  # what is missing may be what holds the files up
+                self._make_folders()
+        dues = (renewed_by, self.mirror.step(now, files_max), self._checkpoint(now))
+        return min((due for due in dues if due is not None), default=None)
+
+    def _journaled(self, revision: int, now: float) -> float | None:
+        """Whether files may show changes up to a revision; None, or when to ask again."""
+        if self._fsync is Fsync.NO or revision <= self.journal.synced_revision:
+            return None
+        if now < self._pace.until:
+            return self._pace.until
+        self._pace.done(now)
+        try:
+            self.journal.sync()
+        except OSError as error:
+            self._failed(error)
+            return now + RETRY_SECONDS
+        return None
+
+    def _checkpoint(self, now: float) -> float | None:
+        """Delete what files have made superfluous; when to come back, None for when they did."""
+        oldest_end = self.journal.oldest_end
+        if oldest_end == inf:
+            return None
+        if now < self._checkpoint_at + CHECKPOINT_SECONDS:
+            return self._checkpoint_at + CHECKPOINT_SECONDS
+        flushed = self.mirror.flushed_revision
+        if flushed < oldest_end:
+            return None
+        self._checkpoint_at = now
+        try:
+            self._forget(flushed)
+        except OSError as error:
+            self._failed(error)
+            return now + RETRY_SECONDS
+        self._is_failing = False
+        return None
+
+    def _forget(self, flushed: int) -> None:
+        self._sync_files()
+        if self._forces and self.journal.last_revision > flushed:
+            # Or the files of keys that changed since would be taken for another hand's.
+            self.journal.sync(with_notes=True)
+        with self._checkpoint_lock:
+            if flushed > self._flushed_revision:
+                self.records.keep_flushed_revision(flushed, sync=self._forces)
+            self._flushed_revision = flushed
+        self.journal.forget(flushed)
+
+    def _sync_files(self) -> None:
+        """Force what files show to the device; what may not be there now is written once more."""
+        if not self._forces:
+            return
+        try:
+            self.files.sync()
+        except OSError:
+            self.mirror.write_again()
+            raise
+        self.mirror.synced()
+
+    # --- writing the journal anew ---
+
+    def _renew(self, now: float) -> float | None:
+        """Do so if there is a reason; when to come back, None for no time."""
+        is_failing = self.journal.failure is not None
+        if now < self._renewal_at:
+            return self._renewal_at if is_failing else None
+        if not is_failing and self._ended_revision is None and not self._is_bloated(now):
+            return None
+        try:
+            is_done = self._write_journal_anew()
+        except OSError as error:
+            self._failed(error)
+            self._renewal_at = now + RETRY_SECONDS
+            return self._renewal_at
+        self._is_failing = False
+        return None if is_done else now + SETTLE_SECONDS
+
+    def _is_bloated(self, now: float) -> bool:
+        """Whether a few changes that files cannot show keep far more than themselves."""
+        size = self.journal.bytes_total
+        if size <= SEGMENTS_BEFORE_RENEWAL * journal_module.SEGMENT_BYTES_MAX:
+            return False
+        self._renewal_at = now + RETRY_SECONDS  # not again and again: there may be many to add up
+        pending = sum(
+            len(change.key) + (0 if change.entry is None else len(change.entry.value))
+            for change in self.mirror.pending()
+        )
+        return pending * BYTES_PER_PENDING_MIN < size
+
+    def _write_journal_anew(self) -> bool:
+        """Everything that files do not surely show goes to a new segment; whether it did.
+
+        It does not while the last commit is still on its way: that may be taken back.
+        """
+        revision = self._ended_revision
+        if revision is None or self.journal.failure is not None:
+            revision = self._ended_revision = self.journal.end_segment()
+        if self.mirror.noted_revision < revision:
+            return False
+        self._ended_revision = None
+        self._sync_files()
+        pending = [change for change in self.mirror.pending() if change.revision <= revision]
+        if self._forces and self.journal.failure is None:
+            self.journal.sync()  # of later changes to the same keys
+        self.journal.renew(self._flushed_revision, revision, pending)
+        return True
+
+    # --- inside ---
+
+    def _make_folders(self) -> None:
+        """Make what is gone of the folders that are ours."""
+        for folder in (*self.records.folders, self.journal.folder):
+            if not self._disk.is_folder(folder):
+                self._disk.make_folder(folder)
+                self._disk.sync({folder})
+
+    def _take_up(self, replay: Replay, edited: set[EntryId]) -> None:
+        """Make what an earlier run's journal came to this run's own.
+
+        Its segments may have been read from the system's memory alone, and a sync that failed in
+        that run would not fail again: all of it is written anew. Where that cannot be, the states
+        in which the files were found are written down behind it; what the machine did before its
+        last start has no meaning then.
+        """
+        with suppress(OSError):
+            self._write_journal_anew()
+            return
+        steps = [FileStep(entry_id, None, self._stamps.get(entry_id)) for entry_id in replay.files]
+        self.journal.found_by_hand([step for step in steps if step.entry_id in edited])
+        self.journal.shown([step for step in steps if step.entry_id not in edited])
+
+    def _first_revision(self, replay: Replay, began_at: int) -> int:
+        """Above everything that was ever given out, lost ends of the journal included."""
+        known = max(self._flushed_revision, replay.last_revision, began_at)
+        reserved = self.records.load_revision()
+        if reserved is None:
+            return known + REVISION_LEAP if known or self._damages else known
+        return max(reserved, known)
+
+    def _set_forces(self, *, forces: bool) -> None:
+        self._forces = self.mirror.remembers_unsynced = forces
+        self.journal.forces = forces and self._was_forced
+
+    def _failed(self, error: OSError) -> None:
+        if not self._is_failing:
+            _log.warning("the journal cannot be shortened for now: %s", error.strerror)
+        self._is_failing = True
+
+    def _put_in_order(self, replay: Replay) -> None:
+        """Say what was wrong with the journal, and keep aside what could not be read."""
+        if replay.dropped_bytes:
+            _log.warning(
+                "the journal's last write was not finished: %d bytes of it were dropped",
+                replay.dropped_bytes,
+            )
+        for damage in replay.damages:
+            _log.error("%s %s; it is kept in quarantine", name_of(damage.path), damage.reason)
+        self._damages += replay.damages
+        for path in replay.damaged:
+            self._disk.make_folder(self._quarantine)
+            copy = free_path(self._disk, path, self._quarantine)
+            content = self._disk.read(path)
+            self._disk.replace_file(copy, content, self.records.temporary, sync=True)
+        for path in replay.unreadable:
+            set_aside(self._disk, path, self._quarantine)
+        self.journal.cut_torn_ends(replay)
+
+
+def describe(error: OSError, root: Path | None = None) -> str:
+    """What failed, for people; with ``root`` also at which path below it."""
+    reason = (error.strerror or str(error)).lower()
+    name = error.filename if isinstance(error.filename, str) else ""
+    is_below = root is not None and name.startswith(f"{root}{os.sep}")
+    return f"{shown_path(name.removeprefix(f'{root}{os.sep}'))}: {reason}" if is_below else reason
+
+
+def _report_edited(edited: set[EntryId]) -> None:
+    if not edited:
+        return
+    names = sorted("/".join(filter(None, entry_id)) for entry_id in edited)
+    flushed = ", ".join(map(repr, names[:EDITED_NAMED_MAX]))
+    more = "" if len(names) <= EDITED_NAMED_MAX else f" and {len(names) - EDITED_NAMED_MAX} more"
+    _log.warning("files of %s%s were changed by hand since the last run: they stay", flushed, more)

@@ -1,0 +1,1 @@
+"""Who may do what: origins, hosts, tokens, proxies."""

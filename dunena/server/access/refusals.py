@@ -1,0 +1,151 @@
+"""What the log says of those who were refused: who, once each, and what a person can do about it.
+
+Everything here comes from outside: a name is cut, shown with escapes, and made part of an option to
+copy only if it is exactly what the option takes and harmless in a shell. A name is told once in an
+hour, and of each kind so many: a flood of made-up ones is not a log.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from dunena.server.access.null_origin import DISK_ORIGINS
+from dunena.settings import Settings, local_host
+
+PERIOD_SECONDS = 3600.0
+NAMES_MAX = 100
+"""Names of one kind that are told in an hour: more than a person lets in."""
+
+NAME_CHARS_MAX = 200
+"""Of a name that is shown: any real origin or host is shorter."""
+
+# A scheme and a place (RFC 6454, 6.2), the latter empty for `file://` and what is like it.
+_ORIGIN_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*/?").fullmatch
+_HOST_OPTION = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:-]*").fullmatch
+
+_log = logging.getLogger(__name__)
+
+
+class Refusals:
+    """Writes the lines of one server, at the port it got; any thread may call it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        port: int,
+        clock_seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._clock_seconds = clock_seconds
+        self._told: dict[str, set[str]] = {}
+        self._forgets_at = 0.0
+
+    def tell_origin(self, origin: str) -> None:
+        """A page of this origin was refused."""
+        if origin in DISK_ORIGINS:
+            scheme = "https" if self._settings.is_encrypted else "http"
+            place = f"{scheme}://{local_host(self._settings.host)}:{self._port}"
+            self._tell(
+                "page from disk",
+                origin,
+                f'a page opened from disk (origin "{origin}") was refused; to let such pages in:'
+                f" the button on {place}/test, or {origin_option(origin)}",
+            )
+            return
+        self._tell("origin", origin, f"a page of origin {_shown(origin)} was refused", _do(origin))
+
+    def tell_host(self, host: str, name: str | None) -> None:
+        """A request meant for this Host header was refused; ``name`` is the host in it, if any."""
+        if name is not None and len(name) <= NAME_CHARS_MAX and _HOST_OPTION(name):
+            remedy = f"to let it in: --allow-host {name}"
+        else:
+            remedy = "no option lets that in, which is no host name"
+        self._tell("host", name or host, f"a request for host {_shown(name or host)} was refused",
+                   remedy)  # fmt: skip
+
+    def tell_cross_site(self, path: str) -> None:
+        """A page of another site asked for something without saying its origin."""
+        self._tell(
+            "cross-site",
+            path,
+            f"a page of another site was refused {_shown(path)}, which it asked for without its"
+            " origin",
+            "to let it in: let it ask with fetch() or the attribute crossorigin, and name its"
+            " origin with --allow-origin",
+        )
+
+    def tell_guesser(self, group: str) -> None:
+        """An address showed too many wrong tokens."""
+        self._tell(
+            "guesser",
+            group,
+            f"{group} shows wrong tokens, and is slowed down",
+            "if it is yours, give its programs the right one: it may try once a second",
+        )
+
+    def tell_crowd(self, group: str, connections_max: int) -> None:
+        """An address has all the connections it may have, and wanted more."""
+        self._tell(
+            "crowd",
+            group,
+            f"{group} has {connections_max} connections and is refused more",
+            "to allow them: a larger --max-connections-per-address (0: any); if it is a proxy of"
+            f" yours: --proxy-header {group}",
+        )
+
+    def tell_full(self, connections_max: int) -> None:
+        """There are all the connections that there may be."""
+        self._tell(
+            "full",
+            "",
+            f"no more than {connections_max} connections: others are refused",
+            "close some, or raise the limit on open files (ulimit -n) if that is what bounds them",
+        )
+
+    def tell_rate(self, group: str, rate: int) -> None:
+        """A client sends more messages than it may."""
+        self._tell(
+            "rate",
+            group,
+            f"{group or 'a client'} sends more than {rate} messages a second, and they are refused",
+            "to allow them: a larger --rate (0: any)",
+        )
+
+    def tell_slow_reader(self, host: str, what: str) -> None:
+        """A client was disconnected, since it left unread what was sent to it."""
+        text = f"a client at {_shown(host)} was disconnected: it does not read {what}"
+        self._tell("slow reader", f"{host} {what}", text)
+
+    def tell_file(self, path: str, fault: str, remedy: str) -> None:
+        """Something below the folder of pages was not served."""
+        self._tell("file", path, f"{_shown(path)} {fault}", remedy)
+
+    def _tell(self, kind: str, name: str, text: str, remedy: str = "") -> None:
+        now = self._clock_seconds()
+        if now >= self._forgets_at:
+            self._told, self._forgets_at = {}, now + PERIOD_SECONDS
+        told = self._told.setdefault(kind, set())
+        name = name[:NAME_CHARS_MAX]
+        if name in told or len(told) >= NAMES_MAX:
+            return
+        told.add(name)
+        _log.warning("%s", f"{text}; {remedy}" if remedy else text)
+
+
+def origin_option(origin: str) -> str | None:
+    """The option that lets an origin in; None if there is none that a person should copy."""
+    if origin in DISK_ORIGINS or (len(origin) <= NAME_CHARS_MAX and _ORIGIN_OPTION(origin)):
+        return f"--allow-origin {origin}"
+    return None
+
+
+def _do(origin: str) -> str:
+    option = origin_option(origin)
+    return f"to let it in: {option}" if option else "no option lets that in, which is no origin"
+
+
+def _shown(name: str) -> str:
+    """A name in quotes, with escapes for what cannot be printed."""
+    return repr(name[:NAME_CHARS_MAX])

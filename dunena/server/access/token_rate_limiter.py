@@ -1,0 +1,54 @@
+"""Wrong tokens, counted for each address, so that nobody can guess quickly; no I/O."""
+
+from collections import OrderedDict
+
+from dunena.server.limits import TRIES_ADDRESSES_MAX, TRIES_AT_ONCE_MAX, TRY_SECONDS
+
+
+class TokenRateLimiter:
+    """How many wrong tokens each group of addresses (`dunena.server.access.peers`) may still show.
+
+    It begins with `TRIES_AT_ONCE_MAX` and gets another one every `TRY_SECONDS`. A program that was
+    not told of a new token shows the old one over and over: that is no guess, and costs nothing.
+    ``now`` is seconds of any clock that only goes forward.
+    """
+
+    def __init__(self) -> None:
+        # Who guessed last comes last.
+        self._groups: OrderedDict[str, _Guesses] = OrderedDict()
+
+    def seconds_to_wait(self, group: str, now: float) -> float:
+        """Until a token is looked at again; 0 for at once."""
+        guesses = self._groups.get(group)
+        return 0.0 if guesses is None else max(0.0, (1 - guesses.left(now)) * TRY_SECONDS)
+
+    def failed(self, group: str, secret: bytes, now: float) -> None:
+        """It showed a wrong one."""
+        guesses = self._groups.setdefault(group, _Guesses(now))
+        self._groups.move_to_end(group)
+        guesses.add(hash(secret), now)
+        if len(self._groups) > TRIES_ADDRESSES_MAX:
+            self._groups.popitem(last=False)
+
+
+class _Guesses:
+    """Of one group: tries left at some moment, and the latest wrong tokens by their hash."""
+
+    __slots__ = ("_latest", "_left", "_since")
+
+    def __init__(self, now: float) -> None:
+        self._left: float = TRIES_AT_ONCE_MAX
+        self._since = now
+        self._latest: OrderedDict[int, None] = OrderedDict()
+
+    def left(self, now: float) -> float:
+        return min(TRIES_AT_ONCE_MAX, self._left + (now - self._since) / TRY_SECONDS)
+
+    def add(self, guess: int, now: float) -> None:
+        is_new = guess not in self._latest
+        self._latest[guess] = None
+        self._latest.move_to_end(guess)
+        if is_new:
+            self._left, self._since = self.left(now) - 1, now
+            if len(self._latest) > TRIES_AT_ONCE_MAX:
+                self._latest.popitem(last=False)

@@ -1,0 +1,205 @@
+"""Who may do what: the grants that tokens stand for, from `--token` and a file.
+
+The file is TOML, a table for each token, whose name is how people and logs speak of it:
+
+    [overlay]
+    token = "..."
+    rights = ["read"]            # read, write, admin
+    keys = ["score", "team-*"]   # globs; all when left out
+    namespaces = ["show"]        # globs; "" is no namespace; all when left out
+
+It is read again when it changes. What cannot be used is refused at the start; later such a change
+is logged and what was read before stays.
+"""
+
+import hashlib
+import hmac
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dunena.dialects.grants import ANY, EVERYTHING, Grant, Right
+from dunena.plain_files import TooLargeError, read_plain
+from dunena.server.limits import TOKENS_FILE_BYTES_MAX
+
+COMMAND_LINE = "--token"
+"""The name of the grant that the token of the command line stands for."""
+
+_COOKIE_PURPOSE = b"dunena session cookie"
+_FIELDS = {"token", "rights", "keys", "namespaces"}
+
+_log = logging.getLogger(__name__)
+
+
+class TokensError(Exception):
+    """A file of tokens that cannot be used; the text says why in one line, and no token."""
+
+
+class Tokens:
+    """The tokens of one server.
+
+    Raises `TokensError` when the file cannot be used.
+    """
+
+    def __init__(self, token: str | None = None, file: Path | None = None) -> None:
+        self._own = [] if token is None else [(token, _everything(token))]
+        self._file = file
+        self._seen = self._signature()
+        self._grants: dict[bytes, Grant] = {}
+        self._cookies: dict[bytes, bytes] = {}
+        self._take(_read(file) if file is not None else [])
+        if file is not None:
+            _warn_of_readers(file)
+
+    @property
+    def are_needed(self) -> bool:
+        """Whether there are any, so that nobody is let in without."""
+        return bool(self._own) or self._file is not None
+
+    @property
+    def grants(self) -> frozenset[Grant]:
+        """All that are valid now."""
+        return frozenset(self._grants.values())
+
+    def grant_of(self, token: bytes) -> Grant | None:
+        """What a token (UTF-8) stands for.
+
+        It is looked up by its digest: how long that takes says nothing about other tokens.
+        """
+        return self._grants.get(_digest(token))
+
+    def grant_of_cookie(self, cookie: bytes) -> Grant | None:
+        """The same by the value of a session's cookie."""
+        digest = self._cookies.get(_digest(cookie))
+        return None if digest is None else self._grants.get(digest)
+
+    def cookie_of(self, token: str) -> str:
+        """What a browser shows in place of the token: ends with it, and outlives a restart."""
+        return _cookie(token).decode()
+
+    def current_grant(self, grant: Grant) -> Grant | None:
+        """What the token behind a grant stands for now; None if it is valid no more."""
+        return self._grants.get(grant.digest)
+
+    def reload_if_changed(self) -> bool:
+        """Read the file again if it changed; whether other tokens are valid now."""
+        seen = self._signature()
+        if self._file is None or seen == self._seen:
+            return False
+        self._seen = seen
+        try:
+            read = _read(self._file)
+        except TokensError as error:
+            _log.error("the tokens stay as they were: %s", error)
+            return False
+        self._take(read)
+        _log.info("%s is used from now on: %d tokens", self._file, len(read))
+        return True
+
+    def _take(self, read: list[tuple[str, Grant]]) -> None:
+        tokens = [*read, *self._own]
+        self._grants = {grant.digest: grant for _, grant in tokens}
+        self._cookies = {_digest(_cookie(token)): grant.digest for token, grant in tokens}
+
+    def _signature(self) -> tuple[int, int, int] | None:
+        """What the file's change changes; None while it is missing."""
+        try:
+            found = None if self._file is None else self._file.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _everything(token: str) -> Grant:
+    return Grant(COMMAND_LINE, EVERYTHING.rights, digest=_digest(token.encode()))
+
+
+def _digest(secret: bytes) -> bytes:
+    return hashlib.sha256(secret).digest()
+
+
+def _cookie(token: str) -> bytes:
+    return hmac.new(token.encode(), _COOKIE_PURPOSE, hashlib.sha256).hexdigest().encode()
+
+
+# --- the file ---
+
+
+def _read(file: Path) -> list[tuple[str, Grant]]:
+    """Every token with its grant."""
+    import tomllib  # most servers have no such file
+
+    try:
+        data = read_plain(str(file), TOKENS_FILE_BYTES_MAX)
+        tables = tomllib.loads(data.decode("utf-8-sig"))
+    except TooLargeError:
+        raise TokensError(f"{file} has more than {TOKENS_FILE_BYTES_MAX} bytes") from None
+    except OSError as error:
+        raise TokensError(f"{file} cannot be read: {error.strerror or error}") from None
+    except ValueError:
+        # What a parser says may quote what it read.
+        raise TokensError(f"{file} is no TOML{_place_of_fault(data)}") from None
+    if not tables:
+        raise TokensError(f"{file} has no tokens: each is a table, [name]")
+    found: dict[str, tuple[str, Grant]] = {}
+    for name, table in tables.items():
+        try:
+            token, grant = _grant(name, table)
+        except TokensError as error:
+            raise TokensError(f"{file}, [{name}]: {error}") from None
+        if token in found:
+            raise TokensError(f"{file}, [{name}]: the token of [{found[token][1].name}]")
+        found[token] = token, grant
+    return list(found.values())
+
+
+def _grant(name: str, table: Any) -> tuple[str, Grant]:
+    if not isinstance(table, dict):
+        raise TokensError("no table")
+    if not name.isprintable() or name == COMMAND_LINE:
+        raise TokensError("this cannot be a name")
+    if unknown := sorted(table.keys() - _FIELDS):
+        raise TokensError(f"unknown field: {unknown[0]}")
+    token = table.get("token")
+    if not isinstance(token, str) or not token or token != token.strip():
+        raise TokensError("token must be a text without spaces around it")
+    rights = _texts(table, "rights", ())
+    known = {right.value: right for right in Right}
+    if not rights or not known.keys() >= set(rights):
+        raise TokensError(f"rights must be some of {', '.join(known)}")
+    return token, Grant(
+        name,
+        frozenset(known[right] for right in rights),
+        _texts(table, "keys", ANY),
+        _texts(table, "namespaces", ANY),
+        _digest(token.encode()),
+    )
+
+
+def _texts(table: Mapping[str, Any], field: str, default: tuple[str, ...]) -> tuple[str, ...]:
+    values = table.get(field, default)
+    if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
+        raise TokensError(f"{field} must be a list of texts")
+    return tuple(values)
+
+
+def _place_of_fault(data: bytes) -> str:
+    """Where a text stops being TOML, in words; "" where that cannot be said."""
+    import tomllib
+
+    try:
+        tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        return " (not UTF-8)"
+    except tomllib.TOMLDecodeError as error:
+        _, mark, place = str(error).rpartition("(at ")
+        return f" ({place}" if mark else ""
+    return ""
+
+
+def _warn_of_readers(file: Path) -> None:
+    """Others on this machine could read the tokens; Windows keeps that elsewhere."""
+    if sys.platform != "win32" and file.stat().st_mode & 0o077:
+        _log.warning("%s can be read by other users: chmod 600", file)

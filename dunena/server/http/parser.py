@@ -1,0 +1,303 @@
+"""Bytes to HTTP requests; no I/O. httptools parses, this bounds what it does not.
+
+What httptools leaves to its host, and where each is met: the size of a head (a line without end
+reaches no callback), the number of headers, the size of a body, trailers, which it reports as if
+they were headers, and an upgrade with a body, whose bytes it would take for the next request.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import httptools
+
+from dunena.server.http.message import Request, Response
+from dunena.server.limits import HEAD_BYTES_MAX, HEADERS_MAX, SKIPPED_BODY_BYTES_MAX
+
+_WHOLE_URL = re.compile(r"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+_USED_UP = httptools.HttpRequestParser(object())
+
+_log = logging.getLogger(__name__)
+
+
+class RequestParser:
+    """One connection's requests.
+
+    ``wants_body`` is asked at the end of a head whether the body behind it is to be taken; where
+    it is not, the request counts as whole there and the body is skipped, or ends the connection.
+    ``fault`` is the answer to what could not be read; nothing after it can be. ``rest`` is what
+    came behind a request to upgrade, None while there was none. ``awaits_continue`` says that the
+    peer holds its body back until it is told to go on (RFC 9110, 10.1.1). ``let_in`` is the request
+    whose body is being taken, or was when the fault was found.
+    """
+
+    def __init__(
+        self, body_bytes_max: int, wants_body: Callable[[Request], bool] = lambda _: True
+    ) -> None:
+        self._wants_body = wants_body
+        self._all_body_bytes_max = self._body_bytes_max = body_bytes_max
+        self._parser = httptools.HttpRequestParser(self)
+        self._whole: list[Request] = []
+        self._request = Request(target="")
+        self._is_in_head = False
+        self._head_bytes = 0
+        self._header_count = 0
+        self._unended_bytes = 0
+        self._was_heard = False  # something of what was fed, by a callback
+        self._body = bytearray()
+        self._is_last = False
+        self.is_in_request = False
+        self.is_skipping = False  # a body that nobody wants
+        self._skipped_bytes = 0
+        self.is_over = False  # such a body goes on for too long: nothing is read any more
+        self.awaits_continue = False
+        self.let_in: Request | None = None
+        self.fault: Response | None = None
+        self.rest: bytes | None = None
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of a request that is not whole."""
+        if not self.is_in_request:
+            return 0
+        return max(self._head_bytes, self._unended_bytes) + len(self._body)
+
+    @property
+    def is_admitted(self) -> bool:
+        """Whether the body that is being taken is of somebody who may send it."""
+        return self._request.is_admitted
+
+    def feed(self, data: bytes) -> list[Request]:
+        """Requests that are whole now, in their order."""
+        if self.rest is not None:
+            self.rest += data
+            return []
+        left: bytes | None = data
+        while left is not None and self.fault is None and not self._is_last:
+            left = self._read(left)
+        whole, self._whole = self._whole, []
+        return whole
+
+    def drop(self) -> None:
+        """Nothing more is to be read: let go what is kept."""
+        self._is_last = True
+        self._parser = _USED_UP  # which holds a part of a line, and this object
+        self._wants_body = _wants_nothing  # which holds the connection
+        self._request = Request(target="")
+        self._body = bytearray()
+
+    def _read(self, data: bytes) -> bytes | None:
+        """Feed httptools; what is to be fed next, None for nothing."""
+        is_all_one_head = self._is_in_head or not self.is_in_request
+        count, self._was_heard = len(self._whole), False
+        left: bytes | None = None
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            left = self._stop_at_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            if not self._is_last:
+                _log.debug("bad request: %s", error, exc_info=error.__context__)
+                self._fail(400, "Bad request")
+        # A line that does not end reaches no callback: it is counted as it comes.
+        if self._is_in_head:
+            if is_all_one_head and len(self._whole) == count:
+                self._unended_bytes += len(data)
+                self._check_head(self._unended_bytes)
+        elif self.is_in_request and left is None:  # nor does one between chunks or behind them
+            self._unended_bytes = 0 if self._was_heard else self._unended_bytes + len(data)
+            self._check_head(self._unended_bytes)
+        return left
+
+    def _stop_at_upgrade(self, rest: bytes) -> bytes | None:
+        """httptools stops behind every head that offers an upgrade; only one is taken up."""
+        if self.fault is not None:
+            return None
+        request = self._whole[-1]
+        if request.wants_upgrade:
+            self.rest = rest
+            return None
+        # RFC 9110, 7.8: an offer that is not known is ignored. Its parser is used up, and a body
+        # that follows was not read: another one reads the same request without the offer.
+        self._parser = httptools.HttpRequestParser(self)
+        if not request.has_body:
+            return rest or None
+        self._whole.pop()
+        self._is_last = False
+        return _without_offer(request) + rest
+
+    # --- httptools' callbacks ---
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._request = Request(target="")
+        self.let_in = None
+        self._head_bytes = self._unended_bytes = self._header_count = 0
+        self._is_in_head = self._was_heard = True
+        self.is_in_request = True
+        self.is_skipping = False
+
+    def on_url(self, part: bytes) -> None:
+        """A part of the target."""
+        self._request.target += part.decode("latin-1")
+        self._head_bytes += len(part)
+        self._check_head(self._head_bytes)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header line."""
+        self._was_heard = True
+        self._header_count += 1
+        if self._header_count > HEADERS_MAX:
+            self._fail(431, "Too many headers")
+        self._head_bytes += len(name) + len(value)
+        self._check_head(self._head_bytes)
+        if not self._is_in_head:
+            return  # a trailer: nothing that decides on a request may stand there, RFC 9110, 6.5.1
+        headers = self._request.headers
+        lower, text = _lower_name(name), value.decode("latin-1")
+        if lower == "host" and lower in headers:
+            self._fail(400, "More than one Host header")  # RFC 9112, 3.2
+        headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
+
+    def on_headers_complete(self) -> None:
+        """The head is whole."""
+        self._is_in_head = False
+        request, parser = self._request, self._parser
+        request.method = parser.get_method().decode("latin-1")
+        request.is_keep_alive = parser.should_keep_alive()
+        request.is_http_1_0 = parser.get_http_version() == "1.0"
+        fault = _fault_of_head(request, parser.get_http_version())
+        _take_host_of_target(request)
+        offer = request.headers.get("upgrade", "").lower()
+        request.wants_upgrade = (
+            parser.should_upgrade()
+            and request.method == "GET"
+            and offer == "websocket"
+            and not request.is_http_1_0  # RFC 9110, 7.8
+        )
+        length = request.headers.get("content-length", "")
+        request.has_body = bool(length) or "transfer-encoding" in request.headers
+        if fault is not None:
+            self._fail(*fault)
+        elif request.wants_upgrade and request.has_body and length != "0":
+            self._fail(400, "An upgrade cannot have a body")
+        elif request.has_body and length != "0" and not parser.should_upgrade():
+            self._decide_on_body(request, int(length) if length.isdigit() else None)
+
+    def _decide_on_body(self, request: Request, length: int | None) -> None:
+        """The head is all that is known of a request whose body is still to come."""
+        is_wanted = self._wants_body(request)
+        self.let_in = request if is_wanted else None
+        limit = request.body_bytes_max
+        self._body_bytes_max = self._all_body_bytes_max
+        if limit is not None:
+            self._body_bytes_max = min(limit, self._all_body_bytes_max)
+        awaits_continue = request.headers.get("expect", "").lower() == "100-continue"
+        if not is_wanted:
+            self.is_skipping = True
+            self._skipped_bytes = 0
+            if awaits_continue or (length or 0) > SKIPPED_BODY_BYTES_MAX:
+                # One that is told to send nothing may do so, or not: the next request is not found.
+                request.is_keep_alive = False
+            self._is_last = not request.is_keep_alive
+            self._whole.append(request)
+        elif length is not None and length > self._body_bytes_max:
+            self._fail_body()
+        else:
+            self.awaits_continue = awaits_continue
+
+    def on_body(self, part: bytes) -> None:
+        """A part of the body."""
+        self._was_heard = True
+        self.awaits_continue = False
+        if self.is_skipping:
+            self._skipped_bytes += len(part)
+            if self._skipped_bytes > SKIPPED_BODY_BYTES_MAX:
+                self._is_last = self.is_over = True
+        if self.is_skipping or self.fault is not None:
+            return
+        self._body += part
+        if len(self._body) > self._body_bytes_max:
+            self._body = bytearray()
+            self._fail_body()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self.is_in_request = self.awaits_continue = False
+        if self.is_skipping:
+            self.is_skipping = False
+        elif self.fault is None and not self._is_last:
+            self.let_in = None
+            if self._body:
+                self._request.body = bytes(self._body)
+                self._body = bytearray()
+            self._whole.append(self._request)
+            # What comes behind "Connection: close" is nobody's.
+            self._is_last = not (self._request.is_keep_alive or self._request.wants_upgrade)
+
+    # --- inside ---
+
+    def _check_head(self, size: int) -> None:
+        if size > HEAD_BYTES_MAX:
+            self._fail(431, "Request head too large")
+
+    def _fail_body(self) -> None:
+        self._fail(413, f"Body exceeds max size ({self._body_bytes_max} bytes)")
+
+    def _fail(self, status: int, text: str) -> None:
+        if self.fault is None:
+            self.fault = Response.error(status, text)
+
+
+@lru_cache(maxsize=256)
+def _lower_name(name: bytes) -> str:
+    """A header's name; clients send the same few over and over."""
+    return name.decode("latin-1").lower()
+
+
+def _fault_of_head(request: Request, version: str) -> tuple[int, str] | None:
+    """What httptools lets pass: the status and text to refuse a request with, None for nothing."""
+    coding = request.headers.get("transfer-encoding")
+    if (
+        version not in ("1.0", "1.1")
+        or request.method == "CONNECT"  # there is no tunnel here, RFC 9110, 9.3.6
+        or "#" in request.target  # no part of a target, RFC 9112, 3.2
+        or (coding is not None and request.is_http_1_0)  # RFC 9112, 6.1
+    ):
+        return 400, "Bad request"
+    if coding is not None and coding.lower() != "chunked":
+        is_readable = coding.lower().rpartition(",")[2].strip() == "chunked"
+        # RFC 9112, 6.1, and 6.3 for a body whose end cannot be found.
+        return (501, "Transfer coding not supported") if is_readable else (400, "Bad request")
+    return None
+
+
+def _take_host_of_target(request: Request) -> None:
+    """A target may be a whole URL, whose host then counts: RFC 9112, 3.2.2.
+
+    It does not stand in for a Host header that is missing: 3.2.
+    """
+    match = _WHOLE_URL.match(request.target)
+    if match and ("host" in request.headers or request.is_http_1_0):
+        request.headers["host"], rest = match.groups()
+        request.target = rest if rest.startswith("/") else f"/{rest}"
+
+
+def _without_offer(request: Request) -> bytes:
+    """A request's head as it would be had it not offered to upgrade."""
+    headers = dict(request.headers)
+    del headers["upgrade"]
+    options = headers.pop("connection", "").split(",")
+    kept = [option.strip() for option in options if option.strip().lower() != "upgrade"]
+    if kept:
+        headers["connection"] = ", ".join(kept)
+    version = "1.0" if request.is_http_1_0 else "1.1"
+    lines = [f"{request.method} {request.target} HTTP/{version}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def _wants_nothing(_request: Request) -> bool:
+    return False

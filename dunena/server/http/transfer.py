@@ -1,0 +1,146 @@
+"""An answer that is not ready at once, on its way to one client.
+
+A file is read by a worker thread, piece by piece, as fast as the client takes it. A search goes on
+in portions, between the requests of others.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from dunena.server.context import Context
+from dunena.server.http.message import Body, Prepared, Request, Response, Search, serialize
+from dunena.server.outbox import Outbox
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+
+class Transfer:
+    """Prepares a response in a worker thread and sends it through a connection's outbox.
+
+    ``begun`` is the response as it was decided on: its headers go along, its ``later`` is the
+    work. ``ended`` is told whether all that was promised is in the outbox.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        request: Request,
+        begun: Response,
+        outbox: Outbox,
+        ended: Callable[[bool], None],
+    ) -> None:
+        self._context = context
+        self._request = request
+        self._begun = begun
+        self._outbox = outbox
+        self._ended = ended
+        self._rest: Body | None = None
+        self._is_working = False
+        self._is_cancelled = False
+
+    def start(self) -> None:
+        """Begin; `ended` comes in a later turn of the loop."""
+        later = self._begun.later
+        assert later is not None, "a response that is ready needs no transfer"
+        if isinstance(later, Search):
+            self._context.bulk.add(lambda: self._advance(later))
+        else:
+            self._work(later, self._prepared)
+
+    def resume(self) -> None:
+        """The client reads on."""
+        if self._rest is not None and not self._is_working and not self._is_cancelled:
+            self._work(self._rest.read, self._read)
+
+    def cancel(self) -> None:
+        """Send no more and let go of the file; `ended` is not called."""
+        self._is_cancelled = True
+        if not self._is_working:
+            self._close()
+
+    # --- inside ---
+
+    def _work(
+        self, work: Callable[[], Result], done: Callable[[asyncio.Future[Result]], None]
+    ) -> None:
+        self._is_working = True
+        self._context.loop.run_in_executor(None, work).add_done_callback(done)
+
+    def _prepared(self, future: asyncio.Future[Prepared]) -> None:
+        self._is_working = False
+        error = future.exception()
+        if error is not None:
+            _log.error("%s could not be answered", self._request.path, exc_info=error)
+            prepared = Prepared(_internal_error(0))
+        else:
+            prepared = future.result()
+        self._rest = prepared.rest
+        response = prepared.response
+        response.headers = self._begun.headers | response.headers
+        self._say(serialize(self._request, response, self._context.date()))
+
+    def _advance(self, search: Search) -> bool:
+        """One portion of a search; whether there is more of it."""
+        if self._is_cancelled:
+            return False
+        try:
+            result = search.advance()
+        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
+            _log.exception("%s could not be answered", self._request.path)
+            result = _internal_error
+        if result is None:
+            return True
+        self._context.tick.run(self._put_response, result)
+        self._end(is_complete=True)
+        return False
+
+    def _put_response(self, result: Callable[[int], Response], now: int) -> None:
+        response = result(now)
+        response.headers = self._begun.headers | response.headers
+        self._outbox.put(serialize(self._request, response, self._context.date()))
+
+    def _read(self, future: asyncio.Future[bytes]) -> None:
+        self._is_working = False
+        error = future.exception()
+        if error is None:
+            self._say(future.result())
+        elif not self._is_cancelled:
+            # Its length was promised: only a broken connection tells that this is not all.
+            _log.warning("%s could not be read to its end: %s", self._request.path, error)
+            self._end(is_complete=False)
+        else:
+            self._close()
+
+    def _say(self, piece: bytes) -> None:
+        if self._is_cancelled:
+            self._close()
+            return
+        self._context.tick.run(self._put, piece)
+        if self._rest is None or self._rest.is_empty:
+            self._end(is_complete=True)
+        else:
+            self._outbox.after_flush(self._flushed)
+
+    def _put(self, piece: bytes, _now: int) -> None:
+        self._outbox.put(piece)
+
+    def _flushed(self) -> None:
+        if not self._outbox.is_paused:
+            self.resume()
+
+    def _end(self, *, is_complete: bool) -> None:
+        self._close()
+        self._ended(is_complete)
+
+    def _close(self) -> None:
+        if self._rest is not None:
+            self._rest.close()
+            self._rest = None
+
+
+def _internal_error(_now: int) -> Response:
+    return Response.error(500, "Internal error")

@@ -1,0 +1,74 @@
+"""The client for pages and programs, as files to load: read once, before the port opens.
+
+A file of JavaScript is a module or a classic script and never both: `export` is an error in the
+one, and without it there is nothing to import from the other. So the same source is served twice,
+and this is the only place where the two differ.
+"""
+
+import hashlib
+from urllib.parse import urljoin, urlsplit
+
+import orjson
+
+from dunena.server.http.message import Request, Response
+from dunena.server.static.pages import FOLDER
+
+MODULE_PATH = "/dunena.js"
+CLASSIC_PATH = "/dunena.classic.js"
+TYPES_PATH = "/dunena.d.ts"
+LOADER_PATH = "/obs-loader.html"
+
+JAVASCRIPT = "text/javascript; charset=utf-8"
+_TYPESCRIPT = "text/plain; charset=utf-8"  # its registered type is a video format's
+_HTML = "text/html; charset=utf-8"
+
+_EXPORT = "export { connect, DunenaError };\n"
+_MODULE_ADDRESS = "import.meta.url"
+_LOADER_PAGE = '"http://localhost:3000/www/"'
+
+
+class ClientFiles:
+    """The files, and the loader page, which is made for each request."""
+
+    def __init__(self, *, is_encrypted: bool) -> None:
+        folder = FOLDER / "client"
+        module = (folder / "dunena.js").read_text("utf-8")
+        types = (folder / "dunena.d.ts").read_text("utf-8")
+        self._loader = (folder / "obs-loader.html").read_text("utf-8")
+        self._scheme = "https" if is_encrypted else "http"
+        self.constant = {
+            MODULE_PATH: _file(module, JAVASCRIPT),
+            CLASSIC_PATH: _file(as_classic(module), JAVASCRIPT),
+            TYPES_PATH: _file(types, _TYPESCRIPT),
+        }
+
+    def loader(self, request: Request, _now: int) -> Response:
+        """The page for OBS that waits for ``?page=``, an address or a path of this server."""
+        base = f"{self._scheme}://{request.headers.get('host', 'localhost')}/www/"
+        try:
+            page = urljoin(base, request.query().get("page", ""))
+            is_web = urlsplit(page).scheme in ("http", "https")
+        except ValueError:
+            is_web = False
+        if not is_web:
+            return Response.error(400, "Not the address of a page")
+        # In a script, "</script>" ends it wherever it stands.
+        text = orjson.dumps(page).decode().replace("<", "\\u003c")
+        response = _file(self._loader.replace(_LOADER_PAGE, text), _HTML)
+        response.headers["Content-Disposition"] = 'attachment; filename="obs-loader.html"'
+        return response
+
+
+def as_classic(module: str) -> str:
+    """The module's source as a script whose one global is ``dunena``."""
+    assert module.count(_EXPORT) == 1, "the module exports in one line"
+    assert module.count(_MODULE_ADDRESS) == 1, "the module asks once where it came from"
+    body = module.replace(_EXPORT, "globalThis.dunena = { connect, DunenaError };\n")
+    body = body.replace(_MODULE_ADDRESS, "document.currentScript.src")
+    return f"(() => {{\n{body}}})();\n"
+
+
+def _file(text: str, content_type: str) -> Response:
+    body = text.encode()
+    etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    return Response(200, body, content_type, {"Cache-Control": "no-cache", "ETag": etag})

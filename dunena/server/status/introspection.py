@@ -1,0 +1,200 @@
+"""What the server says of itself: `/info`, `/stats`, `/health`."""
+
+import os
+from collections.abc import Callable
+from types import BuiltinFunctionType
+
+import orjson
+
+from dunena import NAME, __version__
+from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
+from dunena.dialects.services import Services
+from dunena.frames import text_frame
+from dunena.persistence.interface import Engine, WatchState
+from dunena.server.http.message import Response
+from dunena.settings import Settings
+from dunena.store.view import StoreView
+from dunena.telemetry import Telemetry
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+
+_DAMAGES_SHOWN_MAX = 20
+
+_IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
+"""Whether the hot modules are machine code, of which this function stands for all."""
+
+
+class Introspection:
+    """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms.
+
+    ``wall_step_ms`` tells how far the wall clock is ahead of that of ``now``.
+    """
+
+    def __init__(
+        self,
+        core: Services,
+        settings: Settings,
+        engine: Engine,
+        telemetry: Telemetry,
+        event_loop: str = "asyncio",
+        addresses: tuple[str, ...] = (),
+        wall_step_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._wall_step_ms = wall_step_ms
+        self._event_loop = event_loop
+        self._addresses = addresses
+        self._core = core
+        self._store = core.store.unrestricted
+        self._settings = settings
+        self._engine = engine
+        self._telemetry = telemetry
+
+    def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
+        """Who this server is, to somebody with these rights, who sees this of its store."""
+        store = self._store
+        return _json(
+            {
+                "name": NAME,
+                "version": __version__,
+                "compiled": _IS_COMPILED,
+                "entries": store.entry_count,
+                "namespaces": [ns for ns in seen.namespaces() if ns],
+                "revision": store.revision,
+                "uptime": self._uptime_seconds(now),
+                "clockStepMs": self._wall_step_ms(),
+                "connections": self._telemetry.websocket_connections,
+                "addresses": list(self._addresses),
+                "persistent": self._settings.cache_dir is not None,
+                "protocol": self._settings.dialect.value,
+                "eventLoop": self._event_loop,
+                "hasToken": self._settings.has_token,
+                "permitted": {
+                    "rights": [right.value for right in Right if right in grant.rights],
+                    "keys": grant.keys,
+                    "namespaces": grant.namespaces,
+                },
+                "refusedOrigins": self._telemetry.refused_origins,
+                "maxValueBytes": self._core.limits.value_bytes_max,
+                "defaultTtlMs": self._core.default_ttl_ms,
+                "maxEntries": self._core.limits.entries_max,
+                "maxMemoryBytes": self._core.limits.memory_bytes_max,
+            }
+        )
+
+    def stats(self, _now: int) -> Response:
+        """How the cache does."""
+        store, telemetry = self._store, self._telemetry
+        reads = store.hits + store.misses
+        return _json(
+            {
+                "cache": {
+                    "hits": store.hits,
+                    "misses": store.misses,
+                    "hitRate": round(store.hits / reads, 4) if reads else 0,
+                    "evictions": store.evictions,
+                    "puts": store.puts,
+                    "deletes": store.deletions,
+                    "currentSize": store.entry_count,
+                    "maxSize": self._core.limits.entries_max,
+                    "valueBytes": store.value_bytes,
+                    "changes": telemetry.changes,
+                    "revision": store.revision,
+                    "subscriptions": self._core.hub.subscription_count,
+                },
+                "storage": {
+                    "journalBytes": self._engine.journal_bytes,
+                    "filesBehind": self._engine.files_behind,
+                    "slowSyncs": self._engine.slow_syncs,
+                    "failures": telemetry.storage_failures,
+                },
+                "latency": telemetry.ticks.summary(),
+                "messages": telemetry.messages,
+                "httpRequests": telemetry.http_requests,
+            }
+        )
+
+    def health(self, now: int, grant: Grant = EVERYTHING) -> Response:
+        """Every check, to somebody with these rights; 503 while changes are refused.
+
+        To nobody known, as a load balancer is, the status alone.
+        """
+        failure = self._storage_failure
+        files = self._files_check(shows_names=grant.may_see_names)
+        watch = self._watch_check()
+        is_well = files["status"] == watch["status"] == HEALTHY
+        status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
+        if grant is NOTHING:
+            return _json({"status": status}, 503 if failure else 200)
+        storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
+        if failure:
+            storage["reason"] = failure
+        body = {
+            "status": status,
+            "version": __version__,
+            "timestamp": now,
+            "uptime": self._uptime_seconds(now),
+            "checks": {"storage": storage, "files": files, "watch": watch},
+        }
+        return _json(body, 503 if failure else 200)
+
+    def _files_check(self, *, shows_names: bool) -> dict[str, object]:
+        """Files that cannot be read, or not be written: neither refuses a change.
+
+        Their names are those of keys.
+        """
+        damages, reason = self._engine.damages(), self._engine.files_failure
+        check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
+        if reason:
+            check["reason"] = self._shown(reason) if shows_names else "a file cannot be written"
+            check["behind"] = self._engine.files_behind
+        if damages:
+            check["count"] = len(damages)
+        if damages and shows_names:
+            check["damaged"] = [
+                {"path": self._shown(damage.shown), "reason": self._shown(damage.reason)}
+                for damage in damages[:_DAMAGES_SHOWN_MAX]
+            ]
+        return check
+
+    def _watch_check(self) -> dict[str, object]:
+        """Hand edits that are not seen, or not yet."""
+        watching = self._engine.watching
+        is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
+        check: dict[str, object] = {
+            "status": DEGRADED if is_blind else HEALTHY,
+            "state": watching.state.value,
+        }
+        if watching.reason:
+            check["reason"] = self._shown(watching.reason)
+        return check
+
+    def _shown(self, text: str) -> str:
+        """A path or a reason, with paths as they are below the folder of the values."""
+        folder = self._settings.cache_dir
+        plain = text.replace("\\\\?\\", "")  # how Windows writes a long path
+        return plain if folder is None else plain.replace(f"{folder.absolute()}{os.sep}", "")
+
+    def live(self, _now: int) -> Response:
+        """The process answers."""
+        return _json({"status": "alive"})
+
+    def ready(self, _now: int, grant: Grant = EVERYTHING) -> Response:
+        """Changes are stored; why not, is for those with a token."""
+        failure = self._storage_failure
+        if failure:
+            body: dict[str, object] = {"status": "failing"}
+            if grant is not NOTHING:
+                body["reason"] = failure
+            return _json(body, 503)
+        return _json({"status": "ready"})
+
+    @property
+    def _storage_failure(self) -> str | None:
+        return self._telemetry.storage_failure or self._engine.failure
+
+    def _uptime_seconds(self, now: int) -> int:
+        return max(0, (now - self._telemetry.started_at_ms) // 1000)
+
+
+def _json(body: dict[str, object], status: int = 200) -> Response:
+    return Response(status, orjson.dumps(body))

@@ -1,0 +1,121 @@
+"""What the test page's view of the server shows: where it is, who is connected, who was refused."""
+
+import orjson
+
+from dunena import NAME, __version__
+from dunena.persistence.disk.engine import PRIVATE_FOLDER
+from dunena.server.access.admission import Admission
+from dunena.server.access.null_origin import DISK_ORIGINS, NullOriginPolicy
+from dunena.server.access.refusals import origin_option
+from dunena.server.addresses import network_urls
+from dunena.server.http.message import Request, Response
+from dunena.server.registry import Registry
+from dunena.settings import Settings
+from dunena.telemetry import Telemetry
+
+CONNECTIONS_SHOWN_MAX = 200
+"""Those that wait for most to be sent come first, so a slow one is among them."""
+
+_FIELD = "letIn"
+
+
+class Overview:
+    """Reads what the rooms of one server know, and takes the one decision made on the page."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        port: int,
+        addresses: tuple[str, ...],
+        admission: Admission,
+        registry: Registry,
+        telemetry: Telemetry,
+    ) -> None:
+        self._settings = settings
+        self._port = port
+        self._addresses = addresses
+        self._admission = admission
+        self._registry = registry
+        self._telemetry = telemetry
+
+    def server(self, now: int) -> Response:
+        """``GET /server``"""
+        folder = self._settings.cache_dir
+        return _json(
+            {
+                "name": NAME,
+                "version": __version__,
+                "folder": None if folder is None else str(folder.absolute()),
+                "uptime": max(0, (now - self._telemetry.started_at_ms) // 1000),
+                "host": self._settings.host,
+                "port": self._port,
+                "addresses": list(self._addresses),
+                "isLoopback": self._settings.is_loopback,
+                "hasToken": self._settings.has_token,
+                "networkUrls": network_urls(self._settings, self._port),
+                "connections": self._connections(),
+                "pagesFromDisk": self._pages_from_disk(),
+                "refusedOrigins": [
+                    {
+                        "origin": refused.origin,
+                        "count": refused.count,
+                        "lastAt": refused.last_at_ms,
+                        "option": origin_option(refused.origin),
+                    }
+                    for refused in self._admission.refused_origins()
+                ],
+            }
+        )
+
+    def decide_on_disk_pages(self, request: Request, let_in: object) -> Response:
+        """``POST /pages-from-disk``: let them in or refuse them, from now on."""
+        refusal = self._admission.refusal_of_decision(request)
+        if refusal is not None:
+            return refusal
+        if not isinstance(let_in, bool):
+            return Response.error(400, f"{_FIELD} must be a boolean")
+        pages = self._admission.disk_pages
+        if pages.always:
+            return Response.error(409, "Pages opened from disk are let in by --allow-origin")
+        try:
+            pages.choose(let_in=let_in)
+        except OSError as error:
+            return Response.error(507, f"The decision could not be kept: {error.strerror}")
+        if not let_in:
+            for origin in DISK_ORIGINS:
+                if not self._admission.allows_origin(origin, None):
+                    self._registry.abort_origin(origin)
+        return _json(self._pages_from_disk())
+
+    def _connections(self) -> dict[str, object]:
+        facts = sorted(self._registry.facts(), key=lambda one: one.unsent_bytes, reverse=True)
+        return {
+            "webSocket": len(facts),
+            "http": self._telemetry.http_connections,
+            "shown": [
+                {
+                    "address": one.address,
+                    "origin": one.origin,
+                    "program": one.program,
+                    "dialect": one.dialect,
+                    "token": one.token,
+                    "subscriptions": one.subscriptions,
+                    "unsentBytes": one.unsent_bytes,
+                }
+                for one in facts[:CONNECTIONS_SHOWN_MAX]
+            ],
+        }
+
+    def _pages_from_disk(self) -> dict[str, object]:
+        pages: NullOriginPolicy = self._admission.disk_pages
+        return {
+            "letIn": pages.are_let_in,
+            "always": pages.always,
+            "remembered": pages.is_remembered,
+            "refused": self._admission.refusals_from_disk(),
+            "file": f"{PRIVATE_FOLDER}/pages.json" if pages.is_remembered else None,
+        }
+
+
+def _json(body: dict[str, object]) -> Response:
+    return Response(200, orjson.dumps(body))

@@ -1,0 +1,1 @@
+"""WebSocket: the upgrade, frames in, replies and events out."""

@@ -1,1 +1,0 @@
-"""A folder of one's own pages, served at `/www/`."""

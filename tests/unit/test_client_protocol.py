@@ -1,0 +1,504 @@
+"""The client's core: what it sends, and what it makes of what it hears; no server, no waiting."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dunena.client import feeds
+from dunena.client.address import Address
+from dunena.client.backoff import FIRST_SECONDS, SECONDS_MAX, Backoff
+from dunena.client.errors import ClosedError, Error, RequestError, TooSlowError
+from dunena.client.feeds import Events, Update, Watch, is_end, value_of
+from dunena.client.protocol import SILENT_BEATS_MAX, WAITING_MAX, ClientProtocol
+from dunena.client.requests import Request
+
+
+class Talk:
+    """A core, and a hand that plays its server."""
+
+    def __init__(self, *, is_connected: bool = True) -> None:
+        self.woken = 0
+        self.core = ClientProtocol(self._wake)
+        if is_connected:
+            self.connect()
+
+    def connect(self) -> list[Any]:
+        self.core.connected()
+        return self.sent()
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    def sent(self) -> list[Any]:
+        """What is to be sent, without the first word about events."""
+        messages = [json.loads(raw) for raw in self.core.outgoing]
+        self.core.outgoing.clear()
+        return [message for message in messages if "channel" not in message]
+
+    def hear(self, *messages: Any) -> None:
+        for message in messages:
+            self.core.receive(json.dumps(message).encode())
+
+    def pong(self, number: int) -> None:
+        self.hear({"type": "pong", "timestamp": 1, "id": number})
+
+    def watch(self, *keys: str, ns: str = "") -> Watch:
+        watch = Watch(keys, ns, lambda: None)
+        self.core.watch(watch)
+        return watch
+
+
+def taken(feed: Any) -> list[Any]:
+    items = []
+    while (item := feed.take()) is not None:
+        items.append(item)
+    return items
+
+
+def read(talk: Talk, *keys: str) -> Request:
+    return talk.core.read(keys, "")
+
+
+def answer(request: Request) -> dict[str, Any]:
+    assert request.is_done
+    return {key: value_of(raw) if raw else "missing" for key, raw in request.result().items()}
+
+
+def update(key: str, value: Any) -> dict[str, Any]:
+    return {"key": key, "value": value}
+
+
+# --- requests ---
+
+
+def test_a_write_is_done_at_its_pong():
+    talk = Talk()
+    done = []
+    request = talk.core.write({"k": None}, "app", 5, True)
+    request.on_done = lambda: done.append(True)
+    assert talk.sent() == [
+        {"action": "set", "key": "k", "ns": "app", "value": None, "ttl": 5, "durable": True},
+        {"type": "ping", "id": 1},
+    ]
+    assert not request.is_done
+    talk.pong(1)
+    assert request.is_done
+    assert done == [True]
+    assert request.result() is None
+
+
+def test_an_error_belongs_to_the_oldest_request():
+    talk = Talk()
+    first, second = (talk.core.write({key: 1}, "", None, None) for key in "ab")
+    talk.hear({"error": "no"})
+    talk.pong(1)
+    talk.pong(2)
+    with pytest.raises(RequestError, match=r"^no$"):
+        first.result()
+    assert second.result() is None
+
+
+def test_the_first_error_of_a_request_counts():
+    talk = Talk()
+    request = talk.core.write({"a": 1, "b": 2}, "", None, None)
+    talk.hear({"error": "first"}, {"error": "second"})
+    talk.pong(1)
+    with pytest.raises(RequestError, match=r"^first$"):
+        request.result()
+
+
+def test_requests_whose_pings_were_refused_end_with_the_next_pong():
+    talk = Talk()
+    requests = [talk.core.write({key: 1}, "", None, None) for key in "abc"]
+    refused = {"type": "error", "data": "Rate limit exceeded", "timestamp": 1}
+    talk.hear(refused, refused, refused, refused)
+    talk.pong(3)
+    for request in requests[:2]:
+        with pytest.raises(RequestError, match="Rate limit"):
+            request.result()
+    assert requests[2].result() is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": (1, float("-inf"))}])
+def test_what_json_has_no_word_for_is_not_sent(value: Any):
+    talk = Talk()
+    with pytest.raises(TypeError, match="no JSON"):
+        talk.core.write({"k": value}, "", None, None)
+    assert talk.sent() == []
+
+
+def test_null_beside_ordinary_numbers_is_sent():
+    talk = Talk()
+    talk.core.write({"k": [None, 1.5, {"x": (2,)}]}, "", None, None)
+    assert talk.sent()[0]["value"] == [None, 1.5, {"x": [2]}]
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+def test_a_deletion_says_whether_there_was_a_value(was_there: bool):
+    talk = Talk()
+    request = talk.core.delete("k", "", None)
+    assert talk.sent()[0] == {"type": "del", "key": "k", "id": 1}
+    talk.hear({"type": "result", "data": {"key": "k", "deleted": was_there}, "id": 1})
+    talk.pong(1)
+    assert request.result() is was_there
+
+
+def test_a_read_tells_null_from_no_value():
+    talk = Talk()
+    request = read(talk, "a", "b")
+    assert [(m.get("action"), m.get("key")) for m in talk.sent()] == [
+        ("subscribe", "a"),
+        ("unsubscribe", "a"),
+        ("subscribe", "b"),
+        ("unsubscribe", "b"),
+        (None, None),
+    ]
+    talk.hear(update("a", None))
+    talk.pong(1)
+    assert answer(request) == {"a": None, "b": "missing"}
+
+
+def test_reads_of_one_key_get_the_values_of_their_time():
+    talk = Talk()
+    first, second = read(talk, "k"), read(talk, "k")
+    talk.hear(update("k", 1))
+    talk.pong(1)
+    talk.hear(update("k", 2))
+    talk.pong(2)
+    assert (answer(first), answer(second)) == ({"k": 1}, {"k": 2})
+
+
+# --- watching ---
+
+
+def test_a_watch_has_the_current_value_first():
+    talk = Talk()
+    watch = talk.watch("k")
+    assert taken(watch) == []
+    talk.hear(update("k", 1))
+    talk.pong(1)
+    talk.hear(update("k", 2), update("k", 2))
+    assert taken(watch) == [Update("k", 1), Update("k", 2), Update("k", 2)]
+
+
+def test_a_missing_key_is_told_at_the_pong():
+    talk = Talk()
+    watch = talk.watch("k")
+    talk.pong(1)
+    assert taken(watch) == [Update("k", None)]
+
+
+def test_keys_of_namespaces_are_not_mixed_up():
+    talk = Talk()
+    plain, spaced = talk.watch("k"), talk.watch("k", ns="app")
+    talk.pong(2)
+    talk.hear({"key": "k", "value": 1, "ns": "app"})
+    assert taken(plain) == [Update("k", None)]
+    assert taken(spaced) == [Update("k", None), Update("k", 1)]
+
+
+def test_a_second_watch_needs_no_question():
+    talk = Talk()
+    talk.watch("k")
+    talk.hear(update("k", [1]))
+    talk.pong(1)
+    talk.sent()
+    second = talk.watch("k", "k")
+    assert talk.sent() == []
+    assert taken(second) == [Update("k", [1])]
+
+
+def test_each_watch_has_values_of_its_own():
+    talk = Talk()
+    watches = [talk.watch("k"), talk.watch("k")]
+    talk.hear(update("k", []))
+    mine, other = (taken(watch)[0].value for watch in watches)
+    mine.append(1)
+    assert other == []
+
+
+def test_a_read_of_a_watched_key_is_told_to_nobody_else():
+    talk = Talk()
+    watch = talk.watch("k")
+    talk.hear(update("k", 1))
+    talk.pong(1)
+    talk.sent()
+    request = read(talk, "k")
+    assert talk.sent() == [{"type": "ping", "id": 2}]
+    talk.hear(update("k", 2))
+    talk.pong(2)
+    assert answer(request) == {"k": 2}
+    assert [value for _, value in taken(watch)] == [1, 2]
+
+
+def test_a_watch_that_ends_under_a_read_is_kept_for_it():
+    talk = Talk()
+    watch = talk.watch("k")
+    talk.hear(update("k", 1))
+    talk.pong(1)
+    request = read(talk, "k")
+    talk.core.unwatch(watch)
+    assert "unsubscribe" not in [message.get("action") for message in talk.sent()]
+    talk.hear(update("k", 2))
+    talk.pong(2)
+    assert answer(request) == {"k": 2}
+    assert talk.sent()[0] == {"action": "unsubscribe", "key": "k"}
+    assert is_end(watch)
+
+
+def test_a_watch_begun_under_a_read_of_its_key():
+    talk = Talk()
+    request = read(talk, "k")
+    watch = talk.watch("k")
+    talk.hear(update("k", 1))
+    assert taken(watch) == []
+    talk.pong(1)
+    talk.hear(update("k", 2))
+    talk.pong(2)
+    assert answer(request) == {"k": 1}
+    assert taken(watch) == [Update("k", 2)]
+
+
+def test_a_refused_watch_ends_with_the_error():
+    talk = Talk()
+    watch = talk.watch("k")
+    talk.hear({"error": "Key exceeds max length (512)"})
+    talk.pong(1)
+    with pytest.raises(RequestError, match="Key exceeds"):
+        watch.take()
+
+
+def test_updates_that_nobody_wants_any_more_are_dropped():
+    talk = Talk()
+    watch = talk.watch("k")
+    talk.pong(1)
+    talk.core.unwatch(watch)
+    talk.hear(update("k", 1))
+    assert taken(watch) == [Update("k", None)]
+
+
+def test_a_feed_that_was_marked_is_let_go_at_the_beat():
+    talk = Talk()
+    watch = talk.watch("k")
+    events = Events(lambda: None)
+    talk.core.listen(events)
+    talk.pong(1)
+    talk.sent()
+    watch.is_closed = events.is_closed = True
+    talk.core.beat()
+    channel = [json.loads(raw) for raw in talk.core.outgoing if b"channel" in raw]
+    assert channel == [{"type": "unsubscribe", "channel": "cache-events"}]
+    assert {"action": "unsubscribe", "key": "k"} in talk.sent()
+
+
+def test_what_is_not_taken_is_conflated_to_the_newest_of_each_key():
+    talk = Talk()
+    watch = talk.watch("a", "b")
+    talk.pong(2)
+    talk.hear(update("b", 0))
+    talk.hear(*(update("a", number) for number in range(feeds.UPDATES_PENDING_MAX)))
+    items = taken(watch)
+    assert len(items) < feeds.UPDATES_PENDING_MAX
+    assert items[-1] == Update("a", feeds.UPDATES_PENDING_MAX - 1)
+    assert Update("b", 0) in items
+
+
+# --- away and back ---
+
+
+def test_equal_values_are_not_told_again_after_a_while_away():
+    talk = Talk()
+    watch = talk.watch("same", "other", "gone", "missing")
+    for number, key in enumerate(("same", "other", "gone"), 1):
+        talk.hear(update(key, {"a": 1, "b": 2}))
+        talk.pong(number)
+    talk.pong(4)
+    assert len(taken(watch)) == 4
+    talk.core.disconnected()
+    talk.hear(update("other", "too late"))
+    first = talk.connect()[1]["id"]
+    talk.core.receive(b'{"key":"same","value":{"a": 1,"b":2}}')
+    talk.pong(first)
+    talk.hear(update("other", {"b": 2, "a": 1}))
+    talk.pong(first + 3)
+    assert taken(watch) == [Update("other", {"b": 2, "a": 1}), Update("gone", None)]
+
+
+def test_one_is_not_true():
+    talk = Talk()
+    watch = talk.watch("k")
+    talk.hear(update("k", 1))
+    talk.pong(1)
+    talk.core.disconnected()
+    number = talk.connect()[-1]["id"]
+    talk.hear(update("k", True))
+    talk.pong(number)
+    assert [value for _, value in taken(watch)] == [1, True]
+    assert taken(watch) == []
+
+
+def test_what_was_not_answered_is_asked_again_in_order():
+    talk = Talk(is_connected=False)
+    early = talk.core.write({"early": 1}, "", None, None)
+    assert talk.sent() == []
+    assert [m.get("key") for m in talk.connect()] == ["early", None]
+    late = talk.core.write({"late": 1}, "", None, None)
+    talk.core.disconnected()
+    waiting = read(talk, "k")
+    asked = [message["key"] for message in talk.connect() if "key" in message]
+    assert asked == ["early", "late", "k", "k"]
+    talk.hear(update("k", 7))
+    talk.pong(1000)
+    assert early.is_done
+    assert late.is_done
+    assert answer(waiting) == {"k": "missing"}, "an update before the pong of its own is no answer"
+
+
+def test_a_read_that_was_cut_off_is_answered_by_the_watch_begun_meanwhile():
+    talk = Talk()
+    request = read(talk, "k")
+    talk.core.disconnected()
+    watch = talk.watch("k")
+    messages = talk.connect()
+    assert [m.get("action") for m in messages] == ["subscribe", None, None]
+    talk.hear(update("k", 1))
+    talk.pong(messages[1]["id"])
+    talk.pong(messages[2]["id"])
+    assert answer(request) == {"k": 1}
+    assert taken(watch) == [Update("k", 1)]
+
+
+def test_what_nobody_waits_for_is_not_sent_again():
+    talk = Talk()
+    sent = talk.core.write({"sent": 1}, "", None, None)
+    talk.core.forget(sent)
+    talk.core.disconnected()
+    waiting = talk.core.write({"waiting": 1}, "", None, None)
+    talk.core.forget(waiting)
+    assert talk.connect() == []
+
+
+def test_so_many_requests_wait_and_no_more():
+    talk = Talk(is_connected=False)
+    for _ in range(WAITING_MAX):
+        assert not talk.core.barrier().is_done
+    with pytest.raises(Error, match="Not connected"):
+        talk.core.barrier().result()
+
+
+def test_a_silent_connection_is_dead_and_a_heard_one_not():
+    talk = Talk()
+    for _ in range(3 * SILENT_BEATS_MAX):
+        assert talk.core.beat()
+        talk.hear({"type": "connected", "data": {"id": "x"}})
+    assert talk.core.beat(), "what came since the last one was heard"
+    beats = [talk.core.beat() for _ in range(SILENT_BEATS_MAX)]
+    assert beats == [True] * (SILENT_BEATS_MAX - 1) + [False]
+    assert talk.sent()[-1]["type"] == "ping"
+
+
+def test_the_end_is_told_to_all_who_wait():
+    talk = Talk()
+    sent = talk.core.barrier()
+    watch, events = talk.watch("k"), Events(lambda: None)
+    talk.core.listen(events)
+    talk.core.close()
+    for request in (sent, talk.core.barrier()):
+        with pytest.raises(ClosedError):
+            request.result()
+    late, late_events = talk.watch("k"), Events(lambda: None)
+    talk.core.listen(late_events)
+    assert all(map(is_end, (watch, events, late, late_events)))
+
+
+# --- events ---
+
+
+def test_events_are_asked_for_while_somebody_listens():
+    talk = Talk(is_connected=False)
+    events = Events(lambda: None)
+    talk.core.listen(events)
+    talk.core.connected()
+    assert b'"subscribe"' in talk.core.outgoing[0]
+    data = {"key": "k", "size": 3, "ns": "app"}
+    talk.hear({"channel": "cache", "event": "set", "data": data, "timestamp": 9})
+    talk.hear({"channel": "cache", "event": "clear", "data": {}, "timestamp": 10})
+    assert taken(events) == [("set", "k", "app", 3, 9), ("clear", None, "", None, 10)]
+    talk.core.unlisten(events)
+    assert b'"unsubscribe"' in talk.core.outgoing[-1]
+
+
+def test_events_that_are_not_taken_end_with_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(feeds, "EVENTS_PENDING_MAX", 3)
+    events = Events(lambda: None)
+    for number in range(5):
+        events.tell({"event": "clear", "data": {}, "timestamp": number})
+    assert [events.take().timestamp for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(TooSlowError):
+        events.take()
+
+
+@pytest.mark.parametrize("raw", [b"[]", b"1", b'"x"', b'{"type":"news"}', b'{"type":"pong"}'])
+def test_what_no_server_says_changes_nothing(raw: bytes):
+    talk = Talk()
+    request = talk.core.barrier()
+    talk.core.receive(raw)
+    assert not request.is_done
+
+
+# --- addresses and pauses ---
+
+
+@pytest.mark.parametrize(
+    ("written", "websocket", "http"),
+    [
+        ("ws://localhost:3000", "ws://localhost:3000/ws", "http://localhost:3000"),
+        ("localhost:3000", "ws://localhost:3000/ws", "http://localhost:3000"),
+        ("http://h/", "ws://h:80/ws", "http://h:80"),
+        ("https://h", "wss://h:443/ws", "https://h:443"),
+        ("wss://h/store/ws", "wss://h:443/store/ws", "https://h:443/store"),
+        ("ws://[::1]:1/ws", "ws://[::1]:1/ws", "http://[::1]:1"),
+    ],
+)
+def test_addresses(written: str, websocket: str, http: str):
+    address = Address.parse(written)
+    assert address.websocket_url == f"{websocket}?protocol=auto"
+    assert address.url == http
+
+
+@pytest.mark.parametrize("written", ["", "ftp://h", "ws://", "ws://h:x", "ws://h?token=1"])
+def test_what_is_no_address(written: str):
+    with pytest.raises(ValueError, match=r"address|[Pp]ort"):
+        Address.parse(written)
+
+
+def test_a_token_in_an_address_is_refused():
+    with pytest.raises(ValueError, match="token"):
+        Address.parse("ws://:secret@h")
+
+
+def test_empty_fields_of_a_query_are_left_out():
+    address = Address("h", 1, prefix="/a b")
+    assert address.target("/keys", {"ns": "", "cursor": 0}) == "/a%20b/keys?cursor=0"
+
+
+@pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/"])
+def test_an_address_may_have_a_path_before_the_servers_own(end: str):
+    address = Address.parse(f"https://h/a/b%20c{end}")
+    assert address.url == "https://h:443/a/b%20c"
+    assert address.websocket_url == "wss://h:443/a/b%20c/ws?protocol=auto"
+    assert address.target("/keys", {}) == "/a/b%20c/keys"
+    assert Address.parse(f"ws://ws{end}").url == "http://ws:80"
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_pauses_grow_to_a_limit_and_begin_anew(share: float):
+    backoff = Backoff(lambda: share)
+    factor = 0.5 + share / 2
+    pauses = [backoff.next() for _ in range(20)]
+    assert pauses[0] == FIRST_SECONDS * factor
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == SECONDS_MAX * factor
+    backoff.succeeded()
+    assert backoff.next() == pauses[0]

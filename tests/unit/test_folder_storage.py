@@ -1,0 +1,859 @@
+"""What lies in a kept folder: names, damage, expiries, revisions; and what is left alone."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk.place import folds_case
+from dunena.persistence.disk.policy import Fsync
+from dunena.store.entry import Change
+from dunena.store.limits import EXPIRES_AT_MS_MAX
+from dunena.store.names import is_name
+from tests.support.kept import Kept
+from tests.support.strangers import make_sparse
+
+LATER = 4_000_000_000_000
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    kept = Kept(tmp_path / "values")
+    yield kept
+    kept.close()
+
+
+def test_a_folder_is_what_the_contract_says(kept: Kept) -> None:
+    kept.set("player-position", {"x": 100, "y": [1]})
+    kept.set("session-42", "s", "app")
+    kept.commit()
+    assert kept.files() == {"player-position.json", "app/session-42.json"}
+    text = (kept.folder / "player-position.json").read_text()
+    assert text == json.dumps({"x": 100, "y": [1]}, indent=2)
+
+
+@pytest.mark.parametrize("is_in_file", [True, False])
+@pytest.mark.parametrize("is_crash", [True, False])
+@pytest.mark.parametrize("step_ms", [-90_000, 259_200_000])
+def test_an_expiry_is_kept_by_the_wall_clock(
+    kept: Kept, step_ms: int, *, is_crash: bool, is_in_file: bool
+) -> None:
+    kept.step_ms = step_ms
+    kept.set("t", 1, expires_at=LATER)
+    kept.set("last", 2, expires_at=EXPIRES_AT_MS_MAX)
+    kept.commit() if is_in_file else kept.append()
+    for key, expires_at in (("t", LATER), ("last", EXPIRES_AT_MS_MAX)):
+        standing = kept.store.peek("", key, 0)
+        assert standing is not None
+        assert standing.expires_at == expires_at, "in memory it stays"
+    again = kept.crash() if is_crash else kept.again()
+    entry = again.store.peek("", "t", 0)
+    assert entry is not None
+    assert entry.expires_at == LATER + step_ms
+    last = again.store.peek("", "last", 0)
+    assert last is not None
+    assert last.expires_at == min(EXPIRES_AT_MS_MAX, EXPIRES_AT_MS_MAX + step_ms)
+    again.close()
+
+
+@pytest.mark.parametrize("fsync", Fsync)
+def test_everything_comes_back(tmp_path: Path, fsync: Fsync) -> None:
+    kept = Kept(tmp_path, fsync)
+    kept.set("a", 1)
+    kept.set("b", [2], "n")
+    kept.set("t", "3", expires_at=LATER)
+    kept.set("k" * 512, "long")
+    kept.set("x", 1, "N" * 512)
+    kept.set("gone", 0)
+    kept.commit()
+    kept.store.delete("", "gone")
+    kept.commit()
+    expected = kept.values()
+    again = kept.again()
+    assert again.values() == expected
+    entry = again.store.peek("", "t", 0)
+    assert entry is not None
+    assert entry.expires_at == LATER
+    assert again.store.revision == 7
+    again.close()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    places=st.sets(
+        st.tuples(
+            st.just("") | st.sampled_from(["n", "N", "a.json", "con", ".", "x" * 300]),
+            st.text(st.sampled_from("aA.%~ /:C41\u00e9"), min_size=1, max_size=100).filter(is_name),
+        ),
+        max_size=20,
+    ),
+    folds=st.booleans(),
+)
+def test_awkward_names_come_back_each_from_its_own_file(
+    tmp_path_factory: pytest.TempPathFactory, places: set[tuple[str, str]], folds: bool
+) -> None:
+    folder = tmp_path_factory.mktemp("values")
+    folds = folds or folds_case(folder)
+    kept = Kept(folder, folds=folds)
+    for ns, key in places:
+        kept.set(key, [ns, key], ns)
+        kept.commit()
+    found = kept.files()
+    assert len(found) == len(places)
+    assert not folds or len({name.lower() for name in found}) == len(places)
+    kept = kept.again()
+    assert kept.values() == {(ns, key): [ns, key] for ns, key in places}
+    for ns, key in places:
+        kept.store.delete(ns, key)
+    if places:
+        kept.commit()
+    assert [path.name for path in folder.iterdir()] == [".dunena"]
+    kept.close()
+
+
+def test_revisions_go_on_above_all_given_out_even_after_a_crash(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    kept.set("a", 1)
+    kept.commit()
+    again = kept.crash()
+    assert again.store.revision > 1
+    again.set("a", 2)
+    again.commit()
+    before = again.store.revision
+    again = again.again()
+    assert again.store.revision == before
+    again.close()
+
+
+def test_an_expiry_belongs_to_its_value_alone(kept: Kept) -> None:
+    kept.set("a", "old", expires_at=LATER)
+    kept.commit()
+    # A crash between the expiry record of a later write and its value leaves this behind.
+    kept.storage.records.keep_expiry("b.json", LATER, b'"new"')
+    (kept.folder / "b.json").write_text('"old"')
+    (kept.folder / "a.json").write_text('"edited while it was off"')
+    again = kept.again()
+    for key in ("a", "b"):
+        entry = again.store.peek("", key, 0)
+        assert entry is not None
+        assert entry.expires_at is None
+    again.close()
+
+
+def test_a_set_without_ttl_drops_the_expiry_record(kept: Kept) -> None:
+    kept.set("a", 1, expires_at=LATER)
+    kept.commit()
+    kept.set("a", 1)
+    kept.commit()
+    assert list((kept.folder / ".dunena" / "expiry").iterdir()) == []
+
+
+def test_a_folder_of_the_original_loads_as_it_is(tmp_path: Path) -> None:
+    originals = {
+        "player-position": {"x": 1},
+        "caf\u00e9": "raw unicode",
+        "UPPER": 1e20,
+        "100%": None,
+    }
+    for key, value in originals.items():
+        (tmp_path / f"{key}.json").write_text(json.dumps(value, indent=2), "utf-8")
+    (tmp_path / "big.json").write_text("100000000000000000000")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", key): value for key, value in originals.items()} | {
+        ("", "big"): 1e20
+    }
+    assert kept.storage.files.damages() == []
+    kept.set("caf\u00e9", "set anew")
+    kept.commit()
+    assert "caf\u00e9.json" not in kept.files()
+    kept = kept.again()
+    assert kept.values()["", "caf\u00e9"] == "set anew"
+    kept.close()
+
+
+def test_a_deleted_key_takes_its_foreign_name_with_it(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.json").write_text("1")
+    kept = Kept(tmp_path)
+    kept.store.delete("", "caf\u00e9")
+    kept.commit()
+    assert kept.files() == set()
+    kept.close()
+
+
+def test_where_case_is_folded_a_foreign_file_makes_way(tmp_path: Path) -> None:
+    (tmp_path / "Foo.json").write_text("1")
+    (tmp_path / "App").mkdir()
+    (tmp_path / "App" / "k.json").write_text("2")
+    kept = Kept(tmp_path, folds=True)
+    kept.set("foo", "lower")
+    kept.set("k", "lower", "app")
+    kept.commit()
+    assert kept.files() == {"%46oo.json", "foo.json", "%41pp/k.json", "app/k.json"}
+    kept = kept.again()
+    assert kept.values() == {
+        ("", "Foo"): 1,
+        ("", "foo"): "lower",
+        ("App", "k"): 2,
+        ("app", "k"): "lower",
+    }
+    kept.close()
+
+
+def test_of_two_files_for_one_key_the_regular_one_counts(tmp_path: Path) -> None:
+    Kept(tmp_path).close()  # by then its records are there
+    (tmp_path / "a.json").write_text('"regular"')
+    (tmp_path / "%61.json").write_text('"other"')
+    (tmp_path / "n").mkdir()
+    (tmp_path / "%6e").mkdir()
+    (tmp_path / "n" / "k.json").write_text("1")
+    (tmp_path / "%6e" / "k.json").write_text("2")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", "a"): "regular", ("n", "k"): 1}
+    assert {Path(damage.path).name for damage in kept.storage.files.damages()} == {
+        "%61.json",
+        "%6e",
+    }
+    kept.close()
+
+
+DAMAGED = {
+    "empty": b"",
+    "half": b'{"a": ',
+    "binary": b"\x00\xff\x00",
+    "twice": b'{"a":1,"a":2}',
+    "past": b"18446744073709551617",
+}
+
+
+def test_damage_is_reported_left_alone_and_set_aside_when_the_key_is_set(tmp_path: Path) -> None:
+    for key, content in DAMAGED.items():
+        (tmp_path / f"{key}.json").write_bytes(content)
+    (tmp_path / "good.json").write_text("1")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", "good"): 1}
+    assert {Path(damage.path).stem for damage in kept.storage.files.damages()} == set(DAMAGED)
+    assert {(tmp_path / f"{key}.json").read_bytes() for key in DAMAGED} == set(DAMAGED.values())
+    for _ in range(2):
+        (tmp_path / "half.json").write_bytes(DAMAGED["half"])
+        kept = kept.again()
+        kept.set("half", "whole")
+        kept.commit()
+    quarantine = tmp_path / ".dunena" / "quarantine"
+    assert {path.name for path in quarantine.iterdir()} == {"half.json", "half-2.json"}
+    assert (quarantine / "half.json").read_bytes() == DAMAGED["half"]
+    assert len(kept.storage.files.damages()) == len(DAMAGED) - 1
+    assert json.loads((tmp_path / "half.json").read_text()) == "whole"
+    kept.close()
+
+
+def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
+    others = [".DS_Store", "notes.txt", "a.json.tmp", ".hidden.json", "n/deep/x.json", "n/.x.json"]
+    for name in others:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    kept = Kept(tmp_path)
+    assert kept.values() == {}
+    kept.set("k", 1)
+    kept.store.clear()
+    kept.commit()
+    assert kept.files() == set(others)
+    kept.close()
+
+
+def test_a_link_leads_nowhere_and_holds_up_no_other_file(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.json").write_text("1")
+    folder = tmp_path / "values"
+    folder.mkdir()
+    (folder / "n").symlink_to(outside, target_is_directory=True)
+    kept = Kept(folder)
+    assert kept.values() == {}
+    for number in range(40):
+        kept.set(f"y{number}", 1, "n")
+    kept.set("z", 1)
+    kept.append()
+    for _ in range(3):
+        kept.step(1.0)
+    assert [path.name for path in outside.iterdir()] == ["x.json"]
+    assert kept.read("z.json") == 1
+    assert kept.storage.mirror.failure is not None
+    assert kept.storage.mirror.behind_count == 40
+    kept = kept.again()
+    assert len(kept.values()) == 41  # the journal holds what cannot be shown
+    (folder / "n").unlink()
+    kept.step(2.0)
+    assert len(kept.files()) == 41
+    assert kept.storage.mirror.failure is None
+    kept.close()
+    assert kept.journal() == []
+
+
+def test_half_written_drafts_are_swept(tmp_path: Path) -> None:
+    drafts = tmp_path / ".dunena" / "tmp"
+    drafts.mkdir(parents=True)
+    (drafts / "99-0.tmp").write_text("half")
+    kept = Kept(tmp_path)
+    assert list(drafts.iterdir()) == []
+    kept.close()
+
+
+@pytest.mark.parametrize("fsync", Fsync)
+def test_a_crash_loses_nothing_acknowledged_and_brings_nothing_back(
+    tmp_path: Path, fsync: Fsync
+) -> None:
+    kept = Kept(tmp_path, fsync)
+    kept.set("a", 1, expires_at=LATER)
+    kept.set("gone", 1)
+    kept.commit()
+    kept.set("a", 2, expires_at=LATER + 1)
+    kept.set("b", [3], "n")
+    kept.store.delete("", "gone")
+    kept.append()
+    expected = kept.values()
+    kept = kept.crash()
+    assert kept.values() == expected
+    entry = kept.store.peek("", "a", 0)
+    assert entry is not None
+    assert entry.expires_at == LATER + 1
+    kept.step()
+    assert kept.files() == {"a.json", "n/b.json"}
+    kept.store.clear()
+    kept.append()
+    kept = kept.crash().crash()
+    assert kept.values() == {}
+    kept.close()
+    assert kept.files() == set()
+
+
+def test_a_clean_stop_leaves_an_empty_journal_and_files_alone_say_everything(kept: Kept) -> None:
+    kept.set("a", 1)
+    kept.set("t", 2, expires_at=LATER)
+    kept.append()
+    kept.close()
+    assert kept.journal() == []
+    assert (kept.read("a.json"), kept.read("t.json")) == (1, 2)
+
+
+def test_files_wait_for_the_journal_to_be_on_the_device(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    kept.step()
+    order = [name for name, path in kept.disk.done if path.suffix in {".json", ".log"}]
+    assert order.index("sync") < order.index("replace")
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    kept.set("b", 1)
+    kept.append()
+    kept.step(5.0)
+    assert "b.json" not in kept.files()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(1.0)
+    assert "b.json" in kept.files()
+    kept.close()
+
+
+def test_without_forcing_nothing_waits_for_the_device_until_it_is_asked_for(kept: Kept) -> None:
+    kept.set("a", 1)
+    kept.commit()
+    kept.disk.done.clear()
+    kept.set("a", 2)
+    kept.commit()
+    assert "sync" not in [name for name, _ in kept.disk.done]
+    kept.set("a", 3)
+    kept.append()
+    kept.storage.sync()
+    kept.step(2.0)
+    assert ("sync", kept.folder / "a.json") in kept.disk.done
+
+
+def test_the_journal_is_shortened_when_files_have_followed_and_not_before(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
+    kept.set("a", 1)
+    kept.append()
+    kept.step(2.0)
+    assert len(kept.journal()) == 1
+    kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
+    kept.step(2.0)
+    assert kept.files() == {"a.json"}
+    assert len(kept.journal()) == 1
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(2.0)
+    assert kept.journal() == []
+    kept.close()
+
+
+def test_a_failure_of_files_alone_refuses_nothing(kept: Kept) -> None:
+    kept.disk.fail = lambda name, path: name == "replace" and path.suffix == ".json"
+    for value in range(3):
+        kept.set("a", value)
+        kept.commit()
+    assert kept.storage.mirror.failure == "a.json: no space left on device"
+    assert kept.files() == set()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step(2.0)
+    assert kept.read("a.json") == 2
+    assert kept.storage.mirror.failure is None
+
+
+def test_a_stop_while_files_fail_keeps_the_journal(kept: Kept) -> None:
+    kept.disk.fail = lambda name, path: name == "replace" and path.suffix == ".json"
+    kept.set("a", 1)
+    kept.append()
+    again = kept.again()
+    assert again.values() == {("", "a"): 1}
+    again.close()
+    assert again.read("a.json") == 1
+
+
+def test_dates_say_nothing(tmp_path: Path) -> None:
+    for number in range(30):
+        path = tmp_path / f"k{number}.json"
+        path.write_text("1")
+        os.utime(path, (4_000_000_000, 4_000_000_000) if number % 2 else (0, 0))
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for number in range(30):
+        kept.set(f"k{number}", 2)
+    kept.append()
+    kept = kept.crash()
+    assert set(kept.values().values()) == {2}
+    kept.store.clear()
+    kept.append()
+    kept = kept.crash()
+    assert kept.values() == {}
+    kept.close()
+
+
+def test_what_other_hands_did_between_a_crash_and_the_start_stays(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for key in ("edited", "removed", "quiet", "made"):
+        kept.set(key, 1)
+    kept.commit()
+    for key in ("edited", "removed", "quiet", "made"):
+        kept.set(key, 2)
+    kept.store.delete("", "made")
+    kept.append()
+    (tmp_path / "edited.json").write_text("3")
+    os.utime(tmp_path / "edited.json", (0, 0))
+    (tmp_path / "removed.json").unlink()
+    (tmp_path / "made.json").write_text("4")
+    expected = {("", "edited"): 3, ("", "quiet"): 2, ("", "made"): 4}
+    for _ in range(3):  # a start that is killed must not forget it
+        kept = kept.crash()
+        assert kept.values() == expected
+    kept.set("edited", 5)
+    kept.append()
+    kept = kept.crash()
+    assert kept.values() == {**expected, ("", "edited"): 5}
+    kept.close()
+
+
+@pytest.mark.parametrize("purpose", ["expiry", "names", "revision", "shown", "run"])
+def test_a_flipped_bit_in_a_record_is_found_and_costs_no_value(
+    tmp_path: Path, purpose: str
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("t", 1, expires_at=LATER)
+    kept.set("l" * 400, 2)
+    kept.commit()
+    kept.close()
+    entry_id = tmp_path / ".dunena" / purpose
+    (record,) = [entry_id] if entry_id.is_file() else list(entry_id.iterdir())
+    text = record.read_bytes()
+    for position in range(len(text)):
+        record.write_bytes(text[:position] + bytes([text[position] ^ 1]) + text[position + 1 :])
+        again = kept.reopened()
+        values = again.values()
+        assert values["", "t"] == 1
+        assert all(key in {"t", "l" * 400} for _, key in values)
+        assert again.storage.damages(), position
+        assert again.store.revision >= 2
+        again.storage.journal.close()
+        record.write_bytes(text)
+
+
+def test_a_journal_line_that_was_damaged_costs_itself_alone_and_is_kept_aside(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for number in range(5):
+        kept.set(f"k{number}", number)
+        kept.append()
+    (segment,) = kept.journal()
+    text = segment.read_bytes()
+    segment.write_bytes(text.replace(b'"k1"', b'"k9"'))
+    kept = kept.crash()
+    assert {key for _, key in kept.values()} == {"k0", "k2", "k3", "k4"}
+    assert [damage.path for damage in kept.storage.damages()] == [str(segment)]
+    (copy,) = (tmp_path / ".dunena" / "quarantine").iterdir()
+    assert b'"k9"' in copy.read_bytes()
+    kept.close()
+
+
+def test_a_folder_that_is_not_the_one_that_was_opened_is_left_alone(tmp_path: Path) -> None:
+    folder, away = tmp_path / "values", tmp_path / "away"
+    kept = Kept(folder, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.commit()
+    folder.rename(away)
+    for replace in (lambda: None, folder.mkdir):
+        replace()
+        kept.storage.check_folder()
+        assert "was moved, removed or replaced" in str(kept.storage.failure)
+        with pytest.raises(OSError, match="was moved, removed or replaced"):
+            kept.storage.probe()
+        assert kept.step(2.0) is not None
+    assert list(folder.iterdir()) == []
+    folder.rmdir()
+    away.rename(folder)
+    kept.storage.check_folder()
+    assert kept.storage.failure is None
+    kept.storage.probe()
+    kept.set("a", 2)
+    kept.commit()
+    assert kept.read("a.json") == 2
+    kept.close()
+
+
+def test_a_stop_without_the_folder_says_so(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "values", Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    (tmp_path / "values").rename(tmp_path / "away")
+    with pytest.raises(OSError, match="was moved, removed or replaced"):
+        kept.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing that is open is removed there")
+def test_a_journal_that_was_removed_is_written_anew(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
+    kept.set("a", 1)
+    kept.append()
+    kept.step(2.0)
+    shutil.rmtree(tmp_path / ".dunena" / "journal")
+    kept.storage.check_folder()
+    assert "moved or removed" in str(kept.storage.failure)
+    kept.set("b", 1)
+    with pytest.raises(OSError, match="moved or removed"):
+        kept.append()
+    kept.step(2.0)
+    assert kept.storage.failure is None
+    kept.set("b", 2)
+    kept.append()
+    kept = kept.crash()
+    assert kept.values() == {("", "a"): 1, ("", "b"): 2}
+    kept.close()
+
+
+def test_folders_of_ours_that_are_gone_are_made_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for folder in ("journal", "tmp", "expiry", "names"):
+        shutil.rmtree(tmp_path / ".dunena" / folder)
+        kept.set("a", folder, expires_at=LATER)
+        with suppress(OSError):
+            kept.append()
+        kept.storage.probe()
+        kept.set("a", folder, expires_at=LATER)
+        kept.commit()
+        assert kept.read("a.json") == folder
+    kept.close()
+
+
+def test_files_follow_again_when_a_folder_of_ours_was_removed(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("z", 1)
+    kept.append()
+    for folder in ("tmp", "expiry", "names"):
+        shutil.rmtree(tmp_path / ".dunena" / folder)
+        kept.set("a", folder, expires_at=LATER)
+        kept.set("l" * 400, folder)
+        kept.append()
+        for _ in range(3):
+            kept.step(2.0)
+        assert kept.read("a.json") == folder
+        assert kept.storage.mirror.failure is None
+    kept.close()
+
+
+@pytest.mark.parametrize("name", ["run", "revision", "shown"])
+def test_a_record_that_claims_any_size_stops_no_start(tmp_path: Path, name: str) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    kept.storage.journal.close()
+    os.truncate(tmp_path / ".dunena" / name, 1 << 40)
+    kept = kept.reopened()
+    assert kept.values() == {("", "a"): 1}
+    assert [damage.path for damage in kept.storage.damages()] == [str(tmp_path / ".dunena" / name)]
+    kept.close()
+
+
+def test_a_copy_without_the_record_of_its_last_run_has_all_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "first", Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.commit()
+    kept.set("a", 2)
+    kept.append()
+    kept.storage.journal.close()
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    (tmp_path / "second" / ".dunena" / "run").unlink()
+    copied = Kept(tmp_path / "second", Fsync.EVERYSEC)
+    assert copied.values() == {("", "a"): 2}
+    copied.close()
+
+
+def test_after_a_failed_sync_what_is_not_surely_on_the_device_is_written_anew(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.append()
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    with pytest.raises(OSError, match="No space left"):
+        kept.storage.sync()
+    (old,) = kept.journal()
+    kept.disk.fail = lambda _name, _path: False
+    with pytest.raises(OSError, match="No space left"):
+        kept.storage.sync()  # it would be told that all is well
+    kept.step(2.0)
+    assert kept.storage.failure is None
+    assert old not in kept.journal()
+    assert kept.read("a.json") == 1
+    kept.close()
+
+
+def test_files_that_could_not_be_forced_are_written_once_more(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
+    kept.set("a", 1)
+    kept.append()
+    kept.step(2.0)
+    kept.disk.fail = lambda _name, _path: False
+    kept.disk.done.clear()
+    kept.step(2.0)
+    kept.step(2.0)
+    assert ("replace", tmp_path / "a.json") in kept.disk.done
+    kept.close()
+
+
+def test_one_file_that_cannot_be_written_does_not_keep_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
+    kept.set("stuck", "here")
+    for number in range(300):
+        kept.set("k", f"{number} {'x' * 100}")
+        kept.append()
+        kept.step(1.0)
+    assert sum(path.stat().st_size for path in kept.journal()) < 5 * 2000
+    kept = kept.crash()
+    assert kept.values()["", "stuck"] == "here"
+    kept.close()
+    assert kept.read("stuck.json") == "here"
+
+
+def test_a_stop_that_lasts_leaves_the_rest_to_the_next_start(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    for number in range(200):
+        kept.set(f"k{number}", number)
+    kept.append()
+    looks = iter([False])
+    kept.storage.close(kept.now, lambda: next(looks, True))
+    assert 0 < len(kept.files()) < 200
+    kept = kept.reopened()
+    assert len(kept.values()) == 200
+    kept.close()
+    assert len(kept.files()) == 200
+
+
+def test_a_folder_that_was_copied_after_a_crash_has_all_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path / "first", Fsync.EVERYSEC)
+    for key in ("a", "b"):
+        kept.set(key, 1)
+    kept.commit()
+    kept.set("a", 2)
+    kept.store.delete("", "b")
+    kept.set("c", 3)
+    kept.append()
+    kept.storage.journal.close()
+    shutil.copytree(tmp_path / "first", tmp_path / "second")  # no file is the same any more
+    copied = Kept(tmp_path / "second", Fsync.EVERYSEC)
+    assert copied.values() == {("", "a"): 2, ("", "c"): 3}
+    copied.close()
+
+
+def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
+    kept.set("stuck", "here")
+    kept.append()
+    held: list[Change] = []
+    for number in range(100):
+        kept.set("k", f"{number} {'x' * 100}")
+        changes, kept.changes[:] = list(kept.changes), []
+        kept.storage.append(changes)
+        if held:
+            kept.storage.enqueue(held)
+        held = changes  # there is always one that waits for the device
+        kept.step(0.01)
+    segments = len(kept.journal())
+    assert segments < 20
+    kept.storage.enqueue(held)
+    for _ in range(5):
+        kept.step(1.0)
+    assert len(kept.journal()) < segments
+    kept = kept.crash()
+    assert kept.values()["", "stuck"] == "here"
+    kept.close()
+
+
+def test_what_is_taken_back_while_the_journal_waits_to_be_written_anew_is_gone(
+    tmp_path: Path,
+) -> None:
+    kept = Kept(tmp_path, Fsync.ALWAYS)
+    kept.set("a", 1)
+    kept.append()
+    kept.set("a", 2)
+    changes, kept.changes[:] = list(kept.changes), []
+    kept.storage.append(changes)
+    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
+    with pytest.raises(OSError, match="No space left"):
+        kept.storage.sync()
+    kept.disk.fail = lambda _name, _path: False
+    kept.step()  # it waits for what becomes of that commit
+    kept.storage.take_back(changes)
+    kept.step(2.0)
+    assert kept.storage.failure is None
+    kept = kept.crash()
+    assert kept.values() == {("", "a"): 1}
+
+
+unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
+
+
+def damaged(kept: Kept) -> dict[str, tuple[str, str]]:
+    return {
+        Path(damage.path).relative_to(kept.folder).as_posix(): (damage.kind.value, damage.reason)
+        for damage in kept.storage.files.damages()
+    }
+
+
+def make_strangers(folder: Path) -> None:
+    outside = folder.parent / "outside"
+    (outside / "app").mkdir(parents=True)
+    (outside / "secret.json").write_text('"secret"')
+    (outside / "app" / "k.json").write_text('"secret"')
+    (folder / "folder.json").mkdir(parents=True)
+    (folder / "folder.json" / "k.json").write_text("1")
+    os.mkfifo(folder / "pipe.json")
+    (folder / "zero.json").symlink_to("/dev/zero")
+    (folder / "link.json").symlink_to(outside / "secret.json")
+    (folder / "linked").symlink_to(outside / "app", target_is_directory=True)
+    (folder / "notes").symlink_to(outside / "secret.json")
+    make_sparse(folder / "sparse.json")
+    (folder / "large.json").write_text('"' + "x" * 1001 + '"')
+    (folder / "fits.json").write_text('"' + "\\u0001" * 1000 + '"')
+
+
+STRANGERS = {
+    "folder.json": ("stranger", "a folder, not a plain file"),
+    "pipe.json": ("stranger", "a pipe, not a plain file"),
+    "zero.json": ("stranger", "a link, not a plain file"),
+    "link.json": ("stranger", "a link, not a plain file"),
+    "linked": ("stranger", "a link to a folder, which is not followed"),
+    "sparse.json": ("size", f"more than {6 * 1000 + (1 << 20)} bytes"),
+    "large.json": ("size", "more than 1000 bytes"),
+}
+
+
+@unix_only
+def test_what_is_no_plain_file_of_bounded_size_is_named_and_left_alone(tmp_path: Path) -> None:
+    make_strangers(tmp_path / "values")
+    kept = Kept(tmp_path / "values", value_bytes_max=1000)
+    assert kept.values() == {("", "fits"): "\1" * 1000}
+    assert damaged(kept) == STRANGERS
+    for name in STRANGERS:
+        kept.set(name.removesuffix(".json"), "mine")
+    kept.set("k", "mine", "linked")
+    kept.commit()
+    quarantine = kept.folder / ".dunena" / "quarantine"
+    assert {path.name for path in quarantine.iterdir()} == {"sparse.json", "large.json"}
+    failure = kept.storage.mirror.failure
+    assert failure is not None
+    assert failure.endswith(("not a plain file", "not a folder"))
+    assert set(damaged(kept)) == set(STRANGERS) - {"sparse.json", "large.json"}
+    for name in STRANGERS:
+        kept.store.delete("", name.removesuffix(".json"))
+    kept.store.delete("linked", "k")
+    kept.now += 2
+    kept.commit()
+    assert kept.storage.mirror.failure is None
+    assert set(damaged(kept)) == set(STRANGERS) - {"sparse.json", "large.json"}
+    assert (tmp_path / "outside" / "app" / "k.json").read_text() == '"secret"'
+    assert (tmp_path / "outside" / "secret.json").read_text() == '"secret"'
+    kept.close()
+
+
+@unix_only
+def test_a_file_follows_when_what_was_in_its_place_is_gone(tmp_path: Path) -> None:
+    tmp_path.joinpath("k.json").mkdir()
+    kept = Kept(tmp_path)
+    kept.set("k", 1)
+    kept.commit()
+    assert kept.storage.mirror.failure == "k.json: a folder, not a plain file"
+    assert kept.storage.mirror.behind_count == 1
+    (tmp_path / "k.json").rmdir()
+    kept.now += 2
+    kept.step()
+    assert kept.read("k.json") == 1
+    assert kept.storage.mirror.failure is None
+    kept.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names elsewhere are always text")
+def test_names_that_are_no_text_are_named_and_left_alone(tmp_path: Path) -> None:
+    raw = os.fsencode(tmp_path)
+    os.mkdir(raw + b"/f\xff")  # noqa: PTH102 - no path object can be made of it everywhere
+    for name in (b"/k\xff.json", b"/f\xff/k.json"):
+        with open(raw + name, "w") as file:  # noqa: PTH123
+            file.write("1")
+    (tmp_path / "good.json").write_text("1")
+    kept = Kept(tmp_path)
+    assert kept.values() == {("", "good"): 1}
+    shown = {Path(damage.shown).name: damage.reason for damage in kept.storage.files.damages()}
+    assert shown == {
+        "k\\xff.json": "not a key's file name",
+        "f\\xff": "not a namespace's name",
+    }
+    kept.close()
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Path) -> None:
+    for name in ("open", "lost+found"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "k.json").write_text("1")
+    kept = Kept(tmp_path, fail=lambda name, path: name == "names" and path.name == "lost+found")
+    assert kept.values() == {("open", "k"): 1}
+    kind, _ = damaged(kept)["lost+found"]
+    assert kind == "unreadable"
+    kept.close()

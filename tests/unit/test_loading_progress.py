@@ -1,0 +1,65 @@
+"""What is said while a large folder is read."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from dunena.cli import loading_progress
+from dunena.cli.loading_progress import LoadingProgress
+from dunena.persistence.disk import value_files
+from dunena.persistence.disk.engine import DiskEngine
+from dunena.persistence.disk.policy import Fsync
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines that a terminal shows, one after the other."""
+    shown: list[str] = []
+
+    def overwrite(text: str) -> bool:
+        shown.append(text)
+        return True
+
+    monkeypatch.setattr(loading_progress, "overwrite", overwrite)
+    return shown
+
+
+def test_a_quick_start_needs_no_word(lines: list[str]) -> None:
+    with LoadingProgress() as progress:
+        progress(1000)
+    assert lines == []
+
+
+def test_a_terminal_sees_a_line_that_goes(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading_progress, "QUIET_SECONDS", -1.0)
+    monkeypatch.setattr(loading_progress, "LINE_SECONDS", 0.0)
+    with LoadingProgress() as progress:
+        progress(1000)
+        progress(2000)
+    assert lines == ["Reading values: 1,000 keys", "Reading values: 2,000 keys", ""]
+
+
+def test_a_log_has_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(loading_progress, "QUIET_SECONDS", -1.0)
+    with caplog.at_level(logging.INFO), LoadingProgress() as progress:
+        progress(1000)
+        progress(2000)
+    assert caplog.messages == ["Reading values: 1,000 keys"]
+
+
+def test_the_disk_engine_tells_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(value_files, "ENTRIES_PER_PROGRESS", 2)
+    for number in range(5):
+        (tmp_path / f"{number}.json").write_text("1")
+    engine = DiskEngine(tmp_path, Fsync.NO)
+    told: list[int] = []
+    engine.open(None, told.append)
+    engine.close()
+    assert told == [2, 4]

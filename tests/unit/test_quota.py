@@ -1,0 +1,227 @@
+"""A bounded store: who is refused, who leaves, and what stays as it was."""
+
+import random
+
+import pytest
+
+from dunena.store.entry import Change, ChangeKind
+from dunena.store.limits import Eviction, Limits
+from dunena.store.quota import quota_of, size_of
+from dunena.store.store import Store, StoreFullError
+from tests.support.rooms import Rooms
+
+NOW = 1_700_000_000_000
+
+
+def bounded(**limits: object) -> tuple[Store, list[Change]]:
+    changes: list[Change] = []
+    return Store(changes.append, quota_of(Limits(**limits))), changes
+
+
+def keys_of(store: Store) -> list[str]:
+    return [entry.key for entry in store.entries()]
+
+
+def test_without_a_limit_there_is_no_room_to_keep_account_of() -> None:
+    assert quota_of(Limits(eviction=Eviction.LRU)) is None
+
+
+@pytest.mark.parametrize(("count", "fits"), [(2, True), (3, True), (4, False)])
+def test_entries_are_counted(count: int, fits: bool) -> None:
+    store, _ = bounded(entries_max=3)
+    for number in range(count - 1):
+        store.set("", f"k{number}", b"1")
+    if fits:
+        store.set("", "last", b"1")
+        return
+    with pytest.raises(StoreFullError, match=r"^store is full \(max 3 entries\)$"):
+        store.set("", "last", b"1")
+    assert store.entry_count == 3
+    assert store.quota is not None
+    assert store.quota.refusals == 1
+
+
+@pytest.mark.parametrize(("size", "fits"), [(9, True), (10, True), (11, False)])
+@pytest.mark.parametrize("key", ["kk", "\u00e4"])  # both of two bytes
+def test_bytes_of_key_and_value_are_counted(key: str, size: int, fits: bool) -> None:
+    store, _ = bounded(memory_bytes_max=10)
+    value = b"1" * (size - 2)
+    if fits:
+        store.set("", key, value)
+    else:
+        with pytest.raises(StoreFullError, match=r"^store is full \(max 10 bytes\)$"):
+            store.set("", key, value)
+        assert store.entry_count == 0
+
+
+def test_a_full_store_lets_values_be_replaced_and_deleted() -> None:
+    store, _ = bounded(entries_max=1, memory_bytes_max=10)
+    store.set("", "k", b"123456789")
+    store.set("", "k", b"1")
+    store.delete("", "k")
+    store.set("", "other", b"1")
+
+
+def test_a_store_that_was_loaded_over_its_limits_may_shrink() -> None:
+    source = Store()
+    source.set("", "a", b"1" * 100)
+    source.set("", "b", b"1" * 100)
+    store, _ = bounded(memory_bytes_max=50)
+    store.load(list(source.entries()), source.revision)
+    store.set("", "a", b"1" * 60)
+    with pytest.raises(StoreFullError):
+        store.set("", "a", b"1" * 61)
+
+
+def test_what_is_stored_already_is_taken_by_a_full_store() -> None:
+    store, _ = bounded(entries_max=1)
+    store.set("", "a", b"1")
+    store.set("", "by-hand", b"1", from_disk=True)
+    assert store.entry_count == 2
+
+
+def test_the_least_recently_used_leaves_and_is_a_delete() -> None:
+    store, changes = bounded(entries_max=3, eviction=Eviction.LRU)
+    for key in "abc":
+        store.set("", key, b"1")
+    store.get("", "a", NOW)  # read
+    store.set("", "b", b"2")  # written
+    changes.clear()
+    store.set("other", "d", b"1")
+    assert [(change.kind, change.key) for change in changes] == [
+        (ChangeKind.DELETE, "c"),
+        (ChangeKind.SET, "d"),
+    ]
+    assert store.quota is not None
+    assert store.quota.evictions == 1
+
+
+def test_looking_without_reading_keeps_nobody() -> None:
+    store, _ = bounded(entries_max=2, eviction=Eviction.LRU)
+    store.set("", "a", b"1")
+    store.set("", "b", b"1")
+    store.peek("", "a", NOW)
+    store.set("", "c", b"1")
+    assert keys_of(store) == ["b", "c"]
+
+
+def test_as_many_leave_as_a_large_value_needs() -> None:
+    store, changes = bounded(memory_bytes_max=20, eviction=Eviction.LRU)
+    for key in "abcd":
+        store.set("", key, b"1234")
+    changes.clear()
+    store.set("", "b", b"1" * 10)
+    assert [change.key for change in changes] == ["a", "c", "b"]
+    assert keys_of(store) == ["b", "d"]
+    assert store.quota is not None
+    assert store.quota.bytes <= 20
+
+
+def test_what_no_store_of_that_size_could_hold_costs_nobody_the_place() -> None:
+    store, changes = bounded(memory_bytes_max=20, eviction=Eviction.LRU)
+    store.set("", "a", b"1")
+    changes.clear()
+    with pytest.raises(StoreFullError):
+        store.set("", "b", b"1" * 20)
+    assert changes == []
+
+
+def test_evictions_are_undone_with_the_change_they_made_room_for() -> None:
+    store, changes = bounded(entries_max=2, eviction=Eviction.LRU)
+    store.set("", "a", b"1")
+    store.set("", "b", b"1")
+    changes.clear()
+    store.set("", "c", b"1")
+    store.undo(changes)
+    assert sorted(keys_of(store)) == ["a", "b"]
+    assert store.quota is not None
+    assert store.quota.entries == 2
+    assert (store.evictions, store.puts) == (0, 2)
+
+
+def test_a_loaded_store_sheds_what_is_over_its_limits() -> None:
+    source = Store()
+    for number in range(10):
+        source.set("", f"k{number}", b"1")
+    store, _ = bounded(entries_max=3, eviction=Eviction.LRU)
+    store.load(list(source.entries()), source.revision)
+    store.evict_excess()
+    assert keys_of(store) == ["k7", "k8", "k9"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_account_is_right_after_anything(seed: int) -> None:
+    draw = random.Random(seed)
+    store, changes = bounded(entries_max=8, memory_bytes_max=120, eviction=Eviction.LRU)
+    for _ in range(400):
+        key, now = draw.choice("abcdefghijklm"), NOW + draw.randrange(50)
+        match draw.randrange(6):
+            case 0:
+                store.delete("", key)
+            case 1:
+                store.get("", key, now)
+            case 2 if changes:
+                count = draw.randrange(1, 4)
+                store.undo(changes[-count:])
+                del changes[-count:]
+            case 3 if draw.random() < 0.1:
+                store.clear()
+            case 4:
+                store.expire(now)
+            case _:
+                expires_at = now + 10 if draw.random() < 0.3 else None
+                store.set("", key, b"1" * draw.randrange(1, 40), expires_at)
+        assert store.quota is not None
+        entries = list(store.entries())
+        assert store.quota.entries == store.entry_count == len(entries)
+        assert store.quota.bytes == sum(size_of(entry.key, entry.value) for entry in entries)
+
+
+# --- through the dialects ---
+
+
+def test_the_error_and_nothing_else() -> None:
+    rooms = Rooms(Limits(entries_max=1))
+    client, other = rooms.client(), rooms.client()
+    client.ask({"type": "set", "key": "a", "value": "x"})
+    other.heard()
+    (reply,) = client.ask({"type": "set", "key": "b", "value": "x"})
+    assert reply["type"] == "error"
+    assert reply["data"] == "Storage error: store is full (max 1 entries); nothing was stored"
+    assert other.heard() == []
+    (reply,) = client.ask({"action": "set", "key": "b", "value": 1})
+    assert reply["error"] == "Storage error: store is full (max 1 entries); nothing was stored"
+
+
+@pytest.mark.parametrize("eviction", Eviction)
+def test_an_mset_that_does_not_fit_stores_nothing(eviction: Eviction) -> None:
+    rooms = Rooms(Limits(memory_bytes_max=40, eviction=eviction))
+    client = rooms.client()
+    entries = [
+        {"key": "a", "value": "x" * 30},
+        {"key": "a", "value": ""},
+        {"key": "b", "value": "x" * 10},
+    ]
+    (reply,) = client.ask({"type": "mset", "entries": entries})
+    assert reply["data"] == "Storage error: store is full (max 40 bytes); nothing was stored"
+    assert rooms.store.entry_count == 0
+    assert rooms.engine.committed == []
+
+
+def test_an_mset_evicts_none_of_its_own() -> None:
+    rooms = Rooms(Limits(entries_max=4, eviction=Eviction.LRU))
+    client = rooms.client()
+    for key in "abcd":
+        client.ask({"type": "set", "key": key, "value": "old"})
+    client.ask({"type": "mset", "entries": [{"key": key, "value": "new"} for key in "dxyz"]})
+    assert sorted(keys_of(rooms.store)) == ["d", "x", "y", "z"]
+
+
+def test_a_refused_tick_brings_back_who_had_left() -> None:
+    rooms = Rooms(Limits(entries_max=1, eviction=Eviction.LRU))
+    client = rooms.client()
+    client.ask({"type": "set", "key": "a", "value": "x"})
+    rooms.engine.reason = "disk full"
+    replies = client.ask({"type": "set", "key": "b", "value": "x"})
+    assert [reply["data"] for reply in replies] == ["Storage error: disk full; nothing was stored"]
+    assert keys_of(rooms.store) == ["a"]
