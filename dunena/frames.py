@@ -57,7 +57,7 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def compressed_text_frame(data: bytes) -> bytes:
-    """The same of a message that permessage-deflate compressed (RFC 7692, 6)."""
+    """A text frame of data that permessage-deflate compressed: RSV1 is set (RFC 7692, 6)."""
     return b"\xc1" + text_frame(data)[1:]
 
 
@@ -101,7 +101,7 @@ class FrameReader:
         self.is_message = False
 
     def feed(self, data: bytes) -> None:
-        """Add what was received."""
+        """Add received bytes."""
         if not self._data:
             self._data = data
             self._wanted = 0

@@ -21,7 +21,7 @@ class Histogram:
         self.max_ms = 0.0
 
     def add(self, duration_ms: float) -> None:
-        """Count one duration."""
+        """Count one duration, in ms."""
         self.buckets[bisect_left(BOUNDS_MS, duration_ms)] += 1
         self.count += 1
         self.sum_ms += duration_ms

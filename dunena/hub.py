@@ -43,16 +43,16 @@ class Batch:
         self._encoded: dict[FrameEncoder, bytes] | None = None
 
     def add(self, frame: bytes) -> None:
-        """One more; only while it is open."""
+        """Add a frame; only while the batch is open."""
         self.frames.append(frame)
         self.size += len(frame)
 
     def close(self) -> None:
-        """It is whole."""
+        """Take no more frames: the batch is complete."""
         self.is_open = False
 
     def __len__(self) -> int:
-        """Bytes of all frames."""
+        """The size of all frames together, in bytes."""
         return self.size
 
     def rest(self, start: int) -> "Batch":
@@ -71,7 +71,7 @@ class Batch:
         return self._joined
 
     def encoded_with(self, encoder: FrameEncoder) -> bytes:
-        """The same in another dress."""
+        """All frames in one piece, each encoded by ``encoder``; made once for each encoder."""
         if self._encoded is None:
             self._encoded = {}
         if encoder not in self._encoded:
@@ -99,20 +99,20 @@ class Topic:
         self._batch: Batch | None = None
 
     def __len__(self) -> int:
-        """How many follow it."""
+        """The number of subscribers."""
         return len(self._followers)
 
     def __contains__(self, follower: Subscriber) -> bool:
-        """Whether somebody follows it."""
+        """Whether ``follower`` is subscribed."""
         return follower in self._followers
 
     def add(self, follower: Subscriber) -> None:
-        """From now on frames go to the follower; twice is as good as once."""
+        """Send frames to a subscriber from now on; a second time changes nothing."""
         self.end_batch()
         self._followers[follower] = None
 
     def remove(self, follower: Subscriber) -> None:
-        """No more frames go to it."""
+        """Send a subscriber no more frames."""
         self.end_batch()
         self._followers.pop(follower, None)
 
@@ -128,7 +128,7 @@ class Topic:
             follower.push(batch)
 
     def end_batch(self) -> None:
-        """What was published so far is whole."""
+        """Close the batch of what was published so far."""
         if self._batch is not None:
             self._batch.close()
             self._batch = None
@@ -207,7 +207,7 @@ def _do_at_once(portion: Callable[[], bool]) -> None:
 
 
 def _remove(topics: dict[Key, Topic], name: Key, follower: Subscriber) -> bool:
-    """Whether it was there."""
+    """End a subscription; whether there was one."""
     topic = topics.get(name)
     if topic is None or follower not in topic:
         return False

@@ -11,7 +11,7 @@ from dunena.histogram import Histogram
 
 @dataclass(slots=True)
 class Telemetry:
-    """One server's counters.
+    """What one server counts of its connections, messages and ticks.
 
     ``bytes_received`` and ``bytes_sent`` are of all connections, before TLS. ``ticks`` holds how
     long each tick took, from its first request to its last reply handed to the system: no request

@@ -78,7 +78,7 @@ class Draft:
         self._read()
 
     def add(self, place: tuple[str, str], raw: bytes) -> None:
-        """One more line."""
+        """Add one line."""
         self._file.write(raw)
         self._note(place)
 

@@ -18,7 +18,7 @@ class Progress:
         self._next_at = 0.0
 
     def __call__(self, done: int) -> None:
-        """So much is done."""
+        """Show that ``done`` of all is done, unless it was shown a moment ago."""
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + _SECONDS_BETWEEN

@@ -21,7 +21,7 @@ class ClientError(Exception):
         self.text = text
 
     def within(self, prefix: str) -> "ClientError":
-        """The same fault with words in front that say where in the request it is."""
+        """This error with a prefix that says where in the request the fault is."""
         self.text = prefix + self.text
         return self
 
@@ -36,7 +36,7 @@ class InvalidMessageError(ClientError):
 
     @classmethod
     def body_not_json(cls) -> "InvalidMessageError":
-        """The same for an HTTP request's body."""
+        """An HTTP request's body could not be parsed, or its JSON could not be kept exactly."""
         return cls("Invalid JSON body")
 
     @classmethod
@@ -84,24 +84,24 @@ class RateLimitedError(LimitError):
 
 
 class ForbiddenError(ClientError):
-    """The sender's token does not permit it."""
+    """The sender's token does not permit what the request asks for."""
 
     status = 403
     is_named = True
 
     @classmethod
     def to(cls, what: str, ns: str, key: str) -> "ForbiddenError":
-        """It may not be done with this key; ``what`` is "read" or "write"."""
+        """The token does not permit ``what``, "read" or "write", of this key."""
         return cls(f'Not permitted: {what} "{key}"' + (f' in "{ns}"' if ns else ""))
 
     @classmethod
     def to_see_events(cls) -> "ForbiddenError":
-        """No changes may be seen at all."""
+        """The token permits no changes to be seen at all."""
         return cls("Not permitted: read events")
 
     @classmethod
     def needs_admin(cls) -> "ForbiddenError":
-        """It concerns the whole server."""
+        """The request concerns the whole server, which needs the right ``admin``."""
         return cls("Not permitted: this needs the right admin")
 
 

@@ -78,7 +78,7 @@ class Globs:
         self._match = re.compile(expression).match
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name matches."""
+        """Whether a name matches one of the globs."""
         return self._match(name) is not None
 
 

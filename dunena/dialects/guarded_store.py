@@ -37,7 +37,7 @@ class GuardedStore(StoreView):
 
     @property
     def unrestricted(self) -> Store:
-        """The store behind it."""
+        """The store that this one guards."""
         return self._unrestricted
 
     def may_read(self, ns: str, key: str) -> bool:
@@ -45,17 +45,17 @@ class GuardedStore(StoreView):
         return self._may_read and self._is_within(ns, key)
 
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """As `Store.get`."""
+        """Like `Store.get`; raises `ForbiddenError` for a key that may not be read."""
         self._check_read(ns, key)
         return self._unrestricted.get(ns, key, now)
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """As `Store.peek`."""
+        """Like `Store.peek`; raises `ForbiddenError` for a key that may not be read."""
         self._check_read(ns, key)
         return self._unrestricted.peek(ns, key, now)
 
     def namespaces(self) -> list[str]:
-        """As `Store.namespaces`."""
+        """Like `Store.namespaces`, without those in which no key may be read."""
         return [ns for ns in self._unrestricted.namespaces() if self._has_visible_key(ns)]
 
     def set(
@@ -67,12 +67,12 @@ class GuardedStore(StoreView):
         *,
         is_durable: bool = False,
     ) -> Change:
-        """As `Store.set`."""
+        """Like `Store.set`; raises `ForbiddenError` for a key that may not be written."""
         self._check_write(ns, key)
         return self._unrestricted.set(ns, key, value, expires_at, is_durable=is_durable)
 
     def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
-        """As `Store.delete`."""
+        """Like `Store.delete`; raises `ForbiddenError` for a key that may not be written."""
         self._check_write(ns, key)
         return self._unrestricted.delete(ns, key, is_durable=is_durable)
 

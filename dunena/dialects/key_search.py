@@ -52,7 +52,7 @@ class KeySearch:
 
 
 def glob(pattern: str) -> Callable[[str], object]:
-    """Whether whole keys match."""
+    """A function that says whether a whole key matches the glob ``pattern``."""
     return re.compile(glob_expression(pattern)).match
 
 

@@ -40,7 +40,7 @@ def missing_update(ns: str, key: str) -> bytes:
 
 
 def object_store_error(text: str) -> bytes:
-    """Object store: an error."""
+    """The object store's message for an error, as a frame."""
     return text_frame(orjson.dumps({"error": text}))
 
 

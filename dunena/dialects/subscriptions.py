@@ -1,4 +1,4 @@
-"""What one client follows."""
+"""The keys and channels that one client is subscribed to."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ class Subscriptions:
         self._has_ended = False  # a request of a client that left may still be run again
 
     def __len__(self) -> int:
-        """Keys and channels followed."""
+        """The number of subscriptions, to keys and channels."""
         return len(self._keys) + len(self._channels)
 
     def follow_key(self, ns: str, key: str) -> None:

@@ -24,7 +24,7 @@ class Views:
         return known[0]
 
     def keep(self, grants: Collection[Grant]) -> None:
-        """These are all there are from now on."""
+        """Forget the views of all grants but these, and announce changes to these alone."""
         self._guarded = {grant: known for grant, known in self._guarded.items() if grant in grants}
         self._core.hub.audiences.clear()
         for core, store in self._guarded.values():

@@ -28,7 +28,7 @@ class Backlog:
         self.reply_bytes = 0
 
     def __len__(self) -> int:
-        """Frames that wait."""
+        """The number of frames that wait."""
         return len(self._frames)
 
     def add(self, pieces: Iterable[bytes | Batch]) -> int:

@@ -19,11 +19,11 @@ class Budget:
         self.bytes = 0
 
     def __len__(self) -> int:
-        """How many hold something."""
+        """The number of holders that hold something."""
         return len(self._held)
 
     def hold(self, give_up: GiveUp, size: int) -> None:
-        """This holder has so much now, 0 for nothing."""
+        """Set what a holder holds now, in bytes; 0 takes it off the list."""
         self.bytes += size - self._held.get(give_up, 0)
         if size:
             self._held[give_up] = size

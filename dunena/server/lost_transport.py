@@ -18,16 +18,16 @@ class _LostTransport(asyncio.Transport):
         return False
 
     def write(self, data: Any) -> None:
-        """Nobody reads it."""
+        """Drop the data: nobody is there to read it."""
 
     def close(self) -> None:
-        """It is."""
+        """Do nothing: the transport is closed already."""
 
     def abort(self) -> None:
         """The same."""
 
     def pause_reading(self) -> None:
-        """Nothing comes."""
+        """Do nothing: no more data will come."""
 
     def resume_reading(self) -> None:
         """The same."""

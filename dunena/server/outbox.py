@@ -145,7 +145,7 @@ class Outbox:
         return self.size + len(self._rest) + behind
 
     def rewire(self, overflowed: Callable[[], None], encoder: FrameEncoder | None = None) -> None:
-        """Another protocol took over the connection; frames are to be sent in this dress."""
+        """Serve the protocol that took over the connection; ``encoder`` encodes frames for it."""
         self._overflowed = overflowed
         self._encoder = encoder
 
@@ -198,7 +198,7 @@ class Outbox:
         self.is_paused = self.is_full = True
 
     def resume(self) -> None:
-        """It has room again: what waits comes first."""
+        """The transport has room again: send what waits, oldest first."""
         self.is_paused = False
         self._find_full()
         if self.is_inside_message:
@@ -356,4 +356,4 @@ def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: T
 
 
 def _do_nothing() -> None:
-    """Nothing overflows any more."""
+    """Stand in for the callback of a connection that is lost."""

@@ -112,7 +112,7 @@ class Tick:
 
     @property
     def now(self) -> int:
-        """Unix ms."""
+        """The time now, in Unix ms."""
         return self._clock_ms()
 
     def on_commit(self, committed: Callable[[], None]) -> None:
@@ -352,7 +352,7 @@ def _give_up(outbox: Outbox) -> None:
 
 
 def _forget(_namespaces: Namespaces) -> None:
-    """Nobody minds how long it takes."""
+    """Stand in for `on_clear` where nobody asked for it."""
 
 
 def _nothing(_message: None, _now: int) -> None:

@@ -38,7 +38,7 @@ class Turns:
         self._is_coming = False  # the next round
 
     def __len__(self) -> int:
-        """How many wait."""
+        """The number of actions that wait for a turn."""
         return len(self._waiting)
 
     def wait(self, action: Action) -> None:

@@ -35,7 +35,7 @@ class Unread:
         self._count()
 
     def resumed(self) -> None:
-        """It caught up, or it is gone."""
+        """The peer reads again, or the connection is lost: count nothing of it any more."""
         self._since = None
         self._budget.hold(self._disconnect, 0)
 

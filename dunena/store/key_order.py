@@ -58,7 +58,7 @@ class KeyOrder:
         return self._unread > self.count + len(self._left) + _UNREAD_SLACK
 
     def is_read(self) -> None:
-        """Somebody asks for it."""
+        """Note that the order was asked for: it is worth following for a while more."""
         self._unread = 0
 
     def place(self, count_max: int, standing: Container[str]) -> None:
@@ -79,7 +79,7 @@ class KeyOrder:
             self.count += len(keys)
 
     def came(self, key: str) -> None:
-        """A key is new."""
+        """Follow a key that was added to the namespace."""
         self._unread += 1
         self.version += 1
         if self._waits(key):
@@ -96,7 +96,7 @@ class KeyOrder:
             del chunk[half:]
 
     def went(self, key: str) -> None:
-        """A key is gone."""
+        """Follow a key that was removed from the namespace."""
         self._unread += 1
         self.version += 1
         if self._waits(key):

@@ -40,7 +40,7 @@ class Quota:
         return self._order is not None
 
     def put(self, entry: Entry, replaced: Entry | None) -> None:
-        """An entry stands in the store now, in the place of another or in its own."""
+        """Count an entry in, and the one that it replaced out."""
         if replaced is not None:
             self.take(replaced)
         self.entries += 1
@@ -49,25 +49,25 @@ class Quota:
             self._order[entry] = None
 
     def take(self, entry: Entry) -> None:
-        """It does no longer."""
+        """Count an entry out: it was removed from the store."""
         self.entries -= 1
         self.bytes -= size_of(entry.key, entry.value)
         if self._order is not None:
             del self._order[entry]
 
     def use(self, entry: Entry) -> None:
-        """It was read, or is about to be replaced: it is the last to leave."""
+        """Mark an entry as the most recently used: it was read, or is about to be replaced."""
         if self._order is not None:
             self._order.move_to_end(entry)
 
     def clear(self) -> None:
-        """The store is empty."""
+        """Count all entries out: the store was emptied."""
         self.entries = self.bytes = 0
         if self._order is not None:
             self._order.clear()
 
     def eviction_candidate(self) -> Entry | None:
-        """Who was not used for longest; None if nobody has to leave."""
+        """The least recently used entry; None where the store evicts nothing, or is empty."""
         return next(iter(self._order), None) if self._order else None
 
     @property

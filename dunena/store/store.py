@@ -33,7 +33,7 @@ class StoreFullError(WriteRefusedError):
 
 
 class Store(StoreView):
-    """All entries in memory.
+    """All entries of one server, in memory.
 
     Keys and namespaces are taken as valid (the dialects check them); values are encoded JSON.
     ``now`` is Unix ms throughout; ``quota`` bounds it, None for any amount.
@@ -82,7 +82,7 @@ class Store(StoreView):
 
     @property
     def unrestricted(self) -> "Store":
-        """Itself."""
+        """This store, which restricts nothing."""
         return self
 
     def observe(self, observer: Callable[[Change], None]) -> None:
@@ -103,7 +103,7 @@ class Store(StoreView):
         return entry
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, without counting."""
+        """Like `get`, but counts neither a hit nor a miss."""
         keys = self._namespaces.get(ns)
         entry = None if keys is None else keys.get(key)
         # A deadline that has passed hides the entry at once, even before `expire` was called.
@@ -112,7 +112,7 @@ class Store(StoreView):
         return entry
 
     def may_read(self, ns: str, key: str) -> bool:
-        """Anything."""
+        """True: a store without a guard hides nothing."""
         return True
 
     def keys(self, ns: str) -> Iterable[str]:

@@ -92,7 +92,7 @@ def encode(value: JsonValue) -> bytes:
 
 
 def encode_readable(encoded: bytes) -> bytes:
-    """The same value indented by two spaces, as a file holds it.
+    """An encoded value indented by two spaces, as a value's file holds it.
 
     Indentation can make a deep value 250 times as large. Where it is large (`READABLE_BYTES_MAX`)
     and more than four times the value, the value is written without, so that the size of a file

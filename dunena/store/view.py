@@ -19,7 +19,7 @@ class StoreView(ABC):
     @property
     @abstractmethod
     def unrestricted(self) -> "Store":
-        """The store itself."""
+        """The store behind this view, without its restrictions."""
 
     @abstractmethod
     def get(self, ns: str, key: str, now: int) -> Entry | None:
@@ -27,7 +27,7 @@ class StoreView(ABC):
 
     @abstractmethod
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, without counting."""
+        """Like `get`, but counts neither a hit nor a miss."""
 
     @abstractmethod
     def may_read(self, ns: str, key: str) -> bool:

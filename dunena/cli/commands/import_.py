@@ -102,7 +102,7 @@ class _Batch:
         return True
 
     def store(self) -> None:
-        """Store what there is."""
+        """Store the entries gathered so far; one that is refused ends the import, named."""
         entries, self._entries, self._bytes = self._entries, {}, 0
         if not entries:
             return
@@ -145,7 +145,7 @@ class _Mark:
             return
 
     def remove(self) -> None:
-        """All are."""
+        """Remove the note of how far the import came: everything is stored."""
         self._path.unlink(missing_ok=True)
 
 

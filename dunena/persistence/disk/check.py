@@ -75,7 +75,7 @@ class Findings:
 
     @property
     def steps(self) -> list[str]:
-        """What repair would do."""
+        """The steps that a repair would take, in words."""
         journal = self.journal
         steps = [f"rename {renaming}" for renaming in self.renamings]
         if journal.commits:

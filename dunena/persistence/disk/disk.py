@@ -95,7 +95,7 @@ class AppendFile(Protocol):
         """Force what was appended to the device; may be called from another thread."""
 
     def close(self) -> None:
-        """No more of it."""
+        """Close the file."""
 
 
 class Disk(Protocol):

@@ -156,7 +156,7 @@ class Journal:
         self._append_note(plan_line, steps)
 
     def shown(self, steps: Iterable[FileStep]) -> None:
-        """They were; their stamps must be known to `append` before."""
+        """Record that planned file steps were carried out; `append` must know their stamps."""
         self._append_note(shown_line, steps)
 
     def found_by_hand(self, steps: Iterable[FileStep]) -> None:
@@ -276,7 +276,7 @@ class Journal:
                 self._failure = None
 
     def close(self) -> None:
-        """No more appends."""
+        """Close the files; `append` must not be called afterwards."""
         with self._closing:
             with suppress(OSError):  # the next start does it
                 self._sweep()
@@ -388,7 +388,7 @@ class Journal:
         yield encode_line(seed, ["end"])
 
     def _check(self, segments: list[Segment]) -> None:
-        """That the files which are open have their names still."""
+        """Raise `OSError` unless every open file still has its name."""
         for segment in segments:
             if segment.file is None:
                 continue

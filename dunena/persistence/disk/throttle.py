@@ -24,7 +24,7 @@ class Pace:
         return self.until + PERIOD_SECONDS < now
 
     def done(self, now: float) -> None:
-        """It was done: nothing more before ``until``."""
+        """Note that the work was done: not again before ``until``."""
         if self.is_rested(now):
             self._seconds = FIRST_PAUSE_SECONDS
         else:

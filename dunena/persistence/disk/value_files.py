@@ -191,7 +191,7 @@ class ValueFiles:
         return file.step._replace(after=stamp)
 
     def discard(self, file: PreparedFile) -> None:
-        """It is not to be."""
+        """Drop a file that was prepared."""
         if file.draft is not None:
             self._disk.discard(file.draft)
 

@@ -61,7 +61,7 @@ class FolderWatch:
         self._edits.look_at_everything(time.monotonic() + LOOK_AGAIN_SECONDS)
 
     def close(self) -> None:
-        """No more of it."""
+        """Stop watching."""
         if self._watcher is not None:
             self._watcher.close()
 

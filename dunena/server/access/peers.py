@@ -44,7 +44,7 @@ class Proxies:
 
 @lru_cache(maxsize=1024)
 def group_of(address: str) -> str:
-    """Those who count as one: an IPv4 address, the /64 of an IPv6 one, `NOBODY` for loopback."""
+    """The group an address counts for: itself for IPv4, its /64 for IPv6, `NOBODY` for loopback."""
     found = _parsed(address)
     if found is None or found.is_loopback:
         return NOBODY

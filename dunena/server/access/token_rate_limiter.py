@@ -23,7 +23,7 @@ class TokenRateLimiter:
         return 0.0 if guesses is None else max(0.0, (1 - guesses.left(now)) * TRY_SECONDS)
 
     def failed(self, group: str, secret: bytes, now: float) -> None:
-        """It showed a wrong one."""
+        """Count a wrong token that an address of the group presented."""
         guesses = self._groups.setdefault(group, _Guesses(now))
         self._groups.move_to_end(group)
         guesses.add(hash(secret), now)

@@ -71,7 +71,7 @@ class Tokens:
         return self._grants.get(_digest(token))
 
     def grant_of_cookie(self, cookie: bytes) -> Grant | None:
-        """The same by the value of a session's cookie."""
+        """The grant of the session whose cookie has this value; None if there is none."""
         digest = self._cookies.get(_digest(cookie))
         return None if digest is None else self._grants.get(digest)
 
