@@ -167,7 +167,7 @@ class Outbox:
             self._find_full()
         return self.send(pieces, action)
 
-    def take(self) -> "HeldOutput":
+    def detach(self) -> "HeldOutput":
         """Take out everything queued, to be sent later; what is queued from now on comes behind."""
         held_output = HeldOutput(self, self._pieces, self._after_flush)
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0

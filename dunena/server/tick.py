@@ -240,7 +240,7 @@ class Tick:
     def _hold(self, current: _Round) -> None:
         """Put the tick aside with all it has to say; the next one gathers."""
         self._hub.end_batches()
-        current.held_outputs = [outbox.take() for outbox in dict.fromkeys(current.dirty_outboxes)]
+        current.held_outputs = [outbox.detach() for outbox in dict.fromkeys(current.dirty_outboxes)]
         self._held = current
         self._round = None
 

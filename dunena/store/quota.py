@@ -42,13 +42,13 @@ class Quota:
     def put(self, entry: Entry, replaced: Entry | None) -> None:
         """Count an entry in, and the one that it replaced out."""
         if replaced is not None:
-            self.take(replaced)
+            self.remove(replaced)
         self.entries += 1
         self.bytes += size_of(entry.key, entry.value)
         if self._order is not None:
             self._order[entry] = None
 
-    def take(self, entry: Entry) -> None:
+    def remove(self, entry: Entry) -> None:
         """Count an entry out: it was removed from the store."""
         self.entries -= 1
         self.bytes -= size_of(entry.key, entry.value)

@@ -438,7 +438,7 @@ class Store(StoreView):
         self.value_bytes -= len(entry.value)
         self._deadlines.discard(entry)
         if self.quota is not None:
-            self.quota.take(entry)
+            self.quota.remove(entry)
         return entry
 
     def _reorder(self, ns: str, key: str, *, came: bool) -> None:

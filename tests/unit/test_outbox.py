@@ -152,7 +152,7 @@ _ACTS: dict[str, Callable[[Client], object]] = {
     "resume": lambda client: client.outbox.resume(),
     "kill": lambda client: client.outbox.kill(),
 }
-_ACTS_WITH_CONDITIONS = ("push", "take", "send", "put back")
+_ACTS_WITH_CONDITIONS = ("push", "detach", "send", "put back")
 
 
 @settings(max_examples=400)
@@ -170,8 +170,8 @@ def test_an_outbox_is_full_while_its_peer_should_read_first(
             _ACTS[act](client)
         elif act == "push" and not outbox.is_dead:
             outbox.push(Batch(None, b"event"))
-        elif act == "take":
-            held_outputs.append(outbox.take())
+        elif act == "detach":
+            held_outputs.append(outbox.detach())
         elif act == "send" and held_outputs:
             held_outputs.pop(0).send()
         elif act == "put back" and held_outputs and not len(outbox):
