@@ -1,6 +1,7 @@
 """The house keeps its directions: what may import what."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,22 @@ def test_everything_is_printed_in_one_place() -> None:
                 and node.func.id == "print"
             )
             assert not is_print, path
+
+
+def test_the_tour_names_functions_that_exist() -> None:
+    guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
+    steps = re.findall(r"^\| `(dunena/[\w/]+\.py)`: `([\w.]+)` \|", guide, re.MULTILINE)
+    assert len(steps) >= 10
+    for path, name in steps:
+        assert name in defined_names(PACKAGE.parent / path), (path, name)
+
+
+def defined_names(path: Path) -> set[str]:
+    names = set()
+    for node in ast.parse(path.read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        if isinstance(node, ast.ClassDef):
+            functions = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+            names |= {f"{node.name}.{function.name}" for function in functions}
+    return names
