@@ -78,7 +78,7 @@ class Run:
 
     def _watch_plans(self) -> None:
         journal = self.storage.journal
-        plan, shown = journal.plan, journal.shown
+        plan, shown = journal.plan, journal.carried_out
 
         def watched_plan(steps: list[FileStep]) -> None:
             plan(steps)
@@ -88,7 +88,7 @@ class Run:
             shown(steps)
             self.replaced -= {step.entry_id for step in steps}
 
-        journal.plan, journal.shown = watched_plan, watched_shown
+        journal.plan, journal.carried_out = watched_plan, watched_shown
 
     def state(self) -> State:
         return {(e.ns, e.key): (e.value, e.expires_at) for e in self.store.entries()}

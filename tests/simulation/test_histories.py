@@ -122,7 +122,7 @@ def take_every_file_for_another_hands(patch: pytest.MonkeyPatch) -> None:
 
 def note_no_stamps(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "plan", lambda *_: None)
-    patch.setattr(Journal, "shown", lambda *_: None)
+    patch.setattr(Journal, "carried_out", lambda *_: None)
 
 
 def believe_half_of_what_stands_for_all(patch: pytest.MonkeyPatch) -> None:

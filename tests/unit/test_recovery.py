@@ -89,7 +89,7 @@ def test_what_another_hand_did_stays(
 ) -> None:
     found = replay([stored(1, "k", b"1", None)], [stored(2, "k", b"2", OLD)])
     found.files[PLACE].planned(None, OLD)
-    found.files[PLACE].shown(OLD)
+    found.files[PLACE].carried_out(OLD)
     found.is_complete = is_complete
     files = [] if value is None else [entry("k", value)]
     recovered = recover(files, found, {} if stamp is None else {PLACE: stamp})

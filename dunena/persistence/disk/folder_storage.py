@@ -395,7 +395,7 @@ class FolderStorage:
             return
         steps = [FileStep(entry_id, None, self._stamps.get(entry_id)) for entry_id in replay.files]
         self.journal.found_by_hand([step for step in steps if step.entry_id in edited])
-        self.journal.shown([step for step in steps if step.entry_id not in edited])
+        self.journal.carried_out([step for step in steps if step.entry_id not in edited])
 
     def _first_revision(self, replay: Replay, began_at: int) -> int:
         """Above everything that was ever given out, lost ends of the journal included."""

@@ -25,7 +25,7 @@ from dunena.persistence.disk.journal_format import (
     header_line,
     plan_line,
     seed_of,
-    shown_line,
+    carried_out_line,
 )
 from dunena.persistence.disk.journal_reader import (
     SUFFIX,
@@ -155,9 +155,9 @@ class Journal:
         """Files are about to be replaced or removed."""
         self._append_note(plan_line, steps)
 
-    def shown(self, steps: Iterable[FileStep]) -> None:
+    def carried_out(self, steps: Iterable[FileStep]) -> None:
         """Record that planned file steps were carried out; `append` must know their stamps."""
-        self._append_note(shown_line, steps)
+        self._append_note(carried_out_line, steps)
 
     def found_by_hand(self, steps: Iterable[FileStep]) -> None:
         """Another hand changed these files before the journal was opened."""

@@ -99,7 +99,7 @@ class FileStates:
         self.latest = {before, after}
         self.is_planned = True
 
-    def shown(self, stamp: Stamp | None) -> None:
+    def carried_out(self, stamp: Stamp | None) -> None:
         """The file was replaced."""
         self.seen.add(stamp)
         self.latest = {stamp}
@@ -144,7 +144,7 @@ def plan_line(seed: int, steps: Iterable[FileStep]) -> bytes:
     )
 
 
-def shown_line(seed: int, steps: Iterable[FileStep]) -> bytes:
+def carried_out_line(seed: int, steps: Iterable[FileStep]) -> bytes:
     """The line that goes behind files that were replaced."""
     return encode_line(seed, ["shown", *((*step.entry_id, _plain(step.after)) for step in steps)])
 

@@ -291,7 +291,7 @@ class _Reader:
             if kind == "by hand":
                 _drop_changes(replay, {(ns, key) for ns, key, _ in members[1:]})
             for ns, key, after in members[1:]:
-                replay.states_of((ns, key)).shown(stamp_of(after))
+                replay.states_of((ns, key)).carried_out(stamp_of(after))
         elif kind == "back":
             _drop_taken_back(replay, members[1])
             segment.last_revision = members[1] - 1

@@ -44,7 +44,7 @@ class Notes(Protocol):
     def plan(self, steps: Iterable[FileStep]) -> None:
         """Before files are replaced or removed."""
 
-    def shown(self, steps: Iterable[FileStep]) -> None:
+    def carried_out(self, steps: Iterable[FileStep]) -> None:
         """Behind it."""
 
 
@@ -299,7 +299,7 @@ class Mirror:
             except OSError as error:
                 self._failed(file.step.entry_id, error, now)
         try:
-            self._notes.shown(steps)
+            self._notes.carried_out(steps)
         except OSError as error:
             self._failed_all([step.entry_id for step in steps], error, now)
             return len(entry_ids)

@@ -57,7 +57,7 @@ class Records:
         self._expiries = join(folder, "expiry")
         self.names = join(folder, "names")
         self._revision = join(folder, "revision")
-        self._shown = join(folder, "shown")
+        self._flushed = join(folder, "shown")
         self._address = join(folder, "server")
         self._run = join(folder, "run")
         self._reserved_until = 0
@@ -168,18 +168,18 @@ class Records:
 
     def load_flushed_revision(self) -> int | None:
         """The revision up to which no journal is needed; None if nothing tells it."""
-        return self._load_number(self._shown, "shown")
+        return self._load_number(self._flushed, "shown")
 
     @property
     def is_new(self) -> bool:
         """Whether no server has opened the folder yet."""
-        return not any(self._disk.exists(path) for path in (self._revision, self._shown, self._run))
+        return not any(self._disk.exists(path) for path in (self._revision, self._flushed, self._run))
 
     def damaged(self) -> list[Damage]:
         """Of these two and the run, what is there and cannot be read."""
         loaded = {
             self._revision: self.load_revision,
-            self._shown: self.load_flushed_revision,
+            self._flushed: self.load_flushed_revision,
             self._run: self.load_run,
         }
         return [
@@ -190,7 +190,7 @@ class Records:
 
     def keep_flushed_revision(self, revision: int, *, sync: bool) -> None:
         """Every change up to ``revision`` is in its file: a journal of it is not to be replayed."""
-        self._write(self._shown, "shown", str(revision).encode(), sync=sync)
+        self._write(self._flushed, "shown", str(revision).encode(), sync=sync)
 
     def reserve_revision(self, revision: int) -> None:
         """See to it that a restart, even after a crash, begins at ``revision`` or above."""
