@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _BATCH_ENTRIES_MAX = 500
 _BATCH_BYTES_MAX = 1_000_000
 
+_REFUSED_MAX = 100
+"""Refusals after which an import gives up: the other entries would fare no better."""
+
 
 def import_(
     file: Annotated[
@@ -66,16 +69,26 @@ def import_(
             if batch.add(entry, ttl, len(raw)):
                 mark.write(number)
                 progress(number)
+            if len(batch.refused) >= _REFUSED_MAX:
+                fail(_told(batch, stored, "and the rest was not tried"))
         batch.store()
     mark.remove()
+    if batch.refused:
+        fail(_told(batch, stored, "all others were"))
     if as_json or not is_for_people():
         say_json({"stored": stored, "expired": expired, "skipped": skipped})
     else:
         say(f"Stored {stored:,} keys." + (f" {expired:,} had expired." if expired else ""))
 
 
+def _told(batch: "_Batch", tried: int, others: str) -> str:
+    """One line that says how many keys were not stored, and the first reason."""
+    count = f"{len(batch.refused):,} of {tried:,} keys"
+    return f"not stored: {count}, {others}; the first is {batch.refused[0]}"
+
+
 class _Batch:
-    """Entries of one namespace that are sent together."""
+    """Entries of one namespace that are sent together; ``refused`` says which were not stored."""
 
     def __init__(self, store: "Store", token: str | None) -> None:
         self._store = store
@@ -83,6 +96,7 @@ class _Batch:
         self._entries: dict[str, Any] = {}
         self._ns = ""
         self._bytes = 0
+        self.refused: list[str] = []
 
     def add(self, entry: dict[str, Any], ttl: int | None, size: int) -> bool:
         """One more; whether all that came so far is stored now."""
@@ -102,7 +116,7 @@ class _Batch:
         return True
 
     def store(self) -> None:
-        """Store the entries gathered so far; one that is refused ends the import, named."""
+        """Store the entries gathered so far, and note those that are refused."""
         entries, self._entries, self._bytes = self._entries, {}, 0
         if not entries:
             return
@@ -118,7 +132,7 @@ class _Batch:
             self._store.set(key, value, ns=ns, ttl=ttl)
         except RequestError as error:
             place = f"{key} of namespace {ns}" if ns else key
-            fail(f"{place} was not stored: {refusal(error, self._token)}")
+            self.refused.append(f"{place}: {refusal(error, self._token)}")
 
 
 class _Mark:

@@ -20,12 +20,12 @@ from dunena.persistence.disk.journal_format import (
     FileStep,
     Stamps,
     by_hand_line,
+    carried_out_line,
     commit_line,
     encode_line,
     header_line,
     plan_line,
     seed_of,
-    carried_out_line,
 )
 from dunena.persistence.disk.journal_reader import (
     SUFFIX,

@@ -173,7 +173,9 @@ class Records:
     @property
     def is_new(self) -> bool:
         """Whether no server has opened the folder yet."""
-        return not any(self._disk.exists(path) for path in (self._revision, self._flushed, self._run))
+        return not any(
+            self._disk.exists(path) for path in (self._revision, self._flushed, self._run)
+        )
 
     def damaged(self) -> list[Damage]:
         """Of these two and the run, what is there and cannot be read."""
