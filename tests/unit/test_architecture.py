@@ -2,6 +2,7 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,11 @@ DIRECTIONS = {
     },
 }  # fmt: skip
 
+# The same for the folders of the test page. Its `main.js` puts the parts together.
+PAGE = PACKAGE / "web"
+PAGE_DIRECTIONS = {"lib": set(), "net": {"lib"}, "views": {"lib", "net"}}
+_PAGE_IMPORT = re.compile(r'\bfrom "(\.[\w./]+)";')
+
 
 def modules_of(room: str) -> list[Path]:
     path = PACKAGE / room
@@ -101,6 +107,31 @@ def test_every_room_has_a_direction() -> None:
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert rooms - {"__init__.py", "__main__.py", "web"} == set(DIRECTIONS)
+
+
+def page_imports() -> dict[str, set[str]]:
+    """Module of the test page -> the modules that it imports, all by their path in `web/`."""
+    modules = [path for path in PAGE.rglob("*.js") if path.parent != PAGE / "client"]
+    return {
+        path.relative_to(PAGE).as_posix(): {
+            (path.parent / name).resolve().relative_to(PAGE.resolve()).as_posix()
+            for name in _PAGE_IMPORT.findall(path.read_text("utf-8"))
+        }
+        for path in modules
+    }
+
+
+def test_modules_of_the_page_import_one_way() -> None:
+    imports = page_imports()
+    assert imports.pop("main.js") <= set(imports)
+    for module, imported in imports.items():
+        room = module.split("/")[0]
+        found = {name.split("/")[0] for name in imported}
+        assert found <= PAGE_DIRECTIONS[room] | {room}, module
+
+
+def test_modules_of_the_page_import_in_no_circle() -> None:
+    TopologicalSorter(page_imports()).prepare()  # raises CycleError, which names the circle
 
 
 def test_everything_is_printed_in_one_place() -> None:

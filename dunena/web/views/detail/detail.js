@@ -1,15 +1,15 @@
 // One key: its value as it is now, and an editor that a change from elsewhere never overwrites.
 
-import { Conflict } from "./api.js";
-import { copyButton } from "./copy.js";
-import { byId, button, element, flash, onCtrlEnter, say, setText } from "./dom.js";
-import { duration, size, whole } from "./format.js";
-import { indent } from "./json.js";
-import { JsonEditor, LARGE_CHARS } from "./jsoneditor.js";
+import { copyButton } from "../../lib/copy.js";
+import { byId, button, element, flash, onCtrlEnter, say, setText } from "../../lib/dom.js";
+import { duration, size, whole } from "../../lib/format.js";
+import { indent } from "../../lib/json.js";
+import { JsonEditor, LARGE_CHARS } from "../../lib/jsoneditor.js";
+import { recall, remember } from "../../lib/memory.js";
+import { hashOf } from "../../lib/place.js";
+import { ask } from "../../lib/question.js";
+import { Conflict } from "../../net/api.js";
 import { Lifetime } from "./lifetime.js";
-import { recall, remember } from "./memory.js";
-import { hashOf } from "./place.js";
-import { ask } from "./question.js";
 import { Tree } from "./tree.js";
 
 const SHOWN_CHARS_MAX = 50_000;
