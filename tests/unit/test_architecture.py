@@ -9,6 +9,7 @@ import pytest
 
 import dunena
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(dunena.__file__).parent
 
 IO_MODULES = {
@@ -67,6 +68,16 @@ DIRECTIONS = {
 PAGE = PACKAGE / "web"
 PAGE_DIRECTIONS = {"lib": set(), "net": {"lib"}, "views": {"lib", "net"}}
 _PAGE_IMPORT = re.compile(r'\bfrom "(\.[\w./]+)";')
+
+# Every other file of tests/unit is named after the module or the package that it tests.
+TESTS_OF_NO_MODULE = {
+    "architecture": "imports, of all modules",
+    "compiled": "the modules that pyproject.toml compiles, wherever they are",
+    "documents": "what is written in Markdown",
+    "version": "all the places that tell the version",
+}
+
+TESTED = ["dunena", "build", "tests/support", "tests/bench", "tests/soak"]
 
 
 def modules_of(room: str) -> list[Path]:
@@ -132,6 +143,25 @@ def test_modules_of_the_page_import_one_way() -> None:
 
 def test_modules_of_the_page_import_in_no_circle() -> None:
     TopologicalSorter(page_imports()).prepare()  # raises CycleError, which names the circle
+
+
+def names_for_tests() -> set[str]:
+    """What a test of a module or package may be called: its name, with the folders before it or
+    without, such as `connection` or `http_connection`.
+    """
+    names = set()
+    for folder in TESTED:
+        for path in (ROOT / folder).rglob("*.py"):
+            module = path.parent if path.stem == "__init__" else path.with_suffix("")
+            parts = module.relative_to(ROOT).parts
+            names |= {"_".join(parts[start:]) for start in range(len(parts))}
+    return names
+
+
+def test_unit_tests_are_named_after_what_they_test() -> None:
+    found = {path.stem.removeprefix("test_") for path in (ROOT / "tests/unit").glob("test_*.py")}
+    assert found - TESTS_OF_NO_MODULE.keys() - names_for_tests() == set()
+    assert TESTS_OF_NO_MODULE.keys() <= found
 
 
 def test_everything_is_printed_in_one_place() -> None:
