@@ -1,21 +1,21 @@
 // The test page: puts its parts together. Each part is a module that is given the elements it owns
 // and knows nothing of the others; what they tell each other is written down here.
 
-import { Api, AWAY } from "./api.js";
-import { Composer } from "./composer.js";
-import { ConnectionState } from "./connectionstate.js";
-import { DiskNotice } from "./disknotice.js";
-import { byId, element, say, setText } from "./dom.js";
-import { Events } from "./events.js";
-import { count } from "./format.js";
-import { FrameLog } from "./framelog.js";
-import { Gate } from "./gate.js";
-import { KeysView } from "./keysview.js";
-import { Link } from "./link.js";
-import { PROTOCOLS } from "./messages.js";
-import { Replay } from "./replay.js";
-import { ServerView } from "./serverview.js";
-import { Tabs } from "./tabs.js";
+import { byId, element, say, setText } from "./lib/dom.js";
+import { count } from "./lib/format.js";
+import { Api, AWAY } from "./net/api.js";
+import { Link } from "./net/link.js";
+import { PROTOCOLS } from "./net/messages.js";
+import { Composer } from "./views/composer.js";
+import { ConnectionState } from "./views/connectionstate.js";
+import { DiskNotice } from "./views/disknotice.js";
+import { Events } from "./views/events.js";
+import { FrameLog } from "./views/framelog.js";
+import { Gate } from "./views/gate.js";
+import { KeysView } from "./views/keysview.js";
+import { Replay } from "./views/replay.js";
+import { ServerView } from "./views/serverview.js";
+import { Tabs } from "./views/tabs.js";
 
 const INFO_MS = 2000;
 const SILENT = { frame() {}, note() {} };

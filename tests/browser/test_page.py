@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from playwright.sync_api import Page, expect
 
+import dunena
+from dunena.server.static.pages import load_pages
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, put
 from tests.support.server import ServerProcess
@@ -16,9 +18,9 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 VIEWS = ["Keys", "Console", "Events", "Server"]
 TABS_MAX = 80
 
-WEB = [file for file in files("dunena.web").iterdir() if not file.name.startswith("_")]
+WEB = Path(dunena.__file__).parent / "web"
 PAGE = ["index.html", "style.css", "views.css", "favicon.svg"]
-MODULES = re.compile(r'(?:from|src=)\s*"(?:\./|test/)([\w]+\.js)"')
+MODULES = re.compile(r'(?:from|src=)\s*"((?:\.{1,2}|test)/[\w./]+\.js)"')
 
 # Newer than the browser inside OBS (Chromium 103).
 TOO_NEW = {
@@ -32,15 +34,19 @@ TOO_NEW = {
 
 
 def page_files() -> dict[str, str]:
-    """The files of the page by name: what index.html loads, and what those import."""
-    texts = {file.name: file.read_text(encoding="utf-8") for file in WEB if "." in file.name}
-    wanted, found = list(PAGE), {}
+    """The files of the page by path: what index.html loads, and what those import."""
+    wanted, found = list(PAGE), dict[str, str]()
     while wanted:
         name = wanted.pop()
         if name not in found:
-            found[name] = texts[name]
-            wanted += MODULES.findall(texts[name])
+            found[name] = (WEB / name).read_text("utf-8")
+            addresses = [urljoin(address_of(name), it) for it in MODULES.findall(found[name])]
+            wanted += [address.removeprefix("/test/") for address in addresses]
     return found
+
+
+def address_of(name: str) -> str:
+    return "/test" if name == "index.html" else f"/test/{name}"
 
 
 def test_it_loads_without_a_complaint_and_shows_its_server(
@@ -85,15 +91,28 @@ def test_its_security_policy_is_in_force(tab: Tab) -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
+def test_it_asks_for_each_of_its_modules_once(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
+    tab = new_tab().open(shared_server).expect_connected()
+    asked = [address for address in tab.addresses if address.endswith(".js")]
+    modules = [name for name in page_files() if name.endswith(".js")]
+    assert sorted(asked) == sorted(shared_server.url + address_of(name) for name in modules)
+
+
+def test_what_is_served_as_the_page_is_what_the_page_loads() -> None:
+    assert set(load_pages()) == {address_of(name) for name in page_files()}
+
+
 def test_it_is_small_and_needs_no_build() -> None:
     sizes = {name: len(text.encode()) for name, text in page_files().items()}
     assert "main.js" in sizes
-    assert "keytable.js" in sizes
-    assert sum(sizes.values()) < 160_000, sizes
+    assert "views/keytable.js" in sizes
+    assert sum(sizes.values()) < 170_000, sizes
 
 
 def test_the_chart_stays_small() -> None:
-    assert page_files()["chart.js"].count("\n") < 100
+    assert page_files()["views/chart.js"].count("\n") < 100
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -159,6 +159,7 @@ class TestStorage:
         ("place", "kept"),
         [
             ("dunena/web/index.html", True),
+            ("dunena/web/lib/dom.js", True),
             ("dunena/web/client/dunena.js", True),
             ("dunena/web/client/dunena.d.ts", True),
             ("dunena/web/__init__.py", False),

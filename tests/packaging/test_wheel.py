@@ -86,7 +86,8 @@ class TestContents:
     def test_have_the_page_the_types_and_the_licence(self, wheel):
         names = self.names(wheel)
         metadata = f"dunena-{dunena.__version__}.dist-info"
-        assert {"dunena/web/index.html", "dunena/web/client/dunena.js", "dunena/py.typed"} <= names
+        page = {"dunena/web/index.html", "dunena/web/main.js", "dunena/web/lib/dom.js"}
+        assert page | {"dunena/web/client/dunena.js", "dunena/py.typed"} <= names
         assert f"{metadata}/licenses/LICENSE" in names
 
     def test_run_on_every_system(self, wheel):

@@ -186,7 +186,7 @@ def test_a_decision_that_cannot_be_kept_is_not_made(server: ServerProcess):
 
 
 def test_unchanged_page_files_are_not_sent_again(shared_server: ServerProcess):
-    for path in ("/test", "/test/main.js", "/test/style.css"):
+    for path in ("/test", "/test/main.js", "/test/lib/dom.js", "/test/style.css"):
         first = http(shared_server, "GET", path)
         assert first.headers["cache-control"] == "no-cache"
         tag = first.headers["etag"]

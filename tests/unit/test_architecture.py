@@ -2,12 +2,14 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import dunena
 
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(dunena.__file__).parent
 
 IO_MODULES = {
@@ -62,6 +64,34 @@ DIRECTIONS = {
     },
 }  # fmt: skip
 
+# The same for the rooms inside the server. All of them know what a request and a response are;
+# `http/` hands a connection over to `websocket/` after an upgrade. What is in no room is held to
+# less: it makes no circle.
+SERVER = PACKAGE / "server"
+SERVER_DIRECTIONS = {
+    "http.message": set(),
+    "access": {"http.message"},
+    "status": {"http.message", "access"},
+    "static": {"http.message", "access"},
+    "websocket": {"http.message"},
+    "http": {"http.message", "access", "websocket"},
+}
+
+# The same for the folders of the test page. Its `main.js` puts the parts together.
+PAGE = PACKAGE / "web"
+PAGE_DIRECTIONS = {"lib": set(), "net": {"lib"}, "views": {"lib", "net"}}
+_PAGE_IMPORT = re.compile(r'\bfrom "(\.[\w./]+)";')
+
+# Every other file of tests/unit is named after the module or the package that it tests.
+TESTS_OF_NO_MODULE = {
+    "architecture": "imports, of all modules",
+    "compiled": "the modules that pyproject.toml compiles, wherever they are",
+    "documents": "what is written in Markdown",
+    "version": "all the places that tell the version",
+}
+
+TESTED = ["dunena", "build", "tests/support", "tests/bench", "tests/soak"]
+
 
 def modules_of(room: str) -> list[Path]:
     path = PACKAGE / room
@@ -101,6 +131,102 @@ def test_every_room_has_a_direction() -> None:
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert rooms - {"__init__.py", "__main__.py", "web"} == set(DIRECTIONS)
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def is_for_types_alone(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def package_imports() -> dict[str, set[str]]:
+    """Module of the package -> those that it imports when it runs, all by their dotted names.
+
+    An import inside a function counts like any other: it is there to start quicker, and never to
+    hide a circle.
+    """
+    modules = {name_of(path): path for path in PACKAGE.rglob("*.py")}
+    imports: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        found = imports[module] = set()
+        nodes: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
+        while nodes:
+            node = nodes.pop()
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                whole = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= whole & modules.keys() or {node.module or ""}
+            elif not is_for_types_alone(node):
+                nodes += ast.iter_child_nodes(node)
+    return {module: found & imports.keys() for module, found in imports.items()}
+
+
+def server_room_of(module: str) -> str:
+    """The room inside the server, `""` for what is in none."""
+    name = module.removeprefix("dunena.server.")
+    return name if name in SERVER_DIRECTIONS else name.rpartition(".")[0].split(".")[0]
+
+
+def test_rooms_of_the_server_import_one_way() -> None:
+    rooms = {path.parent.name for path in SERVER.glob("*/__init__.py")}
+    assert rooms == SERVER_DIRECTIONS.keys() - {"http.message"}
+    for module, imported in package_imports().items():
+        if module.startswith("dunena.server.") and (room := server_room_of(module)):
+            names = {name for name in imported if name.startswith("dunena.server.")}
+            found = {server_room_of(name) for name in names} - {"", room}
+            assert found <= SERVER_DIRECTIONS[room], module
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    TopologicalSorter(package_imports()).prepare()  # raises CycleError, which names the circle
+
+
+def page_imports() -> dict[str, set[str]]:
+    """Module of the test page -> the modules that it imports, all by their path in `web/`."""
+    modules = [path for path in PAGE.rglob("*.js") if path.parent != PAGE / "client"]
+    return {
+        path.relative_to(PAGE).as_posix(): {
+            (path.parent / name).resolve().relative_to(PAGE.resolve()).as_posix()
+            for name in _PAGE_IMPORT.findall(path.read_text("utf-8"))
+        }
+        for path in modules
+    }
+
+
+def test_modules_of_the_page_import_one_way() -> None:
+    imports = page_imports()
+    assert imports.pop("main.js") <= set(imports)
+    for module, imported in imports.items():
+        room = module.split("/")[0]
+        found = {name.split("/")[0] for name in imported}
+        assert found <= PAGE_DIRECTIONS[room] | {room}, module
+
+
+def test_modules_of_the_page_import_in_no_circle() -> None:
+    TopologicalSorter(page_imports()).prepare()  # raises CycleError, which names the circle
+
+
+def names_for_tests() -> set[str]:
+    """What a test of a module or package may be called: its name, with the folders before it or
+    without, such as `connection` or `http_connection`.
+    """
+    names = set()
+    for folder in TESTED:
+        for path in (ROOT / folder).rglob("*.py"):
+            module = path.parent if path.stem == "__init__" else path.with_suffix("")
+            parts = module.relative_to(ROOT).parts
+            names |= {"_".join(parts[start:]) for start in range(len(parts))}
+    return names
+
+
+def test_unit_tests_are_named_after_what_they_test() -> None:
+    found = {path.stem.removeprefix("test_") for path in (ROOT / "tests/unit").glob("test_*.py")}
+    assert found - TESTS_OF_NO_MODULE.keys() - names_for_tests() == set()
+    assert TESTS_OF_NO_MODULE.keys() <= found
 
 
 def test_everything_is_printed_in_one_place() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 
 from dunena.server.http.message import Request, Response
-from dunena.server.static.pages import FOLDER
+from dunena.server.static.pages import CLIENT_FOLDER
 
 MODULE_PATH = "/dunena.js"
 CLASSIC_PATH = "/dunena.classic.js"
@@ -31,10 +31,9 @@ class ClientFiles:
     """The files, and the loader page, which is made for each request."""
 
     def __init__(self, *, is_encrypted: bool) -> None:
-        folder = FOLDER / "client"
-        module = (folder / "dunena.js").read_text("utf-8")
-        types = (folder / "dunena.d.ts").read_text("utf-8")
-        self._loader = (folder / "obs-loader.html").read_text("utf-8")
+        module = (CLIENT_FOLDER / "dunena.js").read_text("utf-8")
+        types = (CLIENT_FOLDER / "dunena.d.ts").read_text("utf-8")
+        self._loader = (CLIENT_FOLDER / "obs-loader.html").read_text("utf-8")
         self._scheme = "https" if is_encrypted else "http"
         self.constant = {
             MODULE_PATH: _file(module, JAVASCRIPT),

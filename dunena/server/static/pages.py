@@ -20,6 +20,9 @@ CONTENT_TYPES = {
 FOLDER = Path(web.__path__[0])
 """Where they are; a package of Python is always unpacked."""
 
+CLIENT_FOLDER = FOLDER / "client"
+"""The one folder in it that is no part of the page: `client_files.py` serves it."""
+
 _TAG_DIGITS = 16  # of a hash: two versions of one file do not meet
 
 # The page loads nothing from elsewhere, and talks to whatever server it is told to.
@@ -33,15 +36,15 @@ _POLICY = (
 def load_pages() -> dict[str, Response]:
     """Path -> response for everything the test page is made of."""
     pages = {}
-    for file in FOLDER.iterdir():
-        ending = file.name[file.name.rfind(".") :]
-        if ending in CONTENT_TYPES:
+    for file in FOLDER.rglob("*.*"):
+        if file.suffix in CONTENT_TYPES and file.parent != CLIENT_FOLDER:
             content = file.read_bytes()
-            response = Response(200, content, CONTENT_TYPES[ending])
+            response = Response(200, content, CONTENT_TYPES[file.suffix])
             # A newer version's files take effect at once; unchanged ones are not sent again.
             response.headers["Cache-Control"] = "no-cache"
             response.headers["ETag"] = f'"{hashlib.sha256(content).hexdigest()[:_TAG_DIGITS]}"'
-            if ending == ".html":
+            if file.suffix == ".html":
                 response.headers["Content-Security-Policy"] = _POLICY
-            pages["/test" if file.name == "index.html" else f"/test/{file.name}"] = response
+            name = file.relative_to(FOLDER).as_posix()
+            pages["/test" if name == "index.html" else f"/test/{name}"] = response
     return pages

@@ -1,6 +1,6 @@
 // The notice that a page opened from disk was refused, with the remedy.
 
-import { byId, say } from "./dom.js";
+import { byId, say } from "../lib/dom.js";
 
 export class DiskNotice {
   #api;

@@ -5,7 +5,7 @@
 // old, and those on screen are asked for again. The server sorts its keys anew for that, so it is
 // done a few times a second at most, and rarely for changes that may lie outside what is shown.
 
-import { globMatcher } from "./glob.js";
+import { globMatcher } from "../lib/glob.js";
 
 const PAGE = 100;
 const PAGES_KEPT_MAX = 60;

@@ -1,10 +1,10 @@
 // Every message of the console's connection and every write of this page, with time and size.
 
-import { copyButton } from "./copy.js";
-import { byId, element } from "./dom.js";
-import { clockTime, count, whole } from "./format.js";
-import { bytes, compact, indent } from "./json.js";
-import { RowLog } from "./rowlog.js";
+import { copyButton } from "../lib/copy.js";
+import { byId, element } from "../lib/dom.js";
+import { clockTime, count, whole } from "../lib/format.js";
+import { bytes, compact, indent } from "../lib/json.js";
+import { RowLog } from "../lib/rowlog.js";
 
 const KEPT_CHARS_MAX = 20_000;
 const SUMMARY_CHARS_MAX = 300;

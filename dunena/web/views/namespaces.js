@@ -1,7 +1,7 @@
 // The namespaces as a list to choose from, with the number of keys in each.
 
-import { byId, element, setText } from "./dom.js";
-import { whole } from "./format.js";
+import { byId, element, setText } from "../lib/dom.js";
+import { whole } from "../lib/format.js";
 
 const SHOWN_MAX = 200;
 const FILTERED_FROM = 12; // so few need no filter

@@ -1,13 +1,13 @@
 // Writing a message: templates of every message of both dialects, an editor that says what is wrong
 // before anything is sent, what was sent before, and the message as a program.
 
-import { copyFrom } from "./copy.js";
-import { byId, button, element, onCtrlEnter, say } from "./dom.js";
+import { copyFrom } from "../lib/copy.js";
+import { byId, button, element, onCtrlEnter, say } from "../lib/dom.js";
+import { bytes } from "../lib/json.js";
+import { JsonEditor } from "../lib/jsoneditor.js";
+import { asCurl, asJavaScript, asPython } from "../lib/snippets.js";
+import { TEMPLATES } from "../net/messages.js";
 import { History } from "./history.js";
-import { bytes } from "./json.js";
-import { JsonEditor } from "./jsoneditor.js";
-import { TEMPLATES } from "./messages.js";
-import { asCurl, asJavaScript, asPython } from "./snippets.js";
 
 const LINE_CHARS_MAX = 72;
 

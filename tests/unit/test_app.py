@@ -1,12 +1,10 @@
-"""Why a port could not be had, and which ones are tried instead."""
+"""What is said of a port that could not be had."""
 
 import errno
 import sys
 
 import pytest
 
-from dunena.cli.running import ports_to_try
-from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED
 from dunena.server.app import PortBusyError, PortKeptError, StartError, bind_failure
 from dunena.server.listeners import BindError
 from dunena.settings import Settings
@@ -37,18 +35,3 @@ def test_elsewhere_a_port_that_may_not_be_opened_is_the_users_matter(
     )
     assert type(failure) is StartError
     assert str(failure).endswith("start with --port 3000")
-
-
-def test_what_was_typed_is_tried_alone() -> None:
-    assert list(ports_to_try(3000, TYPED)) == [3000]
-
-
-def test_a_double_click_leaves_a_range_that_is_kept_from_all() -> None:
-    ports = list(ports_to_try(3000, DOUBLE_CLICKED))
-    assert ports[:20] == list(range(3000, 3020))
-    assert ports[20:22] == [3100, 3200]
-    assert ports[-1] == 4000
-
-
-def test_no_port_is_past_the_last() -> None:
-    assert list(ports_to_try(65_530, DOUBLE_CLICKED)) == list(range(65_530, 65_536))

@@ -1,8 +1,8 @@
 // A file of messages, one JSON text a line, sent one after the other.
 
-import { byId, say } from "./dom.js";
-import { count } from "./format.js";
-import { faultOf } from "./jsonparse.js";
+import { byId, say } from "../lib/dom.js";
+import { count } from "../lib/format.js";
+import { faultOf } from "../lib/jsonparse.js";
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
 const UNSENT_BYTES_MAX = 1024 * 1024; // more would only pile up in the browser

@@ -1,8 +1,8 @@
 // A table of any length of which only the visible rows are drawn, as a grid that the keyboard can
 // walk. The rows are a few elements that are filled anew while they scroll.
 
-import { drawer, element, flash, setText } from "./dom.js";
-import { duration, size, whole } from "./format.js";
+import { drawer, element, flash, setText } from "../lib/dom.js";
+import { duration, size, whole } from "../lib/format.js";
 
 const ROW_PX = 34;
 const ROW_TALL_PX = 52; // on a narrow screen a row has two lines

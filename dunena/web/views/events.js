@@ -1,11 +1,11 @@
 // What happens in the store, as it happens: the stream of its events, other channels if they are
 // followed, and how many there are per second.
 
+import { byId, button, element, say } from "../lib/dom.js";
+import { clockTime, size, whole } from "../lib/format.js";
+import { recall, remember } from "../lib/memory.js";
+import { RowLog } from "../lib/rowlog.js";
 import { RateChart } from "./chart.js";
-import { byId, button, element, say } from "./dom.js";
-import { clockTime, size, whole } from "./format.js";
-import { recall, remember } from "./memory.js";
-import { RowLog } from "./rowlog.js";
 
 const CACHE_EVENTS = "cache-events";
 const DRAW_MS = 1000;

@@ -1,7 +1,7 @@
 // The views of the page, one at a time; the address remembers which.
 
-import { byId } from "./dom.js";
-import { placeOf } from "./place.js";
+import { byId } from "../lib/dom.js";
+import { placeOf } from "../lib/place.js";
 
 export class Tabs {
   onShow = () => {}; // (name)

@@ -2,9 +2,9 @@
 // so that a value of megabytes costs what is looked at. What was open stays open when the value
 // changes, and leaves that changed light up.
 
-import { button, element, flash } from "./dom.js";
-import { count } from "./format.js";
-import { parse } from "./jsonparse.js";
+import { button, element, flash } from "../../lib/dom.js";
+import { count } from "../../lib/format.js";
+import { parse } from "../../lib/jsonparse.js";
 
 const PART = 200;
 const OPEN_DEPTH = 2; // levels that are open at first

@@ -1,8 +1,6 @@
 // One WebSocket that comes back: connects, tells what arrives, and tries again with growing pauses
 // until it is told to stop. Everything that passes is put into the log it was given.
 
-import { Locked } from "./gate.js";
-
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MS_MAX = 15_000;
 // A connection that held this long was a good one: the next failure starts from the first pause.
@@ -10,6 +8,9 @@ const GOOD_MS = 5000;
 // A peer that vanished without a word (a pulled cable, a machine that sleeps) is found out by two
 // of these without an answer.
 const BEAT_MS = 4000;
+
+// What admit() rejects with when the user did not give the token.
+export class Locked extends Error {}
 
 export class Link {
   path = "ws";
@@ -34,7 +35,7 @@ export class Link {
   #beats = 0;
   #wasHeard = true;
 
-  // admit() resolves when the server may be connected to; it rejects with Locked without a token.
+  // admit() resolves when the server may be connected to.
   constructor(name, api, admit, log) {
     this.#name = name;
     this.#api = api;

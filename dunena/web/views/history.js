@@ -1,8 +1,8 @@
 // The messages that were sent, newest first, over visits too.
 
-import { byId, element } from "./dom.js";
-import { compact } from "./json.js";
-import { recall, remember } from "./memory.js";
+import { byId, element } from "../lib/dom.js";
+import { compact } from "../lib/json.js";
+import { recall, remember } from "../lib/memory.js";
 
 const KEPT_MAX = 50;
 const KEPT_CHARS_MAX = 20_000; // a longer one would fill the browser's storage

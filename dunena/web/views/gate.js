@@ -1,11 +1,9 @@
 // The way in: nothing connects before the server has answered once over HTTP, because a browser
 // does not tell a page why a WebSocket was refused. Asks for the token where there is one.
 
-import { Unauthorized } from "./api.js";
-import { byId, say } from "./dom.js";
-
-// The user did not give the token.
-export class Locked extends Error {}
+import { byId, say } from "../lib/dom.js";
+import { Unauthorized } from "../net/api.js";
+import { Locked } from "../net/link.js";
 
 export class Gate {
   onInfo = () => {};

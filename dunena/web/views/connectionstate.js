@@ -1,6 +1,6 @@
 // How a connection is, in words that are always in view.
 
-import { element } from "./dom.js";
+import { element } from "../lib/dom.js";
 
 const WORDS = {
   off: "Not connected",

@@ -1,7 +1,7 @@
 // What the page asks over HTTP. Every failure is an Error whose message can be shown as it is; a
 // missing token is one of its own.
 
-import { compact, member } from "./json.js";
+import { compact, member } from "../lib/json.js";
 
 // The page is at /test; a proxy may have put something in front of that.
 const BASE = new URL(".", location.href);

@@ -1,8 +1,8 @@
 // What the server knows of itself: where it is, how it does, who is connected, who was refused.
 
-import { copyButton } from "./copy.js";
-import { byId, button, element, say, setText } from "./dom.js";
-import { count, duration, size, whole } from "./format.js";
+import { copyButton } from "../lib/copy.js";
+import { byId, button, element, say, setText } from "../lib/dom.js";
+import { count, duration, size, whole } from "../lib/format.js";
 
 const REFRESH_MS = 2000;
 

@@ -1,8 +1,8 @@
 // How long a value is to live: a choice of usual times, the time it has left, or any number of
 // seconds.
 
-import { element } from "./dom.js";
-import { duration } from "./format.js";
+import { element } from "../../lib/dom.js";
+import { duration } from "../../lib/format.js";
 
 const CHOICES = [
   ["10 seconds", 10], ["1 minute", 60], ["10 minutes", 600], ["1 hour", 3600], ["1 day", 86_400],

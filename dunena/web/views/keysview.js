@@ -1,12 +1,12 @@
 // The view of all keys: namespaces, the table, and the details of one key.
 
-import { Detail } from "./detail.js";
-import { byId, say, setText } from "./dom.js";
-import { count } from "./format.js";
-import { KeySource } from "./keysource.js";
+import { byId, say, setText } from "../lib/dom.js";
+import { count } from "../lib/format.js";
+import { hashOf, placeOf } from "../lib/place.js";
+import { KeySource } from "../net/keysource.js";
+import { Detail } from "./detail/detail.js";
 import { KeyTable } from "./keytable.js";
 import { Namespaces } from "./namespaces.js";
-import { hashOf, placeOf } from "./place.js";
 
 const TYPING_MS = 200;
 

@@ -1,0 +1,96 @@
+// What can be done with a key: edit it, give its value another expiry, delete it and put it back.
+
+import { button, element } from "../../lib/dom.js";
+
+export class Actions {
+  onEdit = () => {};
+  root;
+  expiry; // a form that takes their place
+  #api;
+  #source;
+  #life;
+  #removed = null;
+  #edit = button("Edit", () => this.onEdit(), { class: "small primary" });
+  #expire = button("Expiry", () => this.#openExpiry());
+  #remove = button("Delete", () => this.#delete(), { class: "small danger" });
+  #restore = button("Put back", () => this.#putBack());
+
+  constructor(api, source, life) {
+    this.#api = api;
+    this.#source = source;
+    this.#life = life;
+    this.root = element("div", { class: "actions" },
+      this.#edit, this.#expire, this.#restore, this.#remove);
+    this.expiry = element("form", { class: "inline-form" }, life.root,
+      element("button", { class: "small primary" }, "Apply"),
+      button("Cancel", () => this.closeExpiry()));
+    this.expiry.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#applyExpiry();
+    });
+  }
+
+  begin() {
+    this.#removed = null;
+    this.root.hidden = this.#source.key === null;
+    this.expiry.hidden = true;
+  }
+
+  update() {
+    const { entry } = this.#source;
+    this.#remove.disabled = this.#expire.disabled = !entry;
+    this.#restore.hidden = Boolean(entry) || this.#removed === null;
+  }
+
+  // For as long as the value is edited.
+  hide() {
+    this.closeExpiry();
+    this.root.hidden = true;
+  }
+
+  show() {
+    this.root.hidden = false;
+    this.#edit.focus();
+  }
+
+  closeExpiry() {
+    if (this.expiry.hidden) return;
+    this.expiry.hidden = true;
+    this.root.hidden = false;
+    this.#expire.focus();
+  }
+
+  #openExpiry() {
+    this.#life.offer(this.#source.remaining);
+    this.expiry.hidden = false;
+    this.root.hidden = true;
+    this.#life.focus();
+  }
+
+  // An expiry belongs to the value it was set with: the value is set anew, as it is now.
+  async #applyExpiry() {
+    const { key, ns, entry, remaining } = this.#source;
+    if (!entry) return;
+    const ttl = this.#life.ttl(remaining);
+    const set = () => this.#api.set(key, ns, entry.text, ttl, entry.revision);
+    if (await this.#source.attempt(set)) this.closeExpiry();
+    this.#source.refresh();
+  }
+
+  async #delete() {
+    const { key, ns, entry, remaining } = this.#source;
+    if (!await this.#source.attempt(() => this.#api.remove(key, ns))) return;
+    this.#removed = { text: entry.text, ttl: remaining };
+    this.#source.refresh();
+    this.#edit.focus();
+  }
+
+  async #putBack() {
+    const { key, ns } = this.#source;
+    const { text, ttl } = this.#removed;
+    const set = () => this.#api.set(key, ns, text, ttl, 0);
+    if (await this.#source.attempt(set)) this.#removed = null;
+    this.#source.refresh();
+    this.#edit.focus();
+  }
+}

@@ -1,0 +1,151 @@
+// One key: its value as it is now, and an editor for it. Puts the parts of the panel together, which
+// all look at one source.
+
+import { byId, element, say } from "../../lib/dom.js";
+import { ask } from "../../lib/question.js";
+import { EntrySource } from "../../net/entrysource.js";
+import { Actions } from "./actions.js";
+import { ConflictNotice } from "./conflict.js";
+import { Editor } from "./editor.js";
+import { Head } from "./head.js";
+import { Lifetime } from "./lifetime.js";
+import { Tree } from "./tree.js";
+import { ValueView } from "./value.js";
+
+const COUNTDOWN_MS = 500;
+
+export class Detail {
+  onClose = () => {};
+  onCreated = () => {}; // (key, ns)
+  #panel = byId("detail");
+  #problem = element("p", { class: "problem", role: "alert", hidden: "" });
+  #value = new ValueView(new Tree());
+  #api;
+  #source;
+  #head;
+  #editor;
+  #actions;
+
+  constructor(api) {
+    this.#api = api;
+    this.#source = new EntrySource(api);
+    this.#head = new Head(this.#source);
+    this.#editor = new Editor(api, this.#source, new Lifetime("Expires"), new ConflictNotice());
+    this.#actions = new Actions(api, this.#source, new Lifetime("Expires"));
+    this.#connect();
+    this.#panel.append(
+      this.#head.root, this.#editor.names, this.#head.meta, this.#value.root,
+      this.#actions.expiry, this.#actions.root, this.#editor.root, this.#problem);
+    setInterval(() => {
+      if (!document.hidden && this.#source.entry?.expiresAt) this.#head.drawMeta(api.now);
+    }, COUNTDOWN_MS);
+  }
+
+  // Null while nothing is shown, or a new key is written.
+  get key() {
+    return this.#source.key;
+  }
+
+  get ns() {
+    return this.#source.ns;
+  }
+
+  get isOpen() {
+    return !this.#panel.hidden;
+  }
+
+  isShowing(key, ns) {
+    return this.isOpen && key === this.key && ns === this.ns;
+  }
+
+  // False if there is an edit that the user wants to keep.
+  async mayLeave() {
+    if (!this.isOpen || !this.#editor.isEdited) return true;
+    const name = this.key === null ? "The new key" : `What you wrote for ${this.key}`;
+    return ask(`${name} is not saved.`, "Discard", "Keep editing");
+  }
+
+  show(key, ns) {
+    if (this.isShowing(key, ns)) return;
+    this.#begin(key, ns);
+    this.#source.refresh();
+    this.#panel.focus({ preventScroll: true });
+  }
+
+  // An empty form for a key that does not exist yet.
+  create(ns) {
+    this.#begin(null, ns);
+    this.#actions.hide();
+    this.#editor.openForNewKey();
+  }
+
+  close() {
+    if (!this.isOpen) return;
+    this.#source.end();
+    this.#panel.hidden = true;
+    document.body.classList.remove("with-detail");
+    this.onClose();
+  }
+
+  // An event of cache-events.
+  apply({ event, data }) {
+    if (this.key === null) return;
+    const isOurs = data.key === this.key && (data.ns ?? "") === this.ns;
+    if (isOurs || event === "clear") this.#source.refresh();
+  }
+
+  doubt() {
+    this.#source.doubt();
+  }
+
+  setOnline(isOnline) {
+    this.#panel.classList.toggle("stale", !isOnline);
+  }
+
+  #connect() {
+    this.#source.onEntry = (change) => this.#draw(change);
+    this.#source.onProblem = (text) => say(this.#problem, text);
+    this.#head.onClose = async () => await this.mayLeave() && this.close();
+    this.#actions.onEdit = () => {
+      this.#actions.hide();
+      this.#editor.open();
+    };
+    this.#editor.onCancel = () => this.#cancel();
+    this.#editor.onClose = () => this.#actions.show();
+    this.#editor.onCreated = (key, ns) => this.onCreated(key, ns);
+    this.#panel.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.#escape();
+    });
+  }
+
+  #begin(key, ns) {
+    this.#source.begin(key, ns);
+    this.#panel.hidden = false;
+    document.body.classList.add("with-detail");
+    this.#head.begin();
+    this.#value.begin(key === null);
+    this.#actions.begin();
+    say(this.#problem, "");
+    this.#editor.begin();
+  }
+
+  #draw({ isFirst, isOther }) {
+    const { entry } = this.#source;
+    this.#head.drawMeta(this.#api.now);
+    if (isOther) this.#value.show(entry?.text, isFirst);
+    this.#actions.update();
+    this.#editor.compare();
+  }
+
+  #cancel() {
+    if (this.key === null) this.close();
+    else this.#editor.close();
+  }
+
+  // Escape must not throw away what was typed.
+  #escape() {
+    if (!this.#actions.expiry.hidden) this.#actions.closeExpiry();
+    else if (!this.#editor.isOpen) this.close();
+    else if (!this.#editor.isEdited) this.#cancel();
+  }
+}

@@ -1,0 +1,175 @@
+// An editor for a value, of a key that exists or a new one, that a change from elsewhere never
+// overwrites.
+
+import { byId, button, element, onCtrlEnter, setText } from "../../lib/dom.js";
+import { indent } from "../../lib/json.js";
+import { JsonEditor, LARGE_CHARS } from "../../lib/jsoneditor.js";
+import { Conflict } from "../../net/api.js";
+
+const TRIES_MAX = 5; // of a value that is set anew all the time, and stays the same
+
+export class Editor {
+  onCancel = () => {};
+  onClose = () => {};
+  onCreated = () => {}; // (key, ns)
+  root;
+  names; // the fields for a new key and its namespace
+  #api;
+  #source;
+  #life;
+  #conflict;
+  #base = null; // the text the editor began with; null while it is closed
+  #began = ""; // what stood in the editor then
+  #taken = null; // the entry that a new key would overwrite
+  #visit = null; // what an answer for a key that was left is known by
+  #isSetting = false;
+  #json = new JsonEditor("New value", { rows: 10, placeholder: 'Any JSON: "text", 12, {"x": 1}' });
+  #submit = button("Set", () => this.#set(), { class: "small primary" });
+
+  constructor(api, source, life, conflict) {
+    this.#api = api;
+    this.#source = source;
+    this.#life = life;
+    this.#conflict = conflict;
+    conflict.onLoad = () => this.#load();
+    this.#buildNames();
+    this.root = element("div", { class: "editor" }, this.#json.root, conflict.root,
+      element("div", { class: "actions" }, life.root, this.#submit,
+        button("Cancel", () => this.onCancel()), this.#json.verdict));
+    this.#json.onJudged = () => this.#judge();
+    for (const part of [this.root, this.names]) onCtrlEnter(part, () => this.#set());
+  }
+
+  get isOpen() {
+    return this.#base !== null;
+  }
+
+  get isEdited() {
+    return this.isOpen && this.#json.text !== this.#began;
+  }
+
+  begin() {
+    this.#base = this.#taken = null;
+    this.#visit = Symbol("visit");
+    this.#isSetting = false;
+    this.names.hidden = !this.#isNew;
+    this.root.hidden = true;
+    this.#conflict.begin(this.#isNew);
+    this.compare();
+  }
+
+  open() {
+    this.#load();
+    this.root.hidden = false;
+    this.#json.field.focus({ preventScroll: true });
+    this.#json.toTop();
+    this.root.scrollIntoView({ block: "nearest" });
+  }
+
+  openForNewKey() {
+    byId("new-key").value = "";
+    byId("new-ns").value = this.#source.ns;
+    this.open();
+    byId("new-key").focus();
+  }
+
+  close() {
+    this.#base = null;
+    this.root.hidden = true;
+    this.compare();
+    this.onClose();
+  }
+
+  // Shows whether a save would replace another value than the editor began with.
+  compare() {
+    const { entry } = this.#source;
+    const isChanged = this.isOpen && !this.#isSetting && entry !== undefined
+      && (entry?.text ?? "") !== this.#base;
+    const isOther = this.#isNew ? this.#taken !== null : isChanged;
+    this.#conflict.compare(this.#isNew ? this.#taken : entry, isOther);
+    setText(this.#submit, isOther ? "Overwrite" : "Set");
+  }
+
+  get #isNew() {
+    return this.#source.key === null;
+  }
+
+  #buildNames() {
+    const field = (id, text, attributes) => element("label", {}, text, element("input", {
+      id, autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...attributes,
+    }));
+    this.names = element("div", { class: "fields" }, field("new-key", "Key", {}),
+      field("new-ns", "Namespace", { placeholder: "none" }));
+    this.names.addEventListener("input", () => {
+      this.#taken = null; // that was another name
+      this.compare();
+    });
+  }
+
+  #load() {
+    const { entry, remaining } = this.#source;
+    this.#base = entry?.text ?? "";
+    this.#json.text = this.#base.length < LARGE_CHARS ? indent(this.#base) : this.#base;
+    this.#began = this.#json.text;
+    this.#life.offer(remaining);
+    this.compare();
+  }
+
+  #judge() {
+    this.#submit.disabled = Boolean(this.#json.fault);
+    this.#json.sayVerdict("");
+  }
+
+  async #set() {
+    if (!this.#json.judge() || this.#isSetting) return;
+    const visit = this.#visit;
+    const isNew = this.#isNew;
+    const key = isNew ? byId("new-key").value : this.#source.key;
+    const ns = isNew ? byId("new-ns").value : this.#source.ns;
+    // Our own change comes back as an event, maybe before the answer: it is no conflict.
+    this.#isSetting = true;
+    let isSet = false;
+    await this.#source.attempt(async () => {
+      isSet = await this.#replace(key, ns, visit);
+    });
+    if (visit !== this.#visit) return;
+    this.#isSetting = false;
+    if (!isSet) this.compare();
+    else if (isNew) {
+      this.#base = null; // nothing is lost now
+      this.onCreated(key, ns);
+    } else this.close();
+    this.#source.refresh();
+  }
+
+  // Sets what was written in the place of what was seen; false if there is another value by now,
+  // which is shown then.
+  async #replace(key, ns, visit) {
+    const text = this.#json.text;
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      try {
+        await this.#api.set(key, ns, text, this.#life.ttl(this.#source.remaining),
+          this.#conflict.revision);
+        return true;
+      } catch (error) {
+        if (!(error instanceof Conflict)) throw error;
+      }
+      const entry = await this.#api.entry(key, ns);
+      if (visit !== this.#visit) return false;
+      const isOther = this.#isOther(entry);
+      this.#conflict.meet(entry);
+      if (isOther) return false;
+    }
+    throw new Error("The value is set anew all the time. Try again.");
+  }
+
+  // Takes what a save met; whether it is another value than the editor began with.
+  #isOther(entry) {
+    if (this.#isNew) {
+      this.#taken = entry;
+      return entry !== null;
+    }
+    this.#source.receive(entry);
+    return (entry?.text ?? "") !== this.#base;
+  }
+}

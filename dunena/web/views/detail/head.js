@@ -1,0 +1,50 @@
+// What stands above a value: the key, buttons that copy it, and what else is known of its entry.
+
+import { copyButton } from "../../lib/copy.js";
+import { button, element, setText } from "../../lib/dom.js";
+import { duration, size, whole } from "../../lib/format.js";
+import { hashOf } from "../../lib/place.js";
+
+export class Head {
+  onClose = () => {};
+  root;
+  meta = element("p", { class: "quiet meta" });
+  #source;
+  #title = element("h2", { id: "detail-title" });
+  #copies = [
+    copyButton("key", () => this.#source.key, "Copy key"),
+    copyButton("link", () =>
+      new URL(hashOf(this.#source.key, this.#source.ns), location.href).href, "Link"),
+  ];
+
+  constructor(source) {
+    this.#source = source;
+    this.root = element("div", { class: "panel-head" }, this.#title,
+      element("div", { class: "actions push" }, ...this.#copies,
+        button("Close", () => this.onClose(), { "aria-label": "Close details" })));
+  }
+
+  begin() {
+    const { key, ns } = this.#source;
+    const isNew = key === null;
+    this.#title.replaceChildren(...isNew ? ["New key"] : [
+      ...ns ? [element("span", { class: "ns" }, ns)] : [],
+      element("span", { class: "key" }, key),
+    ]);
+    for (const part of [this.meta, ...this.#copies]) part.hidden = isNew;
+    setText(this.meta, "…");
+  }
+
+  // `now` is the server's time, in Unix ms.
+  drawMeta(now) {
+    const { entry } = this.#source;
+    if (!entry) {
+      setText(this.meta, "No value");
+      return;
+    }
+    const expiry = entry.expiresAt
+      ? `expires in ${duration(entry.expiresAt - now)}`
+      : "never expires";
+    setText(this.meta, `${size(entry.size)} · revision ${whole(entry.revision)} · ${expiry}`);
+  }
+}

@@ -1,0 +1,76 @@
+// A value as it is now, as a tree or as text.
+
+import { copyButton } from "../../lib/copy.js";
+import { button, element, flash, setText } from "../../lib/dom.js";
+import { whole } from "../../lib/format.js";
+import { indent } from "../../lib/json.js";
+import { recall, remember } from "../../lib/memory.js";
+
+const SHOWN_CHARS_MAX = 50_000;
+
+export class ValueView {
+  root;
+  #text; // JSON; undefined for no value
+  #view = recall("view", "tree");
+  #tree;
+  #shown = element("pre", { class: "value", tabindex: "0", "aria-label": "Value as text" });
+  #nothing = element("p", { class: "empty" }, "There is no value under this key.");
+  #views = ["tree", "text"].map((view) =>
+    button(view === "tree" ? "Tree" : "Text", () => this.#setView(view), { "data-view": view }));
+
+  constructor(tree) {
+    this.#tree = tree;
+    this.root = element("div", { class: "value-box" },
+      element("div", { class: "value-head" },
+        element("div", { class: "segments", role: "group", "aria-label": "Show as" },
+          ...this.#views),
+        copyButton("value", () => indent(this.#text ?? "null"))),
+      tree.root, this.#shown, this.#nothing);
+  }
+
+  // Empty, until it is known whether there is a value.
+  begin(isNew) {
+    this.root.hidden = isNew;
+    this.#text = undefined;
+    this.#tree.root.replaceChildren();
+    setText(this.#shown, "");
+    this.#nothing.hidden = true;
+    this.#setView(this.#view);
+  }
+
+  // Shows the value's JSON, undefined for none; one that is not the first lights up.
+  show(text, isFirst) {
+    this.#text = text;
+    this.#draw(isFirst);
+  }
+
+  #draw(isFirst) {
+    const text = this.#text;
+    this.#nothing.hidden = text !== undefined;
+    this.#setView(this.#view);
+    if (text === undefined) {
+      this.#tree.root.replaceChildren();
+      setText(this.#shown, "");
+    } else if (this.#view === "tree") {
+      this.#tree.show(text, isFirst);
+    } else {
+      const pretty = indent(text);
+      const rest = pretty.length - SHOWN_CHARS_MAX;
+      setText(this.#shown, rest > 0
+        ? `${pretty.slice(0, SHOWN_CHARS_MAX)}\n… and ${whole(rest)} more characters`
+        : pretty);
+    }
+    if (!isFirst) flash(this.root);
+  }
+
+  #setView(view) {
+    const isOther = view !== this.#view;
+    this.#view = view;
+    for (const one of this.#views) one.setAttribute("aria-pressed", one.dataset.view === view);
+    this.#tree.root.hidden = view !== "tree" || !this.#nothing.hidden;
+    this.#shown.hidden = view !== "text" || !this.#nothing.hidden;
+    if (!isOther) return;
+    remember("view", view);
+    this.#draw(true);
+  }
+}
