@@ -46,6 +46,7 @@ from dunena.server.routes import Routes
 from dunena.server.static.client_files import ClientFiles
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.pages import load_pages
+from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
@@ -247,17 +248,15 @@ class Server:
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
             max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
         )
-        overview = Overview(settings, self.port, self.addresses, admission, registry, telemetry)
+        figures = Figures(core, self.engine, telemetry)
+        overview = Overview(settings, self.port, self.addresses, admission, registry, figures)
         introspection = Introspection(
-            core,
+            figures,
             settings,
-            self.engine,
-            telemetry,
             event_loop_name(loop),
             self.addresses,
             wall_step_ms=lambda: self.clock.step_ms,
         )
-        metrics = Metrics(core, self.engine, telemetry)
         tick = Tick(
             core,
             self.engine,
@@ -282,7 +281,14 @@ class Server:
             bulk=bulk,
             admission=admission,
             routes=Routes(
-                views, admission, introspection, metrics, overview, pages, client_files, www
+                views,
+                admission,
+                introspection,
+                Metrics(figures),
+                overview,
+                pages,
+                client_files,
+                www,
             ),
             registry=registry,
             refusals=refusals,

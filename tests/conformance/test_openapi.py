@@ -4,12 +4,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dunena.server import routes
+from dunena.server.route_table import ROUTES, Access, Route
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -34,11 +33,27 @@ def test_every_path_takes_the_methods_it_says(shared_server: ServerProcess, docu
         assert set(allowed.split(", ")) - {"HEAD", "OPTIONS"} == methods, path
 
 
-def test_every_route_is_described(document: Any):
-    text = Path(routes.__file__).read_text(encoding="utf-8")
-    paths = set(re.findall(r'^ +"(/[a-z/.-]*)": _Route\(', text, re.MULTILINE))
-    described = {path.removesuffix("{key}") for path in document["paths"]}
-    assert paths - UNDESCRIBED == described
+def test_every_route_is_described_with_its_right(document: Any):
+    """And nothing else is."""
+    described = {}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if method != "parameters":
+                described[method.upper(), path] = rights_of(operation, document)
+    assert described == {
+        (route.method, route.path): [] if route.access is Access.PUBLIC else rights_in(route)
+        for route in ROUTES
+        if route.path not in UNDESCRIBED
+    }
+
+
+def rights_of(operation: Any, document: Any) -> list[dict[str, list[str]]]:
+    return operation.get("security", document["security"])
+
+
+def rights_in(route: Route) -> list[dict[str, list[str]]]:
+    roles = [[right.value] for right in route.rights] or [[]]
+    return [{}, *({"token": role} for role in roles)]
 
 
 @pytest.mark.timeout(300)

@@ -37,6 +37,7 @@ def test_it_says_where_it_is_and_who_is_connected(server: ServerProcess):
     assert shown["isLoopback"] is True
     assert shown["networkUrls"] == []
     assert shown["connections"]["webSocket"] == 1
+    assert shown["connections"]["http"] >= 1, "the one that asks"
     (connection,) = shown["connections"]["shown"]
     assert connection["address"].startswith("127.0.0.1:")
     del connection["address"]

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from dunena.dialects.grants import Right
+from dunena.server.route_table import ROUTES, Access, Route
 from tests.protocol.clients import (
     SECONDS_MAX,
     Client,
@@ -81,6 +83,49 @@ def test_each_token_has_its_rights_over_http(guarded: Guarded) -> None:
     assert guarded.http(None, "GET", "/get/score").status == 401
     assert guarded.http("nobody", "GET", "/get/score").status == 401
     assert guarded.http("director", "GET", "/get/score").json["value"] == 1, "nothing was changed"
+
+
+BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/set"): {"key": "k", "value": 1},
+    ("POST", "/cache/{key}"): {"value": "v"},
+    ("POST", "/entries"): {"keys": ["k"]},
+    ("POST", "/flush"): {},
+    ("POST", "/pages-from-disk"): {"letIn": False},
+}
+BATCHES = {
+    Right.READ: {"action": "mget", "keys": ["k"]},
+    Right.WRITE: {"action": "mset", "entries": [{"key": "k", "value": "v"}]},
+}
+
+
+def test_each_route_needs_the_right_that_the_table_says(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "tokens.toml"
+    file.touch(mode=0o600)
+    names = [right.value for right in Right]
+    tokens = {name: [name] for name in names}
+    tokens |= {f"not-{name}": [other for other in names if other != name] for name in names}
+    sections = [f'[{name}]\ntoken = "{name}"\nrights = {has}\n' for name, has in tokens.items()]
+    file.write_text("".join(sections), "utf-8")
+    server = start_server("--tokens", str(file))
+
+    def is_refused(token: str, route: Route, right: Right) -> bool:
+        body = BODIES.get((route.method, route.path))
+        if (route.method, route.path) == ("POST", "/cache"):
+            body = BATCHES[right]
+        headers = bearer(token) | {"Origin": server.url, "Content-Type": "application/json"}
+        reply = http(server, route.method, route.path.replace("{key}", "k"), body, headers)
+        assert reply.status not in {400, 401, 411}, (token, route)
+        return reply.status == 403
+
+    for route in ROUTES:
+        if route.access is Access.PUBLIC:
+            continue
+        for right in route.rights or Right:
+            assert not is_refused(right.value, route, right), (right, route)
+        for right in route.rights:
+            assert is_refused(f"not-{right.value}", route, right), (right, route)
 
 
 def test_people_see_which_token_is_connected_and_never_the_token(guarded: Guarded) -> None:

@@ -16,6 +16,7 @@ import pytest
 from dunena.dialects.services import Services
 from dunena.hub import Hub
 from dunena.persistence.memory import MemoryEngine
+from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.settings import Settings
 from dunena.store.store import Store
@@ -46,7 +47,6 @@ def test_each_is_what_this_run_is_about(name):
 
 
 def test_a_server_says_which_it_runs():
-    introspection = Introspection(
-        Services(Store(), Hub()), Settings(), MemoryEngine(), Telemetry(started_at_ms=0)
-    )
+    figures = Figures(Services(Store(), Hub()), MemoryEngine(), Telemetry(started_at_ms=0))
+    introspection = Introspection(figures, Settings())
     assert orjson.loads(introspection.info(0, Store()).body)["compiled"] is IS_COMPILED

@@ -11,6 +11,7 @@ from dunena.hub import Hub
 from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.http.message import Response
+from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
@@ -61,7 +62,7 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 def introspection(engine: TroubledEngine, telemetry: Telemetry) -> Introspection:
-    return Introspection(Services(Store(), Hub()), Settings(), engine, telemetry)
+    return Introspection(Figures(Services(Store(), Hub()), engine, telemetry), Settings())
 
 
 def test_files_that_are_only_behind_are_healthy(introspection: Introspection) -> None:
@@ -119,7 +120,7 @@ def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
     engine: TroubledEngine, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     settings = Settings(cache_dir=tmp_path)
-    introspection = Introspection(Services(Store(), Hub()), settings, engine, telemetry)
+    introspection = Introspection(Figures(Services(Store(), Hub()), engine, telemetry), settings)
     path = tmp_path / "app" / "half.json"
     engine.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
     engine.files_reason = f"{tmp_path / 'k.json'}: is a directory"
@@ -146,7 +147,7 @@ def test_journal_and_files_are_in_the_figures(
 ) -> None:
     storage = orjson.loads(introspection.stats(0).body)["storage"]
     assert storage == {"journalBytes": 1234, "filesBehind": 3, "slowSyncs": 2, "failures": 0}
-    metrics = Metrics(Services(Store(), Hub()), engine, telemetry)
+    metrics = Metrics(Figures(Services(Store(), Hub()), engine, telemetry))
     text = metrics.respond(0).body.decode()
     assert "dunena_journal_bytes 1234.0" in text
     assert "dunena_files_behind 3.0" in text
@@ -169,7 +170,7 @@ def test_hand_edits_that_are_not_seen_degrade_it(
     assert body["status"] == status
     check = {"status": status, "state": state.value, "reason": "a reason"}
     assert body["checks"]["watch"] == check
-    text = Metrics(Services(Store(), Hub()), engine, Telemetry(started_at_ms=0)).respond(0).body
+    text = Metrics(Figures(Services(Store(), Hub()), engine, Telemetry(0))).respond(0).body
     assert f'dunena_watch{{state="{state.value}"}} 1.0' in text.decode()
     assert "dunena_watch_misses_total 3.0" in text.decode()
 

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dunena.dialects.dialect import Dialect
 from dunena.histogram import Histogram
 from dunena.persistence.memory import MemoryEngine
+from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
@@ -33,7 +34,8 @@ class House:
     def __init__(self, limits: Limits | None = None) -> None:
         self.rooms = Rooms(limits)
         self.engine = SyncedEngine()
-        self.metrics = Metrics(self.rooms.core, self.engine, self.rooms.telemetry)
+        self.figures = Figures(self.rooms.core, self.engine, self.rooms.telemetry)
+        self.metrics = Metrics(self.figures)
 
     def figure(self, name: str, **labels: str) -> float | None:
         """One figure, by its name as it stands there; None if there is none."""
@@ -46,9 +48,8 @@ class House:
 
     def stats(self) -> Any:
         """What `/stats` says."""
-        rooms = self.rooms
-        said = Introspection(rooms.core, Settings(), self.engine, rooms.telemetry)
-        return orjson.loads(said.stats(rooms.now).body)
+        said = Introspection(self.figures, Settings())
+        return orjson.loads(said.stats(self.rooms.now).body)
 
     def cached(self) -> dict[str, float | None]:
         """The figures that have the original's names; `/stats` and `/metrics` must agree."""

@@ -8,13 +8,12 @@ import orjson
 
 from dunena import NAME, __version__
 from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
-from dunena.dialects.services import Services
 from dunena.frames import text_frame
-from dunena.persistence.interface import Engine, WatchState
+from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
+from dunena.server.status.figures import TICKS, Figures
 from dunena.settings import Settings
 from dunena.store.view import StoreView
-from dunena.telemetry import Telemetry
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 
@@ -25,17 +24,15 @@ _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 
 
 class Introspection:
-    """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms.
+    """Says what there is to know of one server; ``now`` in Unix ms.
 
     ``wall_step_ms`` tells how far the wall clock is ahead of that of ``now``.
     """
 
     def __init__(
         self,
-        core: Services,
+        figures: Figures,
         settings: Settings,
-        engine: Engine,
-        telemetry: Telemetry,
         event_loop: str = "asyncio",
         addresses: tuple[str, ...] = (),
         wall_step_ms: Callable[[], int] = lambda: 0,
@@ -43,26 +40,26 @@ class Introspection:
         self._wall_step_ms = wall_step_ms
         self._event_loop = event_loop
         self._addresses = addresses
-        self._core = core
-        self._store = core.store.unrestricted
+        self._figures = figures
         self._settings = settings
-        self._engine = engine
-        self._telemetry = telemetry
+        self._core = figures.core
+        self._engine = figures.engine
+        self._telemetry = figures.telemetry
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
         """Who this server is, to somebody with these rights, who sees this of its store."""
-        store = self._store
+        at = self._figures.at(now)
         return _json(
             {
                 "name": NAME,
                 "version": __version__,
                 "compiled": _IS_COMPILED,
-                "entries": store.entry_count,
+                "entries": at.value("entries"),
                 "namespaces": [ns for ns in seen.namespaces() if ns],
-                "revision": store.revision,
-                "uptime": self._uptime_seconds(now),
+                "revision": at.value("revision"),
+                "uptime": at.uptime_seconds,
                 "clockStepMs": self._wall_step_ms(),
-                "connections": self._telemetry.websocket_connections,
+                "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
                 "protocol": self._settings.dialect.value,
@@ -73,7 +70,7 @@ class Introspection:
                     "keys": grant.keys,
                     "namespaces": grant.namespaces,
                 },
-                "refusedOrigins": self._telemetry.refused_origins,
+                "refusedOrigins": at.value("refusals", "origin"),
                 "maxValueBytes": self._core.limits.value_bytes_max,
                 "defaultTtlMs": self._core.default_ttl_ms,
                 "maxEntries": self._core.limits.entries_max,
@@ -81,35 +78,34 @@ class Introspection:
             }
         )
 
-    def stats(self, _now: int) -> Response:
+    def stats(self, now: int) -> Response:
         """How the cache does."""
-        store, telemetry = self._store, self._telemetry
-        reads = store.hits + store.misses
+        at = self._figures.at(now)
         return _json(
             {
                 "cache": {
-                    "hits": store.hits,
-                    "misses": store.misses,
-                    "hitRate": round(store.hits / reads, 4) if reads else 0,
-                    "evictions": store.evictions,
-                    "puts": store.puts,
-                    "deletes": store.deletions,
-                    "currentSize": store.entry_count,
+                    "hits": at.value("hits"),
+                    "misses": at.value("misses"),
+                    "hitRate": round(at.value("cache_hit_rate"), 4),
+                    "evictions": at.value("evictions"),
+                    "puts": at.value("cache_puts"),
+                    "deletes": at.value("cache_deletes"),
+                    "currentSize": at.value("entries"),
                     "maxSize": self._core.limits.entries_max,
-                    "valueBytes": store.value_bytes,
-                    "changes": telemetry.changes,
-                    "revision": store.revision,
-                    "subscriptions": self._core.hub.subscription_count,
+                    "valueBytes": at.value("value_bytes"),
+                    "changes": at.value("changes"),
+                    "revision": at.value("revision"),
+                    "subscriptions": at.value("subscriptions"),
                 },
                 "storage": {
-                    "journalBytes": self._engine.journal_bytes,
-                    "filesBehind": self._engine.files_behind,
-                    "slowSyncs": self._engine.slow_syncs,
-                    "failures": telemetry.storage_failures,
+                    "journalBytes": at.value("journal_bytes"),
+                    "filesBehind": at.value("files_behind"),
+                    "slowSyncs": at.value("slow_syncs"),
+                    "failures": at.value("refusals", "storage"),
                 },
-                "latency": telemetry.ticks.summary(),
-                "messages": telemetry.messages,
-                "httpRequests": telemetry.http_requests,
+                "latency": TICKS.read(at).summary(),
+                "messages": at.value("messages"),
+                "httpRequests": at.value("http_requests"),
             }
         )
 
@@ -132,7 +128,7 @@ class Introspection:
             "status": status,
             "version": __version__,
             "timestamp": now,
-            "uptime": self._uptime_seconds(now),
+            "uptime": self._figures.at(now).uptime_seconds,
             "checks": {"storage": storage, "files": files, "watch": watch},
         }
         return _json(body, 503 if failure else 200)
@@ -191,9 +187,6 @@ class Introspection:
     @property
     def _storage_failure(self) -> str | None:
         return self._telemetry.storage_failure or self._engine.failure
-
-    def _uptime_seconds(self, now: int) -> int:
-        return max(0, (now - self._telemetry.started_at_ms) // 1000)
 
 
 def _json(body: dict[str, object], status: int = 200) -> Response:

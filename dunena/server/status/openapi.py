@@ -1,15 +1,17 @@
 """The HTTP interface as an OpenAPI 3.1 document, served at ``/openapi.json``.
 
-The contract decides what it says; a test holds its paths against `Routes`. What programs ask is in
-it, the files of the test page and of the browser client are not.
+`dunena.server.route_table` says which routes there are; here are the schemas that it names. What
+programs ask is in it, the files of the test page and of the browser client are not.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from dunena import NAME, __version__
 from dunena.server.http.message import Response
+from dunena.server.route_table import ROUTES, Access, Route
 from dunena.store.limits import KEY_BYTES_MAX, PAGE_KEYS_MAX
 
 _Json = dict[str, Any]
@@ -35,15 +37,31 @@ _TTL: _Json = {
     "description": "ms; 0 for no expiry, null as if it were not there",
 }
 _DURABLE: _Json = {"type": ["boolean", "null"]}
-_ERROR: _Json = {"$ref": "#/components/schemas/Error"}
+
+
+_TEXT = "Metrics"
+"""The one answer that is no JSON."""
+
+_SAID_BY_STATUS = {
+    200: "Done",
+    201: "Done",
+    426: "Asked without an upgrade",
+    503: "Something is wrong",
+    507: "It could not be stored",
+}
 
 
 def document() -> Response:
     """The response to ``GET /openapi.json``."""
-    return Response(200, orjson.dumps(_document()))
+    return Response(200, orjson.dumps(describe(ROUTES)))
 
 
-def _document() -> _Json:
+def describe(routes: Sequence[Route]) -> _Json:
+    """The document of these routes: of those that have a summary."""
+    by_path: dict[str, list[Route]] = {}
+    for route in routes:
+        if route.summary:
+            by_path.setdefault(route.path, []).append(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -52,7 +70,7 @@ def _document() -> _Json:
             "description": "A realtime JSON store. docs/asyncapi.json describes its WebSocket.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "paths": _object_store() | _cache() | _looking() | _serving(),
+        "paths": {path: _path(found) for path, found in by_path.items()},
         "components": {
             "schemas": {"Error": _fields(error=_STRING)},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -62,168 +80,46 @@ def _document() -> _Json:
     }
 
 
-def _object_store() -> _Json:
-    value = _fields(key=_STRING, value={}, optional={"ns": _STRING})
-    body = _fields(
-        key=_NAME,
-        value={},
-        optional={"ns": _NS, "ttl": _TTL, "durable": _DURABLE, "ifRev": _COUNT},
-    )
-    return {
-        "/get/{key}": {
-            "parameters": [_key(_NAME)],
-            "get": _operation("A key's value, null if it has none", value, [_ns(_NAME)]),
-        },
-        "/set": {"post": _operation("Set a key to any JSON value", value, body=body)},
-    }
+def _path(routes: list[Route]) -> _Json:
+    """One path. With it stands its key, and what all of its methods take, if there are several."""
+    shared = [
+        name
+        for name in routes[0].parameters
+        if _PARAMETERS[name]["in"] == "path"
+        or (len(routes) > 1 and all(name in route.parameters for route in routes))
+    ]
+    path: _Json = {"parameters": [_PARAMETERS[name] for name in shared]} if shared else {}
+    for route in routes:
+        own = [_PARAMETERS[name] for name in route.parameters if name not in shared]
+        path[route.method.lower()] = _operation(route, own)
+    return path
 
 
-def _cache() -> _Json:
-    entry = {"key": _ASCII_NAME, "value": _STRING}
-    write = _fields(value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NS, "durable": _DURABLE})
-    mget = _fields(
-        action={"const": "mget"},
-        keys={"type": "array", "items": _ASCII_NAME},
-        optional={"ns": _ASCII_NS},
-    )
-    mset = _fields(
-        action={"const": "mset"},
-        entries={"type": "array", "items": _fields(**entry, optional={"ttl": _TTL})},
-        optional={"ns": _ASCII_NS, "durable": _DURABLE},
-    )
-    text = {"type": ["string", "null"]}
-    results = _fields(result={"type": "object", "additionalProperties": text})
-    read = _operation("A key's value as text", _fields(key=_STRING, value=_STRING))
-    stored = _operation("Set a key to a text", _fields(ok=_BOOLEAN), body=write, status="201")
-    return {
-        "/cache/{key}": {
-            "parameters": [_key(_ASCII_NAME), _ns(_ASCII_NAME)],
-            "get": read,
-            "post": stored,
-            "delete": _operation("Remove a key", _fields(deleted=_BOOLEAN), [_query("durable")]),
-        },
-        "/cache": {
-            "post": _operation(
-                "Read or set several keys",
-                {"anyOf": [results, _fields(stored=_COUNT)]},
-                body={"oneOf": [mget, mset]},
-            )
-        },
-        "/keys": {
-            "get": _operation(
-                "Names of keys, in order; cursor 0 at the end",
-                _fields(cursor=_COUNT, keys={"type": "array", "items": _STRING}),
-                [_query("pattern"), _ns(_NAME), _number("cursor"), _number("count", minimum=1)],
-            )
-        },
-        "/flush": {"post": _operation("Remove everything", _fields(flushed=_BOOLEAN))},
-    }
-
-
-def _looking() -> _Json:
-    entry = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
-    entries = {"type": "array", "items": entry}
-    page = [_query("pattern"), _number("offset"), _number("count", minimum=1)]
-    order = {"name": "order", "in": "query", "schema": {"enum": ["asc", "desc"]}}
-    keys = {"type": "array", "items": _NAME, "maxItems": PAGE_KEYS_MAX}
-    return {
-        "/entries": {
-            "get": _operation(
-                "Entries of a namespace, page by page",
-                _fields(entries=entries, revision=_COUNT, timestamp=_COUNT),
-                [*page, _ns(_NAME), order],
-            ),
-            "post": _operation(
-                "Those of the keys named that exist",
-                _fields(entries=entries, revision=_COUNT, timestamp=_COUNT),
-                body=_fields(keys=keys, optional={"ns": _NS}),
-            ),
-        },
-        "/entries/{key}": {
-            "parameters": [_key(_NAME), _ns(_NAME)],
-            "get": _operation(
-                "One entry with its value",
-                _fields(timestamp=_COUNT, entry={"type": ["object", "null"]}),
-            ),
-            "delete": _operation("Remove a key", _fields(deleted=_BOOLEAN), [_query("durable")]),
-        },
-        "/namespaces": {
-            "get": _operation(
-                "Namespaces and how many keys each has",
-                _fields(total=_COUNT, offset=_COUNT, namespaces={"type": "array"}),
-                page,
-            )
-        },
-        "/stats": {"get": _operation("Counters", _fields(cache=_OBJECT, latency=_OBJECT))},
-        "/info": {
-            "get": _operation(
-                "What this server is",
-                _fields(name=_STRING, version=_STRING, entries=_COUNT, uptime=_COUNT),
-            )
-        },
-        "/server": {
-            "get": _operation(
-                "Addresses and connections", _fields(port=_COUNT, connections=_OBJECT)
-            )
-        },
-        "/metrics": {
-            "get": {
-                "summary": "All counters for Prometheus",
-                "responses": {"200": {"description": "Done", "content": {"text/plain": {}}}}
-                | _refusals(),
-            }
-        },
-    }
-
-
-def _serving() -> _Json:
-    health = _fields(status=_STRING, optional={"checks": _OBJECT, "uptime": _COUNT})
-    status = _fields(status=_STRING)
-    upgrade = {"426": _response("Asked without an upgrade", _ERROR)}
-    return {
-        "/ws": {
-            "get": {"summary": "The WebSocket", "responses": upgrade | _refusals()},
-        },
-        "/health": {"get": _operation("Every check", health, failing=health)},
-        "/health/live": {"get": _operation("The process answers", status)},
-        "/health/ready": {"get": _operation("Changes are stored", status, failing=status)},
-        "/openapi.json": {"get": _operation("This document", _OBJECT)},
-    }
-
-
-# --- parts ---
-
-
-def _operation(
-    summary: str,
-    result: _Json,
-    parameters: list[_Json] | None = None,
-    *,
-    body: _Json | None = None,
-    status: str = "200",
-    failing: _Json | None = None,
-) -> _Json:
+def _operation(route: Route, parameters: list[_Json]) -> _Json:
+    responses = {str(status): _response(status, name) for status, name in route.responses.items()}
     operation: _Json = {
-        "summary": summary,
-        "parameters": parameters or [],
-        "responses": {status: _response("Done", result)} | _refusals(),
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": responses | {"4XX": _content("Refused", _SCHEMAS["Error"])},
     }
-    if body is not None:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": body}},
-        }
-        operation["responses"]["507"] = _response("It could not be stored", _ERROR)
-    if failing is not None:
-        operation["responses"]["503"] = _response("Something is wrong", failing)
+    if route.request:
+        body = {"application/json": {"schema": _SCHEMAS[route.request]}}
+        operation["requestBody"] = {"required": True, "content": body}
+    if route.access is Access.PUBLIC:
+        operation["security"] = []
+    elif route.rights:
+        # Names of roles, of which OpenAPI says no more; any one of them will do.
+        operation["security"] = [{}, *({"token": [right.value]} for right in route.rights)]
     return operation
 
 
-def _refusals() -> _Json:
-    return {"4XX": _response("Refused", _ERROR)}
+def _response(status: int, name: str) -> _Json:
+    if name == _TEXT:
+        return {"description": _SAID_BY_STATUS[status], "content": {"text/plain": {}}}
+    return _content(_SAID_BY_STATUS[status], _SCHEMAS[name])
 
 
-def _response(description: str, schema: _Json) -> _Json:
+def _content(description: str, schema: _Json) -> _Json:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
@@ -236,19 +132,79 @@ def _fields(*, optional: _Json | None = None, **required: _Json) -> _Json:
     }
 
 
+def _list_of(items: _Json) -> _Json:
+    return {"type": "array", "items": items}
+
+
 def _key(schema: _Json) -> _Json:
     return {"name": "key", "in": "path", "required": True, "schema": schema}
 
 
 def _ns(schema: _Json) -> _Json:
     """A namespace in a query, where an empty one is none."""
-    return {"name": "ns", "in": "query", "schema": {"anyOf": [{"const": ""}, schema]}}
+    return _query("ns", {"anyOf": [{"const": ""}, schema]})
 
 
-def _query(name: str) -> _Json:
-    return {"name": name, "in": "query", "schema": _STRING}
+def _query(name: str, schema: _Json) -> _Json:
+    return {"name": name, "in": "query", "schema": schema}
 
 
 def _number(name: str, minimum: int = 0) -> _Json:
-    schema = {**_COUNT, "minimum": minimum, "maximum": 10**15 - 1}
-    return {"name": name, "in": "query", "schema": schema}
+    return _query(name, {**_COUNT, "minimum": minimum, "maximum": 10**15 - 1})
+
+
+_PARAMETERS: dict[str, _Json] = {
+    "key": _key(_NAME),
+    "ascii key": _key(_ASCII_NAME),
+    "ns": _ns(_NAME),
+    "ascii ns": _ns(_ASCII_NAME),
+    "pattern": _query("pattern", _STRING),
+    "durable": _query("durable", _STRING),
+    "order": _query("order", {"enum": ["asc", "desc"]}),
+    "cursor": _number("cursor"),
+    "offset": _number("offset"),
+    "count": _number("count", minimum=1),
+}
+
+_MGET = _fields(action={"const": "mget"}, keys=_list_of(_ASCII_NAME), optional={"ns": _ASCII_NS})
+_MSET = _fields(
+    action={"const": "mset"},
+    entries=_list_of(_fields(key=_ASCII_NAME, value=_STRING, optional={"ttl": _TTL})),
+    optional={"ns": _ASCII_NS, "durable": _DURABLE},
+)
+_TEXTS: _Json = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+_LISTED: _Json = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
+
+_SCHEMAS: dict[str, _Json] = {
+    "Error": {"$ref": "#/components/schemas/Error"},
+    "Object": _OBJECT,
+    # --- bodies of requests ---
+    "ValueToSet": _fields(
+        key=_NAME,
+        value={},
+        optional={"ns": _NS, "ttl": _TTL, "durable": _DURABLE, "ifRev": _COUNT},
+    ),
+    "TextToSet": _fields(
+        value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NS, "durable": _DURABLE}
+    ),
+    "Batch": {"oneOf": [_MGET, _MSET]},
+    "KeysToFind": _fields(
+        keys={"type": "array", "items": _NAME, "maxItems": PAGE_KEYS_MAX}, optional={"ns": _NS}
+    ),
+    # --- answers ---
+    "Value": _fields(key=_STRING, value={}, optional={"ns": _STRING}),
+    "Text": _fields(key=_STRING, value=_STRING),
+    "Stored": _fields(ok=_BOOLEAN),
+    "Deleted": _fields(deleted=_BOOLEAN),
+    "Flushed": _fields(flushed=_BOOLEAN),
+    "BatchResult": {"anyOf": [_fields(result=_TEXTS), _fields(stored=_COUNT)]},
+    "Keys": _fields(cursor=_COUNT, keys=_list_of(_STRING)),
+    "Entries": _fields(entries=_list_of(_LISTED), revision=_COUNT, timestamp=_COUNT),
+    "Entry": _fields(timestamp=_COUNT, entry={"type": ["object", "null"]}),
+    "Namespaces": _fields(total=_COUNT, offset=_COUNT, namespaces={"type": "array"}),
+    "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
+    "Info": _fields(name=_STRING, version=_STRING, entries=_COUNT, uptime=_COUNT),
+    "Server": _fields(port=_COUNT, connections=_OBJECT),
+    "Health": _fields(status=_STRING, optional={"checks": _OBJECT, "uptime": _COUNT}),
+    "Status": _fields(status=_STRING),
+}

@@ -10,8 +10,8 @@ from dunena.server.access.refusals import origin_option
 from dunena.server.addresses import network_urls
 from dunena.server.http.message import Request, Response
 from dunena.server.registry import Registry
+from dunena.server.status.figures import Figures, Moment
 from dunena.settings import Settings
-from dunena.telemetry import Telemetry
 
 CONNECTIONS_SHOWN_MAX = 200
 """Those that wait for most to be sent come first, so a slow one is among them."""
@@ -29,31 +29,32 @@ class Overview:
         addresses: tuple[str, ...],
         admission: Admission,
         registry: Registry,
-        telemetry: Telemetry,
+        figures: Figures,
     ) -> None:
         self._settings = settings
         self._port = port
         self._addresses = addresses
         self._admission = admission
         self._registry = registry
-        self._telemetry = telemetry
+        self._figures = figures
 
     def server(self, now: int) -> Response:
         """``GET /server``"""
         folder = self._settings.cache_dir
+        at = self._figures.at(now)
         return _json(
             {
                 "name": NAME,
                 "version": __version__,
                 "folder": None if folder is None else str(folder.absolute()),
-                "uptime": max(0, (now - self._telemetry.started_at_ms) // 1000),
+                "uptime": at.uptime_seconds,
                 "host": self._settings.host,
                 "port": self._port,
                 "addresses": list(self._addresses),
                 "isLoopback": self._settings.is_loopback,
                 "hasToken": self._settings.has_token,
                 "networkUrls": network_urls(self._settings, self._port),
-                "connections": self._connections(),
+                "connections": self._connections(at),
                 "pagesFromDisk": self._pages_from_disk(),
                 "refusedOrigins": [
                     {
@@ -87,11 +88,11 @@ class Overview:
                     self._registry.abort_origin(origin)
         return _json(self._pages_from_disk())
 
-    def _connections(self) -> dict[str, object]:
+    def _connections(self, at: Moment) -> dict[str, object]:
         facts = sorted(self._registry.facts(), key=lambda one: one.unsent_bytes, reverse=True)
         return {
             "webSocket": len(facts),
-            "http": self._telemetry.http_connections,
+            "http": at.value("connections", "http"),
             "shown": [
                 {
                     "address": one.address,

@@ -1,0 +1,227 @@
+"""Every counter and gauge of a server in one table: its name, what it means, and how it is read.
+
+Counting is adding to a plain attribute where the thing happens, here and there; this is where all
+of them are found again. `/metrics` is the table, and `/stats`, `/info` and `/server` read from it.
+"""
+
+from collections.abc import Callable
+from math import inf
+from typing import Literal, NamedTuple
+
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.services import Services
+from dunena.histogram import Histogram
+from dunena.persistence.interface import Engine, WatchState
+from dunena.store.store import Store
+from dunena.telemetry import Telemetry
+
+Kind = Literal["counter", "gauge"]
+"""What only grows since the start, and what comes and goes."""
+
+
+class Moment:
+    """One server at one time; ``now`` in Unix ms."""
+
+    __slots__ = ("core", "engine", "now", "store", "telemetry")
+
+    def __init__(self, figures: "Figures", now: int) -> None:
+        self.core: Services = figures.core
+        self.store: Store = figures.core.store.unrestricted
+        self.engine: Engine = figures.engine
+        self.telemetry: Telemetry = figures.telemetry
+        self.now: int = now
+
+    def value(self, name: str, label: str = "") -> float:
+        """One figure of the table; a whole number where it counts. Raises `KeyError`."""
+        return _BY_NAME[name, label].read(self)
+
+    @property
+    def uptime_seconds(self) -> int:
+        """Whole seconds since the start."""
+        return int(self.value("uptime_seconds"))
+
+
+class Figures:
+    """Where the figures of one server are read."""
+
+    def __init__(self, core: Services, engine: Engine, telemetry: Telemetry) -> None:
+        self.core = core
+        self.engine = engine
+        self.telemetry = telemetry
+
+    def at(self, now: int) -> Moment:
+        """As they stand when they are read; ``now`` in Unix ms."""
+        return Moment(self, now)
+
+
+class Figure(NamedTuple):
+    """One number.
+
+    ``metrics`` are its names in `/metrics`, where a counter's ends in ``_total`` and all begin with
+    ``dunena_``; none if it is not there. A ``label``, with what it says, tells it from others of
+    its name.
+    """
+
+    name: str
+    kind: Kind
+    text: str
+    read: Callable[[Moment], float]
+    metrics: tuple[str, ...]
+    label: tuple[str, str] = ("", "")
+
+
+class Times(NamedTuple):
+    """How long something took, each time."""
+
+    name: str
+    text: str
+    read: Callable[[Moment], Histogram]
+
+
+def _counter(name: str, text: str, read: Callable[[Moment], float], *others: str) -> Figure:
+    return Figure(name, "counter", text, read, (name, *others))
+
+
+def _gauge(name: str, text: str, read: Callable[[Moment], float], *others: str) -> Figure:
+    return Figure(name, "gauge", text, read, (name, *others))
+
+
+def _refusal(cause: str, read: Callable[[Moment], float]) -> Figure:
+    text = "What clients were refused, by cause"
+    return Figure("refusals", "counter", text, read, ("refusals",), ("cause", cause))
+
+
+def _connections(protocol: str, read: Callable[[Moment], float]) -> Figure:
+    text = "Open connections by what they speak"
+    return Figure("connections", "gauge", text, read, ("connections",), ("protocol", protocol))
+
+
+def _sessions(dialect: Dialect) -> Figure:
+    return _connections(dialect.value, lambda at: at.core.stats.sessions[dialect])
+
+
+def _watch(state: WatchState) -> Figure:
+    text = "How hand edits are learnt of: 1 for what is so"
+    label = ("state", state.value)
+    return Figure(
+        "watch", "gauge", text, lambda at: at.engine.watching.state is state, ("watch",), label
+    )
+
+
+def _hit_rate(at: Moment) -> float:
+    reads = at.store.hits + at.store.misses
+    return at.store.hits / reads if reads else 0
+
+
+def _full_refusals(at: Moment) -> int:
+    quota = at.store.quota
+    return 0 if quota is None else quota.refusals
+
+
+FIGURES = (
+    _gauge("entries", "Keys that have a value", lambda at: at.store.entry_count, "cache_entries"),
+    _gauge("value_bytes", "Bytes of all values as JSON", lambda at: at.store.value_bytes),
+    _gauge("revision", "Revision of the latest change", lambda at: at.store.revision),
+    _gauge(
+        "subscriptions", "Keys and channels followed", lambda at: at.core.hub.subscription_count
+    ),
+    _gauge("damaged_files", "Files that cannot be read", lambda at: len(at.engine.damages())),
+    _gauge("journal_bytes", "Bytes kept in the journal", lambda at: at.engine.journal_bytes),
+    _gauge(
+        "files_behind", "Keys whose file lacks the latest change", lambda at: at.engine.files_behind
+    ),
+    _gauge(
+        "files_failing",
+        "1 while files cannot be written",
+        lambda at: at.engine.files_failure is not None,
+    ),
+    _gauge(
+        "storage_failing",
+        "1 while changes are refused",
+        lambda at: at.telemetry.storage_failure is not None,
+    ),
+    _gauge(
+        "uptime_seconds",
+        "Time since the start",
+        lambda at: max(0, at.now - at.telemetry.started_at_ms) / 1000,
+    ),
+    # In /metrics they are told apart by dialect.
+    Figure(
+        "websocket_connections",
+        "gauge",
+        "Open WebSockets",
+        lambda at: at.telemetry.websocket_connections,
+        (),
+    ),
+    *map(_sessions, Dialect),
+    _connections("http", lambda at: at.telemetry.http_connections),
+    *map(_watch, WatchState),
+    # In /metrics they are told apart by type: `messages_by_type`.
+    Figure("messages", "counter", "WebSocket messages", lambda at: at.telemetry.messages, ()),
+    _counter("http_requests", "HTTP requests received", lambda at: at.telemetry.http_requests),
+    _counter(
+        "received_bytes", "Bytes received, before TLS", lambda at: at.telemetry.bytes_received
+    ),
+    _counter("sent_bytes", "Bytes sent, before TLS", lambda at: at.telemetry.bytes_sent),
+    _counter("changes", "Changes stored", lambda at: at.telemetry.changes),
+    _counter("expirations", "Keys whose time ended", lambda at: at.store.expirations),
+    # The other names are those of the original dunena, for dashboards made for it.
+    _counter("hits", "Reads that found a value", lambda at: at.store.hits, "cache_hits"),
+    _counter("misses", "Reads that found none", lambda at: at.store.misses, "cache_misses"),
+    _counter(
+        "evictions",
+        "Entries that left a full store",
+        lambda at: at.store.evictions,
+        "cache_evictions",
+    ),
+    _counter("cache_puts", "Values that were set", lambda at: at.store.puts),
+    _counter("cache_deletes", "Keys that were deleted", lambda at: at.store.deletions),
+    _gauge(
+        "cache_max_entries",
+        "Most keys there may be",
+        lambda at: at.core.limits.entries_max or inf,
+    ),
+    _gauge("cache_hit_rate", "Share of reads that found a value", _hit_rate),
+    _counter(
+        "slow_syncs", "Syncs of the journal over two seconds", lambda at: at.engine.slow_syncs
+    ),
+    _counter(
+        "watch_misses",
+        "How often more changed in the folder than the system could tell",
+        lambda at: at.engine.watching.misses,
+    ),
+    _counter(
+        "updates_conflated", "Updates a slow reader was spared", lambda at: at.telemetry.conflated
+    ),
+    _refusal("host", lambda at: at.telemetry.refused_hosts),
+    _refusal("origin", lambda at: at.telemetry.refused_origins),
+    _refusal("token", lambda at: at.telemetry.refused_tokens),
+    _refusal("wrong-tokens", lambda at: at.telemetry.refused_tries),
+    _refusal("rights", lambda at: at.core.stats.forbidden),
+    _refusal("connections", lambda at: at.telemetry.refused_connections),
+    _refusal("bad-request", lambda at: at.telemetry.refused_requests),
+    _refusal("limit", lambda at: at.core.stats.over_limit),
+    _refusal("full", _full_refusals),
+    _refusal("storage", lambda at: at.telemetry.storage_failures),
+    _refusal("slow-reader", lambda at: at.telemetry.slow_readers_closed),
+)
+
+TICKS = Times(
+    "tick_seconds", "From a tick's first request to its last reply", lambda at: at.telemetry.ticks
+)
+SYNCS = Times("sync_seconds", "Forcing the journal to the device", lambda at: at.engine.sync_times)
+
+_BY_NAME = {(figure.name, figure.label[1]): figure for figure in FIGURES}
+
+
+def messages_by_type(at: Moment) -> dict[tuple[str, str], int]:
+    """WebSocket messages by dialect and type; those that are none as ("", "invalid")."""
+    stats = at.core.stats
+    counts = {(Dialect.DUNENA.value, name): kind.count for name, kind in stats.dunena.items()}
+    for name, kind in stats.object_store.items():
+        counts[Dialect.OBJECT_STORE.value, name] = kind.count
+    gets = (Dialect.OBJECT_STORE.value, "get")
+    counts[gets] = counts.get(gets, 0) + stats.cached_gets
+    # Nothing that is answered once more makes it fall.
+    counts["", "invalid"] = max(0, at.telemetry.messages - sum(counts.values()))
+    return counts

@@ -1,0 +1,62 @@
+"""The description of a table of routes, as `/openapi.json` has it."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from dunena.dialects.grants import Right
+from dunena.server.handlers import Handlers
+from dunena.server.route_table import ROUTES, Access, Route
+from dunena.server.status import openapi
+
+
+def operations(*routes: Route) -> dict[str, Any]:
+    return openapi.describe(routes)["paths"]
+
+
+def test_it_is_the_document_of_the_table() -> None:
+    assert orjson.loads(openapi.document().body) == openapi.describe(ROUTES)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_a_route_has_what_the_table_says(route: Route) -> None:
+    paths = operations(route)
+    if not route.summary:
+        assert paths == {}
+        return
+    operation = paths[route.path][route.method.lower()]
+    assert operation["summary"] == route.summary
+    assert set(operation["responses"]) == {*map(str, route.responses), "4XX"}
+    assert ("requestBody" in operation) is bool(route.request)
+    parameters = paths[route.path].get("parameters", []) + operation["parameters"]
+    names = [name.removeprefix("ascii ") for name in route.parameters]
+    assert [parameter["name"] for parameter in parameters] == names
+
+
+def test_a_right_is_a_role_and_any_of_several_will_do() -> None:
+    def security(*rights: Right, access: Access = Access.TOKEN) -> Any:
+        route = Route("GET", "/x", Handlers.info, rights, access, summary="x")
+        return operations(route)["/x"]["get"].get("security")
+
+    assert security() is None, "as the document says for all"
+    assert security(Right.ADMIN) == [{}, {"token": ["admin"]}]
+    assert security(Right.READ, Right.WRITE) == [{}, {"token": ["read"]}, {"token": ["write"]}]
+    assert security(access=Access.PUBLIC) == []
+
+
+def test_what_all_methods_of_a_path_take_is_said_once() -> None:
+    get = Route("GET", "/x/{key}", Handlers.info, summary="x", parameters=("key", "ns", "count"))
+    delete = Route("DELETE", "/x/{key}", Handlers.info, summary="x", parameters=("key", "ns"))
+
+    def names(described: Any) -> list[str]:
+        return [parameter["name"] for parameter in described["parameters"]]
+
+    path = operations(get, delete)["/x/{key}"]
+    assert (names(path), names(path["get"]), names(path["delete"])) == (
+        ["key", "ns"],
+        ["count"],
+        [],
+    )
+    path = operations(delete)["/x/{key}"]
+    assert (names(path), names(path["delete"])) == (["key"], ["ns"])

@@ -1,0 +1,28 @@
+"""The table of routes: what the dispatcher and the description rely on."""
+
+from collections import Counter
+
+import pytest
+
+from dunena.server.route_table import ROUTES
+
+
+def test_each_method_of_a_path_is_there_once() -> None:
+    counts = Counter((route.method, route.path) for route in ROUTES)
+    assert counts.most_common(1)[0][1] == 1
+
+
+def test_the_routes_of_a_path_have_one_access() -> None:
+    accesses: dict[str, set] = {}
+    for route in ROUTES:
+        accesses.setdefault(route.path, set()).add(route.access)
+    assert {path: found for path, found in accesses.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_a_key_is_the_last_of_its_path_and_described(route) -> None:
+    """The dispatcher looks a path up by what is before its brace."""
+    plain, brace, rest = route.path.partition("{")
+    assert brace + rest in ("", "{key}")
+    assert not brace or plain.endswith("/")
+    assert bool(brace) is any(name in ("key", "ascii key") for name in route.parameters)
