@@ -150,7 +150,8 @@ class Server:
             self._listeners.close()
             raise StartError(error.reason) from error
         self.store.load(loaded.entries, loaded.revision)
-        for damage in self.engine.damages():
+        disk = self.engine.disk_status
+        for damage in [] if disk is None else disk.damages():
             _log.warning("%s was left alone: %s", damage.shown, damage.reason)
         self._context = self._build(loop, pages, client_files)
         self._expiry.expire_due()
@@ -252,12 +253,13 @@ class Server:
             core,
             settings,
             self.engine,
+            self.engine.disk_status,
             telemetry,
             event_loop_name(loop),
             self.addresses,
             wall_step_ms=lambda: self.clock.step_ms,
         )
-        metrics = Metrics(core, self.engine, telemetry)
+        metrics = Metrics(core, self.engine.disk_status, telemetry)
         tick = Tick(
             core,
             self.engine,

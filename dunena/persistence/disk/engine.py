@@ -18,6 +18,7 @@ from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, FileWriterThread, Syncer
 from dunena.persistence.interface import (
     Damage,
+    DiskStatus,
     Done,
     InUseError,
     Loaded,
@@ -51,7 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 class DiskEngine:
-    """One file per key below ``root``, behind a journal; an `Engine`.
+    """One file per key below ``root``, behind a journal; an `Engine`, and its own `DiskStatus`.
 
     ``wall_step_ms`` is `FolderStorage`'s.
     """
@@ -198,16 +199,21 @@ class DiskEngine:
         """These could not be taken over now: `collect` gives them again."""
         self._hand_edits.put_back(changes)
 
-    # --- health ---
-
-    def damages(self) -> list[Damage]:
-        """Files and records that could not be read."""
-        return self._storage.damages()
-
     @property
     def failure(self) -> str | None:
         """Why no change can be kept, as far as is known."""
         return self._storage.failure
+
+    # --- the status of the folder ---
+
+    @property
+    def disk_status(self) -> DiskStatus:
+        """The engine itself."""
+        return self
+
+    def damages(self) -> list[Damage]:
+        """Files and records that could not be read."""
+        return self._storage.damages()
 
     @property
     def watching(self) -> Watching:

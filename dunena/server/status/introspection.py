@@ -10,7 +10,7 @@ from dunena import NAME, __version__
 from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.dialects.services import Services
 from dunena.frames import text_frame
-from dunena.persistence.interface import Engine, WatchState
+from dunena.persistence.interface import NO_DISK, DiskStatus, Engine, WatchState
 from dunena.server.http.message import Response
 from dunena.settings import Settings
 from dunena.store.view import StoreView
@@ -35,6 +35,7 @@ class Introspection:
         core: Services,
         settings: Settings,
         engine: Engine,
+        disk: DiskStatus | None,
         telemetry: Telemetry,
         event_loop: str = "asyncio",
         addresses: tuple[str, ...] = (),
@@ -47,6 +48,7 @@ class Introspection:
         self._store = core.store.unrestricted
         self._settings = settings
         self._engine = engine
+        self._disk = disk or NO_DISK
         self._telemetry = telemetry
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
@@ -102,9 +104,9 @@ class Introspection:
                     "subscriptions": self._core.hub.subscription_count,
                 },
                 "storage": {
-                    "journalBytes": self._engine.journal_bytes,
-                    "filesBehind": self._engine.files_behind,
-                    "slowSyncs": self._engine.slow_syncs,
+                    "journalBytes": self._disk.journal_bytes,
+                    "filesBehind": self._disk.files_behind,
+                    "slowSyncs": self._disk.slow_syncs,
                     "failures": telemetry.storage_failures,
                 },
                 "latency": telemetry.ticks.summary(),
@@ -142,11 +144,11 @@ class Introspection:
 
         Their names are those of keys.
         """
-        damages, reason = self._engine.damages(), self._engine.files_failure
+        damages, reason = self._disk.damages(), self._disk.files_failure
         check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
         if reason:
             check["reason"] = self._shown(reason) if shows_names else "a file cannot be written"
-            check["behind"] = self._engine.files_behind
+            check["behind"] = self._disk.files_behind
         if damages:
             check["count"] = len(damages)
         if damages and shows_names:
@@ -158,7 +160,7 @@ class Introspection:
 
     def _watch_check(self) -> dict[str, object]:
         """Hand edits that are not seen, or not yet."""
-        watching = self._engine.watching
+        watching = self._disk.watching
         is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
         check: dict[str, object] = {
             "status": DEGRADED if is_blind else HEALTHY,

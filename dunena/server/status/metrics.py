@@ -8,7 +8,7 @@ from dunena import __version__
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.services import Services
 from dunena.histogram import BOUNDS_MS, Histogram
-from dunena.persistence.interface import Engine, WatchState
+from dunena.persistence.interface import NO_DISK, DiskStatus, WatchState
 from dunena.server.http.message import Response
 from dunena.telemetry import Telemetry
 
@@ -22,10 +22,10 @@ _Figures = Mapping[str, tuple[str, float]]
 class Metrics:
     """Reads the counters of one server; counts nothing itself. ``now`` in Unix ms."""
 
-    def __init__(self, core: Services, engine: Engine, telemetry: Telemetry) -> None:
+    def __init__(self, core: Services, disk: DiskStatus | None, telemetry: Telemetry) -> None:
         self._core = core
         self._store = core.store.unrestricted
-        self._engine = engine
+        self._disk = disk or NO_DISK
         self._telemetry = telemetry
 
     def respond(self, now: int) -> Response:
@@ -58,7 +58,7 @@ class Metrics:
         text = "From a tick's first request to its last reply"
         yield _seconds("dunena_tick_seconds", text, self._telemetry.ticks)
         text = "Forcing the journal to the device"
-        yield _seconds("dunena_sync_seconds", text, self._engine.sync_times)
+        yield _seconds("dunena_sync_seconds", text, self._disk.sync_times)
 
     def _labelled(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
@@ -88,7 +88,7 @@ class Metrics:
             "dunena_watch", "How hand edits are learnt of: 1 for what is so", labels=["state"]
         )
         for state in WatchState:
-            watch.add_metric([state.value], self._engine.watching.state is state)
+            watch.add_metric([state.value], self._disk.watching.state is state)
         yield watch
         for cause, count in self._refusals().items():
             refusals.add_metric([cause], count)
@@ -151,16 +151,16 @@ class Metrics:
         }
 
     def _gauges(self, now: int) -> _Figures:
-        store, telemetry, engine = self._store, self._telemetry, self._engine
+        store, telemetry, disk = self._store, self._telemetry, self._disk
         return {
             "entries": ("Keys that have a value", store.entry_count),
             "value_bytes": ("Bytes of all values as JSON", store.value_bytes),
             "revision": ("Revision of the latest change", store.revision),
             "subscriptions": ("Keys and channels followed", self._core.hub.subscription_count),
-            "damaged_files": ("Files that cannot be read", len(engine.damages())),
-            "journal_bytes": ("Bytes kept in the journal", engine.journal_bytes),
-            "files_behind": ("Keys whose file lacks the latest change", engine.files_behind),
-            "files_failing": ("1 while files cannot be written", _flag(engine.files_failure)),
+            "damaged_files": ("Files that cannot be read", len(disk.damages())),
+            "journal_bytes": ("Bytes kept in the journal", disk.journal_bytes),
+            "files_behind": ("Keys whose file lacks the latest change", disk.files_behind),
+            "files_failing": ("1 while files cannot be written", _flag(disk.files_failure)),
             "storage_failing": ("1 while changes are refused", _flag(telemetry.storage_failure)),
             "uptime_seconds": (
                 "Time since the start",
@@ -179,10 +179,10 @@ class Metrics:
             "hits": ("Reads that found a value", store.hits),
             "misses": ("Reads that found none", store.misses),
             "evictions": ("Entries that left a full store", store.evictions),
-            "slow_syncs": ("Syncs of the journal over two seconds", self._engine.slow_syncs),
+            "slow_syncs": ("Syncs of the journal over two seconds", self._disk.slow_syncs),
             "watch_misses": (
                 "How often more changed in the folder than the system could tell",
-                self._engine.watching.misses,
+                self._disk.watching.misses,
             ),
             "updates_conflated": ("Updates a slow reader was spared", telemetry.conflated),
         }
