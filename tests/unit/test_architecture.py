@@ -1,6 +1,7 @@
 """The house keeps its directions: what may import what."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,13 @@ def test_every_room_has_a_direction() -> None:
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
     assert rooms - {"__init__.py", "__main__.py", "web"} == set(DIRECTIONS)
+
+
+def test_only_persistence_knows_the_engine_of_the_disk() -> None:
+    names = re.compile(r"\bDiskEngine\b|\bPRIVATE_FOLDER\b|(?<!\w)\.dunena\b")
+    for path in PACKAGE.rglob("*"):
+        if path.suffix in {".py", ".js", ".html"} and "persistence" not in path.parts:
+            assert names.findall(path.read_text("utf-8")) == [], path
 
 
 def test_everything_is_printed_in_one_place() -> None:

@@ -12,7 +12,7 @@ from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.gc_pause import keep_for_good
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.place import extended, folds_case
+from dunena.persistence.disk.place import PRIVATE_FOLDER, extended, folds_case
 from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, FileWriterThread, Syncer
@@ -31,9 +31,6 @@ from dunena.persistence.interface import (
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
-
-PRIVATE_FOLDER = ".dunena"
-"""Everything in the folder that is not a value."""
 
 LOOK_SECONDS = 0.05
 """Between two looks whether the folder is still the one that was opened, while changes come: what
