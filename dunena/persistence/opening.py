@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 from dunena.persistence.disk.place import PRIVATE_FOLDER
-from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.persistence.interface import Engine, Loaded, Progress
 from dunena.persistence.memory import MemoryEngine
+from dunena.persistence.policy import Fsync, Watch
 from dunena.store.limits import Limits
 
 

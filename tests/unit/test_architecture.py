@@ -108,6 +108,9 @@ def test_only_persistence_knows_the_engine_of_the_disk() -> None:
     for path in PACKAGE.rglob("*"):
         if path.suffix in {".py", ".js", ".html"} and "persistence" not in path.parts:
             assert names.findall(path.read_text("utf-8")) == [], path
+    for room in set(DIRECTIONS) - {"persistence"}:
+        for path in modules_of(room):
+            assert not {name for name in imports_of(path) if "persistence.disk" in name}, path
 
 
 def test_everything_is_printed_in_one_place() -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from dunena.persistence.disk import value_files
 from dunena.persistence.disk.engine import DiskEngine
-from dunena.persistence.disk.policy import Watch
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.interface import OpenError, WatchState
 from dunena.persistence.memory import MemoryEngine
 from dunena.persistence.opening import open_engine, private_folder
+from dunena.persistence.policy import Watch
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 

@@ -13,7 +13,6 @@ from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.gc_pause import keep_for_good
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.place import PRIVATE_FOLDER, extended, folds_case
-from dunena.persistence.disk.policy import Fsync, Watch
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, FileWriterThread, Syncer
 from dunena.persistence.interface import (
@@ -28,6 +27,7 @@ from dunena.persistence.interface import (
     StorageError,
     Watching,
 )
+from dunena.persistence.policy import Fsync, Watch
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
