@@ -120,11 +120,19 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class OutsideChange:
-    """A change made elsewhere: a new value, or None for a key that went."""
+    """A change made elsewhere: a new value, or None for a key that went.
+
+    What a change made here has besides, it has where the engine knows it: ``expires_at`` in Unix
+    ms, the ``revision`` in the order of all who make changes, and ``is_clear`` for everything that
+    went at once, with an empty ``key``. Of a file edited by hand none of them is known.
+    """
 
     ns: str
     key: str
     value: bytes | None
+    expires_at: int | None = None
+    revision: int | None = None
+    is_clear: bool = False
 
 
 class Engine(Protocol):
