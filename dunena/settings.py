@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.disk.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, Watch
 from dunena.store.limits import Limits
 
 DEFAULT_HOST = "localhost"

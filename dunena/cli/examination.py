@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from enum import StrEnum
@@ -73,10 +72,11 @@ def _system() -> str:
 
 def _folder(folder: Path) -> list[Finding]:
     """Whether values can be kept there, and how quickly the disk is."""
+    from dunena.persistence.folder import sync_seconds
+
     at = _existing(folder)
     try:
-        with tempfile.TemporaryFile(dir=at) as file:
-            times = [_sync_seconds(file.fileno()) for _ in range(SYNCS)]
+        times = sync_seconds(at, SYNCS)
     except OSError as error:
         advice = "give another folder with --cache-dir, or let this user write there"
         text = f"{folder} cannot be written ({error.strerror})"
@@ -98,15 +98,6 @@ def _existing(folder: Path) -> Path:
     return Path.cwd()
 
 
-def _sync_seconds(descriptor: int) -> float:
-    from dunena.persistence.disk.disk import force
-
-    began = time.perf_counter()
-    os.write(descriptor, b"x" * 4096)
-    force(descriptor)
-    return time.perf_counter() - began
-
-
 def _disk(times: list[float]) -> Finding:
     middle = sorted(times)[len(times) // 2]
     text = f"a sync takes {middle * 1000:.1f} ms"
@@ -126,17 +117,9 @@ def _space(folder: Path) -> Finding:
 
 def _hand_edits(folder: Path) -> Finding:
     """Whether the system tells of files that others change in the folder."""
-    from dunena.persistence.disk.watcher import begin_to_watch
-    from dunena.persistence.disk.watcher_events import Told
-    from dunena.persistence.disk.watching import why_silent
+    from dunena.persistence.folder import watch_failure
 
-    reason = why_silent(str(folder))
-    if reason is None:
-        try:
-            told = Told(lambda _paths: None, lambda: None, lambda _reason: None)
-            begin_to_watch(str(folder), told).close()
-        except OSError as error:
-            reason = error.strerror or str(error)
+    reason = watch_failure(folder)
     if reason is None:
         return Finding(Level.GOOD, "hand edits", "the system tells of them")
     advice = "--watch notify trusts the system all the same, --watch off leaves them alone"

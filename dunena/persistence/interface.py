@@ -120,11 +120,19 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class OutsideChange:
-    """A change made elsewhere: a new value, or None for a key that went."""
+    """A change made elsewhere: a new value, or None for a key that went.
+
+    What a change made here has besides, it has where the engine knows it: ``expires_at`` in Unix
+    ms, the ``revision`` in the order of all who make changes, and ``is_clear`` for everything that
+    went at once, with an empty ``key``. Of a file edited by hand none of them is known.
+    """
 
     ns: str
     key: str
     value: bytes | None
+    expires_at: int | None = None
+    revision: int | None = None
+    is_clear: bool = False
 
 
 class Engine(Protocol):
@@ -168,32 +176,66 @@ class Engine(Protocol):
     def put_back(self, changes: list[OutsideChange]) -> None:
         """These could not be taken over now: `collect` is to give them again."""
 
+    @property
+    def disk_status(self) -> "DiskStatus | None":
+        """What the folder says of itself; None for an engine that keeps its changes elsewhere."""
+
+    def close(self) -> None:
+        """Let go of everything; raise `StorageError` if some commits do not stay."""
+
+
+class DiskStatus(Protocol):
+    """What only an engine that keeps its changes in a folder has to say of itself.
+
+    Called from the thread of the server's loop, like the engine.
+    """
+
     def damages(self) -> list[Damage]:
-        """What is damaged now."""
+        """Files and records that cannot be read at present."""
 
     @property
     def watching(self) -> Watching:
-        """How changes made elsewhere are learnt of."""
+        """How files edited by hand are learnt of."""
 
     @property
     def files_behind(self) -> int:
-        """Keys that were kept and are not shown where people look yet."""
+        """Keys whose file does not show the latest change yet."""
 
     @property
     def files_failure(self) -> str | None:
-        """Why they cannot be shown at present; None while they can."""
+        """Why files cannot be written at present; None while they can."""
 
     @property
     def journal_bytes(self) -> int:
-        """What is kept in the journal at present, shown where people look or not."""
+        """The journal's size at present."""
 
     @property
     def sync_times(self) -> Histogram:
-        """How long forcing changes to the device took."""
+        """How many ms forcing changes to the device took."""
 
     @property
     def slow_syncs(self) -> int:
         """How often forcing changes to the device took so long that it was logged."""
 
-    def close(self) -> None:
-        """Let go of everything; raise `StorageError` if some commits do not stay."""
+
+class _NoDisk:
+    """The `DiskStatus` of a server without a folder: nothing is behind, damaged or failing."""
+
+    watching = Watching()
+    files_behind = 0
+    files_failure: str | None = None
+    journal_bytes = 0
+    slow_syncs = 0
+
+    @property
+    def sync_times(self) -> Histogram:
+        """Of no syncs."""
+        return Histogram()
+
+    def damages(self) -> list[Damage]:
+        """Never any."""
+        return []
+
+
+NO_DISK: DiskStatus = _NoDisk()
+"""For those who show the same figures with a folder and without one."""

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from dunena.histogram import Histogram
-from dunena.persistence.interface import Damage, Done, Loaded, OutsideChange, Progress, Watching
+from dunena.persistence.interface import Done, Loaded, OutsideChange, Progress
 from dunena.store.entry import Change
 from dunena.store.store import Store
 
@@ -43,39 +42,10 @@ class MemoryEngine:
     def put_back(self, changes: list[OutsideChange]) -> None:
         """There are none."""
 
-    def damages(self) -> list[Damage]:
-        """Never any."""
-        return []
-
     @property
-    def watching(self) -> Watching:
-        """There is nothing to watch."""
-        return Watching()
-
-    @property
-    def files_behind(self) -> int:
-        """None, as there are no files."""
-        return 0
-
-    @property
-    def files_failure(self) -> str | None:
-        """Never."""
+    def disk_status(self) -> None:
+        """There is no folder."""
         return None
-
-    @property
-    def journal_bytes(self) -> int:
-        """None."""
-        return 0
-
-    @property
-    def sync_times(self) -> Histogram:
-        """Nothing is ever forced anywhere."""
-        return Histogram()
-
-    @property
-    def slow_syncs(self) -> int:
-        """Never any."""
-        return 0
 
     def close(self) -> None:
         """Nothing to let go of."""

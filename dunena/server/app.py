@@ -13,8 +13,6 @@ from dunena.dialects.services import Services
 from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
-from dunena.persistence.disk.engine import PRIVATE_FOLDER, DiskEngine
-from dunena.persistence.disk.policy import Watch
 from dunena.persistence.interface import (
     Engine,
     InUseError,
@@ -22,7 +20,7 @@ from dunena.persistence.interface import (
     Progress,
     StorageError,
 )
-from dunena.persistence.memory import MemoryEngine
+from dunena.persistence.opening import open_engine, private_folder
 from dunena.server.access.admission import Admission
 from dunena.server.access.null_origin import NullOriginPolicy
 from dunena.server.access.peers import Proxies
@@ -109,17 +107,7 @@ class Server:
         self._new_session = new_session
         self.clock = Clock()
         self.store = Store(quota=quota_of(settings.limits))
-        self.engine: Engine = (
-            MemoryEngine()
-            if settings.cache_dir is None
-            else DiskEngine(
-                settings.cache_dir,
-                settings.fsync,
-                settings.limits.value_bytes_max,
-                settings.watch,
-                wall_step_ms=lambda: self.clock.step_ms,
-            )
-        )
+        self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
         self._loop: asyncio.AbstractEventLoop
@@ -141,8 +129,8 @@ class Server:
         self._tokens = self._load_tokens()
         await self._bind(loop)
         try:
-            loaded = self.engine.open(
-                self._wake if self.settings.watch is not Watch.OFF else None, progress
+            self.engine, loaded = open_engine(
+                self.settings, self._wake, progress, wall_step_ms=lambda: self.clock.step_ms
             )
         except InUseError as error:
             self._listeners.close()
@@ -151,7 +139,8 @@ class Server:
             self._listeners.close()
             raise StartError(error.reason) from error
         self.store.load(loaded.entries, loaded.revision)
-        for damage in self.engine.damages():
+        disk = self.engine.disk_status
+        for damage in [] if disk is None else disk.damages():
             _log.warning("%s was left alone: %s", damage.shown, damage.reason)
         self._context = self._build(loop, pages, client_files)
         self._expiry.expire_due()
@@ -234,7 +223,7 @@ class Server:
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
         core = Services(self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms)
-        disk_pages = NullOriginPolicy(settings.cache_dir and settings.cache_dir / PRIVATE_FOLDER)
+        disk_pages = NullOriginPolicy(private_folder(settings.cache_dir))
         disk_pages.load()
         views = Views(core)
         refusals = Refusals(settings, self.port)
@@ -248,7 +237,7 @@ class Server:
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
             max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
         )
-        figures = Figures(core, self.engine, telemetry)
+        figures = Figures(core, self.engine, self.engine.disk_status, telemetry)
         overview = Overview(settings, self.port, self.addresses, admission, registry, figures)
         introspection = Introspection(
             figures,

@@ -49,13 +49,22 @@ class Outside:
     def _apply(self, changes: list[OutsideChange], _now: int) -> None:
         try:
             for change in changes:
-                if change.value is None:
-                    self._store.delete(change.ns, change.key, from_disk=True)
-                elif change.value != self._value_at(change):
-                    self._store.set(change.ns, change.key, change.value, from_disk=True)
+                self._apply_one(change)
         except WriteRefusedError:
             self._engine.put_back(changes)
             self.has_more = True
+
+    def _apply_one(self, change: OutsideChange) -> None:
+        store, is_ordered = self._store, change.revision is not None
+        if change.revision is not None:
+            store.skip_to(change.revision)
+        if change.is_clear:
+            store.clear(from_disk=True)
+        elif change.value is None:
+            store.delete(change.ns, change.key, from_disk=True)
+        # A file that shows what is stored says nothing new; in an order every change counts.
+        elif is_ordered or change.value != self._value_at(change):
+            store.set(change.ns, change.key, change.value, change.expires_at, from_disk=True)
 
     def _value_at(self, change: OutsideChange) -> bytes | None:
         entry = self._store.peek(change.ns, change.key, 0)

@@ -255,13 +255,15 @@ class Store(StoreView):
                 return
             self._evict(quota, leaving)
 
-    def clear(self) -> Change:
+    def clear(self, *, from_disk: bool = False) -> Change:
         """Remove everything, in all namespaces, as one change."""
         revision = self._next_revision()
         self.clears += 1
         cleared = self._namespaces
         self._replace_all({})
-        return self._announce(Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared))
+        return self._announce(
+            Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared, from_disk=from_disk)
+        )
 
     def expire(self, now: int, count_max: int = EXPIRED_AT_ONCE_MAX) -> list[Change]:
         """Remove entries whose deadline has passed, earliest first; none while refusing.
@@ -280,9 +282,23 @@ class Store(StoreView):
         self.expirations += len(changes)
         return changes
 
+    def skip_to(self, revision: int) -> None:
+        """Give the next change this revision, if it is not behind it already.
+
+        The revisions before it belong to changes that others made, and that were overtaken.
+        """
+        if self.refusal is not None:
+            raise WriteRefusedError(self.refusal)
+        skipped = max(0, revision - 1 - self.revision)
+        self.revision += skipped
+        self._loaded_revision += skipped  # they are no changes of this store
+
     def undo(self, changes: Sequence[Change]) -> None:
         """Take back the latest changes, given in the order they were made."""
         self._overdue_at = -NEVER  # nothing expires again before `expire` says so
+        if changes:
+            skipped = changes[-1].revision - changes[0].revision + 1 - len(changes)
+            self._loaded_revision -= skipped
         for change in reversed(changes):
             self.revision = change.revision - 1
             if change.kind is not ChangeKind.SET:

@@ -35,7 +35,7 @@ from dunena.persistence.disk.files import decode_file_name
 from dunena.persistence.disk.folder_storage import ALL_FILES, FolderStorage
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import EntryId
-from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.policy import Fsync
 from dunena.plain_files import Kind
 from dunena.store.entry import Change
 from dunena.store.store import Store

@@ -17,9 +17,9 @@ from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.mirror import Mirror
-from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.records import Records
 from dunena.persistence.disk.value_files import ValueFiles
+from dunena.persistence.policy import Fsync
 from dunena.plain_files import NotPlainError
 from dunena.store.entry import Change
 from tests.simulation.history import BrokenPromiseError, History, Run

@@ -13,7 +13,7 @@ import pytest
 from dunena.hub import Batch
 from dunena.persistence.disk import journal
 from dunena.persistence.disk.folder_storage import FolderStorage
-from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.policy import Fsync
 from dunena.server import outbox
 from dunena.server.backlog import Backlog
 from dunena.server.outbox import HeldOutput, Outbox

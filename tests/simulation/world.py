@@ -23,9 +23,9 @@ from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.folder_storage import FolderStorage
-from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
+from dunena.persistence.policy import Fsync
 from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.compression import Compressors

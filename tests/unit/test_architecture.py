@@ -229,6 +229,16 @@ def test_unit_tests_are_named_after_what_they_test() -> None:
     assert TESTS_OF_NO_MODULE.keys() <= found
 
 
+def test_only_persistence_knows_the_engine_of_the_disk() -> None:
+    names = re.compile(r"\bDiskEngine\b|\bPRIVATE_FOLDER\b|(?<!\w)\.dunena\b")
+    for path in PACKAGE.rglob("*"):
+        if path.suffix in {".py", ".js", ".html"} and "persistence" not in path.parts:
+            assert names.findall(path.read_text("utf-8")) == [], path
+    for room in set(DIRECTIONS) - {"persistence"}:
+        for path in modules_of(room):
+            assert not {name for name in imports_of(path) if "persistence.disk" in name}, path
+
+
 def test_everything_is_printed_in_one_place() -> None:
     for path in PACKAGE.rglob("*.py"):
         if path == PACKAGE / "desktop" / "terminal.py":

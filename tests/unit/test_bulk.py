@@ -6,6 +6,7 @@ from contextlib import suppress
 from dunena.persistence.interface import OutsideChange
 from dunena.server.bulk import FREED_AT_ONCE_MAX, Bulk, letting_go
 from dunena.server.outside import OUTSIDE_AT_ONCE_MAX, Outside
+from dunena.store.entry import ChangeKind
 from dunena.store.store import WriteRefusedError
 from tests.support.rooms import FlakyEngine, HoldingEngine, Rooms
 
@@ -103,6 +104,47 @@ def test_what_cannot_be_kept_is_taken_over_later() -> None:
         turns.take()
         rooms.tick.end()
     assert rooms.store.entry_count == OUTSIDE_AT_ONCE_MAX + 1
+
+
+def test_a_change_made_elsewhere_keeps_its_expiry_revision_and_clear() -> None:
+    rooms, turns, outside = edited(0)
+    rooms.tick.run(lambda _, __: rooms.store.set("", "old", b"1"), None)
+    rooms.tick.end()
+    later = rooms.now + 1000
+    rooms.engine.edits = [
+        OutsideChange("", "", None, revision=7, is_clear=True),
+        OutsideChange("app", "k", b"1", expires_at=later, revision=8),
+        OutsideChange("app", "k", b"1", revision=12),
+        OutsideChange("app", "l", b"2", expires_at=later, revision=15),
+    ]
+    rooms.engine.committed.clear()
+    outside.collect()
+    turns.take()
+    rooms.tick.end()
+    made = [(one.kind, one.key, one.revision, one.from_disk) for one in rooms.engine.committed]
+    assert made == [
+        (ChangeKind.CLEAR, "", 7, True),
+        (ChangeKind.SET, "k", 8, True),
+        (ChangeKind.SET, "k", 12, True),
+        (ChangeKind.SET, "l", 15, True),
+    ]
+    assert [one.entry and one.entry.expires_at for one in rooms.engine.committed] == [
+        None,
+        later,
+        None,
+        later,
+    ]
+    assert rooms.store.puts == 4
+
+
+def test_a_file_with_the_stored_value_says_nothing_new() -> None:
+    rooms, turns, outside = edited(1)
+    rooms.tick.run(lambda _, now: rooms.store.set("", "k0", b"1", now + 1000), None)
+    rooms.tick.end()
+    outside.collect()
+    turns.take()
+    rooms.tick.end()
+    assert len(rooms.engine.committed) == 1, "it keeps its time to live"
 
 
 def test_what_was_cleared_is_let_go_of_in_portions_once_that_is_kept() -> None:

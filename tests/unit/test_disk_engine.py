@@ -10,8 +10,8 @@ from queue import Queue
 import pytest
 
 from dunena.persistence.disk.engine import DiskEngine
-from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.interface import InUseError, OpenError, OutsideChange, StorageError
+from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
 from dunena.store.store import Store
 

@@ -30,7 +30,7 @@ class House:
         self.store = Store()
         self.stats = MessageStats()
         core = Services(self.store, Hub(), stats=self.stats)
-        self.figures = Figures(core, MemoryEngine(), self.telemetry)
+        self.figures = Figures(core, MemoryEngine(), None, self.telemetry)
 
     def values(self) -> Iterable[float]:
         """Of every figure of the table."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk.place import folds_case
-from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name

@@ -7,6 +7,7 @@ import pytest
 
 from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.dialects.services import Services
+from dunena.histogram import Histogram
 from dunena.hub import Hub
 from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
 from dunena.persistence.memory import MemoryEngine
@@ -19,12 +20,15 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 
-class TroubledEngine(MemoryEngine):
-    """Says what a test wants to hear."""
+class TroubledDisk:
+    """The status of a folder that says what a test wants to hear."""
 
     files_reason: str | None = None
     damaged: tuple[Damage, ...] = ()
     watched = Watching(WatchState.WATCHING)
+
+    def __init__(self) -> None:
+        self.sync_times = Histogram()
 
     @property
     def watching(self) -> Watching:
@@ -51,8 +55,8 @@ class TroubledEngine(MemoryEngine):
 
 
 @pytest.fixture
-def engine() -> TroubledEngine:
-    return TroubledEngine()
+def disk() -> TroubledDisk:
+    return TroubledDisk()
 
 
 @pytest.fixture
@@ -61,8 +65,10 @@ def telemetry() -> Telemetry:
 
 
 @pytest.fixture
-def introspection(engine: TroubledEngine, telemetry: Telemetry) -> Introspection:
-    return Introspection(Figures(Services(Store(), Hub()), engine, telemetry), Settings())
+def introspection(disk: TroubledDisk, telemetry: Telemetry) -> Introspection:
+    return Introspection(
+        Figures(Services(Store(), Hub()), MemoryEngine(), disk, telemetry), Settings()
+    )
 
 
 def test_files_that_are_only_behind_are_healthy(introspection: Introspection) -> None:
@@ -74,9 +80,9 @@ def test_files_that_are_only_behind_are_healthy(introspection: Introspection) ->
 
 
 def test_files_that_cannot_be_written_degrade_it(
-    introspection: Introspection, engine: TroubledEngine
+    introspection: Introspection, disk: TroubledDisk
 ) -> None:
-    engine.files_reason = "k.json: is a directory"
+    disk.files_reason = "k.json: is a directory"
     response = introspection.health(0)
     assert response.status == 200
     body = orjson.loads(response.body)
@@ -88,9 +94,9 @@ def test_files_that_cannot_be_written_degrade_it(
 
 
 def test_damage_and_refused_changes_are_told_apart(
-    introspection: Introspection, engine: TroubledEngine, telemetry: Telemetry
+    introspection: Introspection, disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
-    engine.damaged = (Damage("half.json", "line 1"),)
+    disk.damaged = (Damage("half.json", "line 1"),)
     telemetry.storage_failure = "no space left on device"
     response = introspection.health(0)
     assert response.status == 503
@@ -102,14 +108,14 @@ def test_damage_and_refused_changes_are_told_apart(
 
 
 def test_nobody_known_is_told_the_status_and_nothing_else(
-    introspection: Introspection, engine: TroubledEngine, telemetry: Telemetry
+    introspection: Introspection, disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
     def told(response: Response) -> tuple[int, dict]:
         return response.status, orjson.loads(response.body)
 
     assert told(introspection.health(0, NOTHING)) == (200, {"status": "healthy"})
     assert told(introspection.ready(0, NOTHING)) == (200, {"status": "ready"})
-    engine.damaged = (Damage("half.json", "line 1"),)
+    disk.damaged = (Damage("half.json", "line 1"),)
     assert told(introspection.health(0, NOTHING)) == (200, {"status": "degraded"})
     telemetry.storage_failure = "no space left on device"
     assert told(introspection.health(0, NOTHING)) == (503, {"status": "unhealthy"})
@@ -117,13 +123,15 @@ def test_nobody_known_is_told_the_status_and_nothing_else(
 
 
 def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
-    engine: TroubledEngine, telemetry: Telemetry, tmp_path: Path
+    disk: TroubledDisk, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     settings = Settings(cache_dir=tmp_path)
-    introspection = Introspection(Figures(Services(Store(), Hub()), engine, telemetry), settings)
+    introspection = Introspection(
+        Figures(Services(Store(), Hub()), MemoryEngine(), disk, telemetry), settings
+    )
     path = tmp_path / "app" / "half.json"
-    engine.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
-    engine.files_reason = f"{tmp_path / 'k.json'}: is a directory"
+    disk.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
+    disk.files_reason = f"{tmp_path / 'k.json'}: is a directory"
     some = Grant("some", frozenset({Right.READ, Right.WRITE}), keys=("a*",))
 
     def files(grant: Grant) -> dict:
@@ -143,25 +151,25 @@ def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
 
 
 def test_journal_and_files_are_in_the_figures(
-    introspection: Introspection, engine: TroubledEngine, telemetry: Telemetry
+    introspection: Introspection, disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
     storage = orjson.loads(introspection.stats(0).body)["storage"]
     assert storage == {"journalBytes": 1234, "filesBehind": 3, "slowSyncs": 2, "failures": 0}
-    metrics = Metrics(Figures(Services(Store(), Hub()), engine, telemetry))
+    metrics = Metrics(Figures(Services(Store(), Hub()), MemoryEngine(), disk, telemetry))
     text = metrics.respond(0).body.decode()
     assert "dunena_journal_bytes 1234.0" in text
     assert "dunena_files_behind 3.0" in text
     assert "dunena_files_failing 0.0" in text
     assert "dunena_slow_syncs_total 2.0" in text
-    engine.files_reason = "read-only file system"
+    disk.files_reason = "read-only file system"
     assert "dunena_files_failing 1.0" in metrics.respond(0).body.decode()
 
 
 @pytest.mark.parametrize("state", WatchState)
 def test_hand_edits_that_are_not_seen_degrade_it(
-    introspection: Introspection, engine: TroubledEngine, state: WatchState
+    introspection: Introspection, disk: TroubledDisk, state: WatchState
 ) -> None:
-    engine.watched = Watching(state, "a reason", 3)
+    disk.watched = Watching(state, "a reason", 3)
     is_blind = state in {WatchState.CATCHING_UP, WatchState.FAILING}
     status = "degraded" if is_blind else "healthy"
     response = introspection.health(0)
@@ -170,14 +178,37 @@ def test_hand_edits_that_are_not_seen_degrade_it(
     assert body["status"] == status
     check = {"status": status, "state": state.value, "reason": "a reason"}
     assert body["checks"]["watch"] == check
-    text = Metrics(Figures(Services(Store(), Hub()), engine, Telemetry(0))).respond(0).body
+    text = (
+        Metrics(Figures(Services(Store(), Hub()), MemoryEngine(), disk, Telemetry(0)))
+        .respond(0)
+        .body
+    )
     assert f'dunena_watch{{state="{state.value}"}} 1.0' in text.decode()
     assert "dunena_watch_misses_total 3.0" in text.decode()
 
 
 def test_a_path_that_is_no_text_is_escaped(
-    introspection: Introspection, engine: TroubledEngine
+    introspection: Introspection, disk: TroubledDisk
 ) -> None:
-    engine.damaged = (Damage("k\udcff\n\u202e.json", "odd", DamageKind.NAME),)
+    disk.damaged = (Damage("k\udcff\n\u202e.json", "odd", DamageKind.NAME),)
     (one,) = orjson.loads(introspection.health(0).body)["checks"]["files"]["damaged"]
     assert one == {"path": "k\\xff\\n\\u202e.json", "reason": "odd"}
+
+
+def test_a_server_without_a_folder_has_the_same_figures_at_zero() -> None:
+    telemetry = Telemetry(started_at_ms=0)
+    figures = Figures(Services(Store(), Hub()), MemoryEngine(), None, telemetry)
+    introspection = Introspection(figures, Settings())
+    assert MemoryEngine().disk_status is None
+    storage = orjson.loads(introspection.stats(0).body)["storage"]
+    assert storage == {"journalBytes": 0, "filesBehind": 0, "slowSyncs": 0, "failures": 0}
+    assert orjson.loads(introspection.health(0).body)["checks"] == {
+        "storage": {"status": "healthy"},
+        "files": {"status": "healthy"},
+        "watch": {"status": "healthy", "state": "off"},
+    }
+    text = Metrics(figures).respond(0).body.decode()
+    names = ["damaged_files", "journal_bytes", "files_behind", "files_failing", "slow_syncs_total"]
+    for name in [*names, "watch_misses_total", "sync_seconds_count"]:
+        assert f"dunena_{name} 0.0" in text, name
+    assert 'dunena_watch{state="off"} 1.0' in text

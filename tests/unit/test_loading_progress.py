@@ -9,7 +9,7 @@ from dunena.cli import loading_progress
 from dunena.cli.loading_progress import LoadingProgress
 from dunena.persistence.disk import value_files
 from dunena.persistence.disk.engine import DiskEngine
-from dunena.persistence.disk.policy import Fsync
+from dunena.persistence.policy import Fsync
 
 
 @pytest.fixture

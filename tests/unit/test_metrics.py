@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dunena.dialects.dialect import Dialect
 from dunena.histogram import Histogram
-from dunena.persistence.memory import MemoryEngine
+from dunena.persistence.interface import Damage, Watching
 from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
@@ -19,22 +19,25 @@ from dunena.store.store import Store, WriteRefusedError
 from tests.support.rooms import Rooms
 
 
-class SyncedEngine(MemoryEngine):
-    """Has forced something to the device."""
+class SyncedDisk:
+    """The status of a folder of which something was forced to the device."""
+
+    watching = Watching()
+    files_behind = journal_bytes = slow_syncs = 0
+    files_failure = None
 
     def __init__(self) -> None:
-        self.times = Histogram()
+        self.sync_times = Histogram()
 
-    @property
-    def sync_times(self) -> Histogram:
-        return self.times
+    def damages(self) -> list[Damage]:
+        return []
 
 
 class House:
     def __init__(self, limits: Limits | None = None) -> None:
         self.rooms = Rooms(limits)
-        self.engine = SyncedEngine()
-        self.figures = Figures(self.rooms.core, self.engine, self.rooms.telemetry)
+        self.disk = SyncedDisk()
+        self.figures = Figures(self.rooms.core, self.rooms.engine, self.disk, self.rooms.telemetry)
         self.metrics = Metrics(self.figures)
 
     def figure(self, name: str, **labels: str) -> float | None:
@@ -116,7 +119,7 @@ def test_what_expired_is_counted_once() -> None:
 def test_syncs_are_a_histogram_in_seconds() -> None:
     house = House()
     for milliseconds in (0.3, 7, 2000):
-        house.engine.times.add(milliseconds)
+        house.disk.sync_times.add(milliseconds)
     assert house.figure("dunena_sync_seconds_bucket", le="0.0005") == 1
     assert house.figure("dunena_sync_seconds_bucket", le="0.01") == 2
     assert house.figure("dunena_sync_seconds_bucket", le="1.0") == 2

@@ -288,3 +288,28 @@ class Undo(RuleBasedStateMachine):
 
 TestUndo = Undo.TestCase
 TestUndo.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+def test_skipped_revisions_are_no_changes_and_are_taken_back_with_those_around_them() -> None:
+    changes: list[Change] = []
+    store = Store(changes.append)
+    store.load([Entry("", "old", b"1", None, 3)], 3)
+    store.skip_to(6)
+    store.set("", "a", b"1")
+    store.set("", "b", b"1")
+    store.skip_to(8)
+    store.skip_to(2)
+    store.set("", "c", b"1")
+    store.skip_to(20)
+    store.delete("", "a")
+    assert [change.revision for change in changes] == [6, 7, 8, 20]
+    assert (store.puts, store.deletions) == (3, 1)
+    store.undo(changes[1:])
+    assert (store.revision, store.puts, store.deletions) == (6, 1, 0)
+    assert sorted_keys(store) == ["a", "old"]
+    store.undo([])
+    assert (store.revision, store.puts) == (6, 1)
+    store.refusal = "disk full"
+    with pytest.raises(WriteRefusedError):
+        store.skip_to(30)
+    assert store.revision == 6

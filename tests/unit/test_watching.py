@@ -11,10 +11,10 @@ import pytest
 from dunena.persistence.disk import watching
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.place import file_system_of
-from dunena.persistence.disk.policy import Watch
 from dunena.persistence.disk.watcher_events import Told
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.interface import WatchState
+from dunena.persistence.policy import Watch
 from tests.support.kept import Kept
 
 

@@ -10,7 +10,7 @@ from dunena.desktop.terminal import say
 from dunena.store.limits import VALUE_BYTES_MAX
 
 if TYPE_CHECKING:
-    from dunena.persistence.disk.check import Findings
+    from dunena.persistence.folder import Findings
 
 _SHOWN_MAX = 20
 
@@ -34,14 +34,13 @@ def check(
 
     import orjson
 
-    from dunena.persistence.disk.check import check as look
-    from dunena.persistence.disk.check import repair as mend
+    from dunena.persistence.folder import check_folder, repair_folder
     from dunena.persistence.interface import OpenError
 
     logging.disable()  # what the server would log is in the report
     try:
-        before = look(folder, max_value)
-        findings = mend(folder, max_value) if repair else before
+        before = check_folder(folder, max_value)
+        findings = repair_folder(folder, max_value) if repair else before
     except OpenError as error:
         fail(error.reason)
     if as_json:

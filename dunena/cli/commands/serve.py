@@ -11,7 +11,7 @@ from typer import BadParameter, Context, Option
 
 from dunena.cli.start_mode import TYPED, StartMode
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.disk.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, Watch
 from dunena.server.limits import CONNECTIONS_PER_ADDRESS_MAX
 from dunena.settings import DEFAULT_HOST, DEFAULT_PORT, EventLoop, LogFormat, LogLevel, Settings
 from dunena.store.limits import VALUE_BYTES_MAX, Eviction, Limits

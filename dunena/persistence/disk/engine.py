@@ -12,12 +12,12 @@ from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.gc_pause import keep_for_good
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.place import extended, folds_case
-from dunena.persistence.disk.policy import Fsync, Watch
+from dunena.persistence.disk.place import PRIVATE_FOLDER, extended, folds_case
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, FileWriterThread, Syncer
 from dunena.persistence.interface import (
     Damage,
+    DiskStatus,
     Done,
     InUseError,
     Loaded,
@@ -27,12 +27,10 @@ from dunena.persistence.interface import (
     StorageError,
     Watching,
 )
+from dunena.persistence.policy import Fsync, Watch
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
-
-PRIVATE_FOLDER = ".dunena"
-"""Everything in the folder that is not a value."""
 
 LOOK_SECONDS = 0.05
 """Between two looks whether the folder is still the one that was opened, while changes come: what
@@ -51,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 class DiskEngine:
-    """One file per key below ``root``, behind a journal; an `Engine`.
+    """One file per key below ``root``, behind a journal; an `Engine`, and its own `DiskStatus`.
 
     ``wall_step_ms`` is `FolderStorage`'s.
     """
@@ -198,16 +196,21 @@ class DiskEngine:
         """These could not be taken over now: `collect` gives them again."""
         self._hand_edits.put_back(changes)
 
-    # --- health ---
-
-    def damages(self) -> list[Damage]:
-        """Files and records that could not be read."""
-        return self._storage.damages()
-
     @property
     def failure(self) -> str | None:
         """Why no change can be kept, as far as is known."""
         return self._storage.failure
+
+    # --- the status of the folder ---
+
+    @property
+    def disk_status(self) -> DiskStatus:
+        """The engine itself."""
+        return self
+
+    def damages(self) -> list[Damage]:
+        """Files and records that could not be read."""
+        return self._storage.damages()
 
     @property
     def watching(self) -> Watching:

@@ -35,7 +35,6 @@ from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.layout import EntryId, Layout
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
-from dunena.persistence.disk.policy import Fsync
 from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
 from dunena.persistence.disk.recovery import recover
@@ -43,6 +42,7 @@ from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, r
 from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
+from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 

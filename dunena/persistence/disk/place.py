@@ -4,6 +4,9 @@ import os
 import sys
 from pathlib import Path
 
+PRIVATE_FOLDER = ".dunena"
+"""Everything in the folder that is not a value."""
+
 
 def extended(path: Path) -> Path:
     r"""An absolute path without links, that may be longer than 260 characters on Windows.

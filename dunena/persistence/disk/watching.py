@@ -14,10 +14,10 @@ from collections.abc import Callable
 
 from dunena.persistence.disk.hand_edits import HandEdits
 from dunena.persistence.disk.place import file_system_of
-from dunena.persistence.disk.policy import Watch
 from dunena.persistence.disk.watcher import begin_to_watch
 from dunena.persistence.disk.watcher_events import Told, Watcher
 from dunena.persistence.interface import Watching, WatchState
+from dunena.persistence.policy import Watch
 
 POLL_SECONDS = 0.3
 """From the end of one look at everything to the next."""

@@ -4,8 +4,9 @@ A browser gives such a page the origin ``null``, and gives the same to a sandbox
 site; so they are refused until somebody says otherwise, by ``--allow-origin null`` or by the
 button on the test page. Some browsers' WebSockets and many libraries of devices say ``file://``,
 which no web site's page can: the button counts for it too, and it can be let in by its own name
-without the frames. The button's answer is kept in ``.dunena/pages.json`` and can be taken
-back there; without a folder for values it lasts until the server stops.
+without the frames. The button's answer is kept in ``pages.json`` in the server's own folder
+beside the values, and can be taken back there; without a folder for values it lasts until the
+server stops.
 """
 
 import logging
@@ -64,6 +65,11 @@ class NullOriginPolicy:
     def is_remembered(self) -> bool:
         """Whether a decision outlives the server."""
         return self._file is not None
+
+    @property
+    def shown_file(self) -> str | None:
+        """Where it is kept, below the folder for the values; None for nowhere."""
+        return None if self._file is None else f"{self._file.parent.name}/{self._file.name}"
 
     def choose(self, *, let_in: bool) -> None:
         """Decide, from now on; raise OSError, with nothing changed, if it cannot be kept."""

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.services import Services
 from dunena.histogram import Histogram
-from dunena.persistence.interface import Engine, WatchState
+from dunena.persistence.interface import NO_DISK, DiskStatus, Engine, WatchState
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
@@ -22,12 +22,12 @@ Kind = Literal["counter", "gauge"]
 class Moment:
     """One server at one time; ``now`` in Unix ms."""
 
-    __slots__ = ("core", "engine", "now", "store", "telemetry")
+    __slots__ = ("core", "disk", "now", "store", "telemetry")
 
     def __init__(self, figures: "Figures", now: int) -> None:
         self.core: Services = figures.core
         self.store: Store = figures.core.store.unrestricted
-        self.engine: Engine = figures.engine
+        self.disk: DiskStatus = figures.disk
         self.telemetry: Telemetry = figures.telemetry
         self.now: int = now
 
@@ -44,9 +44,12 @@ class Moment:
 class Figures:
     """Where the figures of one server are read."""
 
-    def __init__(self, core: Services, engine: Engine, telemetry: Telemetry) -> None:
+    def __init__(
+        self, core: Services, engine: Engine, disk: DiskStatus | None, telemetry: Telemetry
+    ) -> None:
         self.core = core
         self.engine = engine
+        self.disk = disk or NO_DISK
         self.telemetry = telemetry
 
     def at(self, now: int) -> Moment:
@@ -104,7 +107,7 @@ def _watch(state: WatchState) -> Figure:
     text = "How hand edits are learnt of: 1 for what is so"
     label = ("state", state.value)
     return Figure(
-        "watch", "gauge", text, lambda at: at.engine.watching.state is state, ("watch",), label
+        "watch", "gauge", text, lambda at: at.disk.watching.state is state, ("watch",), label
     )
 
 
@@ -125,15 +128,15 @@ FIGURES = (
     _gauge(
         "subscriptions", "Keys and channels followed", lambda at: at.core.hub.subscription_count
     ),
-    _gauge("damaged_files", "Files that cannot be read", lambda at: len(at.engine.damages())),
-    _gauge("journal_bytes", "Bytes kept in the journal", lambda at: at.engine.journal_bytes),
+    _gauge("damaged_files", "Files that cannot be read", lambda at: len(at.disk.damages())),
+    _gauge("journal_bytes", "Bytes kept in the journal", lambda at: at.disk.journal_bytes),
     _gauge(
-        "files_behind", "Keys whose file lacks the latest change", lambda at: at.engine.files_behind
+        "files_behind", "Keys whose file lacks the latest change", lambda at: at.disk.files_behind
     ),
     _gauge(
         "files_failing",
         "1 while files cannot be written",
-        lambda at: at.engine.files_failure is not None,
+        lambda at: at.disk.files_failure is not None,
     ),
     _gauge(
         "storage_failing",
@@ -182,13 +185,11 @@ FIGURES = (
         lambda at: at.core.limits.entries_max or inf,
     ),
     _gauge("cache_hit_rate", "Share of reads that found a value", _hit_rate),
-    _counter(
-        "slow_syncs", "Syncs of the journal over two seconds", lambda at: at.engine.slow_syncs
-    ),
+    _counter("slow_syncs", "Syncs of the journal over two seconds", lambda at: at.disk.slow_syncs),
     _counter(
         "watch_misses",
         "How often more changed in the folder than the system could tell",
-        lambda at: at.engine.watching.misses,
+        lambda at: at.disk.watching.misses,
     ),
     _counter(
         "updates_conflated", "Updates a slow reader was spared", lambda at: at.telemetry.conflated
@@ -209,7 +210,7 @@ FIGURES = (
 TICKS = Times(
     "tick_seconds", "From a tick's first request to its last reply", lambda at: at.telemetry.ticks
 )
-SYNCS = Times("sync_seconds", "Forcing the journal to the device", lambda at: at.engine.sync_times)
+SYNCS = Times("sync_seconds", "Forcing the journal to the device", lambda at: at.disk.sync_times)
 
 _BY_NAME = {(figure.name, figure.label[1]): figure for figure in FIGURES}
 

@@ -44,6 +44,7 @@ class Introspection:
         self._settings = settings
         self._core = figures.core
         self._engine = figures.engine
+        self._disk = figures.disk
         self._telemetry = figures.telemetry
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
@@ -138,11 +139,11 @@ class Introspection:
 
         Their names are those of keys.
         """
-        damages, reason = self._engine.damages(), self._engine.files_failure
+        damages, reason = self._disk.damages(), self._disk.files_failure
         check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
         if reason:
             check["reason"] = self._shown(reason) if shows_names else "a file cannot be written"
-            check["behind"] = self._engine.files_behind
+            check["behind"] = self._disk.files_behind
         if damages:
             check["count"] = len(damages)
         if damages and shows_names:
@@ -154,7 +155,7 @@ class Introspection:
 
     def _watch_check(self) -> dict[str, object]:
         """Hand edits that are not seen, or not yet."""
-        watching = self._engine.watching
+        watching = self._disk.watching
         is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
         check: dict[str, object] = {
             "status": DEGRADED if is_blind else HEALTHY,

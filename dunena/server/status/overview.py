@@ -3,7 +3,6 @@
 import orjson
 
 from dunena import NAME, __version__
-from dunena.persistence.disk.engine import PRIVATE_FOLDER
 from dunena.server.access.admission import Admission
 from dunena.server.access.null_origin import DISK_ORIGINS, NullOriginPolicy
 from dunena.server.access.refusals import origin_option
@@ -114,7 +113,7 @@ class Overview:
             "always": pages.always,
             "remembered": pages.is_remembered,
             "refused": self._admission.refusals_from_disk(),
-            "file": f"{PRIVATE_FOLDER}/pages.json" if pages.is_remembered else None,
+            "file": pages.shown_file,
         }
 
 

@@ -1,4 +1,7 @@
-"""How soon a commit is on the device itself."""
+"""What settings ask of an engine: how soon a commit is on the device, and whose changes are seen.
+
+An engine takes from it what it can do.
+"""
 
 from enum import Enum
 

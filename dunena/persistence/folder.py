@@ -1,0 +1,43 @@
+"""What programs may ask of a folder for values while no server runs on it."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+from dunena.persistence.disk.check import Findings
+from dunena.persistence.disk.check import check as check_folder
+from dunena.persistence.disk.check import repair as repair_folder
+from dunena.persistence.disk.disk import force
+from dunena.persistence.disk.watcher import begin_to_watch
+from dunena.persistence.disk.watcher_events import Told
+from dunena.persistence.disk.watching import why_silent
+
+__all__ = ["Findings", "check_folder", "repair_folder", "sync_seconds", "watch_failure"]
+
+_SYNC_BYTES = 4096
+
+
+def sync_seconds(folder: Path, count: int) -> list[float]:
+    """How long so many syncs take there, one after the other; raise OSError."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return [_sync_seconds(file.fileno()) for _ in range(count)]
+
+
+def watch_failure(folder: Path) -> str | None:
+    """Why the system does not tell of files that others change there; None if it does."""
+    reason = why_silent(str(folder))
+    if reason is None:
+        try:
+            told = Told(lambda _paths: None, lambda: None, lambda _reason: None)
+            begin_to_watch(str(folder), told).close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+    return reason
+
+
+def _sync_seconds(descriptor: int) -> float:
+    began = time.perf_counter()
+    os.write(descriptor, bytes(_SYNC_BYTES))
+    force(descriptor)
+    return time.perf_counter() - began
