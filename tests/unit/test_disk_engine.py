@@ -17,6 +17,8 @@ from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
 from dunena.store.store import Store
 
+pytestmark = pytest.mark.usefixtures("ordered_locks")
+
 WAIT_SECONDS = 10
 
 

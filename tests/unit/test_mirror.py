@@ -12,6 +12,8 @@ from dunena.persistence.disk.hand_edits import UNFINISHED_SECONDS, UNFINISHED_TR
 from dunena.persistence.interface import OutsideChange
 from tests.support.kept import Kept
 
+pytestmark = pytest.mark.usefixtures("ordered_locks")
+
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Kept]:
