@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -26,6 +26,7 @@ from dunena.server.app import (
     StopError,
 )
 from dunena.server.event_loop import event_loop_factory
+from dunena.server.loading import LoadingCancelledError
 from dunena.server.signals import StopSignals
 from dunena.settings import Settings, local_host
 
@@ -80,7 +81,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         life = OneFileLife(folder, parent_gone)
         life.start()
     try:
-        server = await _start(settings, start_mode, notes)
+        server = await _start(settings, start_mode, notes, stop.is_set)
         # Who connects meanwhile is served; who reads that it runs may remove what it ran from.
         await asyncio.to_thread(_load_rest, is_everything=folder is not None)
         _greet(server, notes)
@@ -89,19 +90,23 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         await stop.wait()
         await server.stop()
         say("Stopped.")
+    except LoadingCancelledError:
+        say("Stopped.")
     finally:
         signals.ended()
         if life is not None:
             life.end()
 
 
-async def _start(settings: Settings, start_mode: StartMode, notes: list[str]) -> Server:
+async def _start(
+    settings: Settings, start_mode: StartMode, notes: list[str], is_cancelled: Callable[[], bool]
+) -> Server:
     """A started server, on another port if that is this start's manner."""
     for port in ports_to_try(settings.port, start_mode):
         server = Server(replace(settings, port=port))
         try:
             with LoadingProgress() as progress:
-                await server.start(progress)
+                await server.start(progress, is_cancelled)
         except PortBusyError as error:
             if not start_mode.finds_port:
                 raise

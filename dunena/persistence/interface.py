@@ -1,9 +1,10 @@
 """What the server asks of a place where changes are kept.
 
-The server calls an engine from its loop's thread only. An engine that learns of changes made
-elsewhere (a file edited by hand, another machine) may do so in a thread of its own: it calls
-`wake`, and the server fetches what was learnt with `collect` between two ticks. That is also how
-an engine shared by several machines delivers what the others wrote.
+The server calls an engine from its loop's thread only, but for `Engine.open` and `Engine.close`,
+which take long: these are called in threads, while nothing else is. An engine that learns of
+changes made elsewhere (a file edited by hand, another machine) may do so in a thread of its own: it
+calls `wake`, and the server fetches what was learnt with `collect` between two ticks. That is also
+how an engine shared by several machines delivers what the others wrote.
 """
 
 from collections.abc import Callable, Sequence
@@ -115,7 +116,7 @@ Done = Callable[[str | None], None]
 
 
 Progress = Callable[[int], None]
-"""Told now and then how many entries were read so far."""
+"""Told now and then how many entries were read so far; what it raises ends the reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,7 @@ class Engine(Protocol):
     """A place where changes are kept."""
 
     def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
-        """Get ready and give back what was kept; raise `OpenError`.
+        """Get ready and give back what was kept; raise `OpenError`, or what ``progress`` raises.
 
         From now on ``wake`` is called, from any thread, when `collect` may have something; with
         None nobody asks.

@@ -31,7 +31,7 @@ def open_engine(
     *,
     wall_step_ms: Callable[[], int] = lambda: 0,
 ) -> tuple[Engine, Loaded]:
-    """The engine that the settings ask for, open, and what was kept; raise `OpenError`.
+    """The engine that the settings ask for, open, and what was kept; raise as `Engine.open`.
 
     ``wake`` is `Engine.open`'s; without a watch it is never called. ``wall_step_ms`` tells how far
     the wall clock is ahead of the one that expiries go by.

@@ -16,6 +16,7 @@ from dunena.hub import Hub
 from dunena.persistence.interface import (
     Engine,
     InUseError,
+    Loaded,
     OpenError,
     Progress,
     StorageError,
@@ -37,6 +38,7 @@ from dunena.server.http.connection import HttpConnection
 from dunena.server.http.message import Response
 from dunena.server.limits import BODIES_BYTES_MAX, CONNECTIONS_MAX, MESSAGES_BYTES_MAX
 from dunena.server.listeners import BindError, Listeners
+from dunena.server.loading import LoadingCancelledError, load_in_thread
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.outside import Outside
 from dunena.server.registry import Registry
@@ -114,14 +116,20 @@ class Server:
         self._context: Context
         self._listeners: Listeners
         self._expiry: ExpiryTimer
-        self._outside: Outside
+        self._outside: Outside | None = None
         self._tokens = Tokens()
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
 
-    async def start(self, progress: Progress | None = None) -> None:
-        """Load what was kept and open the port; raise `StartError`."""
+    async def start(
+        self, progress: Progress | None = None, is_cancelled: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Load what was kept and open the port; raise `StartError`.
+
+        ``progress`` and ``is_cancelled`` are `load_in_thread`'s, as is `LoadingCancelledError`:
+        then nothing is left open.
+        """
         self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
         pages = load_pages()
@@ -129,15 +137,16 @@ class Server:
         self._tokens = self._load_tokens()
         await self._bind(loop)
         try:
-            self.engine, loaded = open_engine(
-                self.settings, self._wake, progress, wall_step_ms=lambda: self.clock.step_ms
-            )
+            self.engine, loaded = await load_in_thread(self._open_engine, progress, is_cancelled)
         except InUseError as error:
             self._listeners.close()
             raise PlaceInUseError(error.reason, error.url) from error
         except OpenError as error:
             self._listeners.close()
             raise StartError(error.reason) from error
+        except LoadingCancelledError:
+            self._listeners.close()
+            raise
         self.store.load(loaded.entries, loaded.revision)
         disk = self.engine.disk_status
         for damage in [] if disk is None else disk.damages():
@@ -147,6 +156,7 @@ class Server:
         if self.store.quota is not None and self.store.quota.evicts:
             self._context.tick.run(self._evict_excess, None)
         self._every_second()
+        self._collect_outside()
         await self._serve()
         self.engine.publish(self.url)
 
@@ -206,6 +216,11 @@ class Server:
         except BindError as failure:
             raise bind_failure(settings, failure) from failure
         self.port = self._listeners.port
+
+    def _open_engine(self, progress: Progress) -> tuple[Engine, Loaded]:
+        return open_engine(
+            self.settings, self._wake, progress, wall_step_ms=lambda: self.clock.step_ms
+        )
 
     async def _serve(self) -> None:
         """Answer on the port, which another program may have opened meanwhile."""
@@ -306,14 +321,19 @@ class Server:
         self.engine.check_folder()
         if self.telemetry.storage_failure is not None or self.engine.failure is not None:
             self._context.tick.probe()
-        if self._outside.has_more:
+        if self._outside is not None and self._outside.has_more:
             self._outside.collect()
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
 
     def _wake(self) -> None:
         """Called from the engine's thread, which may outlive the loop by a moment."""
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._outside.collect)
+            self._loop.call_soon_threadsafe(self._collect_outside)
+
+    def _collect_outside(self) -> None:
+        """Not before everything is loaded, which `start` calls this after."""
+        if self._outside is not None:
+            self._outside.collect()
 
     def _evict_excess(self, _message: None, _now: int) -> None:
         with suppress(WriteRefusedError):  # the next write tries again

@@ -595,6 +595,38 @@ def test_a_stop_in_the_middle_of_work_loses_nothing(start_server: StartServer, n
             assert int(value) >= number
 
 
+_SLOW_READER = """
+import sys, time
+from dunena.cli import main
+from dunena.persistence.disk import value_files
+
+def read_slowly(files, found, read=value_files.ValueFiles.read):
+    print("reading", file=sys.stderr, flush=True)
+    time.sleep(0.2)
+    return read(files, found)
+
+value_files.ENTRIES_PER_PROGRESS = 1
+value_files.ValueFiles.read = read_slowly
+main()
+"""
+
+
+@pytest.mark.parametrize("name", STOP_SIGNALS)
+def test_a_stop_ends_a_start_that_reads_a_large_folder(tmp_path: Path, name: str) -> None:
+    for number in range(300):  # a minute's reading
+        (tmp_path / f"{number}.json").write_text("1")
+    slow = ServerProcess(tmp_path, command=(sys.executable, "-c", _SLOW_READER))
+    process = slow.launch()
+    assert process.stderr is not None
+    assert process.stderr.readline() == "reading\n"
+    send_stop(process, name)
+    output, errors = process.communicate(timeout=2 * STOP_SECONDS_MAX)
+    assert (process.returncode, output) == (0, "Stopped.\n")
+    assert set(errors.splitlines()) <= {"reading"}
+    with ServerProcess(tmp_path) as server:
+        assert http(server, "GET", "/info").json["entries"] == 300
+
+
 def test_a_client_that_does_not_close_cannot_hold_it_up(start_server: StartServer):
     server = start_server()
     with RawConnection(server) as deaf, RawConnection(server) as sleeper:

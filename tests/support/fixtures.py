@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from dunena.persistence.disk import locks
+from tests.support.ordered_locks import OrderedLocks
 from tests.support.server import ServerProcess
 
 StartServer = Callable[..., ServerProcess]
@@ -35,3 +37,12 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
     """One server for the tests of a module that each use keys of their own."""
     with ServerProcess(tmp_path_factory.mktemp("values")) as server:
         yield server
+
+
+@pytest.fixture
+def ordered_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[OrderedLocks]:
+    """The disk engine's locks look at the order in which they are taken; a wrong one fails."""
+    ordered = OrderedLocks()
+    monkeypatch.setattr(locks, "make_lock", ordered.make_lock)
+    yield ordered
+    assert not ordered.wrong

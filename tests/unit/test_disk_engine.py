@@ -4,16 +4,20 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 
 import pytest
 
+from dunena.persistence.disk import value_files
 from dunena.persistence.disk.engine import DiskEngine
 from dunena.persistence.interface import InUseError, OpenError, OutsideChange, StorageError
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
 from dunena.store.store import Store
+
+pytestmark = pytest.mark.usefixtures("ordered_locks")
 
 WAIT_SECONDS = 10
 
@@ -105,6 +109,34 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenError, match="cannot use the folder"):
         DiskEngine(tmp_path / "file" / "below", Fsync.NO).open(None)
+
+
+def test_a_start_that_is_ended_lets_go_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(value_files, "ENTRIES_PER_PROGRESS", 1)
+    (tmp_path / "k.json").write_text("1")
+
+    def end(_count: int) -> None:
+        raise KeyError
+
+    ended = DiskEngine(tmp_path, Fsync.NO)
+    with pytest.raises(KeyError):
+        ended.open(None, end)
+    again = DiskEngine(tmp_path, Fsync.NO)
+    assert [entry.key for entry in again.open(None).entries] == ["k"]
+    again.close()
+
+
+def test_the_folder_is_free_again_whichever_thread_closes(tmp_path: Path) -> None:
+    first, second = DiskEngine(tmp_path, Fsync.NO), DiskEngine(tmp_path, Fsync.NO)
+    with ThreadPoolExecutor(1) as opening, ThreadPoolExecutor(1) as closing:
+        opening.submit(first.open, None).result()
+        with pytest.raises(InUseError):
+            second.open(None)
+        closing.submit(first.close).result()
+    second.open(None)
+    second.close()
 
 
 @pytest.mark.parametrize("name", [".dunena", ".dunena/journal", ".dunena/tmp"])

@@ -21,6 +21,8 @@ from dunena.store.names import is_name
 from tests.support.kept import Kept
 from tests.support.strangers import make_sparse
 
+pytestmark = pytest.mark.usefixtures("ordered_locks")
+
 LATER = 4_000_000_000_000
 
 

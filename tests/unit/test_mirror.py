@@ -8,6 +8,8 @@ import pytest
 from dunena.persistence.disk import mirror
 from tests.support.kept import Kept
 
+pytestmark = pytest.mark.usefixtures("ordered_locks")
+
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Kept]:

@@ -65,7 +65,7 @@ class DiskEngine:
         self._root = extended(root)
         self._fsync = fsync
         self._private = self._root / PRIVATE_FOLDER
-        self._lock = FileLock(self._private / "lock")
+        self._lock = FileLock(self._private / "lock", thread_local=False)
         self._disk = RealDisk()
         self._storage = FolderStorage(
             self._disk,
@@ -106,10 +106,14 @@ class DiskEngine:
                 url,
             ) from None
         except OSError as error:
+            self._lock.release()
             raise OpenError(
                 f"cannot use the folder {self._root}: {describe(error, self._root)};"
                 " choose another with --cache-dir"
             ) from error
+        except BaseException:  # whoever is told of the progress may end it
+            self._lock.release()
+            raise
         if len(loaded.entries) >= KEPT_FOR_GOOD_MIN:
             keep_for_good()
         self._syncer = Syncer(

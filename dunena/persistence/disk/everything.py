@@ -6,11 +6,12 @@ are.
 """
 
 import logging
-import threading
 from collections.abc import Iterator
 from itertools import islice
 
+from dunena.persistence.disk import locks
 from dunena.persistence.disk.folder_storage import FolderStorage
+from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.interface import Damage
 
 PORTION_REST_SECONDS = 0.05
@@ -30,7 +31,7 @@ class Everything:
 
     def __init__(self, storage: FolderStorage) -> None:
         self._storage = storage
-        self._lock = threading.Lock()  # of the next three
+        self._lock = locks.make_lock(LockRank.EVERYTHING)  # of the next three
         self._asked_at: float | None = None
         self._is_missing = False  # the look that is asked for is for what was missed
         self._is_catching_up = False  # and so is the one that goes on

@@ -19,13 +19,13 @@ another hand moved away or put in its place is left alone. It goes on when the f
 import logging
 import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 from pathlib import Path
 
 from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk import locks
 from dunena.persistence.disk.boot import boot_id
 from dunena.persistence.disk.disk import Disk, Stamp, join, name_of
 from dunena.persistence.disk.folder_identity import FolderIdentity
@@ -34,6 +34,7 @@ from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.layout import EntryId, Layout
+from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
@@ -112,7 +113,8 @@ class FolderStorage:
         self._flushed_revision = 0  # changes up to here need no journal any more
         self._forces = fsync is not Fsync.NO
         self._was_forced = True
-        self._checkpoint_lock = threading.Lock()  # of the two before, together with their record
+        # Of the two before, together with their record.
+        self._checkpoint_lock = locks.make_lock(LockRank.CHECKPOINT)
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""

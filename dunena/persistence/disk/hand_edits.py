@@ -16,14 +16,15 @@ What goes wrong with one path is that path's alone.
 """
 
 import logging
-import threading
 from collections.abc import Callable
 from itertools import chain
 
+from dunena.persistence.disk import locks
 from dunena.persistence.disk.disk import Disk, name_of
 from dunena.persistence.disk.everything import Everything
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.layout import Found
+from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.sparing_log import SparingLog
 from dunena.persistence.interface import Damage, DamageKind, OutsideChange
 
@@ -44,7 +45,7 @@ class HandEdits:
         self._disk = disk
         self._storage = storage
         self._found = found
-        self._lock = threading.Lock()  # of the next two
+        self._lock = locks.make_lock(LockRank.HAND_EDITS)  # of the next two
         self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
         self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one

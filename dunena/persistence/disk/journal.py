@@ -11,10 +11,10 @@ segments that cannot go because of a few files that cannot be written.
 """
 
 import errno
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from dunena.persistence.disk import locks
 from dunena.persistence.disk.disk import Disk, join, name_of
 from dunena.persistence.disk.journal_format import (
     FileStep,
@@ -35,6 +35,7 @@ from dunena.persistence.disk.journal_reader import (
     read_journal,
     revision_before,
 )
+from dunena.persistence.disk.locks import LockRank
 from dunena.store.entry import Change
 
 SEGMENT_BYTES_MAX = 16 * 1024 * 1024
@@ -60,7 +61,8 @@ class Journal:
         self.folder = folder
         self._stamps = stamps
         self.forces = False  # written into each segment: whether files are forced to the device
-        self._lock = threading.Lock()  # of what follows; held for an append, never for a sync
+        # Of what follows; held for an append, never for a sync.
+        self._lock = locks.make_lock(LockRank.JOURNAL)
         self._segments: list[Segment] = []
         self._current: Segment | None = None
         self._size = 0  # of the current segment, whole lines alone
@@ -75,7 +77,7 @@ class Journal:
         self._leftovers: set[str] = set()  # of tries that failed: nothing is lost with them
         self._failure: OSError | None = None  # since then the segments are not trusted
         # A file must not be closed while another thread forces it to the device.
-        self._closing = threading.Lock()
+        self._closing = locks.make_lock(LockRank.JOURNAL_FILES)
 
     @property
     def synced_revision(self) -> int:

@@ -6,14 +6,15 @@ is written: at once when the key was quiet, once in a period while it changes al
 """
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import Protocol
 
+from dunena.persistence.disk import locks
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import EntryId
+from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.value_files import PreparedFile, ValueFiles
 from dunena.store.entry import Change, ChangeKind, Entry
@@ -63,7 +64,7 @@ class Mirror:
         self._notes = notes
         self._left: deque[tuple[Change, ...]] = deque()  # commits, not looked at yet
         self._left_count = 0  # changes in them, about
-        self._lock = threading.Lock()  # of what follows, down to the paces
+        self._lock = locks.make_lock(LockRank.MIRROR)  # of what follows, down to the paces
         self._wanted: dict[EntryId, Change] = {}  # the last change of a key that its file lacks
         self._since: dict[EntryId, int] = {}  # the revision of the first one
         self._due: list[tuple[float, int, EntryId]] = []

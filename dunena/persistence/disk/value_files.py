@@ -28,8 +28,8 @@ from dunena.store.values import (
     text_size,
 )
 
-ENTRIES_PER_PROGRESS = 1000
-"""Some ms."""
+ENTRIES_PER_PROGRESS = 100
+"""Some ms, after which a start that is to end ends."""
 
 
 class PreparedFile(NamedTuple):

@@ -6,6 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
+from dunena.persistence.disk import locks
+from dunena.persistence.disk.locks import LockRank
+
 SLOW_SYNC_SECONDS = 2.0
 """A sync that takes longer is said in the log, as Redis does: the device is not keeping up."""
 
@@ -137,7 +140,7 @@ class Syncer:
         self._sync = sync
         self._timed = timed
         self._period = SYNC_PERIOD_SECONDS if is_periodic else None
-        self._wanted = threading.Condition()
+        self._wanted = threading.Condition(locks.make_lock(LockRank.SYNC_REQUESTS))
         self._waiting: list[Callable[[OSError | None], None]] = []
         self._is_ending = False
         self._is_failing = False
