@@ -48,16 +48,17 @@ DIRECTIONS = {
     "plain_files.py": set(),
     "persistence": {"histogram", "plain_files", "store"},
     "telemetry.py": {"histogram"},
-    "settings.py": {"dialects", "persistence", "store"},
+    "setting_table.py": {"desktop", "dialects", "persistence", "store"},
+    "settings.py": {"dialects", "persistence", "setting_table", "store"},
     "desktop": set(),
-    "logs.py": {"desktop", "settings"},
+    "logs.py": {"desktop", "setting_table"},
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
-        "telemetry", "settings",
+        "telemetry", "setting_table", "settings",
     },
     "cli": {
-        "client", "sync", "server", "settings", "store", "dialects", "persistence", "desktop",
-        "logs", "plain_files",
+        "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
+        "desktop", "logs", "plain_files",
     },
 }  # fmt: skip
 
