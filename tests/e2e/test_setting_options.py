@@ -9,6 +9,8 @@ import pytest
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
 from tests.e2e.processes import free_port, make_certificate, run_copy
+from tests.protocol.clients import http
+from tests.support.server import ServerProcess
 
 ROWS = list(rows().values())
 
@@ -91,6 +93,19 @@ def test_doctor_takes_every_variable(given: dict[str, str]) -> None:
     assert_none_is_at_its_default(values | {"no-persist": True}, *left_out, "no_persist")
     for row in ROWS:
         assert shown[row.label]["from"] == ("default" if row.name in left_out else row.variable)
+
+
+def test_info_has_every_setting_for_who_may_see_it(given: dict[str, str]) -> None:
+    left_out = ("port", "no_persist", "no_watch", "tls_cert", "tls_key")
+    with ServerProcess(None, *flags(given, *left_out)) as server:
+        bearer = {"Authorization": f"Bearer {TEXTS['token']}"}
+        answer = http(server, "GET", "/info", headers=bearer)
+        assert_none_is_at_its_default(answer.json["settings"], *left_out)
+        assert answer.json["settings"]["token"] is True
+        assert TEXTS["token"] not in json.dumps(answer.json)
+        of_reader = http(server, "GET", "/info", headers={"Authorization": "Bearer of-a-reader"})
+        assert of_reader.status == 200
+        assert "settings" not in of_reader.json
 
 
 def test_doctor_says_what_was_given_and_by_what(given: dict[str, str]) -> None:
