@@ -21,8 +21,16 @@ PACKAGE = Path(dunena.__file__).parent
 
 ROWS = list(rows().values())
 
-OF_CLIENTS = {"DUNENA_URL"}
-"""Variables that are no setting of a server."""
+OTHERS = {"DUNENA_URL", "DUNENA_COMPILE"}
+"""Variables that are no setting of a server: of clients and of builds."""
+
+PATTERNS = (
+    "README.md", "docs/**/*.md", "dunena/**/*.py", "dunena/**/*.js", "packaging/docker/*",
+    "packaging/services/*",
+)  # fmt: skip
+
+NAMING = {path for pattern in PATTERNS for path in ROOT.glob(pattern) if path.is_file()}
+"""The files that name variables for users; the page on robustness names those of tests."""
 
 
 def options_of(command: str) -> dict[str, typer.core.TyperOption]:
@@ -92,8 +100,8 @@ def test_the_help_of_serve_names_the_variables_that_go_by_no_rule() -> None:
 
 
 def test_no_variable_is_named_that_is_none() -> None:
-    known = {row.variable for row in ROWS} | UNUSED.keys() | OF_CLIENTS
-    for path in [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.js")]:
+    known = {row.variable for row in ROWS} | UNUSED.keys() | OTHERS
+    for path in NAMING - {ROOT / "docs" / "robustness.md"}:
         named = set(re.findall(r"\bDUNENA_[A-Z_]*[A-Z]\b", path.read_text("utf-8")))
         assert named <= known, path
 
