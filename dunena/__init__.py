@@ -37,6 +37,15 @@ __version__ = "0.1.0"
 NAME = "dunena"
 """What the program calls itself: `/info`, the Server header, folders of the system."""
 
+DEFAULT_HOST = "localhost"
+DEFAULT_PORT = 3000
+"""Where a server listens, and a client looks for one, when nobody says otherwise."""
+
+PORT_MAX = 65_535
+
+TOKEN_VARIABLE = "DUNENA_AUTH_TOKEN"
+"""The environment's variable with the token, for servers and for clients."""
+
 _ROOMS = {
     "Feed": "asynchronous",
     "Store": "asynchronous",

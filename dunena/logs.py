@@ -10,7 +10,7 @@ import orjson
 
 from dunena import NAME
 from dunena.desktop.terminal import say
-from dunena.settings import LogFormat, LogLevel
+from dunena.setting_table import LogFormat, LogLevel
 
 
 class _JsonFormatter(logging.Formatter):

@@ -1,46 +1,21 @@
 """What the server runs with: flags and environment made into one frozen object.
 
-The command line fills it (`dunena.cli.commands.serve`); defaults stand here once. A flag beats its
-environment variable, which beats the default.
+The command line fills it (`dunena.cli.setting_options`); its defaults are those of the table of
+settings (`dunena.setting_table`). A flag beats its environment variable, which beats the default.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from operator import attrgetter
 from pathlib import Path
 
+from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.policy import Fsync, Watch
+from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
-
-DEFAULT_HOST = "localhost"
-DEFAULT_PORT = 3000
-
-
-class LogLevel(Enum):
-    """The least important lines that are logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    WARN = "warn"
-    """The same; the original dunena spells it so."""
-    ERROR = "error"
-
-
-class LogFormat(Enum):
-    """How a log line is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-class EventLoop(Enum):
-    """What the server runs on; AUTO takes uvloop where it is installed."""
-
-    AUTO = "auto"
-    STANDARD = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +32,38 @@ class Settings:
     folder of pages to serve, None for none.
     """
 
-    host: str = DEFAULT_HOST
-    port: int = DEFAULT_PORT
-    cache_dir: Path | None = None
-    dialect: Dialect = Dialect.AUTO
-    token: str | None = None
-    tokens: Path | None = None
+    host: str = DEFAULTS.host
+    port: int = DEFAULTS.port
+    cache_dir: Path | None = DEFAULTS.cache_dir
+    dialect: Dialect = DEFAULTS.protocol
+    token: str | None = DEFAULTS.token
+    tokens: Path | None = DEFAULTS.tokens
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
-    fsync: Fsync = Fsync.EVERYSEC
-    watch: Watch = Watch.AUTO
+    fsync: Fsync = DEFAULTS.fsync
+    watch: Watch = DEFAULTS.watch
     limits: Limits = field(default_factory=Limits)
-    default_ttl_ms: int = 0
-    rate_per_second: int = 0
-    connections_per_address_max: int = 0
+    default_ttl_ms: int = DEFAULTS.default_ttl
+    rate_per_second: int = DEFAULTS.rate
+    connections_per_address_max: int = DEFAULTS.max_connections_per_address
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    compression: bool = False
-    event_loop: EventLoop = EventLoop.AUTO
-    www: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    compression: bool = DEFAULTS.compression
+    event_loop: EventLoop = DEFAULTS.event_loop
+    www: Path | None = DEFAULTS.www
+    log_level: LogLevel = DEFAULTS.log_level
+    log_format: LogFormat = DEFAULTS.log_format
+    tls_cert: Path | None = DEFAULTS.tls_cert
+    tls_key: Path | None = DEFAULTS.tls_key
+
+    @property
+    def no_persist(self) -> bool:
+        """Whether nothing is kept on disk."""
+        return self.cache_dir is None
+
+    @property
+    def no_watch(self) -> bool:
+        """Whether files edited by hand are left alone."""
+        return self.watch is Watch.OFF
 
     @property
     def is_loopback(self) -> bool:
@@ -92,6 +79,28 @@ class Settings:
     def is_encrypted(self) -> bool:
         """Whether it speaks TLS."""
         return self.tls_cert is not None
+
+
+def describe_settings(settings: Settings) -> dict[str, object]:
+    """The value of every setting in JSON's types, by the name of its flag without the dashes.
+
+    Of a secret it says only whether there is one.
+    """
+    return {
+        row.label: _described(row, attrgetter(row.held_as)(settings)) for row in rows().values()
+    }
+
+
+def _described(row: Row, value: object) -> object:
+    if row.setting.is_secret:
+        return value is not None
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [str(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 ANY_HOSTS = frozenset({"0.0.0.0", "::", ""})

@@ -1,10 +1,8 @@
-"""docs/settings.md, made from the options of `dunena serve`."""
+"""docs/settings.md, made from the table of settings."""
 
-import re
 from enum import Enum
-from typing import Any
 
-from devkit.cli_page import command_of
+from dunena.setting_table import Row, rows
 
 _HEAD = """\
 # Settings
@@ -39,6 +37,7 @@ _MORE = {
     "--max-connections-per-address": "security.md#limits",
     "--proxy-header": "security.md#behind-a-proxy",
     "--compression": "protocols.md#who-reads-slowly-and-who-is-silent",
+    "--event-loop": "operations.md#event-loop",
     "--www": "overlays.md#the-folder",
     "--log-level": "operations.md#what-it-logs",
     "--log-format": "operations.md#what-it-logs",
@@ -47,49 +46,41 @@ _MORE = {
 }
 """Where there is more to say of an option."""
 
-# What a help says of a default that only the running program knows.
-_TOLD_DEFAULT = re.compile(r"\s*\[default: (.+)\]$")
-
 
 def page() -> str:
     """The whole page."""
-    options = [option for option in command_of("serve").params if option.name != "help"]
-    gone = _MORE.keys() - {option.opts[0] for option in options}
+    gone = _MORE.keys() - {row.flag for row in rows().values()}
     if gone:
-        raise ValueError(f"no options any more: {', '.join(sorted(gone))}")
-    return _HEAD + "".join(_row(option) for option in options)
+        raise ValueError(f"no settings any more: {', '.join(sorted(gone))}")
+    return _HEAD + "".join(map(_line, rows().values()))
 
 
-def _row(option: Any) -> str:
-    flag = option.opts[0]
-    text = _TOLD_DEFAULT.sub("", option.help)
-    more = f" ([more]({_MORE[flag]}))" if flag in _MORE else ""
-    cells = [f"`{flag}`", f"`{option.envvar}`", _default(option), _values(option), text + more]
+def _line(row: Row) -> str:
+    more = f" ([more]({_MORE[row.flag]}))" if row.flag in _MORE else ""
+    cells = [f"`{row.flag}`", f"`{row.variable}`", _default(row), _values(row), row.help + more]
     return f"| {' | '.join(cells)} |\n"
 
 
-def _default(option: Any) -> str:
-    told = _TOLD_DEFAULT.search(option.help)
-    if told:
-        return f"`{told[1]}`"
-    if option.default is None:
+def _default(row: Row) -> str:
+    if row.setting.computed_default:
+        return f"`{row.setting.computed_default}`"
+    if row.default is None:
         return "none"
-    if option.default is False:
+    if row.default is False:
         return "off"
-    value = option.default.value if isinstance(option.default, Enum) else option.default
-    return f"`{value}`"
+    return f"`{row.default.value if isinstance(row.default, Enum) else row.default}`"
 
 
-def _values(option: Any) -> str:
-    """What an option takes, in words."""
-    kind = option.type
-    if option.is_flag:
+def _values(row: Row) -> str:
+    """What a setting takes, in words."""
+    setting = row.setting
+    if row.type is bool:
         return "stands alone"
-    if hasattr(kind, "choices"):
-        return ", ".join(f"`{choice}`" for choice in kind.choices)
-    if hasattr(kind, "min"):
-        return f"{kind.min} and more" if kind.max is None else f"{kind.min} to {kind.max}"
-    if hasattr(kind, "file_okay"):
-        name = "file" if kind.file_okay else "folder"
-        return f"{name} that exists" if kind.exists else name
-    return "texts" if option.multiple else "text"
+    if isinstance(row.type, type) and issubclass(row.type, Enum):
+        return ", ".join(f"`{choice.value}`" for choice in row.type)
+    if setting.minimum is not None:
+        most = setting.maximum
+        return f"{setting.minimum} and more" if most is None else f"{setting.minimum} to {most}"
+    if setting.path_kind is not None:
+        return setting.path_kind.value + (" that exists" if setting.must_exist else "")
+    return "texts" if row.type == list[str] | None else "text"

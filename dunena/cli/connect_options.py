@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import BadParameter, Option
 
+from dunena import TOKEN_VARIABLE
 from dunena.cli.failure import EXIT_NO_SERVER, fail
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
@@ -27,7 +28,7 @@ Url = Annotated[
 ]
 Token = Annotated[
     str | None,
-    Option("--token", envvar="DUNENA_AUTH_TOKEN", show_envvar=True, help="The server's token."),
+    Option("--token", envvar=TOKEN_VARIABLE, show_envvar=True, help="The server's token."),
 ]
 Ns = Annotated[str, Option("--ns", help="Namespace of the keys.", show_default=False)]
 Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]

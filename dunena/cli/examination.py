@@ -7,12 +7,15 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from dunena import __version__
-from dunena.settings import is_loopback_host
+from dunena.persistence.policy import Watch
+from dunena.setting_table import Row, rows
+from dunena.settings import Settings, describe_settings
 
 SYNCS = 5
 SLOW_SYNC_SECONDS = 0.1
@@ -38,28 +41,45 @@ class Finding:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a server would be started."""
+def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Finding]:
+    """Everything, in the order in which it is shown.
 
-    folder: Path
-    host: str
-    port: int
-    allow_origins: tuple[str, ...]
-    token: str | None
-
-
-def examine(plan: Plan) -> list[Finding]:
-    """Everything, in the order in which it is shown."""
+    ``sources`` are the flags and variables that settings were given by, or None, by the label of
+    the setting.
+    """
     return [
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
         Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
-        *_folder(plan.folder),
-        _port(plan),
-        _who(plan),
-        _origins(plan),
+        _given(settings, sources),
+        *_folder(settings),
+        _port(settings),
+        _who(settings),
+        *_certificate(settings),
+        _origins(settings),
         _clock(time.time()),
     ]
+
+
+def _given(settings: Settings, sources: Mapping[str, str | None]) -> Finding:
+    """The settings that are not left at their defaults, and where each comes from."""
+    values = describe_settings(settings)
+    said = [
+        f"{row.label} {_for_people(row, values[row.label])} ({sources[row.label]})"
+        for row in rows().values()
+        if sources[row.label] is not None
+    ]
+    return Finding(Level.GOOD, "settings", ", ".join(said) or "all as by default")
+
+
+def _for_people(row: Row, value: object) -> str:
+    """A setting's value, with its unit; of a secret there is only that it is set."""
+    if row.setting.is_secret:
+        return "set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return f"{value} {row.setting.unit}".rstrip()
 
 
 def _system() -> str:
@@ -70,10 +90,13 @@ def _system() -> str:
     return platform.platform()
 
 
-def _folder(folder: Path) -> list[Finding]:
-    """Whether values can be kept there, and how quickly the disk is."""
+def _folder(settings: Settings) -> list[Finding]:
+    """Whether values can be kept in their folder, and how quickly the disk is."""
     from dunena.persistence.folder import sync_seconds
 
+    folder = settings.cache_dir
+    if folder is None:
+        return [Finding(Level.GOOD, "folder", "none: nothing is kept on disk")]
     at = _existing(folder)
     try:
         times = sync_seconds(at, SYNCS)
@@ -86,7 +109,7 @@ def _folder(folder: Path) -> list[Finding]:
         Finding(Level.GOOD, "folder", f"{folder} {how}"),
         _disk(times),
         _space(at),
-        _hand_edits(at),
+        _hand_edits(at, settings.watch),
     ]
 
 
@@ -115,65 +138,94 @@ def _space(folder: Path) -> Finding:
     return Finding(Level.BAD, "disk space", text, "make room: a full disk refuses every write")
 
 
-def _hand_edits(folder: Path) -> Finding:
-    """Whether the system tells of files that others change in the folder."""
+def _hand_edits(folder: Path, watch: Watch) -> Finding:
+    """How files that others change in the folder are learnt of."""
     from dunena.persistence.folder import watch_failure
 
-    reason = watch_failure(folder)
+    if watch is Watch.OFF:
+        return Finding(Level.GOOD, "hand edits", "they are left alone")
+    if watch is Watch.POLL:
+        return Finding(Level.GOOD, "hand edits", "they are looked for")
+    reason = watch_failure(folder, trusts_system=watch is Watch.NOTIFY)
     if reason is None:
         return Finding(Level.GOOD, "hand edits", "the system tells of them")
     advice = "--watch notify trusts the system all the same, --watch off leaves them alone"
     return Finding(Level.NOTE, "hand edits", f"they are looked for: {reason}", advice)
 
 
-def _port(plan: Plan) -> Finding:
+def _port(settings: Settings) -> Finding:
     from dunena.server.listeners import BindError, open_sockets
     from dunena.server.taken import is_taken
 
     try:
-        if asyncio.run(is_taken(plan.host, plan.port)):
-            raise BindError(plan.host, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
-        for probe in open_sockets(plan.host, plan.port):
+        if asyncio.run(is_taken(settings.host, settings.port)):
+            raise BindError(settings.host, OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)))
+        for probe in open_sockets(settings.host, settings.port):
             probe.close()
     except BindError as failure:
-        return _refused_port(plan, failure.address, failure.error)
-    return Finding(Level.GOOD, "port", f"{plan.port} is free at {plan.host}")
+        return _refused_port(settings, failure.address, failure.error)
+    return Finding(Level.GOOD, "port", f"{settings.port} is free at {settings.host}")
 
 
-def _refused_port(plan: Plan, address: str, error: OSError) -> Finding:
+def _refused_port(settings: Settings, address: str, error: OSError) -> Finding:
     from dunena.client.is_dunena import is_dunena
 
-    if plan.port and is_dunena(address, plan.port):
+    if settings.port and is_dunena(address, settings.port):
         advice = "use that one, stop it, or start another one with --port 0"
-        return Finding(Level.NOTE, "port", f"a dunena runs at {plan.port} already", advice)
-    text = f"{plan.port} cannot be had at {address} ({error.strerror})"
+        return Finding(Level.NOTE, "port", f"a dunena runs at {settings.port} already", advice)
+    text = f"{settings.port} cannot be had at {address} ({error.strerror})"
     return Finding(Level.BAD, "port", text, "stop what uses it, or give another one with --port")
 
 
-def _who(plan: Plan) -> Finding:
-    if is_loopback_host(plan.host):
+def _who(settings: Settings) -> Finding:
+    from dunena.server.access.tokens import Tokens, TokensError
+
+    try:
+        Tokens(settings.token, settings.tokens)
+    except TokensError as error:
+        return Finding(Level.BAD, "who gets in", str(error), "put the file of --tokens right")
+    if settings.is_loopback:
         return Finding(Level.GOOD, "who gets in", "programs of this machine")
-    if plan.token is not None:
-        return Finding(Level.GOOD, "who gets in", f"who reaches {plan.host} and has the token")
-    text = f"everyone who can reach {plan.host} can read and write"
+    if settings.has_token:
+        return Finding(Level.GOOD, "who gets in", f"who reaches {settings.host} and has the token")
+    text = f"everyone who can reach {settings.host} can read and write"
     return Finding(Level.NOTE, "who gets in", text, "give a token with --token")
 
 
-def _origins(plan: Plan) -> Finding:
+def _certificate(settings: Settings) -> list[Finding]:
+    """Whether the certificate can be used, if there is one."""
+    if settings.tls_cert is None:
+        return []
+    from dunena.server.certificate import Certificate
+
+    try:
+        Certificate(settings.tls_cert, settings.tls_key)
+    except OSError as error:
+        text = f"{settings.tls_cert} cannot be used: {error}"
+        advice = "give a chain and its key (PEM) with --tls-cert and --tls-key"
+        return [Finding(Level.BAD, "certificate", text, advice)]
+    return [Finding(Level.GOOD, "certificate", f"{settings.tls_cert} can be used")]
+
+
+def _origins(settings: Settings) -> Finding:
     """Web pages; what is let in anyway is in docs/protocols.md, "Who gets in"."""
     from dunena.server.access.refusals import origin_option
 
     own = "pages of this machine, of the server, and OBS's local files"
-    wrong = [
-        one for one in plan.allow_origins if one not in ("null", "*") and origin_option(one) is None
+    named = [
+        one
+        for one in sorted(settings.allow_origins)
+        # What was typed with a slash at its end is there without it too.
+        if not (one.endswith("/") and one.removesuffix("/") in settings.allow_origins)
     ]
+    wrong = [one for one in named if one not in ("null", "*") and origin_option(one) is None]
     if wrong:
         advice = "an origin is like https://example.com, without a path"
         return Finding(Level.BAD, "origins", f"no origin: {', '.join(wrong)}", advice)
-    if "null" in plan.allow_origins:
+    if "null" in named:
         text = f"{own}; and null, which any web site can be in a sandboxed frame"
         return Finding(Level.NOTE, "origins", text, "serve pages with --www instead of from disk")
-    return Finding(Level.GOOD, "origins", ", ".join([own, *plan.allow_origins]))
+    return Finding(Level.GOOD, "origins", ", ".join([own, *named]))
 
 
 def _clock(now: float) -> Finding:

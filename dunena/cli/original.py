@@ -5,6 +5,8 @@ The settings of both that share a name are not in here; `dunena serve` reads the
 
 from collections.abc import Iterator, Mapping
 
+from dunena.setting_table import rows
+
 _NO_DATABASE = "there is no second store for queries here"
 _NO_REDIS = "the Redis protocol is not spoken here"
 _NO_FILTER = "a key that is missing costs nothing here"
@@ -36,7 +38,7 @@ UNUSED: dict[str, str] = {
 }
 """By variable, in the order of docs/recipes/replacing.md: what to use instead, or why nothing."""
 
-MAX_ENTRIES = "DUNENA_MAX_ENTRIES"
+MAX_ENTRIES = rows()["max_entries"].variable
 
 _REFUSES = (
     f"{MAX_ENTRIES} is set and DUNENA_EVICTION is not: a full store refuses new keys;"

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import typer
 
+from dunena import PORT_MAX
 from dunena.cli.banner import banner
 from dunena.cli.failure import EXIT_FAILED
 from dunena.cli.loading_progress import LoadingProgress
@@ -17,7 +18,6 @@ from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
 from dunena.server.app import (
     KEPT_PORTS,
-    PORT_MAX,
     PlaceInUseError,
     PortBusyError,
     PortKeptError,

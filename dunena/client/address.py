@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
-DEFAULT_URL = "ws://localhost:3000"
+from dunena import DEFAULT_HOST, DEFAULT_PORT
+
+DEFAULT_URL = f"ws://{DEFAULT_HOST}:{DEFAULT_PORT}"
 
 _SECURE = {"ws": False, "http": False, "wss": True, "https": True}
 _PORTS = {False: 80, True: 443}

@@ -1,1 +1,1 @@
-"""The only place that knows asyncio, sockets, TLS and signals."""
+"""The server's event loop, sockets, TLS and signals, of which nothing that it imports knows."""

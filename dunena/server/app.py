@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 
+from dunena import DEFAULT_PORT, PORT_MAX
 from dunena.dialects.services import Services
 from dunena.dialects.session import Session
 from dunena.dialects.views import Views
@@ -62,8 +63,6 @@ STOP_SECONDS_MAX = 3.0
 
 PROBE_SECONDS = 1.0
 """Between two tries whether changes can be stored again, two looks at certificate and tokens."""
-
-PORT_MAX = 65_535
 
 KEPT_PORTS = 100
 """How many ports in a row Windows keeps for others, mostly."""
@@ -367,5 +366,7 @@ def bind_failure(settings: Settings, failure: BindError) -> StartError:
             failure.address,
         )
     if error.errno == errno.EACCES:
-        return StartError(f"{place} may not be opened by this user; start with --port 3000")
+        return StartError(
+            f"{place} may not be opened by this user; start with --port {DEFAULT_PORT}"
+        )
     return StartError(f"cannot open {place}: {error.strerror or error}")

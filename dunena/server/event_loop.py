@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 
-from dunena.settings import EventLoop
+from dunena.setting_table import EventLoop
 
 if sys.platform == "win32":
     import socket

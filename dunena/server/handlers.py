@@ -189,12 +189,6 @@ class Handlers:
         """Addresses and connections."""
         return self._overview.server(now)
 
-    def description(self, _request: Request, _now: int) -> Response:
-        """The interface as OpenAPI."""
-        from dunena.server.status import openapi  # a start can do without it
-
-        return openapi.document()
-
     def upgrade_required(self, _request: Request, _now: int) -> Response:
         """``/ws`` asked for as a page."""
         return Response.error(426, "Upgrade required", {"Upgrade": "websocket"})

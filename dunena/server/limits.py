@@ -1,8 +1,9 @@
 """What one client may take of the server, and why; the unit is in each name.
 
-The store's own limits stand in `dunena.store.limits`. Together the two modules bound every queue,
-message and wait there is; `tests/unit/test_limits.py` asserts how they hang together. Reaching one
-is an error to its cause, a counter in `/metrics`, and nothing to anyone else.
+The store's own limits stand in `dunena.store.limits`, that of one address, which is a setting, in
+`dunena.setting_table`. Together they bound every queue, message and wait there is;
+`tests/unit/test_limits.py` asserts how they hang together. Reaching one is an error to its cause, a
+counter in `/metrics`, and nothing to anyone else.
 """
 
 from typing import Final
@@ -11,10 +12,6 @@ from typing import Final
 
 CONNECTIONS_MAX: Final = 50_000
 """All together. Past it a new one gets 503 at once; a file descriptor each is the real price."""
-
-CONNECTIONS_PER_ADDRESS_MAX: Final = 1_000
-"""Default for one other machine: more than a venue behind one router has, and a fraction of all, so
-that no stranger takes every place. An IPv6 address counts as its /64, which is what one gets."""
 
 TLS_SECONDS_MAX: Final = 15.0
 """For a TLS handshake; a peer that does not finish it is gone or means us harm."""

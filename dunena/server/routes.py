@@ -15,7 +15,8 @@ from dunena.server.access.admission import Admission
 from dunena.server.handlers import Handlers, no_such_part, part_below_key
 from dunena.server.http.message import BadTargetError, Request, Response
 from dunena.server.limits import PUBLIC_BODY_BYTES_MAX
-from dunena.server.route_table import ROUTES, Access, Route
+from dunena.server.route import Access, Route
+from dunena.server.route_table import ROUTES
 from dunena.server.static.client_files import LOADER_PATH, ClientFiles
 from dunena.server.static.folder import WwwFolder
 from dunena.server.status.introspection import Introspection

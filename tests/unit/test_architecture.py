@@ -18,6 +18,8 @@ IO_MODULES = {
     "httptools", "websockets", "watchfiles", "filelock",
 }  # fmt: skip
 
+NETWORK_MODULES = {"asyncio", "selectors", "signal", "socket", "ssl"}
+
 NO_IO_ROOMS = {
     "client/address.py": set(),
     "client/protocol.py": set(),
@@ -32,6 +34,7 @@ NO_IO_ROOMS = {
     "server/compression.py": {"websockets"},  # its negotiation, which is text
     "server/websocket/fragments.py": {"websockets"},  # its frames, which are data
     "server/http/parser.py": {"httptools"},
+    "windows_names.py": set(),
     "server/limits.py": set(),
     "server/access/peers.py": set(),
     "server/access/token_rate_limiter.py": set(),
@@ -49,18 +52,20 @@ DIRECTIONS = {
     "histogram.py": set(),
     "dialects": {"store", "hub", "frames"},
     "plain_files.py": set(),
-    "persistence": {"histogram", "plain_files", "store"},
+    "windows_names.py": set(),
+    "persistence": {"histogram", "plain_files", "store", "windows_names"},
     "telemetry.py": {"histogram"},
-    "settings.py": {"dialects", "persistence", "store"},
+    "setting_table.py": {"desktop", "dialects", "persistence", "store"},
+    "settings.py": {"dialects", "persistence", "setting_table", "store"},
     "desktop": set(),
-    "logs.py": {"desktop", "settings"},
+    "logs.py": {"desktop", "setting_table"},
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
-        "telemetry", "settings",
+        "telemetry", "setting_table", "settings", "windows_names",
     },
     "cli": {
-        "client", "sync", "server", "settings", "store", "dialects", "persistence", "desktop",
-        "logs", "plain_files",
+        "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
+        "desktop", "logs", "plain_files",
     },
 }  # fmt: skip
 
@@ -122,6 +127,13 @@ def test_imports_point_one_way(room: str) -> None:
     for path in modules_of(room):
         ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("dunena.")}
         assert ours <= DIRECTIONS[room] | {own}, path
+
+
+@pytest.mark.parametrize("room", sorted(DIRECTIONS["server"]))
+def test_what_the_server_stands_on_knows_no_network(room: str) -> None:
+    for path in modules_of(room if (PACKAGE / room).is_dir() else f"{room}.py"):
+        found = {name.split(".")[0] for name in imports_of(path)} & NETWORK_MODULES
+        assert not found, f"{path} imports {found}"
 
 
 def test_every_room_has_a_direction() -> None:

@@ -4,6 +4,7 @@ import ast
 from itertools import pairwise
 from pathlib import Path
 
+from dunena import setting_table
 from dunena.server import limits
 from dunena.server.loop_faults import DESCRIPTORS_RESERVED
 from dunena.server.registry import SWEEP_SECONDS
@@ -23,7 +24,7 @@ def documented(module: object) -> list[str]:
             if isinstance(statement, ast.Assign)
             else getattr(statement, "target", None)
         )
-        if isinstance(target, ast.Name):
+        if isinstance(target, ast.Name) and isinstance(getattr(module, target.id), int | float):
             name = target.id
             has_reason = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
             reason = " ".join(below.value.value.replace("``", "`").split()) if has_reason else ""
@@ -32,7 +33,7 @@ def documented(module: object) -> list[str]:
 
 
 def test_the_document_has_every_limit_with_its_reason() -> None:
-    rows = [*documented(limits), *documented(store_limits)]
+    rows = [*documented(limits), *documented(store_limits), *documented(setting_table)]
     assert len(rows) >= 20
     text = DOCUMENT.read_text("utf-8")
     table = [line for line in text.splitlines() if line.startswith("| `") and "_" in line[:20]]
@@ -59,8 +60,8 @@ def test_a_message_of_most_keys_fits() -> None:
 
 
 def test_no_address_takes_every_place() -> None:
-    assert limits.CONNECTIONS_PER_ADDRESS_MAX * 10 <= limits.CONNECTIONS_MAX
-    assert DESCRIPTORS_RESERVED < limits.CONNECTIONS_PER_ADDRESS_MAX
+    assert setting_table.CONNECTIONS_PER_ADDRESS_MAX * 10 <= limits.CONNECTIONS_MAX
+    assert DESCRIPTORS_RESERVED < setting_table.CONNECTIONS_PER_ADDRESS_MAX
 
 
 def test_every_wait_is_longer_than_the_pause_between_two_looks() -> None:

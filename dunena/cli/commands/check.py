@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Exit, Option
 
 from dunena.cli.failure import EXIT_FAILED, fail
+from dunena.cli.setting_options import option_of
 from dunena.desktop.terminal import say
-from dunena.store.limits import VALUE_BYTES_MAX
+from dunena.setting_table import DEFAULTS, rows
 
 if TYPE_CHECKING:
     from dunena.persistence.folder import Findings
@@ -19,8 +20,8 @@ def check(
     folder: Annotated[Path, Argument(metavar="DIR", help="A server's folder for the values.")],
     repair: Annotated[bool, Option("--repair", help="Put in order what is not.")] = False,
     max_value: Annotated[
-        int, Option(envvar="DUNENA_MAX_VALUE", min=1, help="The server's largest value, bytes.")
-    ] = VALUE_BYTES_MAX,
+        int, option_of(rows()["max_value"], "The server's largest value, bytes.")
+    ] = DEFAULTS.max_value,
     as_json: Annotated[bool, Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say what is in a folder and what is wrong with it.

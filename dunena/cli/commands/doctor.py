@@ -1,43 +1,37 @@
 """`dunena doctor`."""
 
-from pathlib import Path
-from typing import Annotated
+from typer import Context, Exit
 
-from typer import Exit, Option
-
-from dunena.cli.connect_options import Json, Token
+from dunena.cli.connect_options import Json
 from dunena.cli.failure import EXIT_FAILED
 from dunena.cli.output import is_for_people, say_json
+from dunena.cli.setting_options import settings_of, source_of, takes_settings
 from dunena.desktop.terminal import say
+from dunena.setting_table import GivenSettings, rows
+
+_LISTED = frozenset({"cache_dir", "host", "port", "allow_origin", "token"})
+"""The settings that most of what it looks at depends on."""
 
 
-def doctor(
-    cache_dir: Annotated[
-        Path | None,
-        Option(envvar="CACHE_DIR", help="Folder of the values.  [default: .cache]"),
-    ] = None,
-    host: Annotated[str, Option(envvar="DUNENA_HOST", help="Address to listen on.")] = "localhost",
-    port: Annotated[int, Option(envvar="DUNENA_PORT", min=0, max=65535, help="Port.")] = 3000,
-    allow_origin: Annotated[
-        list[str] | None, Option(envvar="DUNENA_ALLOW_ORIGIN", help="Origin to let in.")
-    ] = None,
-    token: Token = None,
-    as_json: Json = False,
-) -> None:
+@takes_settings(listed=_LISTED)
+def doctor(context: Context, given: GivenSettings, as_json: Json = False) -> None:
     """Say what would go wrong for a server here, and what to do.
 
-    Options are those of serve. Exit code 1: a server would not start, or not do what it should.
+    Takes all options of serve, not only these. Exit code 1: a server would not start, or not do
+    what it should.
 
     Example: dunena doctor --port 3000
     """
     from dataclasses import asdict
 
-    from dunena.cli.examination import Level, Plan, examine
-    from dunena.desktop.folder import expected_folder
+    from dunena.cli.examination import Level, examine
+    from dunena.desktop.folder import expected_folder, own_pages
+    from dunena.settings import describe_settings
 
-    folder = cache_dir or expected_folder()
-    plan = Plan(folder, host, port, tuple(allow_origin or ()), token or None)
-    findings = examine(plan)
+    folder = None if given.no_persist else given.cache_dir or expected_folder()
+    settings = settings_of(given, folder, given.www or own_pages())
+    sources = {row.label: source_of(context, row) for row in rows().values()}
+    findings = examine(settings, sources)
     is_well = all(finding.level is not Level.BAD for finding in findings)
     if is_for_people(as_json=as_json):
         width = max(len(finding.about) for finding in findings)
@@ -46,6 +40,16 @@ def doctor(
             if finding.advice:
                 say(f"{' ' * (width + 6)}  -> {finding.advice}")
     else:
-        say_json({"isWell": is_well, "findings": [asdict(finding) for finding in findings]})
+        values = describe_settings(settings)
+        say_json(
+            {
+                "isWell": is_well,
+                "findings": [asdict(finding) for finding in findings],
+                "settings": {
+                    label: {"value": value, "from": sources[label] or "default"}
+                    for label, value in values.items()
+                },
+            }
+        )
     if not is_well:
         raise Exit(EXIT_FAILED)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from dunena.store.names import is_name
+from dunena.windows_names import PLAIN_DEVICES
 
 SUFFIX = ".json"
 FILE_NAME_BYTES_MAX = 255
@@ -29,10 +30,6 @@ _SAFE = frozenset(
 )
 _AMBIGUOUS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ~")
 """What may be another name's where the file system folds case."""
-_DEVICES = frozenset(
-    ["con", "prn", "aux", "nul"]
-    + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
-)
 SHORTENED = "%~"
 """Before the hash in a shortened name."""
 SHORTENED_DIGITS = 32
@@ -118,7 +115,7 @@ def is_plain(name: str, *, folds_case: bool) -> bool:
     return (
         _PLAIN.fullmatch(name) is not None
         and len(name) <= _PLAIN_BYTES_MAX
-        and (lower := name.lower()) not in _DEVICES
+        and (lower := name.lower()) not in PLAIN_DEVICES
         and (not folds_case or name == lower)
     )
 
@@ -158,7 +155,7 @@ def _positions_to_escape(raw: bytes, *, is_folder: bool) -> set[int]:
         positions.add(len(raw) - 1)
     # Windows takes the part before the first dot, without spaces at its end.
     stem = raw.split(b".", 1)[0].rstrip(b" ").lower().decode("latin-1")
-    if stem in _DEVICES:
+    if stem in PLAIN_DEVICES:
         positions.add(0)
     if is_folder and raw.lower().endswith(SUFFIX.encode()):
         positions.add(len(raw) - len(SUFFIX))

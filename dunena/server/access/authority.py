@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
-PORT_MAX = 65_535
+from dunena import PORT_MAX
 
 # RFC 3986, 3.2.2 and 3.2.3, without user information (RFC 9110, 4.2.4), and of a registered name
 # only what a name service or a person writes: no percent-encoding, no sub-delimiters.

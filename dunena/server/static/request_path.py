@@ -9,17 +9,12 @@ import re
 from dataclasses import dataclass
 
 from dunena.server.http.message import BadTargetError, decode_component
+from dunena.windows_names import is_device
 
 INDEX = "index.html"
 """What a folder is shown as."""
 
 _BAD_CHARACTER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-_DEVICE = re.compile(
-    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(?:\..*)?",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Names that Windows gives to devices, with whatever extension: "Naming Files, Paths, and
-Namespaces" of its documentation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,5 +50,5 @@ def is_plain_name(name: str) -> bool:
         and not name.startswith(".")
         and not name.endswith((".", " "))
         and _BAD_CHARACTER.search(name) is None
-        and _DEVICE.fullmatch(name) is None
+        and not is_device(name)
     )

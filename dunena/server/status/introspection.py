@@ -12,7 +12,7 @@ from dunena.frames import text_frame
 from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
 from dunena.server.status.figures import TICKS, Figures
-from dunena.settings import Settings
+from dunena.settings import Settings, describe_settings
 from dunena.store.view import StoreView
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
@@ -48,8 +48,12 @@ class Introspection:
         self._telemetry = figures.telemetry
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
-        """Who this server is, to somebody with these rights, who sees this of its store."""
+        """Who this server is, to somebody with these rights, who sees this of its store.
+
+        What it runs with is told to who may see `/server`, where some of it stands too.
+        """
         at = self._figures.at(now)
+        is_for_admin = Right.ADMIN in grant.rights
         return _json(
             {
                 "name": NAME,
@@ -77,6 +81,7 @@ class Introspection:
                 "maxEntries": self._core.limits.entries_max,
                 "maxMemoryBytes": self._core.limits.memory_bytes_max,
             }
+            | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
 
     def stats(self, now: int) -> Response:

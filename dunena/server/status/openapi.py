@@ -11,7 +11,7 @@ import orjson
 
 from dunena import NAME, __version__
 from dunena.server.http.message import Response
-from dunena.server.route_table import ROUTES, Access, Route
+from dunena.server.route import Access, Route
 from dunena.store.limits import KEY_BYTES_MAX, PAGE_KEYS_MAX
 
 _Json = dict[str, Any]
@@ -51,9 +51,9 @@ _SAID_BY_STATUS = {
 }
 
 
-def document() -> Response:
+def respond(routes: Sequence[Route]) -> Response:
     """The response to ``GET /openapi.json``."""
-    return Response(200, orjson.dumps(describe(ROUTES)))
+    return Response(200, orjson.dumps(describe(routes)))
 
 
 def describe(routes: Sequence[Route]) -> _Json:

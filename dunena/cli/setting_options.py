@@ -1,0 +1,153 @@
+"""The table of settings as options of commands, and what was given by them as `Settings`."""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec, cast
+
+from typer import BadParameter, Context, Option
+
+from dunena.persistence.policy import Watch
+from dunena.setting_table import GivenSettings, PathKind, Row, rows
+from dunena.settings import Settings
+from dunena.store.limits import Limits
+
+_GIVEN = "given"
+"""The parameter of a command in whose place the options stand."""
+
+_Rest = ParamSpec("_Rest")
+_Command = Callable[Concatenate[Context, GivenSettings, _Rest], None]
+
+
+def option_of(
+    row: Row, text: str = "", *, shows_variable: bool = True, is_hidden: bool = False
+) -> Any:
+    """The option for a setting, as `Annotated` takes it; ``text`` is another help for it."""
+    setting = row.setting
+    told = f"  [default: {setting.computed_default}]" if setting.computed_default else ""
+    return Option(
+        row.flag,
+        envvar=row.variable,
+        show_envvar=shows_variable,
+        help=text or row.help + told,
+        min=setting.minimum,
+        max=setting.maximum,
+        metavar=setting.metavar,
+        exists=setting.must_exist,
+        file_okay=setting.path_kind is not PathKind.FOLDER,
+        dir_okay=setting.path_kind is not PathKind.FILE,
+        hidden=is_hidden,
+    )
+
+
+def takes_settings(
+    *, listed: frozenset[str] | None = None
+) -> Callable[[_Command[_Rest]], Callable[..., None]]:
+    """Give a command an option for every setting, in the place of its parameter ``given``.
+
+    ``listed`` are the names of those that its help has, each with its variable. None is for all of
+    them; their variables go by the rule that the help gives, so that it fits a screen.
+    """
+
+    def decorate(command: _Command[_Rest]) -> Callable[..., None]:
+        @wraps(command)
+        def run(context: Context, **values: Any) -> None:
+            given = GivenSettings(**{name: values.pop(name) for name in rows()})
+            cast(Any, command)(context, given, **values)
+
+        # Typer reads the options from here.
+        cast(Any, run).__signature__ = Signature(list(_parameters(command, listed)))
+        return run
+
+    return decorate
+
+
+def _parameters(command: Callable[..., None], listed: frozenset[str] | None) -> Iterator[Parameter]:
+    """The parameters of a command, and those for the settings among them."""
+    for parameter in signature(command).parameters.values():
+        if parameter.name != _GIVEN:
+            kind = parameter.kind if parameter.annotation is Context else Parameter.KEYWORD_ONLY
+            yield parameter.replace(kind=kind)
+            continue
+        for row in rows().values():
+            is_listed = listed is None or row.name in listed
+            option = option_of(row, shows_variable=listed is not None, is_hidden=not is_listed)
+            yield Parameter(
+                row.name,
+                Parameter.KEYWORD_ONLY,
+                default=row.default,
+                annotation=cast(Any, Annotated)[row.type, option],
+            )
+
+
+def source_of(context: Context, row: Row) -> str | None:
+    """The flag or the variable that a setting was given by; None where nobody gave it."""
+    source = context.get_parameter_source(row.name)
+    names = {"COMMANDLINE": row.flag, "ENVIRONMENT": row.variable}
+    return names.get(source.name) if source is not None else None
+
+
+def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) -> Settings:
+    """What a server runs with; wrong usage where settings do not go together.
+
+    ``cache_dir`` and ``www`` are the folders that what was given comes to.
+    """
+    if given.token == "":
+        raise BadParameter("an empty token lets everybody in; leave it out", param_hint="--token")
+    if (given.tls_cert is None) != (given.tls_key is None):
+        raise BadParameter("--tls-cert and --tls-key go together", param_hint="--tls-cert")
+    return Settings(
+        host=given.host,
+        port=given.port,
+        cache_dir=cache_dir,
+        dialect=given.protocol,
+        token=given.token,
+        tokens=given.tokens,
+        allow_hosts=_hosts(given.allow_host or []),
+        allow_origins=_origins(given.allow_origin or []),
+        fsync=given.fsync,
+        watch=Watch.OFF if given.no_watch else given.watch,
+        limits=Limits(
+            value_bytes_max=given.max_value,
+            entries_max=given.max_entries,
+            memory_bytes_max=given.max_memory,
+            eviction=given.eviction,
+        ),
+        default_ttl_ms=given.default_ttl,
+        rate_per_second=given.rate,
+        connections_per_address_max=given.max_connections_per_address,
+        proxies=_networks(given.proxy_header or ""),
+        compression=given.compression,
+        event_loop=given.event_loop,
+        www=www,
+        log_level=given.log_level,
+        log_format=given.log_format,
+        tls_cert=given.tls_cert,
+        tls_key=given.tls_key,
+    )
+
+
+def _origins(values: list[str]) -> frozenset[str]:
+    """Origins as they are sent; commas may stand between.
+
+    Each as it was typed, and without the slash at its end that an address in a browser has and its
+    origin has not. In `file://` the slashes are no such end.
+    """
+    typed = {name.strip() for value in values for name in value.split(",")} - {""}
+    bare = {name.removesuffix("/") for name in typed if not name.endswith("//")}
+    return frozenset(typed | bare) - {""}
+
+
+def _hosts(values: list[str]) -> frozenset[str]:
+    """Host names without their port; commas may stand between."""
+    names = (name.strip() for value in values for name in value.split(","))
+    return frozenset(name.rstrip(".").lower() for name in names if name)
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part, strict=False) for part in text.replace(",", " ").split())
+    except ValueError as error:
+        raise BadParameter(str(error), param_hint="--proxy-header") from None

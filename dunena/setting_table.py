@@ -1,0 +1,236 @@
+"""Every setting of a server, one row each: name, variable, type, default, unit, limits and help.
+
+Made from these rows are the flags and variables of `dunena serve` and `dunena doctor`
+(`dunena.cli.setting_options`), docs/settings.md, what `/info` and `doctor` say of settings, and the
+defaults of `dunena.settings.Settings`.
+"""
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_type_hints
+
+from dunena import DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
+from dunena.desktop.folder import NAME as FOLDER_NAME
+from dunena.dialects.dialect import Dialect
+from dunena.persistence.policy import Fsync, Watch
+from dunena.store.limits import Eviction, Limits
+
+_PREFIX = "DUNENA_"
+_LIMITS = Limits()
+
+
+class LogLevel(Enum):
+    """The least important lines that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    WARN = "warn"
+    """The same; the original dunena spells it so."""
+    ERROR = "error"
+
+
+class LogFormat(Enum):
+    """How a log line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class EventLoop(Enum):
+    """What the server runs on; AUTO takes uvloop where it is installed."""
+
+    AUTO = "auto"
+    STANDARD = "standard"
+
+
+class PathKind(Enum):
+    """What a path may lead to, if it leads to anything."""
+
+    FILE = "file"
+    FOLDER = "folder"
+
+
+CONNECTIONS_PER_ADDRESS_MAX = 1_000
+"""Default for one other machine: more than a venue behind one router has, and a fraction of all, so
+that no stranger takes every place. An IPv6 address counts as its /64, which is what one gets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is known of a setting besides its name, type and default.
+
+    ``help`` is for a person; a ``unit`` stands behind it. ``variable`` is the environment's, where
+    it does not go by the rule (DUNENA_ and the name), ``held_as`` the attribute of
+    `dunena.settings.Settings`, where it has another name. ``computed_default`` says what None
+    stands for. ``metavar`` names the value in a help. Of a secret is told only whether there is
+    one.
+    """
+
+    help: str
+    unit: str = ""
+    variable: str = ""
+    held_as: str = ""
+    minimum: int | None = None
+    maximum: int | None = None
+    path_kind: PathKind | None = None
+    must_exist: bool = False
+    computed_default: str = ""
+    metavar: str | None = None
+    is_secret: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenSettings:
+    """The table; an instance has what flags, variables and defaults say, as typed."""
+
+    host: Annotated[str, Setting("Address to listen on; :: for all.")] = DEFAULT_HOST
+    port: Annotated[int, Setting("Port; 0 takes a free one.", minimum=0, maximum=PORT_MAX)] = (
+        DEFAULT_PORT
+    )
+    cache_dir: Annotated[
+        Path | None,
+        Setting(
+            "Folder for the values.",
+            variable="CACHE_DIR",
+            path_kind=PathKind.FOLDER,
+            computed_default=FOLDER_NAME,
+        ),
+    ] = None
+    protocol: Annotated[Dialect, Setting("What /ws speaks without a hint.", held_as="dialect")] = (
+        Dialect.AUTO
+    )
+    token: Annotated[
+        str | None,
+        Setting("Let in only who knows this token.", variable=TOKEN_VARIABLE, is_secret=True),
+    ] = None
+    tokens: Annotated[
+        Path | None, Setting("File of tokens with their rights.", path_kind=PathKind.FILE)
+    ] = None
+    allow_origin: Annotated[
+        list[str] | None,
+        Setting(
+            "Let in pages of this origin too; may be repeated. null: pages opened from disk.",
+            held_as="allow_origins",
+        ),
+    ] = None
+    allow_host: Annotated[
+        list[str] | None,
+        Setting(
+            "Answer to this name too; may be repeated. *: to all names.", held_as="allow_hosts"
+        ),
+    ] = None
+    fsync: Annotated[Fsync, Setting("When writes are forced to the device.")] = Fsync.EVERYSEC
+    watch: Annotated[Watch, Setting("How files edited by hand are learnt of.")] = Watch.AUTO
+    no_watch: Annotated[bool, Setting("The same as --watch off.")] = False
+    max_value: Annotated[
+        int, Setting("Largest value", unit="bytes", minimum=1, held_as="limits.value_bytes_max")
+    ] = _LIMITS.value_bytes_max
+    max_entries: Annotated[
+        int, Setting("Most keys; 0: any.", minimum=0, held_as="limits.entries_max")
+    ] = _LIMITS.entries_max
+    max_memory: Annotated[
+        int, Setting("Most bytes stored; 0: any.", minimum=0, held_as="limits.memory_bytes_max")
+    ] = _LIMITS.memory_bytes_max
+    eviction: Annotated[
+        Eviction,
+        Setting(
+            "A full store refuses, or deletes what is unused (lru).", held_as="limits.eviction"
+        ),
+    ] = _LIMITS.eviction
+    default_ttl: Annotated[
+        int, Setting("Expiry if none is set", unit="ms", minimum=0, held_as="default_ttl_ms")
+    ] = 0
+    no_persist: Annotated[bool, Setting("Keep nothing on disk.")] = False
+    rate: Annotated[
+        int,
+        Setting("Messages a second per connection; 0: any.", minimum=0, held_as="rate_per_second"),
+    ] = 0
+    max_connections_per_address: Annotated[
+        int,
+        Setting(
+            "Connections of one other machine; 0: any.",
+            minimum=0,
+            held_as="connections_per_address_max",
+        ),
+    ] = CONNECTIONS_PER_ADDRESS_MAX
+    proxy_header: Annotated[
+        str | None,
+        Setting(
+            "Believe X-Forwarded-For from these addresses or networks.",
+            metavar="ADDRESSES",
+            held_as="proxies",
+        ),
+    ] = None
+    compression: Annotated[bool, Setting("Compress messages (WebSocket).")] = False
+    event_loop: Annotated[EventLoop, Setting("auto: uvloop where it is installed.")] = (
+        EventLoop.AUTO
+    )
+    www: Annotated[
+        Path | None,
+        Setting(
+            "Folder of your own pages, served at /www/.",
+            path_kind=PathKind.FOLDER,
+            must_exist=True,
+        ),
+    ] = None
+    log_level: Annotated[LogLevel, Setting("Log this and worse.")] = LogLevel.INFO
+    log_format: Annotated[LogFormat, Setting("Form of log lines.")] = LogFormat.TEXT
+    tls_cert: Annotated[
+        Path | None, Setting("Certificate chain, PEM.", path_kind=PathKind.FILE)
+    ] = None
+    tls_key: Annotated[Path | None, Setting("Its private key, PEM.", path_kind=PathKind.FILE)] = (
+        None
+    )
+
+
+DEFAULTS = GivenSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A setting as the table has it; ``name`` is that of the attribute of `GivenSettings`."""
+
+    name: str
+    type: Any
+    default: Any
+    setting: Setting
+
+    @property
+    def label(self) -> str:
+        """The name as a person reads it."""
+        return self.name.replace("_", "-")
+
+    @property
+    def flag(self) -> str:
+        """The option of `dunena serve`."""
+        return f"--{self.label}"
+
+    @property
+    def variable(self) -> str:
+        """The environment's variable."""
+        return self.setting.variable or _PREFIX + self.name.upper()
+
+    @property
+    def help(self) -> str:
+        """What it does, in a sentence."""
+        setting = self.setting
+        return f"{setting.help}, {setting.unit}." if setting.unit else setting.help
+
+    @property
+    def held_as(self) -> str:
+        """The attribute of `dunena.settings.Settings` with its value, dots between."""
+        return self.setting.held_as or self.name
+
+
+@cache
+def rows() -> dict[str, Row]:
+    """The whole table, by name and in the order in which it is shown."""
+    hints = get_type_hints(GivenSettings, include_extras=True)
+    table = {}
+    for field in fields(GivenSettings):
+        kind, setting = get_args(hints[field.name])
+        table[field.name] = Row(field.name, kind, field.default, setting)
+    return table

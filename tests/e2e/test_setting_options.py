@@ -1,0 +1,156 @@
+"""Every setting that is given, by flag or variable, is what `doctor` and a server run with."""
+
+import json
+from enum import Enum
+from pathlib import Path
+
+import pytest
+
+from dunena.setting_table import Row, rows
+from dunena.settings import Settings, describe_settings
+from tests.e2e.processes import free_port, make_certificate, run_copy
+from tests.protocol.clients import http
+from tests.support.server import ServerProcess
+
+ROWS = list(rows().values())
+
+TEXTS = {
+    "host": "127.0.0.1",
+    "token": "a-secret",
+    "allow_origin": "https://a.example",
+    "allow_host": "a.example",
+    "proxy_header": "10.0.0.0/8",
+}
+
+TOKENS = '[reader]\ntoken = "of-a-reader"\nrights = ["read", "write"]\n'
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> dict[str, str]:
+    """For each setting a value other than its default, as it is typed."""
+    (tmp_path / "tokens.toml").write_text(TOKENS, "utf-8")
+    (tmp_path / "www").mkdir()
+    chain, key = make_certificate(tmp_path)
+    paths = {"tokens": tmp_path / "tokens.toml", "tls_cert": chain, "tls_key": key}
+    values = {row.name: typed_value(row, paths.get(row.name, tmp_path / "www")) for row in ROWS}
+    return values | {"port": str(free_port())}
+
+
+def typed_value(row: Row, path: Path) -> str:
+    if row.name in TEXTS:
+        return TEXTS[row.name]
+    if row.type is bool:
+        return "1"
+    if row.setting.path_kind is not None:
+        return str(path)
+    if isinstance(row.type, type) and issubclass(row.type, Enum):
+        return next(one.value for one in row.type if one is not row.default)
+    return str(row.default + 1)
+
+
+def flags(given: dict[str, str], *left_out: str) -> list[str]:
+    """The settings as a command line."""
+    words = []
+    for row in ROWS:
+        if row.name not in left_out:
+            words += [row.flag] if row.type is bool else [row.flag, given[row.name]]
+    return words
+
+
+def settings_seen_by_doctor(
+    *arguments: str, environment: dict[str, str] | None = None
+) -> dict[str, dict[str, object]]:
+    done = run_copy("doctor", *arguments, environment=environment)
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    assert TEXTS["token"] not in done.stdout
+    return json.loads(done.stdout)["settings"]
+
+
+def assert_none_is_at_its_default(shown: dict[str, object], *left_out: str) -> None:
+    """Every setting is told of, and but for those left out it has another value than without."""
+    default = describe_settings(Settings())
+    assert list(shown) == [row.label for row in ROWS]
+    for row in ROWS:
+        if row.name not in left_out:
+            assert shown[row.label] != default[row.label], row.name
+
+
+def test_doctor_takes_every_flag(given: dict[str, str]) -> None:
+    left_out = ("no_persist", "no_watch")
+    shown = settings_seen_by_doctor(*flags(given, *left_out))
+    assert_none_is_at_its_default({label: one["value"] for label, one in shown.items()}, *left_out)
+    for row in ROWS:
+        assert shown[row.label]["from"] == ("default" if row.name in left_out else row.flag)
+
+
+def test_doctor_takes_every_variable(given: dict[str, str]) -> None:
+    left_out = ("cache_dir", "watch")
+    environment = {row.variable: given[row.name] for row in ROWS if row.name not in left_out}
+    shown = settings_seen_by_doctor(environment=environment)
+    # Of these two others than were left out decide.
+    values = {label: one["value"] for label, one in shown.items()}
+    assert values["watch"] == "off"
+    assert_none_is_at_its_default(values | {"no-persist": True}, *left_out, "no_persist")
+    for row in ROWS:
+        assert shown[row.label]["from"] == ("default" if row.name in left_out else row.variable)
+
+
+def test_info_has_every_setting_for_who_may_see_it(given: dict[str, str]) -> None:
+    left_out = ("port", "no_persist", "no_watch", "tls_cert", "tls_key")
+    with ServerProcess(None, *flags(given, *left_out)) as server:
+        bearer = {"Authorization": f"Bearer {TEXTS['token']}"}
+        answer = http(server, "GET", "/info", headers=bearer)
+        assert_none_is_at_its_default(answer.json["settings"], *left_out)
+        assert answer.json["settings"]["token"] is True
+        assert TEXTS["token"] not in json.dumps(answer.json)
+        of_reader = http(server, "GET", "/info", headers={"Authorization": "Bearer of-a-reader"})
+        assert of_reader.status == 200
+        assert "settings" not in of_reader.json
+
+
+def test_doctor_says_what_was_given_and_by_what(given: dict[str, str]) -> None:
+    done = run_copy(
+        "doctor", "--port", "0", "--max-value", "1000", environment={"DUNENA_NO_PERSIST": "1"}
+    )
+    found = {one["about"]: one["text"] for one in json.loads(done.stdout)["findings"]}
+    assert found["settings"] == (
+        "port 0 (--port), max-value 1000 bytes (--max-value), no-persist on (DUNENA_NO_PERSIST)"
+    )
+    assert found["folder"] == "none: nothing is kept on disk"
+    assert "hand edits" not in found
+
+
+@pytest.mark.parametrize(
+    ("arguments", "about", "text"),
+    [
+        (("--tls-cert", "no-cert.pem", "--tls-key", "no-key.pem"), "certificate", "no-cert.pem"),
+        (("--tokens", "no-tokens.toml"), "who gets in", "no-tokens.toml"),
+    ],
+)
+def test_doctor_finds_files_that_a_server_would_not_start_with(
+    arguments: tuple[str, ...], about: str, text: str
+) -> None:
+    done = run_copy("doctor", "--port", "0", *arguments)
+    assert done.returncode == 1
+    (finding,) = [one for one in json.loads(done.stdout)["findings"] if one["level"] == "bad"]
+    assert finding["about"] == about
+    assert text in finding["text"]
+
+
+def test_doctor_takes_an_origin_as_serve_does() -> None:
+    """With the slash that an address in a browser ends in."""
+    origins = "https://a.example/,https://b.example"
+    done = run_copy("doctor", "--port", "0", "--allow-origin", origins)
+    assert done.returncode == 0
+    (finding,) = [one for one in json.loads(done.stdout)["findings"] if one["about"] == "origins"]
+    assert finding["text"].endswith(", https://a.example, https://b.example")
+
+
+@pytest.mark.parametrize(("watch", "text"), [("off", "left alone"), ("poll", "looked for")])
+def test_doctor_says_how_hand_edits_are_learnt_of(watch: str, text: str) -> None:
+    done = run_copy("doctor", "--port", "0", "--watch", watch)
+    (finding,) = [
+        one for one in json.loads(done.stdout)["findings"] if one["about"] == "hand edits"
+    ]
+    assert finding["level"] == "ok"
+    assert text in finding["text"]

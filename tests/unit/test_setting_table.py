@@ -1,0 +1,124 @@
+"""Every setting is wherever settings are told of, and the table alone says what it is."""
+
+import ast
+import dataclasses
+import re
+from operator import attrgetter
+from pathlib import Path
+
+import pytest
+import typer
+
+import dunena
+from dunena import PORT_MAX
+from dunena.cli.original import UNUSED
+from dunena.cli.program import app
+from dunena.setting_table import DEFAULTS, GivenSettings, Row, rows
+from dunena.settings import Settings, describe_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(dunena.__file__).parent
+
+ROWS = list(rows().values())
+
+OTHERS = {"DUNENA_URL", "DUNENA_COMPILE"}
+"""Variables that are no setting of a server: of clients and of builds."""
+
+PATTERNS = (
+    "README.md", "docs/**/*.md", "dunena/**/*.py", "dunena/**/*.js", "packaging/docker/*",
+    "packaging/services/*",
+)  # fmt: skip
+
+NAMING = {path for pattern in PATTERNS for path in ROOT.glob(pattern) if path.is_file()}
+"""The files that name variables for users; the page on robustness names those of tests."""
+
+
+def options_of(command: str) -> dict[str, typer.core.TyperOption]:
+    """A command's options as typer has made them, by flag."""
+    group = typer.main.get_command(app)
+    parameters = group.commands[command].params
+    return {one.opts[0]: one for one in parameters if isinstance(one, typer.core.TyperOption)}
+
+
+SERVE = options_of("serve")
+DOCTOR = options_of("doctor")
+
+
+def test_a_row_is_an_attribute_and_the_other_way_round() -> None:
+    assert [row.name for row in ROWS] == [field.name for field in dataclasses.fields(GivenSettings)]
+    assert len({row.variable for row in ROWS}) == len(ROWS) >= 27
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_serve_has_the_flag_and_the_variable(row: Row) -> None:
+    option = SERVE[row.flag]
+    assert option.envvar == row.variable
+    assert option.default == row.default
+    assert row.help in option.help
+    assert not option.hidden
+    if row.setting.minimum is not None:
+        assert (option.type.min, option.type.max) == (row.setting.minimum, row.setting.maximum)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_doctor_takes_the_flag_and_the_variable(row: Row) -> None:
+    option = DOCTOR[row.flag]
+    assert (option.envvar, option.default) == (row.variable, row.default)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_its_value_is_described(row: Row) -> None:
+    """So it is in `/info` and in what `doctor` says."""
+    assert row.label in describe_settings(Settings())
+
+
+def test_serve_has_no_other_flag() -> None:
+    assert SERVE.keys() == {row.flag for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_the_page_has_it(row: Row) -> None:
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    (line,) = [line for line in page.splitlines() if line.startswith(f"| `{row.flag}` |")]
+    assert f"| `{row.variable}` |" in line
+    assert row.help in line
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_server_that_is_given_nothing_runs_with_the_default(row: Row) -> None:
+    if row.name == "no_persist":
+        assert Settings().cache_dir is None  # a folder is chosen by who starts it
+        return
+    held = attrgetter(row.held_as)(Settings())
+    assert held == row.default or (row.default is None and not held)
+
+
+def test_the_help_of_serve_names_the_variables_that_go_by_no_rule() -> None:
+    odd = [row.variable for row in ROWS if row.setting.variable]
+    help_text = typer.main.get_command(app).commands["serve"].help
+    assert f"The two whose name differs are {' and '.join(odd)}." in " ".join(help_text.split())
+
+
+def test_no_variable_is_named_that_is_none() -> None:
+    known = {row.variable for row in ROWS} | UNUSED.keys() | OTHERS
+    for path in NAMING - {ROOT / "docs" / "robustness.md"}:
+        named = set(re.findall(r"\bDUNENA_[A-Z_]*[A-Z]\b", path.read_text("utf-8")))
+        assert named <= known, path
+
+
+def test_no_flag_is_named_in_the_server_that_is_none() -> None:
+    known = {row.flag for row in ROWS}
+    for room in ("server", "persistence"):
+        for path in (PACKAGE / room).rglob("*.py"):
+            named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]\b", path.read_text("utf-8")))
+            assert named <= known, path
+
+
+def test_variables_and_defaults_stand_in_the_table_alone() -> None:
+    """As whole strings: a text for people may name a variable."""
+    variables = {row.variable for row in ROWS}
+    homes = {PACKAGE / "setting_table.py", PACKAGE / "__init__.py"}
+    for path in set(PACKAGE.rglob("*.py")) - homes:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant):
+                assert node.value not in variables | {DEFAULTS.port, PORT_MAX}, path

@@ -1,0 +1,34 @@
+"""Names of devices are known, and neither a page nor a value's file has one."""
+
+import pytest
+
+from dunena.persistence.disk.files import key_file_name
+from dunena.server.static.request_path import is_plain_name
+from dunena.windows_names import is_device
+
+DEVICES = ["con", "PRN", "aux", "nul", "com0", "COM9", "lpt3", "conin$", "CONOUT$", "com¹", "LPT³"]
+
+
+@pytest.mark.parametrize("end", ["", ".html", " .tar.gz", " "])
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_device_is_one_with_any_extension_and_is_never_served(device: str, end: str) -> None:
+    assert is_device(device + end)
+    assert not is_plain_name(device + end)
+
+
+@pytest.mark.parametrize("name", ["cons", "com", "com10", "console.html", "my.con", "lpt", "con$"])
+def test_what_only_looks_like_a_device_is_none(name: str) -> None:
+    assert not is_device(name)
+    assert is_plain_name(name)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_no_value_has_a_file_of_that_name(device: str) -> None:
+    assert not is_device(key_file_name(device, folds_case=False).text)
+    assert not is_device(key_file_name(f"{device}.txt", folds_case=False).text)
+
+
+def test_signs_that_are_escaped_anyway_need_no_other_escape() -> None:
+    """The names of files that are there already stay as they are."""
+    assert key_file_name("conin$", folds_case=False).text == "conin%24.json"
+    assert key_file_name("com¹", folds_case=False).text == "com%C2%B9.json"
