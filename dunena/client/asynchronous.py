@@ -10,7 +10,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from dunena.client.backoff import Backoff
-from dunena.client.calls import Calls, Connector
+from dunena.client.calls import Calls, Connector, Result
 from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
@@ -60,9 +60,9 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     def __init__(self, options: Options) -> None:
         self._outgoing = asyncio.Event()
-        super().__init__(options, self._outgoing.set, _UNOPENED)
+        core = ClientProtocol(self._outgoing.set, _UNOPENED)
+        super().__init__(options, core, asyncio.Lock())
         self._task: asyncio.Task[None] | None = None
-        self._merge_lock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._core.open()
@@ -103,11 +103,8 @@ class Store(Calls[Feed[Update], Feed[Event]]):
                     self._core.forget(request)
         return request.result()
 
-    async def _block(self, function: Callable[..., Any], *arguments: object) -> Any:
-        return await asyncio.to_thread(function, *arguments)
-
-    def _merging(self) -> asyncio.Lock:
-        return self._merge_lock
+    async def _block(self, function: Callable[[], Result]) -> Result:
+        return await asyncio.to_thread(function)
 
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
         wake = asyncio.Event()

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, cast
 
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
 
 from dunena.client.backoff import Backoff
-from dunena.client.calls import Calls, Connector
+from dunena.client.calls import Calls, Connector, Result
 from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
@@ -20,7 +20,6 @@ from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import Request
 
 Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 
 _SLICE_SECONDS = 0.5
 """Ctrl+C does not end a wait on Windows, so that a long one is many short ones."""
@@ -68,12 +67,12 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
     def __init__(self, options: Options) -> None:
         # Held for a moment by whoever touches the core; told of everything that happens.
         self._state = threading.Condition()
-        super().__init__(options, self._state.notify_all, _UNOPENED)
+        core = ClientProtocol(self._state.notify_all, _UNOPENED)
+        super().__init__(options, core, _Lock())
         self._connection: ClientConnection | None = None
         self._threads: list[threading.Thread] = []
         self._is_open = False
         self._is_closed = False
-        self._merge_lock = _Lock()
 
     def open(self) -> None:
         """Connect; return at the first connection, or raise why there is none."""
@@ -128,11 +127,8 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                     self._core.forget(request)
         return request.result()
 
-    async def _block(self, function: Callable[..., Any], *arguments: object) -> Any:
-        return function(*arguments)
-
-    def _merging(self) -> "_Lock":
-        return self._merge_lock
+    async def _block(self, function: Callable[[], Result]) -> Result:
+        return function()
 
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
         source = make(self._state.notify_all)

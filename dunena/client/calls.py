@@ -1,8 +1,8 @@
 """What the calls of both stores do, written once.
 
-They are coroutines that wait only in the four methods at the end, which the two shells define: with
-asyncio they are awaited; in the other shell those methods block, so that a coroutine runs to its
-end without once giving way. Nothing here waits, has a thread or knows asyncio.
+They are coroutines that wait only for what the two shells define: the lock of merges, and the
+methods at the end. With asyncio they are awaited. In the other shell all of these block, so that a
+coroutine runs to its end at its first step. Nothing here has a thread or knows asyncio.
 """
 
 from abc import ABC, abstractmethod
@@ -21,6 +21,9 @@ from dunena.client.requests import Request
 if TYPE_CHECKING:
     import ssl
 
+    from dunena.client.http import Http
+
+Result = TypeVar("Result")
 StoreType = TypeVar("StoreType")
 UpdateFeed = TypeVar("UpdateFeed")
 EventFeed = TypeVar("EventFeed")
@@ -55,12 +58,15 @@ class Connector(Generic[StoreType]):
 class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     """The calls of a store, over a `ClientProtocol`. The feeds are those of the shell.
 
-    ``on_outgoing`` and ``unopened`` are as `ClientProtocol` has them.
+    Merges take turns with ``merging``, a lock of the shell.
     """
 
-    def __init__(self, options: Options, on_outgoing: Callable[[], None], unopened: str) -> None:
+    def __init__(
+        self, options: Options, core: ClientProtocol, merging: AbstractAsyncContextManager[object]
+    ) -> None:
         self._options = options
-        self._core = ClientProtocol(on_outgoing, unopened)
+        self._core = core
+        self._merging = merging
         self._failure: Error | None = None  # why the last connection ended
 
     async def get(self, key: str, default: Any = None, *, ns: str | None = None) -> Any:
@@ -120,7 +126,7 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         It is read, changed here and written. Merges of this store take turns; when another client
         writes the key in between, that is lost. What is no object is replaced by one.
         """
-        async with self._merging():
+        async with self._merging:
             old = await self.get(key, ns=ns)
             merged = {**old, **fields} if isinstance(old, dict) else dict(fields)
             await self.set(key, merged, ttl=ttl, ns=ns, durable=durable)
@@ -128,23 +134,19 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
 
     async def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """All keys that match, sorted; ``*`` is any text, ``?`` one character."""
-        await self._ask(ClientProtocol.barrier)
-        from dunena.client import http
-
-        found: list[str] = await self._block(http.keys, self._options, pattern, self._space(ns))
-        return found
+        return await self._request(lambda server: server.keys(pattern, self._space(ns)))
 
     async def stats(self) -> dict[str, Any]:
         """The server's counters, as `/stats` has them."""
-        return await self._request("GET", "/stats")
+        return await self._request(lambda server: server.ask("GET", "/stats"))
 
     async def info(self) -> dict[str, Any]:
         """What the server is, as `/info` has it."""
-        return await self._request("GET", "/info")
+        return await self._request(lambda server: server.ask("GET", "/info"))
 
     async def flush(self) -> None:
         """Delete every key of every namespace."""
-        await self._request("POST", "/flush")
+        await self._request(lambda server: server.ask("POST", "/flush"))
 
     def watch(self, *keys: str, ns: str | None = None) -> UpdateFeed:
         """The current values of keys, then every change of them, to iterate over.
@@ -169,12 +171,16 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         """The namespace of a call: its own, else that of the connection."""
         return self._options.ns if ns is None else ns
 
-    async def _request(self, method: str, path: str) -> dict[str, Any]:
+    async def _request(self, request: "Callable[[Http], Result]") -> Result:
+        """The result of a request over HTTP, made when all that was asked before is done."""
         await self._ask(ClientProtocol.barrier)
-        from dunena.client import http
+        from dunena.client.http import Http
 
-        answer: dict[str, Any] = await self._block(http.ask, self._options, method, path)
-        return answer
+        def block() -> Result:
+            with Http(self._options) as server:
+                return request(server)
+
+        return await self._block(block)
 
     def _late(self) -> Error:
         """What is raised for a request without an answer in time."""
@@ -187,12 +193,8 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         """Make a request and wait for it; its result. Raise `_late` after the timeout."""
 
     @abstractmethod
-    async def _block(self, function: Callable[..., Any], *arguments: object) -> Any:
+    async def _block(self, function: Callable[[], Result]) -> Result:
         """The result of a function that blocks."""
-
-    @abstractmethod
-    def _merging(self) -> AbstractAsyncContextManager[object]:
-        """The lock that merges take turns with."""
 
     @abstractmethod
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Any:

@@ -112,15 +112,3 @@ class Http:
         except (OSError, WireError) as error:
             self.close()
             raise unreachable_error(options.address, error) from None
-
-
-def keys(options: Options, pattern: str, ns: str) -> list[str]:
-    """All keys that match, sorted; on a connection of its own."""
-    with Http(options) as connection:
-        return connection.keys(pattern, ns)
-
-
-def ask(options: Options, method: str, path: str) -> Any:
-    """One request, on a connection of its own."""
-    with Http(options) as connection:
-        return connection.ask(method, path)
