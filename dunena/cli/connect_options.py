@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from dunena.client.http import Http
     from dunena.client.options import Options
 
-TIMEOUT_SECONDS = 10.0
-"""For a connection, and for each answer."""
-
 _UNAUTHORIZED = 401
 
 _NOT_PERMITTED = "Not permitted"
@@ -36,7 +33,7 @@ Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]
 
 def options_of(url: str, token: str | None, ns: str = "") -> "Options":
     """How to connect; wrong usage if the address is none."""
-    from dunena.client.options import Options
+    from dunena.client.options import TIMEOUT_SECONDS, Options
 
     try:
         address = Address.parse(url)

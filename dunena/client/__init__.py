@@ -1,5 +1,6 @@
-"""The Python client: one core without input and output, and two shells around it.
+"""The Python client: protocol and calls without input and output, and two shells around them.
 
-`core` knows what to send and what the answers mean; `asynchronous` and `blocking` connect it to a
-server, the one for asyncio, the other with threads. Nothing here imports the server.
+`protocol` knows what to send and what the answers mean, `calls` what each call does. `asynchronous`
+and `blocking` connect them to a server, the one for asyncio, the other with threads. Nothing here
+imports the server.
 """

@@ -3,7 +3,7 @@
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
@@ -45,18 +45,50 @@ def value_of(raw: bytes) -> Any:
     return orjson.loads(raw)["value"] if raw else None
 
 
-class Watch:
-    """The updates of some keys that wait to be taken. ``wake`` is called when there is one."""
+Item = TypeVar("Item", Update, Event)
+Pending = TypeVar("Pending")
+Signal = TypeVar("Signal")
 
-    __slots__ = ("_pending", "_told", "_unsure", "error", "is_closed", "keys", "ns", "wake")
 
-    def __init__(self, keys: Iterable[str], ns: str, wake: Callable[[], None]) -> None:
-        self.keys = tuple(dict.fromkeys(keys))
-        self.ns = ns
+class Source(Generic[Pending]):
+    """What waits to be taken. ``wake`` is called when there is something, or the end."""
+
+    __slots__ = ("_pending", "error", "is_closed", "wake")
+
+    def __init__(self, wake: Callable[[], None]) -> None:
         self.wake = wake
         self.error: Error | None = None
         self.is_closed = False
-        self._pending: deque[tuple[str, bytes]] = deque()
+        self._pending: deque[Pending] = deque()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing comes any more because somebody wanted it so."""
+        return self.is_closed or isinstance(self.error, ClosedError)
+
+    def fail(self, error: Error) -> None:
+        """It ends with an error, once what came before was taken."""
+        self.error = self.error or error
+        self.wake()
+
+    def _take_pending(self) -> Pending | None:
+        """The oldest; None if there is none yet. Raise what it ended with."""
+        if self._pending:
+            return self._pending.popleft()
+        if self.error is not None:
+            raise self.error
+        return None
+
+
+class Watch(Source[tuple[str, bytes]]):
+    """The updates of some keys that wait to be taken."""
+
+    __slots__ = ("_told", "_unsure", "keys", "ns")
+
+    def __init__(self, keys: Iterable[str], ns: str, wake: Callable[[], None]) -> None:
+        super().__init__(wake)
+        self.keys = tuple(dict.fromkeys(keys))
+        self.ns = ns
         self._told: dict[str, bytes] = {}
         self._unsure = {key for key in self.keys if "*" in key or "?" in key}
 
@@ -71,23 +103,17 @@ class Watch:
             self._conflate()
         self.wake()
 
-    def fail(self, error: Error) -> None:
-        """It ends with an error, once what came before was taken."""
-        self.error = self.error or error
-        self.wake()
-
     def take(self) -> Update | None:
         """The next update; None if there is none yet. Raise what it ended with."""
-        if self._pending:
-            key, raw = self._pending.popleft()
-            if key in self._unsure:
-                self._unsure.discard(key)
-                if raw == MISSING:
-                    _warn_of_pattern(key)
-            return Update(key, value_of(raw))
-        if self.error is not None:
-            raise self.error
-        return None
+        pending = self._take_pending()
+        if pending is None:
+            return None
+        key, raw = pending
+        if key in self._unsure:
+            self._unsure.discard(key)
+            if raw == MISSING:
+                _warn_of_pattern(key)
+        return Update(key, value_of(raw))
 
     def _conflate(self) -> None:
         """Keep the newest of each key, in the order of their last changes."""
@@ -104,16 +130,10 @@ def _warn_of_pattern(key: str) -> None:
     warnings.warn(f"{text}, and events tells each change", stacklevel=4)  # where it is iterated
 
 
-class Events:
-    """The events that wait to be taken. ``wake`` is called when there is one."""
+class Events(Source[Event]):
+    """The events that wait to be taken."""
 
-    __slots__ = ("_pending", "error", "is_closed", "wake")
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self.wake = wake
-        self.error: Error | None = None
-        self.is_closed = False
-        self._pending: deque[Event] = deque()
+    __slots__ = ()
 
     def tell(self, message: dict[str, Any]) -> None:
         """An event came."""
@@ -125,23 +145,30 @@ class Events:
         self._pending.append(Event(*event, message["timestamp"]))
         self.wake()
 
-    def fail(self, error: Error) -> None:
-        """It ends with an error, once what came before was taken."""
-        self.error = self.error or error
-        self.wake()
-
     def take(self) -> Event | None:
         """The next event; None if there is none yet. Raise what it ended with."""
-        if self._pending:
-            return self._pending.popleft()
-        if self.error is not None:
-            raise self.error
-        return None
+        return self._take_pending()
 
 
-def is_end(feed: Watch | Events) -> bool:
-    """Whether nothing comes any more because somebody wanted it so."""
-    return feed.is_closed or isinstance(feed.error, ClosedError)
+class BaseFeed(Generic[Item, Signal]):
+    """What the feeds of both shells have.
+
+    ``signal`` is what the shell's `wake` wakes; ``unfollow`` is that of `ClientProtocol`.
+    """
+
+    def __init__(
+        self,
+        source: Watch | Events,
+        signal: Signal,
+        unfollow: Callable[[Watch | Events], None],
+    ) -> None:
+        self._source = source
+        self._signal = signal
+        self._unfollow = unfollow
+
+    def __del__(self) -> None:
+        # Any moment and any thread: the core lets go of it at its next beat.
+        self._source.is_closed = True
 
 
 def _is_same(raw: bytes, other: bytes) -> bool:

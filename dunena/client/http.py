@@ -5,18 +5,25 @@ from typing import Any, Self
 import orjson
 
 from dunena.client.address import path_of
-from dunena.client.errors import NoAnswerError, RefusedError, RequestError
-from dunena.client.options import NOWHERE, Options, error_text, not_dunena_error, unreachable_error
+from dunena.client.errors import RefusedError, RequestError
+from dunena.client.options import (
+    NOWHERE,
+    Options,
+    error_text,
+    no_answer_error,
+    not_dunena_error,
+    unreachable_error,
+)
 from dunena.client.wire import Wire, WireError
-
-PAGE_KEYS_MAX = 1000
-"""The most that the server lists at once."""
 
 _REFUSALS = (401, 403)
 
 
 class Http:
     """One connection to a server, opened when it is needed, for ``with``."""
+
+    PAGE_MAX = 1000
+    """The most that the server lists at once."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -53,7 +60,7 @@ class Http:
         found: list[str] = []
         cursor = 0
         while True:
-            query = {"pattern": pattern, "ns": ns, "cursor": cursor, "count": PAGE_KEYS_MAX}
+            query = {"pattern": pattern, "ns": ns, "cursor": cursor, "count": self.PAGE_MAX}
             page = self.ask("GET", "/keys", query)
             found += page["keys"]
             cursor = page["cursor"]
@@ -101,20 +108,7 @@ class Http:
             return self._wire.exchange(method, target, body, options.headers)
         except TimeoutError:
             self.close()
-            text = f"No answer from {options.address.url} in {options.timeout:g} s"
-            raise NoAnswerError(text) from None
+            raise no_answer_error(options) from None
         except (OSError, WireError) as error:
             self.close()
             raise unreachable_error(options.address, error) from None
-
-
-def keys(options: Options, pattern: str, ns: str) -> list[str]:
-    """All keys that match, sorted; on a connection of its own."""
-    with Http(options) as connection:
-        return connection.keys(pattern, ns)
-
-
-def ask(options: Options, method: str, path: str) -> Any:
-    """One request, on a connection of its own."""
-    with Http(options) as connection:
-        return connection.ask(method, path)

@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dunena.client.address import Address
-from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
+from dunena.client.errors import (
+    ConnectError,
+    Error,
+    NoAnswerError,
+    RefusedError,
+    WrongAddressError,
+)
 
 if TYPE_CHECKING:
     import ssl
+
+TIMEOUT_SECONDS = 10.0
+"""For a connection and for each call, where nothing else is said."""
 
 CLOSE_SECONDS_MAX = 1.0
 """How long the server may take to say goodbye."""
@@ -49,16 +58,6 @@ class Options:
         return arguments
 
 
-def space_of(options: Options, ns: str | None) -> str:
-    """The namespace of a call: its own, else that of the connection."""
-    return options.ns if ns is None else ns
-
-
-def is_printable(*names: str) -> bool:
-    """Whether the dunena dialect has these names: printable ASCII, as its document says."""
-    return all(name.isascii() and name.isprintable() for name in names)
-
-
 BUSY = frozenset({429, 503})
 """HTTP's statuses of a server that may let one in later: too many connections, wrong tokens."""
 
@@ -89,6 +88,12 @@ def unreachable_error(address: Address, error: BaseException) -> ConnectError:
     """Nobody answers."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ConnectError(f"No server answers at {address.url} ({reason})")
+
+
+def no_answer_error(options: Options, reason: Error | None = None) -> NoAnswerError:
+    """The timeout is over."""
+    text = f"No answer from {options.address.url} in {options.timeout:g} s"
+    return NoAnswerError(text if reason is None else f"{text}: {reason}")
 
 
 def not_dunena_error(address: Address, reason: str) -> WrongAddressError:

@@ -21,8 +21,10 @@ from dunena.client.requests import (
     Reading,
     Request,
     Topic,
+    UnansweredDeletion,
     action,
     encoded,
+    is_printable,
 )
 
 BEAT_SECONDS = 4.0
@@ -75,11 +77,9 @@ class ClientProtocol:
 
     def delete(self, key: str, ns: str, durable: bool | None) -> Request:
         """Delete a key; the result says whether there was a value."""
-        return self._ask(Deletion((ns, key), durable))
-
-    def delete_unanswered(self, key: str, ns: str, durable: bool | None) -> Request:
-        """The same for names outside printable ASCII, whose dialect has no answer to it."""
-        return self._ask(Request([action("delete", (ns, key), durable=durable)]))
+        if is_printable(key, ns):
+            return self._ask(Deletion((ns, key), durable))
+        return self._ask(UnansweredDeletion((ns, key), durable, self.read([key], ns)))
 
     def barrier(self) -> Request:
         """Done when the server has carried out all that was asked before."""
@@ -93,47 +93,30 @@ class ClientProtocol:
 
     # --- feeds ---
 
-    def watch(self, watch: Watch) -> None:
-        """Tell it the current values of its keys, and their updates."""
+    def follow(self, source: Watch | Events) -> None:
+        """Tell a watch the values of its keys, now and from now on; or events, from now on."""
         self._check_open()
         if self._is_closed:
-            watch.fail(ClosedError("The store was closed"))
-            return
-        for key in watch.keys:
-            key_id = (watch.ns, key)
-            topic = self._topics.get(key_id)
-            if topic is None:
-                topic = self._topics[key_id] = Topic(key_id)
-                if self.is_connected:
-                    self._send(Following(topic))
-            topic.watches.append(watch)
-            if topic.is_live:
-                watch.tell(key, topic.raw, may_be_known=False)
+            source.fail(ClosedError("The store was closed"))
+        elif isinstance(source, Watch):
+            for key in source.keys:
+                self._watch(source, key)
+        else:
+            self._events.append(source)
+            if len(self._events) == 1:
+                self._send_channel()
 
-    def unwatch(self, watch: Watch) -> None:
+    def unfollow(self, source: Watch | Events) -> None:
         """Tell it nothing more."""
-        watch.is_closed = True
-        for key in watch.keys:
-            topic = self._topics.get((watch.ns, key))
-            if topic is not None and watch in topic.watches:
-                topic.watches.remove(watch)
-                self._drop_unused(topic)
-
-    def listen(self, events: Events) -> None:
-        """Tell it the events from now on."""
-        self._check_open()
-        if self._is_closed:
-            events.fail(ClosedError("The store was closed"))
-            return
-        self._events.append(events)
-        if len(self._events) == 1:
-            self._send_channel()
-
-    def unlisten(self, events: Events) -> None:
-        """Tell it nothing more."""
-        events.is_closed = True
-        if events in self._events:
-            self._events.remove(events)
+        source.is_closed = True
+        if isinstance(source, Watch):
+            for key in source.keys:
+                topic = self._topics.get((source.ns, key))
+                if topic is not None and source in topic.watches:
+                    topic.watches.remove(source)
+                    self._drop_unused(topic)
+        elif source in self._events:
+            self._events.remove(source)
             if not self._events:
                 self._send_channel()
 
@@ -230,6 +213,17 @@ class ClientProtocol:
             request.finish(Error("Not connected, and too many requests wait for it"))
         return request
 
+    def _watch(self, watch: Watch, key: str) -> None:
+        key_id = (watch.ns, key)
+        topic = self._topics.get(key_id)
+        if topic is None:
+            topic = self._topics[key_id] = Topic(key_id)
+            if self.is_connected:
+                self._send(Following(topic))
+        topic.watches.append(watch)
+        if topic.is_live:
+            watch.tell(key, topic.raw, may_be_known=False)
+
     def _send(self, request: Request) -> None:
         self._last_id += 1
         self.outgoing.extend(request.begin(self._last_id, self._topics))
@@ -275,8 +269,9 @@ class ClientProtocol:
 
     def _sweep(self) -> None:
         """Let go of feeds that nobody can read any more; see the shells' ``__del__``."""
-        for topic in list(self._topics.values()):
-            for watch in [watch for watch in topic.watches if watch.is_closed]:
-                self.unwatch(watch)
-        for events in [events for events in self._events if events.is_closed]:
-            self.unlisten(events)
+        followed: list[Watch | Events] = [*self._events]
+        for topic in self._topics.values():
+            followed += topic.watches
+        for source in followed:
+            if source.is_closed:
+                self.unfollow(source)

@@ -51,6 +51,11 @@ def action(name: str, key_id: KeyId, **fields: object) -> bytes:
     return frame("action", name, key_id, **fields)
 
 
+def is_printable(*names: str) -> bool:
+    """Whether the dunena dialect has these names: printable ASCII, as its document says."""
+    return all(name.isascii() and name.isprintable() for name in names)
+
+
 class Topic:
     """A key that is followed: by watches, and by reads that wait for their answer.
 
@@ -142,6 +147,21 @@ class Deletion(Request):
     def result(self) -> bool:
         """Whether there was a value."""
         return bool(super().result()["deleted"])
+
+
+class UnansweredDeletion(Request):
+    """Delete a key by the other dialect, which has no answer to it: it was read just ``before``."""
+
+    __slots__ = ("_before",)
+
+    def __init__(self, key_id: KeyId, durable: bool | None, before: Request) -> None:
+        super().__init__([action("delete", key_id, durable=durable)])
+        self._before = before
+
+    def result(self) -> bool:
+        """Whether there was a value."""
+        super().result()
+        return any(self._before.result().values())
 
 
 class Reading(Request):

@@ -16,7 +16,7 @@ def test_a_lock_that_an_interrupt_left_behind_does_not_hold_up_the_end(
     def use() -> None:
         with store:
             store.set("k", 1)
-            store._state.acquire()  # and the promise to give it back never came
+            store._calls._state.acquire()  # and the promise to give it back never came
 
     thread = threading.Thread(target=use, daemon=True)
     thread.start()

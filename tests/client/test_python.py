@@ -1,6 +1,7 @@
 """The Python client against real servers: its calls, and what it does while a server is away."""
 
 import asyncio
+import inspect
 import json
 import socket
 import sys
@@ -620,6 +621,23 @@ def test_every_name_that_is_offered_is_there():
         assert getattr(dunena, name) is not None
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = dunena.nothing_such
+
+
+def test_both_stores_have_the_same_calls_with_the_same_text():
+    calls, blocking = (
+        {name: getattr(store, name) for name in dir(store) if not name.startswith("_")}
+        for store in (dunena.Store, dunena.sync.Store)
+    )
+    assert calls.keys() == blocking.keys() > {"get", "mset", "merge", "watch", "close"}
+    for name, call in calls.items():
+        assert inspect.iscoroutinefunction(call) == (name not in ("watch", "events")), name
+        assert not inspect.iscoroutinefunction(blocking[name]), name
+        assert inspect.signature(blocking[name]) == inspect.signature(call), name
+        assert blocking[name].__name__ == call.__name__ == name
+        assert blocking[name].__doc__ == call.__doc__, name
+        assert call.__doc__, name
+    assert inspect.signature(dunena.connect) == inspect.signature(dunena.sync.connect)
+    assert "timeout" in inspect.getdoc(dunena.connect)
 
 
 def test_dir_shows_the_public_names():

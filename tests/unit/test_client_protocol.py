@@ -9,7 +9,7 @@ from dunena.client import feeds
 from dunena.client.address import Address
 from dunena.client.backoff import FIRST_SECONDS, SECONDS_MAX, Backoff
 from dunena.client.errors import ClosedError, Error, RequestError, TooSlowError
-from dunena.client.feeds import Events, Update, Watch, is_end, value_of
+from dunena.client.feeds import Events, Update, Watch, value_of
 from dunena.client.protocol import SILENT_BEATS_MAX, WAITING_MAX, ClientProtocol
 from dunena.client.requests import Request
 
@@ -45,7 +45,7 @@ class Talk:
 
     def watch(self, *keys: str, ns: str = "") -> Watch:
         watch = Watch(keys, ns, lambda: None)
-        self.core.watch(watch)
+        self.core.follow(watch)
         return watch
 
 
@@ -144,6 +144,31 @@ def test_a_deletion_says_whether_there_was_a_value(was_there: bool):
     assert request.result() is was_there
 
 
+@pytest.mark.parametrize("was_there", [True, False])
+@pytest.mark.parametrize(("key", "ns"), [("ß", ""), ("k", "ß"), ("\n", "")])
+def test_a_deletion_without_an_answer_says_what_was_read_before(key: str, ns: str, was_there: bool):
+    talk = Talk()
+    request = talk.core.delete(key, ns, None)
+    actions = [message["action"] for message in talk.sent() if "action" in message]
+    assert actions == ["subscribe", "unsubscribe", "delete"]
+    if was_there:
+        talk.hear({**update(key, None), "ns": ns})
+    talk.pong(1)
+    assert not request.is_done
+    talk.pong(2)
+    assert request.result() is was_there
+
+
+def test_a_refused_deletion_without_an_answer_is_an_error():
+    talk = Talk()
+    request = talk.core.delete("ß", "", None)
+    talk.pong(1)
+    talk.hear({"error": "Read-only"})
+    talk.pong(2)
+    with pytest.raises(RequestError, match="Read-only"):
+        request.result()
+
+
 def test_a_read_tells_null_from_no_value():
     talk = Talk()
     request = read(talk, "a", "b")
@@ -238,13 +263,13 @@ def test_a_watch_that_ends_under_a_read_is_kept_for_it():
     talk.hear(update("k", 1))
     talk.pong(1)
     request = read(talk, "k")
-    talk.core.unwatch(watch)
+    talk.core.unfollow(watch)
     assert "unsubscribe" not in [message.get("action") for message in talk.sent()]
     talk.hear(update("k", 2))
     talk.pong(2)
     assert answer(request) == {"k": 2}
     assert talk.sent()[0] == {"action": "unsubscribe", "key": "k"}
-    assert is_end(watch)
+    assert watch.is_ended
 
 
 def test_a_watch_begun_under_a_read_of_its_key():
@@ -273,7 +298,7 @@ def test_updates_that_nobody_wants_any_more_are_dropped():
     talk = Talk()
     watch = talk.watch("k")
     talk.pong(1)
-    talk.core.unwatch(watch)
+    talk.core.unfollow(watch)
     talk.hear(update("k", 1))
     assert taken(watch) == [Update("k", None)]
 
@@ -282,7 +307,7 @@ def test_a_feed_that_was_marked_is_let_go_at_the_beat():
     talk = Talk()
     watch = talk.watch("k")
     events = Events(lambda: None)
-    talk.core.listen(events)
+    talk.core.follow(events)
     talk.pong(1)
     talk.sent()
     watch.is_closed = events.is_closed = True
@@ -402,14 +427,14 @@ def test_the_end_is_told_to_all_who_wait():
     talk = Talk()
     sent = talk.core.barrier()
     watch, events = talk.watch("k"), Events(lambda: None)
-    talk.core.listen(events)
+    talk.core.follow(events)
     talk.core.close()
     for request in (sent, talk.core.barrier()):
         with pytest.raises(ClosedError):
             request.result()
     late, late_events = talk.watch("k"), Events(lambda: None)
-    talk.core.listen(late_events)
-    assert all(map(is_end, (watch, events, late, late_events)))
+    talk.core.follow(late_events)
+    assert all(source.is_ended for source in (watch, events, late, late_events))
 
 
 # --- events ---
@@ -418,14 +443,14 @@ def test_the_end_is_told_to_all_who_wait():
 def test_events_are_asked_for_while_somebody_listens():
     talk = Talk(is_connected=False)
     events = Events(lambda: None)
-    talk.core.listen(events)
+    talk.core.follow(events)
     talk.core.connected()
     assert b'"subscribe"' in talk.core.outgoing[0]
     data = {"key": "k", "size": 3, "ns": "app"}
     talk.hear({"channel": "cache", "event": "set", "data": data, "timestamp": 9})
     talk.hear({"channel": "cache", "event": "clear", "data": {}, "timestamp": 10})
     assert taken(events) == [("set", "k", "app", 3, 9), ("clear", None, "", None, 10)]
-    talk.core.unlisten(events)
+    talk.core.unfollow(events)
     assert b'"unsubscribe"' in talk.core.outgoing[-1]
 
 

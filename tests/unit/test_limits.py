@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dunena import setting_table
+from dunena.client.http import Http
 from dunena.server import limits
 from dunena.server.loop_faults import DESCRIPTORS_RESERVED
 from dunena.server.registry import SWEEP_SECONDS
@@ -52,6 +53,10 @@ def test_a_listing_and_a_subscription_are_bounded_by_the_same_order() -> None:
     assert store_limits.PAGE_KEYS_DEFAULT <= store_limits.PAGE_KEYS_MAX
     assert store_limits.PAGE_KEYS_MAX <= store_limits.KEYS_PER_MESSAGE_MAX
     assert store_limits.KEYS_PER_MESSAGE_MAX <= store_limits.SUBSCRIPTIONS_MAX
+
+
+def test_the_client_asks_for_pages_of_the_size_that_the_server_gives() -> None:
+    assert Http.PAGE_MAX == store_limits.PAGE_KEYS_MAX
 
 
 def test_a_message_of_most_keys_fits() -> None:

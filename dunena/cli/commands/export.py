@@ -16,8 +16,6 @@ from dunena.desktop.terminal import say
 if TYPE_CHECKING:
     from dunena.client.http import Http
 
-_PAGE = 1000
-
 
 def export(
     file: Annotated[
@@ -85,7 +83,7 @@ def _namespaces(server: "Http") -> dict[str, int]:
     """The number of keys in each namespace; "" is none."""
     found: dict[str, int] = {}
     while True:
-        query: dict[str, object] = {"offset": len(found), "count": _PAGE}
+        query: dict[str, object] = {"offset": len(found), "count": server.PAGE_MAX}
         page = server.ask("GET", "/namespaces", query)
         found.update((one["ns"], one["keys"]) for one in page["namespaces"])
         if len(found) >= page["total"] or not page["namespaces"]:
@@ -108,7 +106,7 @@ def _entries(
         start = max(0, position - 1)
         page = _page(server, ns, start)
         while start and (not page or after is None or page[0]["key"] > after):
-            start = max(0, start - _PAGE)
+            start = max(0, start - server.PAGE_MAX)
             page = _page(server, ns, start)
         position = start + len(page)
         fresh = [entry for entry in page if after is None or entry["key"] > after]
@@ -116,13 +114,13 @@ def _entries(
             whole = _with_value(server, ns, entry)
             if whole is not None:
                 yield whole
-        if len(page) < _PAGE:
+        if len(page) < server.PAGE_MAX:
             return
         after = page[-1]["key"]
 
 
 def _page(server: "Http", ns: str, start: int) -> list[dict[str, Any]]:
-    query: dict[str, object] = {"ns": ns, "offset": start, "count": _PAGE}
+    query: dict[str, object] = {"ns": ns, "offset": start, "count": server.PAGE_MAX}
     entries: list[dict[str, Any]] = server.ask("GET", "/entries", query)["entries"]
     return entries
 

@@ -1,0 +1,43 @@
+"""What a type checker must say of code that uses the client; `test_python_types.py` asks it."""
+
+from typing import Any, assert_type
+
+import dunena
+
+
+async def use() -> None:
+    url = "ws://localhost"
+    async with dunena.connect(url, token="t", ns="n", timeout=None, wait=True) as store:
+        assert_type(store, dunena.Store)
+        assert_type(await store.get("k", 1), Any)
+        assert_type(await store.mget(["k"], 0, ns="n"), dict[str, Any])
+        assert_type(await store.delete("k", durable=True), bool)
+        assert_type(await store.merge("k", {"a": 1}, ttl=1), dict[str, Any])
+        assert_type(await store.keys("*"), list[str])
+        assert_type(await store.info(), dict[str, Any])
+        await store.set("k")  # type: ignore[call-arg]
+        async with store.watch("a", "b", ns="n") as updates:
+            assert_type(updates, dunena.Feed[dunena.Update])
+            async for update in updates:
+                assert_type(update, dunena.Update)
+        async for event in store.events():
+            assert_type(event, dunena.Event)
+
+
+def use_blocking() -> None:
+    with dunena.sync.connect("ws://localhost", timeout=3) as store:
+        assert_type(store, dunena.sync.Store)
+        assert_type(store.mget(["k"], 0, ns="n"), dict[str, Any])
+        assert_type(store.delete("k", durable=True), bool)
+        assert_type(store.merge("k", {"a": 1}, ttl=1), dict[str, Any])
+        assert_type(store.keys("*"), list[str])
+        assert_type(store.info(), dict[str, Any])
+        store.set("k")  # type: ignore[call-arg]
+        store.set("k", 1, ttl="1")  # type: ignore[arg-type]
+        store.get("k", namespace="n")  # type: ignore[call-arg]
+        with store.watch("a", "b", ns="n") as updates:
+            assert_type(updates, dunena.sync.Feed[dunena.Update])
+            for update in updates:
+                assert_type(update, dunena.Update)
+        for event in store.events():
+            assert_type(event, dunena.Event)
