@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -147,12 +148,24 @@ def test_what_is_in_the_way_of_a_folder_of_ours_is_named(tmp_path: Path, name: s
         DiskEngine(tmp_path, Fsync.NO).open(None)
 
 
-def test_a_hand_edit_is_collected_and_an_own_write_is_not(opened) -> None:
+def test_a_hand_edit_is_collected_and_an_own_write_is_not_even_read(opened, monkeypatch) -> None:
     engine = opened()
+    disk, read = engine.engine._disk, []
+    read_stamped = disk.read_stamped
+    monkeypatch.setattr(
+        disk, "read_stamped", lambda path, *rest: (read.append(path), read_stamped(path, *rest))[1]
+    )
     engine.store.set("", "own", b"1")
     assert engine.commit() is None
-    (engine.folder / "k.json").write_text("2")
+    own, other = engine.folder / "own.json", engine.folder / "k.json"
+    deadline = time.monotonic() + WAIT_SECONDS
+    while engine.engine.files_behind:  # what is told of own.json comes before k.json
+        assert time.monotonic() < deadline
+        time.sleep(0)
+    other.write_text("2")
     assert engine.collected() == [OutsideChange("", "k", b"2")]
+    assert own.read_text() == "1"
+    assert set(read) == {str(other)}
 
 
 def test_a_full_disk_refuses_and_leaves_memory_as_it_was(opened, monkeypatch) -> None:

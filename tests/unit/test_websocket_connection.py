@@ -18,6 +18,7 @@ from websockets.frames import Frame, Opcode
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import EVERYTHING
 from dunena.dialects.views import Views
+from dunena.frames import text_frame
 from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.compression import Compressors
@@ -171,6 +172,8 @@ class Piece:
         return first.serialize(mask=True) + rest.serialize(mask=True)
 
 
+GET_K = b'{"action":"get","key":"k"}'
+MISSING_K = text_frame(b'{"key":"k","value":null}')
 KEYS = st.sampled_from(["k", "l", "ünïcödé"])
 MESSAGES = (
     st.builds(lambda key: {"action": "get", "key": key}, KEYS)
@@ -209,12 +212,15 @@ OTHERS = st.sampled_from(
 def test_both_ways_give_the_same_answers(
     dialect: Dialect, pieces: list[Piece], data: st.DataObject
 ) -> None:
+    pieces = [Piece(GET_K), *pieces]
     stream = b"".join(piece.whole() for piece in pieces)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     slow = b"".join(
         piece.fragments(data.draw(st.integers(0, len(piece.payload)))) for piece in pieces
     )
-    assert Peer(dialect).hear(stream, cuts) == Peer(dialect).hear(slow, [])
+    written, ends = Peer(dialect).hear(stream, cuts)
+    assert MISSING_K in written
+    assert (written, ends) == Peer(dialect).hear(slow, [])
 
 
 def test_a_stream_may_be_cut_anywhere() -> None:
@@ -227,7 +233,15 @@ def test_a_stream_may_be_cut_anywhere() -> None:
     ]
     stream = b"".join(piece.whole() for piece in pieces)
     whole = Peer(Dialect.OBJECT_STORE).hear(stream, [])
-    assert whole[1] == ["eof"]
+    value = text_frame(b'{"key":"k","value":"' + b"x" * 200 + b'"}')
+    close = Frame(Opcode.CLOSE, (1000).to_bytes(2)).serialize(mask=False)
+    pong = Frame(Opcode.PONG, b"hello").serialize(mask=False)
+    written, ends = whole
+    assert written.startswith(b"HTTP")
+    assert written.count(value) == 2, "what is followed and what is asked for"
+    assert written.count(pong) == 1
+    assert written.endswith(close)
+    assert ends == ["eof"]
     for cut in range(1, len(stream)):
         assert Peer(Dialect.OBJECT_STORE).hear(stream, [cut]) == whole
     assert Peer(Dialect.OBJECT_STORE).hear(stream, list(range(1, len(stream)))) == whole
@@ -236,7 +250,6 @@ def test_a_stream_may_be_cut_anywhere() -> None:
 # --- turns ---
 
 SET = Frame(Opcode.TEXT, b'{"action":"set","key":"k","value":1}').serialize(mask=True)
-GET_K = b'{"action":"get","key":"k"}'
 GET = Frame(Opcode.TEXT, GET_K).serialize(mask=True)
 FLOODS = {
     "sets without replies": SET,
@@ -335,6 +348,8 @@ def test_who_asks_for_little_never_sees_the_clock() -> None:
     peer.receive(GET * 10)
     assert peer.loop.now == before
     assert frames_left(peer) == 0
+    peer.go_round()
+    assert peer.transport.written.count(MISSING_K) == 10
 
 
 def test_replies_come_in_order_and_a_tick_ends_between_turns() -> None:
@@ -428,6 +443,23 @@ def compressing_peer(registry: Registry | None = None) -> Peer:
     return Peer(Dialect.OBJECT_STORE, (extension,), registry)
 
 
+def sent_texts(peer: Peer) -> list[bytes]:
+    """The payloads of the text frames that the server sent, inflated where they were compressed."""
+    stream = peer.transport.written.removeprefix(b"HTTP")
+    texts = []
+    while stream:
+        head, size, start = stream[0], stream[1], 2
+        if size >= 126:
+            start += 2 if size == 126 else 8
+            size = int.from_bytes(stream[2:start])
+        payload, stream = stream[start : start + size], stream[start + size :]
+        if head & 0x40:
+            payload = zlib.decompressobj(wbits=-15).decompress(payload + b"\x00\x00\xff\xff")
+        if head & 0x0F == Opcode.TEXT:
+            texts.append(payload)
+    return texts
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("size", [0, 10, INFLATE_STEP_BYTES, 3 * INFLATE_STEP_BYTES + 7])
 def test_a_compressed_message_is_what_it_was(count: int, size: int) -> None:
@@ -440,6 +472,7 @@ def test_a_compressed_message_is_what_it_was(count: int, size: int) -> None:
     entry = peer.rooms.core.store.get("", "k", 0)
     assert entry is not None
     assert entry.value == b'"%b"' % (b"x" * size)
+    assert sent_texts(peer) == [b'{"key":"k","value":"%b"}' % (b"x" * size)] * 2
     assert peer.transport.ends == []
 
 
@@ -524,3 +557,5 @@ def test_who_may_have_much_to_do_waits_when_somebody_had_a_whole_turn() -> None:
     peer.receive(SET * 3_000)
     other.receive(GET)
     assert frames_left(other) == 0
+    other.go_round()
+    assert other.transport.written.count(MISSING_K) == 2
