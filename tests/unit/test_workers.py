@@ -2,157 +2,194 @@
 
 import errno
 import logging
+import math
 import threading
-import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from itertools import pairwise
+from operator import itemgetter
 from queue import Queue
-from statistics import median
 
 import pytest
 
 from dunena.persistence.disk import workers
-from dunena.persistence.disk.workers import FileWriterThread, Syncer
+from dunena.persistence.disk.workers import FileWriterThread, Syncer, SystemTime
 
 WAIT_SECONDS = 10
+"""Only so that a thread which never answers fails a test."""
+
+
+class ScriptedTime(SystemTime):
+    """Time that passes only while a thread works or waits, and what happens meanwhile.
+
+    ``arrivals`` are times and what happens then, in the thread itself. A wait behind the last of
+    them sets ``is_over`` and is a real one, for somebody to end the thread.
+    """
+
+    def __init__(self, arrivals: Iterable[tuple[float, Callable[[], None]]] = ()) -> None:
+        self.now = 0.0
+        self.work = 0.0
+        self.arrivals = deque(arrivals)
+        self.periods_max = 0
+        self.has_begun = threading.Event()
+        self.is_over = threading.Event()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def thread_time(self) -> float:
+        return self.work
+
+    def spend(self, seconds: float) -> None:
+        """So long the thread works."""
+        self.work += seconds
+        self._pass(seconds, lambda: False)
+
+    def wait(
+        self, signal: threading.Event | threading.Condition, seconds: float | None = None
+    ) -> bool:
+        if isinstance(signal, threading.Condition):
+            return self._wait_for_request(signal, seconds)
+        assert self.has_begun.wait(WAIT_SECONDS)
+        is_last = seconds is None and not self.arrivals and not signal.is_set()
+        if is_last:
+            self.is_over.set()
+            return signal.wait()
+        self._pass(math.inf if seconds is None else seconds, signal.is_set)
+        return signal.is_set()
+
+    def _wait_for_request(self, signal: threading.Condition, seconds: float | None) -> bool:
+        if seconds is None or not self.periods_max:
+            self.is_over.set()
+            return signal.wait()
+        self.periods_max -= 1
+        self.now += seconds
+        return False
+
+    def _pass(self, seconds: float, is_ended: Callable[[], bool]) -> None:
+        end = self.now + seconds
+        while not is_ended() and self.arrivals and self.arrivals[0][0] <= end:
+            at, happen = self.arrivals.popleft()
+            self.now = max(self.now, at)
+            happen()
+        if not is_ended():
+            self.now = max(self.now, end)
 
 
 class Syncs:
-    """A `Syncer` with what it says in queues."""
+    """A `Syncer` with what it says in queues; a sync takes ``takes`` seconds."""
 
-    def __init__(self, *, is_periodic: bool = False) -> None:
-        self.begun: Queue[None] = Queue()
+    def __init__(self, *, periods: int = 0) -> None:
+        self.begun: Queue[float] = Queue()
         self.seconds: list[float] = []
         self.failure: OSError | None = None
         self.has_forced = True
+        self.takes = 0.0
         self.gate = threading.Event()
         self.gate.set()
-        self.syncer = Syncer(self._sync, is_periodic=is_periodic, timed=self.seconds.append)
+        self.time = ScriptedTime()
+        self.time.periods_max = periods
+        self.syncer = Syncer(
+            self._sync, is_periodic=periods > 0, timed=self.seconds.append, clock=self.time
+        )
 
     def _sync(self) -> bool:
-        self.begun.put(None)
+        self.begun.put(self.time.now)
         assert self.gate.wait(WAIT_SECONDS)
+        self.time.now += self.takes
         if self.failure is not None:
             raise self.failure
         return self.has_forced
 
 
-class Steps:
-    """A `FileWriterThread` with the times of its steps in a queue; ``due`` says when it is next."""
+def run_steps(
+    commits: Iterable[float] = (),
+    wakes: Iterable[float] = (),
+    due: Callable[[float], float | None] = lambda _now: None,
+    work: float = 0.0,
+) -> list[float]:
+    """When a `FileWriterThread` took its steps, to which commits and wakes came at these times.
 
-    def __init__(self, due: Callable[[float], float | None] = lambda _now: None) -> None:
-        self.times: Queue[float] = Queue()
-        self.due = due
-        self.file_writer = FileWriterThread(self._step)
+    A step works for ``work`` seconds; ``due`` says when the next one is.
+    """
+    times: list[float] = []
+    clock = ScriptedTime()
 
-    def _step(self, now: float) -> float | None:
-        self.times.put(now)
-        return self.due(now)
+    def step(now: float) -> float | None:
+        times.append(now)
+        clock.spend(work)
+        return due(now)
 
-    def next(self) -> float:
-        return self.times.get(timeout=WAIT_SECONDS)
+    file_writer = FileWriterThread(step, clock)
+    clock.arrivals.extend(
+        sorted(
+            [(at, file_writer.enqueue) for at in commits]
+            + [(at, file_writer.wake) for at in wakes],
+            key=itemgetter(0),
+        )
+    )
+    clock.has_begun.set()
+    try:
+        assert clock.is_over.wait(WAIT_SECONDS)
+    finally:
+        file_writer.close()
+    return times
+
+
+def a_stream(seconds: float) -> list[float]:
+    """The times of commits that come faster than files can follow each."""
+    return [number / 2_000 for number in range(round(seconds * 2_000))]
 
 
 def test_a_commit_after_a_rest_is_followed_at_once() -> None:
-    steps = Steps()
-    try:
-        for _ in range(3):
-            while not steps.file_writer._is_idle:
-                time.sleep(0)
-            began = time.monotonic()
-            steps.file_writer.enqueue()
-            assert steps.next() >= began
-    finally:
-        steps.file_writer.close()
-    assert steps.times.empty()
+    assert run_steps(commits=[1, 2, 3.5]) == [1, 2, 3.5]
 
 
-def test_a_stream_of_commits_is_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "REST_SECONDS_MAX", 0.02)
-    steps = Steps()
-    end = time.monotonic() + 0.5
-    try:
-        while time.monotonic() < end:
-            steps.file_writer.enqueue()
-            time.sleep(0)
-    finally:
-        steps.file_writer.close()
-    times = [steps.times.get() for _ in range(steps.times.qsize())]
+def test_commits_that_are_no_stream_are_followed_after_the_shortest_rest() -> None:
+    assert run_steps(commits=[1, 1.001, 1.002]) == [1, 1 + workers.REST_SECONDS_MIN]
+
+
+def test_a_stream_of_commits_is_followed_now_and_then() -> None:
+    times = run_steps(commits=a_stream(1))
     pauses = [after - before for before, after in pairwise(times)]
-    assert min(pauses) >= workers.REST_SECONDS_MIN * 0.9
-    assert median(pauses) >= 0.018
+    shortest, longest = workers.REST_SECONDS_MIN, workers.REST_SECONDS_MAX
+    rests = [shortest, *(min(shortest * 2**number, longest) for number in range(len(pauses)))]
+    assert pauses == pytest.approx(rests[: len(pauses)])
+    assert pauses.count(pytest.approx(longest)) >= 5
 
 
 def test_work_that_is_left_goes_on_at_once_when_no_commits_come() -> None:
     left = iter(range(20))
-    steps = Steps(lambda now: None if next(left, None) is None else now)
-    try:
-        steps.file_writer.wake()
-        times = [steps.next() for _ in range(21)]
-    finally:
-        steps.file_writer.close()
-    assert times[-1] - times[0] < 20 * workers.REST_SECONDS_MIN
+    times = run_steps(wakes=[1], due=lambda now: None if next(left, None) is None else now)
+    assert times == [1] * 21
 
 
 @pytest.mark.parametrize(("late", "share"), [(0.0, 0.1), (workers.LATE_SECONDS + 1, 0.5)])
 def test_work_takes_a_small_part_of_the_time_of_a_stream(late: float, share: float) -> None:
-    def work(now: float) -> float:
-        began = time.thread_time()
-        while time.thread_time() < began + 0.005:
-            pass
-        return now - late
-
-    steps = Steps(work)
-    end = time.monotonic() + 1
-    try:
-        while time.monotonic() < end:
-            steps.file_writer.enqueue()
-            time.sleep(0.0005)
-    finally:
-        steps.file_writer.close()
-    assert share * 0.2 < steps.times.qsize() * 0.005 < share * 1.2
+    seconds, work = 10, 0.005
+    due = lambda now: now - late if now < seconds else None  # noqa: E731
+    times = run_steps(commits=a_stream(seconds), due=due, work=work)
+    assert len(times) * work / seconds == pytest.approx(share, rel=0.02)
 
 
 def test_a_step_says_when_the_next_one_is() -> None:
-    steps: Queue[float] = Queue()
-    dues = iter((0.01, 0.0))
+    dues = iter((0.25, 0.0))
 
-    def step(now: float) -> float | None:
-        steps.put(now)
-        due = next(dues, None)
-        return None if due is None else now + due
+    def due(now: float) -> float | None:
+        wait = next(dues, None)
+        return None if wait is None else now + wait
 
-    file_writer = FileWriterThread(step)
-    try:
-        file_writer.wake()
-        times = [steps.get(timeout=WAIT_SECONDS) for _ in range(3)]
-        assert times[1] - times[0] >= 0.009
-        file_writer.wake()
-        steps.get(timeout=WAIT_SECONDS)
-    finally:
-        file_writer.close()
-    assert steps.empty()
+    assert run_steps(wakes=[1, 3], due=due) == [1, 1.25, 1.25, 3]
 
 
-def test_a_follower_outlives_a_step_that_breaks(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(workers, "SYNC_PERIOD_SECONDS", 0.01)
-    steps: Queue[None] = Queue()
+def test_a_follower_outlives_a_step_that_breaks(caplog: pytest.LogCaptureFixture) -> None:
+    results = iter([ValueError()])
 
-    def step(_now: float) -> None:
-        steps.put(None)
-        if steps.qsize() == 1:
-            raise ValueError
+    def due(_now: float) -> None:
+        for error in results:
+            raise error
 
-    file_writer = FileWriterThread(step)
-    try:
-        file_writer.wake()
-        deadline = time.monotonic() + WAIT_SECONDS
-        while steps.qsize() < 2:
-            assert time.monotonic() < deadline
-    finally:
-        file_writer.close()
+    assert run_steps(wakes=[1], due=due) == [1, 1 + workers.SYNC_PERIOD_SECONDS]
     assert "could not be brought up to date" in caplog.text
 
 
@@ -180,29 +217,38 @@ def test_a_failed_sync_is_told_to_all_who_wait() -> None:
     syncs.syncer.close()
 
 
-def test_a_periodic_syncer_needs_no_asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "SYNC_PERIOD_SECONDS", 0.01)
-    syncs = Syncs(is_periodic=True)
-    for _ in range(3):
-        syncs.begun.get(timeout=WAIT_SECONDS)
+def test_a_periodic_syncer_needs_no_asking() -> None:
+    syncs = Syncs(periods=3)
+    times = [syncs.begun.get(timeout=WAIT_SECONDS) for _ in range(3)]
+    assert times == [number * workers.SYNC_PERIOD_SECONDS for number in (1, 2, 3)]
     syncs.syncer.close()
+    assert syncs.begun.empty()
 
 
-def test_a_slow_sync_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(workers, "SLOW_SYNC_SECONDS", 0.0)
+def test_a_syncer_that_is_not_periodic_waits_to_be_asked() -> None:
     syncs = Syncs()
+    assert syncs.time.is_over.wait(WAIT_SECONDS)
+    syncs.syncer.close()
+    assert syncs.begun.empty()
+
+
+@pytest.mark.parametrize("over", [0.0, 1.0])
+def test_a_slow_sync_is_said(over: float, caplog: pytest.LogCaptureFixture) -> None:
+    syncs = Syncs()
+    syncs.takes = workers.SLOW_SYNC_SECONDS + over
     answers: Queue[OSError | None] = Queue()
     with caplog.at_level(logging.WARNING):
         syncs.syncer.request(answers.put)
         answers.get(timeout=WAIT_SECONDS)
     syncs.syncer.close()
-    assert "took" in caplog.text
+    assert [record.getMessage() for record in caplog.records] == (
+        ["forcing the journal to the device took 3.0 s"] if over else []
+    )
 
 
 def test_syncs_are_timed_unless_there_was_nothing_to_do() -> None:
     syncs = Syncs()
+    syncs.takes = 0.25
     answers: Queue[OSError | None] = Queue()
     for syncs.has_forced in (True, False):
         syncs.syncer.request(answers.put)
@@ -211,8 +257,7 @@ def test_syncs_are_timed_unless_there_was_nothing_to_do() -> None:
     syncs.syncer.request(answers.put)
     answers.get(timeout=WAIT_SECONDS)
     syncs.syncer.close()
-    (seconds,) = syncs.seconds
-    assert 0 <= seconds < WAIT_SECONDS
+    assert syncs.seconds == [0.25]
 
 
 def test_closing_answers_what_was_asked() -> None:

@@ -33,6 +33,24 @@ REST_PER_WORK_WHEN_LATE = 1
 _log = logging.getLogger(__name__)
 
 
+class SystemTime:
+    """The time of the two threads, in seconds; a test has one of its own."""
+
+    def monotonic(self) -> float:
+        """Now, by the monotonic clock."""
+        return time.monotonic()
+
+    def thread_time(self) -> float:
+        """The processor time that the calling thread has used."""
+        return time.thread_time()
+
+    def wait(
+        self, signal: threading.Event | threading.Condition, seconds: float | None = None
+    ) -> bool:
+        """Wait for a signal, at most so long; whether it came."""
+        return signal.wait(seconds)
+
+
 class FileWriterThread:
     """Calls ``step`` when there is something to do; ``step`` says when it is due next.
 
@@ -43,8 +61,11 @@ class FileWriterThread:
     asleep with its alarm set and have nobody to wake.
     """
 
-    def __init__(self, step: Callable[[float], float | None]) -> None:
+    def __init__(
+        self, step: Callable[[float], float | None], clock: SystemTime | None = None
+    ) -> None:
         self._step = step
+        self._clock = clock or SystemTime()
         self._notes = 0  # commits there were
         self._seen = 0  # of them, before the last step
         self._is_woken = False  # something else came since
@@ -75,31 +96,32 @@ class FileWriterThread:
 
     def _run(self) -> None:
         due: float | None = None
-        began = time.monotonic()
+        began = self._clock.monotonic()
         while True:
             self._wait(due)
             if self._ending.is_set():
                 return
             notes, self._seen = self._notes - self._seen, self._notes
             self._is_woken = False
-            passed, began = time.monotonic() - began, time.monotonic()
-            work = time.thread_time()
+            now = self._clock.monotonic()
+            passed, began = now - began, now
+            work = self._clock.thread_time()
             due = self._guarded_step(began)
             if notes:
                 is_stream = notes > passed * STREAM_COMMITS_PER_SECOND and notes > 1
-                self._rest_after(time.thread_time() - work, due, is_stream=is_stream)
+                self._rest_after(self._clock.thread_time() - work, due, is_stream=is_stream)
 
     def _rest_after(self, work: float, due: float | None, *, is_stream: bool) -> None:
         """Rest after so many seconds of work, when the next is due then."""
         if not is_stream:
             self._rest = REST_SECONDS_MIN
-            self._ending.wait(self._rest)
+            self._clock.wait(self._ending, self._rest)
             return
-        late = -math.inf if due is None else time.monotonic() - due
+        late = -math.inf if due is None else self._clock.monotonic() - due
         share = REST_PER_WORK if late < LATE_SECONDS else REST_PER_WORK_WHEN_LATE
         # Where more is due already, only what the work costs makes it wait.
         shortest = self._rest if late < 0 else REST_SECONDS_MIN
-        self._ending.wait(max(shortest, work * share))
+        self._clock.wait(self._ending, max(shortest, work * share))
         self._rest = min(2 * self._rest, REST_SECONDS_MAX)
 
     def _wait(self, due: float | None) -> None:
@@ -110,8 +132,8 @@ class FileWriterThread:
             # Whoever says that there is something from here on sets the event as well.
             if self._notes != self._seen or self._is_woken or self._ending.is_set():
                 break
-            seconds = None if due is None else max(0.0, due - time.monotonic())
-            if not self._wanted.wait(seconds):
+            seconds = None if due is None else max(0.0, due - self._clock.monotonic())
+            if not self._clock.wait(self._wanted, seconds):
                 break
         self._is_idle = False
 
@@ -136,8 +158,10 @@ class Syncer:
         *,
         is_periodic: bool,
         timed: Callable[[float], None],
+        clock: SystemTime | None = None,
     ) -> None:
         self._sync = sync
+        self._clock = clock or SystemTime()
         self._timed = timed
         self._period = SYNC_PERIOD_SECONDS if is_periodic else None
         self._wanted = threading.Condition(locks.make_lock(LockRank.SYNC_REQUESTS))
@@ -164,7 +188,7 @@ class Syncer:
         while True:
             with self._wanted:
                 if not self._waiting and not self._is_ending:
-                    self._wanted.wait(self._period)
+                    self._clock.wait(self._wanted, self._period)
                 waiting, self._waiting = self._waiting, []
                 if self._is_ending and not waiting:
                     return
@@ -174,7 +198,7 @@ class Syncer:
                     done(failure)
 
     def _timed_sync(self) -> OSError | None:
-        began = time.monotonic()
+        began = self._clock.monotonic()
         try:
             has_forced = self._sync()
         except OSError as error:
@@ -183,7 +207,7 @@ class Syncer:
             self._is_failing = True
             return error
         self._is_failing = False
-        seconds = time.monotonic() - began
+        seconds = self._clock.monotonic() - began
         if seconds > SLOW_SYNC_SECONDS:
             _log.warning("forcing the journal to the device took %.1f s", seconds)
         if has_forced:
