@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devkit import compiled, environment, lock, programs, site
+from devkit import compiled, environment, lock, mutation, programs, site
 from devkit.console import CommandError, clean_environ, complain, hand_over, say
 from devkit.requirements import ROOT
 
@@ -18,6 +18,7 @@ usage: python3 build/dev.py COMMAND [arguments]
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
   windows [paths]    tests with a Windows Python under Wine, on Debian; by itself the suites for it
+  mutate [modules]   change modules bit by bit and count the changes that no unit test notices
   check              check the code: ruff, formatting, types
   docs               make docs/cli.md and docs/settings.md from the commands and their options
   site               build the documentation as a web site, into site/
@@ -140,6 +141,7 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "serve": serve,
     "test": test,
     "windows": windows,
+    "mutate": mutation.run,
     "check": check,
     "docs": docs,
     "site": build_site,

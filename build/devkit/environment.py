@@ -59,6 +59,7 @@ class Group:
 RUN = Group("run", ("package.txt", "serve.txt"), project=True)
 TEST = Group("test", ("test.txt", "workflows.txt"))
 COMPILE = Group("compile", ("compile.txt",))
+MUTATION = Group("mutation", ("mutation.txt",))
 LOCK = Group("lock", ("lock.txt",))
 EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
 SITE = Group("site", ("docs.txt",))

@@ -22,6 +22,7 @@ _HEADERS = {
     "workflows.txt": "What looks over the workflows and the Dockerfile.",
     "compile.txt": "What compiles the hot modules, and what they take types from.",
     "wheels.txt": "What makes the wheels of a release, on every system and for every Python.",
+    "mutation.txt": "What changes modules bit by bit, to see whether the tests notice.",
     "docs.txt": "What makes a site of the documentation.",
     "windows.txt": "What brings the DLLs of a CPython for Windows, to run tests with under Wine.",
     "lock.txt": "What resolves all these files anew.",
@@ -57,6 +58,7 @@ def refresh() -> None:
     own = [line for line in compiles if line not in included]
     _write("compile.txt", ["-r package.txt", "-r serve.txt", *own])
     _write("workflows.txt", _resolve(python, LINTERS, together))
+    _write("mutation.txt", _resolve(python, ["mutmut"], together))
     # The project's own package is made with the backend, and nothing is installed to be edited.
     build = [*project["build-system"]["requires"], *compilers(project)]
     bundled = [*run, *build, _BUILDER]

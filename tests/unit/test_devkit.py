@@ -88,7 +88,8 @@ class TestPins:
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
     def test_agree_between_the_files_of_one_environment(self):
-        together = [pins("package.txt"), pins("test.txt"), pins("compile.txt")]
+        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt")
+        together = [pins(name) for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
                 assert one[name].specifier == other[name].specifier

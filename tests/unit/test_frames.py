@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from dunena.frames import FrameError, FrameReader, text_frame
+from dunena.frames import (
+    FrameError,
+    FrameReader,
+    compressed_text_frame,
+    payload_of,
+    text_frame,
+)
 
 LIMIT = 100_000
 
@@ -86,22 +92,25 @@ def test_in_a_message_of_fragments_no_frame_is_ordinary() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "code"),
+    ("head", "code", "reason"),
     [
-        (b"\x81\x05", 1002),  # not masked
-        (b"\x88\x00", 1002),  # not masked, the shortest of all
-        (b"\xc1\x85", 1002),  # reserved bit 1
-        (b"\xa1\x85", 1002),  # reserved bit 2
-        (b"\x91\x85", 1002),  # reserved bit 3
-        (b"\x83\x85", 1002),  # no such opcode
-        (b"\x8b\x85", 1002),  # no such control opcode
-        (b"\x89\xfe", 1002),  # a ping over 125 bytes
-        (b"\x09\x85", 1002),  # a ping in fragments
-        (b"\x81\xff" + (LIMIT + 1).to_bytes(8), 1009),
-        (b"\x81\xff" + (2**63).to_bytes(8), 1009),
+        (b"\x81\x05", 1002, "a client's frames must be masked"),
+        (b"\x88\x00", 1002, "a client's frames must be masked"),  # the shortest of all
+        (b"\xc1\x85", 1002, "reserved bits must be 0"),
+        (b"\xa1\x85", 1002, "reserved bits must be 0"),
+        (b"\x91\x85", 1002, "reserved bits must be 0"),
+        (b"\x83\x85", 1002, "invalid opcode: 0x3"),
+        (b"\x8b\x85", 1002, "invalid opcode: 0xb"),
+        (b"\x89\xfe", 1002, "control frame too long"),
+        (b"\x09\x85", 1002, "fragmented control frame"),
+        (b"\x08\x80", 1002, "fragmented control frame"),
+        (b"\x81\xff" + (LIMIT + 1).to_bytes(8), 1009, f"message over {LIMIT} bytes"),
+        (b"\x81\xff" + (2**63).to_bytes(8), 1009, f"message over {LIMIT} bytes"),
     ],
 )
-def test_a_bad_head_is_refused_before_its_payload_comes(head: bytes, code: int) -> None:
+def test_a_bad_head_is_refused_before_its_payload_comes(
+    head: bytes, code: int, reason: str
+) -> None:
     reader = FrameReader(LIMIT)
     for position in range(len(head)):
         reader.feed(head[position : position + 1])
@@ -110,6 +119,89 @@ def test_a_bad_head_is_refused_before_its_payload_comes(head: bytes, code: int) 
     with pytest.raises(FrameError) as caught:
         reader.next()
     assert caught.value.code == code
+    assert caught.value.reason == str(caught.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("first", "has_extension", "is_taken"),
+    [(0xC1, True, True), (0xC1, False, False), (0xA1, True, False), (0x91, True, False)],
+)
+def test_only_an_extension_may_use_a_reserved_bit_and_only_the_first(
+    first: int, has_extension: bool, is_taken: bool
+) -> None:
+    frame = bytes([first]) + client_frame(b"text")[1:]
+    reader = FrameReader(LIMIT, has_extension=has_extension)
+    reader.feed(frame)
+    if is_taken:
+        assert taken(reader) == [(False, frame)]
+    else:
+        with pytest.raises(FrameError, match="reserved bits"):
+            reader.next()
+
+
+def test_a_long_control_frame_is_refused_and_the_longest_is_taken() -> None:
+    frame = client_frame(bytes(125), Opcode.PING)
+    reader = FrameReader(LIMIT)
+    reader.feed(frame)
+    assert taken(reader) == [(False, frame)]
+    reader.feed(b"\x89\xfe\x00\x7e")
+    with pytest.raises(FrameError, match="too long"):
+        reader.next()
+
+
+def test_a_new_reader_is_in_no_message_and_holds_nothing() -> None:
+    reader = FrameReader(LIMIT)
+    assert reader.is_in_message is False
+    assert reader.is_message is False
+    assert len(reader) == reader.unfinished_bytes == 0
+
+
+def test_what_was_received_and_not_taken_is_counted() -> None:
+    whole = client_frame(b"text")
+    begun = client_frame(bytes(300))[:-1]
+    reader = FrameReader(LIMIT)
+    reader.feed(whole + whole + begun[:7])
+    assert (len(reader), reader.unfinished_bytes) == (2 * len(whole) + 7, 0)
+    reader.next()
+    assert (len(reader), reader.unfinished_bytes) == (len(whole) + 7, 0)
+    assert taken(reader) == [(True, b"text")]
+    assert (len(reader), reader.unfinished_bytes) == (7, 7)
+    for end in range(8, len(begun) + 1):
+        reader.feed(begun[end - 1 : end])
+        assert (len(reader), reader.unfinished_bytes) == (end, end)
+        assert reader.next() is None
+    reader.feed(b"\x00")
+    assert (len(reader), reader.unfinished_bytes) == (len(begun) + 1, 0)
+
+
+def test_a_long_frame_is_put_together_once_behind_one_that_was_taken() -> None:
+    begun = client_frame(bytes(300))
+    reader = FrameReader(LIMIT)
+    reader.feed(client_frame(b"text") + begun[:100])
+    assert taken(reader) == [(True, b"text")]
+    for start in range(100, 300, 20):
+        reader.feed(begun[start : start + 20])
+        assert reader._data == begun[:100], "the rest waits beside it"
+        assert reader.next() is None
+    reader.feed(begun[300:])
+    assert reader._data == begun
+    assert taken(reader) == [(True, bytes(300))]
+
+
+def test_what_is_dropped_is_forgotten_and_the_next_frame_is_read() -> None:
+    reader = FrameReader(LIMIT)
+    reader.feed(client_frame(b"text") + client_frame(bytes(300))[:50])
+    taken(reader)
+    reader.feed(bytes(20))
+    reader.drop()
+    assert len(reader) == reader.unfinished_bytes == 0
+    assert reader.next() is None
+    frame = client_frame(b"after")
+    reader.feed(frame[:1])
+    assert reader.next() is None
+    assert reader.unfinished_bytes == 1
+    reader.feed(frame[1:])
+    assert taken(reader) == [(True, b"after")]
 
 
 def test_a_payload_of_just_the_limit_is_taken() -> None:
@@ -123,3 +215,11 @@ def test_a_payload_of_just_the_limit_is_taken() -> None:
 def test_a_text_frame_is_what_the_library_would_send(size: int) -> None:
     payload = b"x" * size
     assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert payload_of(text_frame(payload)) == payload
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_536])
+def test_a_compressed_text_frame_has_the_first_reserved_bit(size: int) -> None:
+    payload = b"x" * size
+    first, *rest = Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert compressed_text_frame(payload) == bytes((first | 0x40, *rest))

@@ -1,0 +1,85 @@
+"""Deadlines: which entry expires next."""
+
+import pytest
+
+from dunena.store.entry import Entry
+from dunena.store.expiry import NEVER, Deadlines
+
+
+def expiring(deadline: int | None, key: str = "k") -> Entry:
+    return Entry("", key, b"1", deadline, 1)
+
+
+def test_nothing_is_due_while_there_is_nothing() -> None:
+    deadlines = Deadlines()
+    assert deadlines.next == NEVER == 2**63
+    assert len(deadlines) == 0
+    assert not deadlines.is_stale
+    assert deadlines.pop_due(NEVER, 10) == []
+
+
+def test_an_entry_without_an_expiry_is_not_watched() -> None:
+    deadlines = Deadlines()
+    deadlines.add(expiring(None))
+    deadlines.discard(expiring(None))
+    assert len(deadlines) == 0
+    assert deadlines.next == NEVER
+
+
+def test_the_earliest_deadline_is_next_whatever_the_order_of_adding() -> None:
+    deadlines = Deadlines()
+    for added, first in ((30, 30), (10, 10), (20, 10)):
+        deadlines.add(expiring(added))
+        assert deadlines.next == first
+    assert len(deadlines) == 3
+
+
+def test_due_entries_come_earliest_first_and_no_more_than_asked_for() -> None:
+    deadlines = Deadlines()
+    entries = [expiring(deadline) for deadline in (30, 10, 20, 40)]
+    for entry in entries:
+        deadlines.add(entry)
+    assert deadlines.pop_due(9, 10) == []
+    assert deadlines.pop_due(30, 2) == [entries[1], entries[2]]
+    assert deadlines.next == 30
+    assert deadlines.pop_due(30, 10) == [entries[0]]
+    assert deadlines.next == 40
+    assert deadlines.pop_due(40, 1) == [entries[3]]
+    assert deadlines.next == NEVER
+
+
+def test_entries_of_one_deadline_come_in_the_order_they_were_added() -> None:
+    deadlines = Deadlines()
+    entries = [expiring(10, key) for key in "cab"]
+    for entry in entries:
+        deadlines.add(entry)
+    assert deadlines.pop_due(10, 10) == entries
+
+
+@pytest.mark.parametrize("living", [0, 1, 5])
+def test_dead_deadlines_are_stale_when_they_outnumber_the_living_by_64(living: int) -> None:
+    deadlines = Deadlines()
+    for _ in range(living):
+        deadlines.add(expiring(10))
+    for _ in range(living + 64):
+        assert not deadlines.is_stale
+        entry = expiring(10)
+        deadlines.add(entry)
+        deadlines.discard(entry)
+    assert not deadlines.is_stale
+    deadlines.add(entry)
+    deadlines.discard(entry)
+    assert deadlines.is_stale
+
+
+def test_a_clean_up_keeps_each_standing_entry_once_and_in_order() -> None:
+    deadlines = Deadlines()
+    entries = [expiring(deadline) for deadline in (50, 10, 40, 30, 20)]
+    for entry in (*entries, entries[2]):  # an entry that was put back is there twice
+        deadlines.add(entry)
+    deadlines.compact(lambda entry: entry is not entries[1])
+    assert len(deadlines) == 4
+    assert deadlines.next == 20
+    assert deadlines.pop_due(50, 10) == [entries[4], entries[3], entries[2], entries[0]]
+    deadlines.compact(lambda _entry: True)
+    assert deadlines.next == NEVER
