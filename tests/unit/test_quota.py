@@ -225,3 +225,91 @@ def test_a_refused_tick_brings_back_who_had_left() -> None:
     replies = client.ask({"type": "set", "key": "b", "value": "x"})
     assert [reply["data"] for reply in replies] == ["Storage error: disk full; nothing was stored"]
     assert keys_of(rooms.store) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("writes", "shortage"),
+    [
+        ([("a", b"1"), ("b", b"1")], None),  # replace
+        ([("a", b"1"), ("x", b"1"), ("y", b"1")], None),
+        ([("x", b"1"), ("x", b"2"), ("x", b"3"), ("y", b"1")], None),  # one key is one entry
+        ([("x", b"1"), ("y", b"1"), ("z", b"1")], "4 entries"),
+        ([("a", b"1"), ("x", b"1"), ("y", b"1"), ("z", b"1")], "4 entries"),
+        ([("x", b"1" * 15)], None),
+        ([("x", b"1" * 16)], "20 bytes"),
+        ([("x", b"1" * 7), ("y", b"1" * 7)], None),
+        ([("x", b"1" * 7), ("y", b"1" * 8)], "20 bytes"),
+        ([("a", b"1" * 17)], None),  # grows by 16, and four bytes are there
+        ([("a", b"1" * 18)], "20 bytes"),
+        ([("a", b"1" * 18), ("a", b"1")], "20 bytes"),  # whatever their order
+        ([("a", b"1"), ("a", b"1" * 18)], "20 bytes"),
+        ([("a", b"1" * 9), ("b", b"1" * 9)], None),
+        ([("a", b"1" * 9), ("b", b"1" * 10)], "20 bytes"),
+    ],
+)
+def test_many_writes_find_room_together_or_are_refused_together(
+    writes: list[tuple[str, bytes]], shortage: str | None
+) -> None:
+    store, changes = bounded(entries_max=4, memory_bytes_max=20)
+    store.set("", "a", b"1")
+    store.set("", "b", b"1")
+    changes.clear()
+    quota = store.quota
+    assert quota is not None
+    for number in (1, 2):
+        if shortage is None:
+            store.check_writes("", writes)
+            assert quota.refusals == 0
+        else:
+            with pytest.raises(StoreFullError, match=rf"^store is full \(max {shortage}\)$"):
+                store.check_writes("", writes)
+            assert quota.refusals == number
+    assert changes == []
+
+
+def test_many_writes_are_measured_in_their_own_namespace() -> None:
+    store, _ = bounded(entries_max=2)
+    store.set("n", "a", b"1")
+    store.set("n", "b", b"1")
+    store.check_writes("n", [("a", b"1"), ("b", b"1")])
+    with pytest.raises(StoreFullError):
+        store.check_writes("", [("a", b"1")])
+
+
+@pytest.mark.parametrize("ns", ["", "n"])
+def test_overdue_entries_make_room_for_many_writes(ns: str) -> None:
+    store, _ = bounded(entries_max=3)
+    store.set(ns, "standing", b"1")
+    store.set(ns, "a", b"1", NOW + 1)
+    store.set(ns, "b", b"1", NOW + 2)
+    store.expire(NOW)
+    with pytest.raises(StoreFullError):
+        store.check_writes(ns, [("x", b"1"), ("y", b"1")])
+    store.expire(NOW + 2, 0)  # their time has come, and nobody took them out
+    with pytest.raises(StoreFullError):
+        store.check_writes(ns, [("x", b"1"), ("y", b"1"), ("z", b"1")])
+    assert keys_of(store) == ["standing"]
+    store.check_writes(ns, [("standing", b"1"), ("x", b"1"), ("y", b"1")])
+
+
+def test_every_eviction_is_counted() -> None:
+    store, _ = bounded(entries_max=1, eviction=Eviction.LRU)
+    for number in range(4):
+        store.set("", f"k{number}", b"1")
+    assert store.evictions == 3
+
+
+def test_a_store_that_was_loaded_over_its_limits_first_loses_what_is_overdue() -> None:
+    source = Store()
+    source.set("", "oldest", b"1")
+    source.set("", "overdue", b"1", NOW)
+    source.set("", "newest", b"1")
+    store, changes = bounded(entries_max=1, eviction=Eviction.LRU)
+    store.load(list(source.entries()), source.revision)
+    store.expire(NOW, 0)
+    store.evict_excess()
+    assert [(change.kind, change.key) for change in changes] == [
+        (ChangeKind.EXPIRED, "overdue"),
+        (ChangeKind.DELETE, "oldest"),
+    ]
+    assert keys_of(store) == ["newest"]

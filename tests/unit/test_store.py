@@ -313,3 +313,26 @@ def test_skipped_revisions_are_no_changes_and_are_taken_back_with_those_around_t
     with pytest.raises(WriteRefusedError):
         store.skip_to(30)
     assert store.revision == 6
+
+
+def test_every_hit_and_miss_is_counted_and_a_look_is_neither() -> None:
+    store = Store()
+    store.set("", "k", b"1")
+    store.set("", "over", b"1", NOW)
+    for _ in range(3):
+        store.get("", "k", NOW)
+        store.peek("", "k", NOW)
+    for ns, key in (("", "missing"), ("n", "k"), ("", "over"), ("", "missing")):
+        assert store.get(ns, key, NOW) is None
+        assert store.peek(ns, key, NOW) is None
+    assert (store.hits, store.misses) == (3, 4)
+
+
+def test_the_keys_of_a_namespace_are_its_own_and_counted() -> None:
+    store = Store()
+    for ns, key in (("", "a"), ("n", "b"), ("n", "c")):
+        store.set(ns, key, b"1")
+    assert [set(store.keys(ns)) for ns in ("", "n", "none")] == [{"a"}, {"b", "c"}, set()]
+    assert [store.key_count(ns) for ns in ("", "n", "none")] == [1, 2, 0]
+    assert store.may_read("n", "b")
+    assert store.may_read("none", "any")
