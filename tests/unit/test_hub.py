@@ -1,0 +1,184 @@
+"""The hub: who follows what, and the batches that they are handed."""
+
+import pytest
+
+from dunena.hub import Batch, Hub
+
+
+class Follower:
+    """Keeps the batches it was handed."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def push(self, batch: Batch) -> None:
+        self.batches.append(batch)
+
+    def frames(self) -> list[list[bytes]]:
+        return [batch.frames for batch in self.batches]
+
+
+# --- batches ---
+
+
+def test_a_batch_counts_the_bytes_of_its_frames() -> None:
+    batch = Batch(("n", "k"), b"one")
+    batch.add(b"seven")
+    assert (batch.entry_id, batch.frames, batch.size, len(batch)) == (
+        ("n", "k"),
+        [b"one", b"seven"],
+        8,
+        8,
+    )
+    assert batch.is_open is True
+    batch.close()
+    assert batch.is_open is False
+
+
+def test_the_rest_of_a_batch_is_a_batch_of_the_same_key() -> None:
+    batch = Batch(("n", "k"), b"1")
+    for frame in (b"22", b"333", b"4444"):
+        batch.add(frame)
+    rest = batch.rest(1)
+    assert (rest.entry_id, rest.frames, len(rest)) == (("n", "k"), [b"22", b"333", b"4444"], 9)
+    assert batch.rest(3).frames == [b"4444"]
+    assert len(batch) == 10
+
+
+@pytest.mark.parametrize("frames", [[b"one"], [b"one", b"two", b"three"]])
+def test_the_bytes_of_a_batch_are_the_same_object_for_everyone(frames: list[bytes]) -> None:
+    batch = Batch(None, frames[0])
+    for frame in frames[1:]:
+        batch.add(frame)
+    batch.close()
+    joined = batch.joined
+    assert joined == b"".join(frames)
+    assert batch.joined is joined
+
+
+def test_a_batch_is_encoded_frame_by_frame_and_once_for_each_encoder() -> None:
+    batch = Batch(None, b"one")
+    batch.add(b"two")
+    calls = []
+
+    def shout(frame: bytes) -> bytes:
+        calls.append(frame)
+        return frame.upper() + b"!"
+
+    first = batch.encoded_with(shout)
+    assert first == b"ONE!TWO!"
+    assert batch.encoded_with(shout) is first
+    assert calls == [b"one", b"two"]
+    assert batch.encoded_with(bytes.title) == b"OneTwo"
+    assert batch.encoded_with(shout) is first
+
+
+# --- topics ---
+
+
+def test_a_tick_is_one_batch_for_all_followers_and_the_next_tick_another() -> None:
+    hub, first, second = Hub(), Follower(), Follower()
+    hub.follow_key("n", "k", first)
+    hub.follow_key("n", "k", second)
+    topic = hub.key_topic("n", "k")
+    assert topic is not None
+    for frame in (b"1", b"2"):
+        topic.publish(frame)
+    assert first.frames() == second.frames() == [[b"1", b"2"]]
+    assert first.batches[0] is second.batches[0]
+    assert first.batches[0].entry_id == ("n", "k")
+    hub.end_batches()
+    assert not first.batches[0].is_open
+    topic.publish(b"3")
+    hub.end_batches()
+    hub.end_batches()
+    assert first.frames() == second.frames() == [[b"1", b"2"], [b"3"]]
+    assert not first.batches[1].is_open
+
+
+def test_a_batch_that_was_closed_takes_no_more() -> None:
+    hub, follower = Hub(), Follower()
+    hub.follow_channel("c", follower)
+    topic = hub.channel_topic("c")
+    assert topic is not None
+    topic.publish(b"1")
+    follower.batches[0].close()  # something else was queued behind it
+    topic.publish(b"2")
+    topic.publish(b"3")
+    assert follower.frames() == [[b"1"], [b"2", b"3"]]
+    assert follower.batches[0].entry_id is None
+
+
+def test_who_comes_or_goes_ends_the_batch() -> None:
+    hub, first, second = Hub(), Follower(), Follower()
+    hub.follow_key("", "k", first)
+    topic = hub.key_topic("", "k")
+    assert topic is not None
+    topic.publish(b"1")
+    hub.follow_key("", "k", second)
+    topic.publish(b"2")
+    hub.unfollow_key("", "k", first)
+    topic.publish(b"3")
+    assert first.frames() == [[b"1"], [b"2"]]
+    assert second.frames() == [[b"2"], [b"3"]]
+    assert [batch.is_open for batch in (*first.batches, second.batches[1])] == [False, False, True]
+
+
+# --- subscriptions ---
+
+
+def test_following_twice_is_as_good_as_once() -> None:
+    hub, follower = Hub(), Follower()
+    for _ in range(2):
+        hub.follow_key("", "k", follower)
+        hub.follow_channel("c", follower)
+    assert hub.subscription_count == 2
+    for topic in (hub.key_topic("", "k"), hub.channel_topic("c")):
+        assert topic is not None
+        assert len(topic) == 1
+        assert follower in topic
+        topic.publish(b"1")
+    assert follower.frames() == [[b"1"], [b"1"]]
+
+
+def test_subscriptions_of_all_followers_are_counted_together() -> None:
+    hub, first, second = Hub(), Follower(), Follower()
+    for follower in (first, second):
+        hub.follow_key("", "k", follower)
+        hub.follow_key("n", "k", follower)
+        hub.follow_channel("c", follower)
+        hub.follow_channel("d", follower)
+    assert hub.subscription_count == 8
+    assert sorted(hub.followed_keys()) == [("", "k"), ("n", "k")]
+    hub.unfollow_key("", "k", first)
+    hub.unfollow_channel("c", first)
+    assert hub.subscription_count == 6
+    for _ in range(2):
+        hub.unfollow_key("", "k", second)
+        hub.unfollow_channel("c", second)
+        assert hub.subscription_count == 4
+    assert hub.followed_keys() == [("n", "k")]
+    assert hub.key_topic("", "k") is None
+    assert hub.channel_topic("c") is None
+    assert hub.channel_topic("d") is not None
+
+
+def test_what_was_never_followed_is_unfollowed_without_a_trace() -> None:
+    hub, follower, stranger = Hub(), Follower(), Follower()
+    hub.follow_key("", "k", follower)
+    hub.follow_channel("c", follower)
+    for key, channel in (("k", "c"), ("other", "other")):
+        hub.unfollow_key("", key, stranger)
+        hub.unfollow_channel(channel, stranger)
+    assert hub.subscription_count == 2
+    topic = hub.key_topic("", "k")
+    assert topic is not None
+    assert stranger not in topic
+
+
+def test_a_new_hub_has_nothing_and_does_portions_at_once() -> None:
+    hub = Hub()
+    assert (hub.subscription_count, hub.followed_keys(), hub.audiences) == (0, [], {})
+    left = [True, True, False, True]
+    hub.do_later(lambda: left.pop(0))
+    assert left == [True]
