@@ -277,19 +277,32 @@ def test_many_writes_are_measured_in_their_own_namespace() -> None:
 
 
 @pytest.mark.parametrize("ns", ["", "n"])
-def test_overdue_entries_make_room_for_many_writes(ns: str) -> None:
+@pytest.mark.parametrize(("count", "fits"), [(2, True), (3, False)])
+def test_overdue_entries_make_room_for_many_writes(ns: str, count: int, fits: bool) -> None:
     store, _ = bounded(entries_max=3)
     store.set(ns, "standing", b"1")
     store.set(ns, "a", b"1", NOW + 1)
     store.set(ns, "b", b"1", NOW + 2)
-    store.expire(NOW)
+    writes = [("standing", b"1"), *((f"k{number}", b"1") for number in range(count))]
     with pytest.raises(StoreFullError):
-        store.check_writes(ns, [("x", b"1"), ("y", b"1")])
+        store.check_writes(ns, writes)
+    assert store.entry_count == 3
     store.expire(NOW + 2, 0)  # their time has come, and nobody took them out
-    with pytest.raises(StoreFullError):
-        store.check_writes(ns, [("x", b"1"), ("y", b"1"), ("z", b"1")])
+    if fits:
+        store.check_writes(ns, writes)
+    else:
+        with pytest.raises(StoreFullError):
+            store.check_writes(ns, writes)
     assert keys_of(store) == ["standing"]
-    store.check_writes(ns, [("standing", b"1"), ("x", b"1"), ("y", b"1")])
+
+
+def test_writes_that_do_not_grow_find_room_in_a_full_store_and_free_none_for_others() -> None:
+    store, _ = bounded(memory_bytes_max=6)
+    store.set("", "a", b"12")
+    store.set("", "b", b"12")
+    store.check_writes("", [("a", b"34"), ("b", b"3")])
+    with pytest.raises(StoreFullError):
+        store.check_writes("", [("a", b"345"), ("b", b"3")])
 
 
 def test_every_eviction_is_counted() -> None:
