@@ -175,7 +175,11 @@ def make_settings(module: str) -> str:
         "only_mutate": [module],
         "pytest_add_cli_args": ["-p", "no:xdist", "-p", "no:cacheprovider"],
         "pytest_add_cli_args_test_selection": list(SUITES[module]),
+        # A mutant gets five times as long as the tests take of the unchanged module, a few seconds
+        # more: what runs on then never ends. By itself mutmut would wait thrice as long for each.
+        "timeout_multiplier": 5,
+        "timeout_constant": 5,
     }
-    # A list of strings is written alike in JSON and TOML.
+    # Numbers and lists of strings are written alike in JSON and TOML.
     lines = [f"{name} = {json.dumps(value)}" for name, value in table.items()]
     return "\n".join(["[tool.mutmut]", *lines, ""])
