@@ -326,3 +326,37 @@ def test_a_store_that_was_loaded_over_its_limits_first_loses_what_is_overdue() -
         (ChangeKind.DELETE, "oldest"),
     ]
     assert keys_of(store) == ["newest"]
+
+
+def test_every_refusal_is_counted() -> None:
+    store, _ = bounded(entries_max=1)
+    store.set("", "k", b"1")
+    for number in (1, 2):
+        with pytest.raises(StoreFullError):
+            store.set("", "other", b"1")
+        assert store.quota is not None
+        assert store.quota.refusals == number
+
+
+def test_overdue_entries_that_free_too_little_leave_no_room() -> None:
+    store, _ = bounded(memory_bytes_max=10)
+    store.set("", "a", b"1" * 7)
+    store.set("", "b", b"1", NOW)
+    store.expire(NOW, 0)
+    with pytest.raises(StoreFullError):
+        store.set("", "c", b"1" * 5)
+    assert keys_of(store) == ["a"]
+    store.set("", "c", b"1")
+
+
+def test_a_stored_value_that_can_never_fit_drives_out_others_but_not_itself() -> None:
+    store, changes = bounded(memory_bytes_max=10, eviction=Eviction.LRU)
+    store.set("", "a", b"1")
+    store.set("", "b", b"1")
+    changes.clear()
+    store.set("", "a", b"1" * 20, from_disk=True)
+    assert [(change.kind, change.key) for change in changes] == [
+        (ChangeKind.DELETE, "b"),
+        (ChangeKind.SET, "a"),
+    ]
+    assert changes[1].replaced is not None
