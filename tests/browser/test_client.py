@@ -144,6 +144,40 @@ def test_nobody_there_is_said_once_and_how_to_let_a_page_in(
     assert warnings == [message]
 
 
+@pytest.mark.parametrize("kind", ["disk", "sandbox"])
+def test_a_page_without_an_origin_is_told_how_it_is_let_in(
+    browser: "Browser", site: ServerProcess, tmp_path: Path, kind: str
+) -> None:
+    script = (
+        f'<script src="{site.url}/dunena.classic.js"></script>'
+        f'<script>dunena.connect("{site.url}")</script>'
+    )
+    if kind == "sandbox":
+        script = f"<iframe sandbox='allow-scripts' srcdoc='{script}'></iframe>"
+    (tmp_path / "page.html").write_text(HEAD + script)
+    context = browser.new_context()
+    try:
+        page = context.new_page()
+        with page.expect_console_message(lambda it: it.type == "warning") as warning:
+            page.goto((tmp_path / "page.html").as_uri())
+        assert warning.value.text == (
+            f"No server at {site.url}/; start dunena there, or let this page in: "
+            f"--allow-origin null or the button at {site.url}/test"
+        )
+    finally:
+        context.close()
+
+
+def test_what_is_too_large_for_any_message_is_rejected(
+    show: Show, site: ServerProcess, errors: list[str]
+) -> None:
+    page = show("")
+    text = page.evaluate("store.set('h', 'x'.repeat(26_000_000)).catch((error) => error.message)")
+    assert text == "Value exceeds max size (4194304 bytes)"
+    assert page.evaluate("store.set('k', 1).then(() => store.get('k'))") == 1
+    assert errors == []
+
+
 def test_with_a_token_from_a_page_of_another_server(
     show: Show, start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -241,6 +275,58 @@ def test_attributes(show: Show, site: ServerProcess, errors: list[str]) -> None:
         put(site, "team", {"logo": "/x", "isOver": False})
         expect(link).to_have_attribute("href", "/x")
     assert errors == []
+
+
+NO_BINDING, NO_FORMAT = "not key | format", "no format no in minutes,twice"
+MISTYPED = [
+    ("data-bind", "score.home || 0", NO_BINDING),
+    ("data-bind", "score.home |", NO_BINDING),
+    ("data-bind", "score | a | b", NO_BINDING),
+    ("data-bind", " ", NO_BINDING),
+    ("data-bind", "score.home | no", NO_FORMAT),
+    ("data-bind-attr", "src score.home", NO_BINDING),
+    ("data-bind-attr", "src = score.home", NO_BINDING),
+    ("data-bind-attr", "src:", NO_BINDING),
+    ("data-bind-attr", "src: score | a | b", NO_BINDING),
+    ("data-bind-attr", "src: score | no", NO_FORMAT),
+]
+
+
+@pytest.mark.parametrize(("attribute", "text", "why"), MISTYPED)
+def test_a_mistyped_binding_is_told_and_harms_no_other(
+    show: Show, site: ServerProcess, errors: list[str], attribute: str, text: str, why: str
+) -> None:
+    put(site, "score", {"home": 2})
+    page = show(
+        f"<b {attribute}='{text}'>-</b><i data-bind='score.home'>-</i>",
+        """const format = { minutes: String, twice: (value) => value * 2 };
+        const store = connect({ format });
+        globalThis.isRun = true;""",
+    )
+    expect(page.locator("i")).to_have_text("2")
+    put(site, "score", {"home": 3})
+    expect(page.locator("i")).to_have_text("3")
+    assert page.evaluate("isRun") is True
+    expect(page.locator("b")).to_have_text("-")
+    assert page.locator("b").evaluate("(it) => it.getAttributeNames().length") == 1
+    assert len(errors) == 1
+    assert errors[0].splitlines()[0] == f'DunenaError: data-bind "{text}": {why}'
+
+
+def test_what_is_right_in_a_list_of_attributes_counts(
+    show: Show, site: ServerProcess, errors: list[str]
+) -> None:
+    put(site, "k", "v")
+    page = show(
+        '<b data-bind="k | no" data-bind-attr="title: k; src k; ; lang: k | no;"></b>', "connect();"
+    )
+    expect(page.locator("b")).to_have_attribute("title", "v")
+    told = [error.splitlines()[0].removeprefix("DunenaError: data-bind ") for error in errors]
+    assert told == [
+        '"src k": not key | format',
+        '"lang: k | no": no format no in ',
+        '"k | no": no format no in ',
+    ]
 
 
 def test_what_somebody_types_is_not_overwritten(show: Show, site: ServerProcess) -> None:

@@ -133,11 +133,11 @@ def test_a_value_expires(client: NodeClient) -> None:
 
 REFUSED = [
     ('store.set("k", 1, { ttl: -1 })', "TTL must be a non-negative integer"),
+    ('store.set("k", undefined)', "Invalid message format"),
     ('store.set("", 1)', "Key must not be empty"),
     ('store.get("k".repeat(513))', "Key exceeds max length (512)"),
     ('store.get("line\\nline")', "Key contains invalid characters"),
     ('store.delete("k", { ns: "n".repeat(513) })', "Namespace exceeds max length (512)"),
-    ('store.set("k", undefined)', "Invalid message format"),
     ('store.set("k", "x".repeat(4194305))', "Value exceeds max size (4194304 bytes)"),
     ('store.merge("", { a: 1 })', "Key must not be empty"),
     ('store.mset({ a: 1, "": 2 })', "Key must not be empty"),
@@ -157,6 +157,38 @@ def test_an_error_is_an_exception_with_the_servers_text(
     )
     assert caught == [True, text, 1]
     assert client.run("return state.errors") == []
+
+
+MISTAKEN = [
+    ('mset([["a", 1]])', "mset takes an object"),
+    ('mset(new Map([["a", 1]]))', "mset takes an object"),
+    ("mset()", "mset takes an object"),
+    ('merge("m", "ab")', "merge takes an object"),
+    ('merge("m", [1])', "merge takes an object"),
+    ('merge("m", null)', "merge takes an object"),
+]
+
+
+@pytest.mark.parametrize(("call", "text"), MISTAKEN, ids=[call for call, _ in MISTAKEN])
+def test_a_mistaken_call_says_what_it_takes_and_stores_nothing(
+    client: NodeClient, call: str, text: str
+) -> None:
+    client.run("for (const key of await state.store.keys()) await state.store.delete(key)")
+    caught = client.run(
+        f"""const error = await state.store.{call}.catch((error) => error);
+        return [error.name, error.message, await state.store.keys()];"""
+    )
+    assert caught == ["TypeError", text, []]
+
+
+def test_objects_of_any_make_are_taken(client: NodeClient) -> None:
+    found = client.run(
+        """class Team { a = 1; }
+        await state.store.mset(Object.assign(Object.create(null), { bare: 1 }));
+        await state.store.mset(new Team());
+        return [await state.store.mget(["bare", "a"]), await state.store.merge("m", new Team())];"""
+    )
+    assert found == [{"bare": 1, "a": 1}, {"a": 1}]
 
 
 def test_a_refused_subscription_is_told(client: NodeClient) -> None:
@@ -344,9 +376,18 @@ def test_a_rate_limit_delays_a_subscription_and_rejects_a_call(
 
 
 def test_an_address_in_any_form(away: NodeClient, shared_server: ServerProcess) -> None:
-    for url in (shared_server.url, shared_server.url + "/", shared_server.ws_url):
+    site, ws, port = shared_server.url, shared_server.ws_url, shared_server.port
+    for url in (site, f"{site}/", ws, f"127.0.0.1:{port}", f"localhost:{port}/"):
         away.open(url)
         away.run("state.store.close()")
+
+
+def test_a_path_too_many_is_told_with_the_address(
+    away: NodeClient, shared_server: ServerProcess
+) -> None:
+    away.connect(f"{shared_server.url}/test")
+    told = away.run("await until(() => state.store.error); return state.errors")
+    assert told == [f"What answers at {shared_server.url}/test/ is no dunena"]
 
 
 def run_script(node: Path, folder: Path, script: str, *options: str) -> tuple[int, str, str]:

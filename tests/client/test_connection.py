@@ -148,6 +148,70 @@ def test_a_writer_that_refuses_is_told_at_once(away: NodeClient, server: ServerP
     assert away.run("return await state.store.get('k')") is None
 
 
+@pytest.fixture
+def narrow(start_server: StartServer) -> ServerProcess:
+    """A server that closes connections whose message is over 71,536 bytes."""
+    return start_server("--max-value", "1000")
+
+
+TOO_LARGE = "Value exceeds max size (1000 bytes)"
+
+
+@pytest.mark.parametrize("mode", ["wait", "refuse"])
+def test_what_is_too_large_for_any_message_is_rejected_and_not_sent(
+    away: NodeClient, narrow: ServerProcess, mode: str
+) -> None:
+    away.open(narrow.url, f'whileAway: "{mode}"')
+    away.run(WATCH)
+    expect_seen(away, None)
+    assert away.run(
+        """const { store } = state, told = (error) => error.message;
+        const statuses = [];
+        store.onStatus((status) => statuses.push(status));
+        const calls = [
+            store.set("k", 1).catch(told),
+            store.set("h", "x".repeat(80_000)).catch(told),
+            store.set("k", 2).catch(told),
+        ];
+        const [before, large, after] = await Promise.all(calls);
+        await store.set("k", 3);
+        const connections = statuses.filter((status) => status === "connecting").length;
+        return [before, large, after, connections, await store.get("h"), store.error];"""
+    ) == [None, TOO_LARGE, None, 0, None, None]
+    assert away.run("return [state.seen.at(-1), state.errors]") == [3, []]
+
+
+def test_of_several_only_those_that_are_too_large_are_rejected(
+    away: NodeClient, narrow: ServerProcess
+) -> None:
+    # Of the second each character is three bytes. The third fits a message but is no value.
+    away.open(narrow.url)
+    assert away.run(
+        """const { store } = state;
+        const texts = ["y".repeat(900), "\u20ac".repeat(30_000), "x".repeat(60_000), "z"];
+        const calls = texts.map((text, n) => store.set("k" + n, text));
+        calls.push(store.mset({ a: 1, b: "x".repeat(100_000), c: 1 }), store.set("last", 1));
+        const found = await Promise.allSettled(calls);
+        return found.map(({ reason }) => reason?.message ?? null);"""
+    ) == [None, TOO_LARGE, TOO_LARGE, None, TOO_LARGE, None]
+    assert away.run("return await state.store.mget(['k3', 'last'])") == {"k3": "z", "last": 1}
+
+
+def test_a_name_that_is_too_large_is_not_followed_again(
+    away: NodeClient, narrow: ServerProcess
+) -> None:
+    away.open(narrow.url)
+    assert away.run(
+        """const { store } = state, key = "k".repeat(80_000);
+        const text = await store.get(key).catch((error) => error.message);
+        const stop = store.watch(key, () => {});
+        await until(() => state.errors.length);
+        await store.set("k", 1);
+        stop();
+        return [text, await store.get("k"), state.errors];"""
+    ) == [TOO_LARGE, 1, [TOO_LARGE]]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process in its tracks")
 @pytest.mark.parametrize("mode", ["wait", "refuse"])
 def test_a_dead_connection_is_noticed(away: NodeClient, server: ServerProcess, mode: str) -> None:

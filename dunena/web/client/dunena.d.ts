@@ -16,7 +16,10 @@ export interface Options {
   whileAway?: "wait" | "refuse";
   /** The server's token: a session cookie in a page, a header in Node and Bun. */
   token?: string;
-  /** What watchers throw, refused subscriptions, why there is no connection. `console.error`. */
+  /**
+   * What watchers throw, refused subscriptions, mistyped bindings, why there is no connection.
+   * `console.error`.
+   */
   onError?: (error: Error) => void;
   /** Where `data-bind` is looked for: the document of a page; `false` for nowhere. */
   bind?: ParentNode & Node | false;

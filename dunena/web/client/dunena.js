@@ -15,14 +15,20 @@ class DunenaError extends Error {
 function awayText(root) {
   const text = `No server at ${root}; start dunena there`;
   // Of a page that is not let in the fetch fails as well.
-  const { origin } = globalThis.location ?? {};
+  const { origin } = globalThis; // null for file://
   if (!origin || root.startsWith(`${origin}/`)) return text;
-  return `${text}, or let this page in: --allow-origin ${origin}`;
+  const button = origin === "null" ? ` or the button at ${root}test` : "";
+  return `${text}, or let this page in: --allow-origin ${origin}${button}`;
 }
 
 const patternText = (key) =>
   `There is no key ${key}, and watch takes no patterns: keys("${key}") lists them, ` +
   "events() tells each change";
+
+function entriesOf(call, value) {
+  if ({}.toString.call(value) === "[object Object]") return Object.entries(value);
+  throw new TypeError(`${call} takes an object`);
+}
 
 async function socketClass() {
   const { WebSocket } = await import(NODE_SOCKET).catch(() => ({}));
@@ -34,7 +40,7 @@ function connect(url, options = {}) {
   if (url?.constructor === Object) return connect(undefined, url);
   const { onError = console.error, token } = options;
   const home = url
-    ? `${url}`.replace(/([^/])(\/ws)?\/*$/, "$1/")
+    ? `${url}`.replace(/^(?!.*\/\/)/, "http://").replace(/([^/])(\/ws)?\/*$/, "$1/")
     : /^http/.test(HERE) ? HERE : "http://localhost:3000";
   const at = (path) => new URL(path, home.replace(/^ws/, "http"));
   const root = at("./").href;
@@ -45,7 +51,7 @@ function connect(url, options = {}) {
   let status, attempt, socket, timer;
   let sent = []; // without an answer, oldest first
   let waiting = [];
-  let lastId = 0, failures = 0, unsent = 0, isHeard = false;
+  let lastId = 0, failures = 0, unsent = 0, isHeard = false, valueMax;
   let merging = Promise.resolve();
 
   const canWait = () => options.whileAway !== "refuse" && status !== "closed";
@@ -74,6 +80,9 @@ function connect(url, options = {}) {
   }
 
   function send(request) {
+    const max = 6 * valueMax + 65_536; // of a message
+    if (request.frames.some((text) => text.length * 3 > max && new Blob([text]).size > max))
+      return request.reject?.(new DunenaError(`Value exceeds max size (${valueMax} bytes)`));
     request.id = ++lastId;
     request.error = null;
     sent.push(request);
@@ -118,7 +127,7 @@ function connect(url, options = {}) {
 
   function show(topic, value) {
     const text = JSON.stringify(value);
-    const isNews = topic.isLive || text !== topic.text; // after a while away it may be the same
+    const isNews = topic.isLive || text !== topic.text;
     Object.assign(topic, { isLive: true, text });
     if (isNews) for (const watcher of topic.watchers) tell(topic, watcher);
   }
@@ -177,7 +186,8 @@ function connect(url, options = {}) {
       if (error.name !== "SyntaxError") throw error;
     });
     if (response.ok && body) return body;
-    throw new DunenaError(body?.error ?? `What answers at ${root} is no dunena`);
+    const text = response.status !== 404 && body?.error;
+    throw new DunenaError(text || `What answers at ${root} is no dunena`);
   }
 
   async function open() {
@@ -188,7 +198,8 @@ function connect(url, options = {}) {
       const body = JSON.stringify({ token });
       const session = { method: "POST", mode: "no-cors", credentials: "include", body, signal };
       if (token && IS_PAGE) await fetch(at("session"), session);
-      await load("info", signal); // a page is not told why its WebSocket was refused
+      // A page is not told why its WebSocket was refused.
+      valueMax = (await load("info", signal)).maxValueBytes;
       const Socket = options.WebSocket ?? globalThis.WebSocket ?? (await socketClass());
       if (!signal.aborted) openSocket(Socket);
     } catch (error) {
@@ -202,7 +213,7 @@ function connect(url, options = {}) {
     socket.onopen = opened;
     socket.onmessage = ({ data }) => receive(JSON.parse(data));
     socket.onclose = () => lose();
-    socket.onerror = () => {}; // its close follows
+    socket.onerror = () => {};
   }
 
   function opened() {
@@ -267,10 +278,11 @@ function connect(url, options = {}) {
     mget: async (keys, more) => Object.fromEntries(await read(keys, more)),
     set: async (key, value, more) => ask(setFrame(key, value, more)),
     mset: async (entries, more) =>
-      ask(...Object.entries(entries).map(([key, value]) => setFrame(key, value, more))),
+      ask(...entriesOf("mset", entries).map(([key, value]) => setFrame(key, value, more))),
     delete: async (key, more) => ask(frame("delete", key, more)),
     merge(key, fields, more) {
       const merged = merging.then(async () => {
+        entriesOf("merge", fields);
         const old = await store.get(key, more);
         const value = { ...(old?.constructor === Object && old), ...fields };
         await store.set(key, value, more);
@@ -302,19 +314,25 @@ function connect(url, options = {}) {
   };
   open();
   const page = options.bind ?? globalThis.document;
-  const unbind = page && bindPage(store, page, options.format ?? {});
+  const unbind = page && bindPage(store, page, options.format ?? {}, onError);
   return store;
 }
 
-// --- data-bind="key.path | format", data-bind-attr="name: key.path | format; ..." ---
+// --- data-bind ---
 
 const SOURCE = /^\s*(?:'([^']*)'|([^.|]*?))\s*(?:\.([^|]*?))?\s*(?:\|\s*(\S+)\s*)?$/;
 
-function bindPage(store, root, formats) {
+function bindPage(store, root, formats, onError) {
   const bound = new Map(); // element -> what ends its bindings
 
-  function follow(element, attribute, source) {
-    const [, quoted, plain, path = "", format] = SOURCE.exec(source);
+  function follow(element, text, attribute, source = "") {
+    const [, quoted, plain, path = "", format] = SOURCE.exec(source) ?? [];
+    const isUnknown = format && !formats[format];
+    if (isUnknown || !(quoted || plain)) {
+      const why = isUnknown ? `no format ${format} in ${Object.keys(formats)}` : "not key | format";
+      onError(new DunenaError(`data-bind "${text}": ${why}`));
+      return [];
+    }
     let original; // what the page's author wrote
     return store.watch(quoted ?? plain, (whole) => {
       let value = whole;
@@ -330,9 +348,9 @@ function bindPage(store, root, formats) {
 
   function take(element) {
     const { bind, bindAttr = "" } = element.dataset;
-    const pairs = [...bindAttr.matchAll(/([^:;\s]+)\s*:([^;]*)/g)].map(([, ...pair]) => pair);
-    if (bind) pairs.push(["", bind]);
-    bound.set(element, pairs.map((pair) => follow(element, ...pair)));
+    const pairs = [...bindAttr.matchAll(/([^:;\s]+)(?:\s*:([^;]*)|[^;]*)/g)];
+    if (bind) pairs.push([bind, "", bind]);
+    bound.set(element, pairs.flatMap((pair) => follow(element, ...pair)));
   }
 
   function look() {
