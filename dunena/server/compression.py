@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from dunena.frames import TEXT_HEAD, compressed_text_frame, payload_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from websockets.extensions import Extension
     from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 FRAME_BYTES_MIN = 128
@@ -81,3 +84,12 @@ class Compressors:
         if window_bits not in self._by_window:
             self._by_window[window_bits] = Compressor(window_bits)
         return self._by_window[window_bits]
+
+    def agreed(self, extensions: "Sequence[Extension]") -> Compressor | None:
+        """The one for what client and server agreed on; None if they agreed on no compression."""
+        from websockets.extensions.permessage_deflate import PerMessageDeflate
+
+        for extension in extensions:
+            if isinstance(extension, PerMessageDeflate):
+                return self.of(extension.local_max_window_bits)
+        return None

@@ -33,6 +33,9 @@ NO_IO_ROOMS = {
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
     "server/websocket/fragments.py": {"websockets"},  # its frames, which are data
+    "server/websocket/lifecycle.py": set(),
+    "server/websocket/special_frames.py": {"websockets"},  # its protocol core, which has no I/O
+    "server/turn.py": set(),
     "server/http/parser.py": {"httptools"},
     "windows_names.py": set(),
     "server/limits.py": set(),

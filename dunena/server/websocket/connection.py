@@ -1,48 +1,36 @@
 """A connection after its upgrade: frames in, messages to the session, frames out.
 
-The ordinary frame, a whole text message, goes from the frame reader to the session at once. Every
-other one goes to websockets' protocol object, one whole frame at a time, which does the rest of
-RFC 6455: control frames, fragments, closing. It is made for a connection when the first such frame
-comes and let go when nothing of it is left to remember, since most connections need none. What it
-wants to send goes through the outbox, so that it keeps its place among the replies.
+The ordinary frame, a whole text message, goes from the frame reader to the message receiver at
+once; every other one goes through `special_frames`. What these want to send goes through the
+outbox, so that it keeps its place among the replies. The states of a connection, and what leads
+from one to the next, are in `lifecycle`.
 """
 
 import asyncio
-import logging
-from collections.abc import Callable
 from typing import Final
 
-from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import Close, Frame, Opcode
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-
-from dunena.dialects.errors import ClientError, RateLimitedError
-from dunena.frames import PING, PONG_HEAD, TEXT_HEAD, FrameError, FrameReader, apply_mask
-from dunena.hub import FrameEncoder
+from dunena.frames import PING, TEXT_HEAD, FrameError, FrameReader
 from dunena.server.context import Context
 from dunena.server.limits import (
     CLOSE_SECONDS_MAX,
     FRAME_BYTES,
     INFLATE_STEP_BYTES,
-    INFLATED_BYTES_MAX,
     PING_SECONDS,
-    TURN_BYTES_MAX,
     TURN_LOOK_BYTES,
-    TURN_MS,
     UNFINISHED_BYTES_MIN,
 )
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, GrantLookup, peer_address, peer_host
+from dunena.server.turn import Turn
 from dunena.server.unread import Unread
-from dunena.server.websocket.fragments import Fragments
 from dunena.server.websocket.handshake import AcceptedHandshake
-from dunena.server.websocket.inflater import Inflater, plain_frame
+from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
+from dunena.server.websocket.lifecycle import Event, State, next_state
+from dunena.server.websocket.message_receiver import MessageReceiver
+from dunena.server.websocket.special_frames import SpecialFrames
 
 FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
-
-_log = logging.getLogger(__name__)
 
 
 class WebSocketConnection:
@@ -56,36 +44,27 @@ class WebSocketConnection:
         "_close_by",
         "_context",
         "_extensions",
-        "_fragments",
         "_grant",
         "_ignores_input",
         "_inflater",
-        "_is_closing",
-        "_is_heavy",
         "_is_holding",
-        "_is_inflating",
-        "_is_lost",
+        "_is_open",
         "_is_reading_paused",
-        "_is_waiting",
         "_next_check",
         "_origin",
         "_outbox",
         "_program",
-        "_protocol",
-        "_rate_count",
-        "_rate_max",
-        "_rate_second",
         "_reader",
-        "_receive_text",
+        "_receiver",
         "_session",
+        "_special",
+        "_state",
         "_telemetry",
         "_tick",
         "_transport",
-        "_turn_bytes",
-        "_turn_ends_at",
+        "_turn",
         "_unread",
         "_was_heard",
-        "_was_heavy",
     )
 
     def __init__(
@@ -98,7 +77,6 @@ class WebSocketConnection:
         self._context = context
         self._tick = context.tick
         self._telemetry = context.telemetry
-        self._protocol: ServerProtocol | None = None
         self._transport = transport
         self._outbox = outbox
         self._session = context.new_session(
@@ -113,37 +91,31 @@ class WebSocketConnection:
         self._grant = accepted.grant
         self._origin = accepted.origin
         self._program = accepted.program
-        self._reader = FrameReader(
-            context.settings.limits.message_bytes_max, has_extension=bool(accepted.extensions)
-        )
-        self._inflater = self._new_inflater()
-        self._is_inflating = False
-        self._is_holding = False  # much of a message that is not whole
-        self._fragments: Fragments | None = None  # of a message that has begun
-        self._unread: Unread | None = None  # made when it first reads too slowly
-        self._is_closing = False
-        self._ignores_input = False  # nothing the peer may still send has a meaning
-        self._is_lost = False
+        message_bytes_max = context.settings.limits.message_bytes_max
+        self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
+        self._receiver = MessageReceiver(context, self._session, self._address, self._fail)
+        self._special = SpecialFrames(self._reader, message_bytes_max)
+        self._inflater = new_inflater(accepted.extensions, context.settings.limits)
+        self._state = State.OPEN
+        self._is_open = True  # this and the next follow from the state, for the hot path
+        self._ignores_input = False
+        # What does not depend on the state:
+        self._turn = Turn()
         self._is_reading_paused = False
-        self._is_waiting = False  # for its next turn
-        self._is_heavy = True  # had a whole turn lately, or is new
-        self._was_heavy = False
-        self._turn_bytes = 0
-        self._turn_ends_at = 0.0
+        self._is_holding = False  # much of a message that is not whole
+        self._unread: Unread | None = None  # made when it first reads too slowly
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
         self._close_by: float | None = None
-        self._receive_text: Callable[[bytes, int], None] = self._receive
-        self._rate_max = context.settings.rate_per_second
-        self._rate_second = 0
-        self._rate_count = 0
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
         """Answer the upgrade, greet the client, go on with what it sent behind its request."""
-        self._outbox.rewire(self._reads_too_slowly, self._encoder())
+        self._outbox.rewire(
+            self._reads_too_slowly, self._context.compressors.agreed(self._extensions)
+        )
         self._telemetry.websocket_connections += 1
         self._tick.run(self._open, response)
-        self._pace_reading()
+        self._go_on_later()
         if rest:
             self.data_received(rest)
         if has_peer_ended:
@@ -153,16 +125,16 @@ class WebSocketConnection:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; what it held is free at once, so nothing may lead back to it."""
-        self._is_lost = True
+        self._report(Event.CONNECTION_LOST)
         self._transport = LOST
-        self._receive_text = _answer_nothing
+        self._receiver.drop()
         self._stop_inflating()
         self._count_unfinished()
         if self._unread is not None:
             self._unread.resumed()
             self._unread = None
         self._reader.drop()
-        self._fragments = self._protocol = None
+        self._special.drop()
         self._outbox.lose(LOST)
         self._session.close()
         self._context.registry.remove(self)
@@ -175,18 +147,20 @@ class WebSocketConnection:
         if self._ignores_input:
             return
         self._reader.feed(data)
-        if self._is_heavy and (self._is_waiting or self._tick.is_spent):
+        turn = self._turn
+        if turn.is_heavy and (turn.is_waiting or self._tick.is_spent):
             self._wait_for_turn()
             self._pace_reading()
             return
-        self._work()
+        turn.done_bytes = 0
+        self._work(turn)
         if len(data) >= TURN_LOOK_BYTES or self._is_holding:
             self._count_unfinished()
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
+        self._report(Event.PEER_ENDED)
         self._session.close()
-        self._is_closing = self._ignores_input = True
         self._expect_close()
         return end_after_replies(self._tick.end, self._outbox, self._transport)
 
@@ -208,8 +182,8 @@ class WebSocketConnection:
         if self._unread is not None:
             self._unread.resumed()
         self._outbox.resume()
-        if not self._is_waiting:
-            self._work()
+        if not self._turn.is_waiting:
+            self._have_turn()
 
     # --- registry ---
 
@@ -238,7 +212,7 @@ class WebSocketConnection:
                 self.abort()
             return
         self._count_unfinished()  # what came little by little too
-        self._is_heavy, self._was_heavy = self._was_heavy or self._is_waiting, False
+        self._turn.sweep()
         if self._unread is not None and self._unread.is_overdue(now_seconds):
             self._disconnect()
         if now_seconds < self._next_check or self._outbox.is_paused:
@@ -259,20 +233,17 @@ class WebSocketConnection:
             self._grant = grant
             # Outside the tick: what is said of it may have to be said again, this not be done.
             lost = self._session.use_services(self._context.views.of(grant))
-            if not self._is_closing:
+            if self._is_open:
                 for error in lost:
-                    self._tick.run(self._refuse, error)
+                    self._receiver.refuse(error)
 
     def shut_down(self) -> None:
         """The server stops: RFC 6455, 7.4.1, "going away"."""
-        if self._is_closing:
-            return
-        self._session.close()
-        self._is_closing = True
-        protocol = self._made_protocol()
-        protocol.send_close(1001, "server stopped")
-        self._drain(protocol)
-        self._expect_close()
+        if self._report(Event.SHUT_DOWN):
+            self._session.close()
+            self._special.close(1001, "server stopped")
+            self._send_output()
+            self._expect_close()
 
     def abort(self) -> None:
         """End it at once."""
@@ -281,15 +252,21 @@ class WebSocketConnection:
 
     # --- inside ---
 
+    def _report(self, event: Event) -> bool:
+        """Take the transition of an event; whether it led to another state."""
+        before = self._state
+        self._state = next_state(before, event)
+        self._is_open = self._state is State.OPEN
+        self._ignores_input = self._state in (State.ENDING, State.LOST)
+        return self._state is not before
+
     def _unread_sizes(self) -> tuple[int, int]:
         return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
 
     def _count_unfinished(self) -> None:
         """Say how much of a message has come that is not whole."""
-        size = self._reader.unfinished_bytes
-        if self._fragments is not None:
-            size += len(self._fragments)
-        is_holding = size >= UNFINISHED_BYTES_MIN and not (self._ignores_input or self._is_lost)
+        size = self._reader.unfinished_bytes + self._special.unfinished_bytes
+        is_holding = size >= UNFINISHED_BYTES_MIN and not self._ignores_input
         if is_holding or self._is_holding:
             self._is_holding = is_holding
             self._context.registry.messages.hold(self._give_message_up, size if is_holding else 0)
@@ -301,7 +278,7 @@ class WebSocketConnection:
 
     def _disconnect(self) -> None:
         """It leaves its replies unread, so there is nothing that it could still be told."""
-        if not self._is_lost:
+        if self._state is not State.LOST:
             self._telemetry.slow_readers_closed += 1
             self._context.refusals.tell_slow_reader(self._address, "its replies")
             self.abort()
@@ -313,99 +290,107 @@ class WebSocketConnection:
     def _put(self, piece: bytes, _now: int) -> None:
         self._outbox.put(piece)
 
-    def _work(self) -> None:
-        """Take whole frames until there are none, the turn ends, or the client should read."""
-        reader, outbox = self._reader, self._outbox
+    def _work(self, turn: Turn) -> bool:
+        """Take whole frames until there are none, the turn ends, or the client should read.
+
+        Whether there are none.
+        """
+        reader, outbox, receiver = self._reader, self._outbox, self._receiver
         frames_left = FRAMES_BETWEEN_LOOKS
-        self._turn_bytes = 0
         try:
-            if self._is_inflating:
-                self._go_on_inflating()
-            while not (self._ignores_input or self._is_waiting or outbox.is_full):
+            while not (self._ignores_input or turn.is_waiting or outbox.is_full):
                 frame = reader.next()
                 if frame is None:
-                    if self._is_reading_paused:
-                        self._go_on_later()
-                    break
+                    return True
                 if not reader.is_message:
                     self._take_special(frame)
-                elif not self._is_closing:  # after it began, what it says is not for us
-                    self._take_text(frame)
+                elif self._is_open:  # in a later state what it says is not for us
+                    receiver.take_text(frame)
                 frames_left -= 1
                 if len(frame) >= TURN_LOOK_BYTES:  # counts for itself
                     self._look_up(len(frame))
                 elif not frames_left:
                     frames_left = FRAMES_BETWEEN_LOOKS
                     self._look_up(TURN_LOOK_BYTES)
-            else:
-                self._go_on_later()
+            self._go_on_later()
         except FrameError as error:
             self._fail(error.code, error.reason)
+        return False
+
+    def _have_turn(self) -> None:
+        """Go on with what was left, and read more when nothing is."""
+        turn = self._turn
+        turn.done_bytes = 0
+        try:
+            self._go_on_inflating()
+        except FrameError as error:
+            self._fail(error.code, error.reason)
+            return
+        if self._work(turn) and self._is_reading_paused:
+            self._go_on_later()
 
     def _go_on_later(self) -> None:
         """What is left is done after the flush where the outbox is full, and is read later."""
-        if self._is_closing:
+        if not self._is_open:
             return
-        outbox = self._outbox
+        outbox, turn = self._outbox, self._turn
         is_full = outbox.is_full
-        if is_full or self._is_waiting:
-            self._tick.is_spent = self._is_heavy = self._was_heavy = True
+        wants_pause = is_full or turn.is_waiting
+        if wants_pause:
+            self._tick.is_spent = True
+            turn.mark_heavy()
         if is_full and not outbox.is_paused:
             outbox.after_flush(self._wait_for_turn)
-        if (is_full or self._is_waiting) is not self._is_reading_paused:
+        if wants_pause is not self._is_reading_paused:
             self._pace_reading()
 
     def _look_up(self, done_bytes: int) -> None:
         """Let the turn end if it is over, after so much more than at the last look."""
-        now_ms = self._context.loop.time() * 1000
-        if not self._turn_bytes:
-            self._turn_ends_at = now_ms + TURN_MS
-        self._turn_bytes += done_bytes
-        if self._turn_bytes >= TURN_BYTES_MAX or now_ms >= self._turn_ends_at:
+        if self._turn.use(done_bytes, self._context.loop.time() * 1000):
             self._wait_for_turn()
 
     def _wait_for_turn(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
+        turn = self._turn
+        if not turn.is_waiting:
+            turn.is_waiting = True
             self._tick.turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
-        self._is_waiting = self._tick.is_spent = False
-        if not self._is_lost:
-            self._work()
-            if self._is_closing:  # what the peer says to that is still to be read
+        self._turn.is_waiting = self._tick.is_spent = False
+        if self._state is not State.LOST:
+            self._have_turn()
+            if not self._is_open:  # what the peer says to that is still to be read
                 self._pace_reading()
 
     def _take_special(self, frame: bytes) -> None:
         """Any frame but the ordinary one."""
         inflater = self._inflater
-        if inflater is not None and not self._is_closing and inflater.take(frame):
-            self._is_inflating = True
+        if inflater is not None and self._is_open and inflater.take(frame):
             self._go_on_inflating()
         else:
             self._take(frame)
 
     def _go_on_inflating(self) -> None:
-        """Inflate until the frame is whole or the turn is over."""
-        while self._is_inflating and not self._ignores_input:
-            self._look_up(self._inflate())
-            if self._is_waiting:
+        """Inflate the frame that is begun, if any, until it is whole or the turn is over."""
+        inflater = self._inflater
+        if inflater is None:
+            return
+        while inflater.is_busy and not self._ignores_input:
+            self._look_up(self._inflate(inflater))
+            if self._turn.is_waiting:
                 return
 
-    def _inflate(self) -> int:
+    def _inflate(self, inflater: Inflater) -> int:
         """Go on with a compressed frame; how much was done."""
-        inflater = self._inflater
-        assert inflater is not None
         payload = inflater.step()
         if payload is None:
             self._context.registry.inflating.hold(self._give_up, inflater.bytes)
             return INFLATE_STEP_BYTES
-        self._is_inflating = False
         self._context.registry.inflating.hold(self._give_up, 0)
-        if self._is_closing:
+        if not self._is_open:
             pass
         elif inflater.first == TEXT_HEAD and not self._reader.is_in_message:
-            self._take_text(payload)
+            self._receiver.take_text(payload)
         else:
             self._take(plain_frame(inflater.first, payload))
         return len(payload)
@@ -415,158 +400,46 @@ class WebSocketConnection:
         self._fail(1013, "too much is being inflated")
 
     def _take(self, frame: bytes) -> None:
-        """A frame that is not compressed, for the protocol object."""
-        if frame[0] == PONG_HEAD:
-            return  # that it was heard is all it says
-        protocol = self._made_protocol()
-        if frame[0] & 0x0F == Opcode.CLOSE and self._fragments is not None:
-            self._close_inside_message(protocol, frame)
-        protocol.receive_data(frame)
-        for event in protocol.events_received():
-            if isinstance(event, Frame) and not self._is_closing:
-                self._take_data(event)
-        self._drain(protocol)
-        if protocol.state is not State.OPEN:
-            if not self._is_closing:
-                self._session.close()
-                self._is_closing = self._ignores_input = True
-                self._expect_close()
-        elif self._fragments is None:
-            self._protocol = None
-
-    def _made_protocol(self) -> ServerProtocol:
-        if self._protocol is None:
-            self._protocol = ServerProtocol(
-                state=State.OPEN, max_size=self._context.settings.limits.message_bytes_max
-            )
-        return self._protocol
-
-    def _encoder(self) -> FrameEncoder | None:
-        """How frames are sent: compressed for a client that agreed to it."""
-        for extension in self._extensions:
-            if isinstance(extension, PerMessageDeflate):
-                return self._context.compressors.of(extension.local_max_window_bits)
-        return None
-
-    def _new_inflater(self) -> Inflater | None:
-        limits = self._context.settings.limits
-        for extension in self._extensions:
-            if isinstance(extension, PerMessageDeflate):
-                bytes_max = max(INFLATED_BYTES_MAX, limits.value_bytes_max + 65_536)
-                return Inflater(
-                    extension.remote_max_window_bits, min(bytes_max, limits.message_bytes_max)
-                )
-        return None
+        """A frame that is neither ordinary nor compressed."""
+        special = self._special
+        message = special.receive(frame, takes_messages=self._is_open)
+        if message is not None:
+            data, is_text = message
+            if is_text:
+                self._receiver.take_text(data)
+            else:
+                self._receiver.take_binary(data)
+        self._send_output()
+        if special.has_ended and self._report(Event.HANDSHAKE_ENDED) and self._close_by is None:
+            self._session.close()
+            self._expect_close()
 
     def _stop_inflating(self) -> None:
         if self._inflater is not None:
-            self._is_inflating = False
             self._inflater.stop()
             self._context.registry.inflating.hold(self._give_up, 0)
 
-    def _close_inside_message(self, protocol: ServerProtocol, frame: bytes) -> None:
-        """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""
-        mask, payload = frame[2:6], frame[6:]
-        try:
-            close = Close.parse(apply_mask(payload, mask))
-        except Exception:  # noqa: BLE001 - any fault in it is found again, and answered, below
-            return
-        protocol.send_close(None if close.code == 1005 else close.code, close.reason)
-
-    def _take_data(self, frame: Frame) -> None:
-        is_first = frame.opcode in (Opcode.TEXT, Opcode.BINARY)
-        try:
-            if is_first and frame.fin:
-                self._take_message(frame.opcode, bytes(frame.data))
-            elif is_first:
-                self._reader.is_in_message = True
-                self._fragments = Fragments(frame)
-            elif frame.opcode is Opcode.CONT and self._fragments is not None:
-                if not frame.fin:
-                    self._fragments.add(frame)
-                    return
-                fragments, self._fragments = self._fragments, None
-                self._reader.is_in_message = False
-                self._take_message(fragments.opcode, fragments.end(frame))
-        except UnicodeDecodeError:
-            self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
-
-    def _take_message(self, opcode: Opcode, message: bytes) -> None:
-        if opcode is Opcode.TEXT:
-            self._take_text(message)
-        else:
-            self._answer(message, self._receive_binary)
-
-    def _take_text(self, message: bytes) -> None:
-        if not message.isascii():
-            try:
-                message.decode()
-            except UnicodeDecodeError:
-                self._fail(1007, "invalid UTF-8")  # RFC 6455, 8.1
-                return
-        self._answer(message, self._receive_text)
-
-    def _answer(self, message: bytes, receive: Callable[[bytes, int], None]) -> None:
-        self._telemetry.messages += 1
-        if self._rate_max and self._is_over_rate():
-            self._tick.run(self._refuse, RateLimitedError())
-        else:
-            receive(message, self._tick.begin(receive, message))
-
-    def _receive(self, message: bytes, now: int) -> None:
-        try:
-            if not self._session.answer_cached_get(message, now):
-                self._session.receive(message, now)
-        except Exception:  # noqa: BLE001 - a fault of ours ends one connection, not the server
-            self._break()
-
-    def _receive_binary(self, message: bytes, now: int) -> None:
-        try:
-            self._session.receive_binary(message, now)
-        except Exception:  # noqa: BLE001 - the same
-            self._break()
-
-    def _break(self) -> None:
-        _log.exception("a message could not be answered")
-        self._fail(1011, "internal error")
-
-    def _refuse(self, error: ClientError, now: int) -> None:
-        self._session.refuse(error, now)
-
-    def _is_over_rate(self) -> bool:
-        second = int(self._context.loop.time())
-        if second != self._rate_second:
-            self._rate_second, self._rate_count = second, 0
-        self._rate_count += 1
-        if self._rate_count == self._rate_max + 1:
-            self._context.refusals.tell_rate(self._address, self._rate_max)
-        return self._rate_count > self._rate_max
-
     def _fail(self, code: int, reason: str) -> None:
         """End a connection whose peer broke the protocol, or that we broke."""
-        if not self._is_closing:
-            self._is_closing = True
-            self._ignores_input = True
+        if self._report(Event.FAILED):
             self._stop_inflating()
             self._reader.drop()
-            self._fragments = None
+            self._special.fail(code, reason)
             self._count_unfinished()
             self._session.close()
-            protocol = self._made_protocol()
-            protocol.fail(code, reason)
-            self._drain(protocol)
+            self._send_output()
             self._expect_close()
 
-    def _drain(self, protocol: ServerProtocol) -> None:
-        """Queue what the protocol object wants to send; an empty piece is the end of it."""
-        for piece in protocol.data_to_send():
+    def _send_output(self) -> None:
+        """Queue what the special frames want to send; an empty piece is the end of it."""
+        for piece in self._special.take_output():
             if piece:
                 self._tick.run(self._put, piece)
             else:
                 self._outbox.after_flush(self._half_close)
 
     def _half_close(self) -> None:
-        if self._is_lost or self._transport.is_closing():
+        if self._state is State.LOST or self._transport.is_closing():
             return
         self._outbox.kill()
         if not self._transport.can_write_eof():
@@ -588,9 +461,8 @@ class WebSocketConnection:
         Past the tick, which may have replies of it that are taken back and said anew: nothing may
         come behind what is left out, or the peer would not see that it is.
         """
-        if self._is_closing:
+        if not self._report(Event.READ_TOO_SLOWLY):
             return  # its last word is among what waits, and nothing is added behind it
-        self._is_closing = self._ignores_input = True
         self._session.close()
         can_be_told = not self._outbox.is_inside_message
         self._outbox.kill()
@@ -599,23 +471,18 @@ class WebSocketConnection:
         if not can_be_told:
             self.abort()
             return
-        protocol = self._made_protocol()
-        protocol.fail(1013, "events are read too slowly")  # "try again later"
-        last_word = b"".join(protocol.data_to_send())
+        self._special.fail(1013, "events are read too slowly")  # "try again later"
+        last_word = b"".join(self._special.take_output())
         self._telemetry.bytes_sent += len(last_word)
         self._transport.write(last_word)
         self._half_close()
         self._expect_close()
 
     def _pace_reading(self) -> None:
-        wants_pause = self._outbox.is_full or self._is_waiting
+        wants_pause = self._outbox.is_full or self._turn.is_waiting
         if wants_pause != self._is_reading_paused:
             self._is_reading_paused = wants_pause
             if wants_pause:
                 self._transport.pause_reading()
-            elif not self._is_lost:
+            elif self._state is not State.LOST:
                 self._transport.resume_reading()
-
-
-def _answer_nothing(_message: bytes, _now: int) -> None:
-    """What a lost connection had asked for."""

@@ -5,9 +5,14 @@ sent for it takes as many turns as one that was sent whole.
 """
 
 import zlib
+from collections.abc import Sequence
+
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 
 from dunena.frames import FrameError, apply_mask
-from dunena.server.limits import INFLATE_STEP_BYTES
+from dunena.server.limits import INFLATE_STEP_BYTES, INFLATED_BYTES_MAX
+from dunena.store.limits import Limits
 
 _FIN = 0x80
 _MASKED = 0x80
@@ -86,6 +91,17 @@ class Inflater:
     def first(self) -> int:
         """The first byte of the frame, as it would be without compression."""
         return self._first
+
+
+def new_inflater(extensions: Sequence[Extension], limits: Limits) -> Inflater | None:
+    """One for what client and server agreed on; None without compression."""
+    for extension in extensions:
+        if isinstance(extension, PerMessageDeflate):
+            bytes_max = max(INFLATED_BYTES_MAX, limits.value_bytes_max + 65_536)
+            return Inflater(
+                extension.remote_max_window_bits, min(bytes_max, limits.message_bytes_max)
+            )
+    return None
 
 
 def plain_frame(first: int, payload: bytes) -> bytes:

@@ -1,0 +1,86 @@
+"""The states of a WebSocket connection and the events that lead from one to the next; no I/O.
+
+Theory of operation: a connection is in one `State`, and `TRANSITIONS` says for every state and
+every `Event` which state follows. It starts as OPEN, each transition leads to the same state or a
+later one, and nothing leads out of LOST. What has to be done when a state is entered, such as to
+close the session, is done by whoever reports the event, and only if `next_state` is another one: so
+every connection is closed once, for the first reason there is.
+
+================  ===================================  ============================
+state             messages of the peer                 what is sent
+================  ===================================  ============================
+OPEN              are answered                         replies, events, pings
+CLOSING           are read and left unanswered, until  what is queued, then nothing
+                  its close frame comes
+ENDING            are not read                         what is queued, then the end
+LOST              do not come                          nothing
+================  ===================================  ============================
+
+What does not depend on the state is kept apart: whether reading is paused, whether the connection
+waits for its turn (`dunena.server.turn`), whether a message is being inflated (`inflater`) or has
+come in part (`special_frames`).
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+
+class State(Enum):
+    """How far a connection has come, in this order."""
+
+    OPEN = auto()
+    CLOSING = auto()
+    """The server sent a close frame and waits for the peer's."""
+    ENDING = auto()
+    """Nothing that the peer may still send has a meaning."""
+    LOST = auto()
+    """The transport is gone."""
+
+
+class Event(Enum):
+    """What ends a connection, or brings it nearer to its end."""
+
+    SHUT_DOWN = auto()
+    """The server stops."""
+    FAILED = auto()
+    """The peer broke a rule or went over a limit, its token is no longer valid, or a fault of ours
+    left a message unanswered."""
+    READ_TOO_SLOWLY = auto()
+    """More events wait for the peer than may."""
+    HANDSHAKE_ENDED = auto()
+    """Both have sent a close frame, or the protocol object found a fault and sent one."""
+    PEER_ENDED = auto()
+    """The peer sends no more."""
+    CONNECTION_LOST = auto()
+    """The transport reports its end."""
+
+
+_ENDED_BY_PEER: Final = {
+    Event.HANDSHAKE_ENDED: State.ENDING,
+    Event.PEER_ENDED: State.ENDING,
+    Event.CONNECTION_LOST: State.LOST,
+}
+
+TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
+    State.OPEN: {
+        Event.SHUT_DOWN: State.CLOSING,
+        Event.FAILED: State.ENDING,
+        Event.READ_TOO_SLOWLY: State.ENDING,
+        **_ENDED_BY_PEER,
+    },
+    # The close frame is sent: no other reason can be given, and the peer's own is still to come.
+    State.CLOSING: {
+        Event.SHUT_DOWN: State.CLOSING,
+        Event.FAILED: State.CLOSING,
+        Event.READ_TOO_SLOWLY: State.CLOSING,
+        **_ENDED_BY_PEER,
+    },
+    State.ENDING: dict.fromkeys(Event, State.ENDING) | {Event.CONNECTION_LOST: State.LOST},
+    State.LOST: dict.fromkeys(Event, State.LOST),
+}
+"""Which state follows a state and an event."""
+
+
+def next_state(state: State, event: Event) -> State:
+    """The state that follows; the same one if the event changes nothing."""
+    return TRANSITIONS[state][event]

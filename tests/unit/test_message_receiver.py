@@ -1,0 +1,110 @@
+"""Messages reach the session as requests of the tick, or end the connection."""
+
+import gc
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.session import Session
+from dunena.server.websocket.message_receiver import MessageReceiver
+from tests.support.rooms import Rooms
+
+GET = b'{"action":"get","key":"%b"}'
+
+
+class Desk:
+    """A receiver with a session, whose clock belongs to a test; ``is_broken`` breaks replies."""
+
+    def __init__(self, rate_per_second: int = 0) -> None:
+        self.rooms = Rooms()
+        self.now_seconds = 0.0
+        self.is_broken = False
+        self.told: list[tuple[str, int]] = []
+        self.failures: list[int] = []
+        self.replies: list[bytes] = []
+        session = Session(
+            self.rooms.core, Dialect.OBJECT_STORE, "id", reply=self.reply, push=lambda _: None
+        )
+        context: Any = SimpleNamespace(
+            tick=self.rooms.tick,
+            telemetry=self.rooms.telemetry,
+            settings=SimpleNamespace(rate_per_second=rate_per_second),
+            loop=SimpleNamespace(time=lambda: self.now_seconds),
+            refusals=SimpleNamespace(tell_rate=lambda *told: self.told.append(told)),
+        )
+        self.receiver = MessageReceiver(
+            context, session, "10.0.0.1", lambda code, _reason: self.failures.append(code)
+        )
+
+    def reply(self, frame: bytes) -> None:
+        if self.is_broken:
+            raise RuntimeError("on purpose")
+        self.replies.append(frame)
+
+
+@pytest.mark.parametrize("key", [b"k", "ünïcödé".encode()])
+def test_a_text_is_answered_and_counted(key: bytes) -> None:
+    desk = Desk()
+    for _ in range(2):  # the second one from the cache
+        desk.receiver.take_text(GET % key)
+    assert len(desk.replies) == 2
+    assert all(key in reply for reply in desk.replies)
+    assert desk.rooms.telemetry.messages == 2
+    assert desk.failures == []
+
+
+def test_a_binary_message_is_answered_whatever_its_bytes() -> None:
+    desk = Desk()
+    desk.receiver.take_binary(b"\xff")
+    assert len(desk.replies) == 1
+    assert desk.rooms.telemetry.messages == 1
+    assert desk.failures == []
+
+
+def test_text_that_is_no_utf_8_ends_the_connection() -> None:
+    desk = Desk()
+    desk.receiver.take_text(b"\xff")
+    assert desk.failures == [1007]
+    assert desk.replies == []
+
+
+@pytest.mark.parametrize("kind", ["take_text", "take_binary"])
+def test_a_fault_of_ours_ends_the_connection_and_is_logged(
+    kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk()
+    desk.is_broken = True
+    getattr(desk.receiver, kind)(GET % b"k")
+    assert desk.failures == [1011]
+    assert "a message could not be answered" in caplog.text
+
+
+def test_messages_over_the_rate_are_refused_until_the_next_second() -> None:
+    desk = Desk(rate_per_second=2)
+    for _ in range(4):
+        desk.receiver.take_text(GET % b"k")
+    assert [b"Rate limit" in reply for reply in desk.replies] == [False, False, True, True]
+    assert desk.told == [("10.0.0.1", 2)], "once a second"
+    desk.now_seconds = 1.0
+    desk.receiver.take_text(GET % b"k")
+    assert b"Rate limit" not in desk.replies[-1]
+
+
+def test_a_dropped_receiver_answers_nothing_and_keeps_nothing() -> None:
+    desk = Desk()
+    number = id(desk.receiver)
+    desk.receiver.take_text(GET % b"k")
+    desk.rooms.tick.end()
+    gc.disable()
+    try:
+        desk.receiver.drop()
+        desk.receiver.take_text(GET % b"l")
+        desk.receiver.take_text(b"\xff")
+        assert len(desk.replies) == 1
+        assert desk.failures == []
+        del desk.receiver
+        assert number not in map(id, gc.get_objects())
+    finally:
+        gc.enable()
