@@ -3,7 +3,7 @@
 The settings of both that share a name are not in here; `dunena serve` reads them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from dunena.setting_table import rows
 
@@ -46,6 +46,12 @@ _REFUSES = (
 )
 
 
+_PREFIX = "DUNENA_"
+
+_OTHERS = ("DUNENA_URL", "DUNENA_TEST_")
+"""Beginnings of variables that are for other programs."""
+
+
 def advice(environment: Mapping[str, str], *, says_eviction: bool) -> Iterator[str]:
     """One line for each variable that does not do here what it did there.
 
@@ -56,3 +62,23 @@ def advice(environment: Mapping[str, str], *, says_eviction: bool) -> Iterator[s
             yield f"{name} has no meaning here: {instead}"
     if environment.get(MAX_ENTRIES, "0") not in ("", "0") and not says_eviction:
         yield _REFUSES
+
+
+def misspelt(environment: Mapping[str, str], known: Collection[str]) -> Iterator[str]:
+    """One line for each variable of no setting whose name is close to one that is."""
+    strangers = sorted(
+        name
+        for name, value in environment.items()
+        if value and name.startswith(_PREFIX) and not name.startswith(_OTHERS)
+        if name not in known and name not in UNUSED
+    )
+    if not strangers:
+        return
+    from difflib import get_close_matches  # most starts can do without it
+
+    by_end = {variable.removeprefix(_PREFIX): variable for variable in known}
+    for name in strangers:
+        near = get_close_matches(name.removeprefix(_PREFIX), by_end, n=2, cutoff=0.66)
+        if near:
+            meant = " or ".join(by_end[end] for end in near)
+            yield f"{name} has no meaning here; is {meant} meant?"

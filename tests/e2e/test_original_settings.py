@@ -61,6 +61,19 @@ def test_each_variable_without_a_meaning_has_one_line():
     assert [line.split(" ", 1)[0] for line in said] == list(UNUSED)
 
 
+def test_a_misspelt_variable_has_one_line_with_what_may_be_meant():
+    said = warnings_of(DUNENA_TOKEN="t", DUNENA_CACHE_DIR="d", DUNENA_MAXENTRIES="5")
+    assert said == [
+        "DUNENA_CACHE_DIR has no meaning here; is CACHE_DIR meant?",
+        "DUNENA_MAXENTRIES has no meaning here; is DUNENA_MAX_ENTRIES meant?",
+        "DUNENA_TOKEN has no meaning here; is DUNENA_TOKENS or DUNENA_AUTH_TOKEN meant?",
+    ]
+
+
+def test_a_variable_like_none_of_a_setting_is_somebody_elses():
+    assert warnings_of(DUNENA_TEST_BROWSER="x", DUNENA_URL="http://h", DUNENA_Q="1") == []
+
+
 def test_one_that_is_empty_is_not_set():
     assert warnings_of(**dict.fromkeys(UNUSED, "")) == []
 

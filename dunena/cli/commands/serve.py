@@ -22,7 +22,7 @@ def serve(context: Context, given: GivenSettings) -> None:
 
     Example: dunena serve --port 8080 --cache-dir ./values
     """
-    from dunena.cli.original import advice
+    from dunena.cli.original import advice, misspelt
     from dunena.cli.running import run_server
     from dunena.desktop.folder import DataFolder, default_folder, own_pages
     from dunena.logs import set_up_logging
@@ -33,6 +33,8 @@ def serve(context: Context, given: GivenSettings) -> None:
     for line in advice(
         os.environ, says_eviction=source_of(context, rows()["eviction"]) is not None
     ):
+        _log.warning(line)
+    for line in misspelt(os.environ, {row.variable for row in rows().values()}):
         _log.warning(line)
     if given.no_persist:
         folder = None
