@@ -47,8 +47,9 @@ def count_stats(house: House, name: str) -> None:
 
 
 def counters_of(counted: object) -> list[str]:
-    slots: Iterable[str] = type(counted).__slots__  # type: ignore[attr-defined]
-    return [name for name in slots if type(getattr(counted, name)) is int]
+    # Not by the slots: a compiled class has none.
+    names = [name for name in dir(counted) if not name.startswith("_")]
+    return [name for name in names if type(getattr(counted, name)) is int]
 
 
 COUNTED = [(count_telemetry, name) for name in counters_of(Telemetry(0)) if name != "started_at_ms"]
