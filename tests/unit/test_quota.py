@@ -360,3 +360,16 @@ def test_a_stored_value_that_can_never_fit_drives_out_others_but_not_itself() ->
         (ChangeKind.SET, "a"),
     ]
     assert changes[1].replaced is not None
+
+
+@pytest.mark.parametrize("limits", [{"entries_max": 2}, {"memory_bytes_max": 5}])
+def test_a_store_over_its_limits_takes_what_does_not_grow(limits: dict[str, int]) -> None:
+    source = Store()
+    for key in "abc":
+        source.set("", key, b"1")
+    store, _ = bounded(**limits)
+    store.load(list(source.entries()), source.revision)
+    store.set("", "a", b"2")
+    store.check_writes("", [("a", b"3"), ("b", b"3")])
+    with pytest.raises(StoreFullError):
+        store.set("", "d", b"1")
