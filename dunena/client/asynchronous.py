@@ -60,12 +60,12 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     def __init__(self, options: Options) -> None:
         self._outgoing = asyncio.Event()
-        core = ClientProtocol(self._outgoing.set, _UNOPENED)
-        super().__init__(options, core, asyncio.Lock())
+        protocol = ClientProtocol(self._outgoing.set, _UNOPENED)
+        super().__init__(options, protocol, asyncio.Lock())
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._core.open()
+        self._protocol.open()
         opened = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(opened))
         try:
@@ -80,7 +80,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     async def close(self) -> None:
         """End the connection; everything that waits is told."""
-        self._core.close()
+        self._protocol.close()
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -89,7 +89,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
     # --- how the calls wait ---
 
     async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
-        request = question(self._core)
+        request = question(self._protocol)
         if not request.is_done:
             done = asyncio.Event()
             request.on_done = done.set
@@ -100,7 +100,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
                 raise self._late() from None
             finally:
                 if not request.is_done:
-                    self._core.forget(request)
+                    self._protocol.forget(request)
         return request.result()
 
     async def _block(self, function: Callable[[], Result]) -> Result:
@@ -109,8 +109,8 @@ class Store(Calls[Feed[Update], Feed[Event]]):
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
         wake = asyncio.Event()
         source = make(wake.set)
-        self._core.follow(source)
-        return Feed(source, wake, self._core.unfollow)
+        self._protocol.follow(source)
+        return Feed(source, wake, self._protocol.unfollow)
 
     # --- the connection ---
 
@@ -130,13 +130,13 @@ class Store(Calls[Feed[Update], Feed[Event]]):
         try:
             connection = await open_websocket(address.websocket_url, **options)
             try:
-                self._core.connected()
+                self._protocol.connected()
                 if not opened.done():
                     opened.set_result(None)
                 async with connection:
                     await self._serve(connection, backoff)
             finally:
-                self._core.disconnected()
+                self._protocol.disconnected()
         except (OSError, EOFError, WebSocketException) as error:
             return failure(error, address)
 
@@ -148,7 +148,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
         ]
         try:
             while True:
-                self._core.receive(await connection.recv(decode=False))
+                self._protocol.receive(await connection.recv(decode=False))
                 backoff.succeeded()
         finally:
             for helper in helpers:
@@ -156,7 +156,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
             await asyncio.gather(*helpers, return_exceptions=True)
 
     async def _write(self, connection: ClientConnection) -> None:
-        outgoing = self._core.outgoing
+        outgoing = self._protocol.outgoing
         with suppress(ConnectionClosed):  # the reader tells
             while True:
                 while outgoing:
@@ -168,7 +168,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
         is_alive = True
         while is_alive:
             await asyncio.sleep(BEAT_SECONDS)
-            is_alive = self._core.beat()
+            is_alive = self._protocol.beat()
         connection.transport.abort()
 
 

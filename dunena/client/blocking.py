@@ -65,10 +65,10 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
     """The calls as coroutines that never give way, since what they wait for blocks."""
 
     def __init__(self, options: Options) -> None:
-        # Held for a moment by whoever touches the core; told of everything that happens.
+        # Held for a moment by whoever touches the protocol; told of everything that happens.
         self._state = threading.Condition()
-        core = ClientProtocol(self._state.notify_all, _UNOPENED)
-        super().__init__(options, core, _Lock())
+        protocol = ClientProtocol(self._state.notify_all, _UNOPENED)
+        super().__init__(options, protocol, _Lock())
         self._connection: ClientConnection | None = None
         self._threads: list[threading.Thread] = []
         self._is_open = False
@@ -76,7 +76,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
 
     def open(self) -> None:
         """Connect; return at the first connection, or raise why there is none."""
-        self._core.open()
+        self._protocol.open()
         self._threads = [
             threading.Thread(target=self._run, name="dunena-read", daemon=True),
             threading.Thread(target=self._write, name="dunena-write", daemon=True),
@@ -97,7 +97,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
         """End the connection; everything that waits is told."""
         with self._state:
             self._is_closed = True
-            self._core.close()
+            self._protocol.close()
             self._state.notify_all()
             connection = self._connection
         if connection is not None:
@@ -114,7 +114,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
         timeout = self._options.timeout
         end = None if timeout is None else time.monotonic() + timeout
         with self._state:
-            request = question(self._core)
+            request = question(self._protocol)
             request.on_done = self._state.notify_all
             try:
                 while not request.is_done:
@@ -124,7 +124,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                     self._state.wait(min(left, _SLICE_SECONDS))
             finally:
                 if not request.is_done:
-                    self._core.forget(request)
+                    self._protocol.forget(request)
         return request.result()
 
     async def _block(self, function: Callable[[], Result]) -> Result:
@@ -133,8 +133,8 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
         source = make(self._state.notify_all)
         with self._state:
-            self._core.follow(source)
-        return Feed(source, self._state, self._core.unfollow)
+            self._protocol.follow(source)
+        return Feed(source, self._state, self._protocol.unfollow)
 
     # --- the connection ---
 
@@ -163,7 +163,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                 self._connection = None if self._is_closed else connection
                 if not self._is_closed:
                     self._is_open = True
-                    self._core.connected()
+                    self._protocol.connected()
                     self._state.notify_all()
             try:
                 with connection:
@@ -172,7 +172,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
             finally:
                 with self._state:
                     self._connection = None
-                    self._core.disconnected()
+                    self._protocol.disconnected()
         except (OSError, EOFError, WebSocketException) as error:
             return failure(error, address)
 
@@ -185,24 +185,24 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                 raw = connection.recv(max(0.0, beat_at - time.monotonic()), decode=False)
             with self._state:
                 if raw is not None:
-                    self._core.receive(raw)
+                    self._protocol.receive(raw)
                     backoff.succeeded()
                 if time.monotonic() >= beat_at:
                     beat_at = time.monotonic() + BEAT_SECONDS
-                    if not self._core.beat():
+                    if not self._protocol.beat():
                         return
 
     def _write(self) -> None:
         """Send what is to be sent, whatever connection there is."""
         while True:
             with self._state:
-                while not self._is_closed and not (self._core.outgoing and self._connection):
+                while not self._is_closed and not (self._protocol.outgoing and self._connection):
                     self._state.wait()
                 if self._is_closed:
                     return
                 connection = self._connection
-                frames = list(self._core.outgoing)
-                self._core.outgoing.clear()
+                frames = list(self._protocol.outgoing)
+                self._protocol.outgoing.clear()
             if connection is not None:
                 with suppress(ConnectionClosed):  # the reader tells
                     for frame in frames:

@@ -62,10 +62,13 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     """
 
     def __init__(
-        self, options: Options, core: ClientProtocol, merging: AbstractAsyncContextManager[object]
+        self,
+        options: Options,
+        protocol: ClientProtocol,
+        merging: AbstractAsyncContextManager[object],
     ) -> None:
         self._options = options
-        self._core = core
+        self._protocol = protocol
         self._merging = merging
         self._failure: Error | None = None  # why the last connection ended
 
@@ -78,7 +81,7 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     ) -> dict[str, Any]:
         """The values of keys, by key; ``default`` for those that have none."""
         names = list(keys)
-        found = await self._ask(lambda core: core.read(names, self._space(ns)))
+        found = await self._ask(lambda protocol: protocol.read(names, self._space(ns)))
         return {key: value_of(raw) if raw else default for key, raw in found.items()}
 
     async def set(
@@ -105,11 +108,13 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         durable: bool | None = None,
     ) -> None:
         """Store values, sent together; each is stored or refused by itself."""
-        await self._ask(lambda core: core.write(entries, self._space(ns), ttl, durable))
+        await self._ask(lambda protocol: protocol.write(entries, self._space(ns), ttl, durable))
 
     async def delete(self, key: str, *, ns: str | None = None, durable: bool | None = None) -> bool:
         """Delete a key; whether there was a value."""
-        was_there: bool = await self._ask(lambda core: core.delete(key, self._space(ns), durable))
+        was_there: bool = await self._ask(
+            lambda protocol: protocol.delete(key, self._space(ns), durable)
+        )
         return was_there
 
     async def merge(
@@ -184,7 +189,9 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
 
     def _late(self) -> Error:
         """What is raised for a request without an answer in time."""
-        return no_answer_error(self._options, None if self._core.is_connected else self._failure)
+        return no_answer_error(
+            self._options, None if self._protocol.is_connected else self._failure
+        )
 
     # --- what the shells define ---
 

@@ -167,7 +167,7 @@ class BaseFeed(Generic[Item, Signal]):
         self._unfollow = unfollow
 
     def __del__(self) -> None:
-        # Any moment and any thread: the core lets go of it at its next beat.
+        # Any moment and any thread: the protocol lets go of it at its next beat.
         self._source.is_closed = True
 
 

@@ -38,16 +38,18 @@ Message = dict[str, Any]
 _TYPE_CHARS_MAX = 512  # an error does not send megabytes back
 
 
-def respond(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+def respond(
+    services: Services, followed: Subscriptions, message: Message, now: int
+) -> bytes | None:
     """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
     name = message["type"]
-    kind = core.stats.dunena.get(name) if isinstance(name, str) else None
+    kind = services.stats.dunena.get(name) if isinstance(name, str) else None
     if kind is None:
-        kind = learn(core.stats.dunena, _HANDLERS, name)
+        kind = learn(services.stats.dunena, _HANDLERS, name)
         if kind is None:
             raise InvalidMessageError.unknown_type(_brief(name))
     kind.count += 1
-    return kind.answer(core, followed, message, now)
+    return kind.answer(services, followed, message, now)
 
 
 def request_id_of(message: Message) -> RequestId:
@@ -56,7 +58,7 @@ def request_id_of(message: Message) -> RequestId:
     return request_id if type(request_id) in (str, int, float) else None
 
 
-def read_many(core: Services, message: Message, now: int) -> dict[str, Any]:
+def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
     """The values of ``keys``; shared by this dialect's `mget` and the cache API's.
 
     What is no key has null, as a key without a value has: it keeps nobody from the others.
@@ -77,15 +79,15 @@ def read_many(core: Services, message: Message, now: int) -> dict[str, Any]:
             entries.setdefault(name, None)
             size += len(name)  # which may be as long as the message
         else:
-            entries[name] = core.store.get(ns, name, now)
-    bytes_max = max(REPLY_VALUES_BYTES_MAX, core.limits.value_bytes_max)
+            entries[name] = services.store.get(ns, name, now)
+    bytes_max = max(REPLY_VALUES_BYTES_MAX, services.limits.value_bytes_max)
     size += sum([len(entry.value) for entry in entries.values() if entry is not None])
     if size > bytes_max:
         raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
     return {key: text_value(entry) for key, entry in entries.items()}
 
 
-def write_many(core: Services, message: Message, now: int) -> int:
+def write_many(services: Services, message: Message, now: int) -> int:
     """Store all ``entries`` or none; how many. Shared with the cache API's `mset`."""
     entries = message.get("entries")
     if not isinstance(entries, list):
@@ -94,60 +96,62 @@ def write_many(core: Services, message: Message, now: int) -> int:
         raise TooManyError("Entries", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
     # All are checked before the first is stored.
-    writes = [_checked_entry(core, entry, now) for entry in entries]
+    writes = [_checked_entry(services, entry, now) for entry in entries]
     is_durable = durability_of(message)
-    core.store.check_writes(ns, [(key, value) for key, value, _ in writes])
+    services.store.check_writes(ns, [(key, value) for key, value, _ in writes])
     for key, value, expires_at in writes:
-        core.store.set(ns, key, value, expires_at, is_durable=is_durable)
+        services.store.set(ns, key, value, expires_at, is_durable=is_durable)
     return len(writes)
 
 
-def write_one(core: Services, key: str, ns: str, message: Message, now: int) -> None:
+def write_one(services: Services, key: str, ns: str, message: Message, now: int) -> None:
     """Store ``value`` under a key; shared with the cache API."""
-    value = _encoded_string(core, _field(message, "value"))
-    expires_at = expiry_of(core, message, now)
-    core.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
+    value = _encoded_string(services, _field(message, "value"))
+    expires_at = expiry_of(services, message, now)
+    services.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
 
 
-def _ping(_core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _ping(_services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     return pong(now, request_id_of(message))
 
 
-def _get(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _get(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    entry = core.store.get(namespace_of(message, printable_name), key, now)
+    entry = services.store.get(namespace_of(message, printable_name), key, now)
     return _result(message, {"key": key, "value": text_value(entry)}, now)
 
 
-def _set(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
-    write_one(core, key, namespace_of(message, printable_name), message, now)
+    write_one(services, key, namespace_of(message, printable_name), message, now)
     return _result(message, {"key": key, "ok": True}, now)
 
 
-def _del(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _del(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     ns = namespace_of(message, printable_name)
-    change = core.store.delete(ns, key, is_durable=durability_of(message))
+    change = services.store.delete(ns, key, is_durable=durability_of(message))
     return _result(message, {"key": key, "deleted": change is not None}, now)
 
 
-def _mget(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return _result(message, {"result": read_many(core, message, now)}, now)
+def _mget(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return _result(message, {"result": read_many(services, message, now)}, now)
 
 
-def _mset(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return _result(message, {"stored": write_many(core, message, now)}, now)
+def _mset(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return _result(message, {"stored": write_many(services, message, now)}, now)
 
 
-def _subscribe(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
+def _subscribe(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     channel = printable_name(_field(message, "channel"), "Channel")
-    followed.follow_channel(core.channel(channel))
+    followed.follow_channel(services.channel(channel))
     return reply("subscribed", {"channel": channel}, now, request_id_of(message))
 
 
-def _unsubscribe(core: Services, followed: Subscriptions, message: Message, _now: int) -> None:
-    followed.unfollow_channel(core.channel(printable_name(_field(message, "channel"), "Channel")))
+def _unsubscribe(services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
+    followed.unfollow_channel(
+        services.channel(printable_name(_field(message, "channel"), "Channel"))
+    )
 
 
 _HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | None]] = {
@@ -173,22 +177,22 @@ def _field(message: Message, name: str) -> Any:
         raise InvalidMessageError.missing(name) from None
 
 
-def _encoded_string(core: Services, value: Any) -> bytes:
+def _encoded_string(services: Services, value: Any) -> bytes:
     if not isinstance(value, str):
         raise WrongTypeError("Value must be a string")
     encoded = encode(value)
-    check_value_size(encoded, core.limits)
+    check_value_size(encoded, services.limits)
     return encoded
 
 
-def _checked_entry(core: Services, entry: Any, now: int) -> tuple[str, bytes, int | None]:
+def _checked_entry(services: Services, entry: Any, now: int) -> tuple[str, bytes, int | None]:
     fields: Message = entry if isinstance(entry, dict) else {}
     try:
         key = printable_name(fields.get("key"), "Key")
     except ClientError as error:
         raise error.within("mset key error: ") from None
     try:
-        return key, _encoded_string(core, fields.get("value")), expiry_of(core, fields, now)
+        return key, _encoded_string(services, fields.get("value")), expiry_of(services, fields, now)
     except ClientError as error:
         raise error.within(f'mset value error for "{key}": ') from None
 

@@ -1,7 +1,7 @@
 """What the holder of a token may do; no I/O.
 
 Theory of operation. Requests reach the store, its events and their followers through a `Services`.
-A grant that leaves something out gets a core of its own, whose store lets through only what the
+A grant that leaves something out gets services of its own, whose store lets through only what the
 grant permits: the dialects need not know that there are grants, and cannot forget one.
 """
 

@@ -55,31 +55,31 @@ def has_value(body: bytes) -> bool:
 # --- the object store's requests: any JSON value ---
 
 
-def get_object(core: Services, key: str, query: Query, now: int) -> HttpResult:
+def get_object(services: Services, key: str, query: Query, now: int) -> HttpResult:
     """``GET /get/{key}``"""
     if not key:
         raise InvalidMessageError("Missing key")
     ns = namespace_of(query, unicode_name)
-    return 200, object_store.read(core, ns, unicode_name(key, "Key"), now)
+    return 200, object_store.read(services, ns, unicode_name(key, "Key"), now)
 
 
-def set_object(core: Services, body: bytes, now: int) -> HttpResult:
+def set_object(services: Services, body: bytes, now: int) -> HttpResult:
     """``POST /set``"""
     message = body_object(body)
     if message.get("key", "") == "":
         raise InvalidMessageError("Missing key")
     if message.get("ifRev") is not None:
-        _check_revision(core, message, now)
-    return 200, object_store.write(core, message, now)
+        _check_revision(services, message, now)
+    return 200, object_store.write(services, message, now)
 
 
-def _check_revision(core: Services, message: dict[str, Any], now: int) -> None:
+def _check_revision(services: Services, message: dict[str, Any], now: int) -> None:
     """A write with ``ifRev`` is for a key at that revision; 0 is for one that is not there."""
     wanted = message["ifRev"]
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
         raise WrongTypeError("ifRev must be a non-negative integer")
     ns, key = object_store.entry_id_of(message)
-    entry = core.store.peek(ns, key, now)
+    entry = services.store.peek(ns, key, now)
     revision = 0 if entry is None else entry.revision
     if revision != wanted:
         raise ConflictError(key, revision)
@@ -88,46 +88,46 @@ def _check_revision(core: Services, message: dict[str, Any], now: int) -> None:
 # --- the cache API: values are strings ---
 
 
-def read_key(core: Services, key: str, query: Query, now: int) -> HttpResult:
+def read_key(services: Services, key: str, query: Query, now: int) -> HttpResult:
     """``GET /cache/{key}``"""
     key = printable_name(key, "Key")
-    entry = core.store.get(namespace_of(query, printable_name), key, now)
+    entry = services.store.get(namespace_of(query, printable_name), key, now)
     if entry is None:
         raise NotFoundError("Key not found")
     return 200, orjson.dumps({"key": key, "value": text_value(entry)})
 
 
-def write_key(core: Services, key: str, query: Query, body: bytes, now: int) -> HttpResult:
+def write_key(services: Services, key: str, query: Query, body: bytes, now: int) -> HttpResult:
     """``POST /cache/{key}``; a namespace in the body goes before one in the query."""
     message = body_object(body)
     key = printable_name(key, "Key")
     ns = namespace_of(message, printable_name) or namespace_of(query, printable_name)
-    dunena.write_one(core, key, ns, message, now)
+    dunena.write_one(services, key, ns, message, now)
     return 201, b'{"ok":true}'
 
 
 def delete_key(
-    core: Services, key: str, query: Query, _now: int, name_rule: NameRule = printable_name
+    services: Services, key: str, query: Query, _now: int, name_rule: NameRule = printable_name
 ) -> HttpResult:
     """``DELETE /cache/{key}``; with `unicode_name`, ``DELETE /entries/{key}``."""
     ns, is_durable = namespace_of(query, name_rule), query.get("durable") == "true"
-    change = core.store.delete(ns, name_rule(key, "Key"), is_durable=is_durable)
+    change = services.store.delete(ns, name_rule(key, "Key"), is_durable=is_durable)
     return 200, orjson.dumps({"deleted": change is not None})
 
 
-def batch(core: Services, body: bytes, now: int) -> HttpResult:
+def batch(services: Services, body: bytes, now: int) -> HttpResult:
     """``POST /cache`` with ``mget`` or ``mset``."""
     message = body_object(body)
     match message.get("action"):
         case "mget":
-            return 200, orjson.dumps({"result": dunena.read_many(core, message, now)})
+            return 200, orjson.dumps({"result": dunena.read_many(services, message, now)})
         case "mset":
-            return 200, orjson.dumps({"stored": dunena.write_many(core, message, now)})
+            return 200, orjson.dumps({"stored": dunena.write_many(services, message, now)})
         case _:
             raise InvalidMessageError(_UNKNOWN_ACTION)
 
 
-def list_keys(core: Services, query: Query, now: int) -> Work[LateHttpResult]:
+def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult]:
     """``GET /keys``: sorted, page by page; cursor 0 means there is no more.
 
     The cursor counts keys already passed in the sorted order, matching or not.
@@ -136,13 +136,13 @@ def list_keys(core: Services, query: Query, now: int) -> Work[LateHttpResult]:
     start = whole_number(query, "cursor", 0)
     count = page_count(query)
     matches = glob(query.get("pattern", "*"))
-    order = yield from core.search.matching(core.store, ns)
+    order = yield from services.search.matching(services.store, ns)
     page: list[str] = []
     keys = order.page(start, KEYS_AT_ONCE_MAX)
     cursor = 0
     while keys:
         for key in keys:
-            if matches(key) and core.store.peek(ns, key, now) is not None:
+            if matches(key) and services.store.peek(ns, key, now) is not None:
                 page.append(key)
                 if len(page) == count:
                     break
@@ -155,17 +155,19 @@ def list_keys(core: Services, query: Query, now: int) -> Work[LateHttpResult]:
         # By the last one's name: keys may have come and gone meanwhile.
         keys = order.after(key, KEYS_AT_ONCE_MAX)
         cursor = 0
-    return partial(_page_of_keys, core, ns, page, cursor)
+    return partial(_page_of_keys, services, ns, page, cursor)
 
 
-def _page_of_keys(core: Services, ns: str, page: list[str], cursor: int, now: int) -> HttpResult:
-    standing = [key for key in page if core.store.peek(ns, key, now) is not None]
+def _page_of_keys(
+    services: Services, ns: str, page: list[str], cursor: int, now: int
+) -> HttpResult:
+    standing = [key for key in page if services.store.peek(ns, key, now) is not None]
     return 200, orjson.dumps({"cursor": cursor, "keys": standing})
 
 
-def flush(core: Services) -> HttpResult:
+def flush(services: Services) -> HttpResult:
     """``POST /flush``: everything, in all namespaces."""
-    core.store.clear()
+    services.store.clear()
     return 200, b'{"flushed":true}'
 
 

@@ -30,8 +30,8 @@ _UTF8_BYTES_MAX = 4  # of one character
 class Listing:
     """The listings of one store."""
 
-    def __init__(self, core: Services) -> None:
-        self._core = core
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     def page(self, query: Query) -> Work[LateHttpResult]:
         """``GET /entries``: a part of a namespace's entries in the order of their keys.
@@ -44,8 +44,8 @@ class Listing:
         direction = query.get("order", "asc")
         if direction not in ("asc", "desc"):
             raise ClientError('order must be "asc" or "desc"')
-        keys = yield from self._core.search.matching(
-            self._core.store, ns, query.get("pattern", "*")
+        keys = yield from self._services.search.matching(
+            self._services.store, ns, query.get("pattern", "*")
         )
         if direction == "asc":
             wanted = keys.page(offset, count)
@@ -73,7 +73,7 @@ class Listing:
     def one(self, key: str, query: Query, now: int) -> HttpResult:
         """``GET /entries/{key}``: one entry with its whole value; null if there is none."""
         ns = namespace_of(query, unicode_name)
-        entry = self._core.store.peek(ns, unicode_name(key, "Key"), now)
+        entry = self._services.store.peek(ns, unicode_name(key, "Key"), now)
         shown: dict[str, object] | None = None
         if entry is not None:
             shown = {**_described(entry), "value": orjson.Fragment(entry.value)}
@@ -82,7 +82,7 @@ class Listing:
     def namespaces(self, query: Query) -> Work[LateHttpResult]:
         """``GET /namespaces``: names in order, with the number of keys in each; "" is none."""
         matches = glob(query.get("pattern", "*"))
-        names = [ns for ns in self._core.store.namespaces() if matches(ns)]
+        names = [ns for ns in self._services.store.namespaces() if matches(ns)]
         offset = whole_number(query, "offset", 0)
         shown = []
         for ns in names[offset : offset + page_count(query)]:
@@ -92,15 +92,15 @@ class Listing:
         return lambda _now: (200, body)
 
     def _key_count(self, ns: str) -> Work[int]:
-        store = self._core.store
+        store = self._services.store
         if store is store.unrestricted:
             return store.unrestricted.key_count(ns)
         yield
-        keys = yield from self._core.search.matching(store, ns)
+        keys = yield from self._services.search.matching(store, ns)
         return keys.count
 
     def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> HttpResult:
-        store = self._core.store
+        store = self._services.store
         entries = [
             {**_described(entry), "preview": _preview(entry.value)}
             for entry in (store.peek(ns, key, now) for key in keys)

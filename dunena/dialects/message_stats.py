@@ -7,7 +7,7 @@ from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ClientError, ForbiddenError
 
 MessageHandler = Callable[[Any, Any, Any, int], bytes | None]
-"""What carries out a message: core, what is followed, the message, Unix ms; gives the reply."""
+"""What carries out a message: services, subscriptions, the message, Unix ms; gives the reply."""
 
 
 class Kind:

@@ -26,16 +26,18 @@ Message = dict[str, Any]
 INVALID_FORMAT = "Invalid message format"
 
 
-def respond(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+def respond(
+    services: Services, followed: Subscriptions, message: Message, now: int
+) -> bytes | None:
     """Carry out one message; the frame to answer with. Raise `ClientError` where it is wrong."""
     name = message["action"]
-    kind = core.stats.object_store.get(name) if isinstance(name, str) else None
+    kind = services.stats.object_store.get(name) if isinstance(name, str) else None
     if kind is None:
-        kind = learn(core.stats.object_store, _HANDLERS, name)
+        kind = learn(services.stats.object_store, _HANDLERS, name)
         if kind is None:
             raise InvalidMessageError(INVALID_FORMAT)
     kind.count += 1
-    return kind.answer(core, followed, message, now)
+    return kind.answer(services, followed, message, now)
 
 
 def cacheable_key(message: Message) -> EntryId | None:
@@ -47,10 +49,10 @@ def cacheable_key(message: Message) -> EntryId | None:
     return None
 
 
-def get(core: Services, entry_id: EntryId, now: int) -> bytes:
+def get(services: Services, entry_id: EntryId, now: int) -> bytes:
     """The answer to a `get`."""
     ns, key = entry_id
-    entry = core.store.get(ns, key, now)
+    entry = services.store.get(ns, key, now)
     return missing_update(ns, key) if entry is None else update(entry)
 
 
@@ -59,38 +61,40 @@ def error_text(error: ClientError) -> str:
     return error.text if error.is_named else INVALID_FORMAT
 
 
-def read(core: Services, ns: str, key: str, now: int) -> bytes:
+def read(services: Services, ns: str, key: str, now: int) -> bytes:
     """``GET /get/{key}``: the key's value; a missing key has null."""
-    entry = core.store.get(ns, key, now)
+    entry = services.store.get(ns, key, now)
     return value_body(ns, key, NULL if entry is None else entry.value)
 
 
-def write(core: Services, message: Message, now: int) -> bytes:
+def write(services: Services, message: Message, now: int) -> bytes:
     """``POST /set``: the value that was stored."""
-    return value_body(*_write(core, message, now))
+    return value_body(*_write(services, message, now))
 
 
-def _subscribe(core: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+def _subscribe(
+    services: Services, followed: Subscriptions, message: Message, now: int
+) -> bytes | None:
     ns, key = entry_id_of(message)
-    entry = core.store.peek(ns, key, now)  # first: what may not be read may not be followed
+    entry = services.store.peek(ns, key, now)  # first: what may not be read may not be followed
     followed.follow_key(ns, key)
     return None if entry is None else update(entry)
 
 
-def _unsubscribe(_core: Services, followed: Subscriptions, message: Message, _now: int) -> None:
+def _unsubscribe(_services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
     followed.unfollow_key(*entry_id_of(message))
 
 
-def _set(core: Services, _followed: Subscriptions, message: Message, now: int) -> None:
-    _write(core, message, now)
+def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> None:
+    _write(services, message, now)
 
 
-def _get(core: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return get(core, entry_id_of(message), now)
+def _get(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return get(services, entry_id_of(message), now)
 
 
-def _delete(core: Services, _followed: Subscriptions, message: Message, _now: int) -> None:
-    core.store.delete(*entry_id_of(message), is_durable=durability_of(message))
+def _delete(services: Services, _followed: Subscriptions, message: Message, _now: int) -> None:
+    services.store.delete(*entry_id_of(message), is_durable=durability_of(message))
 
 
 _HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | None]] = {
@@ -102,15 +106,15 @@ _HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | N
 }
 
 
-def _write(core: Services, message: Message, now: int) -> tuple[str, str, bytes]:
+def _write(services: Services, message: Message, now: int) -> tuple[str, str, bytes]:
     """Namespace, key and the value as it was stored."""
     ns, key = entry_id_of(message)
     if "value" not in message:
         raise InvalidMessageError("Missing value")
     encoded = encode(message["value"])
-    check_value_size(encoded, core.limits)
-    expires_at = expiry_of(core, message, now)
-    core.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))
+    check_value_size(encoded, services.limits)
+    expires_at = expiry_of(services, message, now)
+    services.store.set(ns, key, encoded, expires_at, is_durable=durability_of(message))
     return ns, key, encoded
 
 

@@ -45,7 +45,7 @@ class GetCache:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The rooms a request reaches: what is stored, who follows it, what is permitted, the tally.
+    """What a request works with: the store, its subscribers, limits, permissions and counts.
 
     ``events`` is the hub's channel of all changes that may be seen; None if none may.
     ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
@@ -94,11 +94,11 @@ def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
     return "" if ns is None or ns == "" else name_rule(ns, "Namespace")
 
 
-def expiry_of(core: Services, message: dict[str, Any], now: int) -> int | None:
+def expiry_of(services: Services, message: dict[str, Any], now: int) -> int | None:
     """Unix ms at which a message's ``ttl`` ends; None for 0, the server's default for none."""
     ttl = message.get("ttl")
     if ttl is None:
-        ttl = core.default_ttl_ms
+        ttl = services.default_ttl_ms
     elif type(ttl) is float and ttl.is_integer():
         ttl = int(ttl)  # JSON has one kind of number, and some languages write 60000 so: 60000.0
     if type(ttl) is not int or ttl < 0:

@@ -32,49 +32,49 @@ class Session:
     """
 
     __slots__ = (
-        "_core",
         "_id",
         "_is_open",
         "_is_strict",
         "_reply",
+        "_services",
         "dialect",
         "subscriptions",
     )
 
     def __init__(
         self,
-        core: Services,
+        services: Services,
         dialect: Dialect,
         session_id: str,
         *,
         reply: Callable[[bytes], None],
         push: Callable[[Batch], None],
     ) -> None:
-        self._core = core
+        self._services = services
         self.dialect = dialect
         self._is_strict = dialect is not Dialect.AUTO
         self._is_open = True
-        core.stats.sessions[dialect] += 1
+        services.stats.sessions[dialect] += 1
         self._id = session_id
         self._reply = reply
-        self.subscriptions = Subscriptions(core.hub, core.limits, push)
+        self.subscriptions = Subscriptions(services.hub, services.limits, push)
 
     def open(self, now: int) -> None:
         """Greet the client; an object-store client gets nothing it did not ask for."""
         if self.dialect is not Dialect.OBJECT_STORE:
             self._reply(reply("connected", {"id": self._id}, now))
-            if self._core.events is not None:
-                self.subscriptions.follow_channel(self._core.events)
+            if self._services.events is not None:
+                self.subscriptions.follow_channel(self._services.events)
 
     def answer_cached_get(self, text: bytes, now: int) -> bool:
         """Answer a message if it is a request that was read before; whether it was."""
         if self.dialect is not Dialect.OBJECT_STORE:
             return False
-        entry_id = self._core.get_cache.entry_ids.get(text)  # what was answered was permitted
+        entry_id = self._services.get_cache.entry_ids.get(text)  # what was answered was permitted
         if entry_id is None:
             return False
-        self._core.stats.cached_gets += 1
-        self._reply(object_store.get(self._core, entry_id, now))
+        self._services.stats.cached_gets += 1
+        self._reply(object_store.get(self._services, entry_id, now))
         return True
 
     def receive(self, text: bytes, now: int) -> None:
@@ -84,7 +84,7 @@ class Session:
             message = decode(text)
             answer = self._respond(text, message, now)
         except ClientError as error:
-            self._core.stats.count(error)
+            self._services.stats.count(error)
             answer = self._error(message, error, now)
         except InvalidJsonError:
             answer = self._error(message, InvalidMessageError.not_json(), now)
@@ -99,19 +99,19 @@ class Session:
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer a message that is not even looked at."""
-        self._core.stats.count(error)
+        self._services.stats.count(error)
         self._reply(self._error(None, error, now))
 
-    def use_services(self, core: Services) -> list[ForbiddenError]:
+    def use_services(self, services: Services) -> list[ForbiddenError]:
         """The client's rights have changed: go on with these; why it follows some keys no more."""
-        old, self._core = self._core, core
-        return self.subscriptions.keep_permitted(old, core)
+        old, self._services = self._services, services
+        return self.subscriptions.keep_permitted(old, services)
 
     def close(self) -> None:
         """The client is gone: nothing is pushed to it any more."""
         if self._is_open:
             self._is_open = False
-            self._core.stats.sessions[self.dialect] -= 1
+            self._services.stats.sessions[self.dialect] -= 1
         self.subscriptions.end()
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
@@ -132,22 +132,22 @@ class Session:
         if self.dialect is Dialect.AUTO:
             self._learn(shown)
         if shown is Dialect.OBJECT_STORE and "action" in message:
-            answer = object_store.respond(self._core, self.subscriptions, message, now)
+            answer = object_store.respond(self._services, self.subscriptions, message, now)
             entry_id = object_store.cacheable_key(message)
             if entry_id is not None:
-                self._core.get_cache.remember(text, entry_id)
+                self._services.get_cache.remember(text, entry_id)
             return answer
         if shown is Dialect.DUNENA and "type" in message:
-            return dunena.respond(self._core, self.subscriptions, message, now)
+            return dunena.respond(self._services, self.subscriptions, message, now)
         raise InvalidMessageError.missing("type")
 
     def _learn(self, shown: Dialect) -> None:
         if self._is_open:
-            self._core.stats.sessions[self.dialect] -= 1
-            self._core.stats.sessions[shown] += 1
+            self._services.stats.sessions[self.dialect] -= 1
+            self._services.stats.sessions[shown] += 1
         self.dialect = shown
-        if shown is Dialect.OBJECT_STORE and self._core.events is not None:
-            self.subscriptions.unfollow_channel(self._core.events)
+        if shown is Dialect.OBJECT_STORE and self._services.events is not None:
+            self.subscriptions.unfollow_channel(self._services.events)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = dunena.request_id_of(message) if isinstance(message, dict) else None

@@ -58,7 +58,7 @@ class Subscriptions:
         self._hub.unfollow_channel(channel, self)
 
     def keep_permitted(self, old: Services, new: Services) -> list[ForbiddenError]:
-        """Another core is asked from now on: follow what it permits; why the rest is not."""
+        """End the subscriptions that the new services do not permit; why each of them ended."""
         refused = []
         for ns, key in sorted(self._keys):
             try:

@@ -10,14 +10,14 @@ from dunena.dialects.services import GetCache, Services
 class Views:
     """One `Services` for each grant that leaves something out; the whole one for all others."""
 
-    def __init__(self, core: Services) -> None:
-        self._core = core
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._guarded: dict[Grant, tuple[Services, GuardedStore]] = {}
 
     def of(self, grant: Grant) -> Services:
         """What a grant's requests are carried out on; the same object for the same grant."""
         if grant is EVERYTHING or grant.is_complete:
-            return self._core
+            return self._services
         known = self._guarded.get(grant)
         if known is None:
             known = self._guarded[grant] = self._made(grant)
@@ -26,14 +26,14 @@ class Views:
     def keep(self, grants: Collection[Grant]) -> None:
         """Forget the views of all grants but these, and announce changes to these alone."""
         self._guarded = {grant: known for grant, known in self._guarded.items() if grant in grants}
-        self._core.hub.audiences.clear()
-        for core, store in self._guarded.values():
-            self._announce_to(core, store)
+        self._services.hub.audiences.clear()
+        for services, store in self._guarded.values():
+            self._announce_to(services, store)
 
     def _made(self, grant: Grant) -> tuple[Services, GuardedStore]:
-        unrestricted = self._core
+        unrestricted = self._services
         store = GuardedStore(unrestricted.store.unrestricted, grant)
-        core = Services(
+        services = Services(
             store,
             unrestricted.hub,
             unrestricted.limits,
@@ -42,9 +42,9 @@ class Views:
             grant.events_channel,
             default_ttl_ms=unrestricted.default_ttl_ms,
         )
-        self._announce_to(core, store)
-        return core, store
+        self._announce_to(services, store)
+        return services, store
 
-    def _announce_to(self, core: Services, store: GuardedStore) -> None:
-        if core.events is not None:
-            self._core.hub.audiences[core.events] = store.may_read
+    def _announce_to(self, services: Services, store: GuardedStore) -> None:
+        if services.events is not None:
+            self._services.hub.audiences[services.events] = store.may_read

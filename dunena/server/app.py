@@ -236,10 +236,12 @@ class Server:
         client_files: ClientFiles,
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
-        core = Services(self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms)
+        services = Services(
+            self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
+        )
         disk_pages = NullOriginPolicy(private_folder(settings.cache_dir))
         disk_pages.load()
-        views = Views(core)
+        views = Views(services)
         refusals = Refusals(settings, self.port)
         admission = Admission(
             settings, self.port, telemetry, disk_pages, tokens=self._tokens, refusals=refusals
@@ -251,7 +253,7 @@ class Server:
             max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
             max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
         )
-        figures = Figures(core, self.engine, self.engine.disk_status, telemetry)
+        figures = Figures(services, self.engine, self.engine.disk_status, telemetry)
         overview = Overview(settings, self.port, self.addresses, admission, registry, figures)
         introspection = Introspection(
             figures,
@@ -261,7 +263,7 @@ class Server:
             wall_step_ms=lambda: self.clock.step_ms,
         )
         tick = Tick(
-            core,
+            services,
             self.engine,
             telemetry,
             call_soon=loop.call_soon,
@@ -273,7 +275,7 @@ class Server:
         self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
         tick.on_commit(self._expiry.rearm)
         bulk = Bulk(loop.call_soon)
-        core.hub.do_later = bulk.add
+        services.hub.do_later = bulk.add
         tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
         self._outside = Outside(self.store, self.engine, tick, bulk, telemetry)
         return Context(

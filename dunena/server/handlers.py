@@ -43,7 +43,7 @@ class Handlers:
         self._introspection = introspection
         self._metrics = metrics
         self._overview = overview
-        self._core = views.of(EVERYTHING)
+        self._services = views.of(EVERYTHING)
 
     # --- pages ---
 
@@ -114,7 +114,7 @@ class Handlers:
 
     def flush(self, _request: Request, _now: int) -> Response:
         """Remove everything."""
-        return _answer(http_api.flush(self._core))  # everybody's: the right admin was asked for
+        return _answer(http_api.flush(self._services))  # everybody's: the right admin was asked for
 
     # --- for people who look ---
 

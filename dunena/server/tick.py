@@ -80,7 +80,7 @@ class Tick:
 
     def __init__(
         self,
-        core: Services,
+        services: Services,
         engine: Engine,
         telemetry: Telemetry,
         *,
@@ -89,8 +89,8 @@ class Tick:
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
-        self._store = core.store.unrestricted
-        self._hub = core.hub
+        self._store = services.store.unrestricted
+        self._hub = services.hub
         self._engine = engine
         self._telemetry = telemetry
         self._call_soon = call_soon

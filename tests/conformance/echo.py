@@ -30,14 +30,14 @@ class EchoSession(Session):
 
     def __init__(
         self,
-        core: Services,
+        services: Services,
         dialect: Dialect,
         session_id: str,
         *,
         reply: Callable[[bytes], None],
         push: Callable[[Batch], None],
     ) -> None:
-        super().__init__(core, dialect, session_id, reply=reply, push=push)
+        super().__init__(services, dialect, session_id, reply=reply, push=push)
         self._say = reply
 
     def open(self, now: int) -> None:

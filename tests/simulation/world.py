@@ -387,10 +387,10 @@ class World:
         )
         self.engine = SimulatedEngine(storage, self.fsync, self.model)
         self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
-        core = Services(store, Hub())
+        services = Services(store, Hub())
         self.store = store
         self.tick = WatchedTick(
-            core,
+            services,
             self.engine,
             self.telemetry,
             call_soon=self.loop.call_soon,
@@ -407,7 +407,7 @@ class World:
             loop=loop,
             settings=Settings(),
             proxies=Proxies([]),
-            views=Views(core),
+            views=Views(services),
             tick=self.tick,
             bulk=nobody,
             admission=nobody,

@@ -100,7 +100,7 @@ class Client:
         self,
         rooms: "Rooms",
         dialect: Dialect,
-        core: Services | None = None,
+        services: Services | None = None,
         *,
         is_encrypted: bool = False,
     ) -> None:
@@ -116,7 +116,11 @@ class Client:
         )
         self.wire.outbox = self.outbox
         self.session = Session(
-            core or rooms.core, dialect, "test-id", reply=self.outbox.put, push=self.outbox.push
+            services or rooms.services,
+            dialect,
+            "test-id",
+            reply=self.outbox.put,
+            push=self.outbox.push,
         )
 
     def _overflow(self) -> None:
@@ -159,10 +163,10 @@ class Rooms:
         self.telemetry = Telemetry(started_at_ms=self.now)
         limits = limits or Limits()
         self.store = Store(quota=quota_of(limits))
-        self.core = Services(self.store, Hub(), limits)
+        self.services = Services(self.store, Hub(), limits)
         self.soon: list[Callable[[], None]] = []
         self.tick = Tick(
-            self.core,
+            self.services,
             self.engine,
             self.telemetry,
             call_soon=self.soon.append,
@@ -174,12 +178,12 @@ class Rooms:
     def client(
         self,
         dialect: Dialect = Dialect.AUTO,
-        core: Services | None = None,
+        services: Services | None = None,
         *,
         is_encrypted: bool = False,
     ) -> Client:
         """A client that was greeted already, with all rights unless it is given a core."""
-        client = Client(self, dialect, core, is_encrypted=is_encrypted)
+        client = Client(self, dialect, services, is_encrypted=is_encrypted)
         self.tick.run(lambda _, now: client.session.open(now), None)
         client.heard()
         return client

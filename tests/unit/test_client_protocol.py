@@ -19,12 +19,12 @@ class Talk:
 
     def __init__(self, *, is_connected: bool = True) -> None:
         self.woken = 0
-        self.core = ClientProtocol(self._wake)
+        self.protocol = ClientProtocol(self._wake)
         if is_connected:
             self.connect()
 
     def connect(self) -> list[Any]:
-        self.core.connected()
+        self.protocol.connected()
         return self.sent()
 
     def _wake(self) -> None:
@@ -32,20 +32,20 @@ class Talk:
 
     def sent(self) -> list[Any]:
         """What is to be sent, without the first word about events."""
-        messages = [json.loads(raw) for raw in self.core.outgoing]
-        self.core.outgoing.clear()
+        messages = [json.loads(raw) for raw in self.protocol.outgoing]
+        self.protocol.outgoing.clear()
         return [message for message in messages if "channel" not in message]
 
     def hear(self, *messages: Any) -> None:
         for message in messages:
-            self.core.receive(json.dumps(message).encode())
+            self.protocol.receive(json.dumps(message).encode())
 
     def pong(self, number: int) -> None:
         self.hear({"type": "pong", "timestamp": 1, "id": number})
 
     def watch(self, *keys: str, ns: str = "") -> Watch:
         watch = Watch(keys, ns, lambda: None)
-        self.core.follow(watch)
+        self.protocol.follow(watch)
         return watch
 
 
@@ -57,7 +57,7 @@ def taken(feed: Any) -> list[Any]:
 
 
 def read(talk: Talk, *keys: str) -> Request:
-    return talk.core.read(keys, "")
+    return talk.protocol.read(keys, "")
 
 
 def answer(request: Request) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def update(key: str, value: Any) -> dict[str, Any]:
 def test_a_write_is_done_at_its_pong():
     talk = Talk()
     done = []
-    request = talk.core.write({"k": None}, "app", 5, True)
+    request = talk.protocol.write({"k": None}, "app", 5, True)
     request.on_done = lambda: done.append(True)
     assert talk.sent() == [
         {"action": "set", "key": "k", "ns": "app", "value": None, "ttl": 5, "durable": True},
@@ -90,7 +90,7 @@ def test_a_write_is_done_at_its_pong():
 
 def test_an_error_belongs_to_the_oldest_request():
     talk = Talk()
-    first, second = (talk.core.write({key: 1}, "", None, None) for key in "ab")
+    first, second = (talk.protocol.write({key: 1}, "", None, None) for key in "ab")
     talk.hear({"error": "no"})
     talk.pong(1)
     talk.pong(2)
@@ -101,7 +101,7 @@ def test_an_error_belongs_to_the_oldest_request():
 
 def test_the_first_error_of_a_request_counts():
     talk = Talk()
-    request = talk.core.write({"a": 1, "b": 2}, "", None, None)
+    request = talk.protocol.write({"a": 1, "b": 2}, "", None, None)
     talk.hear({"error": "first"}, {"error": "second"})
     talk.pong(1)
     with pytest.raises(RequestError, match=r"^first$"):
@@ -110,7 +110,7 @@ def test_the_first_error_of_a_request_counts():
 
 def test_requests_whose_pings_were_refused_end_with_the_next_pong():
     talk = Talk()
-    requests = [talk.core.write({key: 1}, "", None, None) for key in "abc"]
+    requests = [talk.protocol.write({key: 1}, "", None, None) for key in "abc"]
     refused = {"type": "error", "data": "Rate limit exceeded", "timestamp": 1}
     talk.hear(refused, refused, refused, refused)
     talk.pong(3)
@@ -124,20 +124,20 @@ def test_requests_whose_pings_were_refused_end_with_the_next_pong():
 def test_what_json_has_no_word_for_is_not_sent(value: Any):
     talk = Talk()
     with pytest.raises(TypeError, match="no JSON"):
-        talk.core.write({"k": value}, "", None, None)
+        talk.protocol.write({"k": value}, "", None, None)
     assert talk.sent() == []
 
 
 def test_null_beside_ordinary_numbers_is_sent():
     talk = Talk()
-    talk.core.write({"k": [None, 1.5, {"x": (2,)}]}, "", None, None)
+    talk.protocol.write({"k": [None, 1.5, {"x": (2,)}]}, "", None, None)
     assert talk.sent()[0]["value"] == [None, 1.5, {"x": [2]}]
 
 
 @pytest.mark.parametrize("was_there", [True, False])
 def test_a_deletion_says_whether_there_was_a_value(was_there: bool):
     talk = Talk()
-    request = talk.core.delete("k", "", None)
+    request = talk.protocol.delete("k", "", None)
     assert talk.sent()[0] == {"type": "del", "key": "k", "id": 1}
     talk.hear({"type": "result", "data": {"key": "k", "deleted": was_there}, "id": 1})
     talk.pong(1)
@@ -148,7 +148,7 @@ def test_a_deletion_says_whether_there_was_a_value(was_there: bool):
 @pytest.mark.parametrize(("key", "ns"), [("ß", ""), ("k", "ß"), ("\n", "")])
 def test_a_deletion_without_an_answer_says_what_was_read_before(key: str, ns: str, was_there: bool):
     talk = Talk()
-    request = talk.core.delete(key, ns, None)
+    request = talk.protocol.delete(key, ns, None)
     actions = [message["action"] for message in talk.sent() if "action" in message]
     assert actions == ["subscribe", "unsubscribe", "delete"]
     if was_there:
@@ -161,7 +161,7 @@ def test_a_deletion_without_an_answer_says_what_was_read_before(key: str, ns: st
 
 def test_a_refused_deletion_without_an_answer_is_an_error():
     talk = Talk()
-    request = talk.core.delete("ß", "", None)
+    request = talk.protocol.delete("ß", "", None)
     talk.pong(1)
     talk.hear({"error": "Read-only"})
     talk.pong(2)
@@ -263,7 +263,7 @@ def test_a_watch_that_ends_under_a_read_is_kept_for_it():
     talk.hear(update("k", 1))
     talk.pong(1)
     request = read(talk, "k")
-    talk.core.unfollow(watch)
+    talk.protocol.unfollow(watch)
     assert "unsubscribe" not in [message.get("action") for message in talk.sent()]
     talk.hear(update("k", 2))
     talk.pong(2)
@@ -298,7 +298,7 @@ def test_updates_that_nobody_wants_any_more_are_dropped():
     talk = Talk()
     watch = talk.watch("k")
     talk.pong(1)
-    talk.core.unfollow(watch)
+    talk.protocol.unfollow(watch)
     talk.hear(update("k", 1))
     assert taken(watch) == [Update("k", None)]
 
@@ -307,12 +307,12 @@ def test_a_feed_that_was_marked_is_let_go_at_the_beat():
     talk = Talk()
     watch = talk.watch("k")
     events = Events(lambda: None)
-    talk.core.follow(events)
+    talk.protocol.follow(events)
     talk.pong(1)
     talk.sent()
     watch.is_closed = events.is_closed = True
-    talk.core.beat()
-    channel = [json.loads(raw) for raw in talk.core.outgoing if b"channel" in raw]
+    talk.protocol.beat()
+    channel = [json.loads(raw) for raw in talk.protocol.outgoing if b"channel" in raw]
     assert channel == [{"type": "unsubscribe", "channel": "cache-events"}]
     assert {"action": "unsubscribe", "key": "k"} in talk.sent()
 
@@ -340,10 +340,10 @@ def test_equal_values_are_not_told_again_after_a_while_away():
         talk.pong(number)
     talk.pong(4)
     assert len(taken(watch)) == 4
-    talk.core.disconnected()
+    talk.protocol.disconnected()
     talk.hear(update("other", "too late"))
     first = talk.connect()[1]["id"]
-    talk.core.receive(b'{"key":"same","value":{"a": 1,"b":2}}')
+    talk.protocol.receive(b'{"key":"same","value":{"a": 1,"b":2}}')
     talk.pong(first)
     talk.hear(update("other", {"b": 2, "a": 1}))
     talk.pong(first + 3)
@@ -355,7 +355,7 @@ def test_one_is_not_true():
     watch = talk.watch("k")
     talk.hear(update("k", 1))
     talk.pong(1)
-    talk.core.disconnected()
+    talk.protocol.disconnected()
     number = talk.connect()[-1]["id"]
     talk.hear(update("k", True))
     talk.pong(number)
@@ -365,11 +365,11 @@ def test_one_is_not_true():
 
 def test_what_was_not_answered_is_asked_again_in_order():
     talk = Talk(is_connected=False)
-    early = talk.core.write({"early": 1}, "", None, None)
+    early = talk.protocol.write({"early": 1}, "", None, None)
     assert talk.sent() == []
     assert [m.get("key") for m in talk.connect()] == ["early", None]
-    late = talk.core.write({"late": 1}, "", None, None)
-    talk.core.disconnected()
+    late = talk.protocol.write({"late": 1}, "", None, None)
+    talk.protocol.disconnected()
     waiting = read(talk, "k")
     asked = [message["key"] for message in talk.connect() if "key" in message]
     assert asked == ["early", "late", "k", "k"]
@@ -383,7 +383,7 @@ def test_what_was_not_answered_is_asked_again_in_order():
 def test_a_read_that_was_cut_off_is_answered_by_the_watch_begun_meanwhile():
     talk = Talk()
     request = read(talk, "k")
-    talk.core.disconnected()
+    talk.protocol.disconnected()
     watch = talk.watch("k")
     messages = talk.connect()
     assert [m.get("action") for m in messages] == ["subscribe", None, None]
@@ -396,44 +396,44 @@ def test_a_read_that_was_cut_off_is_answered_by_the_watch_begun_meanwhile():
 
 def test_what_nobody_waits_for_is_not_sent_again():
     talk = Talk()
-    sent = talk.core.write({"sent": 1}, "", None, None)
-    talk.core.forget(sent)
-    talk.core.disconnected()
-    waiting = talk.core.write({"waiting": 1}, "", None, None)
-    talk.core.forget(waiting)
+    sent = talk.protocol.write({"sent": 1}, "", None, None)
+    talk.protocol.forget(sent)
+    talk.protocol.disconnected()
+    waiting = talk.protocol.write({"waiting": 1}, "", None, None)
+    talk.protocol.forget(waiting)
     assert talk.connect() == []
 
 
 def test_so_many_requests_wait_and_no_more():
     talk = Talk(is_connected=False)
     for _ in range(WAITING_MAX):
-        assert not talk.core.barrier().is_done
+        assert not talk.protocol.barrier().is_done
     with pytest.raises(Error, match="Not connected"):
-        talk.core.barrier().result()
+        talk.protocol.barrier().result()
 
 
 def test_a_silent_connection_is_dead_and_a_heard_one_not():
     talk = Talk()
     for _ in range(3 * SILENT_BEATS_MAX):
-        assert talk.core.beat()
+        assert talk.protocol.beat()
         talk.hear({"type": "connected", "data": {"id": "x"}})
-    assert talk.core.beat(), "what came since the last one was heard"
-    beats = [talk.core.beat() for _ in range(SILENT_BEATS_MAX)]
+    assert talk.protocol.beat(), "what came since the last one was heard"
+    beats = [talk.protocol.beat() for _ in range(SILENT_BEATS_MAX)]
     assert beats == [True] * (SILENT_BEATS_MAX - 1) + [False]
     assert talk.sent()[-1]["type"] == "ping"
 
 
 def test_the_end_is_told_to_all_who_wait():
     talk = Talk()
-    sent = talk.core.barrier()
+    sent = talk.protocol.barrier()
     watch, events = talk.watch("k"), Events(lambda: None)
-    talk.core.follow(events)
-    talk.core.close()
-    for request in (sent, talk.core.barrier()):
+    talk.protocol.follow(events)
+    talk.protocol.close()
+    for request in (sent, talk.protocol.barrier()):
         with pytest.raises(ClosedError):
             request.result()
     late, late_events = talk.watch("k"), Events(lambda: None)
-    talk.core.follow(late_events)
+    talk.protocol.follow(late_events)
     assert all(source.is_ended for source in (watch, events, late, late_events))
 
 
@@ -443,15 +443,15 @@ def test_the_end_is_told_to_all_who_wait():
 def test_events_are_asked_for_while_somebody_listens():
     talk = Talk(is_connected=False)
     events = Events(lambda: None)
-    talk.core.follow(events)
-    talk.core.connected()
-    assert b'"subscribe"' in talk.core.outgoing[0]
+    talk.protocol.follow(events)
+    talk.protocol.connected()
+    assert b'"subscribe"' in talk.protocol.outgoing[0]
     data = {"key": "k", "size": 3, "ns": "app"}
     talk.hear({"channel": "cache", "event": "set", "data": data, "timestamp": 9})
     talk.hear({"channel": "cache", "event": "clear", "data": {}, "timestamp": 10})
     assert taken(events) == [("set", "k", "app", 3, 9), ("clear", None, "", None, 10)]
-    talk.core.unfollow(events)
-    assert b'"unsubscribe"' in talk.core.outgoing[-1]
+    talk.protocol.unfollow(events)
+    assert b'"unsubscribe"' in talk.protocol.outgoing[-1]
 
 
 def test_events_that_are_not_taken_end_with_an_error(monkeypatch: pytest.MonkeyPatch):
@@ -467,8 +467,8 @@ def test_events_that_are_not_taken_end_with_an_error(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("raw", [b"[]", b"1", b'"x"', b'{"type":"news"}', b'{"type":"pong"}'])
 def test_what_no_server_says_changes_nothing(raw: bytes):
     talk = Talk()
-    request = talk.core.barrier()
-    talk.core.receive(raw)
+    request = talk.protocol.barrier()
+    talk.protocol.receive(raw)
     assert not request.is_done
 
 

@@ -29,8 +29,8 @@ class House:
         self.telemetry = Telemetry(started_at_ms=0)
         self.store = Store()
         self.stats = MessageStats()
-        core = Services(self.store, Hub(), stats=self.stats)
-        self.figures = Figures(core, MemoryEngine(), None, self.telemetry)
+        services = Services(self.store, Hub(), stats=self.stats)
+        self.figures = Figures(services, MemoryEngine(), None, self.telemetry)
 
     def values(self) -> Iterable[float]:
         """Of every figure of the table."""

@@ -26,7 +26,7 @@ class House:
 
     def __init__(self) -> None:
         self.rooms = Rooms()
-        self.views = Views(self.rooms.core)
+        self.views = Views(self.rooms.services)
         self.owner = self.rooms.client(Dialect.DUNENA)
         self.owner.ask({"type": "unsubscribe", "channel": "cache-events"})
 
@@ -47,12 +47,12 @@ def forbidden(what: str, key: str, ns: str = "") -> str:
 
 
 def test_whoever_may_everything_sees_the_store_itself(house: House) -> None:
-    assert house.views.of(EVERYTHING) is house.rooms.core
-    assert house.views.of(Grant("a", BOTH)) is house.rooms.core
+    assert house.views.of(EVERYTHING) is house.rooms.services
+    assert house.views.of(Grant("a", BOTH)) is house.rooms.services
     one = Grant("a", BOTH, keys=("a", "*"))
-    assert house.views.of(one) is house.rooms.core
+    assert house.views.of(one) is house.rooms.services
     part = Grant("a", BOTH, keys=("a",))
-    assert house.views.of(part) is not house.rooms.core
+    assert house.views.of(part) is not house.rooms.services
     assert house.views.of(part) is house.views.of(Grant("a", BOTH, keys=("a",)))
 
 
@@ -76,7 +76,7 @@ def test_other_keys_in_the_dunena_dialect(house: House, message: Any, what: str)
     assert reply["id"] == 7
     (shown,) = house.owner.ask({"type": "mget", "keys": ["a", "b"]})
     assert shown["data"]["result"] == {"a": "old", "b": "old"}, "all or none"
-    assert house.rooms.core.stats.forbidden == 1
+    assert house.rooms.services.stats.forbidden == 1
 
 
 @pytest.mark.parametrize(
@@ -158,10 +158,13 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
         house.set(key, "v")
     house.set("a3", "v", ns="show")
     house.set("x", "v", ns="hidden")
-    core = house.views.of(Grant("part", READ, keys=("a*",)))
+    services = house.views.of(Grant("part", READ, keys=("a*",)))
     now = house.rooms.now
-    assert json.loads(outcome(http_api.list_keys(core, {}, now))(now)[1])["keys"] == ["a1", "a2"]
-    listing = Listing(core)
+    assert json.loads(outcome(http_api.list_keys(services, {}, now))(now)[1])["keys"] == [
+        "a1",
+        "a2",
+    ]
+    listing = Listing(services)
     page = json.loads(outcome(listing.page({}))(now)[1])
     assert page["total"] == 2
     assert page["revision"] == house.rooms.store.revision
@@ -173,7 +176,7 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
     with pytest.raises(ForbiddenError):
         listing.some(b'{"keys":["a1","b"]}', now)
     house.set("a0", "v")
-    assert json.loads(outcome(http_api.list_keys(core, {}, now))(now)[1])["keys"] == [
+    assert json.loads(outcome(http_api.list_keys(services, {}, now))(now)[1])["keys"] == [
         "a0",
         "a1",
         "a2",
@@ -238,17 +241,17 @@ def test_what_stays_permitted_goes_on(house: House) -> None:
     house.set("b", "1")
     told = [one.get("data", one)["key"] for one in client.heard()]
     assert told == ["a"], "an object-store client follows what it named"
-    assert list(house.rooms.core.hub.audiences) == [wider.events_channel]
+    assert list(house.rooms.services.hub.audiences) == [wider.events_channel]
 
 
 def test_views_are_kept_for_the_grants_there_are(house: House) -> None:
     stays, goes = Grant("s", READ, keys=("a",)), Grant("g", READ, keys=("a",))
     client = house.client(stays, Dialect.DUNENA)
-    core = house.views.of(stays)
+    services = house.views.of(stays)
     house.client(goes)
     house.views.keep({stays})
-    assert house.views.of(stays) is core
-    assert list(house.rooms.core.hub.audiences) == [stays.events_channel]
+    assert house.views.of(stays) is services
+    assert list(house.rooms.services.hub.audiences) == [stays.events_channel]
     house.set("a", "1")
     assert [one["event"] for one in client.heard()] == ["set"]
 

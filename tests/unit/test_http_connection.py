@@ -70,7 +70,7 @@ class Peer:
         self.context = Context(
             loop=loop,
             settings=Settings(),
-            views=Views(self.rooms.core),
+            views=Views(self.rooms.services),
             tick=self.rooms.tick,
             bulk=nobody,
             admission=nobody,

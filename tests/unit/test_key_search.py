@@ -27,8 +27,8 @@ def listed(answer: http_api.LateHttpResult, now: int = NOW) -> tuple[int, list[s
 def test_what_matches_nothing_takes_a_bounded_portion_of_each_turn(monkeypatch) -> None:
     looked_at: list[str] = []
     monkeypatch.setattr(http_api, "glob", lambda _pattern: looked_at.append)
-    core = large(5 * KEYS_AT_ONCE_MAX)
-    work = http_api.list_keys(core, {"pattern": "none"}, NOW)
+    services = large(5 * KEYS_AT_ONCE_MAX)
+    work = http_api.list_keys(services, {"pattern": "none"}, NOW)
     most, turns = 0, 0
     while True:
         before = len(looked_at)
@@ -51,38 +51,38 @@ def test_a_small_store_is_searched_at_once() -> None:
 
 
 def test_keys_that_come_and_go_between_portions_neither_hide_nor_double_others() -> None:
-    core = large(3 * KEYS_AT_ONCE_MAX)
-    work = http_api.list_keys(core, {"pattern": "k*00", "count": "1000"}, NOW)
+    services = large(3 * KEYS_AT_ONCE_MAX)
+    work = http_api.list_keys(services, {"pattern": "k*00", "count": "1000"}, NOW)
     for turn in range(9):
         try:
             next(work)
         except StopIteration as end:
             cursor, keys = listed(end.value)
             break
-        core.store.delete("", f"k{turn:06}1")
-        core.store.delete("", f"k{turn + 1:06}")
-        core.store.set("", f"a{turn}", b"1")
+        services.store.delete("", f"k{turn:06}1")
+        services.store.delete("", f"k{turn + 1:06}")
+        services.store.set("", f"a{turn}", b"1")
     assert cursor == 0
     assert keys == [f"k{number:06}" for number in range(0, 3 * KEYS_AT_ONCE_MAX, 100)]
 
 
 def test_what_went_before_the_answer_is_not_in_it() -> None:
-    core = large(3)
-    answer = outcome(http_api.list_keys(core, {}, NOW))
-    core.store.delete("", "k000001")
+    services = large(3)
+    answer = outcome(http_api.list_keys(services, {}, NOW))
+    services.store.delete("", "k000001")
     assert listed(answer) == (0, ["k000000", "k000002"])
 
 
 def test_a_store_that_is_flushed_meanwhile_is_empty() -> None:
-    core = large(2 * KEYS_AT_ONCE_MAX)
-    work = http_api.list_keys(core, {}, NOW)
+    services = large(2 * KEYS_AT_ONCE_MAX)
+    work = http_api.list_keys(services, {}, NOW)
     next(work)
-    core.store.clear()
+    services.store.clear()
     assert listed(outcome(work)) == (0, [])
 
 
 def test_only_so_many_searches_are_kept() -> None:
-    core = large(3)
+    services = large(3)
     for number in range(40):
-        outcome(core.search.matching(core.store, "", f"*{number}"))
-    assert len(core.search._found) == key_search._KEPT_MAX
+        outcome(services.search.matching(services.store, "", f"*{number}"))
+    assert len(services.search._found) == key_search._KEPT_MAX

@@ -25,7 +25,7 @@ class Desk:
         self.failures: list[int] = []
         self.replies: list[bytes] = []
         session = Session(
-            self.rooms.core, Dialect.OBJECT_STORE, "id", reply=self.reply, push=lambda _: None
+            self.rooms.services, Dialect.OBJECT_STORE, "id", reply=self.reply, push=lambda _: None
         )
         context: Any = SimpleNamespace(
             tick=self.rooms.tick,

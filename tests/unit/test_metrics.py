@@ -37,7 +37,9 @@ class House:
     def __init__(self, limits: Limits | None = None) -> None:
         self.rooms = Rooms(limits)
         self.disk = SyncedDisk()
-        self.figures = Figures(self.rooms.core, self.rooms.engine, self.disk, self.rooms.telemetry)
+        self.figures = Figures(
+            self.rooms.services, self.rooms.engine, self.disk, self.rooms.telemetry
+        )
         self.metrics = Metrics(self.figures)
 
     def figure(self, name: str, **labels: str) -> float | None:

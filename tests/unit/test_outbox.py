@@ -91,7 +91,7 @@ def test_a_request_that_is_run_again_subscribes_nobody_who_left() -> None:
     leaving.say({"action": "subscribe", "key": "k"})
     leaving.session.close()
     rooms.tick.end()
-    assert rooms.core.hub.key_topic("", "k") is None
+    assert rooms.services.hub.key_topic("", "k") is None
 
 
 def test_an_encrypted_peer_is_handed_a_large_message_in_portions() -> None:

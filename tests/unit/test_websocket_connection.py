@@ -108,7 +108,7 @@ class Peer:
         context = Context(
             loop=loop,
             settings=Settings(),
-            views=Views(self.rooms.core),
+            views=Views(self.rooms.services),
             tick=self.rooms.tick,
             bulk=nobody,
             admission=nobody,
@@ -469,7 +469,7 @@ def test_a_compressed_message_is_what_it_was(count: int, size: int) -> None:
     peer.receive(compressed_frames(message, count) + ping + compressed_frames(GET_K) + GET)
     peer.go_round(20)
     assert b"hello" in peer.transport.written
-    entry = peer.rooms.core.store.get("", "k", 0)
+    entry = peer.rooms.services.store.get("", "k", 0)
     assert entry is not None
     assert entry.value == b'"%b"' % (b"x" * size)
     assert sent_texts(peer) == [b'{"key":"k","value":"%b"}' % (b"x" * size)] * 2

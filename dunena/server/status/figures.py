@@ -22,11 +22,11 @@ Kind = Literal["counter", "gauge"]
 class Moment:
     """One server at one time; ``now`` in Unix ms."""
 
-    __slots__ = ("core", "disk", "now", "store", "telemetry")
+    __slots__ = ("disk", "now", "services", "store", "telemetry")
 
     def __init__(self, figures: "Figures", now: int) -> None:
-        self.core: Services = figures.core
-        self.store: Store = figures.core.store.unrestricted
+        self.services: Services = figures.services
+        self.store: Store = figures.services.store.unrestricted
         self.disk: DiskStatus = figures.disk
         self.telemetry: Telemetry = figures.telemetry
         self.now: int = now
@@ -45,9 +45,9 @@ class Figures:
     """Where the figures of one server are read."""
 
     def __init__(
-        self, core: Services, engine: Engine, disk: DiskStatus | None, telemetry: Telemetry
+        self, services: Services, engine: Engine, disk: DiskStatus | None, telemetry: Telemetry
     ) -> None:
-        self.core = core
+        self.services = services
         self.engine = engine
         self.disk = disk or NO_DISK
         self.telemetry = telemetry
@@ -100,7 +100,7 @@ def _connections(protocol: str, read: Callable[[Moment], float]) -> Figure:
 
 
 def _sessions(dialect: Dialect) -> Figure:
-    return _connections(dialect.value, lambda at: at.core.stats.sessions[dialect])
+    return _connections(dialect.value, lambda at: at.services.stats.sessions[dialect])
 
 
 def _watch(state: WatchState) -> Figure:
@@ -126,7 +126,7 @@ FIGURES = (
     _gauge("value_bytes", "Bytes of all values as JSON", lambda at: at.store.value_bytes),
     _gauge("revision", "Revision of the latest change", lambda at: at.store.revision),
     _gauge(
-        "subscriptions", "Keys and channels followed", lambda at: at.core.hub.subscription_count
+        "subscriptions", "Keys and channels followed", lambda at: at.services.hub.subscription_count
     ),
     _gauge("damaged_files", "Files that cannot be read", lambda at: len(at.disk.damages())),
     _gauge("journal_bytes", "Bytes kept in the journal", lambda at: at.disk.journal_bytes),
@@ -182,7 +182,7 @@ FIGURES = (
     _gauge(
         "cache_max_entries",
         "Most keys there may be",
-        lambda at: at.core.limits.entries_max or inf,
+        lambda at: at.services.limits.entries_max or inf,
     ),
     _gauge("cache_hit_rate", "Share of reads that found a value", _hit_rate),
     _counter("slow_syncs", "Syncs of the journal over two seconds", lambda at: at.disk.slow_syncs),
@@ -198,10 +198,10 @@ FIGURES = (
     _refusal("origin", lambda at: at.telemetry.refused_origins),
     _refusal("token", lambda at: at.telemetry.refused_tokens),
     _refusal("wrong-tokens", lambda at: at.telemetry.refused_tries),
-    _refusal("rights", lambda at: at.core.stats.forbidden),
+    _refusal("rights", lambda at: at.services.stats.forbidden),
     _refusal("connections", lambda at: at.telemetry.refused_connections),
     _refusal("bad-request", lambda at: at.telemetry.refused_requests),
-    _refusal("limit", lambda at: at.core.stats.over_limit),
+    _refusal("limit", lambda at: at.services.stats.over_limit),
     _refusal("full", _full_refusals),
     _refusal("storage", lambda at: at.telemetry.storage_failures),
     _refusal("slow-reader", lambda at: at.telemetry.slow_readers_closed),
@@ -217,7 +217,7 @@ _BY_NAME = {(figure.name, figure.label[1]): figure for figure in FIGURES}
 
 def messages_by_type(at: Moment) -> dict[tuple[str, str], int]:
     """WebSocket messages by dialect and type; those that are none as ("", "invalid")."""
-    stats = at.core.stats
+    stats = at.services.stats
     counts = {(Dialect.DUNENA.value, name): kind.count for name, kind in stats.dunena.items()}
     for name, kind in stats.object_store.items():
         counts[Dialect.OBJECT_STORE.value, name] = kind.count

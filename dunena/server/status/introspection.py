@@ -42,7 +42,7 @@ class Introspection:
         self._addresses = addresses
         self._figures = figures
         self._settings = settings
-        self._core = figures.core
+        self._services = figures.services
         self._engine = figures.engine
         self._disk = figures.disk
         self._telemetry = figures.telemetry
@@ -76,10 +76,10 @@ class Introspection:
                     "namespaces": grant.namespaces,
                 },
                 "refusedOrigins": at.value("refusals", "origin"),
-                "maxValueBytes": self._core.limits.value_bytes_max,
-                "defaultTtlMs": self._core.default_ttl_ms,
-                "maxEntries": self._core.limits.entries_max,
-                "maxMemoryBytes": self._core.limits.memory_bytes_max,
+                "maxValueBytes": self._services.limits.value_bytes_max,
+                "defaultTtlMs": self._services.default_ttl_ms,
+                "maxEntries": self._services.limits.entries_max,
+                "maxMemoryBytes": self._services.limits.memory_bytes_max,
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
@@ -97,7 +97,7 @@ class Introspection:
                     "puts": at.value("cache_puts"),
                     "deletes": at.value("cache_deletes"),
                     "currentSize": at.value("entries"),
-                    "maxSize": self._core.limits.entries_max,
+                    "maxSize": self._services.limits.entries_max,
                     "valueBytes": at.value("value_bytes"),
                     "changes": at.value("changes"),
                     "revision": at.value("revision"),
