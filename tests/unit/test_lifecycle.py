@@ -13,6 +13,7 @@ OUTCOMES = {
     #                        OPEN             CLOSING          ENDING           LOST
     Event.SHUT_DOWN: (State.CLOSING, State.CLOSING, State.ENDING, State.LOST),
     Event.FAILED: (State.ENDING, State.CLOSING, State.ENDING, State.LOST),
+    Event.FRAMING_BROKEN: (State.ENDING, State.ENDING, State.ENDING, State.LOST),
     Event.READ_TOO_SLOWLY: (State.ENDING, State.CLOSING, State.ENDING, State.LOST),
     Event.HANDSHAKE_ENDED: (State.ENDING, State.ENDING, State.ENDING, State.LOST),
     Event.PEER_ENDED: (State.ENDING, State.ENDING, State.ENDING, State.LOST),

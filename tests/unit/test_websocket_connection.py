@@ -403,6 +403,18 @@ def test_a_closing_that_began_between_turns_is_answered() -> None:
     assert peer.transport.is_reading, "the peer's close is still to come"
 
 
+def test_behind_a_broken_frame_nothing_is_kept_while_it_closes() -> None:
+    peer = Peer(Dialect.OBJECT_STORE)
+    peer.connection.shut_down()
+    peer.connection.data_received(b"\x83\x80" + bytes(4))  # there is no such opcode
+    for _ in range(10):
+        peer.connection.data_received(bytes(100_000))
+    assert len(peer.connection._reader) == 0
+    peer.rooms.tick.end()
+    close = Frame(Opcode.CLOSE, b"\x03\xe9server stopped").serialize(mask=False)
+    assert peer.transport.written.endswith(close)
+
+
 # --- compression ---
 
 

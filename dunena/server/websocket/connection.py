@@ -314,7 +314,7 @@ class WebSocketConnection:
                     self._look_up(TURN_LOOK_BYTES)
             self._go_on_later()
         except FrameError as error:
-            self._fail(error.code, error.reason)
+            self._end_input(error)
         return False
 
     def _have_turn(self) -> None:
@@ -324,7 +324,7 @@ class WebSocketConnection:
         try:
             self._go_on_inflating()
         except FrameError as error:
-            self._fail(error.code, error.reason)
+            self._end_input(error)
             return
         if self._work(turn) and self._is_reading_paused:
             self._go_on_later()
@@ -429,6 +429,14 @@ class WebSocketConnection:
             self._session.close()
             self._send_output()
             self._expect_close()
+
+    def _end_input(self, error: FrameError) -> None:
+        """The peer broke the framing: say so if nothing was said yet, and read no more of it."""
+        self._fail(error.code, error.reason)
+        if self._report(Event.FRAMING_BROKEN):
+            self._stop_inflating()
+            self._reader.drop()
+            self._count_unfinished()
 
     def _send_output(self) -> None:
         """Queue what the special frames want to send; an empty piece is the end of it."""

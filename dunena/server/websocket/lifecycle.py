@@ -45,6 +45,8 @@ class Event(Enum):
     FAILED = auto()
     """The peer broke a rule or went over a limit, its token is no longer valid, or a fault of ours
     left a message unanswered."""
+    FRAMING_BROKEN = auto()
+    """The peer sent what is no frame, so nothing behind it can be read."""
     READ_TOO_SLOWLY = auto()
     """More events wait for the peer than may."""
     HANDSHAKE_ENDED = auto()
@@ -56,6 +58,7 @@ class Event(Enum):
 
 
 _ENDED_BY_PEER: Final = {
+    Event.FRAMING_BROKEN: State.ENDING,
     Event.HANDSHAKE_ENDED: State.ENDING,
     Event.PEER_ENDED: State.ENDING,
     Event.CONNECTION_LOST: State.LOST,
