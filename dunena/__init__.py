@@ -37,6 +37,9 @@ __version__ = "0.1.0"
 NAME = "dunena"
 """What the program calls itself: `/info`, the Server header, folders of the system."""
 
+DEFAULT_FOLDER = ".cache"
+"""The folder for the values, as the object-store document names it."""
+
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 3000
 """Where a server listens, and a client looks for one, when nobody says otherwise."""

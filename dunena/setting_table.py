@@ -11,8 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
-from dunena import DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
-from dunena.desktop.folder import NAME as FOLDER_NAME
+from dunena import DEFAULT_FOLDER, DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.policy import Fsync, Watch
 from dunena.store.limits import Eviction, Limits
@@ -96,7 +95,7 @@ class GivenSettings:
             "Folder for the values.",
             variable="CACHE_DIR",
             path_kind=PathKind.FOLDER,
-            computed_default=FOLDER_NAME,
+            computed_default=DEFAULT_FOLDER,
         ),
     ] = None
     protocol: Annotated[Dialect, Setting("What /ws speaks without a hint.", held_as="dialect")] = (

@@ -40,6 +40,14 @@ def say_fields(fields: dict[str, Any]) -> None:
     say("\n".join(_lines(fields, "")))
 
 
+def say_answer(fields: dict[str, Any], *, as_json: bool) -> None:
+    """Print an object that the server answered with: its fields for people, JSON for programs."""
+    if is_for_people(as_json=as_json):
+        say_fields(fields)
+    else:
+        say_json(fields)
+
+
 def _lines(fields: dict[str, Any], indent: str) -> list[str]:
     width = max((len(name) for name in fields), default=0)
     lines = []

@@ -4,8 +4,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = ".cache"
-"""The folder's name in the object-store document."""
+from dunena import DEFAULT_FOLDER
 
 PAGES_NAME = "www"
 
@@ -23,7 +22,7 @@ def default_folder(base: Path | None = None) -> DataFolder:
 
     If it cannot be written: a folder in the user's data folder.
     """
-    expected = (base or _base()) / NAME
+    expected = (base or _base()) / DEFAULT_FOLDER
     if _is_writable(expected):
         return DataFolder(expected)
     from platformdirs import user_data_path  # seldom needed, and every start would wait for it
@@ -34,7 +33,7 @@ def default_folder(base: Path | None = None) -> DataFolder:
 
 def expected_folder() -> Path:
     """Where `default_folder` would begin; nothing is made."""
-    return _base() / NAME
+    return _base() / DEFAULT_FOLDER
 
 
 def own_pages(base: Path | None = None) -> Path | None:

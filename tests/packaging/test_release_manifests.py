@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
-from dunena.desktop import folder
+from dunena import DEFAULT_FOLDER
 from tests.packaging.made_up import load
 
 ReleaseError = load("releasekit.errors").ReleaseError
@@ -60,7 +60,7 @@ class TestManifests:
     def test_of_scoop_keep_values_over_an_upgrade(self, out):
         """The folder beside the program, which is one of its version alone."""
         manifest = json.loads((out / "scoop" / "dunena.json").read_text())
-        assert manifest["persist"] == folder.NAME
+        assert manifest["persist"] == DEFAULT_FOLDER
 
     def test_of_homebrew_keep_values_over_an_upgrade(self, out):
         text = (out / "homebrew" / "dunena.rb").read_text()

@@ -58,7 +58,7 @@ DIRECTIONS = {
     "windows_names.py": set(),
     "persistence": {"histogram", "plain_files", "store", "windows_names"},
     "telemetry.py": {"histogram"},
-    "setting_table.py": {"desktop", "dialects", "persistence", "store"},
+    "setting_table.py": {"dialects", "persistence", "store"},
     "settings.py": {"dialects", "persistence", "setting_table", "store"},
     "desktop": set(),
     "logs.py": {"desktop", "setting_table"},

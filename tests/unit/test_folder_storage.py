@@ -651,13 +651,19 @@ def test_files_that_could_not_be_forced_are_written_once_more(tmp_path: Path) ->
     kept.close()
 
 
+def kept_with_a_stuck_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """A storage with short segments and one value whose file cannot be written."""
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
+    kept = Kept(folder, Fsync.EVERYSEC)
+    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
+    kept.set("stuck", "here")
+    return kept
+
+
 def test_one_file_that_cannot_be_written_does_not_keep_the_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
-    kept = Kept(tmp_path, Fsync.EVERYSEC)
-    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
-    kept.set("stuck", "here")
+    kept = kept_with_a_stuck_file(tmp_path, monkeypatch)
     for number in range(300):
         kept.set("k", f"{number} {'x' * 100}")
         kept.append()
@@ -704,10 +710,7 @@ def test_a_folder_that_was_copied_after_a_crash_has_all_that_was_acknowledged(
 def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
-    kept = Kept(tmp_path, Fsync.EVERYSEC)
-    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
-    kept.set("stuck", "here")
+    kept = kept_with_a_stuck_file(tmp_path, monkeypatch)
     kept.append()
     held: list[Change] = []
     for number in range(100):

@@ -1,7 +1,7 @@
 """`dunena stats`."""
 
 from dunena.cli.connect_options import Json, Token, Url, http_client
-from dunena.cli.output import is_for_people, say_fields, say_json
+from dunena.cli.output import say_answer
 from dunena.client.address import DEFAULT_URL
 
 
@@ -11,8 +11,4 @@ def stats(as_json: Json = False, url: Url = DEFAULT_URL, token: Token = None) ->
     Example: dunena stats
     """
     with http_client(url, token) as server:
-        answer = server.ask("GET", "/stats")
-    if is_for_people(as_json=as_json):
-        say_fields(answer)
-    else:
-        say_json(answer)
+        say_answer(server.ask("GET", "/stats"), as_json=as_json)
