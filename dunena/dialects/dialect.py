@@ -1,6 +1,10 @@
-"""The two dialects by name."""
+"""The two dialects by name, and what their messages have in common."""
 
 from enum import Enum
+from typing import Any
+
+Message = dict[str, Any]
+"""A message of a client, decoded: a JSON object, not yet checked."""
 
 
 class Dialect(Enum):

@@ -7,6 +7,7 @@ none. Values are strings here; what the other dialect stored is read as its comp
 from collections.abc import Callable
 from typing import Any
 
+from dunena.dialects.dialect import Message
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
@@ -15,7 +16,6 @@ from dunena.dialects.errors import (
     TooManyError,
     WrongTypeError,
 )
-from dunena.dialects.message_stats import learn
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.services import (
     Services,
@@ -33,7 +33,6 @@ from dunena.store.values import encode
 RequestId = str | float | None
 """What a client may number its requests with."""
 
-Message = dict[str, Any]
 
 _TYPE_CHARS_MAX = 512  # an error does not send megabytes back
 
@@ -43,13 +42,11 @@ def respond(
 ) -> bytes | None:
     """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
     name = message["type"]
-    kind = services.stats.dunena.get(name) if isinstance(name, str) else None
-    if kind is None:
-        kind = learn(services.stats.dunena, _HANDLERS, name)
-        if kind is None:
-            raise InvalidMessageError.unknown_type(_brief(name))
-    kind.count += 1
-    return kind.answer(services, followed, message, now)
+    handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    if handler is None:
+        raise InvalidMessageError.unknown_type(_brief(name))
+    services.stats.dunena[name] += 1
+    return handler(services, followed, message, now)
 
 
 def request_id_of(message: Message) -> RequestId:

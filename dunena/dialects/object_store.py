@@ -4,10 +4,9 @@ Any JSON value; a client receives nothing but value updates and errors.
 """
 
 from collections.abc import Callable
-from typing import Any
 
+from dunena.dialects.dialect import Message
 from dunena.dialects.errors import ClientError, InvalidMessageError
-from dunena.dialects.message_stats import learn
 from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.services import (
     Services,
@@ -18,10 +17,8 @@ from dunena.dialects.services import (
     unicode_name,
 )
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.hub import EntryId
+from dunena.store.entry import EntryId
 from dunena.store.values import encode
-
-Message = dict[str, Any]
 
 INVALID_FORMAT = "Invalid message format"
 
@@ -31,22 +28,11 @@ def respond(
 ) -> bytes | None:
     """Carry out one message; the frame to answer with. Raise `ClientError` where it is wrong."""
     name = message["action"]
-    kind = services.stats.object_store.get(name) if isinstance(name, str) else None
-    if kind is None:
-        kind = learn(services.stats.object_store, _HANDLERS, name)
-        if kind is None:
-            raise InvalidMessageError(INVALID_FORMAT)
-    kind.count += 1
-    return kind.answer(services, followed, message, now)
-
-
-def cacheable_key(message: Message) -> EntryId | None:
-    """The key that a message asks for, if it is a `get` and nothing else: another of the same
-    bytes need not be read again. Call it for a message that was answered.
-    """
-    if message.get("action") == "get" and "type" not in message:
-        return entry_id_of(message)
-    return None
+    handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    if handler is None:
+        raise InvalidMessageError(INVALID_FORMAT)
+    services.stats.object_store[name] += 1
+    return handler(services, followed, message, now)
 
 
 def get(services: Services, entry_id: EntryId, now: int) -> bytes:

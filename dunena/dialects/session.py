@@ -93,10 +93,6 @@ class Session:
         if answer is not None:
             self._reply(answer)
 
-    def receive_binary(self, data: bytes, now: int) -> None:
-        """Answer a message that came as binary: it is read like text."""
-        self.receive(data, now)
-
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer a message that is not even looked at."""
         self._services.stats.count(error)
@@ -133,9 +129,8 @@ class Session:
             self._learn(shown)
         if shown is Dialect.OBJECT_STORE and "action" in message:
             answer = object_store.respond(self._services, self.subscriptions, message, now)
-            entry_id = object_store.cacheable_key(message)
-            if entry_id is not None:
-                self._services.get_cache.remember(text, entry_id)
+            if message["action"] == "get" and "type" not in message:
+                self._services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
         if shown is Dialect.DUNENA and "type" in message:
             return dunena.respond(self._services, self.subscriptions, message, now)
