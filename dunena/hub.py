@@ -10,11 +10,10 @@ all. A batch takes no more frames once something else was queued behind it at on
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from dunena.store.entry import EntryId
+
 CACHE_EVENTS = "cache-events"
 """The channel on which every change is announced."""
-
-EntryId = tuple[str, str]
-"""Namespace and key."""
 
 FrameEncoder = Callable[[bytes], bytes]
 """A finished frame as some connections want it, compressed for example; the same for the same."""

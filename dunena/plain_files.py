@@ -25,7 +25,7 @@ _CAN_REFUSE_LINKS = hasattr(os, "O_NOFOLLOW")
 _PIECE_BYTES = 1 << 20
 
 
-class Kind(StrEnum):
+class FileKind(StrEnum):
     """What stands under a name, in words for people."""
 
     FILE = "a file"
@@ -39,38 +39,38 @@ class Kind(StrEnum):
 class NotPlainError(OSError):
     """Something else than a plain file stands under the name."""
 
-    def __init__(self, path: str, kind: Kind) -> None:
+    def __init__(self, path: str, kind: FileKind) -> None:
         super().__init__(errno.EINVAL, f"{kind}, not a plain file", path)
         self.kind = kind
 
 
-class TooLargeError(OSError):
+class FileTooLargeError(OSError):
     """The file has more bytes than were to be read."""
 
     def __init__(self, path: str, bytes_max: int) -> None:
         super().__init__(errno.EFBIG, f"more than {bytes_max} bytes", path)
 
 
-def kind_of(mode: int) -> Kind:
+def kind_of(mode: int) -> FileKind:
     """The kind of what has this ``st_mode``."""
     if stat.S_ISREG(mode):
-        return Kind.FILE
+        return FileKind.FILE
     if stat.S_ISDIR(mode):
-        return Kind.FOLDER
+        return FileKind.FOLDER
     if stat.S_ISLNK(mode):
-        return Kind.LINK
+        return FileKind.LINK
     if stat.S_ISFIFO(mode):
-        return Kind.PIPE
-    return Kind.SOCKET if stat.S_ISSOCK(mode) else Kind.DEVICE
+        return FileKind.PIPE
+    return FileKind.SOCKET if stat.S_ISSOCK(mode) else FileKind.DEVICE
 
 
-def kind_at(path: str) -> Kind | None:
+def kind_at(path: str) -> FileKind | None:
     """What is at a path itself, no link followed; None where nothing is. Raises OSError."""
     try:
         status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Kind.LINK if is_junction(status) else kind_of(status.st_mode)
+    return FileKind.LINK if is_junction(status) else kind_of(status.st_mode)
 
 
 def is_junction(status: os.stat_result) -> bool:
@@ -84,8 +84,8 @@ def open_plain(path: str, *, follow: bool) -> tuple[int, os.stat_result]:
 
     Raises `NotPlainError` for anything else, and OSError.
     """
-    if not follow and not _CAN_REFUSE_LINKS and kind_at(path) is Kind.LINK:
-        raise NotPlainError(path, Kind.LINK)
+    if not follow and not _CAN_REFUSE_LINKS and kind_at(path) is FileKind.LINK:
+        raise NotPlainError(path, FileKind.LINK)
     try:
         descriptor = os.open(path, READING if follow else NOT_FOLLOWING)
     except OSError:
@@ -102,13 +102,13 @@ def open_plain(path: str, *, follow: bool) -> tuple[int, os.stat_result]:
 
 
 def read_open(descriptor: int, status: os.stat_result, path: str, bytes_max: int | None) -> bytes:
-    """All of an open file; raises `TooLargeError` when there is more, having read no more."""
+    """All of an open file; raises `FileTooLargeError` when there is more, having read no more."""
     if bytes_max is not None and status.st_size > bytes_max:
-        raise TooLargeError(path, bytes_max)
+        raise FileTooLargeError(path, bytes_max)
     try:
         content = os.read(descriptor, status.st_size + 1)
     except (MemoryError, OverflowError):  # a sparse file may claim any size
-        raise TooLargeError(path, status.st_size - 1) from None
+        raise FileTooLargeError(path, status.st_size - 1) from None
     if len(content) <= status.st_size:
         return content
     pieces, size = [content], len(content)  # it grows
@@ -116,12 +116,12 @@ def read_open(descriptor: int, status: os.stat_result, path: str, bytes_max: int
         pieces.append(piece)
         size += len(piece)
         if bytes_max is not None and size > bytes_max:
-            raise TooLargeError(path, bytes_max)
+            raise FileTooLargeError(path, bytes_max)
     return b"".join(pieces)
 
 
 def read_plain(path: str, bytes_max: int, *, follow: bool = True) -> bytes:
-    """A plain file's content; raises `NotPlainError`, `TooLargeError` and OSError."""
+    """A plain file's content; raises `NotPlainError`, `FileTooLargeError` and OSError."""
     descriptor, status = open_plain(path, follow=follow)
     try:
         return read_open(descriptor, status, path, bytes_max)
@@ -134,7 +134,7 @@ def require_plain(path: str, bytes_max: int) -> None:
     descriptor, status = open_plain(path, follow=True)
     os.close(descriptor)
     if status.st_size > bytes_max:
-        raise TooLargeError(path, bytes_max)
+        raise FileTooLargeError(path, bytes_max)
 
 
 def _explain(path: str, *, follow: bool) -> None:
@@ -147,5 +147,5 @@ def _explain(path: str, *, follow: bool) -> None:
         _refuse(path, kind_of(status.st_mode))
 
 
-def _refuse(path: str, kind: Kind) -> NoReturn:
+def _refuse(path: str, kind: FileKind) -> NoReturn:
     raise NotPlainError(path, kind) from None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from dunena import DEFAULT_FOLDER, DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, WatchMode
 from dunena.store.limits import Eviction, Limits
 
 _PREFIX = "DUNENA_"
@@ -122,7 +122,7 @@ class GivenSettings:
         ),
     ] = None
     fsync: Annotated[Fsync, Setting("When writes are forced to the device.")] = Fsync.EVERYSEC
-    watch: Annotated[Watch, Setting("How files edited by hand are learnt of.")] = Watch.AUTO
+    watch: Annotated[WatchMode, Setting("How files edited by hand are learnt of.")] = WatchMode.AUTO
     no_watch: Annotated[bool, Setting("The same as --watch off.")] = False
     max_value: Annotated[
         int, Setting("Largest value", unit="bytes", minimum=1, held_as="limits.value_bytes_max")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, WatchMode
 from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
 
@@ -41,7 +41,7 @@ class Settings:
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     fsync: Fsync = DEFAULTS.fsync
-    watch: Watch = DEFAULTS.watch
+    watch: WatchMode = DEFAULTS.watch
     limits: Limits = field(default_factory=Limits)
     default_ttl_ms: int = DEFAULTS.default_ttl
     rate_per_second: int = DEFAULTS.rate
@@ -63,7 +63,7 @@ class Settings:
     @property
     def no_watch(self) -> bool:
         """Whether files edited by hand are left alone."""
-        return self.watch is Watch.OFF
+        return self.watch is WatchMode.OFF
 
     @property
     def is_loopback(self) -> bool:

@@ -12,7 +12,7 @@ from typing import IO, Any
 import orjson
 
 from dunena.cli.failure import fail
-from dunena.plain_files import Kind, kind_at
+from dunena.plain_files import FileKind, kind_at
 from dunena.store.values import without_mark
 
 MEMBER = "dunena.jsonl"
@@ -59,7 +59,7 @@ def open_lines(path: Path) -> Iterator[IO[bytes]]:
         fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
-class Draft:
+class PartialExport:
     """The unfinished file beside the wanted one, which an interrupted export leaves behind.
 
     ``last`` is the place of its last whole line, None at the beginning; ``count`` its lines, and
@@ -124,9 +124,9 @@ class Draft:
 
 def _plain_target(path: Path) -> Path:
     """Where a file is to be written that takes another's place: behind a link, what it leads to."""
-    if kind_at(str(path)) is Kind.LINK:
+    if kind_at(str(path)) is FileKind.LINK:
         path = path.resolve()
     kind = kind_at(str(path))
-    if kind not in (Kind.FILE, None):
+    if kind not in (FileKind.FILE, None):
         fail(f"{path} is {kind}, not a plain file: nothing was exported")
     return path

@@ -19,7 +19,7 @@ _VALUE = "x" * 30  # with its quotes 32 bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Workload:
     """What is asked. ``depth`` requests are on their way at once.
 
     ``request`` makes the messages of one request to a key; the answer to it is the next message
@@ -49,18 +49,18 @@ def _set_object(key: str) -> dict[str, Any]:
 _PING = {"type": "ping"}
 
 KINDS = (
-    Kind("dunena", "set", 1, _typed("set")),
-    Kind("dunena", "get", 1, _typed("get")),
-    Kind("dunena", "get, 32 at once", 32, _typed("get")),
-    Kind("object store", "set and ping", 1, _set_object, _PING),
-    Kind("object store", "get", 1, _get_object),
-    Kind("object store", "get, 32 at once", 32, _get_object),
+    Workload("dunena", "set", 1, _typed("set")),
+    Workload("dunena", "get", 1, _typed("get")),
+    Workload("dunena", "get, 32 at once", 32, _typed("get")),
+    Workload("object store", "set and ping", 1, _set_object, _PING),
+    Workload("object store", "get", 1, _get_object),
+    Workload("object store", "get, 32 at once", 32, _get_object),
 )
 """The rows, in their order. A set of the object store has no answer, so a ping follows it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Measurement:
     """What came out; times in ms."""
 
     dialect: str
@@ -84,14 +84,14 @@ class Row:
 class Load:
     """One row: ``count`` connections that ask for some seconds."""
 
-    def __init__(self, options: Options, kind: Kind, count: int, seconds: float) -> None:
+    def __init__(self, options: Options, kind: Workload, count: int, seconds: float) -> None:
         self._options = options
         self._kind = kind
         self._count = count
         self._seconds = seconds
         self._times: list[float] = []
 
-    async def run(self) -> Row:
+    async def run(self) -> Measurement:
         """Ask, and delete what was stored; a `dunena.Error` if it cannot."""
         connections = [await self._open() for _ in range(self._count)]
         try:
@@ -110,7 +110,7 @@ class Load:
         requests = len(times) * self._kind.depth
         middle, slow = (times[len(times) * share // 100] for share in (50, 99))
         kind = self._kind
-        return Row(kind.dialect, kind.name, requests / took, middle * 1000, slow * 1000)
+        return Measurement(kind.dialect, kind.name, requests / took, middle * 1000, slow * 1000)
 
     async def _open(self) -> ClientConnection:
         address = self._options.address

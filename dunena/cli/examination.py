@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from dunena import __version__
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
 
@@ -138,15 +138,15 @@ def _space(folder: Path) -> Finding:
     return Finding(Level.BAD, "disk space", text, "make room: a full disk refuses every write")
 
 
-def _hand_edits(folder: Path, watch: Watch) -> Finding:
+def _hand_edits(folder: Path, watch: WatchMode) -> Finding:
     """How files that others change in the folder are learnt of."""
     from dunena.persistence.folder import watch_failure
 
-    if watch is Watch.OFF:
+    if watch is WatchMode.OFF:
         return Finding(Level.GOOD, "hand edits", "they are left alone")
-    if watch is Watch.POLL:
+    if watch is WatchMode.POLL:
         return Finding(Level.GOOD, "hand edits", "they are looked for")
-    reason = watch_failure(folder, trusts_system=watch is Watch.NOTIFY)
+    reason = watch_failure(folder, trusts_system=watch is WatchMode.NOTIFY)
     if reason is None:
         return Finding(Level.GOOD, "hand edits", "the system tells of them")
     advice = "--watch notify trusts the system all the same, --watch off leaves them alone"

@@ -9,7 +9,7 @@ _SECONDS_BETWEEN = 0.1
 _BAR_CHARS = 20
 
 
-class Progress:
+class ProgressLine:
     """Call it with how much is done; the line is gone at the end of the ``with``."""
 
     def __init__(self, what: str, total: int) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, cast
 
 from typer import BadParameter, Context, Option
 
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 from dunena.setting_table import GivenSettings, PathKind, Row, rows
 from dunena.settings import Settings
 from dunena.store.limits import Limits
@@ -108,7 +108,7 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
         allow_hosts=_hosts(given.allow_host or []),
         allow_origins=_origins(given.allow_origin or []),
         fsync=given.fsync,
-        watch=Watch.OFF if given.no_watch else given.watch,
+        watch=WatchMode.OFF if given.no_watch else given.watch,
         limits=Limits(
             value_bytes_max=given.max_value,
             entries_max=given.max_entries,

@@ -15,7 +15,7 @@ from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 _UNOPENED = "The store is not open yet; use it in a with: async with dunena.connect() as store"
 
@@ -88,7 +88,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     # --- how the calls wait ---
 
-    async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
+    async def _ask(self, question: Callable[[ClientProtocol], PendingRequest]) -> Any:
         request = question(self._protocol)
         if not request.is_done:
             done = asyncio.Event()

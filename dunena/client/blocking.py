@@ -17,7 +17,7 @@ from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 Arguments = ParamSpec("Arguments")
 
@@ -110,7 +110,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
 
     # --- how the calls wait ---
 
-    async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
+    async def _ask(self, question: Callable[[ClientProtocol], PendingRequest]) -> Any:
         timeout = self._options.timeout
         end = None if timeout is None else time.monotonic() + timeout
         with self._state:

@@ -16,7 +16,7 @@ from dunena.client.errors import Error
 from dunena.client.feeds import Events, Watch, value_of
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
 from dunena.client.protocol import ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 if TYPE_CHECKING:
     import ssl
@@ -196,7 +196,7 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     # --- what the shells define ---
 
     @abstractmethod
-    async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
+    async def _ask(self, question: Callable[[ClientProtocol], PendingRequest]) -> Any:
         """Make a request and wait for it; its result. Raise `_late` after the timeout."""
 
     @abstractmethod

@@ -2,8 +2,8 @@
 
 The shells hand over what the server sent (`receive`), that a connection was made or ended, and the
 passing of time (`beat`); what is to be sent is in `outgoing`. Each request made here is told to its
-maker by `Request.on_done`, each update and event by the `wake` of its feed. Nothing waits and
-nothing is thread-safe: that is for the shells.
+maker by `PendingRequest.on_done`, each update and event by the `wake` of its feed. Nothing waits
+and nothing is thread-safe: that is for the shells.
 """
 
 from collections import deque
@@ -16,11 +16,11 @@ from dunena.client.errors import ClosedError, Error, RequestError
 from dunena.client.feeds import Events, Watch
 from dunena.client.requests import (
     Deletion,
+    FollowedKey,
     Following,
     KeyId,
+    PendingRequest,
     Reading,
-    Request,
-    Topic,
     UnansweredDeletion,
     action,
     encoded,
@@ -50,10 +50,10 @@ class ClientProtocol:
         self.outgoing: deque[bytes] = deque()
         self.is_connected = False
         self._on_outgoing = on_outgoing
-        self._topics: dict[KeyId, Topic] = {}
+        self._followed_keys: dict[KeyId, FollowedKey] = {}
         self._events: list[Events] = []
-        self._sent: deque[Request] = deque()
-        self._waiting: deque[Request] = deque()
+        self._sent: deque[PendingRequest] = deque()
+        self._waiting: deque[PendingRequest] = deque()
         self._last_id = 0
         self._is_closed = False
         self._is_heard = False
@@ -61,31 +61,31 @@ class ClientProtocol:
 
     # --- requests ---
 
-    def read(self, keys: Iterable[str], ns: str) -> Request:
+    def read(self, keys: Iterable[str], ns: str) -> PendingRequest:
         """The updates of the keys, by key; `feeds.MISSING` for those without a value."""
         return self._ask(Reading((ns, key) for key in keys))
 
     def write(
         self, entries: Mapping[str, Any], ns: str, ttl: int | None, durable: bool | None
-    ) -> Request:
+    ) -> PendingRequest:
         """Store values; each is stored or refused by itself. ``ttl`` in ms."""
         frames = [
             action("set", (ns, key), value=encoded(value), ttl=ttl, durable=durable)
             for key, value in entries.items()
         ]
-        return self._ask(Request(frames))
+        return self._ask(PendingRequest(frames))
 
-    def delete(self, key: str, ns: str, durable: bool | None) -> Request:
+    def delete(self, key: str, ns: str, durable: bool | None) -> PendingRequest:
         """Delete a key; the result says whether there was a value."""
         if is_printable(key, ns):
             return self._ask(Deletion((ns, key), durable))
         return self._ask(UnansweredDeletion((ns, key), durable, self.read([key], ns)))
 
-    def barrier(self) -> Request:
+    def barrier(self) -> PendingRequest:
         """Done when the server has carried out all that was asked before."""
-        return self._ask(Request())
+        return self._ask(PendingRequest())
 
-    def forget(self, request: Request) -> None:
+    def forget(self, request: PendingRequest) -> None:
         """Nobody waits for it any more."""
         request.on_done, request.is_kept = None, False
         if request in self._waiting:
@@ -111,10 +111,10 @@ class ClientProtocol:
         source.is_closed = True
         if isinstance(source, Watch):
             for key in source.keys:
-                topic = self._topics.get((source.ns, key))
-                if topic is not None and source in topic.watches:
-                    topic.watches.remove(source)
-                    self._drop_unused(topic)
+                followed_key = self._followed_keys.get((source.ns, key))
+                if followed_key is not None and source in followed_key.watches:
+                    followed_key.watches.remove(source)
+                    self._drop_unused(followed_key)
         elif source in self._events:
             self._events.remove(source)
             if not self._events:
@@ -131,8 +131,8 @@ class ClientProtocol:
         self.is_connected = True
         self._is_heard, self._silent_beats = True, 0
         self._send_channel()
-        for topic in self._topics.values():
-            self._send(Following(topic))
+        for followed_key in self._followed_keys.values():
+            self._send(Following(followed_key))
         waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             self._send(request)
@@ -141,14 +141,14 @@ class ClientProtocol:
         """The connection ended: what was not answered waits for the next one."""
         self.is_connected = False
         self.outgoing.clear()
-        for topic in self._topics.values():
-            topic.is_live = False
+        for followed_key in self._followed_keys.values():
+            followed_key.is_live = False
         sent, self._sent = self._sent, deque()
         for request in sent:
             request.lose()
         self._waiting.extendleft(request for request in reversed(sent) if request.is_kept)
-        for topic in list(self._topics.values()):
-            self._drop_unused(topic)
+        for followed_key in list(self._followed_keys.values()):
+            self._drop_unused(followed_key)
 
     def beat(self) -> bool:
         """`BEAT_SECONDS` have passed; False if the connection is dead."""
@@ -156,7 +156,7 @@ class ClientProtocol:
         self._silent_beats = 0 if self._is_heard else self._silent_beats + 1
         self._is_heard = False
         if self.is_connected:
-            self._send(Request(is_kept=False))
+            self._send(PendingRequest(is_kept=False))
         return self._silent_beats < SILENT_BEATS_MAX
 
     def close(self) -> None:
@@ -167,8 +167,8 @@ class ClientProtocol:
         waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             request.finish(error)
-        for topic in list(self._topics.values()):
-            for watch in topic.watches:
+        for followed_key in list(self._followed_keys.values()):
+            for watch in followed_key.watches:
                 watch.fail(error)
         for events in self._events:
             events.fail(error)
@@ -201,7 +201,7 @@ class ClientProtocol:
         if self._unopened and not self._is_closed:
             raise ClosedError(self._unopened)
 
-    def _ask(self, request: Request) -> Request:
+    def _ask(self, request: PendingRequest) -> PendingRequest:
         self._check_open()
         if self._is_closed:
             request.finish(ClosedError("The store was closed"))
@@ -215,18 +215,18 @@ class ClientProtocol:
 
     def _watch(self, watch: Watch, key: str) -> None:
         key_id = (watch.ns, key)
-        topic = self._topics.get(key_id)
-        if topic is None:
-            topic = self._topics[key_id] = Topic(key_id)
+        followed_key = self._followed_keys.get(key_id)
+        if followed_key is None:
+            followed_key = self._followed_keys[key_id] = FollowedKey(key_id)
             if self.is_connected:
-                self._send(Following(topic))
-        topic.watches.append(watch)
-        if topic.is_live:
-            watch.tell(key, topic.raw, may_be_known=False)
+                self._send(Following(followed_key))
+        followed_key.watches.append(watch)
+        if followed_key.is_live:
+            watch.tell(key, followed_key.raw, may_be_known=False)
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: PendingRequest) -> None:
         self._last_id += 1
-        self.outgoing.extend(request.begin(self._last_id, self._topics))
+        self.outgoing.extend(request.begin(self._last_id, self._followed_keys))
         self.outgoing.append(b'{"type":"ping","id":%d}' % self._last_id)
         self._sent.append(request)
         self._on_outgoing()
@@ -248,30 +248,34 @@ class ClientProtocol:
             if request.error is None and request.id < request_id:
                 request.error = refusal
             refusal = request.error
-            for topic in request.end():
-                self._drop_unused(topic)
+            for followed_key in request.end():
+                self._drop_unused(followed_key)
             request.finish(request.error)
 
     def _update(self, key_id: KeyId, raw: bytes) -> None:
         if self._sent and self._sent[0].wants(key_id):
             self._sent[0].take(key_id, raw)
             return
-        topic = self._topics.get(key_id)
-        if topic is not None and topic.is_live:
-            topic.show(raw)
+        followed_key = self._followed_keys.get(key_id)
+        if followed_key is not None and followed_key.is_live:
+            followed_key.show(raw)
 
-    def _drop_unused(self, topic: Topic) -> None:
-        if topic.watches or topic.holds or self._topics.get(topic.key_id) is not topic:
+    def _drop_unused(self, followed_key: FollowedKey) -> None:
+        if (
+            followed_key.watches
+            or followed_key.holds
+            or self._followed_keys.get(followed_key.key_id) is not followed_key
+        ):
             return
-        del self._topics[topic.key_id]
+        del self._followed_keys[followed_key.key_id]
         if self.is_connected:
-            self._send(Request([action("unsubscribe", topic.key_id)], is_kept=False))
+            self._send(PendingRequest([action("unsubscribe", followed_key.key_id)], is_kept=False))
 
     def _sweep(self) -> None:
         """Let go of feeds that nobody can read any more; see the shells' ``__del__``."""
         followed: list[Watch | Events] = [*self._events]
-        for topic in self._topics.values():
-            followed += topic.watches
+        for followed_key in self._followed_keys.values():
+            followed += followed_key.watches
         for source in followed:
             if source.is_closed:
                 self.unfollow(source)

@@ -56,7 +56,7 @@ def is_printable(*names: str) -> bool:
     return all(name.isascii() and name.isprintable() for name in names)
 
 
-class Topic:
+class FollowedKey:
     """A key that is followed: by watches, and by reads that wait for their answer.
 
     ``raw``: its latest update as it came; ``is_live``: whether that is the current one.
@@ -79,7 +79,7 @@ class Topic:
             watch.tell(self.key_id[1], raw, may_be_known=not was_live)
 
 
-class Request:
+class PendingRequest:
     """Frames that are sent as they are. ``on_done`` is called once, when it has an answer.
 
     ``is_kept``: sent again on the next connection if this one ends before the answer.
@@ -96,7 +96,7 @@ class Request:
         self.is_kept = is_kept
         self.on_done: Callable[[], None] | None = None
 
-    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
         """What to send, on this connection."""
         self.id, self.answer, self.error = request_id, None, None
         return self.frames
@@ -108,8 +108,8 @@ class Request:
     def take(self, key_id: KeyId, raw: bytes) -> None:
         """The update that it wants."""
 
-    def end(self) -> list[Topic]:
-        """The answer is complete; topics that it no longer holds."""
+    def end(self) -> list[FollowedKey]:
+        """The answer is complete; followed keys that it no longer holds."""
         return []
 
     def lose(self) -> None:
@@ -129,7 +129,7 @@ class Request:
         return self.answer
 
 
-class Deletion(Request):
+class Deletion(PendingRequest):
     """Delete a key, by the dialect whose answer says whether there was one."""
 
     __slots__ = ("_durable", "_place")
@@ -139,9 +139,9 @@ class Deletion(Request):
         self._place = key_id
         self._durable = durable
 
-    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
         """What to send, on this connection."""
-        super().begin(request_id, topics)
+        super().begin(request_id, followed_keys)
         return [frame("type", "del", self._place, durable=self._durable, id=request_id)]
 
     def result(self) -> bool:
@@ -149,12 +149,12 @@ class Deletion(Request):
         return bool(super().result()["deleted"])
 
 
-class UnansweredDeletion(Request):
+class UnansweredDeletion(PendingRequest):
     """Delete a key by the other dialect, which has no answer to it: it was read just ``before``."""
 
     __slots__ = ("_before",)
 
-    def __init__(self, key_id: KeyId, durable: bool | None, before: Request) -> None:
+    def __init__(self, key_id: KeyId, durable: bool | None, before: PendingRequest) -> None:
         super().__init__([action("delete", key_id, durable=durable)])
         self._before = before
 
@@ -164,7 +164,7 @@ class UnansweredDeletion(Request):
         return any(self._before.result().values())
 
 
-class Reading(Request):
+class Reading(PendingRequest):
     """The current values of some keys, as updates.
 
     A key that is not followed is, for a moment: other than a `get`, that tells null from no value.
@@ -177,15 +177,15 @@ class Reading(Request):
         super().__init__()
         self._places = list(places)
         self._asked: dict[KeyId, bytes] = {}
-        self._held: list[Topic] = []
+        self._held: list[FollowedKey] = []
 
-    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
         """What to send, on this connection."""
-        super().begin(request_id, topics)
-        self._held = [topics[key_id] for key_id in self._places if key_id in topics]
-        for topic in self._held:
-            topic.holds += 1
-        self._asked = {key_id: MISSING for key_id in self._places if key_id not in topics}
+        super().begin(request_id, followed_keys)
+        self._held = [followed_keys[key_id] for key_id in self._places if key_id in followed_keys]
+        for followed_key in self._held:
+            followed_key.holds += 1
+        self._asked = {key_id: MISSING for key_id in self._places if key_id not in followed_keys}
         return [
             action(name, key_id) for key_id in self._asked for name in ("subscribe", "unsubscribe")
         ]
@@ -198,13 +198,13 @@ class Reading(Request):
         """The update that it wants."""
         self._asked[key_id] = raw
 
-    def end(self) -> list[Topic]:
-        """The answer is complete; topics that it no longer holds."""
-        found = self._asked | {topic.key_id: topic.raw for topic in self._held}
+    def end(self) -> list[FollowedKey]:
+        """The answer is complete; followed keys that it no longer holds."""
+        found = self._asked | {followed_key.key_id: followed_key.raw for followed_key in self._held}
         self.answer = {key: found[ns, key] for ns, key in self._places}
         held, self._held = self._held, []
-        for topic in held:
-            topic.holds -= 1
+        for followed_key in held:
+            followed_key.holds -= 1
         return held
 
     def lose(self) -> None:
@@ -212,28 +212,28 @@ class Reading(Request):
         self.end()
 
 
-class Following(Request):
+class Following(PendingRequest):
     """Follow a key: its current value first, then its updates."""
 
-    __slots__ = ("_topic",)
+    __slots__ = ("_followed_key",)
 
-    def __init__(self, topic: Topic) -> None:
-        super().__init__([action("subscribe", topic.key_id)], is_kept=False)
-        self._topic = topic
+    def __init__(self, followed_key: FollowedKey) -> None:
+        super().__init__([action("subscribe", followed_key.key_id)], is_kept=False)
+        self._followed_key = followed_key
 
     def wants(self, key_id: KeyId) -> bool:
         """Whether an update of this key is its answer."""
-        return key_id == self._topic.key_id
+        return key_id == self._followed_key.key_id
 
     def take(self, key_id: KeyId, raw: bytes) -> None:
         """The update that it wants."""
-        self._topic.show(raw)
+        self._followed_key.show(raw)
 
     def finish(self, error: Error | None = None) -> None:
         """The key is followed, or may not be."""
         if error is not None:
-            for watch in self._topic.watches:
+            for watch in self._followed_key.watches:
                 watch.fail(error)
-        elif not self._topic.is_live:
-            self._topic.show(MISSING)
+        elif not self._followed_key.is_live:
+            self._followed_key.show(MISSING)
         super().finish(error)

@@ -18,8 +18,8 @@ KEYS_AT_ONCE_MAX = 1000
 
 _KEPT_MAX = 16  # a few people, each with a pattern or two
 
-Result = TypeVar("Result")
-Work = Generator[None, None, Result]
+_Result = TypeVar("_Result")
+Work = Generator[None, None, _Result]
 """Bulk work, done bit by bit, and what comes of it."""
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from dunena.dialects.errors import ForbiddenError, LimitError, TooLargeError, WrongTypeError
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
-from dunena.hub import CACHE_EVENTS, EntryId, Hub
+from dunena.hub import CACHE_EVENTS, Hub
+from dunena.store.entry import EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
 from dunena.store.values import text_size

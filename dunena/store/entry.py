@@ -4,6 +4,9 @@ from enum import Enum
 
 from dunena.store.values import text_size
 
+EntryId = tuple[str, str]
+"""What an entry is found by: namespace ("" for none) and key."""
+
 
 class Entry:
     """A key's value at one revision; never changed after it was made.
@@ -29,10 +32,6 @@ class Entry:
     def size(self) -> int:
         """Bytes of the value's UTF-8 text."""
         return text_size(self.value)
-
-    def is_expired(self, now: int) -> bool:
-        """Whether its time has come; ``now`` in Unix ms."""
-        return self.expires_at is not None and self.expires_at <= now
 
     def __repr__(self) -> str:
         return f"Entry({self.ns!r}, {self.key!r}, {self.value[:40]!r}, r{self.revision})"
@@ -99,7 +98,7 @@ class Change:
         return f"Change({self.kind.value}, {self.ns!r}, {self.key!r}, r{self.revision})"
 
 
-class Eviction(Change):
+class EvictionChange(Change):
     """The delete of an entry that had to leave a full store; nobody asked for it."""
 
     __slots__ = ()

@@ -33,8 +33,8 @@ def export(
 
     Example: dunena export backup.zip
     """
-    from dunena.cli.archive import Draft, line
-    from dunena.cli.progress import Progress
+    from dunena.cli.archive import PartialExport, line
+    from dunena.cli.progress import ProgressLine
 
     server_name = options_of(url, token).address.authority
     with http_client(url, token) as server:
@@ -44,12 +44,12 @@ def export(
             fail("the token may read nothing, so nothing was exported; give another with --token")
         namespaces = _namespaces(server)
         try:
-            draft = Draft(file, server_name)
+            draft = PartialExport(file, server_name)
         except OSError as error:
             fail(f"{file} cannot be written: {error.strerror}")
         total = sum(namespaces.values())
         try:
-            with Progress("Exporting", total) as progress:
+            with ProgressLine("Exporting", total) as progress:
                 for ns in sorted(namespaces):
                     for entry in _entries(server, ns, draft.last, draft.in_last_ns):
                         deadline = _by_wall_clock(entry["expiresAt"], info["clockStepMs"])

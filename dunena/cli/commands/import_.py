@@ -41,7 +41,7 @@ def import_(
     Example: dunena import backup.zip
     """
     from dunena.cli.archive import entry_of, open_lines
-    from dunena.cli.progress import Progress
+    from dunena.cli.progress import ProgressLine
     from dunena.client.blocking import Store
 
     options = options_of(url, token)
@@ -52,7 +52,7 @@ def import_(
         exit_on_error(options),
         Store(options) as store,
         open_lines(file) as lines,
-        Progress("Importing", total) as progress,
+        ProgressLine("Importing", total) as progress,
     ):
         if not Permitted.of(store.info()).may("write"):
             fail("the token may write nothing, so nothing was stored; give another with --token")
