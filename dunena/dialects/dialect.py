@@ -1,10 +1,10 @@
-"""The two dialects by name."""
+"""The names of the two dialects."""
 
 from enum import Enum
 
 
 class Dialect(Enum):
-    """What a connection speaks; the value is its name as subprotocol and in settings."""
+    """The dialect of a connection; the value is its name as subprotocol and in settings."""
 
     AUTO = "auto"
     DUNENA = "dunena"

@@ -1,4 +1,4 @@
-"""What one server's clients asked for, counted where it is answered; no I/O."""
+"""Counters of the messages that a server answered; no I/O."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,11 +7,12 @@ from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ClientError, ForbiddenError
 
 MessageHandler = Callable[[Any, Any, Any, int], bytes | None]
-"""What carries out a message: services, subscriptions, the message, Unix ms; gives the reply."""
+"""Carries out a message: takes services, subscriptions, the message and Unix ms; returns the
+reply."""
 
 
 class Kind:
-    """One kind of message: what answers it, and how many there were."""
+    """One kind of message: its handler, and the number of such messages."""
 
     __slots__ = ("answer", "count")
 
@@ -23,7 +24,7 @@ class Kind:
 def learn(
     kinds: dict[str, Kind], answers: Mapping[str, MessageHandler], name: object
 ) -> Kind | None:
-    """The first message of a kind; None if nothing answers such messages."""
+    """Add the kind of a first message to ``kinds``; return None if there is no handler for it."""
     if not isinstance(name, str) or name not in answers:
         return None
     kind = kinds[name] = Kind(answers[name])
@@ -31,10 +32,10 @@ def learn(
 
 
 class MessageStats:
-    """Messages by kind, sessions by dialect, and what was refused.
+    """Counters of messages by kind, of open sessions by dialect, and of refused messages.
 
-    ``cached_gets`` are object-store `get`s that were known by their bytes; a message that is
-    answered once more, since its tick was refused, counts once more.
+    ``cached_gets`` counts object-store `get` messages that were recognized by their bytes. If the
+    changes of a tick are refused, its messages are answered again and count again.
     """
 
     __slots__ = ("cached_gets", "dunena", "forbidden", "object_store", "over_limit", "sessions")
@@ -48,6 +49,6 @@ class MessageStats:
         self.forbidden = 0
 
     def count(self, error: ClientError) -> None:
-        """A message or request was refused."""
+        """Count a refused message or request."""
         self.over_limit += error.is_limit
         self.forbidden += isinstance(error, ForbiddenError)
