@@ -1,4 +1,4 @@
-"""The load of `dunena bench`: connections that ask, one request after another or many at once."""
+"""The load of `dunena bench`: connections that send requests one by one or pipelined."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ _VALUE = "x" * 30  # with its quotes 32 bytes
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is asked. ``depth`` requests are on their way at once.
+    """A kind of request. ``depth`` is the number of requests in flight on a connection.
 
-    ``request`` makes the messages of one request to a key; the answer to it is the next message
-    that is no event.
+    ``request`` makes the messages of one request for a key; its answer is the next message that is
+    no event.
     """
 
     dialect: str
@@ -56,12 +56,12 @@ KINDS = (
     Workload("object store", "get", 1, _get_object),
     Workload("object store", "get, 32 at once", 32, _get_object),
 )
-"""The rows, in their order. A set of the object store has no answer, so a ping follows it."""
+"""The rows, in the order shown. The object store does not answer a set: a ping follows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What came out; times in ms."""
+    """The result of one kind of request; times in ms."""
 
     dialect: str
     name: str
@@ -70,7 +70,7 @@ class Measurement:
     slow: float
 
     def as_json(self) -> dict[str, Any]:
-        """Names as in the server's own answers."""
+        """Return the row as a JSON object, its names in camel case as in the server's answers."""
         fields = asdict(self)
         return {
             "dialect": fields["dialect"],
@@ -82,7 +82,7 @@ class Measurement:
 
 
 class Load:
-    """One row: ``count`` connections that ask for some seconds."""
+    """The load of one row: ``count`` connections that send requests for ``seconds``."""
 
     def __init__(self, options: Options, kind: Workload, count: int, seconds: float) -> None:
         self._options = options
@@ -92,7 +92,10 @@ class Load:
         self._times: list[float] = []
 
     async def run(self) -> Measurement:
-        """Ask, and delete what was stored; a `dunena.Error` if it cannot."""
+        """Send the requests, delete the keys that they stored, and return the measured row.
+
+        Raise a `dunena.Error` if the server cannot be reached or refuses a request.
+        """
         connections = [await self._open() for _ in range(self._count)]
         try:
             began = time.perf_counter()
@@ -119,7 +122,7 @@ class Load:
             connection = await connect(address.websocket_url, **arguments)
         except (OSError, WebSocketException) as error:
             raise failure(error, address) from None
-        # The first message settles the dialect, and with it that no events come.
+        # The first message selects the dialect of the connection; this one also ends the events.
         channel = {"type": "unsubscribe", "channel": "cache-events"}
         await connection.send(orjson.dumps(channel), text=True)
         await connection.send(orjson.dumps(_PING), text=True)
@@ -128,7 +131,7 @@ class Load:
         return connection
 
     async def _ask(self, connection: ClientConnection, key: str, end: float) -> None:
-        """Ask until the end; at least once."""
+        """Send requests until the time ``end`` (`perf_counter` seconds), at least one."""
         kind = self._kind
         request = orjson.dumps(kind.request(key))
         barrier = orjson.dumps(kind.barrier) if kind.barrier else None
@@ -152,7 +155,10 @@ class Load:
             await self._receive(connection)
 
     async def _receive(self, connection: ClientConnection) -> str | None:
-        """The ``type`` of the next message, if it has one."""
+        """Receive the next message and return its ``type``, if it has one.
+
+        Raise `RequestError` for a refusal, `WrongAddressError` for what is no message of dunena.
+        """
         message = orjson.loads(await connection.recv(decode=False))
         if not isinstance(message, dict):
             raise not_dunena_error(self._options.address, "no message of its own")

@@ -1,4 +1,4 @@
-"""The two dialects by name, and what their messages have in common."""
+"""The names of the two dialects, and the type of their messages."""
 
 from enum import Enum
 from typing import Any
@@ -8,7 +8,7 @@ Message = dict[str, Any]
 
 
 class Dialect(Enum):
-    """What a connection speaks; the value is its name as subprotocol and in settings."""
+    """The dialect of a connection; the value is its name as subprotocol and in settings."""
 
     AUTO = "auto"
     DUNENA = "dunena"

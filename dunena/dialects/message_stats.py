@@ -1,4 +1,4 @@
-"""What one server's clients asked for, counted where it is answered; no I/O."""
+"""Counters of the messages that a server answered; no I/O."""
 
 from collections import defaultdict
 
@@ -7,10 +7,10 @@ from dunena.dialects.errors import ClientError, ForbiddenError
 
 
 class MessageStats:
-    """Messages of each dialect by name, sessions by dialect, and what was refused.
+    """Counters of messages by name, of open sessions by dialect, and of refused messages.
 
-    ``cached_gets`` are object-store `get`s that were known by their bytes; a message that is
-    answered once more, since its tick was refused, counts once more.
+    ``cached_gets`` counts object-store `get` messages that were recognized by their bytes. If the
+    changes of a tick are refused, its messages are answered again and count again.
     """
 
     __slots__ = ("cached_gets", "dunena", "forbidden", "object_store", "over_limit", "sessions")
@@ -24,6 +24,6 @@ class MessageStats:
         self.forbidden = 0
 
     def count(self, error: ClientError) -> None:
-        """A message or request was refused."""
+        """Count a refused message or request."""
         self.over_limit += error.is_limit
         self.forbidden += isinstance(error, ForbiddenError)
