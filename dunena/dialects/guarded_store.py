@@ -35,11 +35,6 @@ class GuardedStore(StoreView):
         self._may_write = Right.WRITE in grant.rights
         self._visible_keys: dict[str, str] = {}  # namespace -> a key of it that may be read
 
-    @property
-    def unrestricted(self) -> Store:
-        """The store that this one guards."""
-        return self._unrestricted
-
     def may_read(self, ns: str, key: str) -> bool:
         """Whether a key's value and changes may be known."""
         return self._may_read and self._is_within(ns, key)

@@ -32,9 +32,10 @@ class Views:
 
     def _made(self, grant: Grant) -> tuple[Services, GuardedStore]:
         unrestricted = self._services
-        store = GuardedStore(unrestricted.store.unrestricted, grant)
+        store = GuardedStore(unrestricted.whole_store, grant)
         services = Services(
             store,
+            unrestricted.whole_store,
             unrestricted.hub,
             unrestricted.limits,
             GetCache(),

@@ -237,7 +237,7 @@ class Server:
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
         services = Services(
-            self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
+            self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
         )
         disk_pages = NullOriginPolicy(private_folder(settings.cache_dir))
         disk_pages.load()

@@ -80,11 +80,6 @@ class Store(StoreView):
         self._clears_undone = 0
         self._loaded_revision = 0
 
-    @property
-    def unrestricted(self) -> "Store":
-        """This store, which restricts nothing."""
-        return self
-
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Tell ``observer`` of every change from now on, at the moment it is made."""
         self._observer = observer
