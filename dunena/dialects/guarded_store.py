@@ -90,7 +90,7 @@ class GuardedStore(StoreView):
         known = self._visible_keys.get(ns)
         if known is not None and self._unrestricted.peek(ns, known, 0) is not None:
             return True
-        for key in self._unrestricted.keys(ns):
+        for key in self._unrestricted.table.keys(ns):
             if key in self._keys:
                 self._visible_keys[ns] = key
                 return True

@@ -37,9 +37,9 @@ class KeySearch:
         self, store: Store, seen: StoreView, ns: str, pattern: str = "*"
     ) -> Work[KeyOrder]:
         """The keys of ``store`` that are ``seen`` and match, in order."""
-        while not store.place_keys(ns, KEYS_AT_ONCE_MAX):
+        while not store.table.place_keys(ns, KEYS_AT_ONCE_MAX):
             yield
-        order = store.key_order(ns)
+        order = store.table.key_order(ns)
         if seen is store and pattern in ("", "*"):
             return order
         name, version = (ns, pattern), order.version

@@ -95,7 +95,7 @@ class Listing:
     def _key_count(self, ns: str) -> Work[int]:
         services = self._services
         if services.store is services.whole_store:
-            return services.whole_store.key_count(ns)
+            return services.whole_store.table.key_count(ns)
         yield
         keys = yield from services.search.matching(services.whole_store, services.store, ns)
         return keys.count

@@ -54,8 +54,9 @@ from dunena.server.status.overview import Overview
 from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
 from dunena.settings import Settings, local_host
+from dunena.store.errors import WriteRefusedError
 from dunena.store.quota import quota_of
-from dunena.store.store import Store, WriteRefusedError
+from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 STOP_SECONDS_MAX = 3.0
