@@ -309,11 +309,29 @@ def defined_types(path: Path) -> set[str]:
     return {name for name in names if name[0].isupper() and not name.isupper()}
 
 
+def test_the_lists_of_what_to_touch_name_what_exists() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    lists = guide.split("\n## For whoever adds")[1].split("\n## ")[0]
+    paths = re.findall(r"`((?:\w+/)+\w+\.\w+|\w+\.(?:toml|md))`", lists)
+    assert len(set(paths)) >= 30
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+    rows = re.findall(r"`([\w/]+\.py)`: ((?:`\w+`(?:, )?)+)", lists)
+    assert len(rows) >= 12
+    for path, names in rows:
+        assert set(re.findall(r"\w+", names)) <= defined_names(ROOT / path), path
+    tests = set(re.findall(r"`(test_\w+)`", lists))
+    assert tests
+    assert tests <= defined_names(ROOT / "tests/e2e/test_commands.py")
+
+
 def defined_names(path: Path) -> set[str]:
     names = set()
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
         if isinstance(node, ast.ClassDef):
             functions = [part for part in node.body if isinstance(part, ast.FunctionDef)]
             names |= {f"{node.name}.{function.name}" for function in functions}
