@@ -19,7 +19,7 @@ class LockRank(IntEnum):
     """Each lock, and what it guards; the outermost first."""
 
     CHECKPOINT = 1
-    """`FolderStorage`: the revision up to which files stand for the journal, with its record."""
+    """`Checkpointer`: the revision up to which files stand for the journal, with its record."""
 
     JOURNAL_FILES = 2
     """`Journal`: its segments' files, which none must close while another forces them."""
