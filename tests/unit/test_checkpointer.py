@@ -107,6 +107,43 @@ def test_it_says_once_that_it_cannot_and_again_when_it_could_meanwhile(
         assert kept.journal() == []
 
 
+def test_what_the_journal_keeps_is_forced_before_what_is_in_files_goes(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
+    checkpointer = checkpointer_of(kept)
+    kept.set("a", 1)
+    kept.append()
+    let_files_follow(kept)
+    kept.set("a", 2)
+    kept.append()
+    assert kept.storage.journal.synced_revision == 0
+    checkpointer.forget(1)
+    assert kept.storage.journal.synced_revision == 2
+    assert len(kept.journal()) == 1
+
+
+def test_a_journal_is_written_anew_up_to_the_last_commit_that_cannot_be_taken_back(
+    kept: Kept,
+) -> None:
+    checkpointer = checkpointer_of(kept)
+    kept.set("first", 1)
+    kept.append()
+    kept.set("held", 1)
+    held, kept.changes[:] = list(kept.changes), []
+    kept.storage.append(held)
+    assert not checkpointer.write_journal_anew(), "the last commit is on its way"
+    assert len(kept.journal()) == 1
+    kept.storage.enqueue(held)
+    kept.set("later", 1)
+    kept.append()
+    assert checkpointer.write_journal_anew()
+    base, last = [path.read_bytes() for path in kept.journal()]
+    assert [key in base for key in (b"first", b"held", b"later")] == [True, True, False]
+    assert [key in last for key in (b"first", b"held", b"later")] == [False, False, True]
+    assert kept.storage.journal.synced_revision == 3
+
+
 @pytest.mark.parametrize(
     ("forces", "was_forced", "written"),
     [(True, True, True), (True, False, False), (False, True, False)],
