@@ -84,5 +84,7 @@ def test_a_store_that_is_flushed_meanwhile_is_empty() -> None:
 def test_only_so_many_searches_are_kept() -> None:
     services = large(3)
     for number in range(40):
-        outcome(services.search.matching(services.whole_store, services.store, "", f"*{number}"))
+        outcome(
+            services.search.matching(services.unrestricted_store, services.store, "", f"*{number}")
+        )
     assert len(services.search._found) == key_search._KEPT_MAX

@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from dunena.plain_files import NOT_FOLLOWING, Kind, kind_at
+from dunena.plain_files import NOT_FOLLOWING, FileKind, kind_at
 
 fcntl: Any = None if sys.platform == "win32" else import_module("fcntl")
 """What only some systems have, and of it not all the same."""
@@ -37,9 +37,9 @@ def force(descriptor: int) -> None:
 def sync_file(path: str) -> None:
     """Force a file or folder to the device; whatever else took the name is none of ours."""
     kind = kind_at(path)
-    if kind is Kind.FOLDER:
+    if kind is FileKind.FOLDER:
         sync_folder(path)
-    elif kind is Kind.FILE:
+    elif kind is FileKind.FILE:
         # Windows forces only what is open for writing.
         _sync_path(path, os.O_RDWR if sys.platform == "win32" else NOT_FOLLOWING)
 

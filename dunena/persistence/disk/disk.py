@@ -15,7 +15,7 @@ object would cost more than the call it is for.
 import os
 from typing import NamedTuple, Protocol
 
-from dunena.plain_files import Kind
+from dunena.plain_files import FileKind
 
 
 class Stamp(NamedTuple):
@@ -70,14 +70,14 @@ class Disk(Protocol):
     def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
         """A file's content, and its stamp from before it was read.
 
-        Only of a plain file: `NotPlainError` for a link and anything else; `TooLargeError` for
+        Only of a plain file: `NotPlainError` for a link and anything else; `FileTooLargeError` for
         more than ``bytes_max`` bytes.
         """
 
     def stamp(self, path: str) -> Stamp | None:
         """Of what is there now, whatever it is; None where nothing is."""
 
-    def kind(self, path: str) -> Kind | None:
+    def kind(self, path: str) -> FileKind | None:
         """What is there now; None where nothing is."""
 
     def is_link_to_folder(self, path: str) -> bool:

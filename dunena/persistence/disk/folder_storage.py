@@ -30,7 +30,7 @@ from dunena.persistence.disk.gc_pause import uncollected
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.journal_reader import Replay
-from dunena.persistence.disk.layout import EntryId, Layout
+from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
@@ -40,7 +40,7 @@ from dunena.persistence.disk.throttle import Pace
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
 from dunena.persistence.policy import Fsync
-from dunena.store.entry import Change
+from dunena.store.entry import Change, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
 
 PROBE_BYTES = 4096

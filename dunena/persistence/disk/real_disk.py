@@ -13,7 +13,7 @@ from dunena.persistence.disk.device import force, sync_file, sync_folder
 from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp, join, parent_of
 from dunena.plain_files import (
     NOT_FOLLOWING,
-    Kind,
+    FileKind,
     NotPlainError,
     is_junction,
     kind_at,
@@ -60,11 +60,11 @@ class RealDisk:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def kind(self, path: str) -> Kind | None:
+    def kind(self, path: str) -> FileKind | None:
         return kind_at(path)
 
     def is_link_to_folder(self, path: str) -> bool:
-        return self.kind(path) is Kind.LINK and os.path.isdir(path)
+        return self.kind(path) is FileKind.LINK and os.path.isdir(path)
 
     def names(self, folder: str) -> Names:
         names = Names([], [], [])
@@ -80,7 +80,7 @@ class RealDisk:
 
     def is_folder(self, path: str) -> bool:
         try:
-            return self.kind(path) is Kind.FOLDER
+            return self.kind(path) is FileKind.FOLDER
         except OSError:
             return False
 
@@ -136,7 +136,7 @@ class RealDisk:
         _retry_while_shared(os.replace, source, target)
 
     def remove(self, path: str) -> None:
-        if self.kind(path) is Kind.FILE:
+        if self.kind(path) is FileKind.FILE:
             with suppress(FileNotFoundError):
                 _retry_while_shared(os.unlink, path)
 
