@@ -21,7 +21,7 @@ from devkit.requirements import ROOT
 FOLDER = environment.DEVELOPMENT.folder / "mutation"
 
 _SESSIONS = ("session", "grants")
-_JOURNAL = ("journal", "recovery", "folder_storage")
+_JOURNAL = ("journal", "recovery", "folder_storage", "checkpointer")
 
 _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/dunena.py": _SESSIONS,
@@ -34,6 +34,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/subscriptions.py": _SESSIONS,
     "dunena/frames.py": ("frames",),
     "dunena/hub.py": ("hub",),
+    "dunena/persistence/disk/checkpointer.py": ("checkpointer",),
     "dunena/persistence/disk/journal.py": _JOURNAL,
     "dunena/persistence/disk/journal_base.py": ("journal_base", *_JOURNAL),
     "dunena/persistence/disk/journal_format.py": _JOURNAL,

@@ -78,6 +78,17 @@ def test_an_order_that_nobody_reads_is_not_followed_for_ever() -> None:
     assert table.key_order("").page(0, 9) == ["k"]
 
 
+def test_an_order_that_is_read_now_and_then_is_followed_on() -> None:
+    table = EntryTable()
+    table.put(entry("k"))
+    order = table.key_order("")
+    for number in range(3000):
+        table.put(entry("x"))
+        table.take("", "x")
+        if number % 100 == 0:
+            assert table.key_order("") is order
+
+
 def test_deadlines_of_replaced_entries_do_not_pile_up() -> None:
     table = EntryTable()
     for step in range(10_000):

@@ -12,10 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dunena.persistence.disk import journal as journal_module
 from dunena.persistence.disk.place import folds_case
 from dunena.persistence.policy import Fsync
-from dunena.store.entry import Change
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name
 from tests.support.kept import Kept
@@ -364,37 +362,6 @@ def test_files_wait_for_the_journal_to_be_on_the_device(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_without_forcing_nothing_waits_for_the_device_until_it_is_asked_for(kept: Kept) -> None:
-    kept.set("a", 1)
-    kept.commit()
-    kept.disk.done.clear()
-    kept.set("a", 2)
-    kept.commit()
-    assert "sync" not in [name for name, _ in kept.disk.done]
-    kept.set("a", 3)
-    kept.append()
-    kept.storage.sync()
-    kept.step(2.0)
-    assert ("sync", kept.folder / "a.json") in kept.disk.done
-
-
-def test_the_journal_is_shortened_when_files_have_followed_and_not_before(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, Fsync.EVERYSEC)
-    kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
-    kept.set("a", 1)
-    kept.append()
-    kept.step(2.0)
-    assert len(kept.journal()) == 1
-    kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
-    kept.step(2.0)
-    assert kept.files() == {"a.json"}
-    assert len(kept.journal()) == 1
-    kept.disk.fail = lambda _name, _path: False
-    kept.step(2.0)
-    assert kept.journal() == []
-    kept.close()
-
-
 def test_a_failure_of_files_alone_refuses_nothing(kept: Kept) -> None:
     kept.disk.fail = lambda name, path: name == "replace" and path.suffix == ".json"
     for value in range(3):
@@ -536,28 +503,6 @@ def test_a_stop_without_the_folder_says_so(tmp_path: Path) -> None:
         kept.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="nothing that is open is removed there")
-def test_a_journal_that_was_removed_is_written_anew(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, Fsync.EVERYSEC)
-    kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
-    kept.set("a", 1)
-    kept.append()
-    kept.step(2.0)
-    shutil.rmtree(tmp_path / ".dunena" / "journal")
-    kept.storage.check_folder()
-    assert "moved or removed" in str(kept.storage.failure)
-    kept.set("b", 1)
-    with pytest.raises(OSError, match="moved or removed"):
-        kept.append()
-    kept.step(2.0)
-    assert kept.storage.failure is None
-    kept.set("b", 2)
-    kept.append()
-    kept = kept.crash()
-    assert kept.values() == {("", "a"): 1, ("", "b"): 2}
-    kept.close()
-
-
 def test_folders_of_ours_that_are_gone_are_made_again(tmp_path: Path) -> None:
     kept = Kept(tmp_path, Fsync.EVERYSEC)
     for folder in ("journal", "tmp", "expiry", "names"):
@@ -617,64 +562,6 @@ def test_a_copy_without_the_record_of_its_last_run_has_all_that_was_acknowledged
     copied.close()
 
 
-def test_after_a_failed_sync_what_is_not_surely_on_the_device_is_written_anew(
-    tmp_path: Path,
-) -> None:
-    kept = Kept(tmp_path, Fsync.EVERYSEC)
-    kept.set("a", 1)
-    kept.append()
-    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
-    with pytest.raises(OSError, match="No space left"):
-        kept.storage.sync()
-    (old,) = kept.journal()
-    kept.disk.fail = lambda _name, _path: False
-    with pytest.raises(OSError, match="No space left"):
-        kept.storage.sync()  # it would be told that all is well
-    kept.step(2.0)
-    assert kept.storage.failure is None
-    assert old not in kept.journal()
-    assert kept.read("a.json") == 1
-    kept.close()
-
-
-def test_files_that_could_not_be_forced_are_written_once_more(tmp_path: Path) -> None:
-    kept = Kept(tmp_path, Fsync.EVERYSEC)
-    kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
-    kept.set("a", 1)
-    kept.append()
-    kept.step(2.0)
-    kept.disk.fail = lambda _name, _path: False
-    kept.disk.done.clear()
-    kept.step(2.0)
-    kept.step(2.0)
-    assert ("replace", tmp_path / "a.json") in kept.disk.done
-    kept.close()
-
-
-def kept_with_a_stuck_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
-    """A storage with short segments and one value whose file cannot be written."""
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 2000)
-    kept = Kept(folder, Fsync.EVERYSEC)
-    kept.disk.fail = lambda name, path: name == "replace" and path.name == "stuck.json"
-    kept.set("stuck", "here")
-    return kept
-
-
-def test_one_file_that_cannot_be_written_does_not_keep_the_journal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = kept_with_a_stuck_file(tmp_path, monkeypatch)
-    for number in range(300):
-        kept.set("k", f"{number} {'x' * 100}")
-        kept.append()
-        kept.step(1.0)
-    assert sum(path.stat().st_size for path in kept.journal()) < 5 * 2000
-    kept = kept.crash()
-    assert kept.values()["", "stuck"] == "here"
-    kept.close()
-    assert kept.read("stuck.json") == "here"
-
-
 def test_a_stop_that_lasts_leaves_the_rest_to_the_next_start(tmp_path: Path) -> None:
     kept = Kept(tmp_path, Fsync.EVERYSEC)
     for number in range(200):
@@ -705,52 +592,6 @@ def test_a_folder_that_was_copied_after_a_crash_has_all_that_was_acknowledged(
     copied = Kept(tmp_path / "second", Fsync.EVERYSEC)
     assert copied.values() == {("", "a"): 2, ("", "c"): 3}
     copied.close()
-
-
-def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept = kept_with_a_stuck_file(tmp_path, monkeypatch)
-    kept.append()
-    held: list[Change] = []
-    for number in range(100):
-        kept.set("k", f"{number} {'x' * 100}")
-        changes, kept.changes[:] = list(kept.changes), []
-        kept.storage.append(changes)
-        if held:
-            kept.storage.enqueue(held)
-        held = changes  # there is always one that waits for the device
-        kept.step(0.01)
-    segments = len(kept.journal())
-    assert segments < 20
-    kept.storage.enqueue(held)
-    for _ in range(5):
-        kept.step(1.0)
-    assert len(kept.journal()) < segments
-    kept = kept.crash()
-    assert kept.values()["", "stuck"] == "here"
-    kept.close()
-
-
-def test_what_is_taken_back_while_the_journal_waits_to_be_written_anew_is_gone(
-    tmp_path: Path,
-) -> None:
-    kept = Kept(tmp_path, Fsync.ALWAYS)
-    kept.set("a", 1)
-    kept.append()
-    kept.set("a", 2)
-    changes, kept.changes[:] = list(kept.changes), []
-    kept.storage.append(changes)
-    kept.disk.fail = lambda name, path: name == "sync" and path.suffix == ".log"
-    with pytest.raises(OSError, match="No space left"):
-        kept.storage.sync()
-    kept.disk.fail = lambda _name, _path: False
-    kept.step()  # it waits for what becomes of that commit
-    kept.storage.take_back(changes)
-    kept.step(2.0)
-    assert kept.storage.failure is None
-    kept = kept.crash()
-    assert kept.values() == {("", "a"): 1}
 
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")

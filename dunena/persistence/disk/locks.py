@@ -18,7 +18,7 @@ class LockRank(IntEnum):
     """The locks and what they guard, the outermost first."""
 
     CHECKPOINT = 1
-    """`FolderStorage`: the revision up to which the files hold all changes, and its record."""
+    """`Checkpointer`: the revision up to which the files hold all changes, and its record."""
 
     JOURNAL_FILES = 2
     """`Journal`: its segments' files, which must not be closed while another thread syncs them."""
