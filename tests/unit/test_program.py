@@ -10,7 +10,7 @@ import typer.core
 from dunena.cli import program
 
 
-def test_windows_expands_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_are_not_expanded_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     def expand(arguments: Any) -> Any:
         pytest.fail(f"{arguments} would be expanded")
 
