@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LINES_MAX = 60
 
 
-def test_the_scoreboard_and_its_panel(
+def test_the_scoreboard_example_follows_its_panel(
     browser: "Browser",
     start_server: StartServer,
     address_of: Callable[[ServerProcess], str],
