@@ -21,7 +21,7 @@ BEYOND_WINE: dict[str, str] = {
     "tests/unit/test_workers.py::test_work_takes_a_limited_share_of_the_time_of_a_stream": _TIME,
     "tests/protocol/test_www.py::"
     "test_links_are_followed_inside_the_folder_and_never_out_of_it": _LINKS,
-    "tests/binary/test_serving.py::test_its_hot_modules_are_compiled": _COMPILING,
+    "tests/binary/test_serving.py::test_the_hot_modules_of_the_executable_are_compiled": _COMPILING,
 }
 
 

@@ -172,7 +172,9 @@ def clock(tmp_path: Path) -> Clock | None:
 
 
 @pytest.mark.timeout(120 + 5 * KILLS)
-def test_nothing_acknowledged_is_lost(tmp_path: Path, clock: Clock | None) -> None:
+def test_no_acknowledged_write_is_lost_in_repeated_kills(
+    tmp_path: Path, clock: Clock | None
+) -> None:
     sys.stderr.write(f"DUNENA_CRASH_SEED={SEED} DUNENA_CRASH_KILLS={KILLS}\n")
     story = Story(tmp_path / "values", clock)
     try:
