@@ -41,7 +41,7 @@ def test_the_commands_of_the_executable_ask_a_server(program: Program):
     ("language", "charset"), [("ru_RU", "KOI8-R"), ("zh_CN", "GBK"), ("ja_JP", "EUC-JP")]
 )
 def test_the_executable_speaks_utf_8_in_any_locale(program: Program, language: str, charset: str):
-    """Of its encodings none is in the file, without which Python would not even start."""
+    """No codec of the locale's encoding is in the file, and Python must start all the same."""
     program.path = Path(shutil.move(program.path, program.base / "dunena-ключ"))
     here = locale_of(program.base, language, charset)
     with program.server(**here) as server:

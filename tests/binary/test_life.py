@@ -115,7 +115,7 @@ def test_a_start_keeps_the_folder_of_a_running_program(program: Program):
 
 
 def test_the_server_continues_when_its_unpacked_folder_is_removed(program: Program):
-    """By a cleaner of temporary folders."""
+    """A cleaner of temporary folders may remove it."""
     with program.server() as server:
         (folder,) = program.unpacked()
         for path in sorted(folder.rglob("*"), reverse=True):

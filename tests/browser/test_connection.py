@@ -60,7 +60,7 @@ def test_the_page_reconnects_when_the_server_returns(
     tab.forgive_refused()
 
 
-def test_the_page_drops_values_that_a_restarted_server_does_not_have(
+def test_the_page_shows_values_of_a_restarted_server_with_lower_revisions(
     new_tab: NewTab, start_server: StartServer
 ) -> None:
     server = start_server("--no-persist")

@@ -317,7 +317,7 @@ def test_a_message_copied_as_python_has_the_same_effect(
     assert reply["value"] == "'\"\\ \u20ac"
 
 
-def test_copied_programs_have_a_placeholder_for_the_token(
+def test_copied_programs_take_the_token_from_the_environment(
     new_tab: NewTab, start_server: StartServer, curl: Path
 ) -> None:
     server = start_server("--token", "open sesame")

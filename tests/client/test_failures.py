@@ -37,7 +37,7 @@ def test_a_401_or_403_answer_raises_refused_error(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_temporary_failure_raises_connect_error(status: int) -> None:
+def test_a_429_or_503_answer_raises_connect_error(status: int) -> None:
     error = answered(status, b'{"error":"Too many connections"}')
     assert isinstance(error, ConnectError)
     assert "Too many connections" in str(error)

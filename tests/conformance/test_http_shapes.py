@@ -238,7 +238,7 @@ def test_an_accepted_request_shape_is_answered_and_the_next_request_too(
 
 
 def test_an_http_1_0_request_cannot_upgrade(store: ServerProcess, raw: RawConnection):
-    """RFC 9110, 7.8: its offer is ignored."""
+    """RFC 9110, 7.8: an Upgrade field of HTTP/1.0 is ignored."""
     raw.send(get(*HANDSHAKE, first=b"GET /ws HTTP/1.0"))
     assert raw.read_reply().status == 426
 
@@ -246,7 +246,7 @@ def test_an_http_1_0_request_cannot_upgrade(store: ServerProcess, raw: RawConnec
 def test_an_unsupported_upgrade_with_connection_close_is_answered_and_closed(
     store: ServerProcess, raw: RawConnection
 ):
-    """Neither the answer is forgotten nor the end."""
+    """The response is sent, and the connection is closed after it."""
     shape = get(b"Connection: close, Upgrade", b"Upgrade: h2c")
     assert statuses(raw, shape) == [200]
 

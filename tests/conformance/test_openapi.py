@@ -36,7 +36,7 @@ def test_every_described_path_allows_exactly_its_methods(
 
 
 def test_every_route_is_described_with_its_right(document: Any):
-    """And nothing else is."""
+    """No other path is described."""
     described = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

@@ -109,7 +109,9 @@ def test_check_names_damaged_files_and_repair_quarantines_them(filled: Path):
     assert not (filled / "half.json").exists()
 
 
-def test_check_reads_the_journal_of_a_killed_server(start_server: StartServer, folder: Path):
+def test_check_reports_and_repair_completes_what_a_killed_server_left(
+    start_server: StartServer, folder: Path
+):
     (folder / "blocked.json").mkdir(parents=True)
     server = start_server()
     with open_objects(server) as client:

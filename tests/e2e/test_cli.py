@@ -487,7 +487,7 @@ def test_a_plain_http_request_to_a_tls_port_is_told_to_use_https(
     assert server.errors == []
 
 
-def test_bytes_that_are_neither_tls_nor_http_close_the_connection(
+def test_a_failed_tls_handshake_closes_the_connection_and_is_not_logged(
     encrypted: tuple[ServerProcess, Path],
 ):
     server, certificate = encrypted

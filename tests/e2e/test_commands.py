@@ -83,7 +83,7 @@ def test_output_to_a_pipe_is_utf_8_in_any_locale(run: Commands):
 
 
 def test_arguments_are_not_expanded(run: Commands, tmp_path: Path):
-    """Also where the shell leaves stars and variables to programs, as on Windows."""
+    """Nor on Windows, where the shell leaves wildcards and variables to programs."""
     (tmp_path / "a-file").touch()
     for value in ('"$PATH"', '"%PATH%"', '["*"]', '"~"'):
         run("set", "k", value)
@@ -157,7 +157,7 @@ def test_mset_names_the_values_stored_as_text(run: Commands):
     assert run.json("mget", "a", "b", "c") == {"a": 1, "b": "word", "c": "x"}
 
 
-def test_a_file_that_is_no_json_is_refused(run: Commands, tmp_path: Path):
+def test_set_refuses_a_file_that_is_no_json(run: Commands, tmp_path: Path):
     (tmp_path / "half.json").write_text('{"half":', "utf-8")
     done = run_copy("set", "k", f"@{tmp_path / 'half.json'}", environment=run.environment)
     assert (done.returncode, done.stdout) == (2, "")
@@ -208,7 +208,7 @@ def test_a_refusal_of_the_server_is_printed(run: Commands):
 # --- the server ---
 
 
-def test_info_stats_health_and_flush_ask_the_server(run: Commands):
+def test_info_stats_and_flush_ask_the_server(run: Commands):
     run("set", "k", "1")
     assert run.json("info")["entries"] == 1
     assert run.json("stats")["cache"]["currentSize"] == 1
@@ -236,7 +236,7 @@ def test_commands_without_a_server_exit_with_4_and_a_hint(arguments: tuple[str, 
     assert_failed(done, says=(url, f"dunena serve --port {url.split(':')[-1]}"), code=4)
 
 
-def test_commands_send_the_given_token(start_server: StartServer):
+def test_commands_send_the_token_of_the_option_or_the_environment(start_server: StartServer):
     run = Commands(start_server("--token", "secret"))
     for arguments in (("get", "k"), ("watch", "k"), ("bench", "--seconds", "0.1")):
         done = run_copy(*arguments, environment=run.environment)
@@ -682,7 +682,7 @@ finally:
 def test_a_command_imports_only_the_modules_it_uses(
     run: Commands, arguments: tuple[str, ...], away: set[str]
 ):
-    """A bound on the start that no busy machine can break."""
+    """A limit on the cost of a start that does not depend on how busy the machine is."""
     program = (sys.executable, "-c", LOADED)
     environment = run.environment | ({"DUNENA_URL": "localhost:1"} if "watch" in arguments else {})
     done = run_program(*arguments, program=program, environment=environment)

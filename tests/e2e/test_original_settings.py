@@ -36,7 +36,7 @@ def test_the_default_ttl_variable_sets_the_default_ttl():
     assert run_program("serve", "--default-ttl", "-1").returncode == 2
 
 
-def test_import_and_set_with_ttl_0_override_the_default_ttl(tmp_path: Path):
+def test_set_with_ttl_0_and_import_override_the_default_ttl(tmp_path: Path):
     file = str(tmp_path / "all.jsonl")
     with ServerProcess(None, "--no-persist", "--default-ttl", "300000") as server:
 
@@ -95,7 +95,7 @@ def test_the_replacing_recipe_lists_every_original_variable():
         (["--max-entries", "5"], {}, False),
     ],
 )
-def test_max_entries_without_eviction_is_warned_of(
+def test_the_max_entries_variable_without_eviction_is_warned_of(
     arguments: list[str], environment: dict[str, str], is_warned_of: bool
 ):
     said = warnings_of(*arguments, **environment)

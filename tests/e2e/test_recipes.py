@@ -116,7 +116,7 @@ def test_the_first_javascript_client_example_follows_a_value(
 # --- vMix ---
 
 
-def test_each_value_of_the_graphics_recipe_has_a_url(
+def test_the_graphics_recipe_serves_value_files_and_no_private_file(
     start_server: StartServer, tmp_path: Path, curl: Path
 ):
     start = blocks(GRAPHICS, "sh")[0].splitlines()
@@ -278,7 +278,7 @@ def test_the_replacing_recipe_copies_the_keys_of_a_cache(start_server: StartServ
 
 
 def test_every_command_on_the_pages_exists():
-    """Those that start a server, or run until they are stopped, are at least ones that exist."""
+    """Commands that start a server, or run until they are stopped, are not run here."""
     from dunena.cli.command_table import MODULES
 
     for page in (STARTED, GRAPHICS, SENSOR, LOBBY, REPLACING, "docs/recipes/obs.md"):

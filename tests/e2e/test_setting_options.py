@@ -138,7 +138,7 @@ def test_doctor_reports_files_that_would_prevent_a_start(
 
 
 def test_doctor_normalizes_origins_like_serve() -> None:
-    """With the slash that an address in a browser ends in."""
+    """The trailing slash of an address copied from a browser is removed."""
     origins = "https://a.example/,https://b.example"
     done = run_copy("doctor", "--port", "0", "--allow-origin", origins)
     assert done.returncode == 0

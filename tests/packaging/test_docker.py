@@ -91,7 +91,7 @@ class TestHealth:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="made for Linux containers")
 class TestCleanRoom:
-    """The script that containers run, on what can be had without one."""
+    """The script that runs in containers, tried outside of a container."""
 
     def run(self, program):
         command = ["bash", FOLDER / "clean-room.sh", program]

@@ -199,7 +199,9 @@ class TestBuilder:
         assert environ["SOURCE_DATE_EPOCH"] == "123"
         assert environ["PYTHONHASHSEED"].isdecimal()
 
-    def test_source_time_is_source_date_epoch_or_the_last_commit(self, monkeypatch, tmp_path):
+    def test_source_time_is_source_date_epoch_or_a_fixed_time_without_git(
+        self, monkeypatch, tmp_path
+    ):
         builder = load("packkit.builder")
         assert builder.source_time({"SOURCE_DATE_EPOCH": "86400"}) == 86_400
         monkeypatch.setattr(builder, "ROOT", tmp_path)
@@ -217,7 +219,7 @@ class TestBuilder:
             builder._check_tools(None)
 
     def test_a_missing_compiler_names_the_package_and_the_pure_option(self, tmp_path, monkeypatch):
-        """And never makes the slower one by itself."""
+        """The slower pure Python build is made only when it is asked for."""
         compiled = load("devkit.compiled")
         hint = load("packkit.builder").PURE_HINT
         said = []
@@ -312,7 +314,7 @@ class TestArchives:
             assert archive.read("top/link") == b"_internal/library.so"
 
     def test_the_gzip_header_contains_no_file_name(self, folder, tmp_path):
-        """Which would be another one in every work folder."""
+        """The name would differ in every work folder."""
         data = self.pack(folder, tmp_path / "a.tar.gz").read_bytes()
         assert b"a.tar" not in data[:40]
         assert data[3] == 0
@@ -323,7 +325,7 @@ def sorted_by_size(entries):
 
 
 def test_the_script_tells_an_old_python_which_version_it_needs():
-    """The script itself must be readable by one: no annotations, no new syntax."""
+    """An old Python must be able to parse the script: no annotations, no new syntax."""
     text = (ROOT / "build" / "executable.py").read_text(encoding="utf-8")
     compile(text, "executable.py", "exec", flags=0, dont_inherit=True)
     assert "->" not in text

@@ -79,7 +79,7 @@ class TestVersion:
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("text", ["", '__version__ = "1"', '__version__ = "1.0.0-beta"'])
-    def test_read_version_raises_without_exactly_one_version(self, text):
+    def test_read_version_rejects_an_invalid_version(self, text):
         with pytest.raises(ReleaseError, match=r"dunena/__init__\.py"):
             load("releasekit.version").read_version(text)
 
@@ -200,7 +200,7 @@ class TestCommands:
         assert {"version", "notes", "checksums", "glibc"} <= {name for name, _ in listed}
 
     def test_the_release_script_needs_only_the_standard_library(self):
-        """A release must not wait for a registry, and the jobs that check it have none."""
+        """The jobs that check a release have no packages, and no registry may delay it."""
         script = ROOT / "build" / "release.py"
         subprocess.run([sys.executable, "-E", "-s", "-S", script, "version"], check=True)
 

@@ -58,7 +58,7 @@ class TestManifests:
             assert later.endswith(f"/v$version/{name}#/dunena.exe")
 
     def test_the_scoop_manifest_persists_the_default_folder(self, out):
-        """The folder beside the program, which is one of its version alone."""
+        """Scoop replaces the folder of the program, where the values are, with each version."""
         manifest = json.loads((out / "scoop" / "dunena.json").read_text())
         assert manifest["persist"] == DEFAULT_FOLDER
 

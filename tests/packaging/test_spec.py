@@ -88,7 +88,7 @@ class TestExclusions:
         assert excluded.isdisjoint({"encodings.utf_8", "encodings.idna", "encodings.latin_1"})
 
     def test_every_module_imports_without_the_excluded_ones(self, plan):
-        """Every module of ours and of what it needs is imported, with those away."""
+        """Imports all modules of dunena and its dependencies with the excluded ones blocked."""
         words = [sys.executable, "-X", "utf8", "-c", IMPORT_ALL, str(PACKAGING), sys.platform]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -135,7 +135,7 @@ print(count, file=shown)
 
 
 class TestStorage:
-    def test_only_linux_is_stripped(self, plan):
+    def test_only_linux_executables_are_stripped(self, plan):
         assert [system for system in SYSTEMS if plan.is_stripped(system)] == ["linux"]
 
     @pytest.mark.parametrize("place", ["libcrypto.so.3", "libssl.so.3", "libcrypto.so.1.1"])
@@ -152,7 +152,7 @@ class TestStorage:
         "place",
         ["libpython3.11.so.1.0", "lib/libssl.so", "libsslx.so", "dunena/hub.cpython-313-darwin.so"],
     )
-    def test_other_files_are_compressed(self, plan, place):
+    def test_other_libraries_are_compressed_on_linux(self, plan, place):
         assert not plan.is_stored_raw("linux", place)
 
     @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ class TestStorage:
         assert not plan.is_kept_script("pyi_rth_inspect")
 
     def test_the_executable_is_built_with_utf_8_mode(self, plan):
-        """By the name that the bootloader knows; tests/binary tries what comes of it."""
+        """Checks the name of the option; tests/binary checks its effect."""
         assert ("X utf8=1", None, "OPTION") in plan.OPTIONS
 
 

@@ -146,7 +146,7 @@ class TestInstalled:
 
 
 def test_every_requirement_is_met_by_its_pin():
-    """Lending packages hides a version that pip would refuse; this does not."""
+    """The environment of `installed` borrows packages, so pip refuses no version there."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for requirement in map(Requirement, project["dependencies"]):
         version = importlib.metadata.version(requirement.name)

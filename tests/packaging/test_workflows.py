@@ -225,8 +225,8 @@ class TestTargets:
         for entry in self.include("verify"):
             assert targets[entry["label"]].executable == f"dunena-{entry['label']}{entry['suffix']}"
 
-    def test_the_licences_file_is_uploaded_by_one_job(self):
-        """They are in a file of one name; a second one would come into its way."""
+    def test_the_licences_are_collected_by_one_job(self):
+        """Two jobs would upload files of the same name."""
         build = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["build"]
         (step,) = (step for step in build["steps"] if step.get("name") == "Collect the licences")
         assert step["if"] == "matrix.label == 'windows-x64'"
@@ -248,7 +248,7 @@ class TestTargets:
 
 
 class TestRehearsal:
-    """The steps of a release that need no GitHub, as the workflow has them, on made-up files."""
+    """The steps of the release workflow that need no GitHub, run on made-up files."""
 
     @pytest.fixture
     def place(self, tmp_path):

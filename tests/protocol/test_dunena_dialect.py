@@ -165,7 +165,7 @@ def test_mget_answers_null_for_an_invalid_key(
     assert http(shared_server, "POST", "/cache", body).json == {"result": wanted}
 
 
-def test_mget_answers_the_key_1_beside_the_number_1(dunena: Client):
+def test_mget_of_the_key_1_and_the_number_1_answers_the_value(dunena: Client):
     result(dunena, {"type": "set", "key": "1", "value": "v"})
     for keys in ([1, "1"], ["1", 1]):
         assert result(dunena, {"type": "mget", "keys": keys}) == {"result": {"1": "v"}}

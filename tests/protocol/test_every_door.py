@@ -176,7 +176,7 @@ def test_an_expiry_reaches_listeners_of_every_interface(
 def test_the_update_reaches_a_listener_no_later_than_the_reply_reaches_the_writer(
     clients: Clients, door: Door
 ):
-    """The reply to a write and the update it makes leave together: none is seen before."""
+    """The reply to a write and its updates are sent in the same tick."""
     listener = clients.objects()
     key = unique()
     listener.follow(key)

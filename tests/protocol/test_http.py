@@ -1084,7 +1084,7 @@ def test_curl_falls_back_from_http_2(shared_server: ServerProcess, curl: Path):
 
 
 def test_curl_falls_back_from_http_2_with_a_body(shared_server: ServerProcess, curl: Path):
-    """Other libraries offer HTTP/2 with every request as well, Java's for one."""
+    """Other HTTP libraries, such as Java's, also offer HTTP/2 with every request."""
     body = json.dumps({"key": unique(), "value": 1})
     command = [curl, "-sS", "--http2", "--max-time", "20", "-d", body, f"{shared_server.url}/set"]
     done = subprocess.run(command, capture_output=True, timeout=30, check=True)

@@ -43,7 +43,7 @@ CHUNKED = {"Transfer-Encoding": "chunked"}
         ("POST", "/set", {"Origin": "https://evil.example"}, 403),
     ],
 )
-def test_a_refused_request_is_answered_before_its_body(
+def test_a_request_decided_by_its_head_is_answered_before_its_body(
     guarded: ServerProcess,
     method: str,
     path: str,

@@ -507,7 +507,7 @@ def metrics_of(server: ServerProcess) -> str:
 
 
 def test_a_large_reply_does_not_disconnect_its_reader(start_server: StartServer):
-    """What a client asked for itself may be large; an event beside it must not end it."""
+    """A large reply must not count as a backlog of unread events."""
     server = start_server("--no-persist")
     keys = [f"k{number}" for number in range(3)]
     with RawConnection(server) as raw, open_dunena(server) as writer:

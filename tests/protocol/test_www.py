@@ -488,7 +488,7 @@ def test_the_classic_script_exports_nothing(shared_server: ServerProcess) -> Non
         ("?page=scoreboard.html%3Fa=1", "/www/scoreboard.html?a=1"),
     ],
 )
-def test_the_loader_redirects_to_the_requested_page(
+def test_the_loader_contains_the_url_of_the_requested_page(
     shared_server: ServerProcess, query: str, page: str
 ) -> None:
     reply = http(shared_server, "GET", f"/obs-loader.html{query}")

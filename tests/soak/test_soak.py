@@ -79,7 +79,7 @@ class Round:
 
 
 @pytest.mark.timeout(SECONDS * 2 + 120)
-def test_it_goes_on_and_on(tmp_path: Path) -> None:
+def test_a_server_under_load_stays_steady(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     with ServerProcess(tmp_path / "values", command=PROGRAM) as server:
         end, number = time.monotonic() + SECONDS, 0

@@ -148,7 +148,7 @@ def test_a_server_on_loopback_requires_a_loopback_host(
         ("", 403),
     ],
 )
-def test_a_server_on_the_network_refuses_public_host_names_not_allowed(
+def test_a_server_on_the_network_admits_only_local_and_allowed_host_names(
     host: str, expected: int
 ) -> None:
     named = frozenset({"named.example"})

@@ -113,7 +113,7 @@ def test_a_program_whose_parent_dies_ends_and_removes_its_folder(
 def test_an_orphan_on_windows_leaves_its_folder_for_the_next_start_to_sweep(
     tmp_path: Path, own: Path, parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its libraries cannot be removed while it runs, and nothing sweeps half a folder."""
+    """Loaded libraries cannot be removed on Windows, and half a folder is never swept."""
     life = OneFileLife(own, lambda: None)
     life.start()
     life._sweeper.join(5)

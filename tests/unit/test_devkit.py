@@ -235,7 +235,7 @@ class TestStamp:
 
 
 class TestPrepare:
-    """The order of the steps, with the slow ones replaced by notes."""
+    """The order of the steps; the slow ones are replaced by stubs that record their names."""
 
     @pytest.fixture
     def environment(self, tmp_path, monkeypatch):
@@ -329,7 +329,7 @@ class TestInstallGroup:
 
 
 class TestCompiledCopy:
-    """What `test --compiled` runs on; that it is compiled, unit/test_compiled.py says there."""
+    """The copy that `test --compiled` runs on; unit/test_compiled.py checks its modules."""
 
     def test_compiled_copy_holds_all_files_tests_read_except_the_package(self):
         names = load("compiled").files_beside_the_package()
@@ -338,7 +338,7 @@ class TestCompiledCopy:
         assert all((ROOT / name).exists() for name in names)
 
     def test_compiled_copy_is_outside_the_source_tree(self):
-        """Where an extension module would hide the source beside it."""
+        """An extension module in the source tree would hide the source beside it."""
         module = load("compiled")
         assert module.TREE.is_relative_to(load("environment").DEVELOPMENT.folder)
 
@@ -678,7 +678,7 @@ def test_clean_environ_drops_variables_of_other_pythons(monkeypatch):
 
 class TestHandOver:
     def test_run_in_foreground_survives_an_interrupt_and_returns_the_exit_code(self, monkeypatch):
-        """The way of Windows, which works everywhere."""
+        """The implementation for Windows, which works on every system."""
         console = load("console")
         answers = iter([KeyboardInterrupt, 7])
 

@@ -67,7 +67,7 @@ def test_key_file_name_escapes_unsafe_characters(key: str, name: str) -> None:
         ("longna~1", "longna%7E1.json"),
     ],
 )
-def test_key_file_name_escapes_ambiguous_characters_where_case_is_folded(
+def test_key_file_name_escapes_capitals_and_short_names_where_case_is_folded(
     key: str, name: str
 ) -> None:
     assert key_file_name(key, folds_case=True).text == name

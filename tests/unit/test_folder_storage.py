@@ -192,7 +192,7 @@ def test_deleting_a_key_removes_its_file_with_a_foreign_name(tmp_path: Path) -> 
     kept.close()
 
 
-def test_a_foreign_file_is_renamed_where_case_is_folded(tmp_path: Path) -> None:
+def test_a_foreign_file_is_renamed_when_a_key_collides_by_case(tmp_path: Path) -> None:
     (tmp_path / "Foo.json").write_text("1")
     (tmp_path / "App").mkdir()
     (tmp_path / "App" / "k.json").write_text("2")

@@ -67,7 +67,7 @@ def test_frames_are_read_whole_from_any_chunks(frames: list[bytes], data: st.Dat
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=6), st.data())
 def test_untaken_frames_stay_in_order(sizes: list[int], data: st.DataObject) -> None:
-    """Whoever stops in the middle, and is fed more, loses nothing."""
+    """A caller that stops in the middle, and feeds more, loses no frame."""
     frames = [client_frame(bytes([number]) * size) for number, size in enumerate(sizes)]
     stream = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -80,7 +80,7 @@ def test_untaken_frames_stay_in_order(sizes: list[int], data: st.DataObject) -> 
     assert found == [expected(frame) for frame in frames]
 
 
-def test_a_text_frame_within_a_fragmented_message_is_not_returned_as_a_message() -> None:
+def test_a_text_frame_within_a_fragmented_message_is_returned_as_a_raw_frame() -> None:
     frame = client_frame(b"text")
     reader = FrameReader(LIMIT)
     for is_in_message, found in ((True, (False, frame)), (False, (True, b"text"))):

@@ -201,7 +201,7 @@ def test_only_an_admin_may_flush_the_store(house: House) -> None:
 
 
 def test_a_cached_get_is_not_answered_after_its_right_is_revoked(house: House) -> None:
-    """The answer that was given once must not be given after the rights changed."""
+    """A reply that was cached under a grant must not be sent after the grant changed."""
     house.set("a", "1")
     message = json.dumps({"action": "get", "key": "a"}).encode()
     client = house.client(Grant("part", READ, keys=("a",)), Dialect.OBJECT_STORE)

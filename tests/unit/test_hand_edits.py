@@ -69,7 +69,7 @@ def test_own_writes_are_not_found_as_hand_edits(kept: Kept, hands: Hands) -> Non
     assert hands.times_found == 0
 
 
-def test_files_made_changed_removed_and_renamed_become_changes(kept: Kept, hands: Hands) -> None:
+def test_created_changed_removed_and_renamed_files_become_changes(kept: Kept, hands: Hands) -> None:
     hands.write("k.json", "1")
     assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
     assert hands.see("k.json") == []

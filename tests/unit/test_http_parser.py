@@ -278,7 +278,7 @@ def test_the_request_after_a_short_refused_body_is_parsed() -> None:
         b"Content-Length: 4\r\nConnection: close\r\n",
     ],
 )
-def test_bytes_after_a_long_or_expected_refused_body_are_ignored(fields: bytes) -> None:
+def test_bytes_after_a_refused_body_that_cannot_be_skipped_are_ignored(fields: bytes) -> None:
     parser = RequestParser(SKIPPED_BODY_BYTES_MAX * 2, refusing)
     (refused,) = parser.feed(head(fields) + b"body" + GET)
     assert not refused.is_keep_alive

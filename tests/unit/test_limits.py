@@ -90,5 +90,5 @@ def test_the_head_limit_holds_the_maximum_number_of_headers() -> None:
     assert limits.HEADERS_MAX * 100 <= limits.HEAD_BYTES_MAX
 
 
-def test_the_json_depth_limit_stays_below_the_parsers() -> None:
+def test_the_json_depth_limit_is_below_that_of_orjson() -> None:
     assert store_limits.JSON_DEPTH_MAX < 255  # orjson writes no deeper

@@ -298,7 +298,7 @@ def test_check_writes_counts_overdue_entries_as_free_room(ns: str, count: int, f
     assert keys_of(store) == ["standing"]
 
 
-def test_check_writes_accepts_no_growth_in_a_full_store() -> None:
+def test_check_writes_refuses_growth_in_a_full_store() -> None:
     store, _ = bounded(memory_bytes_max=6)
     store.set("", "a", b"12")
     store.set("", "b", b"12")

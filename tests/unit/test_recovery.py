@@ -84,7 +84,7 @@ def test_a_clear_removes_only_the_files_it_recorded() -> None:
         (FOREIGN, b"1", True, b"1"),  # put back
     ],
 )
-def test_recovery_keeps_hand_edits_of_files(
+def test_recovery_distinguishes_hand_edits_from_lost_writes(
     stamp: Stamp | None, value: bytes | None, is_complete: bool, expected: bytes | None
 ) -> None:
     found = replay([stored(1, "k", b"1", None)], [stored(2, "k", b"2", OLD)])

@@ -68,7 +68,7 @@ def test_doctor_has_the_flag_and_variable_of_each_row(row: Row) -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_describe_settings_includes_the_label_of_each_row(row: Row) -> None:
-    """So it is in `/info` and in what `doctor` says."""
+    """`/info` and `doctor` list what `describe_settings` returns."""
     assert row.label in describe_settings(Settings())
 
 
@@ -115,7 +115,7 @@ def test_only_existing_flags_are_named_in_the_server() -> None:
 
 
 def test_variables_and_defaults_are_written_only_in_the_table() -> None:
-    """As whole strings: a text for people may name a variable."""
+    """Only whole string literals count: a text for people may name a variable."""
     variables = {row.variable for row in ROWS}
     homes = {PACKAGE / "setting_table.py", PACKAGE / "__init__.py"}
     for path in set(PACKAGE.rglob("*.py")) - homes:

@@ -181,7 +181,7 @@ class TestWorkloads:
         assert named(None) == list(WORKLOADS)
 
 
-class TestTurns:
+class TestRotation:
     def test_rotated_starts_with_the_next_contender_each_round(self):
         assert [rotated("abc", turn) for turn in range(4)] == [
             ["a", "b", "c"],

@@ -46,6 +46,6 @@ def test_a_port_taken_on_loopback_is_free_at_a_network_address(port: int) -> Non
     assert not asyncio.run(is_taken("192.0.2.1", port))
 
 
-def test_is_taken_is_not_checked_on_linux(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_taken_is_false_on_linux(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     assert not asyncio.run(is_taken("127.0.0.1", port))

@@ -126,10 +126,10 @@ def test_file_system_of_returns_the_innermost_mount(monkeypatch: pytest.MonkeyPa
     assert file_system_of("/my values 2") == "ext4"
 
 
-def test_the_kernel_version_is_read_only_on_linux(
+def test_the_kernel_version_is_not_read_on_windows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """On Windows the question goes to a service that takes seconds, or hangs."""
+    """On Windows `platform.uname` asks a service that takes seconds, or hangs."""
     monkeypatch.setattr(platform, "uname", lambda: pytest.fail("asked"))
     monkeypatch.setattr(sys, "platform", "win32")
     assert watching.why_silent(str(tmp_path)) is None

@@ -29,6 +29,6 @@ def test_key_file_name_is_never_a_device_name(device: str) -> None:
 
 
 def test_key_file_name_escapes_special_device_characters_as_before() -> None:
-    """The names of files that are there already stay as they are."""
+    """File names in existing folders must not change."""
     assert key_file_name("conin$", folds_case=False).text == "conin%24.json"
     assert key_file_name("com¹", folds_case=False).text == "com%C2%B9.json"

@@ -133,7 +133,7 @@ class TestJudge:
 
 
 class TestPlugin:
-    """What is written, by a pytest of its own."""
+    """The results that the plugin writes, in a pytest process of its own."""
 
     TESTS = """\
 import os, pytest
@@ -195,7 +195,7 @@ def test_comes_behind_it(): pass
 
 
 class TestRunTests:
-    """Process after process, with what each one writes in the place of a Wine."""
+    """How many processes follow each other; written results stand in for Wine."""
 
     @pytest.fixture
     def run(self, tmp_path, monkeypatch):
