@@ -245,7 +245,7 @@ def test_each_watch_gets_its_own_copy_of_a_value():
     assert other == []
 
 
-def test_the_answer_to_a_read_of_a_watched_key_does_not_repeat_in_the_watch():
+def test_a_read_of_a_watched_key_sends_only_a_ping_and_gets_the_latest_update():
     talk = Talk()
     watch = talk.watch("k")
     talk.hear(update("k", 1))

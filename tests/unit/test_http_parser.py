@@ -188,7 +188,7 @@ def test_the_host_of_an_absolute_target_replaces_the_host_header(
 
 
 @pytest.mark.parametrize("text", ["%FF", "%C3", "\u00ff", "%ED%A0%80"])
-def test_a_target_that_is_not_utf8_is_refused(text: str) -> None:
+def test_decode_component_rejects_invalid_utf_8(text: str) -> None:
     with pytest.raises(BadTargetError):
         decode_component(text)
 

@@ -166,7 +166,7 @@ def test_stats_and_metrics_include_journal_and_file_figures(
 
 
 @pytest.mark.parametrize("state", WatchState)
-def test_health_is_degraded_when_hand_edits_are_not_watched(
+def test_health_is_degraded_while_hand_edits_can_be_missed(
     introspection: Introspection, disk: TroubledDisk, state: WatchState
 ) -> None:
     disk.watched = Watching(state, "a reason", 3)

@@ -338,7 +338,7 @@ def test_the_journal_is_rewritten_when_a_commit_cannot_be_taken_back(
     assert commit[0].key == "kept"
 
 
-def test_a_sync_covers_every_segment_and_the_directory_once(
+def test_a_sync_forces_every_unsynced_segment_once(
     journal: Journal, disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)

@@ -141,7 +141,7 @@ def test_requests_are_answered_between_portions_of_a_mass_expiry() -> None:
     assert values(follower.heard()) == [None], "it is told once"
 
 
-def test_storage_failure_and_recovery_are_counted_and_logged_once(caplog) -> None:
+def test_storage_failures_are_counted_and_failure_and_recovery_logged_once(caplog) -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     rooms.engine.reason = "disk full"
