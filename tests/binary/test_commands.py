@@ -1,4 +1,4 @@
-"""The built file's commands: all that they load is in it."""
+"""The commands of the executable: all modules that they import are in it."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Started as a desktop starts it: without arguments, in a terminal of its own or in none.
+"""The executable as a desktop starts it: without arguments, with and without a terminal.
 
 As desktops on Linux do it. What macOS and Windows do can be seen only on their desktops.
 """

@@ -1,4 +1,4 @@
-"""The file itself: how it may lie around, and on which systems it runs."""
+"""The executable file: its size, where it may be stored, and on which systems it runs."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Two processes are one program: being stopped, being killed, and what is left behind."""
+"""The two processes of the executable: stops, kills, and the removal of the unpacked folder."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The built file does what dunena does."""
+"""The executable serves what a dunena run from source serves."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The JavaScript client in a browser: ways to load it, what it shows, and how it comes back."""
+"""The JavaScript client in a browser: loading, bindings and reconnecting."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""How the test page connects, comes back, and gets past the token."""
+"""The test page: connecting, reconnecting and the token dialog."""
 
 import re
 

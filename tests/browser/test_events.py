@@ -1,4 +1,4 @@
-"""The stream of events, channels, and the rate."""
+"""The events view of the test page: the stream, channels and the event rate."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The table of keys, and one key's value and editor."""
+"""The keys view of the test page: the table, and the value and editor of one key."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The console: sending messages, and its log of everything that passes."""
+"""The console of the test page: sending messages, and its log."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The scoreboard of docs/overlays.md, word for word, in two pages, from near and far."""
+"""The scoreboard of docs/overlays.md, word for word, in two pages, on a fast and a slow link."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The test page as a whole: it loads, keeps to itself, fits a phone, needs no mouse."""
+"""The test page as a whole: loading, security, size, small screens and accessibility."""
 
 import re
 from collections.abc import Callable

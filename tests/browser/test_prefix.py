@@ -1,4 +1,4 @@
-"""The test page and a page of one's own behind a proxy that shows the server below a path."""
+"""The test page and a served page behind a proxy with a path prefix."""
 
 from collections.abc import Iterator
 from pathlib import Path

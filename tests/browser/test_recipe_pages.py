@@ -1,4 +1,4 @@
-"""The other sample pages of the documents, word for word, in a browser, from near and far."""
+"""The other sample pages of the documents, word for word, in a browser."""
 
 import json
 from collections.abc import Callable, Iterator

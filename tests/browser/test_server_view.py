@@ -1,4 +1,4 @@
-"""What the page shows of its server, and the door for pages opened from disk."""
+"""The server view of the test page, and admitting pages opened from disk."""
 
 import json
 import re

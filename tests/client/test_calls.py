@@ -1,4 +1,4 @@
-"""What the client's calls give back, in Node with `ws`."""
+"""The results of the JavaScript client's calls, in Node with `ws`."""
 
 import json
 import shutil

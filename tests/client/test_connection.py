@@ -1,4 +1,4 @@
-"""The client's connection: it comes whenever the server does, and shows nothing twice or stale."""
+"""The JavaScript client's connection: reconnecting, and no repeated or stale values."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""Why there is no connection: whether it helps to try again."""
+"""The errors of a failed connection attempt, by the answer of the server."""
 
 import pytest
 from websockets.datastructures import Headers

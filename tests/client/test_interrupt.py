@@ -1,4 +1,4 @@
-"""A Ctrl+C may come anywhere."""
+"""Interrupts by Ctrl+C at any point of a call."""
 
 import threading
 

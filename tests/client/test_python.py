@@ -1,4 +1,4 @@
-"""The Python client against real servers: its calls, and what it does while a server is away."""
+"""The Python client against real servers: its calls, and how it reconnects."""
 
 import asyncio
 import inspect

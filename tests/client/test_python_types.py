@@ -1,4 +1,4 @@
-"""The types of the Python client, by mypy: the blocking calls have theirs from the others."""
+"""The types of the Python client, checked by mypy."""
 
 import subprocess
 import sys

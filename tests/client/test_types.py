@@ -1,4 +1,4 @@
-"""The client's types, by TypeScript's own compiler."""
+"""The types of the JavaScript client, checked by the TypeScript compiler."""
 
 import re
 import shutil

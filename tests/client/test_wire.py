@@ -1,4 +1,4 @@
-"""HTTP over a socket: what stands between this client and a server may answer in many ways."""
+"""The HTTP client over a socket: every form of response that servers and proxies send."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""docs/asyncapi.json: whole in itself, strict, and of the messages that there are.
+"""docs/asyncapi.json: complete references, strict schemas, and exactly the existing messages.
 
 What the server says is held to it wherever the tests of the protocols hear it.
 """

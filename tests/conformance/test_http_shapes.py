@@ -1,4 +1,4 @@
-"""Requests that two readers could understand differently: refused, or read as RFC 9112 says.
+"""Ambiguous HTTP requests are refused, or read as RFC 9112 says.
 
 Each shape is sent with a request of its own behind it. What is refused ends the connection, so
 that nothing behind it is taken for a request; what is answered leaves the next one where it is.

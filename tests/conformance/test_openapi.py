@@ -1,4 +1,4 @@
-"""The description at /openapi.json is true: of the routes, and of what they answer."""
+"""/openapi.json describes the routes and their responses correctly."""
 
 import os
 import re

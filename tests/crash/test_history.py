@@ -1,4 +1,4 @@
-"""The model of the crash test tells what may stand from what may not."""
+"""The model of the crash test accepts possible states and rejects impossible ones."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A server that is killed again and again while clients write: nothing acknowledged is ever lost.
+"""A server killed repeatedly while clients write loses no acknowledged write.
 
 Meanwhile other hands are at its files, things lie in the folder that are no values, and on Linux
 the wall clock jumps both ways. Ten kills; `DUNENA_CRASH_KILLS` says how many else. What the clients

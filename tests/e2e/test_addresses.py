@@ -1,4 +1,4 @@
-"""Where a server listens: every address that its host stands for, and what it says of that."""
+"""The addresses a server listens at, and what it reports of them."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""A certificate for the local network: made, served with, trusted, and made again."""
+"""`dunena cert`: certificates for the local network."""
 
 import ssl
 import sys

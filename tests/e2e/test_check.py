@@ -1,4 +1,4 @@
-"""`dunena check`: what is in a folder, what is wrong with it, and putting it in order."""
+"""`dunena check`: reports on a folder, and repairs."""
 
 import json
 import shutil

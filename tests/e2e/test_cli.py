@@ -1,4 +1,4 @@
-"""The command line: settings, starting, what is said, and stopping."""
+"""The command line of the server: settings, starting, output, logs and stopping."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""A machine's clock that is set while a server runs, and what holds over a restart."""
+"""The machine's clock is set while a server runs: deadlines hold, also over a restart."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The commands that ask a running server: what they do, print and end with."""
+"""The commands that ask a running server: effects, output and exit codes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The folder, seen from outside: what survives, what is read, what a hand changes in it."""
+"""The folder of a server: file names, durability, damage and locking."""
 
 import json
 import shutil

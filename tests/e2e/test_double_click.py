@@ -1,4 +1,4 @@
-"""What the program does when it was clicked and not typed, run from source.
+"""The program started by a double click, run from source.
 
 The executable decides between the two by its terminal; here that decision is made for it.
 """

@@ -1,4 +1,4 @@
-"""When a change is forced to the device: by policy, and for a request that asks for it."""
+"""When changes are synced to the device: by fsync policy and by request."""
 
 import sys
 from collections.abc import Callable

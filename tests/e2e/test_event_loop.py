@@ -1,4 +1,4 @@
-"""Both event loops serve; which one it is can be seen."""
+"""The server on either event loop."""
 
 import importlib.util
 import sys

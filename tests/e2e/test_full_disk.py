@@ -1,4 +1,4 @@
-"""A disk that is full, for real: writes are refused, everything else goes on, and it passes."""
+"""A really full disk: writes are refused until there is space, and reads go on."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A hand in the folder: what it does there becomes a change that subscribers see."""
+"""Files edited by hand become changes that subscribers get."""
 
 import os
 import shutil

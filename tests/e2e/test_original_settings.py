@@ -1,4 +1,4 @@
-"""The variables of the original dunena: understood, or answered with a word on what to use."""
+"""The environment variables of the original server: accepted, or warned of with a replacement."""
 
 import re
 from pathlib import Path

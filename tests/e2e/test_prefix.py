@@ -1,4 +1,4 @@
-"""A server that a proxy shows below a path: redirects, the Python client and the commands."""
+"""A server behind a proxy with a path prefix: redirects, the Python client and the commands."""
 
 import http.client
 import subprocess

@@ -1,4 +1,4 @@
-"""The examples in the pages of the protocols: what is sent there gets the answers written there."""
+"""The examples in the protocol pages get the documented replies."""
 
 import json
 import re

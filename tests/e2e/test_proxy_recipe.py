@@ -1,4 +1,4 @@
-"""The recipe for a web server in front, with the real nginx: the parts of it that are nginx's.
+"""The proxy recipe with a real nginx: the parts that are specific to nginx.
 
 What works below a path with any proxy is in test_prefix.py, which also asks nginx.
 """

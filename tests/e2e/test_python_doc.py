@@ -1,4 +1,4 @@
-"""The examples in docs/python.md print what is written below them."""
+"""The examples in docs/python.md print the documented output."""
 
 import re
 

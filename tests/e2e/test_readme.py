@@ -1,4 +1,4 @@
-"""The README's examples do what the README says, and its settings are those of the reference."""
+"""The examples of the README run as documented, and its settings match the reference."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Every setting that is given, by flag or variable, is what `doctor` and a server run with."""
+"""Every setting given by flag or variable is applied by `doctor` and by a server."""
 
 import json
 from enum import Enum

@@ -1,4 +1,4 @@
-"""Things in the folder that are no values, made by others at a bad moment."""
+"""Irregular files in the folder: links, pipes, devices and names that are not UTF-8."""
 
 import json
 import os

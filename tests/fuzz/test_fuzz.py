@@ -1,4 +1,4 @@
-"""Whatever comes in: nothing but the errors that are meant for it, and the same for every cut.
+"""Any input causes only the defined errors, and the same result from any chunks.
 
 ``DUNENA_FUZZ_EXAMPLES`` sets how often each is tried; with ``HYPOTHESIS_PROFILE=dev`` each run
 tries others. What is found is kept as an ``@example`` beside the property it broke.

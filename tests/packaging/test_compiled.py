@@ -1,4 +1,4 @@
-"""The wheel with compiled modules in it: what is in it, and that it works with and without them.
+"""The wheel with compiled modules: its contents, and that it runs with and without them.
 
 `python3 build/dev.py test --compiled` makes it, and runs this in the copy that it was unpacked to.
 """

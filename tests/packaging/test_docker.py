@@ -1,4 +1,4 @@
-"""The container image, as far as it shows without an engine; ci.yml builds and runs it."""
+"""The container image, checked without a container engine; ci.yml builds and runs it."""
 
 import os
 import re

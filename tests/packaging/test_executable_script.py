@@ -1,4 +1,4 @@
-"""build/executable.py: its decisions, its archives and its answers, without PyInstaller."""
+"""build/executable.py: targets, archives and messages, without PyInstaller."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""build/release.py: what a release says of itself, and how its commands are typed."""
+"""build/release.py: changelog, version, release notes and the command line."""
 
 import re
 import subprocess

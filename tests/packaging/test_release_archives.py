@@ -1,4 +1,4 @@
-"""build/release.py: archives that can be run after a download, and checksums that tools read."""
+"""build/release.py: archives with executable programs, and checksums in standard formats."""
 
 import shutil
 import stat

@@ -1,4 +1,4 @@
-"""build/release.py glibc: what a Linux program needs, read without any tool."""
+"""build/release.py glibc: the glibc versions a Linux program needs, read without tools."""
 
 import re
 import shutil

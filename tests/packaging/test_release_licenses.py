@@ -1,4 +1,4 @@
-"""build/release.py licenses: every bundled package with its text, or no release."""
+"""build/release.py licenses: the licence text of every bundled package."""
 
 import sys
 from pathlib import Path

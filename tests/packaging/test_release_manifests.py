@@ -1,4 +1,4 @@
-"""build/release.py manifests: files that winget, Homebrew and Scoop can read."""
+"""build/release.py manifests: manifests for winget, Homebrew and Scoop."""
 
 import json
 import re

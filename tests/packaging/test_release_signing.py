@@ -1,4 +1,4 @@
-"""build/release.py sign: what the systems' tools are told, and that no key means a notice."""
+"""build/release.py sign: the calls of the signing tools, and a notice without keys."""
 
 import base64
 import stat

@@ -1,4 +1,4 @@
-"""What runs and watches dunena on a machine: service files, and the dashboard of its figures."""
+"""Service files for systemd, launchd and WinSW, and the dashboard of the metrics."""
 
 import json
 import os

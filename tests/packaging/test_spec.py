@@ -1,4 +1,4 @@
-"""packaging/: what goes into the executable, decided without PyInstaller."""
+"""packaging/: what the executable contains, decided without PyInstaller."""
 
 import ast
 import importlib

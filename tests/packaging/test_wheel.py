@@ -1,4 +1,4 @@
-"""The Python package: what is in it, and that it works where nothing else of this checkout is."""
+"""The Python package: its contents, and that it runs without the source tree."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,4 @@
-"""The workflows: what linters say of them, and rules of ours that no linter knows.
+"""The workflows: linters, and project rules that no linter checks.
 
 GitHub tells of a mistake in a workflow when it runs, and a release runs a few times a year.
 """

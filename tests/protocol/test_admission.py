@@ -1,4 +1,4 @@
-"""Who gets in: token, cookie, origin, host; the same for a request and for an upgrade."""
+"""Admission by token, cookie, origin and host, for requests and for upgrades."""
 
 from collections.abc import Iterator
 from typing import Any

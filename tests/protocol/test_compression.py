@@ -1,4 +1,4 @@
-"""`--compression`: clients that can read compressed messages get them, the others do not."""
+"""`--compression`: negotiated with clients that support it, and absent for the others."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What is set without a ttl expires after the server's default, whichever door it comes through."""
+"""The default ttl applies to writes without a ttl through every interface."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""How a connection's dialect is found: by its messages, its subprotocol, the query, a setting."""
+"""The dialect of a connection: by its messages, subprotocol, query and the server's setting."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The dunena dialect: what each message is answered with, and the events of every change."""
+"""The dunena dialect: the reply to each message, and the events of every change."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Everything a client can do wrong, the exact text it gets, and that nothing else happens."""
+"""Every client error: its exact text, and that it has no other effect."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""One store: what goes in through any door comes out of every other, in the form it has there."""
+"""A change through any interface is seen through every other one, in the form of each."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""HTTP: every route, and the protocol itself down to its bytes."""
+"""HTTP: every route, and the protocol down to its bytes."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Limits over the wire: each told to its cause, counted, and felt by nobody else."""
+"""Limits over the wire: each is reported to its cause, counted, and without effect on others."""
 
 import re
 from pathlib import Path

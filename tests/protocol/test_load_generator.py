@@ -1,4 +1,4 @@
-"""The benchmark works: its load generator is built and drives a server, briefly.
+"""The load generator of the benchmark is built and drives a server briefly.
 
 `tests/bench` itself is run by hand. What is measured there means nothing here; that there is
 something to measure, and that every reply was the one expected, is what `wsload` checks.

@@ -1,4 +1,4 @@
-"""The object-store dialect: values of any kind, updates to every subscriber, no other word."""
+"""The object-store dialect: values of any kind, and updates to every subscriber."""
 
 import json
 from typing import Any

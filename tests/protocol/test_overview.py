@@ -1,4 +1,4 @@
-"""What people are shown of a server, and the one decision they make there."""
+"""The overview of a server at /server, and the decision about pages from disk."""
 
 import json
 from pathlib import Path

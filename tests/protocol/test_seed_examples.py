@@ -1,4 +1,4 @@
-"""Every example of the two documents dunena comes from, run as it stands there.
+"""Every example of the two documents that dunena follows, run as written.
 
 Code runs in Node with the package `ws` for the browser's WebSocket; only the port is another.
 The placeholders of the documents (`...` for a time, an id that is cut off) are what may differ.

@@ -1,4 +1,4 @@
-"""What somebody without a token may cost: decided at the end of the head, and bounded in all."""
+"""Clients without a token: refused at the end of the request head, within shared budgets."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What typed clients and other languages send for a field that is not set, and for an integer."""
+"""Unset fields and integers as typed clients and other languages send them."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Clients that vanish at the worst moment."""
+"""Clients that disconnect at an inconvenient moment."""
 
 import os
 import signal

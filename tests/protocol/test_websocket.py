@@ -1,4 +1,4 @@
-"""The WebSocket protocol itself, RFC 6455: frames, closing, and clients that do not read."""
+"""The WebSocket protocol of RFC 6455: frames, closing, and clients that do not read."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""A folder of one's own pages at /www/: what is served, and that nothing else ever is."""
+"""The folder of pages at /www/: which files are served, and that no other file is."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Random histories on a simulated disk; and that what is broken on purpose is found.
+"""Random histories on a simulated disk, and the detection of deliberate faults.
 
 ``DUNENA_SIMULATION_HISTORIES`` sets how many are played in all; ``DUNENA_SIMULATION_SEED`` plays
 the one of that number alone, under every policy.

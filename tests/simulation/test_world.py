@@ -1,4 +1,4 @@
-"""Random histories of whole servers; and that what is broken on purpose is found.
+"""Random histories of whole servers, and the detection of deliberate faults.
 
 ``DUNENA_SIMULATION_WORLDS`` sets how many are played in all; ``DUNENA_SIMULATION_WORLD_SEED`` plays
 the one of that number alone, under every policy.

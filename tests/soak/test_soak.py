@@ -1,4 +1,4 @@
-"""A server under mixed load for a while: it does not grow, loses nothing and stays as quick.
+"""A server under mixed load for a while: no growth, no lost value, no slowdown.
 
 ``DUNENA_SOAK_SECONDS`` says how long, without which nothing runs: 60 in CI, 1800 on request.
 ``DUNENA_SOAK_REPORT`` names a file for the measurements, one JSON object a second.

@@ -1,4 +1,4 @@
-"""A listener on Windows goes on whatever becomes of one connection; asked of a made-up system."""
+"""Accepting connections on Windows continues after any failure, on a simulated system."""
 
 import asyncio
 import errno

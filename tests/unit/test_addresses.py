@@ -1,4 +1,4 @@
-"""Which addresses other machines are told."""
+"""The network URLs that other machines can use."""
 
 import errno
 import os

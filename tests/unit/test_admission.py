@@ -1,4 +1,4 @@
-"""Who gets in, rule by rule."""
+"""The admission rules for origins, hosts and tokens."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is said of a port that could not be had."""
+"""The errors of a port that cannot be bound."""
 
 import errno
 import sys

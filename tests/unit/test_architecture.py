@@ -1,4 +1,4 @@
-"""The house keeps its directions: what may import what."""
+"""The import rules of the packages, and the names of unit test files."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Hosts and origins are read strictly, or not at all."""
+"""Strict parsing of hosts and origins."""
 
 from urllib.parse import urlsplit
 

@@ -1,4 +1,4 @@
-"""The banner: what it says of a folder of pages."""
+"""The folder of pages in the banner."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One budget for many: whoever holds most gives up."""
+"""A budget shared by many holders: the largest holder is dropped when it is exceeded."""
 
 from functools import partial
 

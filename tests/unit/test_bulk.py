@@ -1,4 +1,4 @@
-"""Bulk work: one portion a turn, whoever asks for how much of it."""
+"""Bulk work in portions, one per turn."""
 
 from collections.abc import Callable
 from contextlib import suppress

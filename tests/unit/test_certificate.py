@@ -1,4 +1,4 @@
-"""The files of a certificate: whatever is given for them, the server does not wait for it."""
+"""Certificate files: links are followed, and irregular files refused without blocking."""
 
 import os
 import sys

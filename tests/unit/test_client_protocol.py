@@ -1,4 +1,4 @@
-"""The client's core: what it sends, and what it makes of what it hears; no server, no waiting."""
+"""The I/O-free core of the client: what it sends, and how it handles messages."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The server's clock, while somebody sets that of the machine."""
+"""The server's clock while the machine's clock is set."""
 
 import time
 

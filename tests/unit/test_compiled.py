@@ -1,4 +1,4 @@
-"""The modules that can be compiled: which they are, and whether this run is on compiled ones.
+"""The list of modules that can be compiled, and whether this run uses compiled ones.
 
 `python3 build/dev.py test --compiled` sets DUNENA_TEST_COMPILED, so that a run which shall be on
 compiled modules and is not fails here instead of passing for the wrong reason.

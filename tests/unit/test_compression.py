@@ -1,4 +1,4 @@
-"""Compressed messages: what a client reads is what was written, made once for everybody."""
+"""Compressed messages: correct, and made once for all followers."""
 
 import zlib
 

@@ -1,4 +1,4 @@
-"""Where values are kept, and pages found, when nobody says where."""
+"""The default folders of values and pages."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Life as one file: what killed runs left behind, and what other programs inherit."""
+"""The unpacked folder of the executable: sweeping, orphans and inherited variables."""
 
 import os
 import sys

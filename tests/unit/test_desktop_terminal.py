@@ -1,4 +1,4 @@
-"""The terminal around the program, seen from programs of its own."""
+"""Detection of the terminal and of a running dunena, in child processes."""
 
 import os
 import subprocess

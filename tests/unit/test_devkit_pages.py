@@ -1,4 +1,4 @@
-"""The pages made from the code say what it says now, and a help can be read at one glance."""
+"""The generated documentation pages are up to date and readable."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The machine's file system, where it is not as simple as it looks."""
+"""File system operations: atomic replacement, syncing, and special cases of systems."""
 
 import errno
 import os

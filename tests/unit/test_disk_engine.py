@@ -1,4 +1,4 @@
-"""The disk engine: lock, threads, and what it says when the disk fails."""
+"""The disk engine: its lock, its threads, and disk failures."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""The documents: every link leads somewhere, and the site shows every page."""
+"""The documents: no dead links, and every page on the site."""
 
 import importlib.util
 import re

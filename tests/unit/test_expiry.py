@@ -1,4 +1,4 @@
-"""Deadlines: which entry expires next."""
+"""The queue of deadlines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The relay that the tests of far-away pages go through."""
+"""The delaying relay of the tests that need a slow link."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The table of counters: all that is counted is in it, and what is shown is read from it."""
+"""The table of figures holds every counter, and all reports read from it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable

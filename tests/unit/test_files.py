@@ -1,4 +1,4 @@
-"""Key to file name and back."""
+"""File names of keys, and back."""
 
 import string
 

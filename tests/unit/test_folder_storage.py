@@ -1,4 +1,4 @@
-"""What lies in a kept folder: names, damage, expiries, revisions; and what is left alone."""
+"""The folder of values: file names, damage, expiries, revisions and foreign files."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""That a forked program is what a started one is, in what tests see of it."""
+"""A forked program behaves like a started one."""
 
 import signal
 import subprocess

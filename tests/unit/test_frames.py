@@ -1,4 +1,4 @@
-"""Cutting bytes into frames, whatever the cuts they arrived in."""
+"""Reading WebSocket frames from any chunks."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Rights: what a grant leaves out is neither read, written nor seen, whichever way one asks."""
+"""Grants: keys and namespaces outside of a grant cannot be read, written or observed."""
 
 import json
 import re

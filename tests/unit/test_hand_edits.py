@@ -1,4 +1,4 @@
-"""What other hands do to the files becomes changes, whenever it is found."""
+"""Hand edits of files become changes, whenever they are found."""
 
 import sys
 from collections.abc import Iterator

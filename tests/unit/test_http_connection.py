@@ -1,4 +1,4 @@
-"""A connection that speaks HTTP: turns, and how it ends while the peer still sends."""
+"""An HTTP connection: turns, budgets, and closing while the peer still sends."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""Bytes to requests, and what is refused on the way."""
+"""Parsing HTTP requests, and refusing malformed ones."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The hub: who follows what, and the batches that they are handed."""
+"""The hub: subscriptions, and the batches that followers are given."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the server says of the place where values are kept."""
+"""Health, stats and info of the storage."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The journal: its lines, what a crash may leave of them, and its segments."""
+"""The journal: its lines and segments, and recovery after a crash."""
 
 import errno
 import os

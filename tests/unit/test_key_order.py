@@ -1,4 +1,4 @@
-"""Keys in order, whatever comes and goes while they are put there."""
+"""The sorted order of keys, under changes while it is built."""
 
 from unittest.mock import patch
 

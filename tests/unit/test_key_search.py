@@ -1,4 +1,4 @@
-"""Searches go on in portions, and find what stands."""
+"""Searches run in portions and find the current keys."""
 
 import json
 

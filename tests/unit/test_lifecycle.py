@@ -1,4 +1,4 @@
-"""Each event has a defined outcome in each state, and a connection only comes nearer to its end."""
+"""The states of a connection: a defined outcome for each event, and no way back."""
 
 from itertools import product
 

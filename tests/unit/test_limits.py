@@ -1,4 +1,4 @@
-"""The limits hang together: each leaves room for what the others permit."""
+"""The limits are consistent with each other."""
 
 import ast
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Which sockets a server opens, where the system has all of them and where it has not.
+"""The sockets that a server opens for a host, with and without IPv6.
 
 A port is taken alone where the system asks for that, and as others take theirs if need be.
 """

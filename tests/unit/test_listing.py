@@ -1,4 +1,4 @@
-"""Listings for people: by position, filtered, and cheap to read on in."""
+"""Listings for the test page: by offset, filtered, and at the cost of one page."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Loading in a thread: the loop goes on, hears how far it is, and can end it."""
+"""Loading in a thread: progress in the loop, failures and cancellation."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What is said while a large folder is read."""
+"""The progress messages of a large load."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The order in which the threads of the disk engine take its locks."""
+"""The rank order of the disk engine's locks."""
 
 import re
 import threading

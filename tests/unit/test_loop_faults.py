@@ -1,4 +1,4 @@
-"""What asyncio reports of its own does not fill the log."""
+"""Errors reported by asyncio do not fill the log."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Messages reach the session as requests of the tick, or end the connection."""
+"""Received messages become requests of the tick, or close the connection."""
 
 import gc
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The files follow: how often, and after failures."""
+"""Writing the value files: how often, and after failures."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The decision about pages opened from disk, and who may make it."""
+"""The decision to admit pages opened from disk, and who may change it."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The description of a table of routes, as `/openapi.json` has it."""
+"""The OpenAPI description of a route table."""
 
 from typing import Any
 

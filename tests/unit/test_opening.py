@@ -1,4 +1,4 @@
-"""Which engine a server's settings ask for."""
+"""The engine that the settings of a server select."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What waits for a peer that reads slowly waits without work."""
+"""The outbox of a peer that reads slowly."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Who is at the other end, and who counts as one."""
+"""The address of a client behind a proxy, and its group."""
 
 from ipaddress import ip_network
 

@@ -1,4 +1,4 @@
-"""What stands under a file's name is asked what it is before it is read."""
+"""Reading regular files only, without blocking on other kinds."""
 
 import os
 import socket

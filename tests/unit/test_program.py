@@ -1,4 +1,4 @@
-"""The command line takes its arguments as they are, on every system."""
+"""Arguments are passed on unchanged on every system."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""A bounded store: who is refused, who leaves, and what stays as it was."""
+"""A store with limits: refusals, evictions and rollback."""
 
 import random
 

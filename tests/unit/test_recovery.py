@@ -1,4 +1,4 @@
-"""What files and journal say together."""
+"""Recovery from value files and the journal."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The connections of a server: looked at regularly, never all at once."""
+"""The registry of connections: sweeps in parts, and limits per group."""
 
 import asyncio
 from collections.abc import Callable

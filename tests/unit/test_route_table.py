@@ -1,4 +1,4 @@
-"""The table of routes: what the dispatcher and the description rely on."""
+"""The properties of the route table that its users rely on."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Which ports are tried when one could not be had."""
+"""The ports that are tried when one is in use."""
 
 from dunena.cli.running import ports_to_try
 from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED

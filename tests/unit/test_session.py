@@ -1,4 +1,4 @@
-"""Sessions: dialects without a socket."""
+"""Sessions in each dialect, without a socket."""
 
 from collections.abc import Callable
 

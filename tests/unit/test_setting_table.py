@@ -1,4 +1,4 @@
-"""Every setting is wherever settings are told of, and the table alone says what it is."""
+"""Every setting is defined once in the table and appears everywhere settings are listed."""
 
 import ast
 import dataclasses

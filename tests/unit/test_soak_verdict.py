@@ -1,4 +1,4 @@
-"""A soak fails when it should."""
+"""The verdict of a soak run."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""tests/bench: what its figures are made with, without a server."""
+"""tests/bench: statistics, phrases, contenders and the command line, without a server."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""The store: what it holds, its revisions, expiry and undo."""
+"""The store: entries, revisions, expiry and rollback."""
 
 from copy import copy
 

@@ -1,4 +1,4 @@
-"""A port that somebody answers on is taken, also where the system would share it."""
+"""A port with a listener is taken, also where the system would share it."""
 
 import asyncio
 import socket

@@ -1,4 +1,4 @@
-"""The folder of another program, whose file names are its keys."""
+"""Taking over the folder of another program, whose file names are its keys."""
 
 import logging
 from collections.abc import Iterator

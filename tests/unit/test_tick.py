@@ -1,4 +1,4 @@
-"""The tick: nothing leaves before it is kept, and nothing shows what was not."""
+"""The tick: replies and updates are sent only after their changes are durable."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How quickly tokens can be guessed."""
+"""The rate limit on guessing tokens."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tokens: what their file may say, and what they stand for."""
+"""The tokens file, and the grants of its tokens."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""A turn ends after so much work or so much time; who had a whole one is heavy for a while."""
+"""The limits of a turn in bytes and time, and heavy connections."""
 
 from dunena.server.limits import TURN_BYTES_MAX, TURN_MS
 from dunena.server.turn import Turn

@@ -1,4 +1,4 @@
-"""Who has more to do than one turn allows goes on behind the others."""
+"""Connections with more work than one turn take turns in rounds."""
 
 from collections.abc import Callable
 

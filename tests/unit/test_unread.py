@@ -1,4 +1,4 @@
-"""Replies that nobody reads have a budget and an end."""
+"""Unread replies have a budget and a timeout."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Strict JSON: what is kept is what was sent, or it is refused."""
+"""Strict JSON: a value is kept exactly or refused."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The version is written once, and what tells of it agrees."""
+"""The version is written once, and every report of it agrees."""
 
 import re
 import subprocess

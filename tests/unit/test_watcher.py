@@ -1,4 +1,4 @@
-"""What is watched, and that nothing is missed while that changes."""
+"""File watchers: every change is reported while folders come and go."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""How hand edits are learnt of, and what becomes of it when that fails."""
+"""How hand edits are detected, and the fallback to polling."""
 
 import errno
 import platform

@@ -1,4 +1,4 @@
-"""A connection answers the same whichever way its frames took, and however they were cut."""
+"""A WebSocket connection gives the same replies on both paths and from any chunks."""
 
 import gc
 import re

@@ -1,4 +1,4 @@
-"""Names of devices are known, and neither a page nor a value's file has one."""
+"""Windows device names: recognized, and never used for pages or values."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""build/winekit/: what the tests under Wine say, and how it is counted, without a Wine."""
+"""build/winekit/: running tests under Wine and counting results, tested without Wine."""
 
 import ast
 import contextlib

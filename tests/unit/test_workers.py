@@ -1,4 +1,4 @@
-"""The engine's two threads."""
+"""The two threads of the disk engine: the follower and the syncer."""
 
 import errno
 import logging
