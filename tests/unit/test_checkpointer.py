@@ -171,7 +171,7 @@ def test_forcing_begins_when_it_is_asked_for_and_with_the_record_of_the_journals
     assert kept.disk.done == []
 
 
-def test_without_forcing_nothing_waits_for_the_device_until_it_is_asked_for(kept: Kept) -> None:
+def test_nothing_is_synced_without_fsync_until_a_sync_is_requested(kept: Kept) -> None:
     kept.set("a", 1)
     kept.commit()
     kept.disk.done.clear()
@@ -185,7 +185,7 @@ def test_without_forcing_nothing_waits_for_the_device_until_it_is_asked_for(kept
     assert ("sync", kept.folder / "a.json") in kept.disk.done
 
 
-def test_the_journal_is_shortened_when_files_have_followed_and_not_before(tmp_path: Path) -> None:
+def test_the_journal_is_truncated_only_after_all_files_are_written(tmp_path: Path) -> None:
     kept = Kept(tmp_path, Fsync.EVERYSEC)
     kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
     kept.set("a", 1)
@@ -202,7 +202,7 @@ def test_the_journal_is_shortened_when_files_have_followed_and_not_before(tmp_pa
     kept.close()
 
 
-def test_files_that_could_not_be_forced_are_written_once_more(tmp_path: Path) -> None:
+def test_a_value_file_is_rewritten_after_its_sync_failed(tmp_path: Path) -> None:
     kept = Kept(tmp_path, Fsync.EVERYSEC)
     kept.disk.fail = lambda name, path: name == "sync" and path.name == "a.json"
     kept.set("a", 1)
@@ -217,7 +217,7 @@ def test_files_that_could_not_be_forced_are_written_once_more(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing that is open is removed there")
-def test_a_journal_that_was_removed_is_written_anew(tmp_path: Path) -> None:
+def test_a_removed_journal_is_rewritten(tmp_path: Path) -> None:
     kept = Kept(tmp_path, Fsync.EVERYSEC)
     kept.disk.fail = lambda name, path: name == "replace" and path.name == "a.json"
     kept.set("a", 1)
@@ -238,7 +238,7 @@ def test_a_journal_that_was_removed_is_written_anew(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_after_a_failed_sync_what_is_not_surely_on_the_device_is_written_anew(
+def test_the_journal_is_rewritten_after_a_failed_sync(
     tmp_path: Path,
 ) -> None:
     kept = Kept(tmp_path, Fsync.EVERYSEC)
@@ -267,7 +267,7 @@ def kept_with_a_stuck_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Kep
     return kept
 
 
-def test_one_file_that_cannot_be_written_does_not_keep_the_journal(
+def test_an_unwritable_file_does_not_keep_the_journal_from_being_truncated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = kept_with_a_stuck_file(tmp_path, monkeypatch)
@@ -282,7 +282,7 @@ def test_one_file_that_cannot_be_written_does_not_keep_the_journal(
     assert kept.read("stuck.json") == "here"
 
 
-def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
+def test_a_pending_commit_delays_journal_renewal_without_new_segments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = kept_with_a_stuck_file(tmp_path, monkeypatch)
@@ -307,7 +307,7 @@ def test_a_commit_on_its_way_holds_a_renewal_up_and_begins_no_segment_each_time(
     kept.close()
 
 
-def test_what_is_taken_back_while_the_journal_waits_to_be_written_anew_is_gone(
+def test_a_commit_rolled_back_before_a_journal_rewrite_is_not_recovered(
     tmp_path: Path,
 ) -> None:
     kept = Kept(tmp_path, Fsync.ALWAYS)
