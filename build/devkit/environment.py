@@ -1,8 +1,8 @@
 """The virtual environments of this checkout, made from the pinned packages.
 
-There are three: `.venv` for working on dunena, `.venv-executable` for building the executable,
-which must not depend on what the first one holds, and `.venv-site` for building the site, whose
-packages nothing else needs.
+There are four: `.venv` for working on dunena, `.venv-executable` for building the executable,
+which must not depend on what the first one holds, `.venv-release` for looking into what was built,
+and `.venv-site` for building the site, whose packages nothing else needs.
 
 Each holds a stamp, a small file that says which Python and which pins it was made from. The stamp
 is taken away before anything is changed and written when all is done, so an environment without one
@@ -57,11 +57,12 @@ class Group:
 
 
 RUN = Group("run", ("package.txt", "serve.txt"), project=True)
-TEST = Group("test", ("test.txt", "workflows.txt"))
+TEST = Group("test", ("test.txt", "workflows.txt", "release.txt"))
 COMPILE = Group("compile", ("compile.txt",))
 MUTATION = Group("mutation", ("mutation.txt",))
 LOCK = Group("lock", ("lock.txt",))
 EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
+RELEASE = Group("release", ("release.txt",))
 SITE = Group("site", ("docs.txt",))
 
 
@@ -192,6 +193,7 @@ class Environment:
 
 DEVELOPMENT = Environment(ROOT / ".venv")
 BUILDING = Environment(ROOT / ".venv-executable")
+RELEASING = Environment(ROOT / ".venv-release")
 PUBLISHING = Environment(ROOT / ".venv-site")
 
 

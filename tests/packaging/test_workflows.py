@@ -118,10 +118,6 @@ class TestPins:
         lines = map(Requirement, requirements.read_pins(requirements.FOLDER / name))
         return {canonicalize_name(pin.name): str(pin.specifier) for pin in lines}
 
-    def test_are_those_of_the_linters(self):
-        asked = {canonicalize_name(Requirement(line).name) for line in load("devkit.lock").LINTERS}
-        assert asked <= self.pins("workflows.txt").keys()
-
     def test_agree_with_those_of_the_tests(self):
         linters, others = self.pins("workflows.txt"), self.pins("test.txt")
         for name in linters.keys() & others.keys():

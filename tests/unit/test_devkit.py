@@ -41,6 +41,9 @@ def pins(name):
     return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
 
 
+GROUPS = project()["dependency-groups"]
+
+
 class TestPins:
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
     def test_are_one_exact_version_each(self, path):
@@ -87,8 +90,15 @@ class TestPins:
             pin = pinned[canonicalize_name(wanted.name)]
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
+    @pytest.mark.parametrize("group", sorted(GROUPS))
+    def test_are_those_of_the_group_of_their_name(self, group):
+        pinned = pins(f"{group}.txt")
+        for wanted in map(Requirement, GROUPS[group]):
+            pin = pinned[canonicalize_name(wanted.name)]
+            assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
+
     def test_agree_between_the_files_of_one_environment(self):
-        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt")
+        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt", "release.txt")
         together = [pins(name) for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
@@ -100,7 +110,6 @@ class TestPins:
         assert {name: pin.specifier for name, pin in pins("serve.txt").items()}.items() <= {
             name: pin.specifier for name, pin in bundled.items()
         }.items()
-        assert bundled["pyinstaller"].specifier.contains("6.22.3")
         assert "hatchling" in bundled
 
     def test_the_tests_install_what_the_server_needs(self):
@@ -294,8 +303,9 @@ class TestPrepare:
     def test_there_is_one_to_work_in_and_others_to_build_in(self):
         module = load("environment")
         assert module.DEVELOPMENT.folder == ROOT / ".venv"
-        folders = {module.DEVELOPMENT.folder, module.BUILDING.folder, module.PUBLISHING.folder}
-        assert len(folders) == 3
+        others = (module.BUILDING, module.RELEASING, module.PUBLISHING)
+        folders = {one.folder for one in (module.DEVELOPMENT, *others)}
+        assert len(folders) == 4
         assert {folder.parent for folder in folders} == {ROOT}
 
 
