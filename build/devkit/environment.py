@@ -62,6 +62,9 @@ COMPILE = Group("compile", ("compile.txt",))
 MUTATION = Group("mutation", ("mutation.txt",))
 LOCK = Group("lock", ("lock.txt",))
 EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
+# Large, and only for machines that have no such program.
+NODE = Group("node", ("node.txt",))
+NGINX = Group("nginx", ("nginx.txt",))
 RELEASE = Group("release", ("release.txt",))
 SITE = Group("site", ("docs.txt",))
 
@@ -100,6 +103,12 @@ class Environment:
     def python(self) -> Path:
         """Its Python."""
         return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+    @property
+    def packages(self) -> Path:
+        """Where its packages are."""
+        base = {"base": str(self.folder)}
+        return Path(sysconfig.get_path("purelib", "venv", base))
 
     @property
     def log(self) -> Path:
