@@ -87,7 +87,8 @@ def test_comes_behind_it(): pass
         path = filter(None, [str(folder), str(ROOT), str(BUILD), *inherited])
         environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         words = [sys.executable, "-m", "pytest", "-p", "listing", *load("commands").OPTIONS]
-        words += ["--rootdir", str(folder), str(folder)]
+        # Its own, as it would clear away that of the tests around it under Wine.
+        words += ["--basetemp", str(folder / "temporary"), "--rootdir", str(folder), str(folder)]
         done = subprocess.run(
             words, env=environ, cwd=folder, capture_output=True, encoding="utf-8", check=False
         )
