@@ -119,18 +119,18 @@ def _deliver(
     single.mkdir(parents=True)
     as_folder = folder.rename(drafts / f"{NAME}-{target.label}-folder")
     shutil.copyfile(executable, single / target.executable)
-    for name in (single, as_folder):
-        shutil.copyfile(LICENSE, name / "LICENSE")
+    for packed in (single, as_folder):
+        shutil.copyfile(LICENSE, packed / "LICENSE")
     pack(drafts / target.archive, single, target.executable, seconds)
     program = f"{NAME}.exe" if target.system == "windows" else NAME
     pack(drafts / target.folder_archive, as_folder, program, seconds)
     executable.chmod(0o755)
-    executable.rename(drafts / target.executable)
+    sources = (executable, drafts / target.archive, drafts / target.folder_archive)
     made = []
-    for file in target.files:
+    for source, name in zip(sources, target.files, strict=True):
         # The work folder may be on another file system, where a move is no single step.
-        near = output / f".{file}.new"
-        shutil.copy2(drafts / file, near)
-        near.replace(output / file)
-        made.append(output / file)
+        near = output / f".{name}.new"
+        shutil.copy2(source, near)
+        near.replace(output / name)
+        made.append(output / name)
     return made

@@ -233,6 +233,25 @@ class TestBuilder:
         assert "apt install gcc" in said[0]
         assert "--pure" in said[0]
 
+    @pytest.mark.parametrize("label", ["linux-x64", "windows-x64", "macos-arm64"])
+    def test_delivers_all_files_of_a_target(self, tmp_path, label):
+        target = next(one for one in load("releasekit.targets").TARGETS if one.label == label)
+        program = "dunena.exe" if target.system == "windows" else "dunena"
+        executable, folder = tmp_path / "made" / target.executable, tmp_path / "made" / "folder"
+        folder.mkdir(parents=True)
+        executable.write_bytes(b"single")
+        (folder / program).write_bytes(b"of folder")
+        deliver = load("packkit.builder")._deliver
+        made = deliver(target, executable, folder, tmp_path / "dist", 1_700_000_000)
+        assert [path.name for path in made] == list(target.files)
+        assert made[0].read_bytes() == b"single"
+        read = load("releasekit.archives").read
+        packed = [{one.name: (one.data, one.mode) for one in read(path)} for path in made[1:]]
+        top, right = f"dunena-{label}", stat.S_IFREG | 0o755
+        assert packed[0].pop(f"{top}/{target.executable}") == (b"single", right)
+        assert packed[1].pop(f"{top}-folder/{program}") == (b"of folder", right)
+        assert [list(names) for names in packed] == [[f"{top}/LICENSE"], [f"{top}-folder/LICENSE"]]
+
     def test_signed_with_a_lasting_name(self):
         builder = load("packkit.builder")
         bare = builder.signing_command(Path("x"), "")
