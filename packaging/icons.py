@@ -33,7 +33,7 @@ def draw(svg: str, sizes: set[int]) -> dict[int, Image.Image]:
     """The drawing as pictures without a background, by their width in pixels."""
     from playwright.sync_api import sync_playwright
 
-    pictures = {}
+    pictures: dict[int, Image.Image] = {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("DUNENA_TEST_BROWSER") or None, args=["--no-sandbox"]
@@ -44,7 +44,6 @@ def draw(svg: str, sizes: set[int]) -> dict[int, Image.Image]:
             page.set_content(f"<style>body{{margin:0}}svg{{display:block}}</style>{sized}")
             png = page.screenshot(omit_background=True)
             pictures[size] = Image.open(io.BytesIO(png))
-            page.close()
         browser.close()
     return pictures
 

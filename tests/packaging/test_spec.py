@@ -235,7 +235,7 @@ class TestVersionResource:
         assert plan.version_numbers(version) == numbers
 
     def test_what_is_no_version(self, plan):
-        with pytest.raises(ValueError, match="not a version"):
+        with pytest.raises(ValueError, match="latest"):
             plan.version_numbers("latest")
 
     def read(self, plan, version):
