@@ -15,7 +15,6 @@ They belong to these commands. Whatever else is put there goes with the next cha
 import contextlib
 import importlib.util
 import json
-import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -121,7 +120,8 @@ class Environment:
 
     @property
     def _lock(self) -> Path:
-        return self.folder / "dev.lock"
+        # Beside it, as it must outlive what is in it.
+        return self.folder.with_name(f"{self.folder.name}.lock")
 
     def prepare(self, *groups: Group) -> Path:
         """Make it hold these groups, and return its Python.
@@ -168,23 +168,13 @@ class Environment:
         import venv
 
         say(f"making {self.folder.name} with Python {sys.version.split()[0]}")
-        self.empty_folder()
+        self._stamp.unlink(missing_ok=True)
         try:
-            venv.EnvBuilder(with_pip=True, symlinks=sys.platform != "win32").create(self.folder)
+            builder = venv.EnvBuilder(clear=True, with_pip=True, symlinks=sys.platform != "win32")
+            builder.create(self.folder)
         except Exception as error:
             # ensurepip runs as a program of its own, whose failure is a CalledProcessError.
             raise CommandError(f"Python could not make a virtual environment: {error}") from error
-
-    def empty_folder(self) -> None:
-        """Remove everything in it but the lock, which this process holds; the stamp first."""
-        self._stamp.unlink(missing_ok=True)
-        for entry in self.folder.iterdir():
-            if entry == self._lock:
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
 
     def install_group(self, group: Group) -> None:
         """Install the packages of a group."""
