@@ -6,14 +6,17 @@ The workflow calls nothing else, so that what happens at a release is tested lon
 steps themselves are in releasekit/; those that need packages get an environment for them.
 """
 
+import importlib.util
 import sys
 
 from devkit.console import clean_environ, hand_over
 from devkit.environment import RELEASE, RELEASING
 
+NEED_PACKAGES = ("glibc", "licenses")
+
 if __name__ == "__main__":
-    tools = {"glibc", "licenses"}
-    if tools.intersection(sys.argv[1:2]) and sys.prefix != str(RELEASING.folder):
+    is_ready = importlib.util.find_spec("elftools") and importlib.util.find_spec("piplicenses_lib")
+    if sys.argv[1:2] and sys.argv[1] in NEED_PACKAGES and not is_ready:
         python = RELEASING.prepare(RELEASE)
         sys.exit(hand_over([python, __file__, *sys.argv[1:]], clean_environ()))
 
