@@ -1,73 +1,39 @@
 """Makes icon.ico and icon.icns from icon.svg: `python packaging/icons.py`, after a change of it.
 
-A browser draws the pictures (Playwright's Chromium, or the one that DUNENA_TEST_BROWSER names); the
-two containers are simple enough to be written here. Each picture says in a text field of its PNG
-which drawing it was made from, so that a test can tell when they no longer belong together.
+A browser draws the pictures (Playwright's Chromium, or the one that DUNENA_TEST_BROWSER names), and
+Pillow packs them. icon.sha256 says which drawing they were made from, so that a test can tell when
+they no longer belong together.
 """
 
 import hashlib
+import io
 import os
-import struct
-import zlib
 from pathlib import Path
+
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 DRAWING = HERE / "icon.svg"
 ICO = HERE / "icon.ico"
 ICNS = HERE / "icon.icns"
+MARK = HERE / "icon.sha256"
 
 ICO_SIZES = (16, 24, 32, 48, 64, 128, 256)
-# Apple's names for the sizes in pixels that an .icns can hold as PNG.
-ICNS_SIZES = {b"icp4": 16, b"icp5": 32, b"ic11": 32, b"ic12": 64, b"ic07": 128, b"ic08": 256} | {
-    b"ic13": 256,
-    b"ic09": 512,
-}
-SOURCE = b"Source"
-"""The keyword of the text field."""
-
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_HEAD = len(_PNG_SIGNATURE) + 25  # with the header chunk, which must come first
+ICNS_SIZES = (32, 64, 128, 256, 512, 1024)
+"""In pixels, the largest last. Those of an .icns are all that Pillow writes."""
 
 
-def drawing_hash(svg: bytes) -> bytes:
-    """What stands in the pictures of a drawing; line ends do not count."""
-    return hashlib.sha256(svg.replace(b"\r\n", b"\n")).hexdigest().encode()
+def drawing_hash() -> str:
+    """What names the drawing; line ends do not count."""
+    svg = DRAWING.read_bytes().replace(b"\r\n", b"\n")
+    return f"{hashlib.sha256(svg).hexdigest()}\n"
 
 
-def marked(png: bytes, mark: bytes) -> bytes:
-    """A PNG with a text field after its header (PNG specification, 11.3.3.2)."""
-    body = b"tEXt" + SOURCE + b"\0" + mark
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return png[:_PNG_HEAD] + chunk + png[_PNG_HEAD:]
-
-
-def ico(pictures: dict[int, bytes]) -> bytes:
-    """Windows' container: a directory of pictures, then the pictures."""
-    directory = struct.pack("<HHH", 0, 1, len(pictures))
-    place = len(directory) + 16 * len(pictures)
-    bodies = b""
-    for size, png in sorted(pictures.items()):
-        side = size % 256  # 256 is written as 0
-        directory += struct.pack("<BBBBHHII", side, side, 0, 0, 1, 32, len(png), place)
-        place += len(png)
-        bodies += png
-    return directory + bodies
-
-
-def icns(pictures: dict[int, bytes]) -> bytes:
-    """Apple's container: a row of pictures, each after its name and length."""
-    body = b"".join(
-        kind + struct.pack(">I", 8 + len(pictures[size])) + pictures[size]
-        for kind, size in ICNS_SIZES.items()
-    )
-    return b"icns" + struct.pack(">I", 8 + len(body)) + body
-
-
-def draw(svg: str, sizes: set[int]) -> dict[int, bytes]:
-    """The drawing as PNGs, without a background, by their width in pixels."""
+def draw(svg: str, sizes: set[int]) -> dict[int, Image.Image]:
+    """The drawing as pictures without a background, by their width in pixels."""
     from playwright.sync_api import sync_playwright
 
-    pictures = {}
+    pictures: dict[int, Image.Image] = {}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("DUNENA_TEST_BROWSER") or None, args=["--no-sandbox"]
@@ -76,20 +42,19 @@ def draw(svg: str, sizes: set[int]) -> dict[int, bytes]:
             page = browser.new_page(viewport={"width": size, "height": size})
             sized = svg.replace("<svg ", f'<svg width="{size}" height="{size}" ', 1)
             page.set_content(f"<style>body{{margin:0}}svg{{display:block}}</style>{sized}")
-            pictures[size] = page.screenshot(omit_background=True)
-            page.close()
+            png = page.screenshot(omit_background=True)
+            pictures[size] = Image.open(io.BytesIO(png))
         browser.close()
     return pictures
 
 
 def main() -> None:
-    """Write both files."""
-    svg = DRAWING.read_bytes()
-    mark = drawing_hash(svg)
-    drawn = draw(svg.decode(), {*ICO_SIZES, *ICNS_SIZES.values()})
-    pictures = {size: marked(png, mark) for size, png in drawn.items()}
-    ICO.write_bytes(ico({size: pictures[size] for size in ICO_SIZES}))
-    ICNS.write_bytes(icns(pictures))
+    """Write all three files."""
+    drawn = draw(DRAWING.read_text(encoding="utf-8"), {*ICO_SIZES, *ICNS_SIZES})
+    for path, sizes in ((ICO, ICO_SIZES), (ICNS, ICNS_SIZES)):
+        *others, largest = (drawn[size] for size in sizes)
+        largest.save(path, sizes=[(size, size) for size in sizes], append_images=others)
+    MARK.write_text(drawing_hash(), encoding="ascii", newline="\n")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 NAME = "dunena"
 COMMANDS = Path(__file__).resolve().parents[1] / "dunena" / "cli" / "commands"
 
@@ -131,17 +133,8 @@ EXCLUSIONS = (
 # The encodings that code may name (zipfile that of DOS); all others stand for code pages of other
 # systems. Windows keeps them all, as its console and its programs speak them.
 _ENCODINGS = frozenset(
-    {
-        "aliases",
-        "ascii",
-        "charmap",
-        "cp437",
-        "idna",
-        "latin_1",
-        "punycode",
-        "raw_unicode_escape",
-        "unicode_escape",
-    }
+    {"aliases", "ascii", "charmap", "cp437", "idna", "latin_1", "punycode"}
+    | {"raw_unicode_escape", "unicode_escape"}
     | {"utf_8", "utf_8_sig", "utf_16", "utf_16_be", "utf_16_le", "utf_32", "utf_32_be", "utf_32_le"}
 )
 
@@ -157,10 +150,8 @@ def excluded_modules(system: str, encodings: Iterable[str] = ()) -> list[str]:
 def hidden_imports(system: str) -> list[str]:
     """What is imported only when the first scrape comes, the watcher's thread starts or a command
     is given, and never missing."""
-    libraries = ["prometheus_client", *([] if system == "linux" else ["watchfiles"])]
-    return libraries + [
-        f"dunena.cli.commands.{path.stem}" for path in sorted(COMMANDS.glob("*.py"))
-    ]
+    commands = (f"dunena.cli.commands.{path.stem}" for path in sorted(COMMANDS.glob("*.py")))
+    return ["prometheus_client", *([] if system == "linux" else ["watchfiles"]), *commands]
 
 
 EXTENSION_SUFFIXES = (".so", ".pyd")
@@ -296,15 +287,11 @@ VSVersionInfo(
   ],
 )
 """
-_PRERELEASE_FLAG = 0x2
 
 
 def version_numbers(version: str) -> tuple[int, int, int, int]:
     """The four numbers that Windows compares, from a version as Python writes it."""
-    release = re.match(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?", version)
-    if release is None:
-        raise ValueError(f"not a version: {version}")
-    major, minor, patch = (int(part or 0) for part in release.groups())
+    major, minor, patch = (*Version(version).release, 0, 0)[:3]
     return major, minor, patch, 0
 
 
@@ -320,9 +307,8 @@ def version_resource(version: str, description: str, file_name: str) -> str:
         "ProductName": NAME,
         "ProductVersion": version,
     }
-    is_release = re.fullmatch(r"[\d.]+", version) is not None
     return _VERSION_TEXT.format(
         numbers=version_numbers(version),
-        flags=hex(0 if is_release else _PRERELEASE_FLAG),
+        flags="0x2" if Version(version).is_prerelease else "0x0",
         strings="\n".join(f"      StringStruct({k!r}, {v!r})," for k, v in strings.items()),
     )

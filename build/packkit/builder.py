@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from devkit.compiled import build_wheel
@@ -18,7 +17,7 @@ from devkit.environment import BUILDING, EXECUTABLE
 from devkit.requirements import ROOT
 from releasekit.targets import NAME, Target
 
-from packkit.archives import Entry, entries_of, pack
+from packkit.archives import pack
 
 SPEC = ROOT / "packaging" / "dunena.spec"
 LICENSE = ROOT / "LICENSE"
@@ -31,15 +30,7 @@ PURE_HINT = "; --pure makes an executable without one, and a slower one"
 _FALLBACK_TIME = 1_767_225_600
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What was built, and how large it is in bytes."""
-
-    path: Path
-    size: int
-
-
-def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Made]:
+def build(target: Target, output: Path, work: Path, *, is_pure: bool) -> list[Path]:
     """Make the executable of this machine and its archives in `output`.
 
     `work` is a folder for everything in between; it must be empty. With `is_pure` nothing is
@@ -120,28 +111,26 @@ def _check_tools(strip: str | None) -> None:
 
 def _deliver(
     target: Target, executable: Path, folder: Path, output: Path, seconds: int
-) -> list[Made]:
+) -> list[Path]:
     """Put the executable and its archives into `output`, each whole or not at all."""
     output.mkdir(parents=True, exist_ok=True)
-    single, as_folder = target.archive, target.folder_archive
-    top, folder_top = f"{NAME}-{target.label}", f"{NAME}-{target.label}-folder"
     drafts = executable.parent / "drafts"
-    drafts.mkdir()
-    shutil.copyfile(executable, drafts / target.executable)
-    (drafts / target.executable).chmod(0o755)
-    own = [
-        Entry(f"{top}/{target.executable}", executable, is_runnable=True),
-        Entry(f"{top}/LICENSE", LICENSE),
-    ]
-    pack(drafts / single, own, seconds)
+    single = drafts / f"{NAME}-{target.label}"
+    single.mkdir(parents=True)
+    as_folder = folder.rename(drafts / f"{NAME}-{target.label}-folder")
+    shutil.copyfile(executable, single / target.executable)
+    for packed in (single, as_folder):
+        shutil.copyfile(LICENSE, packed / "LICENSE")
+    pack(drafts / target.archive, single, target.executable, seconds)
     program = f"{NAME}.exe" if target.system == "windows" else NAME
-    parts = entries_of(folder, folder_top, program)
-    pack(drafts / as_folder, [*parts, Entry(f"{folder_top}/LICENSE", LICENSE)], seconds)
+    pack(drafts / target.folder_archive, as_folder, program, seconds)
+    executable.chmod(0o755)
+    sources = (executable, drafts / target.archive, drafts / target.folder_archive)
     made = []
-    for name in target.files:
+    for source, name in zip(sources, target.files, strict=True):
         # The work folder may be on another file system, where a move is no single step.
         near = output / f".{name}.new"
-        shutil.copy2(drafts / name, near)
+        shutil.copy2(source, near)
         near.replace(output / name)
-        made.append(Made(output / name, (output / name).stat().st_size))
+        made.append(output / name)
     return made

@@ -1,6 +1,7 @@
 """The command of build/executable.py."""
 
 import argparse
+import functools
 import platform
 import shutil
 import sys
@@ -8,13 +9,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from devkit import console
 from devkit.console import CommandError
 from devkit.requirements import ROOT
 from releasekit.targets import Target
 
 from packkit import builder, choice
 
-BYTES_PER_MB = 1_000_000
+say = functools.partial(console.say, program="executable")
+complain = functools.partial(console.complain, program="executable")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,63 +49,32 @@ def parser() -> argparse.ArgumentParser:
         prog="executable.py",
         description="Make the executable of this machine and its archives, in dist/.",
     )
-    words.add_argument(
-        "target",
-        nargs="?",
-        choices=[choice.ALL, *choice.WORDS],
-        metavar="|".join([choice.ALL, *choice.WORDS]),
-        help="default: the one that this machine can make",
-    )
-    words.add_argument(
-        "--output", type=Path, default=ROOT / "dist", metavar="FOLDER", help="instead of dist/"
-    )
-    words.add_argument(
-        "--work",
-        type=Path,
-        metavar="FOLDER",
-        help="where everything in between goes and stays; must be empty or not there",
-    )
-    words.add_argument(
-        "--pure",
-        action="store_true",
-        help="leave the hot modules as Python: slower, and needs no C compiler",
-    )
+    choices = [choice.ALL, *choice.WORDS]
+    target = "default: the one that this machine can make"
+    words.add_argument("target", nargs="?", choices=choices, metavar="|".join(choices), help=target)
+    folder = functools.partial(words.add_argument, type=Path, metavar="FOLDER")
+    folder("--output", default=ROOT / "dist", help="instead of dist/")
+    work = "where everything in between goes and stays; must be empty or not there"
+    folder("--work", help=work)
+    pure = "leave the hot modules as Python: slower, and needs no C compiler"
+    words.add_argument("--pure", action="store_true", help=pure)
     return words
 
 
 def make(target: Target, output: Path, work: Path | None, *, is_pure: bool = False) -> None:
     """Build, and say what was made. Without `work` what lies in between is removed at the end."""
-    if work is not None:
-        try:
-            work.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CommandError(f"cannot use {work}: {error.strerror}") from error
-        if any(work.iterdir()):
-            raise CommandError(f"{work} is not empty")
-        _build(target, output, work, is_pure)
-        return
-    folder = Path(tempfile.mkdtemp(prefix="dunena-build-"))
-    _build(target, output, folder, is_pure)
-    # Not after a failure: the log that its line names is in there.
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _build(target: Target, output: Path, work: Path, is_pure: bool) -> None:
     say(f"building {target.executable}")
-    # Absolute: programs are started in other folders.
     try:
-        made = builder.build(target, output.resolve(), work.resolve(), is_pure=is_pure)
+        folder = work or Path(tempfile.mkdtemp(prefix="dunena-build-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise CommandError(f"{folder} is not empty")
+        # Absolute: programs are started in other folders.
+        made = builder.build(target, output.resolve(), folder.resolve(), is_pure=is_pure)
     except OSError as error:
         raise CommandError(f"cannot build {target.executable}: {error}") from error
-    for file in made:
-        say(f"{file.path} ({file.size / BYTES_PER_MB:.1f} MB)")
-
-
-def say(text: str) -> None:
-    """Print a line of progress."""
-    print(f"executable: {text}", flush=True)
-
-
-def complain(text: str) -> None:
-    """Print a line to the standard error stream."""
-    print(f"executable: {text}", file=sys.stderr, flush=True)
+    for path in made:
+        say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    # Not after a failure: the log that its line names is in there.
+    if work is None:
+        shutil.rmtree(folder, ignore_errors=True)

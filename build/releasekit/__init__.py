@@ -1,4 +1,4 @@
-"""What build/release.py does, in the standard library alone.
+"""What build/release.py does. Only `glibc` and `licenses` need packages.
 
 Reading order:
 
@@ -7,7 +7,6 @@ targets     the files that a release consists of
 changelog   the sections of CHANGELOG.md
 version     version, tag and changelog say the same
 archives    the archives hold what lies beside them, ready to run
-elf         which C library a Linux program or library needs
 bundle      everything inside a file: archives, and what PyInstaller packs
 glibc       the oldest Linux that all of it runs on
 checksums   SHA2-256SUMS and SHA2-512SUMS

@@ -7,16 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from releasekit import (
-    archives,
-    checksums,
-    glibc,
-    licenses,
-    manifests,
-    notes,
-    signing,
-    version,
-)
+from releasekit import archives, checksums, manifests, notes, signing, version
 from releasekit.errors import ReleaseError
 from releasekit.targets import TARGETS
 
@@ -111,11 +102,16 @@ def write_checksums(arguments: Arguments) -> None:
 
 def check_glibc(arguments: Arguments) -> None:
     """Print the glibc that all Linux programs in it run on; fail if that is too new."""
+    # It and `licenses` stand on packages, which the other commands do without.
+    from releasekit import glibc
+
     print(glibc.report(glibc.needs(arguments.path), glibc.parse(arguments.max)))
 
 
 def write_licenses(arguments: Arguments) -> None:
     """Write the licences of everything bundled into one file."""
+    from releasekit import licenses
+
     asked = (arguments.environment, arguments.pins, arguments.also)
     found = licenses.collect(*asked, LICENSE_TEXTS)
     arguments.out.write_text(licenses.render(found), encoding="utf-8", newline="\n")

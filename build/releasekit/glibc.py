@@ -1,10 +1,15 @@
 """The oldest Linux that a program runs on: the newest version of the C library it asks for."""
 
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from releasekit import bundle, elf
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+from releasekit import bundle
 from releasekit.errors import ReleaseError
 
 Version = tuple[int, ...]
@@ -26,14 +31,35 @@ def needs(path: Path) -> list[Need]:
     """What every program and library in a file or folder needs, the most demanding first."""
     found = []
     for name, data in bundle.walk(path):
-        if data[:4] == elf.MAGIC:
+        if data.startswith(bundle.ELF_MAGIC):
             try:
-                found.append(Need(name, newest(elf.needed_versions(data))))
-            except (elf.ElfError, ReleaseError) as error:
+                found.append(Need(name, newest(needed_versions(data))))
+            except ReleaseError as error:
                 raise ReleaseError(f"{name}: {error}") from error
     if not found:
         raise ReleaseError(f"{path}: no Linux program or library in it")
     return sorted(found, key=lambda need: need.version, reverse=True)
+
+
+def needed_versions(data: bytes) -> set[str]:
+    """The names of the symbol versions that an ELF file needs, such as `GLIBC_2.28`.
+
+    Empty for one that is linked statically. Raises ReleaseError for one that cannot be read.
+    """
+    try:
+        file = ELFFile(io.BytesIO(data))
+        # They are found by its sections, which a program runs without.
+        if not file.num_sections() and any(file.iter_segments("PT_DYNAMIC")):
+            raise ReleaseError("cannot be read: its table of sections was taken out")
+        tables = [one for one in file.iter_sections() if isinstance(one, GNUVerNeedSection)]
+        return {
+            version.name
+            for table in tables
+            for _, versions in table.iter_versions()
+            for version in versions
+        }
+    except (ELFError, ValueError, OSError) as error:
+        raise ReleaseError(f"damaged ELF file: {error}") from error
 
 
 def newest(names: set[str]) -> Version:

@@ -6,17 +6,18 @@ the libraries it brings. Texts of such libraries for the other systems lie in a 
 """
 
 import importlib.metadata
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devkit.requirements import read_pins
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from piplicenses_lib import LICENSE_UNKNOWN, PackageInfo, get_package_info
+
 from releasekit.errors import ReleaseError
 
 _RULE = "=" * 78
-_TEXT_NAME = re.compile(r"(licen[cs]e|copying|notice|authors)", re.IGNORECASE)
-_PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;]+)(?P<marker>\s*;.*)?")
-
 _HEAD = """\
 dunena is distributed under the MIT License; see LICENSE.
 
@@ -41,21 +42,23 @@ def collect(environment: Path, pins: Path, also: Sequence[str], extras: Path) ->
     the software that it is of. Raises ReleaseError when one is missing.
     """
     packages = _package_folder(environment)
-    installed = _installed(packages)
-    found = [_python(environment)]
+    found_there = map(get_package_info, importlib.metadata.distributions(path=[str(packages)]))
+    installed: dict[str, PackageInfo] = {one.name: one for one in found_there}
+    found = [_license_of_python(environment)]
     missing = []
-    for name, is_optional in [*_pinned(pins), *((_normalize(name), False) for name in also)]:
-        bundled = installed.get(name)
-        if bundled is None and not is_optional:
+    for name, is_optional in [*_pinned(pins), *((canonicalize_name(one), False) for one in also)]:
+        package = installed.get(name)
+        if package is None and not is_optional:
             missing.append(f"{name} is not installed in {packages}")
-        elif bundled is not None and not bundled.texts:
-            missing.append(f"{bundled.title} comes without the text of its licence")
-        elif bundled is not None:
-            found.append(bundled)
+        elif package is not None:
+            title, texts = _title(package), _texts(package)
+            found.append(Bundled(title, _license_name(package), texts))
+            if not texts:
+                missing.append(f"{title} comes without the text of its licence")
     if missing:
         raise ReleaseError("\n".join(missing))
-    texts = sorted(extras.glob("*.txt"))
-    return found + [Bundled(path.stem, "", (path.read_text(encoding="utf-8"),)) for path in texts]
+    own = sorted(extras.glob("*.txt"))
+    return found + [Bundled(path.stem, "", (path.read_text(encoding="utf-8"),)) for path in own]
 
 
 def render(found: list[Bundled]) -> str:
@@ -70,9 +73,8 @@ def render(found: list[Bundled]) -> str:
 
 def _pinned(pins: Path) -> list[tuple[str, bool]]:
     """The names in a requirements file, and whether each is only for some systems."""
-    lines = [line.partition("#")[0].strip() for line in pins.read_text("utf-8").splitlines()]
-    found = [_PIN.fullmatch(line) for line in lines if line]
-    return [(_normalize(pin["name"]), bool(pin["marker"])) for pin in found if pin]
+    found = map(Requirement, read_pins(pins))
+    return [(canonicalize_name(one.name), one.marker is not None) for one in found]
 
 
 def _package_folder(environment: Path) -> Path:
@@ -82,39 +84,24 @@ def _package_folder(environment: Path) -> Path:
     return found[0]
 
 
-def _installed(packages: Path) -> dict[str, Bundled]:
-    found = {}
-    for distribution in importlib.metadata.distributions(path=[str(packages)]):
-        name = distribution.metadata["Name"]
-        title = f"{name} {distribution.version}"
-        found[_normalize(name)] = Bundled(title, _license_name(distribution), _texts(distribution))
-    return found
+def _title(package: PackageInfo) -> str:
+    return f"{package.distribution.metadata['Name']} {package.version}"
 
 
-def _license_name(distribution: importlib.metadata.Distribution) -> str:
+def _license_name(package: PackageInfo) -> str:
     """What the metadata calls the licence; some packages put its whole text there."""
-    fields = distribution.metadata
-    for field in ("License-Expression", "License"):
-        name = "".join(fields.get_all(field, []))
-        if name and "\n" not in name:
-            return name
-    classifiers = [line for line in fields.get_all("Classifier", []) if line.startswith("License")]
-    return classifiers[-1].rpartition(" :: ")[2] if classifiers else ""
+    if package.license != LICENSE_UNKNOWN and "\n" not in package.license:
+        return package.license
+    return (package.license_classifiers or [""])[-1]
 
 
-def _texts(distribution: importlib.metadata.Distribution) -> tuple[str, ...]:
+def _texts(package: PackageInfo) -> tuple[str, ...]:
     """The licence files in a package's metadata, and those of what it has copied into itself."""
-    paths = [path for path in distribution.files or [] if _is_text(path)]
-    located = sorted({Path(str(distribution.locate_file(path))) for path in paths})
-    return tuple(path.read_text(encoding="utf-8") for path in located if path.is_file())
+    texts = dict([*package.licenses, *package.notices, *package.others])
+    return tuple(texts[path].strip() for path in sorted(texts))
 
 
-def _is_text(path: importlib.metadata.PackagePath) -> bool:
-    in_metadata = path.parts[0].endswith(".dist-info")
-    return in_metadata and ("licenses" in path.parts or bool(_TEXT_NAME.match(path.name)))
-
-
-def _python(environment: Path) -> Bundled:
+def _license_of_python(environment: Path) -> Bundled:
     """The licence of the Python that the environment was made with."""
     config = _read_config(environment)
     programs = Path(config.get("home", ""))
@@ -137,7 +124,3 @@ def _read_config(environment: Path) -> dict[str, str]:
     lines = (environment / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
     pairs = (line.partition("=") for line in lines)
     return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _normalize(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,5 +1,8 @@
 """The text of a release: what changed, which file to take, how to start and to verify it."""
 
+import re
+import string
+from collections.abc import Iterator
 from pathlib import Path
 
 from releasekit.changelog import UNRELEASED, find_section
@@ -7,51 +10,10 @@ from releasekit.errors import ReleaseError
 from releasekit.signatures import is_signed
 from releasekit.targets import TARGETS, Target
 
-_FOLDER_HINT = """\
-*One file* is all you need. On Linux and macOS take the archive of it: a file that a browser
-downloads as it is loses its right to be run. *Folder* is the same program unpacked: it starts
-quicker, above all on macOS, which looks into every file that a single one unpacks at its start."""
+TEMPLATE = Path(__file__).resolve().parents[2] / "packaging" / "notes.txt"
+"""The text, in which a line behind `{words}` stands only where these are true."""
 
-_START = """\
-## Start it
-
-- **Windows**: double-click `dunena-windows-x64.exe` (on ARM `dunena-windows-arm64.exe`).{windows}
-- **macOS**: open the `.zip`, then double-click the program in the folder that appears.{macos}
-- **Linux**: `tar -xzf dunena-linux-x64.tar.gz && dunena-linux-x64/dunena-linux-x64`
-
-The window shows the address of the test page, and a browser opens it. In a terminal the name of the
-file and `serve --help` list what can be set. With Python: `pipx run dunena`."""
-
-_WINDOWS_UNSIGNED = """
-  Windows says that it protected your PC, because the file is not signed and few people have started
-  it yet: *More info*, then *Run anyway*."""
-_MACOS_UNSIGNED = """
-  macOS refuses it at first, because the file is not notarised by Apple: after that one try, open
-  *System Settings > Privacy & Security* and choose *Open Anyway*; the button is there for about an
-  hour. In a terminal: `xattr -dr com.apple.quarantine dunena-macos-arm64`."""
-_MACOS_SIGNED = """
-  The first start asks Apple about the file, so it needs the internet once."""
-
-_VERIFY = """\
-## Verify it
-
-`SHA2-256SUMS` has the checksum of every file above, `SHA2-512SUMS` a longer one:
-
-```sh
-sha256sum --check --ignore-missing SHA2-256SUMS        # Linux
-shasum -a 256 --check --ignore-missing SHA2-256SUMS    # macOS
-```
-
-On Windows compare with what `Get-FileHash dunena-windows-x64.exe` prints."""
-
-_ATTESTED = """\
-That the files were built from this repository, by its workflow and nobody else, GitHub attests:
-
-```sh
-gh attestation verify dunena-linux-x64.tar.gz --repo {repository}
-```"""
-
-_LICENSES = "The licences of what the files contain are in `THIRD_PARTY_LICENSES.txt`."
+_CONDITIONAL = re.compile(r"^\{([a-z ]+)\}(.*\n)", re.MULTILINE)
 
 
 def render(
@@ -70,12 +32,14 @@ def render(
     present = [target for target in TARGETS if (dist / target.executable).is_file()]
     if not present:
         raise ReleaseError(f"{dist}: no executable in it")
+    true = {*_signatures(present, dist), *(["attested"] if is_attested else [])}
+    text = _CONDITIONAL.sub(
+        lambda line: line[2] if line[1] in true else "", TEMPLATE.read_text(encoding="utf-8")
+    )
     table = _table(present, dist, download_url(repository, version))
-    parts = [section.body, "## Download", table, _FOLDER_HINT, _start(present, dist), _VERIFY]
-    if is_attested:
-        parts.append(_ATTESTED.format(repository=repository))
-    parts.append(_LICENSES)
-    return "\n\n".join(parts) + "\n"
+    return string.Template(text).substitute(
+        changes=section.body, table=table, repository=repository
+    )
 
 
 def download_url(repository: str, version: str) -> str:
@@ -97,11 +61,9 @@ def _link(path: Path, url: str) -> str:
     return f"[{path.name}]({url}/{path.name}) ({path.stat().st_size / 1e6:.1f} MB)"
 
 
-def _start(targets: list[Target], dist: Path) -> str:
-    signed = {target.system: True for target in targets}
-    for target in targets:
-        signed[target.system] &= is_signed(dist / target.executable, target.system)
-    return _START.format(
-        windows="" if signed.get("windows") else _WINDOWS_UNSIGNED,
-        macos=_MACOS_SIGNED if signed.get("macos") else _MACOS_UNSIGNED,
-    )
+def _signatures(targets: list[Target], dist: Path) -> Iterator[str]:
+    """For each system `windows signed` or `windows unsigned`, which all of its files decide."""
+    for system in ("windows", "macos"):
+        files = [dist / target.executable for target in targets if target.system == system]
+        is_whole = bool(files) and all(is_signed(path, system) for path in files)
+        yield f"{system} {'signed' if is_whole else 'unsigned'}"

@@ -48,22 +48,18 @@ def import_certificate(environ: Mapping[str, str]) -> bool:
 
 def import_commands(certificate: Path, secret: str, password: str) -> list[Command]:
     """What makes the keychain, and lets `codesign` use it without asking a person."""
-    allow = ["-T", "/usr/bin/codesign"]
+
+    def security(words: str, *more: str) -> Command:
+        return ["security", *words.split(), *more]
+
+    unasked = ("-T", "/usr/bin/codesign")
     return [
-        ["security", "create-keychain", "-p", password, KEYCHAIN],
-        ["security", "set-keychain-settings", "-lut", "21600", KEYCHAIN],
-        ["security", "unlock-keychain", "-p", password, KEYCHAIN],
-        ["security", "import", str(certificate), "-k", KEYCHAIN, "-P", secret, *allow],
-        [
-            "security",
-            "set-key-partition-list",
-            "-S",
-            "apple-tool:,apple:",
-            "-k",
-            password,
-            KEYCHAIN,
-        ],
-        ["security", "list-keychains", "-d", "user", "-s", KEYCHAIN, "login.keychain-db"],
+        security("create-keychain -p", password, KEYCHAIN),
+        security("set-keychain-settings -lut 21600", KEYCHAIN),
+        security("unlock-keychain -p", password, KEYCHAIN),
+        security("import", str(certificate), "-k", KEYCHAIN, "-P", secret, *unasked),
+        security("set-key-partition-list -S apple-tool:,apple: -k", password, KEYCHAIN),
+        security("list-keychains -d user -s", KEYCHAIN, "login.keychain-db"),
     ]
 
 

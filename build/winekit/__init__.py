@@ -4,11 +4,8 @@ Reading order:
 
 beyond      what Wine cannot do: the tests that fail for that, each with the reason
 bench       the folder with Wine's drive, a CPython for Windows and the packages
-results     the file in which the tests say what came of them
-suites      tests run in it, one process after another until each has been run
 executable  PyInstaller run in it
-report      what came of the tests, against the list
-commands    the command itself
+commands    pytest run in it
 
 Two modules run under Wine: `pytest_wine`, a plugin of pytest, and `at_start`, which each Python
 there runs first. The C files are the parts of a CPython for Windows that no package brings.

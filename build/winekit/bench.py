@@ -136,7 +136,7 @@ class Bench:
             shutil.rmtree(folder, ignore_errors=True)
         self._stamp.unlink(missing_ok=True)
         self._install(runtime, [_RUNTIME_PINS], "installing the DLLs of CPython")
-        self._lay_out(runtime / "deploy_libs", sources.library)
+        self._lay_out(runtime / "deploy_libs", library_of(sources))
         shutil.rmtree(runtime)
         # Nothing changes its files: they may be the same ones.
         shutil.copytree(self.python, self.building_python, copy_function=os.link)
@@ -145,7 +145,7 @@ class Bench:
             what = f"installing the packages of {pins[-1].name} for Windows"
             self._install(library / "site-packages", pins, what)
             # Ready for both: what is compiled depends on a Python's version, not on the system.
-            compiling: list[str | Path] = [sources.python, "-m", "compileall", "-q", library]
+            compiling: list[str | Path] = [sources, "-m", "compileall", "-q", library]
             subprocess.run(compiling, capture_output=True, check=False)
         self._make_drive()
 
@@ -276,33 +276,18 @@ def _has(program: str) -> bool:
     return bool(shutil.which(program) or shutil.which(program, path="/usr/lib/wine"))
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
-    """A CPython of this machine: its executable and its standard library."""
-
-    python: Path
-    library: Path
-
-
-def find_sources() -> Sources:
+def find_sources() -> Path:
     """The CPython 3.13 whose library's sources are used: on PATH, or one of pyenv's."""
     kept = sorted(Path.home().glob(f".pyenv/versions/{VERSION}*/bin/python{VERSION}"))
     for candidate in (shutil.which(f"python{VERSION}"), *kept):
-        if candidate and (library := _library_of(Path(candidate))):
-            return Sources(Path(candidate), library)
+        if candidate and (library_of(Path(candidate)) / "os.py").is_file():
+            return Path(candidate)
     raise CommandError(f"this needs the standard library of a Python {VERSION}: put one on PATH")
 
 
-def _library_of(python: Path) -> Path | None:
-    asking: list[str | Path] = [
-        python,
-        "-I",
-        "-c",
-        "import sysconfig; print(sysconfig.get_path('stdlib'))",
-    ]
-    done = subprocess.run(asking, capture_output=True, encoding="utf-8", check=False)
-    library = Path(done.stdout.strip())
-    return library if done.returncode == 0 and (library / "os.py").is_file() else None
+def library_of(python: Path) -> Path:
+    """Where the standard library of a Python lies, on systems of this kind."""
+    return python.resolve().parents[1] / "lib" / f"python{VERSION}"
 
 
 def _run_silently(words: list[str], environ: dict[str, str]) -> None:

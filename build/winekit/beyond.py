@@ -1,11 +1,8 @@
 """What Wine cannot do: tests that fail under it and would pass on Windows, with the reason of each.
 
-A name is that of a test function (all of its parameters are meant), of one test with its
-parameters in brackets, or of a module. A test that fails and is not meant by any of them makes
-the command fail; a name whose tests all pass is reported, to be taken out.
+A name is that of a test function; all of its parameters are meant. Those tests are expected to
+fail, and one that passes is reported, to be taken out.
 """
-
-from collections.abc import Mapping
 
 _LINKS = "Wine says that it made a symbolic link, and made none"
 _WATCHING = (
@@ -23,10 +20,3 @@ BEYOND_WINE: dict[str, str] = {
     "test_links_are_followed_inside_the_folder_and_never_out_of_it": _LINKS,
     "tests/binary/test_serving.py::test_the_hot_modules_of_the_executable_are_compiled": _COMPILING,
 }
-
-
-def name_in(listed: Mapping[str, str], test: str) -> str | None:
-    """The name in the list that means a test, by its id in pytest; None where there is none."""
-    function = test.partition("[")[0]
-    module = test.partition("::")[0]
-    return next((name for name in (test, function, module) if name in listed), None)

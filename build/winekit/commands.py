@@ -1,22 +1,34 @@
-"""`build/dev.py windows`: the tests under Wine, and what came of them in numbers."""
+"""`build/dev.py windows`: the tests under Wine.
 
-import time
-from pathlib import Path
+pytest-xdist runs them in a process of their own. A test that ends this process, or that
+pytest-timeout ends it for, has failed; another process goes on behind it.
+"""
 
-from devkit.console import CommandError, complain, say
+import subprocess
+import sys
+import threading
+from typing import IO
+
+from devkit.console import CommandError, say
 from devkit.requirements import ROOT
 
 from winekit.bench import Bench, as_windows, cache_folder
-from winekit.beyond import BEYOND_WINE
 from winekit.executable import build_executable
-from winekit.report import Report, judge
-from winekit.suites import run_tests
 
 SUITES = ("tests/unit", "tests/protocol", "tests/client", "tests/binary")
 """What is run when no paths are given."""
 
+PATIENCE = "6"
+"""How many times as long as elsewhere tests wait for other processes."""
+
 _BINARY = "tests/binary"
-_EXECUTABLE = "DUNENA_TEST_EXECUTABLE"
+
+OPTIONS = (
+    *("-p", "winekit.pytest_wine", "-p", "no:cacheprovider", "-q", "--tb=short", "-rfEX"),
+    *("-n", "1", "--max-worker-restart", "100", "--timeout", "240"),
+    *("-o", "tmp_path_retention_policy=none"),
+)
+"""What pytest is told under Wine."""
 
 
 def run(arguments: list[str]) -> int:
@@ -24,24 +36,38 @@ def run(arguments: list[str]) -> int:
     for path in arguments:
         if not (ROOT / path).exists():
             raise CommandError(f"there is no {path} in this checkout")
+    paths = arguments or list(SUITES)
     bench = Bench(cache_folder())
+    variables = {"DUNENA_TEST_PATIENCE": PATIENCE}
     with bench.open():
-        reports = {path: _run_suite(bench, path.rstrip("/")) for path in arguments or SUITES}
-    for path, report in reports.items():
-        for line in report.complaints():
-            complain(line)
-        say(f"{path}: {report.counts()}")
-    return 0 if all(report.is_good for report in reports.values()) else 1
+        if any(path.startswith(_BINARY) for path in paths):
+            variables["DUNENA_TEST_EXECUTABLE"] = as_windows(build_executable(bench))
+        say(f"running {' '.join(paths)} under Wine")
+        return _run_pytest(bench, paths, variables)
 
 
-def _run_suite(bench: Bench, path: str) -> Report:
-    start = time.monotonic()
-    bench.work.mkdir(exist_ok=True)
-    extra = {}
-    if path.startswith(_BINARY):
-        extra[_EXECUTABLE] = as_windows(build_executable(bench))
-    log = bench.work / f"{Path(path).name}.log"
-    say(f"{path}: running under Wine (the output of pytest: {log})")
-    report = judge(run_tests(bench, path, log, **extra), BEYOND_WINE)
-    say(f"{path}: {report.counts()}, in {time.monotonic() - start:.0f} s")
-    return report
+def _run_pytest(bench: Bench, paths: list[str], variables: dict[str, str]) -> int:
+    with bench.running():
+        process = subprocess.Popen(
+            bench.command("-m", "pytest", *OPTIONS, *paths),
+            cwd=ROOT,
+            env=bench.environ(ROOT, ROOT / "build", **variables),
+            stdin=subprocess.DEVNULL,
+            # Always a pipe: Wine's files lack what Python asks of them.
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert process.stdout is not None
+        copying = threading.Thread(target=_copy, args=(process.stdout,), daemon=True)
+        copying.start()
+        code = process.wait()
+    # Servers that a test leaves behind hold the pipe; now they are ended.
+    copying.join()
+    return code
+
+
+def _copy(source: IO[bytes]) -> None:
+    with source:
+        while data := source.read1():  # type: ignore[attr-defined]
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()

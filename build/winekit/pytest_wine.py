@@ -1,74 +1,28 @@
 """A plugin of pytest, for the Windows Python under Wine: `-p winekit.pytest_wine`.
 
-It writes what came of each test into the file that DUNENA_WINE_RESULTS names, a line of JSON as
-soon as it is known, so that a test which hangs takes nothing with it. And it does what Wine lacks
-and every test of a server needs: a Ctrl-Break that arrives.
+It expects the failures of what Wine cannot do. And it does what Wine lacks and every test of a
+server needs: a Ctrl-Break that arrives.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from winekit.results import (
-    ENDED,
-    FAILED,
-    PASSED,
-    RESULTS_VARIABLE,
-    SKIPPED,
-    STARTED,
-    read_results,
-    write_result,
-)
-
-_WORST_LAST = (PASSED, SKIPPED, FAILED)
+from winekit.beyond import BEYOND_WINE
 
 
-class Results:
-    """Writes the outcome of each test when its last phase is over; leaves out those written."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known = {name for name, _ in read_results(path)}
-        self._outcome = PASSED
-
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
-        """Begin behind the test that the process before this one hung in."""
-        known = [item for item in items if item.nodeid in self._known]
-        items[:] = [item for item in items if item.nodeid not in self._known]
-        config.hook.pytest_deselected(items=known)
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._outcome = PASSED
-        self._write(nodeid, STARTED)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._outcome = max(self._outcome, report.outcome, key=_WORST_LAST.index)
-
-    def pytest_runtest_logfinish(self, nodeid: str) -> None:
-        self._write(nodeid, self._outcome)
-
-    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """A module that cannot be imported has no tests, and must not count as one without."""
-        if report.outcome != PASSED and report.nodeid:
-            self._write(report.nodeid, report.outcome)
-
-    def pytest_sessionfinish(self) -> None:
-        self._write("", ENDED)
-
-    def _write(self, test: str, outcome: str) -> None:
-        write_result(self._path, test, outcome)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        reason = BEYOND_WINE.get(item.nodeid.partition("[")[0])
+        if reason is not None:
+            item.add_marker(pytest.mark.xfail(reason=reason))
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get(RESULTS_VARIABLE):
-        config.pluginmanager.register(Results(Path(os.environ[RESULTS_VARIABLE])))
+def pytest_configure() -> None:
     if sys.platform == "win32":
         os.kill = _kill
 

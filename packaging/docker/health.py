@@ -9,8 +9,6 @@ import ssl
 import sys
 import urllib.request
 
-TIMEOUT_SECONDS = 4
-
 
 def main() -> int:
     """Ask, and say what went wrong where `docker inspect` shows it."""
@@ -24,7 +22,7 @@ def main() -> int:
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
-        with opener.open(address, timeout=TIMEOUT_SECONDS) as answer:
+        with opener.open(address, timeout=4) as answer:
             return 0 if answer.status == 200 else 1
     except OSError as error:
         sys.stderr.write(f"{address}: {error}\n")

@@ -21,42 +21,27 @@ def load(name):
 
 
 def elf(*versions: str) -> bytes:
-    """A library that needs these versions of symbols; none makes one without a dynamic table."""
-    if not versions:
-        return _elf_header(0x40, 0)
+    """A library that needs these versions of symbols; none makes one that needs no other."""
     strings = b"\0" + b"".join(name.encode() + b"\0" for name in ("libc.so.6", *versions))
-    strings += b"\0" * (-len(strings) % 8)
-    at_strings = 0x40 + 2 * 56
-    at_need = at_strings + len(strings)
     need = struct.pack("<HHIII", 1, len(versions), 1, 16, 0)
     for index, name in enumerate(versions):
         follows = 0 if index == len(versions) - 1 else 16
         place = strings.index(b"\0" + name.encode() + b"\0") + 1
         need += struct.pack("<IHHII", 0, 0, index + 2, place, follows)
-    at_dynamic = at_need + len(need)
-    # An address is no place in the file; the difference shows a reader that mixes them up.
-    base = 0x400000
-    entries = [(5, base + at_strings), (0x6FFFFFFE, base + at_need), (0x6FFFFFFF, 1), (0, 0)]
-    dynamic = b"".join(struct.pack("<qQ", *entry) for entry in entries)
-    size = at_dynamic + len(dynamic)
-    segments = [(1, 0, base, size), (2, at_dynamic, base + at_dynamic, len(dynamic))]
-    table = b"".join(
-        struct.pack("<IIQQQQQQ", kind, 4, offset, address, address, length, length, 8)
-        for kind, offset, address, length in segments
-    )
-    return _elf_header(0x40, len(segments)) + table + strings + need + dynamic
-
-
-def _elf_header(table: int, count: int) -> bytes:
-    kind = struct.pack("<HHI", 3, 62, 1)
-    places = struct.pack("<QQQ", 0, table, 0)
-    return (
-        b"\x7fELF\x02\x01\x01"
-        + bytes(9)
-        + kind
-        + places
-        + struct.pack("<IHHHHHH", 0, 64, 56, count, 0, 0, 0)
-    )
+    names = b"\0.dynstr\0.gnu.version_r\0.shstrtab\0"
+    # Of each section its name, kind, content, the section its names are in, and how many it holds.
+    sections = [(b".dynstr", 3, strings, 0, 0), (b".shstrtab", 3, names, 0, 0)]
+    sections += [(b".gnu.version_r", 0x6FFFFFFE, need, 1, 1)] if versions else []
+    content, table = b"", bytes(64)
+    for name, kind, data, link, count in sections:
+        place = 64 + len(content)
+        head = (names.index(name + b"\0"), kind, 2, place, place, len(data), link, count, 4, 0)
+        table += struct.pack("<IIQQQQIIQQ", *head)
+        content += data + bytes(-len(data) % 8)
+    places = struct.pack("<QQQ", 0, 0, 64 + len(content))
+    counts = struct.pack("<IHHHHHH", 0, 64, 56, 0, 64, len(sections) + 1, 2)
+    head = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHI", 3, 62, 1)
+    return head + places + counts + content + table
 
 
 def packed(program: bytes, files: dict[str, bytes], deflated: bool = True) -> bytes:

@@ -1,4 +1,4 @@
-"""build/executable.py: targets, archives and messages, without PyInstaller."""
+"""build/executable.py: its decisions, its archives and its answers, without PyInstaller."""
 
 import importlib
 import os
@@ -66,7 +66,7 @@ class TestChoice:
         labels = {target.label for target in load("releasekit.targets").TARGETS}
         assert set(load("packkit.choice").WORDS.values()) == labels
 
-    def test_asked_for_an_unsupported_machine_is_empty(self):
+    def test_main_returns_1_on_an_unsupported_machine(self):
         assert load("packkit.choice").asked_for("", "freebsd14-x64") == []
 
     def test_not_here_names_the_workflow_that_builds_a_target(self):
@@ -158,12 +158,13 @@ class TestMake:
 
         def build(target, output, work, *, is_pure):
             used.append(work)
-            return [load("packkit.builder").Made(output / "a", 11_900_000)]
+            (output / "a").write_bytes(bytes(1_900_000))
+            return [output / "a"]
 
         monkeypatch.setattr(commands.builder, "build", build)
         commands.make(self.target(), tmp_path, None)
         assert not used[0].exists()
-        assert "a (11.9 MB)" in capsys.readouterr().out
+        assert "a (1.9 MB)" in capsys.readouterr().out
 
     @pytest.mark.parametrize(("words", "is_pure"), [([], False), (["--pure"], True)])
     def test_pure_python_is_built_only_with_the_pure_option(
@@ -219,7 +220,7 @@ class TestBuilder:
             builder._check_tools(None)
 
     def test_a_missing_compiler_names_the_package_and_the_pure_option(self, tmp_path, monkeypatch):
-        """The slower pure Python build is made only when it is asked for."""
+        """And never makes the slower one by itself."""
         compiled = load("devkit.compiled")
         hint = load("packkit.builder").PURE_HINT
         said = []
@@ -238,6 +239,25 @@ class TestBuilder:
         assert "apt install gcc" in said[0]
         assert "--pure" in said[0]
 
+    @pytest.mark.parametrize("label", ["linux-x64", "windows-x64", "macos-arm64"])
+    def test_delivers_all_files_of_a_target(self, tmp_path, label):
+        target = next(one for one in load("releasekit.targets").TARGETS if one.label == label)
+        program = "dunena.exe" if target.system == "windows" else "dunena"
+        executable, folder = tmp_path / "made" / target.executable, tmp_path / "made" / "folder"
+        folder.mkdir(parents=True)
+        executable.write_bytes(b"single")
+        (folder / program).write_bytes(b"of folder")
+        deliver = load("packkit.builder")._deliver
+        made = deliver(target, executable, folder, tmp_path / "dist", 1_700_000_000)
+        assert [path.name for path in made] == list(target.files)
+        assert made[0].read_bytes() == b"single"
+        read = load("releasekit.archives").read
+        packed = [{one.name: (one.data, one.mode) for one in read(path)} for path in made[1:]]
+        top, right = f"dunena-{label}", stat.S_IFREG | 0o755
+        assert packed[0].pop(f"{top}/{target.executable}") == (b"single", right)
+        assert packed[1].pop(f"{top}-folder/{program}") == (b"of folder", right)
+        assert [list(names) for names in packed] == [[f"{top}/LICENSE"], [f"{top}-folder/LICENSE"]]
+
     def test_signing_command_uses_a_stable_identifier(self):
         builder = load("packkit.builder")
         bare = builder.signing_command(Path("x"), "")
@@ -255,28 +275,28 @@ class TestBuilder:
 class TestArchives:
     @pytest.fixture
     def folder(self, tmp_path):
-        folder = tmp_path / "folder"
+        folder = tmp_path / "top"
         (folder / "_internal").mkdir(parents=True)
         (folder / "dunena").write_bytes(b"program")
         (folder / "_internal" / "library.so").write_bytes(b"library")
         return folder
 
-    def pack(self, folder, path, names=reversed):
-        archives = load("packkit.archives")
-        entries = archives.entries_of(folder, "top", "dunena")
-        archives.pack(path, list(names(entries)), 1_700_000_000)
+    def pack(self, folder, path, seconds=1_700_000_000):
+        load("packkit.archives").pack(path, folder, "dunena", seconds)
         return path
 
     @pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
     def test_an_archive_has_the_same_bytes_for_any_order_times_and_modes(
-        self, folder, tmp_path, name
+        self, folder, tmp_path, name, monkeypatch
     ):
         first = self.pack(folder, tmp_path / name)
         second = tmp_path / f"other-{name}"
         for path in folder.rglob("*"):
             os.utime(path, (1, 1))
         (folder / "dunena").chmod(0o700)
-        assert first.read_bytes() == self.pack(folder, second, sorted_by_size).read_bytes()
+        order = list(folder.rglob("*"))
+        monkeypatch.setattr(type(folder), "rglob", lambda *_: reversed(order))
+        assert first.read_bytes() == self.pack(folder, second).read_bytes()
 
     def test_a_tar_archive_keeps_modes_and_has_no_owner_names(self, folder, tmp_path):
         with tarfile.open(self.pack(folder, tmp_path / "a.tar.gz")) as archive:
@@ -299,9 +319,7 @@ class TestArchives:
         }
 
     def test_a_zip_archive_has_no_time_before_1980(self, folder, tmp_path):
-        archives = load("packkit.archives")
-        archives.pack(tmp_path / "a.zip", archives.entries_of(folder, "top", ""), 0)
-        with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        with zipfile.ZipFile(self.pack(folder, tmp_path / "a.zip", seconds=0)) as archive:
             assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
@@ -314,18 +332,14 @@ class TestArchives:
             assert archive.read("top/link") == b"_internal/library.so"
 
     def test_the_gzip_header_contains_no_file_name(self, folder, tmp_path):
-        """The name would differ in every work folder."""
+        """Which would be another one in every work folder."""
         data = self.pack(folder, tmp_path / "a.tar.gz").read_bytes()
         assert b"a.tar" not in data[:40]
         assert data[3] == 0
 
 
-def sorted_by_size(entries):
-    return sorted(entries, key=lambda entry: entry.source.stat().st_size)
-
-
 def test_the_script_tells_an_old_python_which_version_it_needs():
-    """An old Python must be able to parse the script: no annotations, no new syntax."""
+    """The script itself must be readable by one: no annotations, no new syntax."""
     text = (ROOT / "build" / "executable.py").read_text(encoding="utf-8")
     compile(text, "executable.py", "exec", flags=0, dont_inherit=True)
     assert "->" not in text

@@ -1,6 +1,7 @@
-"""build/release.py: changelog, version, release notes and the command line."""
+"""build/release.py: what a release says of itself, and how its commands are typed."""
 
 import re
+import runpy
 import subprocess
 import sys
 from datetime import date
@@ -199,10 +200,38 @@ class TestCommands:
         listed = re.findall(r"^ {4}(\w+)\s+([A-Z]\w+)", capsys.readouterr().out, re.MULTILINE)
         assert {"version", "notes", "checksums", "glibc"} <= {name for name, _ in listed}
 
-    def test_the_release_script_needs_only_the_standard_library(self):
-        """The jobs that check a release have no packages, and no registry may delay it."""
+    @pytest.mark.parametrize(
+        "command", ["version", "notes", "checksums", "manifests", "archives", "sign"]
+    )
+    def test_the_release_script_needs_only_the_standard_library(self, command):
+        """Those that see keys or write what is published install nothing."""
         script = ROOT / "build" / "release.py"
-        subprocess.run([sys.executable, "-E", "-s", "-S", script, "version"], check=True)
+        words = [sys.executable, "-E", "-s", "-S", script, command]
+        subprocess.run([*words, *([] if command == "version" else ["--help"])], check=True)
+
+    @pytest.mark.parametrize("command", ["glibc", "licenses"])
+    def test_the_others_run_in_an_environment_that_has_what_they_need(self, monkeypatch, command):
+        script = str(ROOT / "build" / "release.py")
+        environment, console = load("devkit.environment"), load("devkit.console")
+        prepared, ran = [], []
+
+        def prepare(self, *groups):
+            prepared.append((self, groups))
+            return self.python
+
+        def hand_over(words, _environ):
+            ran.append(words)
+            return 7
+
+        monkeypatch.setattr(environment.Environment, "prepare", prepare)
+        monkeypatch.setattr(console, "hand_over", hand_over)
+        monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+        monkeypatch.setattr(sys, "argv", [script, command, "dist"])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(script, run_name="__main__")
+        assert ended.value.code == 7
+        assert prepared == [(environment.RELEASING, (environment.RELEASE,))]
+        assert ran == [[environment.RELEASING.python, script, command, "dist"]]
 
 
 def test_changelog_dates_are_valid_and_descending():

