@@ -162,8 +162,7 @@ def _load_rest(*, is_everything: bool) -> None:
     of a one-file program can be removed under it by a cleaner of temporary folders, and the
     executable replaced by a newer one.
     """
-    import dunena.server.websocket.connection
-    import dunena.server.websocket.handshake
+    import dunena.server.http.upgrade
 
     if is_everything:
         import prometheus_client  # noqa: F401

@@ -11,6 +11,7 @@ from typing import Final
 
 from dunena.frames import PING, TEXT_HEAD, FrameError, FrameReader
 from dunena.server.context import Context
+from dunena.server.half_close import half_close
 from dunena.server.limits import (
     CLOSE_SECONDS_MAX,
     FRAME_BYTES,
@@ -23,7 +24,7 @@ from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, GrantLookup, peer_address, peer_host
 from dunena.server.turn import Turn
-from dunena.server.unread import Unread
+from dunena.server.unread import Unread, watch_unread
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
 from dunena.server.websocket.lifecycle import Event, State, next_state
@@ -169,11 +170,13 @@ class WebSocketConnection:
         self._outbox.pause()
         self._pace_reading()
         if self._unread is None:
-            self._unread = Unread(
-                self._context.registry.unread,
-                self._disconnect,
-                self._unread_sizes,
-                is_encrypted=self._context.settings.is_encrypted,
+            self._unread = watch_unread(
+                self._context,
+                self._transport,
+                self._outbox,
+                self.abort,
+                address=self._address,
+                what="its replies",
             )
         self._unread.paused(self._context.loop.time())
 
@@ -213,8 +216,8 @@ class WebSocketConnection:
             return
         self._count_unfinished()  # what came little by little too
         self._turn.sweep()
-        if self._unread is not None and self._unread.is_overdue(now_seconds):
-            self._disconnect()
+        if self._unread is not None:
+            self._unread.end_overdue(now_seconds)
         if now_seconds < self._next_check or self._outbox.is_paused:
             return
         self._next_check = now_seconds + PING_SECONDS
@@ -260,9 +263,6 @@ class WebSocketConnection:
         self._ignores_input = self._state in (State.ENDING, State.LOST)
         return self._state is not before
 
-    def _unread_sizes(self) -> tuple[int, int]:
-        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
-
     def _count_unfinished(self) -> None:
         """Say how much of a message has come that is not whole."""
         size = self._reader.unfinished_bytes + self._special.unfinished_bytes
@@ -275,13 +275,6 @@ class WebSocketConnection:
         """All connections together are sending too much, and this one the most."""
         self._is_holding = False
         self._fail(1013, "too much is being sent")
-
-    def _disconnect(self) -> None:
-        """It leaves its replies unread, so there is nothing that it could still be told."""
-        if self._state is not State.LOST:
-            self._telemetry.slow_readers_closed += 1
-            self._context.refusals.tell_slow_reader(self._address, "its replies")
-            self.abort()
 
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)
@@ -447,18 +440,9 @@ class WebSocketConnection:
                 self._outbox.after_flush(self._half_close)
 
     def _half_close(self) -> None:
-        if self._state is State.LOST or self._transport.is_closing():
-            return
-        self._outbox.kill()
-        if not self._transport.can_write_eof():
-            self._transport.close()
-            return
-        try:
-            self._transport.write_eof()
-        except OSError:  # the peer has closed the whole connection already
-            self._transport.abort()
-            return
-        self._transport.resume_reading()  # or the peer's end would never be seen
+        if self._state is not State.LOST and not self._transport.is_closing():
+            self._outbox.kill()
+            half_close(self._transport)
 
     def _expect_close(self) -> None:
         self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
