@@ -2,18 +2,16 @@
 
 The ordinary frame, a whole text message, goes from the frame reader to the message receiver at
 once; every other one goes through `special_frames`. What these want to send goes through the
-outbox, so that it keeps its place among the replies. The states of a connection, and what leads
-from one to the next, are in `lifecycle`.
+outbox, so that it keeps its place among the replies. How a connection ends is in `closing`, its
+states, and what leads from one to the next, in `lifecycle`.
 """
 
 import asyncio
 from typing import Final
 
-from dunena.frames import PING, TEXT_HEAD, FrameError, FrameReader
+from dunena.frames import PING, TEXT_HEAD, FrameError
 from dunena.server.context import Context
-from dunena.server.half_close import half_close
 from dunena.server.limits import (
-    CLOSE_SECONDS_MAX,
     FRAME_BYTES,
     INFLATE_STEP_BYTES,
     PING_SECONDS,
@@ -22,47 +20,32 @@ from dunena.server.limits import (
 )
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.registry import ConnectionFacts, GrantLookup, peer_address, peer_host
+from dunena.server.registry import ConnectionFacts, GrantLookup
 from dunena.server.turn import Turn
 from dunena.server.unread import Unread, watch_unread
+from dunena.server.websocket.closing import ClosingConnection
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
-from dunena.server.websocket.lifecycle import Event, State, next_state
+from dunena.server.websocket.lifecycle import Event, State
 from dunena.server.websocket.message_receiver import MessageReceiver
-from dunena.server.websocket.special_frames import SpecialFrames
 
 FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
 
 
-class WebSocketConnection:
+class WebSocketConnection(ClosingConnection):
     """One connection while it speaks WebSocket; it takes over transport and outbox.
 
     An `asyncio.Protocol` in all but name: a compiled class has no interpreted base.
     """
 
     __slots__ = (
-        "_address",
-        "_close_by",
-        "_context",
         "_extensions",
         "_grant",
-        "_ignores_input",
         "_inflater",
         "_is_holding",
-        "_is_open",
         "_is_reading_paused",
         "_next_check",
-        "_origin",
-        "_outbox",
-        "_program",
-        "_reader",
         "_receiver",
-        "_session",
-        "_special",
-        "_state",
-        "_telemetry",
-        "_tick",
-        "_transport",
         "_turn",
         "_unread",
         "_was_heard",
@@ -75,31 +58,11 @@ class WebSocketConnection:
         transport: asyncio.Transport,
         outbox: Outbox,
     ) -> None:
-        self._context = context
-        self._tick = context.tick
-        self._telemetry = context.telemetry
-        self._transport = transport
-        self._outbox = outbox
-        self._session = context.new_session(
-            context.views.of(accepted.grant),
-            accepted.dialect,
-            context.new_id(),
-            reply=outbox.put,
-            push=outbox.push,
-        )
+        super().__init__(context, accepted, transport, outbox)
         self._extensions = accepted.extensions
-        self._address = accepted.address
         self._grant = accepted.grant
-        self._origin = accepted.origin
-        self._program = accepted.program
-        message_bytes_max = context.settings.limits.message_bytes_max
-        self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
-        self._receiver = MessageReceiver(context, self._session, self._address, self._fail)
-        self._special = SpecialFrames(self._reader, message_bytes_max)
+        self._receiver = MessageReceiver(context, self._session, accepted.address, self._fail)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
-        self._state = State.OPEN
-        self._is_open = True  # this and the next follow from the state, for the hot path
-        self._ignores_input = False
         # What does not depend on the state:
         self._turn = Turn()
         self._is_reading_paused = False
@@ -107,7 +70,6 @@ class WebSocketConnection:
         self._unread: Unread | None = None  # made when it first reads too slowly
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
-        self._close_by: float | None = None
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
         """Answer the upgrade, greet the client, go on with what it sent behind its request."""
@@ -175,7 +137,7 @@ class WebSocketConnection:
                 self._transport,
                 self._outbox,
                 self.abort,
-                address=self._address,
+                address=self._client.address,
                 what="its replies",
             )
         self._unread.paused(self._context.loop.time())
@@ -192,21 +154,9 @@ class WebSocketConnection:
 
     def facts(self) -> ConnectionFacts:
         """Who is connected, and how it does."""
-        return ConnectionFacts(
-            address=self._shown_address,
-            origin=self._origin,
-            program=self._program,
-            dialect=self._session.dialect.value,
-            token=self._grant.name,
-            subscriptions=len(self._session.subscriptions),
-            unsent_bytes=self._outbox.size + self._transport.get_write_buffer_size(),
+        return self._client.facts(
+            self._session, self._grant.name, self._transport, self._outbox.size
         )
-
-    @property
-    def _shown_address(self) -> str:
-        """With its port, unless a proxy speaks for it."""
-        is_direct = self._address in ("", peer_host(self._transport))
-        return peer_address(self._transport) if is_direct else self._address
 
     def sweep(self, now_seconds: float) -> None:
         """Ask a silent peer whether it is there; end a closing that takes too long."""
@@ -240,28 +190,7 @@ class WebSocketConnection:
                 for error in lost:
                     self._receiver.refuse(error)
 
-    def shut_down(self) -> None:
-        """The server stops: RFC 6455, 7.4.1, "going away"."""
-        if self._report(Event.SHUT_DOWN):
-            self._session.close()
-            self._special.close(1001, "server stopped")
-            self._send_output()
-            self._expect_close()
-
-    def abort(self) -> None:
-        """End it at once."""
-        self._outbox.kill()
-        self._transport.abort()
-
     # --- inside ---
-
-    def _report(self, event: Event) -> bool:
-        """Take the transition of an event; whether it led to another state."""
-        before = self._state
-        self._state = next_state(before, event)
-        self._is_open = self._state is State.OPEN
-        self._ignores_input = self._state in (State.ENDING, State.LOST)
-        return self._state is not before
 
     def _count_unfinished(self) -> None:
         """Say how much of a message has come that is not whole."""
@@ -279,9 +208,6 @@ class WebSocketConnection:
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)
         self._session.open(now)
-
-    def _put(self, piece: bytes, _now: int) -> None:
-        self._outbox.put(piece)
 
     def _work(self, turn: Turn) -> bool:
         """Take whole frames until there are none, the turn ends, or the client should read.
@@ -403,72 +329,18 @@ class WebSocketConnection:
             else:
                 self._receiver.take_binary(data)
         self._send_output()
-        if special.has_ended and self._report(Event.HANDSHAKE_ENDED) and self._close_by is None:
-            self._session.close()
-            self._expect_close()
+        if special.has_ended:
+            self._end_handshake()
 
     def _stop_inflating(self) -> None:
         if self._inflater is not None:
             self._inflater.stop()
             self._context.registry.inflating.hold(self._give_up, 0)
 
-    def _fail(self, code: int, reason: str) -> None:
-        """End a connection whose peer broke the protocol, or that we broke."""
-        if self._report(Event.FAILED):
-            self._stop_inflating()
-            self._reader.drop()
-            self._special.fail(code, reason)
-            self._count_unfinished()
-            self._session.close()
-            self._send_output()
-            self._expect_close()
-
-    def _end_input(self, error: FrameError) -> None:
-        """The peer broke the framing: say so if nothing was said yet, and read no more of it."""
-        self._fail(error.code, error.reason)
-        if self._report(Event.FRAMING_BROKEN):
-            self._stop_inflating()
-            self._reader.drop()
-            self._count_unfinished()
-
-    def _send_output(self) -> None:
-        """Queue what the special frames want to send; an empty piece is the end of it."""
-        for piece in self._special.take_output():
-            if piece:
-                self._tick.run(self._put, piece)
-            else:
-                self._outbox.after_flush(self._half_close)
-
-    def _half_close(self) -> None:
-        if self._state is not State.LOST and not self._transport.is_closing():
-            self._outbox.kill()
-            half_close(self._transport)
-
-    def _expect_close(self) -> None:
-        self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
-
-    def _reads_too_slowly(self) -> None:
-        """More events wait for the peer than may: say so behind what was written already.
-
-        Past the tick, which may have replies of it that are taken back and said anew: nothing may
-        come behind what is left out, or the peer would not see that it is.
-        """
-        if not self._report(Event.READ_TOO_SLOWLY):
-            return  # its last word is among what waits, and nothing is added behind it
-        self._session.close()
-        can_be_told = not self._outbox.is_inside_message
-        self._outbox.kill()
-        self._telemetry.slow_readers_closed += 1
-        self._context.refusals.tell_slow_reader(self._address, "the events it subscribed to")
-        if not can_be_told:
-            self.abort()
-            return
-        self._special.fail(1013, "events are read too slowly")  # "try again later"
-        last_word = b"".join(self._special.take_output())
-        self._telemetry.bytes_sent += len(last_word)
-        self._transport.write(last_word)
-        self._half_close()
-        self._expect_close()
+    def _drop_input(self) -> None:
+        self._stop_inflating()
+        self._reader.drop()
+        self._count_unfinished()
 
     def _pace_reading(self) -> None:
         wants_pause = self._outbox.is_full or self._turn.is_waiting
