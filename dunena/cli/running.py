@@ -170,8 +170,7 @@ def _load_rest(*, is_everything: bool) -> None:
     one-file program runs, a cleaner of temporary folders may remove its unpacked files, and an
     update may replace the executable.
     """
-    import dunena.server.websocket.connection
-    import dunena.server.websocket.handshake
+    import dunena.server.http.upgrade
 
     if is_everything:
         import prometheus_client  # noqa: F401

@@ -236,75 +236,100 @@ class Server:
         pages: dict[str, Response],
         client_files: ClientFiles,
     ) -> Context:
-        settings, telemetry = self.settings, self.telemetry
+        """What every connection works with; engine and listeners are there already."""
+        settings = self.settings
         services = Services(
             self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
         )
-        disk_pages = NullOriginPolicy(private_folder(settings.cache_dir))
-        disk_pages.load()
         views = Views(services)
         refusals = Refusals(settings, self.port)
-        admission = Admission(
-            settings, self.port, telemetry, disk_pages, tokens=self._tokens, refusals=refusals
-        )
-        registry = Registry(
-            loop,
-            connections_max(CONNECTIONS_MAX),
-            settings.connections_per_address_max,
-            max(BODIES_BYTES_MAX, settings.limits.message_bytes_max),
-            max(MESSAGES_BYTES_MAX, settings.limits.message_bytes_max),
-        )
-        figures = Figures(services, self.engine, self.engine.disk_status, telemetry)
-        overview = Overview(settings, self.port, self.addresses, admission, registry, figures)
-        introspection = Introspection(
-            figures,
-            settings,
-            event_loop_name(loop),
-            self.addresses,
-            wall_step_ms=lambda: self.clock.step_ms,
-        )
-        tick = Tick(
-            services,
-            self.engine,
-            telemetry,
-            call_soon=loop.call_soon,
-            call_threadsafe=loop.call_soon_threadsafe,
-            clock_ms=self.clock,
-            timer_ms=lambda: time.perf_counter() * 1000,
-        )
+        admission = self._build_admission(refusals)
+        registry = self._build_registry(loop)
+        status = self._build_status(loop, services, admission, registry)
         www = None if settings.www is None else WwwFolder(settings.www, refusals)
-        self._expiry = ExpiryTimer(loop, self.store, tick, telemetry)
-        tick.on_commit(self._expiry.rearm)
-        bulk = Bulk(loop.call_soon)
-        services.hub.do_later = bulk.add
-        tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
-        self._outside = Outside(self.store, self.engine, tick, bulk, telemetry)
+        tick = self._build_tick(loop, services)
         return Context(
             loop=loop,
             settings=settings,
             views=views,
             tick=tick,
-            bulk=bulk,
+            bulk=self._build_bulk(loop, services, tick),
             admission=admission,
-            routes=Routes(
-                views,
-                admission,
-                introspection,
-                Metrics(figures),
-                overview,
-                pages,
-                client_files,
-                www,
-            ),
+            routes=Routes(views, admission, *status, pages, client_files, www),
             registry=registry,
             refusals=refusals,
             proxies=Proxies(settings.proxies),
-            telemetry=telemetry,
+            telemetry=self.telemetry,
             compressors=Compressors(),
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
             new_session=self._new_session,
         )
+
+    def _build_admission(self, refusals: Refusals) -> Admission:
+        disk_pages = NullOriginPolicy(private_folder(self.settings.cache_dir))
+        disk_pages.load()
+        return Admission(
+            self.settings,
+            self.port,
+            self.telemetry,
+            disk_pages,
+            tokens=self._tokens,
+            refusals=refusals,
+        )
+
+    def _build_registry(self, loop: asyncio.AbstractEventLoop) -> Registry:
+        message_bytes_max = self.settings.limits.message_bytes_max
+        return Registry(
+            loop,
+            connections_max(CONNECTIONS_MAX),
+            self.settings.connections_per_address_max,
+            max(BODIES_BYTES_MAX, message_bytes_max),
+            max(MESSAGES_BYTES_MAX, message_bytes_max),
+        )
+
+    def _build_status(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        services: Services,
+        admission: Admission,
+        registry: Registry,
+    ) -> tuple[Introspection, Metrics, Overview]:
+        """What says how the server does."""
+        settings, engine, addresses = self.settings, self.engine, self.addresses
+        figures = Figures(services, engine, engine.disk_status, self.telemetry)
+        introspection = Introspection(
+            figures,
+            settings,
+            event_loop_name(loop),
+            addresses,
+            wall_step_ms=lambda: self.clock.step_ms,
+        )
+        overview = Overview(settings, self.port, addresses, admission, registry, figures)
+        return introspection, Metrics(figures), overview
+
+    def _build_tick(self, loop: asyncio.AbstractEventLoop, services: Services) -> Tick:
+        """The tick, and the timer that lets entries expire in it."""
+        tick = Tick(
+            services,
+            self.engine,
+            self.telemetry,
+            call_soon=loop.call_soon,
+            call_threadsafe=loop.call_soon_threadsafe,
+            clock_ms=self.clock,
+            timer_ms=lambda: time.perf_counter() * 1000,
+        )
+        self._expiry = ExpiryTimer(loop, self.store, tick, self.telemetry)
+        tick.on_commit(self._expiry.rearm)
+        return tick
+
+    def _build_bulk(self, loop: asyncio.AbstractEventLoop, services: Services, tick: Tick) -> Bulk:
+        """What does long work in portions, for those who have some."""
+        bulk = Bulk(loop.call_soon)
+        services.hub.do_later = bulk.add
+        tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
+        self._outside = Outside(self.store, self.engine, tick, bulk, self.telemetry)
+        return bulk
 
     # --- while it runs ---
 

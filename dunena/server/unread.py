@@ -1,9 +1,12 @@
 """Watching a peer that does not read: its unread bytes count, and its time is limited."""
 
+import asyncio
 from collections.abc import Callable
 
 from dunena.server.budget import Budget
+from dunena.server.context import Context
 from dunena.server.limits import UNREAD_SECONDS_MAX, UNREAD_TLS_FACTOR
+from dunena.server.outbox import Outbox
 
 
 class Unread:
@@ -49,6 +52,41 @@ class Unread:
             self._since = now_seconds
         return now_seconds - self._since >= self._seconds_max
 
+    def end_overdue(self, now_seconds: float) -> bool:
+        """Disconnect the peer if it is overdue; whether it was."""
+        is_overdue = self.is_overdue(now_seconds)
+        if is_overdue:
+            self._disconnect()
+        return is_overdue
+
     def _count(self) -> None:
         self._sending, behind = self._size()
         self._budget.hold(self._disconnect, self._sending + behind)
+
+
+def watch_unread(
+    context: Context,
+    transport: asyncio.Transport,
+    outbox: Outbox,
+    abort: Callable[[], None],
+    *,
+    address: str,
+    what: str,
+) -> Unread:
+    """Watch one connection from now on, which ``abort`` ends.
+
+    Of a peer that is disconnected the log says its ``address``, and what it does not read.
+    """
+
+    def disconnect() -> None:
+        # It leaves everything unread, so there is nothing that it could still be told.
+        context.telemetry.slow_readers_closed += 1
+        context.refusals.tell_slow_reader(address, what)
+        abort()
+
+    return Unread(
+        context.registry.unread,
+        disconnect,
+        lambda: (transport.get_write_buffer_size(), outbox.reply_bytes),
+        is_encrypted=context.settings.is_encrypted,
+    )

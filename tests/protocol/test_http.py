@@ -840,6 +840,37 @@ def test_an_upgrade_is_answered_after_large_responses_before_it(raw: RawConnecti
     assert [len(raw.read_message()["value"]) for _ in range(10)] == [size] * 10
 
 
+@pytest.mark.parametrize("comes_later", [False, True])
+def test_an_upgrade_behind_answers_that_nobody_reads_is_taken_up_when_they_are(
+    raw: RawConnection, clients: Clients, comes_later: bool
+):
+    large, size = put_large(raw.server)
+    key, count = unique(), 40
+    host = {"Host": "localhost"}
+    other = clients.objects()
+    other.follow(key)
+    before = http(raw.server, "GET", "/info").json["connections"]
+    raw.send(request_bytes("GET", f"/get/{large}", host) * count)
+    if comes_later:
+        raw.wait_for_data()  # the answers are more than the system takes, and the outbox is full
+    raw.send(
+        request_bytes("GET", "/", {**host, **UPGRADE})
+        + text({"action": "set", "key": key, "value": 1})
+        + text({"action": "subscribe", "key": key})
+    )
+    raw.wait_for_data()
+    assert other.updates(key) == []
+    assert http(raw.server, "GET", "/info").json["connections"] <= before, "it is no WebSocket yet"
+    assert [len(raw.read_reply().json["value"]) for _ in range(count)] == [size] * count
+    assert raw.read_reply().status == 101
+    assert raw.read_message() == {"key": key, "value": 1}
+    assert other.receive() == {"key": key, "value": 1}
+    other.send({"action": "set", "key": key, "value": 2})
+    assert raw.read_message() == {"key": key, "value": 2}
+    raw.send(text({"action": "get", "key": large}))
+    assert len(raw.read_message()["value"]) == size
+
+
 @pytest.mark.parametrize("beginning", [b"", b"GE", b"GET /get/k HTTP/1.1\r\nHost: local"])
 def test_a_connection_half_closed_within_a_request_is_closed(raw: RawConnection, beginning: bytes):
     raw.send(beginning)

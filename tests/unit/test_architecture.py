@@ -37,7 +37,9 @@ NO_IO_ROOMS = {
     "server/websocket/lifecycle.py": set(),
     "server/websocket/special_frames.py": {"websockets"},  # its protocol core, which has no I/O
     "server/turn.py": set(),
+    "server/http/lifecycle.py": set(),
     "server/http/parser.py": {"httptools"},
+    "server/http/request_queue.py": set(),
     "windows_names.py": set(),
     "server/limits.py": set(),
     "server/access/peers.py": set(),

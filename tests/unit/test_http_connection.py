@@ -14,14 +14,19 @@ from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.http.connection import HttpConnection
 from dunena.server.http.message import Request, Response
-from dunena.server.limits import LINGER_BYTES_MAX, LINGER_SECONDS_MAX, TURN_MS
+from dunena.server.limits import BATCH_BYTES_MAX, LINGER_BYTES_MAX, LINGER_SECONDS_MAX, TURN_MS
 from dunena.server.registry import Registry
+from dunena.server.websocket.connection import WebSocketConnection
 from dunena.settings import Settings
 from tests.support.rooms import Rooms
-from tests.unit.test_websocket_connection import StillLoop, Transport
+from tests.unit.test_websocket_connection import SET, StillLoop, Transport
 
 GET = b"GET /get/a HTTP/1.1\r\nHost: h\r\n\r\n"
 POST = b"POST /set HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 class StubRoutes:
@@ -30,6 +35,7 @@ class StubRoutes:
     def __init__(self) -> None:
         self.answered: list[str] = []
         self.takes_bodies = True
+        self.body = b""
 
     def wants_body(self, request: Request) -> bool:
         request.is_admitted = self.takes_bodies
@@ -43,11 +49,33 @@ class StubRoutes:
     def respond(self, request: Request, _now: int) -> Response:
         self.answered.append(request.target)
         request.grant = EVERYTHING
-        return request.refusal or Response(200)
+        return request.refusal or Response(200, self.body)
+
+
+class StubAdmission:
+    """Lets everybody in."""
+
+    def refusal(self, request: Request, *, needs_token: bool) -> None:
+        assert needs_token
+        request.grant = EVERYTHING
 
 
 class HttpTransport(Transport):
-    """The same for HTTP."""
+    """The same for HTTP; one that ``is_slow`` has enough after the next bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.protocol: Any = None
+        self.is_slow = False
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.is_slow:
+            self.is_slow = False
+            self.protocol.pause_writing()
+
+    def set_protocol(self, protocol: object) -> None:
+        self.protocol = protocol
 
     def get_extra_info(self, _name: str) -> None:
         return None
@@ -66,6 +94,7 @@ class Peer:
         loop: Any = self.loop
         nobody: Any = None
         routes: Any = self.routes
+        admission: Any = StubAdmission()
         self.registry = registry or Registry(loop, 1000)
         self.context = Context(
             loop=loop,
@@ -73,7 +102,7 @@ class Peer:
             views=Views(self.rooms.services),
             tick=self.rooms.tick,
             bulk=nobody,
-            admission=nobody,
+            admission=admission,
             routes=routes,
             registry=self.registry,
             refusals=Refusals(Settings(), 3000),
@@ -86,6 +115,7 @@ class Peer:
         self.transport = HttpTransport()
         transport: Any = self.transport
         self.connection = HttpConnection(self.context)
+        transport.set_protocol(self.connection)
         self.connection.connection_made(transport)
 
     def receive(self, data: bytes) -> None:
@@ -138,7 +168,7 @@ def test_a_refused_body_is_discarded_and_the_response_is_delivered() -> None:
     assert peer.transport.ends == ["eof"], "the peer may still send"
     for _ in range(10):
         peer.receive(bytes(100_000))
-    assert peer.connection._parser.held_bytes < 1_000
+    assert peer.connection._requests.parser.held_bytes < 1_000
     assert peer.transport.ends == ["eof"]
     peer.connection.eof_received()
     peer.go_round()
@@ -211,8 +241,32 @@ def test_a_lost_connection_is_freed_without_garbage_collection() -> None:
     try:
         peer.connection.connection_lost(None)
         peer.rooms.tick.end()
+        peer.transport.protocol = None
         del peer.connection, peer.transport
         peer.rooms.soon.clear()
         assert [one() for one in held] == [None, None]
     finally:
         gc.enable()
+
+
+def test_nothing_of_it_goes_on_after_an_upgrade() -> None:
+    """Not even what it had put off until the outbox would be written, which comes after it."""
+    peer = Peer()
+    peer.routes.body = bytes(BATCH_BYTES_MAX // 2)
+    peer.transport.is_slow = True
+    peer.receive(GET * 2 + UPGRADE + SET * 5_000)
+    peer.go_round()
+    assert isinstance(peer.transport.protocol, HttpConnection), "it waits for the peer to read"
+    assert not peer.transport.is_reading
+    peer.connection.resume_writing()
+    successor = peer.transport.protocol
+    assert isinstance(successor, WebSocketConnection)
+    rounds = 0
+    while len(successor._reader):
+        assert not peer.transport.is_reading, "the WebSocket reads when it has done what it has"
+        peer.go_round()
+        rounds += 1
+    assert rounds >= 4
+    assert peer.transport.is_reading
+    assert peer.rooms.store.revision == 5_000
+    assert peer.transport.written.count(b"HTTP/1.1 101") == 1

@@ -2,39 +2,38 @@
 
 Requests are answered in their order, in the tick in which they arrive. When the outbox is full, or
 while a file is on its way, or when its turn is over, what is left over waits and the connection is
-read no further. A request with a body is decided on when its head is there.
+read no further. A request with a body is decided on when its head is there. The states of a
+connection, and what leads from one to the next, are in `lifecycle`.
 """
 
 import asyncio
-import logging
-from collections import deque
-from typing import cast
+from typing import Final, cast
 
 from dunena.dialects.grants import NOTHING
-from dunena.server.access.peers import NOBODY, group_of
 from dunena.server.context import Context
-from dunena.server.http.message import Request, Response, serialize
-from dunena.server.http.parser import RequestParser
-from dunena.server.http.transfer import Transfer
+from dunena.server.half_close import half_close
+from dunena.server.http.flow_control import FlowControl
+from dunena.server.http.held_bytes import HeldBytes
+from dunena.server.http.lifecycle import HttpEvent, HttpState, next_state
+from dunena.server.http.message import Request, Response
+from dunena.server.http.peer import Peer
+from dunena.server.http.request_queue import RequestQueue
+from dunena.server.http.response_writer import ResponseWriter
 from dunena.server.limits import (
-    CONNECTION_BYTES,
     IDLE_SECONDS_MAX,
     LINGER_BYTES_MAX,
     LINGER_SECONDS_MAX,
     REQUEST_BYTES,
     REQUEST_SECONDS_MAX,
-    TURN_BYTES_MAX,
     TURN_LOOK_BYTES,
-    TURN_MS,
 )
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.registry import GrantLookup, peer_host
-from dunena.server.unread import Unread
+from dunena.server.registry import GrantLookup
+from dunena.server.turn import Turn
 
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-
-_log = logging.getLogger(__name__)
+_ANSWERING: Final = (HttpState.OPEN, HttpState.TRANSFERRING)
+_AT_ITS_END: Final = (HttpState.ENDING, HttpState.LINGERING)
 
 
 class HttpConnection(asyncio.Protocol):
@@ -44,23 +43,16 @@ class HttpConnection(asyncio.Protocol):
         self._context = context
         self._transport: asyncio.Transport
         self._outbox: Outbox
-        self._parser = RequestParser(context.settings.limits.message_bytes_max, self._wants_body)
-        self._unread = b""  # what came and was not parsed yet, from here on
-        self._unread_at = 0
-        self._held_bytes = 0
-        self._queue: deque[Request] = deque()
-        self._is_waiting = False  # for its next turn
-        self._unread_replies: Unread | None = None  # made when it first reads too slowly
-        self._is_stranger = True  # no request of it was let in
-        self._lingered_bytes = 0
-        self._deferred: Response | None = None
-        self._transfer: Transfer | None = None
-        self._peer = ""
-        self._is_from_proxy = False
-        self._is_reading_paused = False
-        self._was_told_to_continue = False
-        self._has_peer_ended = False
-        self._is_ending = False
+        self._writer: ResponseWriter
+        self._peer: Peer
+        self._flow: FlowControl
+        self._state = HttpState.OPEN
+        self._lingered_bytes = 0  # since it is ENDING
+        # What does not depend on the state:
+        body_bytes_max = context.settings.limits.message_bytes_max
+        self._requests = RequestQueue(body_bytes_max, self._wants_body)
+        self._turn = Turn()
+        self._held = HeldBytes(context.registry, self._give_up)
         self._waits_since = context.loop.time()
         self._wait_seconds_max = REQUEST_SECONDS_MAX
 
@@ -77,67 +69,56 @@ class HttpConnection(asyncio.Protocol):
             context.telemetry,
             is_encrypted=context.settings.is_encrypted,
         )
+        self._writer = ResponseWriter(context, self._outbox)
+        self._peer = Peer(context, transport)
+        self._flow = FlowControl(
+            context, self._transport, self._outbox, self.abort, self._peer.host
+        )
         context.telemetry.http_connections += 1
-        self._peer = peer_host(transport)
-        self._is_from_proxy = context.proxies.has(self._peer)
-        group = NOBODY if self._is_from_proxy else group_of(self._peer)
-        if context.registry.is_full:
-            context.refusals.tell_full(context.registry.connections_max)
-            self._refuse_connection(Response.error(503, "Too many connections"))
-        elif context.registry.is_crowded(group):
-            self._refuse_connection(self._crowded(group))
-        context.registry.add(self, group)
-        context.registry.strangers.hold(self._give_up, CONNECTION_BYTES)
+        refusal = self._peer.refuse_connection()
+        if refusal is not None:
+            self._end_with(Request(), refusal)
+        context.registry.add(self, self._peer.group)
+        self._held.hold_connection()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """The connection is gone; what it held is free at once, so nothing may lead back to it."""
+        self._report(HttpEvent.CONNECTION_LOST)
         self._transport = LOST
         self._outbox.lose(LOST)
         self._drop()
-        self._stop_counting()
-        self._unread_replies = None  # which leads back here
+        self._held.lose()
+        self._flow.lose()
         self._context.registry.remove(self)
         self._context.telemetry.http_connections -= 1
 
     def data_received(self, data: bytes) -> None:
         """Parse what came and answer every request that is whole."""
         self._context.telemetry.bytes_received += len(data)
-        if self._is_ending:
+        if self._state in _AT_ITS_END:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > LINGER_BYTES_MAX:
                 self.abort()
             return
-        self._unread = self._unread[self._unread_at :] + data if self._unread else data
-        self._unread_at = 0
-        if not self._is_waiting:
-            self._answer()
+        self._requests.feed(data)
+        self._answer()
 
     def eof_received(self) -> bool:
         """The peer sends no more; what it asked for is still answered."""
-        self._has_peer_ended = True
+        self._requests.has_peer_ended = True
         self._answer()
-        if not self._is_ending:
+        if self._state not in _AT_ITS_END:
             return True  # requests wait for the peer to read
         return end_after_replies(self._context.tick.end, self._outbox, self._transport)
 
     def pause_writing(self) -> None:
         """The peer reads slower than it is answered."""
-        self._outbox.pause()
-        if self._unread_replies is None:
-            self._unread_replies = Unread(
-                self._context.registry.unread,
-                self._disconnect,
-                self._unread_sizes,
-                is_encrypted=self._context.settings.is_encrypted,
-            )
-        self._unread_replies.paused(self._context.loop.time())
+        self._flow.pause_writing()
 
     def resume_writing(self) -> None:
         """It caught up."""
-        self._stop_counting()
-        self._outbox.resume()
-        if self._transfer is not None:
-            self._transfer.resume()
+        self._flow.resume_writing()
+        self._writer.resume()
         self._answer()
 
     # --- registry ---
@@ -147,21 +128,22 @@ class HttpConnection(asyncio.Protocol):
 
     def sweep(self, now_seconds: float) -> None:
         """Close a connection that is idle, or that does not finish its request."""
-        if self._unread_replies is not None and self._unread_replies.is_overdue(now_seconds):
-            self._disconnect()
+        if self._flow.end_overdue(now_seconds):
             return
         if now_seconds - self._waits_since <= self._wait_seconds_max:
             return
-        if self._is_ending:
+        if self._state in _AT_ITS_END:
             self.abort()
-        elif self._has_work or self._outbox.is_paused or self._transfer is not None:
+        elif (
+            self._requests.has_work
+            or self._outbox.is_paused
+            or self._state is HttpState.TRANSFERRING
+        ):
             return  # it is we who have to answer, or the peer reads slowly
-        elif self._parser.is_skipping:
-            self._end()  # was answered
-        elif self._parser.is_in_request:
+        elif self._requests.parser.is_in_request and not self._requests.parser.is_skipping:
             self._refuse_request(Response.error(408, "Request timeout"))
         else:
-            self._end()
+            self._end()  # it is idle, or in a body whose request was answered
 
     def update_grant(self, current_grant: GrantLookup) -> None:
         """Each request shows its token."""
@@ -175,289 +157,189 @@ class HttpConnection(asyncio.Protocol):
         self._outbox.kill()
         self._transport.abort()
 
-    # --- inside ---
+    # --- inside: state ---
 
-    def _unread_sizes(self) -> tuple[int, int]:
-        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
+    def _report(self, event: HttpEvent) -> None:
+        """Take the transition of an event."""
+        self._state = next_state(self._state, event)
 
-    def _stop_counting(self) -> None:
-        if self._unread_replies is not None:
-            self._unread_replies.resumed()
+    def _wait(self, seconds_max: float) -> None:
+        """Let the peer have so long for what it has to do next."""
+        self._waits_since = self._context.loop.time()
+        self._wait_seconds_max = seconds_max
 
-    def _disconnect(self) -> None:
-        """It leaves its answers unread."""
-        self._context.telemetry.slow_readers_closed += 1
-        self._context.refusals.tell_slow_reader(self._peer, "its answers")
-        self.abort()
+    # --- inside: answers ---
 
     def _answer(self) -> None:
         """Answer until there is nothing more, the outbox is full or the turn is over."""
-        if self._is_waiting:
+        turn, tick, requests = self._turn, self._context.tick, self._requests
+        if turn.is_waiting:
             return
-        if self._is_stranger and self._has_work and self._context.tick.is_spent:
+        if self._held.is_stranger and requests.has_work and tick.is_spent:
             self._wait_for_turn()
             self._pace_reading()
             return
-        done_bytes, ends_at_ms = 0, 0.0
-        while (self._queue or self._unread) and self._can_answer:
-            if done_bytes >= TURN_LOOK_BYTES:
-                now_ms = self._context.loop.time() * 1000
-                ends_at_ms = ends_at_ms or now_ms + TURN_MS
-                if now_ms >= ends_at_ms or done_bytes >= TURN_BYTES_MAX:
-                    self._context.tick.is_spent = True
+        turn.done_bytes = not_looked_at = 0
+        while requests.has_work and self._state is HttpState.OPEN and not self._outbox.is_full:
+            if not_looked_at >= TURN_LOOK_BYTES:
+                if turn.use(not_looked_at, self._context.loop.time() * 1000):
+                    tick.is_spent = True
                     self._wait_for_turn()
                     break
-            if not self._queue:
-                done_bytes += self._parse()
-                continue
-            done_bytes += REQUEST_BYTES
-            request = self._queue.popleft()
-            request.address = self._address_of(request)
-            if not request.wants_upgrade:
-                self._answer_one(request)
-            elif self._upgrade(request):
-                return
-        if not self._is_ending:
+                not_looked_at = 0
+            request = requests.pop()
+            if request is None:
+                not_looked_at += self._parse()
+            else:
+                not_looked_at += REQUEST_BYTES
+                self._take(request)
+        if self._state in _ANSWERING:
             self._go_on_later()
-
-    @property
-    def _has_work(self) -> bool:
-        return bool(self._queue or self._unread)
 
     def _parse(self) -> int:
         """Parse the next part of what came; its size."""
-        parser = self._parser
+        parser = self._requests.parser
         was_in_request = parser.is_in_request
-        start = self._unread_at
-        part = self._unread[start : start + TURN_LOOK_BYTES]  # the same object where it is all
-        self._unread_at += len(part)
-        if self._unread_at == len(self._unread):
-            self._unread, self._unread_at = b"", 0
-        self._queue += parser.feed(part)
+        size = self._requests.parse()
         if parser.is_in_request and not was_in_request:
             self._wait(REQUEST_SECONDS_MAX)
-        if parser.is_in_request or self._held_bytes:
-            self._account(parser.held_bytes)
-        return len(part)
+        if parser.is_in_request or self._held.size:
+            self._held.hold(parser.held_bytes, is_admitted=parser.is_admitted)
+        return size
 
     def _wants_body(self, request: Request) -> bool:
-        request.address = self._address_of(request)
+        request.address = self._peer.address_of(request)
         return self._context.routes.wants_body(request)
 
-    def _account(self, held_bytes: int) -> None:
-        """Tell what is kept now of a request that is not whole."""
-        self._held_bytes = held_bytes
-        registry = self._context.registry
-        admitted_bytes = held_bytes if self._parser.is_admitted else 0
-        registry.bodies.hold(self._give_up, admitted_bytes)
-        if self._is_stranger:
-            strange_bytes = CONNECTION_BYTES + held_bytes - admitted_bytes
-            registry.strangers.hold(self._give_up, strange_bytes)
-
-    def _give_up(self) -> None:
-        """All connections together hold too much, and this one the most."""
-        if self._transfer is not None:
-            self.abort()
-        elif not self._is_ending:
-            self._refuse_request(
-                Response.error(503, "Too many requests are under way", {"Retry-After": "1"})
-            )
-
-    def _release(self) -> None:
-        """It holds nothing any more of what all have together."""
-        registry = self._context.registry
-        registry.bodies.hold(self._give_up, 0)
-        registry.strangers.hold(self._give_up, 0)
-        self._is_stranger = False
-
-    def _wait_for_turn(self) -> None:
-        if not self._is_waiting:
-            self._is_waiting = True
-            self._context.tick.turns.wait(self._take_turn)
-
-    def _take_turn(self) -> None:
-        self._is_waiting = self._context.tick.is_spent = False
-        if not self._outbox.is_dead:
-            self._answer()
-
-    def _go_on_later(self) -> None:
-        """What happens when there is room again, or nothing left to answer."""
-        if self._transfer is not None or self._is_waiting:
-            pass  # its end comes back here
-        elif self._queue or self._unread:
-            if not self._outbox.is_paused:
-                self._outbox.after_flush(self._wait_for_turn)
-        elif self._parser.fault is not None:
-            self._refuse_request(self._parser.fault)
-        elif self._has_peer_ended or self._parser.is_over:
-            self._end()
-        else:
-            self._continue()
-        self._pace_reading()
-
-    @property
-    def _can_answer(self) -> bool:
-        """Whether the next request may be answered now."""
-        return self._transfer is None and not self._outbox.is_full and not self._is_ending
-
-    def _answer_one(self, request: Request) -> None:
+    def _take(self, request: Request) -> None:
+        """Answer the next request, or begin to."""
+        request.address = self._peer.address_of(request)
+        if request.wants_upgrade:
+            self._upgrade(request)
+            return
         self._context.telemetry.http_requests += 1
-        self._deferred = None
-        self._context.tick.run(self._respond, request)
-        self._was_told_to_continue = False
-        if self._deferred is not None:
-            self._transfer = Transfer(
-                self._context,
-                request,
-                self._deferred,
-                self._outbox,
-                lambda is_complete: self._transferred(request, is_complete=is_complete),
-            )
-            self._transfer.start()
-        else:
+        deferred = self._writer.answer(request)
+        if deferred is None:
             self._answered(request)
+            return
+        self._report(HttpEvent.TRANSFER_BEGAN)
+        self._writer.transfer(
+            request,
+            deferred,
+            lambda is_complete: self._transferred(request, is_complete=is_complete),
+        )
 
     def _answered(self, request: Request) -> None:
-        if self._is_stranger and request.grant is not NOTHING:
-            self._is_stranger = False
-            self._context.registry.strangers.hold(self._give_up, 0)
-        self._wait(REQUEST_SECONDS_MAX if self._parser.is_in_request else IDLE_SECONDS_MAX)
+        if request.grant is not NOTHING:
+            self._held.let_in()
+        is_in_next = self._requests.parser.is_in_request
+        self._wait(REQUEST_SECONDS_MAX if is_in_next else IDLE_SECONDS_MAX)
         if not request.is_keep_alive:
             self._end()
 
     def _transferred(self, request: Request, *, is_complete: bool) -> None:
-        self._transfer = None
         if not is_complete:
             self.abort()
             return
+        self._report(HttpEvent.TRANSFER_ENDED)
         self._answered(request)
         self._answer()
 
-    def _cancel_transfer(self) -> None:
-        if self._transfer is not None:
-            self._transfer.cancel()
-            self._transfer = None
+    def _upgrade(self, request: Request) -> None:
+        """Hand over to WebSocket, unless the request gets an HTTP answer instead."""
+        # A start listens without it; see `cli.running`.
+        from dunena.server.http.upgrade import decide_on_upgrade, hand_over
 
-    def _respond(self, request: Request, now: int) -> None:
-        try:
-            response = self._context.routes.respond(request, now)
-        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
-            _log.exception("%s %s could not be answered", request.method, request.path)
-            response = Response.error(500, "Internal error")
-        if response.later is not None:
-            self._deferred = response
-            return
-        self._outbox.put(serialize(request, response, self._context.date()))
-
-    def _put(self, piece: bytes, _now: int) -> None:
-        self._outbox.put(piece)
-
-    def _continue(self) -> None:
-        if self._parser.awaits_continue and not self._was_told_to_continue:
-            self._was_told_to_continue = True
-            self._context.tick.run(self._put, _CONTINUE)
-
-    def _upgrade(self, request: Request) -> bool:
-        """Hand over to WebSocket; False if the request gets an HTTP answer instead."""
-        # A start listens without them; see `cli.running`.
-        from dunena.server.websocket.connection import WebSocketConnection
-        from dunena.server.websocket.handshake import handshake
-
-        context = self._context
-        outcome = handshake(context, request)
-        if self._is_from_proxy and not isinstance(outcome, Response):
-            group = group_of(request.address)
-            if context.registry.is_crowded(group):
-                context.telemetry.refused_connections += 1
-                outcome = self._crowded(group)
-            else:
-                context.registry.add(self, group)
+        outcome = decide_on_upgrade(self._context, self, self._peer, request)
         if isinstance(outcome, Response):
-            outcome.closes = True
-            context.tick.run(self._put, serialize(request, outcome, context.date()))
+            self._end_with(request, outcome)
+            return
+        self._report(HttpEvent.UPGRADED)
+        self._flow.pace_reading(wants_pause=False)
+        self._held.release()
+        successor = hand_over(self._context, self, outcome, self._transport, self._outbox)
+        rest = self._requests.take_rest()
+        successor.begin(outcome.response, rest, has_peer_ended=self._requests.has_peer_ended)
+
+    # --- inside: waiting ---
+
+    def _go_on_later(self) -> None:
+        """What happens when there is room again, or nothing left to answer."""
+        requests = self._requests
+        if self._state is HttpState.TRANSFERRING or self._turn.is_waiting:
+            pass  # its end comes back here
+        elif requests.has_work:
+            if not self._outbox.is_paused:
+                self._outbox.after_flush(self._wait_for_turn)
+        elif requests.parser.fault is not None:
+            self._refuse_request(requests.parser.fault)
+        elif requests.is_over:
             self._end()
-            return False
-        if self._is_reading_paused:
-            self._transport.resume_reading()
-        self._release()
-        self._stop_counting()
-        context.telemetry.http_connections -= 1
-        connection = WebSocketConnection(context, outcome, self._transport, self._outbox)
-        context.registry.replace(self, connection)
-        self._transport.set_protocol(cast("asyncio.Protocol", connection))
-        rest = (self._parser.rest or b"") + self._unread[self._unread_at :]
-        self._parser.drop()
-        connection.begin(outcome.response, rest, has_peer_ended=self._has_peer_ended)
-        return True
+        elif requests.parser.awaits_continue:
+            self._writer.tell_to_continue()
+        self._pace_reading()
 
-    def _address_of(self, request: Request) -> str:
-        """Where a request came from, by the word of a proxy that is believed."""
-        if not self._is_from_proxy:
-            return self._peer
-        forwarded = request.headers.get("x-forwarded-for")
-        return self._context.proxies.client_of(self._peer, forwarded)
+    def _wait_for_turn(self) -> None:
+        if not self._turn.is_waiting:
+            self._turn.is_waiting = True
+            self._context.tick.turns.wait(self._take_turn)
 
-    def _crowded(self, group: str) -> Response:
-        connections_max = self._context.settings.connections_per_address_max
-        self._context.refusals.tell_crowd(group, connections_max)
-        return Response.error(429, "Too many connections from this address")
+    def _take_turn(self) -> None:
+        self._turn.is_waiting = self._context.tick.is_spent = False
+        if self._state in _ANSWERING and not self._outbox.is_dead:
+            self._answer()
 
-    def _refuse_connection(self, response: Response) -> None:
-        self._context.telemetry.refused_connections += 1
-        self._end_with(response)
+    def _pace_reading(self) -> None:
+        """What is not answered yet is all that is read."""
+        wants_pause = self._requests.has_work or self._turn.is_waiting or self._outbox.is_paused
+        if wants_pause is not self._flow.is_reading_paused:
+            self._flow.pace_reading(wants_pause=wants_pause)
+
+    # --- inside: limits ---
+
+    def _give_up(self) -> None:
+        """All connections together hold too much, and this one the most."""
+        if self._state is HttpState.TRANSFERRING:
+            self.abort()
+        elif self._state not in _AT_ITS_END:
+            self._refuse_request(
+                Response.error(503, "Too many requests are under way", {"Retry-After": "1"})
+            )
+
+    # --- inside: the end ---
 
     def _refuse_request(self, response: Response) -> None:
+        """End with the answer to a request that is not whole."""
         self._context.telemetry.refused_requests += 1
-        request = self._parser.let_in
+        request = self._requests.parser.let_in
         if request is not None:
             # Its body is at fault: the page that sent it may read what is wrong.
             response = self._context.routes.readable(request, response)
-        self._end_with(response)
+        self._end_with(Request(), response)
 
-    def _end_with(self, response: Response) -> None:
+    def _end_with(self, request: Request, response: Response) -> None:
         response.closes = True
-        self._context.tick.run(self._put, serialize(Request(), response, self._context.date()))
+        self._writer.write(request, response)
         self._end()
 
     def _end(self, *, lingers: bool = True) -> None:
         """Close once everything queued is written; the peer has some time to take it."""
-        is_unread = self._parser.is_in_request and not self._has_peer_ended
-        self._is_ending = True
+        lingers = lingers and self._requests.is_peer_sending
+        self._report(HttpEvent.ENDED)
         self._drop()
         self._wait(REQUEST_SECONDS_MAX)
-        self._outbox.after_flush(self._linger if lingers and is_unread else self._transport.close)
+        self._outbox.after_flush(self._linger if lingers else self._transport.close)
 
     def _linger(self) -> None:
         """Close for writing alone, since the peer is still sending: RFC 9112, 9.6."""
+        self._report(HttpEvent.WRITTEN)
         self._wait(LINGER_SECONDS_MAX)
-        if self._is_reading_paused:
-            self._is_reading_paused = False
-            self._transport.resume_reading()
-        if self._transport.is_closing() or not self._transport.can_write_eof():
-            return
-        try:
-            self._transport.write_eof()
-        except OSError:  # the peer has closed the whole connection already
-            self.abort()
+        self._flow.pace_reading(wants_pause=False)
+        if self._transport.can_write_eof():  # else it is closed when its time is over
+            half_close(self._transport)
 
     def _drop(self) -> None:
         """Nothing more is read or answered here."""
-        self._queue.clear()
-        self._unread, self._unread_at = b"", 0
-        self._parser.drop()
-        self._cancel_transfer()
-        self._release()
-
-    def _wait(self, seconds_max: float) -> None:
-        self._waits_since = self._context.loop.time()
-        self._wait_seconds_max = seconds_max
-
-    def _pace_reading(self) -> None:
-        wants_pause = bool(
-            self._queue or self._unread or self._is_waiting or self._outbox.is_paused
-        )
-        if wants_pause and not self._is_reading_paused:
-            self._transport.pause_reading()
-        elif self._is_reading_paused and not wants_pause:
-            self._transport.resume_reading()
-        self._is_reading_paused = wants_pause
+        self._requests.drop()
+        self._writer.cancel()
+        self._held.release()

@@ -2,17 +2,16 @@
 
 The ordinary frame, a whole text message, goes from the frame reader to the message receiver at
 once; every other one goes through `special_frames`. What these want to send goes through the
-outbox, so that it keeps its place among the replies. The states of a connection, and what leads
-from one to the next, are in `lifecycle`.
+outbox, so that it keeps its place among the replies. How a connection ends is in `closing`, its
+states, and what leads from one to the next, in `lifecycle`.
 """
 
 import asyncio
 from typing import Final
 
-from dunena.frames import PING, TEXT_HEAD, FrameError, FrameReader
+from dunena.frames import PING, TEXT_HEAD, FrameError
 from dunena.server.context import Context
 from dunena.server.limits import (
-    CLOSE_SECONDS_MAX,
     FRAME_BYTES,
     INFLATE_STEP_BYTES,
     PING_SECONDS,
@@ -21,47 +20,32 @@ from dunena.server.limits import (
 )
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.registry import ConnectionFacts, GrantLookup, peer_address, peer_host
+from dunena.server.registry import ConnectionFacts, GrantLookup
 from dunena.server.turn import Turn
-from dunena.server.unread import Unread
+from dunena.server.unread import Unread, watch_unread
+from dunena.server.websocket.closing import ClosingConnection
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
-from dunena.server.websocket.lifecycle import LifecycleEvent, State, next_state
+from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState
 from dunena.server.websocket.message_receiver import MessageReceiver
-from dunena.server.websocket.special_frames import SpecialFrames
 
 FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
 
 
-class WebSocketConnection:
+class WebSocketConnection(ClosingConnection):
     """One connection while it speaks WebSocket; it takes over transport and outbox.
 
     An `asyncio.Protocol` in all but name: a compiled class has no interpreted base.
     """
 
     __slots__ = (
-        "_address",
-        "_close_by",
-        "_context",
         "_extensions",
         "_grant",
-        "_ignores_input",
         "_inflater",
         "_is_holding",
-        "_is_open",
         "_is_reading_paused",
         "_next_check",
-        "_origin",
-        "_outbox",
-        "_program",
-        "_reader",
         "_receiver",
-        "_session",
-        "_special",
-        "_state",
-        "_telemetry",
-        "_tick",
-        "_transport",
         "_turn",
         "_unread",
         "_was_heard",
@@ -74,31 +58,11 @@ class WebSocketConnection:
         transport: asyncio.Transport,
         outbox: Outbox,
     ) -> None:
-        self._context = context
-        self._tick = context.tick
-        self._telemetry = context.telemetry
-        self._transport = transport
-        self._outbox = outbox
-        self._session = context.new_session(
-            context.views.of(accepted.grant),
-            accepted.dialect,
-            context.new_id(),
-            reply=outbox.put,
-            push=outbox.push,
-        )
+        super().__init__(context, accepted, transport, outbox)
         self._extensions = accepted.extensions
-        self._address = accepted.address
         self._grant = accepted.grant
-        self._origin = accepted.origin
-        self._program = accepted.program
-        message_bytes_max = context.settings.limits.message_bytes_max
-        self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
-        self._receiver = MessageReceiver(context, self._session, self._address, self._fail)
-        self._special = SpecialFrames(self._reader, message_bytes_max)
+        self._receiver = MessageReceiver(context, self._session, accepted.address, self._fail)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
-        self._state = State.OPEN
-        self._is_open = True  # this and the next follow from the state, for the hot path
-        self._ignores_input = False
         # What does not depend on the state:
         self._turn = Turn()
         self._is_reading_paused = False
@@ -106,7 +70,6 @@ class WebSocketConnection:
         self._unread: Unread | None = None  # made when it first reads too slowly
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
-        self._close_by: float | None = None
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
         """Answer the upgrade, greet the client, go on with what it sent behind its request."""
@@ -125,7 +88,7 @@ class WebSocketConnection:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; what it held is free at once, so nothing may lead back to it."""
-        self._report(LifecycleEvent.CONNECTION_LOST)
+        self._report(WebSocketEvent.CONNECTION_LOST)
         self._transport = LOST
         self._receiver.drop()
         self._stop_inflating()
@@ -159,7 +122,7 @@ class WebSocketConnection:
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
-        self._report(LifecycleEvent.PEER_ENDED)
+        self._report(WebSocketEvent.PEER_ENDED)
         self._session.close()
         self._expect_close()
         return end_after_replies(self._tick.end, self._outbox, self._transport)
@@ -169,11 +132,13 @@ class WebSocketConnection:
         self._outbox.pause()
         self._pace_reading()
         if self._unread is None:
-            self._unread = Unread(
-                self._context.registry.unread,
-                self._disconnect,
-                self._unread_sizes,
-                is_encrypted=self._context.settings.is_encrypted,
+            self._unread = watch_unread(
+                self._context,
+                self._transport,
+                self._outbox,
+                self.abort,
+                address=self._client.address,
+                what="its replies",
             )
         self._unread.paused(self._context.loop.time())
 
@@ -189,21 +154,9 @@ class WebSocketConnection:
 
     def facts(self) -> ConnectionFacts:
         """Who is connected, and how it does."""
-        return ConnectionFacts(
-            address=self._shown_address,
-            origin=self._origin,
-            program=self._program,
-            dialect=self._session.dialect.value,
-            token=self._grant.name,
-            subscriptions=len(self._session.subscriptions),
-            unsent_bytes=self._outbox.size + self._transport.get_write_buffer_size(),
+        return self._client.facts(
+            self._session, self._grant.name, self._transport, self._outbox.size
         )
-
-    @property
-    def _shown_address(self) -> str:
-        """With its port, unless a proxy speaks for it."""
-        is_direct = self._address in ("", peer_host(self._transport))
-        return peer_address(self._transport) if is_direct else self._address
 
     def sweep(self, now_seconds: float) -> None:
         """Ask a silent peer whether it is there; end a closing that takes too long."""
@@ -213,8 +166,8 @@ class WebSocketConnection:
             return
         self._count_unfinished()  # what came little by little too
         self._turn.sweep()
-        if self._unread is not None and self._unread.is_overdue(now_seconds):
-            self._disconnect()
+        if self._unread is not None:
+            self._unread.end_overdue(now_seconds)
         if now_seconds < self._next_check or self._outbox.is_paused:
             return
         self._next_check = now_seconds + PING_SECONDS
@@ -237,31 +190,7 @@ class WebSocketConnection:
                 for error in lost:
                     self._receiver.refuse(error)
 
-    def shut_down(self) -> None:
-        """The server stops: RFC 6455, 7.4.1, "going away"."""
-        if self._report(LifecycleEvent.SHUT_DOWN):
-            self._session.close()
-            self._special.close(1001, "server stopped")
-            self._send_output()
-            self._expect_close()
-
-    def abort(self) -> None:
-        """End it at once."""
-        self._outbox.kill()
-        self._transport.abort()
-
     # --- inside ---
-
-    def _report(self, event: LifecycleEvent) -> bool:
-        """Take the transition of an event; whether it led to another state."""
-        before = self._state
-        self._state = next_state(before, event)
-        self._is_open = self._state is State.OPEN
-        self._ignores_input = self._state in (State.ENDING, State.LOST)
-        return self._state is not before
-
-    def _unread_sizes(self) -> tuple[int, int]:
-        return self._transport.get_write_buffer_size(), self._outbox.reply_bytes
 
     def _count_unfinished(self) -> None:
         """Say how much of a message has come that is not whole."""
@@ -276,19 +205,9 @@ class WebSocketConnection:
         self._is_holding = False
         self._fail(1013, "too much is being sent")
 
-    def _disconnect(self) -> None:
-        """It leaves its replies unread, so there is nothing that it could still be told."""
-        if self._state is not State.LOST:
-            self._telemetry.slow_readers_closed += 1
-            self._context.refusals.tell_slow_reader(self._address, "its replies")
-            self.abort()
-
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)
         self._session.open(now)
-
-    def _put(self, piece: bytes, _now: int) -> None:
-        self._outbox.put(piece)
 
     def _work(self, turn: Turn) -> bool:
         """Take whole frames until there are none, the turn ends, or the client should read.
@@ -357,7 +276,7 @@ class WebSocketConnection:
 
     def _take_turn(self) -> None:
         self._turn.is_waiting = self._tick.is_spent = False
-        if self._state is not State.LOST:
+        if self._state is not WebSocketState.LOST:
             self._have_turn()
             if not self._is_open:  # what the peer says to that is still to be read
                 self._pace_reading()
@@ -410,85 +329,18 @@ class WebSocketConnection:
             else:
                 self._receiver.take_binary(data)
         self._send_output()
-        if (
-            special.has_ended
-            and self._report(LifecycleEvent.HANDSHAKE_ENDED)
-            and self._close_by is None
-        ):
-            self._session.close()
-            self._expect_close()
+        if special.has_ended:
+            self._end_handshake()
 
     def _stop_inflating(self) -> None:
         if self._inflater is not None:
             self._inflater.stop()
             self._context.registry.inflating.hold(self._give_up, 0)
 
-    def _fail(self, code: int, reason: str) -> None:
-        """End a connection whose peer broke the protocol, or that we broke."""
-        if self._report(LifecycleEvent.FAILED):
-            self._stop_inflating()
-            self._reader.drop()
-            self._special.fail(code, reason)
-            self._count_unfinished()
-            self._session.close()
-            self._send_output()
-            self._expect_close()
-
-    def _end_input(self, error: FrameError) -> None:
-        """The peer broke the framing: say so if nothing was said yet, and read no more of it."""
-        self._fail(error.code, error.reason)
-        if self._report(LifecycleEvent.FRAMING_BROKEN):
-            self._stop_inflating()
-            self._reader.drop()
-            self._count_unfinished()
-
-    def _send_output(self) -> None:
-        """Queue what the special frames want to send; an empty piece is the end of it."""
-        for piece in self._special.take_output():
-            if piece:
-                self._tick.run(self._put, piece)
-            else:
-                self._outbox.after_flush(self._half_close)
-
-    def _half_close(self) -> None:
-        if self._state is State.LOST or self._transport.is_closing():
-            return
-        self._outbox.kill()
-        if not self._transport.can_write_eof():
-            self._transport.close()
-            return
-        try:
-            self._transport.write_eof()
-        except OSError:  # the peer has closed the whole connection already
-            self._transport.abort()
-            return
-        self._transport.resume_reading()  # or the peer's end would never be seen
-
-    def _expect_close(self) -> None:
-        self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
-
-    def _reads_too_slowly(self) -> None:
-        """More events wait for the peer than may: say so behind what was written already.
-
-        Past the tick, which may have replies of it that are taken back and said anew: nothing may
-        come behind what is left out, or the peer would not see that it is.
-        """
-        if not self._report(LifecycleEvent.READ_TOO_SLOWLY):
-            return  # its last word is among what waits, and nothing is added behind it
-        self._session.close()
-        can_be_told = not self._outbox.is_inside_message
-        self._outbox.kill()
-        self._telemetry.slow_readers_closed += 1
-        self._context.refusals.tell_slow_reader(self._address, "the events it subscribed to")
-        if not can_be_told:
-            self.abort()
-            return
-        self._special.fail(1013, "events are read too slowly")  # "try again later"
-        last_word = b"".join(self._special.take_output())
-        self._telemetry.bytes_sent += len(last_word)
-        self._transport.write(last_word)
-        self._half_close()
-        self._expect_close()
+    def _drop_input(self) -> None:
+        self._stop_inflating()
+        self._reader.drop()
+        self._count_unfinished()
 
     def _pace_reading(self) -> None:
         wants_pause = self._outbox.is_full or self._turn.is_waiting
@@ -496,5 +348,5 @@ class WebSocketConnection:
             self._is_reading_paused = wants_pause
             if wants_pause:
                 self._transport.pause_reading()
-            elif self._state is not State.LOST:
+            elif self._state is not WebSocketState.LOST:
                 self._transport.resume_reading()

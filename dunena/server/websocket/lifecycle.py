@@ -1,8 +1,8 @@
 """The states of a WebSocket connection and the events that lead from one to the next; no I/O.
 
-Theory of operation: a connection is in one `State`, and `TRANSITIONS` gives the next state for
-every state and `LifecycleEvent`. It starts as OPEN, each transition leads to the same state or a
-later one, and none leads out of LOST. The code that reports an event also does what entering a
+Theory of operation: a connection is in one `WebSocketState`, and `TRANSITIONS` gives the next state
+for every state and `WebSocketEvent`. It starts as OPEN, each transition leads to the same state or
+a later one, and none leads out of LOST. The code that reports an event also does what entering a
 state requires, such as closing the session, and only if `next_state` returns another state. So
 every connection is closed once, for the first reason.
 
@@ -25,7 +25,7 @@ from enum import Enum, auto
 from typing import Final
 
 
-class State(Enum):
+class WebSocketState(Enum):
     """The states of a connection, in their order."""
 
     OPEN = auto()
@@ -37,7 +37,7 @@ class State(Enum):
     """The transport is closed."""
 
 
-class LifecycleEvent(Enum):
+class WebSocketEvent(Enum):
     """The events that end a connection or bring it closer to its end."""
 
     SHUT_DOWN = auto()
@@ -58,33 +58,33 @@ class LifecycleEvent(Enum):
 
 
 _ENDED_BY_PEER: Final = {
-    LifecycleEvent.FRAMING_BROKEN: State.ENDING,
-    LifecycleEvent.HANDSHAKE_ENDED: State.ENDING,
-    LifecycleEvent.PEER_ENDED: State.ENDING,
-    LifecycleEvent.CONNECTION_LOST: State.LOST,
+    WebSocketEvent.FRAMING_BROKEN: WebSocketState.ENDING,
+    WebSocketEvent.HANDSHAKE_ENDED: WebSocketState.ENDING,
+    WebSocketEvent.PEER_ENDED: WebSocketState.ENDING,
+    WebSocketEvent.CONNECTION_LOST: WebSocketState.LOST,
 }
 
-TRANSITIONS: Final[dict[State, dict[LifecycleEvent, State]]] = {
-    State.OPEN: {
-        LifecycleEvent.SHUT_DOWN: State.CLOSING,
-        LifecycleEvent.FAILED: State.ENDING,
-        LifecycleEvent.READ_TOO_SLOWLY: State.ENDING,
+TRANSITIONS: Final[dict[WebSocketState, dict[WebSocketEvent, WebSocketState]]] = {
+    WebSocketState.OPEN: {
+        WebSocketEvent.SHUT_DOWN: WebSocketState.CLOSING,
+        WebSocketEvent.FAILED: WebSocketState.ENDING,
+        WebSocketEvent.READ_TOO_SLOWLY: WebSocketState.ENDING,
         **_ENDED_BY_PEER,
     },
     # The close frame was sent: no other reason can be sent, and the peer's frame is awaited.
-    State.CLOSING: {
-        LifecycleEvent.SHUT_DOWN: State.CLOSING,
-        LifecycleEvent.FAILED: State.CLOSING,
-        LifecycleEvent.READ_TOO_SLOWLY: State.CLOSING,
+    WebSocketState.CLOSING: {
+        WebSocketEvent.SHUT_DOWN: WebSocketState.CLOSING,
+        WebSocketEvent.FAILED: WebSocketState.CLOSING,
+        WebSocketEvent.READ_TOO_SLOWLY: WebSocketState.CLOSING,
         **_ENDED_BY_PEER,
     },
-    State.ENDING: dict.fromkeys(LifecycleEvent, State.ENDING)
-    | {LifecycleEvent.CONNECTION_LOST: State.LOST},
-    State.LOST: dict.fromkeys(LifecycleEvent, State.LOST),
+    WebSocketState.ENDING: dict.fromkeys(WebSocketEvent, WebSocketState.ENDING)
+    | {WebSocketEvent.CONNECTION_LOST: WebSocketState.LOST},
+    WebSocketState.LOST: dict.fromkeys(WebSocketEvent, WebSocketState.LOST),
 }
 """The next state by state and event."""
 
 
-def next_state(state: State, event: LifecycleEvent) -> State:
+def next_state(state: WebSocketState, event: WebSocketEvent) -> WebSocketState:
     """Return the state after an event; the same one if the event changes nothing."""
     return TRANSITIONS[state][event]

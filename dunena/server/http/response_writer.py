@@ -1,0 +1,82 @@
+"""Responses into the outbox of one connection: at once, or by a transfer that takes its time."""
+
+import logging
+from collections.abc import Callable
+
+from dunena.server.context import Context
+from dunena.server.http.message import Request, Response, serialize
+from dunena.server.http.transfer import Transfer
+from dunena.server.outbox import Outbox
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_log = logging.getLogger(__name__)
+
+
+class ResponseWriter:
+    """One connection's; each response is a request of the tick.
+
+    While there is a transfer, nothing else may be written.
+    """
+
+    def __init__(self, context: Context, outbox: Outbox) -> None:
+        self._context = context
+        self._outbox = outbox
+        self._deferred: Response | None = None
+        self._transfer: Transfer | None = None
+        self._was_told_to_continue = False
+
+    def answer(self, request: Request) -> Response | None:
+        """Answer a request; the response if it is still to be made, None if it is queued."""
+        self._deferred = None
+        self._context.tick.run(self._respond, request)
+        self._was_told_to_continue = False
+        return self._deferred
+
+    def transfer(self, request: Request, begun: Response, ended: Callable[[bool], None]) -> None:
+        """Make and send a response that is still to be made.
+
+        ``ended`` is told in a later turn of the loop whether all of it is in the outbox.
+        """
+
+        def finish(is_complete: bool) -> None:
+            self._transfer = None
+            ended(is_complete)
+
+        self._transfer = Transfer(self._context, request, begun, self._outbox, finish)
+        self._transfer.start()
+
+    def resume(self) -> None:
+        """The client reads on, and so does the transfer, if there is one."""
+        if self._transfer is not None:
+            self._transfer.resume()
+
+    def cancel(self) -> None:
+        """End the transfer, if there is one; its ``ended`` is not called."""
+        if self._transfer is not None:
+            self._transfer.cancel()
+            self._transfer = None
+
+    def write(self, request: Request, response: Response) -> None:
+        """Queue a response that was decided on elsewhere."""
+        self._context.tick.run(self._put, serialize(request, response, self._context.date()))
+
+    def tell_to_continue(self) -> None:
+        """Ask for the body that the peer holds back, once: RFC 9110, 15.2.1."""
+        if not self._was_told_to_continue:
+            self._was_told_to_continue = True
+            self._context.tick.run(self._put, _CONTINUE)
+
+    def _respond(self, request: Request, now: int) -> None:
+        try:
+            response = self._context.routes.respond(request, now)
+        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
+            _log.exception("%s %s could not be answered", request.method, request.path)
+            response = Response.error(500, "Internal error")
+        if response.later is not None:
+            self._deferred = response
+            return
+        self._outbox.put(serialize(request, response, self._context.date()))
+
+    def _put(self, piece: bytes, _now: int) -> None:
+        self._outbox.put(piece)

@@ -1,0 +1,158 @@
+"""How a WebSocket connection ends: who ends it, what is said then, and how long that may take.
+
+The states of a connection, and what leads from one to the next, are in `lifecycle`.
+"""
+
+import asyncio
+
+from dunena.frames import FrameError, FrameReader
+from dunena.server.context import Context
+from dunena.server.half_close import half_close
+from dunena.server.limits import CLOSE_SECONDS_MAX
+from dunena.server.outbox import Outbox
+from dunena.server.websocket.client import Client
+from dunena.server.websocket.handshake import AcceptedHandshake
+from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState, next_state
+from dunena.server.websocket.special_frames import SpecialFrames
+
+
+class ClosingConnection:
+    """What ends a WebSocket connection; what it does while it is open is the derived class's.
+
+    ``_is_open`` and ``_ignores_input`` follow from the state, and are attributes for the hot path.
+    ``_close_by`` is when the peer must have closed, None while nobody is closing.
+    """
+
+    __slots__ = (
+        "_client",
+        "_close_by",
+        "_context",
+        "_ignores_input",
+        "_is_open",
+        "_outbox",
+        "_reader",
+        "_session",
+        "_special",
+        "_state",
+        "_telemetry",
+        "_tick",
+        "_transport",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        accepted: AcceptedHandshake,
+        transport: asyncio.Transport,
+        outbox: Outbox,
+    ) -> None:
+        self._context = context
+        self._tick = context.tick
+        self._telemetry = context.telemetry
+        self._transport = transport
+        self._outbox = outbox
+        self._client = Client.of(accepted)
+        self._session = context.new_session(
+            context.views.of(accepted.grant),
+            accepted.dialect,
+            context.new_id(),
+            reply=outbox.put,
+            push=outbox.push,
+        )
+        message_bytes_max = context.settings.limits.message_bytes_max
+        self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
+        self._special = SpecialFrames(self._reader, message_bytes_max)
+        self._state = WebSocketState.OPEN
+        self._is_open = True
+        self._ignores_input = False
+        self._close_by: float | None = None
+
+    def shut_down(self) -> None:
+        """The server stops: RFC 6455, 7.4.1, "going away"."""
+        if self._report(WebSocketEvent.SHUT_DOWN):
+            self._session.close()
+            self._special.close(1001, "server stopped")
+            self._send_output()
+            self._expect_close()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._outbox.kill()
+        self._transport.abort()
+
+    # --- inside ---
+
+    def _drop_input(self) -> None:
+        """Let go what came and is not whole: nothing will come of it."""
+        raise NotImplementedError
+
+    def _report(self, event: WebSocketEvent) -> bool:
+        """Take the transition of an event; whether it led to another state."""
+        before = self._state
+        self._state = next_state(before, event)
+        self._is_open = self._state is WebSocketState.OPEN
+        self._ignores_input = self._state in (WebSocketState.ENDING, WebSocketState.LOST)
+        return self._state is not before
+
+    def _fail(self, code: int, reason: str) -> None:
+        """End a connection whose peer broke the protocol, or that we broke."""
+        if self._report(WebSocketEvent.FAILED):
+            self._special.fail(code, reason)
+            self._drop_input()
+            self._session.close()
+            self._send_output()
+            self._expect_close()
+
+    def _end_input(self, error: FrameError) -> None:
+        """The peer broke the framing: say so if nothing was said yet, and read no more of it."""
+        self._fail(error.code, error.reason)
+        if self._report(WebSocketEvent.FRAMING_BROKEN):
+            self._drop_input()
+
+    def _end_handshake(self) -> None:
+        """Wait for the peer's end: both have said that they close, or a fault was found."""
+        if self._report(WebSocketEvent.HANDSHAKE_ENDED) and self._close_by is None:
+            self._session.close()
+            self._expect_close()
+
+    def _reads_too_slowly(self) -> None:
+        """More events wait for the peer than may: say so behind what was written already.
+
+        Past the tick, which may have replies of it that are taken back and said anew: nothing may
+        come behind what is left out, or the peer would not see that it is.
+        """
+        if not self._report(WebSocketEvent.READ_TOO_SLOWLY):
+            return  # its last word is among what waits, and nothing is added behind it
+        self._session.close()
+        can_be_told = not self._outbox.is_inside_message
+        self._outbox.kill()
+        self._telemetry.slow_readers_closed += 1
+        self._context.refusals.tell_slow_reader(self._client.address, "the events it subscribed to")
+        if not can_be_told:
+            self.abort()
+            return
+        self._special.fail(1013, "events are read too slowly")  # "try again later"
+        last_word = b"".join(self._special.take_output())
+        self._telemetry.bytes_sent += len(last_word)
+        self._transport.write(last_word)
+        self._half_close()
+        self._expect_close()
+
+    def _send_output(self) -> None:
+        """Queue what the special frames want to send; an empty piece is the end of it."""
+        for piece in self._special.take_output():
+            if piece:
+                self._tick.run(self._put, piece)
+            else:
+                self._outbox.after_flush(self._half_close)
+
+    def _put(self, piece: bytes, _now: int) -> None:
+        self._outbox.put(piece)
+
+    def _half_close(self) -> None:
+        if self._state is not WebSocketState.LOST and not self._transport.is_closing():
+            self._outbox.kill()
+            half_close(self._transport)
+
+    def _expect_close(self) -> None:
+        self._close_by = self._context.loop.time() + CLOSE_SECONDS_MAX
