@@ -24,12 +24,12 @@ _SESSIONS = ("session", "grants")
 _JOURNAL = ("journal", "recovery", "folder_storage")
 
 _TESTS: dict[str, tuple[str, ...]] = {
-    "dunena/dialects/dunena.py": _SESSIONS,
+    "dunena/dialects/dunena.py": ("dialects_dunena",),
     "dunena/dialects/grants.py": ("grants",),
     "dunena/dialects/guarded_store.py": ("grants",),
     "dunena/dialects/key_search.py": ("key_search", "listing"),
     "dunena/dialects/listing.py": ("listing", "grants"),
-    "dunena/dialects/object_store.py": _SESSIONS,
+    "dunena/dialects/object_store.py": ("object_store",),
     "dunena/dialects/session.py": _SESSIONS,
     "dunena/dialects/subscriptions.py": _SESSIONS,
     "dunena/frames.py": ("frames",),
