@@ -20,18 +20,24 @@ from devkit.requirements import ROOT
 
 FOLDER = environment.DEVELOPMENT.folder / "mutation"
 
-_SESSIONS = ("session", "grants")
 _JOURNAL = ("journal", "recovery", "folder_storage")
 
 _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/dunena.py": ("dialects_dunena",),
+    "dunena/dialects/errors.py": ("dialects_errors",),
     "dunena/dialects/grants.py": ("grants",),
-    "dunena/dialects/guarded_store.py": ("grants",),
+    "dunena/dialects/guarded_store.py": ("guarded_store",),
+    "dunena/dialects/http_api.py": ("http_api", "key_search"),
     "dunena/dialects/key_search.py": ("key_search", "listing"),
     "dunena/dialects/listing.py": ("listing", "grants"),
+    "dunena/dialects/message_stats.py": ("message_stats",),
+    "dunena/dialects/messages.py": ("messages",),
     "dunena/dialects/object_store.py": ("object_store",),
-    "dunena/dialects/session.py": _SESSIONS,
-    "dunena/dialects/subscriptions.py": _SESSIONS,
+    "dunena/dialects/publish.py": ("publish",),
+    "dunena/dialects/services.py": ("services",),
+    "dunena/dialects/session.py": ("session", "grants"),
+    "dunena/dialects/subscriptions.py": ("subscriptions",),
+    "dunena/dialects/views.py": ("views",),
     "dunena/frames.py": ("frames",),
     "dunena/hub.py": ("hub",),
     "dunena/persistence/disk/journal.py": _JOURNAL,
