@@ -20,8 +20,6 @@ from devkit.requirements import ROOT
 
 FOLDER = environment.DEVELOPMENT.folder / "mutation"
 
-_JOURNAL = ("journal", "recovery", "folder_storage")
-
 _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/dunena.py": ("dialects_dunena",),
     "dunena/dialects/errors.py": ("dialects_errors",),
@@ -40,9 +38,9 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/views.py": ("views",),
     "dunena/frames.py": ("frames",),
     "dunena/hub.py": ("hub",),
-    "dunena/persistence/disk/journal.py": _JOURNAL,
-    "dunena/persistence/disk/journal_format.py": _JOURNAL,
-    "dunena/persistence/disk/journal_reader.py": _JOURNAL,
+    "dunena/persistence/disk/journal.py": ("journal",),
+    "dunena/persistence/disk/journal_format.py": ("journal_format",),
+    "dunena/persistence/disk/journal_reader.py": ("journal_reader",),
     "dunena/server/outbox.py": ("outbox", "tick"),
     "dunena/server/tick.py": ("tick", "outbox", "bulk"),
     "dunena/store/expiry.py": ("expiry", "store"),
