@@ -35,19 +35,19 @@ __all__ = [
 __version__ = "0.1.0"
 
 NAME = "dunena"
-"""What the program calls itself: `/info`, the Server header, folders of the system."""
+"""The program's name, in `/info`, in the Server header and in the user's data folder."""
 
 DEFAULT_FOLDER = ".cache"
-"""The folder for the values, as the object-store document names it."""
+"""The folder for the values, named as in the object-store document."""
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 3000
-"""Where a server listens, and a client looks for one, when nobody says otherwise."""
+"""The default address, which a server listens on and a client connects to."""
 
 PORT_MAX = 65_535
 
 TOKEN_VARIABLE = "DUNENA_AUTH_TOKEN"
-"""The environment's variable with the token, for servers and for clients."""
+"""The environment variable with the token, for servers and for clients."""
 
 _ROOMS = {
     "Feed": "asynchronous",
@@ -59,12 +59,12 @@ _ROOMS = {
 
 
 def __dir__() -> list[str]:
-    """The public names, whether they are loaded yet or not."""
+    """Return the public names, including those that are not imported yet."""
     return sorted([*__all__, "__version__"])
 
 
 def __getattr__(name: str) -> Any:
-    """The client, loaded by who uses it: a server starts without it."""
+    """Import a name of the client at its first use, so that a server does not load the client."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

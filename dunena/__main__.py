@@ -1,4 +1,4 @@
-"""``python -m dunena``."""
+"""``python -m dunena`` runs the program, as the script ``dunena`` does."""
 
 from dunena.cli import main
 

@@ -1,16 +1,16 @@
-"""WebSocket framing that needs no connection: a client's bytes into frames, text frames out.
+"""WebSocket framing without I/O: splits a client's bytes into frames, and makes text frames.
 
-Rule: RFC 6455, 5.2. The protocol object that answers for a connection is fed whole frames only, so
-the only things decided here are where a frame ends, what its head alone proves to be wrong (waiting
-for the payload of such a frame would let a peer hold the connection with it), and whether it is the
-ordinary frame, a whole text message, for which the protocol object has nothing to do.
+Rule: RFC 6455, 5.2. The connection's protocol object (of websockets) is given whole frames only. So
+this module decides three things: where a frame ends; whether its head breaks a rule, as the server
+must not wait for the payload of such a frame; and whether the frame is the ordinary one, a whole
+text message, which does not need the protocol object.
 """
 
 from typing import Final
 
 try:
     from websockets.speedups import apply_mask as apply_mask
-except ImportError:  # where it has no compiled part
+except ImportError:  # websockets was installed without its compiled part
     from websockets.utils import apply_mask as apply_mask
 
 _FIN: Final = 0x80
@@ -24,21 +24,21 @@ _MASK_BYTES: Final = 4
 TEXT_OPCODE: Final = 0x1
 
 TEXT_HEAD: Final = _FIN | TEXT_OPCODE
-"""The first byte of a whole text frame without extension bits."""
+"""First byte of a whole text frame (FIN, opcode 1) without extension bits."""
 
 _SHORT_HEAD: Final = 2 + _MASK_BYTES
-_SHORT_MIN: Final = _MASKED  # a length in seven bits, masked
+_SHORT_MIN: Final = _MASKED  # mask bit and a length in seven bits
 _SHORT_END: Final = _MASKED | _LENGTH_16
 
 PING = b"\x89\x00"
 """A server's ping without a payload."""
 
 PONG_HEAD = 0x8A
-"""The first byte of every pong."""
+"""First byte of every pong (FIN, opcode 10)."""
 
 
 class FrameError(Exception):
-    """A frame's head breaks a rule; ``code`` is the close code of RFC 6455, 7.4.1."""
+    """The head of a frame breaks a rule; ``code`` is the close code to send (RFC 6455, 7.4.1)."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -47,7 +47,7 @@ class FrameError(Exception):
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A server's whole, unmasked, uncompressed text frame."""
+    """Make a text frame of a whole message, unmasked and uncompressed as servers send it."""
     size = len(payload)
     if size < _LENGTH_16:
         return b"\x81%c%b" % (size, payload)
@@ -57,23 +57,24 @@ def text_frame(payload: bytes) -> bytes:
 
 
 def compressed_text_frame(data: bytes) -> bytes:
-    """A text frame of data that permessage-deflate compressed: RSV1 is set (RFC 7692, 6)."""
+    """Make a text frame of data compressed by permessage-deflate: RSV1 is set (RFC 7692, 6)."""
     return b"\xc1" + text_frame(data)[1:]
 
 
 def payload_of(frame: bytes) -> bytes:
-    """What a frame that `text_frame` made holds."""
+    """Return the payload of a frame that `text_frame` made."""
     if frame[1] < _LENGTH_16:
         return frame[2:]
     return frame[4:] if frame[1] == _LENGTH_16 else frame[10:]
 
 
 class FrameReader:
-    """Bytes of a client in, frames out, whatever the cuts they arrived in.
+    """Splits the bytes of a client into frames, in whatever pieces they arrive.
 
-    `next` gives one frame at a time. The ordinary one, a whole text message, comes as its unmasked
-    payload and sets ``is_message``; every other one comes as it was sent and clears it. While
-    ``is_in_message`` (a message in fragments was begun) no frame is ordinary.
+    `next` returns one frame at a time. For the ordinary frame, a whole text message, it returns the
+    unmasked payload and sets ``is_message``; any other frame it returns as received, and clears
+    ``is_message``. While ``is_in_message`` is set (a fragmented message has begun), no frame is
+    ordinary. ``payload_bytes_max`` limits the payload of a frame; ``has_extension`` permits RSV1.
     """
 
     __slots__ = (
@@ -90,23 +91,23 @@ class FrameReader:
 
     def __init__(self, payload_bytes_max: int, *, has_extension: bool = False) -> None:
         self._data = b""
-        self._at = 0  # what stands before it in the data was taken
-        self._late: list[bytes] = []  # came behind a frame that is not whole
+        self._at = 0  # the data before this position was taken
+        self._late: list[bytes] = []  # received after a frame that is not whole yet
         self._late_bytes = 0
-        self._wanted = 0  # no look at the data is worth it before this many bytes
+        self._wanted = 0  # there is no whole frame before this many bytes are there
         self._payload_bytes_max = payload_bytes_max
-        # RSV1 belongs to permessage-deflate (RFC 7692, 6); the others to nothing we speak.
+        # RSV1 belongs to permessage-deflate (RFC 7692, 6); RSV2 and RSV3 have no meaning here.
         self._reserved_bits = 0x30 if has_extension else 0x70
         self.is_in_message = False
         self.is_message = False
 
     def feed(self, data: bytes) -> None:
-        """Add received bytes."""
+        """Add received bytes, of which `next` then returns the frames."""
         if not self._data:
             self._data = data
             self._wanted = 0
             return
-        # A long frame is put together once, not at every read.
+        # The pieces of a long frame are joined once, not at every read.
         self._late.append(data)
         self._late_bytes += len(data)
         if len(self._data) - self._at + self._late_bytes >= self._wanted:
@@ -115,26 +116,26 @@ class FrameReader:
             self._late.clear()
 
     def __len__(self) -> int:
-        """Bytes received and not yet taken."""
+        """Return the number of bytes received and not yet taken."""
         return len(self._data) - self._at + self._late_bytes
 
     @property
     def unfinished_bytes(self) -> int:
-        """Of these, what has come of a frame that is not whole."""
+        """Return how many of the bytes not yet taken belong to a frame that is not whole."""
         return len(self) if self._wanted else 0
 
     def drop(self) -> None:
-        """Forget what was not taken: nobody wants it any more."""
+        """Discard all bytes that were not taken."""
         self._data = b""
         self._late.clear()
         self._at = self._late_bytes = self._wanted = 0
 
     def next(self) -> bytes | None:
-        """The next frame, or None until more is fed; raises `FrameError`."""
+        """Return the next frame, or None until more bytes are fed; raise `FrameError`."""
         data, at = self._data, self._at
         size = len(data)
         if at + _SHORT_HEAD <= size and data[at] == TEXT_HEAD and not self.is_in_message:
-            # The short way for nearly every frame there is; `_next` does the same and the rest.
+            # The fast path for nearly all frames; `_next` handles these and all others.
             length = data[at + 1]
             if _SHORT_MIN <= length < _SHORT_END:
                 start = at + _SHORT_HEAD
@@ -163,13 +164,17 @@ class FrameReader:
         return data[at:end]
 
     def _wait(self, wanted: int) -> None:
-        """Keep what is left of the data, and nothing of what was taken."""
+        """Discard the bytes that were taken, until ``wanted`` bytes are there."""
         self._data = self._data[self._at :]
         self._at = 0
         self._wanted = wanted
 
     def _measure(self, left: int) -> tuple[int, int]:
-        """Sizes of the frame's head and payload; a head that is not whole has no payload."""
+        """Return the sizes of the frame's head and payload in bytes.
+
+        The payload size of a head that is not whole is 0. Raise `FrameError` if it breaks a
+        rule.
+        """
         at = self._at
         first, second = self._data[at], self._data[at + 1]
         opcode = first & 0x0F

@@ -1,14 +1,14 @@
-"""Durations counted by how long they took."""
+"""A histogram of durations."""
 
 from bisect import bisect_left
 from math import inf, sqrt
 
 BOUNDS_MS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000)
-"""Upper bounds of the buckets, ms."""
+"""Upper bounds of the buckets in ms."""
 
 
 class Histogram:
-    """Durations in ms, counted by bucket."""
+    """Counts durations in ms by bucket, with their sum, sum of squares, minimum and maximum."""
 
     __slots__ = ("buckets", "count", "max_ms", "min_ms", "sum_ms", "sum_of_squares")
 
@@ -21,19 +21,22 @@ class Histogram:
         self.max_ms = 0.0
 
     def add(self, duration_ms: float) -> None:
-        """Count one duration, in ms."""
+        """Count one duration in ms."""
         self.buckets[bisect_left(BOUNDS_MS, duration_ms)] += 1
         self.count += 1
         self.sum_ms += duration_ms
         self.sum_of_squares += duration_ms * duration_ms
-        # Not min() and max(): a call would cost as much as all the rest.
+        # Not min() and max(): one call would cost as much as the rest of the method.
         if duration_ms < self.min_ms:
             self.min_ms = duration_ms
         if duration_ms > self.max_ms:
             self.max_ms = duration_ms
 
     def quantile_ms(self, share: float) -> float:
-        """The bucket bound below which this share of the durations lies; 0 without any."""
+        """Return the bucket bound in ms below which ``share`` (0 to 1) of the durations lies.
+
+        Return 0 if no duration was counted.
+        """
         wanted = share * self.count
         passed = 0
         for bound, count in zip(BOUNDS_MS, self.buckets, strict=False):
@@ -43,7 +46,7 @@ class Histogram:
         return self.max_ms
 
     def summary(self) -> dict[str, float]:
-        """The figures of `/stats`: all in ms, each under the original dunena's name too."""
+        """Return the figures of `/stats` in ms, each also under the name in the original dunena."""
         mean = self.sum_ms / self.count if self.count else 0.0
         spread = self.sum_of_squares / self.count - mean * mean if self.count else 0.0
         p50, p95, p99 = (round(self.quantile_ms(share), 4) for share in (0.5, 0.95, 0.99))

@@ -1,35 +1,35 @@
-"""Who follows what: keys by (namespace, key), channels by name.
+"""The subscriptions of all connections: to keys by (namespace, key), to channels by name.
 
-Theory of operation. What is published to a topic in one tick is one *batch*, which every follower
-is handed once, at the first frame; later frames of the tick only make the batch longer. So many
-updates to many followers cost their sum, not their product, and the joined bytes are the same for
-all. A batch takes no more frames once something else was queued behind it at one of its followers
-(the next frame then begins another batch), since each follower receives everything in order.
+Theory of operation. The frames published to a topic in one tick form one *batch*. Every follower
+gets the batch once, at its first frame; later frames of the tick are only appended to the batch.
+So U updates for F followers cost U + F operations, not U * F, and all followers send the same
+joined bytes. As each follower must receive everything in order, a batch is closed as soon as one of
+its followers has queued something else behind it; the next frame then begins another batch.
 """
 
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-CACHE_EVENTS = "cache-events"
-"""The channel on which every change is announced."""
+from dunena.store.entry import EntryId
 
-EntryId = tuple[str, str]
-"""Namespace and key."""
+CACHE_EVENTS = "cache-events"
+"""The channel of the events, one for each change."""
 
 FrameEncoder = Callable[[bytes], bytes]
-"""A finished frame as some connections want it, compressed for example; the same for the same."""
+"""Encodes a finished frame for some connections, by compression for example.
+It returns the same bytes for equal frames."""
 
 MayRead = Callable[[str, str], bool]
-"""Whether somebody may know of a namespace and key."""
+"""Returns whether a client may see a namespace and key."""
 
 Key = TypeVar("Key")
 
 
 class Batch:
-    """Finished frames of one topic, in order.
+    """The finished frames that were published to one topic, in order.
 
-    ``entry_id`` is the key whose values they are, so that the last one makes those before it
-    unnecessary; None for events, which count one by one.
+    ``entry_id`` is the key whose values the frames carry: then the last frame makes the others
+    unnecessary. It is None for events, of which none may be dropped.
     """
 
     __slots__ = ("_encoded", "_joined", "entry_id", "frames", "is_open", "size")
@@ -43,20 +43,20 @@ class Batch:
         self._encoded: dict[FrameEncoder, bytes] | None = None
 
     def add(self, frame: bytes) -> None:
-        """Add a frame; only while the batch is open."""
+        """Append a frame; the batch must be open."""
         self.frames.append(frame)
         self.size += len(frame)
 
     def close(self) -> None:
-        """Take no more frames: the batch is complete."""
+        """Complete the batch: no more frames are added."""
         self.is_open = False
 
     def __len__(self) -> int:
-        """The size of all frames together, in bytes."""
+        """Return the size of all frames together in bytes."""
         return self.size
 
     def rest(self, start: int) -> "Batch":
-        """The frames from one of them on."""
+        """Return a new batch of the frames from index ``start`` on."""
         rest = Batch(self.entry_id, self.frames[start])
         for frame in self.frames[start + 1 :]:
             rest.add(frame)
@@ -64,14 +64,14 @@ class Batch:
 
     @property
     def joined(self) -> bytes:
-        """All frames as one piece of bytes, the same object for everyone; only once closed."""
+        """Return all frames joined, the same object at each call; the batch must be closed."""
         if self._joined is None:
             frames = self.frames
             self._joined = frames[0] if len(frames) == 1 else b"".join(frames)
         return self._joined
 
     def encoded_with(self, encoder: FrameEncoder) -> bytes:
-        """All frames in one piece, each encoded by ``encoder``; made once for each encoder."""
+        """Return all frames joined, each encoded by ``encoder``; they are encoded only once."""
         if self._encoded is None:
             self._encoded = {}
         if encoder not in self._encoded:
@@ -80,15 +80,18 @@ class Batch:
 
 
 class Subscriber(Protocol):
-    """Where a subscriber's frames go."""
+    """What the hub needs of a subscriber: a function that queues a batch for it."""
 
     @property
     def push(self) -> Callable[[Batch], None]:
-        """Queue a batch; it leaves, with all that was added to it, at the end of the tick."""
+        """A function that queues a batch; it is sent, with later frames, at the end of the tick."""
 
 
 class Topic:
-    """The followers of one key or channel; a dict as an ordered set."""
+    """One key or channel and its followers, in the order in which they subscribed.
+
+    ``opened`` is called with the topic when a batch begins.
+    """
 
     __slots__ = ("_batch", "_followers", "_opened", "_place")
 
@@ -99,25 +102,25 @@ class Topic:
         self._batch: Batch | None = None
 
     def __len__(self) -> int:
-        """The number of subscribers."""
+        """Return the number of subscribers."""
         return len(self._followers)
 
     def __contains__(self, follower: Subscriber) -> bool:
-        """Whether ``follower`` is subscribed."""
+        """Return whether ``follower`` is subscribed to this topic."""
         return follower in self._followers
 
     def add(self, follower: Subscriber) -> None:
-        """Send frames to a subscriber from now on; a second time changes nothing."""
+        """Send frames to a subscriber from now on; do nothing if it is subscribed already."""
         self.end_batch()
         self._followers[follower] = None
 
     def remove(self, follower: Subscriber) -> None:
-        """Send a subscriber no more frames."""
+        """Send no more frames to a subscriber; do nothing if it is not subscribed."""
         self.end_batch()
         self._followers.pop(follower, None)
 
     def publish(self, frame: bytes) -> None:
-        """One frame to everyone, in the order in which they came."""
+        """Send one frame to every follower, in the order in which they subscribed."""
         batch = self._batch
         if batch is not None and batch.is_open:
             batch.add(frame)
@@ -128,20 +131,19 @@ class Topic:
             follower.push(batch)
 
     def end_batch(self) -> None:
-        """Close the batch of what was published so far."""
+        """Close the current batch, if there is one: the next frame begins another."""
         if self._batch is not None:
             self._batch.close()
             self._batch = None
 
 
 class Hub:
-    """Subscriptions of all connections. A session takes back its own when it ends.
+    """The subscriptions of all connections. A session removes its own when it ends.
 
-    ``do_later`` calls a function in turn, until it says that there is no more to do: for what would
-    keep everybody waiting.
-
-    ``audiences`` are channels of changes that not all may see, with who may see which.
-    ``subscription_count`` is how many of keys and channels there are, all followers together.
+    ``do_later`` takes a function that does a part of some long work and returns whether there is
+    more; the function is called between other requests until it returns False.
+    ``audiences`` are the event channels of restricted grants, each with its `MayRead`.
+    ``subscription_count`` is the number of subscriptions to keys and channels of all followers.
     """
 
     __slots__ = (
@@ -149,7 +151,7 @@ class Hub:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        # No topic is empty, so "is anyone there" is one look-up.
+        # A topic without followers is deleted, so that one look-up says whether a key has any.
         self._keys: dict[EntryId, Topic] = {}
         self._channels: dict[str, Topic] = {}
         self._published: list[Topic] = []  # in this tick
@@ -158,7 +160,7 @@ class Hub:
         self.do_later: Callable[[Callable[[], bool]], None] = _do_at_once
 
     def follow_key(self, ns: str, key: str, follower: Subscriber) -> None:
-        """From now on every change of the key goes to the follower."""
+        """Subscribe ``follower`` to the changes of a key from now on."""
         entry_id = (ns, key)
         topic = self._keys.get(entry_id)
         if topic is None:
@@ -171,7 +173,7 @@ class Hub:
         self.subscription_count -= _remove(self._keys, (ns, key), follower)
 
     def follow_channel(self, channel: str, follower: Subscriber) -> None:
-        """From now on the channel's events go to the follower."""
+        """Subscribe ``follower`` to the events of a channel from now on."""
         topic = self._channels.get(channel)
         if topic is None:
             topic = self._channels[channel] = Topic(None, self._published.append)
@@ -183,19 +185,19 @@ class Hub:
         self.subscription_count -= _remove(self._channels, channel, follower)
 
     def key_topic(self, ns: str, key: str) -> Topic | None:
-        """What publishes a key's values; None if nobody follows it."""
+        """Return the topic of a key; None if nobody follows it."""
         return self._keys.get((ns, key))
 
     def channel_topic(self, channel: str) -> Topic | None:
-        """What publishes a channel's events; None if nobody follows it."""
+        """Return the topic of a channel; None if nobody follows it."""
         return self._channels.get(channel)
 
     def followed_keys(self) -> list[EntryId]:
-        """Every (namespace, key) that somebody follows."""
+        """Return every (namespace, key) that has followers."""
         return list(self._keys)
 
     def end_batches(self) -> None:
-        """The tick is over: what was published in it is whole."""
+        """Close all batches of the tick, which has ended."""
         for topic in self._published:
             topic.end_batch()
         self._published.clear()
@@ -207,7 +209,7 @@ def _do_at_once(portion: Callable[[], bool]) -> None:
 
 
 def _remove(topics: dict[Key, Topic], name: Key, follower: Subscriber) -> bool:
-    """End a subscription; whether there was one."""
+    """End a subscription; return whether there was one."""
     topic = topics.get(name)
     if topic is None or follower not in topic:
         return False

@@ -1,6 +1,7 @@
-"""One line per event on standard error, for people or as JSON.
+"""Logging: one line per event on standard error, as text or as JSON.
 
-A program whose standard error is gone (its terminal closed, its reader dead) goes on without.
+If standard error can no longer be written (its terminal was closed, its reader ended), the program
+goes on without a log.
 """
 
 import logging
@@ -14,7 +15,7 @@ from dunena.setting_table import LogFormat, LogLevel
 
 
 class _JsonFormatter(logging.Formatter):
-    """A record as one JSON object."""
+    """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -29,7 +30,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _TextFormatter(logging.Formatter):
-    """A record as people read it."""
+    """Formats a record as a line of text, followed by the traceback if it has one."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = f"{_time(record)} {record.levelname.lower():7} {record.getMessage()}"
@@ -39,21 +40,24 @@ class _TextFormatter(logging.Formatter):
 
 
 class _Handler(logging.Handler):
-    """Writes where somebody may still read; a log that nobody can is no reason to fail."""
+    """Writes to standard error by `say`, which ignores errors of writing."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record), error=True)
 
 
 def set_up_logging(level: LogLevel, form: LogFormat) -> None:
-    """Send the logs of all modules to standard error."""
+    """Send the records of all modules to standard error, from ``level`` on.
+
+    Libraries are logged from warnings on.
+    """
     handler = _Handler()
     handler.setFormatter(_JsonFormatter() if form is LogFormat.JSON else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     own = logging.getLogger(NAME)
     own.setLevel(level.value.upper())
-    # Below a warning, what libraries say is for their authors: a line per lock or frame.
+    # Below warnings, libraries log for their own authors: a line per lock or frame.
     root.setLevel(max(own.level, logging.WARNING))
 
 

@@ -1,8 +1,8 @@
-"""Every setting of a server, one row each: name, variable, type, default, unit, limits and help.
+"""The table of a server's settings: name, variable, type, default, unit, limits and help of each.
 
-Made from these rows are the flags and variables of `dunena serve` and `dunena doctor`
-(`dunena.cli.setting_options`), docs/settings.md, what `/info` and `doctor` say of settings, and the
-defaults of `dunena.settings.Settings`.
+From these rows are made the options and variables of `dunena serve` and `dunena doctor`
+(`dunena.cli.setting_options`), docs/settings.md, the settings in `/info` and in the output of
+`doctor`, and the defaults of `dunena.settings.Settings`.
 """
 
 from dataclasses import dataclass, fields
@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from dunena import DEFAULT_FOLDER, DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, WatchMode
 from dunena.store.limits import Eviction, Limits
 
 _PREFIX = "DUNENA_"
@@ -21,51 +21,52 @@ _LIMITS = Limits()
 
 
 class LogLevel(Enum):
-    """The least important lines that are logged."""
+    """The lowest level of the lines that are logged."""
 
     DEBUG = "debug"
     INFO = "info"
     WARNING = "warning"
     WARN = "warn"
-    """The same; the original dunena spells it so."""
+    """The same level as WARNING, as the original dunena spells it."""
     ERROR = "error"
 
 
 class LogFormat(Enum):
-    """How a log line is written."""
+    """The format of log lines."""
 
     TEXT = "text"
     JSON = "json"
 
 
 class EventLoop(Enum):
-    """What the server runs on; AUTO takes uvloop where it is installed."""
+    """The event loop that the server runs on; AUTO takes uvloop if it is installed."""
 
     AUTO = "auto"
     STANDARD = "standard"
 
 
 class PathKind(Enum):
-    """What a path may lead to, if it leads to anything."""
+    """What must be at a path, if there is anything."""
 
     FILE = "file"
     FOLDER = "folder"
 
 
 CONNECTIONS_PER_ADDRESS_MAX = 1_000
-"""Default for one other machine: more than a venue behind one router has, and a fraction of all, so
-that no stranger takes every place. An IPv6 address counts as its /64, which is what one gets."""
+"""Default number of connections of one other machine: more than a venue behind one router has, and
+so few that one machine cannot use up all connections. An IPv6 address counts as its /64 network,
+which is what one customer is assigned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is known of a setting besides its name, type and default.
+    """The properties of a setting besides its name, type and default.
 
-    ``help`` is for a person; a ``unit`` stands behind it. ``variable`` is the environment's, where
-    it does not go by the rule (DUNENA_ and the name), ``held_as`` the attribute of
-    `dunena.settings.Settings`, where it has another name. ``computed_default`` says what None
-    stands for. ``metavar`` names the value in a help. Of a secret is told only whether there is
-    one.
+    ``help`` is its text for people, without the ``unit``, which is appended. ``variable`` is its
+    environment variable if that is not named by the rule (DUNENA_ and the name). ``held_as`` is its
+    attribute in `dunena.settings.Settings` if that has another name. ``computed_default`` says what
+    the default None stands for. ``metavar`` names the value in the help of commands. The value of a
+    setting with ``is_secret`` is never shown, only whether it is set.
     """
 
     help: str
@@ -83,7 +84,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class GivenSettings:
-    """The table; an instance has what flags, variables and defaults say, as typed."""
+    """The table of settings; an instance holds the values from options, variables and defaults."""
 
     host: Annotated[str, Setting("Address to listen on; :: for all.")] = DEFAULT_HOST
     port: Annotated[int, Setting("Port; 0 takes a free one.", minimum=0, maximum=PORT_MAX)] = (
@@ -122,7 +123,7 @@ class GivenSettings:
         ),
     ] = None
     fsync: Annotated[Fsync, Setting("When writes are forced to the device.")] = Fsync.EVERYSEC
-    watch: Annotated[Watch, Setting("How files edited by hand are learnt of.")] = Watch.AUTO
+    watch: Annotated[WatchMode, Setting("How files edited by hand are learnt of.")] = WatchMode.AUTO
     no_watch: Annotated[bool, Setting("The same as --watch off.")] = False
     max_value: Annotated[
         int, Setting("Largest value", unit="bytes", minimum=1, held_as="limits.value_bytes_max")
@@ -190,7 +191,7 @@ DEFAULTS = GivenSettings()
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A setting as the table has it; ``name`` is that of the attribute of `GivenSettings`."""
+    """One setting of the table; ``name`` is its attribute in `GivenSettings`."""
 
     name: str
     type: Any
@@ -199,34 +200,34 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The name as a person reads it."""
+        """The name with dashes, as people read it."""
         return self.name.replace("_", "-")
 
     @property
     def flag(self) -> str:
-        """The option of `dunena serve`."""
+        """The option of `dunena serve`, with its dashes."""
         return f"--{self.label}"
 
     @property
     def variable(self) -> str:
-        """The environment's variable."""
+        """The name of the environment variable that gives the setting."""
         return self.setting.variable or _PREFIX + self.name.upper()
 
     @property
     def help(self) -> str:
-        """What it does, in a sentence."""
+        """The sentence that describes the setting, with its unit."""
         setting = self.setting
         return f"{setting.help}, {setting.unit}." if setting.unit else setting.help
 
     @property
     def held_as(self) -> str:
-        """The attribute of `dunena.settings.Settings` with its value, dots between."""
+        """The attribute of `dunena.settings.Settings` that holds the value, as a dotted path."""
         return self.setting.held_as or self.name
 
 
 @cache
 def rows() -> dict[str, Row]:
-    """The whole table, by name and in the order in which it is shown."""
+    """Return the whole table by name, in the order in which it is shown."""
     hints = get_type_hints(GivenSettings, include_extras=True)
     table = {}
     for field in fields(GivenSettings):

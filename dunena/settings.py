@@ -1,7 +1,8 @@
-"""What the server runs with: flags and environment made into one frozen object.
+"""The settings of a server as one frozen object.
 
-The command line fills it (`dunena.cli.setting_options`); its defaults are those of the table of
-settings (`dunena.setting_table`). A flag beats its environment variable, which beats the default.
+The command line makes it (`dunena.cli.setting_options`); its defaults are those of the table of
+settings (`dunena.setting_table`). An option overrides its environment variable, which overrides the
+default.
 """
 
 from dataclasses import dataclass, field
@@ -13,23 +14,27 @@ from pathlib import Path
 
 from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, WatchMode
 from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One server's settings.
+    """The settings of one server.
 
-    ``host`` "localhost" is both loopback addresses, "::" every address; ``port`` 0 lets the system
-    choose; ``cache_dir`` None keeps nothing; ``allow_hosts`` are lower-case names that requests may
-    be meant for, or "*"; ``allow_origins`` are origins as browsers send them, "null" and "*" among
-    them; ``tokens`` is a file of more of them (`dunena.server.access.tokens`); ``default_ttl_ms``
-    is for what is set without a ttl, 0 for no expiry; ``rate_per_second`` is messages per
-    connection, 0 for no limit; ``connections_per_address_max`` likewise; ``proxies`` are believed
-    about whom they speak for; ``compression`` is WebSocket's permessage-deflate; ``www`` is a
-    folder of pages to serve, None for none.
+    ``host``: "localhost" for both loopback addresses, "::" for every address.
+    ``port``: 0 lets the system choose one.
+    ``cache_dir``: the folder for the values; None stores nothing on disk.
+    ``tokens``: a file of tokens besides ``token`` (`dunena.server.access.tokens`).
+    ``allow_origins``: origins as browsers send them, "null" and "*" among them.
+    ``allow_hosts``: lower-case names that a request's Host may have, or "*".
+    ``default_ttl_ms``: for writes without a ttl; 0 for no expiry.
+    ``rate_per_second``: messages of one connection; 0 for no limit.
+    ``connections_per_address_max``: connections of one other machine; 0 for no limit.
+    ``proxies``: networks whose X-Forwarded-For headers are trusted.
+    ``compression``: whether the WebSocket extension permessage-deflate is offered.
+    ``www``: a folder of pages to serve; None for none.
     """
 
     host: str = DEFAULTS.host
@@ -41,7 +46,7 @@ class Settings:
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     fsync: Fsync = DEFAULTS.fsync
-    watch: Watch = DEFAULTS.watch
+    watch: WatchMode = DEFAULTS.watch
     limits: Limits = field(default_factory=Limits)
     default_ttl_ms: int = DEFAULTS.default_ttl
     rate_per_second: int = DEFAULTS.rate
@@ -57,13 +62,13 @@ class Settings:
 
     @property
     def no_persist(self) -> bool:
-        """Whether nothing is kept on disk."""
+        """Whether nothing is stored on disk."""
         return self.cache_dir is None
 
     @property
     def no_watch(self) -> bool:
-        """Whether files edited by hand are left alone."""
-        return self.watch is Watch.OFF
+        """Whether files edited by hand are ignored."""
+        return self.watch is WatchMode.OFF
 
     @property
     def is_loopback(self) -> bool:
@@ -72,19 +77,19 @@ class Settings:
 
     @property
     def has_token(self) -> bool:
-        """Whether nobody is let in without one."""
+        """Whether every client needs a token."""
         return self.token is not None or self.tokens is not None
 
     @property
     def is_encrypted(self) -> bool:
-        """Whether it speaks TLS."""
+        """Whether the server speaks TLS."""
         return self.tls_cert is not None
 
 
 def describe_settings(settings: Settings) -> dict[str, object]:
-    """The value of every setting in JSON's types, by the name of its flag without the dashes.
+    """Return the value of every setting as JSON types, by the name of its option without dashes.
 
-    Of a secret it says only whether there is one.
+    A secret's value is whether it is set.
     """
     return {
         row.label: _described(row, attrgetter(row.held_as)(settings)) for row in rows().values()
@@ -107,9 +112,10 @@ ANY_HOSTS = frozenset({"0.0.0.0", "::", ""})
 
 
 def local_host(host: str) -> str:
-    """The host part of a URL that reaches a server bound to ``host`` from this machine.
+    """Return the host part of a URL that reaches a server bound to ``host`` from this machine.
 
-    A name for both kinds of addresses only where both are listened on (`dunena.server.listeners`).
+    It is "localhost" only if the server listens on IPv4 and IPv6 (`dunena.server.listeners`), as
+    the name stands for both.
     """
     if host == "0.0.0.0":
         return "127.0.0.1"
@@ -120,9 +126,9 @@ def local_host(host: str) -> str:
 
 @lru_cache(maxsize=256)
 def is_loopback_host(host: str) -> bool:
-    """Whether a host name or address, without port, means this machine.
+    """Return whether a host name or address, without port, stands for this machine.
 
-    Names below ``localhost`` are loopback too (RFC 6761, 6.3).
+    Names below ``localhost`` are loopback names too (RFC 6761, 6.3).
     """
     name = host.removeprefix("[").removesuffix("]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):

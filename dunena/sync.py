@@ -1,4 +1,4 @@
-"""The Python client without asyncio: ``with dunena.sync.connect() as store``."""
+"""The Python client that blocks, for ``with dunena.sync.connect() as store``."""
 
 from dunena.client.blocking import Feed, Store, connect
 

@@ -1,7 +1,7 @@
-"""Counters and health: what the server knows about itself.
+"""The counters and the health of a server.
 
-Counting is adding to an int where the thing happens; whatever is derived from it is worked out
-when somebody asks.
+Code that counts something adds to an int here; figures derived from counters are computed only when
+they are requested.
 """
 
 from dataclasses import dataclass, field
@@ -11,12 +11,13 @@ from dunena.histogram import Histogram
 
 @dataclass(slots=True)
 class Telemetry:
-    """What one server counts of its connections, messages and ticks.
+    """The counters of one server's connections, messages and ticks.
 
-    ``bytes_received`` and ``bytes_sent`` are of all connections, before TLS. ``ticks`` holds how
-    long each tick took, from its first request to its last reply handed to the system: no request
-    of the tick waited longer. ``conflated`` counts updates that a slow reader was spared for a
-    newer one. ``storage_failure`` is the reason while changes cannot be kept.
+    ``bytes_received`` and ``bytes_sent`` are those of all connections, without TLS. ``ticks`` has
+    the duration of each tick, from its first request until its last reply was handed to the system:
+    no request of the tick waited longer. ``conflated`` counts updates that were not sent to a slow
+    reader because a newer one replaced them. ``storage_failure`` is the reason why changes cannot
+    be stored at present, None if they can.
     """
 
     started_at_ms: int

@@ -1,6 +1,6 @@
-"""The command line: what every start of the program goes through.
+"""The command line: the entry points that every start of the program calls.
 
-`program` is the Typer app, and each of its commands is a file here.
+`program` holds the Typer app; each command is a module of the package `commands`.
 """
 
 import gc
@@ -9,8 +9,9 @@ import gc
 def load() -> None:
     """Import what this start needs, which takes longer than most commands run.
 
-    All of that lives until the end. A collection meanwhile would look through it for nothing, a
-    hundred times, and one more time when the interpreter ends; so there is none, here and there.
+    The imported objects live until the process ends. The garbage collector would scan them about a
+    hundred times during the imports and again when the interpreter ends, and would free nothing:
+    so it is off during the imports, and `gc.freeze` keeps it from scanning them later.
     """
     gc.disable()
     from dunena.cli import command_table, program
@@ -21,13 +22,13 @@ def load() -> None:
 
 
 def run() -> None:
-    """Do what the command line says."""
+    """Run the command that the command line names, with what `load` imported."""
     from dunena.cli import program
 
     program.run()
 
 
 def main() -> None:
-    """The program."""
+    """Run the program from `sys.argv`: the entry point of the package's script."""
     load()
     run()

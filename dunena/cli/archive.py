@@ -1,6 +1,6 @@
-"""Files that hold a store's values: JSON Lines, or the same in a zip.
+"""Files that hold a store's values: JSON Lines, either plain or as the one member of a zip.
 
-A line is one entry: ``{"key", "value"}``, with ``ns`` and ``expiresAt`` (Unix ms) where it has any.
+A line is one entry: ``{"key", "value"}``, with ``ns`` and ``expiresAt`` (Unix ms) if it has them.
 """
 
 import zipfile
@@ -12,17 +12,20 @@ from typing import IO, Any
 import orjson
 
 from dunena.cli.failure import fail
-from dunena.plain_files import Kind, kind_at
+from dunena.plain_files import FileKind, kind_at
 from dunena.store.values import without_mark
 
 MEMBER = "dunena.jsonl"
-"""The file in the zip."""
+"""Name of the one member of a zip."""
 
 ZIP_SUFFIX = ".zip"
 
 
 def line(key: str, ns: str, value: object, expires_at: int | None) -> bytes:
-    """An entry as a line; ``value`` may be an `orjson.Fragment`."""
+    """Encode an entry as one line of JSON, line end included.
+
+    ``value`` is any JSON value or an `orjson.Fragment`; ``expires_at`` is in Unix ms.
+    """
     entry: dict[str, object] = {"key": key}
     if ns:
         entry["ns"] = ns
@@ -33,7 +36,7 @@ def line(key: str, ns: str, value: object, expires_at: int | None) -> bytes:
 
 
 def entry_of(raw: bytes, number: int) -> dict[str, Any]:
-    """The entry in a line; ends the program where it is none."""
+    """Decode the entry in line ``number`` (from 1); end the program if the line holds none."""
     try:
         entry = orjson.loads(without_mark(raw) if number == 1 else raw)
     except orjson.JSONDecodeError as error:
@@ -45,7 +48,7 @@ def entry_of(raw: bytes, number: int) -> dict[str, Any]:
 
 @contextmanager
 def open_lines(path: Path) -> Iterator[IO[bytes]]:
-    """The lines of a file or of the zip it is; ends the program where it cannot be read."""
+    """Open the lines of a file, or of the member of a zip; end the program if it is unreadable."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive, archive.open(MEMBER) as lines:
@@ -59,11 +62,12 @@ def open_lines(path: Path) -> Iterator[IO[bytes]]:
         fail(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}")
 
 
-class Draft:
-    """The unfinished file beside the wanted one, which an interrupted export leaves behind.
+class PartialExport:
+    """An unfinished export: a file beside the wanted one, which the next export continues.
 
-    ``last`` is the place of its last whole line, None at the beginning; ``count`` its lines, and
-    ``in_last_ns`` those of them in the namespace of the last one.
+    ``last`` is the namespace and key of the last whole line, None if there is no line yet;
+    ``count`` is the number of lines, ``in_last_ns`` the number of lines in the last line's
+    namespace.
     """
 
     def __init__(self, path: Path, server: str) -> None:
@@ -78,20 +82,20 @@ class Draft:
         self._read()
 
     def add(self, place: tuple[str, str], raw: bytes) -> None:
-        """Add one line."""
+        """Append one encoded line; ``place`` is its namespace and key."""
         self._file.write(raw)
         self._note(place)
 
     def flush(self) -> None:
-        """What was added stays, even if the program ends here."""
+        """Hand the added lines to the system, so that they stay if the program is killed."""
         self._file.flush()
 
     def close(self) -> None:
-        """Leave it for the next time."""
+        """Close the file and leave it for the next export to continue."""
         self._file.close()
 
     def finish(self) -> None:
-        """All is in it: it becomes the wanted file."""
+        """Replace the wanted file by this one, packed as a zip if the wanted name says so."""
         self._file.close()
         if self._wanted.suffix.lower() == ZIP_SUFFIX:
             packed = self._path.with_suffix(ZIP_SUFFIX)
@@ -103,7 +107,7 @@ class Draft:
             self._path.replace(self._wanted)
 
     def _read(self) -> None:
-        """What is in it already; a line that was cut off is taken away."""
+        """Read the lines that are there, and truncate the file after the last whole one."""
         self._file.seek(0)
         end = 0
         for raw in self._file:
@@ -123,10 +127,13 @@ class Draft:
 
 
 def _plain_target(path: Path) -> Path:
-    """Where a file is to be written that takes another's place: behind a link, what it leads to."""
-    if kind_at(str(path)) is Kind.LINK:
+    """Resolve the path of the file to replace: the target, if the path is a link.
+
+    End the program if something else than a plain file is there.
+    """
+    if kind_at(str(path)) is FileKind.LINK:
         path = path.resolve()
     kind = kind_at(str(path))
-    if kind not in (Kind.FILE, None):
+    if kind not in (FileKind.FILE, None):
         fail(f"{path} is {kind}, not a plain file: nothing was exported")
     return path

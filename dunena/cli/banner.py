@@ -1,4 +1,4 @@
-"""What a person sees when the server has started."""
+"""The text that `dunena serve` prints when the server has started."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,10 @@ from dunena.settings import Settings
 def banner(
     settings: Settings, url: str, addresses: tuple[str, ...], entries: int, notes: list[str]
 ) -> str:
-    """URLs, addresses, folder, how to stop; ``notes`` are what differs from what was expected."""
+    """Make the text: URLs, addresses, folder, number of entries, notes and how to stop.
+
+    ``notes`` are lines about what differs from the settings, another port for example.
+    """
     lines = [
         f"dunena {__version__}",
         "",
@@ -31,10 +34,10 @@ def banner(
 
 
 def shown_pages(url: str, folder: Path) -> str:
-    """Where the pages of a folder are: an address that can be opened, as far as there is one."""
+    """Return the URL of the first page in ``folder``; if it has no page, the folder's path."""
     try:
         names = {entry.name for entry in os.scandir(folder) if entry.is_file()}
-    except OSError:  # each request is told why
+    except OSError:  # the answer to each request says why
         names = set()
     if INDEX in names:
         return f"{url}/www/"

@@ -1,4 +1,4 @@
-"""The load of `dunena bench`: connections that ask, one request after another or many at once."""
+"""The load of `dunena bench`: connections that send requests one by one or pipelined."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ _VALUE = "x" * 30  # with its quotes 32 bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What is asked. ``depth`` requests are on their way at once.
+class Workload:
+    """A kind of request. ``depth`` is the number of requests in flight on a connection.
 
-    ``request`` makes the messages of one request to a key; the answer to it is the next message
-    that is no event.
+    ``request`` makes the messages of one request for a key; its answer is the next message that is
+    no event.
     """
 
     dialect: str
@@ -49,19 +49,19 @@ def _set_object(key: str) -> dict[str, Any]:
 _PING = {"type": "ping"}
 
 KINDS = (
-    Kind("dunena", "set", 1, _typed("set")),
-    Kind("dunena", "get", 1, _typed("get")),
-    Kind("dunena", "get, 32 at once", 32, _typed("get")),
-    Kind("object store", "set and ping", 1, _set_object, _PING),
-    Kind("object store", "get", 1, _get_object),
-    Kind("object store", "get, 32 at once", 32, _get_object),
+    Workload("dunena", "set", 1, _typed("set")),
+    Workload("dunena", "get", 1, _typed("get")),
+    Workload("dunena", "get, 32 at once", 32, _typed("get")),
+    Workload("object store", "set and ping", 1, _set_object, _PING),
+    Workload("object store", "get", 1, _get_object),
+    Workload("object store", "get, 32 at once", 32, _get_object),
 )
-"""The rows, in their order. A set of the object store has no answer, so a ping follows it."""
+"""The rows, in the order shown. The object store does not answer a set: a ping follows it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """What came out; times in ms."""
+class Measurement:
+    """The result of one kind of request; times in ms."""
 
     dialect: str
     name: str
@@ -70,7 +70,7 @@ class Row:
     slow: float
 
     def as_json(self) -> dict[str, Any]:
-        """Names as in the server's own answers."""
+        """Return the row as a JSON object, its names in camel case as in the server's answers."""
         fields = asdict(self)
         return {
             "dialect": fields["dialect"],
@@ -82,17 +82,20 @@ class Row:
 
 
 class Load:
-    """One row: ``count`` connections that ask for some seconds."""
+    """The load of one row: ``count`` connections that send requests for ``seconds``."""
 
-    def __init__(self, options: Options, kind: Kind, count: int, seconds: float) -> None:
+    def __init__(self, options: Options, kind: Workload, count: int, seconds: float) -> None:
         self._options = options
         self._kind = kind
         self._count = count
         self._seconds = seconds
         self._times: list[float] = []
 
-    async def run(self) -> Row:
-        """Ask, and delete what was stored; a `dunena.Error` if it cannot."""
+    async def run(self) -> Measurement:
+        """Send the requests, delete the keys that they stored, and return the measured row.
+
+        Raise a `dunena.Error` if the server cannot be reached or refuses a request.
+        """
         connections = [await self._open() for _ in range(self._count)]
         try:
             began = time.perf_counter()
@@ -110,7 +113,7 @@ class Load:
         requests = len(times) * self._kind.depth
         middle, slow = (times[len(times) * share // 100] for share in (50, 99))
         kind = self._kind
-        return Row(kind.dialect, kind.name, requests / took, middle * 1000, slow * 1000)
+        return Measurement(kind.dialect, kind.name, requests / took, middle * 1000, slow * 1000)
 
     async def _open(self) -> ClientConnection:
         address = self._options.address
@@ -119,7 +122,7 @@ class Load:
             connection = await connect(address.websocket_url, **arguments)
         except (OSError, WebSocketException) as error:
             raise failure(error, address) from None
-        # The first message settles the dialect, and with it that no events come.
+        # The first message selects the dialect of the connection; this one also ends the events.
         channel = {"type": "unsubscribe", "channel": "cache-events"}
         await connection.send(orjson.dumps(channel), text=True)
         await connection.send(orjson.dumps(_PING), text=True)
@@ -128,7 +131,7 @@ class Load:
         return connection
 
     async def _ask(self, connection: ClientConnection, key: str, end: float) -> None:
-        """Ask until the end; at least once."""
+        """Send requests until the time ``end`` (`perf_counter` seconds), at least one."""
         kind = self._kind
         request = orjson.dumps(kind.request(key))
         barrier = orjson.dumps(kind.barrier) if kind.barrier else None
@@ -152,7 +155,10 @@ class Load:
             await self._receive(connection)
 
     async def _receive(self, connection: ClientConnection) -> str | None:
-        """The ``type`` of the next message, if it has one."""
+        """Receive the next message and return its ``type``, if it has one.
+
+        Raise `RequestError` for a refusal, `WrongAddressError` for what is no message of dunena.
+        """
         message = orjson.loads(await connection.recv(decode=False))
         if not isinstance(message, dict):
             raise not_dunena_error(self._options.address, "no message of its own")

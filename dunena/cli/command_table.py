@@ -1,4 +1,4 @@
-"""Which commands there are, each loaded when it is wanted."""
+"""The table of commands, whose modules are imported when they are run."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -30,27 +30,27 @@ MODULES = {
     "completion": "completion",
     "version": "version",
 }
-"""The module in this package of each command; its function is named like the module."""
+"""Module of each command in `dunena.cli.commands`; its function has the name of the module."""
 
 _BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
 
 _RUN_WITH = {"serve": "dunena.cli.running"} | dict.fromkeys(_BY_HTTP, "dunena.client.http")
-"""What the commands whose start matters most import as they run."""
+"""Modules that the most used commands import when they run, by command."""
 
 
 COMPLETION_VARIABLE = "_DUNENA_COMPLETE"
-"""Set by a shell that asks what could come next."""
+"""Environment variable that a shell sets to ask for completions."""
 
 
 def set_up_completion() -> None:
-    """Let typer answer such a shell, in words that the shell understands."""
+    """Register typer's completion for each shell, which answers if the variable is set."""
     from typer._completion_classes import completion_init
 
     completion_init()
 
 
 def import_command(name: str) -> None:
-    """Import a command and what it runs with; a name that is none is the parser's to refuse."""
+    """Import a command and what it runs with; ignore an unknown name, which the parser refuses."""
     if name in MODULES:
         import_module(f"dunena.cli.commands.{MODULES[name]}")
     if name in _RUN_WITH:
@@ -58,7 +58,7 @@ def import_command(name: str) -> None:
 
 
 class Commands(Mapping[str, Any]):
-    """typer's commands by name. Making one means reading its module and its types."""
+    """typer's commands by name. A command is made, and its module imported, at the first access."""
 
     def __init__(self) -> None:
         self._made: dict[str, Any] = {}
@@ -76,7 +76,7 @@ class Commands(Mapping[str, Any]):
 
 
 class LazyGroup(TyperGroup):
-    """A group that loads the command it runs, and no other."""
+    """A group of commands that imports only the command it runs."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""Reaching a server that runs: the options for it, and what is said when it cannot be reached."""
+"""The options that connect to a running server, and the messages when that fails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _UNAUTHORIZED = 401
 
 _NOT_PERMITTED = "Not permitted"
-"""What the server's texts begin with where a token's rights end."""
+"""How the server's error texts begin if the token lacks a right."""
 
 Url = Annotated[
     str, Option("--url", envvar="DUNENA_URL", show_envvar=True, help="Where the server is.")
@@ -32,7 +32,7 @@ Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]
 
 
 def options_of(url: str, token: str | None, ns: str = "") -> "Options":
-    """How to connect; wrong usage if the address is none."""
+    """Make the connection's options; raise `BadParameter` if ``url`` is no address."""
     from dunena.client.options import TIMEOUT_SECONDS, Options
 
     try:
@@ -44,7 +44,7 @@ def options_of(url: str, token: str | None, ns: str = "") -> "Options":
 
 @contextmanager
 def http_client(url: str, token: str | None) -> "Iterator[Http]":
-    """A connection for requests over HTTP; ends the program where an answer is an error."""
+    """Open a connection for requests over HTTP; end the program if an answer is an error."""
     from dunena.client.http import Http
 
     options = options_of(url, token)
@@ -54,7 +54,7 @@ def http_client(url: str, token: str | None) -> "Iterator[Http]":
 
 @contextmanager
 def exit_on_error(options: "Options") -> Iterator[None]:
-    """End the program with one line where the server cannot be reached or refuses."""
+    """End the program with one line if the server cannot be reached or refuses a request."""
     try:
         yield
     except WrongAddressError as error:
@@ -66,7 +66,7 @@ def exit_on_error(options: "Options") -> Iterator[None]:
 
 
 def refusal(error: Error, token: str | None) -> str:
-    """What a server does not do, and what to do where it is for the token."""
+    """Make the text about a refused request: the server's reason, and advice about the token."""
     if str(error).startswith(_NOT_PERMITTED):
         return f"the token has no right to this ({error}); give one that has with --token"
     if not isinstance(error, RefusedError):
@@ -79,6 +79,6 @@ def refusal(error: Error, token: str | None) -> str:
 
 
 def _start_of(address: Address) -> str:
-    """The command that starts a server at an address, on the machine it names."""
+    """Return the command that starts a server at ``address``, to be run on that machine."""
     default = Address.parse(DEFAULT_URL)
     return "dunena serve" + (f" --port {address.port}" if address.port != default.port else "")

@@ -1,4 +1,4 @@
-"""What `dunena doctor` looks at, one thing after another."""
+"""The examination of `dunena doctor`: one function for each thing it examines."""
 
 import asyncio
 import errno
@@ -13,18 +13,18 @@ from enum import StrEnum
 from pathlib import Path
 
 from dunena import __version__
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
 
 SYNCS = 5
 SLOW_SYNC_SECONDS = 0.1
 FREE_BYTES_MIN = 100_000_000
-CLOCK_MIN = 1_700_000_000  # a machine without a battery begins in 1970
+CLOCK_MIN = 1_700_000_000  # a machine without a clock battery starts in 1970
 
 
 class Level(StrEnum):
-    """How a thing is: as it should be, worth knowing, or in the way."""
+    """The result of a finding: in order, worth knowing, or preventing a server."""
 
     GOOD = "ok"
     NOTE = "note"
@@ -33,7 +33,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing; ``advice`` says what to do about it, if anything."""
+    """The result for one examined thing; ``advice`` says what to do, "" if nothing."""
 
     level: Level
     about: str
@@ -42,10 +42,9 @@ class Finding:
 
 
 def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Finding]:
-    """Everything, in the order in which it is shown.
+    """Examine everything and return the findings in the order in which they are shown.
 
-    ``sources`` are the flags and variables that settings were given by, or None, by the label of
-    the setting.
+    ``sources`` maps the label of each setting to the flag or variable that gave it, or to None.
     """
     return [
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
@@ -61,7 +60,7 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
 
 
 def _given(settings: Settings, sources: Mapping[str, str | None]) -> Finding:
-    """The settings that are not left at their defaults, and where each comes from."""
+    """List the settings that were given, with the flag or variable of each."""
     values = describe_settings(settings)
     said = [
         f"{row.label} {_for_people(row, values[row.label])} ({sources[row.label]})"
@@ -72,7 +71,7 @@ def _given(settings: Settings, sources: Mapping[str, str | None]) -> Finding:
 
 
 def _for_people(row: Row, value: object) -> str:
-    """A setting's value, with its unit; of a secret there is only that it is set."""
+    """Format a setting's value with its unit; for a secret, only say that it is set."""
     if row.setting.is_secret:
         return "set"
     if isinstance(value, bool):
@@ -91,7 +90,7 @@ def _system() -> str:
 
 
 def _folder(settings: Settings) -> list[Finding]:
-    """Whether values can be kept in their folder, and how quickly the disk is."""
+    """Examine whether values can be stored in their folder, and how fast the disk syncs."""
     from dunena.persistence.folder import sync_seconds
 
     folder = settings.cache_dir
@@ -114,7 +113,7 @@ def _folder(settings: Settings) -> list[Finding]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """Return the folder, or its nearest parent that exists."""
     for one in (folder.absolute(), *folder.absolute().parents):
         if one.exists():
             return one
@@ -138,15 +137,15 @@ def _space(folder: Path) -> Finding:
     return Finding(Level.BAD, "disk space", text, "make room: a full disk refuses every write")
 
 
-def _hand_edits(folder: Path, watch: Watch) -> Finding:
-    """How files that others change in the folder are learnt of."""
+def _hand_edits(folder: Path, watch: WatchMode) -> Finding:
+    """Examine how the server would notice files that others change in the folder."""
     from dunena.persistence.folder import watch_failure
 
-    if watch is Watch.OFF:
+    if watch is WatchMode.OFF:
         return Finding(Level.GOOD, "hand edits", "they are left alone")
-    if watch is Watch.POLL:
+    if watch is WatchMode.POLL:
         return Finding(Level.GOOD, "hand edits", "they are looked for")
-    reason = watch_failure(folder, trusts_system=watch is Watch.NOTIFY)
+    reason = watch_failure(folder, trusts_system=watch is WatchMode.NOTIFY)
     if reason is None:
         return Finding(Level.GOOD, "hand edits", "the system tells of them")
     advice = "--watch notify trusts the system all the same, --watch off leaves them alone"
@@ -193,7 +192,7 @@ def _who(settings: Settings) -> Finding:
 
 
 def _certificate(settings: Settings) -> list[Finding]:
-    """Whether the certificate can be used, if there is one."""
+    """Examine whether the certificate can be used, if one is given."""
     if settings.tls_cert is None:
         return []
     from dunena.server.certificate import Certificate
@@ -208,14 +207,14 @@ def _certificate(settings: Settings) -> list[Finding]:
 
 
 def _origins(settings: Settings) -> Finding:
-    """Web pages; what is let in anyway is in docs/protocols.md, "Who gets in"."""
+    """List the origins of web pages that are let in besides those of docs/protocols.md."""
     from dunena.server.access.refusals import origin_option
 
     own = "pages of this machine, of the server, and OBS's local files"
     named = [
         one
         for one in sorted(settings.allow_origins)
-        # What was typed with a slash at its end is there without it too.
+        # An origin that was typed with a slash at its end is in the set without it as well.
         if not (one.endswith("/") and one.removesuffix("/") in settings.allow_origins)
     ]
     wrong = [one for one in named if one not in ("null", "*") and origin_option(one) is None]

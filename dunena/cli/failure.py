@@ -1,4 +1,4 @@
-"""Ending with one clear line."""
+"""Ending the program with one line that says why."""
 
 from typing import NoReturn
 
@@ -12,6 +12,6 @@ EXIT_NO_SERVER = 4
 
 
 def fail(reason: str, code: int = EXIT_FAILED) -> NoReturn:
-    """Say why, on standard error, and exit."""
+    """Print ``reason`` to standard error and raise `typer.Exit` with ``code``."""
     say(f"dunena: {reason}", error=True)
     raise typer.Exit(code)

@@ -1,4 +1,4 @@
-"""What a person sees while a large folder is read."""
+"""The line that shows how many keys were read while a server starts."""
 
 import logging
 import time
@@ -7,23 +7,23 @@ from typing import Self
 from dunena.desktop.terminal import overwrite
 
 QUIET_SECONDS = 1.0
-"""A start that takes no longer needs no word."""
+"""Time before the first line: a shorter start prints none."""
 
 LINE_SECONDS, LOG_SECONDS = 0.1, 10.0
-"""Between two words on a terminal, and in a log."""
+"""Time between two lines on a terminal, and in a log."""
 
 _log = logging.getLogger(__name__)
 
 
 class LoadingProgress:
-    """Call it with the number of keys read so far; the line is gone at the end of the `with`."""
+    """A callable for the number of keys read so far; the end of its `with` clears the line."""
 
     def __init__(self) -> None:
         self._next_at = time.monotonic() + QUIET_SECONDS
         self._is_shown = False
 
     def __call__(self, count: int) -> None:
-        """So many keys were read."""
+        """Show that ``count`` keys were read, unless a line was shown a moment ago."""
         now = time.monotonic()
         if now < self._next_at:
             return

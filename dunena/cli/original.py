@@ -1,6 +1,6 @@
-"""Variables of the dunena that this one stands in for: what has no meaning here, and what to do.
+"""The environment's variables of the original dunena that this one does not have, with advice.
 
-The settings of both that share a name are not in here; `dunena serve` reads them.
+Variables that both have are not listed here; `dunena serve` reads them as settings.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -36,7 +36,8 @@ UNUSED: dict[str, str] = {
     "DUNENA_REDIS_HOST": _NO_REDIS,
     "DUNENA_REDIS_PORT": _NO_REDIS,
 }
-"""By variable, in the order of docs/recipes/replacing.md: what to use instead, or why nothing."""
+"""What to use instead of each variable, or why nothing; in the order of
+docs/recipes/replacing.md."""
 
 MAX_ENTRIES = rows()["max_entries"].variable
 
@@ -49,13 +50,13 @@ _REFUSES = (
 _PREFIX = "DUNENA_"
 
 _OTHERS = ("DUNENA_URL", "DUNENA_TEST_")
-"""Beginnings of variables that are for other programs."""
+"""Prefixes of variables that belong to other programs."""
 
 
 def advice(environment: Mapping[str, str], *, says_eviction: bool) -> Iterator[str]:
-    """One line for each variable that does not do here what it did there.
+    """Yield one line for each variable that has another effect here than in the original dunena.
 
-    ``says_eviction`` is whether somebody chose what a full store does.
+    ``says_eviction`` tells whether the settings say what a full store does.
     """
     for name, instead in UNUSED.items():
         if environment.get(name):
@@ -65,7 +66,7 @@ def advice(environment: Mapping[str, str], *, says_eviction: bool) -> Iterator[s
 
 
 def misspelt(environment: Mapping[str, str], known: Collection[str]) -> Iterator[str]:
-    """One line for each variable of no setting whose name is close to one that is."""
+    """Yield one line for each unknown variable whose name resembles one of ``known``."""
     strangers = sorted(
         name
         for name, value in environment.items()
@@ -74,7 +75,7 @@ def misspelt(environment: Mapping[str, str], known: Collection[str]) -> Iterator
     )
     if not strangers:
         return
-    from difflib import get_close_matches  # most starts can do without it
+    from difflib import get_close_matches  # imported here, as most starts do not need it
 
     by_end = {variable.removeprefix(_PREFIX): variable for variable in known}
     for name in strangers:

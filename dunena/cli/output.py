@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for programs."""
+"""The output of commands: tables for people, JSON for programs."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -8,19 +8,19 @@ from dunena.desktop.terminal import say
 
 
 def is_for_people(*, as_json: bool = False) -> bool:
-    """Whether somebody reads the output: a terminal, and no wish for JSON."""
+    """Return whether a person reads the output: it goes to a terminal and is not wanted as JSON."""
     return not as_json and sys.stdout is not None and sys.stdout.isatty()
 
 
 def say_json(value: Any, *, indented: bool = False) -> bool:
-    """Print a value as JSON in one line, or for people in several; False as `say` has it."""
+    """Print a value as JSON, ``indented`` over several lines or in one; return what `say` does."""
     import orjson
 
     return say(orjson.dumps(value, option=orjson.OPT_INDENT_2 if indented else None).decode())
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
-    """Print a table, as wide as it may be; numbers stand to the right."""
+    """Print a table up to the width of the terminal; numbers are aligned to the right."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -36,12 +36,12 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: s
 
 
 def say_fields(fields: dict[str, Any]) -> None:
-    """Print an object, a line for each member; members of members are indented."""
+    """Print an object, one line for each member; nested objects are indented."""
     say("\n".join(_lines(fields, "")))
 
 
 def say_answer(fields: dict[str, Any], *, as_json: bool) -> None:
-    """Print an object that the server answered with: its fields for people, JSON for programs."""
+    """Print an object that the server answered with, as fields for people or JSON for programs."""
     if is_for_people(as_json=as_json):
         say_fields(fields)
     else:
@@ -70,7 +70,7 @@ def _shown(value: object) -> str:
 
 
 def _rendered(table: Any) -> str:
-    """A table as text, in colours where the terminal has them and NO_COLOR is not set."""
+    """Render a table as text, in colours if the terminal has them and NO_COLOR is not set."""
     from rich.console import Console
 
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
-"""What the token of a command may do, as the server says."""
+"""The rights of the token that a command uses, as `/info` describes them."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -8,7 +8,7 @@ _ALL = "*"
 
 @dataclass(frozen=True, slots=True)
 class Permitted:
-    """The rights of a token, and the patterns of the keys and namespaces that they are for."""
+    """The rights of a token, and the patterns of keys and namespaces that they apply to."""
 
     rights: list[str]
     keys: list[str]
@@ -16,21 +16,21 @@ class Permitted:
 
     @classmethod
     def of(cls, info: dict[str, Any]) -> Self:
-        """From what `/info` answered."""
+        """Read the rights from ``info``, the answer of `/info`."""
         return cls(**info["permitted"])
 
     def may(self, right: str) -> bool:
-        """Whether it has a right, be it for some keys only."""
+        """Return whether the token has ``right`` for at least some keys."""
         return right in self.rights
 
     @property
     def is_everything(self) -> bool:
-        """Whether its rights are for every key of every namespace."""
+        """Return whether the rights apply to every key of every namespace."""
         return _ALL in self.keys and _ALL in self.namespaces
 
     @property
     def shown(self) -> str:
-        """The keys that its rights are for, in words."""
+        """Describe the keys that the rights apply to, in words."""
         if not self.keys or not self.namespaces:
             return "no keys"
         keys = "keys" if _ALL in self.keys else f"the keys {', '.join(self.keys)}"

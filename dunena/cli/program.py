@@ -1,4 +1,4 @@
-"""The Typer app, each of whose commands is in a file of its own.
+"""The Typer app; each of its commands is a module of `dunena.cli.commands`.
 
 A command imports what it needs when it runs, so that `dunena version` does not load a server.
 """
@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Annotated
 
-# Typer's boxes need rich, which costs every start of the program more than they are worth.
+# Typer draws boxes with rich, whose import would slow down every start of the program.
 os.environ.setdefault("TYPER_USE_RICH", "0")
 
 import typer
@@ -19,7 +19,7 @@ from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED
 from dunena.desktop.onefile import reopen_standard_files, restore_library_path
 from dunena.desktop.terminal import was_double_clicked
 
-EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl+C ended before it served
+EXIT_INTERRUPTED = 130  # the code that shells report for a program that Ctrl+C ended
 
 app = typer.Typer(
     name="dunena",
@@ -57,38 +57,38 @@ def dunena(
 
 
 def first_word() -> str:
-    """The command that is asked for; "" if none is."""
+    """Return the name of the command to run; "" if there is none."""
     if is_named_alone():
         return "serve"
     return sys.argv[1] if len(sys.argv) > 1 else ""
 
 
 def is_named_alone() -> bool:
-    """Whether it is the one file, by a double click or its name alone: that starts it to serve."""
+    """Return whether the executable was started without arguments, which means `serve`."""
     return len(sys.argv) == 1 and getattr(sys, "frozen", False)
 
 
 def run() -> None:
-    """Do what the command line says."""
+    """Run the command that the command line names, and exit with its code."""
     reopen_standard_files()
     restore_library_path()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A path or key that a console's encoding lacks must not end the program. What is no
-            # console gets values as they are stored, also where the locale says otherwise.
+            # A path or key that the console's encoding cannot express must not end the program.
+            # A file or a pipe gets UTF-8, as values are stored, whatever the locale says.
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
     if COMPLETION_VARIABLE in os.environ:
         set_up_completion()
-    # An executable is called what its file is called.
+    # The help of an executable names it after its file.
     program_name = None if getattr(sys, "frozen", False) else NAME
     try:
         if is_named_alone():
             start_mode = DOUBLE_CLICKED if was_double_clicked() else TYPED
             app(["serve"], obj=start_mode, prog_name=program_name)
         else:
-            # On Windows, `*`, `%NAME%`, `$NAME` and `~` in keys, patterns and values would be
-            # replaced by files, variables and folders: in a shell there that is nobody's wish.
+            # On Windows click would replace `*`, `%NAME%`, `$NAME` and `~` in keys, patterns and
+            # values by files, variables and folders, which nobody expects of a program there.
             app(windows_expand_args=False, prog_name=program_name)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)

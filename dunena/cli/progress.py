@@ -1,4 +1,4 @@
-"""A bar that shows how far something is, where somebody looks."""
+"""A bar that shows on a terminal how much of a task is done."""
 
 import time
 from typing import Self
@@ -9,8 +9,8 @@ _SECONDS_BETWEEN = 0.1
 _BAR_CHARS = 20
 
 
-class Progress:
-    """Call it with how much is done; the line is gone at the end of the ``with``."""
+class ProgressLine:
+    """A callable for the amount done; the end of its ``with`` clears the line."""
 
     def __init__(self, what: str, total: int) -> None:
         self._what = what
@@ -18,7 +18,7 @@ class Progress:
         self._next_at = 0.0
 
     def __call__(self, done: int) -> None:
-        """Show that ``done`` of all is done, unless it was shown a moment ago."""
+        """Show the bar for ``done`` of the total, unless it was shown a moment ago."""
         now = time.monotonic()
         if now >= self._next_at:
             self._next_at = now + _SECONDS_BETWEEN
@@ -33,7 +33,7 @@ class Progress:
 
 
 def bar(what: str, done: int, total: int) -> str:
-    """One line, short enough for any terminal."""
+    """Make the bar's line, which fits a terminal of 80 columns."""
     share = min(1.0, done / total) if total else 1.0
     filled = round(share * _BAR_CHARS)
     return f"{what} [{'#' * filled}{'.' * (_BAR_CHARS - filled)}] {done:,} of {total:,}"

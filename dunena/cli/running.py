@@ -1,4 +1,4 @@
-"""Running a server from its start to its stop, for a person who watches or one who clicked."""
+"""Running a server from its start to its stop, typed as a command or started by a click."""
 
 import asyncio
 import logging
@@ -31,16 +31,16 @@ from dunena.server.signals import StopSignals
 from dunena.settings import Settings, local_host
 
 PORTS_TRIED_MAX = 20
-"""How far from the wanted port the next free one is looked for first."""
+"""Ports that are tried one after another from the wanted one on."""
 
 STEPS_TRIED_MAX = 10
-"""How often past that, in steps over what Windows may keep."""
+"""Ports that are tried past those, in steps of the blocks that Windows may reserve."""
 
 _log = logging.getLogger(__name__)
 
 
 class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person who clicked
-    """Another dunena does what this one was started for."""
+    """Another dunena runs already; ``url`` is where it answers."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -48,7 +48,11 @@ class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person w
 
 
 def run_server(settings: Settings, start_mode: StartMode, notes: list[str]) -> None:
-    """Run until asked to stop; exit with 1 and one line if it cannot start."""
+    """Run a server until it is told to stop.
+
+    ``notes`` are lines for the banner. Print one line and raise `typer.Exit` with code 1 if the
+    server cannot start, or cannot store everything when it stops.
+    """
     try:
         with asyncio.Runner(loop_factory=event_loop_factory(settings.event_loop)) as runner:
             runner.run(_run(settings, start_mode, notes))
@@ -82,7 +86,8 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         life.start()
     try:
         server = await _start(settings, start_mode, notes, stop.is_set)
-        # Who connects meanwhile is served; who reads that it runs may remove what it ran from.
+        # Clients are served meanwhile. The banner comes after it: a person who reads it may remove
+        # the file that the program was started from.
         await asyncio.to_thread(_load_rest, is_everything=folder is not None)
         _greet(server, notes)
         if start_mode.opens_page:
@@ -101,7 +106,10 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
 async def _start(
     settings: Settings, start_mode: StartMode, notes: list[str], is_cancelled: Callable[[], bool]
 ) -> Server:
-    """A started server, on another port if that is this start's manner."""
+    """Start a server and return it; on another port if the start mode allows that.
+
+    Raise `StartError` if it cannot start, `_RunningAlready` if another dunena serves already.
+    """
     for port in ports_to_try(settings.port, start_mode):
         server = Server(replace(settings, port=port))
         try:
@@ -128,7 +136,7 @@ async def _start(
 
 
 def ports_to_try(wanted: int, start_mode: StartMode) -> Iterator[int]:
-    """The wanted port, and what may be taken instead of it."""
+    """Yield the wanted port, then the ports that the start mode allows instead of it."""
     yield wanted
     if start_mode.finds_port:
         nearby = range(1, PORTS_TRIED_MAX)
@@ -156,11 +164,11 @@ def _open_page(url: str) -> None:
 
 
 def _load_rest(*, is_everything: bool) -> None:
-    """Load what listening needs no more than the first client does.
+    """Import what the server needs for clients but not for listening.
 
-    With ``is_everything`` also what is otherwise loaded when it is first needed: the unpacked files
-    of a one-file program can be removed under it by a cleaner of temporary folders, and the
-    executable replaced by a newer one.
+    With ``is_everything``, import also what is otherwise imported when it is first needed: while a
+    one-file program runs, a cleaner of temporary folders may remove its unpacked files, and an
+    update may replace the executable.
     """
     import dunena.server.websocket.connection
     import dunena.server.websocket.handshake
@@ -168,7 +176,7 @@ def _load_rest(*, is_everything: bool) -> None:
     if is_everything:
         import prometheus_client  # noqa: F401
 
-        if sys.platform != "linux":  # which is asked without it
+        if sys.platform != "linux":  # there the server uses inotify itself
             import watchfiles  # noqa: F401
 
         import dunena.server.status.openapi  # noqa: F401

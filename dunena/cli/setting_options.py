@@ -1,4 +1,4 @@
-"""The table of settings as options of commands, and what was given by them as `Settings`."""
+"""Options of commands made from the table of settings, and `Settings` made from their values."""
 
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -9,13 +9,13 @@ from typing import Annotated, Any, Concatenate, ParamSpec, cast
 
 from typer import BadParameter, Context, Option
 
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 from dunena.setting_table import GivenSettings, PathKind, Row, rows
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 
 _GIVEN = "given"
-"""The parameter of a command in whose place the options stand."""
+"""Name of the parameter of a command that the options replace."""
 
 _Rest = ParamSpec("_Rest")
 _Command = Callable[Concatenate[Context, GivenSettings, _Rest], None]
@@ -24,7 +24,7 @@ _Command = Callable[Concatenate[Context, GivenSettings, _Rest], None]
 def option_of(
     row: Row, text: str = "", *, shows_variable: bool = True, is_hidden: bool = False
 ) -> Any:
-    """The option for a setting, as `Annotated` takes it; ``text`` is another help for it."""
+    """Make the option for a setting, for `Annotated`; ``text`` replaces the setting's help."""
     setting = row.setting
     told = f"  [default: {setting.computed_default}]" if setting.computed_default else ""
     return Option(
@@ -45,10 +45,11 @@ def option_of(
 def takes_settings(
     *, listed: frozenset[str] | None = None
 ) -> Callable[[_Command[_Rest]], Callable[..., None]]:
-    """Give a command an option for every setting, in the place of its parameter ``given``.
+    """Return a decorator that replaces a command's parameter ``given`` by an option per setting.
 
-    ``listed`` are the names of those that its help has, each with its variable. None is for all of
-    them; their variables go by the rule that the help gives, so that it fits a screen.
+    ``listed`` are the names of the settings that the help lists, each with its variable. None
+    lists all settings without their variables, so that the help fits a screen; the help then says
+    how a variable is named.
     """
 
     def decorate(command: _Command[_Rest]) -> Callable[..., None]:
@@ -57,7 +58,7 @@ def takes_settings(
             given = GivenSettings(**{name: values.pop(name) for name in rows()})
             cast(Any, command)(context, given, **values)
 
-        # Typer reads the options from here.
+        # Typer reads the options from the signature.
         cast(Any, run).__signature__ = Signature(list(_parameters(command, listed)))
         return run
 
@@ -65,7 +66,7 @@ def takes_settings(
 
 
 def _parameters(command: Callable[..., None], listed: frozenset[str] | None) -> Iterator[Parameter]:
-    """The parameters of a command, and those for the settings among them."""
+    """Yield the parameters of a command, with one for each setting in the place of ``given``."""
     for parameter in signature(command).parameters.values():
         if parameter.name != _GIVEN:
             kind = parameter.kind if parameter.annotation is Context else Parameter.KEYWORD_ONLY
@@ -83,16 +84,16 @@ def _parameters(command: Callable[..., None], listed: frozenset[str] | None) -> 
 
 
 def source_of(context: Context, row: Row) -> str | None:
-    """The flag or the variable that a setting was given by; None where nobody gave it."""
+    """Return the flag or the variable that gave a setting; None if it has its default."""
     source = context.get_parameter_source(row.name)
     names = {"COMMANDLINE": row.flag, "ENVIRONMENT": row.variable}
     return names.get(source.name) if source is not None else None
 
 
 def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) -> Settings:
-    """What a server runs with; wrong usage where settings do not go together.
+    """Make a server's settings; raise `BadParameter` for settings that contradict each other.
 
-    ``cache_dir`` and ``www`` are the folders that what was given comes to.
+    ``cache_dir`` and ``www`` are the folders to use, defaults applied; None is for none.
     """
     if given.token == "":
         raise BadParameter("an empty token lets everybody in; leave it out", param_hint="--token")
@@ -108,7 +109,7 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
         allow_hosts=_hosts(given.allow_host or []),
         allow_origins=_origins(given.allow_origin or []),
         fsync=given.fsync,
-        watch=Watch.OFF if given.no_watch else given.watch,
+        watch=WatchMode.OFF if given.no_watch else given.watch,
         limits=Limits(
             value_bytes_max=given.max_value,
             entries_max=given.max_entries,
@@ -130,10 +131,9 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
 
 
 def _origins(values: list[str]) -> frozenset[str]:
-    """Origins as they are sent; commas may stand between.
+    """Split origins at commas; return each as typed and without a slash at its end.
 
-    Each as it was typed, and without the slash at its end that an address in a browser has and its
-    origin has not. In `file://` the slashes are no such end.
+    A URL in a browser ends with a slash, its origin does not. `file://` keeps its slashes.
     """
     typed = {name.strip() for value in values for name in value.split(",")} - {""}
     bare = {name.removesuffix("/") for name in typed if not name.endswith("//")}
@@ -141,7 +141,7 @@ def _origins(values: list[str]) -> frozenset[str]:
 
 
 def _hosts(values: list[str]) -> frozenset[str]:
-    """Host names without their port; commas may stand between."""
+    """Split host names without port at commas; return them in lower case without a final dot."""
     names = (name.strip() for value in values for name in value.split(","))
     return frozenset(name.rstrip(".").lower() for name in names if name)
 

@@ -1,15 +1,15 @@
-"""How the program was started, which decides what it does besides serving."""
+"""How the program was started, on which depends what it does besides serving."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class StartMode:
-    """What is different when nobody typed a command.
+    """What a server's start does in addition if nobody typed a command.
 
-    ``opens_page``: the browser shows the test page, or that of the dunena that runs already.
-    ``finds_port``: a port in use is no failure; the next free one is taken.
-    ``keeps_window``: the window stays until a key is pressed, so that what it says can be read.
+    ``opens_page``: open the test page in the browser, or that of the dunena that runs already.
+    ``finds_port``: take the next free port if the wanted one is in use.
+    ``keeps_window``: keep the window open until a key is pressed, so that its text can be read.
     """
 
     opens_page: bool = False

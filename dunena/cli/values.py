@@ -1,4 +1,4 @@
-"""Values as they are typed: JSON, a file, or what comes through a pipe."""
+"""Values and times as a person types them on the command line."""
 
 import sys
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ _UNITS = {"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_00
 
 
 class TypedValue(NamedTuple):
-    """A value to be stored, exactly as it was written.
+    """A value to be stored, as a fragment of JSON that keeps the typed text.
 
-    ``is_taken_as_text`` says that it is text because it is no JSON, and not because of ``--text``.
+    ``is_taken_as_text``: the value was stored as text because it is no JSON, without ``--text``.
     """
 
     encoded: orjson.Fragment
@@ -25,10 +25,11 @@ class TypedValue(NamedTuple):
 
 
 def read_value(typed: str, *, is_text: bool, place: str = "VALUE") -> TypedValue:
-    """A value that was typed: JSON or else text, so that nobody has to quote a word twice.
+    """Read a typed value: as JSON, or else as text, so that nobody has to quote a word twice.
 
-    ``@file`` is what is in a file, ``-`` what comes through standard input. With ``is_text`` it is
-    no JSON but text. Wrong usage if it cannot be read, or if what was not typed is no JSON.
+    ``@file`` reads a file, ``-`` reads standard input; both must hold JSON. With ``is_text``, any
+    of the three is text. Raise `BadParameter` for a file that cannot be read or is no JSON;
+    ``place`` names the parameter in the message.
     """
     raw = without_mark(_read(typed, place))
     if is_text:
@@ -44,7 +45,7 @@ def read_value(typed: str, *, is_text: bool, place: str = "VALUE") -> TypedValue
 
 
 def say_taken_as_text(keys: Iterable[str]) -> None:
-    """Tell on standard error whose values were stored as text, since they are no JSON."""
+    """Print to standard error which keys were stored as text because their value is no JSON."""
     for key in keys:
         say(
             f"{key} was stored as text, since it is no JSON; --text is for text of any kind",
@@ -53,7 +54,10 @@ def say_taken_as_text(keys: Iterable[str]) -> None:
 
 
 def read_ttl(typed: str | None) -> int | None:
-    """Milliseconds, from ``1500``, ``30s``, ``5m``, ``2h`` or ``1d``."""
+    """Convert ``1500``, ``30s``, ``5m``, ``2h`` or ``1d`` to ms; None stays None.
+
+    Raise `BadParameter` for anything else.
+    """
     if typed is None:
         return None
     number = typed.rstrip("mshd")
@@ -68,7 +72,7 @@ def _as_text(raw: bytes) -> orjson.Fragment:
 
 
 def _is_elsewhere(typed: str) -> bool:
-    """Whether what was typed only names where the value is."""
+    """Return whether the typed text names a file or standard input instead of being the value."""
     return typed == "-" or typed.startswith("@")
 
 

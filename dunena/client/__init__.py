@@ -1,6 +1,6 @@
-"""The Python client: protocol and calls without input and output, and two shells around them.
+"""The Python client: protocol and calls without input and output, and two modules that connect.
 
-`protocol` knows what to send and what the answers mean, `calls` what each call does. `asynchronous`
-and `blocking` connect them to a server, the one for asyncio, the other with threads. Nothing here
-imports the server.
+`protocol` makes the messages and interprets the answers; `calls` implements each call.
+`asynchronous` connects them to a server with asyncio, `blocking` with threads; comments call these
+two the shells. No module here imports the server.
 """

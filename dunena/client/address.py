@@ -1,4 +1,4 @@
-"""Where a server is, from what a person wrote."""
+"""The address of a server, parsed from what a person typed."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
@@ -13,7 +13,7 @@ _PORTS = {False: 80, True: 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server; ``prefix`` is the path at which a proxy shows it, without a slash at the end."""
+    """Address of a server; ``prefix`` is its path behind a proxy, without a slash at the end."""
 
     host: str
     port: int
@@ -22,7 +22,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """From ``ws://``, ``wss://``, ``http://``, ``https://`` or just ``host:port``.
+        """Parse a URL with ``ws``, ``wss``, ``http`` or ``https``, or just ``host:port``.
 
         Raise `ValueError` for anything else.
         """
@@ -38,32 +38,32 @@ class Address:
 
     @property
     def authority(self) -> str:
-        """Host and port, as they stand in an address."""
+        """Host and port as in a URL (RFC 3986, 3.2): an IPv6 address is in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
-        """Where HTTP is, without a slash at the end."""
+        """The URL for HTTP, without a slash at the end."""
         return f"http{'s' if self.is_secure else ''}://{self.authority}{self.prefix}"
 
     @property
     def root(self) -> str:
-        """The server without the path, as it is given to `parse`."""
+        """The WebSocket URL without the prefix, as `parse` accepts it."""
         return f"ws{'s' if self.is_secure else ''}://{self.authority}"
 
     @property
     def websocket_url(self) -> str:
-        """Where both dialects are spoken, whatever the server's default."""
+        """The WebSocket URL on which the server speaks both dialects, whatever its default is."""
         return f"{self.root}{self.prefix}/ws?protocol=auto"
 
     def target(self, path: str, query: dict[str, object]) -> str:
-        """A path of the server with a query, as a request names it; empty fields are left out."""
+        """Make the target of a request: prefix, ``path`` and query; leave out empty fields."""
         fields = {name: value for name, value in query.items() if value not in ("", None)}
         asked = f"?{urlencode(fields)}" if fields else ""
         return f"{quote(self.prefix, safe='/%')}{path}{asked}"
 
 
 def path_of(room: str, key: str) -> str:
-    """The path of one key, ``/entries/{key}`` for example."""
+    """Make the path of one key, ``/entries/{key}`` for example, with the key percent-encoded."""
     return f"/{room}/{quote(key, safe='')}"

@@ -1,4 +1,4 @@
-"""The client for asyncio."""
+"""The client for asyncio: one task per store connects and reconnects to the server."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,15 +15,16 @@ from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 _UNOPENED = "The store is not open yet; use it in a with: async with dunena.connect() as store"
 
 
 class Feed(BaseFeed[Item, asyncio.Event]):
-    """What comes by itself, for ``async for``; ends with the store, or with `close`.
+    """The items of a watch or of the events, for ``async for``.
 
-    In an ``async with`` it is closed at the end; without, when nobody has it any more.
+    The iteration ends when the store or the feed is closed. An ``async with`` closes the feed at
+    its end; a feed without one is closed when it is garbage-collected.
     """
 
     def __aiter__(self) -> Self:
@@ -40,7 +41,7 @@ class Feed(BaseFeed[Item, asyncio.Event]):
             await self._signal.wait()
 
     def close(self) -> None:
-        """Follow it no longer; who waits for it is told that it ended."""
+        """Stop following; an iteration that waits for the next item ends."""
         self._unfollow(self._source)
         self._signal.set()
 
@@ -52,10 +53,10 @@ class Feed(BaseFeed[Item, asyncio.Event]):
 
 
 class Store(Calls[Feed[Update], Feed[Event]]):
-    """A server's values. It connects in ``async with``, and again whenever it has to.
+    """A server's values. The store connects in ``async with``, and again after a lost connection.
 
-    Calls that are made without a connection wait for it, `timeout` at most. A call whose answer a
-    broken connection swallowed is sent again: a write may happen twice.
+    A call without a connection waits for one, `timeout` at most. A call whose connection was lost
+    before the answer is sent again: a write may be carried out twice.
     """
 
     def __init__(self, options: Options) -> None:
@@ -79,7 +80,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
         await self.close()
 
     async def close(self) -> None:
-        """End the connection; everything that waits is told."""
+        """End the connection; calls that wait raise `ClosedError`, iterations over feeds end."""
         self._protocol.close()
         if self._task is not None:
             self._task.cancel()
@@ -88,7 +89,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     # --- how the calls wait ---
 
-    async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
+    async def _ask(self, question: Callable[[ClientProtocol], PendingRequest]) -> Any:
         request = question(self._protocol)
         if not request.is_done:
             done = asyncio.Event()
@@ -115,7 +116,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
     # --- the connection ---
 
     async def _run(self, opened: "asyncio.Future[None]") -> None:
-        """Connect, serve the connection to its end, and again."""
+        """Connect and serve the connection until it ends, again and again."""
         backoff = Backoff()
         while True:
             self._failure = await self._connect(opened, backoff)
@@ -125,7 +126,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
             await asyncio.sleep(backoff.next())
 
     async def _connect(self, opened: "asyncio.Future[None]", backoff: Backoff) -> Error:
-        """One connection; why it ended."""
+        """Make one connection and serve it; return why it failed or ended."""
         address, options = self._options.address, self._options.for_websocket()
         try:
             connection = await open_websocket(address.websocket_url, **options)
@@ -141,7 +142,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
             return failure(error, address)
 
     async def _serve(self, connection: ClientConnection, backoff: Backoff) -> NoReturn:
-        """Until the connection ends."""
+        """Send and receive until the connection ends; raise why it ended."""
         helpers = [
             asyncio.create_task(self._write(connection)),
             asyncio.create_task(self._beat(connection)),
@@ -157,7 +158,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     async def _write(self, connection: ClientConnection) -> None:
         outgoing = self._protocol.outgoing
-        with suppress(ConnectionClosed):  # the reader tells
+        with suppress(ConnectionClosed):  # the reader reports it
             while True:
                 while outgoing:
                     await connection.send(outgoing.popleft(), text=True)

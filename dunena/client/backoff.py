@@ -1,4 +1,4 @@
-"""How long to wait before the next try."""
+"""The pause before the next attempt to connect."""
 
 import random
 from collections.abc import Callable
@@ -7,7 +7,7 @@ FIRST_SECONDS, SECONDS_MAX = 0.2, 5.0
 
 
 class Backoff:
-    """Pauses that double, each shortened at random: many clients do not come in one moment."""
+    """Pauses that double, each shortened at random so that clients do not reconnect all at once."""
 
     __slots__ = ("_failures", "_random")
 
@@ -16,12 +16,12 @@ class Backoff:
         self._random = random_share
 
     def next(self) -> float:
-        """Seconds until the next try."""
+        """Return the seconds to wait until the next attempt, and double the next pause."""
         pause = min(FIRST_SECONDS * 2.0**self._failures, SECONDS_MAX)
         if pause < SECONDS_MAX:
             self._failures += 1
         return pause * (0.5 + self._random() / 2)
 
     def succeeded(self) -> None:
-        """The next failure is a first one."""
+        """Reset the pause: the next failure counts as the first."""
         self._failures = 0

@@ -1,4 +1,4 @@
-"""The client without asyncio: the same calls, which block. Threads may share a store."""
+"""The client with threads: the calls of `calls` block. Threads may share a store."""
 
 import threading
 import time
@@ -17,23 +17,24 @@ from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 Arguments = ParamSpec("Arguments")
 
 _SLICE_SECONDS = 0.5
-"""Ctrl+C does not end a wait on Windows, so that a long one is many short ones."""
+"""Longest single wait: Ctrl+C does not interrupt a wait on Windows, so long waits are split."""
 
 _JOIN_SECONDS_MAX = 2.0
-"""For each thread to end; what it was doing when it does not ends with the process."""
+"""Time to wait for each thread to end; a thread that does not ends with the process."""
 
 _UNOPENED = "The store is not open yet; use it in a with: with dunena.sync.connect() as store"
 
 
 class Feed(BaseFeed[Item, threading.Condition]):
-    """What comes by itself, for ``for``; ends with the store, or with `close`.
+    """The items of a watch or of the events, for ``for``.
 
-    In a ``with`` it is closed at the end; without, when nobody has it any more.
+    The iteration ends when the store or the feed is closed. A ``with`` closes the feed at its end;
+    a feed without one is closed when it is garbage-collected.
     """
 
     def __iter__(self) -> Self:
@@ -49,7 +50,7 @@ class Feed(BaseFeed[Item, threading.Condition]):
         raise StopIteration
 
     def close(self) -> None:
-        """Follow it no longer; who waits for it is told that it ended."""
+        """Stop following; an iteration that waits for the next item ends."""
         with self._signal:
             self._unfollow(self._source)
             self._signal.notify_all()
@@ -62,10 +63,10 @@ class Feed(BaseFeed[Item, threading.Condition]):
 
 
 class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
-    """The calls as coroutines that never give way, since what they wait for blocks."""
+    """The calls as coroutines that never suspend: what they wait for blocks the thread."""
 
     def __init__(self, options: Options) -> None:
-        # Held for a moment by whoever touches the protocol; told of everything that happens.
+        # Each access to the protocol holds this condition briefly; every change notifies it.
         self._state = threading.Condition()
         protocol = ClientProtocol(self._state.notify_all, _UNOPENED)
         super().__init__(options, protocol, _Lock())
@@ -75,7 +76,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
         self._is_closed = False
 
     def open(self) -> None:
-        """Connect; return at the first connection, or raise why there is none."""
+        """Connect; return at the first connection. Without `wait`, raise why it failed."""
         self._protocol.open()
         self._threads = [
             threading.Thread(target=self._run, name="dunena-read", daemon=True),
@@ -94,7 +95,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
             raise
 
     def close(self) -> None:
-        """End the connection; everything that waits is told."""
+        """End the connection; calls that wait raise `ClosedError`, iterations over feeds end."""
         with self._state:
             self._is_closed = True
             self._protocol.close()
@@ -104,13 +105,13 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
             connection.close()
         for thread in self._threads:
             if thread is not threading.current_thread():
-                # A Ctrl+C can come between the taking of a lock and the promise to give it back.
-                # Whoever waits for that lock then waits for ever, and the end must not.
+                # A Ctrl+C can come after a lock was taken and before the `try` that releases it. A
+                # thread that waits for that lock never ends, and `close` must not wait for it.
                 thread.join(_JOIN_SECONDS_MAX)
 
     # --- how the calls wait ---
 
-    async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
+    async def _ask(self, question: Callable[[ClientProtocol], PendingRequest]) -> Any:
         timeout = self._options.timeout
         end = None if timeout is None else time.monotonic() + timeout
         with self._state:
@@ -139,7 +140,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
     # --- the connection ---
 
     def _run(self) -> None:
-        """Connect, serve the connection to its end, and again."""
+        """Connect and serve the connection until it ends, again and again."""
         backoff = Backoff()
         while True:
             failure = self._connect(backoff)
@@ -155,7 +156,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                     return
 
     def _connect(self, backoff: Backoff) -> Error:
-        """One connection; why it ended."""
+        """Make one connection and serve it; return why it failed or ended."""
         address = self._options.address
         try:
             connection = open_websocket(address.websocket_url, **self._options.for_websocket())
@@ -177,7 +178,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
             return failure(error, address)
 
     def _read(self, connection: ClientConnection, backoff: Backoff) -> None:
-        """Until the connection ends, or is dead."""
+        """Receive messages until the connection ends or the server is silent for too long."""
         beat_at = time.monotonic() + BEAT_SECONDS
         while not self._is_closed:
             raw: bytes | None = None
@@ -193,7 +194,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                         return
 
     def _write(self) -> None:
-        """Send what is to be sent, whatever connection there is."""
+        """Send the outgoing frames on the current connection until the store is closed."""
         while True:
             with self._state:
                 while not self._is_closed and not (self._protocol.outgoing and self._connection):
@@ -204,13 +205,13 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                 frames = list(self._protocol.outgoing)
                 self._protocol.outgoing.clear()
             if connection is not None:
-                with suppress(ConnectionClosed):  # the reader tells
+                with suppress(ConnectionClosed):  # the reader reports it
                     for frame in frames:
                         connection.send(frame, text=True)
 
 
 class _Lock(AbstractAsyncContextManager[None]):
-    """A lock for the ``async with`` of a call that blocks."""
+    """A thread lock with the interface of ``async with``, which blocks."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -226,7 +227,7 @@ class _Lock(AbstractAsyncContextManager[None]):
 def _blocking(
     call: Callable[Concatenate[_BlockingCalls, Arguments], Coroutine[Any, Any, Result]],
 ) -> "Callable[Concatenate[Store, Arguments], Result]":
-    """A method of `Store` with the parameters and the text of a coroutine, which it runs."""
+    """Make a method of `Store` that runs a coroutine, with its signature and docstring."""
 
     @wraps(call)
     def method(self: "Store", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -242,7 +243,7 @@ def _blocking(
 def _plain(
     call: Callable[Concatenate[_BlockingCalls, Arguments], Result],
 ) -> "Callable[Concatenate[Store, Arguments], Result]":
-    """A method of `Store` with the parameters and the text of a method that is no coroutine."""
+    """Make a method of `Store` that calls a plain method, with its signature and docstring."""
 
     @wraps(call)
     def method(self: "Store", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
@@ -252,10 +253,10 @@ def _plain(
 
 
 class Store:
-    """A server's values. It connects in ``with``, and again whenever it has to.
+    """A server's values. The store connects in ``with``, and again after a lost connection.
 
-    Calls that are made without a connection wait for it, `timeout` at most. A call whose answer a
-    broken connection swallowed is sent again: a write may happen twice.
+    A call without a connection waits for one, `timeout` at most. A call whose connection was lost
+    before the answer is sent again: a write may be carried out twice.
     """
 
     def __init__(self, options: Options) -> None:

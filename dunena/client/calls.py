@@ -1,8 +1,9 @@
-"""What the calls of both stores do, written once.
+"""The calls of both stores, implemented once.
 
-They are coroutines that wait only for what the two shells define: the lock of merges, and the
-methods at the end. With asyncio they are awaited. In the other shell all of these block, so that a
-coroutine runs to its end at its first step. Nothing here has a thread or knows asyncio.
+The calls are coroutines that await only what the two shells define: the lock of merges and the
+abstract methods at the end of `Calls`. The asyncio shell awaits the calls. In the other shell these
+methods block, so that a coroutine runs to its end at its first step. This module uses neither
+threads nor asyncio.
 """
 
 from abc import ABC, abstractmethod
@@ -16,7 +17,7 @@ from dunena.client.errors import Error
 from dunena.client.feeds import Events, Watch, value_of
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
 from dunena.client.protocol import ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 if TYPE_CHECKING:
     import ssl
@@ -30,7 +31,7 @@ EventFeed = TypeVar("EventFeed")
 
 
 class Connector(Generic[StoreType]):
-    """Makes the stores of a shell."""
+    """Makes the stores of one shell; ``make_store`` is the shell's class."""
 
     def __init__(self, make_store: Callable[[Options], StoreType]) -> None:
         self._make_store = make_store
@@ -45,20 +46,22 @@ class Connector(Generic[StoreType]):
         wait: bool = False,
         ssl: "ssl.SSLContext | None" = None,
     ) -> StoreType:
-        """A store at a server, for ``with``, or with asyncio for ``async with``.
+        """Return a store at a server, for ``with``, or with asyncio for ``async with``.
 
         ``ns`` is the namespace of all calls. ``timeout`` is in seconds, for the connection and for
-        each call; None is for ever. With ``wait``, the first connection is tried until it succeeds,
-        as all later ones are; without, a server that is not there is a `ConnectError` at once.
-        Raise `ValueError` for what is no address.
+        each call; None waits for ever. With ``wait``, the first connection is tried until it
+        succeeds, as all later ones are; without, entering the ``with`` raises `ConnectError` if the
+        server cannot be reached. ``ssl`` replaces the default TLS context.
+        Raise `ValueError` if ``url`` is no address.
         """
         return self._make_store(Options(Address.parse(url), token, ns, timeout, wait, ssl))
 
 
 class Calls(ABC, Generic[UpdateFeed, EventFeed]):
-    """The calls of a store, over a `ClientProtocol`. The feeds are those of the shell.
+    """The calls of a store, over a `ClientProtocol`.
 
-    Merges take turns with ``merging``, a lock of the shell.
+    ``merging`` is a lock of the shell that a merge holds. Every call raises `RequestError` for a
+    refusal, `NoAnswerError` after the timeout and `ClosedError` if the store is not open.
     """
 
     def __init__(
@@ -73,13 +76,13 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         self._failure: Error | None = None  # why the last connection ended
 
     async def get(self, key: str, default: Any = None, *, ns: str | None = None) -> Any:
-        """The value of a key; ``default`` if there is none."""
+        """Return the value of a key; ``default`` if it has none."""
         return (await self.mget([key], default, ns=ns))[key]
 
     async def mget(
         self, keys: Iterable[str], default: Any = None, *, ns: str | None = None
     ) -> dict[str, Any]:
-        """The values of keys, by key; ``default`` for those that have none."""
+        """Return the values of keys as a dict by key; ``default`` for keys without a value."""
         names = list(keys)
         found = await self._ask(lambda protocol: protocol.read(names, self._space(ns)))
         return {key: value_of(raw) if raw else default for key, raw in found.items()}
@@ -93,9 +96,10 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         ns: str | None = None,
         durable: bool | None = None,
     ) -> None:
-        """Store any JSON value; returns when it is stored.
+        """Store any JSON value; return when the server has stored it.
 
-        ``ttl``: ms until it is gone. ``durable``: wait until it is on the device.
+        ``ttl``: ms until the key expires. ``durable``: wait until the value is on the device.
+        Raise `TypeError` for a value that is no JSON.
         """
         await self.mset({key: value}, ttl=ttl, ns=ns, durable=durable)
 
@@ -107,11 +111,14 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         ns: str | None = None,
         durable: bool | None = None,
     ) -> None:
-        """Store values, sent together; each is stored or refused by itself."""
+        """Store the values of several keys, sent together; each is stored or refused by itself.
+
+        ``ttl`` and ``durable`` are as for `set`. Raise `RequestError` if one or more were refused.
+        """
         await self._ask(lambda protocol: protocol.write(entries, self._space(ns), ttl, durable))
 
     async def delete(self, key: str, *, ns: str | None = None, durable: bool | None = None) -> bool:
-        """Delete a key; whether there was a value."""
+        """Delete a key; return whether it had a value."""
         was_there: bool = await self._ask(
             lambda protocol: protocol.delete(key, self._space(ns), durable)
         )
@@ -126,10 +133,11 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         ns: str | None = None,
         durable: bool | None = None,
     ) -> dict[str, Any]:
-        """Replace fields of an object and keep its others; the whole of it, as it is stored now.
+        """Replace fields of an object and keep its others; return the whole object as stored now.
 
-        It is read, changed here and written. Merges of this store take turns; when another client
-        writes the key in between, that is lost. What is no object is replaced by one.
+        The object is read, changed by this client and written. Merges of one store wait for each
+        other; a write of another client between reading and writing is lost. A value that is no
+        object is replaced by one.
         """
         async with self._merging:
             old = await self.get(key, ns=ns)
@@ -138,15 +146,15 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         return merged
 
     async def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
-        """All keys that match, sorted; ``*`` is any text, ``?`` one character."""
+        """Return all keys that match, sorted; ``*`` is any text, ``?`` one character."""
         return await self._request(lambda server: server.keys(pattern, self._space(ns)))
 
     async def stats(self) -> dict[str, Any]:
-        """The server's counters, as `/stats` has them."""
+        """Return the server's counters, the answer of `/stats`."""
         return await self._request(lambda server: server.ask("GET", "/stats"))
 
     async def info(self) -> dict[str, Any]:
-        """What the server is, as `/info` has it."""
+        """Return version, limits and settings of the server, the answer of `/info`."""
         return await self._request(lambda server: server.ask("GET", "/info"))
 
     async def flush(self) -> None:
@@ -154,18 +162,20 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         await self._request(lambda server: server.ask("POST", "/flush"))
 
     def watch(self, *keys: str, ns: str | None = None) -> UpdateFeed:
-        """The current values of keys, then every change of them, to iterate over.
+        """Return a feed of the current values of keys and then of each change of them.
 
-        It goes on over lost connections: a value is told again only if it is another one, and
-        never an older one. Of what is not taken in time, the newest of each key is kept.
+        The feed continues after a lost connection: it repeats no value that has not changed, and
+        gives none that is older than the last. For a slow reader it keeps the newest update of each
+        key and drops those before it.
         """
         feed: UpdateFeed = self._open_feed(partial(Watch, keys, self._space(ns)))
         return feed
 
     def events(self) -> EventFeed:
-        """The changes of all keys from now on, without their values, to iterate over.
+        """Return a feed of the changes of all keys from now on, without their values.
 
-        What happens while there is no connection is not told later.
+        Changes during a lost connection are not in the feed. The iteration raises `TooSlowError` if
+        too many events wait to be read.
         """
         feed: EventFeed = self._open_feed(Events)
         return feed
@@ -173,11 +183,11 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     # --- inside ---
 
     def _space(self, ns: str | None) -> str:
-        """The namespace of a call: its own, else that of the connection."""
+        """Return the namespace of a call: its own, else that of the store."""
         return self._options.ns if ns is None else ns
 
     async def _request(self, request: "Callable[[Http], Result]") -> Result:
-        """The result of a request over HTTP, made when all that was asked before is done."""
+        """Make a request over HTTP after all earlier requests were answered; return its result."""
         await self._ask(ClientProtocol.barrier)
         from dunena.client.http import Http
 
@@ -188,7 +198,7 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         return await self._block(block)
 
     def _late(self) -> Error:
-        """What is raised for a request without an answer in time."""
+        """Make the error for a request without an answer in time."""
         return no_answer_error(
             self._options, None if self._protocol.is_connected else self._failure
         )
@@ -196,13 +206,13 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     # --- what the shells define ---
 
     @abstractmethod
-    async def _ask(self, question: Callable[[ClientProtocol], Request]) -> Any:
-        """Make a request and wait for it; its result. Raise `_late` after the timeout."""
+    async def _ask(self, question: Callable[[ClientProtocol], PendingRequest]) -> Any:
+        """Make a request, wait for it and return its result; raise `_late` after the timeout."""
 
     @abstractmethod
     async def _block(self, function: Callable[[], Result]) -> Result:
-        """The result of a function that blocks."""
+        """Call a function that blocks and return its result."""
 
     @abstractmethod
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Any:
-        """A feed of what ``make`` makes of a ``wake``, followed from now on."""
+        """Follow the source that ``make`` returns for a ``wake``; return its feed."""

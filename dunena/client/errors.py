@@ -1,20 +1,23 @@
-"""What can go wrong for a client: one family."""
+"""The exceptions of the client, all of them subclasses of `Error`."""
 
 
 class Error(Exception):
-    """Everything that a store of this client raises by itself."""
+    """The base of all exceptions that a store raises for server and connection."""
 
 
 class ConnectError(Error):
-    """There is no server at the address, or none that speaks dunena."""
+    """No server answers at the address, or one that does not speak dunena."""
 
 
 class WrongAddressError(ConnectError):
-    """Something answers at the address, and there it is no dunena."""
+    """Something that is no dunena answers at the address."""
 
 
 class RefusedError(Error):
-    """The server does not let this client in; the text is the server's. ``status``: of HTTP."""
+    """The server does not let this client in.
+
+    The text is the server's; ``status`` is the HTTP status of its answer.
+    """
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
@@ -26,12 +29,12 @@ class RequestError(Error):
 
 
 class NoAnswerError(Error, TimeoutError):
-    """No answer in time. A write may or may not have been stored."""
+    """No answer came in time. A write may or may not have been stored."""
 
 
 class ClosedError(Error):
-    """The store was closed, or is not open yet."""
+    """The store was closed or is not open yet."""
 
 
 class TooSlowError(Error):
-    """Events came faster than they were taken, for too long."""
+    """Too many events wait, because the feed is read more slowly than they arrive."""

@@ -1,4 +1,4 @@
-"""What a client is told without asking each time: the values of watched keys, and events."""
+"""The sources behind feeds: updates of watched keys and events that wait to be read."""
 
 import warnings
 from collections import deque
@@ -10,17 +10,17 @@ import orjson
 from dunena.client.errors import ClosedError, Error, TooSlowError
 
 UPDATES_PENDING_MAX = 1000
-"""Updates that wait to be taken; past it, only the newest of each key goes on waiting."""
+"""Updates that may wait to be read; beyond it, only the newest of each key is kept."""
 
 EVENTS_PENDING_MAX = 100_000
-"""Events that wait to be taken; each means something, so that none can be left out."""
+"""Events that may wait to be read; beyond it the feed fails, as no event may be dropped."""
 
 MISSING = b""
-"""What stands for the update of a key without a value."""
+"""The raw update of a key without a value."""
 
 
 class Update(NamedTuple):
-    """The value of a key; None where there is none."""
+    """The value of a key; None if it has none."""
 
     key: str
     value: Any
@@ -29,8 +29,8 @@ class Update(NamedTuple):
 class Event(NamedTuple):
     """A change of any key, without its value.
 
-    ``event`` is set, delete, expired or clear; a clear has no key. ``size``: bytes of the value's
-    text, of a set. ``timestamp``: Unix ms, by the server's clock.
+    ``event`` is set, delete, expired or clear; a clear has no key. ``size`` is the size of the JSON
+    of a set value in bytes. ``timestamp`` is Unix ms by the server's clock.
     """
 
     event: str
@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 
 def value_of(raw: bytes) -> Any:
-    """The value in an update as it came, a fresh one each time; None if there is none."""
+    """Decode the value in a raw update, a new object at each call; None if there is no value."""
     return orjson.loads(raw)["value"] if raw else None
 
 
@@ -51,7 +51,7 @@ Signal = TypeVar("Signal")
 
 
 class Source(Generic[Pending]):
-    """What waits to be taken. ``wake`` is called when there is something, or the end."""
+    """A queue of items to be read. ``wake`` is called when an item arrives or the queue ends."""
 
     __slots__ = ("_pending", "error", "is_closed", "wake")
 
@@ -63,16 +63,16 @@ class Source(Generic[Pending]):
 
     @property
     def is_ended(self) -> bool:
-        """Whether nothing comes any more because somebody wanted it so."""
+        """Whether the source has ended because the feed or the store was closed."""
         return self.is_closed or isinstance(self.error, ClosedError)
 
     def fail(self, error: Error) -> None:
-        """It ends with an error, once what came before was taken."""
+        """End the source with ``error``, which is raised after the waiting items were read."""
         self.error = self.error or error
         self.wake()
 
     def _take_pending(self) -> Pending | None:
-        """The oldest; None if there is none yet. Raise what it ended with."""
+        """Remove and return the oldest item; None if none waits. Raise the error of `fail`."""
         if self._pending:
             return self._pending.popleft()
         if self.error is not None:
@@ -81,7 +81,7 @@ class Source(Generic[Pending]):
 
 
 class Watch(Source[tuple[str, bytes]]):
-    """The updates of some keys that wait to be taken."""
+    """The updates of some keys that wait to be read."""
 
     __slots__ = ("_told", "_unsure", "keys", "ns")
 
@@ -93,7 +93,11 @@ class Watch(Source[tuple[str, bytes]]):
         self._unsure = {key for key in self.keys if "*" in key or "?" in key}
 
     def tell(self, key: str, raw: bytes, *, may_be_known: bool) -> None:
-        """An update came; after a while away it may be the one that was told last."""
+        """Queue a raw update of a key.
+
+        ``may_be_known``: it is the first after a new connection, and is left out if its value is
+        that of the update before.
+        """
         before = self._told.get(key)
         self._told[key] = raw
         if may_be_known and before is not None and _is_same(before, raw):
@@ -104,7 +108,7 @@ class Watch(Source[tuple[str, bytes]]):
         self.wake()
 
     def take(self) -> Update | None:
-        """The next update; None if there is none yet. Raise what it ended with."""
+        """Return the next update; None if none waits. Raise the error of `fail`."""
         pending = self._take_pending()
         if pending is None:
             return None
@@ -116,7 +120,7 @@ class Watch(Source[tuple[str, bytes]]):
         return Update(key, value_of(raw))
 
     def _conflate(self) -> None:
-        """Keep the newest of each key, in the order of their last changes."""
+        """Keep the newest update of each key, in the order of the last changes."""
         newest: dict[str, bytes] = {}
         for key, raw in self._pending:
             newest.pop(key, None)
@@ -125,18 +129,18 @@ class Watch(Source[tuple[str, bytes]]):
 
 
 def _warn_of_pattern(key: str) -> None:
-    """Nothing has this name: it is probably not meant as one."""
+    """Warn that ``key`` does not exist and looks like a pattern, which watch does not take."""
     text = f"There is no key {key}, and watch takes no patterns: keys lists those that match"
-    warnings.warn(f"{text}, and events tells each change", stacklevel=4)  # where it is iterated
+    warnings.warn(f"{text}, and events tells each change", stacklevel=4)  # the user's loop
 
 
 class Events(Source[Event]):
-    """The events that wait to be taken."""
+    """The events that wait to be read."""
 
     __slots__ = ()
 
     def tell(self, message: dict[str, Any]) -> None:
-        """An event came."""
+        """Queue an event as the server sent it; fail with `TooSlowError` if too many wait."""
         if len(self._pending) >= EVENTS_PENDING_MAX:
             self.fail(TooSlowError("Events are read too slowly"))
             return
@@ -146,14 +150,15 @@ class Events(Source[Event]):
         self.wake()
 
     def take(self) -> Event | None:
-        """The next event; None if there is none yet. Raise what it ended with."""
+        """Return the next event; None if none waits. Raise the error of `fail`."""
         return self._take_pending()
 
 
 class BaseFeed(Generic[Item, Signal]):
-    """What the feeds of both shells have.
+    """The common part of the feeds of both shells.
 
-    ``signal`` is what the shell's `wake` wakes; ``unfollow`` is that of `ClientProtocol`.
+    ``signal`` is the event or condition that the source's ``wake`` sets; ``unfollow`` is the method
+    of `ClientProtocol`.
     """
 
     def __init__(
@@ -167,12 +172,12 @@ class BaseFeed(Generic[Item, Signal]):
         self._unfollow = unfollow
 
     def __del__(self) -> None:
-        # Any moment and any thread: the protocol lets go of it at its next beat.
+        # This runs at any moment in any thread: the protocol unfollows it at its next beat.
         self._source.is_closed = True
 
 
 def _is_same(raw: bytes, other: bytes) -> bool:
-    """Whether two updates have the same value, members of objects in the same order."""
+    """Return whether two raw updates have the same value, with the same order of members."""
     if raw == other:
         return True
     if not raw or not other:

@@ -1,4 +1,4 @@
-"""The requests that are HTTP's alone; they block."""
+"""A blocking client for the requests that only HTTP offers, and for commands."""
 
 from typing import Any, Self
 
@@ -20,10 +20,13 @@ _REFUSALS = (401, 403)
 
 
 class Http:
-    """One connection to a server, opened when it is needed, for ``with``."""
+    """One connection to a server, opened at the first request, for ``with``.
+
+    Every request raises a `dunena.Error` if the server cannot be reached or refuses.
+    """
 
     PAGE_MAX = 1000
-    """The most that the server lists at once."""
+    """The most entries that the server lists in one answer."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
@@ -32,7 +35,7 @@ class Http:
     # --- the store ---
 
     def entry(self, key: str, ns: str) -> dict[str, Any] | None:
-        """A key's value, size, revision and expiry; None if there is none."""
+        """Return a key's value, size, revision and expiry; None if the key does not exist."""
         answer = self.ask("GET", path_of("entries", key), {"ns": ns})
         entry: dict[str, Any] | None = answer["entry"]
         return entry
@@ -40,7 +43,7 @@ class Http:
     def set(
         self, key: str, value: object, ns: str, ttl: int | None = None, *, durable: bool = False
     ) -> dict[str, Any]:
-        """Store a value, which may be an `orjson.Fragment`; what was stored. ``ttl`` in ms."""
+        """Store a value or an `orjson.Fragment` for ``ttl`` ms; return the entry as stored."""
         fields: dict[str, object] = {"key": key, "value": value}
         if ns:
             fields["ns"] = ns
@@ -52,11 +55,11 @@ class Http:
         return answer
 
     def delete(self, key: str, ns: str) -> bool:
-        """Delete a key; whether there was a value."""
+        """Delete a key; return whether it existed."""
         return bool(self.ask("DELETE", path_of("entries", key), {"ns": ns})["deleted"])
 
     def keys(self, pattern: str, ns: str) -> list[str]:
-        """All keys that match, sorted."""
+        """Return all keys that match ``pattern``, sorted."""
         found: list[str] = []
         cursor = 0
         while True:
@@ -76,7 +79,12 @@ class Http:
         query: dict[str, object] | None = None,
         body: bytes | None = None,
     ) -> Any:
-        """One request; the decoded JSON of its answer, or a `dunena.Error`."""
+        """Make one request and return the decoded JSON of its answer.
+
+        Raise `RefusedError` or `RequestError` with the server's text for an error status,
+        `ConnectError` if no server answers, `WrongAddressError` if it is no dunena, and
+        `NoAnswerError` after the timeout.
+        """
         address = self._options.address
         status, answer = self._exchange(method, address.target(path, query or {}), body)
         if status >= 400:
@@ -90,7 +98,7 @@ class Http:
             raise not_dunena_error(address, "no JSON") from None
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection; a later request would open another one."""
         self._wire.close()
 
     def __enter__(self) -> Self:
@@ -102,7 +110,7 @@ class Http:
     # --- inside ---
 
     def _exchange(self, method: str, target: str, body: bytes | None) -> tuple[int, bytes]:
-        """Status and body of an answer."""
+        """Make one request; return status and body of the answer."""
         options = self._options
         try:
             return self._wire.exchange(method, target, body, options.headers)

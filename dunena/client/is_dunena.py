@@ -1,4 +1,4 @@
-"""Who has the port that we wanted."""
+"""Recognizing a dunena at a port that is in use."""
 
 import http.client
 
@@ -10,9 +10,9 @@ _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # what a program connects t
 
 
 def is_dunena(host: str, port: int) -> bool:
-    """Whether a dunena answers there; its Server header says so even where a token is needed.
+    """Return whether a dunena answers at a port, by its Server header: that needs no token.
 
-    ``host`` is an address as one is bound to it.
+    ``host`` is an address to bind to, so it may be that of all interfaces.
     """
     connection = http.client.HTTPConnection(
         _REACHED_AT.get(host, host), port, timeout=_ANSWER_SECONDS_MAX

@@ -1,4 +1,4 @@
-"""What `connect` was told, and what both shells make of it."""
+"""The options of `connect`, and the errors that both shells make of failed connections."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     import ssl
 
 TIMEOUT_SECONDS = 10.0
-"""For a connection and for each call, where nothing else is said."""
+"""Default timeout of a connection and of each call."""
 
 CLOSE_SECONDS_MAX = 1.0
-"""How long the server may take to say goodbye."""
+"""Time that the server has to answer a closing handshake."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to connect.
+    """How to connect to a server, and to which.
 
     ``timeout``: seconds that a connection and each call may take; None is for ever.
-    ``wait``: try on until there is a server, also the first time.
+    ``wait``: try again until a server answers, for the first connection too.
     """
 
     address: Address
@@ -40,17 +40,17 @@ class Options:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What lets this client in."""
+        """Return the HTTP header with the token; nothing if there is no token."""
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
     def for_websocket(self) -> dict[str, Any]:
-        """Arguments of both `connect` of websockets."""
+        """Return the keyword arguments for the `connect` functions of websockets."""
         arguments: dict[str, Any] = {
             "additional_headers": self.headers,
             "close_timeout": CLOSE_SECONDS_MAX,
-            "max_size": None,  # the server has a limit for values, and this may be any
+            "max_size": None,  # the server limits the size of values, to any size
             "open_timeout": self.timeout,
-            "ping_interval": None,  # `ClientProtocol.beat` asks in the server's own words
+            "ping_interval": None,  # `ClientProtocol.beat` sends pings of the dialect instead
             "proxy": None,
         }
         if self.address.is_secure and self.tls is not None:
@@ -59,14 +59,14 @@ class Options:
 
 
 BUSY = frozenset({429, 503})
-"""HTTP's statuses of a server that may let one in later: too many connections, wrong tokens."""
+"""HTTP statuses of a server that may accept the client later, as after too many connections."""
 
 NOWHERE = 404
-"""HTTP's status where dunena has nothing: of what a client asks for, it has all."""
+"""HTTP status for an unknown path: dunena has every path that a client requests."""
 
 
 def failure(error: Exception, address: Address) -> Error:
-    """Why there is no connection, or none any more; in the server's words where it has some."""
+    """Convert the exception of a connection that failed or ended; use the server's text if any."""
     from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
     if isinstance(error, InvalidStatus):
@@ -85,19 +85,19 @@ def failure(error: Exception, address: Address) -> Error:
 
 
 def unreachable_error(address: Address, error: BaseException) -> ConnectError:
-    """Nobody answers."""
+    """Make the error for an address at which no server answers."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ConnectError(f"No server answers at {address.url} ({reason})")
 
 
 def no_answer_error(options: Options, reason: Error | None = None) -> NoAnswerError:
-    """The timeout is over."""
+    """Make the error for a timeout; ``reason`` is why there is no connection, if that is known."""
     text = f"No answer from {options.address.url} in {options.timeout:g} s"
     return NoAnswerError(text if reason is None else f"{text}: {reason}")
 
 
 def not_dunena_error(address: Address, reason: str) -> WrongAddressError:
-    """Somebody else answers, or dunena at another path: that of its test page, for example."""
+    """Make the error for another server, or for dunena at a wrong path such as its test page's."""
     text = f"What answers at {address.url} is no dunena ({reason})"
     if address.prefix:
         text += f", which may be at {address.root}, without the path"
@@ -105,7 +105,7 @@ def not_dunena_error(address: Address, reason: str) -> WrongAddressError:
 
 
 def error_text(body: "bytes | bytearray | memoryview | None") -> str | None:
-    """The ``error`` of an HTTP answer; None if it has none."""
+    """Return the member ``error`` of an HTTP answer's JSON body; None if it has none."""
     import orjson
 
     try:

@@ -1,9 +1,9 @@
-"""What a client says and understands, without a connection.
+"""The client's side of the protocol, without input and output.
 
-The shells hand over what the server sent (`receive`), that a connection was made or ended, and the
-passing of time (`beat`); what is to be sent is in `outgoing`. Each request made here is told to its
-maker by `Request.on_done`, each update and event by the `wake` of its feed. Nothing waits and
-nothing is thread-safe: that is for the shells.
+A shell reports what the server sent (`receive`), that a connection was made or ended (`connected`,
+`disconnected`) and that time has passed (`beat`); it sends the frames in `outgoing`. The protocol
+calls `PendingRequest.on_done` when a request is answered, and the `wake` of a feed when an update
+or event has arrived. Nothing here blocks, and nothing is thread-safe: the shells take care of both.
 """
 
 from collections import deque
@@ -16,11 +16,11 @@ from dunena.client.errors import ClosedError, Error, RequestError
 from dunena.client.feeds import Events, Watch
 from dunena.client.requests import (
     Deletion,
+    FollowedKey,
     Following,
     KeyId,
+    PendingRequest,
     Reading,
-    Request,
-    Topic,
     UnansweredDeletion,
     action,
     encoded,
@@ -28,21 +28,22 @@ from dunena.client.requests import (
 )
 
 BEAT_SECONDS = 4.0
-"""How often a shell calls `beat`."""
+"""Time between two calls of `beat`."""
 
 SILENT_BEATS_MAX = 2
-"""Beats without a word of the server, after which a connection is dead."""
+"""Beats without a message of the server after which a connection counts as dead."""
 
 WAITING_MAX = 10_000
-"""Requests that wait for a connection."""
+"""Requests that may wait for a connection."""
 
 _CHANNEL = "cache-events"
 
 
 class ClientProtocol:
-    """One client of one server. ``on_outgoing`` is called when something is to be sent.
+    """The protocol of one client. ``on_outgoing`` is called when `outgoing` has new frames.
 
-    ``unopened``, if any, is what a `ClosedError` says to whoever asks before `open`.
+    ``unopened`` is the text of the `ClosedError` that a request before `open` raises; "" lets such
+    requests wait.
     """
 
     def __init__(self, on_outgoing: Callable[[], None], unopened: str = "") -> None:
@@ -50,10 +51,10 @@ class ClientProtocol:
         self.outgoing: deque[bytes] = deque()
         self.is_connected = False
         self._on_outgoing = on_outgoing
-        self._topics: dict[KeyId, Topic] = {}
+        self._followed_keys: dict[KeyId, FollowedKey] = {}
         self._events: list[Events] = []
-        self._sent: deque[Request] = deque()
-        self._waiting: deque[Request] = deque()
+        self._sent: deque[PendingRequest] = deque()
+        self._waiting: deque[PendingRequest] = deque()
         self._last_id = 0
         self._is_closed = False
         self._is_heard = False
@@ -61,32 +62,32 @@ class ClientProtocol:
 
     # --- requests ---
 
-    def read(self, keys: Iterable[str], ns: str) -> Request:
-        """The updates of the keys, by key; `feeds.MISSING` for those without a value."""
+    def read(self, keys: Iterable[str], ns: str) -> PendingRequest:
+        """Request raw updates of keys, by key; `feeds.MISSING` for those without a value."""
         return self._ask(Reading((ns, key) for key in keys))
 
     def write(
         self, entries: Mapping[str, Any], ns: str, ttl: int | None, durable: bool | None
-    ) -> Request:
-        """Store values; each is stored or refused by itself. ``ttl`` in ms."""
+    ) -> PendingRequest:
+        """Request to store values for ``ttl`` ms; each is stored or refused by itself."""
         frames = [
             action("set", (ns, key), value=encoded(value), ttl=ttl, durable=durable)
             for key, value in entries.items()
         ]
-        return self._ask(Request(frames))
+        return self._ask(PendingRequest(frames))
 
-    def delete(self, key: str, ns: str, durable: bool | None) -> Request:
-        """Delete a key; the result says whether there was a value."""
+    def delete(self, key: str, ns: str, durable: bool | None) -> PendingRequest:
+        """Request to delete a key; the result says whether it had a value."""
         if is_printable(key, ns):
             return self._ask(Deletion((ns, key), durable))
         return self._ask(UnansweredDeletion((ns, key), durable, self.read([key], ns)))
 
-    def barrier(self) -> Request:
-        """Done when the server has carried out all that was asked before."""
-        return self._ask(Request())
+    def barrier(self) -> PendingRequest:
+        """Make a request that is answered when the server has carried out all earlier ones."""
+        return self._ask(PendingRequest())
 
-    def forget(self, request: Request) -> None:
-        """Nobody waits for it any more."""
+    def forget(self, request: PendingRequest) -> None:
+        """Drop a request that nobody waits for any more."""
         request.on_done, request.is_kept = None, False
         if request in self._waiting:
             self._waiting.remove(request)
@@ -94,7 +95,7 @@ class ClientProtocol:
     # --- feeds ---
 
     def follow(self, source: Watch | Events) -> None:
-        """Tell a watch the values of its keys, now and from now on; or events, from now on."""
+        """Feed a watch with the current and all later values of its keys, or events from now on."""
         self._check_open()
         if self._is_closed:
             source.fail(ClosedError("The store was closed"))
@@ -107,14 +108,14 @@ class ClientProtocol:
                 self._send_channel()
 
     def unfollow(self, source: Watch | Events) -> None:
-        """Tell it nothing more."""
+        """Stop feeding a watch or events; unsubscribe from keys that nobody follows any more."""
         source.is_closed = True
         if isinstance(source, Watch):
             for key in source.keys:
-                topic = self._topics.get((source.ns, key))
-                if topic is not None and source in topic.watches:
-                    topic.watches.remove(source)
-                    self._drop_unused(topic)
+                followed_key = self._followed_keys.get((source.ns, key))
+                if followed_key is not None and source in followed_key.watches:
+                    followed_key.watches.remove(source)
+                    self._drop_unused(followed_key)
         elif source in self._events:
             self._events.remove(source)
             if not self._events:
@@ -123,58 +124,58 @@ class ClientProtocol:
     # --- the connection ---
 
     def open(self) -> None:
-        """Somebody connects from now on."""
+        """Accept requests: the shell connects from now on."""
         self._unopened = ""
 
     def connected(self) -> None:
-        """A new connection: follow what is followed, ask what waits for an answer."""
+        """Start on a new connection: subscribe to the followed keys, send unanswered requests."""
         self.is_connected = True
         self._is_heard, self._silent_beats = True, 0
         self._send_channel()
-        for topic in self._topics.values():
-            self._send(Following(topic))
+        for followed_key in self._followed_keys.values():
+            self._send(Following(followed_key))
         waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             self._send(request)
 
     def disconnected(self) -> None:
-        """The connection ended: what was not answered waits for the next one."""
+        """End the connection: unanswered requests wait for the next one."""
         self.is_connected = False
         self.outgoing.clear()
-        for topic in self._topics.values():
-            topic.is_live = False
+        for followed_key in self._followed_keys.values():
+            followed_key.is_live = False
         sent, self._sent = self._sent, deque()
         for request in sent:
             request.lose()
         self._waiting.extendleft(request for request in reversed(sent) if request.is_kept)
-        for topic in list(self._topics.values()):
-            self._drop_unused(topic)
+        for followed_key in list(self._followed_keys.values()):
+            self._drop_unused(followed_key)
 
     def beat(self) -> bool:
-        """`BEAT_SECONDS` have passed; False if the connection is dead."""
+        """Count `BEAT_SECONDS` of time and send a ping; return False if the connection is dead."""
         self._sweep()
         self._silent_beats = 0 if self._is_heard else self._silent_beats + 1
         self._is_heard = False
         if self.is_connected:
-            self._send(Request(is_kept=False))
+            self._send(PendingRequest(is_kept=False))
         return self._silent_beats < SILENT_BEATS_MAX
 
     def close(self) -> None:
-        """The end: everybody who waits is told."""
+        """Close for good: end all requests and feeds with a `ClosedError`."""
         self._is_closed = True
         self.disconnected()
         error = ClosedError("The store was closed")
         waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             request.finish(error)
-        for topic in list(self._topics.values()):
-            for watch in topic.watches:
+        for followed_key in list(self._followed_keys.values()):
+            for watch in followed_key.watches:
                 watch.fail(error)
         for events in self._events:
             events.fail(error)
 
     def receive(self, raw: bytes) -> None:
-        """A message of the server."""
+        """Interpret one message of the server."""
         self._is_heard = True
         message = orjson.loads(raw)
         if not isinstance(message, dict):
@@ -197,11 +198,11 @@ class ClientProtocol:
     # --- inside ---
 
     def _check_open(self) -> None:
-        """Nobody would ever connect: what is asked must not wait for it."""
+        """Raise `ClosedError` before `open`: a request would wait for a connection in vain."""
         if self._unopened and not self._is_closed:
             raise ClosedError(self._unopened)
 
-    def _ask(self, request: Request) -> Request:
+    def _ask(self, request: PendingRequest) -> PendingRequest:
         self._check_open()
         if self._is_closed:
             request.finish(ClosedError("The store was closed"))
@@ -215,63 +216,67 @@ class ClientProtocol:
 
     def _watch(self, watch: Watch, key: str) -> None:
         key_id = (watch.ns, key)
-        topic = self._topics.get(key_id)
-        if topic is None:
-            topic = self._topics[key_id] = Topic(key_id)
+        followed_key = self._followed_keys.get(key_id)
+        if followed_key is None:
+            followed_key = self._followed_keys[key_id] = FollowedKey(key_id)
             if self.is_connected:
-                self._send(Following(topic))
-        topic.watches.append(watch)
-        if topic.is_live:
-            watch.tell(key, topic.raw, may_be_known=False)
+                self._send(Following(followed_key))
+        followed_key.watches.append(watch)
+        if followed_key.is_live:
+            watch.tell(key, followed_key.raw, may_be_known=False)
 
-    def _send(self, request: Request) -> None:
+    def _send(self, request: PendingRequest) -> None:
         self._last_id += 1
-        self.outgoing.extend(request.begin(self._last_id, self._topics))
+        self.outgoing.extend(request.begin(self._last_id, self._followed_keys))
         self.outgoing.append(b'{"type":"ping","id":%d}' % self._last_id)
         self._sent.append(request)
         self._on_outgoing()
 
     def _send_channel(self) -> None:
-        """Of the stream of events a connection gets at first, go on with it or end it."""
+        """Subscribe to the events, which a new connection gets anyway, or unsubscribe from them."""
         if self.is_connected:
             name = b"subscribe" if self._events else b"unsubscribe"
             self.outgoing.append(b'{"type":"%b","channel":"%b"}' % (name, _CHANNEL.encode()))
             self._on_outgoing()
 
     def _finish_answered(self, request_id: object) -> None:
-        """The request with this number is answered, and those before it."""
+        """Finish the request with this number, and those that were sent before it."""
         refusal: Error | None = None
         while self._sent and isinstance(request_id, int) and self._sent[0].id <= request_id:
             request = self._sent.popleft()
-            # A ping that was refused has no pong: the next one answers for it, and the refusal
-            # was noted at the first that waited.
+            # A refused ping has no pong: the next pong ends its request. The refusal was stored in
+            # the first request that waited.
             if request.error is None and request.id < request_id:
                 request.error = refusal
             refusal = request.error
-            for topic in request.end():
-                self._drop_unused(topic)
+            for followed_key in request.end():
+                self._drop_unused(followed_key)
             request.finish(request.error)
 
     def _update(self, key_id: KeyId, raw: bytes) -> None:
         if self._sent and self._sent[0].wants(key_id):
             self._sent[0].take(key_id, raw)
             return
-        topic = self._topics.get(key_id)
-        if topic is not None and topic.is_live:
-            topic.show(raw)
+        followed_key = self._followed_keys.get(key_id)
+        if followed_key is not None and followed_key.is_live:
+            followed_key.show(raw)
 
-    def _drop_unused(self, topic: Topic) -> None:
-        if topic.watches or topic.holds or self._topics.get(topic.key_id) is not topic:
+    def _drop_unused(self, followed_key: FollowedKey) -> None:
+        if (
+            followed_key.watches
+            or followed_key.holds
+            or self._followed_keys.get(followed_key.key_id) is not followed_key
+        ):
             return
-        del self._topics[topic.key_id]
+        del self._followed_keys[followed_key.key_id]
         if self.is_connected:
-            self._send(Request([action("unsubscribe", topic.key_id)], is_kept=False))
+            self._send(PendingRequest([action("unsubscribe", followed_key.key_id)], is_kept=False))
 
     def _sweep(self) -> None:
-        """Let go of feeds that nobody can read any more; see the shells' ``__del__``."""
+        """Unfollow feeds that were closed or garbage-collected (`BaseFeed.__del__`)."""
         followed: list[Watch | Events] = [*self._events]
-        for topic in self._topics.values():
-            followed += topic.watches
+        for followed_key in self._followed_keys.values():
+            followed += followed_key.watches
         for source in followed:
             if source.is_closed:
                 self.unfollow(source)

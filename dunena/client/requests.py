@@ -1,8 +1,8 @@
-"""One request of a client: what to send for it, and what its answer means.
+"""The requests of a client: the frames of each, and the interpretation of its answer.
 
-The object-store dialect answers no write and numbers nothing. So each request is its frames and a
-numbered `ping` of the other dialect behind them: what comes before the `pong` and after the one
-before it belongs to this request, and a key of which nothing came by then has no value.
+The object-store dialect answers no write and numbers no message. So each request is sent as its
+frames followed by a numbered `ping` of the dunena dialect: the messages between the previous `pong`
+and the `pong` of this ping belong to this request. A key without an update by then has no value.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ KeyId = tuple[str, str]
 
 
 def frame(kind: str, name: str, key_id: KeyId, **fields: object) -> bytes:
-    """A message about a key; fields that are None are left out."""
+    """Encode a message about a key; leave out fields that are None."""
     ns, key = key_id
     message: dict[str, object] = {kind: name, "key": key}
     if ns:
@@ -29,16 +29,16 @@ def frame(kind: str, name: str, key_id: KeyId, **fields: object) -> bytes:
 
 
 def encoded(value: Any) -> orjson.Fragment:
-    """A value as JSON; raise `TypeError` where JSON has nothing like it."""
+    """Encode a value as JSON; raise `TypeError` if JSON cannot express it."""
     text = orjson.dumps(value)
-    # orjson writes NaN as null, and what is stored must be what was given.
+    # orjson writes NaN as null, which would store another value than was given.
     if b"null" in text and _has_no_number(value):
         raise TypeError("NaN and Infinity are no JSON")
     return orjson.Fragment(text)
 
 
 def _has_no_number(value: Any) -> bool:
-    """Whether there is a NaN or an Infinity in it."""
+    """Return whether the value is or contains a NaN or an Infinity."""
     if isinstance(value, float):
         return not isfinite(value)
     if isinstance(value, dict):
@@ -47,19 +47,19 @@ def _has_no_number(value: Any) -> bool:
 
 
 def action(name: str, key_id: KeyId, **fields: object) -> bytes:
-    """A message of the object-store dialect."""
+    """Encode a message of the object-store dialect about a key."""
     return frame("action", name, key_id, **fields)
 
 
 def is_printable(*names: str) -> bool:
-    """Whether the dunena dialect has these names: printable ASCII, as its document says."""
+    """Return whether the dunena dialect accepts these names: printable ASCII (docs/dunena.md)."""
     return all(name.isascii() and name.isprintable() for name in names)
 
 
-class Topic:
-    """A key that is followed: by watches, and by reads that wait for their answer.
+class FollowedKey:
+    """A followed key, with the watches of it and the number of reads that wait for an answer.
 
-    ``raw``: its latest update as it came; ``is_live``: whether that is the current one.
+    ``raw`` is its latest update as received; ``is_live`` tells whether that is the current one.
     """
 
     __slots__ = ("holds", "is_live", "key_id", "raw", "watches")
@@ -72,17 +72,17 @@ class Topic:
         self.raw = MISSING
 
     def show(self, raw: bytes) -> None:
-        """This is its value now."""
+        """Take ``raw`` as the current update of the key, and pass it to the watches."""
         was_live = self.is_live
         self.is_live, self.raw = True, raw
         for watch in self.watches:
             watch.tell(self.key_id[1], raw, may_be_known=not was_live)
 
 
-class Request:
-    """Frames that are sent as they are. ``on_done`` is called once, when it has an answer.
+class PendingRequest:
+    """A request of unchanged frames. ``on_done`` is called once, when the answer is complete.
 
-    ``is_kept``: sent again on the next connection if this one ends before the answer.
+    ``is_kept``: send it again on the next connection if this one ends before the answer.
     """
 
     __slots__ = ("answer", "error", "frames", "id", "is_done", "is_kept", "on_done")
@@ -96,41 +96,41 @@ class Request:
         self.is_kept = is_kept
         self.on_done: Callable[[], None] | None = None
 
-    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
-        """What to send, on this connection."""
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
+        """Start the request on a connection; return the frames to send before its ping."""
         self.id, self.answer, self.error = request_id, None, None
         return self.frames
 
     def wants(self, key_id: KeyId) -> bool:
-        """Whether an update of this key is its answer."""
+        """Return whether an update of this key is a part of the answer."""
         return False
 
     def take(self, key_id: KeyId, raw: bytes) -> None:
-        """The update that it wants."""
+        """Take an update for which `wants` is true."""
 
-    def end(self) -> list[Topic]:
-        """The answer is complete; topics that it no longer holds."""
+    def end(self) -> list[FollowedKey]:
+        """Complete the answer at the pong; return the followed keys it no longer holds."""
         return []
 
     def lose(self) -> None:
-        """The connection ended before the answer."""
+        """Undo `begin`: the connection ended before the answer."""
 
     def finish(self, error: Error | None = None) -> None:
-        """It is done, well or with an error."""
+        """End the request with its answer, or with ``error``; call ``on_done``."""
         if not self.is_done:
             self.is_done, self.error = True, error
             if self.on_done is not None:
                 self.on_done()
 
     def result(self) -> Any:
-        """The answer; raise the error if it is one."""
+        """Return the answer; raise the error if the request failed."""
         if self.error is not None:
             raise self.error
         return self.answer
 
 
-class Deletion(Request):
-    """Delete a key, by the dialect whose answer says whether there was one."""
+class Deletion(PendingRequest):
+    """The deletion of a key in the dunena dialect, whose answer says whether the key existed."""
 
     __slots__ = ("_durable", "_place")
 
@@ -139,36 +139,40 @@ class Deletion(Request):
         self._place = key_id
         self._durable = durable
 
-    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
-        """What to send, on this connection."""
-        super().begin(request_id, topics)
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
+        """Start the request on a connection; return the frames to send before its ping."""
+        super().begin(request_id, followed_keys)
         return [frame("type", "del", self._place, durable=self._durable, id=request_id)]
 
     def result(self) -> bool:
-        """Whether there was a value."""
+        """Return whether the key had a value; raise the error if the request failed."""
         return bool(super().result()["deleted"])
 
 
-class UnansweredDeletion(Request):
-    """Delete a key by the other dialect, which has no answer to it: it was read just ``before``."""
+class UnansweredDeletion(PendingRequest):
+    """The deletion of a key in the object-store dialect, which does not answer it.
+
+    ``before`` is a reading of the key that was sent just before.
+    """
 
     __slots__ = ("_before",)
 
-    def __init__(self, key_id: KeyId, durable: bool | None, before: Request) -> None:
+    def __init__(self, key_id: KeyId, durable: bool | None, before: PendingRequest) -> None:
         super().__init__([action("delete", key_id, durable=durable)])
         self._before = before
 
     def result(self) -> bool:
-        """Whether there was a value."""
+        """Return whether the key had a value; raise the error if the request failed."""
         super().result()
         return any(self._before.result().values())
 
 
-class Reading(Request):
-    """The current values of some keys, as updates.
+class Reading(PendingRequest):
+    """The reading of some keys; its answer has a raw update for each.
 
-    A key that is not followed is, for a moment: other than a `get`, that tells null from no value.
-    One that is followed needs no question: at the `pong` its latest update is the current one.
+    A key that is not followed is subscribed to and at once unsubscribed from: unlike the answer of
+    a `get`, that distinguishes null from no value. For a followed key nothing is sent: at the
+    `pong` its latest update is the current one.
     """
 
     __slots__ = ("_asked", "_held", "_places")
@@ -177,63 +181,63 @@ class Reading(Request):
         super().__init__()
         self._places = list(places)
         self._asked: dict[KeyId, bytes] = {}
-        self._held: list[Topic] = []
+        self._held: list[FollowedKey] = []
 
-    def begin(self, request_id: int, topics: dict[KeyId, Topic]) -> list[bytes]:
-        """What to send, on this connection."""
-        super().begin(request_id, topics)
-        self._held = [topics[key_id] for key_id in self._places if key_id in topics]
-        for topic in self._held:
-            topic.holds += 1
-        self._asked = {key_id: MISSING for key_id in self._places if key_id not in topics}
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
+        """Start the request on a connection; return the frames to send before its ping."""
+        super().begin(request_id, followed_keys)
+        self._held = [followed_keys[key_id] for key_id in self._places if key_id in followed_keys]
+        for followed_key in self._held:
+            followed_key.holds += 1
+        self._asked = {key_id: MISSING for key_id in self._places if key_id not in followed_keys}
         return [
             action(name, key_id) for key_id in self._asked for name in ("subscribe", "unsubscribe")
         ]
 
     def wants(self, key_id: KeyId) -> bool:
-        """Whether an update of this key is its answer."""
+        """Return whether an update of this key is a part of the answer."""
         return key_id in self._asked
 
     def take(self, key_id: KeyId, raw: bytes) -> None:
-        """The update that it wants."""
+        """Take an update for which `wants` is true."""
         self._asked[key_id] = raw
 
-    def end(self) -> list[Topic]:
-        """The answer is complete; topics that it no longer holds."""
-        found = self._asked | {topic.key_id: topic.raw for topic in self._held}
+    def end(self) -> list[FollowedKey]:
+        """Complete the answer at the pong; return the followed keys it no longer holds."""
+        found = self._asked | {followed_key.key_id: followed_key.raw for followed_key in self._held}
         self.answer = {key: found[ns, key] for ns, key in self._places}
         held, self._held = self._held, []
-        for topic in held:
-            topic.holds -= 1
+        for followed_key in held:
+            followed_key.holds -= 1
         return held
 
     def lose(self) -> None:
-        """The connection ended before the answer."""
+        """Undo `begin`: the connection ended before the answer."""
         self.end()
 
 
-class Following(Request):
-    """Follow a key: its current value first, then its updates."""
+class Following(PendingRequest):
+    """The subscription to a key: the server sends the current value, then all updates."""
 
-    __slots__ = ("_topic",)
+    __slots__ = ("_followed_key",)
 
-    def __init__(self, topic: Topic) -> None:
-        super().__init__([action("subscribe", topic.key_id)], is_kept=False)
-        self._topic = topic
+    def __init__(self, followed_key: FollowedKey) -> None:
+        super().__init__([action("subscribe", followed_key.key_id)], is_kept=False)
+        self._followed_key = followed_key
 
     def wants(self, key_id: KeyId) -> bool:
-        """Whether an update of this key is its answer."""
-        return key_id == self._topic.key_id
+        """Return whether an update of this key is a part of the answer."""
+        return key_id == self._followed_key.key_id
 
     def take(self, key_id: KeyId, raw: bytes) -> None:
-        """The update that it wants."""
-        self._topic.show(raw)
+        """Take an update for which `wants` is true."""
+        self._followed_key.show(raw)
 
     def finish(self, error: Error | None = None) -> None:
-        """The key is followed, or may not be."""
+        """Pass an error to the watches of the key; without one, tell them if it has no value."""
         if error is not None:
-            for watch in self._topic.watches:
+            for watch in self._followed_key.watches:
                 watch.fail(error)
-        elif not self._topic.is_live:
-            self._topic.show(MISSING)
+        elif not self._followed_key.is_live:
+            self._followed_key.show(MISSING)
         super().finish(error)

@@ -1,7 +1,7 @@
-"""HTTP over one connection, as much of it as asking a server takes; blocking sockets.
+"""A minimal HTTP/1.1 client for one connection, with a blocking socket.
 
-The standard library's client reads headers with its parser for mail, and loading that takes longer
-than a small command runs. So answers are read by the parser that reads the server's requests.
+The standard library's client parses headers with its mail package, whose import takes longer than a
+small command runs. So answers are parsed by httptools, which the server uses for requests.
 """
 
 import socket
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 READ_BYTES = 65_536
 
 HEAD_BYTES_MAX = 131_072
-"""Of what stands before a body; who sends more is no server of ours."""
+"""Bytes of an answer before its body; a dunena sends fewer."""
 
 _PORTS = {False: 80, True: 443}
-_FINAL = 200  # below it, something is said meanwhile
+_FINAL = 200  # lower statuses are interim responses (RFC 9110, 15.2)
 
 
 class WireError(Exception):
-    """What came is no whole answer of HTTP; the text says what it is instead."""
+    """The received bytes are no complete HTTP answer; the text says why."""
 
 
 class Wire:
-    """Requests one after another; the connection is opened when it is needed.
+    """Sends requests one after another; opens the connection at the first.
 
-    Every method may raise `OSError` and `WireError`, and is to be closed then.
+    After an `OSError` or a `WireError` of any method it has to be closed.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Wire:
     def exchange(
         self, method: str, target: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        """Status and body of the answer to a request."""
+        """Send a request; return status and body of its answer. Raise `OSError` or `WireError`."""
         if self._socket is None:
             self._socket = self._connected()
         self._socket.sendall(self._request(method, target, body, headers))
@@ -56,7 +56,7 @@ class Wire:
         return answer.status, b"".join(answer.body)
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the socket, if it is open."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -85,18 +85,18 @@ class Wire:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
     def _host(self) -> str:
-        """What the Host header says; the port that goes without saying is left out."""
+        """Make the Host header's value (RFC 9110, 7.2), without the scheme's default port."""
         address = self._address
         host = address.host
         if not host.isascii():
             host = host.encode("idna").decode("ascii")
         if ":" in host:
-            host = f"[{host.partition('%')[0]}]"  # the interface behind % is this machine's affair
+            host = f"[{host.partition('%')[0]}]"  # the zone after % means something here only
         return host if address.port == _PORTS[address.is_secure] else f"{host}:{address.port}"
 
 
 class _Answer:
-    """One answer, and what it says of the connection; its methods ``on_...`` are the parser's."""
+    """One answer, and whether it ends the connection; httptools calls the methods ``on_...``."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -109,7 +109,7 @@ class _Answer:
         self._parser = httptools.HttpResponseParser(self)
 
     def take(self, data: bytes) -> None:
-        """Some bytes, or none when the connection ended."""
+        """Parse received bytes; no bytes mean that the connection ended. Raise `WireError`."""
         if not data:
             if not (self._has_head and self._ends_with_connection):
                 raise WireError("the connection ended before the answer did")
@@ -144,7 +144,7 @@ class _Answer:
 
 
 def _encrypted(made: socket.socket, host: str, tls: "ssl.SSLContext | None") -> socket.socket:
-    """A connection within TLS; without a context the system's certificates are believed."""
+    """Start TLS on a connection; without a context, trust the system's certificates."""
     import ssl
 
     if tls is None:

@@ -1,1 +1,1 @@
-"""The person's system around the program: its folders, its terminal, its browser, one-file life."""
+"""The desktop around the program: folders, terminal, browser, and running from one file."""

@@ -1,4 +1,4 @@
-"""Opening a page in the person's browser."""
+"""Opening a page in the user's browser."""
 
 import webbrowser
 from contextlib import suppress
@@ -7,9 +7,9 @@ from dunena.desktop.terminal import has_display
 
 
 def open_page(url: str) -> bool:
-    """Show a page; False where there is no browser or nothing to show it on.
+    """Open a page in the browser; return False if there is no display or no browser.
 
-    Without the look at the display, a text browser could take the terminal over.
+    Without the check for a display, `webbrowser` could start a text browser in the terminal.
     """
     if not has_display():
         return False

@@ -1,4 +1,4 @@
-"""Where values are kept, and pages found, when nobody says where."""
+"""The default folders for values and for pages."""
 
 import sys
 from dataclasses import dataclass
@@ -11,36 +11,36 @@ PAGES_NAME = "www"
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """A folder to keep values in; ``note`` says why it is not the expected one, or is empty."""
+    """A folder for values; ``note`` says why it is not the expected one, or is empty."""
 
     path: Path
     note: str = ""
 
 
 def default_folder(base: Path | None = None) -> DataFolder:
-    """`.cache` beside the executable, or in the current folder when run from source or pip.
+    """Return `.cache` beside the executable, or in the current folder when run from source or pip.
 
-    If it cannot be written: a folder in the user's data folder.
+    If that folder cannot be written, return a folder in the user's data folder. The folder is made.
     """
     expected = (base or _base()) / DEFAULT_FOLDER
     if _is_writable(expected):
         return DataFolder(expected)
-    from platformdirs import user_data_path  # seldom needed, and every start would wait for it
+    from platformdirs import user_data_path  # imported here, as it is seldom needed
 
     fallback = user_data_path("dunena", appauthor=False) / "cache"
     return DataFolder(fallback, f"{expected} cannot be written, so the data is kept here")
 
 
 def expected_folder() -> Path:
-    """Where `default_folder` would begin; nothing is made."""
+    """Return the folder that `default_folder` tries first, without making it."""
     return _base() / DEFAULT_FOLDER
 
 
 def own_pages(base: Path | None = None) -> Path | None:
-    """The folder `www` beside the executable, if there is one.
+    """Return the folder `www` beside the executable; None if there is none.
 
-    Not so when run from source or pip: the current folder may belong to anything, and what is in it
-    is shown to nobody before somebody says so.
+    When run from source or pip, return None: the current folder may be anything, and its content is
+    not published unless the user asks for it.
     """
     if base is None and not getattr(sys, "frozen", False):
         return None
@@ -55,7 +55,7 @@ def _base() -> Path:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be made in it; it is made if it is not there."""
+    """Return whether files can be created in the folder, which is made if it does not exist."""
     import tempfile
 
     try:

@@ -1,7 +1,8 @@
-"""Certificates for the local network, where no public authority gives any.
+"""Certificates for the local network, for which no public authority issues any.
 
-An authority of one's own stays in the folder: devices trust it once, and server certificates can be
-made anew. The package `trustme` does the work; it is installed with the extra ``cert``.
+A private certificate authority is kept in the folder: a device has to trust it only once, and new
+server certificates can be issued. They are made by the package `trustme`, installed by the extra
+``cert``.
 """
 
 import os
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     import trustme
 
 VALID_DAYS = 820
-"""Of a server's certificate: Apple's systems take none that is valid for more than 825."""
+"""Validity of a server certificate: Apple's systems accept none that is valid for over 825."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _OWNER_ONLY = 0o600
 
 
 class MissingPackageError(Exception):
-    """What makes certificates is not installed; the text says what to do, in one line."""
+    """The package that makes certificates is not installed; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalCertificate:
-    """Files (PEM) that were written: chain and key for the server, and the authority's."""
+    """Paths of the PEM files: the server's chain and key, and the authority's."""
 
     chain: Path
     key: Path
@@ -41,10 +42,11 @@ class LocalCertificate:
 
 
 def make(folder: Path, names: Sequence[str], addresses: Sequence[str] = ()) -> LocalCertificate:
-    """Write a certificate for this machine and ``names``; with the folder's authority or a new one.
+    """Write a certificate for this machine and ``names``, signed by the folder's authority.
 
-    Raises `MissingPackageError`, OSError when something cannot be written, and ValueError for a
-    name that cannot be in a certificate or an authority that cannot be read.
+    Make the authority if the folder has none. Raise `MissingPackageError`, OSError if a file cannot
+    be written, and ValueError for a name that cannot be in a certificate or an authority that
+    cannot be read.
     """
     _check_package()
     host = socket.gethostname().lower()
@@ -66,11 +68,12 @@ def make(folder: Path, names: Sequence[str], addresses: Sequence[str] = ()) -> L
         *wanted,
         common_name=host or "localhost",
         organization_name="dunena",
-        # Some clock here or there is slow.
+        # Valid from yesterday on, as the clocks of devices may be behind.
         not_before=(made.not_after - timedelta(days=VALID_DAYS + 1)).replace(tzinfo=None),
         not_after=made.not_after.replace(tzinfo=None),
     )
-    # The key first: a server that looks at both never has a chain without its key for long.
+    # The key is written first: a server that watches both files then finds the key when the chain
+    # changes.
     _write_secret(made.key, issued.private_key_pem.bytes())
     made.chain.write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
     return made
@@ -100,7 +103,7 @@ def _authority(made: LocalCertificate) -> "trustme.CA":
 
 
 def _check(name: str) -> None:
-    """Raise ValueError for what is no address and no host name."""
+    """Raise ValueError if ``name`` is neither an address nor a host name."""
     try:
         ip_address(name)
     except ValueError:
@@ -114,7 +117,7 @@ def _check(name: str) -> None:
 
 
 def _write_secret(file: Path, data: bytes) -> None:
-    """A file that only its owner can read, from the first moment on."""
+    """Write a file that only its owner can read, from its creation on."""
     draft = file.with_name(f"{file.name}.draft")
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)

@@ -1,9 +1,9 @@
-"""Life as one file: the program unpacks itself, runs from what it unpacked, and takes it away.
+"""The life of a one-file executable, which unpacks itself into a temporary folder and runs there.
 
-A one-file executable is two processes. The parent unpacks everything into a temporary folder
-(``_MEI...``), starts itself again from there, and removes the folder when the child has ended.
-What is left to the child, which is us: to stop when the parent was killed and to remove the folder
-in its place, and to remove what killed runs before it left behind.
+A one-file executable (PyInstaller) is two processes. The parent unpacks everything into a temporary
+folder (``_MEI...``), starts the executable again as its child, and removes the folder when the
+child has ended. This module does the rest in the child: if the parent is killed, it ends the
+program and removes the folder in its place; it also removes the folders of earlier killed runs.
 """
 
 import os
@@ -16,11 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 
 LOCK_NAME = "dunena.lock"
-"""Locked in the unpacked folder by the process that runs from it: a folder whose lock is free
-belongs to nobody."""
+"""Lock file in the unpacked folder, held by the process that runs from it: a folder whose lock is
+free is abandoned."""
 
 UNLOCKED_SECONDS_MAX = 600.0
-"""An unpacked folder without a lock this old was killed before it ran: unpacking takes seconds."""
+"""Age from which a folder without a lock file counts as abandoned: unpacking takes seconds."""
 
 PARENT_POLL_SECONDS = 0.25
 
@@ -30,7 +30,7 @@ _PREFIX = "_MEI"
 
 
 def unpacked_folder() -> Path | None:
-    """Where this program was unpacked; None if it is not a one-file executable."""
+    """Return the folder this program was unpacked into; None if it is no one-file executable."""
     folder = getattr(sys, "_MEIPASS", None)
     if folder is None or not Path(folder).name.startswith(_PREFIX):
         return None
@@ -38,10 +38,11 @@ def unpacked_folder() -> Path | None:
 
 
 def restore_library_path() -> None:
-    """Give programs that we start their own libraries back.
+    """Let programs that this one starts load the system's libraries.
 
-    The parent points the loader at the unpacked folder and leaves the former value behind. Our
-    own loader read it when we were started, so changing it now is for others alone.
+    The parent sets the loader's search path to the unpacked folder and saves the former value in
+    another variable. The loader of this process has read it already, so restoring the former value
+    affects only programs started from now on.
     """
     for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LIBPATH"):
         former = os.environ.pop(f"{name}_ORIG", None)
@@ -52,10 +53,14 @@ def restore_library_path() -> None:
 
 
 class OneFileLife:
-    """What a one-file program does besides its work, from `start` to `end`."""
+    """The background tasks of a one-file program, from `start` to `end`.
+
+    ``folder`` is the unpacked folder. ``parent_gone`` is called, in another thread, when the parent
+    was killed.
+    """
 
     def __init__(self, folder: Path, parent_gone: Callable[[], None]) -> None:
-        # Loaded here, as most commands need no lock and start the quicker for it.
+        # Imported here, as most commands need no lock.
         from filelock import FileLock
 
         self._folder = folder
@@ -68,17 +73,17 @@ class OneFileLife:
         )
 
     def start(self) -> None:
-        """Mark the folder as ours, watch the parent, sweep."""
-        with suppress(OSError):  # filelock's Timeout is one
+        """Lock the folder, watch the parent, and remove abandoned folders."""
+        with suppress(OSError):  # filelock's Timeout is an OSError
             self._lock.acquire(blocking=False)
         self._watcher.start()
         self._sweeper.start()
 
     def end(self) -> None:
-        """The work is over: with nobody else left to do it, remove the folder.
+        """Remove the unpacked folder if the parent was killed, and so cannot do it.
 
-        Windows lets go of nothing that is loaded. So there the next start sweeps, which knows the
-        folder by what is in it, and that it is free by the lock: the system's to release.
+        Windows does not remove files that are loaded. There the next start removes the folder: it
+        recognizes it by its content, and by the lock, which the system releases.
         """
         if self._is_orphan and sys.platform == "win32":
             return
@@ -94,10 +99,10 @@ class OneFileLife:
 
 
 def sweep(temporary: Path, own: Path, now: Callable[[], float] = time.time) -> list[Path]:
-    """Remove folders that killed runs of this program left in ``temporary``; which ones.
+    """Remove the folders that killed runs of this program left in ``temporary``; return them.
 
-    Only what is certainly ours and nobody's any more: a folder of this user, unpacked from a
-    dunena, whose lock is free or which is too old to be still unpacking.
+    A folder is removed only if it belongs to this user, was unpacked from a dunena, and its lock is
+    free or, without a lock, it is too old to be still unpacking. ``own`` is left alone.
     """
     removed = []
     for folder in temporary.glob(f"{_PREFIX}*"):
@@ -108,10 +113,10 @@ def sweep(temporary: Path, own: Path, now: Callable[[], float] = time.time) -> l
 
 
 def end_with_parent() -> None:
-    """From now on, end when the parent is killed: for a command that goes on until it is stopped.
+    """End the process when the parent is killed: for commands that run until they are stopped.
 
-    What such a command does may be cut short anywhere. Else it would go on unseen, and whoever
-    started it and reads what it prints would wait for ever.
+    Such a command may be ended at any point. Without this it would go on unseen, and a program that
+    reads its output would wait for ever.
     """
     folder = unpacked_folder()
     if folder is not None:
@@ -120,13 +125,13 @@ def end_with_parent() -> None:
 
 def _end(folder: Path) -> None:
     wait_for_parent()
-    if sys.platform != "win32":  # there nothing that is loaded can be removed
+    if sys.platform != "win32":  # Windows does not remove files that are loaded
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(EXIT_ORPHANED)
 
 
 def wait_for_parent() -> None:
-    """Return when the parent process is gone."""
+    """Block until the parent process has ended."""
     if sys.platform == "win32":
         _wait_for_process(os.getppid())
         return
@@ -142,7 +147,7 @@ def _is_abandoned(folder: Path, now: float) -> bool:
         status = folder.lstat()
         if sys.platform != "win32" and status.st_uid != os.getuid():
             return False
-        # Links are left alone: what they lead to is not what was unpacked.
+        # Links are left alone: their target was not unpacked by us.
         if folder.is_symlink() or not (folder / "dunena" / "web").is_dir():
             return False
         lock = folder / LOCK_NAME
@@ -152,12 +157,12 @@ def _is_abandoned(folder: Path, now: float) -> bool:
             return False
         with FileLock(lock, blocking=False):
             return True
-    except OSError:  # filelock's Timeout is one
+    except OSError:  # filelock's Timeout is an OSError
         return False
 
 
 def _wait_for_process(process_id: int) -> None:
-    """Return when a process of Windows is gone."""
+    """Block until a process on Windows has ended."""
     if sys.platform == "win32":
         import ctypes
 
@@ -170,12 +175,12 @@ def _wait_for_process(process_id: int) -> None:
 
 
 def reopen_standard_files() -> None:
-    """Put the null device where standard input, output or error was closed.
+    """Open the null device as standard input, output or error where these were closed.
 
-    Otherwise the next file or socket would get its number, and be written to by who means them.
+    Otherwise the next file or socket would get their number, and would receive their output.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one

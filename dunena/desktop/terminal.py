@@ -1,4 +1,4 @@
-"""The terminal around the program: is there one, whose is it, and keeping its window open."""
+"""The terminal that the program runs in: printing, questions, and keeping its window open."""
 
 import os
 import sys
@@ -8,15 +8,16 @@ from pathlib import Path
 from dunena.desktop.onefile import unpacked_folder
 
 OVERWRITTEN_COLUMNS = 60
-"""Room for a line that is replaced, and cleared with it."""
+"""Width to which an overwritten line is padded, so that it covers the line before."""
 
 
 def was_double_clicked() -> bool:
-    """Whether the program was started from a desktop and not by a command somebody typed.
+    """Return whether the program was started from a desktop and not by a typed command.
 
-    Windows opens a console of its own for it: nobody but we (and, for one file, our parent) is
-    attached. A Linux desktop starts it without any terminal, or in one that runs nothing else.
-    macOS opens its Terminal, whose new shell runs the file by its whole path in the home folder.
+    Windows opens a console for it, to which only this process (and the parent of a one-file
+    executable) is attached. A Linux desktop starts it without a terminal, or in one that runs
+    nothing else. macOS opens Terminal, whose new shell runs the file by its whole path in the home
+    folder.
     """
     if sys.platform == "win32":
         return 0 < _console_process_count() <= (2 if unpacked_folder() else 1)
@@ -26,14 +27,14 @@ def was_double_clicked() -> bool:
 
 
 def has_display() -> bool:
-    """Whether a browser could show a window."""
+    """Return whether there is a display on which a browser could open a window."""
     if sys.platform in ("win32", "darwin"):
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def wait_for_key() -> None:
-    """Keep a window that would close with the program open until a key is pressed in it."""
+    """Wait until a key is pressed, in a window that would close when the program ends."""
     if not _is_terminal():
         return
     say("\nPress any key to close this window.")
@@ -42,9 +43,11 @@ def wait_for_key() -> None:
 
 
 def say(text: str, *, error: bool = False, end: str = "\n") -> bool:
-    """Print for a person; where nobody listens any more, go on without.
+    """Print a text to standard output, or with ``error`` to standard error.
 
-    False at the moment that turns out: who has nothing else to do may end then.
+    Return False if it cannot be written: there is no such stream, or its reader is gone. After a
+    failed write later calls print nothing and return True, so a command that only prints may end at
+    the first False.
     """
     stream = sys.stderr if error else sys.stdout
     if stream is None:
@@ -58,7 +61,7 @@ def say(text: str, *, error: bool = False, end: str = "\n") -> bool:
 
 
 def overwrite(text: str) -> bool:
-    """Show a line that the next one takes the place of; False where that cannot be seen."""
+    """Show a line that the next line replaces; return False if standard output is no terminal."""
     stream = sys.stdout
     if stream is None or not stream.isatty():
         return False
@@ -70,7 +73,7 @@ def overwrite(text: str) -> bool:
 
 
 def ask_yes(question: str) -> bool | None:
-    """Ask a person; None where there is nobody to ask."""
+    """Ask a yes-or-no question; return None if there is no terminal to ask on."""
     if not _is_terminal():
         return None
     say(f"{question} [y/N] ", end="")
@@ -80,7 +83,10 @@ def ask_yes(question: str) -> bool | None:
 
 
 def _silence(number: int) -> None:
-    """Nothing written to a dead stream may fail again, the interpreter's last flush included."""
+    """Redirect a dead stream's descriptor to the null device, so that no later write fails.
+
+    The interpreter's flush at exit would fail otherwise.
+    """
     with suppress(OSError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, number)
@@ -94,7 +100,7 @@ def _is_terminal() -> bool:
 
 
 def _console_process_count() -> int:
-    """Processes attached to this console; 0 without one."""
+    """Return the number of processes attached to this console; 0 without a console."""
     if sys.platform != "win32":
         return 0
     import ctypes
@@ -104,7 +110,7 @@ def _console_process_count() -> int:
 
 
 def _leads_session() -> bool:
-    """Whether the terminal runs nothing but us: a shell would lead its session."""
+    """Return whether the terminal runs only this program: otherwise a shell leads its session."""
     if sys.platform == "win32":
         return False
     leader = os.getsid(0)

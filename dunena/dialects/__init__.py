@@ -1,1 +1,1 @@
-"""The two client protocols and the cache API: a message in, replies out. No I/O."""
+"""The two client protocols and the cache API, without I/O: they turn messages into replies."""

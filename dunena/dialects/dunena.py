@@ -1,12 +1,14 @@
 """The dunena dialect: messages with a ``type``.
 
-Every handler takes a decoded message and gives the whole reply, or None where the document has
-none. Values are strings here; what the other dialect stored is read as its compact JSON text.
+Every handler takes a decoded message and returns the whole reply as a frame, or None for messages
+without a reply. Values are strings in this dialect; a value that the object-store dialect stored is
+read as its compact JSON text.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from dunena.dialects.dialect import Message
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
@@ -15,7 +17,6 @@ from dunena.dialects.errors import (
     TooManyError,
     WrongTypeError,
 )
-from dunena.dialects.message_stats import learn
 from dunena.dialects.messages import pong, reply, text_value
 from dunena.dialects.services import (
     Services,
@@ -31,37 +32,38 @@ from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode
 
 RequestId = str | float | None
-"""What a client may number its requests with."""
+"""The type of a request's number, which its reply repeats."""
 
-Message = dict[str, Any]
 
-_TYPE_CHARS_MAX = 512  # an error does not send megabytes back
+_TYPE_CHARS_MAX = 512  # an error text does not repeat megabytes of the request
 
 
 def respond(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
-    """Carry out one message; raise `ClientError` with the exact text of what is wrong."""
+    """Carry out one message and return the frame of its reply, None if it has none.
+
+    ``now`` is in Unix ms. Raise `ClientError` with the exact text of the contract.
+    """
     name = message["type"]
-    kind = services.stats.dunena.get(name) if isinstance(name, str) else None
-    if kind is None:
-        kind = learn(services.stats.dunena, _HANDLERS, name)
-        if kind is None:
-            raise InvalidMessageError.unknown_type(_brief(name))
-    kind.count += 1
-    return kind.answer(services, followed, message, now)
+    handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    if handler is None:
+        raise InvalidMessageError.unknown_type(_brief(name))
+    services.stats.dunena[name] += 1
+    return handler(services, followed, message, now)
 
 
 def request_id_of(message: Message) -> RequestId:
-    """The ``id`` to send back: a string or a number; anything else counts as none."""
+    """Return the ``id`` to repeat in the reply: a string or a number; None for anything else."""
     request_id = message.get("id")
     return request_id if type(request_id) in (str, int, float) else None
 
 
 def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
-    """The values of ``keys``; shared by this dialect's `mget` and the cache API's.
+    """Return the values of ``keys`` by key, for `mget` of this dialect and of the cache API.
 
-    What is no key has null, as a key without a value has: it keeps nobody from the others.
+    A key without a value has null. So has a name that can be no key: it must not prevent reading
+    the others. Raise `ClientError` if ``keys`` is missing, too long, or the values are too large.
     """
     keys = message.get("keys")
     if not isinstance(keys, list):
@@ -77,7 +79,7 @@ def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
         except (LimitError, WrongTypeError):
             name = key if isinstance(key, str) else encode(key).decode()
             entries.setdefault(name, None)
-            size += len(name)  # which may be as long as the message
+            size += len(name)  # it may be as long as the message
         else:
             entries[name] = services.store.get(ns, name, now)
     bytes_max = max(REPLY_VALUES_BYTES_MAX, services.limits.value_bytes_max)
@@ -88,14 +90,17 @@ def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
 
 
 def write_many(services: Services, message: Message, now: int) -> int:
-    """Store all ``entries`` or none; how many. Shared with the cache API's `mset`."""
+    """Store all ``entries`` or none; return their number. The cache API's `mset` uses it too.
+
+    Raise `ClientError` for the first entry that cannot be stored.
+    """
     entries = message.get("entries")
     if not isinstance(entries, list):
         raise InvalidMessageError.missing("entries")
     if len(entries) > KEYS_PER_MESSAGE_MAX:
         raise TooManyError("Entries", KEYS_PER_MESSAGE_MAX)
     ns = namespace_of(message, printable_name)
-    # All are checked before the first is stored.
+    # All entries are checked before the first is stored.
     writes = [_checked_entry(services, entry, now) for entry in entries]
     is_durable = durability_of(message)
     services.store.check_writes(ns, [(key, value) for key, value, _ in writes])
@@ -105,7 +110,10 @@ def write_many(services: Services, message: Message, now: int) -> int:
 
 
 def write_one(services: Services, key: str, ns: str, message: Message, now: int) -> None:
-    """Store ``value`` under a key; shared with the cache API."""
+    """Store the ``value`` of a message under a key; the cache API uses it too.
+
+    Raise `ClientError` if the value, its ttl or its durability is wrong.
+    """
     value = _encoded_string(services, _field(message, "value"))
     expires_at = expiry_of(services, message, now)
     services.store.set(ns, key, value, expires_at, is_durable=durability_of(message))
@@ -198,6 +206,6 @@ def _checked_entry(services: Services, entry: Any, now: int) -> tuple[str, bytes
 
 
 def _brief(kind: Any) -> str:
-    """A ``type`` nobody knows, as an error's text may repeat it: a name whole, more cut off."""
+    """Return an unknown ``type`` for an error text, cut off if it is long."""
     text = kind if isinstance(kind, str) else encode(kind).decode()
     return text if len(text) <= _TYPE_CHARS_MAX else text[:_TYPE_CHARS_MAX] + "..."

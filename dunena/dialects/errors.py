@@ -1,15 +1,15 @@
-"""What a client can do wrong: one family, with the exact texts of the contract.
+"""The errors that a client can cause, all of one base class, with the exact texts of the contract.
 
-Raised where the fault is found; turned into a reply in one place per door (`session` for
-WebSocket, the server's routes for HTTP).
+An error is raised where the fault is found. It becomes a reply in one place for each transport:
+`session` for WebSocket, the server's routes for HTTP.
 """
 
 
 class ClientError(Exception):
-    """A request that is refused; ``text`` goes to its sender and ``status`` is its HTTP status.
+    """A refused request; ``text`` is sent to the client, ``status`` is its HTTP status.
 
-    ``is_named`` tells what the object-store dialect says in words, a broken limit for example, from
-    a message that it does not understand, for which it has one text. ``is_limit`` counts as one.
+    ``is_named``: the object-store dialect sends this text, as for an exceeded limit; for all other
+    errors it sends one common text. ``is_limit``: the error counts as an exceeded limit.
     """
 
     status = 400
@@ -21,32 +21,32 @@ class ClientError(Exception):
         self.text = text
 
     def within(self, prefix: str) -> "ClientError":
-        """This error with a prefix that says where in the request the fault is."""
+        """Prepend ``prefix``, which says where in the request the fault is; return the error."""
         self.text = prefix + self.text
         return self
 
 
 class InvalidMessageError(ClientError):
-    """Not a message of this dialect: no JSON, a field missing, an unknown type."""
+    """The message is none of this dialect: no JSON, a missing field or an unknown type."""
 
     @classmethod
     def not_json(cls) -> "InvalidMessageError":
-        """The message could not be parsed, or its JSON could not be kept exactly."""
+        """Make the error for a message that is no JSON, or whose JSON cannot be stored exactly."""
         return cls("Invalid JSON")
 
     @classmethod
     def body_not_json(cls) -> "InvalidMessageError":
-        """An HTTP request's body could not be parsed, or its JSON could not be kept exactly."""
+        """Make the error for an HTTP body that is no JSON, or cannot be stored exactly."""
         return cls("Invalid JSON body")
 
     @classmethod
     def missing(cls, field: str) -> "InvalidMessageError":
-        """A field that the message needs is not there."""
+        """Make the error for a missing field."""
         return cls(f"Missing field: {field}")
 
     @classmethod
     def unknown_type(cls, name: str) -> "InvalidMessageError":
-        """The dunena dialect has no such message."""
+        """Make the error for a ``type`` that the dunena dialect does not have."""
         return cls(f"Unknown message type: {name}")
 
 
@@ -55,27 +55,27 @@ class WrongTypeError(ClientError):
 
 
 class LimitError(ClientError):
-    """A field is of the right kind and outside what is permitted."""
+    """A field is of the right kind, but outside the permitted range."""
 
     is_named = True
     is_limit = True
 
 
 class TooManyError(LimitError):
-    """More of something in one message than it may name."""
+    """A message or connection has more of something than permitted."""
 
     def __init__(self, what: str, count_max: int) -> None:
         super().__init__(f"{what} exceed max count ({count_max})")
 
 
 class TooLargeError(LimitError):
-    """A value over the size limit."""
+    """A value or a reply is over its size limit."""
 
     status = 413
 
 
 class RateLimitedError(LimitError):
-    """More messages than the connection may send."""
+    """The connection sends more messages a second than permitted."""
 
     status = 429
 
@@ -84,29 +84,29 @@ class RateLimitedError(LimitError):
 
 
 class ForbiddenError(ClientError):
-    """The sender's token does not permit what the request asks for."""
+    """The client's token does not permit the request."""
 
     status = 403
     is_named = True
 
     @classmethod
     def to(cls, what: str, ns: str, key: str) -> "ForbiddenError":
-        """The token does not permit ``what``, "read" or "write", of this key."""
+        """Make the error for a key that the token may not ``what``: "read" or "write"."""
         return cls(f'Not permitted: {what} "{key}"' + (f' in "{ns}"' if ns else ""))
 
     @classmethod
     def to_see_events(cls) -> "ForbiddenError":
-        """The token permits no changes to be seen at all."""
+        """Make the error for a token that permits to see no events."""
         return cls("Not permitted: read events")
 
     @classmethod
     def needs_admin(cls) -> "ForbiddenError":
-        """The request concerns the whole server, which needs the right ``admin``."""
+        """Make the error for a request that needs the right ``admin``."""
         return cls("Not permitted: this needs the right admin")
 
 
 class ConflictError(ClientError):
-    """The key is at another revision than the sender thinks."""
+    """The key is at another revision than the one that the request names."""
 
     status = 409
 
@@ -115,7 +115,7 @@ class ConflictError(ClientError):
 
 
 class StorageFailedError(LimitError):
-    """The change could not be kept; memory and disk are as they were."""
+    """The change could not be stored; memory and disk are as before."""
 
     status = 507
 

@@ -1,8 +1,8 @@
-"""What the holder of a token may do; no I/O.
+"""The rights of a token; no I/O.
 
 Theory of operation. Requests reach the store, its events and their followers through a `Services`.
-A grant that leaves something out gets services of its own, whose store lets through only what the
-grant permits: the dialects need not know that there are grants, and cannot forget one.
+A grant that does not permit everything gets a `Services` of its own, whose store permits only what
+the grant does. So the dialects need no checks of rights, and none can be forgotten.
 """
 
 import re
@@ -18,7 +18,7 @@ _NO_NAME = r"(?!)"
 
 
 class Right(Enum):
-    """What can be permitted: values and events, changes, the server itself."""
+    """The rights: to read values and events, to write, and to administer the server."""
 
     READ = "read"
     WRITE = "write"
@@ -27,11 +27,11 @@ class Right(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The rights that come with one token.
+    """The rights of one token.
 
-    ``name`` is how people and logs speak of it. Reading and writing reach the keys that match one
-    of ``keys`` in the namespaces that match one of ``namespaces`` (globs; "" is no namespace).
-    ``digest`` stands for the token itself: a token that was replaced by another is another grant.
+    ``name`` identifies the token in logs and for people. The rights to read and to write apply to
+    keys that match one of ``keys`` in namespaces that match one of ``namespaces`` (globs; "" is no
+    namespace). ``digest`` is that of the token, so that a replaced token makes another grant.
     """
 
     name: str
@@ -42,50 +42,53 @@ class Grant:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every key may be read and written."""
+        """Whether the grant permits to read and write every key."""
         return (
             {Right.READ, Right.WRITE} <= self.rights and "*" in self.keys and "*" in self.namespaces
         )
 
     @property
     def may_see_names(self) -> bool:
-        """Whether no key's name is a secret: all may be read, or the server is looked after."""
+        """Whether the grant permits to see all keys' names: it may read all, or has admin."""
         return Right.ADMIN in self.rights or (
             Right.READ in self.rights and "*" in self.keys and "*" in self.namespaces
         )
 
     @property
     def events_channel(self) -> str | None:
-        """Where the hub announces the changes that may be seen; no client can name it itself."""
+        """The hub's channel of the changes that the grant may see; None if it may not read.
+
+        Its name has a line end, so that no client can name it.
+        """
         return f"{CACHE_EVENTS}\n{self.name}" if Right.READ in self.rights else None
 
 
 EVERYTHING = Grant("", frozenset(Right))
-"""Where there is no token everyone has it."""
+"""The grant of every client of a server without tokens."""
 
 NOTHING = Grant("", frozenset())
-"""What a request has before it showed a token."""
+"""The grant of a request whose token was not checked yet."""
 
 
 class Globs:
-    """Names that match one of several patterns."""
+    """A set of the names that match at least one of several globs."""
 
     __slots__ = ("_match",)
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        # No pattern would be one that matches everything.
+        # An empty expression would match every name.
         expression = "|".join(map(glob_expression, patterns)) or _NO_NAME
         self._match = re.compile(expression).match
 
     def __contains__(self, name: str) -> bool:
-        """Whether a name matches one of the globs."""
+        """Return whether a name matches one of the globs."""
         return self._match(name) is not None
 
 
 def glob_expression(pattern: str) -> str:
-    """A glob as a regular expression for whole names.
+    """Translate a glob into a regular expression for whole names.
 
-    ``*`` is any run of characters, ``?`` one; every other one stands for itself. `fnmatch`
-    translates without backtracking, so that no pattern can hold the server up.
+    ``*`` is any run of characters, ``?`` is one character; all others stand for themselves. The
+    expression of `fnmatch` does not backtrack, so that no pattern can block the server.
     """
     return translate(pattern.replace("[", "[[]"))

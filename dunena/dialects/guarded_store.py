@@ -1,4 +1,4 @@
-"""The store as the holder of a token sees it."""
+"""The view of the store that a grant permits."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from dunena.store.view import StoreView
 
 
 class GuardedStore(StoreView):
-    """Lets through what a grant permits; raises `ForbiddenError` for all else.
+    """A store that permits what a grant does, and raises `ForbiddenError` for all else.
 
-    Lists leave out what may not be read, as if it were not there.
+    Lists omit keys that may not be read, as if they did not exist.
     """
 
     __slots__ = (
@@ -37,11 +37,11 @@ class GuardedStore(StoreView):
 
     @property
     def unrestricted(self) -> Store:
-        """The store that this one guards."""
+        """The store behind this view."""
         return self._unrestricted
 
     def may_read(self, ns: str, key: str) -> bool:
-        """Whether a key's value and changes may be known."""
+        """Return whether the grant permits to see a key's value and changes."""
         return self._may_read and self._is_within(ns, key)
 
     def get(self, ns: str, key: str, now: int) -> Entry | None:
@@ -77,19 +77,19 @@ class GuardedStore(StoreView):
         return self._unrestricted.delete(ns, key, is_durable=is_durable)
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
-        """As `Store.check_writes`: all of them are permitted, or none is made."""
+        """Like `Store.check_writes`; raises `ForbiddenError` if one of them is not permitted."""
         for key, _ in writes:
             self._check_write(ns, key)
         self._unrestricted.check_writes(ns, writes)
 
     def clear(self) -> Change:
-        """As `Store.clear`; it is everybody's keys."""
+        """Like `Store.clear`; raises `ForbiddenError` without the right admin."""
         if Right.ADMIN not in self._grant.rights:
             raise ForbiddenError.needs_admin()
         return self._unrestricted.clear()
 
     def _has_visible_key(self, ns: str) -> bool:
-        """Whether there is a key in a namespace that may be read."""
+        """Return whether a namespace has a key that may be read."""
         if not self._may_read or ns not in self._namespaces:
             return False
         known = self._visible_keys.get(ns)

@@ -1,7 +1,7 @@
-"""The cache API over HTTP and the object store's two requests, without HTTP itself.
+"""The cache API and the object store's two HTTP requests, without HTTP itself.
 
-Every function takes what the request named and gives `(status, body)`; errors are raised as
-`ClientError` and become `{"error": ...}` at the door.
+Every function takes the parts of a request and returns `(status, body)`; ``now`` is in Unix ms. It
+raises `ClientError`, which the server's routes answer with `{"error": ...}`.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from dunena.store.values import InvalidJsonError, decode, without_mark
 
 HttpResult = tuple[int, bytes]
 LateHttpResult = Callable[[int], HttpResult]
-"""What a search comes to, for the time at which it is told, Unix ms."""
+"""Makes the result of a search for the time at which it is sent, Unix ms."""
 
 Query = dict[str, str]
 
@@ -28,13 +28,13 @@ _UNKNOWN_ACTION = 'Unknown action. Use "mget" or "mset".'
 
 
 class NotFoundError(ClientError):
-    """No such key, or no such path."""
+    """The key or the path does not exist."""
 
     status = 404
 
 
 def body_object(body: bytes) -> dict[str, Any]:
-    """A request's JSON body, which must be an object."""
+    """Decode a request's JSON body; raise `InvalidMessageError` if it is no JSON object."""
     try:
         message = decode(without_mark(body))
     except InvalidJsonError:
@@ -45,7 +45,7 @@ def body_object(body: bytes) -> dict[str, Any]:
 
 
 def has_value(body: bytes) -> bool:
-    """Whether a request's body names a value."""
+    """Return whether a request's body is a JSON object with a ``value``."""
     try:
         return "value" in body_object(body)
     except InvalidMessageError:
@@ -56,7 +56,7 @@ def has_value(body: bytes) -> bool:
 
 
 def get_object(services: Services, key: str, query: Query, now: int) -> HttpResult:
-    """``GET /get/{key}``"""
+    """Answer ``GET /get/{key}`` with the key's value; a missing key has null."""
     if not key:
         raise InvalidMessageError("Missing key")
     ns = namespace_of(query, unicode_name)
@@ -64,7 +64,10 @@ def get_object(services: Services, key: str, query: Query, now: int) -> HttpResu
 
 
 def set_object(services: Services, body: bytes, now: int) -> HttpResult:
-    """``POST /set``"""
+    """Answer ``POST /set`` with the value as stored.
+
+    Raise `ConflictError` if ``ifRev`` is another revision than the key's.
+    """
     message = body_object(body)
     if message.get("key", "") == "":
         raise InvalidMessageError("Missing key")
@@ -74,7 +77,7 @@ def set_object(services: Services, body: bytes, now: int) -> HttpResult:
 
 
 def _check_revision(services: Services, message: dict[str, Any], now: int) -> None:
-    """A write with ``ifRev`` is for a key at that revision; 0 is for one that is not there."""
+    """Raise `ConflictError` if the key is not at the revision ``ifRev``; 0 is a missing key."""
     wanted = message["ifRev"]
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
         raise WrongTypeError("ifRev must be a non-negative integer")
@@ -89,7 +92,7 @@ def _check_revision(services: Services, message: dict[str, Any], now: int) -> No
 
 
 def read_key(services: Services, key: str, query: Query, now: int) -> HttpResult:
-    """``GET /cache/{key}``"""
+    """Answer ``GET /cache/{key}`` with the value as text; raise `NotFoundError` without one."""
     key = printable_name(key, "Key")
     entry = services.store.get(namespace_of(query, printable_name), key, now)
     if entry is None:
@@ -98,7 +101,7 @@ def read_key(services: Services, key: str, query: Query, now: int) -> HttpResult
 
 
 def write_key(services: Services, key: str, query: Query, body: bytes, now: int) -> HttpResult:
-    """``POST /cache/{key}``; a namespace in the body goes before one in the query."""
+    """Answer ``POST /cache/{key}``; a namespace in the body overrides one in the query."""
     message = body_object(body)
     key = printable_name(key, "Key")
     ns = namespace_of(message, printable_name) or namespace_of(query, printable_name)
@@ -109,14 +112,14 @@ def write_key(services: Services, key: str, query: Query, body: bytes, now: int)
 def delete_key(
     services: Services, key: str, query: Query, _now: int, name_rule: NameRule = printable_name
 ) -> HttpResult:
-    """``DELETE /cache/{key}``; with `unicode_name`, ``DELETE /entries/{key}``."""
+    """Answer ``DELETE /cache/{key}``, or with `unicode_name` ``DELETE /entries/{key}``."""
     ns, is_durable = namespace_of(query, name_rule), query.get("durable") == "true"
     change = services.store.delete(ns, name_rule(key, "Key"), is_durable=is_durable)
     return 200, orjson.dumps({"deleted": change is not None})
 
 
 def batch(services: Services, body: bytes, now: int) -> HttpResult:
-    """``POST /cache`` with ``mget`` or ``mset``."""
+    """Answer ``POST /cache``, whose ``action`` is ``mget`` or ``mset``."""
     message = body_object(body)
     match message.get("action"):
         case "mget":
@@ -128,9 +131,9 @@ def batch(services: Services, body: bytes, now: int) -> HttpResult:
 
 
 def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult]:
-    """``GET /keys``: sorted, page by page; cursor 0 means there is no more.
+    """Answer ``GET /keys`` with one page of the sorted keys; cursor 0 means the last page.
 
-    The cursor counts keys already passed in the sorted order, matching or not.
+    The cursor is the number of keys before the next page in the sorted order, matching or not.
     """
     ns = namespace_of(query, unicode_name)
     start = whole_number(query, "cursor", 0)
@@ -152,7 +155,7 @@ def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult
         if not cursor or len(page) == count:
             break
         yield
-        # By the last one's name: keys may have come and gone meanwhile.
+        # Continue by the last key's name: keys may have been added or deleted meanwhile.
         keys = order.after(key, KEYS_AT_ONCE_MAX)
         cursor = 0
     return partial(_page_of_keys, services, ns, page, cursor)
@@ -166,13 +169,16 @@ def _page_of_keys(
 
 
 def flush(services: Services) -> HttpResult:
-    """``POST /flush``: everything, in all namespaces."""
+    """Answer ``POST /flush``: delete all keys of all namespaces."""
     services.store.clear()
     return 200, b'{"flushed":true}'
 
 
 def page_count(query: Query) -> int:
-    """How many a page of a listing may hold: ``count``, as far as that goes."""
+    """Return the number of entries of a page: the query's ``count``, up to the limit.
+
+    Raise `ClientError` for 0 or no number.
+    """
     count = whole_number(query, "count", PAGE_KEYS_DEFAULT)
     if not count:
         raise ClientError("count must be at least 1")  # an empty page would have no next one
@@ -180,13 +186,16 @@ def page_count(query: Query) -> int:
 
 
 def whole_number(query: Query, name: str, default: int) -> int:
-    """A field of the query that counts something; ``default`` where it is not there."""
+    """Return a non-negative integer of the query; ``default`` if the field is missing.
+
+    Raise `ClientError` for anything else.
+    """
     text = query.get(name, "")
     if not text:
         return default
     number, _, fraction = text.partition(".")
     if fraction and not fraction.strip("0"):
-        text = number  # an integer, as some languages write one
+        text = number  # some languages write an integer with a fraction of zeros
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
         raise ClientError(f"{name} must be a non-negative integer")
     return int(text)

@@ -1,7 +1,7 @@
-"""Looking through all keys of a namespace, in portions: others have their turn at each ``yield``.
+"""Searching the keys of a namespace in portions: other requests are served at each ``yield``.
 
-The keys that match are kept until keys come or go: reading on in an unchanged store costs what is
-read and nothing else.
+The keys found are cached until a key is added or deleted: the next page of an unchanged store needs
+no further search.
 """
 
 import re
@@ -14,26 +14,26 @@ from dunena.store.key_order import KeyOrder, order_of
 from dunena.store.view import StoreView
 
 KEYS_AT_ONCE_MAX = 1000
-"""Keys that are put in order or held against a pattern in one turn: some 1 ms of work."""
+"""Keys that are sorted or compared with a pattern in one turn: some 1 ms of work."""
 
-_KEPT_MAX = 16  # a few people, each with a pattern or two
+_KEPT_MAX = 16  # searches: those of a few people, each with a pattern or two
 
-Result = TypeVar("Result")
-Work = Generator[None, None, Result]
-"""Bulk work, done bit by bit, and what comes of it."""
+_Result = TypeVar("_Result")
+Work = Generator[None, None, _Result]
+"""Work in portions: each ``yield`` ends one, the generator returns the result."""
 
 
 class KeySearch:
-    """What was found in one store, as somebody sees it."""
+    """The cached searches in one view of the store."""
 
     __slots__ = ("_found",)
 
     def __init__(self) -> None:
-        # (namespace, pattern) -> where it was looked for, at which version, and what matched
+        # (namespace, pattern) -> the order that was searched, its version, and the keys found
         self._found: OrderedDict[tuple[str, str], tuple[KeyOrder, int, KeyOrder]] = OrderedDict()
 
     def matching(self, store: StoreView, ns: str, pattern: str = "*") -> Work[KeyOrder]:
-        """The keys that are seen and match, in order."""
+        """Find the keys of a namespace that ``store`` shows and that match a glob, in order."""
         unrestricted = store.unrestricted
         while not unrestricted.place_keys(ns, KEYS_AT_ONCE_MAX):
             yield
@@ -52,7 +52,7 @@ class KeySearch:
 
 
 def glob(pattern: str) -> Callable[[str], object]:
-    """A function that says whether a whole key matches the glob ``pattern``."""
+    """Return a function whose result is true for keys that match the glob ``pattern``."""
     return re.compile(glob_expression(pattern)).match
 
 

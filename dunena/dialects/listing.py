@@ -1,6 +1,6 @@
-"""What is in the store, for people who look at it: entries with size, revision and expiry.
+"""Listings of the store for people: entries with size, revision and expiry.
 
-A listing is asked for by position, so that a page of it can be drawn without those before it.
+A page of a listing is requested by its position, so that it can be shown without those before it.
 """
 
 from functools import partial
@@ -22,21 +22,22 @@ from dunena.store.entry import Entry
 from dunena.store.limits import PAGE_KEYS_MAX
 
 PREVIEW_CHARS_MAX = 200
-"""Of a value's JSON text in a listing: a line of a table, and a page of a thousand stays small."""
+"""Characters of a value's JSON in a listing: one line of a table; a page of 1,000 stays small."""
 
-_UTF8_BYTES_MAX = 4  # of one character
+_UTF8_BYTES_MAX = 4  # bytes of one character
 
 
 class Listing:
-    """The listings of one store."""
+    """Makes the listings of one view of the store."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     def page(self, query: Query) -> Work[LateHttpResult]:
-        """``GET /entries``: a part of a namespace's entries in the order of their keys.
+        """Answer ``GET /entries`` with a page of a namespace's entries in the order of their keys.
 
-        ``offset`` counts those that match; ``order`` is ``asc`` or ``desc``.
+        ``offset`` is the number of matching entries before the page; ``order`` is ``asc`` or
+        ``desc``. Raise `ClientError` for a wrong query.
         """
         ns = namespace_of(query, unicode_name)
         offset = whole_number(query, "offset", 0)
@@ -56,7 +57,7 @@ class Listing:
         return partial(self._answer, ns, wanted, total=keys.count, offset=offset)
 
     def some(self, body: bytes, now: int) -> HttpResult:
-        """``POST /entries``: those of the keys named that exist."""
+        """Answer ``POST /entries`` with the entries of the given keys that exist."""
         message = body_object(body)
         keys = message.get("keys")
         if not isinstance(keys, list):
@@ -71,7 +72,7 @@ class Listing:
         return self._answer(ns, [unicode_name(key, "Key") for key in keys], now)
 
     def one(self, key: str, query: Query, now: int) -> HttpResult:
-        """``GET /entries/{key}``: one entry with its whole value; null if there is none."""
+        """Answer ``GET /entries/{key}`` with the entry and its whole value; null if missing."""
         ns = namespace_of(query, unicode_name)
         entry = self._services.store.peek(ns, unicode_name(key, "Key"), now)
         shown: dict[str, object] | None = None
@@ -80,7 +81,10 @@ class Listing:
         return 200, orjson.dumps({"timestamp": now, "entry": shown})
 
     def namespaces(self, query: Query) -> Work[LateHttpResult]:
-        """``GET /namespaces``: names in order, with the number of keys in each; "" is none."""
+        """Answer ``GET /namespaces`` with the sorted names and the number of keys in each.
+
+        "" stands for keys without a namespace.
+        """
         matches = glob(query.get("pattern", "*"))
         names = [ns for ns in self._services.store.namespaces() if matches(ns)]
         offset = whole_number(query, "offset", 0)
@@ -121,6 +125,6 @@ def _described(entry: Entry) -> dict[str, object]:
 
 
 def _preview(value: bytes) -> str:
-    """The beginning of a value's JSON text; whole characters."""
+    """Return the beginning of a value's JSON text, cut between characters."""
     head = value[: PREVIEW_CHARS_MAX * _UTF8_BYTES_MAX]
     return head.decode(errors="ignore")[:PREVIEW_CHARS_MAX]

@@ -1,53 +1,29 @@
-"""What one server's clients asked for, counted where it is answered; no I/O."""
+"""Counters of the messages that a server answered; no I/O."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections import defaultdict
 
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ClientError, ForbiddenError
 
-MessageHandler = Callable[[Any, Any, Any, int], bytes | None]
-"""What carries out a message: services, subscriptions, the message, Unix ms; gives the reply."""
-
-
-class Kind:
-    """One kind of message: what answers it, and how many there were."""
-
-    __slots__ = ("answer", "count")
-
-    def __init__(self, answer: MessageHandler) -> None:
-        self.answer = answer
-        self.count = 0
-
-
-def learn(
-    kinds: dict[str, Kind], answers: Mapping[str, MessageHandler], name: object
-) -> Kind | None:
-    """The first message of a kind; None if nothing answers such messages."""
-    if not isinstance(name, str) or name not in answers:
-        return None
-    kind = kinds[name] = Kind(answers[name])
-    return kind
-
 
 class MessageStats:
-    """Messages by kind, sessions by dialect, and what was refused.
+    """Counters of messages by name, of open sessions by dialect, and of refused messages.
 
-    ``cached_gets`` are object-store `get`s that were known by their bytes; a message that is
-    answered once more, since its tick was refused, counts once more.
+    ``cached_gets`` counts object-store `get` messages that were recognized by their bytes. If the
+    changes of a tick are refused, its messages are answered again and count again.
     """
 
     __slots__ = ("cached_gets", "dunena", "forbidden", "object_store", "over_limit", "sessions")
 
     def __init__(self) -> None:
-        self.dunena: dict[str, Kind] = {}
-        self.object_store: dict[str, Kind] = {}
+        self.dunena: dict[str, int] = defaultdict(int)
+        self.object_store: dict[str, int] = defaultdict(int)
         self.cached_gets = 0
         self.sessions = dict.fromkeys(Dialect, 0)
         self.over_limit = 0
         self.forbidden = 0
 
     def count(self, error: ClientError) -> None:
-        """A message or request was refused."""
+        """Count a refused message or request."""
         self.over_limit += error.is_limit
         self.forbidden += isinstance(error, ForbiddenError)

@@ -1,6 +1,6 @@
-"""The messages the server sends; each form is built here and nowhere else.
+"""The messages that the server sends; only this module builds them.
 
-All but the bodies of HTTP answers are finished WebSocket frames.
+The functions return finished WebSocket frames, except for `value_body`, which is a body of HTTP.
 """
 
 from typing import Any
@@ -14,18 +14,18 @@ from dunena.store.values import as_text, is_string
 NULL = b"null"
 
 UPDATE_BYTES_MAX = 16_384
-"""Longest value whose finished update is kept with its entry. Past it making another one costs
-little beside sending it, and keeping it would double the memory of a store of large values."""
+"""Longest value whose finished update is cached in its entry. For longer ones, making an update
+costs little compared with sending it, and caching it would double the memory of large values."""
 
 
 def value_body(ns: str, key: str, value: bytes) -> bytes:
-    """Object store: a key's value, as an HTTP answer."""
+    """Object store: make a key's value as an HTTP answer; ``value`` is JSON."""
     body = b'{"key":%b,"value":%b' % (orjson.dumps(key), value)
     return b'%b,"ns":%b}' % (body, orjson.dumps(ns)) if ns else body + b"}"
 
 
 def update(entry: Entry) -> bytes:
-    """Object store: a key's value, as the answer to `get` and as what followers receive."""
+    """Object store: return the frame of a key's value, for `get` and for followers."""
     frame = entry.update
     if frame is None:
         frame = text_frame(value_body(entry.ns, entry.key, entry.value))
@@ -35,17 +35,17 @@ def update(entry: Entry) -> bytes:
 
 
 def missing_update(ns: str, key: str) -> bytes:
-    """Object store: the same for a key without a value."""
+    """Object store: make the answer to `get` for a key without a value."""
     return text_frame(value_body(ns, key, NULL))
 
 
 def object_store_error(text: str) -> bytes:
-    """The object store's message for an error, as a frame."""
+    """Object store: make the frame of an error."""
     return text_frame(orjson.dumps({"error": text}))
 
 
 def reply(kind: str, data: Any, timestamp: int, request_id: str | float | None = None) -> bytes:
-    """dunena: a reply; ``data`` may hold `orjson.Fragment`."""
+    """dunena: make a reply; ``data`` is JSON or `orjson.Fragment`, ``timestamp`` is Unix ms."""
     message = {"type": kind, "data": data, "timestamp": timestamp}
     if request_id is not None:
         message["id"] = request_id
@@ -53,7 +53,7 @@ def reply(kind: str, data: Any, timestamp: int, request_id: str | float | None =
 
 
 def pong(timestamp: int, request_id: str | float | None = None) -> bytes:
-    """dunena: the reply to `ping`, the one without data."""
+    """dunena: make the reply to `ping`, the only one without data; ``timestamp`` is Unix ms."""
     message: dict[str, Any] = {"type": "pong", "timestamp": timestamp}
     if request_id is not None:
         message["id"] = request_id
@@ -63,7 +63,7 @@ def pong(timestamp: int, request_id: str | float | None = None) -> bytes:
 def undecided_error(
     dunena_text: str, object_store_text: str, timestamp: int, request_id: str | float | None
 ) -> bytes:
-    """An error to a connection whose dialect is not known yet: both forms in one object."""
+    """Make the error for a connection whose dialect is not known: both forms in one object."""
     message = {
         "type": "error",
         "data": dunena_text,
@@ -76,7 +76,7 @@ def undecided_error(
 
 
 def cache_event(change: Change, timestamp: int) -> bytes:
-    """dunena: a change as the channel ``cache-events`` announces it."""
+    """dunena: make the event of a change on the channel ``cache-events``."""
     data: dict[str, Any] = {}
     if change.kind is not ChangeKind.CLEAR:
         data["key"] = change.key
@@ -92,8 +92,8 @@ def cache_event(change: Change, timestamp: int) -> bytes:
 
 
 def text_value(entry: Entry | None) -> orjson.Fragment | str | None:
-    """An entry's value as the dunena dialect reads it: its text as a JSON string, or null."""
+    """dunena: return an entry's value as JSON: a string with its text; null for no entry."""
     if entry is None:
         return None
-    # A string is already encoded as what is to be sent.
+    # The JSON of a string is already what has to be sent.
     return orjson.Fragment(entry.value) if is_string(entry.value) else as_text(entry.value)

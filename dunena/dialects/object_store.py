@@ -1,13 +1,12 @@
-"""The WebSocket object store protocol: messages with an ``action``, and its two HTTP requests.
+"""The object-store dialect: messages with an ``action``, and its two HTTP requests.
 
-Any JSON value; a client receives nothing but value updates and errors.
+Values are any JSON. A client receives only value updates and errors.
 """
 
 from collections.abc import Callable
-from typing import Any
 
+from dunena.dialects.dialect import Message
 from dunena.dialects.errors import ClientError, InvalidMessageError
-from dunena.dialects.message_stats import learn
 from dunena.dialects.messages import NULL, missing_update, update, value_body
 from dunena.dialects.services import (
     Services,
@@ -18,10 +17,8 @@ from dunena.dialects.services import (
     unicode_name,
 )
 from dunena.dialects.subscriptions import Subscriptions
-from dunena.hub import EntryId
+from dunena.store.entry import EntryId
 from dunena.store.values import encode
-
-Message = dict[str, Any]
 
 INVALID_FORMAT = "Invalid message format"
 
@@ -29,46 +26,38 @@ INVALID_FORMAT = "Invalid message format"
 def respond(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
-    """Carry out one message; the frame to answer with. Raise `ClientError` where it is wrong."""
-    name = message["action"]
-    kind = services.stats.object_store.get(name) if isinstance(name, str) else None
-    if kind is None:
-        kind = learn(services.stats.object_store, _HANDLERS, name)
-        if kind is None:
-            raise InvalidMessageError(INVALID_FORMAT)
-    kind.count += 1
-    return kind.answer(services, followed, message, now)
+    """Carry out one message and return the frame of its answer, None if it has none.
 
-
-def cacheable_key(message: Message) -> EntryId | None:
-    """The key that a message asks for, if it is a `get` and nothing else: another of the same
-    bytes need not be read again. Call it for a message that was answered.
+    ``now`` is in Unix ms. Raise `ClientError` for a wrong message.
     """
-    if message.get("action") == "get" and "type" not in message:
-        return entry_id_of(message)
-    return None
+    name = message["action"]
+    handler = _HANDLERS.get(name) if isinstance(name, str) else None
+    if handler is None:
+        raise InvalidMessageError(INVALID_FORMAT)
+    services.stats.object_store[name] += 1
+    return handler(services, followed, message, now)
 
 
 def get(services: Services, entry_id: EntryId, now: int) -> bytes:
-    """The answer to a `get`."""
+    """Make the answer to a `get`; raise `ForbiddenError` if the key may not be read."""
     ns, key = entry_id
     entry = services.store.get(ns, key, now)
     return missing_update(ns, key) if entry is None else update(entry)
 
 
 def error_text(error: ClientError) -> str:
-    """What this dialect says of an error: what has a name by it, all else in one text."""
+    """Return the text of an error in this dialect: its own if it is named, else a common one."""
     return error.text if error.is_named else INVALID_FORMAT
 
 
 def read(services: Services, ns: str, key: str, now: int) -> bytes:
-    """``GET /get/{key}``: the key's value; a missing key has null."""
+    """Make the body of ``GET /get/{key}``: the key's value; a missing key has null."""
     entry = services.store.get(ns, key, now)
     return value_body(ns, key, NULL if entry is None else entry.value)
 
 
 def write(services: Services, message: Message, now: int) -> bytes:
-    """``POST /set``: the value that was stored."""
+    """Store a value; return the body of ``POST /set`` with the value as stored."""
     return value_body(*_write(services, message, now))
 
 
@@ -76,7 +65,7 @@ def _subscribe(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
     ns, key = entry_id_of(message)
-    entry = services.store.peek(ns, key, now)  # first: what may not be read may not be followed
+    entry = services.store.peek(ns, key, now)  # first, as it raises if the key may not be read
     followed.follow_key(ns, key)
     return None if entry is None else update(entry)
 
@@ -107,7 +96,7 @@ _HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | N
 
 
 def _write(services: Services, message: Message, now: int) -> tuple[str, str, bytes]:
-    """Namespace, key and the value as it was stored."""
+    """Store the value of a message; return namespace, key and the stored JSON."""
     ns, key = entry_id_of(message)
     if "value" not in message:
         raise InvalidMessageError("Missing value")
@@ -119,7 +108,7 @@ def _write(services: Services, message: Message, now: int) -> tuple[str, str, by
 
 
 def entry_id_of(message: Message) -> EntryId:
-    """Namespace and key of a message."""
+    """Return namespace and key of a message; raise `ClientError` if they are missing or wrong."""
     if "key" not in message:
         raise InvalidMessageError("Missing key")
     return namespace_of(message, unicode_name), unicode_name(message["key"], "Key")

@@ -1,4 +1,4 @@
-"""One change to everyone who follows it, in the form each dialect has for it."""
+"""Publishing a change to its followers, in the form of each dialect."""
 
 from dunena.dialects.messages import cache_event, missing_update, update
 from dunena.hub import CACHE_EVENTS, Hub
@@ -28,7 +28,7 @@ def _announce_to_audiences(hub: Hub, change: Change, now: int) -> None:
     event: bytes | None = None
     for channel, may_read in hub.audiences.items():
         listeners = hub.channel_topic(channel)
-        # That everything is gone shows in what they may see.
+        # Everyone may see a clear, since it affects the keys they may read.
         if listeners is not None and (
             change.cleared is not None or may_read(change.ns, change.key)
         ):

@@ -1,4 +1,4 @@
-"""What every dialect works on, and the rules for fields that they share."""
+"""What the handlers of both dialects work with, and their common rules for fields."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,27 +7,27 @@ from typing import Any
 from dunena.dialects.errors import ForbiddenError, LimitError, TooLargeError, WrongTypeError
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
-from dunena.hub import CACHE_EVENTS, EntryId, Hub
+from dunena.hub import CACHE_EVENTS, Hub
+from dunena.store.entry import EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
 from dunena.store.values import text_size
 from dunena.store.view import StoreView
 
 REPEATED_MAX = 4096
-"""Messages that are known by their bytes: with the next figure, two megabytes at most."""
+"""Messages that are cached: together with the next limit, at most two megabytes."""
 
 REPEATED_BYTES_MAX = 256
 
 NameRule = Callable[[Any, str], str]
-"""The type of `printable_name` and `unicode_name`."""
+"""The type of `printable_name` and `unicode_name`: checks a name of the given kind."""
 
 
 class GetCache:
-    """Object-store `get` messages by their bytes, with the key each asks for.
+    """A cache of object-store `get` messages: from their bytes to the key that they request.
 
-    Programs ask for the same few keys over and over, and most of the work of an answer is to read
-    the question. ``entry_ids`` has the key that each of them asks for; it is looked into directly,
-    since every message begins with that.
+    Programs request the same few keys again and again, and decoding the request is most of the work
+    of answering it. ``entry_ids`` is read directly, as every message is looked up in it.
     """
 
     __slots__ = ("entry_ids",)
@@ -36,19 +36,19 @@ class GetCache:
         self.entry_ids: dict[bytes, EntryId] = {}
 
     def remember(self, text: bytes, entry_id: EntryId) -> None:
-        """A message was answered that asked for a key; a long one is not kept."""
+        """Cache an answered message with the key that it requested, unless it is long."""
         if len(text) <= REPEATED_BYTES_MAX:
             if len(self.entry_ids) >= REPEATED_MAX:
-                self.entry_ids.clear()  # who asks for so many keys gains nothing here
+                self.entry_ids.clear()  # a client of so many keys does not profit from a cache
             self.entry_ids[text] = entry_id
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a request works with: the store, its subscribers, limits, permissions and counts.
+    """What a request works with: the store, the hub, limits and counters, as a grant may use them.
 
-    ``events`` is the hub's channel of all changes that may be seen; None if none may.
-    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
+    ``events`` is the hub's channel of the changes that the grant may see; None if it may see none.
+    ``default_ttl_ms`` is for writes without a ttl; 0 is no expiry.
     """
 
     store: StoreView
@@ -61,7 +61,10 @@ class Services:
     default_ttl_ms: int = 0
 
     def channel(self, name: str) -> str:
-        """The hub's channel for one that a client names. Raises `ForbiddenError`."""
+        """Return the hub's channel for the channel that a client names.
+
+        Raise `ForbiddenError` if the grant permits no events.
+        """
         if name != CACHE_EVENTS:
             return name
         if self.events is None:
@@ -70,9 +73,10 @@ class Services:
 
 
 def printable_name(value: Any, kind: str) -> str:
-    """A key, namespace or channel of the dunena dialect: printable ASCII.
+    """Check a key, namespace or channel of the dunena dialect, printable ASCII, and return it.
 
-    ``kind`` is "Key", "Namespace" or "Channel" and opens each error's text.
+    ``kind`` is "Key", "Namespace" or "Channel" and begins each error's text. Raise `ClientError`
+    for what is no string, empty, too long or has other characters.
     """
     name = _sized_name(value, kind)
     if not (name.isascii() and name.isprintable()):
@@ -81,7 +85,11 @@ def printable_name(value: Any, kind: str) -> str:
 
 
 def unicode_name(value: Any, kind: str) -> str:
-    """A key or namespace of the object-store dialect: UTF-8 without control characters."""
+    """Check a key or namespace of the object-store dialect and return it.
+
+    It may hold any characters but control characters. ``kind`` and the errors are as for
+    `printable_name`.
+    """
     name = _sized_name(value, kind)
     if has_control_character(name):
         raise LimitError(f"{kind} contains invalid characters")
@@ -89,25 +97,31 @@ def unicode_name(value: Any, kind: str) -> str:
 
 
 def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
-    """The ``ns`` of a message; "" when it has none, which null and "" say too."""
+    """Return the ``ns`` of a message, checked by a rule; "" if it is missing, null or ""."""
     ns = message.get("ns")
     return "" if ns is None or ns == "" else name_rule(ns, "Namespace")
 
 
 def expiry_of(services: Services, message: dict[str, Any], now: int) -> int | None:
-    """Unix ms at which a message's ``ttl`` ends; None for 0, the server's default for none."""
+    """Return the Unix ms at which a message's ``ttl`` ends; None if it is 0, for no expiry.
+
+    A message without ``ttl`` has the server's default. Raise `LimitError` for a wrong ``ttl``.
+    """
     ttl = message.get("ttl")
     if ttl is None:
         ttl = services.default_ttl_ms
     elif type(ttl) is float and ttl.is_integer():
-        ttl = int(ttl)  # JSON has one kind of number, and some languages write 60000 so: 60000.0
+        ttl = int(ttl)  # JSON has one kind of number: some languages write 60000 as 60000.0
     if type(ttl) is not int or ttl < 0:
         raise LimitError("TTL must be a non-negative integer")
     return min(now + ttl, EXPIRES_AT_MS_MAX) if ttl else None
 
 
 def durability_of(message: dict[str, Any]) -> bool:
-    """Whether a message's sender waits until its change is on the device."""
+    """Return whether the sender of a message waits until the change is on the device.
+
+    Raise `WrongTypeError` if ``durable`` is no boolean.
+    """
     durable = message.get("durable")
     if durable is None:
         return False
@@ -117,8 +131,8 @@ def durability_of(message: dict[str, Any]) -> bool:
 
 
 def check_value_size(encoded: bytes, limits: Limits) -> None:
-    """Refuse a value whose UTF-8 text is over the limit."""
-    # The text is never longer than its JSON, so the usual value needs no second look.
+    """Raise `TooLargeError` for a value (JSON) whose UTF-8 text is over the limit."""
+    # The text is never longer than its JSON, so its size is computed only if the JSON is over.
     if len(encoded) > limits.value_bytes_max and text_size(encoded) > limits.value_bytes_max:
         raise TooLargeError(f"Value exceeds max size ({limits.value_bytes_max} bytes)")
 

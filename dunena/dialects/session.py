@@ -1,8 +1,8 @@
-"""One WebSocket client: which dialect it speaks, what it follows, its messages answered.
+"""The session of a WebSocket client: its dialect, its subscriptions, the answers to its messages.
 
-Which dialect (the contract, "Which dialect"): ``type`` means dunena, ``action`` the object store.
-A client that gave no hint is greeted as dunena's document says and may mix both; if its very first
-message is an ``action``, the automatic event stream ends.
+Rule (the contract, "Which dialect"): a message with ``type`` is of the dunena dialect, one with
+``action`` of the object store. A client that chose no dialect gets the greeting of the dunena
+dialect and may use both; if its first message has an ``action``, the automatic event stream ends.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,12 @@ from dunena.store.values import InvalidJsonError, JsonValue, decode
 
 
 class Session:
-    """A client's state; ``reply`` queues a finished frame for it, ``push`` a batch of them.
+    """The state of a client.
 
-    A reply answers its request, a push has updates or events that it follows.
-    ``dialect`` is AUTO until the first message that shows one, and then says how a message that
-    shows none is answered. A client that chose one from the start has no other.
+    ``reply`` queues a finished frame that answers a request, ``push`` a batch of updates or events
+    that the client follows. ``dialect`` is AUTO until the first message that shows a dialect; then
+    it decides how messages that show none are answered. A client that chose a dialect in its
+    handshake uses only that one.
     """
 
     __slots__ = (
@@ -60,17 +61,23 @@ class Session:
         self.subscriptions = Subscriptions(services.hub, services.limits, push)
 
     def open(self, now: int) -> None:
-        """Greet the client; an object-store client gets nothing it did not ask for."""
+        """Send the greeting and start the events, unless the client chose the object store.
+
+        ``now`` is in Unix ms.
+        """
         if self.dialect is not Dialect.OBJECT_STORE:
             self._reply(reply("connected", {"id": self._id}, now))
             if self._services.events is not None:
                 self.subscriptions.follow_channel(self._services.events)
 
     def answer_cached_get(self, text: bytes, now: int) -> bool:
-        """Answer a message if it is a request that was read before; whether it was."""
+        """Answer a message if it is a cached `get`; return whether it was answered.
+
+        ``now`` is in Unix ms.
+        """
         if self.dialect is not Dialect.OBJECT_STORE:
             return False
-        entry_id = self._services.get_cache.entry_ids.get(text)  # what was answered was permitted
+        entry_id = self._services.get_cache.entry_ids.get(text)  # of messages that were permitted
         if entry_id is None:
             return False
         self._services.stats.cached_gets += 1
@@ -78,7 +85,7 @@ class Session:
         return True
 
     def receive(self, text: bytes, now: int) -> None:
-        """Answer one message, whatever it is; ``now`` in Unix ms."""
+        """Answer one message, with an error if it is wrong; ``now`` is in Unix ms."""
         message: JsonValue = None
         try:
             message = decode(text)
@@ -93,29 +100,28 @@ class Session:
         if answer is not None:
             self._reply(answer)
 
-    def receive_binary(self, data: bytes, now: int) -> None:
-        """Answer a message that came as binary: it is read like text."""
-        self.receive(data, now)
-
     def refuse(self, error: ClientError, now: int) -> None:
-        """Answer a message that is not even looked at."""
+        """Answer a message with ``error`` without reading it; ``now`` is in Unix ms."""
         self._services.stats.count(error)
         self._reply(self._error(None, error, now))
 
     def use_services(self, services: Services) -> list[ForbiddenError]:
-        """The client's rights have changed: go on with these; why it follows some keys no more."""
+        """Replace the services when the client's rights have changed.
+
+        Return an error for each subscription that has ended because it is no longer permitted.
+        """
         old, self._services = self._services, services
         return self.subscriptions.keep_permitted(old, services)
 
     def close(self) -> None:
-        """The client is gone: nothing is pushed to it any more."""
+        """End the session and its subscriptions when the client has disconnected."""
         if self._is_open:
             self._is_open = False
             self._services.stats.sessions[self.dialect] -= 1
         self.subscriptions.end()
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
-        """The dialect a message shows; AUTO if it shows none that this client may speak."""
+        """Return the dialect that a message shows; AUTO if it shows none."""
         if self._is_strict:
             return self.dialect
         if isinstance(message, dict):
@@ -133,9 +139,8 @@ class Session:
             self._learn(shown)
         if shown is Dialect.OBJECT_STORE and "action" in message:
             answer = object_store.respond(self._services, self.subscriptions, message, now)
-            entry_id = object_store.cacheable_key(message)
-            if entry_id is not None:
-                self._services.get_cache.remember(text, entry_id)
+            if message["action"] == "get" and "type" not in message:
+                self._services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
         if shown is Dialect.DUNENA and "type" in message:
             return dunena.respond(self._services, self.subscriptions, message, now)

@@ -1,4 +1,4 @@
-"""The keys and channels that one client is subscribed to."""
+"""The subscriptions of one client to keys and channels."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,14 @@ from dunena.hub import Batch, Hub
 from dunena.store.limits import Limits
 
 ENDED_AT_ONCE_MAX = 1000
-"""Subscriptions of a client that left which are ended in one turn: some 2 ms of work."""
+"""Subscriptions of a disconnected client that are ended in one turn: some 2 ms of work."""
 
 
 class Subscriptions:
-    """The keys and channels of one client, which the hub knows it by; ``push`` queues a batch.
+    """The keys and channels of one client; the hub's `Subscriber` for it.
 
-    It takes from the hub exactly what it put there, so a client that left is followed by nothing.
+    ``push`` queues a batch for the client. The object removes exactly the subscriptions that it has
+    added to the hub, so that none remains of a disconnected client.
     """
 
     __slots__ = ("_channels", "_count_max", "_has_ended", "_hub", "_keys", "push")
@@ -25,14 +26,14 @@ class Subscriptions:
         self.push = push
         self._keys: set[tuple[str, str]] = set()
         self._channels: set[str] = set()
-        self._has_ended = False  # a request of a client that left may still be run again
+        self._has_ended = False  # a request of a disconnected client may still be run again
 
     def __len__(self) -> int:
-        """The number of subscriptions, to keys and channels."""
+        """Return the number of subscriptions to keys and channels."""
         return len(self._keys) + len(self._channels)
 
     def follow_key(self, ns: str, key: str) -> None:
-        """Receive the key's value updates; raise `TooManyError` with too many subscriptions."""
+        """Subscribe to a key's updates; raise `TooManyError` above the limit of subscriptions."""
         if self._has_ended:
             return
         self._check_count(is_new=(ns, key) not in self._keys)
@@ -40,12 +41,12 @@ class Subscriptions:
         self._hub.follow_key(ns, key, self)
 
     def unfollow_key(self, ns: str, key: str) -> None:
-        """Receive them no more."""
+        """Unsubscribe from a key; do nothing if it is not subscribed to."""
         self._keys.discard((ns, key))
         self._hub.unfollow_key(ns, key, self)
 
     def follow_channel(self, channel: str) -> None:
-        """Receive the channel's events; raise `TooManyError` with too many subscriptions."""
+        """Subscribe to a channel; raise `TooManyError` above the limit of subscriptions."""
         if self._has_ended:
             return
         self._check_count(is_new=channel not in self._channels)
@@ -53,12 +54,12 @@ class Subscriptions:
         self._hub.follow_channel(channel, self)
 
     def unfollow_channel(self, channel: str) -> None:
-        """Receive them no more."""
+        """Unsubscribe from a channel; do nothing if it is not subscribed to."""
         self._channels.discard(channel)
         self._hub.unfollow_channel(channel, self)
 
     def keep_permitted(self, old: Services, new: Services) -> list[ForbiddenError]:
-        """End the subscriptions that the new services do not permit; why each of them ended."""
+        """End the subscriptions that the new services do not permit; return an error for each."""
         refused = []
         for ns, key in sorted(self._keys):
             try:
@@ -75,9 +76,9 @@ class Subscriptions:
         return refused
 
     def end(self) -> None:
-        """The client is gone: nothing is pushed to it, from now on.
+        """End all subscriptions of a disconnected client; nothing is pushed to it from now on.
 
-        Of very many subscriptions the hub is rid in the turns to come.
+        Very many subscriptions are removed from the hub in later turns.
         """
         self._has_ended = True
         self.push = _drop
@@ -85,7 +86,7 @@ class Subscriptions:
             self._hub.do_later(self._end_some)
 
     def _end_some(self) -> bool:
-        """End as many as one turn may; whether there are more."""
+        """End as many subscriptions as fit one turn; return whether there are more."""
         for _ in range(min(ENDED_AT_ONCE_MAX, len(self))):
             if self._keys:
                 ns, key = self._keys.pop()
@@ -100,4 +101,4 @@ class Subscriptions:
 
 
 def _drop(_batch: Batch) -> None:
-    """What is published to a client that left."""
+    """Drop a batch that was published to a disconnected client."""

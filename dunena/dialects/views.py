@@ -1,4 +1,4 @@
-"""The rooms of one server as each of its grants sees them."""
+"""The `Services` of one server for each of its grants."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,14 @@ from dunena.dialects.services import GetCache, Services
 
 
 class Views:
-    """One `Services` for each grant that leaves something out; the whole one for all others."""
+    """Makes one `Services` for each restricted grant; all other grants share the complete one."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._guarded: dict[Grant, tuple[Services, GuardedStore]] = {}
 
     def of(self, grant: Grant) -> Services:
-        """What a grant's requests are carried out on; the same object for the same grant."""
+        """Return the services for a grant's requests, the same object at each call."""
         if grant is EVERYTHING or grant.is_complete:
             return self._services
         known = self._guarded.get(grant)
@@ -24,7 +24,7 @@ class Views:
         return known[0]
 
     def keep(self, grants: Collection[Grant]) -> None:
-        """Forget the views of all grants but these, and announce changes to these alone."""
+        """Forget the services of all grants but these, and publish events to these only."""
         self._guarded = {grant: known for grant, known in self._guarded.items() if grant in grants}
         self._services.hub.audiences.clear()
         for services, store in self._guarded.values():

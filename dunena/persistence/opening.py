@@ -7,7 +7,7 @@ from typing import Protocol
 from dunena.persistence.disk.place import PRIVATE_FOLDER
 from dunena.persistence.interface import Engine, Loaded, Progress
 from dunena.persistence.memory import MemoryEngine
-from dunena.persistence.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, WatchMode
 from dunena.store.limits import Limits
 
 
@@ -19,7 +19,7 @@ class EngineSettings(Protocol):
     @property
     def fsync(self) -> Fsync: ...
     @property
-    def watch(self) -> Watch: ...
+    def watch(self) -> WatchMode: ...
     @property
     def limits(self) -> Limits: ...
 
@@ -49,7 +49,7 @@ def open_engine(
             settings.watch,
             wall_step_ms,
         )
-    return engine, engine.open(None if settings.watch is Watch.OFF else wake, progress)
+    return engine, engine.open(None if settings.watch is WatchMode.OFF else wake, progress)
 
 
 def private_folder(cache_dir: Path | None) -> Path | None:

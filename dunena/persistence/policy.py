@@ -14,7 +14,7 @@ class Fsync(Enum):
     ALWAYS = "always"
 
 
-class Watch(Enum):
+class WatchMode(Enum):
     """How files edited by hand are learnt of.
 
     AUTO looks for them where the system does not tell of changes; NOTIFY always lets it tell, POLL

@@ -8,7 +8,8 @@ replies mean something each, so they are all kept.
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from dunena.hub import Batch, EntryId
+from dunena.hub import Batch
+from dunena.store.entry import EntryId
 
 
 class Backlog:

@@ -24,7 +24,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
 from dunena.store.store import WriteRefusedError
 
-Handler = Callable[[Request, int], Response]
+RouteHandler = Callable[[Request, int], Response]
 
 _UNAUTHORIZED = 401
 
@@ -38,7 +38,7 @@ class _Path:
     __slots__ = ("is_for_probes", "is_page", "is_public", "methods")
 
     def __init__(self, access: Access) -> None:
-        self.methods: dict[str, Handler] = {}
+        self.methods: dict[str, RouteHandler] = {}
         self.is_for_probes = access is Access.PROBE
         self.is_public = access is Access.PUBLIC
         self.is_page = access in (Access.PUBLIC, Access.PAGE)
@@ -79,7 +79,7 @@ class Routes:
             self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
             self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
 
-    def _add(self, method: str, path: str, access: Access, handler: Handler) -> None:
+    def _add(self, method: str, path: str, access: Access, handler: RouteHandler) -> None:
         """One more route. What is in braces at the end of a path is any text."""
         prefix, brace, _ = path.partition("{")
         paths = self._below if brace else self._exact
@@ -155,7 +155,7 @@ class Routes:
                     return below
         return route
 
-    def _handler_of(self, route: _Path | None, request: Request) -> Handler | Response:
+    def _handler_of(self, route: _Path | None, request: Request) -> RouteHandler | Response:
         if route is None:
             return Response.error(404, "Not found")
         method = "GET" if request.method == "HEAD" else request.method
@@ -182,13 +182,13 @@ class Routes:
             return Response.error(400, "Bad request target")
 
 
-def _bound(route: Route, handlers: Handlers) -> Handler:
+def _bound(route: Route, handlers: Handlers) -> RouteHandler:
     """What answers a route on this server."""
     handler = MethodType(route.handler, handlers)  # a little quicker than a partial
     return _for_admin(handler) if Right.ADMIN in route.rights else handler
 
 
-def _for_admin(handler: Handler) -> Handler:
+def _for_admin(handler: RouteHandler) -> RouteHandler:
     """The same for those with the right admin alone. Raises `ForbiddenError` for others."""
 
     def respond(request: Request, now: int) -> Response:
@@ -199,7 +199,7 @@ def _for_admin(handler: Handler) -> Handler:
     return respond
 
 
-def _constant(page: Response) -> Handler:
+def _constant(page: Response) -> RouteHandler:
     """The same file every time, each with headers of its own; not sent to who has it."""
 
     def respond(request: Request, _now: int) -> Response:

@@ -32,8 +32,8 @@ from dunena.telemetry import Telemetry
 FAILURES_PER_LOG_LINE = 100
 """A failing disk is reported at its first refusal and then once in so many."""
 
-Message = TypeVar("Message")
-Handler = Callable[[Message, int], None]
+_Message = TypeVar("_Message")
+_Handler = Callable[[_Message, int], None]
 
 _Request = tuple[Callable[..., None], object]
 
@@ -123,11 +123,11 @@ class Tick:
         """Call ``cleared`` with what a clear took away, once that is kept, from now on."""
         self._cleared = cleared
 
-    def run(self, handler: Handler[Message], message: Message) -> None:
+    def run(self, handler: _Handler[_Message], message: _Message) -> None:
         """Do ``handler(message, now)`` in this tick; it must be repeatable."""
         handler(message, self.begin(handler, message))
 
-    def begin(self, handler: Handler[Message], message: Message) -> int:
+    def begin(self, handler: _Handler[_Message], message: _Message) -> int:
         """A request begins, which the caller carries out at once; the time of the tick, Unix ms.
 
         Should this tick's changes be refused, ``handler(message, now)`` is what does it again.

@@ -11,8 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from dunena.server.limits import ROUND_MS
-
-Action = Callable[[], None]
+from dunena.server.outbox import Action
 
 
 class Turns:

@@ -1,1 +1,1 @@
-"""The store: entries, revisions and expiry in memory. No I/O; time is passed in."""
+"""The store: entries, revisions and expiry in memory. No I/O; callers pass the time in."""

@@ -1,16 +1,19 @@
-"""What the store holds, and what happens to it."""
+"""The entries of the store and their changes."""
 
 from enum import Enum
 
 from dunena.store.values import text_size
 
+EntryId = tuple[str, str]
+"""What an entry is found by: namespace ("" for none) and key."""
+
 
 class Entry:
-    """A key's value at one revision; never changed after it was made.
+    """A key's value at one revision; it is immutable.
 
-    ``ns`` is "" for a key without a namespace; ``value`` is compact JSON text; ``expires_at`` is
-    Unix ms, or None for no expiry. ``update`` is a place for the finished message that tells of
-    it, once somebody made one.
+    ``ns`` is "" for a key without a namespace; ``value`` is compact JSON; ``expires_at`` is Unix
+    ms, or None for no expiry. ``update`` caches the finished frame that announces the entry; None
+    until it is made.
     """
 
     __slots__ = ("expires_at", "key", "ns", "revision", "update", "value")
@@ -27,19 +30,15 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes of the value's UTF-8 text."""
+        """Size of the value's UTF-8 text in bytes."""
         return text_size(self.value)
-
-    def is_expired(self, now: int) -> bool:
-        """Whether its time has come; ``now`` in Unix ms."""
-        return self.expires_at is not None and self.expires_at <= now
 
     def __repr__(self) -> str:
         return f"Entry({self.ns!r}, {self.key!r}, {self.value[:40]!r}, r{self.revision})"
 
 
 class ChangeKind(Enum):
-    """The four things that can happen to a store; the value is the event's name."""
+    """The four kinds of changes; the value is the name of the event."""
 
     SET = "set"
     DELETE = "delete"
@@ -48,16 +47,16 @@ class ChangeKind(Enum):
 
 
 Namespaces = dict[str, dict[str, Entry]]
-"""Namespace -> key -> entry, in the order of first setting; no namespace is empty."""
+"""Namespace -> key -> entry, in the order in which keys were first set; no namespace is empty."""
 
 
 class Change:
-    """One change, with what is needed to keep it and to undo it.
+    """One change of the store, with everything needed to store it and to undo it.
 
-    ``entry`` is what a set put there; ``replaced`` is what stood there before; a clear has an
-    empty ``key`` and holds all that went in ``cleared``. ``from_disk`` says that the change came
-    from the place where values are kept (a file edited by hand), so it need not be written again;
-    ``is_durable`` that its sender waits until it is on the device.
+    ``entry`` is the new entry of a set; ``replaced`` is the entry that the key had before. A clear
+    has an empty ``key`` and all removed entries in ``cleared``. ``from_disk``: the change was read
+    from the disk (a file edited by hand), so it need not be written. ``is_durable``: its sender
+    waits until it is on the device.
     """
 
     __slots__ = (
@@ -99,8 +98,8 @@ class Change:
         return f"Change({self.kind.value}, {self.ns!r}, {self.key!r}, r{self.revision})"
 
 
-class Eviction(Change):
-    """The delete of an entry that had to leave a full store; nobody asked for it."""
+class EvictionChange(Change):
+    """The deletion of an entry to make room in a full store, requested by no client."""
 
     __slots__ = ()
 

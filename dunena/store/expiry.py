@@ -1,4 +1,4 @@
-"""Which entry expires next: a heap of deadlines, tidied as it grows."""
+"""The deadlines of entries: a heap from which stale ones are removed as it grows."""
 
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
@@ -6,34 +6,34 @@ from heapq import heapify, heappop, heappush
 from dunena.store.entry import Entry
 
 NEVER = 2**63
-"""A deadline later than any, Unix ms."""
+"""A deadline later than any other, Unix ms."""
 
-_STALE_SLACK = 64  # below this many dead deadlines a clean-up costs more than it frees
+_STALE_SLACK = 64  # with fewer stale deadlines, removing them costs more than it frees
 
 
 class Deadlines:
-    """Entries by their expiry time.
+    """Entries ordered by their expiry time.
 
-    An entry that was replaced stays in the heap until its time comes or until the dead outnumber
-    the living: taking it out at once would cost a search. Who asks for due entries therefore
-    checks that each still stands in the store. ``next`` is the earliest deadline, Unix ms, which
-    may belong to a dead entry; `NEVER` without any.
+    A replaced or deleted entry stays in the heap as a stale one until its time comes or until more
+    entries are stale than not: removing it at once would need a search. So the caller of `pop_due`
+    has to check that each entry is still in the store. ``next`` is the earliest deadline in Unix
+    ms, which may be that of a stale entry; `NEVER` if there is none.
     """
 
     __slots__ = ("_count", "_heap", "_live", "next")
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Entry]] = []
-        self._count = 0  # breaks ties: entries have no order of their own
+        self._count = 0  # breaks ties: entries cannot be compared
         self._live = 0
         self.next = NEVER
 
     def __len__(self) -> int:
-        """Deadlines in the heap, dead ones included."""
+        """Return the number of deadlines in the heap, stale ones included."""
         return len(self._heap)
 
     def add(self, entry: Entry) -> None:
-        """Watch an entry that now stands in the store; nothing happens without an expiry."""
+        """Add an entry that is now in the store; do nothing if it has no expiry."""
         if entry.expires_at is not None:
             self._count += 1
             self._live += 1
@@ -41,14 +41,14 @@ class Deadlines:
             self._look()
 
     def discard(self, entry: Entry) -> None:
-        """An entry no longer stands in the store; nothing happens without an expiry."""
+        """Count an entry that left the store as stale; do nothing if it has no expiry."""
         if entry.expires_at is not None:
             self._live -= 1
 
     def pop_due(self, now: int, count_max: int) -> list[Entry]:
-        """Take out so many of the entries whose time has come, earliest first, dead ones included.
+        """Remove and return due entries, earliest first, stale ones included.
 
-        Fewer only when there are no more.
+        ``now`` is in Unix ms. Fewer than ``count_max`` are returned only if no more are due.
         """
         due: list[Entry] = []
         while len(due) < count_max and self._heap and self._heap[0][0] <= now:
@@ -57,7 +57,7 @@ class Deadlines:
         return due
 
     def compact(self, is_standing: Callable[[Entry], bool]) -> None:
-        """Keep only the entries that still stand in the store, once each."""
+        """Remove stale and repeated entries; ``is_standing`` says whether one is in the store."""
         self._heap = list(
             {id(item[2]): item for item in self._heap if is_standing(item[2])}.values()
         )
@@ -66,7 +66,7 @@ class Deadlines:
 
     @property
     def is_stale(self) -> bool:
-        """Whether dead deadlines outnumber the living by enough to be worth a clean-up."""
+        """Whether there are so many stale deadlines that `compact` is worth its cost."""
         return len(self._heap) > 2 * self._live + _STALE_SLACK
 
     def _look(self) -> None:

@@ -1,10 +1,11 @@
-"""The keys of a namespace in order, kept so while keys come and go.
+"""The sorted keys of a namespace, updated while keys are added and removed.
 
-Theory of operation. The keys lie in chunks, each sorted and bounded, and the chunks in order: a key
-is found by two searches, and comes or goes at the price of one short list. To begin with, a portion
-at a time, so that nobody waits for a million keys to be sorted: all keys are dealt out to *heaps*
-between a few of them that were picked from anywhere, and then heap after heap is sorted. A key that
-comes or goes meanwhile is of a heap that waits, or of a chunk that is done.
+Theory of operation. The keys are in *chunks*: sorted lists of limited length, in order. Two binary
+searches find a key; adding or removing one changes one short list. The order is built in portions,
+so that no request waits until a million keys are sorted: random keys are picked as boundaries, all
+keys are distributed to the *heaps* (unsorted lists) between these boundaries, and then one heap
+after the other is sorted and becomes chunks. A key that is added or removed meanwhile belongs
+either to a heap that is not sorted yet or to a chunk.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -12,16 +13,17 @@ from collections.abc import Container
 from typing import Final
 
 CHUNK_KEYS_MAX: Final = 1000
-"""Where a chunk is cut in two: moving half of it for a new key costs what finding it does."""
+"""Length at which a chunk is split: inserting into it costs about as much as finding the place."""
 
 _HEAP_KEYS = 500  # on average
 _UNREAD_SLACK = 1000
 
 
 class KeyOrder:
-    """Keys in the order of their code points; only once `is_complete` are they all there.
+    """Keys in the order of their code points; it is complete when `is_complete` is true.
 
-    ``version`` is another one whenever a key came or went.
+    ``left`` are the keys of the namespace, which `place` sorts in portions. ``version`` changes
+    whenever a key is added or removed.
     """
 
     __slots__ = (
@@ -37,32 +39,32 @@ class KeyOrder:
     )
 
     def __init__(self, left: list[str]) -> None:
-        self._left = left  # to be dealt out
+        self._left = left  # to be distributed to the heaps
         self._heap_firsts = ["", *sorted(_some_of(left, len(left) // _HEAP_KEYS))]
         self._heaps: list[list[str]] = [[] for _ in self._heap_firsts] if left else []
-        self._done = 0  # heaps that became chunks
+        self._done = 0  # number of heaps that became chunks
         self._chunks: list[list[str]] = [[]]
-        self._firsts = [""]  # no key of a chunk is before its first; that of the first chunk is ""
+        self._firsts = [""]  # lower bounds of the chunks' keys; that of the first chunk is ""
         self._unread = 0
         self.count = 0
         self.version = 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether no key is left to be placed."""
+        """Whether all keys are in chunks."""
         return self._done == len(self._heaps)
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether more changes were followed since it was read than it takes to make it anew."""
+        """Whether updating it since it was last read cost more than building it again."""
         return self._unread > self.count + len(self._left) + _UNREAD_SLACK
 
     def is_read(self) -> None:
-        """Note that the order was asked for: it is worth following for a while more."""
+        """Record that the order was read: it is worth updating for some time."""
         self._unread = 0
 
     def place(self, count_max: int, standing: Container[str]) -> None:
-        """Go on putting keys in order, with so many of them; those that went are left out."""
+        """Sort about ``count_max`` more keys; leave out those that are not in ``standing``."""
         portion = self._left[-count_max:]
         del self._left[-count_max:]
         for key in portion:
@@ -79,7 +81,7 @@ class KeyOrder:
             self.count += len(keys)
 
     def came(self, key: str) -> None:
-        """Follow a key that was added to the namespace."""
+        """Add a key that was added to the namespace."""
         self._unread += 1
         self.version += 1
         if self._waits(key):
@@ -96,7 +98,7 @@ class KeyOrder:
             del chunk[half:]
 
     def went(self, key: str) -> None:
-        """Follow a key that was removed from the namespace."""
+        """Remove a key that was removed from the namespace."""
         self._unread += 1
         self.version += 1
         if self._waits(key):
@@ -110,7 +112,7 @@ class KeyOrder:
             self._firsts[0] = ""
 
     def page(self, start: int, count: int) -> list[str]:
-        """So many keys from a position on."""
+        """Return at most ``count`` keys from position ``start`` (from 0) on."""
         for index, chunk in enumerate(self._chunks):
             if start < len(chunk):
                 return self._from(index, start, count)
@@ -118,12 +120,12 @@ class KeyOrder:
         return []
 
     def after(self, key: str, count: int) -> list[str]:
-        """So many keys behind a key, whether it stands or not."""
+        """Return at most ``count`` keys after ``key``, which need not exist."""
         index = bisect_right(self._firsts, key) - 1
         return self._from(index, bisect_right(self._chunks[index], key), count)
 
     def passed(self, key: str) -> int:
-        """How many keys there are up to a key, it included."""
+        """Return the number of keys up to ``key``, including it."""
         index = bisect_right(self._firsts, key) - 1
         before = sum([len(chunk) for chunk in self._chunks[:index]])
         return before + bisect_right(self._chunks[index], key)
@@ -136,12 +138,12 @@ class KeyOrder:
         return found
 
     def _waits(self, key: str) -> bool:
-        """Whether a key's place is in a heap that is not sorted yet."""
+        """Return whether a key belongs to a heap that is not sorted yet."""
         return not self.is_complete and key >= self._heap_firsts[self._done]
 
 
 def order_of(keys: list[str]) -> KeyOrder:
-    """The order of keys that are sorted already."""
+    """Make the order of keys that are sorted already."""
     order = KeyOrder([])
     if keys:
         starts = range(0, len(keys), CHUNK_KEYS_MAX)
@@ -152,9 +154,9 @@ def order_of(keys: list[str]) -> KeyOrder:
 
 
 def _some_of(keys: list[str], count: int) -> set[str]:
-    """About so many of the keys.
+    """Return about ``count`` random keys.
 
-    Which ones nobody can know beforehand, since every process has text hashes of its own: no order
-    of coming makes one heap of all.
+    The choice depends on text hashes, which differ in every process: so no client can choose keys
+    that all go to one heap.
     """
     return {keys[hash(str(number)) % len(keys)] for number in range(count)}

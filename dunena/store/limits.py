@@ -1,48 +1,47 @@
-"""What one request may ask of the store, and why; the unit is in each name.
+"""The limits of the store, each with its reason; the unit is in each name.
 
-Texts that quote a limit are built from these, so that an error never names another number than
-the one that was checked.
+Error texts are built from these constants, so that they name the number that was checked.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
 KEY_BYTES_MAX = 512
-"""A key's or namespace's UTF-8 length. Both source documents' clients stay far below it; it keeps
-a file name, a log line and a subscription small."""
+"""UTF-8 length of a key or namespace. The clients of both source documents stay far below it; it
+keeps file names, log lines and subscriptions small."""
 
 VALUE_BYTES_MAX = 4_194_304
-"""Default for a value's UTF-8 text: 4 MiB, the dunena document's figure."""
+"""Default limit of a value's UTF-8 text: 4 MiB, as in the dunena document."""
 
 JSON_DEPTH_MAX = 254
-"""Deepest nesting of a message: what the JSON encoder can write back (orjson stops past 254)."""
+"""Deepest nesting of a message that the JSON encoder can write (orjson's limit is 254)."""
 
 EXPIRES_AT_MS_MAX = 2**53
-"""Latest expiry, Unix ms: the largest number every JSON reader holds exactly. A longer ttl ends
-here, some 285,000 years from now."""
+"""Latest expiry, Unix ms: the largest integer that every JSON reader represents exactly. A longer
+ttl is cut to it, some 285,000 years from now."""
 
 PAGE_KEYS_MAX = 1_000
-"""Most keys in one page of a listing."""
+"""Keys in one page of a listing."""
 
 PAGE_KEYS_DEFAULT = 100
-"""Where a request names no number: what a person looks at."""
+"""Keys in a page of a request without a number: as many as a person looks at."""
 
 KEYS_PER_MESSAGE_MAX = 10_000
-"""Keys of one ``mget`` or entries of one ``mset``: some 30 ms of work, for which everyone waits."""
+"""Keys of one ``mget`` or entries of one ``mset``: some 30 ms of work, which delays all clients."""
 
 REPLY_VALUES_BYTES_MAX = 8 * 1024 * 1024
-"""Values of one ``mget`` together, or one value where that may be larger: a reply is made in one
-piece for its reader alone, and waits in memory until it is read."""
+"""All values of one ``mget`` together (or one value, if the limit of a value is larger): a reply is
+made in one piece for one reader, and stays in memory until it is read."""
 
 SUBSCRIPTIONS_MAX = 100_000
-"""Keys and channels that one connection follows: as many as a large store has keys, and at some
-200 bytes each still a bounded price for one connection."""
+"""Keys and channels that one connection follows: as many as a large store has keys; each takes some
+200 bytes."""
 
 
 class Eviction(Enum):
-    """What a full store does with a new entry: refuse it, or make room.
+    """What a full store does with a new entry: refuse it, or evict others.
 
-    LRU removes what was neither read nor written for longest.
+    LRU evicts the entry that was neither read nor written for the longest time.
     """
 
     NONE = "none"
@@ -51,10 +50,10 @@ class Eviction(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits that a server can be given other figures for.
+    """The limits that are settings of a server.
 
-    ``entries_max`` and ``memory_bytes_max`` (keys and values, as UTF-8) bound the whole store; 0
-    is no bound.
+    ``entries_max`` and ``memory_bytes_max`` (keys and values as UTF-8) limit the whole store; 0 is
+    no limit.
     """
 
     value_bytes_max: int = VALUE_BYTES_MAX
@@ -65,14 +64,14 @@ class Limits:
 
     @property
     def message_bytes_max(self) -> int:
-        """Longest message: any value of the permitted size fits, however it is escaped.
+        """Longest message in bytes: any value of the permitted size fits, however it is escaped.
 
         The longest escape of one byte of text is ``\\u0000``, six bytes; the rest of the message
-        (two keys, its field names) is below 64 KiB.
+        (two keys and the field names) is below 64 KiB.
         """
         return 6 * self.value_bytes_max + 65_536
 
 
 EXPIRED_AT_ONCE_MAX = 200
-"""Keys that expire in one turn: some 2 ms of work. The rest of a crowd is hidden already and has
-its turn after the requests of others."""
+"""Keys that expire in one turn: some 2 ms of work. Further expired keys are hidden at once, and are
+removed in later turns, after the requests of others."""

@@ -1,8 +1,8 @@
-"""How much room a bounded store has, and who leaves when there is none.
+"""The quota of a store with limits, and the choice of entries to evict.
 
-The bytes of an entry are those of its key and of its value, as UTF-8: what its owner can count.
-The memory it takes is some 250 bytes more, and as much again as its value while an update of it is
-kept ready.
+The size of an entry is that of its key and its value as UTF-8, which its owner can compute. In
+memory an entry takes some 250 bytes more, and the size of its value again while its update is
+cached.
 """
 
 from collections import OrderedDict
@@ -12,20 +12,21 @@ from dunena.store.entry import Entry
 from dunena.store.limits import Eviction, Limits
 
 Write = tuple[str, bytes]
-"""A key and the encoded value that is to stand under it."""
+"""A key and the encoded value to store under it."""
 
 
 class Quota:
-    """Entries and bytes of one store against its limits, each operation in constant time.
+    """Counts the entries and bytes of a store and compares them with its limits.
 
-    ``evictions`` counts entries that had to leave, ``refusals`` those that found no room.
+    Every method but `can_never_fit` takes constant time. ``evictions`` counts evicted entries,
+    ``refusals`` entries that were refused because the store is full.
     """
 
     __slots__ = ("_limits", "_order", "bytes", "entries", "evictions", "refusals")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        # Least recently used first; None where nobody is ever evicted.
+        # Least recently used first; None if the store does not evict.
         self._order: OrderedDict[Entry, None] | None = (
             OrderedDict() if limits.eviction is Eviction.LRU else None
         )
@@ -36,11 +37,11 @@ class Quota:
 
     @property
     def evicts(self) -> bool:
-        """Whether entries leave to make room."""
+        """Whether a full store evicts entries."""
         return self._order is not None
 
     def put(self, entry: Entry, replaced: Entry | None) -> None:
-        """Count an entry in, and the one that it replaced out."""
+        """Count a new entry, and no longer the one that it replaces."""
         if replaced is not None:
             self.remove(replaced)
         self.entries += 1
@@ -49,44 +50,44 @@ class Quota:
             self._order[entry] = None
 
     def remove(self, entry: Entry) -> None:
-        """Count an entry out: it was removed from the store."""
+        """Stop counting an entry that was removed from the store."""
         self.entries -= 1
         self.bytes -= size_of(entry.key, entry.value)
         if self._order is not None:
             del self._order[entry]
 
     def use(self, entry: Entry) -> None:
-        """Mark an entry as the most recently used: it was read, or is about to be replaced."""
+        """Mark an entry as the most recently used: it was read or is about to be replaced."""
         if self._order is not None:
             self._order.move_to_end(entry)
 
     def clear(self) -> None:
-        """Count all entries out: the store was emptied."""
+        """Stop counting all entries: the store was cleared."""
         self.entries = self.bytes = 0
         if self._order is not None:
             self._order.clear()
 
     def eviction_candidate(self) -> Entry | None:
-        """The least recently used entry; None where the store evicts nothing, or is empty."""
+        """Return the least recently used entry; None if the store does not evict or is empty."""
         return next(iter(self._order), None) if self._order else None
 
     @property
     def excess(self) -> str | None:
-        """What there is too much of already, in words; None if all is within the limits."""
+        """Return which limit is exceeded now, as an error text; None if none is."""
         return self._over(self.entries, self.bytes)
 
     def shortage(self, entries: int, size: int) -> str | None:
-        """Why there is no room for so many entries and bytes more, in words; None if there is.
+        """Return why so many more entries and bytes do not fit, as an error text; None if they do.
 
-        What does not grow is not looked at: a store that was over its limits when it was loaded
-        may shrink step by step.
+        A figure that does not grow is not checked: a store that was over its limits when it was
+        loaded may shrink step by step.
         """
         return self._over(
             self.entries + entries if entries > 0 else 0, self.bytes + size if size > 0 else 0
         )
 
     def can_never_fit(self, writes: Sequence[Write]) -> str | None:
-        """Why even an empty store could not take all of these, in words; None if it could."""
+        """Return why these writes do not fit an empty store, as an error text; None if they do."""
         sizes: dict[str, int] = {}
         for key, value in writes:
             sizes[key] = max(sizes.get(key, 0), size_of(key, value))
@@ -102,10 +103,10 @@ class Quota:
 
 
 def quota_of(limits: Limits) -> Quota | None:
-    """The room that limits leave; None if they leave any amount."""
+    """Make the quota for limits; None if they do not limit entries and memory."""
     return Quota(limits) if limits.entries_max or limits.memory_bytes_max else None
 
 
 def size_of(key: str, value: bytes) -> int:
-    """Bytes of an entry as the limits count them."""
+    """Return the size of an entry in bytes, as the limits count it."""
     return len(value) + (len(key) if key.isascii() else len(key.encode()))

@@ -12,7 +12,7 @@ So every change is as if all had been taken out in time.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from dunena.store.entry import Change, ChangeKind, Entry, Eviction, Namespaces
+from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange, Namespaces
 from dunena.store.expiry import NEVER, Deadlines
 from dunena.store.key_order import KeyOrder
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
@@ -317,7 +317,7 @@ class Store(StoreView):
             self.expirations -= 1
         elif change.kind is ChangeKind.CLEAR:
             self._clears_undone += 1
-        elif not isinstance(change, Eviction):
+        elif not isinstance(change, EvictionChange):
             self.deletions -= 1
         elif self.quota is not None:
             self.quota.evictions -= 1
@@ -329,7 +329,9 @@ class Store(StoreView):
     def _end_overdue(self, ns: str, key: str) -> None:
         """A key is written to whose time may have come: that comes first."""
         entry = self._standing(ns, key)
-        if entry is not None and entry.is_expired(self._overdue_at) and self.refusal is None:
+        if entry is None or entry.expires_at is None or self.refusal is not None:
+            return
+        if entry.expires_at <= self._overdue_at:
             # Its deadline stays behind, as that of any entry that was replaced.
             self._remove(ChangeKind.EXPIRED, ns, key)
             self.expirations += 1
@@ -385,7 +387,7 @@ class Store(StoreView):
         revision = self._next_revision()
         self._take(entry.ns, entry.key)
         quota.evictions += 1
-        self._announce(Eviction(revision, entry))
+        self._announce(EvictionChange(revision, entry))
 
     def _announce(self, change: Change) -> Change:
         self._observer(change)

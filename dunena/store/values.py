@@ -1,10 +1,10 @@
-"""A value: strict JSON text in, compact JSON bytes kept.
+"""Values: strict parsing of JSON text, and its storage as compact JSON.
 
-Rule (the contract, "Numbers, strings and nesting survive as sent"): what cannot be kept exactly is
-refused, never changed. The JSON parser in use lets four things pass silently: of two equal object
-keys it keeps the last, an integer past 64 bits becomes a float, a number too small for a float
-becomes zero, and the integer -0 loses its sign. All are looked for here; -0 is kept as -0.0, which
-is the same number.
+Rule (the contract, "Numbers, strings and nesting survive as sent"): a value that cannot be stored
+exactly is refused, never changed. The JSON parser (orjson) silently changes four things: of two
+equal object keys it keeps the last, an integer past 64 bits becomes a float, a number too small for
+a float becomes zero, and the integer -0 loses its sign. This module finds all four; it stores -0 as
+-0.0, which is the same number.
 """
 
 import json
@@ -20,16 +20,16 @@ _MARK = b"\xef\xbb\xbf"
 _INTEGER_DIGITS_MAX = 20  # len(str(2**64)): longer text is out of range without converting it
 
 READABLE_BYTES_MAX = 1 << 20
-"""Of a file whose value is indented whatever that costs."""
+"""Size of a file up to which its value is always indented."""
 
 JsonValue = Any
 """Any JSON value as Python objects: None, bool, int, float, str, list, dict."""
 
 
 class InvalidJsonError(ValueError):
-    """The text is not JSON that can be kept exactly.
+    """The text is no JSON, or JSON that cannot be stored exactly.
 
-    ``line`` and ``column`` count from 1; both are 0 where no place can be named.
+    ``line`` and ``column`` count from 1; both are 0 if the place is not known.
     """
 
     def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
@@ -45,39 +45,39 @@ class InvalidJsonError(ValueError):
 
 
 def without_mark(text: bytes) -> bytes:
-    """The text without the byte-order mark that programs of Windows put before UTF-8.
+    """Remove the byte-order mark that Windows programs write before UTF-8 text.
 
-    RFC 8259, 8.1: it may be ignored, and must not be written.
+    RFC 8259, 8.1: a reader may ignore it; a writer must not add it.
     """
     return text.removeprefix(_MARK)
 
 
 def decode(text: bytes) -> JsonValue:
-    """Parse JSON text from a client; raise `InvalidJsonError` if it cannot be kept exactly."""
+    """Parse JSON text of a client; raise `InvalidJsonError` if it cannot be stored exactly."""
     value = _parse(text)
     try:
         again = orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise InvalidJsonError("nested too deeply") from None
-    # What encodes back to the same bytes lost nothing, and spaces between tokens do not count: a
-    # pair or a digit that got lost is still missed without them.
+    # A value that encodes back to the same bytes lost nothing. Spaces are left out of the
+    # comparison: a lost pair or digit shows without them too.
     if again == text or again.translate(None, _SPACES) == text.translate(None, _SPACES):
         return value
     return _checked(text, value, _CLIENT_DECODER)
 
 
 def decode_file(text: bytes) -> JsonValue:
-    """Parse the text of a value's file; like `decode`, but for one thing.
+    """Parse the text of a value's file, like `decode` with two exceptions.
 
     JavaScript writes a float of up to 21 digits without an exponent, so a file written by a
-    JavaScript store may hold an integer past 64 bits. Where it is exactly what JavaScript prints
-    for a float, it is read as that float: no reader of the file sees another value. A byte-order
-    mark is passed over.
+    JavaScript store may hold an integer past 64 bits. If the digits are exactly what JavaScript
+    prints for a float, they are read as that float, as every reader of the file does. A byte-order
+    mark is ignored.
     """
     text = without_mark(text)
     value = _parse(text)
     try:
-        # As for clients, but most files are our own.
+        # As for clients, but most files were written by this server, indented.
         if orjson.dumps(value, option=orjson.OPT_INDENT_2) == text:
             return value
     except orjson.JSONEncodeError:
@@ -86,17 +86,17 @@ def decode_file(text: bytes) -> JsonValue:
 
 
 def encode(value: JsonValue) -> bytes:
-    """The compact JSON text of a decoded value, as UTF-8."""
-    # A copy, since orjson gives every small text a block of 4 KB, which a store would keep.
+    """Encode a decoded value as compact JSON in UTF-8."""
+    # A copy, since orjson allocates 4 KB for every small text, which the store would hold.
     return bytes(memoryview(orjson.dumps(value)))
 
 
 def encode_readable(encoded: bytes) -> bytes:
-    """An encoded value indented by two spaces, as a value's file holds it.
+    """Indent an encoded value by two spaces, as a value's file holds it.
 
-    Indentation can make a deep value 250 times as large. Where it is large (`READABLE_BYTES_MAX`)
-    and more than four times the value, the value is written without, so that the size of a file
-    says whether it can be one of ours.
+    Indentation can make a deeply nested value 250 times as large. A result that is large
+    (`READABLE_BYTES_MAX`) and more than four times the value is not used: the value then stays
+    compact, so that `file_bytes_max` limits the size of every file.
     """
     indented = orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
     if len(indented) <= READABLE_BYTES_MAX or len(indented) <= 4 * len(encoded):
@@ -105,7 +105,7 @@ def encode_readable(encoded: bytes) -> bytes:
 
 
 def file_bytes_max(value_bytes_max: int) -> int:
-    """The largest file that can hold a value of so many bytes.
+    """Return the size in bytes of the largest file that can hold a value of the given size.
 
     The longest escape of one byte of text is ``\\u0000``, six bytes; indentation is below four
     times the value or `READABLE_BYTES_MAX`.
@@ -114,12 +114,12 @@ def file_bytes_max(value_bytes_max: int) -> int:
 
 
 def is_string(encoded: bytes) -> bool:
-    """Whether an encoded value is a JSON string."""
+    """Return whether an encoded value is a JSON string."""
     return encoded.startswith(b'"')
 
 
 def as_text(encoded: bytes) -> str:
-    """The value as the dunena dialect reads it: a string itself, else its compact JSON text."""
+    """Return the value in the dunena dialect: a string itself, else its compact JSON text."""
     if is_string(encoded):
         text: str = orjson.loads(encoded)
         return text
@@ -127,7 +127,7 @@ def as_text(encoded: bytes) -> str:
 
 
 def text_size(encoded: bytes) -> int:
-    """Bytes of the UTF-8 text of `as_text`."""
+    """Return the size of the result of `as_text` in bytes of UTF-8."""
     if not is_string(encoded):
         return len(encoded)
     if b"\\" not in encoded:
@@ -143,12 +143,15 @@ def _parse(text: bytes) -> JsonValue:
 
 
 def _checked(text: bytes, value: JsonValue, decoder: json.JSONDecoder) -> JsonValue:
-    """The value, if a slower look at the text finds nothing that got lost in it."""
+    """Return the value if a slower parser finds nothing that was lost; else raise.
+
+    ``decoder`` raises `InvalidJsonError` for what orjson changes silently.
+    """
     try:
         decoder.decode(text.decode())
     except json.JSONDecodeError as error:
         raise InvalidJsonError(error.msg, error.lineno, error.colno) from None
-    # Most often in a string, which costs only time.
+    # Most often "-0" is in a string, and this only costs time.
     return _SIGNED_DECODER.decode(text.decode()) if b"-0" in text else value
 
 
@@ -174,7 +177,7 @@ def _float(text: str) -> None:
         raise InvalidJsonError("a number is too small for a float")
 
 
-def _signed_integer(digits: str) -> JsonValue:  # compiled, `float` would make a float of all
+def _signed_integer(digits: str) -> JsonValue:  # if compiled, `float` converts every result
     if digits == "-0":
         return -0.0
     if len(digits) <= _INTEGER_DIGITS_MAX and INTEGER_MIN <= int(digits) <= INTEGER_MAX:

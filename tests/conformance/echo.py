@@ -7,6 +7,7 @@ tick are the server's own.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from unittest.mock import patch
 
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.services import Services
@@ -14,6 +15,8 @@ from dunena.dialects.session import Session
 from dunena.frames import text_frame
 from dunena.hub import Batch
 from dunena.server.app import Server
+from dunena.server.websocket import connection
+from dunena.server.websocket.message_receiver import MessageReceiver
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 
@@ -46,8 +49,18 @@ class EchoSession(Session):
     def receive(self, text: bytes, now: int) -> None:
         self._say(text_frame(text))
 
-    def receive_binary(self, data: bytes, now: int) -> None:
+    def receive_echoed_binary(self, data: bytes, now: int) -> None:
         self._say(_BINARY_HEAD + text_frame(data)[1:])
+
+
+class EchoReceiver(MessageReceiver):
+    """Tells binary messages from text, which dunena's own sessions read alike."""
+
+    __slots__ = ()
+
+    def take_binary(self, message: bytes) -> None:
+        assert isinstance(self._session, EchoSession)
+        self._tick.run(self._session.receive_echoed_binary, message)
 
 
 @asynccontextmanager
@@ -60,7 +73,8 @@ async def echo_server(*, compression: bool = False) -> AsyncIterator[str]:
     handler = asyncio.get_running_loop().get_exception_handler()
     await server.start()
     try:
-        yield f"ws://127.0.0.1:{server.port}/ws"
+        with patch.object(connection, "MessageReceiver", EchoReceiver):
+            yield f"ws://127.0.0.1:{server.port}/ws"
     finally:
         await server.stop()
         asyncio.get_running_loop().set_exception_handler(handler)

@@ -34,10 +34,9 @@ from dunena.persistence.disk.disk import name_of, parent_of
 from dunena.persistence.disk.files import decode_file_name
 from dunena.persistence.disk.folder_storage import ALL_FILES, FolderStorage
 from dunena.persistence.disk.journal_format import FileStep
-from dunena.persistence.disk.layout import EntryId
 from dunena.persistence.policy import Fsync
 from dunena.plain_files import Kind
-from dunena.store.entry import Change
+from dunena.store.entry import Change, EntryId
 from dunena.store.store import Store
 from tests.simulation.simulated_disk import SimulatedDisk, Stop
 

@@ -11,7 +11,7 @@ from dunena.client.backoff import FIRST_SECONDS, SECONDS_MAX, Backoff
 from dunena.client.errors import ClosedError, Error, RequestError, TooSlowError
 from dunena.client.feeds import Events, Update, Watch, value_of
 from dunena.client.protocol import SILENT_BEATS_MAX, WAITING_MAX, ClientProtocol
-from dunena.client.requests import Request
+from dunena.client.requests import PendingRequest
 
 
 class Talk:
@@ -56,11 +56,11 @@ def taken(feed: Any) -> list[Any]:
     return items
 
 
-def read(talk: Talk, *keys: str) -> Request:
+def read(talk: Talk, *keys: str) -> PendingRequest:
     return talk.protocol.read(keys, "")
 
 
-def answer(request: Request) -> dict[str, Any]:
+def answer(request: PendingRequest) -> dict[str, Any]:
     assert request.is_done
     return {key: value_of(raw) if raw else "missing" for key, raw in request.result().items()}
 

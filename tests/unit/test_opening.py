@@ -10,7 +10,7 @@ from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.interface import OpenError, WatchState
 from dunena.persistence.memory import MemoryEngine
 from dunena.persistence.opening import open_engine, private_folder
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 
@@ -50,7 +50,7 @@ def test_nobody_is_woken_where_nothing_is_watched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FolderWatch, "begin", lambda _: pytest.fail("it is watched"))
-    engine, _ = open_engine(Settings(cache_dir=tmp_path, watch=Watch.OFF), not_woken)
+    engine, _ = open_engine(Settings(cache_dir=tmp_path, watch=WatchMode.OFF), not_woken)
     engine.close()
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from dunena.plain_files import (
-    Kind,
+    FileKind,
+    FileTooLargeError,
     NotPlainError,
-    TooLargeError,
     kind_at,
     read_plain,
     require_plain,
@@ -38,7 +38,7 @@ def make(kind: str, path: Path) -> None:
 def test_a_plain_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "k").write_bytes(b"12345")
     assert read_plain(str(tmp_path / "k"), 5) == b"12345"
-    assert kind_at(str(tmp_path / "k")) is Kind.FILE
+    assert kind_at(str(tmp_path / "k")) is FileKind.FILE
     assert kind_at(str(tmp_path / "missing")) is None
     assert kind_at(str(tmp_path / "k" / "below")) is None
 
@@ -66,14 +66,14 @@ def test_a_link_is_followed_on_request_only(tmp_path: Path) -> None:
     assert read_plain(str(tmp_path / "k"), 5) == b"1"
     with pytest.raises(NotPlainError, match="a link, not a plain file"):
         read_plain(str(tmp_path / "k"), 5, follow=False)
-    assert kind_at(str(tmp_path / "k")) is Kind.LINK
+    assert kind_at(str(tmp_path / "k")) is FileKind.LINK
 
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "k").open("wb") as file:
         file.truncate(2 << 30)  # takes no room
     for action in (read_plain, require_plain):
-        with pytest.raises(TooLargeError, match="more than 1000 bytes"):
+        with pytest.raises(FileTooLargeError, match="more than 1000 bytes"):
             action(str(tmp_path / "k"), 1000)
 
 
@@ -91,5 +91,5 @@ def test_a_file_that_grows_is_read_no_further_than_the_bound(
         return status
 
     monkeypatch.setattr(os, "fstat", grow)
-    with pytest.raises(TooLargeError):
+    with pytest.raises(FileTooLargeError):
         read_plain(str(path), 1000)

@@ -3,10 +3,10 @@
 import pytest
 
 from dunena.persistence.disk.disk import Stamp
-from dunena.persistence.disk.journal_format import EntryId, FileStates, Recorded
+from dunena.persistence.disk.journal_format import FileStates, Recorded
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.recovery import Recovered, recover
-from dunena.store.entry import ChangeKind, Entry
+from dunena.store.entry import ChangeKind, Entry, EntryId
 
 OLD, NEW, FOREIGN = Stamp(1, 10**18, 1), Stamp(2, 5, 1), Stamp(3, -7, 1)
 """Of files by their dates in no order: they say nothing."""

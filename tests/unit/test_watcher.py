@@ -14,7 +14,7 @@ from dunena.persistence.disk.watcher import LibraryWatcher, begin_to_watch
 from dunena.persistence.disk.watcher_events import Told
 
 if sys.platform == "linux":
-    from dunena.persistence.disk.inotify import OVERFLOW, Event
+    from dunena.persistence.disk.inotify import OVERFLOW, InotifyEvent
     from dunena.persistence.disk.linux_watcher import LinuxWatcher
 
 WAIT_SECONDS = 10
@@ -115,7 +115,7 @@ def test_what_the_system_could_not_tell_is_told_of(
 ) -> None:
     assert isinstance(watched.watcher, LinuxWatcher)
     monkeypatch.setattr(
-        watched.watcher._notify, "read", lambda: [Event(-1, OVERFLOW, b"")], raising=False
+        watched.watcher._notify, "read", lambda: [InotifyEvent(-1, OVERFLOW, b"")], raising=False
     )
     (watched.folder / "k.json").write_text("1")
     watched.misses.get(timeout=WAIT_SECONDS)

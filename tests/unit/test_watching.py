@@ -14,7 +14,7 @@ from dunena.persistence.disk.place import file_system_of
 from dunena.persistence.disk.watcher_events import Told
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.interface import WatchState
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 from tests.support.kept import Kept
 
 
@@ -49,7 +49,7 @@ def edits(tmp_path: Path) -> Iterator[HandEdits]:
     kept.close()
 
 
-def begun(edits: HandEdits, tmp_path: Path, mode: Watch = Watch.AUTO) -> FolderWatch:
+def begun(edits: HandEdits, tmp_path: Path, mode: WatchMode = WatchMode.AUTO) -> FolderWatch:
     watch = FolderWatch(str(tmp_path), mode, edits, lambda: None)
     watch.begin()
     return watch
@@ -87,24 +87,24 @@ def test_a_system_that_cannot_watch_is_looked_at(
         raise OSError(errno.EMFILE, "too many instances")
 
     monkeypatch.setattr(watching, "begin_to_watch", refuse)
-    watch = begun(edits, tmp_path, Watch.NOTIFY)
+    watch = begun(edits, tmp_path, WatchMode.NOTIFY)
     assert watch.status.state is WatchState.POLLING
     assert watch.status.reason == "too many instances"
 
 
-@pytest.mark.parametrize("mode", [Watch.AUTO, Watch.NOTIFY, Watch.POLL, Watch.OFF])
+@pytest.mark.parametrize("mode", [WatchMode.AUTO, WatchMode.NOTIFY, WatchMode.POLL, WatchMode.OFF])
 def test_a_silent_system_is_looked_at_unless_told_otherwise(
     made: list[FakeWatcher],
     edits: HandEdits,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    mode: Watch,
+    mode: WatchMode,
 ) -> None:
     monkeypatch.setattr(watching, "why_silent", lambda _root: "it is silent")
     state = begun(edits, tmp_path, mode).status.state
-    expected = {Watch.NOTIFY: WatchState.WATCHING, Watch.OFF: WatchState.OFF}
+    expected = {WatchMode.NOTIFY: WatchState.WATCHING, WatchMode.OFF: WatchState.OFF}
     assert state is expected.get(mode, WatchState.POLLING)
-    assert len(made) == (mode is Watch.NOTIFY)
+    assert len(made) == (mode is WatchMode.NOTIFY)
 
 
 def test_file_systems_that_others_change_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""The commands, a module each."""
+"""The commands of the program, one module each."""

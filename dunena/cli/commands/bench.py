@@ -1,4 +1,4 @@
-"""`dunena bench`."""
+"""`dunena bench` measures a running server; it connects by the options of `connect_options`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`dunena cert`."""
+"""`dunena cert` writes a certificate, made by `dunena.desktop.local_certificate`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`dunena check`."""
+"""`dunena check` examines and repairs a folder of values, by `dunena.persistence.folder`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -64,7 +64,7 @@ def _for_programs(findings: "Findings") -> dict[str, object]:
 
 
 def _shown(part: object) -> object:
-    """The same with every text as one line of valid UTF-8: a file's name may be anything."""
+    """Copy a report with each text as one line of valid UTF-8: a file's name may be any bytes."""
     from dunena.persistence.interface import shown_path
 
     if isinstance(part, str):

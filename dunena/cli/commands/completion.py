@@ -1,4 +1,4 @@
-"""`dunena completion`."""
+"""`dunena completion` prints the completion script of a shell, made by typer."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -10,7 +10,7 @@ from dunena.desktop.terminal import say
 
 
 class Shell(StrEnum):
-    """The shells that commands can be completed in."""
+    """The shells for which there is a completion script."""
 
     BASH = "bash"
     ZSH = "zsh"

@@ -1,4 +1,4 @@
-"""`dunena del`."""
+"""`dunena del` deletes keys over HTTP; it connects by the options of `connect_options`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`dunena doctor`."""
+"""`dunena doctor` examines the machine for a server; it takes the options of `serve`."""
 
 from typer import Context, Exit
 
@@ -10,7 +10,7 @@ from dunena.desktop.terminal import say
 from dunena.setting_table import GivenSettings, rows
 
 _LISTED = frozenset({"cache_dir", "host", "port", "allow_origin", "token"})
-"""The settings that most of what it looks at depends on."""
+"""Names of the settings that the help lists: most findings depend on these."""
 
 
 @takes_settings(listed=_LISTED)

@@ -1,4 +1,4 @@
-"""`dunena events`."""
+"""`dunena events` prints every change; it connects by the options of `connect_options`."""
 
 from dunena.cli.connect_options import Json, Token, Url, exit_on_error, options_of
 from dunena.cli.output import is_for_people, say_json

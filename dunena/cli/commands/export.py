@@ -1,4 +1,4 @@
-"""`dunena export`."""
+"""`dunena export` writes all entries to a file; it connects by `connect_options`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +33,8 @@ def export(
 
     Example: dunena export backup.zip
     """
-    from dunena.cli.archive import Draft, line
-    from dunena.cli.progress import Progress
+    from dunena.cli.archive import PartialExport, line
+    from dunena.cli.progress import ProgressLine
 
     server_name = options_of(url, token).address.authority
     with http_client(url, token) as server:
@@ -44,12 +44,12 @@ def export(
             fail("the token may read nothing, so nothing was exported; give another with --token")
         namespaces = _namespaces(server)
         try:
-            draft = Draft(file, server_name)
+            draft = PartialExport(file, server_name)
         except OSError as error:
             fail(f"{file} cannot be written: {error.strerror}")
         total = sum(namespaces.values())
         try:
-            with Progress("Exporting", total) as progress:
+            with ProgressLine("Exporting", total) as progress:
                 for ns in sorted(namespaces):
                     for entry in _entries(server, ns, draft.last, draft.in_last_ns):
                         deadline = _by_wall_clock(entry["expiresAt"], info["clockStepMs"])
@@ -75,12 +75,15 @@ def export(
 
 
 def _by_wall_clock(expires_at: int | None, step_ms: int) -> int | None:
-    """A deadline for another server, which knows nothing of when this one's clock was set."""
+    """Convert a deadline (Unix ms) of the server's clock to one of the wall clock.
+
+    The server's clock ignores steps of the wall clock: it lags it by ``step_ms``.
+    """
     return None if expires_at is None else expires_at + step_ms
 
 
 def _namespaces(server: "Http") -> dict[str, int]:
-    """The number of keys in each namespace; "" is none."""
+    """Return the number of keys of each namespace; "" is the key of those without namespace."""
     found: dict[str, int] = {}
     while True:
         query: dict[str, object] = {"offset": len(found), "count": server.PAGE_MAX}
@@ -93,10 +96,10 @@ def _namespaces(server: "Http") -> dict[str, int]:
 def _entries(
     server: "Http", ns: str, last: tuple[str, str] | None, passed: int
 ) -> Iterator[dict[str, Any]]:
-    """The entries of a namespace with their values, in the order of keys, after ``last``.
+    """Yield the entries of a namespace with their values, in the order of keys, after ``last``.
 
-    A page is asked for by position, and positions move when keys come and go meanwhile: so each
-    begins with the last key of the one before, and further back if that is not there.
+    A page is requested by position, and positions shift when keys are added or deleted meanwhile:
+    so each page begins with the last key of the page before, or further back if it is not there.
     """
     if last is not None and last[0] > ns:
         return
@@ -126,7 +129,7 @@ def _page(server: "Http", ns: str, start: int) -> list[dict[str, Any]]:
 
 
 def _with_value(server: "Http", ns: str, entry: dict[str, Any]) -> dict[str, Any] | None:
-    """An entry of a listing with its value; None if it is gone by now."""
+    """Add the value to an entry of a listing; return None if the key was deleted meanwhile."""
     import orjson
 
     preview: str = entry["preview"]

@@ -1,4 +1,4 @@
-"""`dunena flush`."""
+"""`dunena flush` deletes all keys of a server; it connects by `connect_options`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`dunena get`."""
+"""`dunena get` prints a value; it connects by the options of `connect_options`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`dunena import`."""
+"""`dunena import` stores the entries of a file; it connects by `connect_options`."""
 
 import time
 from pathlib import Path
@@ -22,7 +22,7 @@ _BATCH_ENTRIES_MAX = 500
 _BATCH_BYTES_MAX = 1_000_000
 
 _REFUSED_MAX = 100
-"""Refusals after which an import gives up: the other entries would fare no better."""
+"""Refused entries after which an import ends: the other entries would be refused too."""
 
 
 def import_(
@@ -41,7 +41,7 @@ def import_(
     Example: dunena import backup.zip
     """
     from dunena.cli.archive import entry_of, open_lines
-    from dunena.cli.progress import Progress
+    from dunena.cli.progress import ProgressLine
     from dunena.client.blocking import Store
 
     options = options_of(url, token)
@@ -52,7 +52,7 @@ def import_(
         exit_on_error(options),
         Store(options) as store,
         open_lines(file) as lines,
-        Progress("Importing", total) as progress,
+        ProgressLine("Importing", total) as progress,
     ):
         if not Permitted.of(store.info()).may("write"):
             fail("the token may write nothing, so nothing was stored; give another with --token")
@@ -82,7 +82,7 @@ def import_(
 
 
 def _told(batch: "_Batch", tried: int, others: str) -> str:
-    """One line that says how many keys were not stored, and the first reason."""
+    """Make the line that says how many keys were not stored, and why the first was not."""
     count = f"{len(batch.refused):,} of {tried:,} keys"
     return f"not stored: {count}, {others}; the first is {batch.refused[0]}"
 
@@ -99,7 +99,7 @@ class _Batch:
         self.refused: list[str] = []
 
     def add(self, entry: dict[str, Any], ttl: int | None, size: int) -> bool:
-        """One more; whether all that came so far is stored now."""
+        """Add an entry of ``size`` bytes with ``ttl`` ms; return whether all entries are stored."""
         ns = entry.get("ns", "")
         if ns != self._ns or entry["key"] in self._entries:
             self.store()
@@ -121,10 +121,10 @@ class _Batch:
         if not entries:
             return
         try:
-            # 0: the server's default is for what is new.
+            # 0 is no expiry. Without a ttl the server would use its default, which is for new keys.
             self._store.mset(entries, ns=self._ns, ttl=0)
         except RequestError:
-            for key, value in entries.items():  # which one it was
+            for key, value in entries.items():  # one by one, to find the refused ones
                 self._set(key, value, self._ns, 0)
 
     def _set(self, key: str, value: Any, ns: str, ttl: int) -> None:
@@ -136,7 +136,7 @@ class _Batch:
 
 
 class _Mark:
-    """How far an import came, in a file beside the imported one until it is done."""
+    """The number of lines already imported, in a file beside the imported one until the end."""
 
     def __init__(self, file: Path, server: str) -> None:
         self._path = file.with_name(f"{file.name}.{server.replace(':', '-')}.imported")
@@ -144,7 +144,7 @@ class _Mark:
         self._about = [status.st_size, status.st_mtime_ns]
 
     def read(self) -> int:
-        """The lines that were stored; none if the file is another one by now."""
+        """Return the number of lines that were stored; 0 if the imported file has changed since."""
         try:
             *about, count = orjson.loads(self._path.read_bytes())
         except (OSError, ValueError):
@@ -152,10 +152,10 @@ class _Mark:
         return int(count) if about == self._about else 0
 
     def write(self, count: int) -> None:
-        """So many lines are stored."""
+        """Record that the first ``count`` lines are stored."""
         try:
             self._path.write_bytes(orjson.dumps([*self._about, count]))
-        except OSError:  # a folder that cannot be written: it begins anew next time
+        except OSError:  # the folder cannot be written: the next import begins at the first line
             return
 
     def remove(self) -> None:
@@ -164,7 +164,7 @@ class _Mark:
 
 
 def _ttl(entry: dict[str, Any]) -> int | None:
-    """Milliseconds that an entry has left, by the clock of this machine; None is for ever."""
+    """Return the ms until an entry expires, by the clock of this machine; None if it does not."""
     expires_at = entry.get("expiresAt")
     return None if expires_at is None else int(expires_at - time.time() * 1000)
 

@@ -1,4 +1,4 @@
-"""`dunena info`."""
+"""`dunena info` prints the answer of `/info`; it connects by `connect_options`."""
 
 from dunena.cli.connect_options import Json, Token, Url, http_client
 from dunena.cli.output import say_answer

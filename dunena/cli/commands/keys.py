@@ -1,4 +1,4 @@
-"""`dunena keys`."""
+"""`dunena keys` lists keys; it connects by the options of `connect_options`."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`dunena mget`."""
+"""`dunena mget` prints several values; it connects by the options of `connect_options`."""
 
 from typing import Annotated
 

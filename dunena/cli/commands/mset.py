@@ -1,4 +1,4 @@
-"""`dunena mset`."""
+"""`dunena mset` stores several values; it connects by the options of `connect_options`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`dunena open`."""
+"""`dunena open` opens a server's test page; it connects by `connect_options`."""
 
 from dunena.cli.connect_options import Token, Url, http_client, options_of
 from dunena.cli.failure import fail

@@ -1,4 +1,4 @@
-"""`dunena serve`."""
+"""`dunena serve` runs a server; its options are the rows of `dunena.setting_table`."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ def serve(context: Context, given: GivenSettings) -> None:
     from dunena.desktop.folder import DataFolder, default_folder, own_pages
     from dunena.logs import set_up_logging
 
-    # Before a folder is made: settings that do not go together end the start here.
+    # Before a folder is made: settings that contradict each other end the start here.
     settings = settings_of(given, given.cache_dir, given.www or own_pages())
     set_up_logging(settings.log_level, settings.log_format)
     for line in advice(

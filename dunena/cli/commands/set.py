@@ -1,4 +1,4 @@
-"""`dunena set`."""
+"""`dunena set` stores a value; it connects by the options of `connect_options`."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`dunena version`."""
+"""`dunena version` prints the version of this program; it has no options."""
 
 from dunena import __version__
 from dunena.desktop.terminal import say

@@ -1,4 +1,4 @@
-"""`dunena watch`."""
+"""`dunena watch` prints the changes of keys; it connects by `connect_options`."""
 
 from typing import Annotated
 
@@ -48,5 +48,5 @@ def watch(
 
 
 def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Of what the client warns of a person here sees the words, and no line of a program."""
+    """Print the text of a Python warning alone, without the file and line that raised it."""
     say(f"dunena: {message}", error=True)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 from dunena.plain_files import (
     NOT_FOLLOWING,
-    Kind,
+    FileKind,
     NotPlainError,
     is_junction,
     kind_at,
@@ -107,14 +107,14 @@ class Disk(Protocol):
     def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
         """A file's content, and its stamp from before it was read.
 
-        Only of a plain file: `NotPlainError` for a link and anything else; `TooLargeError` for
+        Only of a plain file: `NotPlainError` for a link and anything else; `FileTooLargeError` for
         more than ``bytes_max`` bytes.
         """
 
     def stamp(self, path: str) -> Stamp | None:
         """Of what is there now, whatever it is; None where nothing is."""
 
-    def kind(self, path: str) -> Kind | None:
+    def kind(self, path: str) -> FileKind | None:
         """What is there now; None where nothing is."""
 
     def is_link_to_folder(self, path: str) -> bool:
@@ -204,11 +204,11 @@ class RealDisk:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def kind(self, path: str) -> Kind | None:
+    def kind(self, path: str) -> FileKind | None:
         return kind_at(path)
 
     def is_link_to_folder(self, path: str) -> bool:
-        return self.kind(path) is Kind.LINK and os.path.isdir(path)
+        return self.kind(path) is FileKind.LINK and os.path.isdir(path)
 
     def names(self, folder: str) -> Names:
         names = Names([], [], [])
@@ -224,7 +224,7 @@ class RealDisk:
 
     def is_folder(self, path: str) -> bool:
         try:
-            return self.kind(path) is Kind.FOLDER
+            return self.kind(path) is FileKind.FOLDER
         except OSError:
             return False
 
@@ -280,7 +280,7 @@ class RealDisk:
         _retry_while_shared(os.replace, source, target)
 
     def remove(self, path: str) -> None:
-        if self.kind(path) is Kind.FILE:
+        if self.kind(path) is FileKind.FILE:
             with suppress(FileNotFoundError):
                 _retry_while_shared(os.unlink, path)
 
@@ -452,9 +452,9 @@ def _retry_while_shared(action: Callable[..., object], *paths: str) -> None:
 def _sync_file(path: str) -> None:
     """Force a file or folder to the device; whatever else took the name is none of ours."""
     kind = kind_at(path)
-    if kind is Kind.FOLDER:
+    if kind is FileKind.FOLDER:
         _sync_folder(path)
-    elif kind is Kind.FILE:
+    elif kind is FileKind.FILE:
         # Windows forces only what is open for writing.
         _sync_path(path, os.O_RDWR if sys.platform == "win32" else NOT_FOLLOWING)
 

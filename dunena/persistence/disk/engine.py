@@ -27,7 +27,7 @@ from dunena.persistence.interface import (
     StorageError,
     Watching,
 )
-from dunena.persistence.policy import Fsync, Watch
+from dunena.persistence.policy import Fsync, WatchMode
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
@@ -59,7 +59,7 @@ class DiskEngine:
         root: Path,
         fsync: Fsync,
         value_bytes_max: int = VALUE_BYTES_MAX,
-        watch: Watch = Watch.AUTO,
+        watch: WatchMode = WatchMode.AUTO,
         wall_step_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         self._root = extended(root)

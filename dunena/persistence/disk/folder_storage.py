@@ -33,7 +33,7 @@ from dunena.persistence.disk.gc_pause import uncollected
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.journal_reader import Replay
-from dunena.persistence.disk.layout import EntryId, Layout
+from dunena.persistence.disk.layout import Layout
 from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.quarantine import free_path, set_aside
@@ -44,7 +44,7 @@ from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
 from dunena.persistence.policy import Fsync
-from dunena.store.entry import Change
+from dunena.store.entry import Change, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS

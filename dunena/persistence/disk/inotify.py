@@ -34,7 +34,7 @@ _FOLLOW_NO_LINK = 0x02000000
 _CHANGES = MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELETE
 
 
-class Event(NamedTuple):
+class InotifyEvent(NamedTuple):
     """``name`` is in the folder of that watch; empty for the folder itself."""
 
     watch: int
@@ -73,7 +73,7 @@ class Inotify:
         """Until there are events, somebody calls `wake`, or the time is over; whether any came."""
         return any(ready == self._descriptor for ready, _ in self._poll.poll(timeout_ms))
 
-    def read(self) -> list[Event]:
+    def read(self) -> list[InotifyEvent]:
         """What the queue holds, or a part of it."""
         try:
             data = os.read(self._descriptor, _READ_BYTES)
@@ -83,7 +83,7 @@ class Inotify:
         while at < len(data):
             watch, mask, _, length = _EVENT.unpack_from(data, at)
             at += _EVENT.size
-            events.append(Event(watch, mask, data[at : at + length].rstrip(b"\0")))
+            events.append(InotifyEvent(watch, mask, data[at : at + length].rstrip(b"\0")))
             at += length
         return events
 

@@ -35,8 +35,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from dunena.persistence.disk.disk import Stamp
-from dunena.persistence.disk.layout import EntryId
-from dunena.store.entry import Change, ChangeKind
+from dunena.store.entry import Change, ChangeKind, EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 MAGIC = "dunena-journal"

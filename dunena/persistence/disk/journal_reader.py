@@ -27,10 +27,9 @@ from dunena.persistence.disk.journal_format import (
     seed_of,
     stamp_of,
 )
-from dunena.persistence.disk.layout import EntryId
 from dunena.persistence.interface import Damage, DamageKind
-from dunena.plain_files import NotPlainError, TooLargeError
-from dunena.store.entry import ChangeKind
+from dunena.plain_files import FileTooLargeError, NotPlainError
+from dunena.store.entry import ChangeKind, EntryId
 
 SUFFIX = ".log"
 _BASE = "-base-"
@@ -125,7 +124,7 @@ def read_journal(
         path = join(folder, name)
         try:
             text = disk.read(path)
-        except (NotPlainError, TooLargeError) as error:
+        except (NotPlainError, FileTooLargeError) as error:
             strangers.append(Damage(path, f"is {error.strerror}", DamageKind.RECORD))
         else:
             texts.append(_Text(path, text, list(lines_of(name, text))))

@@ -22,11 +22,9 @@ from dunena.persistence.disk.files import (
 )
 from dunena.persistence.disk.records import Records
 from dunena.persistence.interface import Damage, DamageKind
-from dunena.plain_files import Kind
+from dunena.plain_files import FileKind
+from dunena.store.entry import EntryId
 from dunena.store.names import has_control_character, is_name
-
-EntryId = tuple[str, str]
-"""Namespace and key."""
 
 
 class Found(NamedTuple):
@@ -135,7 +133,7 @@ class Layout:
 
     def is_reached(self, entry_id: EntryId) -> bool:
         """Whether a key's file, if there, is in the root and not behind a link."""
-        return not entry_id[0] or self._disk.kind(self.folder(entry_id[0])) is not Kind.LINK
+        return not entry_id[0] or self._disk.kind(self.folder(entry_id[0])) is not FileKind.LINK
 
     def entry_id_of(self, path: str) -> EntryId | None:
         """The key a path is for; None for a path that is no value's file."""

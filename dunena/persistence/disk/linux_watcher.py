@@ -19,8 +19,8 @@ from dunena.persistence.disk.inotify import (  # noqa: E402
     MOVED_FROM,
     OVERFLOW,
     UNMOUNT,
-    Event,
     Inotify,
+    InotifyEvent,
 )
 from dunena.persistence.disk.watcher_events import LONGEST_SECONDS, QUIET_SECONDS, Told  # noqa: E402
 
@@ -86,7 +86,7 @@ class LinuxWatcher:
         if paths:
             self._told.touched({os.fsdecode(self._root + path) for path in paths})
 
-    def _take_one(self, event: Event, paths: set[bytes]) -> None:
+    def _take_one(self, event: InotifyEvent, paths: set[bytes]) -> None:
         folder = self._names.get(event.watch)
         if folder is None:
             return  # the queue's own, or of a folder that is watched no more
@@ -97,7 +97,7 @@ class LinuxWatcher:
         elif event.name:
             paths.add(folder + b"/" + event.name)
 
-    def _take_of_root(self, event: Event, paths: set[bytes]) -> None:
+    def _take_of_root(self, event: InotifyEvent, paths: set[bytes]) -> None:
         if event.mask & _ROOT_ENDS and not event.name:
             raise OSError(errno.ENOENT, "the folder was removed")
         if not event.name or event.name.startswith(b"."):

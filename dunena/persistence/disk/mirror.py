@@ -13,11 +13,10 @@ from typing import Protocol
 
 from dunena.persistence.disk import locks
 from dunena.persistence.disk.journal_format import FileStep
-from dunena.persistence.disk.layout import EntryId
 from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
 from dunena.persistence.disk.value_files import PreparedFile, ValueFiles
-from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.entry import Change, ChangeKind, Entry, EntryId
 
 RETRY_SECONDS = 1.0
 """After a file that could not be written."""

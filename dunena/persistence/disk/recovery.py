@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from dunena.persistence.disk.disk import Stamp
 from dunena.persistence.disk.journal_format import Recorded, Stamps
 from dunena.persistence.disk.journal_reader import Replay
-from dunena.persistence.disk.layout import EntryId
-from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.entry import Change, ChangeKind, Entry, EntryId
 
 _NUMBER_STARTS = frozenset(bytes((byte,)) for byte in b"-0123456789")
 

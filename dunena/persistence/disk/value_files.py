@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
 from dunena.persistence.disk.journal_format import FileStep
-from dunena.persistence.disk.layout import EntryId, Found, Layout
+from dunena.persistence.disk.layout import Found, Layout
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.records import Records, checksum
 from dunena.persistence.interface import Damage, DamageKind, Progress
-from dunena.plain_files import Kind, NotPlainError, TooLargeError
-from dunena.store.entry import Entry
+from dunena.plain_files import FileKind, FileTooLargeError, NotPlainError
+from dunena.store.entry import Entry, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.values import (
     InvalidJsonError,
@@ -93,7 +93,7 @@ class ValueFiles:
             content, stamp = self._disk.read_stamped(found.path, self._file_bytes_max)
             value = encode(decode_file(content))
             if len(value) > self._value_bytes_max < text_size(value):
-                raise TooLargeError(found.path, self._value_bytes_max)
+                raise FileTooLargeError(found.path, self._value_bytes_max)
         except (OSError, InvalidJsonError) as error:
             self._damaged[found.entry_id] = _damage(found.path, error), stamp
             return None
@@ -306,9 +306,9 @@ class ValueFiles:
             return
         damage, _ = self._damaged[entry_id]
         kind = self._disk.kind(damage.path)
-        if kind is Kind.FILE:
+        if kind is FileKind.FILE:
             set_aside(self._disk, damage.path, self._quarantine)
-        if kind in (Kind.FILE, None):
+        if kind in (FileKind.FILE, None):
             del self._damaged[entry_id]
 
 
@@ -317,6 +317,6 @@ def _damage(path: str, error: OSError | InvalidJsonError) -> Damage:
     kind = DamageKind.CONTENT
     if isinstance(error, NotPlainError):
         kind = DamageKind.STRANGER
-    elif isinstance(error, TooLargeError):
+    elif isinstance(error, FileTooLargeError):
         kind = DamageKind.SIZE
     return Damage(path, reason or str(error), kind)

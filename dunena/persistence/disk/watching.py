@@ -17,7 +17,7 @@ from dunena.persistence.disk.place import file_system_of
 from dunena.persistence.disk.watcher import begin_to_watch
 from dunena.persistence.disk.watcher_events import Told, Watcher
 from dunena.persistence.interface import Watching, WatchState
-from dunena.persistence.policy import Watch
+from dunena.persistence.policy import WatchMode
 
 POLL_SECONDS = 0.3
 """From the end of one look at everything to the next."""
@@ -39,7 +39,9 @@ _log = logging.getLogger(__name__)
 class FolderWatch:
     """Watches ``root`` for ``edits``; ``wake`` is called, from any thread, when it has work."""
 
-    def __init__(self, root: str, mode: Watch, edits: HandEdits, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, root: str, mode: WatchMode, edits: HandEdits, wake: Callable[[], None]
+    ) -> None:
         self._root = root
         self._mode = mode
         self._edits = edits
@@ -51,10 +53,10 @@ class FolderWatch:
 
     def begin(self) -> None:
         """From now on; what was changed since the folder was read is found as well."""
-        if self._mode is Watch.OFF:
+        if self._mode is WatchMode.OFF:
             return
-        silence = why_silent(self._root) if self._mode is Watch.AUTO else None
-        if self._mode is Watch.POLL or silence is not None:
+        silence = why_silent(self._root) if self._mode is WatchMode.AUTO else None
+        if self._mode is WatchMode.POLL or silence is not None:
             self._poll(silence)
         else:
             self._begin_to_watch()

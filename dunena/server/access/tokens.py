@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from dunena.dialects.grants import ANY, EVERYTHING, Grant, Right
-from dunena.plain_files import TooLargeError, read_plain
+from dunena.plain_files import FileTooLargeError, read_plain
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
 
 COMMAND_LINE = "--token"
@@ -134,7 +134,7 @@ def _read(file: Path) -> list[tuple[str, Grant]]:
     try:
         data = read_plain(str(file), TOKENS_FILE_BYTES_MAX)
         tables = tomllib.loads(data.decode("utf-8-sig"))
-    except TooLargeError:
+    except FileTooLargeError:
         raise TokensError(f"{file} has more than {TOKENS_FILE_BYTES_MAX} bytes") from None
     except OSError as error:
         raise TokensError(f"{file} cannot be read: {error.strerror or error}") from None

@@ -13,7 +13,7 @@ from dunena.server.context import Context
 from dunena.server.http.message import Body, Prepared, Request, Response, Search, serialize
 from dunena.server.outbox import Outbox
 
-Result = TypeVar("Result")
+_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class Transfer:
     # --- inside ---
 
     def _work(
-        self, work: Callable[[], Result], done: Callable[[asyncio.Future[Result]], None]
+        self, work: Callable[[], _Result], done: Callable[[asyncio.Future[_Result]], None]
     ) -> None:
         self._is_working = True
         self._context.loop.run_in_executor(None, work).add_done_callback(done)

@@ -15,7 +15,7 @@ from dunena.persistence.interface import NO_DISK, DiskStatus, Engine, WatchState
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
-Kind = Literal["counter", "gauge"]
+FigureKind = Literal["counter", "gauge"]
 """What only grows since the start, and what comes and goes."""
 
 
@@ -66,7 +66,7 @@ class Figure(NamedTuple):
     """
 
     name: str
-    kind: Kind
+    kind: FigureKind
     text: str
     read: Callable[[Moment], float]
     metrics: tuple[str, ...]
@@ -218,9 +218,9 @@ _BY_NAME = {(figure.name, figure.label[1]): figure for figure in FIGURES}
 def messages_by_type(at: Moment) -> dict[tuple[str, str], int]:
     """WebSocket messages by dialect and type; those that are none as ("", "invalid")."""
     stats = at.services.stats
-    counts = {(Dialect.DUNENA.value, name): kind.count for name, kind in stats.dunena.items()}
-    for name, kind in stats.object_store.items():
-        counts[Dialect.OBJECT_STORE.value, name] = kind.count
+    counts = {(Dialect.DUNENA.value, name): count for name, count in stats.dunena.items()}
+    for name, count in stats.object_store.items():
+        counts[Dialect.OBJECT_STORE.value, name] = count
     gets = (Dialect.OBJECT_STORE.value, "get")
     counts[gets] = counts.get(gets, 0) + stats.cached_gets
     # Nothing that is answered once more makes it fall.

@@ -26,7 +26,7 @@ from dunena.server.turn import Turn
 from dunena.server.unread import Unread
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
-from dunena.server.websocket.lifecycle import Event, State, next_state
+from dunena.server.websocket.lifecycle import LifecycleEvent, State, next_state
 from dunena.server.websocket.message_receiver import MessageReceiver
 from dunena.server.websocket.special_frames import SpecialFrames
 
@@ -125,7 +125,7 @@ class WebSocketConnection:
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone; what it held is free at once, so nothing may lead back to it."""
-        self._report(Event.CONNECTION_LOST)
+        self._report(LifecycleEvent.CONNECTION_LOST)
         self._transport = LOST
         self._receiver.drop()
         self._stop_inflating()
@@ -159,7 +159,7 @@ class WebSocketConnection:
 
     def eof_received(self) -> bool:
         """The peer sends no more: RFC 6455 has no half-open connections."""
-        self._report(Event.PEER_ENDED)
+        self._report(LifecycleEvent.PEER_ENDED)
         self._session.close()
         self._expect_close()
         return end_after_replies(self._tick.end, self._outbox, self._transport)
@@ -239,7 +239,7 @@ class WebSocketConnection:
 
     def shut_down(self) -> None:
         """The server stops: RFC 6455, 7.4.1, "going away"."""
-        if self._report(Event.SHUT_DOWN):
+        if self._report(LifecycleEvent.SHUT_DOWN):
             self._session.close()
             self._special.close(1001, "server stopped")
             self._send_output()
@@ -252,7 +252,7 @@ class WebSocketConnection:
 
     # --- inside ---
 
-    def _report(self, event: Event) -> bool:
+    def _report(self, event: LifecycleEvent) -> bool:
         """Take the transition of an event; whether it led to another state."""
         before = self._state
         self._state = next_state(before, event)
@@ -410,7 +410,11 @@ class WebSocketConnection:
             else:
                 self._receiver.take_binary(data)
         self._send_output()
-        if special.has_ended and self._report(Event.HANDSHAKE_ENDED) and self._close_by is None:
+        if (
+            special.has_ended
+            and self._report(LifecycleEvent.HANDSHAKE_ENDED)
+            and self._close_by is None
+        ):
             self._session.close()
             self._expect_close()
 
@@ -421,7 +425,7 @@ class WebSocketConnection:
 
     def _fail(self, code: int, reason: str) -> None:
         """End a connection whose peer broke the protocol, or that we broke."""
-        if self._report(Event.FAILED):
+        if self._report(LifecycleEvent.FAILED):
             self._stop_inflating()
             self._reader.drop()
             self._special.fail(code, reason)
@@ -433,7 +437,7 @@ class WebSocketConnection:
     def _end_input(self, error: FrameError) -> None:
         """The peer broke the framing: say so if nothing was said yet, and read no more of it."""
         self._fail(error.code, error.reason)
-        if self._report(Event.FRAMING_BROKEN):
+        if self._report(LifecycleEvent.FRAMING_BROKEN):
             self._stop_inflating()
             self._reader.drop()
             self._count_unfinished()
@@ -469,7 +473,7 @@ class WebSocketConnection:
         Past the tick, which may have replies of it that are taken back and said anew: nothing may
         come behind what is left out, or the peer would not see that it is.
         """
-        if not self._report(Event.READ_TOO_SLOWLY):
+        if not self._report(LifecycleEvent.READ_TOO_SLOWLY):
             return  # its last word is among what waits, and nothing is added behind it
         self._session.close()
         can_be_told = not self._outbox.is_inside_message

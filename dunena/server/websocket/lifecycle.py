@@ -1,10 +1,10 @@
 """The states of a WebSocket connection and the events that lead from one to the next; no I/O.
 
 Theory of operation: a connection is in one `State`, and `TRANSITIONS` says for every state and
-every `Event` which state follows. It starts as OPEN, each transition leads to the same state or a
-later one, and nothing leads out of LOST. What has to be done when a state is entered, such as to
-close the session, is done by whoever reports the event, and only if `next_state` is another one: so
-every connection is closed once, for the first reason there is.
+every `LifecycleEvent` which state follows. It starts as OPEN, each transition leads to the same
+state or a later one, and nothing leads out of LOST. Whoever reports an event does what has to be
+done when a state is entered, such as to close the session, and only if `next_state` gives another
+state: so every connection is closed once, for the first reason there is.
 
 ================  ===================================  ============================
 state             messages of the peer                 what is sent
@@ -37,7 +37,7 @@ class State(Enum):
     """The transport is gone."""
 
 
-class Event(Enum):
+class LifecycleEvent(Enum):
     """What ends a connection, or brings it nearer to its end."""
 
     SHUT_DOWN = auto()
@@ -58,32 +58,33 @@ class Event(Enum):
 
 
 _ENDED_BY_PEER: Final = {
-    Event.FRAMING_BROKEN: State.ENDING,
-    Event.HANDSHAKE_ENDED: State.ENDING,
-    Event.PEER_ENDED: State.ENDING,
-    Event.CONNECTION_LOST: State.LOST,
+    LifecycleEvent.FRAMING_BROKEN: State.ENDING,
+    LifecycleEvent.HANDSHAKE_ENDED: State.ENDING,
+    LifecycleEvent.PEER_ENDED: State.ENDING,
+    LifecycleEvent.CONNECTION_LOST: State.LOST,
 }
 
-TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
+TRANSITIONS: Final[dict[State, dict[LifecycleEvent, State]]] = {
     State.OPEN: {
-        Event.SHUT_DOWN: State.CLOSING,
-        Event.FAILED: State.ENDING,
-        Event.READ_TOO_SLOWLY: State.ENDING,
+        LifecycleEvent.SHUT_DOWN: State.CLOSING,
+        LifecycleEvent.FAILED: State.ENDING,
+        LifecycleEvent.READ_TOO_SLOWLY: State.ENDING,
         **_ENDED_BY_PEER,
     },
     # The close frame is sent: no other reason can be given, and the peer's own is still to come.
     State.CLOSING: {
-        Event.SHUT_DOWN: State.CLOSING,
-        Event.FAILED: State.CLOSING,
-        Event.READ_TOO_SLOWLY: State.CLOSING,
+        LifecycleEvent.SHUT_DOWN: State.CLOSING,
+        LifecycleEvent.FAILED: State.CLOSING,
+        LifecycleEvent.READ_TOO_SLOWLY: State.CLOSING,
         **_ENDED_BY_PEER,
     },
-    State.ENDING: dict.fromkeys(Event, State.ENDING) | {Event.CONNECTION_LOST: State.LOST},
-    State.LOST: dict.fromkeys(Event, State.LOST),
+    State.ENDING: dict.fromkeys(LifecycleEvent, State.ENDING)
+    | {LifecycleEvent.CONNECTION_LOST: State.LOST},
+    State.LOST: dict.fromkeys(LifecycleEvent, State.LOST),
 }
 """Which state follows a state and an event."""
 
 
-def next_state(state: State, event: Event) -> State:
+def next_state(state: State, event: LifecycleEvent) -> State:
     """The state that follows; the same one if the event changes nothing."""
     return TRANSITIONS[state][event]

@@ -60,8 +60,8 @@ class MessageReceiver:
         self._answer(message, self._receive_text)
 
     def take_binary(self, message: bytes) -> None:
-        """A whole binary message."""
-        self._answer(message, self._receive_binary)
+        """A whole binary message, which is read like text."""
+        self._answer(message, self._receive_text)
 
     def refuse(self, error: ClientError) -> None:
         """Tell the client of an error, in this tick."""
@@ -79,12 +79,6 @@ class MessageReceiver:
             if not self._session.answer_cached_get(message, now):
                 self._session.receive(message, now)
         except Exception:  # noqa: BLE001 - a fault of ours ends one connection, not the server
-            self._break()
-
-    def _receive_binary(self, message: bytes, now: int) -> None:
-        try:
-            self._session.receive_binary(message, now)
-        except Exception:  # noqa: BLE001 - the same
             self._break()
 
     def _break(self) -> None:

@@ -12,7 +12,7 @@ from websockets.server import ServerProtocol
 from dunena.frames import PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.server.websocket.fragments import Fragments
 
-Message = tuple[bytes, bool]
+ReceivedMessage = tuple[bytes, bool]
 """A whole message, and whether it is text."""
 
 
@@ -40,7 +40,7 @@ class SpecialFrames:
         """Whether the closing handshake is over, or a fault ended it."""
         return self._protocol is not None and self._protocol.eof_sent
 
-    def receive(self, frame: bytes, *, takes_messages: bool) -> Message | None:
+    def receive(self, frame: bytes, *, takes_messages: bool) -> ReceivedMessage | None:
         """A peer's whole, masked, uncompressed frame; the message that it completes.
 
         Data is ignored unless ``takes_messages``. Raises `FrameError` for text that is no UTF-8;
@@ -87,7 +87,7 @@ class SpecialFrames:
             self._protocol = ServerProtocol(state=State.OPEN, max_size=self._message_bytes_max)
         return self._protocol
 
-    def _take_data(self, frame: Frame) -> Message | None:
+    def _take_data(self, frame: Frame) -> ReceivedMessage | None:
         is_first = frame.opcode in (Opcode.TEXT, Opcode.BINARY)
         if is_first and frame.fin:
             return bytes(frame.data), frame.opcode is Opcode.TEXT
