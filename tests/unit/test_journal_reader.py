@@ -15,7 +15,7 @@ from dunena.persistence.disk.journal_reader import (
     revision_before,
 )
 from dunena.persistence.interface import Damage, DamageKind
-from dunena.plain_files import Kind, NotPlainError, TooLargeError
+from dunena.plain_files import FileKind, FileTooLargeError, NotPlainError
 from dunena.store.entry import ChangeKind
 
 FOLDER = "journal"
@@ -46,7 +46,7 @@ class TextDisk:
                 if isinstance(text, OSError):
                     raise text
                 return text
-        raise NotPlainError(path, Kind.PIPE)
+        raise NotPlainError(path, FileKind.PIPE)
 
 
 def name(first: int, before: int) -> str:
@@ -368,8 +368,8 @@ def test_one_that_cannot_be_read_costs_the_others_nothing() -> None:
     two = name(2, 1)
     found = {
         ONE: segment(ONE, stored(1)),
-        "2-pipe.log": NotPlainError("2-pipe.log", Kind.LINK),
-        "3-large.log": TooLargeError("3-large.log", 5),
+        "2-pipe.log": NotPlainError("2-pipe.log", FileKind.LINK),
+        "3-large.log": FileTooLargeError("3-large.log", 5),
         two: segment(two, stored(2)),
     }
     replay = read(found, others=("4-other.log", "5-other.txt"))
@@ -379,9 +379,9 @@ def test_one_that_cannot_be_read_costs_the_others_nothing() -> None:
     assert [one.path for one in replay.damages] == [path(one) for one in names]
     assert {one.kind for one in replay.damages} == {DamageKind.RECORD}
     assert [one.reason for one in replay.damages] == [
-        f"is {Kind.LINK}, not a plain file",
+        f"is {FileKind.LINK}, not a plain file",
         "is more than 5 bytes",
-        f"is {Kind.PIPE}, not a plain file",
+        f"is {FileKind.PIPE}, not a plain file",
     ]
 
 

@@ -1,5 +1,6 @@
 """The rules for fields that both dialects share, at their edges and to the letter."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,16 +25,16 @@ from dunena.dialects.services import (
     printable_name,
     unicode_name,
 )
-from dunena.hub import CACHE_EVENTS, Hub
+from dunena.hub import CACHE_EVENTS
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
-from dunena.store.store import Store
+from tests.support.rooms import Rooms
 
 NOW = 1_700_000_000_000
 
 
 @pytest.fixture
 def services() -> Services:
-    return Services(Store(), Hub())
+    return Rooms().services
 
 
 @pytest.mark.parametrize("rule", [printable_name, unicode_name])
@@ -100,17 +101,16 @@ def test_a_namespace_is_held_to_the_rule_of_its_dialect() -> None:
 )
 @pytest.mark.parametrize("default_ttl_ms", [0, 5])
 def test_a_ttl_ends_so_long_after_now_whatever_the_default(
-    default_ttl_ms: int, ttl: float, expires_at: int | None
+    services: Services, default_ttl_ms: int, ttl: float, expires_at: int | None
 ) -> None:
-    services = Services(Store(), Hub(), default_ttl_ms=default_ttl_ms)
+    services = replace(services, default_ttl_ms=default_ttl_ms)
     assert expiry_of(services, {"ttl": ttl}, NOW) == expires_at
 
 
 @pytest.mark.parametrize("message", [{}, {"ttl": None}])
-def test_without_a_ttl_the_default_counts(message: dict[str, Any]) -> None:
-    assert expiry_of(Services(Store(), Hub()), message, NOW) is None
-    services = Services(Store(), Hub(), default_ttl_ms=5)
-    assert expiry_of(services, message, NOW) == NOW + 5
+def test_without_a_ttl_the_default_counts(services: Services, message: dict[str, Any]) -> None:
+    assert expiry_of(services, message, NOW) is None
+    assert expiry_of(replace(services, default_ttl_ms=5), message, NOW) == NOW + 5
 
 
 @pytest.mark.parametrize("ttl", [-1, -1.0, 0.5, True, False, "1", [], {}])
@@ -156,9 +156,9 @@ def test_gets_are_forgotten_when_there_are_too_many() -> None:
 def test_the_channel_of_all_changes_is_the_one_that_may_be_seen(services: Services) -> None:
     assert services.channel("news") == "news"
     assert services.channel(CACHE_EVENTS) == CACHE_EVENTS
-    some = Services(services.store, services.hub, events="some")
+    some = replace(services, events="some")
     assert some.channel(CACHE_EVENTS) == "some"
-    none = Services(services.store, services.hub, events=None)
+    none = replace(services, events=None)
     assert none.channel("news") == "news"
     with pytest.raises(ForbiddenError, match=r"^Not permitted: read events$"):
         none.channel(CACHE_EVENTS)

@@ -1,5 +1,6 @@
 """What one client is subscribed to, and the hub with it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from dunena.dialects.subscriptions import Subscriptions
 from dunena.dialects.views import Views
 from dunena.hub import CACHE_EVENTS, Batch, Hub
 from dunena.store.limits import Limits
-from dunena.store.store import Store
+from tests.support.rooms import Rooms
 
 
 @pytest.fixture
@@ -23,6 +24,10 @@ def hub() -> Hub:
 def client_of(hub: Hub, count_max: int = 100) -> tuple[Subscriptions, list[Batch]]:
     heard: list[Batch] = []
     return Subscriptions(hub, Limits(subscriptions_max=count_max), heard.append), heard
+
+
+def services_with(hub: Hub) -> Services:
+    return replace(Rooms().services, hub=hub)
 
 
 def publish(hub: Hub, topic: Any) -> None:
@@ -116,7 +121,7 @@ READ, WRITE = frozenset({Right.READ}), frozenset({Right.WRITE})
 
 
 def test_rights_that_change_end_what_they_permit_no_more(hub: Hub) -> None:
-    views = Views(Services(Store(), hub))
+    views = Views(services_with(hub))
     old = views.of(Grant("old", READ, keys=("*",), namespaces=("", "n")))
     new = views.of(Grant("new", READ, keys=("b*",), namespaces=("n",)))
     client, _ = client_of(hub)
@@ -145,8 +150,8 @@ def test_rights_that_change_end_what_they_permit_no_more(hub: Hub) -> None:
 
 
 def test_rights_that_change_give_nobody_events_who_had_none(hub: Hub) -> None:
-    views = Views(Services(Store(), hub))
-    some, whole = views.of(Grant("some", READ, keys=("a",))), Services(Store(), hub)
+    views = Views(services_with(hub))
+    some, whole = views.of(Grant("some", READ, keys=("a",))), services_with(hub)
     none = views.of(Grant("w", WRITE))
     client, _ = client_of(hub)
     for old, new in ((some, whole), (none, some), (whole, none), (whole, some)):

@@ -1,14 +1,15 @@
 """A grant that leaves something out has services of its own; all else is shared."""
 
+from dataclasses import replace
+
 import pytest
 
 from dunena.dialects.grants import EVERYTHING, Grant, Right
 from dunena.dialects.guarded_store import GuardedStore
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
-from dunena.hub import Hub
 from dunena.store.limits import Limits
-from dunena.store.store import Store
+from tests.support.rooms import Rooms
 
 READ, WRITE = frozenset({Right.READ}), frozenset({Right.WRITE})
 SOME = Grant("some", READ, keys=("a",))
@@ -16,7 +17,7 @@ SOME = Grant("some", READ, keys=("a",))
 
 @pytest.fixture
 def services() -> Services:
-    return Services(Store(), Hub(), Limits(value_bytes_max=7), default_ttl_ms=5)
+    return replace(Rooms(Limits(value_bytes_max=7)).services, default_ttl_ms=5)
 
 
 @pytest.fixture
