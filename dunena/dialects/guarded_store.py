@@ -35,11 +35,6 @@ class GuardedStore(StoreView):
         self._may_write = Right.WRITE in grant.rights
         self._visible_keys: dict[str, str] = {}  # namespace -> a key of it that may be read
 
-    @property
-    def unrestricted(self) -> Store:
-        """The store behind this view."""
-        return self._unrestricted
-
     def may_read(self, ns: str, key: str) -> bool:
         """Return whether the grant permits to see a key's value and changes."""
         return self._may_read and self._is_within(ns, key)
@@ -95,7 +90,7 @@ class GuardedStore(StoreView):
         known = self._visible_keys.get(ns)
         if known is not None and self._unrestricted.peek(ns, known, 0) is not None:
             return True
-        for key in self._unrestricted.keys(ns):
+        for key in self._unrestricted.table.keys(ns):
             if key in self._keys:
                 self._visible_keys[ns] = key
                 return True

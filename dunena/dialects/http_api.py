@@ -139,7 +139,7 @@ def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult
     start = whole_number(query, "cursor", 0)
     count = page_count(query)
     matches = glob(query.get("pattern", "*"))
-    order = yield from services.search.matching(services.store, ns)
+    order = yield from services.search.matching(services.unrestricted_store, services.store, ns)
     page: list[str] = []
     keys = order.page(start, KEYS_AT_ONCE_MAX)
     cursor = 0

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from dunena.dialects.grants import glob_expression
 from dunena.store.key_order import KeyOrder, order_of
+from dunena.store.store import Store
 from dunena.store.view import StoreView
 
 KEYS_AT_ONCE_MAX = 1000
@@ -32,18 +33,19 @@ class KeySearch:
         # (namespace, pattern) -> the order that was searched, its version, and the keys found
         self._found: OrderedDict[tuple[str, str], tuple[KeyOrder, int, KeyOrder]] = OrderedDict()
 
-    def matching(self, store: StoreView, ns: str, pattern: str = "*") -> Work[KeyOrder]:
-        """Find the keys of a namespace that ``store`` shows and that match a glob, in order."""
-        unrestricted = store.unrestricted
-        while not unrestricted.place_keys(ns, KEYS_AT_ONCE_MAX):
+    def matching(
+        self, store: Store, seen: StoreView, ns: str, pattern: str = "*"
+    ) -> Work[KeyOrder]:
+        """The keys of ``store`` that are ``seen`` and match, in order."""
+        while not store.table.place_keys(ns, KEYS_AT_ONCE_MAX):
             yield
-        order = unrestricted.key_order(ns)
-        if unrestricted is store and pattern in ("", "*"):
+        order = store.table.key_order(ns)
+        if seen is store and pattern in ("", "*"):
             return order
         name, version = (ns, pattern), order.version
         kept = self._found.get(name)
         if kept is None or kept[0] is not order or kept[1] != version:
-            found = yield from _filtered(store, ns, order, pattern)
+            found = yield from _filtered(seen, ns, order, pattern)
             kept = self._found[name] = (order, version, order_of(found))
         self._found.move_to_end(name)
         if len(self._found) > _KEPT_MAX:
@@ -56,12 +58,12 @@ def glob(pattern: str) -> Callable[[str], object]:
     return re.compile(glob_expression(pattern)).match
 
 
-def _filtered(store: StoreView, ns: str, order: KeyOrder, pattern: str) -> Work[list[str]]:
+def _filtered(seen: StoreView, ns: str, order: KeyOrder, pattern: str) -> Work[list[str]]:
     matches = glob(pattern or "*")
     found: list[str] = []
     keys = order.page(0, KEYS_AT_ONCE_MAX)
     while keys:
-        found += [key for key in keys if matches(key) and store.may_read(ns, key)]
+        found += [key for key in keys if matches(key) and seen.may_read(ns, key)]
         if len(keys) == KEYS_AT_ONCE_MAX:
             yield
         # By the last one's name: keys may have come and gone meanwhile.

@@ -45,8 +45,9 @@ class Listing:
         direction = query.get("order", "asc")
         if direction not in ("asc", "desc"):
             raise ClientError('order must be "asc" or "desc"')
-        keys = yield from self._services.search.matching(
-            self._services.store, ns, query.get("pattern", "*")
+        services = self._services
+        keys = yield from services.search.matching(
+            services.unrestricted_store, services.store, ns, query.get("pattern", "*")
         )
         if direction == "asc":
             wanted = keys.page(offset, count)
@@ -96,11 +97,11 @@ class Listing:
         return lambda _now: (200, body)
 
     def _key_count(self, ns: str) -> Work[int]:
-        store = self._services.store
-        if store is store.unrestricted:
-            return store.unrestricted.key_count(ns)
+        services = self._services
+        if services.store is services.unrestricted_store:
+            return services.unrestricted_store.table.key_count(ns)
         yield
-        keys = yield from self._services.search.matching(store, ns)
+        keys = yield from services.search.matching(services.unrestricted_store, services.store, ns)
         return keys.count
 
     def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> HttpResult:
@@ -110,8 +111,9 @@ class Listing:
             for entry in (store.peek(ns, key, now) for key in keys)
             if entry is not None
         ]
+        revision = self._services.unrestricted_store.revision
         return 200, orjson.dumps(
-            {**more, "revision": store.unrestricted.revision, "timestamp": now, "entries": entries}
+            {**more, "revision": revision, "timestamp": now, "entries": entries}
         )
 
 

@@ -11,6 +11,7 @@ from dunena.hub import CACHE_EVENTS, Hub
 from dunena.store.entry import EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
+from dunena.store.store import Store
 from dunena.store.values import text_size
 from dunena.store.view import StoreView
 
@@ -47,11 +48,13 @@ class GetCache:
 class Services:
     """What a request works with: the store, the hub, limits and counters, as a grant may use them.
 
-    ``events`` is the hub's channel of the changes that the grant may see; None if it may see none.
-    ``default_ttl_ms`` is for writes without a ttl; 0 is no expiry.
+    ``store`` is what the request may see and change of ``unrestricted_store``, or that itself.
+    ``events`` is the hub's channel of all changes that may be seen; None if none may.
+    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
     """
 
     store: StoreView
+    unrestricted_store: Store
     hub: Hub
     limits: Limits = field(default_factory=Limits)
     get_cache: GetCache = field(default_factory=GetCache)

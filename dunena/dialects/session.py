@@ -19,7 +19,7 @@ from dunena.dialects.messages import object_store_error, reply, undecided_error
 from dunena.dialects.services import Services
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.hub import Batch
-from dunena.store.store import WriteRefusedError
+from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 
 

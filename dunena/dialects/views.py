@@ -32,9 +32,10 @@ class Views:
 
     def _made(self, grant: Grant) -> tuple[Services, GuardedStore]:
         unrestricted = self._services
-        store = GuardedStore(unrestricted.store.unrestricted, grant)
+        store = GuardedStore(unrestricted.unrestricted_store, grant)
         services = Services(
             store,
+            unrestricted.unrestricted_store,
             unrestricted.hub,
             unrestricted.limits,
             GetCache(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from dunena.persistence.disk.check import Findings
 from dunena.persistence.disk.check import check as check_folder
 from dunena.persistence.disk.check import repair as repair_folder
-from dunena.persistence.disk.disk import force
+from dunena.persistence.disk.device import force
 from dunena.persistence.disk.watcher import begin_to_watch
 from dunena.persistence.disk.watcher_events import Told
 from dunena.persistence.disk.watching import why_silent

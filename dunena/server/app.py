@@ -54,8 +54,9 @@ from dunena.server.status.overview import Overview
 from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
 from dunena.settings import Settings, local_host
+from dunena.store.errors import WriteRefusedError
 from dunena.store.quota import quota_of
-from dunena.store.store import Store, WriteRefusedError
+from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 STOP_SECONDS_MAX = 3.0
@@ -237,7 +238,7 @@ class Server:
     ) -> Context:
         settings, telemetry = self.settings, self.telemetry
         services = Services(
-            self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
+            self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
         )
         disk_pages = NullOriginPolicy(private_folder(settings.cache_dir))
         disk_pages.load()

@@ -5,7 +5,8 @@ from collections import deque
 from dunena.persistence.interface import Engine, OutsideChange
 from dunena.server.bulk import Bulk
 from dunena.server.tick import Tick
-from dunena.store.store import Store, WriteRefusedError
+from dunena.store.errors import WriteRefusedError
+from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 OUTSIDE_AT_ONCE_MAX = 500

@@ -22,7 +22,7 @@ from dunena.server.static.folder import WwwFolder
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
-from dunena.store.store import WriteRefusedError
+from dunena.store.errors import WriteRefusedError
 
 RouteHandler = Callable[[Request, int], Response]
 

@@ -89,7 +89,7 @@ class Tick:
         clock_ms: Callable[[], int],
         timer_ms: Callable[[], float],
     ) -> None:
-        self._store = services.store.unrestricted
+        self._store = services.unrestricted_store
         self._hub = services.hub
         self._engine = engine
         self._telemetry = telemetry

@@ -10,53 +10,39 @@ are *overdue*: no read shows them, and who writes to one of them, or needs its r
 So every change is as if all had been taken out in time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange, Namespaces
-from dunena.store.expiry import NEVER, Deadlines
-from dunena.store.key_order import KeyOrder
+from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange
+from dunena.store.entry_table import EntryTable, growth_of
+from dunena.store.errors import StoreFullError, WriteRefusedError
+from dunena.store.expiry import NEVER
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
-from dunena.store.quota import Quota, Write, size_of
+from dunena.store.quota import Quota, Write
 from dunena.store.view import StoreView
 
 
-class WriteRefusedError(Exception):
-    """Changes cannot be kept at present; ``reason`` is one line for people."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-class StoreFullError(WriteRefusedError):
-    """There is no room for the change; others may find some."""
-
-
 class Store(StoreView):
-    """All entries of one server, in memory.
+    """All entries of one server, in memory, and every change to them.
 
     Keys and namespaces are taken as valid (the dialects check them); values are encoded JSON.
-    ``now`` is Unix ms throughout; ``quota`` bounds it, None for any amount.
+    ``now`` is Unix ms throughout; ``quota`` bounds it, None for any amount. ``table`` has the
+    entries, for who looks through their keys: it is to be read alone, or changes go unseen.
     """
 
     __slots__ = (
         "_clears_undone",
-        "_deadlines",
         "_loaded_revision",
-        "_namespaces",
         "_observer",
-        "_orders",
         "_overdue_at",
         "clears",
         "deletions",
-        "entry_count",
         "expirations",
         "hits",
         "misses",
         "quota",
         "refusal",
         "revision",
-        "value_bytes",
+        "table",
     )
 
     def __init__(
@@ -64,14 +50,10 @@ class Store(StoreView):
     ) -> None:
         self._observer = observer or _ignore
         self.quota = quota
-        self._namespaces: Namespaces = {}
-        self._deadlines = Deadlines()
+        self.table = EntryTable(quota)
         self._overdue_at = -NEVER  # deadlines up to here have passed; none where all were met
-        self._orders: dict[str, KeyOrder] = {}
         self.revision = 0
         self.refusal: str | None = None
-        self.entry_count = 0
-        self.value_bytes = 0
         self.hits = 0
         self.misses = 0
         self.expirations = 0
@@ -79,11 +61,6 @@ class Store(StoreView):
         self.clears = 0  # those that were undone included
         self._clears_undone = 0
         self._loaded_revision = 0
-
-    @property
-    def unrestricted(self) -> "Store":
-        """This store, which restricts nothing."""
-        return self
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Tell ``observer`` of every change from now on, at the moment it is made."""
@@ -104,7 +81,7 @@ class Store(StoreView):
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
         """Like `get`, but counts neither a hit nor a miss."""
-        keys = self._namespaces.get(ns)
+        keys = self.table.namespaces.get(ns)
         entry = None if keys is None else keys.get(key)
         # A deadline that has passed hides the entry at once, even before `expire` was called.
         if entry is None or (entry.expires_at is not None and entry.expires_at <= now):
@@ -115,45 +92,23 @@ class Store(StoreView):
         """True: a store without a guard hides nothing."""
         return True
 
-    def keys(self, ns: str) -> Iterable[str]:
-        """The keys of a namespace in no order."""
-        return self._namespaces.get(ns, ())
-
-    def key_count(self, ns: str) -> int:
-        """How many keys a namespace has."""
-        keys = self._namespaces.get(ns)
-        return 0 if keys is None else len(keys)
-
-    def key_order(self, ns: str) -> KeyOrder:
-        """The keys of a namespace in order, as far as `place_keys` has placed them.
-
-        Made when first asked for, and followed from then on until nobody asks any more. The same
-        object for as long as that is so.
-        """
-        order = self._orders.get(ns)
-        if order is None:
-            keys = self._namespaces.get(ns)
-            order = KeyOrder([] if keys is None else list(keys))
-            if keys is not None:
-                self._orders[ns] = order
-        order.is_read()
-        return order
-
-    def place_keys(self, ns: str, count_max: int) -> bool:
-        """Put so many more keys of a namespace into their order; whether all are in it."""
-        order = self.key_order(ns)
-        if not order.is_complete:
-            order.place(count_max, self._namespaces[ns])
-        return order.is_complete
-
     def namespaces(self) -> list[str]:
         """Names of the namespaces that hold keys, sorted; "" stands for none."""
-        return sorted(self._namespaces)
+        return sorted(self.table.namespaces)
 
     def entries(self) -> Iterator[Entry]:
         """All entries, those past their deadline included."""
-        for keys in self._namespaces.values():
-            yield from keys.values()
+        return self.table.entries()
+
+    @property
+    def entry_count(self) -> int:
+        """How many entries there are, those past their deadline included."""
+        return self.table.entry_count
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of all values, as they are encoded."""
+        return self.table.value_bytes
 
     @property
     def evictions(self) -> int:
@@ -173,14 +128,14 @@ class Store(StoreView):
     @property
     def next_deadline(self) -> int:
         """When `expire` should next be called, which may find nothing to do; or `NEVER`."""
-        return self._deadlines.next
+        return self.table.deadlines.next
 
     # --- changing ---
 
     def load(self, entries: Sequence[Entry], revision: int) -> None:
         """Fill an empty store with what was kept; no change is announced."""
         for entry in entries:
-            self._put(entry)
+            self.table.put(entry)
         self.revision = self._loaded_revision = revision
 
     def set(
@@ -198,13 +153,13 @@ class Store(StoreView):
         In a bounded store others are deleted first to make room, or `StoreFullError` is raised. A
         value that is stored already is taken in any case: it is the truth.
         """
-        if self._deadlines.next <= self._overdue_at:
+        if self.table.deadlines.next <= self._overdue_at:
             self._end_overdue(ns, key)
         if self.quota is not None:
             self._make_room(self.quota, ns, key, value, may_refuse=not from_disk)
         revision = self._next_revision()
         entry = Entry(ns, key, value, expires_at, revision)
-        replaced = self._put(entry)
+        replaced = self.table.put(entry)
         return self._announce(
             Change(
                 ChangeKind.SET,
@@ -222,9 +177,9 @@ class Store(StoreView):
         self, ns: str, key: str, *, from_disk: bool = False, is_durable: bool = False
     ) -> Change | None:
         """Remove a key; None if nothing stood there."""
-        if self._deadlines.next <= self._overdue_at:
+        if self.table.deadlines.next <= self._overdue_at:
             self._end_overdue(ns, key)
-        if self._standing(ns, key) is None:
+        if self.table.find(ns, key) is None:
             return None
         change = self._remove(
             ChangeKind.DELETE, ns, key, from_disk=from_disk, is_durable=is_durable
@@ -259,8 +214,7 @@ class Store(StoreView):
         """Remove everything, in all namespaces, as one change."""
         revision = self._next_revision()
         self.clears += 1
-        cleared = self._namespaces
-        self._replace_all({})
+        cleared = self.table.replace_all({})
         return self._announce(
             Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared, from_disk=from_disk)
         )
@@ -276,8 +230,8 @@ class Store(StoreView):
         # A due deadline has left the heap; undo puts it back together with the entry.
         changes = [
             self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
-            for entry in self._deadlines.pop_due(now, count_max)
-            if self._is_standing(entry)
+            for entry in self.table.deadlines.pop_due(now, count_max)
+            if self.table.holds(entry)
         ]
         self.expirations += len(changes)
         return changes
@@ -304,11 +258,11 @@ class Store(StoreView):
             if change.kind is not ChangeKind.SET:
                 self._uncount(change)
             if change.cleared is not None:
-                self._replace_all(change.cleared)
+                self.table.replace_all(change.cleared)
             elif change.replaced is not None:
-                self._put(change.replaced)
+                self.table.put(change.replaced)
             else:
-                self._take(change.ns, change.key)
+                self.table.take(change.ns, change.key)
 
     # --- inside ---
 
@@ -322,13 +276,9 @@ class Store(StoreView):
         elif self.quota is not None:
             self.quota.evictions -= 1
 
-    def _standing(self, ns: str, key: str) -> Entry | None:
-        keys = self._namespaces.get(ns)
-        return None if keys is None else keys.get(key)
-
     def _end_overdue(self, ns: str, key: str) -> None:
         """A key is written to whose time may have come: that comes first."""
-        entry = self._standing(ns, key)
+        entry = self.table.find(ns, key)
         if entry is None or entry.expires_at is None or self.refusal is not None:
             return
         if entry.expires_at <= self._overdue_at:
@@ -338,7 +288,7 @@ class Store(StoreView):
 
     def _expire_overdue(self) -> bool:
         """Take out overdue entries, since room is needed; whether there may have been any."""
-        if self.refusal is not None or self._deadlines.next > self._overdue_at:
+        if self.refusal is not None or self.table.deadlines.next > self._overdue_at:
             return False
         self.expire(self._overdue_at)
         return True
@@ -347,14 +297,7 @@ class Store(StoreView):
         """Why there is no room for all writes, in words; None if there is."""
         if quota.evicts:
             return quota.can_never_fit(writes)
-        growths: dict[str, int] = {}
-        new_keys = 0
-        for key, value in writes:
-            standing = self._standing(ns, key)
-            if standing is None and key not in growths:
-                new_keys += 1
-            growths[key] = max(growths.get(key, 0), _growth(key, value, standing))
-        return quota.shortage(new_keys, sum(growths.values()))
+        return quota.shortage(*self.table.growth(ns, writes))
 
     def _next_revision(self) -> int:
         if self.refusal is not None:
@@ -365,8 +308,8 @@ class Store(StoreView):
     def _make_room(
         self, quota: Quota, ns: str, key: str, value: bytes, *, may_refuse: bool
     ) -> None:
-        standing = self._standing(ns, key)
-        entries, size = int(standing is None), _growth(key, value, standing)
+        standing = self.table.find(ns, key)
+        entries, size = int(standing is None), growth_of(key, value, standing)
         reason = quota.shortage(entries, size)
         while reason is not None and self._expire_overdue():
             reason = quota.shortage(entries, size)
@@ -385,7 +328,7 @@ class Store(StoreView):
 
     def _evict(self, quota: Quota, entry: Entry) -> None:
         revision = self._next_revision()
-        self._take(entry.ns, entry.key)
+        self.table.take(entry.ns, entry.key)
         quota.evictions += 1
         self._announce(EvictionChange(revision, entry))
 
@@ -403,7 +346,7 @@ class Store(StoreView):
         is_durable: bool = False,
     ) -> Change:
         revision = self._next_revision()
-        replaced = self._take(ns, key)
+        replaced = self.table.take(ns, key)
         return self._announce(
             Change(
                 kind,
@@ -415,79 +358,6 @@ class Store(StoreView):
                 is_durable=is_durable,
             )
         )
-
-    def _put(self, entry: Entry) -> Entry | None:
-        keys = self._namespaces.get(entry.ns)
-        if keys is None:
-            keys = self._namespaces[entry.ns] = {}
-        replaced = keys.get(entry.key)
-        keys[entry.key] = entry
-        self.value_bytes += len(entry.value)
-        if replaced is None:
-            self.entry_count += 1
-            if entry.ns in self._orders:
-                self._reorder(entry.ns, entry.key, came=True)
-            is_timed = entry.expires_at is not None
-        else:
-            self.value_bytes -= len(replaced.value)
-            is_timed = entry.expires_at is not None or replaced.expires_at is not None
-        if is_timed:
-            self._retime(entry, replaced)
-        if self.quota is not None:
-            self.quota.put(entry, replaced)
-        return replaced
-
-    def _retime(self, entry: Entry, replaced: Entry | None) -> None:
-        if replaced is not None:
-            self._deadlines.discard(replaced)
-        self._deadlines.add(entry)
-        if self._deadlines.is_stale:
-            self._deadlines.compact(self._is_standing)
-
-    def _take(self, ns: str, key: str) -> Entry:
-        keys = self._namespaces[ns]
-        entry = keys.pop(key)
-        if not keys:
-            del self._namespaces[ns]
-            self._orders.pop(ns, None)
-        elif ns in self._orders:
-            self._reorder(ns, key, came=False)
-        self.entry_count -= 1
-        self.value_bytes -= len(entry.value)
-        self._deadlines.discard(entry)
-        if self.quota is not None:
-            self.quota.remove(entry)
-        return entry
-
-    def _reorder(self, ns: str, key: str, *, came: bool) -> None:
-        order = self._orders[ns]
-        if order.is_forgotten:
-            del self._orders[ns]
-        elif came:
-            order.came(key)
-        else:
-            order.went(key)
-
-    def _replace_all(self, namespaces: Namespaces) -> None:
-        self._namespaces = {}
-        self._deadlines = Deadlines()
-        self._orders = {}
-        self.entry_count = 0
-        self.value_bytes = 0
-        if self.quota is not None:
-            self.quota.clear()
-        for keys in namespaces.values():
-            for entry in keys.values():
-                self._put(entry)
-
-    def _is_standing(self, entry: Entry) -> bool:
-        return self._standing(entry.ns, entry.key) is entry
-
-
-def _growth(key: str, value: bytes, standing: Entry | None) -> int:
-    """Bytes that a store has more of once a value stands under a key."""
-    size = size_of(key, value)
-    return size if standing is None else size - size_of(key, standing.value)
 
 
 def _ignore(_change: Change) -> None:

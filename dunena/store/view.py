@@ -2,24 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dunena.store.entry import Change, Entry
 from dunena.store.quota import Write
-
-if TYPE_CHECKING:
-    from dunena.store.store import Store
 
 
 class StoreView(ABC):
     """What requests may do with a store: everything, or what somebody leaves of it."""
 
     __slots__ = ()
-
-    @property
-    @abstractmethod
-    def unrestricted(self) -> "Store":
-        """The store behind this view, without its restrictions."""
 
     @abstractmethod
     def get(self, ns: str, key: str, now: int) -> Entry | None:

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from dunena.dialects.dialect import Dialect
 from dunena.frames import FrameError, FrameReader
-from dunena.persistence.disk.disk import RealDisk
 from dunena.persistence.disk.files import (
     FILE_NAME_BYTES_MAX,
     decode_file_name,
@@ -27,6 +26,7 @@ from dunena.persistence.disk.files import (
 )
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.real_disk import RealDisk
 from dunena.server.http.message import BadTargetError
 from dunena.server.http.parser import RequestParser
 from dunena.store.entry import Change, ChangeKind, Entry

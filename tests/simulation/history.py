@@ -35,7 +35,7 @@ from dunena.persistence.disk.files import decode_file_name
 from dunena.persistence.disk.folder_storage import ALL_FILES, FolderStorage
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.policy import Fsync
-from dunena.plain_files import Kind
+from dunena.plain_files import FileKind
 from dunena.store.entry import Change, EntryId
 from dunena.store.store import Store
 from tests.simulation.simulated_disk import SimulatedDisk, Stop
@@ -139,7 +139,7 @@ class History:
         self.replaced: set[EntryId] = set()  # files that the last run was replacing when it died
         self.uncertain: set[EntryId] = set()
         self.had_file: dict[EntryId, bool] = {}  # before the first of them
-        self.strangers: dict[EntryId, Kind] = {}
+        self.strangers: dict[EntryId, FileKind] = {}
         self.is_flipped = False  # a bit of a file of the keeper's, since the last run
         self.was_flipped = False  # or before
         self.torn: set[bytes] = set()  # what the last power cut left; it is not the keeper's
@@ -224,7 +224,9 @@ class History:
 
     def put_stranger(self, entry_id: EntryId, path: str) -> None:
         """Another hand puts something that is no file in a file's place."""
-        self.strangers[entry_id] = kind = self.random.choice((Kind.LINK, Kind.PIPE, Kind.FOLDER))
+        self.strangers[entry_id] = kind = self.random.choice(
+            (FileKind.LINK, FileKind.PIPE, FileKind.FOLDER)
+        )
         self.had_file.setdefault(entry_id, path in self.disk.files())
         self.disk.put_stranger(path, kind)
         self.by_hand[entry_id] = None

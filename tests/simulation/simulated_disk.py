@@ -17,7 +17,7 @@ from contextlib import suppress
 from random import Random
 
 from dunena.persistence.disk.disk import Draft, Names, Stamp, join, name_of, parent_of
-from dunena.plain_files import Kind, NotPlainError
+from dunena.plain_files import FileKind, NotPlainError
 
 
 class Stop(BaseException):
@@ -71,7 +71,7 @@ FOLDER = object()
 class _Stranger:
     """Something that is neither file nor folder."""
 
-    def __init__(self, kind: Kind, inode: int) -> None:
+    def __init__(self, kind: FileKind, inode: int) -> None:
         self.kind = kind
         self.stamp = Stamp(inode, 0, 0)
 
@@ -140,10 +140,10 @@ class SimulatedDisk:
         self._names[path] = [file]
         self._force_folders(path)
 
-    def put_stranger(self, path: str, kind: Kind) -> None:
+    def put_stranger(self, path: str, kind: FileKind) -> None:
         """Another hand puts something else than a file there; it is on the device."""
         self.make_folder(parent_of(path))
-        state = FOLDER if kind is Kind.FOLDER else _Stranger(kind, next(self._inodes))
+        state = FOLDER if kind is FileKind.FOLDER else _Stranger(kind, next(self._inodes))
         self._put(path, state)
         self._names[path] = [state]
         self._force_folders(path)
@@ -177,13 +177,13 @@ class SimulatedDisk:
             return Stamp(0, 0, 0)
         return _stamp_of(found) if isinstance(found, _File) else None
 
-    def kind(self, path: str) -> Kind | None:
+    def kind(self, path: str) -> FileKind | None:
         found = self._now(path)
         if found is None:
             return None
         if isinstance(found, _Stranger):
             return found.kind
-        return Kind.FOLDER if found is FOLDER else Kind.FILE
+        return FileKind.FOLDER if found is FOLDER else FileKind.FILE
 
     def is_link_to_folder(self, path: str) -> bool:
         return False
@@ -229,7 +229,7 @@ class SimulatedDisk:
         self, path: str, content: bytes, temporary: str, *, sync: bool = False
     ) -> Draft:
         kind = self.kind(path)
-        if kind not in (Kind.FILE, None):
+        if kind not in (FileKind.FILE, None):
             raise NotPlainError(path, kind)
         draft = join(temporary, f"{next(self._drafts)}.tmp")
         file = self._new_file()
@@ -260,7 +260,7 @@ class SimulatedDisk:
         self._change(lambda: self._move(source, target))
 
     def remove(self, path: str) -> None:
-        if self.kind(path) is Kind.FILE:
+        if self.kind(path) is FileKind.FILE:
             self._change(lambda: self._put(path, None))
 
     def remove_folder(self, path: str) -> None:
@@ -295,7 +295,7 @@ class SimulatedDisk:
         if isinstance(found, _Stranger):
             raise NotPlainError(path, found.kind)
         if found is FOLDER:
-            raise NotPlainError(path, Kind.FOLDER)
+            raise NotPlainError(path, FileKind.FOLDER)
         if not isinstance(found, _File):
             raise _error(errno.ENOENT)
         return found

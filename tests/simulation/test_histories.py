@@ -15,7 +15,9 @@ from dunena.persistence.disk import journal_format, journal_reader, recovery
 from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.journal import Journal
+from dunena.persistence.disk.journal_base import base_lines
 from dunena.persistence.disk.journal_reader import Replay
+from dunena.persistence.disk.journal_segments import Segments
 from dunena.persistence.disk.mirror import Mirror
 from dunena.persistence.disk.records import Records
 from dunena.persistence.disk.value_files import ValueFiles
@@ -93,7 +95,7 @@ def read_on_behind_a_torn_line(patch: pytest.MonkeyPatch) -> None:
 
 
 def leave_torn_lines(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Journal, "_cut_torn", lambda _journal: None)
+    patch.setattr(Segments, "cut_torn", lambda _segments: None)
 
 
 def follow_on_anything(patch: pytest.MonkeyPatch) -> None:
@@ -126,12 +128,12 @@ def note_no_stamps(patch: pytest.MonkeyPatch) -> None:
 
 
 def believe_half_of_what_stands_for_all(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Journal, "_base_lines", _half_of(Journal._base_lines))
+    patch.setattr(journal_module, "base_lines", _half_of(base_lines))
 
 
 def _half_of(lines):
-    def half(*arguments):
-        everything = list(lines(*arguments))
+    def half(*arguments, **options):
+        everything = list(lines(*arguments, **options))
         return iter([*everything[: len(everything) // 2], everything[-1]])
 
     return half

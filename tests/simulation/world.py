@@ -387,7 +387,7 @@ class World:
         )
         self.engine = SimulatedEngine(storage, self.fsync, self.model)
         self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
-        services = Services(store, Hub())
+        services = Services(store, store, Hub())
         self.store = store
         self.tick = WatchedTick(
             services,

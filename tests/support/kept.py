@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from dunena.persistence.disk.disk import AppendFile, Draft, Names, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.place import folds_case
+from dunena.persistence.disk.real_disk import RealDisk
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change
 from dunena.store.limits import VALUE_BYTES_MAX

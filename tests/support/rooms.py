@@ -163,7 +163,7 @@ class Rooms:
         self.telemetry = Telemetry(started_at_ms=self.now)
         limits = limits or Limits()
         self.store = Store(quota=quota_of(limits))
-        self.services = Services(self.store, Hub(), limits)
+        self.services = Services(self.store, self.store, Hub(), limits)
         self.soon: list[Callable[[], None]] = []
         self.tick = Tick(
             self.services,

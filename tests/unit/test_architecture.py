@@ -161,15 +161,17 @@ def name_of(path: Path) -> str:
     return ".".join(parts).removesuffix(".__init__")
 
 
-def is_for_types_alone(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+def offers_names(module: str, node: ast.AST) -> bool:
+    """Whether this is where the package says what types its names have: it stands on them all."""
+    is_for_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return is_for_types and module == "dunena"
 
 
 def package_imports() -> dict[str, set[str]]:
-    """Module of the package -> those that it imports when it runs, all by their dotted names.
+    """Module of the package -> those that it imports, all by their dotted names.
 
-    An import inside a function counts like any other: it is there to start quicker, and never to
-    hide a circle.
+    An import inside a function or for types alone counts like any other: it is there to start
+    quicker, and never to hide a circle.
     """
     modules = {name_of(path): path for path in PACKAGE.rglob("*.py")}
     imports: dict[str, set[str]] = {}
@@ -183,7 +185,7 @@ def package_imports() -> dict[str, set[str]]:
             elif isinstance(node, ast.ImportFrom):
                 whole = {f"{node.module}.{alias.name}" for alias in node.names}
                 found |= whole & modules.keys() or {node.module or ""}
-            elif not is_for_types_alone(node):
+            elif not offers_names(module, node):
                 nodes += ast.iter_child_nodes(node)
     return {module: found & imports.keys() for module, found in imports.items()}
 

@@ -7,7 +7,7 @@ from dunena.persistence.interface import OutsideChange
 from dunena.server.bulk import FREED_AT_ONCE_MAX, Bulk, letting_go
 from dunena.server.outside import OUTSIDE_AT_ONCE_MAX, Outside
 from dunena.store.entry import ChangeKind
-from dunena.store.store import WriteRefusedError
+from dunena.store.errors import WriteRefusedError
 from tests.support.rooms import FlakyEngine, HoldingEngine, Rooms
 
 

@@ -47,6 +47,8 @@ def test_each_is_what_this_run_is_about(name):
 
 
 def test_a_server_says_which_it_runs():
-    figures = Figures(Services(Store(), Hub()), MemoryEngine(), None, Telemetry(started_at_ms=0))
+    store = Store()
+    services = Services(store, store, Hub())
+    figures = Figures(services, MemoryEngine(), None, Telemetry(started_at_ms=0))
     introspection = Introspection(figures, Settings())
-    assert orjson.loads(introspection.info(0, Store()).body)["compiled"] is IS_COMPILED
+    assert orjson.loads(introspection.info(0, store).body)["compiled"] is IS_COMPILED

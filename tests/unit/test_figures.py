@@ -29,7 +29,7 @@ class House:
         self.telemetry = Telemetry(started_at_ms=0)
         self.store = Store()
         self.stats = MessageStats()
-        services = Services(self.store, Hub(), stats=self.stats)
+        services = Services(self.store, self.store, Hub(), stats=self.stats)
         self.figures = Figures(services, MemoryEngine(), None, self.telemetry)
 
     def values(self) -> Iterable[float]:

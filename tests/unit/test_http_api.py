@@ -26,7 +26,7 @@ def store() -> Store:
 
 @pytest.fixture
 def services(store: Store) -> Services:
-    return Services(store, Hub())
+    return Services(store, store, Hub())
 
 
 def refusal(request: Callable[[], object]) -> tuple[int, str]:

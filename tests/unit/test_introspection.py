@@ -59,6 +59,11 @@ def disk() -> TroubledDisk:
     return TroubledDisk()
 
 
+def services() -> Services:
+    store = Store()
+    return Services(store, store, Hub())
+
+
 @pytest.fixture
 def telemetry() -> Telemetry:
     return Telemetry(started_at_ms=0)
@@ -66,9 +71,7 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 def introspection(disk: TroubledDisk, telemetry: Telemetry) -> Introspection:
-    return Introspection(
-        Figures(Services(Store(), Hub()), MemoryEngine(), disk, telemetry), Settings()
-    )
+    return Introspection(Figures(services(), MemoryEngine(), disk, telemetry), Settings())
 
 
 def test_files_that_are_only_behind_are_healthy(introspection: Introspection) -> None:
@@ -126,9 +129,7 @@ def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
     disk: TroubledDisk, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     settings = Settings(cache_dir=tmp_path)
-    introspection = Introspection(
-        Figures(Services(Store(), Hub()), MemoryEngine(), disk, telemetry), settings
-    )
+    introspection = Introspection(Figures(services(), MemoryEngine(), disk, telemetry), settings)
     path = tmp_path / "app" / "half.json"
     disk.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
     disk.files_reason = f"{tmp_path / 'k.json'}: is a directory"
@@ -155,7 +156,7 @@ def test_journal_and_files_are_in_the_figures(
 ) -> None:
     storage = orjson.loads(introspection.stats(0).body)["storage"]
     assert storage == {"journalBytes": 1234, "filesBehind": 3, "slowSyncs": 2, "failures": 0}
-    metrics = Metrics(Figures(Services(Store(), Hub()), MemoryEngine(), disk, telemetry))
+    metrics = Metrics(Figures(services(), MemoryEngine(), disk, telemetry))
     text = metrics.respond(0).body.decode()
     assert "dunena_journal_bytes 1234.0" in text
     assert "dunena_files_behind 3.0" in text
@@ -178,11 +179,7 @@ def test_hand_edits_that_are_not_seen_degrade_it(
     assert body["status"] == status
     check = {"status": status, "state": state.value, "reason": "a reason"}
     assert body["checks"]["watch"] == check
-    text = (
-        Metrics(Figures(Services(Store(), Hub()), MemoryEngine(), disk, Telemetry(0)))
-        .respond(0)
-        .body
-    )
+    text = Metrics(Figures(services(), MemoryEngine(), disk, Telemetry(0))).respond(0).body
     assert f'dunena_watch{{state="{state.value}"}} 1.0' in text.decode()
     assert "dunena_watch_misses_total 3.0" in text.decode()
 
@@ -197,7 +194,7 @@ def test_a_path_that_is_no_text_is_escaped(
 
 def test_a_server_without_a_folder_has_the_same_figures_at_zero() -> None:
     telemetry = Telemetry(started_at_ms=0)
-    figures = Figures(Services(Store(), Hub()), MemoryEngine(), None, telemetry)
+    figures = Figures(services(), MemoryEngine(), None, telemetry)
     introspection = Introspection(figures, Settings())
     assert MemoryEngine().disk_status is None
     storage = orjson.loads(introspection.stats(0).body)["storage"]

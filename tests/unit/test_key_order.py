@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from dunena.store import key_order
 from dunena.store.key_order import KeyOrder, order_of
-from dunena.store.store import Store
 
 names = st.text("abc", min_size=1, max_size=4)
 
@@ -58,17 +57,3 @@ def test_many_keys_lie_in_chunks_that_are_cut_and_go() -> None:
     assert len(order._chunks) <= 2
     order.came("00000")
     assert order.page(0, 9) == ["00000", keys[-1]]
-
-
-def test_an_order_that_nobody_reads_is_not_followed_for_ever() -> None:
-    store = Store()
-    store.set("", "k", b"1")
-    order = store.key_order("")
-    for number in range(3000):
-        store.set("", "x", b"1")
-        store.delete("", "x")
-        if number == 10:
-            assert store.key_order("") is order
-    assert store.key_order("") is not order
-    assert store.place_keys("", 9)
-    assert store.key_order("").page(0, 9) == ["k"]

@@ -16,7 +16,7 @@ def large(count: int) -> Services:
     store = Store()
     for number in range(count):
         store.set("", f"k{number:06}", b"1")
-    return Services(store, Hub())
+    return Services(store, store, Hub())
 
 
 def listed(answer: http_api.LateHttpResult, now: int = NOW) -> tuple[int, list[str]]:
@@ -84,5 +84,7 @@ def test_a_store_that_is_flushed_meanwhile_is_empty() -> None:
 def test_only_so_many_searches_are_kept() -> None:
     services = large(3)
     for number in range(40):
-        outcome(services.search.matching(services.store, "", f"*{number}"))
+        outcome(
+            services.search.matching(services.unrestricted_store, services.store, "", f"*{number}")
+        )
     assert len(services.search._found) == key_search._KEPT_MAX

@@ -39,7 +39,7 @@ def store() -> Store:
 
 @pytest.fixture
 def listing(store: Store) -> Listing:
-    return Listing(Services(store, Hub()))
+    return Listing(Services(store, store, Hub()))
 
 
 def page(listing: Listing, **query: object) -> dict:
@@ -114,7 +114,7 @@ def test_a_filtered_listing_sees_keys_that_come_and_go(store: Store, listing: Li
 
 def test_a_page_costs_what_is_on_it(store: Store) -> None:
     counted = CountedStore(store)
-    listing = Listing(SimpleNamespace(store=counted, search=KeySearch()))
+    listing = Listing(SimpleNamespace(store=counted, unrestricted_store=store, search=KeySearch()))
     fill(store, 5000)
     page(listing, pattern="*9*")
     counted.peeks = 0

@@ -14,8 +14,9 @@ from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
+from dunena.store.errors import WriteRefusedError
 from dunena.store.limits import Eviction, Limits
-from dunena.store.store import Store, WriteRefusedError
+from dunena.store.store import Store
 from tests.support.rooms import Rooms
 
 

@@ -125,11 +125,12 @@ def test_over_http_what_is_missing_is_named(
 
 
 def test_over_http_the_answer_is_the_value() -> None:
-    services = Services(Store(), Hub())
+    store = Store()
+    services = Services(store, store, Hub())
     message = {"key": "k", "ns": "n", "value": {"a": None}, "ttl": 5}
     body = b'{"key":"k","value":{"a":null},"ns":"n"}'
     assert write(services, message, NOW) == body
-    assert [entry.expires_at for entry in services.store.unrestricted.entries()] == [NOW + 5]
+    assert [entry.expires_at for entry in store.entries()] == [NOW + 5]
     assert read(services, "n", "k", NOW) == body
     assert read(services, "n", "k", NOW + 5) == b'{"key":"k","value":null,"ns":"n"}'
     assert read(services, "", "k", NOW) == b'{"key":"k","value":null}'

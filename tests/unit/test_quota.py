@@ -5,9 +5,10 @@ import random
 import pytest
 
 from dunena.store.entry import Change, ChangeKind
+from dunena.store.errors import StoreFullError
 from dunena.store.limits import Eviction, Limits
 from dunena.store.quota import quota_of, size_of
-from dunena.store.store import Store, StoreFullError
+from dunena.store.store import Store
 from tests.support.rooms import Rooms
 
 NOW = 1_700_000_000_000

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.errors import StoreFullError, WriteRefusedError
 from dunena.store.expiry import NEVER
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX, Eviction, Limits
 from dunena.store.quota import Quota
-from dunena.store.store import Store, StoreFullError, WriteRefusedError
+from dunena.store.store import Store
 
 NOW = 1_000_000
 
@@ -22,9 +23,9 @@ def value_of(store: Store, key: str, ns: str = "", now: int = NOW) -> bytes | No
 
 
 def sorted_keys(store: Store, ns: str = "") -> list[str]:
-    while not store.place_keys(ns, 2):
+    while not store.table.place_keys(ns, 2):
         pass
-    return store.key_order(ns).page(0, 1000)
+    return store.table.key_order(ns).page(0, 1000)
 
 
 def test_a_set_replaces_and_keeps_namespaces_apart() -> None:
@@ -99,15 +100,6 @@ def test_expiry_is_in_the_order_of_deadlines() -> None:
     assert [change.key for change in store.expire(NOW + 3)] == ["a", "b", "c"]
 
 
-def test_deadlines_of_replaced_entries_do_not_pile_up() -> None:
-    store = Store()
-    for step in range(10_000):
-        store.set("", "k", b"0", NOW + step + 1)
-    assert len(store._deadlines) < 200
-    assert store.expire(NOW + 9_999) == []
-    assert len(store.expire(NOW + 10_000)) == 1
-
-
 def crowd(count: int, seen: list[Change] | None = None, quota: Quota | None = None) -> Store:
     """A store of so many keys that all expire at `NOW`."""
     changes = [] if seen is None else seen
@@ -154,20 +146,6 @@ def test_what_waits_for_its_portion_takes_no_room(eviction: Eviction) -> None:
         store.set("", key, b"1")
     assert {entry.key for entry in store.entries()} == {"a", "b", "c", "lasting"}
     assert (quota.evictions, quota.refusals) == (0, 0)
-
-
-def test_keys_are_sorted_and_follow_the_changes() -> None:
-    store = Store()
-    for key in ("b", "a", "C"):
-        store.set("", key, b"0")
-    assert sorted_keys(store) == ["C", "a", "b"]
-    store.set("", "a", b"1")
-    store.delete("", "b")
-    store.set("", "B", b"0")
-    assert sorted_keys(store) == ["B", "C", "a"]
-    assert sorted_keys(store, "other") == []
-    store.clear()
-    assert sorted_keys(store) == []
 
 
 def test_while_refusing_nothing_changes() -> None:
@@ -328,12 +306,9 @@ def test_every_hit_and_miss_is_counted_and_a_look_is_neither() -> None:
     assert (store.hits, store.misses) == (3, 4)
 
 
-def test_the_keys_of_a_namespace_are_its_own_and_counted() -> None:
+def test_a_store_without_a_guard_hides_nothing() -> None:
     store = Store()
-    for ns, key in (("", "a"), ("n", "b"), ("n", "c")):
-        store.set(ns, key, b"1")
-    assert [set(store.keys(ns)) for ns in ("", "n", "none")] == [{"a"}, {"b", "c"}, set()]
-    assert [store.key_count(ns) for ns in ("", "n", "none")] == [1, 2, 0]
+    store.set("n", "b", b"1")
     assert store.may_read("n", "b")
     assert store.may_read("none", "any")
 

@@ -13,8 +13,9 @@ from dunena.server.limits import (
     ROUND_REQUESTS_MAX,
 )
 from dunena.server.tick import FAILURES_PER_LOG_LINE
+from dunena.store.errors import WriteRefusedError
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
-from dunena.store.store import Store, WriteRefusedError
+from dunena.store.store import Store
 from tests.support.rooms import Client, FlakyEngine, HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"

@@ -35,7 +35,7 @@ def test_a_view_shares_all_but_the_store_and_what_was_found_in_it(
 ) -> None:
     view = views.of(SOME)
     assert isinstance(view.store, GuardedStore)
-    assert view.store.unrestricted is services.store
+    assert view.unrestricted_store is services.unrestricted_store
     assert (view.store.may_read("", "a"), view.store.may_read("", "b")) == (True, False)
     for shared in ("hub", "limits", "stats", "default_ttl_ms"):
         assert getattr(view, shared) is getattr(services, shared), shared

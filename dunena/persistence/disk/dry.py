@@ -3,7 +3,8 @@
 With it the very code that opens a folder, with all its mending, tells what it would do.
 """
 
-from dunena.persistence.disk.disk import AppendFile, Draft, Names, RealDisk, Stamp
+from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp
+from dunena.persistence.disk.real_disk import RealDisk
 
 
 class DryDisk(RealDisk):

@@ -26,7 +26,7 @@ class Moment:
 
     def __init__(self, figures: "Figures", now: int) -> None:
         self.services: Services = figures.services
-        self.store: Store = figures.services.store.unrestricted
+        self.store: Store = figures.services.unrestricted_store
         self.disk: DiskStatus = figures.disk
         self.telemetry: Telemetry = figures.telemetry
         self.now: int = now

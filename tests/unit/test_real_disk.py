@@ -4,15 +4,12 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from dunena.persistence.disk import disk as disk_module
-from dunena.persistence.disk.disk import RealDisk, force
 from dunena.persistence.disk.quarantine import set_aside
+from dunena.persistence.disk.real_disk import RealDisk
 from dunena.plain_files import NotPlainError, kind_at
 
 unix_only = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
@@ -193,84 +190,3 @@ def test_what_is_no_file_is_not_replaced_and_not_removed(
     disk.remove(str(path))
     assert kind_at(str(path)) == f"a {kind}"
     assert list(drafts.iterdir()) == []
-
-
-FULL_SYNC = 51
-
-
-@pytest.fixture
-def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which calls forced files to the device."""
-    calls: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda _descriptor: calls.append("fsync"))
-    return calls
-
-
-def fake_fcntl(
-    monkeypatch: pytest.MonkeyPatch, calls: list[str], failure: OSError | None = None
-) -> None:
-    """macOS's, which may refuse."""
-
-    def fcntl(_descriptor: int, command: int) -> int:
-        assert command == FULL_SYNC
-        calls.append("full")
-        if failure is not None:
-            raise failure
-        return 0
-
-    monkeypatch.setattr(disk_module, "fcntl", SimpleNamespace(F_FULLFSYNC=FULL_SYNC, fcntl=fcntl))
-
-
-def append_and_sync(folder: Path) -> None:
-    file = RealDisk().append_to(str(folder / "journal"))
-    file.append(b"line")
-    file.sync()
-    file.close()
-
-
-def sync_names(folder: Path) -> None:
-    (folder / "file").touch()
-    RealDisk().sync({str(folder / "file")})
-
-
-def replace(folder: Path) -> None:
-    RealDisk().replace_file(str(folder / "k.json"), b"1", str(folder), sync=True)
-
-
-@pytest.mark.parametrize("act", [append_and_sync, sync_names, replace])
-def test_macos_is_asked_to_empty_the_drives_cache(
-    act: Callable[[Path], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    synced: list[str],
-) -> None:
-    fake_fcntl(monkeypatch, synced)
-    act(tmp_path)
-    assert set(synced) == {"full"}
-
-
-@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EINVAL, errno.ENOTTY])
-def test_a_file_system_that_cannot_is_asked_for_what_it_can(
-    number: int, monkeypatch: pytest.MonkeyPatch, synced: list[str]
-) -> None:
-    fake_fcntl(monkeypatch, synced, OSError(number, os.strerror(number)))
-    force(0)
-    assert synced == ["full", "fsync"]
-
-
-def test_a_device_that_fails_is_no_success(
-    monkeypatch: pytest.MonkeyPatch, synced: list[str]
-) -> None:
-    fake_fcntl(monkeypatch, synced, OSError(errno.EIO, os.strerror(errno.EIO)))
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
-        force(0)
-    assert synced == ["full"]
-
-
-@pytest.mark.parametrize("system", [SimpleNamespace(), None])
-def test_elsewhere_fsync_reaches_the_device(
-    system: object, monkeypatch: pytest.MonkeyPatch, synced: list[str]
-) -> None:
-    monkeypatch.setattr(disk_module, "fcntl", system)
-    force(0)
-    assert synced == ["fsync"]
