@@ -11,8 +11,17 @@ from dunena.frames import payload_of, text_frame
 from dunena.store.entry import Change, ChangeKind, Entry
 
 NOW = 1_700_000_000_000
-PLAIN = Entry("", "k", b"[1]", None, 7)
-NAMED = Entry("n", "é", b'"12"', None, 8)
+
+
+def plain() -> Entry:
+    return Entry("", "k", b"[1]", None, 7)
+
+
+def named() -> Entry:
+    return Entry("n", "é", b'"12"', None, 8)
+
+
+PLAIN, NAMED = plain(), named()
 
 
 def text_of(frame: bytes) -> str:
@@ -26,8 +35,8 @@ def test_a_value_has_its_namespace_only_where_there_is_one() -> None:
     body = messages.value_body("é", "k", b"null")
     assert body.decode() == '{"key":"k","value":null,"ns":"é"}'
     assert text_of(messages.missing_update("n", "k")) == '{"key":"k","value":null,"ns":"n"}'
-    assert text_of(messages.update(PLAIN)) == '{"key":"k","value":[1]}'
-    assert text_of(messages.update(NAMED)) == '{"key":"é","value":"12","ns":"n"}'
+    assert text_of(messages.update(plain())) == '{"key":"k","value":[1]}'
+    assert text_of(messages.update(named())) == '{"key":"é","value":"12","ns":"n"}'
 
 
 @pytest.mark.parametrize(
