@@ -771,7 +771,8 @@ def test_a_turn_for_what_is_due_has_a_portion_of_its_own_in_a_tick_that_lasts() 
     rooms.now += 1
     ask_nothing(rooms)
     ask_nothing(rooms)
-    assert rooms.store.entry_count == 2 * EXPIRED_AT_ONCE_MAX, "both share one portion"
+    ask_nothing(rooms)
+    assert rooms.store.entry_count == 2 * EXPIRED_AT_ONCE_MAX, "all of them share one portion"
     rooms.tick.expire()
     assert rooms.store.entry_count == EXPIRED_AT_ONCE_MAX
 
@@ -929,3 +930,22 @@ def test_a_commit_that_ends_without_one_being_held_is_a_fault() -> None:
     engine.release()
     with pytest.raises(AssertionError, match=r"^one commit at a time$"):
         done(None)
+
+
+def test_a_clear_that_nobody_looks_for_is_kept_like_any_change() -> None:
+    rooms = Rooms()
+    write(rooms)
+    clear(rooms)
+    rooms.tick.end()
+    assert len(rooms.engine.committed) == 2
+    assert rooms.store.entry_count == 0
+
+
+def test_an_event_has_the_time_of_its_tick() -> None:
+    rooms = Rooms()
+    listener = rooms.client(Dialect.DUNENA)
+    began = rooms.now
+    ask_nothing(rooms)
+    rooms.now += 5
+    write(rooms)
+    assert [message["timestamp"] for message in listener.heard()] == [began]
