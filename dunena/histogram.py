@@ -1,4 +1,4 @@
-"""A histogram of durations."""
+"""A histogram of durations, for the figures of `/stats` and `/metrics`."""
 
 from bisect import bisect_left
 from math import inf, sqrt

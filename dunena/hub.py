@@ -169,7 +169,7 @@ class Hub:
         topic.add(follower)
 
     def unfollow_key(self, ns: str, key: str, follower: Subscriber) -> None:
-        """The reverse; nothing happens if it did not follow."""
+        """Unsubscribe ``follower`` from a key; do nothing if it is not subscribed."""
         self.subscription_count -= _remove(self._keys, (ns, key), follower)
 
     def follow_channel(self, channel: str, follower: Subscriber) -> None:
@@ -181,7 +181,7 @@ class Hub:
         topic.add(follower)
 
     def unfollow_channel(self, channel: str, follower: Subscriber) -> None:
-        """The reverse; nothing happens if it did not follow."""
+        """Unsubscribe ``follower`` from a channel; do nothing if it is not subscribed."""
         self.subscription_count -= _remove(self._channels, channel, follower)
 
     def key_topic(self, ns: str, key: str) -> Topic | None:

@@ -12,14 +12,15 @@ COLUMNS = 80
 _HEAD = """\
 # The command line
 
-`dunena serve` runs a server; most of the others ask one that runs, from a terminal, a script or a
-cron line, from the same single file. This page is made from their `--help` by
+`dunena serve` runs a server. Most other commands send a request to a running server, from a
+terminal, a script or a cron job. This page is made from their `--help` by
 `python3 build/dev.py docs`.
 
-Where the server is, is said by `--url` or `DUNENA_URL` (`ws://localhost:3000` without), its token
-by `--token` or `DUNENA_AUTH_TOKEN`. On a terminal the answer is for people (in colours, unless
-`NO_COLOR` is set); into a pipe, or with `--json`, it is JSON: one document, or of `watch` and
-`events` one object a line. `dunena --version` prints the version.
+- `--url` or `DUNENA_URL` is the server's address, `ws://localhost:3000` by default. `--token` or
+  `DUNENA_AUTH_TOKEN` is its token.
+- On a terminal the answer is for people, in colours unless `NO_COLOR` is set. Into a pipe, or with
+  `--json`, it is JSON: one document, or one object a line for `watch` and `events`.
+- `dunena --version` prints the version.
 
 | exit code | meaning |
 | --- | --- |

@@ -38,6 +38,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/views.py": ("views",),
     "dunena/frames.py": ("frames",),
     "dunena/hub.py": ("hub",),
+    "dunena/persistence/disk/checkpointer.py": ("checkpointer",),
     "dunena/persistence/disk/journal.py": ("journal",),
     "dunena/persistence/disk/journal_base.py": ("journal_base", "journal"),
     "dunena/persistence/disk/journal_format.py": ("journal_format",),

@@ -7,12 +7,14 @@ from dunena.setting_table import Row, rows
 _HEAD = """\
 # Settings
 
-Every option of `dunena serve`, as a flag or as an environment variable: a flag beats its variable,
-which beats the default.
+Every option of `dunena serve`, as a flag or as an environment variable. A flag overrides its
+variable, which overrides the default.
 
-A variable for a flag that stands alone takes `1` or `0`. What may be repeated as a flag stands in
-its variable with commas between. An option that cannot be understood ends the start with exit code
-2 and a line that says why. This page is made from the options by `python3 build/dev.py docs`.
+- A flag without a value ("stands alone") has a variable that takes `1` or `0`.
+- A flag that may be repeated has a variable that takes several values with commas between them.
+- If an option is not valid, the server does not start: it exits with 2, and a line says why.
+
+This page is made from the options by `python3 build/dev.py docs`.
 
 | flag | variable | default | values | meaning |
 | --- | --- | --- | --- | --- |

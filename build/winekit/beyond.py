@@ -16,12 +16,12 @@ _COMPILING = "what compiles modules for Windows runs on Windows alone, so this e
 
 BEYOND_WINE: dict[str, str] = {
     "tests/unit/test_folder_storage.py::"
-    "test_a_link_leads_nowhere_and_holds_up_no_other_file": _LINKS,
-    "tests/unit/test_watcher.py::"
-    "test_files_and_folders_that_are_made_changed_and_removed_are_told": _WATCHING,
-    "tests/unit/test_workers.py::test_work_takes_a_small_part_of_the_time_of_a_stream": _TIME,
-    "tests/protocol/test_www.py::test_links_lead_about_inside_and_never_out": _LINKS,
-    "tests/binary/test_serving.py::test_its_hot_modules_are_compiled": _COMPILING,
+    "test_links_are_not_followed_and_do_not_block_other_files": _LINKS,
+    "tests/unit/test_watcher.py::test_created_changed_and_removed_files_are_reported": _WATCHING,
+    "tests/unit/test_workers.py::test_work_takes_a_limited_share_of_the_time_of_a_stream": _TIME,
+    "tests/protocol/test_www.py::"
+    "test_links_are_followed_inside_the_folder_and_never_out_of_it": _LINKS,
+    "tests/binary/test_serving.py::test_the_hot_modules_of_the_executable_are_compiled": _COMPILING,
 }
 
 

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 
 class _RunningAlready(Exception):  # noqa: N818 - it is no error to the person who clicked
-    """Another dunena runs already; ``url`` is where it answers."""
+    """The start was given up because a dunena runs already; ``url`` is where it answers."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

@@ -1,4 +1,4 @@
-"""How the program was started, on which depends what it does besides serving."""
+"""How the program was started, which determines what it does besides serving."""
 
 from dataclasses import dataclass
 

@@ -63,13 +63,13 @@ class ClientProtocol:
     # --- requests ---
 
     def read(self, keys: Iterable[str], ns: str) -> PendingRequest:
-        """PendingRequest raw updates of keys, by key; `feeds.MISSING` for those without a value."""
+        """Request raw updates of keys, by key; `feeds.MISSING` for those without a value."""
         return self._ask(Reading((ns, key) for key in keys))
 
     def write(
         self, entries: Mapping[str, Any], ns: str, ttl: int | None, durable: bool | None
     ) -> PendingRequest:
-        """PendingRequest to store values for ``ttl`` ms; each is stored or refused by itself."""
+        """Request to store values for ``ttl`` ms; each is stored or refused by itself."""
         frames = [
             action("set", (ns, key), value=encoded(value), ttl=ttl, durable=durable)
             for key, value in entries.items()
@@ -77,7 +77,7 @@ class ClientProtocol:
         return self._ask(PendingRequest(frames))
 
     def delete(self, key: str, ns: str, durable: bool | None) -> PendingRequest:
-        """PendingRequest to delete a key; the result says whether it had a value."""
+        """Request to delete a key; the result says whether it had a value."""
         if is_printable(key, ns):
             return self._ask(Deletion((ns, key), durable))
         return self._ask(UnansweredDeletion((ns, key), durable, self.read([key], ns)))

@@ -20,7 +20,8 @@ class DataFolder:
 def default_folder(base: Path | None = None) -> DataFolder:
     """Return `.cache` beside the executable, or in the current folder when run from source or pip.
 
-    If that folder cannot be written, return a folder in the user's data folder. The folder is made.
+    That folder is made if it does not exist. If it cannot be written, return a folder in the user's
+    data folder instead.
     """
     expected = (base or _base()) / DEFAULT_FOLDER
     if _is_writable(expected):

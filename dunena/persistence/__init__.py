@@ -1,1 +1,1 @@
-"""Where changes are kept: one small interface, several engines."""
+"""Storing changes: a small interface and the engines that implement it."""

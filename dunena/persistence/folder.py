@@ -1,4 +1,4 @@
-"""What programs may ask of a folder for values while no server runs on it."""
+"""Examining a folder for values while no server uses it."""
 
 import os
 import tempfile
@@ -19,15 +19,15 @@ _SYNC_BYTES = 4096
 
 
 def sync_seconds(folder: Path, count: int) -> list[float]:
-    """How long so many syncs take there, one after the other; raise OSError."""
+    """Measure ``count`` syncs in a folder, one after another; return seconds. Raise OSError."""
     with tempfile.TemporaryFile(dir=folder) as file:
         return [_sync_seconds(file.fileno()) for _ in range(count)]
 
 
 def watch_failure(folder: Path, *, trusts_system: bool = False) -> str | None:
-    """Why the system does not tell of files that others change there; None if it does.
+    """Return why the system does not report files that others change in a folder; None if it does.
 
-    With ``trusts_system`` also where its word is known to be incomplete.
+    With ``trusts_system``, file systems whose reports are known to be incomplete are accepted.
     """
     reason = None if trusts_system else why_silent(str(folder))
     if reason is None:

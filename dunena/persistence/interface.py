@@ -1,10 +1,9 @@
-"""What the server asks of a place where changes are kept.
+"""The interface between the server and the engines that store its changes.
 
-The server calls an engine from its loop's thread only, but for `Engine.open` and `Engine.close`,
-which take long: these are called in threads, while nothing else is. An engine that learns of
-changes made elsewhere (a file edited by hand, another machine) may do so in a thread of its own: it
-calls `wake`, and the server fetches what was learnt with `collect` between two ticks. That is also
-how an engine shared by several machines delivers what the others wrote.
+The server calls an engine only in its loop's thread, except for `Engine.open` and `Engine.close`,
+which take long: these are called in other threads, while no other method is. An engine may find
+changes made elsewhere (a file edited by hand, another machine) in a thread of its own: it calls
+`wake`, and the server gets the changes by `collect` between two ticks.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from dunena.store.store import Store
 
 
 class StorageError(Exception):
-    """The changes of a commit were not kept, none of them; ``reason`` is for people."""
+    """None of the changes of a commit was stored; ``reason`` is a text for people."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -26,7 +25,7 @@ class StorageError(Exception):
 
 
 class OpenError(Exception):
-    """The engine cannot start; ``reason`` says why and what to do, in one line."""
+    """The engine cannot start; ``reason`` says why and what to do in one line."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -34,7 +33,7 @@ class OpenError(Exception):
 
 
 class InUseError(OpenError):
-    """Another server has the place; ``url`` is where it answers, if it said so."""
+    """The storage is used by another server; ``url`` is where that answers, None if unknown."""
 
     def __init__(self, reason: str, url: str | None) -> None:
         super().__init__(reason)
@@ -42,7 +41,7 @@ class InUseError(OpenError):
 
 
 def shown_path(path: str) -> str:
-    """A path in one line of valid text: bytes that are no UTF-8 and control characters escaped."""
+    """Return a path as one line of text, with escapes for invalid UTF-8 and control characters."""
     text = path.removeprefix("\\\\?\\").encode("utf-8", "surrogateescape")
     decoded = text.decode("utf-8", "backslashreplace")
     if decoded.isprintable():
@@ -51,10 +50,10 @@ def shown_path(path: str) -> str:
 
 
 class DamageKind(Enum):
-    """What is wrong.
+    """The kinds of damage.
 
-    The content, its size, the name, another of the same name, a record of ours; that it is no
-    plain file or folder at all; or that the system does not let us look.
+    The content, the size or the name of a file is wrong; another file has the same key; a record of
+    the server is damaged; something is neither a plain file nor a folder; or it cannot be read.
     """
 
     CONTENT = "content"
@@ -68,7 +67,7 @@ class DamageKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something in the place of keeping that could not be read; it was left as it is."""
+    """Something in the storage that could not be read; it was not changed."""
 
     path: str
     reason: str
@@ -76,23 +75,23 @@ class Damage:
 
     @property
     def shown(self) -> str:
-        """The path for people and JSON."""
+        """The path as text for people and JSON."""
         return shown_path(self.path)
 
 
 @dataclass(slots=True)
 class Loaded:
-    """What was kept before: entries, and the revision that no later change may go below."""
+    """The stored entries at the start, and the revision that later changes must exceed."""
 
     entries: list[Entry] = field(default_factory=list)
     revision: int = 0
 
 
 class WatchState(Enum):
-    """How changes made elsewhere are learnt of at present.
+    """How changes made elsewhere are found at present.
 
-    WATCHING: the system tells. POLLING: they are looked for. CATCHING_UP: some were missed and are
-    looked for. FAILING: they are not seen. OFF: nobody wants to.
+    WATCHING: by notifications of the system. POLLING: by examining all files. CATCHING_UP: some
+    were missed and are searched for. FAILING: they are not found. OFF: they are not looked for.
     """
 
     WATCHING = "watching"
@@ -104,7 +103,7 @@ class WatchState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """The state, why it is so if that is not what was wished, and how often some were missed."""
+    """The state, the reason if it is not the wanted one, and how often changes were missed."""
 
     state: WatchState = WatchState.OFF
     reason: str | None = None
@@ -112,20 +111,20 @@ class Watching:
 
 
 Done = Callable[[str | None], None]
-"""Told how a commit ended: None for kept, else why not."""
+"""Is called when a commit ends, with None if it was stored, else with the reason."""
 
 
 Progress = Callable[[int], None]
-"""Told now and then how many entries were read so far; what it raises ends the reading."""
+"""Is called regularly with the number of entries read so far; an exception ends the reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutsideChange:
-    """A change made elsewhere: a new value, or None for a key that went.
+    """A change made elsewhere: a new value, or None for a deleted key.
 
-    What a change made here has besides, it has where the engine knows it: ``expires_at`` in Unix
-    ms, the ``revision`` in the order of all who make changes, and ``is_clear`` for everything that
-    went at once, with an empty ``key``. Of a file edited by hand none of them is known.
+    Some engines also know ``expires_at`` in Unix ms, the ``revision`` in the common order of all
+    servers, and ``is_clear`` for a clear of everything, with an empty ``key``. For a file edited by
+    hand none of these is known.
     """
 
     ns: str
@@ -137,86 +136,86 @@ class OutsideChange:
 
 
 class Engine(Protocol):
-    """A place where changes are kept."""
+    """A storage for changes, which the server opens once and commits every tick to."""
 
     def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
-        """Get ready and give back what was kept; raise `OpenError`, or what ``progress`` raises.
+        """Open the storage and return its content; raise `OpenError`, or what ``progress`` raises.
 
-        From now on ``wake`` is called, from any thread, when `collect` may have something; with
-        None nobody asks.
+        From now on ``wake`` is called, in any thread, when `collect` may have changes; with None
+        they are not collected.
         """
 
     def publish(self, url: str) -> None:
-        """Leave word for whoever finds the place in use: the server answers at ``url``."""
+        """Record that the server answers at ``url``, for others that find the storage in use."""
 
     def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
-        """Keep the changes of one tick, all or none; raise `StorageError`.
+        """Store the changes of one tick, all or none; raise `StorageError`.
 
-        True: they are kept as the engine's durability setting promises. False: they will be, or
-        not, and ``done`` is called once, from any thread, with the reason if not. No other commit
-        comes before the server has answered that with `finish_commit`. ``durable`` asks for more
-        than the setting: that they are on the device.
+        Return True if they are stored as the durability setting demands. Return False if that is
+        not decided yet: then ``done`` is called once, in any thread, with the result, and the
+        server calls `finish_commit` before it commits again. ``durable`` demands that they are on
+        the device, whatever the setting.
         """
 
     def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
-        """The server knows of a `done`: the changes stand, or must leave no trace."""
+        """Finish a commit after its ``done``: keep the changes, or remove all traces of them."""
 
     def probe(self) -> None:
-        """Find out whether changes could be kept now; raise `StorageError` if not."""
+        """Find out whether changes could be stored now; raise `StorageError` if not."""
 
     def check_folder(self) -> None:
-        """Find out whether the place is still there; `failure` says what came of it."""
+        """Check that the storage is still there and set `failure`."""
 
     @property
     def failure(self) -> str | None:
-        """Why no change can be kept at present, as far as is known; None while they can."""
+        """The known reason why no change can be stored at present; None if they can."""
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """What was changed elsewhere and differs from ``store``."""
+        """Return the changes made elsewhere since the last call that differ from ``store``."""
 
     def put_back(self, changes: list[OutsideChange]) -> None:
-        """These could not be taken over now: `collect` is to give them again."""
+        """Take back changes that could not be taken over; `collect` has to return them again."""
 
     @property
     def disk_status(self) -> "DiskStatus | None":
-        """What the folder says of itself; None for an engine that keeps its changes elsewhere."""
+        """The status of the folder; None for an engine without a folder."""
 
     def close(self) -> None:
-        """Let go of everything; raise `StorageError` if some commits do not stay."""
+        """Close the storage; raise `StorageError` if some commits are not stored for good."""
 
 
 class DiskStatus(Protocol):
-    """What only an engine that keeps its changes in a folder has to say of itself.
+    """The status of an engine that stores its changes in a folder.
 
-    Called from the thread of the server's loop, like the engine.
+    Only the thread of the server's loop calls it.
     """
 
     def damages(self) -> list[Damage]:
-        """Files and records that cannot be read at present."""
+        """Return the files and records that cannot be read at present."""
 
     @property
     def watching(self) -> Watching:
-        """How files edited by hand are learnt of."""
+        """How files edited by hand are found at present."""
 
     @property
     def files_behind(self) -> int:
-        """Keys whose file does not show the latest change yet."""
+        """The number of keys whose file does not show the latest change yet."""
 
     @property
     def files_failure(self) -> str | None:
-        """Why files cannot be written at present; None while they can."""
+        """The reason why files cannot be written at present; None if they can."""
 
     @property
     def journal_bytes(self) -> int:
-        """The journal's size at present."""
+        """The present size of the journal in bytes."""
 
     @property
     def sync_times(self) -> Histogram:
-        """How many ms forcing changes to the device took."""
+        """The durations of forcing changes to the device, in ms."""
 
     @property
     def slow_syncs(self) -> int:
-        """How often forcing changes to the device took so long that it was logged."""
+        """The number of syncs that took so long that they were logged."""
 
 
 class _NoDisk:
@@ -230,13 +229,13 @@ class _NoDisk:
 
     @property
     def sync_times(self) -> Histogram:
-        """Of no syncs."""
+        """An empty histogram, as there are no syncs."""
         return Histogram()
 
     def damages(self) -> list[Damage]:
-        """Never any."""
+        """Return an empty list, as there are no files."""
         return []
 
 
 NO_DISK: DiskStatus = _NoDisk()
-"""For those who show the same figures with a folder and without one."""
+"""The status for code that shows the same figures with a folder and without one."""

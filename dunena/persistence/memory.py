@@ -1,4 +1,4 @@
-"""No place at all: values live as long as the server (``--no-persist``)."""
+"""The engine without storage: values last as long as the server (``--no-persist``)."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,44 +8,44 @@ from dunena.store.store import Store
 
 
 class MemoryEngine:
-    """Keeps nothing; every commit succeeds."""
+    """An `Engine` that stores nothing; every commit succeeds."""
 
     def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
-        """Start empty."""
+        """Return no entries; neither argument is used."""
         return Loaded()
 
     def publish(self, url: str) -> None:
-        """Nobody else can find it."""
+        """Do nothing: the values are in no place that others could find in use."""
 
     def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
-        """The store in memory is all there is."""
+        """Return True: the changes are in memory, and are not stored elsewhere."""
         return True
 
     def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
-        """No commit is ever left open."""
+        """Do nothing: `commit` never leaves a commit open."""
 
     def probe(self) -> None:
-        """Nothing can fail."""
+        """Do nothing: a commit cannot fail."""
 
     def check_folder(self) -> None:
-        """Nothing can go."""
+        """Do nothing: there is no folder that could be removed."""
 
     @property
     def failure(self) -> str | None:
-        """Never."""
+        """None: changes never fail to be stored."""
         return None
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """Never anything."""
+        """Return an empty list: there are no changes made elsewhere."""
         return []
 
     def put_back(self, changes: list[OutsideChange]) -> None:
-        """There are none."""
+        """Do nothing: `collect` returns no changes."""
 
     @property
     def disk_status(self) -> None:
-        """There is no folder."""
+        """None, as there is no folder."""
         return None
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""Which engine keeps a server's changes: a folder's, or none at all."""
+"""Choosing and opening the engine that stores a server's changes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from dunena.store.limits import Limits
 
 
 class EngineSettings(Protocol):
-    """The part of a server's settings that engines look at; ``cache_dir`` None keeps nothing."""
+    """The settings that engines need; ``cache_dir`` None stores nothing."""
 
     @property
     def cache_dir(self) -> Path | None: ...
@@ -31,16 +31,16 @@ def open_engine(
     *,
     wall_step_ms: Callable[[], int] = lambda: 0,
 ) -> tuple[Engine, Loaded]:
-    """The engine that the settings ask for, open, and what was kept; raise as `Engine.open`.
+    """Open the engine for the settings; return it and the stored entries; raise as `Engine.open`.
 
-    ``wake`` is `Engine.open`'s; without a watch it is never called. ``wall_step_ms`` tells how far
-    the wall clock is ahead of the one that expiries go by.
+    ``wake`` is that of `Engine.open`; if hand edits are not watched it is never called.
+    ``wall_step_ms`` returns how far the wall clock is ahead of the clock of expiries.
     """
     engine: Engine
     if settings.cache_dir is None:
         engine = MemoryEngine()
     else:
-        from dunena.persistence.disk.engine import DiskEngine  # a start without a folder needs none
+        from dunena.persistence.disk.engine import DiskEngine  # not needed without a folder
 
         engine = DiskEngine(
             settings.cache_dir,
@@ -53,5 +53,5 @@ def open_engine(
 
 
 def private_folder(cache_dir: Path | None) -> Path | None:
-    """Where a server keeps what is not a value, below the folder for the values; None for none."""
+    """Return the folder for everything that is not a value, inside ``cache_dir``; None for None."""
     return None if cache_dir is None else cache_dir / PRIVATE_FOLDER

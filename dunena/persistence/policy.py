@@ -1,13 +1,13 @@
-"""What settings ask of an engine: how soon a commit is on the device, and whose changes are seen.
+"""The settings of engines: when commits are forced to the device, and how hand edits are found.
 
-An engine takes from it what it can do.
+An engine may support only some of them.
 """
 
 from enum import Enum
 
 
 class Fsync(Enum):
-    """When what was written is forced to the device, in Redis's words."""
+    """When written data is forced to the device; the values are named as in Redis."""
 
     NO = "no"
     EVERYSEC = "everysec"
@@ -15,10 +15,10 @@ class Fsync(Enum):
 
 
 class WatchMode(Enum):
-    """How files edited by hand are learnt of.
+    """How files edited by hand are found.
 
-    AUTO looks for them where the system does not tell of changes; NOTIFY always lets it tell, POLL
-    always looks, OFF leaves them alone.
+    NOTIFY uses the system's notifications, POLL examines all files again and again, AUTO chooses
+    NOTIFY if the system sends notifications for the folder and else POLL, OFF ignores hand edits.
     """
 
     AUTO = "auto"

@@ -1,1 +1,1 @@
-"""The server's event loop, sockets, TLS and signals, of which nothing that it imports knows."""
+"""The server: event loop, sockets, TLS and signals. The packages it imports know none of these."""

@@ -1,7 +1,7 @@
-"""Accepting on Windows: who is gone before it was accepted takes nobody else with it.
+"""Accepting connections on Windows, where a single reset must not close the listener.
 
-asyncio's loop for Windows closes the listener for good at any error of an accept, and one is all
-it takes: a connection that is reset while it waits (python/cpython#93821).
+asyncio's loop for Windows closes the listener for good at any error of an accept, and a connection
+that is reset before it is accepted is such an error (python/cpython#93821).
 """
 
 import asyncio
@@ -10,20 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 Accepted = tuple[socket.socket, Any]
-"""A connection and the address of its other end."""
+"""A connection and the address of the peer."""
 
 RETRY_SECONDS = 1.0
-"""When the system has no means for a connection: asyncio's pause on other systems."""
+"""Pause after an error of the system, such as no descriptors: asyncio's pause on other systems."""
 
 FAILURES_IN_A_ROW_MAX = 1_000
-"""About as many as can wait to be accepted: past it, it is hardly the connections."""
+"""Errors in a row that may come from reset connections: about as many as wait to be accepted."""
 
 
 class Accepting(asyncio.Future[Accepted]):
-    """The next connection of a listener, however many are gone before they were accepted.
+    """The next connection of a listener; it ignores connections that were reset before.
 
-    ``accept`` asks the system once; ``is_open`` is whether the listener still is, without which
-    this ends in the error. The system is asked from the constructor on, and until `cancel`.
+    ``accept`` asks the system for one connection. ``is_open`` says whether the listener is open; if
+    it is not, the future ends with the error. The constructor starts accepting, `cancel` ends it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Accepting(asyncio.Future[Accepted]):
         self._ask()
 
     def cancel(self, msg: Any | None = None) -> bool:
-        """Ask no more: before this returns, as the listener is closed next."""
+        """Stop accepting before this returns, since the caller then closes the listener."""
         if self._again is not None:
             self._again.cancel()
         if self._asked is not None:
@@ -67,13 +67,13 @@ class Accepting(asyncio.Future[Accepted]):
         if error is None:
             self.set_result(asked.result())
         elif isinstance(error, OSError):
-            # A reset has many numbers: 64 on one Windows, 59, 10054 or 10057 on others.
+            # A reset has different error numbers (59, 64, 10054, 10057) by the version of Windows.
             self._failed(error, is_gone=True)
         else:
             self.set_exception(error)
 
     def _failed(self, error: OSError, *, is_gone: bool) -> None:
-        """Ask again: at once if it was that connection, later if it was the system."""
+        """Accept again: at once if a connection was reset, later after an error of the system."""
         if not self._is_open():
             self.set_exception(error)
             return

@@ -1,7 +1,7 @@
-"""The addresses by which other machines reach this one.
+"""The addresses at which other machines reach this one.
 
-The system is asked which of its addresses it would send from, to places on the usual kinds of
-networks: that needs no name service, which may be slow or wrong, and sends nothing.
+The system is asked from which address it would send to places on the usual kinds of networks. That
+sends nothing, and needs no name service, which may be slow or wrong.
 """
 
 import socket
@@ -9,15 +9,18 @@ from ipaddress import ip_address
 
 from dunena.settings import ANY_HOSTS, Settings, is_loopback_host
 
-# The documentation's networks (RFC 5737, RFC 3849), which stand for the way to the internet, and
-# the private ones (RFC 1918), which may lie on other interfaces.
+# The networks for documentation (RFC 5737, RFC 3849) have the same route as the internet; the
+# private ones (RFC 1918) may be on other interfaces.
 _IPV4_PLACES = ("192.0.2.1", "192.168.255.254", "172.31.255.254", "10.255.255.254")
 _IPV6_PLACES = ("2001:db8::1", "fd00::1")
 _ANY_PORT = 9  # nothing is sent to it
 
 
 def network_urls(settings: Settings, port: int) -> list[str]:
-    """Base URLs for other machines, without a slash at the end; none on a loopback host."""
+    """Return the base URLs for other machines, without a slash at the end.
+
+    There are none if the server listens on a loopback address only.
+    """
     if settings.is_loopback:
         return []
     hosts = own_addresses(settings.host) if settings.host in ANY_HOSTS else [settings.host]
@@ -26,7 +29,10 @@ def network_urls(settings: Settings, port: int) -> list[str]:
 
 
 def own_addresses(host: str) -> list[str]:
-    """This machine's addresses that a server bound to every address answers on, best first."""
+    """Return the addresses of this machine that other machines can reach, the best first.
+
+    ``host`` is "0.0.0.0" for IPv4 only, or another host of `ANY_HOSTS` for both kinds.
+    """
     found = _sending_addresses(socket.AF_INET, _IPV4_PLACES)
     if host != "0.0.0.0":
         found += _sending_addresses(socket.AF_INET6, _IPV6_PLACES)
@@ -38,10 +44,10 @@ def _sending_addresses(family: socket.AddressFamily, places: tuple[str, ...]) ->
     for place in places:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((place, _ANY_PORT))  # UDP: this only chooses a route
+                probe.connect((place, _ANY_PORT))  # with UDP this only chooses a route
                 address = str(probe.getsockname()[0])
         except OSError:
-            continue  # no such network here
+            continue  # the machine has no such network
         if not (is_loopback_host(address) or ip_address(address.partition("%")[0]).is_link_local):
             found.append(address)
     return found

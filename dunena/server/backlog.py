@@ -1,8 +1,8 @@
-"""What a connection that reads too slowly is still to be sent; no I/O.
+"""The frames that wait for a slow reader; no I/O.
 
-Of every key only the newest value is kept, in the place of the newest: such a reader misses what
-would have been out of date anyway, and never sees an older value behind a newer one. Events and
-replies mean something each, so they are all kept.
+Of every key only the newest update is kept, at the position of the newest: the reader misses only
+outdated values, and never gets an older value after a newer one. Events and replies cannot replace
+each other, so all of them are kept.
 """
 
 from collections import OrderedDict
@@ -13,27 +13,27 @@ from dunena.store.entry import EntryId
 
 
 class Backlog:
-    """Finished frames in the order in which they are to be sent.
+    """A queue of finished frames in the order of sending.
 
-    ``event_bytes`` is how much of it are events, which nothing replaces, ``reply_bytes`` how much
-    replies, which nobody else has; both until it is empty.
+    ``event_bytes`` and ``reply_bytes`` are the sizes of all events and replies added since the
+    queue was last empty.
     """
 
     __slots__ = ("_count", "_frames", "event_bytes", "reply_bytes")
 
     def __init__(self) -> None:
-        # Values by place; everything else by a number of its own.
+        # Updates by key; everything else by a number of its own.
         self._frames: OrderedDict[EntryId | int, bytes] = OrderedDict()
         self._count = 0
         self.event_bytes = 0
         self.reply_bytes = 0
 
     def __len__(self) -> int:
-        """The number of frames that wait."""
+        """Return the number of waiting frames."""
         return len(self._frames)
 
     def add(self, pieces: Iterable[bytes | Batch]) -> int:
-        """Queue replies and batches; how many updates were made unnecessary by newer ones."""
+        """Queue replies and batches; return how many updates were dropped for newer ones."""
         conflated = 0
         for piece in pieces:
             if isinstance(piece, bytes):
@@ -50,7 +50,7 @@ class Backlog:
         return conflated
 
     def portion(self, bytes_max: int) -> list[bytes]:
-        """Take out frames from the front: at least one, and together at most so many bytes."""
+        """Remove and return frames from the front: at least one, together at most ``bytes_max``."""
         frames: list[bytes] = []
         size = 0
         while self._frames:

@@ -1,4 +1,4 @@
-"""What all connections together may hold of something, and who goes when it is too much."""
+"""A limit on memory that all connections share, and the choice of the one that gives it up."""
 
 from collections.abc import Callable
 
@@ -6,11 +6,11 @@ GiveUp = Callable[[], None]
 
 
 class Budget:
-    """So many bytes for all holders together; past that the one that holds the most gives up.
+    """Limits the bytes of all holders together; above the limit the largest holder gives up.
 
-    So whoever holds little is never the one, and a budget that somebody uses up is free again. Of
-    several the one that came first goes. A holder is told by its ``give_up``, while somebody else
-    is at work, and must not ask for more then.
+    So a holder of little is never affected, and a budget that one holder exhausts is free again. Of
+    equally large holders the first one gives up. Its ``give_up`` is called while another holder is
+    running, and must not call `hold` with a larger size.
     """
 
     def __init__(self, bytes_max: int) -> None:
@@ -19,11 +19,11 @@ class Budget:
         self.bytes = 0
 
     def __len__(self) -> int:
-        """The number of holders that hold something."""
+        """Return the number of holders that hold something."""
         return len(self._held)
 
     def hold(self, give_up: GiveUp, size: int) -> None:
-        """Set what a holder holds now, in bytes; 0 takes it off the list."""
+        """Set the bytes that a holder holds now; 0 removes it. Make others give up if needed."""
         self.bytes += size - self._held.get(give_up, 0)
         if size:
             self._held[give_up] = size

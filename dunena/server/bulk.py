@@ -1,7 +1,7 @@
-"""Work that would keep everybody waiting: one portion of it in each turn of the loop.
+"""Long work in portions, one in each iteration of the event loop.
 
-All bulk work of a server stands in one line, so that however many ask for some, no turn has more
-than one portion, and the requests of others come in between.
+All bulk work of a server is in one queue: no iteration of the loop runs more than one portion,
+however much work there is, and other requests are served in between.
 """
 
 import logging
@@ -12,23 +12,23 @@ from itertools import chain
 from dunena.store.entry import Namespaces
 
 FREED_AT_ONCE_MAX = 5000
-"""Cleared entries that are freed in one turn: some 1 ms of work."""
+"""Cleared entries that one portion frees: some 1 ms of work."""
 
 Portion = Callable[[], bool]
-"""Does a little, some ms at most; whether there is more to do."""
+"""Does a part of some work, a few ms at most; returns whether there is more to do."""
 
 _log = logging.getLogger(__name__)
 
 
 class Bulk:
-    """The line; ``call_soon`` runs a function after everything the loop has read so far."""
+    """The queue; ``call_soon`` runs a function after everything that the loop has read so far."""
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._line: deque[Portion] = deque()
 
     def add(self, portion: Portion) -> None:
-        """Call it in turn until there is nothing more to do."""
+        """Queue some work: call ``portion`` in its turns until it returns False."""
         self._line.append(portion)
         if len(self._line) == 1:
             self._call_soon(self._turn)
@@ -37,8 +37,8 @@ class Bulk:
         portion = self._line[0]
         try:
             has_more = portion()
-        except Exception:  # noqa: BLE001 - a fault of ours ends one piece of work, not the others
-            _log.exception("work in portions came to an end")
+        except Exception:  # noqa: BLE001 - a bug ends one piece of work, not the others
+            _log.exception("bulk work failed and was given up")
             has_more = False
         self._line.popleft()
         if has_more:
@@ -48,7 +48,7 @@ class Bulk:
 
 
 def letting_go(namespaces: Namespaces) -> Portion:
-    """Let go of entries that were cleared: to free a million at once takes a fifth of a second."""
+    """Return work that frees cleared entries: freeing a million at once takes 0.2 seconds."""
     entries = list(chain.from_iterable(keys.values() for keys in namespaces.values()))
 
     def portion() -> bool:

@@ -1,4 +1,4 @@
-"""The server's certificate: taken up anew when its files change, without a restart."""
+"""The server's certificate, which is loaded again when its files change."""
 
 import logging
 import ssl
@@ -14,11 +14,11 @@ _log = logging.getLogger(__name__)
 
 
 class Certificate:
-    """A chain and its private key (PEM); ``context`` is what connections are made with.
+    """A certificate chain and its private key (PEM); ``context`` is the TLS context with them.
 
-    Both are plain files, or links to them, as secrets are in containers.
-    Raises OSError (`ssl.SSLError` is one) when the files cannot be used at the start; later such a
-    change is logged and the old certificate stays.
+    Both are plain files or links to such, as secrets are in containers.
+    Raises OSError (`ssl.SSLError` is one) if the files cannot be used at the start; later, such a
+    change is logged and the former certificate stays in use.
     """
 
     def __init__(self, chain: Path, key: Path | None) -> None:
@@ -28,14 +28,14 @@ class Certificate:
         self.context = self._load()
 
     def reload_if_changed(self) -> None:
-        """Take the files up if they changed; connections that are open keep what they have."""
+        """Load the files if they changed; open connections keep their certificate."""
         seen = self._signature()
         if seen == self._seen:
             return
         self._seen = seen
         try:
-            # Into another context first: one of two files that are replaced one after the other
-            # would leave the context in use without a key.
+            # They are loaded into another context first: while only one of the two files is
+            # replaced, loading would leave the context in use without a key.
             self._load()
             self.context.load_cert_chain(self._chain, self._key)
         except OSError as error:
@@ -45,14 +45,14 @@ class Certificate:
 
     def _load(self) -> ssl.SSLContext:
         for file in (self._chain, self._key):
-            if file is not None:  # OpenSSL would wait for a pipe, and read a device for ever
+            if file is not None:  # OpenSSL would block on a pipe, and read a device for ever
                 require_plain(str(file), CERTIFICATE_BYTES_MAX)
         context = make_context()
         context.load_cert_chain(self._chain, self._key)
         return context
 
     def _signature(self) -> _Signature:
-        """What a file's change changes; None while one is missing."""
+        """Return what changes when a file does: time, size and inode; None if one is missing."""
         try:
             found = [file.stat() for file in (self._chain, self._key) if file is not None]
         except OSError:

@@ -1,22 +1,22 @@
-"""The server's time: Unix ms that go forward whatever somebody does to the wall clock.
+"""The server's time: Unix ms that always advance, even if the wall clock is set.
 
-Keys expire by it, so a key lives as long as its sender said. By the wall clock, one that is set
-three days ahead ended every key with a shorter life at once, and one that is set back kept them for
-days. Machines without a battery do so at every start: they begin at some old date, and are told the
-right one a moment later.
+Keys expire by this clock, so that a key lives as long as its sender said. If they expired by the
+wall clock, setting it three days ahead would end every key with a shorter life at once, and setting
+it back would keep keys for days. Machines without a clock battery do this at every start: they
+begin at some old date and get the right one a moment later.
 
-The wall clock is read at the start and counted on from there, by the system's clock that only goes
-forward and that goes on while the machine sleeps: who closes a laptop for the night finds no key of
-yesterday. All times of a server come from this one clock, so that a reply's ``timestamp``, an
-event's and an entry's ``expiresAt`` can be compared; after a step they differ from the wall clock
-by it until the next start. To adopt the step instead, every deadline would have to be moved with
-it, in memory, in the journal and on disk.
+The wall clock is read at the start. From then on the time advances by a monotonic clock that also
+runs while the machine sleeps, so that keys expire during a laptop's night. All times of a server
+come from this clock, so that the ``timestamp`` of replies and events and the ``expiresAt`` of
+entries can be compared. After a step of the wall clock they differ from it by that step until the
+next start. To adopt the step instead, every deadline would have to be changed, in memory, in the
+journal and on disk.
 
-On disk it must be the wall clock, for a clock that only goes forward begins anew with the machine.
-So a deadline is written down with the step that is known by then (``step_ms``): what remains of a
-life is right by the wall clock at the moment of writing. What was written before a step stays.
+Deadlines on disk are by the wall clock, as a monotonic clock restarts with the machine: a deadline
+is written with the step known at that time (``step_ms``) added, so that the remaining life is right
+by the wall clock at the time of writing. Deadlines written before a step stay as they are.
 
-Two clocks of one machine never run at quite the same pace. Such small differences are followed.
+Two clocks of one machine drift apart slowly. The server's clock follows such small differences.
 """
 
 import sys
@@ -25,8 +25,8 @@ from collections.abc import Callable
 from functools import partial
 
 DRIFT_MS_MAX = 100
-"""Between two looks, a second apart, no clock drifts so far; services that keep the time set it
-instead of slowing it down for more."""
+"""Largest difference that counts as drift: no clock drifts so far between two comparisons, a second
+apart; time services step the clock for more instead of slewing it."""
 
 _NS_PER_MS = 1_000_000
 
@@ -40,15 +40,15 @@ def _sleepless_ns() -> Callable[[], int]:
 
 
 sleepless_ns: Callable[[], int] = _sleepless_ns()
-"""A clock that only goes forward, and does so while the machine sleeps, ns."""
+"""A monotonic clock in ns that also runs while the machine sleeps."""
 
 
 class Clock:
-    """A function that gives the time, Unix ms.
+    """A callable that returns the time in Unix ms.
 
-    ``step_ms`` is how far the wall clock was set ahead of it since the start (behind: negative), as
-    of the last `look`. ``forward_ns`` only goes forward; it may stop while the machine sleeps, as
-    Python's own does, which takes half the time to ask: every tick does.
+    ``step_ms`` is how far the wall clock was set ahead of this one since the start (negative:
+    behind), as of the last `detect_step`. ``forward_ns`` is a monotonic clock that may stop while
+    the machine sleeps, as Python's does: reading it takes half the time, and every tick reads it.
     """
 
     def __init__(
@@ -68,7 +68,10 @@ class Clock:
         return (self._forward_ns() + self._offset_ns) // _NS_PER_MS
 
     def detect_step(self) -> int:
-        """Compare with the others, once a second; how far the wall clock was set since, ms."""
+        """Compare with the other clocks, once a second; adjust to sleep and drift.
+
+        Return how far the wall clock was set since the last call, in ms.
+        """
         slept_ns = self._sleepless_ns() - self._forward_ns()
         self._offset_ns += slept_ns - self._slept_ns
         self._slept_ns = slept_ns

@@ -1,9 +1,9 @@
-"""permessage-deflate (RFC 7692) that fits shared messages; no I/O.
+"""permessage-deflate (RFC 7692) for messages that many connections share; no I/O.
 
-Every message is compressed by itself: without context takeover, in either direction. So what one
-connection is sent is what any other with the same window is sent, and an update to a thousand
-subscribers is compressed once. A context of its own would cost each connection some 300 KB, and
-the server the same work for everyone.
+Every message is compressed by itself, without context takeover in either direction. So all
+connections with the same window get the same bytes, and an update for a thousand subscribers is
+compressed once. With a context for each connection, each would need some 300 KB, and every update
+would be compressed for each subscriber.
 """
 
 import zlib
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 FRAME_BYTES_MIN = 128
-"""A shorter message goes as it is, which the extension allows: it would hardly shrink."""
+"""Shorter messages are sent uncompressed, which the extension permits: they would hardly shrink."""
 
 FRAME_BYTES_MAX = 1024 * 1024
-"""A longer one goes as it is too: everybody would wait for it, some 10 ms for each of these."""
+"""Longer messages are sent uncompressed too: compressing this many bytes delays all clients by
+some 10 ms."""
 
 REMEMBERED_BYTES_MAX = 8 * 1024 * 1024
-"""Messages that are kept, before and after, since others may be sent the same: two of the largest
-values by default."""
+"""Size of the cached messages, uncompressed and compressed, which other connections may need: two
+of the largest values by default."""
 
-_LEVEL = 1  # JSON shrinks nearly as well as at 6, in a third of the time
-_MESSAGE_END = b"\x00\x00\xff\xff"  # taken off each message: RFC 7692, 7.2.1
+_LEVEL = 1  # compresses JSON nearly as well as 6, in a third of the time
+_MESSAGE_END = b"\x00\x00\xff\xff"  # removed from each message: RFC 7692, 7.2.1
 
 
 def offered() -> "ServerPerMessageDeflateFactory":
-    """What the server agrees to."""
+    """Return the parameters of the extension that the server agrees to."""
     from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
     return ServerPerMessageDeflateFactory(
@@ -42,7 +43,7 @@ def offered() -> "ServerPerMessageDeflateFactory":
 
 
 class Compressor:
-    """Finished frames into compressed ones, for one size of window (8 to 15 bits)."""
+    """Compresses finished frames, for one size of window (8 to 15 bits)."""
 
     def __init__(self, window_bits: int) -> None:
         self._window_bits = window_bits
@@ -50,7 +51,7 @@ class Compressor:
         self._remembered_bytes = 0
 
     def __call__(self, frame: bytes) -> bytes:
-        """The frame to send in place of a finished one; the same if there is nothing to gain."""
+        """Return the compressed frame, or ``frame`` itself if compressing would not help."""
         if frame[0] != TEXT_HEAD or not FRAME_BYTES_MIN <= len(frame) <= FRAME_BYTES_MAX:
             return frame
         remembered = self._remembered.get(frame)
@@ -74,19 +75,19 @@ class Compressor:
 
 
 class Compressors:
-    """One for each window size that some connection agreed on."""
+    """One `Compressor` for each window size that a connection has negotiated."""
 
     def __init__(self) -> None:
         self._by_window: dict[int, Compressor] = {}
 
     def of(self, window_bits: int) -> Compressor:
-        """The one for a window size, the same for everyone."""
+        """Return the compressor for a window size, the same for all connections."""
         if window_bits not in self._by_window:
             self._by_window[window_bits] = Compressor(window_bits)
         return self._by_window[window_bits]
 
     def agreed(self, extensions: "Sequence[Extension]") -> Compressor | None:
-        """The one for what client and server agreed on; None if they agreed on no compression."""
+        """Return the compressor for the negotiated extensions; None without compression."""
         from websockets.extensions.permessage_deflate import PerMessageDeflate
 
         for extension in extensions:

@@ -1,4 +1,4 @@
-"""What every connection of one server works with."""
+"""The objects of a server that each of its connections uses."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,10 +20,10 @@ from dunena.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The rooms of a server as its connections see them.
+    """The objects of one server that its connections use.
 
-    ``new_id`` makes a session's id; ``date`` is the value of the Date header now; ``new_session``
-    makes what answers a WebSocket's messages.
+    ``new_id`` makes a session's id; ``date`` returns the present value of the Date header;
+    ``new_session`` makes the session of a WebSocket.
     """
 
     loop: asyncio.AbstractEventLoop

@@ -1,4 +1,4 @@
-"""The one timer behind all expiries."""
+"""The timer that expires the entries of a store."""
 
 import asyncio
 
@@ -8,12 +8,12 @@ from dunena.telemetry import Telemetry
 
 WAIT_SECONDS_MIN = 0.001
 WAIT_SECONDS_MAX = 1.0
-"""Between two looks at the deadlines: the machine may sleep. And while expiries cannot be stored:
-between two tries."""
+"""Longest wait for the next deadline, as the machine may sleep; also the pause between two tries
+while expiries cannot be stored."""
 
 
 class ExpiryTimer:
-    """Ends entries at their time, whether anybody reads them or not."""
+    """Expires entries when they are due, also if nobody reads them."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, store: Store, tick: Tick, telemetry: Telemetry
@@ -26,18 +26,18 @@ class ExpiryTimer:
         self._due_at = 0  # Unix ms
 
     def expire_due(self) -> None:
-        """Let what is due expire, and come back when the next entry is."""
+        """Expire the entries that are due, and set the timer to the next deadline."""
         if self._store.next_deadline <= self._tick.now:
             self._tick.expire()
         self._arm()
 
     def rearm(self) -> None:
-        """Entries changed: the next deadline may be sooner than the timer."""
+        """Set the timer again after changes, if the next deadline is sooner."""
         if self._store.next_deadline < self._due_at:
             self._arm()
 
     def cancel(self) -> None:
-        """Look no more."""
+        """Stop the timer for good."""
         if self._timer is not None:
             self._timer.cancel()
 

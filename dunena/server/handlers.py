@@ -1,4 +1,4 @@
-"""What answers each request: a method for each line of `dunena.server.route_table`."""
+"""The handlers of HTTP requests: a method for each row of `dunena.server.route_table`."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,15 +19,15 @@ from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
 
 _PARTS_OF_THE_ORIGINAL = frozenset(["ttl", "touch", "version", "cas", "incr", "decr"])
-"""What the original dunena has below ``/cache/{key}/``. A key may end so too; where none does, its
-clients must not read that their key is missing."""
+"""Paths of the original dunena below ``/cache/{key}/``. A key may end like that too; if no such key
+exists, the error must not say that a key is missing."""
 
 
 class Handlers:
-    """Answers requests that were let in, for one server; ``now`` in Unix ms.
+    """Answers admitted requests of one server; ``now`` is in Unix ms.
 
-    Raises `ClientError` for what the client did wrong, `WriteRefusedError` where a change cannot be
-    kept and `BadTargetError` for a target that cannot be read.
+    The methods raise `ClientError` for wrong requests, `WriteRefusedError` if a change cannot be
+    stored and `BadTargetError` for a target that cannot be decoded.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class Handlers:
     # --- pages ---
 
     def root(self, request: Request, now: int) -> Response:
-        """The way to the test page for a browser; what this server is for all others."""
+        """Redirect a browser to the test page; answer others as `info` does."""
         if "text/html" in request.headers.get("accept", ""):
             return Response(302, headers={"Location": "./test"})
-        # Only the way to the public page is public.
+        # Only the redirect to the public page needs no token.
         refusal = self._admission.refusal(request, needs_token=True)
         return refusal or self.info(request, now)
 
     def info(self, request: Request, now: int) -> Response:
-        """What this server is."""
+        """Answer with name, version, limits and state of the server."""
         return self._introspection.info(now, self._core_of(request).store, request.grant)
 
     # --- the object store ---
 
     def read_value(self, request: Request, now: int) -> Response:
-        """A key's value, null if it has none."""
+        """Answer with a key's value as JSON; null if it has none."""
         key = _key_below("/get/", request)
         return _answer(http_api.get_object(self._core_of(request), key, request.query(), now))
 
     def set_value(self, request: Request, now: int) -> Response:
-        """Set a key to any JSON value."""
+        """Store any JSON value under a key; answer with the stored value."""
         if not request.has_body:
             return _length_required()
         return _answer(http_api.set_object(self._core_of(request), request.body, now))
@@ -75,7 +75,7 @@ class Handlers:
     # --- the cache API ---
 
     def read_key(self, request: Request, now: int) -> Response:
-        """A key's value as text; not found if it has none."""
+        """Answer with a key's value as text; raise `NotFoundError` if it has none."""
         key = _key_below("/cache/", request)
         try:
             return _answer(http_api.read_key(self._core_of(request), key, request.query(), now))
@@ -85,7 +85,7 @@ class Handlers:
             raise no_such_part(request) from None
 
     def write_key(self, request: Request, now: int) -> Response:
-        """Set a key to a text."""
+        """Store a text under a key."""
         if part_below_key(request) is not None and not http_api.has_value(request.body):
             raise no_such_part(request)
         if not request.has_body:
@@ -96,46 +96,46 @@ class Handlers:
         )
 
     def delete_key(self, request: Request, now: int) -> Response:
-        """Remove a key."""
+        """Delete a key by the names of the dunena dialect; answer whether it existed."""
         key = _key_below("/cache/", request)
         return _answer(http_api.delete_key(self._core_of(request), key, request.query(), now))
 
     def batch(self, request: Request, now: int) -> Response:
-        """Read or set several keys."""
+        """Read or store several keys."""
         if not request.has_body:
             return _length_required()
         return _answer(http_api.batch(self._core_of(request), request.body, now))
 
     def list_keys(self, request: Request, now: int) -> Response:
-        """Names of keys, page by page."""
+        """Answer with one page of the names of keys."""
         return _searched(
             request, now, lambda: http_api.list_keys(self._core_of(request), request.query(), now)
         )
 
     def flush(self, _request: Request, _now: int) -> Response:
-        """Remove everything."""
-        return _answer(http_api.flush(self._services))  # everybody's: the right admin was asked for
+        """Delete all keys of all namespaces."""
+        return _answer(http_api.flush(self._services))  # of all clients: the right was checked
 
     # --- for people who look ---
 
     def list_entries(self, request: Request, now: int) -> Response:
-        """Entries of a namespace, page by page."""
+        """Answer with one page of a namespace's entries."""
         listing = self._listing_of(request)
         return _searched(request, now, lambda: listing.page(request.query()))
 
     def find_entries(self, request: Request, now: int) -> Response:
-        """Those of the keys named that exist."""
+        """Answer with the entries of the given keys that exist."""
         if not request.has_body:
             return _length_required()
         return _answer(self._listing_of(request).some(request.body, now))
 
     def read_entry(self, request: Request, now: int) -> Response:
-        """One entry with its value."""
+        """Answer with one entry and its value; null if the key does not exist."""
         key = _key_below("/entries/", request)
         return _answer(self._listing_of(request).one(key, request.query(), now))
 
     def delete_entry(self, request: Request, now: int) -> Response:
-        """Remove a key, whichever dialect named it."""
+        """Delete a key of either dialect; answer whether it existed."""
         key = _key_below("/entries/", request)
         return _answer(
             http_api.delete_key(
@@ -144,19 +144,19 @@ class Handlers:
         )
 
     def list_namespaces(self, request: Request, now: int) -> Response:
-        """Namespaces, page by page."""
+        """Answer with one page of the namespaces."""
         listing = self._listing_of(request)
         return _searched(request, now, lambda: listing.namespaces(request.query()))
 
     def decide_on_disk_pages(self, request: Request, _now: int) -> Response:
-        """Let pages opened from disk in, or refuse them."""
+        """Admit or refuse pages opened from disk from now on."""
         if not request.has_body:
             return _length_required()
         let_in = http_api.body_object(request.body).get("letIn")
         return self._overview.decide_on_disk_pages(request, let_in)
 
     def from_folder(self, www: WwwFolder, request: Request, _now: int) -> Response:
-        """One of the user's own pages, read by another thread."""
+        """Answer with a file of the user's folder of pages, which a worker thread reads."""
         place = parse_request_path(request.path.removeprefix("/www/"))
         if place is None:
             return Response.error(404, "Not found")
@@ -166,47 +166,47 @@ class Handlers:
     # --- about the server ---
 
     def stats(self, _request: Request, now: int) -> Response:
-        """Counters."""
+        """Answer with the server's counters as JSON."""
         return self._introspection.stats(now)
 
     def health(self, request: Request, now: int) -> Response:
-        """Every check, as far as the grant may know it."""
+        """Answer with every health check that the grant may see."""
         return self._introspection.health(now, request.grant)
 
     def live(self, _request: Request, now: int) -> Response:
-        """The process answers."""
+        """Answer that the process is running."""
         return self._introspection.live(now)
 
     def ready(self, request: Request, now: int) -> Response:
-        """Whether changes are stored."""
+        """Answer whether changes can be stored; 503 if they cannot."""
         return self._introspection.ready(now, request.grant)
 
     def metrics(self, _request: Request, now: int) -> Response:
-        """All counters for Prometheus."""
+        """Answer with all figures in Prometheus' format."""
         return self._metrics.respond(now)
 
     def server(self, _request: Request, now: int) -> Response:
-        """Addresses and connections."""
+        """Answer with the server's addresses, connections and refused origins."""
         return self._overview.server(now)
 
     def upgrade_required(self, _request: Request, _now: int) -> Response:
-        """``/ws`` asked for as a page."""
+        """Refuse a request for ``/ws`` that is no upgrade."""
         return Response.error(426, "Upgrade required", {"Upgrade": "websocket"})
 
     # --- a browser's session ---
 
     def open_session(self, request: Request, _now: int) -> Response:
-        """A cookie for a token."""
+        """Answer a token with the session cookie that stands for it."""
         if not self._admission.wants_token:
             return Response(204)
         if not request.has_body:
             return _length_required()
         token = http_api.body_object(request.body).get("token")
-        # Whatever is no text is no token either.
+        # A token that is no text cannot be right.
         return self._admission.session(request, token if isinstance(token, str) else "")
 
     def close_session(self, _request: Request, _now: int) -> Response:
-        """Take the cookie back."""
+        """Answer with a header that deletes the session cookie."""
         return Response(204, headers={"Set-Cookie": self._admission.expired_cookie()})
 
     def _core_of(self, request: Request) -> Services:
@@ -223,10 +223,10 @@ def _length_required() -> Response:
 def _searched(
     request: Request, now: int, begin: Callable[[], Work[http_api.LateHttpResult]]
 ) -> Response:
-    """The answer to a search, at once if it takes one portion.
+    """Begin a search and return its answer, or a response that is made later in portions.
 
-    A request that is carried out once more goes on with the search it began: its answer is sent
-    from there.
+    A search that needs only one portion is answered at once. If a request is run again, it
+    continues the search that it began, which sends the answer.
     """
     if request.search is not None:
         return Response(200, later=request.search)
@@ -253,12 +253,12 @@ def _key_below(prefix: str, request: Request) -> str:
 
 
 def part_below_key(request: Request) -> str | None:
-    """The part that a path names below a key as the original dunena has it; None for any other."""
+    """Return the part below a key that the path names as in the original dunena; None if none."""
     key, _, part = request.path.removeprefix("/cache/").rpartition("/")
     is_part = bool(key) and part in _PARTS_OF_THE_ORIGINAL and request.path.startswith("/cache/")
     return part if is_part else None
 
 
 def no_such_part(request: Request) -> http_api.NotFoundError:
-    """What a request for such a part gets where there is no such key."""
+    """Make the error for such a part if no key has that name."""
     return http_api.NotFoundError(f"No such path: /cache/{{key}}/{part_below_key(request)}")

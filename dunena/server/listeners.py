@@ -1,11 +1,10 @@
-"""The sockets that a server listens on: one port, at every address that its host stands for.
+"""The listening sockets of a server: one port at every address of its host.
 
-``localhost`` is two addresses, and which one a program tries first is its own affair: a server that
-has only one of them is not found, or finds out too late that another program has the other one.
-It is not looked up (RFC 6761, 6.3). ``::`` and no host at all are every address of both kinds, on
-two sockets: on one for both, a peer with an IPv4 address would come under a second name.
-
-Where a system lacks one of a host's addresses, as IPv6 in many containers, the others do.
+``localhost`` has two addresses, and programs differ in which one they try first: a server that
+listens on one only may not be found, or another program may have the same port at the other one.
+The name is not looked up (RFC 6761, 6.3). ``::`` and "" are all addresses of both kinds, on two
+sockets: one socket for both would report IPv4 peers by mapped IPv6 addresses.
+If the system lacks one of a host's addresses, as IPv6 in many containers, the others are used.
 """
 
 import asyncio
@@ -23,8 +22,8 @@ EVERYWHERE = ("0.0.0.0", "::")
 
 _MEANT = {"localhost": LOCALHOST, "::": EVERYWHERE, "": EVERYWHERE}
 
-_BACKLOG = 1024  # connections that wait to be accepted: a show's clients come back all at once
-_FREE_PORT_TRIES = 50  # to find one that is free at every address: the second will nearly always be
+_BACKLOG = 1024  # connections that wait to be accepted: all clients of a show reconnect at once
+_FREE_PORT_TRIES = 50  # to find a port that is free at every address; nearly always the second is
 
 _ALONE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", 0)  # only Windows has it
 _REFUSED = frozenset({errno.EADDRINUSE, errno.EACCES})
@@ -34,7 +33,7 @@ _Place = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class BindError(Exception):
-    """An address cannot be listened on; ``address`` is which, ``error`` what the system said."""
+    """The server cannot listen on ``address``; ``error`` is the system's reason."""
 
     def __init__(self, address: str, error: OSError) -> None:
         super().__init__(f"{address}: {error}")
@@ -43,7 +42,7 @@ class BindError(Exception):
 
 
 class Listeners:
-    """A server's listening sockets; ``addresses`` are their hosts and ports, as in a URL."""
+    """The listening sockets of a server; ``addresses`` are their hosts and ports as in a URL."""
 
     def __init__(self, sockets: list[socket.socket]) -> None:
         self.port: int = sockets[0].getsockname()[1]
@@ -60,7 +59,10 @@ class Listeners:
         port: int,
         tls: ssl.SSLContext | None,
     ) -> Self:
-        """Take the port, without answering on it yet; raise `BindError`."""
+        """Bind the port without accepting connections yet; raise `BindError`.
+
+        ``port`` 0 chooses a free one; ``tls`` None is without TLS.
+        """
         listeners = cls(open_sockets(host, port))
         for one in listeners._sockets:
             server = await loop.create_server(
@@ -75,7 +77,7 @@ class Listeners:
         return listeners
 
     async def start_serving(self) -> None:
-        """Let connections in; raise `BindError` if another program was quicker to."""
+        """Accept connections; raise `BindError` if another program listens there by now."""
         for server, address in zip(self._servers, self.addresses, strict=True):
             try:
                 await server.start_serving()
@@ -83,13 +85,13 @@ class Listeners:
                 raise BindError(address.rpartition(":")[0].strip("[]"), error) from error
 
     def close(self) -> None:
-        """Let no more connections in."""
+        """Stop accepting connections; open ones are not affected."""
         for server in self._servers:
             server.close()
 
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
-    """One bound socket for each address of a host, all at one port; raise `BindError`."""
+    """Bind one socket for each address of a host, all at one port; raise `BindError`."""
     places = _places_of(host, port)
     tries = _FREE_PORT_TRIES if port == 0 else 1
     while True:
@@ -140,17 +142,17 @@ def _bind_all(places: list[_Place], port: int) -> list[socket.socket]:
 def _bind(family: socket.AddressFamily, place: tuple[Any, ...]) -> socket.socket:
     if sys.platform == "win32":
         return bind_alone(family, place)
-    # Connections that ended a moment ago are not in the way; on Windows they never are, and the
-    # same option would share the port with whoever has it.
+    # The option permits to bind while connections of a former server linger. On Windows these do
+    # not matter, and the option would share the port with other programs.
     return _bound(family, place, socket.SO_REUSEADDR)
 
 
 def bind_alone(family: int, place: tuple[Any, ...]) -> socket.socket:
-    """A socket that has its port alone, or else as others have theirs; for Windows.
+    """Bind a socket on Windows with exclusive use of its port, or without if that fails.
 
-    There any program may take a part of a port that another one has, unless that one has it alone.
-    But so it cannot be had while a connection of whoever had it before lingers: a client that reads
-    nothing would keep a server from being started again.
+    Without exclusive use any program may bind the port of another one at some addresses. But an
+    exclusive port cannot be bound while connections of a former server linger: a client that reads
+    nothing would prevent a restart.
     """
     try:
         return _bound(family, place, _ALONE)

@@ -1,4 +1,4 @@
-"""Loading what was kept, in a thread of its own: the loop hears of signals meanwhile."""
+"""Loading the stored values in a thread, so that the loop can handle signals meanwhile."""
 
 import asyncio
 import time
@@ -8,23 +8,24 @@ from typing import TypeVar
 from dunena.persistence.interface import Progress
 
 PROGRESS_SECONDS = 0.1
-"""Between two words on how far it is: each wakes the loop."""
+"""Time between two reports of progress, each of which wakes the loop."""
 
 T = TypeVar("T")
 
 
 class LoadingCancelledError(Exception):
-    """The server was asked to stop before everything was loaded."""
+    """The server was told to stop before everything was loaded."""
 
 
 async def load_in_thread(
     load: Callable[[Progress], T], progress: Progress | None, is_cancelled: Callable[[], bool]
 ) -> T:
-    """What ``load`` returns, or raises, in a thread; ``progress`` is called in the loop.
+    """Run ``load`` in a thread and return its result, or raise its exception.
 
-    ``load`` is given a `Progress` to call. While it does, ``is_cancelled`` is asked, in the thread
-    too: once it is true the call raises `LoadingCancelledError`, and ``load`` lets go of what it
-    has. A load that is through by then counts.
+    ``load`` gets a function to report the number of keys read, which calls ``progress`` in the
+    loop. The function also calls ``is_cancelled``, in the thread, and raises
+    `LoadingCancelledError` if that is true; ``load`` then has to release what it holds. A ``load``
+    that has finished by then is not cancelled.
     """
     loop = asyncio.get_running_loop()
     next_at = 0.0

@@ -1,4 +1,4 @@
-"""What asyncio reports of its own: one line a person can use instead of a traceback each time."""
+"""Handling errors that asyncio reports: one helpful log line instead of a traceback each time."""
 
 import asyncio
 import errno
@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 DESCRIPTORS_RESERVED = 64
-"""File descriptors kept for everything that is no connection: files, the watcher, the loop."""
+"""File descriptors reserved for other things than connections: files, the watcher, the loop."""
 
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SECONDS_BETWEEN_LINES = 10.0
@@ -16,12 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 def connections_max(wanted: int) -> int:
-    """How many connections the system has descriptors for, at most as many as wanted.
+    """Return the number of connections the system has descriptors for, at most ``wanted``.
 
-    The limit of this process is raised as far as it may be first.
+    Raise the limit of this process as far as permitted first.
     """
     if sys.platform == "win32":
-        return wanted  # sockets are not counted there
+        return wanted  # Windows has no such limit for sockets
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -36,12 +36,12 @@ def connections_max(wanted: int) -> int:
             _log.debug("the limit on open files stays at %d", soft)
     if soft == resource.RLIM_INFINITY:
         return wanted
-    # A very low limit is shared in halves.
+    # Of a very low limit half is for connections.
     return min(wanted, max(soft - DESCRIPTORS_RESERVED, soft // 2))
 
 
 class LoopFaults:
-    """An asyncio exception handler."""
+    """An asyncio exception handler that logs each kind of fault rarely."""
 
     def __init__(self) -> None:
         self._quiet_until = 0.0
@@ -49,7 +49,7 @@ class LoopFaults:
         self._untold = 0
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Report one fault."""
+        """Log one fault, unless it is expected or was logged a moment ago."""
         fault = context.get("exception")
         if isinstance(fault, OSError) and fault.errno in _OUT_OF_DESCRIPTORS:
             if loop.time() >= self._quiet_until:
@@ -57,10 +57,10 @@ class LoopFaults:
                 _log.error("no new connections for now: %s", fault.strerror)
             return
         if isinstance(fault, ValueError) and "_start_serving" in repr(context.get("handle")):
-            return  # out of descriptors, asyncio tries again later: here after the port was closed
+            return  # without descriptors asyncio accepts again later: here after the port closed
         if isinstance(fault, OSError) and "accept_coro" in repr(context.get("future")):
-            return  # asyncio's own second report of an accept, which was dealt with (`accepting`)
-        # Whoever finds a fault of ours can meet it again and again: a flood of it is not a log.
+            return  # asyncio's second report of an error that `accepting` has handled
+        # A client that triggers a bug may do so again and again, and must not flood the log.
         if loop.time() < self._silent_until:
             self._untold += 1
             return

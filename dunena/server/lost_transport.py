@@ -1,4 +1,4 @@
-"""What stands in the place of a transport once its connection is lost."""
+"""The object that replaces the transport of a lost connection."""
 
 import asyncio
 from typing import Any
@@ -18,21 +18,21 @@ class _LostTransport(asyncio.Transport):
         return False
 
     def write(self, data: Any) -> None:
-        """Drop the data: nobody is there to read it."""
+        """Drop the data: there is no peer to read it."""
 
     def close(self) -> None:
         """Do nothing: the transport is closed already."""
 
     def abort(self) -> None:
-        """The same."""
+        """Do nothing: the transport is closed already."""
 
     def pause_reading(self) -> None:
         """Do nothing: no more data will come."""
 
     def resume_reading(self) -> None:
-        """The same."""
+        """Do nothing: no more data will come."""
 
 
 LOST: asyncio.Transport = _LostTransport()
-"""Takes the place of a real one, which holds a good deal of memory over TLS and may otherwise be
-kept until Python looks for garbage."""
+"""Replaces a real transport, which holds much memory over TLS and would otherwise stay in memory
+until the garbage collector runs."""

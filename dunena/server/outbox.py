@@ -1,5 +1,5 @@
-"""What a connection has to say: gathered during a tick, written at its end, held back from a
-reader that is too slow."""
+"""The outgoing bytes of a connection: gathered during a tick, written at its end, and queued while
+the reader is too slow."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 class Transport(Protocol):
-    """The part of an asyncio transport that is used here."""
+    """The methods of an asyncio transport that the outbox uses."""
 
     def write(self, data: bytes, /) -> None: ...
     def close(self) -> None: ...
@@ -25,18 +25,18 @@ class Transport(Protocol):
 
 
 class Outbox:
-    """Finished bytes of one connection, in order: its replies by `put`, all else by `push`.
+    """The queue of finished bytes of one connection: `put` adds replies, `push` updates and events.
 
-    ``schedule_flush`` is told once per tick that there is something; the tick then calls `flush`.
-    ``overflowed`` is called when more events wait for the peer than it may leave unread, and may
-    `kill` it. While the transport is paused nothing is written: the newest values, events and
-    replies wait.
+    ``schedule_flush`` is called once per tick when something is queued; the tick then calls
+    `flush`. ``overflowed`` is called when more events wait for the peer than permitted, and may
+    `kill` the outbox. While the transport is paused nothing is written: the newest values, all
+    events and all replies wait.
 
-    While it ``is_full``, requests of this connection should wait. It is an attribute since it is
-    read before every message, and changes seldom.
+    While ``is_full`` is true, further requests of the connection should wait. It is an attribute,
+    as it is read before every message and changes seldom.
 
-    A transport that encrypts takes whatever it is given, and does not say how much of it waits: to
-    such a one (``is_encrypted``) also a single large message is handed in portions.
+    A transport with TLS accepts any amount of data and does not tell how much of it waits. So with
+    ``is_encrypted`` a single large message is handed over in portions too.
     """
 
     __slots__ = (
@@ -69,13 +69,13 @@ class Outbox:
     ) -> None:
         self._transport = transport
         self._is_encrypted = is_encrypted
-        self._rest = memoryview(b"")  # of a message of which a portion was written
-        self.is_inside_message = False  # of which there is a rest: nothing else can follow now
+        self._rest = memoryview(b"")  # the unwritten rest of a message
+        self.is_inside_message = False  # there is such a rest, after which everything has to wait
         self._schedule_flush = schedule_flush
         self._overflowed = overflowed
         self._telemetry = telemetry
         self._pieces: list[Piece] = []
-        self._batch: Batch | None = None  # the last piece, while it may still grow
+        self._batch: Batch | None = None  # the last piece, if it is a batch that may still grow
         self._after_flush: Action | None = None
         self._backlog: Backlog | None = None
         self._encoder: FrameEncoder | None = None
@@ -85,16 +85,17 @@ class Outbox:
         self.is_dead = False
 
     def lose(self, lost: Transport) -> None:
-        """The connection is lost: keep its transport no longer, but this in its place.
+        """Drop everything and replace the transport by ``lost``: the connection is lost.
 
-        Nor is the connection kept, which keeps this: what each of them holds is free at once.
+        The references to transport and connection are removed, so that their memory is freed at
+        once and not only by the garbage collector.
         """
         self.kill()
         self._transport = lost
         self._overflowed = _do_nothing
 
     def put(self, piece: bytes) -> None:
-        """Queue bytes; they leave at the end of the tick. To a dead connection, nothing."""
+        """Queue a reply, which is sent at the end of the tick; drop it if the outbox is dead."""
         if self.is_dead:
             return
         pieces = self._pieces
@@ -109,7 +110,7 @@ class Outbox:
             self.is_full = True
 
     def push(self, batch: Batch) -> None:
-        """Queue frames that the peer did not ask for; more may join until the tick ends."""
+        """Queue a batch of updates or events, to which frames may be added until the tick ends."""
         pieces = self._pieces
         if not pieces:
             self._schedule_flush(self)
@@ -119,15 +120,15 @@ class Outbox:
         self._batch = batch
 
     def __len__(self) -> int:
-        """Pieces queued in this tick."""
+        """Return the number of pieces queued in this tick."""
         return len(self._pieces)
 
     def __bool__(self) -> bool:
-        """An outbox is one whether it is empty or not."""
+        """Return True, also for an empty outbox, which has length 0."""
         return True
 
     def truncate(self, count: int) -> None:
-        """Take back all but the first ``count`` pieces, which are replies."""
+        """Remove all but the first ``count`` pieces, which are replies."""
         del self._pieces[count:]
         self._batch = None
         self.size = sum(len(piece) for piece in self._pieces if isinstance(piece, bytes))
@@ -135,31 +136,31 @@ class Outbox:
 
     @property
     def waiting(self) -> int:
-        """Frames that wait for the peer to read."""
+        """The number of frames that wait until the peer reads."""
         return 0 if self._backlog is None else len(self._backlog)
 
     @property
     def reply_bytes(self) -> int:
-        """Replies that the transport does not have yet."""
+        """The bytes of replies that were not handed to the transport yet."""
         behind = 0 if self._backlog is None else self._backlog.reply_bytes
         return self.size + len(self._rest) + behind
 
     def rewire(self, overflowed: Callable[[], None], encoder: FrameEncoder | None = None) -> None:
-        """Serve the protocol that took over the connection; ``encoder`` encodes frames for it."""
+        """Serve another protocol on the same connection; ``encoder`` encodes its frames."""
         self._overflowed = overflowed
         self._encoder = encoder
 
     def after_flush(self, action: Action) -> None:
-        """Do something once, when what is queued has been handed to the transport."""
+        """Call ``action`` once, when everything queued has been handed to the transport."""
         self._after_flush = action
         if not self._pieces:
             self._schedule_flush(self)
 
     def flush(self) -> Action | None:
-        """The tick is over: hand everything queued to the transport; what is to be done then.
+        """Hand everything queued to the transport at the end of a tick; return the action to do.
 
-        The caller does it, when all outboxes of the tick are flushed: a request that is taken up
-        then belongs to the next tick, and so does what others are told of it.
+        The caller calls the action after it has flushed all outboxes of the tick: a request that
+        the action starts then belongs to the next tick, with the updates that it causes.
         """
         pieces, action = self._pieces, self._after_flush
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
@@ -168,16 +169,16 @@ class Outbox:
         return self.send(pieces, action)
 
     def detach(self) -> "HeldOutput":
-        """Take out everything queued, to be sent later; what is queued from now on comes behind."""
+        """Remove and return everything queued, to be sent later, before what is queued next."""
         held_output = HeldOutput(self, self._pieces, self._after_flush)
         self._pieces, self._batch, self._after_flush, self.size = [], None, None, 0
         self._find_full()
         return held_output
 
     def send(self, pieces: list[Piece], action: Action | None) -> Action | None:
-        """Hand pieces to the transport in one write if possible; what is to be done after it now.
+        """Hand pieces to the transport, in one write if possible; return the action to do now.
 
-        When the peer reads too slowly, that waits with the pieces.
+        While the peer reads too slowly, the pieces wait, and the action with them.
         """
         if self.is_dead:
             return None
@@ -194,11 +195,11 @@ class Outbox:
         return self._after_message(action) if self.is_inside_message else action
 
     def pause(self) -> None:
-        """The transport has more than it can send at present."""
+        """Stop writing: the transport has more than it can send at present."""
         self.is_paused = self.is_full = True
 
     def resume(self) -> None:
-        """The transport has room again: send what waits, oldest first."""
+        """Send what waits, the oldest first: the transport has room again."""
         self.is_paused = False
         self._find_full()
         if self.is_inside_message:
@@ -211,7 +212,7 @@ class Outbox:
             self._ask_for_flush()
 
     def put_back(self, pieces: list[Piece], action: Action | None) -> None:
-        """Queue replies again that were taken, and what comes after; nothing is queued."""
+        """Queue detached replies and their action again; the outbox must be empty."""
         for piece in pieces:
             assert isinstance(piece, bytes), "a batch tells of a change, and comes behind the first"
             self.put(piece)
@@ -220,7 +221,7 @@ class Outbox:
             self._schedule_flush(self)
 
     def kill(self) -> None:
-        """The connection is gone or ends without another word."""
+        """Drop everything, now and later: the connection is lost or ends without a close frame."""
         self.is_dead = True
         self._pieces.clear()
         self._batch = self._backlog = None
@@ -240,7 +241,7 @@ class Outbox:
             self._transport.write(data)
 
     def _write_rest(self) -> None:
-        """Go on with a large message for as long as the transport takes it."""
+        """Write more of a large message while the transport accepts it."""
         while len(self._rest) and not self.is_paused and not self.is_dead:
             portion = bytes(self._rest[:PORTION_BYTES])
             self._rest = self._rest[PORTION_BYTES:]
@@ -257,7 +258,7 @@ class Outbox:
         return b"".join(frames if self._encoder is None else map(self._encoder, frames))
 
     def _send_in_portions(self, pieces: list[Piece], action: Action | None) -> Action | None:
-        """Hand over what is too much for one write; what finds no room any more waits."""
+        """Write pieces that are too large for one write; queue what the transport does not take."""
         portion: list[bytes] = []
         size = 0
         for index, piece in enumerate(pieces):
@@ -276,12 +277,12 @@ class Outbox:
         return self._after_message(action) if self.is_inside_message else action
 
     def _after_message(self, action: Action | None) -> Action | None:
-        """A message was written in part: what comes after it waits with the rest; nothing now."""
+        """Let the action wait for the rest of a message; return None, as nothing is to do now."""
         self._remember(action)
         return None
 
     def _hold(self, pieces: list[Piece], action: Action | None) -> None:
-        """Queue behind what the peer has not read yet."""
+        """Queue pieces and their action after those that the peer has not read yet."""
         backlog = self._backlog
         if backlog is None:
             backlog = self._backlog = Backlog()
@@ -294,12 +295,12 @@ class Outbox:
             self._drain(backlog)
 
     def _remember(self, action: Action | None) -> None:
-        """Do this after the flush to come, unless something newer is to be done: an end counts."""
+        """Do the action after the next flush, unless a newer one is set, such as to close."""
         if self._after_flush is None:
             self._after_flush = action
 
     def _drain(self, backlog: Backlog) -> None:
-        """Write what waits for as long as the transport takes it."""
+        """Write waiting frames while the transport accepts them."""
         while len(backlog) and not self.is_paused and not self.is_dead:
             self._write(self._join(backlog.portion(PORTION_BYTES)))
         if not len(backlog) and not self.is_dead:
@@ -308,16 +309,17 @@ class Outbox:
             self._ask_for_flush()
 
     def _ask_for_flush(self) -> None:
-        """Let what comes after a flush happen in the next tick, unless it could not yet.
+        """Schedule a flush for the waiting action, unless the transport is paused.
 
-        Not at once: a transport that is closed while it says that it has room closes twice.
+        The action is not done at once: a transport that is closed inside its `resume_writing` call
+        closes twice.
         """
         if self._after_flush is not None and not self._pieces and not self.is_paused:
             self._schedule_flush(self)
 
 
 class HeldOutput:
-    """What was taken out of an outbox."""
+    """Pieces and action that `Outbox.detach` removed."""
 
     __slots__ = ("action", "outbox", "pieces")
 
@@ -327,7 +329,7 @@ class HeldOutput:
         self.action = action
 
     def send(self) -> None:
-        """Send it; a connection that fails fails alone."""
+        """Send the pieces; log an error and end this connection if that fails."""
         try:
             action = self.outbox.send(self.pieces, self.action)
             if action is not None:
@@ -337,14 +339,15 @@ class HeldOutput:
             self.outbox.kill()
 
     def put_back(self, count: int) -> None:
-        """Queue its first ``count`` pieces again, which are replies; the outbox must be empty."""
+        """Queue the first ``count`` pieces again, which are replies; the outbox must be empty."""
         self.outbox.put_back(self.pieces[:count], self.action)
 
 
 def end_after_replies(end_tick: Callable[[], None], outbox: Outbox, transport: Transport) -> bool:
-    """The peer sends no more: close once its replies are written; what `eof_received` returns.
+    """Close a connection whose peer sends no more, once the replies are written.
 
-    TLS knows no half-closed connection, so there the replies of this tick leave at once.
+    Return the result for `eof_received`. asyncio closes a TLS connection at once, so there the tick
+    ends and the replies are sent before.
     """
     if outbox.is_dead:
         return False

@@ -1,4 +1,4 @@
-"""Changes made elsewhere (files edited by hand) become changes of the store, in portions."""
+"""Taking over changes made elsewhere (files edited by hand) into the store, in portions."""
 
 from collections import deque
 
@@ -10,11 +10,11 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 OUTSIDE_AT_ONCE_MAX = 500
-"""Changes made elsewhere that are taken over in one turn: some 5 ms of work."""
+"""Changes that are taken over in one turn: some 5 ms of work."""
 
 
 class Outside:
-    """Takes over what an engine learnt; ``has_more`` says that `collect` is to be called again."""
+    """Takes over the changes that an engine found; if ``has_more``, `collect` has to be called."""
 
     def __init__(
         self, store: Store, engine: Engine, tick: Tick, bulk: Bulk, telemetry: Telemetry
@@ -29,7 +29,7 @@ class Outside:
         self.has_more = False
 
     def collect(self) -> None:
-        """Fetch what was changed elsewhere; it is taken over in the turns to come."""
+        """Get the changes from the engine; they are taken over in later turns."""
         self.has_more = False
         self._left += self._engine.collect(self._store)
         if self._left and not self._is_in_line:
@@ -38,7 +38,7 @@ class Outside:
 
     def _take_over(self) -> bool:
         if self._telemetry.storage_failure is not None:
-            # Nothing could be kept now: the probe's timer comes back to it.
+            # Changes cannot be stored now: the probe's timer calls `collect` again.
             self._is_in_line, self.has_more = False, True
             return False
         count = min(OUTSIDE_AT_ONCE_MAX, len(self._left))
@@ -63,7 +63,7 @@ class Outside:
             store.clear(from_disk=True)
         elif change.value is None:
             store.delete(change.ns, change.key, from_disk=True)
-        # A file that shows what is stored says nothing new; in an order every change counts.
+        # A file with the stored value is no change, unless the change has a revision.
         elif is_ordered or change.value != self._value_at(change):
             store.set(change.ns, change.key, change.value, change.expires_at, from_disk=True)
 

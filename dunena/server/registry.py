@@ -1,4 +1,4 @@
-"""The connections of one server, and what is done to all of them from time to time."""
+"""The registry of a server's connections, which checks their time-outs regularly."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -17,27 +17,26 @@ from dunena.server.limits import (
 )
 
 SWEEP_SECONDS = 1.0
-"""How often idle and slow connections are looked for: well below every time-out."""
+"""Time between two sweeps of all connections: well below every time-out."""
 
 SWEEP_PART = 500
-"""Connections looked at in one go: a fraction of a millisecond, whatever their number."""
+"""Connections that are swept in one turn: a fraction of a millisecond of work."""
 
 SWEEP_PAUSE_SECONDS = 0.01
-"""Between two parts of one sweep; the requests of others come in between."""
+"""Time between two parts of a sweep, in which requests are served."""
 
 
 GrantLookup = Callable[[Grant], Grant | None]
-"""What the token behind a grant stands for now; None for nothing."""
+"""Returns the present grant of a grant's token; None if the token is no longer valid."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFacts:
-    """A WebSocket as people see it.
+    """The description of a WebSocket connection for people.
 
-    ``address`` is the peer's host and port, behind a proxy its host alone; ``origin`` and
-    ``program`` are what its upgrade said of the page it is on and of the program that made it, ""
-    for nothing; ``token`` is the name of the one it showed. ``unsent_bytes`` were queued for it and
-    are not with the system yet.
+    ``address`` is the peer's host and port, behind a proxy only its host; ``origin`` and
+    ``program`` are the Origin and User-Agent of its upgrade, "" for none; ``token`` is the name of
+    its token. ``unsent_bytes`` are queued and not handed to the system yet.
     """
 
     address: str
@@ -50,31 +49,32 @@ class ConnectionFacts:
 
 
 class Connection(Protocol):
-    """What every connection can be asked."""
+    """The methods that the registry needs of every connection."""
 
     def facts(self) -> ConnectionFacts | None:
-        """Itself for people who look after the server; None while it speaks HTTP."""
+        """Describe the connection; None while it speaks HTTP."""
 
     def sweep(self, now_seconds: float, /) -> None:
-        """Look at its own time-outs; ``now_seconds`` by the loop's clock."""
+        """Check its time-outs; ``now_seconds`` is the loop's clock."""
 
     def update_grant(self, current_grant: "GrantLookup", /) -> None:
-        """Other tokens are valid now: go on with other rights, or end."""
+        """Take over its present rights after tokens have changed; end without a valid token."""
 
     def shut_down(self) -> None:
-        """End it politely: the server stops."""
+        """Close the connection properly, as the server stops."""
 
     def abort(self) -> None:
-        """End it at once."""
+        """End the connection at once, without a close frame."""
 
 
 class Registry:
-    """Open connections; calls `sweep` of each about once a second until `close`.
+    """The open connections of a server; calls `sweep` of each about once a second until `close`.
 
-    Each belongs to a group (`dunena.server.access.peers`), which may hold only so many; 0 is any
-    number. ``strangers`` and ``bodies`` are what all of them together may cost before a request is
-    whole: of those who may not send it yet, and of those who may; ``messages`` is the same of
-    WebSocket messages, ``inflating`` of compressed ones, and ``unread`` of replies.
+    Each connection belongs to a group (`dunena.server.access.peers`) with a limited number of
+    connections; 0 is no limit. The budgets limit the memory of all connections together:
+    ``strangers`` for incomplete requests that are not admitted, ``bodies`` for those that are,
+    ``messages`` for incomplete WebSocket messages, ``inflating`` for compressed ones and ``unread``
+    for replies.
     """
 
     def __init__(
@@ -102,53 +102,53 @@ class Registry:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for another."""
+        """Whether no further connection is permitted."""
         return len(self._connections) >= self.connections_max
 
     def is_crowded(self, group: str) -> bool:
-        """Whether there is no room for another of this group; `NOBODY` always has some."""
+        """Return whether a group may have no further connection; `NOBODY` has no limit."""
         crowd = self._crowds.get(group, 0)
         return group != NOBODY and 0 < self._connections_per_group_max <= crowd
 
     def add(self, connection: Connection, group: str = NOBODY) -> None:
-        """A connection is open, or turns out to be of another group."""
+        """Add a connection, or move it to another group."""
         self._leave(connection)
         self._connections[connection] = group
         self._crowds[group] = self._crowds.get(group, 0) + 1
         self._emptied.clear()
 
     def remove(self, connection: Connection) -> None:
-        """It is gone."""
+        """Remove a connection that has ended; do nothing if it is not registered."""
         self._leave(connection)
         if not self._connections:
             self._emptied.set()
 
     def replace(self, old: Connection, new: Connection) -> None:
-        """Another protocol took a connection over."""
+        """Replace a connection's protocol ``old`` by ``new``, in the same group."""
         self.add(new, self._connections.get(old, NOBODY))
         self._leave(old)
 
     def facts(self) -> Iterator[ConnectionFacts]:
-        """Of all open WebSockets."""
+        """Yield the descriptions of all open WebSockets."""
         for connection in self._connections:
             facts = connection.facts()
             if facts is not None:
                 yield facts
 
     def update_grant(self, current_grant: GrantLookup) -> None:
-        """Other tokens are valid now: every connection has the rights of its own."""
+        """Give every connection its present rights after tokens have changed."""
         for connection in list(self._connections):
             connection.update_grant(current_grant)
 
     def abort_origin(self, origin: str) -> None:
-        """End at once every WebSocket of pages that are not let in any more."""
+        """End every WebSocket of pages of an origin that is no longer admitted."""
         for connection in list(self._connections):
             facts = connection.facts()
             if facts is not None and facts.origin == origin:
                 connection.abort()
 
     async def close(self, grace_seconds: float) -> None:
-        """End all connections: politely, and after the grace at once."""
+        """Close all connections properly, and end those left after ``grace_seconds`` at once."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -174,20 +174,20 @@ class Registry:
         now = self._loop.time()
         part, self._unswept = self._unswept[:SWEEP_PART], self._unswept[SWEEP_PART:]
         for connection in part:
-            if connection in self._connections:  # it may have gone since the sweep began
+            if connection in self._connections:  # it may have ended since the sweep began
                 connection.sweep(now)
         pause = SWEEP_PAUSE_SECONDS if self._unswept else SWEEP_SECONDS
         self._timer = self._loop.call_later(pause, self._sweep)
 
 
 def peer_host(transport: asyncio.BaseTransport) -> str:
-    """The other end's address, without its port; "" when it is gone."""
+    """Return the peer's address without its port; "" if the connection is lost."""
     name = transport.get_extra_info("peername")
     return str(name[0]) if isinstance(name, tuple) else ""
 
 
 def peer_address(transport: asyncio.BaseTransport) -> str:
-    """Host and port of the other end, as a URL has them; "" when it is gone."""
+    """Return the peer's host and port as in a URL; "" if the connection is lost."""
     name = transport.get_extra_info("peername")
     if not isinstance(name, tuple):
         return ""

@@ -1,4 +1,4 @@
-"""What a route is: one method of one path, who may ask it, what answers, how it is described."""
+"""A route: a method of a path with its access, its handler and its description."""
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Access(Enum):
-    """Who may come to a path, where the server has a token.
+    """The access to a path on a server with tokens.
 
-    ``PROBE`` answers in short to who shows none, ``PUBLIC`` in full. ``PAGE`` is one of the user's
-    own: a link from anywhere may lead to it, as to a public one.
+    ``PROBE`` gives clients without a token a short answer, ``PUBLIC`` a full one. ``PAGE`` is a
+    page of the user's folder: it needs a token, but any site may link to it, as to a public one.
     """
 
     TOKEN = auto()
@@ -26,15 +26,15 @@ class Access(Enum):
 
 
 class Route(NamedTuple):
-    """One method of one path; what is in braces at its end is any text.
+    """One method of one path; a name in braces at the path's end stands for any text.
 
-    A token needs one of ``rights``, by what the request names; none for any token. The right admin
-    is asked for before the handler is, reading and writing by the store for the keys at hand. All
-    routes of a path have the same ``access``.
+    A token needs one of ``rights``; if there are none, any token will do. The right admin is
+    checked before the handler is called, the rights to read and write by the store for each key.
+    All routes of a path have the same ``access``.
 
-    The rest is for the description, which has the routes with a ``summary``: ``parameters`` are
-    names of the path's and the query's, ``request`` that of the body's schema, and ``responses`` of
-    those of the answers, by status.
+    The other fields are for the OpenAPI description, which has the routes with a ``summary``:
+    ``parameters`` are names of path and query parameters, ``request`` is the name of the body's
+    schema, ``responses`` are the names of the answers' schemas by status.
 
     (A frozen dataclass would cost each start a millisecond.)
     """

@@ -1,7 +1,7 @@
-"""Every request that the server answers whatever it was started with: one line for each.
+"""The table of routes: every request that each server answers, whatever its settings.
 
-`dunena.server.routes` looks requests up in it, and `dunena.server.status.openapi` describes it. The
-schemas are named here and made there: a start can do without them.
+`dunena.server.routes` looks requests up in the table, `dunena.server.status.openapi` describes it.
+Routes only name their schemas, which that module makes: a start does not need them.
 """
 
 from dunena.dialects.grants import Right
@@ -11,8 +11,8 @@ from dunena.server.route import Access, Route
 
 
 def _describe(_handlers: Handlers, _request: Request, _now: int) -> Response:
-    """The interface as OpenAPI."""
-    from dunena.server.status import openapi  # a start can do without it
+    """Answer with the OpenAPI description of the interface."""
+    from dunena.server.status import openapi  # imported here, as a start does not need it
 
     return openapi.respond(ROUTES)
 

@@ -1,4 +1,4 @@
-"""Which request is answered by whom."""
+"""Finding the handler of a request, and the checks before it is called."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,9 +30,9 @@ _UNAUTHORIZED = 401
 
 
 class _Path:
-    """What is at one path, or below one that ends in a slash: handlers by method.
+    """The handlers of one path by method; a path that ends in a slash is for all paths below it.
 
-    The rest is its `Access` as what is asked of it at every request.
+    The other attributes are its `Access` in the form that every request needs.
     """
 
     __slots__ = ("is_for_probes", "is_page", "is_public", "methods")
@@ -52,7 +52,7 @@ class _Path:
 
 
 class Routes:
-    """Every request of the contract, for one server."""
+    """Answers the HTTP requests of one server that are no upgrades."""
 
     def __init__(
         self,
@@ -80,16 +80,16 @@ class Routes:
             self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
 
     def _add(self, method: str, path: str, access: Access, handler: RouteHandler) -> None:
-        """One more route. What is in braces at the end of a path is any text."""
+        """Add a route. A name in braces at the end of a path stands for any text."""
         prefix, brace, _ = path.partition("{")
         paths = self._below if brace else self._exact
         paths.setdefault(prefix, _Path(access)).methods[method] = handler
 
     def wants_body(self, request: Request) -> bool:
-        """Decide by the head alone whether a request's body is to be taken before the answer.
+        """Decide by a request's head whether to receive its body before answering.
 
-        Where it is not, `respond` has the answer already: a refusal, or one for which no body is
-        read. What a stranger sends behind a head is so nobody's to keep.
+        If it returns False, `respond` can answer without the body: with a refusal, or because the
+        handler reads none. So the body of a request that is not admitted needs no memory.
         """
         if request.method != "POST":
             return False
@@ -107,7 +107,7 @@ class Routes:
         return refusal is None
 
     def respond(self, request: Request, now: int) -> Response:
-        """The answer to any request that is not an upgrade; never raises for a client's fault."""
+        """Answer a request; every error of the client becomes a response. ``now`` is Unix ms."""
         if request.refusal is not None:
             return request.refusal
         route = self._find(request.path)
@@ -118,7 +118,7 @@ class Routes:
         return self._readable(route, request, self._dispatch(route, request, now))
 
     def readable(self, request: Request, response: Response) -> Response:
-        """A response that somebody else made, for the page that asked, which was let in."""
+        """Add CORS headers to a response that was made elsewhere; the page was admitted."""
         return self._readable(self._find(request.path), request, response)
 
     def _refusal(self, route: _Path | None, request: Request) -> Response | None:
@@ -128,21 +128,21 @@ class Routes:
             is_page=_is_page(route),
         )
         if refusal is not None and refusal.status == _UNAUTHORIZED:
-            # A page that was let in may also read that it lacks the token.
+            # An admitted page may also read that it lacks the token.
             return self._readable(route, request, refusal)
         return refusal
 
     def _needs_token(self, route: _Path | None, request: Request) -> bool:
         if request.method == "OPTIONS":
-            return False  # a preflight carries no credentials by the Fetch standard's design
+            return False  # a preflight has no credentials (Fetch standard)
         if route is None:
             return True
         is_probe = route.is_for_probes and not self._admission.shows_token(request)
-        # Without a token the admission also says that everything is permitted.
+        # On a server without tokens the admission sets the grant to everything.
         return not (route.is_public or (is_probe and self._admission.wants_token))
 
     def _readable(self, route: _Path | None, request: Request, response: Response) -> Response:
-        """The same for the page that asked, which was let in."""
+        """Add CORS headers to a response, for the requesting page, which was admitted."""
         headers = self._admission.cors_headers(request, is_page=_is_page(route))
         response.headers = headers | response.headers
         return response
@@ -183,13 +183,13 @@ class Routes:
 
 
 def _bound(route: Route, handlers: Handlers) -> RouteHandler:
-    """What answers a route on this server."""
-    handler = MethodType(route.handler, handlers)  # a little quicker than a partial
+    """Bind a route's handler to the handlers of this server, with its check of admin."""
+    handler = MethodType(route.handler, handlers)  # a little faster than a partial
     return _for_admin(handler) if Right.ADMIN in route.rights else handler
 
 
 def _for_admin(handler: RouteHandler) -> RouteHandler:
-    """The same for those with the right admin alone. Raises `ForbiddenError` for others."""
+    """Return a handler that raises `ForbiddenError` for requests without the right admin."""
 
     def respond(request: Request, now: int) -> Response:
         if Right.ADMIN not in request.grant.rights:
@@ -200,7 +200,7 @@ def _for_admin(handler: RouteHandler) -> RouteHandler:
 
 
 def _constant(page: Response) -> RouteHandler:
-    """The same file every time, each with headers of its own; not sent to who has it."""
+    """Return a handler that answers with a copy of ``page``, or with 304 if the client has it."""
 
     def respond(request: Request, _now: int) -> Response:
         etag = page.headers.get("ETag")
@@ -212,5 +212,5 @@ def _constant(page: Response) -> RouteHandler:
 
 
 def _is_page(route: _Path | None) -> bool:
-    """Whether a route is for people: a link from anywhere may lead to it."""
+    """Return whether a route is a page, to which any site may link."""
     return route is not None and route.is_page

@@ -1,4 +1,4 @@
-"""Being asked to stop, on every system."""
+"""Handling the signals and console events that ask the program to stop."""
 
 import asyncio
 import signal
@@ -7,17 +7,18 @@ import threading
 from collections.abc import Callable
 
 CONSOLE_CLOSE_SECONDS_MAX = 4.5
-"""How long a closing console window is held open for the stop; Windows ends us after five."""
+"""Time for which the closing of a console window is delayed for the stop; Windows ends the process
+after five seconds."""
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # Windows lacks SIGHUP, others SIGBREAK
 
 
 class StopSignals:
-    """Calls ``stop`` in the loop when the program is asked to end, once.
+    """Calls ``stop`` in the loop, once, when the program is asked to end.
 
-    SIGHUP is what a closed terminal sends, and stays ignored where it is (`nohup`). After the first
-    signal none has any effect until the process has ended: nothing cuts a stop short, not even a
-    second Ctrl+C.
+    A closed terminal sends SIGHUP, which stays ignored if it was ignored at the start (`nohup`).
+    After the first signal no further one has an effect until the process has ended: nothing
+    interrupts the stop, not even a second Ctrl+C.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
@@ -38,13 +39,13 @@ class StopSignals:
                 loop.add_signal_handler(number, self._asked)
 
     def ended(self) -> None:
-        """The stop is done: what comes now is ignored until the process has ended.
+        """Ignore all signals until the process has ended, as the stop is done.
 
-        A console window need not be held open any longer.
+        The closing of a console window is no longer delayed.
         """
         self._ended.set()
         if sys.platform != "win32":
-            # Taking a handler away brings the default back for a moment: none may come through.
+            # Removing a handler restores the default for a moment, so signals are blocked before.
             signal.pthread_sigmask(signal.SIG_BLOCK, self._numbers)
             for number in self._numbers:
                 signal.signal(number, signal.SIG_IGN)
@@ -53,24 +54,24 @@ class StopSignals:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, self._numbers)
 
     def _asked(self) -> None:
-        # Asked again, as by one Ctrl+C that reaches us and is passed on by our parent, too: the
-        # stop is on its way already.
+        # A second request, as when a Ctrl+C reaches this process and is also passed on by its
+        # parent, has no effect: the stop has begun.
         if not self._is_asked:
             self._is_asked = True
             self._stop()
 
     def _listen_on_windows(self) -> None:
-        """The event loops there have no signal handlers of their own.
+        """Install handlers on Windows, where event loops do not support signals.
 
-        A closed console window, a log-off and a shutdown are no signals at all: a handler in a
-        thread of the system's is told, and the process ends when that returns.
+        A closed console window, a log-off and a shutdown are no signals: the system calls a handler
+        in a thread of its own, and ends the process when it returns.
         """
         if sys.platform == "win32":
             import ctypes
 
             for number in self._numbers:
                 signal.signal(number, lambda *_: self._loop.call_soon_threadsafe(self._asked))
-            first_that_ends_us = 2  # CTRL_CLOSE_EVENT; 0 and 1 are Ctrl+C and Ctrl+Break
+            first_that_ends_us = 2  # CTRL_CLOSE_EVENT; 0 is Ctrl+C, 1 is Ctrl+Break
 
             def told(event: int) -> int:
                 if event < first_that_ends_us:
@@ -80,10 +81,10 @@ class StopSignals:
                 return 1
 
             handler = ctypes.WINFUNCTYPE(ctypes.c_int, ctypes.c_uint32)(told)
-            self._console_handler = handler  # or the system would call freed memory
+            self._console_handler = handler  # otherwise the system would call freed memory
             ctypes.windll.kernel32.SetConsoleCtrlHandler(handler, 1)
 
 
 def _is_to_be_survived(name: str) -> bool:
-    """Whether whoever started the program wants it to outlive its terminal."""
+    """Return whether a signal stays ignored: SIGHUP, if the program was started so (`nohup`)."""
     return name == "SIGHUP" and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN

@@ -1,18 +1,18 @@
-"""The heartbeat: everything the loop read in one go is applied, then kept, then answered.
+"""The tick: all requests that the loop read in one iteration are applied, stored and answered.
 
-Order of a tick: requests run as they arrive, their changes take effect in memory, replies and
-updates queue in outboxes. At its end, once: all changes are committed, then every outbox is
-written. So no reply leaves before its change is kept.
+In a tick, requests run as they arrive: their changes take effect in memory, and their replies and
+updates are queued in outboxes. At its end all changes are committed once, then every outbox is
+written. So no reply is sent before its change is stored.
 
-Where keeping takes its time (a sync of the device), the finished tick is held with everything it
-has to say, and the next one gathers until that is over: one commit at a time, however many
+If a commit takes long (a sync of the device), the finished tick is held with its output, and the
+next tick gathers requests until the commit is done. There is one commit at a time, however many
 requests share it.
 
-When a commit fails, the changes are undone and everything queued since the first of them is taken
-back. The requests since then are run again with the store refusing changes: writes are answered
-with the error, reads with what really stands, in their order. A request must therefore be
-repeatable: all it does besides changing the store is to put bytes to outboxes and to set what it
-would set again.
+If a commit fails, its changes are undone, and everything queued since the first of them is removed
+from the outboxes. The requests since then are run again with a store that refuses changes: writes
+are answered with the error, reads with the stored values, in the same order. So a request must be
+repeatable: besides changing the store it may only put bytes in outboxes and set attributes that it
+would set to the same value again.
 """
 
 import logging
@@ -30,7 +30,7 @@ from dunena.store.limits import EXPIRED_AT_ONCE_MAX
 from dunena.telemetry import Telemetry
 
 FAILURES_PER_LOG_LINE = 100
-"""A failing disk is reported at its first refusal and then once in so many."""
+"""Failed commits for each log line about a failing disk; the first one is logged too."""
 
 _Message = TypeVar("_Message")
 _Handler = Callable[[_Message, int], None]
@@ -41,10 +41,11 @@ _log = logging.getLogger(__name__)
 
 
 class _Round:
-    """One tick: what was asked, what it changed, who has something to say.
+    """The state of one tick: its requests, its changes and the outboxes with output.
 
-    ``first_changer`` is the request that made the first change, and ``queued_before`` how many
-    pieces each outbox held before it; ``expired_count`` entries expired of a tick's portion.
+    ``first_changer`` is the index of the request that made the first change, ``queued_before`` the
+    number of pieces in each outbox before it; ``expired_count`` is the number of entries that
+    expired in this tick.
     """
 
     __slots__ = (
@@ -70,12 +71,12 @@ class _Round:
 
 
 class Tick:
-    """Collects one tick after another.
+    """Runs one tick after another.
 
-    ``call_soon`` runs a function after everything the loop has read so far, and
-    ``call_threadsafe`` does so from any thread; ``clock_ms`` is Unix time, ``timer_ms`` any clock
-    that only goes forward. Who cannot do everything in one tick waits in ``turns``; ``is_spent``
-    says that somebody had a whole turn in this one, so that others who might should wait there too.
+    ``call_soon`` runs a function after everything that the loop has read so far,
+    ``call_threadsafe`` does so from any thread. ``clock_ms`` is Unix time, ``timer_ms`` any
+    monotonic clock. Connections with more requests than fit a tick wait in ``turns``. ``is_spent``:
+    a connection had a whole turn in this tick, so other heavy connections should wait there too.
     """
 
     def __init__(
@@ -99,11 +100,11 @@ class Tick:
         self._timer_ms = timer_ms
         self._committed: Callable[[], None] = lambda: None
         self._cleared: Callable[[Namespaces], None] = _forget
-        self._clears = self._store.clears  # how many were looked for
-        self._round: _Round | None = None  # gathering
-        self._held: _Round | None = None  # waiting to be kept
-        self._now = 0  # Unix ms, of the tick
-        self._is_due = False  # and some entries' time has come
+        self._clears = self._store.clears  # number of clears that were handled
+        self._round: _Round | None = None  # the tick that gathers requests
+        self._held: _Round | None = None  # the tick that waits for its commit
+        self._now = 0  # time of the tick, Unix ms
+        self._is_due = False  # some entries are due to expire
         self._failures_in_a_row = 0
         self.turns = Turns(call_soon, timer_ms, self.end, self._takes_no_more)
         self._are_turns_stalled = False
@@ -112,7 +113,7 @@ class Tick:
 
     @property
     def now(self) -> int:
-        """The time now, in Unix ms."""
+        """The present time in Unix ms."""
         return self._clock_ms()
 
     def on_commit(self, committed: Callable[[], None]) -> None:
@@ -120,43 +121,43 @@ class Tick:
         self._committed = committed
 
     def on_clear(self, cleared: Callable[[Namespaces], None]) -> None:
-        """Call ``cleared`` with what a clear took away, once that is kept, from now on."""
+        """Call ``cleared`` with the removed entries after every clear that was stored."""
         self._cleared = cleared
 
     def run(self, handler: _Handler[_Message], message: _Message) -> None:
-        """Do ``handler(message, now)`` in this tick; it must be repeatable."""
+        """Call ``handler(message, now)`` in this tick; it must be repeatable."""
         handler(message, self.begin(handler, message))
 
     def begin(self, handler: _Handler[_Message], message: _Message) -> int:
-        """A request begins, which the caller carries out at once; the time of the tick, Unix ms.
+        """Begin a request, which the caller runs at once; return the tick's time in Unix ms.
 
-        Should this tick's changes be refused, ``handler(message, now)`` is what does it again.
+        If this tick's changes are refused, ``handler(message, now)`` runs the request again.
         """
         current = self._round
         if current is None:
             current = self._gathering()
         elif self._held is not None:
-            self._look_at_clock()  # a tick that waits for a sync lasts
+            self._look_at_clock()  # a tick can last long while another one waits for a sync
         current.requests.append((handler, message))
         if self._is_due:
             self._expire(current)
         return self._now
 
     def expire(self) -> None:
-        """Let a portion of what is due expire, as a request of its own."""
+        """Expire a portion of the due entries, as a request of its own."""
         if self._round is not None:
-            self._round.expired_count = 0  # this turn is for it
+            self._round.expired_count = 0  # this call may expire a whole portion
         self.run(_nothing, None)
 
     def schedule_flush(self, outbox: Outbox) -> None:
-        """An outbox has something to say."""
+        """Flush an outbox at the end of the tick."""
         current = self._round or self._gathering()
         current.dirty_outboxes.append(outbox)
 
     def end(self) -> None:
-        """Commit and answer; the loop calls it, and so does who needs the tick to be over.
+        """Commit the changes and send the output; the loop calls it at the end of an iteration.
 
-        While an earlier tick waits to be kept, this one goes on gathering.
+        While an earlier tick waits for its commit, nothing happens: this one goes on gathering.
         """
         self.is_spent = False
         current = self._round
@@ -171,7 +172,7 @@ class Tick:
             self.turns.go_on()
 
     def probe(self) -> None:
-        """While changes cannot be kept: find out whether they can again."""
+        """Find out whether changes can be stored again, after a commit has failed."""
         try:
             self._engine.probe()
         except StorageError as error:
@@ -182,7 +183,7 @@ class Tick:
     # --- gathering ---
 
     def _takes_no_more(self) -> bool:
-        """Whether so much waits for the device already that who has more to do should wait too."""
+        """Return whether connections with more to do should wait for the device first."""
         current = self._round
         self._are_turns_stalled = (
             self._held is not None
@@ -199,14 +200,14 @@ class Tick:
         return self._round
 
     def _look_at_clock(self) -> None:
-        """One look at the clock serves all requests of a tick."""
+        """Read the clock, once for all requests of a tick."""
         self._now = self._clock_ms()
         self._is_due = self._store.next_deadline <= self._now
 
     def _expire(self, current: _Round) -> None:
-        """Let what is due expire, as part of the request that just began: a portion in a tick.
+        """Expire a portion of the due entries, as part of the request that just began.
 
-        What is over that is hidden already, and waits for its turn.
+        Further due entries are hidden already and are removed in later turns.
         """
         self._is_due = False
         if self._telemetry.storage_failure is None:
@@ -226,7 +227,7 @@ class Tick:
     # --- keeping ---
 
     def _commit(self, current: _Round) -> bool:
-        """Whether the tick can be answered now: its changes are kept, or refused."""
+        """Commit a tick; return whether it can be answered now, being stored or refused."""
         durable = any(change.is_durable for change in current.changes)
         try:
             is_kept = self._engine.commit(current.changes, self._done, durable=durable)
@@ -238,14 +239,14 @@ class Tick:
         return is_kept
 
     def _hold(self, current: _Round) -> None:
-        """Put the tick aside with all it has to say; the next one gathers."""
+        """Hold a tick with its output until its commit is done; the next one gathers."""
         self._hub.end_batches()
         current.held_outputs = [outbox.detach() for outbox in dict.fromkeys(current.dirty_outboxes)]
         self._held = current
         self._round = None
 
     def _done(self, reason: str | None) -> None:
-        """The engine's word on the tick that is held; any thread."""
+        """Receive the engine's result for the held tick, in any thread; None is success."""
         self._call_threadsafe(lambda: self._finish_held(reason))
 
     def _finish_held(self, reason: str | None) -> None:
@@ -263,14 +264,14 @@ class Tick:
         self.end()
 
     def _finish(self, current: _Round) -> None:
-        # Writing may tell a connection to go on, which opens the next tick: this one is over.
+        # Writing may make a connection continue with requests, which begin the next tick.
         self._round = None
         self._hub.end_batches()
         actions: list[tuple[Outbox, Action]] = []
         for outbox in current.dirty_outboxes:
             try:
                 action = outbox.flush()
-            except Exception:  # noqa: BLE001 - one connection must not cost the others their replies
+            except Exception:  # noqa: BLE001 - one connection must not cost others their replies
                 _give_up(outbox)
             else:
                 if action is not None:
@@ -278,7 +279,7 @@ class Tick:
         for outbox, action in actions:
             try:
                 action()
-            except Exception:  # noqa: BLE001 - the same
+            except Exception:  # noqa: BLE001 - one connection must not cost others their replies
                 _give_up(outbox)
         self._telemetry.ticks.add(self._timer_ms() - current.opened_at_ms)
 
@@ -295,12 +296,12 @@ class Tick:
             if change.cleared is not None:
                 self._cleared(change.cleared)
         if self._round is None or self._round is current:
-            self._clears = self._store.clears  # else one may be in the tick that gathers
+            self._clears = self._store.clears  # otherwise the gathering tick may have another one
 
     # --- refusing ---
 
     def _refuse(self, reason: str, current: _Round) -> None:
-        """Undo the tick that is just ending and answer it once more."""
+        """Undo the tick that is just ending and answer its requests again."""
         self._report(reason)
         self._hub.end_batches()
         self._store.undo(current.changes)
@@ -310,7 +311,7 @@ class Tick:
         self._run_again(reason, current.requests[current.first_changer :])
 
     def _refuse_held(self, reason: str, held: _Round) -> None:
-        """Undo a tick that was held, and the one that gathered meanwhile on top of it."""
+        """Undo a held tick, and the one that has gathered since on top of it."""
         self._report(reason)
         gathered = self._gathering()
         self._hub.end_batches()
@@ -352,8 +353,8 @@ def _give_up(outbox: Outbox) -> None:
 
 
 def _forget(_namespaces: Namespaces) -> None:
-    """Stand in for `on_clear` where nobody asked for it."""
+    """Ignore cleared entries: the default if `on_clear` was not called."""
 
 
 def _nothing(_message: None, _now: int) -> None:
-    """A request that only lets time pass."""
+    """Do nothing: a request during which only due entries expire."""

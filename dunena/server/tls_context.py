@@ -1,8 +1,8 @@
-"""How TLS begins, and what somebody is told who begins without it.
+"""TLS contexts that answer a client which speaks HTTP without TLS.
 
-asyncio ends a connection whose handshake failed, and has dropped what was to be sent by the time
-anybody hears of it. So the answer goes out as a part of the handshake, which then waits: for the
-peer to close, as it does behind this answer, or for its time to be over.
+asyncio ends a connection whose handshake fails and drops its output before it reports the failure.
+So the answer is sent as a part of the handshake, which then waits until the client closes the
+connection or the time for the handshake is over.
 """
 
 import ssl
@@ -13,21 +13,21 @@ from dunena.server.http.message import Request, Response, serialize
 SPEAKS_TLS = "This port speaks https and wss"
 
 _BEGINS_LIKE_HTTP = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
-"""OpenSSL's reasons for bytes that begin with a method of HTTP."""
+"""OpenSSL's reason codes for bytes that begin with a method of HTTP."""
 
 
 class _Tls(ssl.SSLObject):
-    """One connection's TLS."""
+    """The TLS object of one connection."""
 
     _pipes: tuple[ssl.MemoryBIO, ssl.MemoryBIO]
     _is_plain = False
 
     def use(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
-        """Take the ends of what the peer sends and of what it is sent."""
+        """Set the buffers of received bytes and of bytes to send."""
         self._pipes = incoming, outgoing
 
     def do_handshake(self) -> None:
-        """A step of the handshake; for HTTP without TLS it ends in "more is needed"."""
+        """Do a step of the handshake; answer HTTP without TLS, then raise `SSLWantReadError`."""
         if not self._is_plain:
             try:
                 super().do_handshake()
@@ -38,12 +38,12 @@ class _Tls(ssl.SSLObject):
                 self._pipes[1].write(_refusal())
             else:
                 return
-        self._pipes[0].read()  # the rest of the request, which nobody keeps
+        self._pipes[0].read()  # discards the rest of the request
         raise ssl.SSLWantReadError
 
 
 class _Context(ssl.SSLContext):
-    """One that makes `_Tls`."""
+    """A TLS context whose objects are `_Tls`."""
 
     sslobject_class = _Tls
 
@@ -57,14 +57,14 @@ class _Context(ssl.SSLContext):
 
 
 def make_context() -> ssl.SSLContext:
-    """A server's context, for TLS 1.2 and newer."""
+    """Make a server's TLS context, for TLS 1.2 and newer."""
     context = _Context(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def _refusal() -> bytes:
-    from email.utils import formatdate  # a start listens without it
+    from email.utils import formatdate  # imported here, as a start does not need it
 
     response = Response.error(400, SPEAKS_TLS)
     response.closes = True

@@ -1,10 +1,10 @@
-"""Who has more to do than one turn allows: one behind the other, and everybody else in between.
+"""The queue of connections that have more to do than fits one turn.
 
-A connection does at once what it was sent, until its turn is over (`dunena.server.limits`). What is
-left waits here. Every second time the loop goes round, those at the front go on for as long as one
-round may take, so that any number of them together take from all others what one of them would.
-What others asked meanwhile is read in between, and answered before the next round begins: nobody
-waits for more than what was left of one.
+A connection answers received requests at once until its turn is over (`dunena.server.limits`). With
+the rest it waits in this queue. In every second iteration of the loop there is a *round*: the first
+connections of the queue continue until the time of a round is over, so that any number of them
+together delay all others only as much as one would. Between two rounds the loop reads and answers
+the requests of others: these wait for the rest of one round at most.
 """
 
 from collections import deque
@@ -17,9 +17,9 @@ from dunena.server.outbox import Action
 class Turns:
     """The queue of one server.
 
-    ``call_soon`` runs a function when the loop goes round, ``timer_ms`` is any clock that only
-    goes forward, and ``end_tick`` answers what was asked. ``is_laden`` says that the tick takes no
-    more for now: then nobody goes on until `go_on`.
+    ``call_soon`` runs a function in the next iteration of the loop, ``timer_ms`` is any monotonic
+    clock, and ``end_tick`` ends the tick. While ``is_laden`` returns True, the tick takes no more
+    requests, and no connection continues until `go_on`.
     """
 
     def __init__(
@@ -34,19 +34,19 @@ class Turns:
         self._end_tick = end_tick
         self._is_laden = is_laden
         self._waiting: deque[Action] = deque()
-        self._is_coming = False  # the next round
+        self._is_coming = False  # the next round is scheduled
 
     def __len__(self) -> int:
-        """The number of actions that wait for a turn."""
+        """Return the number of actions that wait for a turn."""
         return len(self._waiting)
 
     def wait(self, action: Action) -> None:
-        """Do something once, when it is its turn; the caller sees to it that it waits once only."""
+        """Call ``action`` once in its turn; the caller must not queue it twice."""
         self._waiting.append(action)
         self.go_on()
 
     def go_on(self) -> None:
-        """Have a round if somebody waits and the tick takes more."""
+        """Schedule a round if an action waits and the tick takes more."""
         if self._waiting and not self._is_coming and not self._is_laden():
             self._is_coming = True
             self._call_soon(self._let_others_come)
@@ -58,7 +58,7 @@ class Turns:
         self._end_tick()
         self._is_coming = False
         ends_at = self._timer_ms() + ROUND_MS
-        for _ in range(len(self._waiting)):  # who has more to do after it waits for the next round
+        for _ in range(len(self._waiting)):  # an action that is queued again is for the next round
             if self._is_laden():
                 break
             self._waiting.popleft()()

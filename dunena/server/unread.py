@@ -1,4 +1,4 @@
-"""What one peer leaves unread: it counts in the budget of all, and it ends."""
+"""Watching a peer that does not read: its unread bytes count, and its time is limited."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from dunena.server.limits import UNREAD_SECONDS_MAX, UNREAD_TLS_FACTOR
 
 
 class Unread:
-    """From `paused`, when the transport has more than it can send, until `resumed`.
+    """Watches one peer from `paused`, when the transport has more than it can send, to `resumed`.
 
-    ``size`` says how many bytes wait: those of the transport, which only become fewer meanwhile,
-    and replies that wait behind them. ``disconnect`` is called when all peers together leave too
-    much unread and this one the most.
+    ``size`` returns the bytes in the transport, which can only decrease meanwhile, and the bytes of
+    replies that wait for it. ``disconnect`` is called if all peers together leave too much unread
+    and this one the most.
     """
 
     def __init__(
@@ -30,17 +30,17 @@ class Unread:
         self._sending = 0
 
     def paused(self, now_seconds: float) -> None:
-        """The peer reads slower than it is sent to."""
+        """Begin to watch: the peer reads more slowly than data is sent to it."""
         self._since = now_seconds
         self._count()
 
     def resumed(self) -> None:
-        """The peer reads again, or the connection is lost: count nothing of it any more."""
+        """End the watch: the peer reads again, or the connection is lost."""
         self._since = None
         self._budget.hold(self._disconnect, 0)
 
     def is_overdue(self, now_seconds: float) -> bool:
-        """Whether it has read nothing for too long; asked now and then."""
+        """Return whether the peer has read nothing for too long; to be called regularly."""
         if self._since is None:
             return False
         before = self._sending

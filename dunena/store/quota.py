@@ -18,8 +18,8 @@ Write = tuple[str, bytes]
 class Quota:
     """Counts the entries and bytes of a store and compares them with its limits.
 
-    Every method but `can_never_fit` takes constant time. ``evictions`` counts evicted entries,
-    ``refusals`` entries that were refused because the store is full.
+    Methods for one entry take constant time. ``evictions`` counts evicted entries, ``refusals``
+    entries that were refused because the store is full.
     """
 
     __slots__ = ("_limits", "_order", "bytes", "entries", "evictions", "refusals")

@@ -1,5 +1,5 @@
-// The test page: puts its parts together. Each part is a module that is given the elements it owns
-// and knows nothing of the others; what they tell each other is written down here.
+// The test page: connects its parts. Each part is a module that owns some elements and does not
+// know the other parts; this module passes messages between them.
 
 import { byId, element, say, setText } from "./lib/dom.js";
 import { count } from "./lib/format.js";
@@ -25,8 +25,8 @@ const api = new Api((direction, text) => log.frame("http", direction, text));
 const gate = new Gate(api);
 let hasToken = false;
 
-// Two connections: what is tried out in the console, a dialect with its own rules, must not disturb
-// what the other views show.
+// The page has two connections: what the user tries out in the console, in any dialect, must not
+// affect the other views.
 const admit = () => gate.pass();
 const liveLink = new Link("live", api, admit, SILENT);
 liveLink.path = "ws?protocol=dunena";
@@ -43,7 +43,7 @@ const composer = new Composer((text) => consoleLink.send(text), () => ({
   address: api.socketUrl(consoleLink.path), base: api.url(""), hasToken,
 }));
 
-// --- the connection that the views live on ---
+// --- the connection of the views ---
 
 const liveState = new ConnectionState(byId("connection-state"));
 liveLink.onState = () => {
@@ -66,7 +66,7 @@ byId("reconnect").addEventListener("click", () => {
   if (consoleLink.state !== "open") consoleLink.connect();
 });
 
-// --- the console's own ---
+// --- the connection of the console ---
 
 const consoleState = new ConnectionState(byId("console-state"));
 const protocol = byId("console-protocol");
@@ -92,7 +92,7 @@ consoleLink.onState = () => {
   replay.canSend(isOpen);
 };
 
-// --- what the server says of itself now and then ---
+// --- polling the state of the server ---
 
 function showInfo(info) {
   hasToken = info.hasToken;
@@ -103,7 +103,7 @@ function showInfo(info) {
 }
 
 function refreshInfo() {
-  // A server that cannot be asked shows in the state of its connections.
+  // If the server cannot be reached, the state of the connections shows it.
   api.ask("info").then(showInfo, () => {});
 }
 
@@ -121,7 +121,7 @@ byId("sign-out").addEventListener("click", async () => {
   try {
     await api.closeSession();
   } catch {
-    return; // the server is away: the connection's state says so
+    return; // the server cannot be reached: the connection's state shows it
   }
   liveLink.lock();
   consoleLink.lock();

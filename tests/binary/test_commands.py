@@ -1,4 +1,4 @@
-"""The built file's commands: all that they load is in it."""
+"""The commands of the executable: all modules that they import are in it."""
 
 import json
 import shutil
@@ -13,13 +13,13 @@ from tests.binary.program import Program
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_each_command_is_in_it(program: Program, name: str):
+def test_the_executable_has_each_command(program: Program, name: str):
     done = program.run(name, "--help")
     assert done.returncode == 0, done.stderr
     assert f"Usage: {program.path.name} {name}" in done.stdout
 
 
-def test_commands_ask_a_server(program: Program):
+def test_the_commands_of_the_executable_ask_a_server(program: Program):
     with program.server() as server:
         here = {"DUNENA_URL": server.url}
         copy = program.base / "copy.zip"
@@ -40,8 +40,8 @@ def test_commands_ask_a_server(program: Program):
 @pytest.mark.parametrize(
     ("language", "charset"), [("ru_RU", "KOI8-R"), ("zh_CN", "GBK"), ("ja_JP", "EUC-JP")]
 )
-def test_utf8_whatever_the_locale_is(program: Program, language: str, charset: str):
-    """Of its encodings none is in the file, without which Python would not even start."""
+def test_the_executable_speaks_utf_8_in_any_locale(program: Program, language: str, charset: str):
+    """No codec of the locale's encoding is in the file, and Python must start all the same."""
     program.path = Path(shutil.move(program.path, program.base / "dunena-ключ"))
     here = locale_of(program.base, language, charset)
     with program.server(**here) as server:
@@ -65,7 +65,7 @@ def locale_of(folder: Path, language: str, charset: str) -> dict[str, str]:
     return {"LOCPATH": str(folder), "LC_ALL": name}
 
 
-def test_a_watch_follows(program: Program):
+def test_a_watch_of_the_executable_prints_changes(program: Program):
     with program.server() as server:
         watch = subprocess.Popen(
             [program.path, "watch", "k", "--url", server.url],
@@ -84,7 +84,7 @@ def test_a_watch_follows(program: Program):
 
 
 @posix_only
-def test_a_table_in_a_terminal(program: Program):
+def test_the_executable_prints_a_table_in_a_terminal(program: Program):
     import os
     import pty
 

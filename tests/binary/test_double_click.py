@@ -1,4 +1,4 @@
-"""Started as a desktop starts it: without arguments, in a terminal of its own or in none.
+"""The executable as a desktop starts it: without arguments, with and without a terminal.
 
 As desktops on Linux do it. What macOS and Windows do can be seen only on their desktops.
 """
@@ -144,7 +144,7 @@ def desktop(program: Program, browser: Browser, port: int, **extra: str) -> dict
     )
 
 
-def test_serves_and_opens_the_page(program: Program, browser: Browser):
+def test_a_double_click_serves_and_opens_the_page(program: Program, browser: Browser):
     port = free_port()
     with click(program, browser, port) as (terminal, process):
         terminal.wait_for(STARTED)
@@ -158,7 +158,7 @@ def test_serves_and_opens_the_page(program: Program, browser: Browser):
     program.assert_nothing_left()
 
 
-def test_closing_the_window_stops_it(program: Program, browser: Browser):
+def test_closing_the_terminal_window_stops_the_server(program: Program, browser: Browser):
     port = free_port()
     with click(program, browser, port) as (terminal, process):
         terminal.wait_for(STARTED)
@@ -167,7 +167,9 @@ def test_closing_the_window_stops_it(program: Program, browser: Browser):
     program.assert_nothing_left()
 
 
-def test_without_any_terminal(program: Program, browser: Browser):
+def test_a_double_click_without_a_terminal_serves_and_opens_the_page(
+    program: Program, browser: Browser
+):
     port = free_port()
     process = subprocess.Popen(
         [program.path],
@@ -186,14 +188,14 @@ def test_without_any_terminal(program: Program, browser: Browser):
     program.assert_nothing_left()
 
 
-def test_the_browser_gets_its_own_libraries(program: Program, browser: Browser):
+def test_the_browser_gets_the_original_library_path(program: Program, browser: Browser):
     with click(program, browser, free_port(), LD_LIBRARY_PATH="/opt/own") as (terminal, process):
         assert browser.asked()[1] == "/opt/own"
         terminal.press(CTRL_C)
         assert process.wait(SECONDS_MAX) == 0
 
 
-def test_a_second_one_opens_the_page_of_the_first(program: Program, browser: Browser):
+def test_a_second_double_click_opens_the_page_of_the_first(program: Program, browser: Browser):
     with program.server() as first, click(program, browser, first.port) as (terminal, process):
         terminal.wait_for("running already")
         assert browser.asked()[0] == f"http://localhost:{first.port}/test"
@@ -205,7 +207,9 @@ def test_a_second_one_opens_the_page_of_the_first(program: Program, browser: Bro
     program.assert_nothing_left()
 
 
-def test_another_program_on_the_port_is_stepped_around(program: Program, browser: Browser):
+def test_a_double_click_uses_the_next_port_when_another_program_has_it(
+    program: Program, browser: Browser
+):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -221,7 +225,9 @@ def test_another_program_on_the_port_is_stepped_around(program: Program, browser
             assert process.wait(SECONDS_MAX) == 0
 
 
-def test_a_folder_that_cannot_be_written(program: Program, browser: Browser):
+def test_a_double_click_in_an_unwritable_folder_uses_the_users_folder(
+    program: Program, browser: Browser
+):
     user = NOBODY if os.geteuid() == 0 else None
     if user is None:
         program.path.parent.chmod(0o555)
@@ -241,7 +247,7 @@ def test_a_folder_that_cannot_be_written(program: Program, browser: Browser):
     program.path.parent.chmod(0o755)
 
 
-def test_what_keeps_it_from_starting_stays_readable(program: Program, browser: Browser):
+def test_a_failed_double_click_keeps_its_message_on_the_screen(program: Program, browser: Browser):
     words = {"DUNENA_TLS_CERT": "/nowhere/a.pem", "DUNENA_TLS_KEY": "/nowhere/b.pem"}
     with click(program, browser, free_port(), **words) as (terminal, process):
         terminal.wait_for(KEY_WANTED)
@@ -254,7 +260,7 @@ def test_what_keeps_it_from_starting_stays_readable(program: Program, browser: B
     program.assert_nothing_left()
 
 
-def test_typed_into_a_shell_it_is_no_double_click(program: Program, browser: Browser):
+def test_a_start_from_a_shell_opens_no_page(program: Program, browser: Browser):
     environ = desktop(program, browser, free_port())
     # The shell stays and leads the session, as that of a person does.
     with opened(program, '"$0"; echo "ended with $?"', environ) as (terminal, process):

@@ -1,4 +1,4 @@
-"""The file itself: how it may lie around, and on which systems it runs."""
+"""The executable file: its size, where it may be stored, and on which systems it runs."""
 
 import os
 import re
@@ -17,12 +17,12 @@ MEGABYTES_MAX = 14
 """What was promised to those who download it."""
 
 
-def test_is_small(executable: Path):
+def test_the_executable_is_smaller_than_its_limit(executable: Path):
     assert executable.stat().st_size <= MEGABYTES_MAX * 1_000_000
 
 
 @posix_only
-def test_runs_through_a_link(program: Program):
+def test_the_executable_runs_through_a_link(program: Program):
     link = program.base / "dunena"
     link.symlink_to(program.path)
     program.path = link
@@ -32,12 +32,12 @@ def test_runs_through_a_link(program: Program):
 
 
 @posix_only
-def test_runs_without_the_right_to_be_written(program: Program):
+def test_a_read_only_executable_runs(program: Program):
     program.path.chmod(0o555)
     assert program.run("version").returncode == 0
 
 
-def test_keeps_values_beside_itself_by_default(program: Program):
+def test_the_executable_keeps_values_beside_itself_by_default(program: Program):
     server = program.server()
     server.folder = None
     with server:
@@ -51,12 +51,12 @@ class TestTemporaryFolderWithoutExec:
 
     MESSAGE = "failed to map segment"
 
-    def test_is_explained_where_people_look(self):
+    def test_the_documents_explain_the_message_of_a_noexec_folder(self):
         text = (ROOT / "docs" / "executable.md").read_text(encoding="utf-8")
         assert self.MESSAGE in text
         assert "TMPDIR=" in text
 
-    def test_says_the_words_that_are_explained(self, program: Program):
+    def test_the_executable_prints_the_explained_message_in_a_noexec_folder(self, program: Program):
         command = ["mount", "-t", "tmpfs", "-o", "noexec", "tmpfs", str(program.temporary)]
         mounted = subprocess.run(command, capture_output=True, text=True, check=False)
         if mounted.returncode != 0:
@@ -74,7 +74,9 @@ class TestTemporaryFolderWithoutExec:
 
 
 @linux_only
-def test_says_which_linux_it_needs(executable: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_executable_needs_no_newer_glibc_than_allowed(
+    executable: Path, capsys: pytest.CaptureFixture[str]
+):
     newest = os.confstr("CS_GNU_LIBC_VERSION").split()[1]
     command = [sys.executable, "build/release.py", "glibc", str(executable), "--max", newest]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -85,7 +87,7 @@ def test_says_which_linux_it_needs(executable: Path, capsys: pytest.CaptureFixtu
 
 @linux_only
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may chroot")
-def test_runs_where_there_is_nothing_but_the_c_library(program: Program):
+def test_the_executable_runs_with_only_the_c_library(program: Program):
     root = program.base / "root"
     for path in _c_library(program.path):
         place = root / path.relative_to("/")

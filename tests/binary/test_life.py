@@ -1,4 +1,4 @@
-"""Two processes are one program: being stopped, being killed, and what is left behind."""
+"""The two processes of the executable: stops, kills, and the removal of the unpacked folder."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def get_value(server: BareServer) -> str:
 
 @pytest.mark.parametrize("name", SIGNALS)
 @pytest.mark.parametrize("to_group", [False, True], ids=["parent", "group"])
-def test_a_signal_stops_it_cleanly(program: Program, name: str, to_group: bool):
+def test_a_signal_stops_the_executable_cleanly(program: Program, name: str, to_group: bool):
     server = program.server().start()
     set_value(server, "written")
     number = getattr(signal, name)
@@ -46,7 +46,7 @@ def test_a_signal_stops_it_cleanly(program: Program, name: str, to_group: bool):
         assert "written" in get_value(server)
 
 
-def test_a_second_ctrl_c_changes_nothing(program: Program):
+def test_a_second_ctrl_c_does_not_disturb_the_stop(program: Program):
     server = program.server().start()
     set_value(server, "written")
     os.killpg(server.process.pid, signal.SIGINT)
@@ -58,7 +58,7 @@ def test_a_second_ctrl_c_changes_nothing(program: Program):
 
 
 @linux_only
-def test_ctrl_c_while_starting_leaves_no_traceback(program: Program):
+def test_ctrl_c_during_a_start_prints_no_traceback(program: Program):
     server = program.server()
     process = server.launch()
     # Before it loads that, Python is not ready yet, and what a signal does is not ours to decide.
@@ -71,7 +71,7 @@ def test_ctrl_c_while_starting_leaves_no_traceback(program: Program):
     program.assert_nothing_left()
 
 
-def test_the_parent_killed_stops_the_child(program: Program):
+def test_killing_the_parent_stops_the_child(program: Program):
     server = program.server().start()
     set_value(server, "written")
     os.kill(server.process.pid, signal.SIGKILL)
@@ -82,7 +82,7 @@ def test_the_parent_killed_stops_the_child(program: Program):
         assert "written" in get_value(server)
 
 
-def test_the_child_killed_ends_the_parent(program: Program):
+def test_killing_the_child_ends_the_parent(program: Program):
     server = program.server().start()
     set_value(server, "written")
     os.kill(server.child(), signal.SIGKILL)
@@ -92,7 +92,7 @@ def test_the_child_killed_ends_the_parent(program: Program):
         assert "written" in get_value(server)
 
 
-def test_both_killed_are_swept_at_the_next_start(program: Program):
+def test_the_next_start_removes_the_folder_of_two_killed_processes(program: Program):
     server = program.server().start()
     (left,) = program.unpacked()
     os.killpg(server.process.pid, signal.SIGKILL)
@@ -105,7 +105,7 @@ def test_both_killed_are_swept_at_the_next_start(program: Program):
     program.assert_nothing_left()
 
 
-def test_a_running_one_is_not_swept(program: Program):
+def test_a_start_keeps_the_folder_of_a_running_program(program: Program):
     with program.server(folder=program.base / "one") as first:
         (kept,) = program.unpacked()
         with program.server(folder=program.base / "two"):
@@ -114,8 +114,8 @@ def test_a_running_one_is_not_swept(program: Program):
         set_value(first, "still there")
 
 
-def test_serves_on_when_what_it_unpacked_is_removed(program: Program):
-    """By a cleaner of temporary folders."""
+def test_the_server_continues_when_its_unpacked_folder_is_removed(program: Program):
+    """A cleaner of temporary folders may remove it."""
     with program.server() as server:
         (folder,) = program.unpacked()
         for path in sorted(folder.rglob("*"), reverse=True):
@@ -125,7 +125,7 @@ def test_serves_on_when_what_it_unpacked_is_removed(program: Program):
                 assert answer.status == 200, place
 
 
-def test_nobody_reads_what_it_prints(program: Program):
+def test_the_executable_runs_when_nobody_reads_its_output(program: Program):
     server = program.server()
     server.port = free_port()
     process = server.launch()
@@ -144,7 +144,7 @@ def test_nobody_reads_what_it_prints(program: Program):
     program.assert_nothing_left()
 
 
-def test_output_and_errors_are_closed(program: Program):
+def test_the_executable_runs_with_closed_output_and_errors(program: Program):
     port = free_port()
     words = ["serve", "--port", str(port), "--cache-dir", str(program.base / "values")]
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The same sources make the same bytes."""
+"""Two builds of the same sources are identical."""
 
 import hashlib
 import os

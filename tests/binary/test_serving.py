@@ -1,4 +1,4 @@
-"""The built file does what dunena does."""
+"""The executable serves what a dunena run from source serves."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def get(url: str, context: ssl.SSLContext | None = None) -> bytes:
         return bytes(answer.read())
 
 
-def test_serves_both_dialects_and_http(program: Program):
+def test_the_executable_serves_both_dialects_and_http(program: Program):
     with program.server() as server:
         with connect(f"{server.ws_url}?protocol=dunena") as client:
             assert json.loads(client.recv(5))["type"] == "connected"
@@ -44,7 +44,7 @@ def test_serves_both_dialects_and_http(program: Program):
     program.assert_nothing_left()
 
 
-def test_serves_the_page_byte_for_byte(program: Program):
+def test_the_executable_serves_the_page_byte_for_byte(program: Program):
     assert {"index.html", "lib/dom.js"} <= set(ASSETS)
     with program.server() as server:
         for name in ASSETS:
@@ -52,7 +52,7 @@ def test_serves_the_page_byte_for_byte(program: Program):
             assert get(server.url + place) == (WEB / name).read_bytes(), name
 
 
-def test_serves_the_client(program: Program):
+def test_the_executable_serves_the_client(program: Program):
     with program.server() as server:
         for name in ("dunena.js", "dunena.d.ts"):
             assert get(f"{server.url}/{name}") == (WEB / "client" / name).read_bytes(), name
@@ -60,7 +60,7 @@ def test_serves_the_client(program: Program):
         assert b"/www/mine.html" in get(f"{server.url}/obs-loader.html?page=mine.html")
 
 
-def test_serves_a_folder_beside_it(program: Program):
+def test_the_executable_serves_the_www_folder_beside_it(program: Program):
     pages = program.path.parent / "www"
     pages.mkdir()
     (pages / "index.html").write_text("mine", encoding="utf-8")
@@ -71,17 +71,17 @@ def test_serves_a_folder_beside_it(program: Program):
         shutil.rmtree(pages)
 
 
-def test_its_hot_modules_are_compiled(program: Program):
+def test_the_hot_modules_of_the_executable_are_compiled(program: Program):
     with program.server() as server:
         assert json.loads(get(f"{server.url}/info"))["compiled"] is True
 
 
-def test_counts_for_prometheus(program: Program):
+def test_the_executable_serves_metrics(program: Program):
     with program.server() as server:
         assert b"# TYPE dunena_entries gauge" in get(f"{server.url}/metrics")
 
 
-def test_speaks_tls(program: Program, tmp_path: Path):
+def test_the_executable_serves_over_tls(program: Program, tmp_path: Path):
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     authority, roots = trustme.CA(), tmp_path / "roots.pem"
     made = authority.issue_cert("127.0.0.1")
@@ -97,7 +97,7 @@ def test_speaks_tls(program: Program, tmp_path: Path):
             assert json.loads(client.recv(5))["type"] == "connected"
 
 
-def test_keeps_values_over_a_restart(program: Program):
+def test_the_executable_keeps_values_over_a_restart(program: Program):
     with program.server() as server:
         with connect(f"{server.ws_url}?protocol=object-store") as client:
             client.send(json.dumps({"action": "set", "key": "kept", "value": 9007199254740993}))
@@ -106,7 +106,7 @@ def test_keeps_values_over_a_restart(program: Program):
         assert json.loads(get(f"{server.url}/get/kept"))["value"] == 9007199254740993
 
 
-def test_sees_files_edited_by_hand(program: Program):
+def test_the_executable_sees_hand_edits(program: Program):
     with (
         program.server() as server,
         connect(f"{server.ws_url}?protocol=object-store") as client,
@@ -121,7 +121,7 @@ def test_sees_files_edited_by_hand(program: Program):
         assert json.loads(client.recv(10))["value"] == 2
 
 
-def test_two_run_at_once(program: Program):
+def test_two_executables_run_at_once(program: Program):
     with ExitStack() as stack:
         first = stack.enter_context(program.server(folder=program.base / "one"))
         second = stack.enter_context(program.server(folder=program.base / "two"))
@@ -131,7 +131,7 @@ def test_two_run_at_once(program: Program):
     program.assert_nothing_left()
 
 
-def test_a_port_in_use_is_one_line(program: Program):
+def test_a_port_in_use_is_reported_in_one_line(program: Program):
     with program.server() as server:
         other = program.base / "other"
         done = program.run("serve", "--port", str(server.port), "--cache-dir", str(other))
@@ -142,14 +142,14 @@ def test_a_port_in_use_is_one_line(program: Program):
 
 
 class TestCommandLine:
-    def test_version(self, program: Program):
+    def test_version_prints_the_version(self, program: Program):
         done = program.run("version")
         assert (done.returncode, done.stdout) == (0, f"dunena {dunena.__version__}\n")
         assert done.stderr == ""
         program.assert_nothing_left()
 
     @pytest.mark.parametrize("words", [("--help",), ("serve", "--help")])
-    def test_help(self, program: Program, words: tuple[str, ...]):
+    def test_help_prints_the_usage(self, program: Program, words: tuple[str, ...]):
         done = program.run(*words)
         assert (done.returncode, done.stderr) == (0, "")
         assert "Usage: " in done.stdout
@@ -159,7 +159,9 @@ class TestCommandLine:
             assert "Run the server." in done.stdout
 
     @pytest.mark.parametrize("words", [("serve", "--prot", "1"), ("sevre",), ("serve", "--port=x")])
-    def test_wrong_usage(self, program: Program, words: tuple[str, ...]):
+    def test_wrong_usage_exits_with_2_and_prints_the_usage(
+        self, program: Program, words: tuple[str, ...]
+    ):
         done = program.run(*words)
         assert done.returncode == 2
         assert done.stdout == ""
@@ -167,14 +169,14 @@ class TestCommandLine:
         assert done.stderr.startswith("Usage: ")
         program.assert_nothing_left()
 
-    def test_other_pythons_and_locales_change_nothing(self, program: Program):
+    def test_variables_of_python_and_locale_are_ignored(self, program: Program):
         hostile = {"PYTHONHOME": "/nowhere", "PYTHONPATH": "/nowhere", "PYTHONOPTIMIZE": "2"}
         for locale in ("C", "POSIX", "de_DE.ISO-8859-1"):
             done = program.run("version", LC_ALL=locale, LANG=locale, **hostile)
             assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_takes_port_and_folder_from_the_environment(program: Program):
+def test_the_executable_takes_port_and_folder_from_the_environment(program: Program):
     port, folder = free_port(), program.base / "from environment"
     server = program.server(DUNENA_LOG_LEVEL="debug", CACHE_DIR=str(folder))
     server.folder, server.port = None, port
@@ -183,6 +185,6 @@ def test_takes_port_and_folder_from_the_environment(program: Program):
         assert folder.is_dir()
 
 
-def test_the_copy_is_alone(program: Program):
+def test_the_tested_copy_has_no_python_beside_it(program: Program):
     assert [path.name for path in program.path.parent.iterdir()] == [program.path.name]
     assert shutil.which("python3", path="") is None

@@ -1,4 +1,4 @@
-"""The JavaScript client in a browser: ways to load it, what it shows, and how it comes back."""
+"""The JavaScript client in a browser: loading, bindings and reconnecting."""
 
 import json
 import signal
@@ -76,7 +76,7 @@ def show(
         context.close()
 
 
-def test_it_is_small(site: ServerProcess) -> None:
+def test_the_client_script_is_smaller_than_its_limit(site: ServerProcess) -> None:
     import urllib.request
 
     with urllib.request.urlopen(f"{site.url}/dunena.js") as answer:
@@ -86,14 +86,14 @@ def test_it_is_small(site: ServerProcess) -> None:
 # --- ways to load it ---
 
 
-def test_as_a_module(show: Show, errors: list[str]) -> None:
+def test_the_client_loads_as_a_module(show: Show, errors: list[str]) -> None:
     page = show("")
     assert page.evaluate("store.set('k', [1]).then(() => store.get('k'))") == [1]
     assert page.evaluate("globalThis.dunena") is None
     assert errors == []
 
 
-def test_as_a_classic_script(show: Show, errors: list[str]) -> None:
+def test_the_client_loads_as_a_classic_script(show: Show, errors: list[str]) -> None:
     page = show('<script src="/dunena.classic.js"></script><b data-bind="k"></b>', "")
     found = page.evaluate(
         """async () => {
@@ -107,7 +107,7 @@ def test_as_a_classic_script(show: Show, errors: list[str]) -> None:
     assert errors == []
 
 
-def test_from_a_page_of_another_server(
+def test_the_client_connects_from_a_page_of_another_server(
     show: Show, start_server: StartServer, tmp_path: Path, errors: list[str]
 ) -> None:
     other = start_server(folder=tmp_path / "other")
@@ -122,7 +122,7 @@ def test_from_a_page_of_another_server(
     assert errors == []
 
 
-def test_nobody_there_is_said_once_and_how_to_let_a_page_in(
+def test_a_missing_server_is_reported_once_with_the_allow_origin_option(
     show: Show, site: ServerProcess
 ) -> None:
     page = show("", "globalThis.connect = connect;")
@@ -145,7 +145,7 @@ def test_nobody_there_is_said_once_and_how_to_let_a_page_in(
 
 
 @pytest.mark.parametrize("kind", ["disk", "sandbox"])
-def test_a_page_without_an_origin_is_told_how_it_is_let_in(
+def test_a_page_with_a_null_origin_is_told_how_to_be_admitted(
     browser: "Browser", site: ServerProcess, tmp_path: Path, kind: str
 ) -> None:
     script = (
@@ -168,7 +168,7 @@ def test_a_page_without_an_origin_is_told_how_it_is_let_in(
         context.close()
 
 
-def test_what_is_too_large_for_any_message_is_rejected(
+def test_a_value_too_large_for_a_message_is_rejected(
     show: Show, site: ServerProcess, errors: list[str]
 ) -> None:
     page = show("")
@@ -178,7 +178,7 @@ def test_what_is_too_large_for_any_message_is_rejected(
     assert errors == []
 
 
-def test_with_a_token_from_a_page_of_another_server(
+def test_the_client_sends_its_token_from_a_page_of_another_server(
     show: Show, start_server: StartServer, tmp_path: Path
 ) -> None:
     locked = start_server("--token", "open sesame", folder=tmp_path / "locked")
@@ -187,7 +187,7 @@ def test_with_a_token_from_a_page_of_another_server(
     assert page.evaluate("store.keys()") == ["k"]
 
 
-def test_a_page_behind_the_token_needs_no_other_word(
+def test_a_page_with_a_session_cookie_connects_without_a_token(
     browser: "Browser", start_server: StartServer, folder: Path
 ) -> None:
     server = start_server("--token", "open sesame", "--www", str(folder))
@@ -242,7 +242,7 @@ def test_elements_show_values_and_keep_them_current(
     assert errors == []
 
 
-def test_elements_that_come_and_go(show: Show, site: ServerProcess) -> None:
+def test_elements_added_and_removed_are_bound_and_unbound(show: Show, site: ServerProcess) -> None:
     page = show('<div id="list"></div>')
     put(site, "k", 1)
     page.evaluate("document.querySelector('#list').innerHTML = '<p><b data-bind=k>-</b></p>'")
@@ -254,7 +254,7 @@ def test_elements_that_come_and_go(show: Show, site: ServerProcess) -> None:
     expect(page.locator("b")).to_have_text("2")
 
 
-def test_attributes(show: Show, site: ServerProcess, errors: list[str]) -> None:
+def test_data_bind_attr_sets_attributes(show: Show, site: ServerProcess, errors: list[str]) -> None:
     put(site, "team", {"logo": "/favicon.svg", "name": "A", "isOver": False})
     page = show(
         """<a data-bind-attr="title: team.name; href: team.logo ;hidden:team.isOver" title="t">x</a>
@@ -293,7 +293,7 @@ MISTYPED = [
 
 
 @pytest.mark.parametrize(("attribute", "text", "why"), MISTYPED)
-def test_a_mistyped_binding_is_told_and_harms_no_other(
+def test_an_invalid_binding_is_reported_and_does_not_affect_others(
     show: Show, site: ServerProcess, errors: list[str], attribute: str, text: str, why: str
 ) -> None:
     put(site, "score", {"home": 2})
@@ -313,7 +313,7 @@ def test_a_mistyped_binding_is_told_and_harms_no_other(
     assert errors[0].splitlines()[0] == f'DunenaError: data-bind "{text}": {why}'
 
 
-def test_what_is_right_in_a_list_of_attributes_counts(
+def test_valid_entries_of_a_data_bind_attr_list_apply_beside_invalid_ones(
     show: Show, site: ServerProcess, errors: list[str]
 ) -> None:
     put(site, "k", "v")
@@ -329,7 +329,7 @@ def test_what_is_right_in_a_list_of_attributes_counts(
     ]
 
 
-def test_what_somebody_types_is_not_overwritten(show: Show, site: ServerProcess) -> None:
+def test_a_field_being_edited_is_not_overwritten(show: Show, site: ServerProcess) -> None:
     put(site, "name", "before")
     page = show('<input data-bind="name"><b data-bind="name"></b>')
     field = page.locator("input")
@@ -343,7 +343,9 @@ def test_what_somebody_types_is_not_overwritten(show: Show, site: ServerProcess)
 # --- coming back ---
 
 
-def test_a_page_heals_through_kills(show: Show, site: ServerProcess, errors: list[str]) -> None:
+def test_a_page_recovers_after_each_kill_of_the_server(
+    show: Show, site: ServerProcess, errors: list[str]
+) -> None:
     put(site, "n", 0)
     page = show(
         '<b data-bind="n">-</b>',
@@ -372,7 +374,7 @@ def test_a_page_heals_through_kills(show: Show, site: ServerProcess, errors: lis
     assert errors == []
 
 
-def test_it_waits_for_a_server_that_is_not_there_yet(
+def test_the_client_waits_for_a_server_that_starts_later(
     show: Show, start_server: StartServer, tmp_path: Path
 ) -> None:
     late = start_server(folder=tmp_path / "late")
@@ -386,7 +388,7 @@ def test_it_waits_for_a_server_that_is_not_there_yet(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process in its tracks")
-def test_a_dead_connection_is_noticed(show: Show, site: ServerProcess) -> None:
+def test_the_client_replaces_a_dead_connection(show: Show, site: ServerProcess) -> None:
     page = show('<b data-bind="k">-</b>')
     page.wait_for_function("globalThis.store?.status === 'open'")
     site.process.send_signal(signal.SIGSTOP)
@@ -403,7 +405,7 @@ def test_a_dead_connection_is_noticed(show: Show, site: ServerProcess) -> None:
 # --- the loader ---
 
 
-def test_the_loader_waits_for_the_server(
+def test_the_loader_page_waits_for_the_server(
     browser: "Browser", site: ServerProcess, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "shown.html").write_text("<!doctype html><h1>On air</h1>", encoding="utf-8")

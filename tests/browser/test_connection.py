@@ -1,4 +1,4 @@
-"""How the test page connects, comes back, and gets past the token."""
+"""The test page: connecting, reconnecting and the token dialog."""
 
 import re
 
@@ -12,7 +12,9 @@ from tests.support.server import ServerProcess
 TOKEN = "open sesame"
 
 
-def test_it_comes_back_when_the_server_does(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_page_reconnects_when_the_server_returns(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
     put(server, "survivor", "before")
     put(server, "removed", "before")
     tab = new_tab().open(server).expect_connected()
@@ -58,7 +60,7 @@ def test_it_comes_back_when_the_server_does(new_tab: NewTab, server: ServerProce
     tab.forgive_refused()
 
 
-def test_a_killed_server_that_forgot_everything_is_believed(
+def test_the_page_shows_values_of_a_restarted_server_with_lower_revisions(
     new_tab: NewTab, start_server: StartServer
 ) -> None:
     server = start_server("--no-persist")
@@ -78,7 +80,7 @@ def test_a_killed_server_that_forgot_everything_is_believed(
     tab.forgive_refused()
 
 
-def test_an_edit_survives_a_restart_and_meets_what_changed(
+def test_an_edit_survives_a_restart_and_shows_the_changed_value(
     new_tab: NewTab, server: ServerProcess
 ) -> None:
     put(server, "edited", "before")
@@ -95,7 +97,9 @@ def test_an_edit_survives_a_restart_and_meets_what_changed(
     tab.forgive_refused()
 
 
-def test_the_state_is_shown_in_every_view(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_connection_state_is_shown_in_every_view(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
     tab = new_tab().open(server).expect_connected()
     assert server.stop() == 0
     for view in ("Keys", "Console", "Events", "Server"):
@@ -108,7 +112,7 @@ def test_the_state_is_shown_in_every_view(new_tab: NewTab, server: ServerProcess
     tab.forgive_refused()
 
 
-def test_the_console_stays_away_when_told_to(tab: Tab) -> None:
+def test_the_console_stays_disconnected_until_connect_is_clicked(tab: Tab) -> None:
     tab.go("Console").button("Disconnect").click()
     expect(tab.page.locator("#console-state")).to_have_text("Not connected")
     expect(tab.button("Send")).to_be_disabled()
@@ -117,7 +121,7 @@ def test_the_console_stays_away_when_told_to(tab: Tab) -> None:
     tab.expect_connected()
 
 
-def test_each_protocol_is_the_one_it_says(tab: Tab) -> None:
+def test_the_console_speaks_the_selected_protocol(tab: Tab) -> None:
     tab.go("Console")
     greeting = tab.frames("in").filter(has_text='"type":"connected"')
     expect(greeting).to_have_count(1)
@@ -135,7 +139,7 @@ def test_each_protocol_is_the_one_it_says(tab: Tab) -> None:
     expect(greeting).to_have_count(2)
 
 
-def test_the_console_does_not_disturb_the_other_views(
+def test_the_protocol_of_the_console_does_not_affect_other_views(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "undisturbed", 0)
@@ -146,7 +150,7 @@ def test_the_console_does_not_disturb_the_other_views(
     expect(tab.row("undisturbed").locator(".preview")).to_have_text("1")
 
 
-def test_a_server_of_one_dialect_is_shown_as_any_other(
+def test_the_page_works_with_a_server_of_one_dialect(
     new_tab: NewTab, start_server: StartServer
 ) -> None:
     server = start_server("--protocol", "object-store")
@@ -157,7 +161,7 @@ def test_a_server_of_one_dialect_is_shown_as_any_other(
     expect(tab.row("k").locator(".preview")).to_have_text("2")
 
 
-def test_the_token_is_asked_for_once(new_tab: NewTab, start_server: StartServer) -> None:
+def test_the_page_asks_for_the_token_once(new_tab: NewTab, start_server: StartServer) -> None:
     server = start_server("--token", TOKEN)
     tab = new_tab().open(server)
     dialog = tab.page.get_by_role("dialog", name="This server wants a token")
@@ -188,7 +192,7 @@ def test_the_token_is_asked_for_once(new_tab: NewTab, start_server: StartServer)
     tab.forgive("401")
 
 
-def test_signing_out_ends_it(new_tab: NewTab, start_server: StartServer) -> None:
+def test_signing_out_ends_the_session(new_tab: NewTab, start_server: StartServer) -> None:
     tab = new_tab().open(start_server("--token", TOKEN))
     dialog = tab.page.get_by_role("dialog")
     dialog.get_by_label("Token").fill(TOKEN)
@@ -203,11 +207,13 @@ def test_signing_out_ends_it(new_tab: NewTab, start_server: StartServer) -> None
     tab.forgive("401")
 
 
-def test_a_server_without_a_token_has_nothing_to_sign_out_of(tab: Tab) -> None:
+def test_sign_out_is_hidden_without_a_token(tab: Tab) -> None:
     expect(tab.button("Sign out")).to_be_hidden()
 
 
-def test_without_the_token_it_waits(new_tab: NewTab, start_server: StartServer) -> None:
+def test_the_page_stays_disconnected_when_the_token_dialog_is_closed(
+    new_tab: NewTab, start_server: StartServer
+) -> None:
     tab = new_tab().open(start_server("--token", TOKEN))
     dialog = tab.page.get_by_role("dialog")
     dialog.get_by_role("button", name="Cancel").click()

@@ -1,4 +1,4 @@
-"""The stream of events, channels, and the rate."""
+"""The events view of the test page: the stream, channels and the event rate."""
 
 import json
 import re
@@ -14,7 +14,7 @@ def rows(tab: Tab):
     return tab.page.locator("#events-rows .row").filter(visible=True)
 
 
-def test_everything_that_happens_is_shown(new_tab: NewTab, server: ServerProcess) -> None:
+def test_every_event_is_shown(new_tab: NewTab, server: ServerProcess) -> None:
     tab = new_tab().open(server, "events").expect_connected()
     put(server, "k", "grü", ns="app")
     put(server, "brief", 1, ttl=20)
@@ -29,7 +29,7 @@ def test_everything_that_happens_is_shown(new_tab: NewTab, server: ServerProcess
     expect(tab.page.locator("#events-count")).to_have_text("5")
 
 
-def test_the_rate_is_counted_and_drawn(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_event_rate_is_counted_and_drawn(new_tab: NewTab, server: ServerProcess) -> None:
     tab = new_tab().open(server, "events").expect_connected()
     blank = drawn(tab)
     for number in range(30):
@@ -60,7 +60,9 @@ def drawn(tab: Tab) -> int:
     )
 
 
-def test_events_are_filtered_and_paused(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_event_stream_can_be_filtered_paused_and_cleared(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
     tab = new_tab().open(server, "events").expect_connected()
     for key in ("score", "player", "score"):
         put(server, key, 1)
@@ -83,7 +85,7 @@ def test_events_are_filtered_and_paused(new_tab: NewTab, server: ServerProcess) 
     expect(rows(tab)).to_have_count(0)
 
 
-def test_an_event_leads_to_its_key(new_tab: NewTab, server: ServerProcess) -> None:
+def test_clicking_an_event_shows_its_key(new_tab: NewTab, server: ServerProcess) -> None:
     tab = new_tab().open(server, "events").expect_connected()
     put(server, "k", {"found": True}, ns="app")
     rows(tab).get_by_role("button", name="k", exact=True).click()
@@ -93,7 +95,7 @@ def test_an_event_leads_to_its_key(new_tab: NewTab, server: ServerProcess) -> No
     expect(tab.row("k")).to_have_attribute("aria-selected", "true")
 
 
-def test_channels_are_followed_and_left(new_tab: NewTab, server: ServerProcess) -> None:
+def test_channels_can_be_followed_and_unfollowed(new_tab: NewTab, server: ServerProcess) -> None:
     tab = new_tab().open(server, "events").expect_connected()
     chips = tab.page.get_by_role("list", name="Followed channels").get_by_role("listitem")
     expect(chips).to_have_text(["cache-events\u00d7"])

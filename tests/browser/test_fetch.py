@@ -37,7 +37,7 @@ def send(page: "Page", server: ServerProcess, size: int, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("size", [1_100_000, 30_000_000, 100_000_000])
-def test_a_body_that_is_too_large_is_refused_readably(
+def test_a_page_of_another_origin_can_read_the_refusal_of_a_large_body(
     page: "Page", start_server: StartServer, size: int
 ) -> None:
     # Some are announced larger than any message, and refused before they come.
@@ -46,6 +46,8 @@ def test_a_body_that_is_too_large_is_refused_readably(
     assert set(answer["body"]) == {"error"}
 
 
-def test_a_page_may_send_headers_of_its_own(page: "Page", server: ServerProcess) -> None:
+def test_a_page_of_another_origin_can_send_custom_headers(
+    page: "Page", server: ServerProcess
+) -> None:
     answer = send(page, server, 1, **{"X-Requested-With": "fetch", "Cache-Control": "no-cache"})
     assert answer["status"] == 400

@@ -1,4 +1,4 @@
-"""The table of keys, and one key's value and editor."""
+"""The keys view of the test page: the table, and the value and editor of one key."""
 
 import json
 import re
@@ -22,7 +22,7 @@ SEE_FLASHES = """() => document.addEventListener("animationstart", (event) => {
 # --- the table ---
 
 
-def test_every_key_tells_its_value_size_revision_and_expiry(
+def test_the_table_shows_value_size_revision_and_expiry_of_each_key(
     new_tab: NewTab, server: ServerProcess
 ) -> None:
     put(server, "plain", {"x": 1})
@@ -35,7 +35,7 @@ def test_every_key_tells_its_value_size_revision_and_expiry(
     expect(passing).to_have_text(["passing", '"grü"', "4 B", "2", re.compile(r"^(59 min|1 h)")])
 
 
-def test_an_expiry_counts_down_to_nothing(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_expiry_of_a_key_counts_down(new_tab: NewTab, server: ServerProcess) -> None:
     put(server, "staying", 1)
     tab = new_tab().open(server).expect_connected()
     tab.expect_count("1 key")
@@ -64,7 +64,7 @@ def test_an_expiry_counts_down_to_nothing(new_tab: NewTab, server: ServerProcess
     assert seen[-1] <= 2
 
 
-def test_a_change_appears_in_its_place_and_lights_up(
+def test_a_changed_row_is_updated_in_place_and_highlighted(
     new_tab: NewTab, server: ServerProcess
 ) -> None:
     for key in ("a", "b", "c"):
@@ -79,7 +79,7 @@ def test_a_change_appears_in_its_place_and_lights_up(
     tab.expect_listed("a", "b", "c")
 
 
-def test_keys_come_and_go_by_themselves(new_tab: NewTab, server: ServerProcess) -> None:
+def test_added_and_deleted_keys_update_the_table(new_tab: NewTab, server: ServerProcess) -> None:
     put(server, "a", 1)
     put(server, "c", 1)
     tab = new_tab().open(server).expect_connected()
@@ -97,7 +97,7 @@ def test_keys_come_and_go_by_themselves(new_tab: NewTab, server: ServerProcess) 
     expect(tab.page.locator("#keys-empty")).to_contain_text("No keys yet")
 
 
-def test_namespaces_are_listed_and_chosen(new_tab: NewTab, server: ServerProcess) -> None:
+def test_a_namespace_can_be_selected(new_tab: NewTab, server: ServerProcess) -> None:
     put(server, "twin", "outside")
     put(server, "twin", "inside", ns="rooms")
     put(server, "other", "inside", ns="rooms")
@@ -114,7 +114,7 @@ def test_namespaces_are_listed_and_chosen(new_tab: NewTab, server: ServerProcess
     expect(tab.row("twin")).to_contain_text("changed inside")
 
 
-def test_many_namespaces_are_searched(new_tab: NewTab, server: ServerProcess) -> None:
+def test_namespaces_can_be_searched(new_tab: NewTab, server: ServerProcess) -> None:
     for number in range(20):
         put(server, "k", number, ns=f"room-{number:02}")
     tab = new_tab().open(server).expect_connected()
@@ -124,7 +124,9 @@ def test_many_namespaces_are_searched(new_tab: NewTab, server: ServerProcess) ->
     expect(tab.row("k")).to_contain_text("17")
 
 
-def test_a_filter_is_a_pattern_or_a_part(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_filter_matches_a_pattern_or_a_substring(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
     for key in ("score", "score-guest", "player-1", "player-22"):
         put(server, key, 1)
     tab = new_tab().open(server).expect_connected()
@@ -144,7 +146,7 @@ def test_a_filter_is_a_pattern_or_a_part(new_tab: NewTab, server: ServerProcess)
     expect(tab.row("nobody-yet")).to_have_count(1)
 
 
-def test_the_order_is_turned_round(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_sort_order_can_be_reversed(new_tab: NewTab, server: ServerProcess) -> None:
     for key in ("a", "b", "c"):
         put(server, key, 1)
     tab = new_tab().open(server).expect_connected()
@@ -155,7 +157,7 @@ def test_the_order_is_turned_round(new_tab: NewTab, server: ServerProcess) -> No
     expect(head).to_have_attribute("aria-sort", "descending")
 
 
-def test_the_table_is_walked_by_keyboard(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_table_can_be_navigated_by_keyboard(new_tab: NewTab, server: ServerProcess) -> None:
     put_many(server, [{"key": f"key-{number:03}", "value": "v"} for number in range(300)])
     tab = new_tab().open(server).expect_connected()
     expect(tab.row("key-000")).to_have_count(1)
@@ -173,7 +175,7 @@ def test_the_table_is_walked_by_keyboard(new_tab: NewTab, server: ServerProcess)
     expect(tab.detail.title).to_have_text("key-299")
 
 
-def test_a_hundred_thousand_keys_scroll_and_filter(
+def test_a_table_of_100000_keys_scrolls_and_filters_smoothly(
     new_tab: NewTab, start_server: StartServer
 ) -> None:
     server = start_server("--no-persist")
@@ -218,7 +220,7 @@ def test_a_hundred_thousand_keys_scroll_and_filter(
     assert longest < 400, f"{longest} ms between two frames"
 
 
-def test_a_storm_of_changes_is_shown_and_not_choked_on(
+def test_many_changes_are_shown_with_few_requests(
     new_tab: NewTab, start_server: StartServer
 ) -> None:
     server = start_server("--no-persist")
@@ -237,7 +239,9 @@ def test_a_storm_of_changes_is_shown_and_not_choked_on(
 # --- one key ---
 
 
-def test_a_value_is_a_tree_that_opens_and_closes(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_value_is_shown_as_a_tree_that_opens_and_closes(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
     put(shared_server, "tree", {"a": {"b": {"c": ["deep", None]}}, "n": 1.5, "empty": {}})
     detail = tab.choose("tree")
     expect(detail.leaf("1.5")).to_be_visible()
@@ -255,7 +259,7 @@ def test_a_value_is_a_tree_that_opens_and_closes(tab: Tab, shared_server: Server
     expect(seen).not_to_have_attribute("data-seen", re.compile("leaf number"))
 
 
-def test_a_long_list_is_opened_in_parts(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_long_list_is_shown_in_parts(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "long-list", list(range(1000)))
     detail = tab.choose("long-list")
     expect(detail.tree.locator(".leaf")).to_have_count(200)
@@ -263,7 +267,7 @@ def test_a_long_list_is_opened_in_parts(tab: Tab, shared_server: ServerProcess) 
     expect(detail.tree.locator(".leaf")).to_have_count(400)
 
 
-def test_a_value_follows_its_changes(tab: Tab, shared_server: ServerProcess) -> None:
+def test_the_shown_value_follows_changes(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "followed", {"x": 1})
     detail = tab.choose("followed")
     detail.expect_json({"x": 1})
@@ -277,7 +281,9 @@ def test_a_value_follows_its_changes(tab: Tab, shared_server: ServerProcess) -> 
     detail.expect_json("back")
 
 
-def test_two_tabs_edit_one_value(new_tab: NewTab, shared_server: ServerProcess) -> None:
+def test_two_tabs_see_each_others_edits_of_one_value(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
     put(shared_server, "shared", 0)
     one, other = (new_tab().open(shared_server).expect_connected() for _ in range(2))
     here, there = one.choose("shared"), other.choose("shared")
@@ -287,7 +293,7 @@ def test_two_tabs_edit_one_value(new_tab: NewTab, shared_server: ServerProcess) 
     here.expect_json("back")
 
 
-def test_a_mistake_is_shown_where_it_is(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_syntax_error_is_marked_at_its_position(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "edited", {"x": 1})
     detail = tab.choose("edited")
     detail.button("Edit").click()
@@ -325,7 +331,9 @@ def test_a_mistake_is_shown_where_it_is(tab: Tab, shared_server: ServerProcess) 
         ("\n\n  nul", 'Line 3, column 3: "nul" is no JSON'),
     ],
 )
-def test_faults_are_named(tab: Tab, shared_server: ServerProcess, text: str, fault: str) -> None:
+def test_each_syntax_error_is_described(
+    tab: Tab, shared_server: ServerProcess, text: str, fault: str
+) -> None:
     put(shared_server, "faulty", 1)
     detail = tab.choose("faulty")
     detail.button("Edit").click()
@@ -334,7 +342,7 @@ def test_faults_are_named(tab: Tab, shared_server: ServerProcess, text: str, fau
     expect(detail.button("Set")).to_be_disabled()
 
 
-def test_a_change_while_editing_is_shown_and_overwrites_nothing(
+def test_a_change_during_an_edit_is_shown_and_does_not_overwrite_the_text(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "contested", "old")
@@ -365,7 +373,7 @@ def test_a_change_while_editing_is_shown_and_overwrites_nothing(
     expect(detail.editor).to_have_value('"kept"')
 
 
-def test_escape_leaves_the_editor_unless_something_would_be_lost(
+def test_escape_closes_the_editor_only_without_unsaved_text(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "escaped", 1)
@@ -382,7 +390,7 @@ def test_escape_leaves_the_editor_unless_something_would_be_lost(
     detail.expect_json(1)
 
 
-def test_a_deleted_value_can_be_put_back(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_deleted_value_can_be_restored(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "deleted", {"kept": [1]}, ttl=60_000)
     detail = tab.choose("deleted")
     detail.button("Delete").click()
@@ -394,7 +402,7 @@ def test_a_deleted_value_can_be_put_back(tab: Tab, shared_server: ServerProcess)
     expect(detail.button("Put back")).to_be_hidden()
 
 
-def test_an_expiry_is_set_kept_and_taken_away(tab: Tab, shared_server: ServerProcess) -> None:
+def test_an_expiry_can_be_set_kept_and_removed(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "mortal", {"x": 1})
     detail = tab.choose("mortal")
     expect(detail.meta).to_contain_text("never expires")
@@ -420,7 +428,7 @@ def test_an_expiry_is_set_kept_and_taken_away(tab: Tab, shared_server: ServerPro
     expect(detail.meta).to_have_text("No value")
 
 
-def test_a_new_key_is_made(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_new_key_can_be_created(tab: Tab, shared_server: ServerProcess) -> None:
     tab.button("New key").click()
     detail = tab.detail
     detail.root.get_by_label("Key", exact=True).fill("größe/1?")
@@ -446,7 +454,7 @@ def test_a_key_that_the_server_refuses_is_reported(tab: Tab) -> None:
     tab.forgive("400")
 
 
-def test_numbers_stay_what_they_are(tab: Tab, shared_server: ServerProcess) -> None:
+def test_numbers_are_shown_and_stored_exactly(tab: Tab, shared_server: ServerProcess) -> None:
     text = '{"big":9007199254740993,"max":18446744073709551615,"float":1.0,"2":0,"1":0}'
     put_text(shared_server, f'{{"key":"exact","value":{text}}}')
     detail = tab.choose("exact")
@@ -457,7 +465,7 @@ def test_numbers_stay_what_they_are(tab: Tab, shared_server: ServerProcess) -> N
     assert stored_text(shared_server, "/get/exact") == f'{{"key":"exact","value":{text}}}'
 
 
-def test_a_long_value_is_shown_in_part(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_long_value_is_truncated(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "long", "x" * 100_000)
     detail = tab.choose("long")
     expect(detail.tree).to_contain_text("98,002 more characters")
@@ -465,7 +473,7 @@ def test_a_long_value_is_shown_in_part(tab: Tab, shared_server: ServerProcess) -
     expect(detail.root.get_by_label("Value as text")).to_contain_text("50,002 more characters")
 
 
-def test_markup_is_text_everywhere(new_tab: NewTab, server: ServerProcess) -> None:
+def test_markup_in_keys_and_values_is_shown_as_text(new_tab: NewTab, server: ServerProcess) -> None:
     put(server, MARKUP, {MARKUP: MARKUP}, ns=MARKUP)
     tab = new_tab().open(server).expect_connected()
     tab.page.get_by_role("navigation", name="Namespaces").get_by_text(MARKUP).click()
@@ -479,7 +487,7 @@ def test_markup_is_text_everywhere(new_tab: NewTab, server: ServerProcess) -> No
     assert tab.page.locator("img[src='x']").count() == 0
 
 
-def test_the_key_and_the_value_are_copied(tab: Tab, shared_server: ServerProcess) -> None:
+def test_key_and_value_can_be_copied(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "copied", {"x": [1.0]})
     tab.choose("copied")
     assert tab.copied("Copy key") == "copied"
@@ -493,7 +501,7 @@ def value_of(server: ServerProcess, key: str, query: str = "") -> object:
     return json.loads(stored_text(server, f"/get/{key}{query}"))["value"]
 
 
-def test_a_new_key_that_exists_is_overwritten_only_when_told_twice(
+def test_creating_an_existing_key_overwrites_it_only_after_confirmation(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "taken", "theirs")
@@ -523,7 +531,7 @@ def test_a_new_key_that_exists_is_overwritten_only_when_told_twice(
     tab.forgive("409")
 
 
-def test_an_overwrite_is_for_the_value_that_was_shown(
+def test_overwriting_asks_again_when_the_value_changed_meanwhile(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "thrice", "first")
@@ -544,7 +552,7 @@ def test_an_overwrite_is_for_the_value_that_was_shown(
     tab.forgive("409")
 
 
-def test_a_set_that_comes_too_late_is_a_conflict(
+def test_a_set_over_an_unseen_change_is_a_conflict(
     new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     """The page has not learnt of the change yet when the user presses Set."""
@@ -571,7 +579,9 @@ def test_a_set_that_comes_too_late_is_a_conflict(
     tab.forgive("409")
 
 
-def test_an_edit_is_not_thrown_away_by_a_click(tab: Tab, shared_server: ServerProcess) -> None:
+def test_selecting_another_key_asks_before_discarding_an_edit(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
     put(shared_server, "edit-one", 1)
     put(shared_server, "edit-two", 2)
     detail = tab.choose("edit-one")
@@ -607,7 +617,7 @@ def test_an_edit_is_not_thrown_away_by_a_click(tab: Tab, shared_server: ServerPr
     assert value_of(shared_server, "edit-two") == 2
 
 
-def test_what_a_new_key_was_to_be_is_not_thrown_away(
+def test_selecting_a_key_asks_before_discarding_a_new_key(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "there", 1)
@@ -629,7 +639,7 @@ OPENS_MS_MAX = 5000
 
 
 @pytest.mark.parametrize("kind", ["numbers", "string"])
-def test_a_value_of_two_megabytes_is_edited(
+def test_a_value_of_two_megabytes_can_be_edited(
     tab: Tab, shared_server: ServerProcess, kind: str
 ) -> None:
     value: object = "x" * 2_000_000
@@ -662,7 +672,9 @@ def test_a_value_of_two_megabytes_is_edited(
     assert value_of(shared_server, f"large-{kind}") == value
 
 
-def test_a_large_value_with_a_fault_is_not_sent(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_large_value_with_a_syntax_error_is_not_sent(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
     put(shared_server, "large-faulty", "x" * 300_000)
     detail = tab.choose("large-faulty")
     detail.button("Edit").click()
@@ -686,7 +698,7 @@ def test_a_large_value_with_a_fault_is_not_sent(tab: Tab, shared_server: ServerP
     expect(detail.editor).to_have_css("text-wrap-mode", "wrap")
 
 
-def test_the_editor_opens_at_its_top(tab: Tab, shared_server: ServerProcess) -> None:
+def test_the_editor_opens_scrolled_to_the_top(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "tall", list(range(500)))
     detail = tab.choose("tall")
     place = "(area) => [area.scrollTop, area.selectionStart, area.selectionEnd]"
@@ -706,7 +718,9 @@ def test_the_editor_opens_at_its_top(tab: Tab, shared_server: ServerProcess) -> 
 # --- the address ---
 
 
-def test_back_closes_the_key(new_tab: NewTab, shared_server: ServerProcess) -> None:
+def test_the_back_button_closes_the_shown_key(
+    new_tab: NewTab, shared_server: ServerProcess
+) -> None:
     put(shared_server, "back-one", 1)
     put(shared_server, "back-two", 2)
     phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
@@ -737,7 +751,7 @@ def test_back_closes_the_key(new_tab: NewTab, shared_server: ServerProcess) -> N
     expect(detail.root).to_be_hidden()
 
 
-def test_who_closed_a_key_goes_back_to_where_the_page_was_opened(
+def test_going_back_after_closing_a_key_leaves_the_page(
     new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     for key in ("left-one", "left-two", "left-three"):
@@ -768,7 +782,7 @@ def test_who_closed_a_key_goes_back_to_where_the_page_was_opened(
     assert tab.page.url == "about:blank"
 
 
-def test_who_closed_a_key_stays_among_the_keys(
+def test_closing_a_key_stays_in_the_keys_view(
     new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     put(shared_server, "over-one", 1)
@@ -789,7 +803,7 @@ def test_who_closed_a_key_stays_among_the_keys(
     assert tab.page.url.endswith("/test#keys")
 
 
-def test_a_link_shows_the_key(new_tab: NewTab, shared_server: ServerProcess) -> None:
+def test_the_link_of_a_key_opens_that_key(new_tab: NewTab, shared_server: ServerProcess) -> None:
     put(shared_server, "a b/ß?&#", {"x": 1}, ns="räume & co")
     tab = new_tab().open(shared_server).expect_connected()
     tab.page.get_by_role("navigation", name="Namespaces").get_by_text("räume & co").click()

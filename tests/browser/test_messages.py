@@ -1,4 +1,4 @@
-"""The console: sending messages, and its log of everything that passes."""
+"""The console of the test page: sending messages, and its log."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def tab(tab: Tab) -> Tab:  # the one of all tests, with another view
          ('{"action":"get","key":"probe"}', "probe")),
     ],
 )  # fmt: skip
-def test_every_template_gets_its_reply(
+def test_every_message_template_gets_its_reply(
     tab: Tab,
     dialect: str,
     protocol: str,
@@ -78,7 +78,7 @@ def test_every_template_gets_its_reply(
             expect(tab.frames("in")).to_contain_text(probe[1])
 
 
-def test_an_error_in_the_text_is_shown_before_it_is_sent(tab: Tab) -> None:
+def test_a_syntax_error_in_a_message_is_shown_before_sending(tab: Tab) -> None:
     send = tab.button("Send")
     verdict = tab.page.locator("#composer-actions").get_by_role("status")
     tab.button("Clear").click()
@@ -95,13 +95,13 @@ def test_an_error_in_the_text_is_shown_before_it_is_sent(tab: Tab) -> None:
     expect(tab.frames("out")).to_have_count(1)
 
 
-def test_a_text_that_is_no_json_can_be_sent_all_the_same(tab: Tab) -> None:
+def test_a_message_that_is_no_json_can_be_sent(tab: Tab) -> None:
     tab.message.fill("{nonsense")
     tab.page.get_by_role("button", name="Send as it is").click()
     expect(tab.frames("in").filter(has_text='"data":"Invalid JSON"')).to_have_count(1)
 
 
-def test_a_row_tells_time_direction_and_size(tab: Tab) -> None:
+def test_a_log_row_shows_time_direction_and_size(tab: Tab) -> None:
     tab.button("Clear").click()
     tab.send('{"type": "get", "key": "\\u20ac"}')
     sent, received = tab.frames("out"), tab.frames("in")
@@ -113,13 +113,13 @@ def test_a_row_tells_time_direction_and_size(tab: Tab) -> None:
     expect(tab.page.locator("#log-count")).to_have_text("1 in, 1 out")
 
 
-def test_a_size_is_in_bytes(tab: Tab) -> None:
+def test_the_size_of_a_message_is_in_bytes(tab: Tab) -> None:
     tab.button("Clear").click()
     tab.send('"€"')
     expect(tab.frames("out")).to_contain_text("5 B")
 
 
-def test_rows_open_one_by_one_and_all_together(tab: Tab) -> None:
+def test_log_rows_open_singly_and_all_together(tab: Tab) -> None:
     tab.button("Clear").click()
     tab.send('{"type":"ping","id":1.0}')
     tab.send('{"type":"ping","id":[[],{}]}')
@@ -136,7 +136,7 @@ def test_rows_open_one_by_one_and_all_together(tab: Tab) -> None:
     expect(tab.page.locator("#log-rows pre").filter(visible=True)).to_have_count(0)
 
 
-def test_the_filter_looks_at_text_and_source(tab: Tab, shared_server: ServerProcess) -> None:
+def test_the_log_filter_matches_text_and_direction(tab: Tab, shared_server: ServerProcess) -> None:
     tab.send('{"type":"ping","id":"one"}')
     tab.send('{"type":"ping","id":"two"}')
     expect(tab.frames("in").filter(has_text='"two"')).to_have_count(1)
@@ -157,7 +157,7 @@ def test_the_filter_looks_at_text_and_source(tab: Tab, shared_server: ServerProc
     expect(tab.frames()).to_have_count(0)
 
 
-def test_pause_holds_back_and_resume_shows(tab: Tab) -> None:
+def test_pause_holds_messages_back_until_resume(tab: Tab) -> None:
     tab.button("Clear").click()
     tab.page.get_by_role("button", name="Pause").click()
     tab.send('{"type":"ping"}')
@@ -168,7 +168,7 @@ def test_pause_holds_back_and_resume_shows(tab: Tab) -> None:
     expect(tab.frames()).to_have_count(2)
 
 
-def test_the_log_keeps_the_newest_and_stays_at_the_end(tab: Tab) -> None:
+def test_the_log_keeps_the_newest_messages_and_scrolls_to_the_end(tab: Tab) -> None:
     tab.button("Clear").click()
     tab.page.evaluate(
         """() => {
@@ -188,7 +188,7 @@ def test_the_log_keeps_the_newest_and_stays_at_the_end(tab: Tab) -> None:
     expect(rows.last).to_be_in_viewport()
 
 
-def test_a_long_message_is_shown_in_part(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_long_message_is_truncated(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "long", "x" * 100_000)
     tab.send('{"type":"get","key":"long"}')
     row = tab.frames("in").filter(has_text='"type":"result"')
@@ -200,7 +200,7 @@ def test_a_long_message_is_shown_in_part(tab: Tab, shared_server: ServerProcess)
 # --- what was sent before ---
 
 
-def test_what_was_sent_is_remembered_over_visits(
+def test_sent_messages_are_in_the_history_after_a_reload(
     new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     tab = new_tab().open(shared_server, "console").expect_connected()
@@ -221,7 +221,7 @@ def test_what_was_sent_is_remembered_over_visits(
     expect(tab.message).to_have_value('{"type":"ping","id":1}')
 
 
-def test_a_browser_without_storage_forgets_and_works(
+def test_the_history_works_without_local_storage(
     new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     tab = new_tab()
@@ -252,7 +252,7 @@ RUN_AS_CURL = {
 }  # fmt: skip
 
 
-def test_a_message_copied_as_curl_does_the_same(
+def test_a_message_copied_as_curl_has_the_same_effect(
     tab: Tab, shared_server: ServerProcess, curl: Path
 ) -> None:
     put(shared_server, "a b", "it's", ns="app")
@@ -271,7 +271,7 @@ def indented(message: str) -> str:
     return json.dumps(json.loads(message)["value"], indent=2)
 
 
-def test_what_http_cannot_do_is_said(tab: Tab) -> None:
+def test_copying_a_message_without_an_http_equivalent_shows_the_reason(tab: Tab) -> None:
     tab.message.fill('{"action":"subscribe","key":"k"}')
     tab.button("Copy as curl").click()
     problem = tab.page.locator("#composer-problem")
@@ -289,7 +289,7 @@ def test_what_http_cannot_do_is_said(tab: Tab) -> None:
         '{"action":"set","key":"js","value":{"big":18446744073709551615,"__proto__":1,"f":1.0}}',
     ],
 )
-def test_a_message_copied_as_javascript_does_the_same(
+def test_a_message_copied_as_javascript_has_the_same_effect(
     tab: Tab, shared_server: ServerProcess, message: str
 ) -> None:
     put(shared_server, "js", None)
@@ -299,7 +299,9 @@ def test_a_message_copied_as_javascript_does_the_same(
     tab.go("Keys").choose("js").expect_text(indented(message))
 
 
-def test_a_message_copied_as_python_does_the_same(tab: Tab, shared_server: ServerProcess) -> None:
+def test_a_message_copied_as_python_has_the_same_effect(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
     tab.message.fill('{"type": "set", "key": "python", "value": "\'\\"\\\\ \u20ac"}')
     program = tab.copied("Copy as Python")
     # It prints what comes until it is stopped; the reply to the message is enough.
@@ -315,7 +317,7 @@ def test_a_message_copied_as_python_does_the_same(tab: Tab, shared_server: Serve
     assert reply["value"] == "'\"\\ \u20ac"
 
 
-def test_with_a_token_the_programs_say_where_it_goes(
+def test_copied_programs_take_the_token_from_the_environment(
     new_tab: NewTab, start_server: StartServer, curl: Path
 ) -> None:
     server = start_server("--token", "open sesame")
@@ -347,7 +349,7 @@ def choose_file(tab: Tab, path: Path, content: str) -> None:
     chooser.value.set_files(path)
 
 
-def test_a_file_of_messages_is_replayed(tab: Tab, tmp_path: Path) -> None:
+def test_a_file_of_messages_can_be_replayed(tab: Tab, tmp_path: Path) -> None:
     tab.button("Clear").click()
     lines = [json.dumps({"type": "ping", "id": number}) for number in range(450)]
     choose_file(tab, tmp_path / "pings.jsonl", "\ufeff" + "\r\n".join(lines) + "\n\n")
@@ -368,7 +370,7 @@ def test_a_file_of_messages_is_replayed(tab: Tab, tmp_path: Path) -> None:
     expect(tab.page.get_by_role("group", name="Replay")).to_be_hidden()
 
 
-def test_a_file_with_a_mistake_is_not_replayed(tab: Tab, tmp_path: Path) -> None:
+def test_a_file_with_an_invalid_message_is_not_replayed(tab: Tab, tmp_path: Path) -> None:
     choose_file(tab, tmp_path / "wrong.jsonl", '{"type":"ping"}\n\n{"type":}\n')
     problem = tab.page.locator("#replay-problem")
     expect(problem).to_have_text("Line 3 is not JSON: column 9: a value should be here")
@@ -377,7 +379,7 @@ def test_a_file_with_a_mistake_is_not_replayed(tab: Tab, tmp_path: Path) -> None
     expect(problem).to_have_text("There is no message in the file.")
 
 
-def test_what_was_sent_is_saved_as_a_file_to_replay(tab: Tab, tmp_path: Path) -> None:
+def test_sent_messages_can_be_saved_as_a_replay_file(tab: Tab, tmp_path: Path) -> None:
     tab.button("Clear").click()
     tab.send('{"type": "ping", "id": 1.0}')
     tab.send('{"type": "ping", "id": 2}')
@@ -389,7 +391,7 @@ def test_what_was_sent_is_saved_as_a_file_to_replay(tab: Tab, tmp_path: Path) ->
     assert saved.read_text("utf-8") == '{"type":"ping","id":1.0}\n{"type":"ping","id":2}\n'
 
 
-def test_a_message_of_the_log_is_copied(tab: Tab) -> None:
+def test_a_message_of_the_log_can_be_copied(tab: Tab) -> None:
     tab.button("Clear").click()
     tab.send('{"type":"ping","id":5}')
     tab.frames("out").locator("summary").click()

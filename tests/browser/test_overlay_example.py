@@ -1,4 +1,4 @@
-"""The scoreboard of docs/overlays.md, word for word, in two pages, from near and far."""
+"""The scoreboard of docs/overlays.md, word for word, in two pages, on a fast and a slow link."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LINES_MAX = 60
 
 
-def test_the_scoreboard_and_its_panel(
+def test_the_scoreboard_example_follows_its_panel(
     browser: "Browser",
     start_server: StartServer,
     address_of: Callable[[ServerProcess], str],

@@ -1,4 +1,4 @@
-"""The test page as a whole: it loads, keeps to itself, fits a phone, needs no mouse."""
+"""The test page as a whole: loading, security, size, small screens and accessibility."""
 
 import re
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def address_of(name: str) -> str:
     return "/test" if name == "index.html" else f"/test/{name}"
 
 
-def test_it_loads_without_a_complaint_and_shows_its_server(
+def test_the_page_loads_without_errors_and_shows_its_server(
     new_tab: NewTab, server: ServerProcess
 ) -> None:
     put(server, "first", 1)
@@ -59,7 +59,7 @@ def test_it_loads_without_a_complaint_and_shows_its_server(
     assert tab.page.title() == "dunena"
 
 
-def test_a_browser_that_asks_for_the_root_is_sent_to_it(
+def test_a_browser_is_redirected_from_the_root_to_the_page(
     new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     tab = new_tab()
@@ -68,7 +68,7 @@ def test_a_browser_that_asks_for_the_root_is_sent_to_it(
     assert tab.page.url == f"{shared_server.url}/test#keys"
 
 
-def test_it_asks_nobody_but_its_server(tab: Tab, shared_server: ServerProcess) -> None:
+def test_the_page_requests_only_its_own_server(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "quiet", 0)
     tab.choose("quiet").set("1")
     for view in VIEWS:
@@ -81,7 +81,7 @@ def test_it_asks_nobody_but_its_server(tab: Tab, shared_server: ServerProcess) -
     assert own[1] in tab.addresses
 
 
-def test_its_security_policy_is_in_force(tab: Tab) -> None:
+def test_the_page_has_a_content_security_policy(tab: Tab) -> None:
     reply = tab.page.request.get(tab.page.url)
     policy = reply.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -91,38 +91,36 @@ def test_its_security_policy_is_in_force(tab: Tab) -> None:
     assert reply.headers["x-content-type-options"] == "nosniff"
 
 
-def test_it_asks_for_each_of_its_modules_once(
-    new_tab: NewTab, shared_server: ServerProcess
-) -> None:
+def test_the_page_requests_each_module_once(new_tab: NewTab, shared_server: ServerProcess) -> None:
     tab = new_tab().open(shared_server).expect_connected()
     asked = [address for address in tab.addresses if address.endswith(".js")]
     modules = [name for name in page_files() if name.endswith(".js")]
     assert sorted(asked) == sorted(shared_server.url + address_of(name) for name in modules)
 
 
-def test_what_is_served_as_the_page_is_what_the_page_loads() -> None:
+def test_the_served_page_files_are_those_of_the_source() -> None:
     assert set(load_pages()) == {address_of(name) for name in page_files()}
 
 
-def test_it_is_small_and_needs_no_build() -> None:
+def test_the_page_files_are_smaller_than_170_kilobytes() -> None:
     sizes = {name: len(text.encode()) for name, text in page_files().items()}
     assert "main.js" in sizes
     assert "views/keytable.js" in sizes
     assert sum(sizes.values()) < 170_000, sizes
 
 
-def test_the_chart_stays_small() -> None:
+def test_the_chart_module_has_fewer_than_100_lines() -> None:
     assert page_files()["views/chart.js"].count("\n") < 100
 
 
-def test_every_module_says_what_it_is_for() -> None:
+def test_every_module_begins_with_a_comment() -> None:
     modules = {name: text for name, text in page_files().items() if name.endswith(".js")}
     assert len(modules) > 20
     for name, text in modules.items():
         assert text.startswith("// "), name
 
 
-def test_it_asks_no_more_of_a_browser_than_obs_has() -> None:
+def test_the_page_uses_only_features_of_the_obs_browser() -> None:
     for name, text in page_files().items():
         code = re.sub(r"(^|\s)//.*|/\*.*?\*/", "", text, flags=re.DOTALL if "css" in name else 0)
         for feature in TOO_NEW.get(Path(name).suffix, []):
@@ -130,7 +128,7 @@ def test_it_asks_no_more_of_a_browser_than_obs_has() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_without_sideways_scrolling(
+def test_the_page_fits_a_phone_without_horizontal_scrolling(
     new_tab: NewTab, shared_server: ServerProcess, scheme: str
 ) -> None:
     long_key = f"a-key-without-any-place-to-break-it-{'x' * 80}"
@@ -172,14 +170,14 @@ def fits(page: Page) -> None:
     assert cut == []
 
 
-def test_it_follows_the_colour_scheme(new_tab: NewTab, shared_server: ServerProcess) -> None:
+def test_the_page_follows_the_colour_scheme(new_tab: NewTab, shared_server: ServerProcess) -> None:
     tab = new_tab(color_scheme="light").open(shared_server)
     light = _brightness(tab.page)
     tab.page.emulate_media(color_scheme="dark")
     assert _brightness(tab.page) < 60 < 200 < light
 
 
-def test_the_address_remembers_the_view(new_tab: NewTab, shared_server: ServerProcess) -> None:
+def test_the_url_fragment_selects_the_view(new_tab: NewTab, shared_server: ServerProcess) -> None:
     tab = new_tab().open(shared_server, "events").expect_connected()
     expect(tab.page.locator("#view-events")).to_be_visible()
     tab.go("Server")
@@ -192,7 +190,7 @@ def test_the_address_remembers_the_view(new_tab: NewTab, shared_server: ServerPr
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}])
-def test_axe_finds_nothing_serious(
+def test_axe_finds_no_serious_problem(
     new_tab: NewTab,
     server: ServerProcess,
     axe: Callable[[Page], list[str]],
@@ -229,7 +227,7 @@ def test_axe_finds_nothing_serious(
     assert axe(tab.page) == []
 
 
-def test_every_control_has_a_name(tab: Tab, shared_server: ServerProcess) -> None:
+def test_every_control_has_an_accessible_name(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "named", 1)
     tab.choose("named").button("Edit").click()
     nameless = tab.page.evaluate(
@@ -242,7 +240,7 @@ def test_every_control_has_a_name(tab: Tab, shared_server: ServerProcess) -> Non
     assert nameless == []
 
 
-def test_the_keyboard_is_enough(tab: Tab, shared_server: ServerProcess) -> None:
+def test_the_page_can_be_used_by_keyboard_alone(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "greeting", 0)
     expect(tab.row("greeting")).to_have_count(1)
     keyboard = tab.page.keyboard

@@ -1,4 +1,4 @@
-"""The test page and a page of one's own behind a proxy that shows the server below a path."""
+"""The test page and a served page behind a proxy with a path prefix."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +39,9 @@ def proxy(site: ServerProcess, tmp_path: Path, request: pytest.FixtureRequest) -
             yield proxy
 
 
-def test_the_test_page(browser: "Browser", site: ServerProcess, proxy: Proxy) -> None:
+def test_the_test_page_works_below_a_path_prefix(
+    browser: "Browser", site: ServerProcess, proxy: Proxy
+) -> None:
     context = browser.new_context(locale="en-GB")
     try:
         tab = Tab(context.new_page())
@@ -54,7 +56,9 @@ def test_the_test_page(browser: "Browser", site: ServerProcess, proxy: Proxy) ->
         context.close()
 
 
-def test_a_page_of_ones_own(browser: "Browser", site: ServerProcess, proxy: Proxy) -> None:
+def test_a_served_page_works_below_a_path_prefix(
+    browser: "Browser", site: ServerProcess, proxy: Proxy
+) -> None:
     put(site, "score", 3)
     context = browser.new_context()
     try:

@@ -1,4 +1,4 @@
-"""The other sample pages of the documents, word for word, in a browser, from near and far."""
+"""The other sample pages of the documents, word for word, in a browser."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def visit(context: BrowserContext, address_of: Callable[[ServerProcess], str]) -
     assert problems == []
 
 
-def test_every_document_with_a_page_is_tried() -> None:
+def test_every_document_with_a_page_has_a_test() -> None:
     documents = [*ROOT.glob("docs/**/*.md"), ROOT / "README.md"]
     names = {path.relative_to(ROOT).as_posix() for path in documents}
     assert {name for name in names if blocks(name, "html")} == {
@@ -77,7 +77,7 @@ def test_every_document_with_a_page_is_tried() -> None:
     }
 
 
-def test_the_parts_of_a_page_in_the_readme(serve: Callable[..., ServerProcess], visit: Open):
+def test_the_readme_page_follows_a_value(serve: Callable[..., ServerProcess], visit: Open):
     (text,) = blocks("README.md", "html")
     # The address of the client is the page's own: there it is this server's.
     server = serve(part_html=text.replace("http://localhost:3000/", "/"))
@@ -91,7 +91,7 @@ def json_of(message: ConsoleMessage) -> str:
     return json.dumps([argument.json_value() for argument in message.args], separators=(",", ":"))
 
 
-def test_what_is_bound_without_code(serve: Callable[..., ServerProcess], visit: Open):
+def test_the_data_bind_examples_show_their_values(serve: Callable[..., ServerProcess], visit: Open):
     (text,) = blocks("docs/client.md", "html")
     (call,) = [block for block in blocks("docs/client.md", "js") if block.startswith("connect(")]
     script = f'import {{ connect }} from "/dunena.js";\n{call}'
@@ -109,7 +109,7 @@ def test_what_is_bound_without_code(serve: Callable[..., ServerProcess], visit: 
     expect(page.locator("i")).to_have_text("2:00")
 
 
-def test_the_first_page(serve: Callable[..., ServerProcess], visit: Open):
+def test_the_getting_started_page_counts_goals(serve: Callable[..., ServerProcess], visit: Open):
     (text,) = blocks("docs/getting-started.md", "html")
     server = serve(score_html=text)
     page = visit(server, "score.html")
@@ -120,7 +120,9 @@ def test_the_first_page(serve: Callable[..., ServerProcess], visit: Open):
     expect(page.locator("h1")).to_have_text("5 : 1")
 
 
-def test_a_title_that_is_played(serve: Callable[..., ServerProcess], visit: Open):
+def test_the_title_of_the_graphics_recipe_plays_and_stops(
+    serve: Callable[..., ServerProcess], visit: Open
+):
     (text,) = blocks(GRAPHICS, "html")
     server = serve(title_html=text)
     page = visit(server, "title.html")
@@ -145,7 +147,7 @@ def update_data() -> str:
     return quoted.removeprefix('"').removesuffix('"').replace('\\"', '"')
 
 
-def test_a_lobby(serve: Callable[..., ServerProcess], visit: Open):
+def test_the_lobby_page_lists_the_players(serve: Callable[..., ServerProcess], visit: Open):
     (module,), (text,) = (
         blocks("docs/recipes/lobby.md", "js"),
         blocks("docs/recipes/lobby.md", "html"),

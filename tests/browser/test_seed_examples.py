@@ -232,7 +232,7 @@ def connected(console: Console) -> Console:
     return console
 
 
-def test_connecting(connected: Console) -> None:
+def test_the_connecting_example_opens_a_connection(connected: Console) -> None:
     assert connected.type("ws.readyState") == 1
 
 
@@ -263,7 +263,7 @@ def _k1_and_k3(server: ServerProcess) -> None:
         pytest.param(SUBSCRIBE, _no_preparation, id="subscribe"),
     ],
 )
-def test_a_message_of_the_dunena_document(
+def test_each_message_of_the_dunena_document_gets_its_documented_reply(
     console: Console,
     shared_server: ServerProcess,
     example: str,
@@ -290,12 +290,14 @@ def test_unsubscribe_ends_the_events_and_has_no_reply(
     assert connected.next_logged()[0]["type"] == "pong"
 
 
-def test_the_error_of_the_dunena_document(connected: Console) -> None:
+def test_the_error_of_the_dunena_document_is_answered_as_documented(connected: Console) -> None:
     connected.send('{ "type": "get", "key": "ключ" }')
     _assert_received(_next_reply(connected), ERROR)
 
 
-def test_the_live_event_listener(console: Console, shared_server: ServerProcess) -> None:
+def test_the_live_event_listener_logs_each_event(
+    console: Console, shared_server: ServerProcess
+) -> None:
     console.type(LIVE_EVENT_LISTENER)
     # The greeting is queued with the subscription: once the connection stands, events come.
     console.wait_until_open()
@@ -310,7 +312,7 @@ def test_the_live_event_listener(console: Console, shared_server: ServerProcess)
     assert console.next_logged() == ["Cache clear:", {}]
 
 
-def test_the_example_of_the_object_store_document(
+def test_the_example_of_the_object_store_document_logs_the_documented_updates(
     console: Console, shared_server: ServerProcess
 ) -> None:
     console.type(OBJECT_EXAMPLE_CONNECT)
@@ -321,7 +323,9 @@ def test_the_example_of_the_object_store_document(
     assert console.next_logged() == ["player-position", {"x": 101, "y": 200}]
 
 
-def test_the_messages_of_the_object_store_document(console: Console) -> None:
+def test_the_messages_of_the_object_store_document_get_the_documented_replies(
+    console: Console,
+) -> None:
     console.type(f'const ws = new WebSocket("{OBJECT_STORE_URL}?protocol=object-store")')
     console.type("ws.onmessage = (e) => console.log(JSON.parse(e.data))")
     console.wait_until_open()
@@ -340,7 +344,7 @@ def test_the_messages_of_the_object_store_document(console: Console) -> None:
     assert console.next_logged() == [json.loads(OBJECT_ERROR)]
 
 
-def test_the_address_of_the_object_store_document(console: Console) -> None:
+def test_the_url_of_the_object_store_document_accepts_its_messages(console: Console) -> None:
     console.type(f'const ws = new WebSocket("{OBJECT_STORE_URL}")')
     # Who gives no hint is greeted in the other dialect; a client of this one looks for its keys.
     console.type(
@@ -355,7 +359,9 @@ def test_the_address_of_the_object_store_document(console: Console) -> None:
     assert console.next_logged() == [json.loads(OBJECT_UPDATE)]
 
 
-def test_the_http_requests_of_the_object_store_document(console: Console) -> None:
+def test_the_http_requests_of_the_object_store_document_are_answered_as_documented(
+    console: Console,
+) -> None:
     body = OBJECT_POST.replace("{...}", '{"foo": "bar"}')
     console.type(f"const set = await fetch('/set', {{ method: 'POST', body: '{body}' }})")
     assert console.type("set.status") == 200

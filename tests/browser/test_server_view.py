@@ -1,4 +1,4 @@
-"""What the page shows of its server, and the door for pages opened from disk."""
+"""The server view of the test page, and admitting pages opened from disk."""
 
 import json
 import re
@@ -43,7 +43,9 @@ def part(tab: Tab, name: str):
     return tab.page.locator("#view-server .panel").filter(has=heading)
 
 
-def test_it_says_what_runs_and_how_it_does(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_server_view_shows_the_server_and_its_counters(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
     put(server, "k", 1)
     tab = new_tab().open(server, "server").expect_connected()
     about = part(tab, "This server")
@@ -56,7 +58,9 @@ def test_it_says_what_runs_and_how_it_does(new_tab: NewTab, server: ServerProces
     expect(part(tab, "Counters")).to_contain_text("Changes2")
 
 
-def test_trouble_shows(new_tab: NewTab, start_server: StartServer, tmp_path: Path) -> None:
+def test_the_server_view_shows_damaged_files(
+    new_tab: NewTab, start_server: StartServer, tmp_path: Path
+) -> None:
     folder = tmp_path / "values"
     folder.mkdir()
     (folder / "half.json").write_text("{", encoding="utf-8")
@@ -66,7 +70,7 @@ def test_trouble_shows(new_tab: NewTab, start_server: StartServer, tmp_path: Pat
     expect(health).to_contain_text("half.json")
 
 
-def test_connections_are_listed(new_tab: NewTab, server: ServerProcess) -> None:
+def test_the_server_view_lists_connections(new_tab: NewTab, server: ServerProcess) -> None:
     tab = new_tab().open(server, "server").expect_connected()
     rows = tab.page.locator("#server-connections tr")
     expect(rows).to_have_count(2)
@@ -77,7 +81,7 @@ def test_connections_are_listed(new_tab: NewTab, server: ServerProcess) -> None:
     expect(live.locator("td").nth(4)).to_have_text("0 B")
 
 
-def test_addresses_are_copied_and_the_way_to_the_network_is_told(
+def test_addresses_and_the_network_command_can_be_copied(
     new_tab: NewTab, server: ServerProcess
 ) -> None:
     tab = new_tab().open(server, "server").expect_connected()
@@ -88,7 +92,9 @@ def test_addresses_are_copied_and_the_way_to_the_network_is_told(
     assert "--host 0.0.0.0" in tab.copied("Copy command")
 
 
-def test_addresses_for_other_machines(new_tab: NewTab, start_server: StartServer) -> None:
+def test_addresses_for_other_machines_can_be_copied(
+    new_tab: NewTab, start_server: StartServer
+) -> None:
     server = start_server("--host", "0.0.0.0")
     urls = json.loads(stored_text(server, "/server"))["networkUrls"]
     tab = new_tab().open(server, "server").expect_connected()
@@ -98,7 +104,7 @@ def test_addresses_for_other_machines(new_tab: NewTab, start_server: StartServer
         assert tab.copied(f"Copy {url}/test") == f"{url}/test"
 
 
-def test_a_refused_page_is_named_with_its_remedy(new_tab: NewTab, server: ServerProcess) -> None:
+def test_a_refused_origin_is_listed_with_its_remedy(new_tab: NewTab, server: ServerProcess) -> None:
     tab = new_tab().open(server, "server").expect_connected()
     expect(part(tab, "Refused pages")).to_contain_text("No page was refused")
     origin = {"Origin": "http://stranger.example"}
@@ -123,7 +129,7 @@ def open_from_disk(new_tab: NewTab, server: ServerProcess, folder: Path) -> Page
     return tab.page
 
 
-def test_a_page_from_disk_is_refused_let_in_and_refused_again(
+def test_a_page_from_disk_can_be_admitted_and_refused_again_from_the_notice(
     new_tab: NewTab, server: ServerProcess, tmp_path: Path
 ) -> None:
     put(server, "score", 7)
@@ -166,7 +172,7 @@ def test_a_page_from_disk_is_refused_let_in_and_refused_again(
     tab.forgive_refused()
 
 
-def test_the_door_is_opened_in_the_server_view_too(
+def test_a_page_from_disk_can_be_admitted_in_the_server_view(
     new_tab: NewTab, start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server("--no-persist")
@@ -180,7 +186,7 @@ def test_the_door_is_opened_in_the_server_view_too(
     overlay.context.close()
 
 
-def test_what_the_command_line_decided_has_no_button(
+def test_a_decision_of_the_command_line_has_no_button(
     new_tab: NewTab, start_server: StartServer
 ) -> None:
     tab = new_tab().open(start_server("--allow-origin", "null"), "server").expect_connected()

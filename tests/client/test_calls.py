@@ -1,4 +1,4 @@
-"""What the client's calls give back, in Node with `ws`."""
+"""The results of the JavaScript client's calls, in Node with `ws`."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ VALUES = [None, True, 0, -1.5, "", "5", "ß\u2028\U0001f600", [], {}, {"a": [1, 
 
 
 @pytest.mark.parametrize("value", VALUES, ids=repr)
-def test_a_value_comes_back_as_it_was_set(client: NodeClient, value: object) -> None:
+def test_get_returns_a_value_unchanged(client: NodeClient, value: object) -> None:
     key = json.dumps(unique())
     stored = client.run(
         f"""await state.store.set({key}, {json.dumps(value)});
@@ -26,11 +26,11 @@ def test_a_value_comes_back_as_it_was_set(client: NodeClient, value: object) -> 
     assert type(stored) is type(value)
 
 
-def test_a_missing_key_is_null(client: NodeClient) -> None:
+def test_get_of_a_missing_key_is_null(client: NodeClient) -> None:
     assert client.run("return [await state.store.get('nowhere')]") == [None]
 
 
-def test_what_is_set_is_stored_when_the_promise_says_so(
+def test_a_set_is_stored_when_its_promise_resolves(
     client: NodeClient, shared_server: ServerProcess
 ) -> None:
     key = unique()
@@ -40,7 +40,7 @@ def test_what_is_set_is_stored_when_the_promise_says_so(
     assert http(shared_server, "GET", f"/get/{key}").json["value"] is None
 
 
-def test_calls_keep_their_order_without_being_waited_for(client: NodeClient) -> None:
+def test_calls_are_carried_out_in_order_without_await(client: NodeClient) -> None:
     key = unique()
     values = client.run(
         f"""const {{ store }} = state;
@@ -54,7 +54,7 @@ def test_calls_keep_their_order_without_being_waited_for(client: NodeClient) -> 
     assert values[-1] == 49
 
 
-def test_many_at_once(client: NodeClient) -> None:
+def test_mset_and_mget_handle_several_values(client: NodeClient) -> None:
     found = client.run(
         """await state.store.mset({ "many-a": 1, "many-ß": [2], __proto__: 3 });
         return await state.store.mget(["many-a", "many-ß", "many-none"]);"""
@@ -62,7 +62,7 @@ def test_many_at_once(client: NodeClient) -> None:
     assert found == {"many-a": 1, "many-ß": [2], "many-none": None}
 
 
-def test_keys_are_listed_past_one_page(client: NodeClient) -> None:
+def test_keys_lists_more_than_one_page(client: NodeClient) -> None:
     found = client.run(
         """const entries = {};
         for (let n = 0; n < 2500; n++) entries[`page-${String(n).padStart(4, "0")}`] = n;
@@ -83,7 +83,7 @@ def test_merge_replaces_fields_and_keeps_the_rest(client: NodeClient) -> None:
 
 
 @pytest.mark.parametrize("before", ["null", "5", "[1]", '"text"'])
-def test_merge_into_what_is_no_object_makes_one(client: NodeClient, before: str) -> None:
+def test_merge_into_a_value_that_is_no_object_replaces_it(client: NodeClient, before: str) -> None:
     key = unique()
     merged = client.run(
         f"""await state.store.set("{key}", {before});
@@ -92,7 +92,7 @@ def test_merge_into_what_is_no_object_makes_one(client: NodeClient, before: str)
     assert merged == {"a": 1}
 
 
-def test_merges_of_one_client_lose_nothing(client: NodeClient) -> None:
+def test_concurrent_merges_of_one_client_lose_no_field(client: NodeClient) -> None:
     key = unique()
     merged = client.run(
         f"""const merges = [];
@@ -103,7 +103,9 @@ def test_merges_of_one_client_lose_nothing(client: NodeClient) -> None:
     assert merged == {f"f{n}": n for n in range(20)}
 
 
-def test_a_namespace_for_all_calls_or_for_one(program: NodeClient, server: ServerProcess) -> None:
+def test_a_namespace_applies_to_all_calls_or_to_one(
+    program: NodeClient, server: ServerProcess
+) -> None:
     program.open(server.url, 'ns: "game"')
     found = program.run(
         """const { store } = state;
@@ -118,7 +120,7 @@ def test_a_namespace_for_all_calls_or_for_one(program: NodeClient, server: Serve
     program.run("state.store.close()")
 
 
-def test_a_value_expires(client: NodeClient) -> None:
+def test_a_value_with_a_ttl_expires(client: NodeClient) -> None:
     seen = client.run(
         """const seen = [];
         const stop = state.store.watch("brief", (value) => seen.push(value));
@@ -145,7 +147,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("call", "text"), REFUSED, ids=[call for call, _ in REFUSED])
-def test_an_error_is_an_exception_with_the_servers_text(
+def test_a_refused_call_rejects_with_the_servers_text(
     client: NodeClient, call: str, text: str
 ) -> None:
     # Calls around it are not blamed for it.
@@ -170,7 +172,7 @@ MISTAKEN = [
 
 
 @pytest.mark.parametrize(("call", "text"), MISTAKEN, ids=[call for call, _ in MISTAKEN])
-def test_a_mistaken_call_says_what_it_takes_and_stores_nothing(
+def test_a_call_with_wrong_arguments_throws_type_error_and_stores_nothing(
     client: NodeClient, call: str, text: str
 ) -> None:
     client.run("for (const key of await state.store.keys()) await state.store.delete(key)")
@@ -181,7 +183,7 @@ def test_a_mistaken_call_says_what_it_takes_and_stores_nothing(
     assert caught == ["TypeError", text, []]
 
 
-def test_objects_of_any_make_are_taken(client: NodeClient) -> None:
+def test_mset_and_merge_accept_objects_of_any_prototype(client: NodeClient) -> None:
     found = client.run(
         """class Team { a = 1; }
         await state.store.mset(Object.assign(Object.create(null), { bare: 1 }));
@@ -191,7 +193,7 @@ def test_objects_of_any_make_are_taken(client: NodeClient) -> None:
     assert found == [{"bare": 1, "a": 1}, {"a": 1}]
 
 
-def test_a_refused_subscription_is_told(client: NodeClient) -> None:
+def test_a_refused_subscription_is_reported_as_an_error(client: NodeClient) -> None:
     told = client.run(
         """const errors = [];
         const fail = (error) => errors.push(error.message);
@@ -204,7 +206,7 @@ def test_a_refused_subscription_is_told(client: NodeClient) -> None:
     assert told == [["Key must not be empty"], ["Key must not be empty"]]
 
 
-def test_a_watcher_is_told_the_value_and_each_change(client: NodeClient) -> None:
+def test_a_watcher_gets_the_value_and_each_change(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;
         const early = [], late = [], ended = [];
@@ -223,7 +225,7 @@ def test_a_watcher_is_told_the_value_and_each_change(client: NodeClient) -> None
     assert seen == [[None, {"n": 1}, 2, 2, None], [None, {"n": 1}], [2, None]]
 
 
-def test_a_watcher_that_ended_itself_or_another_stays_ended(client: NodeClient) -> None:
+def test_a_watcher_ended_within_a_callback_gets_no_further_change(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;
         const seen = [];
@@ -242,7 +244,7 @@ def test_a_watcher_that_ended_itself_or_another_stays_ended(client: NodeClient) 
     assert seen == [["a", None], ["c", 1], ["c", 2]]
 
 
-def test_a_watcher_that_comes_back_is_told_nothing_twice(
+def test_a_watcher_that_is_ended_and_restarted_gets_no_value_twice(
     client: NodeClient, shared_server: ServerProcess
 ) -> None:
     """Updates of the subscription it ended are still on their way when it begins another."""
@@ -271,7 +273,7 @@ def test_a_watcher_that_comes_back_is_told_nothing_twice(
         assert seen == sorted(set(seen))
 
 
-def test_a_reader_does_not_disturb_watchers(client: NodeClient) -> None:
+def test_a_get_does_not_disturb_watchers_of_the_key(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;
         const seen = [];
@@ -285,7 +287,7 @@ def test_a_reader_does_not_disturb_watchers(client: NodeClient) -> None:
     assert seen == [[None, 1, 2], [1, 1]]
 
 
-def test_a_watcher_that_throws_harms_no_other(client: NodeClient) -> None:
+def test_a_watcher_that_throws_does_not_affect_others(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;
         const seen = [];
@@ -297,7 +299,7 @@ def test_a_watcher_that_throws_harms_no_other(client: NodeClient) -> None:
     assert seen == [[None, 1], ["mine", "mine"]]
 
 
-def test_a_watchers_value_is_its_own(client: NodeClient) -> None:
+def test_a_watcher_gets_its_own_copy_of_a_value(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;
         await store.set("shared", { n: 1 });
@@ -310,7 +312,7 @@ def test_a_watchers_value_is_its_own(client: NodeClient) -> None:
     assert seen == [1]
 
 
-def test_events_come_while_somebody_listens(client: NodeClient) -> None:
+def test_events_arrive_until_the_listener_stops(client: NodeClient) -> None:
     seen = client.run(
         """const { store } = state;
         const seen = [];
@@ -325,7 +327,7 @@ def test_events_come_while_somebody_listens(client: NodeClient) -> None:
     assert seen == [["set", "event"], ["delete", "event"]]
 
 
-def test_a_server_that_prefers_one_dialect_serves_it_as_well(
+def test_the_client_works_with_a_server_of_either_dialect(
     away: NodeClient, start_server: StartServer
 ) -> None:
     for protocol in ("dunena", "object-store"):
@@ -337,7 +339,7 @@ def test_a_server_that_prefers_one_dialect_serves_it_as_well(
         server.stop()
 
 
-def test_a_token_goes_in_a_header(away: NodeClient, start_server: StartServer) -> None:
+def test_the_token_is_sent_in_a_header(away: NodeClient, start_server: StartServer) -> None:
     server = start_server("--token", "open sesame")
     away.open(server.url, 'token: "open sesame"')
     assert away.run(
@@ -346,7 +348,7 @@ def test_a_token_goes_in_a_header(away: NodeClient, start_server: StartServer) -
     ) == [1, ["k"]]
 
 
-def test_without_the_token_it_says_so_once(away: NodeClient, start_server: StartServer) -> None:
+def test_a_missing_token_is_reported_once(away: NodeClient, start_server: StartServer) -> None:
     server = start_server("--token", "open sesame")
     away.connect(server.url)
     told = away.run(
@@ -375,14 +377,16 @@ def test_a_rate_limit_delays_a_subscription_and_rejects_a_call(
     assert seen == ["Rate limit exceeded", list(range(20))]
 
 
-def test_an_address_in_any_form(away: NodeClient, shared_server: ServerProcess) -> None:
+def test_connect_accepts_an_address_in_any_form(
+    away: NodeClient, shared_server: ServerProcess
+) -> None:
     site, ws, port = shared_server.url, shared_server.ws_url, shared_server.port
     for url in (site, f"{site}/", ws, f"127.0.0.1:{port}", f"localhost:{port}/"):
         away.open(url)
         away.run("state.store.close()")
 
 
-def test_a_path_too_many_is_told_with_the_address(
+def test_a_wrong_path_is_reported_with_the_address(
     away: NodeClient, shared_server: ServerProcess
 ) -> None:
     away.connect(f"{shared_server.url}/test")
@@ -405,7 +409,7 @@ def run_script(node: Path, folder: Path, script: str, *options: str) -> tuple[in
     return done.returncode, done.stdout, done.stderr
 
 
-def test_without_a_class_it_finds_the_package(
+def test_connect_finds_the_ws_package_without_a_given_class(
     node: Path, node_modules: Path, tmp_path: Path, shared_server: ServerProcess
 ) -> None:
     shutil.copytree(node_modules / "ws", tmp_path / "node_modules" / "ws")
@@ -420,7 +424,7 @@ def test_without_a_class_it_finds_the_package(
     assert run_script(node, tmp_path, script) == (0, "by itself\n", "")
 
 
-def test_without_any_class_it_says_what_to_install(
+def test_connect_without_a_websocket_class_names_the_package_to_install(
     node: Path, tmp_path: Path, shared_server: ServerProcess
 ) -> None:
     script = f"""
@@ -440,7 +444,7 @@ def test_without_any_class_it_says_what_to_install(
     assert errors.count("npm install ws") == 1
 
 
-def test_nodes_own_class_is_used_where_there_is_one(
+def test_connect_uses_the_websocket_class_of_node(
     node: Path, tmp_path: Path, start_server: StartServer
 ) -> None:
     server = start_server("--token", "open sesame")
@@ -458,7 +462,7 @@ def test_nodes_own_class_is_used_where_there_is_one(
     assert run_script(node, tmp_path, script, *options) == (0, "by itself\n", "")
 
 
-def test_a_pattern_is_not_watched_and_says_so(client: NodeClient) -> None:
+def test_watch_of_a_pattern_warns_and_hints_at_keys(client: NodeClient) -> None:
     seen, errors = client.run(
         """const seen = [];
         await state.store.set("player-*?", 1);
@@ -480,7 +484,7 @@ def test_a_pattern_is_not_watched_and_says_so(client: NodeClient) -> None:
     assert 'keys("player-*") lists them, events() tells each change' in errors[0]
 
 
-def test_a_closed_store_refuses(client: NodeClient) -> None:
+def test_a_closed_store_rejects_calls(client: NodeClient) -> None:
     with pytest.raises(ScriptError, match="DunenaError: Not connected"):
         client.run("state.store.close(); await state.store.get('k')")
     assert client.run("return state.store.status") == "closed"

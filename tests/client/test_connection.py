@@ -1,4 +1,4 @@
-"""The client's connection: it comes whenever the server does, and shows nothing twice or stale."""
+"""The JavaScript client's connection: reconnecting, and no repeated or stale values."""
 
 import signal
 import sys
@@ -29,7 +29,9 @@ def expect_seen(client: NodeClient, *values: object) -> None:
     assert client.run("return state.seen") == list(values)
 
 
-def test_it_connects_when_the_server_appears(away: NodeClient, start_server: StartServer) -> None:
+def test_the_client_connects_when_the_server_starts_later(
+    away: NodeClient, start_server: StartServer
+) -> None:
     server = start_server()
     assert server.stop() == 0
     away.connect(server.url)
@@ -52,7 +54,7 @@ def test_it_connects_when_the_server_appears(away: NodeClient, start_server: Sta
 
 
 @pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
-def test_it_comes_back_with_what_is_new(
+def test_a_watch_continues_with_changed_values_after_a_restart(
     away: NodeClient, server: ServerProcess, *, is_killed: bool
 ) -> None:
     put(server, "before")
@@ -68,7 +70,9 @@ def test_it_comes_back_with_what_is_new(
     expect_seen(away, "before", "meanwhile", "after")
 
 
-def test_what_did_not_change_is_not_shown_again(away: NodeClient, server: ServerProcess) -> None:
+def test_unchanged_values_are_not_repeated_after_a_reconnect(
+    away: NodeClient, server: ServerProcess
+) -> None:
     put(server, {"home": 1, "guest": [2.5, "ß"]})
     away.open(server.url)
     away.run(WATCH)
@@ -82,7 +86,9 @@ def test_what_did_not_change_is_not_shown_again(away: NodeClient, server: Server
     expect_seen(away, {"home": 1, "guest": [2.5, "ß"]}, ["missing", None], 1)
 
 
-def test_a_key_deleted_meanwhile_is_shown_so(away: NodeClient, server: ServerProcess) -> None:
+def test_a_key_deleted_during_a_disconnect_is_reported_as_null(
+    away: NodeClient, server: ServerProcess
+) -> None:
     put(server, 1)
     away.open(server.url)
     away.run(WATCH)
@@ -93,9 +99,7 @@ def test_a_key_deleted_meanwhile_is_shown_so(away: NodeClient, server: ServerPro
     expect_seen(away, 1, None)
 
 
-def test_nothing_is_shown_twice_or_in_another_order_through_many_ends(
-    away: NodeClient, server: ServerProcess
-) -> None:
+def test_a_watch_stays_in_order_through_many_kills(away: NodeClient, server: ServerProcess) -> None:
     """A writer and a watcher, and a server that is killed again and again under both."""
     away.open(server.url)
     away.run(
@@ -122,7 +126,9 @@ def test_nothing_is_shown_twice_or_in_another_order_through_many_ends(
     assert get_cache <= 4
 
 
-def test_a_writer_that_waits_loses_nothing(away: NodeClient, server: ServerProcess) -> None:
+def test_writes_made_while_disconnected_are_sent_after_the_reconnect(
+    away: NodeClient, server: ServerProcess
+) -> None:
     away.open(server.url)
     assert server.stop() == 0
     away.run("await until(() => state.store.status === 'waiting')")
@@ -136,7 +142,9 @@ def test_a_writer_that_waits_loses_nothing(away: NodeClient, server: ServerProce
     assert found == {f"k{n}": 90 + n for n in range(10)}
 
 
-def test_a_writer_that_refuses_is_told_at_once(away: NodeClient, server: ServerProcess) -> None:
+def test_writes_while_disconnected_are_rejected_with_while_away_refuse(
+    away: NodeClient, server: ServerProcess
+) -> None:
     away.open(server.url, 'whileAway: "refuse"')
     assert server.stop() == 0
     away.run("await until(() => state.store.status === 'waiting')")
@@ -158,7 +166,7 @@ TOO_LARGE = "Value exceeds max size (1000 bytes)"
 
 
 @pytest.mark.parametrize("mode", ["wait", "refuse"])
-def test_what_is_too_large_for_any_message_is_rejected_and_not_sent(
+def test_a_value_too_large_for_a_message_is_rejected_and_not_sent(
     away: NodeClient, narrow: ServerProcess, mode: str
 ) -> None:
     away.open(narrow.url, f'whileAway: "{mode}"')
@@ -181,7 +189,7 @@ def test_what_is_too_large_for_any_message_is_rejected_and_not_sent(
     assert away.run("return [state.seen.at(-1), state.errors]") == [3, []]
 
 
-def test_of_several_only_those_that_are_too_large_are_rejected(
+def test_only_the_values_too_large_for_a_message_are_rejected(
     away: NodeClient, narrow: ServerProcess
 ) -> None:
     # Of the second each character is three bytes. The third fits a message but is no value.
@@ -197,7 +205,7 @@ def test_of_several_only_those_that_are_too_large_are_rejected(
     assert away.run("return await state.store.mget(['k3', 'last'])") == {"k3": "z", "last": 1}
 
 
-def test_a_name_that_is_too_large_is_not_followed_again(
+def test_a_key_too_large_for_a_message_is_not_subscribed_to_again(
     away: NodeClient, narrow: ServerProcess
 ) -> None:
     away.open(narrow.url)
@@ -214,7 +222,9 @@ def test_a_name_that_is_too_large_is_not_followed_again(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot stop a process in its tracks")
 @pytest.mark.parametrize("mode", ["wait", "refuse"])
-def test_a_dead_connection_is_noticed(away: NodeClient, server: ServerProcess, mode: str) -> None:
+def test_the_client_replaces_a_dead_connection(
+    away: NodeClient, server: ServerProcess, mode: str
+) -> None:
     put(server, 1)
     away.open(server.url, f'whileAway: "{mode}"')
     away.run(WATCH)
@@ -235,7 +245,7 @@ def test_a_dead_connection_is_noticed(away: NodeClient, server: ServerProcess, m
     assert away.run("return state.seen")[0] == 1
 
 
-def test_a_server_that_takes_connections_and_says_nothing_is_given_up(away: NodeClient) -> None:
+def test_a_server_that_accepts_and_never_answers_is_given_up(away: NodeClient) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", free_port())) as listener:
@@ -243,7 +253,9 @@ def test_a_server_that_takes_connections_and_says_nothing_is_given_up(away: Node
         away.run("await until(() => state.store.status === 'waiting')")
 
 
-def test_a_silent_connection_that_lives_is_kept(away: NodeClient, server: ServerProcess) -> None:
+def test_an_idle_connection_that_answers_pings_is_kept(
+    away: NodeClient, server: ServerProcess
+) -> None:
     told = away.run(
         f"""let beats = 0;
         class Counting extends WebSocket {{
@@ -260,7 +272,7 @@ def test_a_silent_connection_that_lives_is_kept(away: NodeClient, server: Server
     assert told == ["open"]
 
 
-def test_status_is_told_at_each_change(away: NodeClient, server: ServerProcess) -> None:
+def test_on_status_is_called_at_each_change(away: NodeClient, server: ServerProcess) -> None:
     away.connect(server.url)
     away.run(
         """state.told = [];
@@ -273,7 +285,7 @@ def test_status_is_told_at_each_change(away: NodeClient, server: ServerProcess) 
     assert told[:4] == ["connecting", "open", "waiting", "connecting"]
 
 
-def test_many_clients_do_not_come_back_in_one_moment(
+def test_many_clients_reconnect_at_spread_out_times(
     away: NodeClient, server: ServerProcess
 ) -> None:
     spread = away.run(
@@ -295,7 +307,9 @@ def test_many_clients_do_not_come_back_in_one_moment(
 
 
 @pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/"])
-def test_an_address_may_have_a_path(away: NodeClient, server: ServerProcess, end: str) -> None:
+def test_the_client_connects_below_a_path_prefix(
+    away: NodeClient, server: ServerProcess, end: str
+) -> None:
     put(server, 1)
     with PrefixProxy(server.port, "/store") as proxy:
         away.open(f"{proxy.url}{end}")

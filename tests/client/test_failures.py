@@ -1,4 +1,4 @@
-"""Why there is no connection: whether it helps to try again."""
+"""The errors of a failed connection attempt, by the answer of the server."""
 
 import pytest
 from websockets.datastructures import Headers
@@ -22,14 +22,14 @@ def answered(status: int, body: bytes, url: str = "ws://localhost:3000") -> Exce
         ("ws://localhost:3000/ws", "no dunena (HTTP 404)"),
     ],
 )
-def test_a_path_too_many_is_named(url: str, hint: str) -> None:
+def test_a_404_answer_raises_wrong_address_error_with_a_hint(url: str, hint: str) -> None:
     error = answered(404, b'{"error":"Not found"}', url)
     assert isinstance(error, WrongAddressError)
     assert str(error).endswith(hint)
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_who_is_not_let_in_is_told_so(status: int) -> None:
+def test_a_401_or_403_answer_raises_refused_error(status: int) -> None:
     error = answered(status, b'{"error":"Unauthorized"}')
     assert isinstance(error, RefusedError)
     assert error.status == status
@@ -37,7 +37,7 @@ def test_who_is_not_let_in_is_told_so(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_who_comes_at_a_bad_time_may_try_again(status: int) -> None:
+def test_a_429_or_503_answer_raises_connect_error(status: int) -> None:
     error = answered(status, b'{"error":"Too many connections"}')
     assert isinstance(error, ConnectError)
     assert "Too many connections" in str(error)

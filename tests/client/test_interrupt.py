@@ -1,4 +1,4 @@
-"""A Ctrl+C may come anywhere."""
+"""Interrupts by Ctrl+C at any point of a call."""
 
 import threading
 
@@ -8,7 +8,7 @@ from tests.support.server import ServerProcess
 SECONDS_MAX = 20
 
 
-def test_a_lock_that_an_interrupt_left_behind_does_not_hold_up_the_end(
+def test_a_lock_held_by_an_interrupted_call_does_not_block_close(
     server: ServerProcess,
 ) -> None:
     store = connect(server.url)

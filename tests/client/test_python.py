@@ -1,4 +1,4 @@
-"""The Python client against real servers: its calls, and what it does while a server is away."""
+"""The Python client against real servers: its calls, and how it reconnects."""
 
 import asyncio
 import inspect
@@ -133,20 +133,20 @@ def store(connect: Connect, server: ServerProcess) -> Iterator[Any]:
 @pytest.mark.parametrize(
     "value", [None, True, 0, 2**63 - 1, -1.5, "", "ß", [], {"b": 1, "a": [{}]}]
 )
-def test_any_json_value(store: Any, value: Any):
+def test_get_returns_any_json_value_unchanged(store: Any, value: Any):
     store.set("k", value)
     got = store.get("k", "missing")
     assert json.dumps(got) == json.dumps(value)
 
 
-def test_a_missing_key_has_the_default(store: Any):
+def test_get_of_a_missing_key_returns_the_default(store: Any):
     assert store.get("k") is None
     assert store.get("k", 7) == 7
     store.set("k", None)
     assert store.get("k", 7) is None
 
 
-def test_several_at_once(store: Any):
+def test_mset_mget_and_keys_handle_several_keys(store: Any):
     store.mset({"a": 1, "b": [2]})
     assert store.mget(["b", "missing", "a"], "-") == {"b": [2], "missing": "-", "a": 1}
     assert store.keys() == ["a", "b"]
@@ -155,7 +155,7 @@ def test_several_at_once(store: Any):
 
 
 @pytest.mark.parametrize("key", ["k", "schlüssel"])
-def test_delete_says_whether_there_was_one(store: Any, key: str):
+def test_delete_returns_whether_the_key_existed(store: Any, key: str):
     store.set(key, None)
     assert store.delete(key) is True
     assert store.delete(key) is False
@@ -170,13 +170,13 @@ def test_merge_replaces_fields_and_keeps_the_rest(store: Any):
 
 
 @pytest.mark.parametrize("before", [None, 5, [1], "text"])
-def test_merge_into_what_is_no_object_makes_one(store: Any, before: Any):
+def test_merge_into_a_value_that_is_no_object_replaces_it(store: Any, before: Any):
     assert store.merge("new", {"a": 1}) == {"a": 1}
     store.set("k", before)
     assert store.merge("k", {"a": 1}) == {"a": 1}
 
 
-def test_merge_takes_what_set_takes(store: Any, server: ServerProcess):
+def test_merge_accepts_the_options_of_set(store: Any, server: ServerProcess):
     store.set("k", {"a": 1}, ns="app")
     merged = store.merge("k", {"b": 2}, ns="app", ttl=3_600_000, durable=True)
     assert merged == {"a": 1, "b": 2}
@@ -188,7 +188,7 @@ def test_merge_takes_what_set_takes(store: Any, server: ServerProcess):
     assert http(server, "GET", "/entries/k?ns=app").json["entry"]["expiresAt"] is None
 
 
-def test_merges_of_one_client_lose_nothing(server: ServerProcess):
+def test_concurrent_merges_of_one_client_lose_no_field(server: ServerProcess):
     async def run() -> None:
         async with dunena.connect(server.url) as store:
             await asyncio.gather(*(store.merge("k", {f"f{n}": n}) for n in range(20)))
@@ -205,7 +205,7 @@ def test_merges_of_one_client_lose_nothing(server: ServerProcess):
         assert store.get("k") == {f"f{n}": n for n in range(40)}
 
 
-def test_namespaces(connect: Connect, server: ServerProcess):
+def test_a_namespace_applies_to_the_store_or_to_one_call(connect: Connect, server: ServerProcess):
     with connect(server.url, ns="app") as store:
         store.set("k", 1)
         store.set("k", 2, ns="")
@@ -216,13 +216,13 @@ def test_namespaces(connect: Connect, server: ServerProcess):
         assert next(updates) == ("k", None)
 
 
-def test_expiry_and_durability_go_to_the_server(store: Any, server: ServerProcess):
+def test_set_sends_ttl_and_durable(store: Any, server: ServerProcess):
     store.set("k", 1, ttl=3_600_000, durable=True)
     entry = http(server, "GET", "/entries/k").json
     assert 3_500_000 < entry["entry"]["expiresAt"] - entry["timestamp"] <= 3_600_000
 
 
-def test_the_server_is_asked_about_itself(store: Any):
+def test_info_stats_and_flush_ask_the_server(store: Any):
     store.set("k", 1)
     assert store.info()["entries"] == 1
     assert store.stats()["cache"]["currentSize"] == 1
@@ -230,7 +230,7 @@ def test_the_server_is_asked_about_itself(store: Any):
     assert store.keys() == []
 
 
-def test_errors_have_the_servers_text(store: Any):
+def test_a_refused_call_raises_with_the_servers_text(store: Any):
     for call in (store.get, store.delete, lambda key: store.set(key, 1)):
         with pytest.raises(dunena.RequestError, match=r"^Key exceeds max length \(512\)$"):
             call("k" * 513)
@@ -241,7 +241,7 @@ def test_errors_have_the_servers_text(store: Any):
     store.set("k", "the connection is as good as before")
 
 
-def test_a_large_value_there_and_back(store: Any):
+def test_a_large_value_is_set_read_and_watched(store: Any):
     value = "ß" * 1_900_000
     updates = store.watch("k")
     assert next(updates).value is None
@@ -250,7 +250,7 @@ def test_a_large_value_there_and_back(store: Any):
     assert next(updates) == ("k", value)
 
 
-def test_many_requests_at_once_are_answered_each(server: ServerProcess):
+def test_each_of_many_concurrent_requests_is_answered(server: ServerProcess):
     async def run() -> None:
         async with dunena.connect(server.url) as store:
             await asyncio.gather(*(store.set(f"k{n}", n) for n in range(2000)))
@@ -260,7 +260,7 @@ def test_many_requests_at_once_are_answered_each(server: ServerProcess):
     asyncio.run(run())
 
 
-def test_threads_share_a_store(server: ServerProcess):
+def test_threads_can_share_a_store(server: ServerProcess):
     with dunena.sync.connect(server.url) as store:
 
         def work(worker: int) -> None:
@@ -276,14 +276,16 @@ def test_threads_share_a_store(server: ServerProcess):
         assert store.mget([f"{worker}" for worker in range(8)]) == {f"{n}": 99 for n in range(8)}
 
 
-def test_compression(connect: Connect, start_server: StartServer):
+def test_the_client_works_with_compression(connect: Connect, start_server: StartServer):
     server = start_server("--compression")
     with connect(server.url) as store:
         store.set("k", "x" * 10_000)
         assert store.get("k") == "x" * 10_000
 
 
-def test_tls(connect: Connect, start_server: StartServer, tmp_path: Path):
+def test_the_client_works_over_tls_and_checks_the_certificate(
+    connect: Connect, start_server: StartServer, tmp_path: Path
+):
     import ssl
 
     certificate, key = make_certificate(tmp_path)
@@ -299,7 +301,7 @@ def test_tls(connect: Connect, start_server: StartServer, tmp_path: Path):
 # --- feeds ---
 
 
-def test_a_watch_of_several_keys(store: Any):
+def test_a_watch_yields_changes_of_several_keys(store: Any):
     store.set("a", 1)
     updates = store.watch("a", "b")
     assert [next(updates), next(updates)] == [("a", 1), ("b", None)]
@@ -309,12 +311,12 @@ def test_a_watch_of_several_keys(store: Any):
     assert list(updates) == []
 
 
-def test_a_refused_watch_is_an_error(store: Any):
+def test_a_refused_watch_raises_request_error(store: Any):
     with pytest.raises(dunena.RequestError, match="Key must not be empty"):
         next(store.watch(""))
 
 
-def test_events(store: Any):
+def test_events_yields_each_event(store: Any):
     events = store.events()
     store.set("k", "abc", ns="app")
     store.delete("k", ns="app")
@@ -327,7 +329,7 @@ def test_events(store: Any):
     ]
 
 
-def test_a_feed_that_nobody_has_is_let_go(server: ServerProcess):
+def test_an_abandoned_watch_is_unsubscribed(server: ServerProcess):
     with dunena.sync.connect(server.url) as store:
         for _ in store.watch("k"):
             break
@@ -335,7 +337,7 @@ def test_a_feed_that_nobody_has_is_let_go(server: ServerProcess):
             store.get("other")  # it is let go at a beat
 
 
-def test_feeds_end_with_the_store(connect: Connect, server: ServerProcess):
+def test_watches_end_when_the_store_is_closed(connect: Connect, server: ServerProcess):
     with connect(server.url) as store:
         updates = store.watch("k")
         next(updates)
@@ -348,7 +350,9 @@ def test_feeds_end_with_the_store(connect: Connect, server: ServerProcess):
 # --- who does not get in, and where nobody is ---
 
 
-def test_the_token(connect: Connect, start_server: StartServer):
+def test_connect_sends_the_token_and_raises_for_a_wrong_one(
+    connect: Connect, start_server: StartServer
+):
     server = start_server("--token", "secret")
     with connect(server.url, token="secret") as store:
         store.set("k", 1)
@@ -362,13 +366,13 @@ def test_the_token(connect: Connect, start_server: StartServer):
         assert refused.value.status == 401
 
 
-def test_nobody_there(connect: Connect):
+def test_connect_raises_when_no_server_answers(connect: Connect):
     with pytest.raises(dunena.ConnectError, match="No server answers"):
         connect(f"localhost:{free_port()}").__enter__()
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
-def test_somebody_else_there(connect: Connect, version: str):
+def test_connect_raises_when_another_program_answers(connect: Connect, version: str):
     from http.server import BaseHTTPRequestHandler, HTTPServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -409,7 +413,7 @@ CALLS: list[Callable[[Any], Any]] = [
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_store_that_nobody_opened_says_so_at_once(call: Callable[[Any], Any]):
+def test_a_store_that_was_not_opened_raises_closed_error(call: Callable[[Any], Any]):
     async def use(store: Any) -> None:
         await call(store)
 
@@ -419,7 +423,7 @@ def test_a_store_that_nobody_opened_says_so_at_once(call: Callable[[Any], Any]):
         asyncio.run(use(dunena.connect(timeout=None)))
 
 
-def test_watching_a_pattern_warns_where_it_is_iterated(connect: Connect, server: ServerProcess):
+def test_watch_of_a_pattern_warns_when_iterated(connect: Connect, server: ServerProcess):
     with connect(server.url) as store:
         store.set("there-*", 1)
         with pytest.warns(UserWarning, match=r"no key a-\*, and watch takes no patterns") as warned:
@@ -440,7 +444,7 @@ def test_a_warning_names_the_line_of_the_caller(server: ServerProcess):
 # --- away and back ---
 
 
-def test_it_waits_for_a_server_if_told_so(connect: Connect, start_server: StartServer):
+def test_connect_waits_for_a_server_within_the_timeout(connect: Connect, start_server: StartServer):
     server = start_server()
     assert server.stop() == 0
     later = threading.Timer(0.5, server.start)
@@ -453,7 +457,7 @@ def test_it_waits_for_a_server_if_told_so(connect: Connect, start_server: StartS
         later.join()
 
 
-def test_a_call_without_a_server_ends_in_time(connect: Connect, server: ServerProcess):
+def test_a_call_without_a_server_raises_after_the_timeout(connect: Connect, server: ServerProcess):
     with connect(server.url, timeout=0.5) as store:
         assert server.stop() == 0
         with pytest.raises(dunena.NoAnswerError, match=r"in 0\.5 s"):
@@ -518,7 +522,7 @@ class Relay:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an accept that waits cannot be ended there")
-def test_a_connection_that_went_silent_is_replaced(
+def test_the_client_replaces_a_silent_connection(
     connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ):
     for shell in ("asynchronous", "blocking"):
@@ -531,7 +535,9 @@ def test_a_connection_that_went_silent_is_replaced(
         assert next(updates) == ("k", "sent again on the next one")
 
 
-def test_calls_made_meanwhile_are_done_when_it_is_back(connect: Connect, server: ServerProcess):
+def test_calls_made_while_disconnected_complete_after_the_reconnect(
+    connect: Connect, server: ServerProcess
+):
     with connect(server.url, timeout=START_SECONDS_MAX) as store:
         assert server.stop() == 0
         back = threading.Thread(target=server.start)
@@ -541,7 +547,9 @@ def test_calls_made_meanwhile_are_done_when_it_is_back(connect: Connect, server:
         assert http(server, "GET", "/get/k").json["value"] == "meanwhile"
 
 
-def test_what_did_not_change_is_not_told_again(connect: Connect, server: ServerProcess):
+def test_unchanged_values_are_not_repeated_after_a_reconnect(
+    connect: Connect, server: ServerProcess
+):
     with connect(server.url) as store:
         store.mset({"same": {"a": [1]}, "other": 1})
         updates = store.watch("same", "other", "missing")
@@ -555,7 +563,9 @@ def test_what_did_not_change_is_not_told_again(connect: Connect, server: ServerP
 
 
 @pytest.mark.timeout(patiently(240))  # forty starts of a process, on a machine that may be busy
-def test_a_watch_through_twenty_kills(connect: Connect, server: ServerProcess):
+def test_a_watch_loses_no_newest_value_through_twenty_kills(
+    connect: Connect, server: ServerProcess
+):
     """A writer and a watch, and a server that is killed and started again under both."""
     kills = 20
     seen: list[int] = []
@@ -607,7 +617,7 @@ def test_a_watch_through_twenty_kills(connect: Connect, server: ServerProcess):
 # --- the name ---
 
 
-def test_the_client_is_loaded_by_who_uses_it():
+def test_importing_dunena_does_not_import_the_client():
     import subprocess
     import sys
 
@@ -616,14 +626,14 @@ def test_the_client_is_loaded_by_who_uses_it():
     assert done.stdout == "False\n"
 
 
-def test_every_name_that_is_offered_is_there():
+def test_every_public_name_exists():
     for name in dunena.__all__:
         assert getattr(dunena, name) is not None
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = dunena.nothing_such
 
 
-def test_both_stores_have_the_same_calls_with_the_same_text():
+def test_both_stores_have_the_same_methods_and_docstrings():
     calls, blocking = (
         {name: getattr(store, name) for name in dir(store) if not name.startswith("_")}
         for store in (dunena.Store, dunena.sync.Store)

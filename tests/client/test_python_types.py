@@ -1,4 +1,4 @@
-"""The types of the Python client, by mypy: the blocking calls have theirs from the others."""
+"""The types of the Python client, checked by mypy."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_they_fit_code_that_uses_them(tmp_path: Path) -> None:
+def test_the_python_types_accept_the_sample_code(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path)]
     done = subprocess.run(

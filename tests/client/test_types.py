@@ -1,4 +1,4 @@
-"""The client's types, by TypeScript's own compiler."""
+"""The types of the JavaScript client, checked by the TypeScript compiler."""
 
 import re
 import shutil
@@ -10,7 +10,9 @@ from tests.support.node_client import CLIENT
 USAGE = Path(__file__).parent / "usage.ts"
 
 
-def test_they_fit_code_that_uses_them(typescript: Path, node: Path, tmp_path: Path) -> None:
+def test_the_typescript_types_accept_the_sample_code(
+    typescript: Path, node: Path, tmp_path: Path
+) -> None:
     shutil.copyfile(CLIENT / "dunena.d.ts", tmp_path / "dunena.d.ts")
     shutil.copyfile(USAGE, tmp_path / "usage.ts")
     options = ["--strict", "--noEmit", "--noUncheckedIndexedAccess", "--target", "es2022"]
@@ -26,7 +28,7 @@ def test_they_fit_code_that_uses_them(typescript: Path, node: Path, tmp_path: Pa
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
-def test_they_name_what_the_client_has() -> None:
+def test_the_typescript_types_name_every_member_of_the_client() -> None:
     module = (CLIENT / "dunena.js").read_text("utf-8")
     store = module[module.index("  const store = {") : module.index("  open();\n")]
     has = set(re.findall(r"^    (?:async |get )?(\w+)\b", store, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""HTTP over a socket: what stands between this client and a server may answer in many ways."""
+"""The HTTP client over a socket: every form of response that servers and proxies send."""
 
 import socket
 import threading
@@ -82,7 +82,7 @@ def answering(servers: list[Canned]) -> Answering:
     ],
     ids=["length", "terse", "chunks", "trailer", "meanwhile", "until its end", "old"],
 )
-def test_every_way_to_end_an_answer(answering: Answering, answer: bytes):
+def test_a_response_is_read_with_every_kind_of_body_framing(answering: Answering, answer: bytes):
     with answering([answer]) as server:
         assert server.ask("GET", "/x") == {"a": 1}
 
@@ -96,7 +96,7 @@ def test_every_way_to_end_an_answer(answering: Answering, answer: bytes):
     ],
     ids=["length", "chunks", "old"],
 )
-def test_one_connection_for_all_requests(answering: Answering, first: bytes):
+def test_a_connection_is_reused_for_several_requests(answering: Answering, first: bytes):
     with answering([first, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2"]) as server:
         assert server.ask("GET", "/x") == {}
         assert server.ask("GET", "/x") == 2
@@ -111,7 +111,7 @@ def test_one_connection_for_all_requests(answering: Answering, first: bytes):
     ],
     ids=["said", "old", "until its end"],
 )
-def test_another_connection_after_the_last_answer(answering: Answering, last: bytes):
+def test_a_new_connection_is_opened_after_a_closing_response(answering: Answering, last: bytes):
     with answering([last], [OK]) as server:
         assert server.ask("GET", "/x") == {}
         assert server.ask("GET", "/x") == {}
@@ -137,21 +137,21 @@ def test_another_connection_after_the_last_answer(answering: Answering, last: by
     ],
     ids=["other", "no status", "newer", "empty", "short", "chunk", "headers", "line"],
 )
-def test_what_is_no_answer(answering: Answering, answer: bytes, reason: str):
+def test_an_invalid_response_raises_connect_error(answering: Answering, answer: bytes, reason: str):
     with answering([answer]) as server, pytest.raises(ConnectError) as failure:
         server.ask("GET", "/x")
     assert "No server answers at http://127.0.0.1:" in str(failure.value)
     assert reason in str(failure.value)
 
 
-def test_an_end_without_an_answer(answering: Answering):
+def test_a_connection_that_ends_without_a_response_raises_connect_error(answering: Answering):
     with answering([OK]) as server:
         assert server.ask("GET", "/x") == {}
         with pytest.raises(ConnectError, match=r"the connection ended|reset by peer"):
             server.ask("GET", "/x")
 
 
-def test_no_answer_in_time(answering: Answering):
+def test_a_missing_response_raises_no_answer_error_after_the_timeout(answering: Answering):
     with (
         answering([b""], timeout=0.05) as server,
         pytest.raises(NoAnswerError, match=r"in 0\.05 s"),
@@ -159,7 +159,7 @@ def test_no_answer_in_time(answering: Answering):
         server.ask("GET", "/x")
 
 
-def test_what_is_asked(answering: Answering, servers: list[Canned]):
+def test_requests_have_the_expected_bytes(answering: Answering, servers: list[Canned]):
     with answering([OK, OK, OK], host="localhost", token="secret") as server:
         server.ask("GET", "/x", {"a": 1})
         server.ask("POST", "/flush")
@@ -175,7 +175,7 @@ def test_what_is_asked(answering: Answering, servers: list[Canned]):
     ]
 
 
-def test_a_token_cannot_hold_another_header(answering: Answering, servers: list[Canned]):
+def test_a_token_with_a_line_break_raises_value_error(answering: Answering, servers: list[Canned]):
     with (
         answering([OK], token="x\r\nA: b") as server,
         pytest.raises(ValueError, match="one line"),

@@ -1,4 +1,4 @@
-"""docs/asyncapi.json: whole in itself, strict, and of the messages that there are.
+"""docs/asyncapi.json: complete references, strict schemas, and exactly the existing messages.
 
 What the server says is held to it wherever the tests of the protocols hear it.
 """
@@ -20,7 +20,7 @@ def references(part: Any) -> list[str]:
     return []
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_in_the_document_resolves() -> None:
     assert references(document())
     for reference in references(document()):
         part = document()
@@ -28,7 +28,7 @@ def test_every_reference_leads_somewhere() -> None:
             part = part[name]
 
 
-def test_it_knows_every_request() -> None:
+def test_the_document_lists_every_request_type_and_action() -> None:
     schemas = document()["components"]["schemas"]
     assert set(schemas["request"]["properties"]["type"]["enum"]) == set(dunena._HANDLERS)
     assert set(schemas["action"]["properties"]["action"]["enum"]) == set(object_store._HANDLERS)
@@ -46,18 +46,18 @@ def test_it_knows_every_request() -> None:
         [],
     ],
 )
-def test_it_does_not_take_everything(message: Any) -> None:
+def test_the_document_rejects_invalid_messages(message: Any) -> None:
     with pytest.raises(AssertionError):
         check_message(message)
 
 
-def test_it_takes_what_the_documents_ask() -> None:
+def test_the_document_accepts_documented_requests() -> None:
     assert validator_of("request").is_valid({"type": "set", "key": "k", "value": "v", "ttl": 5})
     assert validator_of("action").is_valid({"action": "set", "key": "k", "value": {"x": [1]}})
 
 
 @pytest.mark.parametrize("unset", [{"ttl": None}, {"ns": None}, {"ns": ""}, {"ttl": 60000.0}])
-def test_it_takes_what_typed_clients_send(unset: dict[str, Any]) -> None:
+def test_the_document_accepts_unset_fields_of_typed_clients(unset: dict[str, Any]) -> None:
     assert validator_of("request").is_valid({"type": "set", "key": "k", "value": "v", **unset})
     assert validator_of("action").is_valid({"action": "set", "key": "k", "value": 1, **unset})
     bad = dict.fromkeys(unset, 1.5)

@@ -57,7 +57,7 @@ def assert_passed(results: dict[str, tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("compression", [False, True])
-def test_the_protocol(compression: bool) -> None:
+def test_the_autobahn_protocol_cases_pass(compression: bool) -> None:
     results = run(["*"], [SIZES, *COMPRESSION], compression=compression)
     assert_passed(results)
     assert Counter(results.values()) == {OK: 242, ("NON-STRICT", "OK"): 2, INFORMATIONAL: 3}
@@ -65,7 +65,7 @@ def test_the_protocol(compression: bool) -> None:
 
 @pytest.mark.timeout(1200)
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the suite's own
-def test_compressed_messages() -> None:
+def test_the_autobahn_compression_cases_pass() -> None:
     without = [] if IS_COMPLETE else LARGER_COMPRESSION
     busy = autobahn.BUSY_CONCURRENCY
     results = run(COMPRESSION, without, compression=True, concurrency=busy)
@@ -75,7 +75,7 @@ def test_compressed_messages() -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("compression", [False, True] if IS_COMPLETE else [False])
-def test_large_messages(compression: bool) -> None:
+def test_the_autobahn_large_message_cases_pass(compression: bool) -> None:
     busy = autobahn.BUSY_CONCURRENCY
     results = run([SIZES], COMPRESSION, compression=compression, concurrency=busy)
     assert_passed(results)

@@ -1,4 +1,4 @@
-"""Requests that two readers could understand differently: refused, or read as RFC 9112 says.
+"""Ambiguous HTTP requests are refused, or read as RFC 9112 says.
 
 Each shape is sent with a request of its own behind it. What is refused ends the connection, so
 that nothing behind it is taken for a request; what is answered leaves the next one where it is.
@@ -188,7 +188,7 @@ def answers() -> dict[str, int]:
     return refused | {shape: status for shape, (status, _) in ANSWERED.items()}
 
 
-def test_the_document_has_every_shape_with_its_answer() -> None:
+def test_the_document_lists_every_request_shape_with_its_status() -> None:
     rows = [f"| {shape} | {status} |" for shape, status in answers().items()]
     text = DOCUMENT.read_text("utf-8").partition("## Requests of every shape")[2]
     table = [line for line in text.splitlines() if line.startswith("| ")][1:]
@@ -216,38 +216,42 @@ def statuses(raw: RawConnection, shape: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("shape", REFUSED)
-def test_a_shape_that_is_refused(store: ServerProcess, raw: RawConnection, shape: str):
+def test_an_ambiguous_request_shape_is_400(store: ServerProcess, raw: RawConnection, shape: str):
     http(store, "DELETE", "/entries/shape")
     assert statuses(raw, REFUSED[shape]) == [400]
     assert http(store, "GET", "/get/shape").json["value"] is None, "it was carried out"
 
 
 @pytest.mark.parametrize("shape", REFUSED_WITH_501)
-def test_a_coding_that_is_not_understood(store: ServerProcess, raw: RawConnection, shape: str):
+def test_an_unknown_transfer_coding_is_501(store: ServerProcess, raw: RawConnection, shape: str):
     http(store, "DELETE", "/entries/shape")
     assert statuses(raw, REFUSED_WITH_501[shape]) == [501]
     assert http(store, "GET", "/get/shape").json["value"] is None, "it was carried out"
 
 
 @pytest.mark.parametrize("shape", ANSWERED)
-def test_a_shape_that_is_answered(store: ServerProcess, raw: RawConnection, shape: str):
+def test_an_accepted_request_shape_is_answered_and_the_next_request_too(
+    store: ServerProcess, raw: RawConnection, shape: str
+):
     status, data = ANSWERED[shape]
     assert statuses(raw, data) == [status, 200]
 
 
-def test_http_1_0_cannot_upgrade(store: ServerProcess, raw: RawConnection):
-    """RFC 9110, 7.8: its offer is ignored."""
+def test_an_http_1_0_request_cannot_upgrade(store: ServerProcess, raw: RawConnection):
+    """RFC 9110, 7.8: an Upgrade field of HTTP/1.0 is ignored."""
     raw.send(get(*HANDSHAKE, first=b"GET /ws HTTP/1.0"))
     assert raw.read_reply().status == 426
 
 
-def test_an_offer_does_not_keep_a_connection(store: ServerProcess, raw: RawConnection):
-    """Neither the answer is forgotten nor the end."""
+def test_an_unsupported_upgrade_with_connection_close_is_answered_and_closed(
+    store: ServerProcess, raw: RawConnection
+):
+    """The response is sent, and the connection is closed after it."""
     shape = get(b"Connection: close, Upgrade", b"Upgrade: h2c")
     assert statuses(raw, shape) == [200]
 
 
-def test_a_shape_may_come_byte_by_byte(store: ServerProcess, raw: RawConnection):
+def test_a_chunked_get_may_come_byte_by_byte(store: ServerProcess, raw: RawConnection):
     http(store, "DELETE", "/entries/shape")
     for byte in ANSWERED["chunks of a GET"][1]:
         raw.send(bytes((byte,)))

@@ -1,4 +1,4 @@
-"""The description at /openapi.json is true: of the routes, and of what they answer."""
+"""/openapi.json describes the routes and their responses correctly."""
 
 import os
 import re
@@ -26,7 +26,9 @@ def document(shared_server: ServerProcess) -> Any:
     return http(shared_server, "GET", "/openapi.json").json
 
 
-def test_every_path_takes_the_methods_it_says(shared_server: ServerProcess, document: Any):
+def test_every_described_path_allows_exactly_its_methods(
+    shared_server: ServerProcess, document: Any
+):
     for path, operations in document["paths"].items():
         methods = {method.upper() for method in operations} - {"PARAMETERS"}
         allowed = http(shared_server, "PATCH", path.replace("{key}", "k")).headers["allow"]
@@ -34,7 +36,7 @@ def test_every_path_takes_the_methods_it_says(shared_server: ServerProcess, docu
 
 
 def test_every_route_is_described_with_its_right(document: Any):
-    """And nothing else is."""
+    """No other path is described."""
     described = {}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -57,7 +59,7 @@ def rights_in(route: Route) -> list[dict[str, list[str]]]:
 
 
 @pytest.mark.timeout(300)
-def test_schemathesis_finds_nothing(start_server: StartServer):
+def test_schemathesis_finds_no_failure(start_server: StartServer):
     """All its checks but two: JSON Schema cannot say all that makes a request a good one.
 
     A name has a length in bytes and no control characters, an integer fits in 64 bits and is

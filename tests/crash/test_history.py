@@ -1,4 +1,4 @@
-"""The model of the crash test tells what may stand from what may not."""
+"""The model of the crash test accepts possible states and rejects impossible ones."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def history() -> History:
     ("found", "extra"),
     [({"a": 1, "b": 2}, 0), ({"a": 3, "b": 2, "c": 3}, 1), ({"b": 2, "c": 3}, 2)],
 )
-def test_any_state_from_the_last_answer_on_may_stand(
+def test_settle_accepts_any_state_since_the_last_acknowledged_write(
     history: History, found: dict[str, Any], extra: int
 ) -> None:
     assert history.settle(found, KILLED_AT, 1_000, 1_000) == extra
@@ -44,19 +44,19 @@ def test_any_state_from_the_last_answer_on_may_stand(
         {"a": 1, "b": 2, "d": 4},  # a key that nobody set
     ],
 )
-def test_anything_else_is_found_out(history: History, found: dict[str, Any]) -> None:
+def test_settle_rejects_any_other_state(history: History, found: dict[str, Any]) -> None:
     with pytest.raises(AssertionError):
         history.settle(found, KILLED_AT, 1_000, 1_000)
 
 
-def test_a_value_whose_time_is_over_may_not_stand(history: History) -> None:
+def test_settle_rejects_an_expired_value(history: History) -> None:
     over = 110 + 5_000 + CLOCK_SLACK_MS + 1
     with pytest.raises(AssertionError):
         history.settle({"a": 1, "b": 2}, KILLED_AT, over, over)
     assert history.settle({"a": 1}, KILLED_AT, over, over) == 0
 
 
-def test_a_deleted_key_that_comes_back_is_found_out(history: History) -> None:
+def test_settle_rejects_a_deleted_key_that_reappears(history: History) -> None:
     history.settle({"b": 2, "c": 3}, KILLED_AT, 1_000, 1_000)
     with pytest.raises(AssertionError):
         history.settle({"a": 3, "b": 2, "c": 3}, KILLED_AT, 1_000, 1_000)

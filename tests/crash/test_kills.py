@@ -1,4 +1,4 @@
-"""A server that is killed again and again while clients write: nothing acknowledged is ever lost.
+"""A server killed repeatedly while clients write loses no acknowledged write.
 
 Meanwhile other hands are at its files, things lie in the folder that are no values, and on Linux
 the wall clock jumps both ways. Ten kills; `DUNENA_CRASH_KILLS` says how many else. What the clients
@@ -172,7 +172,9 @@ def clock(tmp_path: Path) -> Clock | None:
 
 
 @pytest.mark.timeout(120 + 5 * KILLS)
-def test_nothing_acknowledged_is_lost(tmp_path: Path, clock: Clock | None) -> None:
+def test_no_acknowledged_write_is_lost_in_repeated_kills(
+    tmp_path: Path, clock: Clock | None
+) -> None:
     sys.stderr.write(f"DUNENA_CRASH_SEED={SEED} DUNENA_CRASH_KILLS={KILLS}\n")
     story = Story(tmp_path / "values", clock)
     try:

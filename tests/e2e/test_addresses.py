@@ -1,4 +1,4 @@
-"""Where a server listens: every address that its host stands for, and what it says of that."""
+"""The addresses a server listens at, and what it reports of them."""
 
 import http.client
 import json
@@ -44,7 +44,7 @@ def status_at(host: str, port: int) -> int:
         ("::", ["0.0.0.0", "[::]"], "localhost"),
     ],
 )
-def test_it_listens_where_it_says(
+def test_a_server_listens_at_the_addresses_it_reports(
     start_server: StartServer, host: str | None, bound: list[str], reached: str
 ) -> None:
     server = start_server(*(["--host", host] if host else []))
@@ -65,7 +65,7 @@ def test_it_listens_where_it_says(
 
 
 @needs_ipv6
-def test_it_stops_listening_everywhere(start_server: StartServer) -> None:
+def test_a_stopped_server_listens_at_no_address(start_server: StartServer) -> None:
     server = start_server()
     assert server.stop() == 0
     for host in ("127.0.0.1", "::1"):
@@ -74,7 +74,7 @@ def test_it_stops_listening_everywhere(start_server: StartServer) -> None:
 
 
 @needs_ipv6
-def test_a_program_at_one_of_the_addresses_has_the_port(tmp_path: Path) -> None:
+def test_a_port_taken_at_one_address_is_reported_as_busy(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET6) as other:
         other.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         other.bind(("::1", 0))
@@ -88,7 +88,7 @@ def test_a_program_at_one_of_the_addresses_has_the_port(tmp_path: Path) -> None:
 
 
 @needs_ipv6
-def test_one_at_each_address_can_be_had(start_server: StartServer) -> None:
+def test_two_servers_can_share_a_port_at_different_addresses(start_server: StartServer) -> None:
     port = str(free_port())
     first = start_server("--host", "127.0.0.1", "--port", port)
     second = start_server("--host", "::1", "--port", port, "--no-persist")

@@ -1,4 +1,4 @@
-"""A certificate for the local network: made, served with, trusted, and made again."""
+"""`dunena cert`: certificates for the local network."""
 
 import ssl
 import sys
@@ -13,7 +13,7 @@ from tests.e2e.processes import assert_failed, run_program
 from tests.support.fixtures import StartServer
 
 
-def test_a_server_is_trusted_by_who_trusts_its_authority(
+def test_a_client_that_trusts_the_authority_trusts_the_server(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tls files"
@@ -36,7 +36,7 @@ def test_a_server_is_trusted_by_who_trusts_its_authority(
         assert "connected" in str(client.recv(timeout=10))
 
 
-def test_it_is_not_valid_for_longer_than_browsers_take(tmp_path: Path) -> None:
+def test_a_certificate_is_valid_for_at_most_825_days(tmp_path: Path) -> None:
     made = make(tmp_path, [])
     certificate = x509.load_pem_x509_certificate(made.chain.read_bytes())
     assert abs(certificate.not_valid_after_utc - made.not_after).total_seconds() < 2
@@ -45,26 +45,26 @@ def test_it_is_not_valid_for_longer_than_browsers_take(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps rights elsewhere")
-def test_keys_are_for_their_owner_alone(tmp_path: Path) -> None:
+def test_key_files_are_readable_by_their_owner_only(tmp_path: Path) -> None:
     for made in (make(tmp_path, []), make(tmp_path, [])):
         for secret in (made.key, made.authority_key):
             assert secret.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("name", ["two words", "a_b", "ü.example", "a..b", "x" * 64])
-def test_what_is_no_name(tmp_path: Path, name: str) -> None:
+def test_an_invalid_host_name_is_refused(tmp_path: Path, name: str) -> None:
     done = run_program("cert", str(tmp_path / "tls"), "--name", name)
     assert_failed(done, says=("is no name of a host",))
     assert not (tmp_path / "tls").exists()
 
 
-def test_a_folder_that_is_none(tmp_path: Path) -> None:
+def test_cert_fails_for_a_folder_with_an_invalid_authority(tmp_path: Path) -> None:
     (tmp_path / "authority.pem").write_text("nonsense")
     (tmp_path / "authority-key.pem").write_text("nonsense")
     assert_failed(run_program("cert", str(tmp_path)), says=(str(tmp_path),))
 
 
-def test_without_what_makes_certificates_it_says_what_to_install(tmp_path: Path) -> None:
+def test_cert_without_trustme_names_the_extra_to_install(tmp_path: Path) -> None:
     (tmp_path / "trustme.py").write_text("raise ImportError")
     done = run_program("cert", str(tmp_path / "tls"), environment={"PYTHONPATH": str(tmp_path)})
     assert_failed(done, says=('pip install "dunena[cert]"',))

@@ -1,4 +1,4 @@
-"""`dunena check`: what is in a folder, what is wrong with it, and putting it in order."""
+"""`dunena check`: reports on a folder, and repairs."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def filled(start_server: StartServer, folder: Path) -> Path:
     return folder
 
 
-def test_a_folder_in_order(filled: Path):
+def test_check_reports_a_folder_in_order_and_changes_nothing(filled: Path):
     before = contents(filled)
     report = look(filled, code=0)
     assert (report["keys"], report["expiring"], report["namespaces"]) == (3, 1, ["app"])
@@ -72,7 +72,7 @@ def test_a_folder_in_order(filled: Path):
     assert after | {name: b""} == before | {name: b""}
 
 
-def test_a_folder_that_no_server_ever_had(folder: Path):
+def test_check_reads_a_folder_no_server_has_used(folder: Path):
     write_files(folder, {"a.json": "1", "b.json": "[2]", "notes.txt": "", "sub/deep/c.json": "3"})
     report = look(folder, code=0)
     assert (report["keys"], report["bytes"]) == (2, 4)
@@ -80,12 +80,12 @@ def test_a_folder_that_no_server_ever_had(folder: Path):
     assert sorted(listing(folder)) == ["a.json", "b.json", "notes.txt", "sub"]
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path):
+def test_check_fails_for_a_missing_folder(tmp_path: Path):
     done = run_program("check", str(tmp_path / "nowhere"))
     assert_failed(done, says=("nowhere", "no folder"))
 
 
-def test_a_folder_that_a_server_is_using(start_server: StartServer, folder: Path):
+def test_check_fails_for_a_folder_in_use(start_server: StartServer, folder: Path):
     server = start_server()
     for arguments in ([], ["--repair"]):
         done = run_program("check", str(folder), *arguments)
@@ -94,7 +94,7 @@ def test_a_folder_that_a_server_is_using(start_server: StartServer, folder: Path
     assert http(server, "GET", "/get/k").json["value"] == 1
 
 
-def test_damage_is_named_and_set_aside(filled: Path):
+def test_check_names_damaged_files_and_repair_quarantines_them(filled: Path):
     write_files(filled, {"half.json": '{"x":\n 10', "app/empty.json": "", "k2.json": "1"})
     report = look(filled, code=1)
     assert {damage["path"] for damage in report["damaged"]} == {"half.json", "app/empty.json"}
@@ -109,7 +109,9 @@ def test_damage_is_named_and_set_aside(filled: Path):
     assert not (filled / "half.json").exists()
 
 
-def test_what_a_killed_server_left(start_server: StartServer, folder: Path):
+def test_check_reports_and_repair_completes_what_a_killed_server_left(
+    start_server: StartServer, folder: Path
+):
     (folder / "blocked.json").mkdir(parents=True)
     server = start_server()
     with open_objects(server) as client:
@@ -143,7 +145,7 @@ def test_what_a_killed_server_left(start_server: StartServer, folder: Path):
     assert read_json(folder / "free.json") == 1
 
 
-def test_records_that_are_about_nothing(filled: Path):
+def test_check_names_stale_records_and_repair_removes_them(filled: Path):
     (filled / "short.json").unlink()
     shutil.rmtree(filled / "app")
     report = look(filled, code=1)
@@ -154,7 +156,7 @@ def test_records_that_are_about_nothing(filled: Path):
     assert listing(filled / PRIVATE / "names") == []
 
 
-def test_the_full_name_of_damage_is_kept(filled: Path):
+def test_repair_keeps_the_name_record_of_a_quarantined_file(filled: Path):
     (long,) = (filled / "app").iterdir()
     long.write_text("{broken")
     look(filled, "--repair", code=0)
@@ -163,7 +165,7 @@ def test_the_full_name_of_damage_is_kept(filled: Path):
 
 
 @pytest.mark.skipif(FOLDS_CASE, reason="the two names are one there")
-def test_names_that_clash_are_left_to_a_person(folder: Path):
+def test_repair_leaves_two_files_of_one_key_alone(folder: Path):
     write_files(folder, {"A.json": "1", "%41.json": "2"})
     for arguments in ([], ["--repair"]):
         report = look(folder, *arguments, code=1)
@@ -176,7 +178,7 @@ def test_names_that_clash_are_left_to_a_person(folder: Path):
     }
 
 
-def test_a_server_starts_on_what_was_repaired(start_server: StartServer, filled: Path):
+def test_a_server_starts_on_a_repaired_folder(start_server: StartServer, filled: Path):
     write_files(filled, {"half.json": "{"})
     look(filled, "--repair", code=0)
     server = start_server()

@@ -1,4 +1,4 @@
-"""The command line: settings, starting, what is said, and stopping."""
+"""The command line of the server: settings, starting, output, logs and stopping."""
 
 import json
 import socket
@@ -78,13 +78,13 @@ def info(server: ServerProcess, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("word", ["version", "--version"])
-def test_version(shared_server: ServerProcess, word: str):
+def test_version_prints_the_version_of_the_server(shared_server: ServerProcess, word: str):
     done = run_program(word)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"dunena {info(shared_server)['version']}\n"
 
 
-def test_help_names_every_flag():
+def test_the_help_of_serve_names_every_flag():
     done = run_program("serve", "--help")
     assert (done.returncode, done.stderr) == (0, "")
     for flag in FLAGS:
@@ -93,7 +93,7 @@ def test_help_names_every_flag():
 
 
 @pytest.mark.parametrize("words", [["--help"], ["get", "--help"], ["get"], ["nonsense"]])
-def test_the_program_is_named_dunena_however_it_was_started(words: list[str]):
+def test_the_usage_names_the_program_dunena_however_it_was_started(words: list[str]):
     done = run_program(*words)
     said = done.stdout + done.stderr
     assert said.startswith("Usage: dunena ")
@@ -128,7 +128,7 @@ def test_the_program_is_named_dunena_however_it_was_started(words: list[str]):
     ],
     ids=" ".join,
 )
-def test_wrong_usage(arguments: list[str]):
+def test_wrong_usage_exits_with_2_and_names_the_argument(arguments: list[str]):
     done = run_program(*arguments)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -149,7 +149,7 @@ def test_wrong_usage(arguments: list[str]):
         ("DUNENA_NO_PERSIST", "maybe"),
     ],
 )
-def test_a_wrong_variable_is_wrong_usage_too(variable: str, value: str):
+def test_an_invalid_variable_exits_with_2_and_names_the_value(variable: str, value: str):
     done = run_program("serve", environment={variable: value})
     assert done.returncode == 2
     assert value in done.stderr
@@ -173,7 +173,7 @@ def settings_of(server: ServerProcess, token: str, origin: str) -> dict[str, Any
     }
 
 
-def test_flag_beats_variable_beats_default(tmp_path: Path):
+def test_a_flag_overrides_a_variable_and_a_variable_the_default(tmp_path: Path):
     port, other_port = free_port(), free_port()
     of_variable, of_flag = tmp_path / "of variable", tmp_path / "of flag"
     environment = {
@@ -222,7 +222,7 @@ def test_flag_beats_variable_beats_default(tmp_path: Path):
     assert of_flag.is_dir()
 
 
-def test_the_defaults(tmp_path: Path):
+def test_serve_without_settings_uses_the_documented_defaults(tmp_path: Path):
     environment = {"DUNENA_PORT": str(free_port())}
     command = (*PROGRAM_WITHOUT_PORT,)
     with ServerProcess(tmp_path / "values", command=command, environment=environment) as server:
@@ -237,12 +237,12 @@ def test_the_defaults(tmp_path: Path):
     assert "everysec" in done.stdout
 
 
-def test_no_persist_by_variable(start_server: StartServer):
+def test_the_no_persist_variable_turns_persistence_off(start_server: StartServer):
     server = start_server(environment={"DUNENA_NO_PERSIST": "1"})
     assert info(server)["persistent"] is False
 
 
-def test_several_origins_in_one_variable(start_server: StartServer):
+def test_one_variable_can_allow_several_origins(start_server: StartServer):
     origins = ["https://a.example", "null"]
     server = start_server(environment={"DUNENA_ALLOW_ORIGIN": " ".join(origins)})
     for origin in origins:
@@ -253,14 +253,14 @@ def test_several_origins_in_one_variable(start_server: StartServer):
 # --- the default folder ---
 
 
-def test_the_default_folder_is_in_the_current_one(tmp_path: Path):
+def test_the_default_folder_is_in_the_current_folder(tmp_path: Path):
     with ServerProcess(None, command=program_in(tmp_path)) as server:
         http(server, "POST", "/set", {"key": "k", "value": 1})
         assert any(str(tmp_path / ".cache") in line for line in server.output)
     assert json.loads((tmp_path / ".cache" / "k.json").read_bytes()) == 1
 
 
-def test_a_default_folder_that_cannot_be_written(tmp_path: Path):
+def test_an_unwritable_default_folder_is_replaced_by_the_users(tmp_path: Path):
     current, home = tmp_path / "current", tmp_path / "home"
     current.mkdir()
     home.mkdir()
@@ -279,13 +279,15 @@ def test_a_default_folder_that_cannot_be_written(tmp_path: Path):
 # --- what cannot start ---
 
 
-def test_a_busy_port(shared_server: ServerProcess, tmp_path: Path):
+def test_a_port_of_another_dunena_is_reported_as_in_use(
+    shared_server: ServerProcess, tmp_path: Path
+):
     port = str(shared_server.port)
     done = run_program("serve", "--port", port, "--cache-dir", str(tmp_path / "values"))
     assert_failed(done, says=(port, "in use", "--port"))
 
 
-def test_a_port_that_something_else_has(tmp_path: Path):
+def test_a_port_of_another_program_is_reported_as_in_use(tmp_path: Path):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
         done = run_program("serve", "--port", port, "--cache-dir", str(tmp_path / "values"))
@@ -293,19 +295,19 @@ def test_a_port_that_something_else_has(tmp_path: Path):
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "no-such-host.invalid", "256.1.1.1"])
-def test_a_host_that_is_not_of_this_machine(tmp_path: Path, host: str):
+def test_a_host_of_another_machine_fails_naming_the_host(tmp_path: Path, host: str):
     arguments = ["--host", host, "--port", "0", "--cache-dir", str(tmp_path / "values")]
     assert_failed(run_program("serve", *arguments), says=(host,))
 
 
-def test_a_folder_that_cannot_be(tmp_path: Path):
+def test_a_folder_that_cannot_be_created_fails_naming_the_option(tmp_path: Path):
     (tmp_path / "file").write_text("", "utf-8")
     folder = tmp_path / "file" / "below"
     done = run_program("serve", "--port", "0", "--cache-dir", str(folder))
     assert_failed(done, says=(str(folder), "--cache-dir"))
 
 
-def test_a_folder_that_is_a_file(tmp_path: Path):
+def test_a_cache_dir_that_is_a_file_fails_naming_it(tmp_path: Path):
     folder = tmp_path / "file"
     folder.write_text("", "utf-8")
     done = run_program("serve", "--port", "0", "--cache-dir", str(folder))
@@ -314,7 +316,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_certificate_that_is_none(tmp_path: Path):
+def test_an_invalid_or_missing_certificate_fails_naming_the_file(tmp_path: Path):
     file = tmp_path / "file.pem"
     file.write_text("nonsense", "utf-8")
     for path in (file, tmp_path / "missing.pem"):
@@ -326,7 +328,7 @@ def test_a_certificate_that_is_none(tmp_path: Path):
 # --- what is said ---
 
 
-def test_the_banner(start_server: StartServer, tmp_path: Path):
+def test_the_banner_shows_addresses_folder_and_keys(start_server: StartServer, tmp_path: Path):
     server = start_server()
     for key in ("a", "b"):
         http(server, "POST", "/set", {"key": key, "value": 1})
@@ -349,7 +351,7 @@ def test_the_banner(start_server: StartServer, tmp_path: Path):
     assert server.output[-1].strip() == "Stopped."
 
 
-def test_nothing_is_said_of_ordinary_use(start_server: StartServer):
+def test_ordinary_use_logs_nothing(start_server: StartServer):
     server = start_server()
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "k", "value": "v"})
@@ -367,7 +369,7 @@ def test_nothing_is_said_of_ordinary_use(start_server: StartServer):
     assert server.errors == []
 
 
-def test_a_log_for_programs(start_server: StartServer):
+def test_log_format_json_writes_one_object_per_line(start_server: StartServer):
     server = start_server("--log-format", "json", "--host", "0.0.0.0")
     http(server, "GET", "/info", headers={"Origin": 'https://"ż".example'.encode()})
     server.stop()
@@ -380,7 +382,7 @@ def test_a_log_for_programs(start_server: StartServer):
         assert line["time"].endswith("Z")
 
 
-def test_a_log_for_debugging_has_nothing_of_libraries(start_server: StartServer):
+def test_log_level_debug_logs_no_libraries(start_server: StartServer):
     server = start_server("--log-level", "debug", "--log-format", "json")
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "k", "value": "v"})
@@ -390,7 +392,7 @@ def test_a_log_for_debugging_has_nothing_of_libraries(start_server: StartServer)
     assert {line["logger"].partition(".")[0] for line in lines} <= {"dunena"}
 
 
-def test_a_log_level_leaves_out_what_is_below_it(start_server: StartServer):
+def test_log_level_error_leaves_out_warnings(start_server: StartServer):
     server = start_server("--log-level", "error", "--host", "0.0.0.0")
     http(server, "GET", "/info", headers={"Origin": "https://foreign.example"})
     server.stop()
@@ -407,7 +409,7 @@ def encrypted(start_server: StartServer, tmp_path: Path) -> tuple[ServerProcess,
     return start_server("--tls-cert", str(certificate), "--tls-key", str(key)), certificate
 
 
-def test_tls(encrypted: tuple[ServerProcess, Path]):
+def test_a_server_with_a_certificate_serves_https_and_wss(encrypted: tuple[ServerProcess, Path]):
     server, certificate = encrypted
     assert any(f"wss://localhost:{server.port}/ws" in line for line in server.output)
     assert any(f"https://localhost:{server.port}/test" in line for line in server.output)
@@ -448,7 +450,7 @@ def test_a_replaced_certificate_is_used_without_a_restart(
     assert presented_certificate(server).split() == new_certificate.read_text().split()
 
 
-def test_tls_with_large_values_and_a_close(encrypted: tuple[ServerProcess, Path]):
+def test_large_values_are_transferred_over_tls(encrypted: tuple[ServerProcess, Path]):
     server, certificate = encrypted
     trust = ssl.create_default_context(cafile=str(certificate))
     value = "x" * 4_000_000
@@ -464,7 +466,7 @@ def test_tls_with_large_values_and_a_close(encrypted: tuple[ServerProcess, Path]
 @pytest.mark.parametrize(
     ("method", "body"), [("GET", b""), ("HEAD", b""), ("POST", b"x" * 3_000_000), ("PUT", b"")]
 )
-def test_a_request_without_tls_is_told_what_the_port_speaks(
+def test_a_plain_http_request_to_a_tls_port_is_told_to_use_https(
     start_server: StartServer, tmp_path: Path, event_loop: str, method: str, body: bytes
 ):
     certificate, key = make_certificate(tmp_path)
@@ -485,7 +487,9 @@ def test_a_request_without_tls_is_told_what_the_port_speaks(
     assert server.errors == []
 
 
-def test_who_speaks_no_tls_to_a_tls_port_is_shown_the_door(encrypted: tuple[ServerProcess, Path]):
+def test_a_failed_tls_handshake_closes_the_connection_and_is_not_logged(
+    encrypted: tuple[ServerProcess, Path],
+):
     server, certificate = encrypted
     with RawConnection(server) as raw:
         raw.send(b"\x00\x01\x02\x03 is neither\r\n\r\n")
@@ -524,7 +528,7 @@ def stop_by(server: ServerProcess, name: str) -> tuple[int, float]:
 
 
 @pytest.mark.skipif(IS_WINDOWS, reason="it has no SIGHUP")
-def test_under_nohup_it_outlives_its_terminal(start_server: StartServer):
+def test_a_server_under_nohup_survives_sighup(start_server: StartServer):
     server = start_server(command=("nohup", sys.executable, "-m", "dunena"))
     send_stop(server.process, "SIGHUP")
     for _ in range(20):  # the first may still be answered by one that stops
@@ -533,7 +537,7 @@ def test_under_nohup_it_outlives_its_terminal(start_server: StartServer):
 
 
 @pytest.mark.parametrize("name", STOP_SIGNALS)
-def test_a_stop_tells_every_client_and_is_quick(start_server: StartServer, name: str):
+def test_a_stop_closes_every_connection_within_two_seconds(start_server: StartServer, name: str):
     server = start_server()
     with ExitStack() as stack:
         idle = [stack.enter_context(open_dunena(server)) for _ in range(5)]
@@ -559,7 +563,7 @@ def test_a_stop_tells_every_client_and_is_quick(start_server: StartServer, name:
 
 
 @pytest.mark.parametrize("name", STOP_SIGNALS)
-def test_a_stop_in_the_middle_of_work_loses_nothing(start_server: StartServer, name: str):
+def test_a_stop_under_load_loses_no_acknowledged_write(start_server: StartServer, name: str):
     server = start_server()
     acknowledged: list[int] = [-1] * 4
     codes: list[int | None] = [None] * 4
@@ -612,7 +616,7 @@ main()
 
 
 @pytest.mark.parametrize("name", STOP_SIGNALS)
-def test_a_stop_ends_a_start_that_reads_a_large_folder(tmp_path: Path, name: str) -> None:
+def test_a_stop_ends_a_start_that_is_loading_a_large_folder(tmp_path: Path, name: str) -> None:
     for number in range(300):  # a minute's reading
         (tmp_path / f"{number}.json").write_text("1")
     slow = ServerProcess(tmp_path, command=(sys.executable, "-c", _SLOW_READER))
@@ -627,7 +631,7 @@ def test_a_stop_ends_a_start_that_reads_a_large_folder(tmp_path: Path, name: str
         assert http(server, "GET", "/info").json["entries"] == 300
 
 
-def test_a_client_that_does_not_close_cannot_hold_it_up(start_server: StartServer):
+def test_a_client_that_does_not_close_cannot_delay_a_stop(start_server: StartServer):
     server = start_server()
     with RawConnection(server) as deaf, RawConnection(server) as sleeper:
         deaf.open()
@@ -641,7 +645,7 @@ def test_a_client_that_does_not_close_cannot_hold_it_up(start_server: StartServe
         assert deaf.read_close().close_code == 1001
 
 
-def test_asking_twice_is_asking_once(start_server: StartServer):
+def test_repeated_stop_signals_act_like_one(start_server: StartServer):
     server = start_server()
     with RawConnection(server) as deaf:
         deaf.open()
@@ -656,7 +660,7 @@ def test_asking_twice_is_asking_once(start_server: StartServer):
     assert server.errors == []
 
 
-def test_no_new_connections_while_it_stops(start_server: StartServer):
+def test_a_stopping_server_accepts_no_new_connections(start_server: StartServer):
     server = start_server()
     with RawConnection(server) as deaf:
         deaf.open()
@@ -668,7 +672,7 @@ def test_no_new_connections_while_it_stops(start_server: StartServer):
     assert server.stop() == 0
 
 
-def test_the_port_is_free_right_after_a_stop(start_server: StartServer):
+def test_a_server_can_restart_on_its_port_right_after_a_stop(start_server: StartServer):
     server = start_server()
     with open_dunena(server) as client:
         client.ask({"type": "ping"})

@@ -1,4 +1,4 @@
-"""A machine's clock that is set while a server runs, and what holds over a restart."""
+"""The machine's clock is set while a server runs: deadlines hold, also over a restart."""
 
 import json
 import sys
@@ -51,7 +51,7 @@ def set_clock(clock: Clock, server: ServerProcess, seconds: int) -> None:
 
 
 @pytest.mark.parametrize("seconds", [DAYS, -DAYS])
-def test_a_clock_that_is_set_ends_no_key_and_keeps_none(
+def test_setting_the_clock_does_not_change_when_keys_expire(
     start_server: StartServer, clock: Clock, seconds: int
 ) -> None:
     server = start_server(environment=clock.environment)
@@ -74,7 +74,7 @@ def test_a_clock_that_is_set_ends_no_key_and_keeps_none(
 
 @pytest.mark.parametrize("is_killed", [False, True])
 @pytest.mark.parametrize("seconds", [DAYS, -DAYS])
-def test_what_is_written_afterwards_holds_over_a_restart(
+def test_deadlines_written_after_setting_the_clock_hold_over_a_restart(
     start_server: StartServer, clock: Clock, seconds: int, *, is_killed: bool
 ) -> None:
     server = start_server(environment=clock.environment)
@@ -97,7 +97,7 @@ def test_what_is_written_afterwards_holds_over_a_restart(
 
 
 @pytest.mark.parametrize("seconds", [DAYS, -DAYS])
-def test_an_export_has_deadlines_by_the_clock_as_it_is_now(
+def test_an_export_has_deadlines_in_the_current_wall_clock_time(
     start_server: StartServer, clock: Clock, tmp_path: Path, seconds: int
 ) -> None:
     server = start_server(environment=clock.environment)

@@ -1,4 +1,4 @@
-"""The commands that ask a running server: what they do, print and end with."""
+"""The commands that ask a running server: effects, output and exit codes."""
 
 import json
 import os
@@ -65,12 +65,12 @@ def shown(terminal: Terminal, code: int = 0) -> str:
 
 
 @pytest.mark.parametrize("value", ["null", "-0.5", "9223372036854775807", '{"b":[1,"ß"],"a":{}}'])
-def test_set_and_get(run: Commands, value: str):
+def test_get_prints_the_value_of_a_set(run: Commands, value: str):
     assert run("set", "k", value) == ""
     assert run("get", "k") == value + "\n"
 
 
-def test_a_pipe_gets_utf8_whatever_the_locale_is(run: Commands):
+def test_output_to_a_pipe_is_utf_8_in_any_locale(run: Commands):
     run("set", "k", '"ß"')
     done = subprocess.run(
         [*PROGRAM, "get", "k", "--url", run.server.url],
@@ -82,8 +82,8 @@ def test_a_pipe_gets_utf8_whatever_the_locale_is(run: Commands):
     assert done.stdout.decode().strip() == '"ß"'
 
 
-def test_arguments_are_taken_as_they_are_typed(run: Commands, tmp_path: Path):
-    """Also where the shell leaves stars and variables to programs, as on Windows."""
+def test_arguments_are_not_expanded(run: Commands, tmp_path: Path):
+    """Nor on Windows, where the shell leaves wildcards and variables to programs."""
     (tmp_path / "a-file").touch()
     for value in ('"$PATH"', '"%PATH%"', '["*"]', '"~"'):
         run("set", "k", value)
@@ -92,7 +92,7 @@ def test_arguments_are_taken_as_they_are_typed(run: Commands, tmp_path: Path):
     assert json.loads(done.stdout) == ["k"], done.stderr
 
 
-def test_a_value_from_a_file_and_from_a_pipe(run: Commands, tmp_path: Path):
+def test_set_reads_a_value_from_a_file_or_a_pipe(run: Commands, tmp_path: Path):
     (tmp_path / "v.json").write_text('{\n "x": 1.0\n}\n', "utf-8")
     run("set", "k", f"@{tmp_path / 'v.json'}")
     assert run("get", "k") == '{"x":1.0}\n'
@@ -107,7 +107,7 @@ def test_a_value_from_a_file_and_from_a_pipe(run: Commands, tmp_path: Path):
     assert run.json("get", "k") == "two\nlines"
 
 
-def test_set_with_all_it_can(run: Commands):
+def test_set_applies_text_namespace_ttl_and_durable(run: Commands):
     words = ("k", "v", "--text", "--ns", "app", "--ttl", "1h", "--durable")
     assert run.json("set", *words, "--json") == {"key": "k", "value": "v", "ns": "app"}
     entry = http(run.server, "GET", "/entries/k?ns=app").json
@@ -133,13 +133,13 @@ def test_set_with_all_it_can(run: Commands):
     ],
     ids=" ".join,
 )
-def test_wrong_usage(run: Commands, arguments: tuple[str, ...]):
+def test_wrong_usage_exits_with_2_and_stores_nothing(run: Commands, arguments: tuple[str, ...]):
     assert run(*arguments, code=2) == ""
     assert run.json("keys") == []
 
 
 @pytest.mark.parametrize("value", ["world", "", "NaN", "2 goals", "{not: JSON}", "ключ", "01"])
-def test_what_is_no_json_is_stored_as_text(run: Commands, value: str):
+def test_set_stores_a_value_that_is_no_json_as_text_with_a_note(run: Commands, value: str):
     done = run_copy("set", "hello", value, environment=run.environment)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.startswith("hello was stored as text, since it is no JSON")
@@ -150,14 +150,14 @@ def test_what_is_no_json_is_stored_as_text(run: Commands, value: str):
     assert run.json("get", "hello") == value
 
 
-def test_mset_says_which_are_text(run: Commands):
+def test_mset_names_the_values_stored_as_text(run: Commands):
     done = run_copy("mset", "a=1", "b=word", 'c="x"', "--json", environment=run.environment)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"stored": 3})
     assert [line.split()[0] for line in done.stderr.splitlines()] == ["b"]
     assert run.json("mget", "a", "b", "c") == {"a": 1, "b": "word", "c": "x"}
 
 
-def test_a_file_that_is_no_json_is_refused(run: Commands, tmp_path: Path):
+def test_set_refuses_a_file_that_is_no_json(run: Commands, tmp_path: Path):
     (tmp_path / "half.json").write_text('{"half":', "utf-8")
     done = run_copy("set", "k", f"@{tmp_path / 'half.json'}", environment=run.environment)
     assert (done.returncode, done.stdout) == (2, "")
@@ -165,7 +165,7 @@ def test_a_file_that_is_no_json_is_refused(run: Commands, tmp_path: Path):
     assert run.json("keys") == []
 
 
-def test_several_values(run: Commands):
+def test_mset_and_mget_handle_several_values(run: Commands):
     run("mset", "a=1", 'b={"c": "d=e"}', "--ns", "app")
     assert run.json("mget", "b", "missing", "a", "--ns", "app") == {
         "b": {"c": "d=e"},
@@ -176,7 +176,7 @@ def test_several_values(run: Commands):
     assert run.json("get", "x") == "y"
 
 
-def test_a_missing_key(run: Commands):
+def test_a_missing_key_exits_with_3(run: Commands):
     run("set", "a", "null")
     assert run("get", "a") == "null\n"
     for command in ("get", "del"):
@@ -186,7 +186,7 @@ def test_a_missing_key(run: Commands):
 
 
 @pytest.mark.parametrize("key", ["a b/c", "..", "schlüssel", "%41", "?x=1"])
-def test_keys_of_any_kind(run: Commands, key: str):
+def test_commands_handle_unusual_keys(run: Commands, key: str):
     run("set", key, "1")
     assert run.json("keys") == [key]
     assert run("get", key) == "1\n"
@@ -194,13 +194,13 @@ def test_keys_of_any_kind(run: Commands, key: str):
     assert run.json("keys") == []
 
 
-def test_keys_by_pattern(run: Commands):
+def test_keys_lists_the_keys_of_a_pattern(run: Commands):
     run("mset", "a1=1", "a2=2", "b=3")
     assert run.json("keys", "a*") == ["a1", "a2"]
     assert run.json("keys", "?") == ["b"]
 
 
-def test_what_the_server_refuses(run: Commands):
+def test_a_refusal_of_the_server_is_printed(run: Commands):
     done = run_copy("set", "k" * 513, "1", environment=run.environment)
     assert_failed(done, says=("Key exceeds max length (512)",))
 
@@ -208,7 +208,7 @@ def test_what_the_server_refuses(run: Commands):
 # --- the server ---
 
 
-def test_about_the_server(run: Commands):
+def test_info_stats_and_flush_ask_the_server(run: Commands):
     run("set", "k", "1")
     assert run.json("info")["entries"] == 1
     assert run.json("stats")["cache"]["currentSize"] == 1
@@ -230,13 +230,13 @@ def test_about_the_server(run: Commands):
     ],
     ids=" ".join,
 )
-def test_no_server_there(arguments: tuple[str, ...]):
+def test_commands_without_a_server_exit_with_4_and_a_hint(arguments: tuple[str, ...]):
     url = f"http://127.0.0.1:{free_port()}"
     done = run_copy(*arguments, "--url", url)
     assert_failed(done, says=(url, f"dunena serve --port {url.split(':')[-1]}"), code=4)
 
 
-def test_a_token(start_server: StartServer):
+def test_commands_send_the_token_of_the_option_or_the_environment(start_server: StartServer):
     run = Commands(start_server("--token", "secret"))
     for arguments in (("get", "k"), ("watch", "k"), ("bench", "--seconds", "0.1")):
         done = run_copy(*arguments, environment=run.environment)
@@ -276,7 +276,7 @@ class Followed:
                 pipe.close()
 
 
-def test_watch_through_a_restart(run: Commands):
+def test_watch_continues_after_a_restart(run: Commands):
     run("set", "a", "1")
     with Followed(run, "watch", "a", "b") as watched:
         assert watched.line() == {"key": "a", "value": 1}
@@ -286,7 +286,7 @@ def test_watch_through_a_restart(run: Commands):
         assert watched.line() == {"key": "b", "value": {"x": [2]}}
 
 
-def test_watching_a_pattern_says_what_to_do_instead(run: Commands):
+def test_watch_of_a_pattern_hints_at_keys(run: Commands):
     run("set", "b*", "1")
     with Followed(run, "watch", "a-*", "b*") as watched:
         assert watched.line() == {"key": "a-*", "value": None}
@@ -296,7 +296,7 @@ def test_watching_a_pattern_says_what_to_do_instead(run: Commands):
         assert said.startswith("dunena: There is no key a-*, and watch takes no patterns: keys")
 
 
-def test_events(run: Commands):
+def test_events_prints_each_event_as_a_json_line(run: Commands):
     with Followed(run, "events") as events:
         while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
             assert events.process.poll() is None
@@ -307,7 +307,7 @@ def test_events(run: Commands):
 
 
 @pytest.mark.parametrize("command", [("watch", "k"), ("events",)], ids=" ".join)
-def test_a_reader_who_has_seen_enough_ends_it(run: Commands, command: tuple[str, ...]):
+def test_a_closed_pipe_ends_a_following_command(run: Commands, command: tuple[str, ...]):
     with Followed(run, *command) as followed:
         while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
             assert followed.process.poll() is None
@@ -323,7 +323,7 @@ def test_a_reader_who_has_seen_enough_ends_it(run: Commands, command: tuple[str,
 
 
 @in_a_terminal
-def test_ctrl_c_ends_a_watch_without_a_word(run: Commands):
+def test_ctrl_c_ends_a_watch_without_a_traceback(run: Commands):
     with run.terminal("watch", "k") as terminal:
         terminal.wait_for("k  null")
         terminal.process.send_signal(signal.SIGINT)
@@ -364,7 +364,7 @@ def everything(server: ServerProcess, values: dict[tuple[str, str], Any]) -> Non
 
 
 @pytest.mark.parametrize("name", ["copy.jsonl", "copy.zip"])
-def test_a_copy_there_and_back(
+def test_an_export_is_imported_completely(
     run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path, name: str
 ):
     file = tmp_path / name
@@ -384,7 +384,7 @@ def test_a_copy_there_and_back(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
-def test_an_export_writes_behind_a_link_and_over_nothing_but_files(run: Commands, tmp_path: Path):
+def test_an_export_follows_a_link_and_refuses_a_pipe(run: Commands, tmp_path: Path):
     run("set", "k", "1")
     link, pipe = tmp_path / "link.jsonl", tmp_path / "pipe.jsonl"
     link.symlink_to("target.jsonl")
@@ -397,7 +397,7 @@ def test_an_export_writes_behind_a_link_and_over_nothing_but_files(run: Commands
     assert pipe.is_fifo()
 
 
-def test_an_interrupted_export_goes_on(
+def test_an_interrupted_export_continues(
     run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
 ):
     file = tmp_path / "copy.jsonl"
@@ -413,7 +413,7 @@ def test_an_interrupted_export_goes_on(
         assert not draft.exists()
 
 
-def test_keys_that_go_during_an_export_hide_no_others(
+def test_keys_deleted_during_an_export_hide_no_others(
     run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
 ):
     file = tmp_path / "copy.jsonl"
@@ -426,7 +426,7 @@ def test_keys_that_go_during_an_export_hide_no_others(
     assert file.read_bytes().splitlines(keepends=True) == lines
 
 
-def test_an_interrupted_import_goes_on(
+def test_an_interrupted_import_continues(
     run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
 ):
     file = tmp_path / "copy.jsonl"
@@ -456,7 +456,9 @@ def test_an_interrupted_import_goes_on(
     ("content", "says"),
     [(b"{", "line 1"), (b'{"key":1,"value":1}', "line 1"), (b'{"key":"k"}\n', "line 1")],
 )
-def test_what_is_no_copy(run: Commands, tmp_path: Path, content: bytes, says: str):
+def test_import_refuses_a_file_that_is_no_export(
+    run: Commands, tmp_path: Path, content: bytes, says: str
+):
     file = tmp_path / "copy"
     file.write_bytes(content)
     assert_failed(run_copy("import", str(file), environment=run.environment), says=(says,))
@@ -466,14 +468,14 @@ def test_what_is_no_copy(run: Commands, tmp_path: Path, content: bytes, says: st
     assert_failed(done, says=(str(file), "not exported by dunena"))
 
 
-def test_what_has_expired_stays_away(run: Commands, tmp_path: Path):
+def test_import_skips_expired_entries(run: Commands, tmp_path: Path):
     file = tmp_path / "copy.jsonl"
     file.write_text('{"key":"old","value":1,"expiresAt":1}\n\n{"key":"new","value":1}\n', "utf-8")
     assert run.json("import", str(file)) == {"stored": 1, "expired": 1, "skipped": 0}
     assert run.json("keys") == ["new"]
 
 
-def test_a_file_that_cannot_be_written(run: Commands, tmp_path: Path):
+def test_export_fails_for_a_file_that_cannot_be_written(run: Commands, tmp_path: Path):
     file = tmp_path / "missing" / "copy.jsonl"
     done = run_copy("export", str(file), environment=run.environment)
     assert_failed(done, says=(str(file), "cannot be written"))
@@ -509,7 +511,9 @@ def keys_in(file: Path) -> list[str]:
     return [f"{entry.get('ns', '')}/{entry['key']}" for entry in entries]
 
 
-def test_a_copy_of_what_a_token_sees_says_what_is_not_in_it(guarded: Commands, tmp_path: Path):
+def test_export_with_a_restricted_token_reports_the_keys_left_out(
+    guarded: Commands, tmp_path: Path
+):
     file = tmp_path / "copy.jsonl"
     done = as_whom(guarded, "stage", "export", str(file))
     says = ("3 keys are in", "2 of the server's 5 are not", "--token")
@@ -524,7 +528,7 @@ def test_a_copy_of_what_a_token_sees_says_what_is_not_in_it(guarded: Commands, t
     assert_failed(done, says=("5 of the server's 5 are not", "sees only no keys", "--token"))
 
 
-def test_a_token_that_hides_nothing_at_the_moment_copies_all(guarded: Commands, tmp_path: Path):
+def test_export_with_a_token_that_sees_all_current_keys_succeeds(guarded: Commands, tmp_path: Path):
     guarded("del", "other", "--token", "all")
     guarded("del", "score", "--ns", "private", "--token", "all")
     file = tmp_path / "copy.jsonl"
@@ -532,7 +536,9 @@ def test_a_token_that_hides_nothing_at_the_moment_copies_all(guarded: Commands, 
     assert keys_in(file) == ["/scene", "/score", "stage/score"]
 
 
-def test_a_token_that_reads_nothing_copies_nothing(guarded: Commands, tmp_path: Path):
+def test_export_with_a_token_without_read_fails_and_keeps_the_file(
+    guarded: Commands, tmp_path: Path
+):
     file = tmp_path / "copy.jsonl"
     file.write_text("an older copy", "utf-8")
     done = as_whom(guarded, "sensor", "export", str(file))
@@ -540,7 +546,7 @@ def test_a_token_that_reads_nothing_copies_nothing(guarded: Commands, tmp_path: 
     assert file.read_text("utf-8") == "an older copy"
 
 
-def test_an_import_that_the_token_does_not_permit(guarded: Commands, tmp_path: Path):
+def test_import_with_a_token_without_the_right_fails(guarded: Commands, tmp_path: Path):
     file = tmp_path / "copy.jsonl"
     lines = [{"key": "other", "ns": "x", "value": 9}, {"key": "more", "ns": "x", "value": 9}]
     lines.append({"key": "score", "value": 9})
@@ -554,7 +560,7 @@ def test_an_import_that_the_token_does_not_permit(guarded: Commands, tmp_path: P
 
 
 @pytest.mark.parametrize("command", ["export", "import"])
-def test_a_wrong_address_a_wrong_token_and_none_are_told_apart(
+def test_wrong_address_wrong_token_and_no_token_have_different_errors(
     guarded: Commands, tmp_path: Path, command: str
 ):
     file = tmp_path / "copy.jsonl"
@@ -570,7 +576,9 @@ def test_a_wrong_address_a_wrong_token_and_none_are_told_apart(
 
 
 @pytest.mark.parametrize("command", [("get", "private"), ("watch", "private")])
-def test_what_a_token_does_not_permit(guarded: Commands, command: tuple[str, ...]):
+def test_a_command_the_token_does_not_permit_fails_naming_the_right(
+    guarded: Commands, command: tuple[str, ...]
+):
     done = as_whom(guarded, "stage", *command)
     assert_failed(done, says=('Not permitted: read "private"', "no right", "--token"))
 
@@ -578,7 +586,7 @@ def test_what_a_token_does_not_permit(guarded: Commands, command: tuple[str, ...
 # --- load, advice ---
 
 
-def test_bench_loads_both_dialects_and_leaves_nothing(run: Commands):
+def test_bench_measures_both_dialects_and_leaves_no_key(run: Commands):
     rows = run.json("bench", "--seconds", "0.1", "--clients", "3")
     assert {row["dialect"] for row in rows} == {"dunena", "object store"}
     assert all(row["perSecond"] > 0 and row["p99Ms"] >= row["medianMs"] > 0 for row in rows)
@@ -593,14 +601,14 @@ def doctor(*arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
     return {finding["about"]: finding for finding in report["findings"]}
 
 
-def test_doctor_where_all_is_well(tmp_path: Path):
+def test_doctor_reports_ok_and_leaves_no_file(tmp_path: Path):
     found = doctor("--port", str(free_port()), "--cache-dir", str(tmp_path / "new" / "values"))
     assert {finding["level"] for finding in found.values()} == {"ok"}
     assert {"version", "platform", "folder", "port", "origins", "clock", "disk speed"} <= {*found}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_doctor_finds_what_is_in_the_way(server: ServerProcess, tmp_path: Path):
+def test_doctor_reports_a_busy_port_and_an_unusable_folder(server: ServerProcess, tmp_path: Path):
     import socket
 
     (tmp_path / "file").write_text("", "utf-8")
@@ -622,14 +630,14 @@ def test_doctor_finds_what_is_in_the_way(server: ServerProcess, tmp_path: Path):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
-def test_completion(shell: str):
+def test_completion_prints_a_script_for_the_shell(shell: str):
     done = run_copy("completion", shell)
     assert (done.returncode, done.stderr) == (0, "")
     assert "_DUNENA_COMPLETE" in done.stdout
     assert "\r" not in done.stdout
 
 
-def test_what_a_shell_completes():
+def test_the_shell_completion_lists_commands():
     program = "import sys; sys.argv[0] = 'dunena'; from dunena.cli import main; main()"
     environment = {
         "_DUNENA_COMPLETE": "complete_bash",
@@ -671,8 +679,10 @@ finally:
     ],
     ids=["version", "get", "keys", "watch"],
 )
-def test_a_command_loads_what_it_uses(run: Commands, arguments: tuple[str, ...], away: set[str]):
-    """A bound on the start that no busy machine can break."""
+def test_a_command_imports_only_the_modules_it_uses(
+    run: Commands, arguments: tuple[str, ...], away: set[str]
+):
+    """A limit on the cost of a start that does not depend on how busy the machine is."""
     program = (sys.executable, "-c", LOADED)
     environment = run.environment | ({"DUNENA_URL": "localhost:1"} if "watch" in arguments else {})
     done = run_program(*arguments, program=program, environment=environment)
@@ -681,7 +691,7 @@ def test_a_command_loads_what_it_uses(run: Commands, arguments: tuple[str, ...],
     assert not loaded & (away | {"dunena.cli.commands.serve", "dunena.server", "watchfiles"})
 
 
-def test_nothing_is_collected_while_a_start_imports():
+def test_no_garbage_collection_runs_while_a_start_imports():
     program = """
 import gc, sys
 from dunena import cli
@@ -696,7 +706,7 @@ print(collected, gc.isenabled(), gc.get_freeze_count() > 10_000)
     assert done.stdout == "[] True True\n"
 
 
-def test_a_server_listens_before_it_loads_what_the_first_client_needs():
+def test_a_server_listens_before_importing_modules_for_the_first_client():
     program = """
 import sys
 from dunena import cli
@@ -715,7 +725,7 @@ print(late & set(sys.modules))
 
 
 @in_a_terminal
-def test_tables_and_words_for_people(run: Commands):
+def test_commands_print_tables_and_sentences_in_a_terminal(run: Commands):
     with run.terminal("set", "score", '{"home":2}', "--ttl", "1h") as terminal:
         assert shown(terminal) == "Stored score.\n"
     with run.terminal("set", "title", "Hello") as terminal:
@@ -745,7 +755,7 @@ def test_tables_and_words_for_people(run: Commands):
 
 
 @in_a_terminal
-def test_no_colours_where_they_are_not_wanted(run: Commands):
+def test_no_color_turns_colours_off(run: Commands):
     run("set", "k", "1")
     with run.terminal("keys", NO_COLOR="1") as terminal:
         shown(terminal)
@@ -755,7 +765,9 @@ def test_no_colours_where_they_are_not_wanted(run: Commands):
 
 @in_a_terminal
 @pytest.mark.parametrize(("answer", "left", "code"), [("y", 0, 0), ("n", 1, 1), ("", 1, 1)])
-def test_flush_asks_first(run: Commands, answer: str, left: int, code: int):
+def test_flush_asks_for_confirmation_in_a_terminal(
+    run: Commands, answer: str, left: int, code: int
+):
     run("set", "k", "1")
     with run.terminal("flush") as terminal:
         terminal.wait_for("Delete all 1 keys")
@@ -765,7 +777,7 @@ def test_flush_asks_first(run: Commands, answer: str, left: int, code: int):
 
 
 @in_a_terminal
-def test_a_bar_while_it_takes_time(
+def test_export_and_import_show_a_progress_bar_in_a_terminal(
     run: Commands, filled: dict[tuple[str, str], Any], tmp_path: Path
 ):
     file = str(tmp_path / "copy.zip")
@@ -780,7 +792,7 @@ def test_a_bar_while_it_takes_time(
 
 
 @in_a_terminal
-def test_watch_and_bench_for_people(run: Commands):
+def test_watch_and_bench_print_readable_lines_in_a_terminal(run: Commands):
     with run.terminal("watch", "k") as terminal:
         terminal.wait_for("k  null")
         run("set", "k", '{"x":1}')

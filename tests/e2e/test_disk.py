@@ -1,4 +1,4 @@
-"""The folder, seen from outside: what survives, what is read, what a hand changes in it."""
+"""The folder of a server: file names, durability, damage and locking."""
 
 import json
 import shutil
@@ -151,7 +151,7 @@ NAMES = list(dict.fromkeys([*AWKWARD, *generated(1500)]))[:1000]
 
 
 @pytest.mark.parametrize("ns", [None, "App"])
-def test_a_thousand_awkward_names(
+def test_a_thousand_unusual_keys_are_stored_and_restored(
     start_server: StartServer, folder: Path, tmp_path: Path, ns: str | None
 ):
     assert len(NAMES) == 1000
@@ -201,7 +201,7 @@ def ns_folder(ns: str) -> str:
 @pytest.mark.parametrize(
     "name", ["player-position", "a b", "Üx", "x.y", "100%", "a/b", ".x", "con"]
 )
-def test_the_name_of_a_file(start_server: StartServer, folder: Path, name: str):
+def test_the_file_name_of_a_key_is_escaped(start_server: StartServer, folder: Path, name: str):
     wanted = {
         "Üx": "%C3%9Cx",
         "100%": "100%25",
@@ -215,7 +215,7 @@ def test_the_name_of_a_file(start_server: StartServer, folder: Path, name: str):
     assert [path.name for path in value_files(folder)] == [f"{wanted}.json"]
 
 
-def test_awkward_namespaces_are_folders_inside(
+def test_unusual_namespaces_are_stored_as_folders(
     start_server: StartServer, folder: Path, tmp_path: Path
 ):
     names = AWKWARD
@@ -235,7 +235,7 @@ def test_awkward_namespaces_are_folders_inside(
         assert get_value(client, "k") is None
 
 
-def test_a_namespace_is_a_folder(start_server: StartServer, folder: Path):
+def test_a_namespace_is_stored_as_a_folder(start_server: StartServer, folder: Path):
     server = start_server()
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "session-42", "value": "v", "ns": "app"})
@@ -245,7 +245,7 @@ def test_a_namespace_is_a_folder(start_server: StartServer, folder: Path):
     assert found == ["app/session-42.json", "player-position.json"]
 
 
-def test_a_namespace_that_is_called_like_a_file(start_server: StartServer):
+def test_a_namespace_named_like_a_value_file_does_not_collide(start_server: StartServer):
     server = start_server()
     with open_objects(server) as client:
         set_value(client, "a", "file")
@@ -257,9 +257,7 @@ def test_a_namespace_that_is_called_like_a_file(start_server: StartServer):
         assert get_value(client, "k", ns="a.json") == "folder"
 
 
-def test_something_in_the_way_of_a_file_is_in_the_way_of_no_write(
-    start_server: StartServer, folder: Path
-):
+def test_an_obstructed_value_file_does_not_prevent_writes(start_server: StartServer, folder: Path):
     write_files(folder, {"blocked": "a file where a namespace wants its folder"})
     (folder / "k.json").mkdir()
     server = start_server()
@@ -295,7 +293,7 @@ def test_something_in_the_way_of_a_file_is_in_the_way_of_no_write(
 
 
 @pytest.mark.skipif(FOLDS_CASE, reason="the two names are one there")
-def test_two_files_for_one_key(start_server: StartServer, folder: Path):
+def test_the_regular_file_of_two_for_one_key_is_loaded(start_server: StartServer, folder: Path):
     write_files(folder, {"A.json": "1", "%41.json": "2"})
     server = start_server()
     assert http(server, "GET", "/get/A").json["value"] == 1, "the name we write goes first"
@@ -307,9 +305,7 @@ def test_two_files_for_one_key(start_server: StartServer, folder: Path):
     assert json.loads((folder / "%41.json").read_bytes()) == 2
 
 
-def test_the_folder_of_a_store_that_writes_keys_as_they_are(
-    start_server: StartServer, folder: Path
-):
+def test_files_named_by_unescaped_keys_are_taken_over(start_server: StartServer, folder: Path):
     write_files(folder, {"a%20b.json": "1", "a%0Ab.json": "2", "100%.json": "3", "50%25.json": "4"})
     server = start_server()
     assert "another program's files (1) have %XX" in server.log
@@ -325,7 +321,7 @@ def test_the_folder_of_a_store_that_writes_keys_as_they_are(
 # --- content ---
 
 
-def test_a_file_holds_the_value_alone_indented_by_two_spaces(
+def test_a_value_file_holds_only_the_value_indented_by_two_spaces(
     start_server: StartServer, folder: Path
 ):
     server = start_server()
@@ -351,7 +347,7 @@ def test_a_file_holds_the_value_alone_indented_by_two_spaces(
 
 
 @pytest.mark.parametrize("fsync", ["no", "everysec", "always"])
-def test_files_follow_at_once(start_server: StartServer, folder: Path, fsync: str):
+def test_value_files_are_written_at_once(start_server: StartServer, folder: Path, fsync: str):
     server = start_server("--fsync", fsync)
     with open_dunena(server) as client:
         waits = []
@@ -372,7 +368,7 @@ def test_files_follow_at_once(start_server: StartServer, folder: Path, fsync: st
         until(lambda: not (folder / "k0.json").exists(), "the file did not go")
 
 
-def test_a_key_that_changes_all_the_time_is_written_now_and_then(
+def test_the_file_of_a_frequently_changed_key_is_written_at_intervals(
     start_server: StartServer, folder: Path
 ):
     server = start_server()
@@ -394,7 +390,7 @@ def test_a_key_that_changes_all_the_time_is_written_now_and_then(
     assert 9 <= len(contents) <= 6 + (ended - began)
 
 
-def test_when_the_server_stops_the_journal_is_empty(start_server: StartServer, folder: Path):
+def test_a_stop_leaves_an_empty_journal(start_server: StartServer, folder: Path):
     server = start_server("--fsync", "no")
     took_writes = False
     with open_objects(server) as client:
@@ -422,9 +418,7 @@ def test_a_reader_of_a_file_never_sees_half_a_value(start_server: StartServer, f
             assert len(set(text)) == 1
 
 
-def test_when_the_server_stops_the_folder_is_a_copy_of_the_store(
-    start_server: StartServer, folder: Path, tmp_path: Path
-):
+def test_a_stop_leaves_all_values_in_files(start_server: StartServer, folder: Path, tmp_path: Path):
     server = start_server()
     with open_objects(server) as client:
         for number in range(300):
@@ -445,7 +439,9 @@ def test_when_the_server_stops_the_folder_is_a_copy_of_the_store(
 # --- a folder of the original ---
 
 
-def test_a_folder_made_by_the_original_loads(start_server: StartServer, folder: Path):
+def test_a_folder_of_the_original_server_is_loaded_unchanged(
+    start_server: StartServer, folder: Path
+):
     files = {
         "player-position.json": '{\n  "x": 100,\n  "y": 200\n}',
         "some-key.json": '{\n  "foo": "bar"\n}',
@@ -475,7 +471,7 @@ def test_a_folder_made_by_the_original_loads(start_server: StartServer, folder: 
     assert server.errors == []
 
 
-def test_setting_a_key_of_the_original_leaves_one_file_for_it(
+def test_setting_a_key_of_the_original_server_leaves_one_file_for_it(
     start_server: StartServer, folder: Path
 ):
     write_files(folder, {"ключ.json": "1", "100%.json": "1", "plain.json": "1"})
@@ -495,7 +491,7 @@ def test_setting_a_key_of_the_original_leaves_one_file_for_it(
     assert value_files(folder) == []
 
 
-def test_what_is_no_value_is_left_alone(start_server: StartServer, folder: Path):
+def test_files_that_are_no_values_are_left_alone(start_server: StartServer, folder: Path):
     files = {
         "README.md": "about this folder",
         "notes.txt": "{}",
@@ -520,7 +516,7 @@ def test_what_is_no_value_is_left_alone(start_server: StartServer, folder: Path)
 
 
 @pytest.mark.parametrize("fsync", ["no", "everysec", "always"])
-def test_what_was_acknowledged_survives_a_kill(start_server: StartServer, fsync: str):
+def test_acknowledged_writes_survive_a_kill(start_server: StartServer, fsync: str):
     server = start_server("--fsync", fsync)
     with open_dunena(server) as client:
         for number in range(100):
@@ -542,7 +538,7 @@ def test_what_was_acknowledged_survives_a_kill(start_server: StartServer, fsync:
     assert "Traceback" not in server.log
 
 
-def test_a_kill_in_the_middle_of_writing(start_server: StartServer):
+def test_a_kill_during_writes_loses_no_acknowledged_write(start_server: StartServer):
     server = start_server()
     for round_number in range(3):
         acknowledged = -1
@@ -563,7 +559,7 @@ def test_a_kill_in_the_middle_of_writing(start_server: StartServer):
                 assert value >= latest, "it was acknowledged and is gone"
 
 
-def test_flush_survives_a_kill(start_server: StartServer, folder: Path):
+def test_a_flush_survives_a_kill(start_server: StartServer, folder: Path):
     server = start_server()
     with open_objects(server) as client:
         for number in range(20):
@@ -594,7 +590,7 @@ def test_the_revision_never_goes_back(start_server: StartServer):
 # --- expiry ---
 
 
-def test_a_time_to_live_survives_restarts(start_server: StartServer):
+def test_a_ttl_survives_restarts(start_server: StartServer):
     server = start_server()
     with open_dunena(server) as client:
         ttl = 8000  # two starts on a busy machine take some of it
@@ -610,7 +606,9 @@ def test_a_time_to_live_survives_restarts(start_server: StartServer):
         assert client.ask({"type": "get", "key": "stays"})["data"]["value"] == "v"
 
 
-def test_a_key_whose_time_came_while_nobody_ran_is_gone(start_server: StartServer, folder: Path):
+def test_a_key_that_expired_while_the_server_was_stopped_is_removed(
+    start_server: StartServer, folder: Path
+):
     server = start_server()
     with open_dunena(server) as client:
         for ns in (None, "app"):
@@ -626,7 +624,7 @@ def test_a_key_whose_time_came_while_nobody_ran_is_gone(start_server: StartServe
     until(lambda: value_files(folder) == [], "their files are still there")
 
 
-def test_a_key_set_anew_without_a_time_to_live_has_none_after_a_restart(start_server: StartServer):
+def test_a_key_set_again_without_a_ttl_has_none_after_a_restart(start_server: StartServer):
     server = start_server()
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "k", "value": "v", "ttl": 400})
@@ -651,7 +649,7 @@ BROKEN = {
 }
 
 
-def test_damage_is_never_silent(start_server: StartServer, folder: Path):
+def test_damaged_files_are_logged_and_reported_by_health(start_server: StartServer, folder: Path):
     write_files(folder, {**BROKEN, "good.json": "1"})
     server = start_server()
     assert http(server, "GET", "/get/good").json["value"] == 1
@@ -670,9 +668,7 @@ def test_damage_is_never_silent(start_server: StartServer, folder: Path):
     assert len(value_files(folder)) == len(BROKEN) + 1
 
 
-def test_a_broken_file_is_set_aside_when_its_key_is_set_anew(
-    start_server: StartServer, folder: Path
-):
+def test_a_damaged_file_is_quarantined_when_its_key_is_set(start_server: StartServer, folder: Path):
     write_files(folder, BROKEN)
     server = start_server()
     with open_objects(server) as client:
@@ -691,7 +687,7 @@ def test_a_broken_file_is_set_aside_when_its_key_is_set_anew(
     assert "empty.json" in health
 
 
-def test_a_repaired_file_is_healthy_again(start_server: StartServer, folder: Path):
+def test_health_recovers_when_a_damaged_file_is_repaired(start_server: StartServer, folder: Path):
     write_files(folder, {"half.json": '{"x": 10'})
     server = start_server()
     with open_objects(server) as client:
@@ -701,7 +697,7 @@ def test_a_repaired_file_is_healthy_again(start_server: StartServer, folder: Pat
     assert http(server, "GET", "/health").json["status"] == "healthy"
 
 
-def test_flush_does_not_destroy_what_could_not_be_read(start_server: StartServer, folder: Path):
+def test_a_flush_keeps_damaged_files(start_server: StartServer, folder: Path):
     write_files(folder, {"half.json": '{"x": 10', "good.json": "1"})
     server = start_server()
     http(server, "POST", "/flush")
@@ -714,7 +710,7 @@ def test_flush_does_not_destroy_what_could_not_be_read(start_server: StartServer
 # --- one server per folder ---
 
 
-def test_a_second_server_on_the_same_folder_says_so(start_server: StartServer, folder: Path):
+def test_a_second_server_on_the_same_folder_is_refused(start_server: StartServer, folder: Path):
     server = start_server()
     http(server, "POST", "/set", {"key": "k", "value": 1})
     done = run_program("serve", "--port", "0", "--cache-dir", str(folder))
@@ -724,7 +720,7 @@ def test_a_second_server_on_the_same_folder_says_so(start_server: StartServer, f
     server.start()  # a lock dies with its process
 
 
-def test_a_second_server_by_another_way_to_the_folder(
+def test_a_second_server_is_refused_through_a_link_to_the_folder(
     start_server: StartServer, folder: Path, tmp_path: Path
 ):
     start_server()
@@ -740,7 +736,7 @@ def test_a_second_server_by_another_way_to_the_folder(
 # --- nothing on disk ---
 
 
-def test_no_persist_writes_nothing(tmp_path: Path):
+def test_no_persist_writes_no_file(tmp_path: Path):
     current = tmp_path / "current"
     current.mkdir()
     with ServerProcess(None, "--no-persist", command=program_in(current)) as server:
@@ -752,7 +748,7 @@ def test_no_persist_writes_nothing(tmp_path: Path):
     assert listing(current) == []
 
 
-def test_no_persist_does_not_touch_a_folder_it_is_given(start_server: StartServer, folder: Path):
+def test_no_persist_does_not_touch_the_given_folder(start_server: StartServer, folder: Path):
     write_files(folder, {"k.json": "1"})
     server = start_server("--no-persist")
     http(server, "POST", "/set", {"key": "k", "value": 2})
@@ -765,7 +761,7 @@ def test_no_persist_does_not_touch_a_folder_it_is_given(start_server: StartServe
 
 
 @pytest.mark.skipif(IS_WINDOWS, reason="no limit on open files to lower")
-def test_running_out_of_file_descriptors_is_survived(tmp_path: Path):
+def test_a_server_survives_running_out_of_file_descriptors(tmp_path: Path):
     command = ("sh", "-c", 'ulimit -n 40; exec "$0" "$@"', *program_in(tmp_path))
     with ServerProcess(tmp_path / "values", command=command) as server:
         with ExitStack() as held:

@@ -1,4 +1,4 @@
-"""What the program does when it was clicked and not typed, run from source.
+"""The program started by a double click, run from source.
 
 The executable decides between the two by its terminal; here that decision is made for it.
 """
@@ -65,7 +65,7 @@ def click(tmp_path: Path, opened: Callable[[], str]) -> Iterator[Callable[..., S
             server.stop()
 
 
-def test_the_test_page_opens_when_the_port_answers(
+def test_a_double_click_opens_the_test_page(
     click: Callable[..., ServerProcess], opened: Callable[[], str], tmp_path: Path
 ) -> None:
     server = click(tmp_path / "values").start()
@@ -73,7 +73,7 @@ def test_the_test_page_opens_when_the_port_answers(
     assert server.stop() == 0
 
 
-def test_a_port_in_use_by_another_program_moves_it_to_the_next(
+def test_a_double_click_uses_the_next_port_when_another_program_has_it(
     click: Callable[..., ServerProcess], opened: Callable[[], str], tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -86,7 +86,7 @@ def test_a_port_in_use_by_another_program_moves_it_to_the_next(
         assert opened() == f"http://localhost:{server.port}/test"
 
 
-def test_a_port_in_use_by_a_dunena_opens_that_ones_page(
+def test_a_double_click_opens_the_page_of_a_dunena_on_the_port(
     click: Callable[..., ServerProcess],
     opened: Callable[[], str],
     server: ServerProcess,
@@ -99,7 +99,7 @@ def test_a_port_in_use_by_a_dunena_opens_that_ones_page(
     assert opened() == f"http://localhost:{server.port}/test"
 
 
-def test_a_folder_in_use_opens_the_page_of_the_one_that_has_it(
+def test_a_double_click_opens_the_page_of_the_dunena_using_the_folder(
     click: Callable[..., ServerProcess], opened: Callable[[], str], server: ServerProcess
 ) -> None:
     assert server.folder is not None
@@ -110,7 +110,9 @@ def test_a_folder_in_use_opens_the_page_of_the_one_that_has_it(
     assert opened() == f"http://localhost:{server.port}/test"
 
 
-def test_what_cannot_start_says_why(click: Callable[..., ServerProcess], tmp_path: Path) -> None:
+def test_a_double_click_that_cannot_start_prints_the_reason(
+    click: Callable[..., ServerProcess], tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     process = click(tmp_path / "file" / "below").launch()
     _, errors = process.communicate(timeout=WAIT_SECONDS_MAX)
@@ -119,7 +121,9 @@ def test_what_cannot_start_says_why(click: Callable[..., ServerProcess], tmp_pat
     assert errors.count("\n") == 1
 
 
-def test_what_was_typed_neither_opens_nor_moves(server: ServerProcess, tmp_path: Path) -> None:
+def test_a_typed_serve_opens_no_page_and_tries_no_other_port(
+    server: ServerProcess, tmp_path: Path
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "dunena", "serve", "--port", str(server.port)],
         capture_output=True,

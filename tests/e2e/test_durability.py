@@ -1,4 +1,4 @@
-"""When a change is forced to the device: by policy, and for a request that asks for it."""
+"""When changes are synced to the device: by fsync policy and by request."""
 
 import sys
 from collections.abc import Callable
@@ -63,7 +63,9 @@ def device(tmp_path: Path) -> Device:
     return Device(tmp_path)
 
 
-def test_always_forces_every_change_before_its_reply(start_server: StartServer, device: Device):
+def test_fsync_always_syncs_every_change_before_its_reply(
+    start_server: StartServer, device: Device
+):
     server = start_server("--fsync", "always", command=device.command)
     with open_dunena(server) as client, open_objects(server) as listener:
         listener.follow("k")
@@ -74,7 +76,7 @@ def test_always_forces_every_change_before_its_reply(start_server: StartServer, 
             assert listener.receive()["value"] == str(number)
 
 
-def test_always_shares_a_sync_among_many(start_server: StartServer, device: Device):
+def test_fsync_always_shares_a_sync_among_many_changes(start_server: StartServer, device: Device):
     server = start_server("--fsync", "always", command=device.command)
     with open_dunena(server) as client:
         client.send({"type": "unsubscribe", "channel": "cache-events"})
@@ -87,7 +89,7 @@ def test_always_shares_a_sync_among_many(start_server: StartServer, device: Devi
         assert 1 <= device.syncs - before < 500
 
 
-def test_everysec_forces_within_a_second_or_so(start_server: StartServer, device: Device):
+def test_fsync_everysec_syncs_within_about_a_second(start_server: StartServer, device: Device):
     server = start_server("--fsync", "everysec", command=device.command)
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "k", "value": "v"})
@@ -130,7 +132,7 @@ DURABLE = {
 
 
 @pytest.mark.parametrize("ask", DURABLE.values(), ids=DURABLE)
-def test_a_request_may_ask_for_it_under_any_policy(
+def test_a_durable_request_is_synced_with_fsync_no(
     start_server: StartServer, device: Device, ask: Callable[[ServerProcess], Any]
 ):
     server = start_server("--fsync", "no", command=device.command)
@@ -153,7 +155,9 @@ def test_a_request_may_ask_for_it_under_any_policy(
     assert http(server, "GET", "/info").json["revision"] > revision
 
 
-def test_a_change_that_was_not_forced_leaves_no_trace(start_server: StartServer, device: Device):
+def test_a_change_whose_sync_failed_is_refused_and_rolled_back(
+    start_server: StartServer, device: Device
+):
     server = start_server("--fsync", "always", command=device.command)
     with open_dunena(server) as client, open_objects(server) as listener:
         listener.follow("k")

@@ -1,4 +1,4 @@
-"""Both event loops serve; which one it is can be seen."""
+"""The server on either event loop."""
 
 import importlib.util
 import sys
@@ -10,7 +10,7 @@ from tests.support.fixtures import StartServer
 
 
 @pytest.mark.parametrize("choice", ["auto", "standard"])
-def test_a_server_on_either_loop(start_server: StartServer, choice: str) -> None:
+def test_a_server_runs_on_the_chosen_event_loop(start_server: StartServer, choice: str) -> None:
     server = start_server("--event-loop", choice)
     is_fast = choice == "auto" and importlib.util.find_spec("uvloop") is not None
     assert sys.platform == "win32" or choice == "standard" or is_fast, "the tests need uvloop"
@@ -23,7 +23,7 @@ def test_a_server_on_either_loop(start_server: StartServer, choice: str) -> None
     server.stop()
 
 
-def test_without_uvloop_the_standard_loop_serves(start_server: StartServer, tmp_path) -> None:
+def test_a_server_without_uvloop_runs_on_asyncio(start_server: StartServer, tmp_path) -> None:
     (tmp_path / "uvloop.py").write_text("raise ImportError", encoding="utf-8")
     server = start_server(environment={"PYTHONPATH": str(tmp_path)})
     assert http(server, "GET", "/info").json["eventLoop"] == "asyncio"

@@ -1,4 +1,4 @@
-"""A disk that is full, for real: writes are refused, everything else goes on, and it passes."""
+"""A really full disk: writes are refused until there is space, and reads go on."""
 
 import os
 import shutil
@@ -50,7 +50,9 @@ def is_ready(server: ServerProcess) -> bool:
     return http(server, "GET", "/health/ready").status == 200
 
 
-def test_a_full_disk(small_disk: Path, start_server: StartServer):
+def test_a_full_disk_refuses_writes_until_there_is_space(
+    small_disk: Path, start_server: StartServer
+):
     folder = small_disk / "values"
     server = start_server(folder=folder)
     with ExitStack() as stack:
@@ -113,7 +115,9 @@ def test_a_full_disk(small_disk: Path, start_server: StartServer):
     assert {path.name for path in value_files(folder)} == {"k.json", "new.json"}
 
 
-def test_a_kill_while_the_disk_is_full(small_disk: Path, start_server: StartServer):
+def test_a_kill_with_a_full_disk_loses_no_acknowledged_write(
+    small_disk: Path, start_server: StartServer
+):
     folder = small_disk / "values"
     server = start_server(folder=folder)
     kept = {}
@@ -138,7 +142,9 @@ def test_a_kill_while_the_disk_is_full(small_disk: Path, start_server: StartServ
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limit to lift from outside")
-def test_a_limit_on_the_size_of_files(start_server: StartServer, folder: Path):
+def test_a_file_size_limit_refuses_writes_until_it_is_lifted(
+    start_server: StartServer, folder: Path
+):
     server = start_server()
     pid, limits = server.process.pid, resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_dunena(server) as client:

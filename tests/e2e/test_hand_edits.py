@@ -1,4 +1,4 @@
-"""A hand in the folder: what it does there becomes a change that subscribers see."""
+"""Files edited by hand become changes that subscribers get."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def edited(start_server: StartServer) -> ServerProcess:
     return start_server()
 
 
-def test_a_file_made_by_hand_is_a_set(edited: ServerProcess, folder: Path):
+def test_creating_a_file_by_hand_sets_its_key(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client, open_dunena(edited) as listener:
         client.follow("made")
         write_files(folder, {"made.json": '{ "by": "hand" }'})
@@ -36,7 +36,7 @@ def test_a_file_made_by_hand_is_a_set(edited: ServerProcess, folder: Path):
     assert http(edited, "GET", "/get/made").json["value"] == {"by": "hand"}
 
 
-def test_a_file_changed_by_hand_is_a_set(edited: ServerProcess, folder: Path):
+def test_changing_a_file_by_hand_sets_its_key(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client:
         set_value(client, "k", 0)
         assert client.ask({"action": "subscribe", "key": "k"})["value"] == 0
@@ -98,7 +98,7 @@ def save_from_elsewhere(path: Path, content: str) -> None:
         save_from_elsewhere,
     ],
 )
-def test_whatever_way_an_editor_saves(
+def test_hand_edits_are_seen_for_every_way_editors_save(
     edited: ServerProcess, folder: Path, save: Callable[[Path, str], None]
 ):
     with open_objects(edited) as client:
@@ -137,7 +137,7 @@ LITTER = {
 }
 
 
-def test_litter_is_ignored(edited: ServerProcess, folder: Path):
+def test_temporary_files_of_editors_are_ignored(edited: ServerProcess, folder: Path):
     with open_dunena(edited) as listener:
         write_files(folder, LITTER)
         for name in LITTER:
@@ -150,7 +150,7 @@ def test_litter_is_ignored(edited: ServerProcess, folder: Path):
     assert edited.errors == []
 
 
-def test_a_folder_copied_in_with_values_and_litter(
+def test_a_folder_copied_in_sets_only_its_value_files(
     edited: ServerProcess, folder: Path, tmp_path: Path
 ):
     files = {f"{name}.json": f'"{name}"' for name in ("a", "b", "ключ", "with space")}
@@ -180,7 +180,9 @@ def test_a_hand_edit_survives_a_kill(edited: ServerProcess, folder: Path):
     assert read_json(folder / "k.json") == "by hand"
 
 
-def test_a_hand_edit_while_nobody_ran_goes_before_the_journal(edited: ServerProcess, folder: Path):
+def test_a_hand_edit_while_the_server_was_stopped_overrides_the_journal(
+    edited: ServerProcess, folder: Path
+):
     with open_objects(edited) as client:
         for key in ("edited", "left"):
             set_value(client, key, "from a client")
@@ -197,7 +199,7 @@ def test_a_hand_edit_while_nobody_ran_goes_before_the_journal(edited: ServerProc
     assert read_json(folder / "edited.json") == "by hand"
 
 
-def test_a_file_removed_by_hand_is_a_delete(edited: ServerProcess, folder: Path):
+def test_removing_a_file_by_hand_deletes_its_key(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client, open_dunena(edited) as listener:
         set_value(client, "k", 1)
         assert client.ask({"action": "subscribe", "key": "k"})["value"] == 1
@@ -209,7 +211,9 @@ def test_a_file_removed_by_hand_is_a_delete(edited: ServerProcess, folder: Path)
     assert http(edited, "GET", "/get/k").json["value"] is None
 
 
-def test_a_file_renamed_by_hand_is_both(edited: ServerProcess, folder: Path):
+def test_renaming_a_file_by_hand_deletes_the_old_key_and_sets_the_new(
+    edited: ServerProcess, folder: Path
+):
     with open_objects(edited) as client:
         set_value(client, "old", 1)
         client.heard()
@@ -222,7 +226,9 @@ def test_a_file_renamed_by_hand_is_both(edited: ServerProcess, folder: Path):
     assert {"key": "new", "value": 1} in heard
 
 
-def test_a_namespace_made_by_hand(edited: ServerProcess, folder: Path):
+def test_creating_and_removing_a_folder_by_hand_sets_and_deletes_its_keys(
+    edited: ServerProcess, folder: Path
+):
     with open_objects(edited) as client:
         client.follow("k", ns="by hand")
         write_files(folder, {"by hand/k.json": "1"})
@@ -233,7 +239,9 @@ def test_a_namespace_made_by_hand(edited: ServerProcess, folder: Path):
         assert client.receive() == {"key": "k", "value": None, "ns": "by hand"}
 
 
-def test_a_folder_moved_in_by_hand(edited: ServerProcess, folder: Path, tmp_path: Path):
+def test_moving_a_folder_in_by_hand_sets_its_keys(
+    edited: ServerProcess, folder: Path, tmp_path: Path
+):
     write_files(tmp_path / "ready", {f"k{number}.json": str(number) for number in range(20)})
     with open_objects(edited) as client:
         for number in range(20):
@@ -243,7 +251,7 @@ def test_a_folder_moved_in_by_hand(edited: ServerProcess, folder: Path, tmp_path
     assert heard == {f"k{number}" for number in range(20)}
 
 
-def test_a_half_written_file_is_waited_for(edited: ServerProcess, folder: Path):
+def test_an_incomplete_file_is_read_again_when_complete(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client:
         set_value(client, "k", "before")
         assert client.ask({"action": "subscribe", "key": "k"})["value"] == "before"
@@ -260,7 +268,9 @@ def test_a_half_written_file_is_waited_for(edited: ServerProcess, folder: Path):
         assert client.receive() == {"key": "k", "value": {"half": 2}}
 
 
-def test_what_stays_invalid_is_logged_and_changes_nothing(edited: ServerProcess, folder: Path):
+def test_a_file_that_stays_invalid_is_logged_and_changes_no_value(
+    edited: ServerProcess, folder: Path
+):
     with open_objects(edited) as client:
         set_value(client, "k", "before")
         client.heard()
@@ -276,7 +286,7 @@ def test_what_stays_invalid_is_logged_and_changes_nothing(edited: ServerProcess,
     assert "Traceback" not in edited.log
 
 
-def test_a_key_set_while_its_file_is_broken_by_hand(edited: ServerProcess, folder: Path):
+def test_setting_a_key_replaces_its_broken_file(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client:
         set_value(client, "k", "before")
         client.heard()
@@ -291,7 +301,7 @@ def test_a_key_set_while_its_file_is_broken_by_hand(edited: ServerProcess, folde
     assert http(edited, "GET", "/health").json["status"] == "healthy"
 
 
-def test_the_servers_own_writes_are_no_hand_edits(edited: ServerProcess, folder: Path):
+def test_own_writes_are_not_taken_for_hand_edits(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client:
         client.follow("k")
         client.follow("by hand")
@@ -305,7 +315,7 @@ def test_the_servers_own_writes_are_no_hand_edits(edited: ServerProcess, folder:
         assert client.heard() == []
 
 
-def test_a_hand_edit_ends_the_time_to_live_of_the_old_value(edited: ServerProcess, folder: Path):
+def test_a_hand_edit_removes_the_ttl_of_the_old_value(edited: ServerProcess, folder: Path):
     with open_objects(edited) as client:
         set_value(client, "k", "temporary", ttl=1500)
         client.ask({"action": "subscribe", "key": "k"})
@@ -318,9 +328,7 @@ def test_a_hand_edit_ends_the_time_to_live_of_the_old_value(edited: ServerProces
         assert get_value(client, "k") == "by hand"
 
 
-def test_no_watch_leaves_hand_edits_alone_until_the_next_start(
-    start_server: StartServer, folder: Path
-):
+def test_no_watch_ignores_hand_edits_until_the_next_start(start_server: StartServer, folder: Path):
     server = start_server("--no-watch")
     write_files(folder, {"made.json": "1"})
     with open_objects(server) as client:
@@ -334,7 +342,7 @@ def test_no_watch_leaves_hand_edits_alone_until_the_next_start(
     assert http(server, "GET", "/get/made").json["value"] == 1
 
 
-def test_a_link_to_elsewhere_is_not_followed_out_of_the_folder(
+def test_links_out_of_the_folder_are_not_followed(
     start_server: StartServer, folder: Path, tmp_path: Path
 ):
     outside = tmp_path / "outside"

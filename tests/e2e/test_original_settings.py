@@ -1,4 +1,4 @@
-"""The variables of the original dunena: understood, or answered with a word on what to use."""
+"""The environment variables of the original server: accepted, or warned of with a replacement."""
 
 import re
 from pathlib import Path
@@ -20,13 +20,13 @@ def warnings_of(*arguments: str, **environment: str) -> list[str]:
     return [line.split(" warning ", 1)[1].strip() for line in lines if " warning " in line]
 
 
-def test_warn_is_a_level_of_the_log():
+def test_log_level_accepts_warn_for_warning():
     said = warnings_of(DUNENA_LOG_LEVEL="warn", DUNENA_RATE_MAX="1000")
     assert len(said) == 1
     assert warnings_of(DUNENA_LOG_LEVEL="error", DUNENA_RATE_MAX="1000") == []
 
 
-def test_the_default_ttl_comes_from_its_variable():
+def test_the_default_ttl_variable_sets_the_default_ttl():
     environment = {"DUNENA_DEFAULT_TTL": "300000"}
     with ServerProcess(None, "--no-persist", environment=environment) as server:
         http(server, "POST", "/set", {"key": "k", "value": 1})
@@ -36,7 +36,7 @@ def test_the_default_ttl_comes_from_its_variable():
     assert run_program("serve", "--default-ttl", "-1").returncode == 2
 
 
-def test_what_is_to_stay_stays_in_an_import_and_a_command(tmp_path: Path):
+def test_set_with_ttl_0_and_import_override_the_default_ttl(tmp_path: Path):
     file = str(tmp_path / "all.jsonl")
     with ServerProcess(None, "--no-persist", "--default-ttl", "300000") as server:
 
@@ -56,12 +56,12 @@ def test_what_is_to_stay_stays_in_an_import_and_a_command(tmp_path: Path):
         assert (expires("new"), expires("staying")) == (True, False)
 
 
-def test_each_variable_without_a_meaning_has_one_line():
+def test_each_unused_variable_is_warned_of_once():
     said = warnings_of(**dict.fromkeys(UNUSED, "1"))
     assert [line.split(" ", 1)[0] for line in said] == list(UNUSED)
 
 
-def test_a_misspelt_variable_has_one_line_with_what_may_be_meant():
+def test_a_misspelt_variable_is_warned_of_with_suggestions():
     said = warnings_of(DUNENA_TOKEN="t", DUNENA_CACHE_DIR="d", DUNENA_MAXENTRIES="5")
     assert said == [
         "DUNENA_CACHE_DIR has no meaning here; is CACHE_DIR meant?",
@@ -70,15 +70,15 @@ def test_a_misspelt_variable_has_one_line_with_what_may_be_meant():
     ]
 
 
-def test_a_variable_like_none_of_a_setting_is_somebody_elses():
+def test_a_variable_unlike_any_setting_is_ignored():
     assert warnings_of(DUNENA_TEST_BROWSER="x", DUNENA_URL="http://h", DUNENA_Q="1") == []
 
 
-def test_one_that_is_empty_is_not_set():
+def test_an_empty_unused_variable_is_not_warned_of():
     assert warnings_of(**dict.fromkeys(UNUSED, "")) == []
 
 
-def test_the_recipe_has_every_variable():
+def test_the_replacing_recipe_lists_every_original_variable():
     text = (ROOT / "docs" / "recipes" / "replacing.md").read_text("utf-8")
     rows = "".join(line for line in text.splitlines(keepends=True) if line.startswith("| `DUNENA_"))
     assert set(UNUSED) <= set(re.findall(r"`(DUNENA_[A-Z_]+)`", rows))
@@ -95,7 +95,7 @@ def test_the_recipe_has_every_variable():
         (["--max-entries", "5"], {}, False),
     ],
 )
-def test_a_bound_that_would_evict_there_and_refuses_here(
+def test_the_max_entries_variable_without_eviction_is_warned_of(
     arguments: list[str], environment: dict[str, str], is_warned_of: bool
 ):
     said = warnings_of(*arguments, **environment)

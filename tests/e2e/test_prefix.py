@@ -1,4 +1,4 @@
-"""A server that a proxy shows below a path: redirects, the Python client and the commands."""
+"""A server behind a proxy with a path prefix: redirects, the Python client and the commands."""
 
 import http.client
 import subprocess
@@ -57,7 +57,7 @@ def get(url: str) -> tuple[int, str, bytes]:
 @pytest.mark.parametrize(
     ("path", "leads_to"), [("/", "/test"), ("/www", "/www/"), ("/www/sub", "/www/sub/")]
 )
-def test_redirects_stay_below_the_path(proxy: Proxy, path: str, leads_to: str) -> None:
+def test_redirects_stay_below_the_path_prefix(proxy: Proxy, path: str, leads_to: str) -> None:
     status, location, _ = get(f"{proxy.url}{path}")
     assert status == 302
     target = urljoin(f"{proxy.url}{path}", location)
@@ -68,7 +68,7 @@ def test_redirects_stay_below_the_path(proxy: Proxy, path: str, leads_to: str) -
 
 
 @pytest.mark.parametrize("end", ["", "/", "/ws"])
-def test_the_python_client(proxy: Proxy, end: str) -> None:
+def test_the_blocking_python_client_works_below_a_path_prefix(proxy: Proxy, end: str) -> None:
     with sync.connect(f"{proxy.url}{end}") as store:
         store.set("a/b c", [end])
         assert store.get("a/b c") == [end]
@@ -81,13 +81,13 @@ async def _with_asyncio(url: str) -> object:
         return await store.get("k")
 
 
-def test_the_python_client_with_asyncio(proxy: Proxy) -> None:
+def test_the_asyncio_python_client_works_below_a_path_prefix(proxy: Proxy) -> None:
     import asyncio
 
     assert asyncio.run(_with_asyncio(proxy.url)) == 2
 
 
-def test_the_commands(proxy: Proxy) -> None:
+def test_commands_work_below_a_path_prefix(proxy: Proxy) -> None:
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "dunena", *words, "--url", proxy.url]
         done = subprocess.run(

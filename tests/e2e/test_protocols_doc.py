@@ -1,4 +1,4 @@
-"""The examples in the pages of the protocols: what is sent there gets the answers written there."""
+"""The examples in the protocol pages get the documented replies."""
 
 import json
 import re
@@ -17,14 +17,14 @@ PAGES = {"protocols": "/ws", "dunena": "/ws?protocol=dunena", "object-store": "/
 CONVERSATIONS = [(page, text) for page in PAGES for text in blocks(f"docs/{page}.md", "text")]
 
 
-def test_there_are_conversations():
+def test_the_protocol_pages_have_the_expected_number_of_conversations():
     assert [page for page, _ in CONVERSATIONS].count("dunena") == 2
     assert [page for page, _ in CONVERSATIONS].count("object-store") == 3
     assert len(CONVERSATIONS) == 6
 
 
 @pytest.mark.parametrize(("page", "text"), CONVERSATIONS)
-def test_the_conversations(server: ServerProcess, page: str, text: str):
+def test_each_documented_conversation_runs_as_written(server: ServerProcess, page: str, text: str):
     speaks_dunena = page != "object-store"
     with open_client(server, PAGES[page], speaks_dunena=speaks_dunena) as client:
         for line in text.splitlines():
@@ -37,7 +37,7 @@ def test_the_conversations(server: ServerProcess, page: str, text: str):
         assert client.heard() == []
 
 
-def test_the_table_of_dunenas_messages(server: ServerProcess):
+def test_each_message_of_the_dunena_table_gets_its_documented_reply(server: ServerProcess):
     rows = table_of("dunena")
     assert len(rows) == 8
     with open_dunena(server) as client:
@@ -55,7 +55,7 @@ def assert_answer(client: Client, message: str, answer: str) -> None:
     assert reply == json.loads(answer.partition("`;")[0].strip("`"))
 
 
-def test_the_table_of_the_object_store(server: ServerProcess):
+def test_each_message_of_the_object_store_table_gets_its_documented_reply(server: ServerProcess):
     sent = [json.loads(message) for message, _ in table_of("object-store")]
     assert [message["action"] for message in sent] == [
         "subscribe",
@@ -79,7 +79,7 @@ def table_of(page: str) -> list[tuple[str, str]]:
     return re.findall(r"^\| `(\{.*?\})` \| (.*) \|$", text, re.MULTILINE)
 
 
-def test_the_curl_examples(server: ServerProcess, curl):
+def test_the_curl_examples_print_the_documented_output(server: ServerProcess, curl):
     for entry in (
         {"key": "score", "value": {"home": 2, "guest": 1}},
         {"key": "sponsor", "value": "ACME", "ttl": 60_000},
@@ -89,7 +89,7 @@ def test_the_curl_examples(server: ServerProcess, curl):
     assert try_curl_examples("docs/http.md", server, curl) == 9
 
 
-def test_every_path_of_the_document_is_one(start_server: StartServer, tmp_path):
+def test_every_documented_http_path_exists(start_server: StartServer, tmp_path):
     server = start_server("--www", str(tmp_path))
     text = (ROOT / "docs" / "http.md").read_text("utf-8")
     paths = set(re.findall(r"`(?:GET|POST|DELETE) (/[a-z/-]*(?:\.[a-z]+)?)", text))
@@ -100,7 +100,7 @@ def test_every_path_of_the_document_is_one(start_server: StartServer, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ['{"a": "x"}', '{"a": 1, "b": 2}', ""])
-def test_the_comparison_can_fail(wrong: str) -> None:
+def test_assert_as_written_rejects_a_differing_message(wrong: str) -> None:
     assert_as_written('{"a": 1}', '{"a": ...}')
     with pytest.raises(AssertionError):
         assert_as_written(wrong, '{"a": ...}')

@@ -1,4 +1,4 @@
-"""The recipe for a web server in front, with the real nginx: the parts of it that are nginx's.
+"""The proxy recipe with a real nginx: the parts that are specific to nginx.
 
 What works below a path with any proxy is in test_prefix.py, which also asks nginx.
 """
@@ -63,24 +63,24 @@ def ask(
         connection.close()
 
 
-def test_the_name_of_the_site_is_let_in_and_no_other(proxy: NginxProxy):
+def test_nginx_admits_only_the_host_name_of_the_site(proxy: NginxProxy):
     assert ask(proxy, "/store/test")[0] == 200
     assert ask(proxy, "/store/test", {"Host": "other.example"})[0] == 403
 
 
-def test_the_path_without_its_slash_leads_on(proxy: NginxProxy):
+def test_nginx_redirects_the_path_without_a_trailing_slash(proxy: NginxProxy):
     status, location = ask(proxy, "/store")
     assert status == 308
     assert location.endswith("/store/")
     assert ask(proxy, "/other")[0] == 404
 
 
-def test_a_redirect_stays_below_the_path(proxy: NginxProxy):
+def test_a_redirect_through_nginx_stays_below_the_path(proxy: NginxProxy):
     status, location = ask(proxy, "/store/", {"Accept": "text/html"})
     assert (status, location) == (302, "./test")
 
 
-def test_the_token_is_passed_on(proxy: NginxProxy):
+def test_nginx_forwards_the_token(proxy: NginxProxy):
     assert ask(proxy, "/store/keys")[0] == 401
     assert ask(proxy, "/store/keys", BEARER)[0] == 200
     with sync.connect(proxy.url, token=TOKEN) as store:
@@ -88,7 +88,7 @@ def test_the_token_is_passed_on(proxy: NginxProxy):
         assert store.get("score") == 3
 
 
-def test_a_value_as_large_as_the_server_takes_comes_through(proxy: NginxProxy):
+def test_nginx_forwards_a_value_of_the_maximum_size(proxy: NginxProxy):
     body = b'"' + b"x" * (4 * 1024 * 1024 - 2) + b'"'
     put = b'{"key":"large","value":%s}' % body
     assert ask(proxy, "/store/set", BEARER, method="POST", body=put)[0] == 200
@@ -114,13 +114,15 @@ def shown_address(
         return str(connection["address"])
 
 
-def test_it_says_whose_request_it_is(proxy: NginxProxy, guarded: ServerProcess):
+def test_nginx_forwards_the_client_address(proxy: NginxProxy, guarded: ServerProcess):
     # Another proxy of this machine in front of it: what that one says is passed on.
     forwarded = {"X-Forwarded-For": VISITOR}
     assert shown_address(proxy, guarded, "127.0.0.1", forwarded) == VISITOR
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere 127.0.0.2 is not this machine")
-def test_what_a_visitor_says_counts_for_nothing(proxy: NginxProxy, guarded: ServerProcess):
+def test_a_forged_x_forwarded_for_is_ignored_behind_nginx(
+    proxy: NginxProxy, guarded: ServerProcess
+):
     made_up = {"X-Forwarded-For": VISITOR}
     assert shown_address(proxy, guarded, "127.0.0.2", made_up) == "127.0.0.2"

@@ -1,4 +1,4 @@
-"""The examples in docs/python.md print what is written below them."""
+"""The examples in docs/python.md print the documented output."""
 
 import re
 
@@ -13,15 +13,15 @@ EXAMPLES = blocks(DOCUMENT, "python")
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_the_example_prints_what_is_below_it(server: ServerProcess, number: int):
+def test_each_python_example_prints_the_documented_output(server: ServerProcess, number: int):
     try_python_example(EXAMPLES[number], server)
 
 
-def test_there_are_examples():
+def test_the_python_page_has_five_examples():
     assert len(EXAMPLES) == 5
 
 
-def test_the_arguments_are_those_of_connect():
+def test_the_documented_arguments_of_connect_match_its_signature():
     import inspect
 
     import dunena

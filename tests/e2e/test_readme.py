@@ -1,4 +1,4 @@
-"""The README's examples do what the README says, and its settings are those of the reference."""
+"""The examples of the README run as documented, and its settings match the reference."""
 
 import os
 import re
@@ -12,9 +12,7 @@ from tests.support.server import ServerProcess
 README = ROOT / "README.md"
 
 
-def test_the_curl_examples_print_what_is_written_below_them(
-    server: ServerProcess, curl: Path
-) -> None:
+def test_the_curl_examples_print_the_documented_output(server: ServerProcess, curl: Path) -> None:
     assert try_curl_examples("README.md", server, curl) == 2
 
 
@@ -38,7 +36,7 @@ def test_the_page_example_follows_a_value(
         process.kill()
 
 
-def test_the_python_example_prints_its_replies(server: ServerProcess) -> None:
+def test_the_python_example_prints_the_replies(server: ServerProcess) -> None:
     (example,) = blocks("README.md", "python")
     done = subprocess.run(
         [sys.executable, "-c", at(server, example)], capture_output=True, text=True, check=True
@@ -51,7 +49,7 @@ def test_the_python_example_prints_its_replies(server: ServerProcess) -> None:
     assert "'event': 'set'" in done.stdout
 
 
-def test_the_settings_that_it_lists_are_as_in_the_reference() -> None:
+def test_the_settings_in_the_readme_match_the_reference() -> None:
     listed = settings_in(README)
     assert len(listed) == 8
     assert set(listed) <= set(settings_in(ROOT / "docs" / "settings.md"))

@@ -74,7 +74,7 @@ def run_dunena(command: str, server: ServerProcess) -> str:
 # --- getting started ---
 
 
-def test_the_first_key_in_each_way(server: ServerProcess, curl: Path):
+def test_each_first_key_example_runs_as_documented(server: ServerProcess, curl: Path):
     assert try_curl_examples(STARTED, server, curl) == 2
 
     (terminal,) = [block for block in blocks(STARTED, "sh") if block.startswith("dunena set")]
@@ -92,7 +92,7 @@ def test_the_first_key_in_each_way(server: ServerProcess, curl: Path):
 # --- the JavaScript client ---
 
 
-def test_the_first_lines_of_the_client(
+def test_the_first_javascript_client_example_follows_a_value(
     server: ServerProcess, tmp_path: Path, node: Path, node_modules: Path
 ):
     example = blocks("docs/client.md", "js")[0]
@@ -116,7 +116,9 @@ def test_the_first_lines_of_the_client(
 # --- vMix ---
 
 
-def test_a_value_alone_has_an_address(start_server: StartServer, tmp_path: Path, curl: Path):
+def test_the_graphics_recipe_serves_value_files_and_no_private_file(
+    start_server: StartServer, tmp_path: Path, curl: Path
+):
     start = blocks(GRAPHICS, "sh")[0].splitlines()
     assert start == ["mkdir show", "dunena serve --www show --cache-dir show/values"]
     show = tmp_path / "show"
@@ -139,7 +141,7 @@ def test_a_value_alone_has_an_address(start_server: StartServer, tmp_path: Path,
 # --- a sensor ---
 
 
-def test_a_sensor_and_who_watches_it(server: ServerProcess):
+def test_the_sensor_recipe_writes_and_reads_a_value(server: ServerProcess):
     sensor, reader = (python_code(example, server) for example in blocks(SENSOR, "python"))
     assert "SECONDS = 5\n" in sensor
     sensor = sensor.replace("SECONDS = 5\n", "SECONDS = 1\n")
@@ -194,7 +196,7 @@ def lobby(server: ServerProcess, tmp_path: Path) -> Path:
     return folder
 
 
-def test_players_come_change_leave_and_vanish(
+def test_the_lobby_recipe_lists_players_as_they_join_and_leave(
     server: ServerProcess, lobby: Path, node: Path, node_modules: Path
 ):
     with ExitStack() as stack:
@@ -232,7 +234,9 @@ def tell(process: "subprocess.Popen[str]", line: str) -> None:
 # --- replacing a server ---
 
 
-def test_a_folder_of_files_is_taken_over(start_server: StartServer, tmp_path: Path):
+def test_the_replacing_recipe_takes_over_a_folder_of_files(
+    start_server: StartServer, tmp_path: Path
+):
     values = tmp_path / "values"
     files = {"player-position.json": '{"x":100,"y":200}', "Ångström.json": "[1, 2]"}
     write_files(values, files)
@@ -251,7 +255,7 @@ def test_a_folder_of_files_is_taken_over(start_server: StartServer, tmp_path: Pa
     assert (values / "broken.json").read_text("utf-8") == "{"
 
 
-def test_the_keys_of_a_cache_are_copied(start_server: StartServer, tmp_path: Path):
+def test_the_replacing_recipe_copies_the_keys_of_a_cache(start_server: StartServer, tmp_path: Path):
     (program,) = blocks(REPLACING, "python")
     command = blocks(REPLACING, "sh")[1]
     old, new = (start_server(folder=tmp_path / name) for name in ("old", "new"))
@@ -273,8 +277,8 @@ def test_the_keys_of_a_cache_are_copied(start_server: StartServer, tmp_path: Pat
         assert http(new, "GET", f"/cache/{key}").json["value"] == value
 
 
-def test_the_commands_of_the_pages_are_commands():
-    """Those that start a server, or run until they are stopped, are at least ones that exist."""
+def test_every_command_on_the_pages_exists():
+    """Commands that start a server, or run until they are stopped, are not run here."""
     from dunena.cli.command_table import MODULES
 
     for page in (STARTED, GRAPHICS, SENSOR, LOBBY, REPLACING, "docs/recipes/obs.md"):

@@ -1,4 +1,4 @@
-"""Every setting that is given, by flag or variable, is what `doctor` and a server run with."""
+"""Every setting given by flag or variable is applied by `doctor` and by a server."""
 
 import json
 from enum import Enum
@@ -75,7 +75,7 @@ def assert_none_is_at_its_default(shown: dict[str, object], *left_out: str) -> N
             assert shown[row.label] != default[row.label], row.name
 
 
-def test_doctor_takes_every_flag(given: dict[str, str]) -> None:
+def test_doctor_applies_every_flag(given: dict[str, str]) -> None:
     left_out = ("no_persist", "no_watch")
     shown = settings_seen_by_doctor(*flags(given, *left_out))
     assert_none_is_at_its_default({label: one["value"] for label, one in shown.items()}, *left_out)
@@ -83,7 +83,7 @@ def test_doctor_takes_every_flag(given: dict[str, str]) -> None:
         assert shown[row.label]["from"] == ("default" if row.name in left_out else row.flag)
 
 
-def test_doctor_takes_every_variable(given: dict[str, str]) -> None:
+def test_doctor_applies_every_variable(given: dict[str, str]) -> None:
     left_out = ("cache_dir", "watch")
     environment = {row.variable: given[row.name] for row in ROWS if row.name not in left_out}
     shown = settings_seen_by_doctor(environment=environment)
@@ -95,7 +95,7 @@ def test_doctor_takes_every_variable(given: dict[str, str]) -> None:
         assert shown[row.label]["from"] == ("default" if row.name in left_out else row.variable)
 
 
-def test_info_has_every_setting_for_who_may_see_it(given: dict[str, str]) -> None:
+def test_info_lists_every_setting_for_permitted_clients_only(given: dict[str, str]) -> None:
     left_out = ("port", "no_persist", "no_watch", "tls_cert", "tls_key")
     with ServerProcess(None, *flags(given, *left_out)) as server:
         bearer = {"Authorization": f"Bearer {TEXTS['token']}"}
@@ -108,7 +108,7 @@ def test_info_has_every_setting_for_who_may_see_it(given: dict[str, str]) -> Non
         assert "settings" not in of_reader.json
 
 
-def test_doctor_says_what_was_given_and_by_what(given: dict[str, str]) -> None:
+def test_doctor_reports_each_given_setting_and_its_source(given: dict[str, str]) -> None:
     done = run_copy(
         "doctor", "--port", "0", "--max-value", "1000", environment={"DUNENA_NO_PERSIST": "1"}
     )
@@ -127,7 +127,7 @@ def test_doctor_says_what_was_given_and_by_what(given: dict[str, str]) -> None:
         (("--tokens", "no-tokens.toml"), "who gets in", "no-tokens.toml"),
     ],
 )
-def test_doctor_finds_files_that_a_server_would_not_start_with(
+def test_doctor_reports_files_that_would_prevent_a_start(
     arguments: tuple[str, ...], about: str, text: str
 ) -> None:
     done = run_copy("doctor", "--port", "0", *arguments)
@@ -137,8 +137,8 @@ def test_doctor_finds_files_that_a_server_would_not_start_with(
     assert text in finding["text"]
 
 
-def test_doctor_takes_an_origin_as_serve_does() -> None:
-    """With the slash that an address in a browser ends in."""
+def test_doctor_normalizes_origins_like_serve() -> None:
+    """The trailing slash of an address copied from a browser is removed."""
     origins = "https://a.example/,https://b.example"
     done = run_copy("doctor", "--port", "0", "--allow-origin", origins)
     assert done.returncode == 0
@@ -147,7 +147,7 @@ def test_doctor_takes_an_origin_as_serve_does() -> None:
 
 
 @pytest.mark.parametrize(("watch", "text"), [("off", "left alone"), ("poll", "looked for")])
-def test_doctor_says_how_hand_edits_are_learnt_of(watch: str, text: str) -> None:
+def test_doctor_reports_how_hand_edits_are_detected(watch: str, text: str) -> None:
     done = run_copy("doctor", "--port", "0", "--watch", watch)
     (finding,) = [
         one for one in json.loads(done.stdout)["findings"] if one["about"] == "hand edits"

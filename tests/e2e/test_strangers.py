@@ -1,4 +1,4 @@
-"""Things in the folder that are no values, made by others at a bad moment."""
+"""Irregular files in the folder: links, pipes, devices and names that are not UTF-8."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def damaged(server: ServerProcess) -> set[str]:
 
 
 @pytest.mark.parametrize("when", ["before the start", "while it runs"])
-def test_what_is_no_plain_file_stops_nothing(
+def test_links_pipes_and_devices_in_the_folder_do_not_block_the_server(
     start_server: StartServer, folder: Path, tmp_path: Path, when: str
 ):
     if when == "before the start":
@@ -76,7 +76,9 @@ def test_what_is_no_plain_file_stops_nothing(
 
 
 @linux_only
-def test_names_that_are_no_text(start_server: StartServer, folder: Path):
+def test_file_names_that_are_not_utf_8_are_reported_as_damaged(
+    start_server: StartServer, folder: Path
+):
     raw = os.fsencode(folder)
     (folder / "app").mkdir(parents=True)
     os.mkdir(raw + b"/before\xff")  # noqa: PTH102 - not every path object can be this
@@ -96,7 +98,9 @@ def test_names_that_are_no_text(start_server: StartServer, folder: Path):
 
 
 @linux_only
-def test_more_at_once_than_the_system_can_tell(start_server: StartServer, folder: Path):
+def test_an_overflow_of_the_inotify_queue_loses_no_hand_edit(
+    start_server: StartServer, folder: Path
+):
     queue = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     count = queue // 2  # each is three events
     server = start_server()
@@ -116,7 +120,9 @@ def test_more_at_once_than_the_system_can_tell(start_server: StartServer, folder
 
 
 @pytest.mark.parametrize("how", ["poll", "notify"])
-def test_hand_edits_are_seen_either_way(start_server: StartServer, folder: Path, how: str):
+def test_hand_edits_are_seen_with_polling_and_with_notification(
+    start_server: StartServer, folder: Path, how: str
+):
     server = start_server("--watch", how)
     state = {"poll": "polling", "notify": "watching"}[how]
     assert http(server, "GET", "/health").json["checks"]["watch"] == {
@@ -133,7 +139,7 @@ def test_hand_edits_are_seen_either_way(start_server: StartServer, folder: Path,
     assert f'dunena_watch{{state="{state}"}} 1.0' in http(server, "GET", "/metrics").body.decode()
 
 
-def test_a_file_keeps_its_mode(start_server: StartServer, folder: Path):
+def test_a_rewritten_value_file_keeps_its_mode(start_server: StartServer, folder: Path):
     write_files(folder, {"k.json": "1"})
     (folder / "k.json").chmod(0o640)
     server = start_server()
@@ -144,7 +150,7 @@ def test_a_file_keeps_its_mode(start_server: StartServer, folder: Path):
     assert (folder / "k.json").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_byte_order_mark_is_read_and_never_written(
+def test_a_byte_order_mark_in_a_value_file_is_accepted_and_not_written(
     start_server: StartServer, folder: Path, tmp_path: Path
 ):
     mark = b"\xef\xbb\xbf"
@@ -166,7 +172,7 @@ def test_a_byte_order_mark_is_read_and_never_written(
         until(lambda: (folder / "before.json").read_bytes() == b"2", "the file did not follow")
 
 
-def test_a_pipe_among_pages_is_no_page(start_server: StartServer, tmp_path: Path):
+def test_pipes_and_devices_among_pages_are_404(start_server: StartServer, tmp_path: Path):
     (tmp_path / "www").mkdir()
     os.mkfifo(tmp_path / "www" / "pipe.html")
     (tmp_path / "www" / "zero.html").symlink_to("/dev/zero")
@@ -176,7 +182,7 @@ def test_a_pipe_among_pages_is_no_page(start_server: StartServer, tmp_path: Path
 
 
 @linux_only
-def test_check_goes_by_the_same_rules_and_moves_no_stranger(folder: Path, tmp_path: Path):
+def test_check_reports_irregular_files_and_moves_none(folder: Path, tmp_path: Path):
     make_strangers(folder, tmp_path / "outside")
     with open(os.fsencode(folder) + b"/k\xff.json", "w"):  # noqa: PTH123
         pass

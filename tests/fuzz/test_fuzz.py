@@ -1,4 +1,4 @@
-"""Whatever comes in: nothing but the errors that are meant for it, and the same for every cut.
+"""Any input causes only the defined errors, and the same result from any chunks.
 
 ``DUNENA_FUZZ_EXAMPLES`` sets how often each is tried; with ``HYPOTHESIS_PROFILE=dev`` each run
 tries others. What is found is kept as an ``@example`` beside the property it broke.
@@ -82,7 +82,7 @@ def frames_of(pieces: list[bytes]) -> list[object]:
 
 @fuzz
 @given(FRAMES, CUTS)
-def test_frames(stream: bytes, cuts: list[int]) -> None:
+def test_any_bytes_give_the_same_frames_from_any_chunks(stream: bytes, cuts: list[int]) -> None:
     whole = frames_of([stream])
     assert frames_of(cut(stream, cuts)) == whole
     assert frames_of([bytes((byte,)) for byte in stream]) == whole
@@ -90,7 +90,9 @@ def test_frames(stream: bytes, cuts: list[int]) -> None:
 
 @fuzz
 @given(FRAMES, CUTS, st.sampled_from([Dialect.AUTO, Dialect.OBJECT_STORE]))
-def test_a_connection(stream: bytes, cuts: list[int], dialect: Dialect) -> None:
+def test_any_bytes_get_the_same_replies_from_any_chunks(
+    stream: bytes, cuts: list[int], dialect: Dialect
+) -> None:
     whole = Peer(dialect).hear(stream, [])
     assert Peer(dialect).hear(stream, sorted(at for at in cuts if at < len(stream))) == whole
 
@@ -137,7 +139,7 @@ TEXTS = (
 
 @fuzz
 @given(st.lists(TEXTS, max_size=8), st.sampled_from(list(Dialect)))
-def test_a_session(texts: list[bytes], dialect: Dialect) -> None:
+def test_any_message_gets_well_formed_replies(texts: list[bytes], dialect: Dialect) -> None:
     client = Rooms().client(dialect)
     for text in texts:
         for message in client.ask(text):
@@ -170,7 +172,9 @@ def requests_of(pieces: list[bytes]) -> tuple[list[Any], int | None, bytes | Non
 
 @fuzz
 @given(STREAMS, CUTS)
-def test_http(stream: bytes, cuts: list[int]) -> None:
+def test_any_bytes_give_the_same_http_requests_from_any_chunks(
+    stream: bytes, cuts: list[int]
+) -> None:
     whole = requests_of([stream])
     assert requests_of(cut(stream, cuts)) == whole
     assert requests_of([bytes((byte,)) for byte in stream]) == whole
@@ -195,7 +199,7 @@ def reopened(folder: Path) -> Replay:
     st.lists(st.integers(1, 3), min_size=1, max_size=6),
     st.lists(st.tuples(st.integers(0, 600), st.binary(max_size=4), st.integers(0, 4)), max_size=4),
 )
-def test_a_journal_that_was_damaged(
+def test_a_damaged_journal_replays_only_written_commits(
     tmp_path_factory: Any, commits: list[int], damages: list[tuple[int, bytes, int]]
 ) -> None:
     folder = tmp_path_factory.mktemp("journal")
@@ -227,7 +231,7 @@ def test_a_journal_that_was_damaged(
 
 @fuzz
 @given(st.text(max_size=40) | st.text("%.~ aAcon/\\:0123456789ABCDEF", max_size=40))
-def test_names_of_files(text: str) -> None:
+def test_any_decoded_file_name_is_encoded_again_safely(text: str) -> None:
     key = decode_file_name(text)
     if key is not None and is_name(key):
         for folds_case in (False, True):
@@ -246,7 +250,7 @@ def test_names_of_files(text: str) -> None:
 
 @fuzz
 @given(st.binary(max_size=60) | MESSAGES)
-def test_json_is_read_as_it_is_or_not_at_all(text: bytes) -> None:
+def test_any_stored_value_equals_the_json_that_was_sent(text: bytes) -> None:
     client = Rooms().client(Dialect.OBJECT_STORE)
     said = client.ask(b'{"action":"set","key":"k","value":' + text + b"}")
     entry = client.rooms.store.peek("", "k", client.rooms.now)

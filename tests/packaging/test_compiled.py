@@ -1,4 +1,4 @@
-"""The wheel with compiled modules in it: what is in it, and that it works with and without them.
+"""The wheel with compiled modules: its contents, and that it runs with and without them.
 
 `python3 build/dev.py test --compiled` makes it, and runs this in the copy that it was unpacked to.
 """
@@ -57,7 +57,7 @@ def try_wheel(folder, tmp_path):
     )
 
 
-def test_is_for_this_python_and_system_alone(wheel):
+def test_the_compiled_wheel_is_tagged_for_this_python_and_system(wheel):
     tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
     assert re.fullmatch(rf"dunena-{dunena.__version__}-{tag}-{tag}-\w+\.whl", wheel.name)
     assert "any" not in wheel.name
@@ -66,33 +66,33 @@ def test_is_for_this_python_and_system_alone(wheel):
     assert "Root-Is-Purelib: false" in metadata
 
 
-def test_has_an_extension_module_beside_each_source_and_their_code(wheel):
+def test_the_compiled_wheel_has_every_extension_module_and_its_source(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {name for name in names if name.endswith((".so", ".pyd"))} == EXTENSIONS
     assert set(SOURCES) <= names
 
 
-def test_puts_nothing_beside_the_package(wheel):
+def test_the_compiled_wheel_has_only_the_package_at_its_top(wheel):
     with zipfile.ZipFile(wheel) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
     assert tops == {"dunena", f"dunena-{dunena.__version__}.dist-info"}
 
 
-def test_runs_compiled(unpacked, tmp_path):
+def test_the_compiled_wheel_runs_compiled(unpacked, tmp_path):
     done = try_wheel(unpacked, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"try_wheel: dunena {dunena.__version__} runs compiled\n"
 
 
-def test_is_pure_python_when_they_are_taken_out(unpacked, tmp_path):
+def test_the_compiled_wheel_runs_as_pure_python_without_its_extension_modules(unpacked, tmp_path):
     for name in EXTENSIONS:
         (unpacked / name).unlink()
     done = try_wheel(unpacked, tmp_path)
     assert (done.returncode, done.stderr) == (1, "try_wheel: the hot modules are not compiled\n")
 
 
-def test_names_no_folder_of_the_machine_that_made_it(unpacked):
+def test_the_extension_modules_contain_no_build_path(unpacked):
     for name in EXTENSIONS:
         data = (unpacked / name).read_bytes()
         assert b"dunena-compile-" not in data, name
@@ -101,7 +101,7 @@ def test_names_no_folder_of_the_machine_that_made_it(unpacked):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows' compiler is not named by CC")
-def test_without_a_compiler_the_reason_stands_in_a_line(tmp_path):
+def test_a_build_without_a_compiler_fails_with_the_reason(tmp_path):
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     missing = {**os.environ, "DUNENA_COMPILE": "1", "CC": "no-such-compiler"}
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The container image, as far as it shows without an engine; ci.yml builds and runs it."""
+"""The container image, checked without a container engine; ci.yml builds and runs it."""
 
 import os
 import re
@@ -27,14 +27,14 @@ def instructions():
 
 
 class TestDockerfile:
-    def test_the_base_is_one_version(self):
+    def test_the_base_image_is_pinned_to_one_version(self):
         assert re.search(r"^ARG BASE=python:\d+\.\d+\.\d+-slim-\w+$", DOCKERFILE, re.MULTILINE)
         assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)) == {"${BASE}"}
 
-    def test_it_runs_as_a_user_by_number(self):
+    def test_the_image_runs_as_a_numeric_user(self):
         assert instructions()["USER"] == ["10001:10001"]
 
-    def test_values_are_in_a_volume_that_the_user_owns(self):
+    def test_values_are_kept_in_a_volume_owned_by_the_user(self):
         found = instructions()
         assert found["VOLUME"] == ["/data"]
         assert "CACHE_DIR=/data" in found["ENV"][0]
@@ -46,12 +46,12 @@ class TestDockerfile:
             assert found[word][0].startswith("[")
         assert re.search(r'CMD \["python", "/opt/dunena/health.py"\]$', found["HEALTHCHECK"][0])
 
-    def test_what_is_built_in_does_not_stay(self):
+    def test_the_final_image_contains_no_build_tools(self):
         copies = instructions()["COPY"]
         assert "--from=build /opt/dunena /opt/dunena" in copies
         assert not any("pip" in line for line in instructions()["RUN"])
 
-    def test_everything_copied_is_there_and_is_sent(self):
+    def test_every_copied_file_exists_and_is_in_the_build_context(self):
         sent = (FOLDER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
         assert sent[2:][0] == "*"
         allowed = [line[1:] for line in sent if line.startswith("!")]
@@ -73,31 +73,31 @@ class TestHealth:
         assert "Traceback" not in done.stderr
         return done.returncode
 
-    def test_of_a_server_that_runs_and_one_that_stopped(self, tmp_path):
+    def test_the_health_check_tells_a_running_server_from_a_stopped_one(self, tmp_path):
         with ServerProcess(tmp_path / "values") as server:
             assert self.ask(DUNENA_PORT=str(server.port)) == 0
         assert self.ask(DUNENA_PORT=str(server.port)) == 1
 
-    def test_needs_no_token_and_asks_no_proxy(self, tmp_path):
+    def test_the_health_check_needs_no_token_and_ignores_proxies(self, tmp_path):
         token = {"DUNENA_AUTH_TOKEN": "secret"}
         with ServerProcess(tmp_path / "values", environment=token) as server:
             proxy = "http://127.0.0.1:9"
             assert self.ask(DUNENA_PORT=str(server.port), http_proxy=proxy) == 0
 
-    def test_of_a_server_on_all_addresses(self, tmp_path):
+    def test_the_health_check_works_for_a_server_on_all_addresses(self, tmp_path):
         with ServerProcess(tmp_path / "values", "--host", "0.0.0.0") as server:
             assert self.ask(DUNENA_PORT=str(server.port)) == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="made for Linux containers")
 class TestCleanRoom:
-    """The script that containers run, on what can be had without one."""
+    """The script that runs in containers, tried outside of a container."""
 
     def run(self, program):
         command = ["bash", FOLDER / "clean-room.sh", program]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
-    def test_passes_a_server_that_works(self, tmp_path):
+    def test_the_clean_room_script_passes_a_working_server(self, tmp_path):
         program = tmp_path / "dunena"
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m dunena "$@"\n')
         program.chmod(0o755)
@@ -117,7 +117,7 @@ class TestCleanRoom:
         ],
         ids=["no version", "ends at once", "does not listen"],
     )
-    def test_fails_one_that_does_not(self, tmp_path, script, reason):
+    def test_the_clean_room_script_fails_a_broken_program(self, tmp_path, script, reason):
         program = Path(tmp_path, "dunena")
         program.write_text(f"#!/bin/sh\n{script}\n")
         program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""build/executable.py: its decisions, its archives and its answers, without PyInstaller."""
+"""build/executable.py: targets, archives and messages, without PyInstaller."""
 
 import importlib
 import os
@@ -39,7 +39,7 @@ class TestChoice:
             ("freebsd14", "amd64", "freebsd14-x64"),
         ],
     )
-    def test_host(self, system, machine, label):
+    def test_host_label_names_system_and_machine(self, system, machine, label):
         assert load("packkit.choice").host_label(system, machine) == label
 
     @pytest.mark.parametrize(
@@ -54,22 +54,22 @@ class TestChoice:
             ("", ["dunena-macos-arm64"]),
         ],
     )
-    def test_words(self, word, names):
+    def test_asked_for_maps_a_word_to_its_targets(self, word, names):
         asked = load("packkit.choice").asked_for(word, "macos-arm64")
         assert [target.executable for target in asked] == names
 
-    def test_all(self):
+    def test_asked_for_all_is_every_target(self):
         targets = load("releasekit.targets").TARGETS
         assert load("packkit.choice").asked_for("all", "linux-x64") == list(targets)
 
-    def test_every_target_has_a_word(self):
+    def test_every_target_can_be_asked_for_by_a_word(self):
         labels = {target.label for target in load("releasekit.targets").TARGETS}
         assert set(load("packkit.choice").WORDS.values()) == labels
 
-    def test_a_machine_that_there_is_no_file_for(self):
+    def test_asked_for_an_unsupported_machine_is_empty(self):
         assert load("packkit.choice").asked_for("", "freebsd14-x64") == []
 
-    def test_what_cannot_be_made_here_is_named_with_who_makes_it(self):
+    def test_not_here_names_the_workflow_that_builds_a_target(self):
         choice = load("packkit.choice")
         (target,) = choice.asked_for("windows", "linux-x64")
         line = choice.not_here(target)
@@ -91,12 +91,12 @@ class TestMain:
         return made
 
     @pytest.mark.parametrize("arguments", [[], ["linux"]])
-    def test_makes_its_own(self, made, capsys, arguments):
+    def test_main_builds_the_target_of_this_machine(self, made, capsys, arguments):
         assert load("packkit.commands").main(arguments) == 0
         assert made == ["linux-x64"]
         assert capsys.readouterr().err == ""
 
-    def test_all_makes_what_it_can_and_names_the_rest(self, made, capsys):
+    def test_main_with_all_builds_this_target_and_names_the_rest(self, made, capsys):
         assert load("packkit.commands").main(["all"]) == 0
         assert made == ["linux-x64"]
         lines = capsys.readouterr().err.splitlines()
@@ -104,24 +104,24 @@ class TestMain:
         assert all("release.yml" in line for line in lines)
 
     @pytest.mark.parametrize("word", ["windows", "macos-intel", "macos-arm", "linux-arm64"])
-    def test_nothing_made_is_1(self, made, capsys, word):
+    def test_main_returns_1_when_no_target_can_be_built(self, made, capsys, word):
         assert load("packkit.commands").main([word]) == 1
         assert made == []
         assert len(capsys.readouterr().err.splitlines()) == 1
 
-    def test_a_machine_that_there_is_no_file_for(self, made, monkeypatch, capsys):
+    def test_main_returns_1_on_an_unsupported_machine(self, made, monkeypatch, capsys):
         commands = load("packkit.commands")
         monkeypatch.setattr(commands.choice, "host_label", lambda *_: "plan9-x64")
         assert commands.main([]) == 1
         assert "there is no executable for plan9-x64" in capsys.readouterr().err
 
-    def test_wrong_usage_is_2(self, made, capsys):
+    def test_wrong_usage_returns_2(self, made, capsys):
         with pytest.raises(SystemExit) as ended:
             load("packkit.commands").main(["solaris"])
         assert ended.value.code == 2
         assert "solaris" in capsys.readouterr().err
 
-    def test_a_failure_is_one_line_and_1(self, made, monkeypatch, capsys):
+    def test_a_failure_prints_one_line_and_returns_1(self, made, monkeypatch, capsys):
         commands = load("packkit.commands")
 
         def fail(*_, **__):
@@ -131,7 +131,7 @@ class TestMain:
         assert commands.main([]) == 1
         assert capsys.readouterr().err == "executable: no luck\n"
 
-    def test_interrupted_is_130(self, made, monkeypatch):
+    def test_an_interrupt_returns_130(self, made, monkeypatch):
         commands = load("packkit.commands")
 
         def interrupt(*_, **__):
@@ -145,12 +145,14 @@ class TestMake:
     def target(self):
         return load("releasekit.targets").TARGETS[0]
 
-    def test_a_work_folder_with_something_in_it_is_refused(self, tmp_path):
+    def test_a_work_folder_that_is_not_empty_is_refused(self, tmp_path):
         (tmp_path / "old").touch()
         with pytest.raises(load("devkit.console").CommandError, match="is not empty"):
             load("packkit.commands").make(self.target(), tmp_path / "dist", tmp_path)
 
-    def test_its_own_work_folder_goes_when_all_went_well(self, tmp_path, monkeypatch, capsys):
+    def test_the_temporary_work_folder_is_removed_after_success(
+        self, tmp_path, monkeypatch, capsys
+    ):
         commands = load("packkit.commands")
         used = []
 
@@ -164,7 +166,9 @@ class TestMake:
         assert "a (11.9 MB)" in capsys.readouterr().out
 
     @pytest.mark.parametrize(("words", "is_pure"), [([], False), (["--pure"], True)])
-    def test_pure_python_only_when_it_is_asked_for(self, tmp_path, monkeypatch, words, is_pure):
+    def test_pure_python_is_built_only_with_the_pure_option(
+        self, tmp_path, monkeypatch, words, is_pure
+    ):
         commands = load("packkit.commands")
         asked = []
         monkeypatch.setattr(commands.choice, "host_label", lambda *_: "linux-x64")
@@ -174,7 +178,7 @@ class TestMake:
         assert commands.main([*words, "--work", str(tmp_path / "work")]) == 0
         assert asked == [is_pure]
 
-    def test_after_a_failure_it_stays_for_its_log(self, tmp_path, monkeypatch):
+    def test_the_temporary_work_folder_is_kept_after_a_failure(self, tmp_path, monkeypatch):
         commands = load("packkit.commands")
         used = []
 
@@ -190,30 +194,32 @@ class TestMake:
 
 
 class TestBuilder:
-    def test_the_same_every_time(self, tmp_path):
+    def test_build_environ_makes_builds_reproducible(self, tmp_path):
         environ = load("packkit.builder").build_environ(tmp_path, tmp_path, 123)
         assert environ["SOURCE_DATE_EPOCH"] == "123"
         assert environ["PYTHONHASHSEED"].isdecimal()
 
-    def test_the_time_is_that_of_the_sources(self, monkeypatch, tmp_path):
+    def test_source_time_is_source_date_epoch_or_a_fixed_time_without_git(
+        self, monkeypatch, tmp_path
+    ):
         builder = load("packkit.builder")
         assert builder.source_time({"SOURCE_DATE_EPOCH": "86400"}) == 86_400
         monkeypatch.setattr(builder, "ROOT", tmp_path)
         monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
         assert builder.source_time({}) == builder._FALLBACK_TIME
 
-    def test_a_time_that_is_none(self):
+    def test_source_time_rejects_an_invalid_source_date_epoch(self):
         with pytest.raises(load("devkit.console").CommandError, match="SOURCE_DATE_EPOCH"):
             load("packkit.builder").source_time({"SOURCE_DATE_EPOCH": "yesterday"})
 
-    def test_says_what_to_install_for_strip(self, monkeypatch):
+    def test_a_missing_strip_names_the_package_to_install(self, monkeypatch):
         builder = load("packkit.builder")
         monkeypatch.setattr(builder.sys, "platform", "linux")
         with pytest.raises(load("devkit.console").CommandError, match="apt install binutils"):
             builder._check_tools(None)
 
-    def test_without_a_compiler_it_says_what_to_do(self, tmp_path, monkeypatch):
-        """And never makes the slower one by itself."""
+    def test_a_missing_compiler_names_the_package_and_the_pure_option(self, tmp_path, monkeypatch):
+        """The slower pure Python build is made only when it is asked for."""
         compiled = load("devkit.compiled")
         hint = load("packkit.builder").PURE_HINT
         said = []
@@ -232,14 +238,14 @@ class TestBuilder:
         assert "apt install gcc" in said[0]
         assert "--pure" in said[0]
 
-    def test_signed_with_a_lasting_name(self):
+    def test_signing_command_uses_a_stable_identifier(self):
         builder = load("packkit.builder")
         bare = builder.signing_command(Path("x"), "")
         assert bare[bare.index("--sign") + 1] == "-"
         assert bare[bare.index("--identifier") + 1] == builder.BUNDLE_IDENTIFIER
         assert "runtime" not in bare
 
-    def test_signed_for_apple(self):
+    def test_signing_command_with_an_identity_uses_hardened_runtime_and_entitlements(self):
         signed = load("packkit.builder").signing_command(Path("x"), "Developer ID Application")
         assert signed[signed.index("--options") + 1] == "runtime"
         assert Path(signed[signed.index("--entitlements") + 1]).is_file()
@@ -262,7 +268,9 @@ class TestArchives:
         return path
 
     @pytest.mark.parametrize("name", ["a.tar.gz", "a.zip"])
-    def test_same_bytes_whatever_the_order_time_and_rights(self, folder, tmp_path, name):
+    def test_an_archive_has_the_same_bytes_for_any_order_times_and_modes(
+        self, folder, tmp_path, name
+    ):
         first = self.pack(folder, tmp_path / name)
         second = tmp_path / f"other-{name}"
         for path in folder.rglob("*"):
@@ -270,7 +278,7 @@ class TestArchives:
         (folder / "dunena").chmod(0o700)
         assert first.read_bytes() == self.pack(folder, second, sorted_by_size).read_bytes()
 
-    def test_tar_keeps_rights_and_names_nobody(self, folder, tmp_path):
+    def test_a_tar_archive_keeps_modes_and_has_no_owner_names(self, folder, tmp_path):
         with tarfile.open(self.pack(folder, tmp_path / "a.tar.gz")) as archive:
             members = {member.name: member for member in archive}
         assert list(members) == ["top/_internal/library.so", "top/dunena"]
@@ -280,7 +288,7 @@ class TestArchives:
             assert (member.uid, member.gid, member.uname, member.gname) == (0, 0, "", "")
             assert member.mtime == 1_700_000_000
 
-    def test_zip_keeps_rights(self, folder, tmp_path):
+    def test_a_zip_archive_keeps_modes(self, folder, tmp_path):
         with zipfile.ZipFile(self.pack(folder, tmp_path / "a.zip")) as archive:
             modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
             assert archive.read("top/dunena") == b"program"
@@ -290,14 +298,14 @@ class TestArchives:
             "top/dunena": stat.S_IFREG | 0o755,
         }
 
-    def test_zip_knows_no_time_before_1980(self, folder, tmp_path):
+    def test_a_zip_archive_has_no_time_before_1980(self, folder, tmp_path):
         archives = load("packkit.archives")
         archives.pack(tmp_path / "a.zip", archives.entries_of(folder, "top", ""), 0)
         with zipfile.ZipFile(tmp_path / "a.zip") as archive:
             assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
 
     @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there")
-    def test_links_stay_links(self, folder, tmp_path):
+    def test_archives_keep_links_as_links(self, folder, tmp_path):
         (folder / "link").symlink_to("_internal/library.so")
         with tarfile.open(self.pack(folder, tmp_path / "a.tar.gz")) as archive:
             assert archive.getmember("top/link").linkname == "_internal/library.so"
@@ -305,8 +313,8 @@ class TestArchives:
             assert stat.S_ISLNK(archive.getinfo("top/link").external_attr >> 16)
             assert archive.read("top/link") == b"_internal/library.so"
 
-    def test_gzip_does_not_name_the_file(self, folder, tmp_path):
-        """Which would be another one in every work folder."""
+    def test_the_gzip_header_contains_no_file_name(self, folder, tmp_path):
+        """The name would differ in every work folder."""
         data = self.pack(folder, tmp_path / "a.tar.gz").read_bytes()
         assert b"a.tar" not in data[:40]
         assert data[3] == 0
@@ -316,8 +324,8 @@ def sorted_by_size(entries):
     return sorted(entries, key=lambda entry: entry.source.stat().st_size)
 
 
-def test_an_old_python_gets_a_sentence():
-    """The script itself must be readable by one: no annotations, no new syntax."""
+def test_the_script_tells_an_old_python_which_version_it_needs():
+    """An old Python must be able to parse the script: no annotations, no new syntax."""
     text = (ROOT / "build" / "executable.py").read_text(encoding="utf-8")
     compile(text, "executable.py", "exec", flags=0, dont_inherit=True)
     assert "->" not in text

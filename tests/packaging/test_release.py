@@ -1,4 +1,4 @@
-"""build/release.py: what a release says of itself, and how its commands are typed."""
+"""build/release.py: changelog, version, release notes and the command line."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ The first one.
 
 
 class TestChangelog:
-    def test_sections_have_name_date_and_text(self):
+    def test_read_sections_returns_name_date_and_text(self):
         sections = load("releasekit.changelog").read_sections(CHANGELOG)
         assert [(section.name, section.date) for section in sections] == [
             ("Unreleased", ""),
@@ -41,11 +41,11 @@ class TestChangelog:
         assert sections[0].body == ""
         assert sections[1].body == "- Quicker.\n\n  A second paragraph."
 
-    def test_a_heading_inside_a_section_ends_nothing(self):
+    def test_a_lower_heading_does_not_end_a_section(self):
         text = "## 1.0.0 (2026-10-01)\n\n### More\n\nx\n"
         assert load("releasekit.changelog").find_section(text, "1.0.0").body == "### More\n\nx"
 
-    def test_a_version_that_is_not_there(self):
+    def test_find_section_returns_none_for_a_missing_version(self):
         assert load("releasekit.changelog").find_section(CHANGELOG, "1.1") is None
 
 
@@ -53,10 +53,10 @@ class TestVersion:
     def check(self, version="1.1.0", changelog=CHANGELOG, tag="v1.1.0"):
         load("releasekit.version").check(version, changelog, tag)
 
-    def test_all_agree(self):
+    def test_the_version_check_passes_when_all_agree(self):
         self.check()
 
-    def test_a_dry_run_needs_no_section(self):
+    def test_the_version_check_of_a_dry_run_needs_no_section(self):
         self.check("1.2.0", CHANGELOG.replace("Unreleased\n", "Unreleased\n\n- Soon.\n"), None)
         self.check(tag=None)
 
@@ -73,23 +73,23 @@ class TestVersion:
             ({"version": "1.2.0", "tag": None}, "says nothing of 1.2.0"),
         ],
     )
-    def test_one_line_says_what_disagrees(self, arguments, reason):
+    def test_the_version_check_raises_with_one_line_on_a_disagreement(self, arguments, reason):
         with pytest.raises(ReleaseError, match=reason) as caught:
             self.check(**arguments)
         assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("text", ["", '__version__ = "1"', '__version__ = "1.0.0-beta"'])
-    def test_of_the_package_must_be_one(self, text):
+    def test_read_version_rejects_an_invalid_version(self, text):
         with pytest.raises(ReleaseError, match=r"dunena/__init__\.py"):
             load("releasekit.version").read_version(text)
 
-    def test_of_a_release_candidate(self):
+    def test_read_version_accepts_a_release_candidate(self):
         assert load("releasekit.version").read_version('__version__ = "1.0.0rc1"\n') == "1.0.0rc1"
 
-    def test_command_prints_it(self, run, version):
+    def test_the_version_command_prints_the_version(self, run, version):
         assert run("version") == (0, f"{version}\n", "")
 
-    def test_command_refuses_another_tag(self, run):
+    def test_the_version_command_refuses_a_different_tag(self, run):
         code, out, err = run("version", "--tag", "v99.0.0")
         assert (code, out) == (1, "")
         assert err.startswith("release: the tag is v99.0.0")
@@ -100,51 +100,51 @@ class TestNotes:
         notes = load("releasekit.notes")
         return notes.render("1.1.0", changelog, dist, "someone/else", **options)
 
-    def test_begin_with_what_changed(self, dist):
+    def test_the_notes_begin_with_the_changes(self, dist):
         assert self.render(dist).startswith("- Quicker.\n")
 
-    def test_link_every_file_that_is_there(self, dist):
+    def test_the_notes_link_every_built_file(self, dist):
         text = self.render(dist)
         url = "https://github.com/someone/else/releases/download/v1.1.0/"
         linked = set(re.findall(rf"\({re.escape(url)}([^)]+)\)", text))
         assert linked == {path.name for path in dist.iterdir()}
 
-    def test_leave_out_a_target_that_was_not_built(self, dist):
+    def test_the_notes_leave_out_a_target_that_was_not_built(self, dist):
         for path in dist.glob("*macos-x64*"):
             path.unlink()
         assert "dunena-macos-x64" not in self.render(dist)
 
-    def test_a_missing_archive_is_an_error(self, dist):
+    def test_the_notes_raise_for_a_missing_archive(self, dist):
         (dist / "dunena-linux-x64.tar.gz").unlink()
         with pytest.raises(ReleaseError, match=r"dunena-linux-x64.tar.gz is missing"):
             self.render(dist)
 
-    def test_nothing_built_is_an_error(self, tmp_path):
+    def test_the_notes_raise_without_an_executable(self, tmp_path):
         with pytest.raises(ReleaseError, match="no executable"):
             self.render(tmp_path)
 
-    def test_say_how_to_verify(self, dist):
+    def test_the_notes_explain_how_to_verify_files(self, dist):
         text = self.render(dist)
         assert "sha256sum --check --ignore-missing SHA2-256SUMS" in text
         assert "gh attestation verify dunena-linux-x64.tar.gz --repo someone/else" in text
 
-    def test_name_no_attestation_where_there_is_none(self, dist):
+    def test_the_notes_do_not_mention_an_attestation_that_does_not_exist(self, dist):
         text = self.render(dist, is_attested=False)
         assert "attest" not in text
         assert "sha256sum --check --ignore-missing SHA2-256SUMS" in text
         assert "`THIRD_PARTY_LICENSES.txt`" in text
 
-    def test_command_is_told_whether_there_is_one(self, run, dist, version):
+    def test_the_attested_option_adds_the_attestation_to_the_notes(self, run, dist, version):
         assert "gh attestation" in run("notes", f"v{version}", dist, "--attested", "true")[1]
         assert "gh attestation" not in run("notes", f"v{version}", dist, "--attested", "false")[1]
 
-    def test_say_what_the_systems_ask_where_files_are_not_signed(self, dist):
+    def test_the_notes_explain_system_warnings_of_unsigned_files(self, dist):
         text = self.render(dist)
         assert "Run anyway" in text
         assert "Open Anyway" in text
         assert "com.apple.quarantine" in text
 
-    def test_do_not_say_it_where_they_are(self, dist):
+    def test_the_notes_do_not_explain_warnings_of_signed_files(self, dist):
         signed = made_up.portable_executable(signed=True)
         for label in ("x64", "arm64"):
             (dist / f"dunena-windows-{label}.exe").write_bytes(signed)
@@ -153,20 +153,20 @@ class TestNotes:
         assert "Run anyway" not in text
         assert "Open Anyway" not in text
 
-    def test_one_unsigned_file_of_a_system_is_enough_to_warn(self, dist):
+    def test_one_unsigned_file_adds_the_warning_of_its_system_to_the_notes(self, dist):
         (dist / "dunena-macos-x64").write_bytes(b"... Developer ID Application: X ...")
         assert "Open Anyway" in self.render(dist)
 
-    def test_of_a_dry_run_are_what_is_unreleased(self, dist):
+    def test_the_notes_of_a_dry_run_are_the_unreleased_section(self, dist):
         text = self.render(dist, "## Unreleased\n\n- Soon.\n")
         assert text.startswith("- Soon.\n")
 
-    def test_command(self, run, dist, version):
+    def test_the_notes_command_prints_the_notes(self, run, dist, version):
         code, out, err = run("notes", f"v{version}", dist)
         assert (code, err) == (0, "")
         assert "## Download" in out
 
-    def test_command_refuses_another_version(self, run, dist):
+    def test_the_notes_command_refuses_a_different_version(self, run, dist):
         assert run("notes", "v99.0.0", dist)[0] == 1
 
 
@@ -182,30 +182,30 @@ class TestNotes:
         (b"x Developer ID Application y", "linux", False),
     ],
 )
-def test_is_signed(tmp_path, data, system, expected):
+def test_is_signed_detects_the_signature_of_a_file(tmp_path, data, system, expected):
     (tmp_path / "file").write_bytes(data)
     assert load("releasekit.signatures").is_signed(tmp_path / "file", system) is expected
 
 
 class TestCommands:
-    def test_wrong_usage_is_2(self, capsys):
+    def test_wrong_usage_exits_with_2(self, capsys):
         with pytest.raises(SystemExit) as caught:
             load("releasekit.commands").main(["relase"])
         assert caught.value.code == 2
 
-    def test_every_command_says_what_it_does(self, capsys):
+    def test_the_help_describes_every_command(self, capsys):
         with pytest.raises(SystemExit):
             load("releasekit.commands").main(["--help"])
         listed = re.findall(r"^ {4}(\w+)\s+([A-Z]\w+)", capsys.readouterr().out, re.MULTILINE)
         assert {"version", "notes", "checksums", "glibc"} <= {name for name, _ in listed}
 
-    def test_needs_nothing_but_python(self):
-        """A release must not wait for a registry, and the jobs that check it have none."""
+    def test_the_release_script_needs_only_the_standard_library(self):
+        """The jobs that check a release have no packages, and no registry may delay it."""
         script = ROOT / "build" / "release.py"
         subprocess.run([sys.executable, "-E", "-s", "-S", script, "version"], check=True)
 
 
-def test_the_dates_of_the_changelog_are_days_in_order():
+def test_changelog_dates_are_valid_and_descending():
     sections = load("releasekit.changelog").read_sections(
         (ROOT / "CHANGELOG.md").read_text("utf-8")
     )

@@ -1,4 +1,4 @@
-"""build/release.py glibc: what a Linux program needs, read without any tool."""
+"""build/release.py glibc: the glibc versions a Linux program needs, read without tools."""
 
 import re
 import shutil
@@ -18,12 +18,12 @@ def needs(path):
 
 
 class TestElf:
-    def test_names_every_version(self):
+    def test_needed_versions_returns_every_symbol_version(self):
         data = elf("GLIBC_2.2.5", "GLIBC_2.28", "OPENSSL_3.0.0")
         versions = load("releasekit.elf").needed_versions(data)
         assert versions == {"GLIBC_2.2.5", "GLIBC_2.28", "OPENSSL_3.0.0"}
 
-    def test_a_static_program_needs_none(self):
+    def test_needed_versions_of_a_static_program_are_empty(self):
         assert load("releasekit.elf").needed_versions(elf()) == set()
 
     @pytest.mark.parametrize(
@@ -31,14 +31,14 @@ class TestElf:
         [b"", b"MZ", b"\x7fELF\x01\x01" + bytes(60), elf("GLIBC_2.28")[:200], elf()[:40]],
         ids=["empty", "Windows", "32-bit", "cut", "cut in its head"],
     )
-    def test_anything_else_is_an_error(self, data):
+    def test_needed_versions_raises_for_an_invalid_elf_file(self, data):
         with pytest.raises(load("releasekit.elf").ElfError):
             load("releasekit.elf").needed_versions(data)
 
     @pytest.mark.skipif(
         sys.platform != "linux" or not shutil.which("objdump"), reason="needs Linux and objdump"
     )
-    def test_agrees_with_objdump_about_this_python(self):
+    def test_needed_versions_agree_with_objdump(self):
         python = Path(sys.executable).resolve()
         done = subprocess.run(["objdump", "-p", python], capture_output=True, text=True, check=True)
         _, _, references = done.stdout.partition("Version References:")
@@ -52,14 +52,14 @@ class TestBundle:
         return [name for name, _ in load("releasekit.bundle").walk(path)]
 
     @pytest.mark.parametrize("deflated", [True, False])
-    def test_looks_into_an_executable(self, tmp_path, deflated):
+    def test_walk_yields_the_files_inside_an_executable(self, tmp_path, deflated):
         file = tmp_path / "dunena"
         file.write_bytes(packed(elf(), {"a.so": b"one", "b/c.so": b"two"}, deflated))
         walked = dict(load("releasekit.bundle").walk(file))
         assert walked["dunena: a.so"] == b"one"
         assert walked["dunena: b/c.so"] == b"two"
 
-    def test_looks_into_archives_in_folders(self, tmp_path):
+    def test_walk_yields_the_files_inside_archives(self, tmp_path):
         tar(tmp_path / "x.tar.gz", {"inner": packed(elf(), {"a.so": b"one"})})
         zipped(tmp_path / "y.zip", {"folder/file": b"two"})
         assert self.names(tmp_path) == [
@@ -70,25 +70,25 @@ class TestBundle:
             "y.zip: folder/file",
         ]
 
-    def test_the_magic_by_itself_is_no_archive(self, tmp_path):
+    def test_the_magic_number_alone_is_not_taken_for_an_archive(self, tmp_path):
         file = tmp_path / "dunena"
         file.write_bytes(elf() + b"MEI\x0c\x0b\x0a\x0b\x0e" + bytes(90))
         assert self.names(file) == ["dunena"]
 
-    def test_a_damaged_one_is_an_error(self, tmp_path):
+    def test_walk_raises_for_a_damaged_executable(self, tmp_path):
         file = tmp_path / "dunena"
         good = packed(elf(), {"a.so": b"one" * 100})
         file.write_bytes(good.replace(good[64:70], b"\xff" * 6, 1))
         with pytest.raises(ReleaseError, match="cannot be read"):
             self.names(file)
 
-    def test_nothing_there(self, tmp_path):
+    def test_walk_raises_for_a_missing_file(self, tmp_path):
         with pytest.raises(ReleaseError, match="no such file"):
             self.names(tmp_path / "none")
 
 
 class TestGlibc:
-    def test_the_most_demanding_comes_first(self, tmp_path):
+    def test_files_are_listed_from_the_newest_glibc_version(self, tmp_path):
         libraries = {"libssl.so": elf("GLIBC_2.28"), "page.html": b"no library"}
         (tmp_path / "dunena").write_bytes(packed(elf("GLIBC_2.14"), libraries))
         assert needs(tmp_path) == [("dunena: libssl.so", (2, 28)), ("dunena", (2, 14))]
@@ -102,11 +102,11 @@ class TestGlibc:
             (["GLIBC_2.4", "GLIBC_ABI_DT_RELR"], (2, 36)),
         ],
     )
-    def test_newest(self, names, version):
+    def test_newest_returns_the_highest_glibc_version(self, names, version):
         assert load("releasekit.glibc").newest(set(names)) == version
 
     @pytest.mark.parametrize("name", ["GLIBC_PRIVATE", "GLIBC_ABI_NEW"])
-    def test_what_no_system_promises_is_an_error(self, tmp_path, name):
+    def test_a_private_glibc_symbol_raises(self, tmp_path, name):
         (tmp_path / "libx.so").write_bytes(elf(name))
         with pytest.raises(ReleaseError, match=rf"libx.so: needs {name}"):
             needs(tmp_path)
@@ -116,7 +116,7 @@ class TestGlibc:
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 
-    def test_at_the_limit(self, tmp_path, capsys):
+    def test_a_program_at_the_glibc_limit_passes(self, tmp_path, capsys):
         (tmp_path / "one").write_bytes(elf("GLIBC_2.28"))
         (tmp_path / "two").write_bytes(elf("GLIBC_2.17"))
         assert self.run(capsys, tmp_path) == (
@@ -125,7 +125,7 @@ class TestGlibc:
             "",
         )
 
-    def test_above_it_names_each_file_that_is(self, tmp_path, capsys):
+    def test_files_above_the_glibc_limit_are_named(self, tmp_path, capsys):
         for name, version in (("one", "2.34"), ("two", "2.29"), ("three", "2.17")):
             (tmp_path / name).write_bytes(elf(f"GLIBC_{version}"))
         code, out, err = self.run(capsys, tmp_path)
@@ -137,11 +137,11 @@ class TestGlibc:
             "release: that is newer than 2.28, the newest one allowed\n"
         )
 
-    def test_another_limit(self, tmp_path, capsys):
+    def test_the_max_option_sets_the_glibc_limit(self, tmp_path, capsys):
         (tmp_path / "one").write_bytes(elf("GLIBC_2.34"))
         assert self.run(capsys, tmp_path, "--max", "2.34")[0] == 0
 
-    def test_nothing_to_look_at_is_an_error(self, tmp_path, capsys):
+    def test_a_folder_without_linux_programs_is_an_error(self, tmp_path, capsys):
         (tmp_path / "text").write_text("x")
         code, _, err = self.run(capsys, tmp_path)
         assert code == 1

@@ -1,4 +1,4 @@
-"""build/release.py licenses: every bundled package with its text, or no release."""
+"""build/release.py licenses: the licence text of every bundled package."""
 
 import sys
 from pathlib import Path
@@ -50,7 +50,7 @@ def collect(environment, pins, also=()):
     return load("releasekit.licenses").collect(environment, path, also, extras)
 
 
-def test_python_packages_and_libraries_in_this_order(environment):
+def test_python_packages_and_libraries_are_listed_in_this_order(environment):
     found = collect(environment, "# why\ngood-one==1.0\nother==1.0\n")
     assert [bundled.title for bundled in found] == [
         "Python 3.12.1",
@@ -61,18 +61,18 @@ def test_python_packages_and_libraries_in_this_order(environment):
     assert [bundled.license for bundled in found] == ["PSF-2.0", "MIT", "", ""]
 
 
-def test_the_file_has_every_text(environment):
+def test_the_licences_file_has_every_licence_text(environment):
     text = load("releasekit.licenses").render(collect(environment, "good-one==1.0\nother==1.0\n"))
     for line in ("The licence of Python", "Text of good", "Text of other", "Text of OpenSSL"):
         assert f"\n{line}\n" in text
 
 
-def test_more_packages_can_be_asked_for(environment):
+def test_additional_packages_can_be_requested(environment):
     titles = [bundled.title for bundled in collect(environment, "", ["Other"])]
     assert titles == ["Python 3.12.1", "other 1.0", "OpenSSL"]
 
 
-def test_all_that_is_missing_is_named(environment):
+def test_every_missing_package_and_licence_is_named(environment):
     install(environment, "bare", "License: MIT", {})
     with pytest.raises(ReleaseError) as caught:
         collect(environment, "absent==2.0\nbare==1.0\n", ["gone"])
@@ -82,24 +82,24 @@ def test_all_that_is_missing_is_named(environment):
     assert gone.startswith("gone is not installed in ")
 
 
-def test_what_is_for_another_system_may_be_missing(environment):
+def test_a_package_for_another_system_may_be_missing(environment):
     found = collect(environment, "colorama==0.4.6 ; sys_platform == 'win32'\n")
     assert [bundled.title for bundled in found] == ["Python 3.12.1", "OpenSSL"]
 
 
-def test_the_licence_of_python_must_be_there(environment):
+def test_a_missing_licence_of_python_raises(environment):
     (environment.parent / "python/lib/python3.12/LICENSE.txt").unlink()
     with pytest.raises(ReleaseError, match="no licence of Python"):
         collect(environment, "")
 
 
-def test_no_environment(tmp_path):
+def test_a_missing_environment_raises(tmp_path):
     with pytest.raises(ReleaseError, match="no virtual environment"):
         collect(tmp_path / "none", "")
 
 
 @pytest.mark.skipif(sys.prefix == sys.base_prefix, reason="this is no virtual environment")
-def test_of_what_dunena_needs_are_all_there(tmp_path, capsys):
+def test_the_licences_of_all_dependencies_are_found(tmp_path, capsys):
     out = tmp_path / "LICENSES.txt"
     pins = ROOT / "build" / "requirements" / "serve.txt"
     assert load("releasekit.commands").main(["licenses", sys.prefix, str(pins), str(out)]) == 0

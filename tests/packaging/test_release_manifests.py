@@ -1,4 +1,4 @@
-"""build/release.py manifests: files that winget, Homebrew and Scoop can read."""
+"""build/release.py manifests: manifests for winget, Homebrew and Scoop."""
 
 import json
 import re
@@ -27,7 +27,7 @@ class TestManifests:
     def digest(self, dist, name):
         return load("releasekit.checksums").read(dist)[name]
 
-    def test_of_winget_are_three_that_agree(self, out, dist, version):
+    def test_the_three_winget_manifests_agree(self, out, dist, version):
         yaml = YAML(typ="safe", pure=True)
         files = {path.name: yaml.load(path) for path in (out / "winget").iterdir()}
         assert {file["ManifestType"] for file in files.values()} == {
@@ -45,7 +45,7 @@ class TestManifests:
             assert installer["InstallerSha256"] == self.digest(dist, name)
             assert installer["InstallerUrl"].endswith(f"/v{version}/{name}")
 
-    def test_of_scoop(self, out, dist, version):
+    def test_the_scoop_manifest_has_version_urls_and_hashes(self, out, dist, version):
         manifest = json.loads((out / "scoop" / "dunena.json").read_text())
         assert manifest["version"] == version
         for scoops, ours in (("64bit", "x64"), ("arm64", "arm64")):
@@ -57,17 +57,17 @@ class TestManifests:
             later = manifest["autoupdate"]["architecture"][scoops]["url"]
             assert later.endswith(f"/v$version/{name}#/dunena.exe")
 
-    def test_of_scoop_keep_values_over_an_upgrade(self, out):
-        """The folder beside the program, which is one of its version alone."""
+    def test_the_scoop_manifest_persists_the_default_folder(self, out):
+        """Scoop replaces the folder of the program, where the values are, with each version."""
         manifest = json.loads((out / "scoop" / "dunena.json").read_text())
         assert manifest["persist"] == DEFAULT_FOLDER
 
-    def test_of_homebrew_keep_values_over_an_upgrade(self, out):
+    def test_the_homebrew_formula_keeps_values_over_an_upgrade(self, out):
         text = (out / "homebrew" / "dunena.rb").read_text()
         assert 'CACHE_DIR: "${CACHE_DIR:-#{var}/dunena}"' in text
         assert not re.search(r"\bbin\.install", text), "never without it"
 
-    def test_of_homebrew_have_an_archive_for_each_machine(self, out, dist):
+    def test_the_homebrew_formula_has_an_archive_for_each_machine(self, out, dist):
         text = (out / "homebrew" / "dunena.rb").read_text()
         pairs = re.findall(r'url ".*/(.+)"\n\s+sha256 "(.+)"', text)
         assert dict(pairs) == {
@@ -76,10 +76,10 @@ class TestManifests:
         }
 
     @pytest.mark.skipif(not shutil.which("ruby"), reason="there is no Ruby")
-    def test_of_homebrew_is_ruby(self, out):
+    def test_the_homebrew_formula_is_valid_ruby(self, out):
         subprocess.run(["ruby", "-c", out / "homebrew" / "dunena.rb"], check=True)
 
-    def test_need_every_target(self, run, dist, tmp_path, version):
+    def test_manifests_fail_without_every_target(self, run, dist, tmp_path, version):
         (dist / "dunena-macos-arm64.zip").unlink()
         run("checksums", dist)
         code, _, err = run("manifests", f"v{version}", dist, tmp_path / "out")
@@ -87,12 +87,12 @@ class TestManifests:
         assert "'macos_arm64_archive'" in err
 
     @pytest.mark.parametrize("repository", ["", "a", 'a/b"', "a/b/c"])
-    def test_refuse_what_is_no_repository(self, tmp_path, repository):
+    def test_manifests_refuse_an_invalid_repository(self, tmp_path, repository):
         write = load("releasekit.manifests").write
         with pytest.raises(ReleaseError, match="no repository"):
             write("1.0.0", repository, tmp_path, tmp_path, tmp_path)
 
-    def test_refuse_a_checksum_that_is_none(self, dist, tmp_path):
+    def test_manifests_refuse_an_invalid_checksum(self, dist, tmp_path):
         (dist / "SHA2-256SUMS").write_text('x"  dunena-windows-x64.exe\n')
         with pytest.raises(ReleaseError, match="checksum that is none"):
             load("releasekit.manifests").write("1.0.0", "a/b", dist, tmp_path, tmp_path)

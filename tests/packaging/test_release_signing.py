@@ -1,4 +1,4 @@
-"""build/release.py sign: what the systems' tools are told, and that no key means a notice."""
+"""build/release.py sign: the calls of the signing tools, and a notice without keys."""
 
 import base64
 import stat
@@ -53,20 +53,20 @@ def sign(step, dist):
 
 
 @pytest.mark.parametrize("step", ["macos-certificate", "macos-notarize", "windows"])
-def test_without_keys_there_is_a_notice_and_nothing_else(commands, dist, capsys, step):
+def test_sign_without_keys_prints_only_a_notice(commands, dist, capsys, step):
     assert sign(step, dist) == 0
     assert capsys.readouterr().out.startswith("::notice::")
     assert commands == []
     assert load("releasekit.archives").check(dist)
 
 
-def test_half_of_a_key_is_an_error(commands, dist, monkeypatch, capsys):
+def test_sign_with_an_incomplete_key_fails(commands, dist, monkeypatch, capsys):
     monkeypatch.setenv("WINDOWS_CERTIFICATE", "x")
     assert sign("windows", dist) == 1
     assert "WINDOWS_CERTIFICATE_PASSWORD is missing" in capsys.readouterr().err
 
 
-def test_windows_programs_are_signed_in_the_archives_too(commands, keys, dist):
+def test_windows_programs_are_signed_in_files_and_archives(commands, keys, dist):
     assert sign("windows", dist) == 0
     archives = load("releasekit.archives")
     targets = [one for one in load("releasekit.targets").TARGETS if one.system == "windows"]
@@ -80,7 +80,7 @@ def test_windows_programs_are_signed_in_the_archives_too(commands, keys, dist):
     assert archives.check(dist)
 
 
-def test_macos_certificate_goes_into_a_keychain_and_the_build_is_told(
+def test_the_macos_certificate_is_imported_and_its_identity_exported(
     commands, keys, dist, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("GITHUB_ENV", str(tmp_path / "env"))
@@ -105,14 +105,14 @@ def test_every_macos_archive_is_notarised(commands, keys, dist):
     assert all("--wait" in command for command in commands)
 
 
-def test_a_key_on_disk_is_the_owners_alone(tmp_path):
+def test_a_key_file_is_readable_by_its_owner_only(tmp_path):
     path = load("releasekit.signing")._write_key(tmp_path, "key", base64.b64encode(b"x").decode())
     assert path.read_bytes() == b"x"
     if hasattr(path, "owner") and stat.S_IMODE(path.stat().st_mode) != 0o666:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_failure_names_the_tool_and_no_password(monkeypatch):
+def test_a_signing_failure_names_the_tool_and_no_password(monkeypatch):
     signing = load("releasekit.signing")
     command = ["false", "sign", "/p", "secret"]
 

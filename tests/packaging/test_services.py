@@ -1,4 +1,4 @@
-"""What runs and watches dunena on a machine: service files, and the dashboard of its figures."""
+"""Service files for systemd, launchd and WinSW, and the dashboard of the metrics."""
 
 import json
 import os
@@ -21,7 +21,7 @@ DASHBOARD = ROOT / "packaging" / "grafana" / "dunena.json"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's")
-def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("systemd-analyze is missing")
@@ -37,14 +37,14 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert "dunena.service" not in done.stderr, "not a word about it"
 
 
-def test_launchd_takes_the_property_list() -> None:
+def test_the_launchd_property_list_has_the_expected_settings() -> None:
     job = plistlib.loads((SERVICES / "dunena.plist").read_bytes())
     assert job["Label"] == "dunena"
     assert job["ProgramArguments"] == ["/usr/local/bin/dunena", "serve"]
     assert job["ExitTimeOut"] >= 60, "every file is brought up to date before it ends"
 
 
-def test_winsw_takes_its_file() -> None:
+def test_the_winsw_file_has_the_expected_settings() -> None:
     service = ET.parse(SERVICES / "dunena-service.xml").getroot()
     assert service.tag == "service"
     assert service.findtext("executable") == r"%BASE%\dunena.exe"
@@ -52,7 +52,7 @@ def test_winsw_takes_its_file() -> None:
     assert {one.get("name") for one in service.iter("env")} == {"CACHE_DIR", "DUNENA_LOG_FORMAT"}
 
 
-def test_every_figure_on_the_dashboard_is_one_of_the_server(server: ServerProcess) -> None:
+def test_every_figure_on_the_dashboard_is_a_metric_of_the_server(server: ServerProcess) -> None:
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "k", "value": "v"})
         text = http(server, "GET", "/metrics").body.decode()
@@ -75,7 +75,7 @@ def test_every_figure_on_the_dashboard_is_one_of_the_server(server: ServerProces
         assert f'{label}="' in text
 
 
-def test_every_figure_is_documented(server: ServerProcess) -> None:
+def test_every_metric_is_documented(server: ServerProcess) -> None:
     text = http(server, "GET", "/metrics").body.decode()
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     documented = set(re.findall(r"`(dunena_\w+)", page))
@@ -84,7 +84,7 @@ def test_every_figure_is_documented(server: ServerProcess) -> None:
     assert documented == families
 
 
-def test_the_dashboard_has_room_for_every_panel() -> None:
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
     board = json.loads(DASHBOARD.read_text("utf-8"))
     taken: set[tuple[int, int]] = set()
     for panel in board["panels"]:

@@ -1,4 +1,4 @@
-"""packaging/: what goes into the executable, decided without PyInstaller."""
+"""packaging/: what the executable contains, decided without PyInstaller."""
 
 import ast
 import importlib
@@ -56,7 +56,7 @@ def imported_modules(source):
 
 
 class TestExclusions:
-    def test_each_has_a_reason_and_a_system(self, plan):
+    def test_every_exclusion_has_a_reason_and_a_system(self, plan):
         for one in plan.EXCLUSIONS:
             assert len(one.reason) > 20
             assert one.modules()
@@ -64,17 +64,17 @@ class TestExclusions:
             assert one.systems
 
     @pytest.mark.parametrize("system", SYSTEMS)
-    def test_name_each_module_once(self, plan, system):
+    def test_every_excluded_module_is_named_once(self, plan, system):
         excluded = plan.excluded_modules(system)
         assert len(excluded) == len(set(excluded))
 
-    def test_leave_out_nothing_that_our_code_imports(self, plan):
+    def test_no_module_imported_by_dunena_is_excluded(self, plan):
         everywhere = set(plan.excluded_modules("linux")) & set(plan.excluded_modules("win32"))
         for path in (ROOT / "dunena").rglob("*.py"):
             found = imported_modules(path.read_text(encoding="utf-8"))
             assert not found & everywhere, path
 
-    def test_windows_keeps_its_own(self, plan):
+    def test_windows_keeps_its_own_modules_and_encodings(self, plan):
         excluded = set(plan.excluded_modules("win32", ["cp1251", "mbcs"]))
         assert excluded.isdisjoint(
             {"ctypes", "_ctypes", "colorama", "asyncio.windows_events", "asyncio.proactor_events"}
@@ -82,13 +82,13 @@ class TestExclusions:
         assert excluded.isdisjoint({"encodings.cp1251", "encodings.mbcs", "_codecs_jp"})
 
     @pytest.mark.parametrize("system", ["linux", "darwin"])
-    def test_elsewhere_utf_8_is_enough(self, plan, system):
+    def test_other_systems_exclude_encodings_except_utf_8(self, plan, system):
         excluded = set(plan.excluded_modules(system, ["cp1251", "utf_8", "idna", "latin_1"]))
         assert "encodings.cp1251" in excluded
         assert excluded.isdisjoint({"encodings.utf_8", "encodings.idna", "encodings.latin_1"})
 
-    def test_nothing_that_is_left_out_is_missed(self, plan):
-        """Every module of ours and of what it needs is imported, with those away."""
+    def test_every_module_imports_without_the_excluded_ones(self, plan):
+        """Imports all modules of dunena and its dependencies with the excluded ones blocked."""
         words = [sys.executable, "-X", "utf8", "-c", IMPORT_ALL, str(PACKAGING), sys.platform]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -135,15 +135,15 @@ print(count, file=shown)
 
 
 class TestStorage:
-    def test_only_linux_is_stripped(self, plan):
+    def test_only_linux_executables_are_stripped(self, plan):
         assert [system for system in SYSTEMS if plan.is_stripped(system)] == ["linux"]
 
     @pytest.mark.parametrize("place", ["libcrypto.so.3", "libssl.so.3", "libcrypto.so.1.1"])
-    def test_openssl_is_stored_as_it_is(self, plan, place):
+    def test_openssl_is_stored_uncompressed_on_linux(self, plan, place):
         assert plan.is_stored_raw("linux", place)
         assert not plan.is_stored_raw("darwin", place)
 
-    def test_so_is_our_own_code(self, plan):
+    def test_compiled_modules_of_dunena_are_stored_uncompressed_on_linux(self, plan):
         place = "dunena/native__mypyc.cpython-313-x86_64-linux-gnu.so"
         assert plan.is_stored_raw("linux", place)
         assert not plan.is_stored_raw("darwin", place)
@@ -152,7 +152,7 @@ class TestStorage:
         "place",
         ["libpython3.11.so.1.0", "lib/libssl.so", "libsslx.so", "dunena/hub.cpython-313-darwin.so"],
     )
-    def test_nothing_else_is(self, plan, place):
+    def test_other_libraries_are_compressed_on_linux(self, plan, place):
         assert not plan.is_stored_raw("linux", place)
 
     @pytest.mark.parametrize(
@@ -168,15 +168,15 @@ class TestStorage:
             ("base_library.zip", True),
         ],
     )
-    def test_data(self, plan, place, kept):
+    def test_is_kept_data_selects_the_bundled_data(self, plan, place, kept):
         assert plan.is_kept_data(place) is kept
 
-    def test_scripts_that_run_before_the_program(self, plan):
+    def test_is_kept_script_drops_runtime_hooks_that_are_not_needed(self, plan):
         assert plan.is_kept_script("entry")
         assert not plan.is_kept_script("pyi_rth_inspect")
 
-    def test_it_speaks_utf_8(self, plan):
-        """By the name that the bootloader knows; tests/binary tries what comes of it."""
+    def test_the_executable_is_built_with_utf_8_mode(self, plan):
+        """Checks the name of the option; tests/binary checks its effect."""
         assert ("X utf8=1", None, "OPTION") in plan.OPTIONS
 
 
@@ -190,18 +190,18 @@ class TestCompiledModules:
             ("dunena/native__mypyc.abi3.so", "dunena.native__mypyc"),
         ],
     )
-    def test_are_known_by_their_place(self, plan, place, name):
+    def test_module_of_names_a_compiled_module_by_its_path(self, plan, place, name):
         assert plan.module_of(place) == name
 
 
 class TestStandIns:
-    def test_are_code_with_a_reason(self, plan):
+    def test_every_stand_in_compiles_and_has_a_reason(self, plan):
         for name, stand_in in plan.STAND_INS.items():
             compile(stand_in.source, name, "exec")
             assert stand_in.reason.endswith(".")
 
     @pytest.mark.parametrize("importer", ["watchfiles", "prometheus_client.exposition"])
-    def test_have_the_names_that_are_taken_from_them(self, plan, importer):
+    def test_stand_ins_have_the_names_imported_from_them(self, plan, importer):
         module = importlib.import_module(importer)
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         checked = 0
@@ -216,7 +216,7 @@ class TestStandIns:
                 checked += 1
         assert checked
 
-    def test_stand_for_nothing_that_our_code_uses(self, plan):
+    def test_no_stand_in_replaces_a_module_imported_by_dunena(self, plan):
         for path in (ROOT / "dunena").rglob("*.py"):
             found = imported_modules(path.read_text(encoding="utf-8"))
             assert not found & plan.STAND_INS.keys(), path
@@ -232,10 +232,10 @@ class TestVersionResource:
             ("10.20.30.dev4", (10, 20, 30, 0)),
         ],
     )
-    def test_numbers(self, plan, version, numbers):
+    def test_version_numbers_parses_a_version(self, plan, version, numbers):
         assert plan.version_numbers(version) == numbers
 
-    def test_what_is_no_version(self, plan):
+    def test_version_numbers_rejects_an_invalid_version(self, plan):
         with pytest.raises(ValueError, match="not a version"):
             plan.version_numbers("latest")
 
@@ -250,7 +250,7 @@ class TestVersionResource:
         }
         return eval(text, space)
 
-    def test_says_what_explorer_shows(self, plan):
+    def test_the_version_resource_has_the_strings_explorer_shows(self, plan):
         read = self.read(plan, dunena.__version__)
         (table,) = read.kids[0].words[0]
         strings = dict(entry.words for entry in table.words[1])
@@ -260,7 +260,7 @@ class TestVersionResource:
         assert strings["OriginalFilename"] == "dunena-windows-x64.exe"
         assert read.ffi.filevers == read.ffi.prodvers == plan.version_numbers(dunena.__version__)
 
-    def test_languages_agree(self, plan):
+    def test_the_languages_of_the_version_resource_agree(self, plan):
         read = self.read(plan, "1.0")
         (table,) = read.kids[0].words[0]
         (translation,) = read.kids[1].words[0]
@@ -268,12 +268,12 @@ class TestVersionResource:
         assert table.words[0] == f"{language:04X}{page:04X}"
 
     @pytest.mark.parametrize(("version", "flags"), [("1.0.0", 0), ("1.0.0rc1", 2)])
-    def test_marks_what_is_no_release_yet(self, plan, version, flags):
+    def test_the_version_resource_marks_a_pre_release(self, plan, version, flags):
         assert self.read(plan, version).ffi.flags == flags
 
 
 class TestSpec:
-    def test_uses_only_what_the_plan_has(self, plan):
+    def test_the_spec_uses_only_names_of_the_plan(self, plan):
         tree = ast.parse(SPEC.read_text(encoding="utf-8"))
         used = {
             node.attr
@@ -286,34 +286,34 @@ class TestSpec:
         for name in used:
             assert hasattr(plan, name), name
 
-    def test_never_compresses_with_upx_or_swallows_signals(self):
+    def test_the_spec_turns_upx_and_ignored_signals_off(self):
         text = SPEC.read_text(encoding="utf-8")
         assert '"upx": False' in text
         assert '"bootloader_ignore_signals": False' in text
 
-    def test_files_that_it_names_are_there(self):
+    def test_files_named_by_the_spec_exist(self):
         for name in re.findall(r'HERE / "([\w.]+)"', SPEC.read_text(encoding="utf-8")):
             assert (PACKAGING / name).is_file(), name
 
-    def test_entitlements_can_be_read(self):
+    def test_the_entitlements_allow_only_unsigned_libraries(self):
         entitlements = plistlib.loads((PACKAGING / "entitlements.plist").read_bytes())
         assert entitlements == {"com.apple.security.cs.disable-library-validation": True}
 
 
 class TestIcons:
-    def test_the_drawing_is_that_of_the_page(self):
+    def test_the_icon_has_the_shapes_of_the_favicon(self):
         def shapes(path):
             return re.findall(r"<(?:rect|circle|path|svg) .*?>", path.read_text(encoding="utf-8"))
 
         assert shapes(PACKAGING / "icon.svg") == shapes(ROOT / "dunena" / "web" / "favicon.svg")
 
-    def test_windows_icon(self, icons):
+    def test_the_windows_icon_has_every_size(self, icons):
         pictures = read_ico(icons.ICO.read_bytes())
         assert tuple(size for size, _ in pictures) == icons.ICO_SIZES
         for size, png in pictures:
             self.check(icons, png, size)
 
-    def test_macos_icon(self, icons):
+    def test_the_macos_icon_has_every_size(self, icons):
         pictures = read_icns(icons.ICNS.read_bytes())
         assert [kind for kind, _ in pictures] == list(icons.ICNS_SIZES)
         for kind, png in pictures:
@@ -325,7 +325,7 @@ class TestIcons:
         mark = icons.drawing_hash(icons.DRAWING.read_bytes())
         assert chunks[b"tEXt"] == icons.SOURCE + b"\0" + mark, "run packaging/icons.py"
 
-    def test_containers_are_read_as_written(self, icons):
+    def test_icon_containers_are_read_as_written(self, icons):
         pictures = {size: b"%d" % size for size in {*icons.ICO_SIZES, *icons.ICNS_SIZES.values()}}
         assert read_ico(icons.ico({16: b"a", 256: b"bc"})) == [(16, b"a"), (256, b"bc")]
         assert dict(read_icns(icons.icns(pictures)))[b"ic09"] == b"512"

@@ -1,4 +1,4 @@
-"""The Python package: what is in it, and that it works where nothing else of this checkout is."""
+"""The Python package: its contents, and that it runs without the source tree."""
 
 import importlib.metadata
 import os
@@ -74,7 +74,7 @@ class TestContents:
         with zipfile.ZipFile(wheel) as archive:
             return set(archive.namelist())
 
-    def test_are_all_of_the_package_and_nothing_else(self, wheel):
+    def test_the_wheel_has_exactly_the_files_of_the_package(self, wheel):
         expected = {
             path.relative_to(ROOT).as_posix()
             for path in PACKAGE.rglob("*")
@@ -83,17 +83,17 @@ class TestContents:
         metadata = f"dunena-{dunena.__version__}.dist-info/"
         assert {name for name in self.names(wheel) if not name.startswith(metadata)} == expected
 
-    def test_have_the_page_the_types_and_the_licence(self, wheel):
+    def test_the_wheel_has_the_page_the_types_and_the_licence(self, wheel):
         names = self.names(wheel)
         metadata = f"dunena-{dunena.__version__}.dist-info"
         page = {"dunena/web/index.html", "dunena/web/main.js", "dunena/web/lib/dom.js"}
         assert page | {"dunena/web/client/dunena.js", "dunena/py.typed"} <= names
         assert f"{metadata}/licenses/LICENSE" in names
 
-    def test_run_on_every_system(self, wheel):
+    def test_the_wheel_is_tagged_for_every_system(self, wheel):
         assert wheel.name == f"dunena-{dunena.__version__}-py3-none-any.whl"
 
-    def test_ask_for_what_the_project_asks_for(self, wheel):
+    def test_the_wheel_metadata_has_the_requirements_of_the_project(self, wheel):
         with zipfile.ZipFile(wheel) as archive:
             text = archive.read(f"dunena-{dunena.__version__}.dist-info/METADATA").decode()
         fields = HeaderParser().parsestr(text)
@@ -109,18 +109,18 @@ class TestContents:
 
 
 class TestSource:
-    def test_builds_the_same_wheel(self, unpacked, wheel, tmp_path):
+    def test_the_source_distribution_builds_the_same_wheel(self, unpacked, wheel, tmp_path):
         (again,) = build(unpacked, tmp_path, "wheel").glob("*.whl")
         assert again.name == wheel.name
         assert again.read_bytes() == wheel.read_bytes()
 
-    def test_brings_what_a_distribution_needs(self, unpacked):
+    def test_the_source_distribution_has_tests_and_build_files(self, unpacked):
         for name in ("LICENSE", "README.md", "CHANGELOG.md", "tests/conftest.py", "build/dev.py"):
             assert (unpacked / name).is_file(), name
 
 
 class TestInstalled:
-    def test_says_its_version(self, installed, tmp_path):
+    def test_the_installed_program_prints_its_version(self, installed, tmp_path):
         done = subprocess.run(
             [installed / "dunena", "version"],
             cwd=tmp_path,
@@ -130,7 +130,7 @@ class TestInstalled:
         )
         assert done.stdout == f"dunena {dunena.__version__}\n"
 
-    def test_serves_the_page_it_brought(self, installed, tmp_path):
+    def test_the_installed_program_serves_its_page(self, installed, tmp_path):
         command = (str(installed / "dunena"),)
         with ServerProcess(tmp_path / "values", command=command) as server:
             with urllib.request.urlopen(f"{server.url}/test") as answer:
@@ -138,15 +138,15 @@ class TestInstalled:
             with urllib.request.urlopen(f"{server.url}/info") as answer:
                 assert dunena.__version__.encode() in answer.read()
 
-    def test_is_not_this_checkout(self, installed, tmp_path):
+    def test_the_installed_package_is_not_the_source_tree(self, installed, tmp_path):
         code = "import dunena; print(dunena.__file__)"
         command = [installed / "python", "-P", "-c", code]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         assert Path(done.stdout.strip()).is_relative_to(installed.parent)
 
 
-def test_every_requirement_is_met_by_what_is_pinned():
-    """Lending packages hides a version that pip would refuse; this does not."""
+def test_every_requirement_is_met_by_its_pin():
+    """The environment of `installed` borrows packages, so pip refuses no version there."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for requirement in map(Requirement, project["dependencies"]):
         version = importlib.metadata.version(requirement.name)

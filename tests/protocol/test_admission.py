@@ -1,4 +1,4 @@
-"""Who gets in: token, cookie, origin, host; the same for a request and for an upgrade."""
+"""Admission by token, cookie, origin and host, for requests and for upgrades."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -48,7 +48,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]
         yield server
 
 
-def test_the_token_in_a_header_opens_every_door(guarded: ServerProcess):
+def test_a_bearer_token_admits_requests_and_upgrades(guarded: ServerProcess):
     assert statuses(guarded, BEARER) == [200, 101, 101]
 
 
@@ -70,16 +70,18 @@ def test_the_token_in_a_header_opens_every_door(guarded: ServerProcess):
         {"Cookie": b"token=" + TOKEN.encode()},
     ],
 )
-def test_anything_else_does_not(guarded: ServerProcess, headers: dict[str, Any]):
+def test_an_invalid_authorization_header_is_401(guarded: ServerProcess, headers: dict[str, Any]):
     assert statuses(guarded, headers) == [401, 401, 401]
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER"])
-def test_the_case_of_the_scheme_does_not_matter(guarded: ServerProcess, scheme: bytes):
+def test_the_scheme_of_the_authorization_header_is_case_insensitive(
+    guarded: ServerProcess, scheme: bytes
+):
     assert statuses(guarded, {"Authorization": scheme + b" " + TOKEN.encode()}) == [200, 101, 101]
 
 
-def test_a_refusal_says_what_is_wanted(guarded: ServerProcess):
+def test_a_401_response_asks_for_a_bearer_token(guarded: ServerProcess):
     for reply in (http(guarded, "GET", "/get/k"), upgrade(guarded)):
         assert reply.status == 401
         assert reply.headers["www-authenticate"] == "Bearer"
@@ -87,7 +89,7 @@ def test_a_refusal_says_what_is_wanted(guarded: ServerProcess):
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "authorization", "auth"])
-def test_a_token_in_the_query_is_not_looked_at(guarded: ServerProcess, name: str):
+def test_a_token_in_the_query_is_ignored(guarded: ServerProcess, name: str):
     path = f"?{name}=s3cret%20t%C3%A4ken"
     assert http(guarded, "GET", f"/get/k{path}").status == 401
     assert upgrade(guarded, path=f"/ws{path}").status == 401
@@ -122,7 +124,7 @@ GUARDED = [
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-def test_every_route_wants_the_token(guarded: ServerProcess, method: str, path: str):
+def test_every_route_requires_the_token(guarded: ServerProcess, method: str, path: str):
     body = {"key": "k", "value": "v"} if method == "POST" else None
     assert http(guarded, method, path, body).status == 401
     assert http(guarded, method, path, body, {"Authorization": "Bearer wrong"}).status == 401
@@ -133,7 +135,7 @@ def test_every_route_wants_the_token(guarded: ServerProcess, method: str, path: 
     ("path", "status"),
     [("/health", "healthy"), ("/health/ready", "ready"), ("/health/live", "alive")],
 )
-def test_a_probe_has_no_token_and_is_told_the_status(
+def test_health_probes_without_a_token_get_only_the_status(
     guarded: ServerProcess, path: str, status: str
 ):
     before = metric(guarded)
@@ -145,7 +147,7 @@ def test_a_probe_has_no_token_and_is_told_the_status(
     assert http(guarded, "GET", path, headers={"Origin": FOREIGN}).status == 403
 
 
-def test_what_is_wrong_is_told_to_those_with_the_token(guarded: ServerProcess):
+def test_health_checks_are_shown_only_with_the_token(guarded: ServerProcess):
     assert "checks" in http(guarded, "GET", "/health", headers=BEARER).json
     for path in ("/health", "/health/ready"):
         assert http(guarded, "GET", path, headers={"Authorization": "Bearer wrong"}).status == 401
@@ -161,12 +163,12 @@ def metric(server: ServerProcess) -> str:
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/test"])
-def test_public_paths_do_not(guarded: ServerProcess, path: str):
+def test_public_paths_require_no_token(guarded: ServerProcess, path: str):
     assert http(guarded, "GET", path).status == 200
     assert http(guarded, "HEAD", path).status == 200
 
 
-def test_the_files_of_the_test_page_are_public(guarded: ServerProcess):
+def test_files_of_the_test_page_require_no_token(guarded: ServerProcess):
     page = http(guarded, "GET", "/test").body.decode()
     names = [
         part.split('"')[0]
@@ -180,28 +182,28 @@ def test_the_files_of_the_test_page_are_public(guarded: ServerProcess):
         assert http(guarded, "GET", path).status == 200, path
 
 
-def test_a_browser_is_shown_the_way_to_the_test_page(guarded: ServerProcess):
+def test_a_browser_without_a_token_is_redirected_to_the_test_page(guarded: ServerProcess):
     assert http(guarded, "GET", "/", headers={"Accept": "text/html"}).status in (302, 303, 307)
 
 
-def test_a_preflight_needs_no_token(guarded: ServerProcess):
+def test_a_preflight_requires_no_token(guarded: ServerProcess):
     headers = {"Origin": LOCAL, "Access-Control-Request-Method": "POST"}
     reply = http(guarded, "OPTIONS", "/set", headers=headers)
     assert reply.status == 204
     assert "authorization" in reply.headers["access-control-allow-headers"].lower()
 
 
-def test_a_refused_request_changes_nothing(guarded: ServerProcess):
+def test_a_refused_request_changes_no_value(guarded: ServerProcess):
     http(guarded, "POST", "/set", {"key": "refused", "value": 1})
     assert http(guarded, "GET", "/get/refused", headers=BEARER).json["value"] is None
 
 
-def test_a_page_may_read_that_it_lacks_the_token(guarded: ServerProcess):
+def test_a_401_response_has_cors_headers_for_an_admitted_origin(guarded: ServerProcess):
     reply = http(guarded, "GET", "/get/k", headers={"Origin": LOCAL})
     assert (reply.status, reply.headers["access-control-allow-origin"]) == (401, LOCAL)
 
 
-def test_without_a_token_everybody_gets_in(shared_server: ServerProcess):
+def test_a_server_without_a_token_admits_every_client(shared_server: ServerProcess):
     assert statuses(shared_server) == [200, 101, 101]
     assert statuses(shared_server, {"Authorization": "Bearer whatever"}) == [200, 101, 101]
 
@@ -217,14 +219,14 @@ def cookie_of(reply: Reply) -> str:
     return reply.headers["set-cookie"].split(";")[0]
 
 
-def test_a_session_stands_for_the_token(guarded: ServerProcess):
+def test_a_session_cookie_admits_like_the_token(guarded: ServerProcess):
     reply = open_session(guarded)
     assert 200 <= reply.status < 300
     assert statuses(guarded, {"Cookie": cookie_of(reply)}) == [200, 101, 101]
     assert statuses(guarded, {"Cookie": f"a=b; {cookie_of(reply)}; c=d"}) == [200, 101, 101]
 
 
-def test_the_cookie_is_for_this_site_and_not_for_scripts(guarded: ServerProcess):
+def test_the_session_cookie_is_http_only_same_site_and_hides_the_token(guarded: ServerProcess):
     cookie = open_session(guarded).headers["set-cookie"]
     attributes = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"httponly", "samesite=strict"} <= attributes
@@ -232,7 +234,7 @@ def test_the_cookie_is_for_this_site_and_not_for_scripts(guarded: ServerProcess)
     assert "s3cret" not in cookie
 
 
-def test_a_cookie_that_was_changed_is_none(guarded: ServerProcess):
+def test_an_altered_session_cookie_is_401(guarded: ServerProcess):
     name, _, value = cookie_of(open_session(guarded)).partition("=")
     for wrong in (value[:-1], value + "0", value.swapcase() + "x", "", value[::-1]):
         assert statuses(guarded, {"Cookie": f"{name}={wrong}"}) == [401, 401, 401]
@@ -240,31 +242,31 @@ def test_a_cookie_that_was_changed_is_none(guarded: ServerProcess):
 
 
 @pytest.mark.parametrize("token", ["wrong", "", None, 1, [TOKEN], TOKEN + "x"])
-def test_a_wrong_token_opens_no_session(guarded: ServerProcess, token: Any):
+def test_a_wrong_token_gets_no_session(guarded: ServerProcess, token: Any):
     reply = open_session(guarded, token)
     assert reply.status == 401
     assert "set-cookie" not in reply.headers
 
 
 @pytest.mark.parametrize("body", ["{", "[]", "1", ""])
-def test_a_bad_body_opens_no_session(guarded: ServerProcess, body: str):
+def test_an_invalid_body_gets_no_session(guarded: ServerProcess, body: str):
     reply = http(guarded, "POST", "/session", body)
     assert reply.status in (400, 411)
     assert "set-cookie" not in reply.headers
 
 
-def test_a_foreign_page_opens_no_session(guarded: ServerProcess):
+def test_a_foreign_origin_gets_no_session(guarded: ServerProcess):
     reply = open_session(guarded, Origin=FOREIGN)
     assert (reply.status, reply.json) == (403, ORIGIN_REFUSED)
     assert "set-cookie" not in reply.headers
 
 
-def test_a_session_does_not_help_a_foreign_page(guarded: ServerProcess):
+def test_a_foreign_origin_with_a_session_cookie_is_403(guarded: ServerProcess):
     headers = {"Cookie": cookie_of(open_session(guarded)), "Origin": FOREIGN}
     assert statuses(guarded, headers) == [403, 403, 403]
 
 
-def test_a_session_ends_with_the_token(start_server: StartServer):
+def test_a_session_ends_when_the_token_changes(start_server: StartServer):
     first = start_server("--token", "one")
     cookie = {"Cookie": cookie_of(open_session(first, "one"))}
     first.restart()
@@ -275,7 +277,7 @@ def test_a_session_ends_with_the_token(start_server: StartServer):
     assert statuses(second, cookie) == [401, 401, 401]
 
 
-def test_a_session_works_on_an_open_websocket(guarded: ServerProcess):
+def test_a_session_cookie_opens_a_websocket(guarded: ServerProcess):
     cookie = {"Cookie": cookie_of(open_session(guarded)), "Origin": LOCAL}
     with open_client(guarded, additional_headers=cookie) as client:
         assert client.receive()["type"] == "connected"
@@ -305,17 +307,17 @@ def own_origin(server: ServerProcess) -> str:
         "http://absolute",
     ],
 )
-def test_origins_that_are_let_in(shared_server: ServerProcess, origin: str):
+def test_local_origins_are_admitted_with_cors_headers(shared_server: ServerProcess, origin: str):
     assert statuses(shared_server, {"Origin": origin}) == [200, 101, 101]
     reply = http(shared_server, "GET", "/get/k", headers={"Origin": origin})
     assert reply.headers["access-control-allow-origin"] == origin
 
 
-def test_the_same_origin_is_let_in(shared_server: ServerProcess):
+def test_the_servers_own_origin_is_admitted(shared_server: ServerProcess):
     assert statuses(shared_server, {"Origin": own_origin(shared_server)}) == [200, 101, 101]
 
 
-def test_no_origin_is_let_in(shared_server: ServerProcess):
+def test_a_request_without_an_origin_is_admitted_without_cors_headers(shared_server: ServerProcess):
     assert statuses(shared_server) == [200, 101, 101]
     reply = http(shared_server, "GET", "/get/k")
     assert "access-control-allow-origin" not in reply.headers
@@ -350,7 +352,7 @@ FOREIGN_ORIGINS = [
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
-def test_origins_that_are_refused(shared_server: ServerProcess, origin: str):
+def test_foreign_origins_are_403(shared_server: ServerProcess, origin: str):
     assert statuses(shared_server, {"Origin": origin}) == [403, 403, 403]
     for reply in (
         http(shared_server, "GET", "/get/k", headers={"Origin": origin}),
@@ -365,12 +367,12 @@ def test_origins_that_are_refused(shared_server: ServerProcess, origin: str):
     assert http(shared_server, "GET", "/get/k").json["value"] is None
 
 
-def test_an_origin_is_refused_before_the_token_is_looked_at(guarded: ServerProcess):
+def test_a_foreign_origin_is_403_with_or_without_a_token(guarded: ServerProcess):
     assert statuses(guarded, {"Origin": FOREIGN}) == [403, 403, 403]
     assert statuses(guarded, {"Origin": FOREIGN, **BEARER}) == [403, 403, 403]
 
 
-def test_a_refused_origin_is_one_clear_line_in_the_log(start_server: StartServer):
+def test_a_refused_origin_is_logged_once_with_a_remedy(start_server: StartServer):
     server = start_server()
     for _ in range(3):
         statuses(server, {"Origin": FOREIGN})
@@ -389,7 +391,7 @@ def test_a_refused_origin_is_one_clear_line_in_the_log(start_server: StartServer
         [FOREIGN, "http://a.example:8080", "chrome-extension://abc", "http://[fe80::1]:3000"],
     ],
 )
-def test_what_the_log_recommends_for_an_origin_lets_it_in(
+def test_the_logged_allow_origin_option_admits_the_origin(
     start_server: StartServer, origins: list[str]
 ):
     server = start_server()
@@ -404,14 +406,14 @@ def test_what_the_log_recommends_for_an_origin_lets_it_in(
     assert second.errors == []
 
 
-def test_file_by_name_lets_no_sandboxed_frame_in(start_server: StartServer):
+def test_allowing_the_file_origin_does_not_admit_null(start_server: StartServer):
     server = start_server("--allow-origin", "file://")
     assert statuses(server, {"Origin": "file://"}) == [200, 101, 101]
     assert statuses(server, {"Origin": "null"}) == [403, 403, 403]
     assert statuses(server, {"Sec-Fetch-Site": "cross-site"}) == [403, 403, 403]
 
 
-def test_what_the_log_recommends_for_a_host_lets_it_in(start_server: StartServer):
+def test_the_logged_allow_host_option_admits_the_host(start_server: StartServer):
     hosts = ["Proxied.example:80", "192.168.1.5", "[fd00::5]:3000", "under_score.example."]
     server = start_server()
     for host in hosts:
@@ -431,7 +433,7 @@ def recommended(option: str, line: str) -> list[str]:
     return words[words.index(option) :][:2] if option in words else []
 
 
-def test_no_origin_can_write_into_the_log(start_server: StartServer):
+def test_log_lines_of_refused_origins_are_printable_and_short(start_server: StartServer):
     server = start_server()
     for origin in (
         "\x1b[31mred",
@@ -449,7 +451,7 @@ def test_no_origin_can_write_into_the_log(start_server: StartServer):
         assert len(line) < 1000
 
 
-def test_a_named_origin_is_let_in(start_server: StartServer):
+def test_an_origin_named_by_allow_origin_is_admitted(start_server: StartServer):
     server = start_server("--allow-origin", FOREIGN, "--allow-origin", "https://b.example/")
     for origin in (FOREIGN, "https://b.example", LOCAL):
         assert statuses(server, {"Origin": origin}) == [200, 101, 101]
@@ -459,7 +461,7 @@ def test_a_named_origin_is_let_in(start_server: StartServer):
         assert statuses(server, {"Origin": origin}) == [403, 403, 403]
 
 
-def test_null_is_let_in_when_named(start_server: StartServer):
+def test_allow_origin_null_admits_null_only(start_server: StartServer):
     server = start_server("--allow-origin", "null")
     assert statuses(server, {"Origin": "null"}) == [200, 101, 101]
     reply = http(server, "GET", "/get/k", headers={"Origin": "null"})
@@ -467,7 +469,7 @@ def test_null_is_let_in_when_named(start_server: StartServer):
     assert statuses(server, {"Origin": FOREIGN}) == [403, 403, 403]
 
 
-def test_a_star_lets_in_every_origin(start_server: StartServer):
+def test_allow_origin_star_admits_every_origin(start_server: StartServer):
     server = start_server("--allow-origin", "*")
     for origin in (FOREIGN, "null", "chrome-extension://abc"):
         assert statuses(server, {"Origin": origin}) == [200, 101, 101]
@@ -490,7 +492,7 @@ def test_a_star_lets_in_every_origin(start_server: StartServer):
         "[::1]:80",
     ],
 )
-def test_hosts_that_name_this_machine(shared_server: ServerProcess, host: str):
+def test_loopback_host_headers_are_admitted(shared_server: ServerProcess, host: str):
     assert statuses(shared_server, {"Host": host}) == [200, 101, 101]
 
 
@@ -509,13 +511,13 @@ def test_hosts_that_name_this_machine(shared_server: ServerProcess, host: str):
         "2130706433",
     ],
 )
-def test_hosts_that_do_not(shared_server: ServerProcess, host: str):
+def test_foreign_host_headers_are_403(shared_server: ServerProcess, host: str):
     assert statuses(shared_server, {"Host": host}) == [403, 403, 403]
     own = f"http://{host}"
     assert statuses(shared_server, {"Host": host, "Origin": own}) == [403, 403, 403]
 
 
-def test_on_another_host_the_host_header_is_free(start_server: StartServer):
+def test_a_server_with_a_token_on_all_addresses_admits_any_host_header(start_server: StartServer):
     server = start_server("--host", "0.0.0.0", "--token", "t")
     headers = {"Authorization": "Bearer t", "Host": "studio.example:3000"}
     assert statuses(server, headers) == [200, 101, 101]
@@ -524,7 +526,7 @@ def test_on_another_host_the_host_header_is_free(start_server: StartServer):
     assert not any("--token" in line for line in server.errors)
 
 
-def test_another_host_without_a_token_is_warned_of(start_server: StartServer):
+def test_binding_all_addresses_without_a_token_is_warned_of(start_server: StartServer):
     server = start_server("--host", "0.0.0.0")
     assert http(server, "GET", "/get/k").status == 200
     server.stop()
@@ -534,7 +536,7 @@ def test_another_host_without_a_token_is_warned_of(start_server: StartServer):
     assert "0.0.0.0" in line
 
 
-def test_loopback_without_a_token_is_not(start_server: StartServer):
+def test_binding_loopback_without_a_token_is_not_warned_of(start_server: StartServer):
     for host in ("127.0.0.1", "localhost"):
         server = start_server("--host", host)
         server.stop()

@@ -1,4 +1,4 @@
-"""`--compression`: clients that can read compressed messages get them, the others do not."""
+"""`--compression`: negotiated with clients that support it, and absent for the others."""
 
 import json
 import subprocess
@@ -50,18 +50,22 @@ def exchange(client: Any) -> None:
 
 
 @pytest.mark.parametrize("bits", [None, 9, 12, 15])
-def test_the_library_websockets_with_any_window(server: ServerProcess, bits: int | None):
+def test_the_websockets_library_exchanges_messages_with_any_window_bits(
+    server: ServerProcess, bits: int | None
+):
     offer = ClientPerMessageDeflateFactory(server_max_window_bits=bits)
     with open_objects(server, compression=None, extensions=[offer]) as client:
         exchange(client)
 
 
-def test_a_client_that_cannot_is_answered_as_ever(server: ServerProcess):
+def test_a_client_without_compression_gets_uncompressed_messages(server: ServerProcess):
     with open_objects(server, compression=None) as client:
         exchange(client)
 
 
-def test_the_library_ws_of_node(server: ServerProcess, node: Path, node_modules: Path):
+def test_the_ws_library_of_node_exchanges_compressed_messages(
+    server: ServerProcess, node: Path, node_modules: Path
+):
     script = """
     const WebSocket = require('ws');
     const ws = new WebSocket(process.argv[2], { perMessageDeflate: { threshold: 0 } });
@@ -86,19 +90,19 @@ def test_the_library_ws_of_node(server: ServerProcess, node: Path, node_modules:
     assert done.stdout.split() == [b"permessage-deflate", b"true", b"true"]
 
 
-def test_no_context_is_kept_on_either_side(server: ServerProcess):
+def test_no_context_takeover_is_negotiated_for_both_sides(server: ServerProcess):
     with RawConnection(server) as raw:
         answer = agreed(raw, "permessage-deflate; client_max_window_bits")
         names = {part.split("=")[0].strip() for part in answer.split(";")}
         assert {"server_no_context_takeover", "client_no_context_takeover"} <= names
 
 
-def test_without_the_flag_nothing_is_agreed_on(shared_server: ServerProcess):
+def test_compression_is_not_negotiated_without_the_flag(shared_server: ServerProcess):
     with RawConnection(shared_server) as raw:
         assert agreed(raw, "permessage-deflate; client_max_window_bits") == ""
 
 
-def test_it_is_smaller_on_the_wire(server: ServerProcess):
+def test_a_compressed_message_is_smaller_on_the_wire(server: ServerProcess):
     http(server, "POST", "/set", {"key": "wire", "value": VALUE})
     with RawConnection(server) as raw:
         assert agreed(raw, "permessage-deflate")
@@ -112,7 +116,7 @@ def test_it_is_smaller_on_the_wire(server: ServerProcess):
             assert json.loads(plain) == {"key": "wire", "value": VALUE}
 
 
-def test_what_unpacks_without_end_is_refused(start_server: StartServer):
+def test_a_compression_bomb_closes_with_1009(start_server: StartServer):
     server = start_server("--compression", "--max-value", "100000", "--no-persist")
     machine = zlib.compressobj(wbits=-15)
     bomb = machine.compress(b" " * 100_000_000) + machine.flush(zlib.Z_SYNC_FLUSH)
@@ -122,7 +126,7 @@ def test_what_unpacks_without_end_is_refused(start_server: StartServer):
         assert raw.read_close().close_code == 1009
 
 
-def test_a_reserved_bit_that_nobody_agreed_on_is_refused(server: ServerProcess):
+def test_a_reserved_bit_not_negotiated_closes_with_1002(server: ServerProcess):
     for reserved in (1, 2):
         with RawConnection(server) as raw:
             assert agreed(raw, "permessage-deflate")

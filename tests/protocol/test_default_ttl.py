@@ -1,4 +1,4 @@
-"""What is set without a ttl expires after the server's default, whichever door it comes through."""
+"""The default ttl applies to writes without a ttl through every interface."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -46,7 +46,9 @@ def time_left(server: ServerProcess, key: str, **headers: str) -> int | None:
 
 @pytest.mark.parametrize("fields", [{}, {"ttl": None}], ids=str)
 @pytest.mark.parametrize("write", WRITES)
-def test_what_names_no_ttl_has_the_default(clients: Clients, write: Write, fields: dict[str, Any]):
+def test_a_write_without_a_ttl_gets_the_default_ttl(
+    clients: Clients, write: Write, fields: dict[str, Any]
+):
     key = unique()
     write(clients, {"key": key, "value": "v", **fields})
     left = time_left(clients.server, key)
@@ -55,7 +57,7 @@ def test_what_names_no_ttl_has_the_default(clients: Clients, write: Write, field
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_ttl_of_its_own_goes_before_it(clients: Clients, write: Write):
+def test_an_explicit_ttl_overrides_the_default_ttl(clients: Clients, write: Write):
     endless, longer = unique(), unique()
     write(clients, {"key": endless, "value": "v", "ttl": 0})
     assert time_left(clients.server, endless) is None
@@ -65,7 +67,7 @@ def test_a_ttl_of_its_own_goes_before_it(clients: Clients, write: Write):
     assert DEFAULT_MS < left <= OTHER_MS
 
 
-def test_it_holds_for_who_sees_a_part_of_the_store(tmp_path: Path):
+def test_the_default_ttl_applies_to_clients_with_a_restricted_grant(tmp_path: Path):
     (tmp_path / "tokens.toml").write_text(TOKENS, "utf-8")
     bearer = {"Authorization": "Bearer some-token"}
     arguments = ["--default-ttl", str(DEFAULT_MS), "--tokens", str(tmp_path / "tokens.toml")]
@@ -77,7 +79,7 @@ def test_it_holds_for_who_sees_a_part_of_the_store(tmp_path: Path):
         assert 0 < left <= DEFAULT_MS
 
 
-def test_a_file_made_by_hand_does_not_expire(clients: Clients, forgetful: ServerProcess):
+def test_a_value_file_made_by_hand_gets_no_default_ttl(clients: Clients, forgetful: ServerProcess):
     assert forgetful.folder is not None
     listener = clients.dunena()
     key = unique("by-hand")

@@ -1,4 +1,4 @@
-"""How a connection's dialect is found: by its messages, its subprotocol, the query, a setting."""
+"""The dialect of a connection: by its messages, subprotocol, query and the server's setting."""
 
 from typing import Any
 
@@ -37,14 +37,14 @@ def is_greeted(client: Client) -> bool:
 # --- without a hint ---
 
 
-def test_a_client_that_says_nothing_is_a_dunena_client(clients: Clients):
+def test_a_client_that_sends_no_message_gets_greeting_and_events(clients: Clients):
     silent = clients.any()
     key = make_a_change(clients)
     assert silent.receive()["type"] == GREETING
     assert silent.event(key)["event"] == "set"
 
 
-def test_the_first_action_ends_the_events(clients: Clients):
+def test_a_first_action_message_ends_the_events(clients: Clients):
     client = clients.dunena()
     key = unique()
     assert client.ask({"action": "get", "key": key}) == {"key": key, "value": None}
@@ -52,20 +52,20 @@ def test_the_first_action_ends_the_events(clients: Clients):
     assert client.heard() == []
 
 
-def test_a_first_action_that_changes_something_is_not_announced_to_its_sender(clients: Clients):
+def test_a_first_set_action_sends_no_event_to_its_sender(clients: Clients):
     client = clients.dunena()
     client.send({"action": "set", "key": unique(), "value": 1})
     assert client.heard() == []
 
 
-def test_a_first_action_that_is_wrong_ends_the_events_too(clients: Clients):
+def test_an_invalid_first_action_ends_the_events(clients: Clients):
     client = clients.dunena()
     assert client.ask({"action": "nonsense"}) == NOT_UNDERSTOOD
     make_a_change(clients)
     assert client.heard() == []
 
 
-def test_events_that_were_asked_for_with_a_type_outlast_an_action(clients: Clients):
+def test_an_action_after_a_type_message_does_not_end_the_events(clients: Clients):
     client = clients.dunena()
     client.ask({"type": "ping"})
     client.ask({"action": "get", "key": unique()})
@@ -73,7 +73,7 @@ def test_events_that_were_asked_for_with_a_type_outlast_an_action(clients: Clien
     assert len(client.events(key)) == 1
 
 
-def test_events_can_be_asked_for_after_an_action(clients: Clients):
+def test_a_client_can_subscribe_to_events_after_an_action(clients: Clients):
     client = clients.dunena()
     client.ask({"action": "get", "key": unique()})
     client.ask({"type": "subscribe", "channel": "cache-events"})
@@ -81,7 +81,7 @@ def test_events_can_be_asked_for_after_an_action(clients: Clients):
     assert len(client.events(key)) == 1
 
 
-def test_one_connection_may_mix_both(clients: Clients):
+def test_one_connection_may_use_both_dialects(clients: Clients):
     client = clients.dunena()
     key = unique()
     client.send({"action": "subscribe", "key": key})
@@ -94,7 +94,7 @@ def test_one_connection_may_mix_both(clients: Clients):
     assert result["data"] == {"key": key, "value": "1"}
 
 
-def test_each_message_of_a_mixed_connection_is_refused_in_its_own_dialect(clients: Clients):
+def test_each_error_on_a_mixed_connection_is_in_the_dialect_of_its_message(clients: Clients):
     client = clients.dunena()
     for _ in range(2):
         assert client.ask({"action": "nonsense"}) == NOT_UNDERSTOOD
@@ -112,7 +112,7 @@ def test_each_message_of_a_mixed_connection_is_refused_in_its_own_dialect(client
         ({"action": "get", "key": "k"}, {"neither": 1}, {"error"}),
     ],
 )
-def test_a_message_that_shows_no_dialect_is_refused_in_the_one_that_was_chosen(
+def test_an_error_for_a_message_of_no_dialect_is_in_the_first_used_dialect(
     clients: Clients, first: Any, wrong: Any, fields: set[str]
 ):
     client = clients.dunena()
@@ -120,7 +120,7 @@ def test_a_message_that_shows_no_dialect_is_refused_in_the_one_that_was_chosen(
     assert set(client.ask(wrong)) == fields
 
 
-def test_type_goes_before_action(clients: Clients):
+def test_type_takes_precedence_over_action(clients: Clients):
     client = clients.dunena()
     assert client.ask({"type": "ping", "action": "get", "key": "k"})["type"] == "pong"
 
@@ -161,7 +161,7 @@ def test_an_error_in_both_forms_has_the_id_of_the_request(clients: Clients):
 
 
 @pytest.mark.parametrize("hint", ["subprotocol", "query"])
-def test_a_client_that_chose_dunena_has_no_other(clients: Clients, hint: str):
+def test_a_client_that_chose_dunena_cannot_use_actions(clients: Clients, hint: str):
     client = open_with_hint(clients, hint, "dunena")
     assert is_greeted(client)
     error = client.ask({"action": "get", "key": "k"})
@@ -171,7 +171,7 @@ def test_a_client_that_chose_dunena_has_no_other(clients: Clients, hint: str):
 
 
 @pytest.mark.parametrize("hint", ["subprotocol", "query"])
-def test_a_client_that_chose_the_object_store_has_no_other(clients: Clients, hint: str):
+def test_a_client_that_chose_the_object_store_cannot_use_types(clients: Clients, hint: str):
     client = open_with_hint(clients, hint, "object-store")
     key = unique()
     assert client.ask({"action": "get", "key": key}) == {"key": key, "value": None}, "no greeting"
@@ -191,13 +191,13 @@ def open_with_hint(clients: Clients, hint: str, name: str) -> Client:
     return client
 
 
-def test_the_clients_first_wish_that_is_known_counts(clients: Clients):
+def test_the_first_known_subprotocol_of_a_client_is_selected(clients: Clients):
     client = clients.any(subprotocols=["graphql-ws", "object-store", "dunena"])
     assert client.connection.subprotocol == "object-store"
     assert client.ask({"action": "get", "key": "no-such"}) == {"key": "no-such", "value": None}
 
 
-def test_an_unknown_subprotocol_is_not_taken_up(raw: RawConnection):
+def test_an_unknown_subprotocol_is_not_selected(raw: RawConnection):
     reply = raw.upgrade(headers={"Sec-WebSocket-Protocol": "mqtt"})
     assert reply.status == 101
     assert "sec-websocket-protocol" not in reply.headers
@@ -205,7 +205,7 @@ def test_an_unknown_subprotocol_is_not_taken_up(raw: RawConnection):
 
 
 @pytest.mark.parametrize("setting", ["dunena", "object-store"])
-def test_auto_in_the_query_means_both_whatever_the_setting_says(
+def test_protocol_auto_in_the_query_overrides_the_setting(
     start_server: StartServer, setting: str
 ) -> None:
     server = start_server("--protocol", setting)
@@ -223,14 +223,14 @@ def test_an_unknown_protocol_in_the_query_is_refused(raw: RawConnection, name: s
     assert raw.read_to_end() == b""
 
 
-def test_a_connection_to_the_root_is_an_object_store_client(clients: Clients):
+def test_a_connection_to_the_root_path_uses_the_object_store_dialect(clients: Clients):
     client = clients.objects()
     assert client.ask({"type": "ping"}) == NOT_UNDERSTOOD
     make_a_change(clients)
     assert client.heard() == []
 
 
-def test_the_root_speaks_no_dunena_even_if_asked(raw: RawConnection):
+def test_the_root_path_does_not_select_the_dunena_subprotocol(raw: RawConnection):
     reply = raw.upgrade("/", {"Sec-WebSocket-Protocol": "dunena"})
     assert reply.status == 101
     assert "sec-websocket-protocol" not in reply.headers
@@ -251,14 +251,14 @@ def test_the_root_speaks_no_dunena_even_if_asked(raw: RawConnection):
         ("auto", "/ws", True),
     ],
 )
-def test_the_setting_says_what_no_hint_means(
+def test_the_protocol_setting_decides_without_a_hint(
     strict_servers: dict[str, ServerProcess], setting: str, path: str, *, greets: bool
 ):
     with open_client(strict_servers[setting], path, speaks_dunena=greets) as client:
         assert is_greeted(client) == greets
 
 
-def test_a_strict_setting_knows_one_dialect(strict_servers: dict[str, ServerProcess]):
+def test_a_server_set_to_one_dialect_refuses_the_other(strict_servers: dict[str, ServerProcess]):
     with open_client(strict_servers["dunena"]) as client:
         assert client.receive()["type"] == GREETING
         assert client.ask({"action": "get", "key": "k"})["type"] == "error"
@@ -279,7 +279,7 @@ def strict_servers(tmp_path_factory: pytest.TempPathFactory, shared_server: Serv
         yield {"auto": shared_server, "dunena": dunena, "object-store": objects}
 
 
-def test_an_unknown_setting_is_wrong_usage():
+def test_an_unknown_protocol_setting_exits_with_2():
     process = ServerProcess(None, "--no-persist", "--protocol", "mqtt").launch()
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 2

@@ -1,4 +1,4 @@
-"""The dunena dialect: what each message is answered with, and the events of every change."""
+"""The dunena dialect: the reply to each message, and the events of every change."""
 
 import json
 import uuid
@@ -49,14 +49,14 @@ def test_a_client_is_greeted_with_its_id(clients: Clients):
     assert greetings[0]["data"] != greetings[1]["data"]
 
 
-def test_ping(dunena: Client):
+def test_ping_is_answered_with_pong(dunena: Client):
     assert reply_to(dunena, {"type": "ping"}) == {"type": "pong"}
 
 
 # --- get, set, del ---
 
 
-def test_set_then_get(dunena: Client):
+def test_get_returns_the_value_of_a_set(dunena: Client):
     key = unique()
     assert result(dunena, {"type": "set", "key": key, "value": "hello"}) == {"key": key, "ok": True}
     assert result(dunena, {"type": "get", "key": key}) == {"key": key, "value": "hello"}
@@ -70,19 +70,19 @@ def test_get_of_a_missing_key_is_null(dunena: Client):
 @pytest.mark.parametrize(
     "value", ["", " ", "a\nb\t\0\x1f", '"quoted" \\ /', "żółw 🐢 \u2028", "x" * 100_000]
 )
-def test_a_string_comes_back_as_it_was_sent(dunena: Client, value: str):
+def test_get_returns_a_string_unchanged(dunena: Client, value: str):
     key = unique()
     result(dunena, {"type": "set", "key": key, "value": value})
     assert result(dunena, {"type": "get", "key": key})["value"] == value
 
 
-def test_every_printable_ascii_character_may_stand_in_a_key(dunena: Client):
+def test_a_key_may_contain_every_printable_ascii_character(dunena: Client):
     key = unique() + "".join(map(chr, range(0x20, 0x7F)))
     result(dunena, {"type": "set", "key": key, "value": "v"})
     assert result(dunena, {"type": "get", "key": key}) == {"key": key, "value": "v"}
 
 
-def test_set_replaces(dunena: Client):
+def test_set_replaces_a_value(dunena: Client):
     key = unique()
     for value in ("one", "two"):
         result(dunena, {"type": "set", "key": key, "value": value})
@@ -95,7 +95,7 @@ def test_keys_are_case_sensitive(dunena: Client):
     assert result(dunena, {"type": "get", "key": key.lower()})["value"] is None
 
 
-def test_del(dunena: Client):
+def test_del_deletes_a_key_and_reports_whether_it_existed(dunena: Client):
     key = unique()
     result(dunena, {"type": "set", "key": key, "value": "v"})
     for was_there in (True, False):
@@ -114,7 +114,7 @@ def test_a_namespace_has_keys_of_its_own(dunena: Client):
     assert result(dunena, {"type": "get", "key": key})["value"] == "outside"
 
 
-def test_a_namespace_and_a_key_do_not_run_into_each_other(dunena: Client):
+def test_a_slash_in_a_key_does_not_name_a_namespace(dunena: Client):
     ns = unique("ns")
     result(dunena, {"type": "set", "key": "b/c", "value": "v", "ns": ns})
     for other in ({"key": "c", "ns": f"{ns}/b"}, {"key": f"{ns}/b/c"}, {"key": f"{ns}:b/c"}):
@@ -124,7 +124,7 @@ def test_a_namespace_and_a_key_do_not_run_into_each_other(dunena: Client):
 # --- mget, mset ---
 
 
-def test_mget_gives_values_and_null_for_what_is_missing(dunena: Client):
+def test_mget_answers_values_and_null_for_missing_keys_in_order(dunena: Client):
     there, missing = unique(), unique()
     result(dunena, {"type": "set", "key": there, "value": "v"})
     data = result(dunena, {"type": "mget", "keys": [missing, there]})
@@ -132,7 +132,7 @@ def test_mget_gives_values_and_null_for_what_is_missing(dunena: Client):
     assert list(data["result"]) == [missing, there], "in the order of the request"
 
 
-def test_mget_of_nothing_and_of_a_key_twice(dunena: Client):
+def test_mget_answers_no_keys_and_duplicate_keys(dunena: Client):
     key = unique()
     assert result(dunena, {"type": "mget", "keys": []}) == {"result": {}}
     assert result(dunena, {"type": "mget", "keys": [key, key]}) == {"result": {key: None}}
@@ -153,7 +153,7 @@ def test_mget_of_nothing_and_of_a_key_twice(dunena: Client):
         ({}, "{}"),
     ],
 )
-def test_mget_has_null_for_what_is_no_key(
+def test_mget_answers_null_for_an_invalid_key(
     dunena: Client, shared_server: ServerProcess, bad: Any, shown: str
 ):
     key = unique()
@@ -165,19 +165,19 @@ def test_mget_has_null_for_what_is_no_key(
     assert http(shared_server, "POST", "/cache", body).json == {"result": wanted}
 
 
-def test_mget_of_a_key_and_of_what_looks_like_it(dunena: Client):
+def test_mget_of_the_key_1_and_the_number_1_answers_the_value(dunena: Client):
     result(dunena, {"type": "set", "key": "1", "value": "v"})
     for keys in ([1, "1"], ["1", 1]):
         assert result(dunena, {"type": "mget", "keys": keys}) == {"result": {"1": "v"}}
     result(dunena, {"type": "del", "key": "1"})
 
 
-def test_what_is_no_key_counts_for_the_size_of_a_reply(dunena: Client):
+def test_invalid_mget_keys_count_towards_the_reply_size_limit(dunena: Client):
     error = dunena.ask({"type": "mget", "keys": ["x" * 9_000_000]})
     assert error["data"] == "Values exceed max size of one reply (8388608 bytes)"
 
 
-def test_mget_in_a_namespace(dunena: Client):
+def test_mget_reads_keys_of_its_namespace(dunena: Client):
     key, ns = unique(), unique("ns")
     result(dunena, {"type": "set", "key": key, "value": "v", "ns": ns})
     assert result(dunena, {"type": "mget", "keys": [key]})["result"] == {key: None}
@@ -193,7 +193,7 @@ def test_mset_stores_every_entry(dunena: Client):
     assert result(dunena, {"type": "get", "key": one})["value"] is None
 
 
-def test_mset_of_nothing(dunena: Client):
+def test_mset_without_entries_stores_0(dunena: Client):
     assert result(dunena, {"type": "mset", "entries": []}) == {"stored": 0}
 
 
@@ -221,14 +221,16 @@ def test_mset_stores_all_or_nothing(dunena: Client, bad: Any):
     "request_id", ["a", "", "ключ", 0, 7, -1, 2**53 + 1, 2**64 - 1, -(2**63), 1.5, -0.25]
 )
 @pytest.mark.parametrize("message", [{"type": "ping"}, {"type": "get", "key": "k"}, {"type": "x"}])
-def test_an_id_comes_back_with_the_reply(dunena: Client, message: dict[str, Any], request_id: Any):
+def test_a_reply_has_the_id_of_its_request(
+    dunena: Client, message: dict[str, Any], request_id: Any
+):
     reply = dunena.ask({**message, "id": request_id})
     assert reply["id"] == request_id
     assert type(reply["id"]) is type(request_id)
 
 
 @pytest.mark.parametrize("request_id", [None, True, False, {"a": 1}, [1]])
-def test_an_id_that_is_no_string_or_number_counts_as_none(dunena: Client, request_id: Any):
+def test_an_id_that_is_no_string_or_number_is_ignored(dunena: Client, request_id: Any):
     assert set(dunena.ask({"type": "ping", "id": request_id})) == {"type", "timestamp"}
     assert set(dunena.ask({"type": "x", "id": request_id})) == {"type", "data", "timestamp"}
 
@@ -247,7 +249,7 @@ def test_every_kind_of_reply_carries_the_id(dunena: Client):
         assert dunena.ask({**message, "id": number})["id"] == number
 
 
-def test_a_thousand_requests_at_once_are_answered_in_their_order(clients: Clients):
+def test_a_thousand_pipelined_requests_are_answered_in_order(clients: Clients):
     client = clients.dunena()
     key = unique()
     client.ask({"type": "unsubscribe", "channel": "cache-events"} | {"type": "ping"})
@@ -281,7 +283,7 @@ def assert_event(event: dict[str, Any], kind: str, data: dict[str, Any], since: 
 
 
 @pytest.mark.parametrize("has_namespace", [False, True])
-def test_set_delete_and_expiry_are_events(clients: Clients, *, has_namespace: bool):
+def test_set_delete_and_expiry_send_events(clients: Clients, *, has_namespace: bool):
     writer, listener = clients.dunena(), clients.dunena()
     key, since = unique(), now_ms()
     where = {"ns": unique("ns")} if has_namespace else {}
@@ -294,7 +296,7 @@ def test_set_delete_and_expiry_are_events(clients: Clients, *, has_namespace: bo
     assert_event(listener.event(key), "expired", {"key": key, **where}, since)
 
 
-def test_flush_is_one_event(clients: Clients, shared_server: ServerProcess):
+def test_flush_sends_one_event(clients: Clients, shared_server: ServerProcess):
     listener = clients.dunena()
     key, since = unique(), now_ms()
     listener.ask({"type": "set", "key": key, "value": "v"})
@@ -306,20 +308,20 @@ def test_flush_is_one_event(clients: Clients, shared_server: ServerProcess):
     assert listener.ask({"type": "get", "key": key})["data"]["value"] is None
 
 
-def test_the_one_who_made_a_change_hears_of_it_too(dunena: Client):
+def test_the_sender_of_a_change_gets_its_event(dunena: Client):
     key = unique()
     dunena.send({"type": "set", "key": key, "value": "v"})
     assert dunena.event(key)["event"] == "set"
 
 
-def test_a_set_of_the_same_value_is_an_event_again(dunena: Client):
+def test_a_set_of_the_same_value_sends_an_event(dunena: Client):
     key = unique()
     for _ in range(2):
         dunena.send({"type": "set", "key": key, "value": "same"})
     assert [event["event"] for event in dunena.events(key)] == ["set", "set"]
 
 
-def test_reading_and_deleting_what_is_not_there_are_no_events(dunena: Client):
+def test_reading_and_deleting_a_missing_key_send_no_event(dunena: Client):
     key = unique()
     dunena.ask({"type": "get", "key": key})
     dunena.ask({"type": "del", "key": key})
@@ -327,7 +329,7 @@ def test_reading_and_deleting_what_is_not_there_are_no_events(dunena: Client):
     assert dunena.events(key) == []
 
 
-def test_events_of_an_mset_come_in_its_order(clients: Clients):
+def test_events_of_an_mset_are_in_the_order_of_its_entries(clients: Clients):
     listener = clients.dunena()
     keys = [unique() for _ in range(20)]
     entries = [{"key": key, "value": "v" * size} for size, key in enumerate(keys)]
@@ -340,13 +342,15 @@ def test_events_of_an_mset_come_in_its_order(clients: Clients):
     ("value", "size"),
     [("", 0), ('a"\\b', 4), ("é🐢", 6), ("\n", 1)],
 )
-def test_the_size_of_a_string_is_that_of_its_text(dunena: Client, value: str, size: int):
+def test_the_size_in_an_event_is_the_utf_8_length_of_the_string(
+    dunena: Client, value: str, size: int
+):
     key = unique()
     dunena.send({"type": "set", "key": key, "value": value})
     assert dunena.event(key)["data"]["size"] == size
 
 
-def test_unsubscribe_has_no_reply_and_ends_the_events(clients: Clients):
+def test_unsubscribe_sends_no_reply_and_ends_the_events(clients: Clients):
     listener, writer = clients.dunena(), clients.dunena()
     key = unique()
     listener.send({"type": "unsubscribe", "channel": "cache-events", "id": 1})
@@ -355,7 +359,7 @@ def test_unsubscribe_has_no_reply_and_ends_the_events(clients: Clients):
     assert listener.heard() == []
 
 
-def test_subscribe_is_confirmed_and_begins_the_events_again(clients: Clients):
+def test_subscribe_is_confirmed_and_resumes_the_events(clients: Clients):
     listener, writer = clients.dunena(), clients.dunena()
     key = unique()
     listener.send({"type": "unsubscribe", "channel": "cache-events"})
@@ -366,7 +370,7 @@ def test_subscribe_is_confirmed_and_begins_the_events_again(clients: Clients):
     assert len(listener.events(key)) == 1
 
 
-def test_another_channel_is_confirmed_and_silent(clients: Clients):
+def test_subscribing_to_an_unused_channel_is_confirmed_and_sends_no_events(clients: Clients):
     listener, writer = clients.dunena(), clients.dunena()
     listener.send({"type": "unsubscribe", "channel": "cache-events"})
     reply = reply_to(listener, {"type": "subscribe", "channel": "news"})
@@ -375,7 +379,7 @@ def test_another_channel_is_confirmed_and_silent(clients: Clients):
     assert listener.heard() == []
 
 
-def test_unsubscribing_from_what_was_never_followed_is_nothing(dunena: Client):
+def test_unsubscribing_from_a_channel_never_followed_sends_nothing(dunena: Client):
     dunena.send({"type": "unsubscribe", "channel": "never"})
     assert dunena.heard() == []
 
@@ -391,7 +395,7 @@ def assert_in_time(event: dict[str, Any], written_at: int, ttl: int) -> None:
 
 
 @pytest.mark.parametrize("ttl", [1, 60, 250])
-def test_expiry_is_seen_within_50_ms(dunena: Client, ttl: int):
+def test_an_expired_event_arrives_within_50_ms(dunena: Client, ttl: int):
     key = unique()
     dunena.heard()  # so that nothing else keeps the server awake
     written_at = dunena.ask({"type": "set", "key": key, "value": "v", "ttl": ttl})["timestamp"]
@@ -399,7 +403,7 @@ def test_expiry_is_seen_within_50_ms(dunena: Client, ttl: int):
     assert dunena.ask({"type": "get", "key": key})["data"]["value"] is None
 
 
-def test_keys_expire_each_at_its_own_time(dunena: Client):
+def test_each_key_of_an_mset_expires_at_its_own_time(dunena: Client):
     keys = {unique(): ttl for ttl in (300, 100, 200, 150, 100)}
     entries = [{"key": key, "value": "v", "ttl": ttl} for key, ttl in keys.items()]
     written_at = dunena.ask({"type": "mset", "entries": entries})["timestamp"]
@@ -412,7 +416,7 @@ def test_keys_expire_each_at_its_own_time(dunena: Client):
     assert [keys[key] for key in expired] == [100, 100, 150, 200, 300]
 
 
-def test_a_key_is_there_until_its_time_and_not_after(dunena: Client):
+def test_a_key_is_readable_until_its_deadline_and_not_after(dunena: Client):
     key, ttl = unique(), 120
     written_at = dunena.ask({"type": "set", "key": key, "value": "v", "ttl": ttl})["timestamp"]
     value: str | None = "v"
@@ -444,7 +448,7 @@ def test_a_deleted_key_does_not_expire(dunena: Client):
 
 
 @pytest.mark.parametrize("ttl", [2**31, 2**53, 2**63, 2**64 - 1])
-def test_a_very_long_time_to_live_is_one(dunena: Client, ttl: int):
+def test_a_very_long_ttl_is_accepted(dunena: Client, ttl: int):
     key = unique()
     result(dunena, {"type": "set", "key": key, "value": "v", "ttl": ttl})
     assert result(dunena, {"type": "get", "key": key})["value"] == "v"
@@ -467,7 +471,9 @@ def test_a_very_long_time_to_live_is_one(dunena: Client, ttl: int):
         ('"\\"quoted\\""', '"quoted"'),
     ],
 )
-def test_another_dialects_value_is_read_as_its_compact_json(clients: Clients, sent: str, read: str):
+def test_a_value_of_the_object_store_dialect_is_read_as_compact_json(
+    clients: Clients, sent: str, read: str
+):
     listener, writer = clients.dunena(), clients.objects()
     key = unique()
     writer.send(f'{{"action":"set","key":{json.dumps(key)},"value":{sent}}}')
@@ -477,7 +483,7 @@ def test_another_dialects_value_is_read_as_its_compact_json(clients: Clients, se
     assert result(listener, {"type": "mget", "keys": [key]}) == {"result": {key: read}}
 
 
-def test_a_key_that_this_dialect_cannot_name_is_an_event_all_the_same(clients: Clients):
+def test_a_non_ascii_key_of_the_object_store_dialect_sends_an_event(clients: Clients):
     listener, writer = clients.dunena(), clients.objects()
     key = unique("ключ-🐢")
     writer.send({"action": "set", "key": key, "value": 1})

@@ -1,4 +1,4 @@
-"""Everything a client can do wrong, the exact text it gets, and that nothing else happens."""
+"""Every client error: its exact text, and that it has no other effect."""
 
 import json
 import sys
@@ -144,22 +144,22 @@ def speaker(clients: Clients) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("message", by_name(NOT_JSON | {"byte-order mark": MARKED}))
-def test_what_is_not_json(speaker: Client, message: str):
+def test_a_message_that_is_not_json_is_refused(speaker: Client, message: str):
     assert_refused(speaker, message, "Invalid JSON")
 
 
 @pytest.mark.parametrize("value", by_name(UNKEEPABLE))
-def test_what_could_not_be_kept(speaker: Client, value: str):
+def test_a_number_that_cannot_be_kept_is_refused(speaker: Client, value: str):
     assert_refused(speaker, f'{{"type":"set","key":"k","value":{value}}}', "Invalid JSON")
     assert_refused(speaker, f'{{"type":"ping","else":{value}}}', "Invalid JSON")
 
 
-def test_a_message_with_its_type_twice(speaker: Client):
+def test_a_message_with_a_duplicate_type_is_refused(speaker: Client):
     assert_refused(speaker, '{"type":"ping","type":"get","key":"k"}', "Invalid JSON")
 
 
 @pytest.mark.parametrize("message", ["[]", "1", "null", '"ping"', "true", '["type","ping"]', "{}"])
-def test_what_is_no_message(speaker: Client, message: str):
+def test_a_message_without_a_type_is_refused(speaker: Client, message: str):
     assert_refused(speaker, message, "Missing field: type")
 
 
@@ -177,11 +177,11 @@ def test_what_is_no_message(speaker: Client, message: str):
         ({"a": 1}, '{"a":1}'),
     ],
 )
-def test_an_unknown_type(speaker: Client, kind: Any, shown: str):
+def test_an_unknown_type_is_refused(speaker: Client, kind: Any, shown: str):
     assert_refused(speaker, {"type": kind}, f"Unknown message type: {shown}")
 
 
-def test_an_error_does_not_send_megabytes_back(speaker: Client):
+def test_an_error_quotes_a_long_type_truncated(speaker: Client):
     error = speaker.ask({"type": "x" * 1_000_000})
     assert error["data"].startswith("Unknown message type: xxx")
     assert len(error["data"]) < 1000
@@ -200,7 +200,7 @@ def test_an_error_does_not_send_megabytes_back(speaker: Client):
         ({"type": "unsubscribe"}, "channel"),
     ],
 )
-def test_a_field_that_is_missing(speaker: Client, message: dict[str, Any], field: str):
+def test_a_missing_field_is_refused(speaker: Client, message: dict[str, Any], field: str):
     assert_refused(speaker, message, f"Missing field: {field}")
 
 
@@ -212,7 +212,7 @@ KEYED = [
 
 
 @pytest.mark.parametrize(("key", "said"), key_errors("Key") + ASCII_ONLY)
-def test_a_bad_key(speaker: Client, key: Any, said: str):
+def test_an_invalid_key_is_refused(speaker: Client, key: Any, said: str):
     for message in KEYED:
         assert_refused(speaker, {**message, "key": key}, said)
 
@@ -221,7 +221,7 @@ def test_a_bad_key(speaker: Client, key: Any, said: str):
     ("ns", "said"),
     key_errors("Namespace") + [(ns, said.replace("Key", "Namespace")) for ns, said in ASCII_ONLY],
 )
-def test_a_bad_namespace(speaker: Client, ns: Any, said: str):
+def test_an_invalid_namespace_is_refused(speaker: Client, ns: Any, said: str):
     for message in KEYED:
         assert_refused(speaker, {**message, "key": "k", "ns": ns}, said)
     assert_refused(speaker, {"type": "mget", "keys": ["k"], "ns": ns}, said)
@@ -230,12 +230,12 @@ def test_a_bad_namespace(speaker: Client, ns: Any, said: str):
 
 
 @pytest.mark.parametrize("value", [None, 0, 1.5, True, [], {"a": "b"}])
-def test_a_value_that_is_no_string(speaker: Client, value: Any):
+def test_a_value_that_is_no_string_is_refused(speaker: Client, value: Any):
     assert_refused(speaker, {"type": "set", "key": "k", "value": value}, VALUE_STRING)
 
 
 @pytest.mark.parametrize("ttl", BAD_TTLS)
-def test_a_bad_ttl(speaker: Client, ttl: Any):
+def test_an_invalid_ttl_is_refused(speaker: Client, ttl: Any):
     assert_refused(speaker, {"type": "set", "key": "k", "value": "v", "ttl": ttl}, BAD_TTL)
 
 
@@ -256,13 +256,13 @@ def test_a_bad_ttl(speaker: Client, ttl: Any):
         *[(entry, f"mset key error: {MUST_BE_STRING}") for entry in (None, 1, "k", [])],
     ],
 )
-def test_a_bad_entry_of_mset(speaker: Client, entry: Any, said: str):
+def test_an_invalid_entry_of_mset_is_refused(speaker: Client, entry: Any, said: str):
     entries = [{"key": "good", "value": "v"}, entry]
     assert_refused(speaker, {"type": "mset", "entries": entries}, said)
 
 
 @pytest.mark.parametrize("wrong", [None, 1, "k", {}])
-def test_lists_that_are_none(speaker: Client, wrong: Any):
+def test_mget_and_mset_refuse_values_that_are_no_list(speaker: Client, wrong: Any):
     assert speaker.ask({"type": "mget", "keys": wrong})["type"] == "error"
     assert speaker.ask({"type": "mset", "entries": wrong})["type"] == "error"
 
@@ -284,12 +284,12 @@ def storage(clients: Clients) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize("message", by_name(NOT_JSON | {"byte-order mark": MARKED}))
-def test_objects_what_is_not_json(storage: Client, message: str):
+def test_objects_a_message_that_is_not_json_is_refused(storage: Client, message: str):
     assert_refused_by_objects(storage, message, NOT_UNDERSTOOD)
 
 
 @pytest.mark.parametrize("value", by_name(UNKEEPABLE))
-def test_objects_what_could_not_be_kept(storage: Client, value: str):
+def test_objects_a_number_that_cannot_be_kept_is_refused(storage: Client, value: str):
     storage.follow("k")
     assert_refused_by_objects(
         storage, f'{{"action":"set","key":"k","value":{value}}}', NOT_UNDERSTOOD
@@ -319,7 +319,7 @@ def test_objects_what_could_not_be_kept(storage: Client, value: str):
         *[{"action": "subscribe", "key": "k", "ns": ns} for ns in NOT_STRINGS if ns is not None],
     ],
 )
-def test_objects_what_is_not_understood(storage: Client, message: Any):
+def test_objects_an_unknown_message_is_refused(storage: Client, message: Any):
     assert_refused_by_objects(storage, message, NOT_UNDERSTOOD)
 
 
@@ -343,13 +343,15 @@ BAD_NAMES = [
     [("key", name, said) for name, said in BAD_NAMES]
     + [("ns", name, said.replace("Key", "Namespace")) for name, said in BAD_NAMES if name],
 )
-def test_objects_a_bad_name(storage: Client, action: str, field: str, name: str, said: str):
+def test_objects_an_invalid_key_or_namespace_is_refused(
+    storage: Client, action: str, field: str, name: str, said: str
+):
     message = {"action": action, "key": "k", "value": 1, field: name}
     assert_refused_by_objects(storage, message, said)
 
 
 @pytest.mark.parametrize("ttl", BAD_TTLS)
-def test_objects_a_bad_ttl(storage: Client, ttl: Any):
+def test_objects_an_invalid_ttl_is_refused(storage: Client, ttl: Any):
     assert_refused_by_objects(
         storage, {"action": "set", "key": "k", "value": 1, "ttl": ttl}, BAD_TTL
     )
@@ -386,7 +388,7 @@ def assert_answer(
         "null",
     ],
 )
-def test_http_a_body_that_is_no_json_object(site: ServerProcess, path: str, body: Any):
+def test_http_a_body_that_is_no_json_object_is_400(site: ServerProcess, path: str, body: Any):
     assert_answer(site, "POST", path, body, 400, BAD_BODY)
 
 
@@ -483,7 +485,7 @@ HTTP_ERRORS = {
 
 
 @pytest.mark.parametrize(("method", "path", "body", "status", "said"), texts(HTTP_ERRORS))
-def test_http_errors(
+def test_http_an_invalid_request_gets_its_status_and_text(
     site: ServerProcess, method: str, path: str, body: Any, status: int, said: str
 ):
     assert_answer(site, method, path, body, status, said)
@@ -512,7 +514,9 @@ SIZES = {
 
 
 @pytest.mark.parametrize(("character", "size"), texts(SIZES))
-def test_a_string_at_the_limit(small_server: ServerProcess, character: str, size: int):
+def test_a_string_at_the_size_limit_is_stored_and_a_longer_one_refused(
+    small_server: ServerProcess, character: str, size: int
+):
     fits, over = character * (VALUE_MAX // size), character * (VALUE_MAX // size) + "x"
     with open_dunena(small_server) as client:
         key = unique()
@@ -526,7 +530,9 @@ def test_a_string_at_the_limit(small_server: ServerProcess, character: str, size
 
 
 @pytest.mark.parametrize(("character", "size"), texts(SIZES))
-def test_objects_a_string_at_the_limit(small_server: ServerProcess, character: str, size: int):
+def test_objects_a_string_at_the_size_limit_is_stored_and_a_longer_one_refused(
+    small_server: ServerProcess, character: str, size: int
+):
     fits, over = character * (VALUE_MAX // size), character * (VALUE_MAX // size) + "x"
     with open_objects(small_server) as client:
         key = unique()
@@ -537,7 +543,7 @@ def test_objects_a_string_at_the_limit(small_server: ServerProcess, character: s
         assert client.ask({"action": "get", "key": key})["value"] == fits
 
 
-def test_objects_the_size_of_another_value_is_that_of_its_compact_json(small_server: ServerProcess):
+def test_objects_the_size_limit_applies_to_the_compact_json_of_a_value(small_server: ServerProcess):
     fits = [11] * 33  # [ + 33 * 3: with the last comma's place for ]
     assert len(json.dumps(fits, separators=(",", ":"))) == VALUE_MAX
     with open_objects(small_server) as client:
@@ -557,17 +563,17 @@ def test_objects_the_size_of_another_value_is_that_of_its_compact_json(small_ser
         ("/cache/k", {"value": "x" * 101}),
     ],
 )
-def test_http_a_value_over_the_limit(small_server: ServerProcess, path: str, body: Any):
+def test_http_a_value_over_the_size_limit_is_413(small_server: ServerProcess, path: str, body: Any):
     assert_answer(small_server, "POST", path, body, 413, TOO_LARGE)
 
 
-def test_http_an_entry_over_the_limit(small_server: ServerProcess):
+def test_http_an_mset_entry_over_the_size_limit_is_413(small_server: ServerProcess):
     body = {"action": "mset", "entries": [{"key": "k", "value": "x" * 101}]}
     said = f'mset value error for "k": {TOO_LARGE}'
     assert_answer(small_server, "POST", "/cache", body, 413, said)
 
 
-def test_the_default_limit_of_a_value(clients: Clients):
+def test_the_default_size_limit_of_a_value_is_4_mib(clients: Clients):
     limit = 4_194_304
     client = clients.dunena()
     key = unique()
@@ -581,7 +587,9 @@ def test_the_default_limit_of_a_value(clients: Clients):
 
 @pytest.mark.parametrize("key", ["x" * 511, "x" * 512])
 @pytest.mark.parametrize("ns", ["y", "y" * 512])
-def test_a_name_at_the_limit(small_server: ServerProcess, key: str, ns: str):
+def test_a_key_and_namespace_at_the_length_limit_are_accepted(
+    small_server: ServerProcess, key: str, ns: str
+):
     with open_dunena(small_server) as client:
         where = {"key": key, "ns": ns}
         assert client.ask({"type": "set", "value": "v", **where})["data"]["ok"] is True
@@ -592,7 +600,9 @@ def test_a_name_at_the_limit(small_server: ServerProcess, key: str, ns: str):
 
 
 @pytest.mark.parametrize("key", ["é" * 255 + "x", "é" * 256, "🐢" * 128, "x" * 512])
-def test_objects_a_name_at_the_limit(small_server: ServerProcess, key: str):
+def test_objects_a_key_and_namespace_at_the_length_limit_are_accepted(
+    small_server: ServerProcess, key: str
+):
     with open_objects(small_server) as client:
         client.send({"action": "set", "key": key, "value": 1, "ns": key})
         assert client.ask({"action": "get", "key": key, "ns": key})["value"] == 1
@@ -602,7 +612,7 @@ def test_objects_a_name_at_the_limit(small_server: ServerProcess, key: str):
 # --- frames ---
 
 
-def test_a_binary_message_is_read_like_text(clients: Clients):
+def test_a_binary_message_is_read_like_a_text_message(clients: Clients):
     client = clients.dunena()
     assert client.ask(b'{"type":"ping"}')["type"] == "pong"
     assert client.ask(b"\xff\xfe")["data"] == "Invalid JSON"
@@ -610,7 +620,7 @@ def test_a_binary_message_is_read_like_text(clients: Clients):
     assert client.ask({"type": "ping"})["type"] == "pong"
 
 
-def test_wrong_messages_among_right_ones_do_not_disturb_the_order(raw: RawConnection):
+def test_invalid_messages_among_valid_ones_are_answered_in_order(raw: RawConnection):
     raw.open()
     raw.send(
         text({"type": "ping", "id": 0})
@@ -645,7 +655,7 @@ def rated_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPro
         yield server
 
 
-def test_a_flood_is_refused_message_by_message(rated_server: ServerProcess):
+def test_each_message_over_the_rate_limit_is_refused(rated_server: ServerProcess):
     with RawConnection(rated_server) as raw:
         raw.open()
         key = unique()
@@ -660,7 +670,7 @@ def test_a_flood_is_refused_message_by_message(rated_server: ServerProcess):
     assert len(told) == 1, "with what to do about it"
 
 
-def test_objects_a_flood_is_refused_message_by_message(rated_server: ServerProcess):
+def test_objects_each_message_over_the_rate_limit_is_refused(rated_server: ServerProcess):
     with RawConnection(rated_server) as raw:
         raw.open("/")
         raw.send(text({"action": "get", "key": "k"}) * FLOOD)
@@ -670,14 +680,14 @@ def test_objects_a_flood_is_refused_message_by_message(rated_server: ServerProce
     assert refused[0] == {"error": "Rate limit exceeded"}
 
 
-def test_the_rate_is_each_connections_own(rated_server: ServerProcess):
+def test_the_rate_limit_applies_per_connection(rated_server: ServerProcess):
     with RawConnection(rated_server) as flooder, open_dunena(rated_server) as other:
         flooder.open()
         flooder.send(text({"type": "ping"}) * FLOOD)
         assert other.ask({"type": "ping"})["type"] == "pong"
 
 
-def test_there_is_no_rate_by_default(raw: RawConnection):
+def test_there_is_no_rate_limit_by_default(raw: RawConnection):
     raw.open()
     raw.send(text({"type": "ping"}) * 5000)
     assert {raw.read_message()["type"] for _ in range(5000)} == {"pong"}
@@ -702,7 +712,7 @@ def cramped_server(tmp_path: Path) -> Iterator[ServerProcess]:
 BIG = "x" * (2 * WRITABLE_KIB * 1024)
 
 
-def test_what_the_disk_refuses_is_not_stored(cramped_server: ServerProcess):
+def test_a_value_the_disk_refuses_is_not_stored(cramped_server: ServerProcess):
     with open_dunena(cramped_server) as client, open_objects(cramped_server) as reader:
         client.ask({"type": "set", "key": "kept", "value": "v"})
         reader.send({"action": "subscribe", "key": "kept"})
@@ -726,7 +736,7 @@ def test_what_the_disk_refuses_is_not_stored(cramped_server: ServerProcess):
     assert_answer(cramped_server, "POST", "/cache/lost", {"value": BIG}, 507, said)
 
 
-def test_health_says_so_until_writes_succeed_again(cramped_server: ServerProcess):
+def test_health_reports_a_failing_disk_until_writes_succeed_again(cramped_server: ServerProcess):
     with open_dunena(cramped_server) as client:
         assert http(cramped_server, "GET", "/health/ready").status == 200
         client.ask({"type": "set", "key": "k", "value": BIG})
@@ -738,7 +748,7 @@ def test_health_says_so_until_writes_succeed_again(cramped_server: ServerProcess
         assert http(cramped_server, "GET", "/health").json["status"] == "healthy"
 
 
-def test_a_refused_batch_is_refused_as_a_whole_and_after_a_restart_too(
+def test_a_refused_mset_stores_no_entry_even_after_a_restart(
     cramped_server: ServerProcess,
 ):
     with open_dunena(cramped_server) as client:
@@ -753,7 +763,7 @@ def test_a_refused_batch_is_refused_as_a_whole_and_after_a_restart_too(
         assert data["result"] == {"small": None, "big": None, "after": "v"}
 
 
-def test_requests_of_the_same_moment_are_answered_in_their_order(cramped_server: ServerProcess):
+def test_requests_of_one_refused_tick_are_answered_in_order(cramped_server: ServerProcess):
     with RawConnection(cramped_server) as raw:
         raw.open()
         raw.send(text({"type": "unsubscribe", "channel": "cache-events"}))
@@ -770,7 +780,7 @@ def test_requests_of_the_same_moment_are_answered_in_their_order(cramped_server:
     assert replies[2]["data"]["value"] == ("1" if from_disk else None), "as the reply to 1 said"
 
 
-def test_a_failing_disk_is_one_line_in_the_log(cramped_server: ServerProcess):
+def test_a_failing_disk_is_logged_once(cramped_server: ServerProcess):
     with open_dunena(cramped_server) as client:
         for number in range(20):
             client.ask({"type": "set", "key": str(number), "value": BIG})

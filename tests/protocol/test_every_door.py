@@ -1,4 +1,4 @@
-"""One store: what goes in through any door comes out of every other, in the form it has there."""
+"""A change through any interface is seen through every other one, in the form of each."""
 
 from collections.abc import Callable
 from typing import Any
@@ -95,7 +95,7 @@ def listeners(clients: Clients) -> tuple[Client, Client, Client]:
 
 
 @pytest.mark.parametrize("door", SETTERS)
-def test_a_set_reaches_every_listener(
+def test_a_set_through_any_interface_reaches_every_listener(
     clients: Clients, listeners: tuple[Client, Client, Client], door: Door
 ):
     by_event, by_key, mixed = listeners
@@ -114,7 +114,7 @@ def test_a_set_reaches_every_listener(
 
 
 @pytest.mark.parametrize("door", DELETERS)
-def test_a_delete_reaches_every_listener(
+def test_a_delete_through_any_interface_reaches_every_listener(
     clients: Clients, listeners: tuple[Client, Client, Client], door: Door
 ):
     by_event, by_key, mixed = listeners
@@ -133,7 +133,9 @@ def test_a_delete_reaches_every_listener(
     assert reads(clients, key) == [None] * 6
 
 
-def test_a_flush_reaches_every_listener(clients: Clients, listeners: tuple[Client, Client, Client]):
+def test_a_flush_through_any_interface_reaches_every_listener(
+    clients: Clients, listeners: tuple[Client, Client, Client]
+):
     by_event, by_key, mixed = listeners
     key, other = unique(), unique()
     for name in (key, other):
@@ -155,7 +157,7 @@ def test_a_flush_reaches_every_listener(clients: Clients, listeners: tuple[Clien
     assert reads(clients, key) == [None] * 6
 
 
-def test_an_expiry_reaches_every_listener(
+def test_an_expiry_reaches_listeners_of_every_interface(
     clients: Clients, listeners: tuple[Client, Client, Client]
 ):
     by_event, by_key, mixed = listeners
@@ -171,8 +173,10 @@ def test_an_expiry_reaches_every_listener(
 
 
 @pytest.mark.parametrize("door", SETTERS)
-def test_a_listener_knows_no_less_than_the_one_who_was_answered(clients: Clients, door: Door):
-    """The reply to a write and the update it makes leave together: none is seen before."""
+def test_the_update_reaches_a_listener_no_later_than_the_reply_reaches_the_writer(
+    clients: Clients, door: Door
+):
+    """The reply to a write and its updates are sent in the same tick."""
     listener = clients.objects()
     key = unique()
     listener.follow(key)
@@ -181,7 +185,7 @@ def test_a_listener_knows_no_less_than_the_one_who_was_answered(clients: Clients
         assert listener.updates(key) == [str(number)]
 
 
-def test_every_listener_of_many_gets_every_change(clients: Clients):
+def test_each_of_50_listeners_gets_every_change(clients: Clients):
     listeners = [clients.objects() for _ in range(50)]
     key = unique()
     for listener in listeners:

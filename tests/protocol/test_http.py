@@ -1,4 +1,4 @@
-"""HTTP: every route, and the protocol itself down to its bytes."""
+"""HTTP: every route, and the protocol down to its bytes."""
 
 import json
 import subprocess
@@ -49,14 +49,14 @@ def assert_json(reply: Reply, status: int, body: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [None, 0, 2**64 - 1, "żółw", {"z": [1, {"a": 2}], "a": None}])
-def test_set_then_get(shared_server: ServerProcess, value: Any):
+def test_get_returns_the_value_of_a_set(shared_server: ServerProcess, value: Any):
     key = unique()
     reply = http(shared_server, "POST", "/set", {"key": key, "value": value})
     assert_json(reply, 200, {"key": key, "value": value})
     assert_json(http(shared_server, "GET", f"/get/{key}"), 200, {"key": key, "value": value})
 
 
-def test_a_set_over_a_revision_that_was_seen(shared_server: ServerProcess):
+def test_set_with_if_rev_succeeds_only_for_the_current_revision(shared_server: ServerProcess):
     def set_over(revision: Any, value: Any, ns: str = "") -> Reply:
         body = {"key": key, "value": value, "ifRev": revision} | ({"ns": ns} if ns else {})
         return http(shared_server, "POST", "/set", body)
@@ -83,13 +83,13 @@ def test_get_of_a_missing_key_is_null(shared_server: ServerProcess):
     assert_json(http(shared_server, "GET", "/get/no-such"), 200, {"key": "no-such", "value": None})
 
 
-def test_a_body_may_begin_with_a_byte_order_mark(shared_server: ServerProcess):
+def test_a_byte_order_mark_before_a_body_is_ignored(shared_server: ServerProcess):
     key = unique()
     body = b'\xef\xbb\xbf{"key":"%s","value":1}' % key.encode()
     assert_json(http(shared_server, "POST", "/set", body), 200, {"key": key, "value": 1})
 
 
-def test_a_value_keeps_its_text(shared_server: ServerProcess):
+def test_a_value_is_returned_byte_for_byte(shared_server: ServerProcess):
     key = unique()
     value = '{"b":18446744073709551615,"a":[1.0,"é"]}'
     body = f'{{"key":"{key}","value":{value}}}'
@@ -107,18 +107,18 @@ def test_keys_in_paths_are_percent_decoded(shared_server: ServerProcess, key: st
     assert_json(reply, 200, {"key": key, "value": key})
 
 
-def test_a_path_may_spell_a_key_in_several_ways(shared_server: ServerProcess):
+def test_differently_escaped_paths_name_the_same_key(shared_server: ServerProcess):
     http(shared_server, "POST", "/set", {"key": "a/b+c A", "value": 1})
     for path in ("/get/a/b+c%20A", "/get/a%2Fb%2Bc%20%41", "/get/a%2fb+c%20A?", "/get/a/b+c%20A?x"):
         assert_json(http(shared_server, "GET", path), 200, {"key": "a/b+c A", "value": 1})
 
 
-def test_a_percent_sign_that_escapes_nothing_stands_for_itself(shared_server: ServerProcess):
+def test_an_invalid_percent_escape_is_taken_literally(shared_server: ServerProcess):
     assert http(shared_server, "GET", "/get/50%").json["key"] == "50%"
     assert http(shared_server, "GET", "/get/%zz").json["key"] == "%zz"
 
 
-def test_namespaces_of_the_object_store_routes(shared_server: ServerProcess):
+def test_set_and_get_use_the_given_namespace(shared_server: ServerProcess):
     key = unique()
     body = {"key": key, "value": 1, "ns": "app 1"}
     wanted = {"key": key, "value": 1, "ns": "app 1"}
@@ -129,7 +129,7 @@ def test_namespaces_of_the_object_store_routes(shared_server: ServerProcess):
     assert_json(http(shared_server, "GET", f"/get/{key}?ns="), 200, {"key": key, "value": None})
 
 
-def test_a_ttl_of_the_object_store_route(shared_server: ServerProcess, clients: Clients):
+def test_set_with_a_ttl_expires(shared_server: ServerProcess, clients: Clients):
     key, listener = unique(), clients.dunena()
     http(shared_server, "POST", "/set", {"key": key, "value": 1, "ttl": 30})
     listener.event(key, "expired")
@@ -139,7 +139,7 @@ def test_a_ttl_of_the_object_store_route(shared_server: ServerProcess, clients: 
 # --- the cache API ---
 
 
-def test_cache_write_read_delete(shared_server: ServerProcess):
+def test_cache_route_writes_reads_and_deletes_a_key(shared_server: ServerProcess):
     key = unique()
     path = f"/cache/{key}"
     assert_json(http(shared_server, "POST", path, {"value": "v"}), 201, {"ok": True})
@@ -149,7 +149,7 @@ def test_cache_write_read_delete(shared_server: ServerProcess):
     assert_json(http(shared_server, "GET", path), 404, {"error": "Key not found"})
 
 
-def test_cache_in_a_namespace(shared_server: ServerProcess):
+def test_cache_route_uses_the_given_namespace(shared_server: ServerProcess):
     path = f"/cache/{unique()}"
     http(shared_server, "POST", path, {"value": "inside", "ns": "a b"})
     assert http(shared_server, "GET", path).status == 404
@@ -158,7 +158,7 @@ def test_cache_in_a_namespace(shared_server: ServerProcess):
     assert http(shared_server, "DELETE", f"{path}?ns=a%20b").json == {"deleted": True}
 
 
-def test_cache_keys_are_percent_decoded(shared_server: ServerProcess):
+def test_cache_route_percent_decodes_keys(shared_server: ServerProcess):
     key = unique("a/b %41?")
     http(shared_server, "POST", f"/cache/{escaped(key)}", {"value": "v"})
     assert_json(
@@ -166,20 +166,20 @@ def test_cache_keys_are_percent_decoded(shared_server: ServerProcess):
     )
 
 
-def test_cache_reads_other_values_as_compact_json(shared_server: ServerProcess):
+def test_cache_route_returns_other_values_as_compact_json(shared_server: ServerProcess):
     key = unique()
     http(shared_server, "POST", "/set", f'{{"key":"{key}","value":{{"b": [1, 2] , "a": null}}}}')
     assert http(shared_server, "GET", f"/cache/{key}").json["value"] == '{"b":[1,2],"a":null}'
 
 
-def test_cache_ttl(shared_server: ServerProcess, clients: Clients):
+def test_cache_route_with_a_ttl_expires(shared_server: ServerProcess, clients: Clients):
     key, listener = unique(), clients.dunena()
     http(shared_server, "POST", f"/cache/{key}", {"value": "v", "ttl": 30})
     listener.event(key, "expired")
     assert http(shared_server, "GET", f"/cache/{key}").status == 404
 
 
-def test_cache_mget_and_mset(shared_server: ServerProcess):
+def test_cache_route_answers_mget_and_mset(shared_server: ServerProcess):
     one, two, missing = unique(), unique(), unique()
     entries = [{"key": one, "value": "1"}, {"key": two, "value": "2", "ttl": 60_000}]
     body = {"action": "mset", "entries": entries, "ns": "app"}
@@ -191,7 +191,7 @@ def test_cache_mget_and_mset(shared_server: ServerProcess):
     assert_json(http(shared_server, "POST", "/cache", body), 200, {"result": {one: None}})
 
 
-def test_flush(listing: ServerProcess):
+def test_flush_deletes_all_keys_of_all_namespaces(listing: ServerProcess):
     http(listing, "POST", "/set", {"key": "a", "value": 1})
     http(listing, "POST", "/set", {"key": "a", "value": 1, "ns": "app"})
     assert_json(http(listing, "POST", "/flush"), 200, {"flushed": True})
@@ -225,7 +225,7 @@ def page(server: ServerProcess, query: str) -> tuple[int, list[str]]:
     return reply.json["cursor"], reply.json["keys"]
 
 
-def test_keys_come_sorted_page_by_page(library: ServerProcess):
+def test_keys_are_listed_sorted_in_pages(library: ServerProcess):
     cursor, seen = page(library, "")
     assert seen == KEYS[:100], "a hundred unless told"
     while cursor:
@@ -238,13 +238,13 @@ def test_keys_come_sorted_page_by_page(library: ServerProcess):
 @pytest.mark.parametrize(
     ("count", "length"), [(1, 1), (999, 999), (1000, 1000), (1001, 1000), (2.0, 2), ("3.00", 3)]
 )
-def test_a_page_has_at_most_a_thousand(library: ServerProcess, count: object, length: int):
+def test_a_page_of_keys_has_at_most_1000(library: ServerProcess, count: object, length: int):
     cursor, found = page(library, f"count={count}")
     assert found == KEYS[:length]
     assert cursor != 0
 
 
-def test_a_search_through_many_keys_is_answered_in_its_turn():
+def test_a_search_through_many_keys_is_answered_in_the_order_of_requests():
     with ServerProcess(None, "--no-persist") as server:
         with open_dunena(server) as client:
             entries = [{"key": f"k{number}", "value": "v"} for number in range(9000)]
@@ -262,7 +262,7 @@ def test_a_search_through_many_keys_is_answered_in_its_turn():
     ]
 
 
-def test_the_last_page_ends_at_cursor_0(library: ServerProcess):
+def test_the_last_page_has_cursor_0(library: ServerProcess):
     query = "pattern=k24??&count="
     for count in (98, 99, 1000):
         cursor, found = page(library, f"{query}{count}")
@@ -293,12 +293,14 @@ def test_the_last_page_ends_at_cursor_0(library: ServerProcess):
         ("k1%0A", []),
     ],
 )
-def test_a_pattern_is_a_glob(library: ServerProcess, pattern: str, matches: list[str] | None):
+def test_the_pattern_of_a_key_listing_is_a_glob(
+    library: ServerProcess, pattern: str, matches: list[str] | None
+):
     found = page(library, f"pattern={pattern}&count=1000")[1]
     assert found == (KEYS[:1000] if matches is None else matches)
 
 
-def test_keys_of_a_namespace(library: ServerProcess):
+def test_keys_lists_only_the_keys_of_its_namespace(library: ServerProcess):
     assert page(library, "ns=app") == (0, ["inside"])
     assert page(library, "ns=app&pattern=k*") == (0, [])
     assert page(library, "ns=none") == (0, [])
@@ -306,7 +308,7 @@ def test_keys_of_a_namespace(library: ServerProcess):
 
 
 @pytest.mark.parametrize("pattern", ["*a" * 100 + "b", "*" * 400 + "b", "a*" * 200 + "?b"])
-def test_no_pattern_holds_the_server_up(listing: ServerProcess, pattern: str):
+def test_an_expensive_pattern_is_answered_within_a_second(listing: ServerProcess, pattern: str):
     http(listing, "POST", "/flush")
     for ending in range(20):
         http(listing, "POST", "/set", {"key": "a" * 500 + str(ending), "value": 1})
@@ -327,7 +329,7 @@ def test_expired_keys_are_not_listed(listing: ServerProcess):
 # --- what the server says of itself ---
 
 
-def test_info(listing: ServerProcess):
+def test_info_reports_version_entries_and_uptime(listing: ServerProcess):
     http(listing, "POST", "/flush")
     http(listing, "POST", "/set", {"key": "k", "value": 1})
     http(listing, "POST", "/set", {"key": "k", "value": 1, "ns": "app"})
@@ -338,7 +340,7 @@ def test_info(listing: ServerProcess):
     assert 0 <= info["uptime"] < 600
 
 
-def test_stats(listing: ServerProcess):
+def test_stats_report_counters_and_latency(listing: ServerProcess):
     http(listing, "POST", "/flush")
     http(listing, "POST", "/set", {"key": "k", "value": 1})
     before = http(listing, "GET", "/stats").json
@@ -362,7 +364,7 @@ def test_stats(listing: ServerProcess):
     assert all(isinstance(value, int | float) for value in after["latency"].values())
 
 
-def test_health(shared_server: ServerProcess):
+def test_health_is_200_with_status_and_checks(shared_server: ServerProcess):
     health = http(shared_server, "GET", "/health")
     assert health.status == 200
     assert health.json["status"] == "healthy"
@@ -395,7 +397,7 @@ def metrics(server: ServerProcess) -> dict[str, float]:
     }
 
 
-def test_metrics(listing: ServerProcess):
+def test_metrics_count_requests_and_changes(listing: ServerProcess):
     http(listing, "POST", "/flush")
     before = metrics(listing)
     with open_dunena(listing) as client:
@@ -427,14 +429,14 @@ def test_metrics(listing: ServerProcess):
 # --- / and /test ---
 
 
-def test_the_test_page(shared_server: ServerProcess):
+def test_the_test_page_is_served_as_html(shared_server: ServerProcess):
     reply = http(shared_server, "GET", "/test")
     assert reply.status == 200
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert b"<html" in reply.body.lower()
 
 
-def test_a_browser_is_sent_from_the_root_to_the_test_page(shared_server: ServerProcess):
+def test_a_browser_is_redirected_from_the_root_to_the_test_page(shared_server: ServerProcess):
     accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     reply = http(shared_server, "GET", "/", headers={"Accept": accept})
     assert reply.status in (302, 303, 307)
@@ -442,7 +444,9 @@ def test_a_browser_is_sent_from_the_root_to_the_test_page(shared_server: ServerP
 
 
 @pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, {"Accept": JSON}])
-def test_others_get_info_at_the_root(shared_server: ServerProcess, headers: dict[str, str]):
+def test_clients_other_than_browsers_get_info_at_the_root(
+    shared_server: ServerProcess, headers: dict[str, str]
+):
     reply = http(shared_server, "GET", "/", headers=headers)
     assert (reply.status, reply.json["name"]) == (200, "dunena")
     assert set(reply.json) == set(http(shared_server, "GET", "/info").json)
@@ -479,7 +483,9 @@ def allowed(methods: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(("path", "methods"), ROUTES.items())
-def test_other_methods_are_not_allowed(shared_server: ServerProcess, path: str, methods: set[str]):
+def test_an_unsupported_method_is_405_with_allow(
+    shared_server: ServerProcess, path: str, methods: set[str]
+):
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "TRACE"} - allowed(methods):
         reply = http(shared_server, method, path, b"{}" if method == "POST" else None)
         assert reply.status == 405, method
@@ -491,7 +497,7 @@ def test_other_methods_are_not_allowed(shared_server: ServerProcess, path: str, 
     "path", ["/no-such", "/get", "/sets", "/test/no-such", "/ws/", "/cachet", "//"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_other_paths_are_not_found(shared_server: ServerProcess, method: str, path: str):
+def test_an_unknown_path_is_404(shared_server: ServerProcess, method: str, path: str):
     assert_json(http(shared_server, method, path), 404, {"error": "Not found"})
 
 
@@ -508,7 +514,7 @@ PARTS_OF_THE_ORIGINAL = [
 
 
 @pytest.mark.parametrize(("method", "part", "body"), PARTS_OF_THE_ORIGINAL)
-def test_what_the_original_has_below_a_key(
+def test_subroutes_of_a_key_of_the_original_server_are_not_implemented(
     shared_server: ServerProcess, method: str, part: str, body: Any
 ):
     key = unique()
@@ -520,7 +526,7 @@ def test_what_the_original_has_below_a_key(
     assert http(shared_server, "GET", f"/cache/{key}").json["value"] == "v"
 
 
-def test_a_key_may_end_like_what_the_original_has_below_one(shared_server: ServerProcess):
+def test_a_key_may_end_in_the_name_of_an_original_subroute(shared_server: ServerProcess):
     key = unique()
     path = f"/cache/{key}/ttl"
     assert_json(http(shared_server, "POST", path, {"value": "v"}), 201, {"ok": True})
@@ -531,7 +537,7 @@ def test_a_key_may_end_like_what_the_original_has_below_one(shared_server: Serve
         assert_json(http(shared_server, "GET", one), 404, {"error": "Key not found"})
 
 
-def test_ws_without_upgrade(shared_server: ServerProcess):
+def test_the_websocket_path_without_an_upgrade_is_426(shared_server: ServerProcess):
     reply = http(shared_server, "GET", "/ws")
     assert reply.status == 426
     assert reply.headers["upgrade"] == "websocket"
@@ -539,7 +545,7 @@ def test_ws_without_upgrade(shared_server: ServerProcess):
 
 
 @pytest.mark.parametrize(("path", "methods"), ROUTES.items())
-def test_head_is_get_without_its_body(shared_server: ServerProcess, path: str, methods: set[str]):
+def test_head_has_the_headers_of_get(shared_server: ServerProcess, path: str, methods: set[str]):
     if "GET" not in methods:
         assert http(shared_server, "HEAD", path).status == 405
         return
@@ -558,7 +564,9 @@ def test_a_head_response_has_no_body_on_the_wire(raw: RawConnection):
 
 
 @pytest.mark.parametrize(("path", "methods"), ROUTES.items())
-def test_a_preflight(shared_server: ServerProcess, path: str, methods: set[str]):
+def test_a_preflight_is_answered_with_the_allowed_methods_and_headers(
+    shared_server: ServerProcess, path: str, methods: set[str]
+):
     origin = "http://localhost:5173"
     headers = {
         "Origin": origin,
@@ -574,7 +582,7 @@ def test_a_preflight(shared_server: ServerProcess, path: str, methods: set[str])
     assert "origin" in reply.headers["vary"].lower()
 
 
-def test_a_preflight_admits_what_it_asks_for(shared_server: ServerProcess):
+def test_a_preflight_allows_the_requested_valid_header_names(shared_server: ServerProcess):
     asked = "X-Requested-With, x-trace-id,content-type,, bäd, a b, x-trace-id"
     headers = {
         "Origin": "http://localhost:5173",
@@ -590,7 +598,7 @@ def test_a_preflight_admits_what_it_asks_for(shared_server: ServerProcess):
 
 
 @pytest.mark.parametrize("origin", ["http://localhost:5173", "https://example.com"])
-def test_a_page_may_read_that_its_body_is_too_large(raw: RawConnection, origin: str):
+def test_a_413_response_has_cors_headers_for_an_admitted_origin(raw: RawConnection, origin: str):
     raw.request("POST", "/set", {"Content-Length": str(10**9), "Origin": origin})
     reply = raw.read_reply()
     is_let_in = "localhost" in origin
@@ -598,7 +606,7 @@ def test_a_page_may_read_that_its_body_is_too_large(raw: RawConnection, origin: 
     assert reply.headers.get("access-control-allow-origin") == (origin if is_let_in else None)
 
 
-def test_a_preflight_for_a_private_network(shared_server: ServerProcess):
+def test_a_preflight_allows_private_network_access(shared_server: ServerProcess):
     headers = {
         "Origin": "http://localhost:5173",
         "Access-Control-Request-Method": "GET",
@@ -608,14 +616,16 @@ def test_a_preflight_for_a_private_network(shared_server: ServerProcess):
     assert reply.headers["access-control-allow-private-network"] == "true"
 
 
-def test_options_without_cors(shared_server: ServerProcess):
+def test_options_without_an_origin_lists_the_allowed_methods(shared_server: ServerProcess):
     reply = http(shared_server, "OPTIONS", "/cache/k")
     assert (reply.status, reply.body) == (204, b"")
     assert set(reply.headers["allow"].split(", ")) == allowed(ROUTES["/cache/k"])
 
 
 @pytest.mark.parametrize("path", ["/get/k", "/cache/no-such", "/no-such", "/metrics"])
-def test_a_page_that_was_let_in_may_read_any_answer(shared_server: ServerProcess, path: str):
+def test_every_response_has_cors_headers_for_an_admitted_origin(
+    shared_server: ServerProcess, path: str
+):
     origin = "http://localhost:5173"
     reply = http(shared_server, "GET", path, headers={"Origin": origin})
     assert reply.headers["access-control-allow-origin"] == origin
@@ -625,14 +635,14 @@ def test_a_page_that_was_let_in_may_read_any_answer(shared_server: ServerProcess
 
 
 @pytest.mark.parametrize("path", ["/set", "/cache", "/cache/k"])
-def test_a_post_without_a_length(raw: RawConnection, path: str):
+def test_a_post_without_a_length_is_411(raw: RawConnection, path: str):
     raw.request("POST", path)
     reply = raw.read_reply()
     assert (reply.status, set(reply.json)) == (411, {"error"})
 
 
 @pytest.mark.parametrize("size", [25_231_361, 10**15, 2**64 + 5])
-def test_a_body_that_is_announced_too_large_is_not_waited_for(raw: RawConnection, size: int):
+def test_a_content_length_over_the_limit_is_refused_at_once(raw: RawConnection, size: int):
     raw.request("POST", "/set", {"Content-Length": str(size)})
     reply = raw.read_reply()
     assert reply.status in ((413,) if size < 2**63 else (400, 413))
@@ -640,7 +650,7 @@ def test_a_body_that_is_announced_too_large_is_not_waited_for(raw: RawConnection
     assert raw.read_to_end() == b""
 
 
-def test_a_chunked_body_that_becomes_too_large(listing: ServerProcess):
+def test_a_chunked_body_over_the_limit_is_413(listing: ServerProcess):
     with RawConnection(listing) as raw:
         raw.request("POST", "/set", {"Transfer-Encoding": "chunked"})
         chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
@@ -655,7 +665,7 @@ def test_a_chunked_body_that_becomes_too_large(listing: ServerProcess):
 
 
 @pytest.mark.parametrize("cuts", [[1000], [1, 1, 1, 1, 1000], [5, 7, 1000]])
-def test_a_chunked_body(raw: RawConnection, cuts: list[int]):
+def test_a_chunked_body_is_read(raw: RawConnection, cuts: list[int]):
     key = unique()
     body = json.dumps({"key": key, "value": "żółw"}).encode()
     raw.request("POST", "/set", {"Transfer-Encoding": "chunked"})
@@ -676,7 +686,9 @@ def test_a_body_may_come_byte_by_byte(raw: RawConnection):
     assert raw.read_reply().json == {"key": key, "value": 1}
 
 
-def test_expect_100_continue_of_curl(shared_server: ServerProcess, curl: Path, tmp_path: Path):
+def test_curl_sends_a_large_body_after_100_continue(
+    shared_server: ServerProcess, curl: Path, tmp_path: Path
+):
     key = unique()
     file = tmp_path / "body"
     file.write_text(json.dumps({"key": key, "value": "x" * 2_000_000}), "utf-8")
@@ -693,18 +705,18 @@ def test_expect_100_continue_of_curl(shared_server: ServerProcess, curl: Path, t
     assert json.loads(done.stdout.rpartition(b"\r\n\r\n")[2])["key"] == key
 
 
-def test_a_body_that_is_too_large_is_not_asked_for(raw: RawConnection):
+def test_a_body_over_the_limit_gets_413_instead_of_100_continue(raw: RawConnection):
     raw.request("POST", "/set", {"Content-Length": "999999999", "Expect": "100-continue"})
     assert raw.read_reply().status == 413
 
 
-def test_a_body_that_was_sent_already_needs_no_100(raw: RawConnection):
+def test_no_100_continue_is_sent_when_the_body_has_arrived(raw: RawConnection):
     body = json.dumps({"key": unique(), "value": 1}).encode()
     raw.request("POST", "/set", {"Expect": "100-continue"}, body)
     assert raw.read_reply().status == 200
 
 
-def test_100_is_sent_for_each_request_that_expects_it(raw: RawConnection):
+def test_each_request_that_expects_100_continue_gets_one(raw: RawConnection):
     for _ in range(2):
         body = json.dumps({"key": unique(), "value": 1}).encode()
         raw.request("POST", "/set", {"Content-Length": str(len(body)), "Expect": "100-continue"})
@@ -714,7 +726,7 @@ def test_100_is_sent_for_each_request_that_expects_it(raw: RawConnection):
 
 
 @pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", JSON])
-def test_the_media_type_of_a_body_does_not_matter(shared_server: ServerProcess, media_type: str):
+def test_the_content_type_of_a_body_is_ignored(shared_server: ServerProcess, media_type: str):
     body = {"key": unique(), "value": 1}
     reply = http(shared_server, "POST", "/set", body, {"Content-Type": media_type})
     assert_json(reply, 200, body)
@@ -723,7 +735,7 @@ def test_the_media_type_of_a_body_does_not_matter(shared_server: ServerProcess, 
 # --- connections ---
 
 
-def test_a_connection_is_kept(raw: RawConnection):
+def test_a_connection_is_kept_alive(raw: RawConnection):
     for number in range(10):
         raw.request("GET", f"/get/{number}")
         reply = raw.read_reply()
@@ -731,7 +743,7 @@ def test_a_connection_is_kept(raw: RawConnection):
         assert reply.headers.get("connection", "keep-alive") != "close"
 
 
-def test_an_error_does_not_end_a_connection(raw: RawConnection):
+def test_an_error_response_keeps_the_connection_alive(raw: RawConnection):
     for path, status in (("/no-such", 404), ("/cache/k", 404), ("/get/%FF", 400), ("/set", 405)):
         raw.request("GET", path)
         assert raw.read_reply().status == status
@@ -755,14 +767,14 @@ def test_requests_may_be_pipelined(raw: RawConnection):
             assert raw.read_reply().json == {"key": key, "value": number}
 
 
-def test_connection_close_is_obeyed(raw: RawConnection):
+def test_connection_close_closes_after_the_response(raw: RawConnection):
     raw.request("GET", "/get/k", {"Connection": "close"})
     reply = raw.read_reply()
     assert (reply.status, reply.headers["connection"]) == (200, "close")
     assert raw.read_to_end() == b""
 
 
-def test_what_comes_behind_connection_close_is_not_answered(raw: RawConnection):
+def test_a_request_after_connection_close_is_ignored(raw: RawConnection):
     key = unique()
     body = json.dumps({"key": key, "value": 1}).encode()
     host = {"Host": "localhost"}
@@ -775,21 +787,21 @@ def test_what_comes_behind_connection_close_is_not_answered(raw: RawConnection):
     assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
 
 
-def test_http_1_0_is_closed_after_the_answer(raw: RawConnection):
+def test_an_http_1_0_connection_is_closed_after_the_response(raw: RawConnection):
     raw.send("GET /get/k HTTP/1.0\r\n\r\n")
     reply = raw.read_reply()
     assert (reply.status, reply.json["key"]) == (200, "k")
     assert raw.read_to_end() == b""
 
 
-def test_http_1_0_may_ask_to_be_kept(raw: RawConnection):
+def test_an_http_1_0_connection_can_be_kept_alive(raw: RawConnection):
     for _ in range(2):
         raw.send("GET /get/k HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
         reply = raw.read_reply()
         assert reply.headers["connection"].lower() == "keep-alive"
 
 
-def test_a_half_closed_connection_is_answered(raw: RawConnection):
+def test_a_half_closed_connection_gets_its_responses(raw: RawConnection):
     key = unique()
     raw.request("POST", "/set", body=json.dumps({"key": key, "value": 1}).encode())
     raw.request("GET", f"/get/{key}")
@@ -806,7 +818,7 @@ def put_large(server: ServerProcess) -> tuple[str, int]:
     return key, size
 
 
-def test_a_half_closed_connection_is_answered_to_the_end(raw: RawConnection):
+def test_a_half_closed_connection_gets_large_responses_completely(raw: RawConnection):
     key, size = put_large(raw.server)
     for _ in range(30):
         raw.request("GET", f"/get/{key}")
@@ -815,7 +827,7 @@ def test_a_half_closed_connection_is_answered_to_the_end(raw: RawConnection):
     assert raw.read_to_end() == b""
 
 
-def test_an_upgrade_waits_for_the_answers_before_it(raw: RawConnection):
+def test_an_upgrade_is_answered_after_large_responses_before_it(raw: RawConnection):
     key, size = put_large(raw.server)
     host = {"Host": "localhost"}
     raw.send(
@@ -829,7 +841,7 @@ def test_an_upgrade_waits_for_the_answers_before_it(raw: RawConnection):
 
 
 @pytest.mark.parametrize("beginning", [b"", b"GE", b"GET /get/k HTTP/1.1\r\nHost: local"])
-def test_a_connection_that_ends_in_a_request_is_ended(raw: RawConnection, beginning: bytes):
+def test_a_connection_half_closed_within_a_request_is_closed(raw: RawConnection, beginning: bytes):
     raw.send(beginning)
     raw.end_writing()
     raw.read_to_end()
@@ -845,12 +857,12 @@ def test_a_request_may_come_slowly(raw: RawConnection, shared_server: ServerProc
     assert raw.read_reply().status == 200
 
 
-def test_every_answer_has_a_date(shared_server: ServerProcess):
+def test_every_response_has_a_date_header(shared_server: ServerProcess):
     for path in ("/get/k", "/no-such", "/test"):
         assert http(shared_server, "GET", path).headers["date"].endswith("GMT")
 
 
-def test_a_target_may_be_a_whole_url(raw: RawConnection):
+def test_an_absolute_url_is_accepted_as_target(raw: RawConnection):
     raw.request("GET", f"http://127.0.0.1:{raw.server.port}/get/k?ns=app")
     assert raw.read_reply().json == {"key": "k", "value": None, "ns": "app"}
 
@@ -878,7 +890,7 @@ def test_a_target_may_be_a_whole_url(raw: RawConnection):
         b"GET /get/k HTTP/1.1\r\nHost: localhost:1\r\nHost: example.com:1\r\n\r\n",
     ],
 )
-def test_a_bad_request_is_refused(raw: RawConnection, data: bytes):
+def test_a_malformed_request_is_400_and_closes_the_connection(raw: RawConnection, data: bytes):
     raw.send(data)
     raw.end_writing()
     reply = raw.read_reply()
@@ -886,7 +898,7 @@ def test_a_bad_request_is_refused(raw: RawConnection, data: bytes):
     assert raw.read_to_end() == b""
 
 
-def test_requests_before_a_bad_one_are_answered(raw: RawConnection):
+def test_requests_before_a_malformed_one_are_answered(raw: RawConnection):
     raw.send(request_bytes("GET", "/get/k", {"Host": "localhost"}) + b"nonsense\r\n\r\n")
     assert raw.read_reply().status == 200
     assert raw.read_reply().status == 400
@@ -905,7 +917,7 @@ HEAD_MAX = 65_536
     ],
     ids=["target", "value", "name"],
 )
-def test_a_line_without_end(raw: RawConnection, beginning: bytes):
+def test_an_endless_line_is_431(raw: RawConnection, beginning: bytes):
     for start in range(0, len(beginning), 10_000):
         try:
             raw.send(beginning[start : start + 10_000])
@@ -917,18 +929,18 @@ def test_a_line_without_end(raw: RawConnection, beginning: bytes):
 
 
 @pytest.mark.parametrize(("size", "status"), [(HEAD_MAX // 2, 200), (HEAD_MAX + 1, 431)])
-def test_the_size_of_a_head(raw: RawConnection, size: int, status: int):
+def test_the_size_of_a_request_head_is_limited(raw: RawConnection, size: int, status: int):
     raw.request("GET", "/get/k", {f"X-{number}": "x" * (size // 8) for number in range(8)})
     assert raw.read_reply().status == status
 
 
 @pytest.mark.parametrize(("count", "status"), [(100, 200), (1000, 431)])
-def test_the_number_of_headers(raw: RawConnection, count: int, status: int):
+def test_the_number_of_headers_is_limited(raw: RawConnection, count: int, status: int):
     raw.request("GET", "/get/k", {f"X-{number}": "x" for number in range(count)})
     assert raw.read_reply().status == status
 
 
-def test_trailers_have_a_limit_too(raw: RawConnection):
+def test_the_size_of_trailers_is_limited(raw: RawConnection):
     raw.request("POST", "/set", {"Transfer-Encoding": "chunked"})
     raw.send("2\r\n{}\r\n0\r\n")
     try:
@@ -942,7 +954,7 @@ def test_trailers_have_a_limit_too(raw: RawConnection):
 # --- upgrades ---
 
 
-def test_frames_right_behind_the_request_are_read(raw: RawConnection):
+def test_frames_sent_with_the_upgrade_request_are_read(raw: RawConnection):
     key = unique()
     behind = text({"type": "set", "key": key, "value": "v", "id": 1}) + frame(0x9, b"here?")
     assert raw.upgrade(behind=behind).status == 101
@@ -952,7 +964,7 @@ def test_frames_right_behind_the_request_are_read(raw: RawConnection):
     assert raw.read_frame().payload == b"here?"
 
 
-def test_the_upgrade_may_come_byte_by_byte(raw: RawConnection):
+def test_an_upgrade_request_may_come_byte_by_byte(raw: RawConnection):
     request = request_bytes("GET", "/ws", {"Host": "localhost", **UPGRADE})
     for byte in request + text({"type": "ping"}):
         raw.send(bytes((byte,)))
@@ -977,7 +989,7 @@ def test_requests_before_an_upgrade_are_answered_first(raw: RawConnection):
     assert raw.read_message() == {"key": key, "value": 1}
 
 
-def test_the_answer_to_a_handshake(raw: RawConnection):
+def test_the_handshake_response_has_the_accept_key_of_rfc_6455(raw: RawConnection):
     reply = raw.upgrade(headers={"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="})
     assert reply.status == 101
     assert reply.headers["upgrade"].lower() == "websocket"
@@ -987,30 +999,32 @@ def test_the_answer_to_a_handshake(raw: RawConnection):
 
 
 @pytest.mark.parametrize("connection", ["keep-alive, Upgrade", "upgrade", "Upgrade , x"])
-def test_connection_may_name_more_than_the_upgrade(raw: RawConnection, connection: str):
+def test_the_connection_header_of_an_upgrade_may_list_other_options(
+    raw: RawConnection, connection: str
+):
     assert raw.upgrade(headers={"Connection": connection}).status == 101
 
 
 @pytest.mark.parametrize("key", ["", "short", "no base64 of 16 bytes!!!"])
-def test_a_bad_handshake(raw: RawConnection, key: str):
+def test_a_handshake_with_an_invalid_key_is_400(raw: RawConnection, key: str):
     reply = raw.upgrade(headers={"Sec-WebSocket-Key": key})
     assert (reply.status, set(reply.json)) == (400, {"error"})
     assert raw.read_to_end() == b""
 
 
-def test_another_version_of_websocket_is_told_which_one_is_spoken(raw: RawConnection):
+def test_a_handshake_with_another_version_is_told_version_13(raw: RawConnection):
     reply = raw.upgrade(headers={"Sec-WebSocket-Version": "8"})
     assert reply.status in (400, 426)  # RFC 6455, 4.4 leaves the choice, but not the header
     assert reply.headers["sec-websocket-version"] == "13"
 
 
-def test_a_handshake_without_a_key(raw: RawConnection):
+def test_a_handshake_without_a_key_is_400(raw: RawConnection):
     headers = {name: value for name, value in UPGRADE.items() if name != "Sec-WebSocket-Key"}
     raw.request("GET", "/ws", headers)
     assert raw.read_reply().status == 400
 
 
-def test_an_upgrade_elsewhere_is_not_found(raw: RawConnection):
+def test_an_upgrade_of_an_unknown_path_is_404(raw: RawConnection):
     assert raw.upgrade("/socket").status == 404
 
 
@@ -1020,7 +1034,7 @@ def hidden_request(key: str) -> bytes:
     return request_bytes("POST", "/set", {"Host": "localhost"}, body)
 
 
-def test_an_upgrade_with_a_body_is_refused(raw: RawConnection):
+def test_an_upgrade_with_a_body_is_400(raw: RawConnection):
     key = unique()
     raw.request("GET", "/ws", UPGRADE, hidden_request(key))
     assert raw.read_reply().status == 400
@@ -1028,7 +1042,7 @@ def test_an_upgrade_with_a_body_is_refused(raw: RawConnection):
     assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
 
 
-def test_only_get_upgrades(raw: RawConnection):
+def test_an_upgrade_by_post_is_405(raw: RawConnection):
     key = unique()
     raw.request("POST", "/ws", UPGRADE, hidden_request(key))
     reply = raw.read_reply()
@@ -1038,7 +1052,7 @@ def test_only_get_upgrades(raw: RawConnection):
     assert raw.read_reply().json == {"key": key, "value": None}, "the body was no request"
 
 
-def test_a_chunked_body_of_an_upgrade_is_no_request_either(raw: RawConnection):
+def test_a_chunked_body_of_an_upgrade_is_not_parsed_as_a_request(raw: RawConnection):
     key = unique()
     hidden = hidden_request(key)
     raw.request("POST", "/set", {**UPGRADE, "Transfer-Encoding": "chunked"})
@@ -1047,7 +1061,7 @@ def test_a_chunked_body_of_an_upgrade_is_no_request_either(raw: RawConnection):
     assert http(raw.server, "GET", f"/get/{key}").json["value"] is None
 
 
-def test_an_upgrade_to_something_else_is_ignored(raw: RawConnection):
+def test_an_upgrade_to_another_protocol_is_ignored(raw: RawConnection):
     headers = {
         "Connection": "Upgrade, HTTP2-Settings",
         "Upgrade": "h2c",
@@ -1063,25 +1077,25 @@ def test_an_upgrade_to_something_else_is_ignored(raw: RawConnection):
     assert raw.read_reply().json["key"] == "c"
 
 
-def test_http_2_of_curl_falls_back(shared_server: ServerProcess, curl: Path):
+def test_curl_falls_back_from_http_2(shared_server: ServerProcess, curl: Path):
     command = [curl, "-sS", "--http2", "--max-time", "20", f"{shared_server.url}/get/k"]
     done = subprocess.run(command, capture_output=True, timeout=30, check=True)
     assert json.loads(done.stdout) == {"key": "k", "value": None}
 
 
-def test_http_2_of_curl_falls_back_with_a_body_too(shared_server: ServerProcess, curl: Path):
-    """Other libraries offer HTTP/2 with every request as well, Java's for one."""
+def test_curl_falls_back_from_http_2_with_a_body(shared_server: ServerProcess, curl: Path):
+    """Other HTTP libraries, such as Java's, also offer HTTP/2 with every request."""
     body = json.dumps({"key": unique(), "value": 1})
     command = [curl, "-sS", "--http2", "--max-time", "20", "-d", body, f"{shared_server.url}/set"]
     done = subprocess.run(command, capture_output=True, timeout=30, check=True)
     assert json.loads(done.stdout) == json.loads(body)
 
 
-def test_an_upgrade_with_an_empty_body_is_one(raw: RawConnection):
+def test_an_upgrade_with_content_length_0_is_accepted(raw: RawConnection):
     assert raw.upgrade(headers={"Content-Length": "0"}).status == 101
 
 
-def test_curl_speaks_with_every_method(shared_server: ServerProcess, curl: Path):
+def test_curl_uses_every_method(shared_server: ServerProcess, curl: Path):
     key = unique()
     url = f"{shared_server.url}/cache/{key}"
 

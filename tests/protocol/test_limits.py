@@ -1,4 +1,4 @@
-"""Limits over the wire: each told to its cause, counted, and felt by nobody else."""
+"""Limits over the wire: each is reported to its cause, counted, and without effect on others."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def metric_of(text: str, name: str) -> int:
     return int(float(found.group(1)))
 
 
-def test_a_full_store_is_507_and_counted(start_server: StartServer) -> None:
+def test_a_write_to_a_full_store_is_507_and_counted(start_server: StartServer) -> None:
     server = start_server("--max-entries", "1")
     assert http(server, "POST", "/set", {"key": "a", "value": 1}).status == 200
     answer = http(server, "POST", "/set", {"key": "b", "value": 1})
@@ -34,7 +34,7 @@ def test_a_full_store_is_507_and_counted(start_server: StartServer) -> None:
     assert metric(server, 'refusals_total{cause="full"}') == 1
 
 
-def test_evicted_keys_are_gone_from_the_disk_too(start_server: StartServer, tmp_path: Path) -> None:
+def test_files_of_evicted_keys_are_removed(start_server: StartServer, tmp_path: Path) -> None:
     server = start_server("--max-memory", "100", "--eviction", "lru")
     for number in range(20):
         assert http(server, "POST", "/set", {"key": f"k{number}", "value": "x" * 30}).status == 200
@@ -44,7 +44,7 @@ def test_evicted_keys_are_gone_from_the_disk_too(start_server: StartServer, tmp_
     assert {path.name for path in server.folder.glob("*.json")} == {"k18.json", "k19.json"}
 
 
-def test_a_store_over_its_new_limits_sheds_when_it_starts(
+def test_a_store_over_its_lowered_limits_is_trimmed_at_the_start(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     first = start_server(folder=tmp_path / "shared")
@@ -63,7 +63,7 @@ def test_a_store_over_its_new_limits_sheds_when_it_starts(
         (KEYS_PER_MESSAGE_MAX + 1, False),
     ],
 )
-def test_keys_and_entries_of_a_message(
+def test_the_number_of_keys_and_entries_of_a_message_is_limited(
     shared_server: ServerProcess, count: int, fits: bool
 ) -> None:
     keys = [f"k{number}" for number in range(count)]
@@ -77,13 +77,13 @@ def test_keys_and_entries_of_a_message(
         assert fits or answer.json == {"error": text}
 
 
-def test_a_broken_limit_is_counted(server: ServerProcess) -> None:
+def test_a_request_over_a_limit_is_counted(server: ServerProcess) -> None:
     with open_dunena(server) as client:
         assert client.ask({"type": "get", "key": "k" * 513})["type"] == "error"
     assert metric(server, 'refusals_total{cause="limit"}') == 1
 
 
-def test_one_address_has_its_share_and_others_theirs(start_server: StartServer) -> None:
+def test_connections_are_limited_per_forwarded_address(start_server: StartServer) -> None:
     server = start_server("--proxy-header", "127.0.0.1", "--max-connections-per-address", "2")
     crowd = {"X-Forwarded-For": "198.51.100.7"}
     with (
@@ -104,7 +104,7 @@ def test_one_address_has_its_share_and_others_theirs(start_server: StartServer) 
         assert again.ask({"type": "ping"})["type"] == "pong"
 
 
-def test_without_a_trusted_proxy_its_word_means_nothing(start_server: StartServer) -> None:
+def test_x_forwarded_for_is_ignored_without_a_trusted_proxy(start_server: StartServer) -> None:
     server = start_server("--max-connections-per-address", "1")
     claim = {"X-Forwarded-For": "198.51.100.7"}
     with (
@@ -124,7 +124,9 @@ UPGRADE = {
 }
 
 
-def test_an_mget_gives_only_so_much_in_one_reply(start_server: StartServer) -> None:
+def test_an_mget_over_the_reply_size_limit_is_refused_and_counted(
+    start_server: StartServer,
+) -> None:
     server = start_server()
     value = "x" * (REPLY_VALUES_BYTES_MAX // 4 - 10)
     with open_dunena(server) as client:

@@ -1,4 +1,4 @@
-"""The benchmark works: its load generator is built and drives a server, briefly.
+"""The load generator of the benchmark is built and drives a server briefly.
 
 `tests/bench` itself is run by hand. What is measured there means nothing here; that there is
 something to measure, and that every reply was the one expected, is what `wsload` checks.
@@ -28,7 +28,7 @@ def wsload(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     "name", ["get-16x16", "fan-out-100-4", "set-see-kept", "dunena-mget", "http-set"]
 )
-def test_measures_a_workload(wsload, name):
+def test_the_load_generator_measures_a_workload(wsload, name):
     (workload,) = named([name])
     result = measure(wsload, contenders.dunena(), workload, SECONDS)
     assert result["ops"] > 0
@@ -37,7 +37,7 @@ def test_measures_a_workload(wsload, name):
     assert 0 < result["p50_us"] <= result["p99_us"] <= result["longest_us"]
 
 
-def test_ends_when_the_replies_are_not_the_expected_ones(wsload):
+def test_the_load_generator_fails_on_unexpected_replies(wsload):
     (workload,) = named(["get-64x1"])
     contender = contenders.dunena()
     talk = contender.talk(workload)

@@ -1,4 +1,4 @@
-"""The object-store dialect: values of any kind, updates to every subscriber, no other word."""
+"""The object-store dialect: values of any kind, and updates to every subscriber."""
 
 import json
 from typing import Any
@@ -56,11 +56,11 @@ def fetch(key: str, **fields: Any) -> dict[str, Any]:
 # --- set, get ---
 
 
-def test_a_new_connection_hears_nothing(objects: Client):
+def test_a_new_connection_is_sent_nothing(objects: Client):
     assert objects.heard() == []
 
 
-def test_set_has_no_reply(objects: Client):
+def test_set_sends_no_reply(objects: Client):
     key = unique()
     objects.send(put(key, 1))
     assert objects.heard() == []
@@ -82,7 +82,7 @@ def test_get_does_not_subscribe(clients: Clients):
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: json.dumps(value)[:30])
-def test_a_value_comes_back_as_it_was_sent(clients: Clients, value: Any):
+def test_updates_and_get_return_a_value_unchanged(clients: Clients, value: Any):
     writer, reader = clients.objects(), clients.objects()
     key = unique()
     reader.follow(key)
@@ -110,7 +110,9 @@ def test_a_value_comes_back_as_it_was_sent(clients: Clients, value: Any):
         (" [ 1 , 2 ] ", "[1,2]"),
     ],
 )
-def test_the_text_of_a_value(objects: Client, sent: str, stored: str):
+def test_a_value_is_returned_as_the_compact_text_of_the_sent_json(
+    objects: Client, sent: str, stored: str
+):
     key = unique()
     objects.send(f'{{"action":"set","key":"{key}","value":{sent}}}')
     objects.send(fetch(key))
@@ -118,7 +120,7 @@ def test_the_text_of_a_value(objects: Client, sent: str, stored: str):
 
 
 @pytest.mark.parametrize("depth", [100, 250])
-def test_deep_nesting(objects: Client, depth: int):
+def test_a_deeply_nested_value_is_stored(objects: Client, depth: int):
     key = unique()
     objects.send(put(key, nested(depth)))
     assert objects.ask(fetch(key))["value"] == nested(depth)
@@ -148,7 +150,7 @@ def test_an_object_with_many_keys_keeps_their_order(objects: Client):
         "\u202e\u2028\ufeff",
     ],
 )
-def test_any_name_is_a_key(objects: Client, key: str):
+def test_any_unicode_name_is_a_valid_key(objects: Client, key: str):
     objects.send(subscribe(key))
     objects.send(put(key, key))
     assert objects.receive() == {"key": key, "value": key}
@@ -166,25 +168,25 @@ def test_keys_that_look_alike_are_different(objects: Client):
 # --- subscribe, unsubscribe ---
 
 
-def test_subscribe_to_a_key_that_exists_brings_its_value_at_once(objects: Client):
+def test_subscribe_to_an_existing_key_sends_its_value_at_once(objects: Client):
     key = unique()
     objects.send(put(key, {"x": 100, "y": 200}))
     assert objects.ask(subscribe(key)) == {"key": key, "value": {"x": 100, "y": 200}}
 
 
-def test_subscribe_to_a_missing_key_brings_nothing_yet(objects: Client):
+def test_subscribe_to_a_missing_key_sends_nothing(objects: Client):
     key = unique()
     objects.send(subscribe(key))
     assert objects.heard() == []
 
 
-def test_a_stored_null_is_a_value(objects: Client):
+def test_subscribe_to_a_stored_null_sends_it(objects: Client):
     key = unique()
     objects.send(put(key, None))
     assert objects.ask(subscribe(key)) == {"key": key, "value": None}
 
 
-def test_every_subscriber_hears_of_a_set_and_so_does_the_setter(clients: Clients):
+def test_a_set_sends_an_update_to_every_subscriber_and_the_setter(clients: Clients):
     setter, *others = (clients.objects() for _ in range(5))
     stranger = clients.objects()
     key = unique()
@@ -196,7 +198,7 @@ def test_every_subscriber_hears_of_a_set_and_so_does_the_setter(clients: Clients
     assert stranger.heard() == []
 
 
-def test_every_set_is_an_update_in_its_order(clients: Clients):
+def test_every_set_sends_an_update_in_order(clients: Clients):
     writer, reader = clients.objects(), clients.objects()
     key = unique()
     reader.follow(key)
@@ -206,7 +208,7 @@ def test_every_set_is_an_update_in_its_order(clients: Clients):
     assert reader.updates(key) == list(range(500))
 
 
-def test_the_same_value_is_an_update_again(objects: Client):
+def test_a_set_of_the_same_value_sends_an_update(objects: Client):
     key = unique()
     objects.follow(key)
     objects.send(put(key, 1))
@@ -214,7 +216,7 @@ def test_the_same_value_is_an_update_again(objects: Client):
     assert objects.updates(key) == [1, 1]
 
 
-def test_subscribing_twice_brings_the_value_again_but_each_update_once(objects: Client):
+def test_subscribing_twice_sends_the_value_again_and_each_update_once(objects: Client):
     key = unique()
     objects.send(put(key, 1))
     assert objects.ask(subscribe(key)) == {"key": key, "value": 1}
@@ -233,12 +235,14 @@ def test_unsubscribe_ends_the_updates(objects: Client):
     assert objects.heard() == [{"key": other, "value": 2}]
 
 
-def test_unsubscribe_from_what_was_never_followed_is_nothing(objects: Client):
+def test_unsubscribe_from_a_key_never_followed_sends_nothing(objects: Client):
     objects.send({"action": "unsubscribe", "key": unique()})
     assert objects.heard() == []
 
 
-def test_a_subscriber_that_left_disturbs_nobody(clients: Clients, shared_server: ServerProcess):
+def test_a_disconnected_subscriber_does_not_affect_others(
+    clients: Clients, shared_server: ServerProcess
+):
     stays = clients.objects()
     key = unique()
     stays.follow(key)
@@ -248,7 +252,7 @@ def test_a_subscriber_that_left_disturbs_nobody(clients: Clients, shared_server:
     assert stays.updates(key) == [1]
 
 
-def test_only_the_followed_key_is_heard_of(objects: Client):
+def test_a_subscriber_gets_updates_of_exactly_the_followed_key(objects: Client):
     key = unique("Key")
     objects.follow(key)
     for other in (key.lower(), key + " ", key + "/x", key[:-1]):
@@ -259,7 +263,7 @@ def test_only_the_followed_key_is_heard_of(objects: Client):
 # --- what ends a value ---
 
 
-def test_a_deleted_key_is_an_update_to_null(clients: Clients):
+def test_deleting_a_key_sends_an_update_to_null(clients: Clients):
     writer, reader = clients.objects(), clients.objects()
     key = unique()
     reader.follow(key)
@@ -273,7 +277,7 @@ def test_a_deleted_key_is_an_update_to_null(clients: Clients):
     assert reader.heard() == [], "it does not exist"
 
 
-def test_an_expired_key_is_an_update_to_null(clients: Clients):
+def test_an_expiry_sends_an_update_to_null(clients: Clients):
     writer, reader = clients.objects(), clients.objects()
     key = unique()
     reader.follow(key)
@@ -283,7 +287,7 @@ def test_an_expired_key_is_an_update_to_null(clients: Clients):
     assert writer.ask(fetch(key)) == {"key": key, "value": None}
 
 
-def test_a_flush_is_an_update_to_null_for_followed_keys_that_had_a_value(
+def test_a_flush_sends_an_update_to_null_for_followed_keys_that_had_a_value(
     clients: Clients, shared_server: ServerProcess
 ):
     reader = clients.objects()
@@ -316,7 +320,7 @@ def test_a_namespace_has_keys_of_its_own(objects: Client):
     assert objects.ask(subscribe(key, ns=ns)) == {"key": key, "value": "inside", "ns": ns}
 
 
-def test_delete_and_unsubscribe_in_a_namespace(objects: Client):
+def test_delete_and_unsubscribe_act_in_their_namespace(objects: Client):
     key, ns = unique(), unique("ns")
     objects.follow(key, ns=ns)
     objects.send(put(key, 1, ns=ns))
@@ -327,7 +331,7 @@ def test_delete_and_unsubscribe_in_a_namespace(objects: Client):
     assert objects.heard() == []
 
 
-def test_an_expired_key_of_a_namespace_carries_it(objects: Client):
+def test_the_update_of_an_expired_key_names_its_namespace(objects: Client):
     key, ns = unique(), unique("ns")
     objects.follow(key, ns=ns)
     objects.send(put(key, 1, ns=ns, ttl=20))
@@ -335,7 +339,7 @@ def test_an_expired_key_of_a_namespace_carries_it(objects: Client):
     assert objects.receive() == {"key": key, "value": None, "ns": ns}
 
 
-def test_ttl_0_is_no_expiry(objects: Client):
+def test_ttl_0_means_no_expiry(objects: Client):
     key, later = unique(), unique()
     objects.follow(later)
     objects.send(put(key, 1, ttl=0))
@@ -347,12 +351,12 @@ def test_ttl_0_is_no_expiry(objects: Client):
 # --- the connection ---
 
 
-def test_an_id_is_not_of_this_dialect(objects: Client):
+def test_a_reply_does_not_repeat_an_id(objects: Client):
     key = unique()
     assert set(objects.ask({**fetch(key), "id": 1})) == {"key", "value"}
 
 
-def test_a_thousand_requests_at_once_are_answered_in_their_order(objects: Client):
+def test_a_thousand_pipelined_requests_are_answered_in_order(objects: Client):
     key = unique()
     for number in range(500):
         objects.send(put(key, number))
@@ -360,7 +364,7 @@ def test_a_thousand_requests_at_once_are_answered_in_their_order(objects: Client
     assert [objects.receive()["value"] for _ in range(500)] == list(range(500))
 
 
-def test_the_updates_of_a_subscription_stand_between_replies_in_order(objects: Client):
+def test_updates_and_replies_are_sent_in_the_order_of_the_requests(objects: Client):
     key = unique()
     objects.send(subscribe(key))
     for number in range(3):
@@ -369,7 +373,7 @@ def test_the_updates_of_a_subscription_stand_between_replies_in_order(objects: C
     assert [objects.receive()["value"] for _ in range(6)] == [0, 0, 1, 1, 2, 2]
 
 
-def test_ten_thousand_subscriptions_of_one_client(objects: Client):
+def test_one_client_can_have_ten_thousand_subscriptions(objects: Client):
     prefix = unique("many")
     for number in range(10_000):
         objects.send(subscribe(f"{prefix}/{number}"))

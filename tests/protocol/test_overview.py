@@ -1,4 +1,4 @@
-"""What people are shown of a server, and the one decision they make there."""
+"""The overview of a server at /server, and the decision about pages from disk."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def decide(server: ServerProcess, let_in: object, **headers: str) -> Reply:
     return http(server, "POST", "/pages-from-disk", json.dumps({"letIn": let_in}), own)
 
 
-def test_it_says_where_it_is_and_who_is_connected(server: ServerProcess):
+def test_the_overview_shows_urls_and_connections(server: ServerProcess):
     origin = "http://localhost:5173"
     with open_client(server, origin=origin, user_agent_header="Overlay/1") as client:
         client.receive()
@@ -51,7 +51,7 @@ def test_it_says_where_it_is_and_who_is_connected(server: ServerProcess):
     }
 
 
-def test_it_tells_no_secret(start_server: StartServer):
+def test_the_overview_contains_no_token(start_server: StartServer):
     server = start_server("--token", "open sesame")
     headers = {"Authorization": "Bearer open sesame"}
     reply = http(server, "GET", "/server", headers=headers)
@@ -60,7 +60,7 @@ def test_it_tells_no_secret(start_server: StartServer):
     assert http(server, "GET", "/server").status == 401
 
 
-def test_other_machines_are_told_where_it_is(start_server: StartServer):
+def test_the_overview_lists_network_urls_that_answer(start_server: StartServer):
     server = start_server("--host", "0.0.0.0")
     shown = overview(server)
     assert shown["isLoopback"] is False
@@ -72,7 +72,7 @@ def test_other_machines_are_told_where_it_is(start_server: StartServer):
         assert http(server, "GET", "/health/live", headers={"Host": host}).status == 200
 
 
-def test_refused_pages_are_named(server: ServerProcess):
+def test_the_overview_lists_refused_origins(server: ServerProcess):
     http(server, "GET", "/get/k", headers={"Origin": "https://example.com"})
     http(server, "GET", "/get/k", headers=FROM_DISK)
     http(server, "GET", "/get/k", headers=FROM_DISK)
@@ -88,7 +88,7 @@ def test_refused_pages_are_named(server: ServerProcess):
     assert http(server, "GET", "/info").json["refusedOrigins"] == 5
 
 
-def test_pages_from_disk_are_let_in_and_refused_again(server: ServerProcess):
+def test_pages_from_disk_can_be_admitted_and_refused_again(server: ServerProcess):
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
     reply = decide(server, True)
     assert (reply.status, reply.json["letIn"], reply.json["remembered"]) == (200, True, True)
@@ -106,7 +106,7 @@ def test_pages_from_disk_are_let_in_and_refused_again(server: ServerProcess):
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
 
 
-def test_the_decision_is_for_both_names_of_a_page_from_disk(server: ServerProcess):
+def test_the_decision_covers_both_null_and_file_origins(server: ServerProcess):
     from_file = {"Origin": "file://"}
     assert http(server, "GET", "/get/k", headers=from_file).status == 403
     decide(server, True)
@@ -119,7 +119,7 @@ def test_the_decision_is_for_both_names_of_a_page_from_disk(server: ServerProces
     assert http(server, "GET", "/get/k", headers=from_file).status == 403
 
 
-def test_a_page_that_is_let_in_by_name_outlives_the_decision(start_server: StartServer):
+def test_a_page_admitted_by_allow_origin_stays_connected_after_a_refusal(start_server: StartServer):
     server = start_server("--allow-origin", "file://")
     with open_client(server, origin="file://") as page:
         assert page.receive()["type"] == "connected"
@@ -128,7 +128,7 @@ def test_a_page_that_is_let_in_by_name_outlives_the_decision(start_server: Start
         assert page.ask({"type": "ping"})["type"] == "pong"
 
 
-def test_the_folder_stays_a_store(server: ServerProcess):
+def test_the_stored_decision_is_not_listed_as_a_key(server: ServerProcess):
     decide(server, True)
     http(server, "POST", "/set", {"key": "k", "value": 1})
     server.restart()
@@ -136,7 +136,7 @@ def test_the_folder_stays_a_store(server: ServerProcess):
     assert http(server, "GET", "/health").json["status"] == "healthy"
 
 
-def test_a_page_cannot_let_itself_in(server: ServerProcess):
+def test_a_page_from_another_origin_cannot_change_the_decision(server: ServerProcess):
     for origin in ("null", "http://localhost:5173", "http://absolute", "https://example.com"):
         assert decide(server, True, Origin=origin).status == 403
     headers = {"Content-Type": "application/json"}
@@ -145,24 +145,24 @@ def test_a_page_cannot_let_itself_in(server: ServerProcess):
     assert overview(server)["pagesFromDisk"]["letIn"] is False
 
 
-def test_a_page_that_was_let_in_decides_nothing(server: ServerProcess):
+def test_an_admitted_page_from_disk_cannot_change_the_decision(server: ServerProcess):
     decide(server, True)
     assert decide(server, False, Origin="null").status == 403
     assert overview(server)["pagesFromDisk"]["letIn"] is True
 
 
 @pytest.mark.parametrize("let_in", [None, 1, "yes", []])
-def test_the_decision_is_yes_or_no(server: ServerProcess, let_in: object):
+def test_a_decision_that_is_no_boolean_is_400(server: ServerProcess, let_in: object):
     assert decide(server, let_in).status == 400
 
 
-def test_the_token_is_needed_to_decide(start_server: StartServer):
+def test_changing_the_decision_requires_the_token(start_server: StartServer):
     server = start_server("--token", "t")
     assert decide(server, True).status == 401
     assert decide(server, True, Authorization="Bearer t").status == 200
 
 
-def test_a_server_that_keeps_nothing_remembers_nothing(start_server: StartServer):
+def test_a_server_without_a_folder_forgets_the_decision_at_a_restart(start_server: StartServer):
     server = start_server("--no-persist")
     assert overview(server)["folder"] is None
     assert decide(server, True).json["remembered"] is False
@@ -171,14 +171,14 @@ def test_a_server_that_keeps_nothing_remembers_nothing(start_server: StartServer
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
 
 
-def test_the_command_line_is_not_taken_back(start_server: StartServer):
+def test_a_decision_cannot_revoke_allow_origin_null(start_server: StartServer):
     server = start_server("--allow-origin", "null")
     assert overview(server)["pagesFromDisk"]["always"] is True
     assert decide(server, False).status == 409
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 200
 
 
-def test_a_decision_that_cannot_be_kept_is_not_made(server: ServerProcess):
+def test_a_decision_that_cannot_be_stored_is_refused(server: ServerProcess):
     assert isinstance(server.folder, Path)
     (server.folder / ".dunena" / "pages.tmp").mkdir()
     reply = decide(server, True)
@@ -186,7 +186,7 @@ def test_a_decision_that_cannot_be_kept_is_not_made(server: ServerProcess):
     assert http(server, "GET", "/get/k", headers=FROM_DISK).status == 403
 
 
-def test_unchanged_page_files_are_not_sent_again(shared_server: ServerProcess):
+def test_an_unchanged_page_file_is_304(shared_server: ServerProcess):
     for path in ("/test", "/test/main.js", "/test/lib/dom.js", "/test/style.css"):
         first = http(shared_server, "GET", path)
         assert first.headers["cache-control"] == "no-cache"
@@ -196,7 +196,7 @@ def test_unchanged_page_files_are_not_sent_again(shared_server: ServerProcess):
         assert http(shared_server, "GET", path, headers={"If-None-Match": '"x"'}).status == 200
 
 
-def test_an_entry_of_any_name_is_deleted(server: ServerProcess):
+def test_an_entry_with_a_unicode_name_can_be_deleted(server: ServerProcess):
     http(server, "POST", "/set", {"key": "größe", "value": 1, "ns": "räume"})
     path = "/entries/gr%C3%B6%C3%9Fe?ns=r%C3%A4ume"
     assert http(server, "GET", path).json["entry"]["value"] == 1

@@ -1,4 +1,4 @@
-"""Every example of the two documents dunena comes from, run as it stands there.
+"""Every example of the two documents that dunena follows, run as written.
 
 Code runs in Node with the package `ws` for the browser's WebSocket; only the port is another.
 The placeholders of the documents (`...` for a time, an id that is cut off) are what may differ.
@@ -104,7 +104,7 @@ ws.onmessage = (e) => {
 """
 
 
-def test_connecting(runner: Runner):
+def test_the_connecting_example_prints_the_greeting(runner: Runner):
     with runner.run(CONNECTING) as program:
         assert program.line() == "Connected"
         shown = ""
@@ -117,7 +117,7 @@ def test_connecting(runner: Runner):
         )
 
 
-def test_live_event_listener(runner: Runner):
+def test_the_event_listener_example_prints_each_event(runner: Runner):
     server = runner.server
     with runner.run(LISTENER) as program:
         wait_for_listener(server)
@@ -197,7 +197,9 @@ def as_in_the_document(shared_server: ServerProcess) -> Iterator[Client]:
 
 
 @pytest.mark.parametrize(("send", "receive"), MESSAGES)
-def test_messages(as_in_the_document: Client, send: str, receive: str):
+def test_each_message_example_gets_the_documented_reply(
+    as_in_the_document: Client, send: str, receive: str
+):
     reply = as_in_the_document.ask(send)
     wanted = json.loads(receive.replace("...", "0"))
     assert abs(reply.pop("timestamp") - now_ms()) < SECONDS_MAX * 1000
@@ -205,12 +207,12 @@ def test_messages(as_in_the_document: Client, send: str, receive: str):
     assert reply == wanted
 
 
-def test_unsubscribe_is_answered_by_nothing(as_in_the_document: Client):
+def test_the_unsubscribe_example_gets_no_reply(as_in_the_document: Client):
     as_in_the_document.send('{ "type": "unsubscribe", "channel": "cache-events" }')
     assert as_in_the_document.heard() == []
 
 
-def test_the_error_of_the_document(as_in_the_document: Client):
+def test_the_error_example_is_answered_as_documented(as_in_the_document: Client):
     wanted = json.loads(
         '{ "type": "error", "data": "Key contains invalid characters", "timestamp": ... }'.replace(
             "...", "0"
@@ -239,7 +241,9 @@ def test_the_error_of_the_document(as_in_the_document: Client):
         ('{"type":"zap"}', "Unknown message type: zap"),
     ],
 )
-def test_the_common_errors_of_the_document(as_in_the_document: Client, send: str, said: str):
+def test_the_common_errors_are_answered_as_documented(
+    as_in_the_document: Client, send: str, said: str
+):
     as_in_the_document.ask({"type": "ping"})
     error = as_in_the_document.ask(send)
     assert (error["type"], error["data"]) == ("error", said)
@@ -282,7 +286,9 @@ globalThis.WebSocket = class extends WebSocket {
 is; `send` waits for it."""
 
 
-def test_the_example_of_the_object_store(start_server: StartServer, node: Path, node_modules: Path):
+def test_the_object_store_example_prints_the_documented_output(
+    start_server: StartServer, node: Path, node_modules: Path
+):
     runner = Runner(start_server(), node, node_modules)
     with runner.run(WAIT_FOR_OPEN + EXAMPLE) as program:
         assert program.line() == "player-position { x: 100, y: 200 }"
@@ -311,7 +317,7 @@ def at_its_address(shared_server: ServerProcess) -> Iterator[Client]:
 UPDATE = '{ "key": "some-key", "value": { "foo": "bar" } }'
 
 
-def test_the_messages_of_the_object_store(at_its_address: Client):
+def test_the_object_store_messages_are_answered_as_documented(at_its_address: Client):
     client = at_its_address
     client.send('{ "action": "subscribe", "key": "some-key" }')
     client.send('{ "action": "set", "key": "some-key", "value": { "foo": "bar" } }')
@@ -325,7 +331,7 @@ def test_the_messages_of_the_object_store(at_its_address: Client):
     assert client.receive() == json.loads(UPDATE), "the current value at once"
 
 
-def test_the_error_of_the_object_store(at_its_address: Client):
+def test_the_object_store_error_is_answered_as_documented(at_its_address: Client):
     at_its_address.send('{ "action": "get", "key": "some-key" }')
     at_its_address.receive()
     for wrong in ("{", '{ "action": "zap" }', '{ "action": "get" }'):
@@ -341,7 +347,7 @@ def run_curl(curl: Path, *arguments: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_the_http_endpoints_by_curl(shared_server: ServerProcess, curl: Path):
+def test_the_http_endpoints_answer_curl_as_documented(shared_server: ServerProcess, curl: Path):
     site = f"http://localhost:{shared_server.port}"
     body = '{"key": "some-key", "value": {"foo": "bar"}}'
     content_type = "Content-Type: application/json"
@@ -350,7 +356,7 @@ def test_the_http_endpoints_by_curl(shared_server: ServerProcess, curl: Path):
     assert run_curl(curl, f"{site}/get/some-key") == json.loads(body)
 
 
-def test_the_test_page_by_curl(shared_server: ServerProcess, curl: Path):
+def test_the_test_page_is_served_to_curl(shared_server: ServerProcess, curl: Path):
     url = f"http://localhost:{shared_server.port}/test"
     command = [curl, "-sS", "--fail", "--max-time", "20", url]
     done = subprocess.run(command, capture_output=True, timeout=30, check=True)
@@ -360,7 +366,7 @@ def test_the_test_page_by_curl(shared_server: ServerProcess, curl: Path):
 # --- the object-store document: persistence ---
 
 
-def test_each_key_is_a_json_file_of_its_name(tmp_path: Path):
+def test_each_key_is_stored_as_a_json_file_of_its_name(tmp_path: Path):
     folder = tmp_path / "path" / "to" / "cache"
     server = ServerProcess(None, environment={"CACHE_DIR": str(folder)})
     with server:

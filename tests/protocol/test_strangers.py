@@ -1,4 +1,4 @@
-"""What somebody without a token may cost: decided at the end of the head, and bounded in all."""
+"""Clients without a token: refused at the end of the request head, within shared budgets."""
 
 import contextlib
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ CHUNKED = {"Transfer-Encoding": "chunked"}
         ("POST", "/set", {"Origin": "https://evil.example"}, 403),
     ],
 )
-def test_the_head_is_answered_without_its_body(
+def test_a_request_decided_by_its_head_is_answered_before_its_body(
     guarded: ServerProcess,
     method: str,
     path: str,
@@ -56,18 +56,18 @@ def test_the_head_is_answered_without_its_body(
         assert raw.read_reply().status == status
 
 
-def test_the_answer_is_read_though_the_whole_body_is_sent_first(guarded: ServerProcess) -> None:
+def test_a_client_that_sends_its_whole_body_first_reads_the_refusal(guarded: ServerProcess) -> None:
     body = b"x" * 8_000_000
     for path, headers, status in [("/set", {}, 401), ("/nothing", SHOWN, 404)]:
         assert http(guarded, "POST", path, body, headers).status == status
 
 
-def test_a_body_over_the_limit_is_sent_and_its_refusal_read(guarded: ServerProcess) -> None:
+def test_a_client_that_sends_a_body_over_the_limit_reads_413(guarded: ServerProcess) -> None:
     body = b"x" * (BODY_BYTES_MAX + 1)
     assert http(guarded, "POST", "/set", body, SHOWN).status == 413
 
 
-def test_who_is_told_to_go_on_is_not_a_stranger(guarded: ServerProcess) -> None:
+def test_a_client_with_a_token_gets_100_continue(guarded: ServerProcess) -> None:
     expecting = {"Expect": "100-continue", "Content-Length": "21"}
     with RawConnection(guarded) as raw:
         raw.request("POST", "/set", expecting)
@@ -80,7 +80,7 @@ def test_who_is_told_to_go_on_is_not_a_stranger(guarded: ServerProcess) -> None:
         assert raw.read_reply().status == 200
 
 
-def test_behind_a_short_refused_body_the_connection_goes_on(guarded: ServerProcess) -> None:
+def test_the_connection_continues_after_a_short_refused_body(guarded: ServerProcess) -> None:
     with RawConnection(guarded) as raw:
         raw.request("POST", "/set", {"Content-Length": "5"})
         assert raw.read_reply().status == 401
@@ -89,13 +89,13 @@ def test_behind_a_short_refused_body_the_connection_goes_on(guarded: ServerProce
         assert raw.read_reply().status == 200
 
 
-def test_what_shows_a_token_is_short(guarded: ServerProcess) -> None:
+def test_a_session_request_with_a_large_body_is_413(guarded: ServerProcess) -> None:
     body = b'{"token":"' + b"x" * PUBLIC_BODY_BYTES_MAX + b'"}'
     assert http(guarded, "POST", "/session", body).status == 413
     assert http(guarded, "POST", "/session", {"token": TOKEN}).status == 204
 
 
-def test_a_token_in_a_trailer_is_none(guarded: ServerProcess) -> None:
+def test_a_token_in_a_trailer_is_401(guarded: ServerProcess) -> None:
     with RawConnection(guarded) as raw:
         raw.request("POST", "/set", CHUNKED)
         raw.send("15\r\n" + '{"key":"a","value":1}' + "\r\n0\r\n")
@@ -103,7 +103,9 @@ def test_a_token_in_a_trailer_is_none(guarded: ServerProcess) -> None:
         assert raw.read_reply().status == 401
 
 
-def test_many_offers_of_another_protocol_are_answered_in_silence(guarded: ServerProcess) -> None:
+def test_many_upgrades_to_another_protocol_are_401_without_a_traceback(
+    guarded: ServerProcess,
+) -> None:
     count = 485
     with RawConnection(guarded) as raw:
         headers = {"Connection": "Upgrade", "Upgrade": "h2c"}
@@ -114,7 +116,7 @@ def test_many_offers_of_another_protocol_are_answered_in_silence(guarded: Server
     assert "Traceback" not in guarded.log
 
 
-def test_heads_that_do_not_end_are_bounded_in_all(start_server: StartServer) -> None:
+def test_unfinished_heads_of_all_connections_have_a_budget(start_server: StartServer) -> None:
     server = start_server("--token", TOKEN)
     head = b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 60_000
     with contextlib.ExitStack() as stack:
@@ -129,7 +131,7 @@ def test_heads_that_do_not_end_are_bounded_in_all(start_server: StartServer) -> 
         assert raws[-1].read_reply().status == 401
 
 
-def test_bodies_that_do_not_end_are_bounded_in_all(start_server: StartServer) -> None:
+def test_unfinished_bodies_of_all_connections_have_a_budget(start_server: StartServer) -> None:
     server = start_server()
     with contextlib.ExitStack() as stack:
         raws = [stack.enter_context(RawConnection(server)) for _ in range(4)]

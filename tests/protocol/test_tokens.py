@@ -98,7 +98,7 @@ BATCHES = {
 }
 
 
-def test_each_route_needs_the_right_that_the_table_says(
+def test_each_route_requires_the_right_of_the_route_table(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     file = tmp_path / "tokens.toml"
@@ -128,7 +128,7 @@ def test_each_route_needs_the_right_that_the_table_says(
             assert is_refused(f"not-{right.value}", route, right), (right, route)
 
 
-def test_people_see_which_token_is_connected_and_never_the_token(guarded: Guarded) -> None:
+def test_the_overview_shows_the_name_of_a_token_and_not_its_secret(guarded: Guarded) -> None:
     with open_objects(guarded.server, additional_headers=bearer("overlay")) as client:
         follow(client, "score")
         reply = guarded.http("director", "GET", "/server")
@@ -136,7 +136,7 @@ def test_people_see_which_token_is_connected_and_never_the_token(guarded: Guarde
     assert shown["token"] == "overlay"
 
 
-def test_a_browser_gets_a_cookie_for_its_token(guarded: Guarded) -> None:
+def test_a_session_cookie_has_the_rights_of_its_token(guarded: Guarded) -> None:
     reply = guarded.http(None, "POST", "/session", {"token": "overlay"})
     assert reply.status == 204
     cookie = reply.headers["set-cookie"].partition(";")[0]
@@ -150,7 +150,7 @@ def test_a_browser_gets_a_cookie_for_its_token(guarded: Guarded) -> None:
     assert guarded.http(None, "POST", "/session", {"token": 5}).status == 401
 
 
-def test_rights_change_on_an_open_connection(guarded: Guarded) -> None:
+def test_changed_rights_apply_to_open_connections(guarded: Guarded) -> None:
     set_other = {"key": "other", "value": 1}
     with open_objects(guarded.server, additional_headers=bearer("overlay")) as client:
         follow(client, "score")
@@ -165,7 +165,7 @@ def test_rights_change_on_an_open_connection(guarded: Guarded) -> None:
         assert client.receive() == set_other
 
 
-def test_a_token_that_is_taken_away_ends_its_connections(guarded: Guarded) -> None:
+def test_removing_a_token_closes_its_connections(guarded: Guarded) -> None:
     with (
         open_dunena(guarded.server, additional_headers=bearer("overlay")) as overlay,
         open_dunena(guarded.server, additional_headers=bearer("director")) as director,
@@ -180,7 +180,7 @@ def test_a_token_that_is_taken_away_ends_its_connections(guarded: Guarded) -> No
     assert guarded.http("overlay", "GET", "/info").status == 401
 
 
-def test_wrong_tokens_are_slowed_and_counted(start_server: StartServer) -> None:
+def test_wrong_tokens_are_rate_limited_and_counted(start_server: StartServer) -> None:
     server = start_server("--token", "right", "--proxy-header", "127.0.0.1")
 
     def status(token: str, address: str) -> Reply:
@@ -210,14 +210,14 @@ def test_wrong_tokens_are_slowed_and_counted(start_server: StartServer) -> None:
     assert metric_of(counted, 'refusals_total{cause="wrong-tokens"}') >= 1
 
 
-def test_without_a_token_nobody_is_slowed(start_server: StartServer) -> None:
+def test_requests_without_a_token_are_not_rate_limited(start_server: StartServer) -> None:
     server = start_server("--token", "right")
     statuses = {http(server, "GET", "/info").status for _ in range(20)}
     assert statuses == {401}
     assert http(server, "GET", "/info", headers=bearer("right")).status == 200
 
 
-def test_no_token_is_in_the_log(guarded: Guarded) -> None:
+def test_tokens_are_not_logged(guarded: Guarded) -> None:
     with open_objects(guarded.server, additional_headers=bearer("overlay")) as client:
         follow(client, "score")
         guarded.http("never-heard-of", "GET", "/info")

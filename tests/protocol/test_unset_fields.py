@@ -1,4 +1,4 @@
-"""What typed clients and other languages send for a field that is not set, and for an integer."""
+"""Unset fields and integers as typed clients and other languages send them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -78,7 +78,7 @@ def entry_of(clients: Clients, key: str) -> dict[str, Any] | None:
 
 @pytest.mark.parametrize("fields", UNSET, ids=str)
 @pytest.mark.parametrize("write", WRITES)
-def test_a_field_that_is_not_set_counts_as_absent(
+def test_a_null_or_empty_field_counts_as_absent(
     clients: Clients, write: Write, fields: dict[str, Any]
 ):
     key = unique()
@@ -89,7 +89,7 @@ def test_a_field_that_is_not_set_counts_as_absent(
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_a_field_that_is_not_known_is_ignored(clients: Clients, write: Write):
+def test_an_unknown_field_is_ignored(clients: Clients, write: Write):
     key = unique()
     write(clients, {"key": key, "value": "v", "tll": 5000, "timestamp": 1})
     entry = entry_of(clients, key)
@@ -98,7 +98,7 @@ def test_a_field_that_is_not_known_is_ignored(clients: Clients, write: Write):
 
 
 @pytest.mark.parametrize("write", WRITES)
-def test_an_integer_may_be_written_with_a_point(clients: Clients, write: Write):
+def test_a_ttl_may_be_a_float_of_integer_value(clients: Clients, write: Write):
     key = unique()
     write(clients, {"key": key, "value": "v", "ttl": 60000.0})
     entry = http(clients.server, "GET", f"/entries/{key}").json
@@ -106,7 +106,7 @@ def test_an_integer_may_be_written_with_a_point(clients: Clients, write: Write):
 
 
 @pytest.mark.parametrize("ns", [None, ""])
-def test_every_message_may_leave_the_namespace_unset(dunena: Client, clients: Clients, ns: Any):
+def test_an_unset_namespace_is_accepted_in_every_message(dunena: Client, clients: Clients, ns: Any):
     key = unique()
     dunena.ask({"type": "set", "key": key, "value": "v"})
     assert dunena.ask({"type": "get", "key": key, "ns": ns})["data"]["value"] == "v"
@@ -125,7 +125,7 @@ def test_every_message_may_leave_the_namespace_unset(dunena: Client, clients: Cl
     assert objects.heard() == []
 
 
-def test_an_empty_namespace_in_a_body_leaves_the_one_of_the_query(clients: Clients):
+def test_an_empty_namespace_in_a_body_does_not_override_the_querys(clients: Clients):
     key, ns = unique(), unique("ns")
     for value, unset in (("a", {"ns": None}), ("b", {"ns": ""}), ("c", {})):
         path = f"/cache/{key}?ns={ns}"
@@ -134,7 +134,7 @@ def test_an_empty_namespace_in_a_body_leaves_the_one_of_the_query(clients: Clien
     assert http(clients.server, "GET", f"/cache/{key}").status == 404
 
 
-def test_named_entries_take_an_unset_namespace(clients: Clients):
+def test_named_entries_accept_an_unset_namespace(clients: Clients):
     key = unique()
     http(clients.server, "POST", "/set", {"key": key, "value": 1})
     for ns in (None, ""):

@@ -1,4 +1,4 @@
-"""Clients that vanish at the worst moment."""
+"""Clients that disconnect at an inconvenient moment."""
 
 import os
 import signal
@@ -16,7 +16,9 @@ NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be held still there")
-def test_a_client_that_closes_everything_behind_its_close_frame(start_server: StartServer):
+def test_a_client_that_closes_right_after_its_close_frame_causes_no_traceback(
+    start_server: StartServer,
+):
     server = start_server()
     raw = RawConnection(server)
     raw.open()
@@ -30,7 +32,7 @@ def test_a_client_that_closes_everything_behind_its_close_frame(start_server: St
     assert "Traceback" not in server.log
 
 
-def test_connections_that_are_reset_before_they_were_accepted(start_server: StartServer) -> None:
+def test_connections_reset_before_the_accept_cause_no_traceback(start_server: StartServer) -> None:
     server = start_server()
     for _ in range(200):
         gone = socket.create_connection(("127.0.0.1", server.port))

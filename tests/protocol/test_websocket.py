@@ -1,4 +1,4 @@
-"""The WebSocket protocol itself, RFC 6455: frames, closing, and clients that do not read."""
+"""The WebSocket protocol of RFC 6455: frames, closing, and clients that do not read."""
 
 import subprocess
 import sys
@@ -56,7 +56,7 @@ def assert_closed_with(raw: RawConnection, number: int) -> None:
 
 
 @pytest.mark.parametrize("pieces", [2, 3, 21])
-def test_a_message_may_come_in_fragments(raw: RawConnection, pieces: int):
+def test_a_fragmented_message_is_answered(raw: RawConnection, pieces: int):
     raw.open()
     message = b'{"type":"ping","id":7}'
     size = -(-len(message) // pieces)
@@ -74,7 +74,7 @@ def test_fragments_may_be_empty(raw: RawConnection):
     assert raw.read_message()["type"] == "pong"
 
 
-def test_a_character_may_be_cut_between_fragments(raw: RawConnection):
+def test_a_character_may_be_split_between_fragments(raw: RawConnection):
     raw.open("/")
     key = unique("ż")
     message = f'{{"action":"get","key":"{key}"}}'.encode()
@@ -116,7 +116,7 @@ def test_a_connection_may_come_byte_by_byte(raw: RawConnection):
 
 
 @pytest.mark.parametrize("size", [0, 1, 124, 125, 126, 127, 65_534, 65_535, 65_536, 100_000])
-def test_every_form_of_a_length(raw: RawConnection, size: int):
+def test_payloads_of_every_length_encoding_are_accepted(raw: RawConnection, size: int):
     raw.open("/")
     key = unique()
     value = "x" * size
@@ -125,7 +125,7 @@ def test_every_form_of_a_length(raw: RawConnection, size: int):
     assert raw.read_message()["value"] == value
 
 
-def test_many_frames_in_one_packet(raw: RawConnection):
+def test_many_frames_in_one_packet_are_answered_in_order(raw: RawConnection):
     raw.open()
     raw.send(b"".join(text(ping(number)) + frame(PING, str(number)) for number in range(2000)))
     for number in range(2000):
@@ -134,7 +134,7 @@ def test_many_frames_in_one_packet(raw: RawConnection):
         assert (answer.opcode, answer.payload) == (PONG, str(number).encode())
 
 
-def test_frames_cut_in_the_middle_of_everything(raw: RawConnection):
+def test_frames_split_at_any_byte_are_answered_in_order(raw: RawConnection):
     raw.open()
     stream = b"".join(text(ping(number)) for number in range(500))
     for start in range(0, len(stream), 17):
@@ -146,20 +146,20 @@ def test_frames_cut_in_the_middle_of_everything(raw: RawConnection):
 
 
 @pytest.mark.parametrize("payload", [b"", b"x", b"\xff\x00", b"x" * 125])
-def test_a_ping_is_answered_with_its_payload(raw: RawConnection, payload: bytes):
+def test_a_ping_is_answered_with_a_pong_of_its_payload(raw: RawConnection, payload: bytes):
     raw.open()
     raw.send(frame(PING, payload))
     answer = raw.read_frame()
     assert (answer.opcode, answer.is_final, answer.payload) == (PONG, True, payload)
 
 
-def test_a_pong_nobody_asked_for_is_ignored(raw: RawConnection):
+def test_an_unsolicited_pong_is_ignored(raw: RawConnection):
     raw.open()
     raw.send(frame(PONG, b"x") + text(ping(1)))
     assert raw.read_message()["id"] == 1
 
 
-def test_the_ping_of_a_library(dunena: Client):
+def test_the_ping_of_the_websockets_library_is_answered(dunena: Client):
     assert dunena.connection.ping().wait(SECONDS_MAX)
 
 
@@ -185,14 +185,14 @@ def test_a_close_is_answered_with_its_code(raw: RawConnection, payload: bytes):
     assert raw.read_to_end() == b""
 
 
-def test_what_was_asked_before_a_close_is_answered_before_it(raw: RawConnection):
+def test_requests_before_a_close_are_answered_before_it(raw: RawConnection):
     raw.open()
     raw.send(b"".join(text(ping(number)) for number in range(10)) + frame(CLOSE, code(1000)))
     assert [raw.read_message()["id"] for _ in range(10)] == list(range(10))
     assert_closed_with(raw, 1000)
 
 
-def test_what_comes_behind_a_close_is_not_heard(raw: RawConnection):
+def test_frames_after_a_close_are_ignored(raw: RawConnection):
     key = unique()
     raw.open("/")
     raw.send(
@@ -214,20 +214,20 @@ def test_a_close_may_come_inside_a_message(raw: RawConnection):
     "payload",
     [b"\x03", *map(code, (0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535))],
 )
-def test_a_close_with_a_bad_code(raw: RawConnection, payload: bytes):
+def test_a_close_with_an_invalid_code_closes_with_1002(raw: RawConnection, payload: bytes):
     raw.open()
     raw.send(frame(CLOSE, payload))
     assert_closed_with(raw, 1002)
 
 
-def test_a_close_with_a_reason_that_is_no_text(raw: RawConnection):
+def test_a_close_with_a_reason_of_invalid_utf_8_closes_with_1002_or_1007(raw: RawConnection):
     raw.open()
     raw.send(frame(CLOSE, code(1000) + b"\xff\xfe"))
     assert raw.read_close().close_code in (1002, 1007)
     assert raw.read_to_end() == b""
 
 
-def test_a_client_may_go_without_a_word(raw: RawConnection, clients: Clients):
+def test_a_client_may_disconnect_without_a_close_frame(raw: RawConnection, clients: Clients):
     witness = clients.dunena()
     raw.open()
     raw.end_writing()
@@ -250,7 +250,7 @@ def until(condition: Callable[[], bool], seconds_max: float) -> bool:
 
 
 @pytest.mark.parametrize("how", ["handshake", "half-close", "reset"])
-def test_a_closed_connection_is_gone_at_once(server: ServerProcess, how: str):
+def test_a_closed_connection_is_no_longer_counted(server: ServerProcess, how: str):
     with RawConnection(server) as raw:
         raw.open()
         assert connections(server) == 1
@@ -263,7 +263,7 @@ def test_a_closed_connection_is_gone_at_once(server: ServerProcess, how: str):
     assert until(lambda: connections(server) == 0, 1)
 
 
-def test_the_subscriptions_of_a_closed_connection_go_with_it(server: ServerProcess):
+def test_subscriptions_of_a_closed_connection_are_removed(server: ServerProcess):
     def subscriptions() -> int:
         return http(server, "GET", "/stats").json["cache"]["subscriptions"]
 
@@ -276,7 +276,7 @@ def test_the_subscriptions_of_a_closed_connection_go_with_it(server: ServerProce
     assert until(lambda: subscriptions() == 0, 1)
 
 
-def test_a_closed_connection_is_sent_nothing_and_disturbs_nobody(
+def test_a_closed_subscriber_gets_no_update_and_does_not_affect_others(
     raw: RawConnection, clients: Clients
 ):
     other = clients.objects()
@@ -324,7 +324,7 @@ VIOLATIONS = {
 
 
 @pytest.mark.parametrize("name", VIOLATIONS)
-def test_a_violation_ends_the_connection(raw: RawConnection, name: str):
+def test_a_protocol_violation_closes_with_its_code(raw: RawConnection, name: str):
     stream, number = VIOLATIONS[name]
     raw.open()
     raw.send(text(ping(1)) + stream + text(ping(2)))
@@ -334,7 +334,9 @@ def test_a_violation_ends_the_connection(raw: RawConnection, name: str):
 
 @pytest.mark.parametrize("size", [126, 65_536])
 @pytest.mark.parametrize("first", [0xC1, 0x83, 0x89, 0x09])
-def test_a_bad_head_is_answered_without_its_payload(raw: RawConnection, first: int, size: int):
+def test_an_invalid_frame_header_closes_with_1002_before_the_payload(
+    raw: RawConnection, first: int, size: int
+):
     raw.open()
     raw.send(bytes((first, 0x80 | 127)) + size.to_bytes(8))
     assert_closed_with(raw, 1002)
@@ -352,14 +354,16 @@ def small_server(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("size", [MESSAGE_MAX + 1, 2**31, 2**63 - 1, 2**64 - 1])
-def test_a_message_over_the_limit_is_not_waited_for(small_server: ServerProcess, size: int):
+def test_a_message_over_the_limit_closes_with_1009_before_the_payload(
+    small_server: ServerProcess, size: int
+):
     with RawConnection(small_server) as raw:
         raw.open()
         raw.send(bytes((0x81, 0xFF)) + size.to_bytes(8))
         assert_closed_with(raw, 1009)
 
 
-def test_a_message_at_the_limit(small_server: ServerProcess):
+def test_a_message_of_exactly_the_limit_is_accepted(small_server: ServerProcess):
     with RawConnection(small_server) as raw:
         raw.open()
         message = b'{"type":"ping"}'
@@ -367,7 +371,7 @@ def test_a_message_at_the_limit(small_server: ServerProcess):
         assert raw.read_message()["type"] == "pong"
 
 
-def test_fragments_that_grow_over_the_limit(small_server: ServerProcess):
+def test_fragments_over_the_message_limit_close_with_1009(small_server: ServerProcess):
     with RawConnection(small_server) as raw:
         raw.open()
         raw.send(frame(TEXT, b" " * 1000, is_final=False))
@@ -377,7 +381,7 @@ def test_fragments_that_grow_over_the_limit(small_server: ServerProcess):
         assert_closed_with(raw, 1009)
 
 
-def test_many_tiny_fragments(raw: RawConnection):
+def test_a_message_of_many_tiny_fragments_is_answered(raw: RawConnection):
     raw.open()
     message = b'{"type":"ping"}' + b" " * 50_000
     raw.send(frame(TEXT, message[:1], is_final=False))
@@ -386,7 +390,7 @@ def test_many_tiny_fragments(raw: RawConnection):
     assert raw.read_message()["type"] == "pong"
 
 
-def test_a_compression_that_was_offered_need_not_be_used(raw: RawConnection):
+def test_an_uncompressed_message_is_accepted_after_offering_compression(raw: RawConnection):
     offer = "permessage-deflate; client_max_window_bits"
     reply = raw.upgrade(headers={"Sec-WebSocket-Extensions": offer})
     assert reply.status == 101
@@ -445,7 +449,7 @@ def test_many_pipelined_gets_over_http_do_not_fill_the_memory(start_server: Star
             assert len(raw.read_reply().json["value"]) == VALUE_BYTES
 
 
-def test_a_client_that_broke_the_rules_cannot_fill_the_memory(start_server: StartServer):
+def test_bytes_after_a_protocol_violation_do_not_fill_the_memory(start_server: StartServer):
     server = start_server("--no-persist")
     with RawConnection(server) as raw:
         raw.open()
@@ -458,7 +462,7 @@ def test_a_client_that_broke_the_rules_cannot_fill_the_memory(start_server: Star
     assert http(server, "GET", "/health/live").status == 200
 
 
-def test_a_subscriber_that_never_reads_is_spared_what_is_out_of_date(start_server: StartServer):
+def test_updates_for_a_subscriber_that_does_not_read_are_conflated(start_server: StartServer):
     server = start_server("--no-persist")
     with RawConnection(server) as sleeper, open_client(server, "/", speaks_dunena=False) as reader:
         sleeper.open("/")
@@ -480,7 +484,7 @@ def test_a_subscriber_that_never_reads_is_spared_what_is_out_of_date(start_serve
     assert "updates_conflated_total 0" not in metrics_of(server)
 
 
-def test_a_listener_that_never_reads_its_events_is_disconnected(start_server: StartServer):
+def test_a_listener_that_does_not_read_its_events_is_disconnected(start_server: StartServer):
     server = start_server("--no-persist")
     with RawConnection(server) as sleeper, RawConnection(server) as writer:
         sleeper.open("/ws")
@@ -502,8 +506,8 @@ def metrics_of(server: ServerProcess) -> str:
     return http(server, "GET", "/metrics").body.decode()
 
 
-def test_a_large_reply_is_not_taken_for_a_reader_that_sleeps(start_server: StartServer):
-    """What a client asked for itself may be large; an event beside it must not end it."""
+def test_a_large_reply_does_not_disconnect_its_reader(start_server: StartServer):
+    """A large reply must not count as a backlog of unread events."""
     server = start_server("--no-persist")
     keys = [f"k{number}" for number in range(3)]
     with RawConnection(server) as raw, open_dunena(server) as writer:
@@ -521,7 +525,7 @@ def test_a_large_reply_is_not_taken_for_a_reader_that_sleeps(start_server: Start
         assert [raw.read_message()["event"] for _ in range(10)] == ["set"] * 10
 
 
-def test_a_slow_reader_gets_everything_it_asked_for(start_server: StartServer):
+def test_a_slow_reader_gets_all_its_replies(start_server: StartServer):
     server = start_server("--no-persist")
     count = 100
     with RawConnection(server) as raw:
@@ -540,7 +544,7 @@ SUBSCRIPTIONS_MAX = 100_000
 TOO_MANY_SUBSCRIPTIONS = f"Subscriptions exceed max count ({SUBSCRIPTIONS_MAX})"
 
 
-def test_a_client_has_a_limit_of_subscriptions(start_server: StartServer):
+def test_the_subscriptions_of_a_client_are_limited(start_server: StartServer):
     server = start_server("--no-persist")
 
     def follow(key: str) -> bytes:
@@ -588,7 +592,9 @@ ws.on('close', (code, reason) => {
 """
 
 
-def test_the_library_ws_of_node(shared_server: ServerProcess, node: Path, node_modules: Path):
+def test_the_ws_library_of_node_exchanges_messages(
+    shared_server: ServerProcess, node: Path, node_modules: Path
+):
     done = subprocess.run(
         [node, "-e", NODE_CLIENT, "x", shared_server.ws_url],
         capture_output=True,

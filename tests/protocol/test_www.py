@@ -1,4 +1,4 @@
-"""A folder of one's own pages at /www/: what is served, and that nothing else ever is."""
+"""The folder of pages at /www/: which files are served, and that no other file is."""
 
 import os
 import sys
@@ -51,7 +51,7 @@ def get(site: Site, path: str, **headers: str) -> Reply:
 # --- what is served ---
 
 
-def test_a_page_comes_with_what_a_browser_needs(site: Site) -> None:
+def test_a_page_has_the_headers_a_browser_needs(site: Site) -> None:
     reply = get(site, "/www/index.html")
     assert (reply.status, reply.body) == (200, b"<!doctype html>home")
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
@@ -73,7 +73,7 @@ def test_a_page_comes_with_what_a_browser_needs(site: Site) -> None:
         ("/www/big.bin", BIG),
     ],
 )
-def test_paths_that_mean_a_file(site: Site, path: str, body: bytes) -> None:
+def test_a_path_is_resolved_to_its_file(site: Site, path: str, body: bytes) -> None:
     reply = get(site, path)
     assert (reply.status, reply.body) == (200, body)
     head = http(site[0], "HEAD", path)
@@ -103,7 +103,7 @@ TYPES = {
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_a_type_comes_from_the_name_alone(site: Site, name: str) -> None:
+def test_the_content_type_is_determined_by_the_file_extension(site: Site, name: str) -> None:
     (site[1] / name).write_bytes(b"x")
     assert get(site, f"/www/{name}").headers["content-type"] == TYPES[name]
 
@@ -117,12 +117,14 @@ def test_a_type_comes_from_the_name_alone(site: Site, name: str) -> None:
         ("/www/sub%20folder?a=/b", "./sub%20folder/?a=/b"),
     ],
 )
-def test_a_folder_without_its_slash_is_sent_there(site: Site, path: str, location: str) -> None:
+def test_a_folder_without_a_trailing_slash_is_redirected(
+    site: Site, path: str, location: str
+) -> None:
     reply = get(site, path)
     assert (reply.status, reply.headers["location"]) == (302, location)
 
 
-def test_a_changed_file_is_a_new_one_at_once(site: Site) -> None:
+def test_a_changed_file_has_a_new_etag_at_once(site: Site) -> None:
     file = site[1] / "changing.html"
     tags = set()
     for number in range(5):
@@ -135,7 +137,7 @@ def test_a_changed_file_is_a_new_one_at_once(site: Site) -> None:
 
 
 @pytest.mark.parametrize("name", ["small.txt", "big.bin"])
-def test_what_a_browser_has_is_not_sent_again(site: Site, name: str) -> None:
+def test_a_matching_if_none_match_is_304(site: Site, name: str) -> None:
     etag = get(site, f"/www/{name}").headers["etag"]
     for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
         reply = get(site, f"/www/{name}", If_None_Match=known, Range="bytes=0-1")
@@ -157,7 +159,7 @@ RANGES = [
 
 @pytest.mark.parametrize(("wanted", "first", "end"), RANGES)
 @pytest.mark.parametrize("name", ["small.txt", "big.bin"])
-def test_one_range_is_cut_out(
+def test_a_single_range_is_206(
     site: Site, name: str, wanted: str, first: int, end: int | None
 ) -> None:
     whole = (site[1] / name).read_bytes()
@@ -170,7 +172,7 @@ def test_one_range_is_cut_out(
 
 
 @pytest.mark.parametrize("wanted", ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=999999999999-"])
-def test_a_range_behind_the_end_is_refused(site: Site, wanted: str) -> None:
+def test_a_range_beyond_the_end_is_416(site: Site, wanted: str) -> None:
     reply = get(site, "/www/small.txt", Range=wanted)
     assert (reply.status, reply.headers["content-range"]) == (416, "bytes */10")
     assert reply.json == {"error": "Range not satisfiable"}
@@ -181,12 +183,12 @@ def test_a_range_behind_the_end_is_refused(site: Site, wanted: str) -> None:
     ["bytes=0-1,3-4", "bytes=3-1", "bytes=", "bytes=-", "bytes=a-b", "lines=0-1", "0-1",
      "bytes=0-1\u0661", "bytes=" + "9" * 40 + "-"],
 )  # fmt: skip
-def test_other_ranges_get_the_whole(site: Site, wanted: str) -> None:
+def test_an_unsupported_range_gets_the_complete_file(site: Site, wanted: str) -> None:
     reply = get(site, "/www/small.txt", Range=wanted.encode().decode("latin-1"))
     assert (reply.status, reply.body) == (200, b"0123456789")
 
 
-def test_a_range_of_a_file_that_changed_is_the_whole(site: Site) -> None:
+def test_a_range_with_an_outdated_if_range_gets_the_complete_file(site: Site) -> None:
     etag = get(site, "/www/small.txt").headers["etag"]
     assert get(site, "/www/small.txt", Range="bytes=0-1", If_Range=etag).status == 206
     assert get(site, "/www/small.txt", Range="bytes=0-1", If_Range='"old"').status == 200
@@ -195,12 +197,12 @@ def test_a_range_of_a_file_that_changed_is_the_whole(site: Site) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-def test_nothing_can_be_written(site: Site, method: str) -> None:
+def test_a_writing_method_is_405(site: Site, method: str) -> None:
     reply = http(site[0], method, "/www/small.txt", {})
     assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
 
-def test_requests_behind_a_file_are_answered_behind_it(site: Site) -> None:
+def test_requests_pipelined_after_a_file_are_answered_in_order(site: Site) -> None:
     with RawConnection(site[0]) as raw:
         one = "GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n"
         paths = ["/www/big.bin", "/health/live", "/www/small.txt", "/www/gone", "/health/live"]
@@ -213,7 +215,7 @@ def test_requests_behind_a_file_are_answered_behind_it(site: Site) -> None:
     assert stream.endswith(b"0123456789")
 
 
-def test_a_slow_reader_costs_no_memory_and_holds_nobody_up(
+def test_a_slow_download_uses_little_memory_and_does_not_delay_others(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     root = tmp_path / "pages"
@@ -235,7 +237,7 @@ def test_a_slow_reader_costs_no_memory_and_holds_nobody_up(
             received += len(slow.socket.recv(1 << 20))
 
 
-def test_a_client_that_leaves_leaves_no_file_open(site: Site) -> None:
+def test_a_client_that_disconnects_leaves_no_file_open(site: Site) -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells what a process has open")
     server, root = site
@@ -261,9 +263,7 @@ def test_a_client_that_leaves_leaves_no_file_open(site: Site) -> None:
     assert open_pages() == []
 
 
-def test_a_server_that_is_stopped_in_the_middle_of_a_file_stops(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def test_a_server_stops_during_a_download(start_server: StartServer, tmp_path: Path) -> None:
     (tmp_path / "pages").mkdir()
     with (tmp_path / "pages" / "film.mp4").open("wb") as file:
         file.truncate(1 << 30)
@@ -274,7 +274,7 @@ def test_a_server_that_is_stopped_in_the_middle_of_a_file_stops(
         assert server.stop() == 0
 
 
-def test_a_file_that_shrinks_under_its_reader_breaks_the_connection(
+def test_a_file_that_shrinks_during_a_download_closes_the_connection(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     (tmp_path / "pages").mkdir()
@@ -333,7 +333,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path[:40])
-def test_what_leads_elsewhere_is_not_there(site: Site, path: str) -> None:
+def test_a_path_that_leaves_the_folder_is_not_served(site: Site, path: str) -> None:
     reply = get(site, path)
     assert reply.status in (404, 400), reply
     assert reply.body in (b'{"error":"Not found"}', b'{"error":"Bad request"}')
@@ -351,7 +351,7 @@ def link(source: Path, target: Path) -> None:
         pytest.skip("this user may not make links")
 
 
-def test_links_lead_about_inside_and_never_out(site: Site) -> None:
+def test_links_are_followed_inside_the_folder_and_never_out_of_it(site: Site) -> None:
     root = site[1]
     link(root / "alias.txt", root / "small.txt")
     assert get(site, "/www/alias.txt").body == b"0123456789"
@@ -373,13 +373,13 @@ def test_links_lead_about_inside_and_never_out(site: Site) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no pipes in folders")
-def test_what_is_no_file_is_not_there(site: Site) -> None:
+def test_a_pipe_is_404(site: Site) -> None:
     os.mkfifo(site[1] / "pipe")
     assert get(site, "/www/pipe").status == 404
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has other permissions")
-def test_a_file_that_may_not_be_read_is_forbidden(site: Site) -> None:
+def test_an_unreadable_file_is_403(site: Site) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may read everything")
     (site[1] / "locked.txt").write_bytes(SECRET)
@@ -395,7 +395,9 @@ _PIECES = st.sampled_from(
 
 
 @given(st.lists(_PIECES | st.text(max_size=4), max_size=12), st.sampled_from(["/", ""]))
-def test_no_path_ever_yields_bytes_from_outside(site: Site, pieces: list[str], joint: str) -> None:
+def test_no_random_path_serves_bytes_from_outside_the_folder(
+    site: Site, pieces: list[str], joint: str
+) -> None:
     text = "/www/" + joint.join(pieces)
     path = bytes(byte for byte in text.encode("utf-8", "replace") if byte > 0x20 and byte != 0x7F)
     with RawConnection(site[0]) as raw:
@@ -412,12 +414,12 @@ def test_no_path_ever_yields_bytes_from_outside(site: Site, pieces: list[str], j
 # --- who may ---
 
 
-def test_without_the_setting_there_is_no_such_place(shared_server: ServerProcess) -> None:
+def test_pages_are_404_without_the_www_setting(shared_server: ServerProcess) -> None:
     for path in ("/www", "/www/", "/www/index.html"):
         assert http(shared_server, "GET", path).status == 404
 
 
-def test_the_token_is_needed_like_everywhere(start_server: StartServer, tmp_path: Path) -> None:
+def test_pages_require_the_token(start_server: StartServer, tmp_path: Path) -> None:
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "index.html").write_text("mine", encoding="utf-8")
     server = start_server("--token", "open sesame", "--www", str(tmp_path / "pages"))
@@ -429,13 +431,13 @@ def test_the_token_is_needed_like_everywhere(start_server: StartServer, tmp_path
     assert http(server, "GET", "/www/", headers=bearer).body == b"mine"
 
 
-def test_pages_of_strangers_do_not_read_it(site: Site) -> None:
+def test_foreign_origins_cannot_read_pages(site: Site) -> None:
     assert get(site, "/www/small.txt", Origin="https://example.com").status == 403
     reply = get(site, "/www/small.txt", Origin="http://absolute")
     assert reply.headers["access-control-allow-origin"] == "http://absolute"
 
 
-def test_the_folder_may_come_from_the_environment(
+def test_the_folder_of_pages_can_be_set_in_the_environment(
     start_server: StartServer, tmp_path: Path
 ) -> None:
     (tmp_path / "pages").mkdir()
@@ -457,7 +459,9 @@ def test_the_folder_may_come_from_the_environment(
         ("/dunena.d.ts", "text/plain; charset=utf-8", b"export function connect("),
     ],
 )
-def test_the_clients_files(start_server: StartServer, path: str, kind: str, has: bytes) -> None:
+def test_the_files_of_the_client_are_public_and_cacheable(
+    start_server: StartServer, path: str, kind: str, has: bytes
+) -> None:
     # A page must have the client before it can show that it has the token.
     server = start_server("--token", "open sesame")
     reply = http(server, "GET", path)
@@ -484,7 +488,7 @@ def test_the_classic_script_exports_nothing(shared_server: ServerProcess) -> Non
         ("?page=scoreboard.html%3Fa=1", "/www/scoreboard.html?a=1"),
     ],
 )
-def test_the_loader_waits_for_the_page_asked_for(
+def test_the_loader_contains_the_url_of_the_requested_page(
     shared_server: ServerProcess, query: str, page: str
 ) -> None:
     reply = http(shared_server, "GET", f"/obs-loader.html{query}")
@@ -493,7 +497,7 @@ def test_the_loader_waits_for_the_page_asked_for(
     assert f'const PAGE = "http://127.0.0.1:{shared_server.port}{page}";'.encode() in reply.body
 
 
-def test_the_loader_carries_no_foreign_code(shared_server: ServerProcess) -> None:
+def test_the_loader_escapes_the_requested_page(shared_server: ServerProcess) -> None:
     evil = "http://x/%3C/script%3E%3Cscript%3Ealert(1)//%22;alert(2)"
     body = http(shared_server, "GET", f"/obs-loader.html?page={evil}").body
     assert b"</script><script>" not in body

@@ -1,4 +1,4 @@
-"""Random histories on a simulated disk; and that what is broken on purpose is found.
+"""Random histories on a simulated disk, and the detection of deliberate faults.
 
 ``DUNENA_SIMULATION_HISTORIES`` sets how many are played in all; ``DUNENA_SIMULATION_SEED`` plays
 the one of that number alone, under every policy.
@@ -50,7 +50,7 @@ def seeds(part: int) -> Iterable[int]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", Fsync)
-def test_every_history_keeps_the_promise(fsync: Fsync, part: int) -> None:
+def test_every_random_history_keeps_the_durability_promise(fsync: Fsync, part: int) -> None:
     for seed in seeds(part):
         try:
             History(seed, fsync).play()
@@ -195,14 +195,16 @@ def is_found(fsync: Fsync, run_type: type[Run] = Run) -> bool:
     [(AcknowledgedFirst, Fsync.NO), (AcknowledgedFirst, Fsync.ALWAYS)]
     + [(UnsyncedWhenDurable, fsync) for fsync in (Fsync.EVERYSEC, Fsync.ALWAYS)],
 )
-def test_a_server_that_replies_too_early_is_found(run_type: type[Run], fsync: Fsync) -> None:
+def test_the_simulation_detects_a_server_that_replies_too_early(
+    run_type: type[Run], fsync: Fsync
+) -> None:
     assert is_found(fsync, run_type)
 
 
 @pytest.mark.parametrize(
     "sabotage", [trust_a_sync_behind_a_failed_one, trust_files_behind_a_failed_sync]
 )
-def test_a_keeper_that_trusts_a_failing_device_is_found(sabotage, monkeypatch) -> None:
+def test_the_simulation_detects_storage_that_trusts_a_failing_device(sabotage, monkeypatch) -> None:
     sabotage(monkeypatch)
     monkeypatch.setattr(History, "failing_share", 0.9)
     monkeypatch.setattr(History, "acts_max", 40)
@@ -231,6 +233,6 @@ def test_a_keeper_that_trusts_a_failing_device_is_found(sabotage, monkeypatch) -
         say_nothing_of_damage,
     ],
 )
-def test_a_keeper_that_is_broken_on_purpose_is_found(sabotage, monkeypatch) -> None:
+def test_the_simulation_detects_storage_broken_on_purpose(sabotage, monkeypatch) -> None:
     sabotage(monkeypatch)
     assert is_found(Fsync.EVERYSEC)

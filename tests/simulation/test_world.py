@@ -1,4 +1,4 @@
-"""Random histories of whole servers; and that what is broken on purpose is found.
+"""Random histories of whole servers, and the detection of deliberate faults.
 
 ``DUNENA_SIMULATION_WORLDS`` sets how many are played in all; ``DUNENA_SIMULATION_WORLD_SEED`` plays
 the one of that number alone, under every policy.
@@ -50,7 +50,7 @@ def seeds(part: int) -> Iterable[int]:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", POLICIES)
-def test_every_world_is_as_the_contract_says(fsync: Fsync, part: int) -> None:
+def test_every_random_world_conforms_to_the_contract(fsync: Fsync, part: int) -> None:
     for seed in seeds(part):
         try:
             World(seed, fsync).play()
@@ -138,7 +138,7 @@ def is_found() -> bool:
         let_batches_grow,
     ],
 )
-def test_a_server_that_is_broken_on_purpose_is_found(
+def test_the_simulation_detects_a_server_broken_on_purpose(
     sabotage: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)

@@ -1,4 +1,4 @@
-"""A server under mixed load for a while: it does not grow, loses nothing and stays as quick.
+"""A server under mixed load for a while: no growth, no lost value, no slowdown.
 
 ``DUNENA_SOAK_SECONDS`` says how long, without which nothing runs: 60 in CI, 1800 on request.
 ``DUNENA_SOAK_REPORT`` names a file for the measurements, one JSON object a second.
@@ -79,7 +79,7 @@ class Round:
 
 
 @pytest.mark.timeout(SECONDS * 2 + 120)
-def test_it_goes_on_and_on(tmp_path: Path) -> None:
+def test_a_server_under_load_stays_steady(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = []
     with ServerProcess(tmp_path / "values", command=PROGRAM) as server:
         end, number = time.monotonic() + SECONDS, 0

@@ -1,4 +1,4 @@
-"""A listener on Windows goes on whatever becomes of one connection; asked of a made-up system."""
+"""Accepting connections on Windows continues after any failure, on a simulated system."""
 
 import asyncio
 import errno
@@ -50,7 +50,7 @@ def connection() -> Accepted:
     return socket.socket(), ("127.0.0.1", 1)
 
 
-def test_a_connection_comes_through() -> None:
+def test_accept_returns_the_connection() -> None:
     async def run() -> None:
         listener = FakeListener()
         accepting = listener.begin()
@@ -63,7 +63,7 @@ def test_a_connection_comes_through() -> None:
 
 
 @pytest.mark.parametrize("error", [RESET, UNEXPECTED])
-def test_hundreds_that_are_reset_change_nothing(error: OSError) -> None:
+def test_accept_goes_on_after_900_reset_connections_and_reports_none(error: OSError) -> None:
     async def run() -> None:
         listener = FakeListener()
         accepting = listener.begin()
@@ -112,16 +112,18 @@ def comes_through_after(error: OSError) -> list[dict[str, Any]]:
     return asyncio.run(run())
 
 
-def test_without_means_it_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accept_retries_later_when_the_system_lacks_resources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(accepting, "RETRY_SECONDS", 0.001)
     assert [context["exception"] for context in comes_through_after(NO_MEANS)] == [NO_MEANS]
 
 
-def test_a_reset_that_is_told_at_once_costs_no_pause() -> None:
+def test_accept_retries_without_a_pause_after_an_immediate_reset() -> None:
     assert comes_through_after(RESET) == []
 
 
-def test_a_listener_that_never_works_is_not_asked_all_the_time(
+def test_accept_pauses_after_repeated_failures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(accepting, "FAILURES_IN_A_ROW_MAX", 3)
@@ -140,7 +142,7 @@ def test_a_listener_that_never_works_is_not_asked_all_the_time(
 
 
 @pytest.mark.parametrize("begin", [refuse, fail])
-def test_a_closed_listener_is_asked_no_more(
+def test_accept_fails_without_a_retry_when_the_listener_is_closed(
     begin: Callable[[FakeListener, OSError], Accepting],
 ) -> None:
     async def run() -> None:
@@ -154,7 +156,7 @@ def test_a_closed_listener_is_asked_no_more(
     asyncio.run(run())
 
 
-def test_a_cancel_reaches_the_system_at_once() -> None:
+def test_cancelling_an_accept_cancels_the_pending_system_call() -> None:
     async def run() -> None:
         listener = FakeListener()
         waiting = listener.begin()
@@ -167,7 +169,7 @@ def test_a_cancel_reaches_the_system_at_once() -> None:
     asyncio.run(run())
 
 
-def test_a_cancel_ends_the_pause() -> None:
+def test_cancelling_an_accept_cancels_the_pause_before_a_retry() -> None:
     async def run() -> None:
         listener = FakeListener()
         waiting = refuse(listener, NO_MEANS)
@@ -179,7 +181,7 @@ def test_a_cancel_ends_the_pause() -> None:
     asyncio.run(run())
 
 
-def test_what_the_system_cancels_is_cancelled() -> None:
+def test_an_accept_cancelled_by_the_system_is_cancelled() -> None:
     async def run() -> None:
         listener = FakeListener()
         waiting = listener.begin()

@@ -1,4 +1,4 @@
-"""Which addresses other machines are told."""
+"""The network URLs that other machines can use."""
 
 import errno
 import os
@@ -63,15 +63,17 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> None:
         ("show.example", ["http://show.example:3000"]),
     ],
 )
-def test_urls_for_other_machines(host: str, urls: list[str]) -> None:
+def test_network_urls_lists_the_addresses_other_machines_can_use(
+    host: str, urls: list[str]
+) -> None:
     assert network_urls(Settings(host=host), 3000) == urls
 
 
-def test_they_say_whether_they_are_encrypted(tmp_path) -> None:
+def test_network_urls_use_https_with_a_certificate(tmp_path) -> None:
     settings = Settings(host="10.8.0.2", tls_cert=tmp_path / "c", tls_key=tmp_path / "k")
     assert network_urls(settings, 8443) == ["https://10.8.0.2:8443"]
 
 
-def test_a_machine_without_a_network_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_urls_are_empty_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "ROUTES", {})
     assert network_urls(Settings(host="::"), 3000) == []

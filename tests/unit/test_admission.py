@@ -1,4 +1,4 @@
-"""Who gets in, rule by rule."""
+"""The admission rules for origins, hosts and tokens."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def status(rules: Admission, *, needs_token: bool = True, **headers: str) -> int
         ("", False),
     ],
 )
-def test_origins(origin: str, allowed: bool) -> None:
+def test_a_request_is_admitted_or_refused_by_its_origin(origin: str, allowed: bool) -> None:
     assert status(admission(), origin=origin) == (200 if allowed else 403)
 
 
@@ -59,7 +59,7 @@ def test_origins(origin: str, allowed: bool) -> None:
         ("same-site", True, True),
     ],
 )
-def test_without_an_origin_another_site_gets_pages_only(
+def test_a_cross_site_request_without_an_origin_gets_pages_only(
     site: str, is_page: bool, allowed: bool
 ) -> None:
     request = Request(headers={"host": "localhost", "sec-fetch-site": site})
@@ -72,7 +72,7 @@ def test_without_an_origin_another_site_gets_pages_only(
         assert status(rules, sec_fetch_site=site) == 200
 
 
-def test_the_resource_policy_names_who_may_load_an_answer() -> None:
+def test_the_cross_origin_resource_policy_follows_the_admission_rules() -> None:
     def policy(rules: Admission, *, is_page: bool, **headers: str) -> str:
         answer = rules.cors_headers(Request(headers=headers), is_page=is_page)
         return answer["Cross-Origin-Resource-Policy"]
@@ -84,7 +84,7 @@ def test_the_resource_policy_names_who_may_load_an_answer() -> None:
     assert policy(rules, is_page=False) == "cross-origin"
 
 
-def test_the_same_origin_is_let_in_wherever_the_server_is() -> None:
+def test_a_same_origin_request_is_admitted_at_any_server_address() -> None:
     rules = admission(host="0.0.0.0", allow_hosts=frozenset({"show.example"}))
     assert status(rules, host="show.example:3000", origin="http://show.example:3000") == 200
     assert status(rules, host="show.example", origin="https://show.example") == 200
@@ -92,7 +92,7 @@ def test_the_same_origin_is_let_in_wherever_the_server_is() -> None:
     assert status(rules, host="show.example:3000", origin="http://other.example:3000") == 403
 
 
-def test_origins_are_let_in_by_name() -> None:
+def test_allow_origins_admits_only_the_listed_origins() -> None:
     rules = admission(allow_origins=frozenset({"https://a.example", "null"}))
     assert status(rules, origin="https://a.example") == 200
     assert status(rules, origin="null") == 200
@@ -100,7 +100,7 @@ def test_origins_are_let_in_by_name() -> None:
     assert status(admission(allow_origins=frozenset({"*"})), origin="https://b.example") == 200
 
 
-def test_a_refused_origin_is_counted_always_and_logged_once(caplog) -> None:
+def test_every_refused_origin_is_counted_and_the_first_is_logged(caplog) -> None:
     telemetry = Telemetry(0)
     rules = Admission(Settings(), 3000, telemetry)
     for _ in range(3):
@@ -122,7 +122,9 @@ def test_a_refused_origin_is_counted_always_and_logged_once(caplog) -> None:
         ("", "127.0.0.1", 403),
     ],
 )
-def test_on_loopback_the_host_must_be_loopback(host: str, bound_to: str, expected: int) -> None:
+def test_a_server_on_loopback_requires_a_loopback_host(
+    host: str, bound_to: str, expected: int
+) -> None:
     assert status(admission(host=bound_to), host=host) == expected
 
 
@@ -146,14 +148,16 @@ def test_on_loopback_the_host_must_be_loopback(host: str, bound_to: str, expecte
         ("", 403),
     ],
 )
-def test_on_the_network_a_name_must_be_out_of_reach_or_named(host: str, expected: int) -> None:
+def test_a_server_on_the_network_admits_only_local_and_allowed_host_names(
+    host: str, expected: int
+) -> None:
     named = frozenset({"named.example"})
     assert status(admission(host="0.0.0.0", allow_hosts=named), host=host) == expected
     page = f"http://{host}"
     assert status(admission(host="0.0.0.0", allow_hosts=named), host=host, origin=page) == expected
 
 
-def test_behind_a_token_or_a_star_any_name_will_do() -> None:
+def test_a_token_or_a_wildcard_admits_any_host_name() -> None:
     sent = {"host": "studio.example", "authorization": "Bearer t"}
     assert status(admission(host="0.0.0.0", token="t"), **sent) == 200
     assert status(admission(host="0.0.0.0", allow_hosts=frozenset({"*"})), **sent) == 200
@@ -164,13 +168,13 @@ def test_a_server_answers_to_the_name_it_is_bound_to() -> None:
     assert status(admission(host="studio.example"), host="studio.example:3000") == 200
 
 
-def test_on_loopback_a_name_may_be_added() -> None:
+def test_allow_hosts_adds_a_host_name_on_loopback() -> None:
     rules = admission(allow_hosts=frozenset({"proxied.example"}))
     assert status(rules, host="proxied.example") == 200
 
 
 @pytest.mark.parametrize("bound_to", ["0.0.0.0", "127.0.0.1", "localhost"])
-def test_a_refused_host_is_counted_always_and_logged_once(caplog, bound_to: str) -> None:
+def test_every_refused_host_is_counted_and_the_first_is_logged(caplog, bound_to: str) -> None:
     telemetry = Telemetry(0)
     rules = Admission(Settings(host=bound_to), 3000, telemetry)
     for _ in range(3):
@@ -180,7 +184,7 @@ def test_a_refused_host_is_counted_always_and_logged_once(caplog, bound_to: str)
     assert "--allow-host rebound.example" in record.getMessage()
 
 
-def test_another_sites_request_without_an_origin_is_logged_once(caplog) -> None:
+def test_refused_cross_site_requests_without_an_origin_are_logged_once(caplog) -> None:
     rules = admission()
     for _ in range(3):
         status(rules, sec_fetch_site="cross-site")
@@ -188,7 +192,7 @@ def test_another_sites_request_without_an_origin_is_logged_once(caplog) -> None:
     assert "crossorigin" in record.getMessage()
 
 
-def test_only_http_1_0_may_leave_the_host_out() -> None:
+def test_a_missing_host_is_refused_except_in_http_1_0() -> None:
     rules = admission()
     refusal = rules.refusal(Request(), needs_token=True)
     assert refusal is not None
@@ -210,19 +214,21 @@ def test_only_http_1_0_may_leave_the_host_out() -> None:
         ("", 401),
     ],
 )
-def test_tokens(authorization: str, expected: int) -> None:
+def test_a_request_that_needs_a_token_is_checked_against_it(
+    authorization: str, expected: int
+) -> None:
     rules = admission(token="s3cret")
     assert status(rules, authorization=authorization) == expected
     assert status(rules, needs_token=False, authorization=authorization) == 200
 
 
-def test_a_token_may_be_any_text() -> None:
+def test_a_token_may_contain_non_ascii_characters() -> None:
     rules = admission(token="schl\u00fcssel")
     sent = "schl\u00fcssel".encode().decode("latin-1")  # as the parser hands headers over
     assert status(rules, authorization=f"Bearer {sent}") == 200
 
 
-def test_the_cookie_stands_for_its_token_alone() -> None:
+def test_the_session_cookie_hides_its_token_and_is_accepted_for_that_token_only() -> None:
     rules = admission(token="s3cret")
     cookie = rules.session(Request(), "s3cret").headers["Set-Cookie"]
     assert "s3cret" not in cookie
@@ -245,7 +251,7 @@ def test_the_cookie_stands_for_its_token_alone() -> None:
         ({"https://a.example; script-src *", "a.example"}, ""),
     ],
 )
-def test_own_pages_are_framed_by_who_is_let_in(allowed: set[str], named: str) -> None:
+def test_frame_ancestors_lists_the_admitted_origins(allowed: set[str], named: str) -> None:
     policy = admission(allow_origins=frozenset(allowed)).framing_headers()
     loopback = "http://localhost:* https://localhost:* http://127.0.0.1:* https://127.0.0.1:*"
     assert policy == {
@@ -254,7 +260,7 @@ def test_own_pages_are_framed_by_who_is_let_in(allowed: set[str], named: str) ->
 
 
 @pytest.mark.parametrize("origin", ["*", "null"])
-def test_where_no_origin_can_be_named_any_page_may_frame_them(origin: str) -> None:
+def test_no_framing_header_is_sent_when_null_or_all_origins_are_allowed(origin: str) -> None:
     assert admission(allow_origins=frozenset({origin})).framing_headers() == {}
 
 
@@ -275,5 +281,7 @@ def test_where_no_origin_can_be_named_any_page_may_frame_them(origin: str) -> No
         ("", False),
     ],
 )
-def test_loopback_hosts(host: str, loopback: bool) -> None:
+def test_is_loopback_host_recognizes_loopback_names_and_addresses(
+    host: str, loopback: bool
+) -> None:
     assert is_loopback_host(host) == loopback

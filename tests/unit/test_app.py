@@ -1,4 +1,4 @@
-"""What is said of a port that could not be had."""
+"""The errors of a port that cannot be bound."""
 
 import errno
 import sys
@@ -12,13 +12,13 @@ from dunena.settings import Settings
 SETTINGS = Settings(port=3000)
 
 
-def test_a_port_in_use_says_which_one_to_take() -> None:
+def test_the_error_of_a_port_in_use_suggests_the_next_port() -> None:
     failure = bind_failure(SETTINGS, BindError("127.0.0.1", OSError(errno.EADDRINUSE, "in use")))
     assert type(failure) is PortBusyError
     assert str(failure).endswith("or start with --port 3001")
 
 
-def test_a_port_that_windows_keeps_is_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_reserved_by_windows_is_reported_as_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hyper-V and Docker have Windows keep ranges of ports: access is denied (WinError 10013)."""
     monkeypatch.setattr(sys, "platform", "win32")
     failure = bind_failure(SETTINGS, BindError("::1", PermissionError(errno.EACCES, "denied")))
@@ -26,7 +26,7 @@ def test_a_port_that_windows_keeps_is_busy(monkeypatch: pytest.MonkeyPatch) -> N
     assert "--port 3100" in str(failure), "not the one that could not be had"
 
 
-def test_elsewhere_a_port_that_may_not_be_opened_is_the_users_matter(
+def test_a_port_without_permission_is_a_start_error_off_windows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "platform", "linux")

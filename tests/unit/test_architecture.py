@@ -126,14 +126,14 @@ def imports_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", NO_IO_ROOMS)
-def test_rooms_without_io_import_none(room: str) -> None:
+def test_packages_without_io_import_no_io_module(room: str) -> None:
     for path in modules_of(room):
         found = {name.split(".")[0] for name in imports_of(path)} & (IO_MODULES - NO_IO_ROOMS[room])
         assert not found, f"{path} imports {found}"
 
 
 @pytest.mark.parametrize("room", DIRECTIONS)
-def test_imports_point_one_way(room: str) -> None:
+def test_packages_import_only_in_the_allowed_directions(room: str) -> None:
     own = room.removesuffix(".py")
     for path in modules_of(room):
         ours = {name.split(".")[1] for name in imports_of(path) if name.startswith("dunena.")}
@@ -141,13 +141,13 @@ def test_imports_point_one_way(room: str) -> None:
 
 
 @pytest.mark.parametrize("room", sorted(DIRECTIONS["server"]))
-def test_what_the_server_stands_on_knows_no_network(room: str) -> None:
+def test_packages_below_the_server_import_no_network_module(room: str) -> None:
     for path in modules_of(room if (PACKAGE / room).is_dir() else f"{room}.py"):
         found = {name.split(".")[0] for name in imports_of(path)} & NETWORK_MODULES
         assert not found, f"{path} imports {found}"
 
 
-def test_every_room_has_a_direction() -> None:
+def test_every_package_has_allowed_import_directions() -> None:
     rooms = {
         path.name
         for path in PACKAGE.iterdir()
@@ -196,7 +196,7 @@ def server_room_of(module: str) -> str:
     return name if name in SERVER_DIRECTIONS else name.rpartition(".")[0].split(".")[0]
 
 
-def test_rooms_of_the_server_import_one_way() -> None:
+def test_packages_of_the_server_import_only_in_the_allowed_directions() -> None:
     rooms = {path.parent.name for path in SERVER.glob("*/__init__.py")}
     assert rooms == SERVER_DIRECTIONS.keys() - {"http.message"}
     for module, imported in package_imports().items():
@@ -206,7 +206,7 @@ def test_rooms_of_the_server_import_one_way() -> None:
             assert found <= SERVER_DIRECTIONS[room], module
 
 
-def test_no_module_imports_itself_by_way_of_others() -> None:
+def test_python_modules_have_no_import_cycle() -> None:
     TopologicalSorter(package_imports()).prepare()  # raises CycleError, which names the circle
 
 
@@ -222,7 +222,7 @@ def page_imports() -> dict[str, set[str]]:
     }
 
 
-def test_modules_of_the_page_import_one_way() -> None:
+def test_modules_of_the_page_import_only_in_the_allowed_directions() -> None:
     imports = page_imports()
     assert imports.pop("main.js") <= set(imports)
     for module, imported in imports.items():
@@ -231,7 +231,7 @@ def test_modules_of_the_page_import_one_way() -> None:
         assert found <= PAGE_DIRECTIONS[room] | {room}, module
 
 
-def test_modules_of_the_page_import_in_no_circle() -> None:
+def test_modules_of_the_page_have_no_import_cycle() -> None:
     TopologicalSorter(page_imports()).prepare()  # raises CycleError, which names the circle
 
 
@@ -248,13 +248,13 @@ def names_for_tests() -> set[str]:
     return names
 
 
-def test_unit_tests_are_named_after_what_they_test() -> None:
+def test_every_unit_test_file_is_named_after_its_module() -> None:
     found = {path.stem.removeprefix("test_") for path in (ROOT / "tests/unit").glob("test_*.py")}
     assert found - TESTS_OF_NO_MODULE.keys() - names_for_tests() == set()
     assert TESTS_OF_NO_MODULE.keys() <= found
 
 
-def test_only_persistence_knows_the_engine_of_the_disk() -> None:
+def test_only_persistence_names_the_disk_engine_and_its_private_folder() -> None:
     names = re.compile(r"\bDiskEngine\b|\bPRIVATE_FOLDER\b|(?<!\w)\.dunena\b")
     for path in PACKAGE.rglob("*"):
         if path.suffix in {".py", ".js", ".html"} and "persistence" not in path.parts:
@@ -273,7 +273,7 @@ def test_no_public_class_or_alias_is_defined_in_two_modules() -> None:
     assert twice == NAMED_ALIKE_ON_PURPOSE
 
 
-def test_everything_is_printed_in_one_place() -> None:
+def test_print_is_called_only_in_the_terminal_module() -> None:
     for path in PACKAGE.rglob("*.py"):
         if path == PACKAGE / "desktop" / "terminal.py":
             continue  # the one that survives a reader who has gone
@@ -286,7 +286,7 @@ def test_everything_is_printed_in_one_place() -> None:
             assert not is_print, path
 
 
-def test_the_tour_names_functions_that_exist() -> None:
+def test_the_tour_in_the_contributing_guide_names_existing_functions() -> None:
     guide = (PACKAGE.parent / "CONTRIBUTING.md").read_text("utf-8")
     steps = re.findall(r"^\| `(dunena/[\w/]+\.py)`: `([\w.]+)` \|", guide, re.MULTILINE)
     assert len(steps) >= 10
@@ -309,11 +309,29 @@ def defined_types(path: Path) -> set[str]:
     return {name for name in names if name[0].isupper() and not name.isupper()}
 
 
+def test_the_lists_of_what_to_touch_name_what_exists() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    lists = guide.split("\n## For whoever adds")[1].split("\n## ")[0]
+    paths = re.findall(r"`((?:\w+/)+\w+\.\w+|\w+\.(?:toml|md))`", lists)
+    assert len(set(paths)) >= 30
+    assert [path for path in paths if not (ROOT / path).is_file()] == []
+    rows = re.findall(r"`([\w/]+\.py)`: ((?:`\w+`(?:, )?)+)", lists)
+    assert len(rows) >= 12
+    for path, names in rows:
+        assert set(re.findall(r"\w+", names)) <= defined_names(ROOT / path), path
+    tests = set(re.findall(r"`(test_\w+)`", lists))
+    assert tests
+    assert tests <= defined_names(ROOT / "tests/e2e/test_commands.py")
+
+
 def defined_names(path: Path) -> set[str]:
     names = set()
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
         if isinstance(node, ast.ClassDef):
             functions = [part for part in node.body if isinstance(part, ast.FunctionDef)]
             names |= {f"{node.name}.{function.name}" for function in functions}

@@ -1,4 +1,4 @@
-"""Hosts and origins are read strictly, or not at all."""
+"""Strict parsing of hosts and origins."""
 
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ odd = st.text("localhost127.:[]@/?#%\\\\, \t1aZ-_", max_size=12)
         ("", "", ""),
     ],
 )
-def test_hosts(text: str, host: str, port: str) -> None:
+def test_read_host_parses_host_and_port(text: str, host: str, port: str) -> None:
     assert read_host(text) == Authority(host, port)
 
 
@@ -54,7 +54,7 @@ def test_hosts(text: str, host: str, port: str) -> None:
         "localhost\n",
     ],
 )
-def test_what_is_no_host_is_none_of_an_origin_either(text: str) -> None:
+def test_an_invalid_host_is_rejected_alone_and_in_an_origin(text: str) -> None:
     assert read_host(text) is None
     assert read_origin(f"http://{text}") is None
 
@@ -74,12 +74,12 @@ def test_what_is_no_host_is_none_of_an_origin_either(text: str) -> None:
         "HTTP://localhost",
     ],
 )
-def test_what_is_no_origin(text: str) -> None:
+def test_read_origin_rejects_invalid_origins(text: str) -> None:
     assert read_origin(text) is None
 
 
 @given(st.sampled_from(["", "localhost", "127.0.0.1", "[::1]", "localhost:1"]), odd)
-def test_who_is_let_in_is_who_everybody_else_reads(begin: str, rest: str) -> None:
+def test_an_admitted_host_is_parsed_the_same_by_urlsplit(begin: str, rest: str) -> None:
     text = begin + rest
     rules = Admission(Settings(), 3000, Telemetry(0))
     if rules.allows_host(text):

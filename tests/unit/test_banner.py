@@ -1,4 +1,4 @@
-"""The banner: what it says of a folder of pages."""
+"""The folder of pages in the banner."""
 
 from pathlib import Path
 
@@ -18,7 +18,9 @@ URL = "http://localhost:3000"
         (["index.html/no.txt", "a.html"], f"{URL}/www/a.html"),
     ],
 )
-def test_an_address_that_can_be_opened(tmp_path: Path, names: list[str], shown: str) -> None:
+def test_shown_pages_is_a_url_that_serves_a_page(
+    tmp_path: Path, names: list[str], shown: str
+) -> None:
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -27,11 +29,11 @@ def test_an_address_that_can_be_opened(tmp_path: Path, names: list[str], shown: 
 
 
 @pytest.mark.parametrize("names", [[], [".hidden.html", "logo.png"]])
-def test_no_address_where_there_is_no_page(tmp_path: Path, names: list[str]) -> None:
+def test_shown_pages_names_the_folder_when_it_has_no_page(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).touch()
     assert shown_pages(URL, tmp_path) == f"{tmp_path}, below /www/"
 
 
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_shown_pages_names_a_missing_folder(tmp_path: Path) -> None:
     assert shown_pages(URL, tmp_path / "none") == f"{tmp_path / 'none'}, below /www/"

@@ -1,4 +1,4 @@
-"""One budget for many: whoever holds most gives up."""
+"""A budget shared by many holders: the largest holder is dropped when it is exceeded."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ class Hall:
         self.budget.hold(self._holders[name], size)
 
 
-def test_nobody_gives_up_within_the_budget() -> None:
+def test_no_holder_is_dropped_within_the_budget() -> None:
     hall = Hall(10)
     for size in (10, 3, 0, 10):
         hall.hold("a", size)
@@ -26,7 +26,7 @@ def test_nobody_gives_up_within_the_budget() -> None:
     assert (hall.budget.bytes, len(hall.budget)) == (0, 0)
 
 
-def test_the_one_that_holds_most_gives_up_whoever_asks() -> None:
+def test_the_largest_holder_is_dropped_whichever_exceeds_the_budget() -> None:
     hall = Hall(10)
     hall.hold("a", 6)
     hall.hold("b", 3)
@@ -34,14 +34,14 @@ def test_the_one_that_holds_most_gives_up_whoever_asks() -> None:
     assert (hall.gone, hall.budget.bytes) == (["a"], 5)
 
 
-def test_among_equals_the_one_that_came_first_gives_up() -> None:
+def test_the_first_of_equal_holders_is_dropped() -> None:
     hall = Hall(10)
     for name in "abc":
         hall.hold(name, 4)
     assert (hall.gone, hall.budget.bytes) == (["a"], 8)
 
 
-def test_as_many_give_up_as_it_takes() -> None:
+def test_holders_are_dropped_until_the_budget_holds() -> None:
     hall = Hall(10)
     hall.hold("a", 5)
     hall.hold("b", 5)

@@ -1,4 +1,4 @@
-"""Bulk work: one portion a turn, whoever asks for how much of it."""
+"""Bulk work in portions, one per turn."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +23,7 @@ class Turns:
             action()
 
 
-def test_portions_take_turns() -> None:
+def test_portions_of_two_bulk_jobs_alternate() -> None:
     turns, done = Turns(), []
     bulk = Bulk(lambda action: turns.soon.append(action))
 
@@ -43,7 +43,7 @@ def test_portions_take_turns() -> None:
     assert seen == ["a", "ab", "aba", "abab", "ababa"]
 
 
-def test_a_fault_ends_one_piece_of_work(caplog) -> None:
+def test_an_exception_ends_only_its_own_bulk_job(caplog) -> None:
     turns, done = Turns(), []
     bulk = Bulk(lambda action: turns.soon.append(action))
     bulk.add(lambda: 1 / 0)
@@ -77,7 +77,7 @@ def edited(count: int) -> tuple[Rooms, Turns, Outside]:
     return rooms, turns, outside
 
 
-def test_changes_made_elsewhere_are_taken_over_in_portions() -> None:
+def test_outside_changes_are_applied_in_portions() -> None:
     rooms, turns, outside = edited(2 * OUTSIDE_AT_ONCE_MAX + 1)
     outside.collect()
     counts = []
@@ -89,7 +89,7 @@ def test_changes_made_elsewhere_are_taken_over_in_portions() -> None:
     assert not outside.has_more
 
 
-def test_what_cannot_be_kept_is_taken_over_later() -> None:
+def test_outside_changes_are_applied_after_a_full_disk_recovers() -> None:
     rooms, turns, outside = edited(OUTSIDE_AT_ONCE_MAX + 1)
     rooms.engine.reason = "disk full"
     outside.collect()
@@ -106,7 +106,7 @@ def test_what_cannot_be_kept_is_taken_over_later() -> None:
     assert rooms.store.entry_count == OUTSIDE_AT_ONCE_MAX + 1
 
 
-def test_a_change_made_elsewhere_keeps_its_expiry_revision_and_clear() -> None:
+def test_an_outside_change_keeps_expiry_revision_and_clear_order() -> None:
     rooms, turns, outside = edited(0)
     rooms.tick.run(lambda _, __: rooms.store.set("", "old", b"1"), None)
     rooms.tick.end()
@@ -137,7 +137,7 @@ def test_a_change_made_elsewhere_keeps_its_expiry_revision_and_clear() -> None:
     assert rooms.store.puts == 4
 
 
-def test_a_file_with_the_stored_value_says_nothing_new() -> None:
+def test_an_outside_file_with_the_stored_value_changes_nothing() -> None:
     rooms, turns, outside = edited(1)
     rooms.tick.run(lambda _, now: rooms.store.set("", "k0", b"1", now + 1000), None)
     rooms.tick.end()
@@ -147,7 +147,7 @@ def test_a_file_with_the_stored_value_says_nothing_new() -> None:
     assert len(rooms.engine.committed) == 1, "it keeps its time to live"
 
 
-def test_what_was_cleared_is_let_go_of_in_portions_once_that_is_kept() -> None:
+def test_cleared_entries_are_freed_in_portions_after_the_clear_is_durable() -> None:
     rooms, turns = Rooms(engine=HoldingEngine()), Turns()
     bulk = Bulk(lambda action: turns.soon.append(action))
     seen = []
@@ -169,7 +169,7 @@ def test_what_was_cleared_is_let_go_of_in_portions_once_that_is_kept() -> None:
     assert len(cleared[""]) == FREED_AT_ONCE_MAX + 1, "who still needs them has them"
 
 
-def test_a_clear_that_is_taken_back_frees_nothing() -> None:
+def test_a_clear_that_is_rolled_back_frees_nothing() -> None:
     rooms, seen = Rooms(), []
     rooms.tick.on_clear(seen.append)
     rooms.tick.run(lambda _, __: rooms.store.set("", "k", b"1"), None)

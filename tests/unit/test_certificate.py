@@ -1,4 +1,4 @@
-"""The files of a certificate: whatever is given for them, the server does not wait for it."""
+"""Certificate files: links are followed, and irregular files refused without blocking."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from dunena.server.certificate import Certificate
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
 
 
-def test_links_to_files_are_used(tmp_path: Path) -> None:
+def test_a_certificate_is_read_through_symbolic_links(tmp_path: Path) -> None:
     made = tmp_path / "made"
     make(made, [])
     for name in ("server.pem", "server-key.pem"):  # as secrets are mounted into containers
@@ -22,7 +22,9 @@ def test_links_to_files_are_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("which", ["server.pem", "server-key.pem"])
 @pytest.mark.parametrize("kind", ["a pipe", "a device", "more than"])
-def test_what_is_no_file_of_bounded_size_is_refused(tmp_path: Path, kind: str, which: str) -> None:
+def test_a_certificate_path_that_is_no_regular_small_file_is_refused(
+    tmp_path: Path, kind: str, which: str
+) -> None:
     make(tmp_path, [])
     path = tmp_path / which
     path.unlink()

@@ -1,4 +1,4 @@
-"""The client's core: what it sends, and what it makes of what it hears; no server, no waiting."""
+"""The I/O-free core of the client: what it sends, and how it handles messages."""
 
 import json
 from typing import Any
@@ -72,7 +72,7 @@ def update(key: str, value: Any) -> dict[str, Any]:
 # --- requests ---
 
 
-def test_a_write_is_done_at_its_pong():
+def test_a_write_completes_when_its_pong_arrives():
     talk = Talk()
     done = []
     request = talk.protocol.write({"k": None}, "app", 5, True)
@@ -99,7 +99,7 @@ def test_an_error_belongs_to_the_oldest_request():
     assert second.result() is None
 
 
-def test_the_first_error_of_a_request_counts():
+def test_a_request_fails_with_its_first_error():
     talk = Talk()
     request = talk.protocol.write({"a": 1, "b": 2}, "", None, None)
     talk.hear({"error": "first"}, {"error": "second"})
@@ -108,7 +108,7 @@ def test_the_first_error_of_a_request_counts():
         request.result()
 
 
-def test_requests_whose_pings_were_refused_end_with_the_next_pong():
+def test_requests_with_refused_pings_complete_at_the_next_pong():
     talk = Talk()
     requests = [talk.protocol.write({key: 1}, "", None, None) for key in "abc"]
     refused = {"type": "error", "data": "Rate limit exceeded", "timestamp": 1}
@@ -121,21 +121,21 @@ def test_requests_whose_pings_were_refused_end_with_the_next_pong():
 
 
 @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": (1, float("-inf"))}])
-def test_what_json_has_no_word_for_is_not_sent(value: Any):
+def test_a_value_json_cannot_represent_raises_type_error_and_is_not_sent(value: Any):
     talk = Talk()
     with pytest.raises(TypeError, match="no JSON"):
         talk.protocol.write({"k": value}, "", None, None)
     assert talk.sent() == []
 
 
-def test_null_beside_ordinary_numbers_is_sent():
+def test_a_value_of_null_numbers_and_tuples_is_sent_as_json():
     talk = Talk()
     talk.protocol.write({"k": [None, 1.5, {"x": (2,)}]}, "", None, None)
     assert talk.sent()[0]["value"] == [None, 1.5, {"x": [2]}]
 
 
 @pytest.mark.parametrize("was_there", [True, False])
-def test_a_deletion_says_whether_there_was_a_value(was_there: bool):
+def test_a_deletion_returns_whether_the_key_existed(was_there: bool):
     talk = Talk()
     request = talk.protocol.delete("k", "", None)
     assert talk.sent()[0] == {"type": "del", "key": "k", "id": 1}
@@ -146,7 +146,9 @@ def test_a_deletion_says_whether_there_was_a_value(was_there: bool):
 
 @pytest.mark.parametrize("was_there", [True, False])
 @pytest.mark.parametrize(("key", "ns"), [("ß", ""), ("k", "ß"), ("\n", "")])
-def test_a_deletion_without_an_answer_says_what_was_read_before(key: str, ns: str, was_there: bool):
+def test_a_deletion_without_a_reply_returns_whether_a_prior_read_found_the_key(
+    key: str, ns: str, was_there: bool
+):
     talk = Talk()
     request = talk.protocol.delete(key, ns, None)
     actions = [message["action"] for message in talk.sent() if "action" in message]
@@ -159,7 +161,7 @@ def test_a_deletion_without_an_answer_says_what_was_read_before(key: str, ns: st
     assert request.result() is was_there
 
 
-def test_a_refused_deletion_without_an_answer_is_an_error():
+def test_a_refused_deletion_without_a_reply_raises_request_error():
     talk = Talk()
     request = talk.protocol.delete("ß", "", None)
     talk.pong(1)
@@ -169,7 +171,7 @@ def test_a_refused_deletion_without_an_answer_is_an_error():
         request.result()
 
 
-def test_a_read_tells_null_from_no_value():
+def test_a_read_distinguishes_null_from_a_missing_key():
     talk = Talk()
     request = read(talk, "a", "b")
     assert [(m.get("action"), m.get("key")) for m in talk.sent()] == [
@@ -184,7 +186,7 @@ def test_a_read_tells_null_from_no_value():
     assert answer(request) == {"a": None, "b": "missing"}
 
 
-def test_reads_of_one_key_get_the_values_of_their_time():
+def test_consecutive_reads_of_a_key_return_the_value_current_at_each():
     talk = Talk()
     first, second = read(talk, "k"), read(talk, "k")
     talk.hear(update("k", 1))
@@ -197,7 +199,7 @@ def test_reads_of_one_key_get_the_values_of_their_time():
 # --- watching ---
 
 
-def test_a_watch_has_the_current_value_first():
+def test_a_watch_yields_the_current_value_first():
     talk = Talk()
     watch = talk.watch("k")
     assert taken(watch) == []
@@ -207,14 +209,14 @@ def test_a_watch_has_the_current_value_first():
     assert taken(watch) == [Update("k", 1), Update("k", 2), Update("k", 2)]
 
 
-def test_a_missing_key_is_told_at_the_pong():
+def test_a_watch_yields_none_for_a_missing_key_at_the_pong():
     talk = Talk()
     watch = talk.watch("k")
     talk.pong(1)
     assert taken(watch) == [Update("k", None)]
 
 
-def test_keys_of_namespaces_are_not_mixed_up():
+def test_watches_of_one_key_in_two_namespaces_are_separate():
     talk = Talk()
     plain, spaced = talk.watch("k"), talk.watch("k", ns="app")
     talk.pong(2)
@@ -223,7 +225,7 @@ def test_keys_of_namespaces_are_not_mixed_up():
     assert taken(spaced) == [Update("k", None), Update("k", 1)]
 
 
-def test_a_second_watch_needs_no_question():
+def test_a_second_watch_of_a_key_sends_no_subscription():
     talk = Talk()
     talk.watch("k")
     talk.hear(update("k", [1]))
@@ -234,7 +236,7 @@ def test_a_second_watch_needs_no_question():
     assert taken(second) == [Update("k", [1])]
 
 
-def test_each_watch_has_values_of_its_own():
+def test_each_watch_gets_its_own_copy_of_a_value():
     talk = Talk()
     watches = [talk.watch("k"), talk.watch("k")]
     talk.hear(update("k", []))
@@ -243,7 +245,7 @@ def test_each_watch_has_values_of_its_own():
     assert other == []
 
 
-def test_a_read_of_a_watched_key_is_told_to_nobody_else():
+def test_a_read_of_a_watched_key_sends_only_a_ping_and_gets_the_latest_update():
     talk = Talk()
     watch = talk.watch("k")
     talk.hear(update("k", 1))
@@ -257,7 +259,7 @@ def test_a_read_of_a_watched_key_is_told_to_nobody_else():
     assert [value for _, value in taken(watch)] == [1, 2]
 
 
-def test_a_watch_that_ends_under_a_read_is_kept_for_it():
+def test_a_subscription_outlives_its_watch_until_a_pending_read_is_answered():
     talk = Talk()
     watch = talk.watch("k")
     talk.hear(update("k", 1))
@@ -272,7 +274,7 @@ def test_a_watch_that_ends_under_a_read_is_kept_for_it():
     assert watch.is_ended
 
 
-def test_a_watch_begun_under_a_read_of_its_key():
+def test_a_watch_begun_during_a_read_of_its_key_gets_the_value_at_its_own_pong():
     talk = Talk()
     request = read(talk, "k")
     watch = talk.watch("k")
@@ -285,7 +287,7 @@ def test_a_watch_begun_under_a_read_of_its_key():
     assert taken(watch) == [Update("k", 2)]
 
 
-def test_a_refused_watch_ends_with_the_error():
+def test_a_refused_watch_raises_the_request_error():
     talk = Talk()
     watch = talk.watch("k")
     talk.hear({"error": "Key exceeds max length (512)"})
@@ -294,7 +296,7 @@ def test_a_refused_watch_ends_with_the_error():
         watch.take()
 
 
-def test_updates_that_nobody_wants_any_more_are_dropped():
+def test_updates_for_an_ended_watch_are_dropped():
     talk = Talk()
     watch = talk.watch("k")
     talk.pong(1)
@@ -303,7 +305,7 @@ def test_updates_that_nobody_wants_any_more_are_dropped():
     assert taken(watch) == [Update("k", None)]
 
 
-def test_a_feed_that_was_marked_is_let_go_at_the_beat():
+def test_closed_feeds_are_unsubscribed_at_the_next_beat():
     talk = Talk()
     watch = talk.watch("k")
     events = Events(lambda: None)
@@ -317,7 +319,7 @@ def test_a_feed_that_was_marked_is_let_go_at_the_beat():
     assert {"action": "unsubscribe", "key": "k"} in talk.sent()
 
 
-def test_what_is_not_taken_is_conflated_to_the_newest_of_each_key():
+def test_untaken_updates_are_conflated_to_the_newest_of_each_key():
     talk = Talk()
     watch = talk.watch("a", "b")
     talk.pong(2)
@@ -332,7 +334,7 @@ def test_what_is_not_taken_is_conflated_to_the_newest_of_each_key():
 # --- away and back ---
 
 
-def test_equal_values_are_not_told_again_after_a_while_away():
+def test_a_watch_yields_only_changed_values_after_a_reconnect():
     talk = Talk()
     watch = talk.watch("same", "other", "gone", "missing")
     for number, key in enumerate(("same", "other", "gone"), 1):
@@ -350,7 +352,7 @@ def test_equal_values_are_not_told_again_after_a_while_away():
     assert taken(watch) == [Update("other", {"b": 2, "a": 1}), Update("gone", None)]
 
 
-def test_one_is_not_true():
+def test_a_watch_reports_a_change_from_1_to_true_after_a_reconnect():
     talk = Talk()
     watch = talk.watch("k")
     talk.hear(update("k", 1))
@@ -363,7 +365,7 @@ def test_one_is_not_true():
     assert taken(watch) == []
 
 
-def test_what_was_not_answered_is_asked_again_in_order():
+def test_unanswered_requests_are_sent_again_in_order_after_a_reconnect():
     talk = Talk(is_connected=False)
     early = talk.protocol.write({"early": 1}, "", None, None)
     assert talk.sent() == []
@@ -380,7 +382,7 @@ def test_what_was_not_answered_is_asked_again_in_order():
     assert answer(waiting) == {"k": "missing"}, "an update before the pong of its own is no answer"
 
 
-def test_a_read_that_was_cut_off_is_answered_by_the_watch_begun_meanwhile():
+def test_a_read_cut_off_by_a_disconnect_is_answered_by_a_watch_of_its_key():
     talk = Talk()
     request = read(talk, "k")
     talk.protocol.disconnected()
@@ -394,7 +396,7 @@ def test_a_read_that_was_cut_off_is_answered_by_the_watch_begun_meanwhile():
     assert taken(watch) == [Update("k", 1)]
 
 
-def test_what_nobody_waits_for_is_not_sent_again():
+def test_a_forgotten_request_is_not_sent_again_after_a_reconnect():
     talk = Talk()
     sent = talk.protocol.write({"sent": 1}, "", None, None)
     talk.protocol.forget(sent)
@@ -404,7 +406,7 @@ def test_what_nobody_waits_for_is_not_sent_again():
     assert talk.connect() == []
 
 
-def test_so_many_requests_wait_and_no_more():
+def test_requests_beyond_the_limit_fail_while_not_connected():
     talk = Talk(is_connected=False)
     for _ in range(WAITING_MAX):
         assert not talk.protocol.barrier().is_done
@@ -412,7 +414,7 @@ def test_so_many_requests_wait_and_no_more():
         talk.protocol.barrier().result()
 
 
-def test_a_silent_connection_is_dead_and_a_heard_one_not():
+def test_a_connection_is_dead_after_too_many_beats_without_a_message():
     talk = Talk()
     for _ in range(3 * SILENT_BEATS_MAX):
         assert talk.protocol.beat()
@@ -423,7 +425,7 @@ def test_a_silent_connection_is_dead_and_a_heard_one_not():
     assert talk.sent()[-1]["type"] == "ping"
 
 
-def test_the_end_is_told_to_all_who_wait():
+def test_close_ends_all_waiting_requests_watches_and_event_feeds():
     talk = Talk()
     sent = talk.protocol.barrier()
     watch, events = talk.watch("k"), Events(lambda: None)
@@ -440,7 +442,7 @@ def test_the_end_is_told_to_all_who_wait():
 # --- events ---
 
 
-def test_events_are_asked_for_while_somebody_listens():
+def test_events_are_subscribed_to_only_while_a_feed_follows_them():
     talk = Talk(is_connected=False)
     events = Events(lambda: None)
     talk.protocol.follow(events)
@@ -454,7 +456,7 @@ def test_events_are_asked_for_while_somebody_listens():
     assert b'"unsubscribe"' in talk.protocol.outgoing[-1]
 
 
-def test_events_that_are_not_taken_end_with_an_error(monkeypatch: pytest.MonkeyPatch):
+def test_too_many_untaken_events_end_the_feed_with_too_slow_error(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(feeds, "EVENTS_PENDING_MAX", 3)
     events = Events(lambda: None)
     for number in range(5):
@@ -465,7 +467,7 @@ def test_events_that_are_not_taken_end_with_an_error(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("raw", [b"[]", b"1", b'"x"', b'{"type":"news"}', b'{"type":"pong"}'])
-def test_what_no_server_says_changes_nothing(raw: bytes):
+def test_an_unknown_or_invalid_message_is_ignored(raw: bytes):
     talk = Talk()
     request = talk.protocol.barrier()
     talk.protocol.receive(raw)
@@ -486,30 +488,32 @@ def test_what_no_server_says_changes_nothing(raw: bytes):
         ("ws://[::1]:1/ws", "ws://[::1]:1/ws", "http://[::1]:1"),
     ],
 )
-def test_addresses(written: str, websocket: str, http: str):
+def test_parse_reads_the_http_and_websocket_urls_of_an_address(
+    written: str, websocket: str, http: str
+):
     address = Address.parse(written)
     assert address.websocket_url == f"{websocket}?protocol=auto"
     assert address.url == http
 
 
 @pytest.mark.parametrize("written", ["", "ftp://h", "ws://", "ws://h:x", "ws://h?token=1"])
-def test_what_is_no_address(written: str):
+def test_parse_rejects_an_invalid_address(written: str):
     with pytest.raises(ValueError, match=r"address|[Pp]ort"):
         Address.parse(written)
 
 
-def test_a_token_in_an_address_is_refused():
+def test_parse_rejects_a_token_in_an_address():
     with pytest.raises(ValueError, match="token"):
         Address.parse("ws://:secret@h")
 
 
-def test_empty_fields_of_a_query_are_left_out():
+def test_target_leaves_out_empty_query_fields():
     address = Address("h", 1, prefix="/a b")
     assert address.target("/keys", {"ns": "", "cursor": 0}) == "/a%20b/keys?cursor=0"
 
 
 @pytest.mark.parametrize("end", ["", "/", "/ws", "/ws/"])
-def test_an_address_may_have_a_path_before_the_servers_own(end: str):
+def test_an_address_may_have_a_path_prefix(end: str):
     address = Address.parse(f"https://h/a/b%20c{end}")
     assert address.url == "https://h:443/a/b%20c"
     assert address.websocket_url == "wss://h:443/a/b%20c/ws?protocol=auto"
@@ -518,7 +522,7 @@ def test_an_address_may_have_a_path_before_the_servers_own(end: str):
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_pauses_grow_to_a_limit_and_begin_anew(share: float):
+def test_backoff_grows_to_a_limit_and_starts_over_after_success(share: float):
     backoff = Backoff(lambda: share)
     factor = 0.5 + share / 2
     pauses = [backoff.next() for _ in range(20)]

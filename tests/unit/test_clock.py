@@ -1,4 +1,4 @@
-"""The server's clock, while somebody sets that of the machine."""
+"""The server's clock while the machine's clock is set."""
 
 import time
 
@@ -37,7 +37,7 @@ def machine() -> Machine:
     return Machine()
 
 
-def test_it_begins_with_the_wall_clock(machine: Machine) -> None:
+def test_the_clock_starts_at_the_wall_clock_time(machine: Machine) -> None:
     assert machine.clock() == START_MS
     machine.wait(5)
     assert machine.clock() == START_MS + 5
@@ -45,7 +45,7 @@ def test_it_begins_with_the_wall_clock(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("step_ms", [259_200_000, -259_200_000, DRIFT_MS_MAX + 1])
-def test_it_takes_no_step(machine: Machine, step_ms: int) -> None:
+def test_the_clock_does_not_follow_a_step_of_the_wall_clock(machine: Machine, step_ms: int) -> None:
     machine.wall_ms += step_ms
     machine.wait(1000)
     assert machine.clock() == START_MS + 1000
@@ -61,7 +61,7 @@ def test_it_takes_no_step(machine: Machine, step_ms: int) -> None:
 
 @pytest.mark.parametrize("drift_ms", [1, -1, DRIFT_MS_MAX])
 @pytest.mark.parametrize("step_ms", [0, 259_200_000])
-def test_it_follows_what_is_only_another_pace(
+def test_the_clock_follows_a_drifting_wall_clock(
     machine: Machine, drift_ms: int, step_ms: int
 ) -> None:
     machine.wall_ms += step_ms
@@ -74,7 +74,7 @@ def test_it_follows_what_is_only_another_pace(
 
 
 @pytest.mark.parametrize("step_ms", [0, 259_200_000])
-def test_it_goes_on_while_the_machine_sleeps(machine: Machine, step_ms: int) -> None:
+def test_the_clock_advances_while_the_machine_sleeps(machine: Machine, step_ms: int) -> None:
     machine.sleep(28_800_000)
     machine.wall_ms += step_ms
     machine.wait(5)
@@ -83,7 +83,7 @@ def test_it_goes_on_while_the_machine_sleeps(machine: Machine, step_ms: int) -> 
     assert machine.clock.step_ms == step_ms
 
 
-def test_the_machines_own_clocks() -> None:
+def test_the_clock_reads_the_real_clocks_of_the_machine() -> None:
     clock = Clock()
     assert abs(clock() - time.time() * 1000) < 60_000
     first = sleepless_ns()

@@ -30,13 +30,13 @@ MODULES = [path.removesuffix(".py").replace("/", ".") for path in PATHS]
 IS_COMPILED = "DUNENA_TEST_COMPILED" in os.environ
 
 
-def test_the_list_is_in_order_and_names_sources():
+def test_the_list_of_compiled_modules_is_sorted_and_names_existing_files():
     assert sorted(set(PATHS)) == PATHS
     assert all((ROOT / path).is_file() for path in PATHS)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_each_is_what_this_run_is_about(name):
+def test_each_listed_module_is_compiled_exactly_when_the_run_is_compiled(name):
     module = importlib.import_module(name)
     kind = (
         importlib.machinery.ExtensionFileLoader
@@ -46,7 +46,7 @@ def test_each_is_what_this_run_is_about(name):
     assert isinstance(module.__loader__, kind)
 
 
-def test_a_server_says_which_it_runs():
+def test_info_reports_whether_the_server_is_compiled():
     store = Store()
     services = Services(store, store, Hub())
     figures = Figures(services, MemoryEngine(), None, Telemetry(started_at_ms=0))

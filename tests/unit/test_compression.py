@@ -1,4 +1,4 @@
-"""Compressed messages: what a client reads is what was written, made once for everybody."""
+"""Compressed messages: correct, and made once for all followers."""
 
 import zlib
 
@@ -50,13 +50,15 @@ def yield_from(generator):
     st.lists(st.binary(max_size=300) | st.integers(0, 70_000).map(lambda n: b"ab" * n), max_size=5),
     st.integers(9, 15),
 )
-def test_a_client_reads_what_was_written(payloads: list[bytes], window_bits: int) -> None:
+def test_a_client_inflates_the_payloads_that_were_compressed(
+    payloads: list[bytes], window_bits: int
+) -> None:
     compressor = Compressor(window_bits)
     stream = b"".join(compressor(text_frame(payload)) for payload in payloads)
     assert read_as(window_bits, stream) == payloads
 
 
-def test_a_message_is_compressed_once_while_it_is_remembered(monkeypatch) -> None:
+def test_a_message_is_compressed_once_while_it_is_cached(monkeypatch) -> None:
     made = []
     real = zlib.compressobj
 
@@ -77,12 +79,12 @@ def test_a_message_is_compressed_once_while_it_is_remembered(monkeypatch) -> Non
     assert len(made) == count + 2, "what is remembered is bounded"
 
 
-def test_what_would_keep_everybody_waiting_stays_as_it_is() -> None:
+def test_a_frame_of_the_maximum_size_is_not_compressed() -> None:
     frame = text_frame(b"a" * FRAME_BYTES_MAX)
     assert Compressor(15)(frame) is frame
 
 
-def test_short_messages_other_frames_and_what_does_not_shrink_stay_as_they_are() -> None:
+def test_short_control_and_incompressible_frames_are_not_compressed() -> None:
     compressor = Compressor(15)
     short = text_frame(b"a" * (FRAME_BYTES_MIN - 3))
     dense = text_frame(bytes(range(256)))
@@ -91,7 +93,7 @@ def test_short_messages_other_frames_and_what_does_not_shrink_stay_as_they_are()
     assert compressor(text_frame(b"a" * FRAME_BYTES_MIN))[0] == 0xC1
 
 
-def test_followers_with_one_window_are_sent_the_same_bytes() -> None:
+def test_followers_with_equal_window_bits_are_sent_the_same_bytes() -> None:
     rooms = Rooms()
     compressors = Compressors()
     clients = [rooms.client(Dialect.OBJECT_STORE) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Where values are kept, and pages found, when nobody says where."""
+"""The default folders of values and pages."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from dunena.desktop import folder
 
 
-def test_the_current_folder_when_run_from_source(
+def test_the_default_folder_is_in_the_current_folder_when_run_from_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -17,7 +17,7 @@ def test_the_current_folder_when_run_from_source(
     assert list(found.path.iterdir()) == []
 
 
-def test_beside_the_executable_when_it_is_one(
+def test_the_default_folder_is_beside_the_executable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
@@ -25,7 +25,7 @@ def test_beside_the_executable_when_it_is_one(
     assert folder.default_folder().path == tmp_path.resolve() / ".cache"
 
 
-def test_the_users_folder_where_that_cannot_be_written(
+def test_the_default_folder_is_the_users_when_the_first_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -35,7 +35,7 @@ def test_the_users_folder_where_that_cannot_be_written(
     assert "cannot be written" in found.note
 
 
-def test_pages_are_found_beside_the_executable_alone(
+def test_own_pages_are_found_only_beside_the_executable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pages = tmp_path / "www"

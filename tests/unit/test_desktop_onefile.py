@@ -1,4 +1,4 @@
-"""Life as one file: what killed runs left behind, and what other programs inherit."""
+"""The unpacked folder of the executable: sweeping, orphans and inherited variables."""
 
 import os
 import sys
@@ -37,21 +37,21 @@ def own(tmp_path: Path) -> Path:
     return unpack(tmp_path, "_MEIown")
 
 
-def test_what_a_killed_run_left_is_removed(tmp_path: Path, own: Path) -> None:
+def test_sweep_removes_the_folder_of_a_killed_run(tmp_path: Path, own: Path) -> None:
     left = unpack(tmp_path, "_MEIleft")
     assert sweep(tmp_path, own) == [left]
     assert not left.exists()
     assert own.exists()
 
 
-def test_a_running_programs_folder_stays(tmp_path: Path, own: Path) -> None:
+def test_sweep_keeps_the_folder_of_a_running_program(tmp_path: Path, own: Path) -> None:
     running = unpack(tmp_path, "_MEIrunning")
     with FileLock(running / LOCK_NAME):
         assert sweep(tmp_path, own) == []
     assert running.exists()
 
 
-def test_a_folder_that_is_being_unpacked_stays_until_it_cannot_be(
+def test_sweep_keeps_a_folder_without_a_lock_until_unpacking_must_be_over(
     tmp_path: Path, own: Path
 ) -> None:
     fresh = unpack(tmp_path, "_MEIfresh", locked_before=False)
@@ -59,7 +59,7 @@ def test_a_folder_that_is_being_unpacked_stays_until_it_cannot_be(
     assert sweep(tmp_path, own, lambda: time.time() + UNLOCKED_SECONDS_MAX + 60) == [fresh]
 
 
-def test_what_is_not_ours_stays(tmp_path: Path, own: Path) -> None:
+def test_sweep_keeps_folders_of_other_programs(tmp_path: Path, own: Path) -> None:
     other_program = tmp_path / "_MEIother"
     other_program.mkdir()
     (other_program / LOCK_NAME).touch()
@@ -70,7 +70,7 @@ def test_what_is_not_ours_stays(tmp_path: Path, own: Path) -> None:
 
 
 @posix
-def test_links_are_not_followed(tmp_path: Path, own: Path) -> None:
+def test_sweep_does_not_follow_links(tmp_path: Path, own: Path) -> None:
     target = unpack(tmp_path, "precious")
     (tmp_path / "_MEIlink").symlink_to(target)
     planted = unpack(tmp_path, "_MEIplanted", locked_before=False)
@@ -97,7 +97,9 @@ def parent_dies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bool]]:
 
 
 @posix
-def test_an_orphan_is_told_and_removes_its_folder(own: Path, parent_dies: list[bool]) -> None:
+def test_a_program_whose_parent_dies_ends_and_removes_its_folder(
+    own: Path, parent_dies: list[bool]
+) -> None:
     told: list[bool] = []
     life = OneFileLife(own, lambda: told.append(True))
     life.start()
@@ -108,10 +110,10 @@ def test_an_orphan_is_told_and_removes_its_folder(own: Path, parent_dies: list[b
     assert not own.exists()
 
 
-def test_an_orphan_on_windows_leaves_its_folder_whole_for_the_next_start(
+def test_an_orphan_on_windows_leaves_its_folder_for_the_next_start_to_sweep(
     tmp_path: Path, own: Path, parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its libraries cannot be removed while it runs, and nothing sweeps half a folder."""
+    """Loaded libraries cannot be removed on Windows, and half a folder is never swept."""
     life = OneFileLife(own, lambda: None)
     life.start()
     life._sweeper.join(5)
@@ -128,7 +130,7 @@ def test_an_orphan_on_windows_leaves_its_folder_whole_for_the_next_start(
     assert sweep(tmp_path, other) == [own]
 
 
-def test_a_command_that_goes_on_ends_with_its_parent(
+def test_a_long_running_command_ends_with_its_parent(
     own: Path, parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: Queue[int] = Queue()
@@ -141,14 +143,14 @@ def test_a_command_that_goes_on_ends_with_its_parent(
     assert own.exists() is (sys.platform == "win32"), "where it is loaded it cannot be removed"
 
 
-def test_a_command_of_no_one_file_has_no_parent_to_end_with(
+def test_a_command_not_run_as_one_file_starts_no_parent_watcher(
     parent_dies: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "Thread", None)
     end_with_parent()
 
 
-def test_with_a_parent_the_folder_is_the_parents_to_remove(
+def test_a_program_with_a_living_parent_leaves_the_folder_to_it(
     own: Path, parent_dies: list[bool]
 ) -> None:
     life = OneFileLife(own, lambda: None)
@@ -158,7 +160,7 @@ def test_with_a_parent_the_folder_is_the_parents_to_remove(
     assert not parent_dies
 
 
-def test_an_unpacked_folder_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacked_folder_is_recognized_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert onefile.unpacked_folder() is None
     monkeypatch.setattr(sys, "_MEIPASS", str(Path("tmp", "_MEIabc")), raising=False)
     assert onefile.unpacked_folder() == Path("tmp", "_MEIabc")
@@ -175,7 +177,7 @@ def test_an_unpacked_folder_is_known_by_its_name(monkeypatch: pytest.MonkeyPatch
         ({}, True, None),
     ],
 )
-def test_programs_we_start_get_their_own_libraries(
+def test_child_programs_get_the_original_library_path(
     monkeypatch: pytest.MonkeyPatch, before: dict[str, str], frozen: bool, after: str | None
 ) -> None:
     for name in ("LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG"):

@@ -1,4 +1,4 @@
-"""The terminal around the program, seen from programs of its own."""
+"""Detection of the terminal and of a running dunena, in child processes."""
 
 import os
 import subprocess
@@ -44,7 +44,9 @@ def run_in_terminal(arguments: list[str], *, shell: bool) -> str:
 @posix
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS tells by its Terminal")
 @pytest.mark.parametrize(("shell", "answer"), [(False, "True"), (True, "False")])
-def test_a_terminal_that_runs_nothing_else_is_our_own(shell: bool, answer: str) -> None:
+def test_was_double_clicked_is_true_in_a_terminal_that_runs_nothing_else(
+    shell: bool, answer: str
+) -> None:
     assert (
         run_in_terminal([sys.executable, "-c", WAS_DOUBLE_CLICKED], shell=shell).strip() == answer
     )
@@ -55,7 +57,9 @@ def test_a_terminal_that_runs_nothing_else_is_our_own(shell: bool, answer: str) 
     ("display", "answer"),
     [({"DISPLAY": ":0"}, "True"), ({"WAYLAND_DISPLAY": "w"}, "True"), ({}, "False")],
 )
-def test_without_a_terminal_a_display_tells(display: dict[str, str], answer: str) -> None:
+def test_was_double_clicked_without_a_terminal_depends_on_a_display(
+    display: dict[str, str], answer: str
+) -> None:
     environment = {k: v for k, v in os.environ.items() if "DISPLAY" not in k} | display
     done = subprocess.run(
         [sys.executable, "-c", WAS_DOUBLE_CLICKED],
@@ -70,7 +74,7 @@ def test_without_a_terminal_a_display_tells(display: dict[str, str], answer: str
 
 @posix
 @pytest.mark.parametrize("closed", ["1", "2", "0", "0 1 2"])
-def test_closed_standard_files_are_nobodys(closed: str) -> None:
+def test_closed_standard_files_are_reopened_before_their_numbers_are_reused(closed: str) -> None:
     script = (
         "import os, sys; "
         f"[os.close(int(n)) for n in '{closed}'.split()]; "
@@ -81,7 +85,7 @@ def test_closed_standard_files_are_nobodys(closed: str) -> None:
 
 
 @posix
-def test_a_reader_that_has_gone_is_no_failure() -> None:
+def test_say_ignores_a_closed_pipe() -> None:
     script = (
         "from dunena.desktop.terminal import say; import sys; sys.stdin.readline(); "
         "[say('x' * 1000) for _ in range(100)]; sys.stderr.write('done')"
@@ -100,12 +104,12 @@ def test_a_reader_that_has_gone_is_no_failure() -> None:
     assert (process.returncode, errors) == (0, "done")
 
 
-def test_a_dunena_is_known_from_its_answers(start_server) -> None:
+def test_is_dunena_recognizes_a_server_that_requires_a_token(start_server) -> None:
     server: ServerProcess = start_server("--token", "secret")
     assert is_dunena("127.0.0.1", server.port)
 
 
-def test_another_program_is_not_taken_for_one() -> None:
+def test_is_dunena_rejects_another_http_server_and_a_closed_port() -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

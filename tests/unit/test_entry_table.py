@@ -36,7 +36,7 @@ def test_an_entry_stands_until_another_replaces_it_or_it_is_taken() -> None:
     assert table.namespaces == {}, "no namespace is empty"
 
 
-def test_the_keys_of_a_namespace_are_its_own_and_counted() -> None:
+def test_keys_are_listed_and_counted_per_namespace() -> None:
     table = EntryTable()
     for ns, key in (("", "a"), ("n", "b"), ("n", "c")):
         table.put(entry(key, ns=ns))
@@ -64,7 +64,7 @@ def test_keys_are_sorted_and_follow_what_comes_and_goes() -> None:
     assert sorted_keys(table) == ["z"]
 
 
-def test_an_order_that_nobody_reads_is_not_followed_for_ever() -> None:
+def test_an_unread_key_order_is_dropped_after_many_changes() -> None:
     table = EntryTable()
     table.put(entry("k"))
     order = table.key_order("")
@@ -78,7 +78,18 @@ def test_an_order_that_nobody_reads_is_not_followed_for_ever() -> None:
     assert table.key_order("").page(0, 9) == ["k"]
 
 
-def test_deadlines_of_replaced_entries_do_not_pile_up() -> None:
+def test_an_order_that_is_read_now_and_then_is_followed_on() -> None:
+    table = EntryTable()
+    table.put(entry("k"))
+    order = table.key_order("")
+    for number in range(3000):
+        table.put(entry("x"))
+        table.take("", "x")
+        if number % 100 == 0:
+            assert table.key_order("") is order
+
+
+def test_deadlines_of_replaced_entries_do_not_accumulate() -> None:
     table = EntryTable()
     for step in range(10_000):
         table.put(entry("k", expires_at=NOW + step + 1))
@@ -133,7 +144,7 @@ def test_what_shrinks_makes_no_room_for_others() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_the_account_is_right_after_anything(seed: int) -> None:
+def test_quota_counters_match_the_entries_after_random_operations(seed: int) -> None:
     draw = random.Random(seed)
     quota = Quota(Limits(entries_max=1000, eviction=Eviction.LRU))
     table = EntryTable(quota)

@@ -1,4 +1,4 @@
-"""Deadlines: which entry expires next."""
+"""The queue of deadlines."""
 
 import pytest
 
@@ -10,7 +10,7 @@ def expiring(deadline: int | None, key: str = "k") -> Entry:
     return Entry("", key, b"1", deadline, 1)
 
 
-def test_nothing_is_due_while_there_is_nothing() -> None:
+def test_empty_deadlines_have_nothing_due() -> None:
     deadlines = Deadlines()
     assert deadlines.next == NEVER == 2**63
     assert len(deadlines) == 0
@@ -18,7 +18,7 @@ def test_nothing_is_due_while_there_is_nothing() -> None:
     assert deadlines.pop_due(NEVER, 10) == []
 
 
-def test_an_entry_without_an_expiry_is_not_watched() -> None:
+def test_add_ignores_an_entry_without_an_expiry() -> None:
     deadlines = Deadlines()
     deadlines.add(expiring(None))
     deadlines.discard(expiring(None))
@@ -26,7 +26,7 @@ def test_an_entry_without_an_expiry_is_not_watched() -> None:
     assert deadlines.next == NEVER
 
 
-def test_the_earliest_deadline_is_next_whatever_the_order_of_adding() -> None:
+def test_next_is_the_earliest_deadline_in_any_order_of_adding() -> None:
     deadlines = Deadlines()
     for added, first in ((30, 30), (10, 10), (20, 10)):
         deadlines.add(expiring(added))
@@ -34,7 +34,7 @@ def test_the_earliest_deadline_is_next_whatever_the_order_of_adding() -> None:
     assert len(deadlines) == 3
 
 
-def test_due_entries_come_earliest_first_and_no_more_than_asked_for() -> None:
+def test_pop_due_returns_the_earliest_entries_up_to_the_limit() -> None:
     deadlines = Deadlines()
     entries = [expiring(deadline) for deadline in (30, 10, 20, 40)]
     for entry in entries:
@@ -48,7 +48,7 @@ def test_due_entries_come_earliest_first_and_no_more_than_asked_for() -> None:
     assert deadlines.next == NEVER
 
 
-def test_entries_of_one_deadline_come_in_the_order_they_were_added() -> None:
+def test_pop_due_returns_entries_of_one_deadline_in_the_order_of_adding() -> None:
     deadlines = Deadlines()
     entries = [expiring(10, key) for key in "cab"]
     for entry in entries:
@@ -57,7 +57,7 @@ def test_entries_of_one_deadline_come_in_the_order_they_were_added() -> None:
 
 
 @pytest.mark.parametrize("living", [0, 1, 5])
-def test_dead_deadlines_are_stale_when_they_outnumber_the_living_by_64(living: int) -> None:
+def test_deadlines_are_stale_when_the_dead_outnumber_the_living_by_64(living: int) -> None:
     deadlines = Deadlines()
     for _ in range(living):
         deadlines.add(expiring(10))
@@ -72,7 +72,7 @@ def test_dead_deadlines_are_stale_when_they_outnumber_the_living_by_64(living: i
     assert deadlines.is_stale
 
 
-def test_a_clean_up_keeps_each_standing_entry_once_and_in_order() -> None:
+def test_compact_keeps_each_live_entry_once_and_in_order() -> None:
     deadlines = Deadlines()
     entries = [expiring(deadline) for deadline in (50, 10, 40, 30, 20)]
     for entry in (*entries, entries[2]):  # an entry that was put back is there twice

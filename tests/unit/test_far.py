@@ -1,4 +1,4 @@
-"""The relay that the tests of far-away pages go through."""
+"""The delaying relay of the tests that need a slow link."""
 
 import asyncio
 import socket
@@ -18,7 +18,7 @@ def echo(listener: socket.socket) -> None:
             peer.sendall(data)
 
 
-def test_all_arrives_in_order_and_late():
+def test_the_relay_delivers_all_bytes_in_order_with_the_delay():
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         Far(listener.getsockname()[1], SECONDS) as far,
@@ -44,7 +44,7 @@ def test_all_arrives_in_order_and_late():
     assert took >= 2 * SECONDS
 
 
-def test_a_server_that_is_not_there_ends_the_connection():
+def test_the_relay_closes_the_connection_when_the_server_is_missing():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with Far(port, SECONDS) as far, socket.create_connection(("127.0.0.1", far.port)) as client:

@@ -1,4 +1,4 @@
-"""The table of counters: all that is counted is in it, and what is shown is read from it."""
+"""The table of figures holds every counter, and all reports read from it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -58,20 +58,20 @@ COUNTED += [(count_stats, name) for name in counters_of(MessageStats()) if name 
 
 
 @pytest.mark.parametrize(("count", "name"), COUNTED)
-def test_no_counter_is_forgotten(count: Callable[[House, str], None], name: str) -> None:
+def test_every_counter_is_in_the_table_once(count: Callable[[House, str], None], name: str) -> None:
     house = House()
     assert 4711 not in house.values()
     count(house, name)
     assert Counter(house.values())[4711] == 1
 
 
-def test_each_figure_has_a_name_of_its_own() -> None:
+def test_every_figure_has_a_unique_name_and_label() -> None:
     names = Counter((figure.name, figure.label[1]) for figure in FIGURES)
     metrics = Counter((name, one.label[1]) for one in FIGURES for name in one.metrics)
     assert set(names.values()) == set(metrics.values()) == {1}
 
 
-def test_figures_of_one_name_are_of_one_kind() -> None:
+def test_figures_with_the_same_name_have_the_same_kind() -> None:
     kinds: dict[str, set[Any]] = {}
     for figure in FIGURES:
         kinds.setdefault(figure.name, set()).add((figure.kind, figure.text, figure.label[0]))
@@ -79,7 +79,7 @@ def test_figures_of_one_name_are_of_one_kind() -> None:
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda one: f"{one.name}{one.label[1]}")
-def test_each_is_in_the_metrics_under_its_names(figure: Figure) -> None:
+def test_every_figure_is_in_the_metrics_under_its_names(figure: Figure) -> None:
     house = House()
     for number, name in enumerate(counters_of(house.telemetry), start=100):
         if name != "started_at_ms":
@@ -99,7 +99,7 @@ def test_each_is_in_the_metrics_under_its_names(figure: Figure) -> None:
         assert value == house.figures.at(NOW).value(figure.name, what)
 
 
-def test_stats_and_info_read_the_table() -> None:
+def test_stats_and_info_report_the_figures_of_the_table() -> None:
     house = House()
     for number, name in enumerate(counters_of(house.telemetry), start=100):
         if name != "started_at_ms":
@@ -125,6 +125,6 @@ def test_stats_and_info_read_the_table() -> None:
         assert type(value) is int
 
 
-def test_a_figure_that_is_none_is_an_error() -> None:
+def test_an_unknown_figure_raises_key_error() -> None:
     with pytest.raises(KeyError):
         House().figures.at(NOW).value("no-such")

@@ -1,4 +1,4 @@
-"""Key to file name and back."""
+"""File names of keys, and back."""
 
 import string
 
@@ -54,7 +54,7 @@ awkward = st.text(
         ("a.json", "a.json.json"),
     ],
 )
-def test_names_of_files(key: str, name: str) -> None:
+def test_key_file_name_escapes_unsafe_characters(key: str, name: str) -> None:
     assert key_file_name(key, folds_case=False).text == name
 
 
@@ -67,18 +67,20 @@ def test_names_of_files(key: str, name: str) -> None:
         ("longna~1", "longna%7E1.json"),
     ],
 )
-def test_what_may_be_another_name_is_escaped_where_case_is_folded(key: str, name: str) -> None:
+def test_key_file_name_escapes_capitals_and_short_names_where_case_is_folded(
+    key: str, name: str
+) -> None:
     assert key_file_name(key, folds_case=True).text == name
 
 
-def test_a_folder_never_has_the_short_name_of_another() -> None:
+def test_namespace_folder_name_escapes_names_like_windows_short_names() -> None:
     """Windows calls the folder `longnamespace` LONGNA~1 as well."""
     assert namespace_folder_name("longna~1", folds_case=True).text == "longna%7E1"
     assert namespace_folder_name("longna~1", folds_case=False).text == "longna~1"
     assert decode_file_name("longna%7E1") == decode_file_name("longna~1") == "longna~1"
 
 
-def test_a_folder_never_looks_like_a_value() -> None:
+def test_namespace_folder_name_never_looks_like_a_value_file() -> None:
     assert namespace_folder_name("app", folds_case=False).text == "app"
     assert namespace_folder_name("a.json", folds_case=False).text == "a%2Ejson"
     assert namespace_folder_name("a.JSON", folds_case=False).text == "a%2EJSON"
@@ -106,12 +108,12 @@ def test_a_folder_never_looks_like_a_value() -> None:
         ("a%~b", "a%~b"),
     ],
 )
-def test_reading_accepts_every_form(text: str, name: str | None) -> None:
+def test_decode_file_name_accepts_every_escaped_form(text: str, name: str | None) -> None:
     assert decode_file_name(text) == name
 
 
 @given(names | awkward, st.booleans())
-def test_a_name_comes_back_and_is_safe_everywhere(name: str, folds_case: bool) -> None:
+def test_a_file_name_is_portable_and_decodes_to_its_key(name: str, folds_case: bool) -> None:
     for made, suffix in (
         (key_file_name(name, folds_case=folds_case), ".json"),
         (namespace_folder_name(name, folds_case=folds_case), ""),
@@ -140,7 +142,7 @@ def test_a_name_comes_back_and_is_safe_everywhere(name: str, folds_case: bool) -
 
 
 @given(names | awkward, names | awkward, st.booleans())
-def test_two_keys_never_share_a_file(one: str, other: str, folds_case: bool) -> None:
+def test_two_keys_never_have_the_same_file_name(one: str, other: str, folds_case: bool) -> None:
     if one == other:
         return
     pair = [key_file_name(name, folds_case=folds_case).text for name in (one, other)]
@@ -152,7 +154,7 @@ def test_two_keys_never_share_a_file(one: str, other: str, folds_case: bool) -> 
 
 
 @pytest.mark.parametrize("size", [249, 250, 251, 512])
-def test_a_long_name_is_shortened_at_the_limit(size: int) -> None:
+def test_a_key_over_250_bytes_gets_a_shortened_file_name(size: int) -> None:
     made = key_file_name("k" * size, folds_case=False)
     assert (made.record is None) == (size <= 250)
     assert len(made.text) == min(255, size + 5)

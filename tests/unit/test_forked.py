@@ -1,4 +1,4 @@
-"""That a forked program is what a started one is, in what tests see of it."""
+"""A forked program behaves like a started one."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not can_fork({}), reason="programs are forked on
     ],
     ids=" ".join,
 )
-def test_it_prints_and_ends_as_one_that_was_started(arguments: tuple[str, ...]) -> None:
+def test_a_forked_program_prints_and_exits_like_a_started_one(arguments: tuple[str, ...]) -> None:
     started, copy = run_program(*arguments), run_copy(*arguments)
     assert (copy.returncode, copy.stdout, copy.stderr) == (
         started.returncode,
@@ -35,7 +35,7 @@ def test_it_prints_and_ends_as_one_that_was_started(arguments: tuple[str, ...]) 
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_it_runs_where_it_was_told_until_a_signal_ends_it(
+def test_a_forked_program_runs_in_its_folder_until_a_signal(
     tmp_path: Path, number: int, code: int
 ) -> None:
     process = ForkedProcess(["serve", "--port", "0"], {"CACHE_DIR": "below"}, folder=tmp_path)
@@ -53,7 +53,7 @@ def test_it_runs_where_it_was_told_until_a_signal_ends_it(
     process.kill()  # does nothing any more
 
 
-def test_what_is_looked_at_before_the_program_runs_is_left_to_a_start() -> None:
+def test_can_fork_rejects_variables_read_at_interpreter_start() -> None:
     assert not can_fork({"PYTHONUTF8": "0"})
     assert not can_fork({"LD_PRELOAD": "clock.so"})
     assert can_fork({"DUNENA_PORT": "0"})

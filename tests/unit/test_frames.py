@@ -1,4 +1,4 @@
-"""Cutting bytes into frames, whatever the cuts they arrived in."""
+"""Reading WebSocket frames from any chunks."""
 
 import pytest
 from hypothesis import given
@@ -53,9 +53,7 @@ def expected(frame: bytes) -> tuple[bool, bytes]:
     ),
     st.data(),
 )
-def test_frames_come_out_whole_however_they_were_cut(
-    frames: list[bytes], data: st.DataObject
-) -> None:
+def test_frames_are_read_whole_from_any_chunks(frames: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
     reader = FrameReader(LIMIT)
@@ -68,8 +66,8 @@ def test_frames_come_out_whole_however_they_were_cut(
 
 
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=6), st.data())
-def test_frames_not_taken_stay_in_order(sizes: list[int], data: st.DataObject) -> None:
-    """Whoever stops in the middle, and is fed more, loses nothing."""
+def test_untaken_frames_stay_in_order(sizes: list[int], data: st.DataObject) -> None:
+    """A caller that stops in the middle, and feeds more, loses no frame."""
     frames = [client_frame(bytes([number]) * size) for number, size in enumerate(sizes)]
     stream = b"".join(frames)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
@@ -82,7 +80,7 @@ def test_frames_not_taken_stay_in_order(sizes: list[int], data: st.DataObject) -
     assert found == [expected(frame) for frame in frames]
 
 
-def test_in_a_message_of_fragments_no_frame_is_ordinary() -> None:
+def test_a_text_frame_within_a_fragmented_message_is_returned_as_a_raw_frame() -> None:
     frame = client_frame(b"text")
     reader = FrameReader(LIMIT)
     for is_in_message, found in ((True, (False, frame)), (False, (True, b"text"))):
@@ -108,7 +106,7 @@ def test_in_a_message_of_fragments_no_frame_is_ordinary() -> None:
         (b"\x81\xff" + (2**63).to_bytes(8), 1009, f"message over {LIMIT} bytes"),
     ],
 )
-def test_a_bad_head_is_refused_before_its_payload_comes(
+def test_an_invalid_frame_header_is_refused_before_its_payload_arrives(
     head: bytes, code: int, reason: str
 ) -> None:
     reader = FrameReader(LIMIT)
@@ -126,7 +124,7 @@ def test_a_bad_head_is_refused_before_its_payload_comes(
     ("first", "has_extension", "is_taken"),
     [(0xC1, True, True), (0xC1, False, False), (0xA1, True, False), (0x91, True, False)],
 )
-def test_only_an_extension_may_use_a_reserved_bit_and_only_the_first(
+def test_only_the_first_reserved_bit_is_accepted_and_only_with_an_extension(
     first: int, has_extension: bool, is_taken: bool
 ) -> None:
     frame = bytes([first]) + client_frame(b"text")[1:]
@@ -139,7 +137,7 @@ def test_only_an_extension_may_use_a_reserved_bit_and_only_the_first(
             reader.next()
 
 
-def test_a_long_control_frame_is_refused_and_the_longest_is_taken() -> None:
+def test_a_control_frame_of_125_bytes_is_accepted_and_a_longer_one_refused() -> None:
     frame = client_frame(bytes(125), Opcode.PING)
     reader = FrameReader(LIMIT)
     reader.feed(frame)
@@ -149,14 +147,14 @@ def test_a_long_control_frame_is_refused_and_the_longest_is_taken() -> None:
         reader.next()
 
 
-def test_a_new_reader_is_in_no_message_and_holds_nothing() -> None:
+def test_a_new_reader_is_empty_and_outside_a_message() -> None:
     reader = FrameReader(LIMIT)
     assert reader.is_in_message is False
     assert reader.is_message is False
     assert len(reader) == reader.unfinished_bytes == 0
 
 
-def test_what_was_received_and_not_taken_is_counted() -> None:
+def test_received_and_untaken_bytes_are_counted() -> None:
     whole = client_frame(b"text")
     begun = client_frame(bytes(300))[:-1]
     reader = FrameReader(LIMIT)
@@ -174,7 +172,7 @@ def test_what_was_received_and_not_taken_is_counted() -> None:
     assert (len(reader), reader.unfinished_bytes) == (len(begun) + 1, 0)
 
 
-def test_a_long_frame_is_put_together_once_behind_one_that_was_taken() -> None:
+def test_a_long_frame_after_a_taken_one_is_assembled_once() -> None:
     begun = client_frame(bytes(300))
     reader = FrameReader(LIMIT)
     reader.feed(client_frame(b"text") + begun[:100])
@@ -188,7 +186,7 @@ def test_a_long_frame_is_put_together_once_behind_one_that_was_taken() -> None:
     assert taken(reader) == [(True, bytes(300))]
 
 
-def test_what_is_dropped_is_forgotten_and_the_next_frame_is_read() -> None:
+def test_drop_discards_received_bytes_and_the_next_frame_is_read() -> None:
     reader = FrameReader(LIMIT)
     reader.feed(client_frame(b"text") + client_frame(bytes(300))[:50])
     taken(reader)
@@ -204,7 +202,7 @@ def test_what_is_dropped_is_forgotten_and_the_next_frame_is_read() -> None:
     assert taken(reader) == [(True, b"after")]
 
 
-def test_a_payload_of_just_the_limit_is_taken() -> None:
+def test_a_payload_of_exactly_the_limit_is_accepted() -> None:
     frame = client_frame(bytes(LIMIT), Opcode.BINARY)
     reader = FrameReader(LIMIT)
     reader.feed(frame)
@@ -212,7 +210,7 @@ def test_a_payload_of_just_the_limit_is_taken() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
-def test_a_text_frame_is_what_the_library_would_send(size: int) -> None:
+def test_text_frame_equals_the_serialization_of_the_websockets_library(size: int) -> None:
     payload = b"x" * size
     assert text_frame(payload) == Frame(Opcode.TEXT, payload).serialize(mask=False)
     assert payload_of(text_frame(payload)) == payload

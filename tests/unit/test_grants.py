@@ -1,4 +1,4 @@
-"""Rights: what a grant leaves out is neither read, written nor seen, whichever way one asks."""
+"""Grants: keys and namespaces outside of a grant cannot be read, written or observed."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def forbidden(what: str, key: str, ns: str = "") -> str:
     return f'Not permitted: {what} "{key}"' + (f' in "{ns}"' if ns else "")
 
 
-def test_whoever_may_everything_sees_the_store_itself(house: House) -> None:
+def test_an_unrestricted_grant_gets_the_services_themselves(house: House) -> None:
     assert house.views.of(EVERYTHING) is house.rooms.services
     assert house.views.of(Grant("a", BOTH)) is house.rooms.services
     one = Grant("a", BOTH, keys=("a", "*"))
@@ -66,7 +66,9 @@ def test_whoever_may_everything_sees_the_store_itself(house: House) -> None:
         ({"type": "mset", "entries": [{"key": k, "value": "new"} for k in "ab"]}, "write"),
     ],
 )
-def test_other_keys_in_the_dunena_dialect(house: House, message: Any, what: str) -> None:
+def test_keys_outside_a_grant_are_forbidden_in_the_dunena_dialect(
+    house: House, message: Any, what: str
+) -> None:
     house.set("a", "old")
     house.set("b", "old")
     client = house.client(Grant("part", BOTH, keys=("a",)), Dialect.DUNENA)
@@ -88,7 +90,9 @@ def test_other_keys_in_the_dunena_dialect(house: House, message: Any, what: str)
         ({"action": "delete", "key": "b"}, "write"),
     ],
 )
-def test_other_keys_in_the_object_store_dialect(house: House, message: Any, what: str) -> None:
+def test_keys_outside_a_grant_are_forbidden_in_the_object_store_dialect(
+    house: House, message: Any, what: str
+) -> None:
     house.set("b", "old")
     client = house.client(Grant("part", BOTH, keys=("a",)), Dialect.OBJECT_STORE)
     assert client.ask(message) == [{"error": forbidden(what, "b")}]
@@ -96,7 +100,7 @@ def test_other_keys_in_the_object_store_dialect(house: House, message: Any, what
     assert client.heard() == [], "and it is not followed"
 
 
-def test_rights_and_namespaces_each_for_itself(house: House) -> None:
+def test_read_and_write_rights_are_checked_per_namespace(house: House) -> None:
     reader = house.client(Grant("r", READ, namespaces=("show",)), Dialect.OBJECT_STORE)
     writer = house.client(Grant("w", WRITE, namespaces=("", "show")), Dialect.OBJECT_STORE)
     place = {"key": "k", "ns": "show"}
@@ -110,7 +114,7 @@ def test_rights_and_namespaces_each_for_itself(house: House) -> None:
     ]
 
 
-def test_events_of_other_keys_are_not_told(house: House) -> None:
+def test_events_of_keys_outside_a_grant_are_not_sent(house: House) -> None:
     client = house.client(Grant("part", READ, keys=("a",)))
     house.set("b", "1")
     house.set("a", "22")
@@ -128,14 +132,14 @@ def test_events_of_other_keys_are_not_told(house: House) -> None:
     assert [one["event"] for one in client.heard()] == ["set"]
 
 
-def test_that_everything_is_gone_is_told(house: House) -> None:
+def test_a_clear_event_is_sent_to_a_restricted_grant(house: House) -> None:
     client = house.client(Grant("part", READ, keys=("a",)))
     house.set("b", "1")
     house.rooms.tick.run(lambda *_: house.rooms.store.clear(), None)
     assert [one["event"] for one in client.heard()] == ["clear"]
 
 
-def test_who_may_read_nothing_hears_no_events(house: House) -> None:
+def test_a_grant_without_read_gets_no_events(house: House) -> None:
     client = house.client(Grant("w", WRITE), Dialect.DUNENA)
     house.set("a", "1")
     assert client.heard() == []
@@ -145,7 +149,7 @@ def test_who_may_read_nothing_hears_no_events(house: House) -> None:
     assert reply["type"] == "subscribed"
 
 
-def test_no_client_can_name_the_channel_of_others(house: House) -> None:
+def test_no_client_can_subscribe_to_the_event_channel_of_another_grant(house: House) -> None:
     grant = Grant("part", READ, keys=("a",))
     house.client(grant)
     spy = house.client(Grant("w", WRITE), Dialect.DUNENA)
@@ -153,7 +157,7 @@ def test_no_client_can_name_the_channel_of_others(house: House) -> None:
     assert reply["data"] == "Channel contains invalid characters"
 
 
-def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
+def test_listings_leave_out_keys_that_may_not_be_read(house: House) -> None:
     for key in ("a1", "a2", "b"):
         house.set(key, "v")
     house.set("a3", "v", ns="show")
@@ -186,7 +190,7 @@ def test_lists_leave_out_what_may_not_be_read(house: House) -> None:
     assert json.loads(outcome(unread.namespaces({}))(now)[1])["total"] == 0
 
 
-def test_everything_is_cleared_by_admins_alone(house: House) -> None:
+def test_only_an_admin_may_flush_the_store(house: House) -> None:
     house.set("a", "1")
     with pytest.raises(ForbiddenError, match="admin"):
         http_api.flush(house.views.of(Grant("part", BOTH, keys=("a",))))
@@ -196,8 +200,8 @@ def test_everything_is_cleared_by_admins_alone(house: House) -> None:
     assert house.rooms.store.entry_count == 0
 
 
-def test_a_get_known_by_its_bytes_is_forgotten_with_its_right(house: House) -> None:
-    """The answer that was given once must not be given after the rights changed."""
+def test_a_cached_get_is_not_answered_after_its_right_is_revoked(house: House) -> None:
+    """A reply that was cached under a grant must not be sent after the grant changed."""
     house.set("a", "1")
     message = json.dumps({"action": "get", "key": "a"}).encode()
     client = house.client(Grant("part", READ, keys=("a",)), Dialect.OBJECT_STORE)
@@ -209,7 +213,7 @@ def test_a_get_known_by_its_bytes_is_forgotten_with_its_right(house: House) -> N
     assert not client.session.answer_cached_get(message, house.rooms.now)
 
 
-def test_what_is_permitted_no_more_is_followed_no_more(house: House) -> None:
+def test_subscriptions_end_when_their_right_is_revoked(house: House) -> None:
     client = house.client(Grant("part", READ))
     for key in ("a", "b"):
         client.ask({"action": "subscribe", "key": key})
@@ -230,7 +234,7 @@ def test_what_is_permitted_no_more_is_followed_no_more(house: House) -> None:
     assert client.heard() == []
 
 
-def test_what_stays_permitted_goes_on(house: House) -> None:
+def test_subscriptions_that_stay_permitted_continue_after_a_grant_changes(house: House) -> None:
     part = Grant("part", READ, keys=("a",))
     client = house.client(part)
     client.ask({"action": "subscribe", "key": "a"})
@@ -244,7 +248,7 @@ def test_what_stays_permitted_goes_on(house: House) -> None:
     assert list(house.rooms.services.hub.audiences) == [wider.events_channel]
 
 
-def test_views_are_kept_for_the_grants_there_are(house: House) -> None:
+def test_views_are_kept_only_for_current_grants(house: House) -> None:
     stays, goes = Grant("s", READ, keys=("a",)), Grant("g", READ, keys=("a",))
     client = house.client(stays, Dialect.DUNENA)
     services = house.views.of(stays)
@@ -275,7 +279,9 @@ def test_views_are_kept_for_the_grants_there_are(house: House) -> None:
         ((), "a", False),
     ],
 )
-def test_globs(patterns: tuple[str, ...], name: str, matches: bool) -> None:
+def test_globs_match_names_against_patterns(
+    patterns: tuple[str, ...], name: str, matches: bool
+) -> None:
     assert (name in Globs(patterns)) is matches
 
 
@@ -317,7 +323,7 @@ def as_message(request: dict[str, Any], secret: str) -> dict[str, Any]:
         st.lists(st.sampled_from(["*", "", "n"]), max_size=2).map(tuple),
     ),
 )
-def test_nothing_of_what_may_not_be_read_is_heard_and_nothing_else_is_written(
+def test_random_requests_read_and_write_only_what_a_grant_permits(
     requests: list[tuple[bool, dict[str, Any]]], grant: Grant
 ) -> None:
     """Values name the request that wrote them, so that any leak shows."""

@@ -1,4 +1,4 @@
-"""What other hands do to the files becomes changes, whenever it is found."""
+"""Hand edits of files become changes, whenever they are found."""
 
 import sys
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def hands(kept: Kept) -> Hands:
     return Hands(kept)
 
 
-def test_own_writes_do_not_echo(kept: Kept, hands: Hands) -> None:
+def test_own_writes_are_not_found_as_hand_edits(kept: Kept, hands: Hands) -> None:
     kept.set("k", 1)
     kept.set("n", 2, "app")
     kept.commit()
@@ -69,7 +69,7 @@ def test_own_writes_do_not_echo(kept: Kept, hands: Hands) -> None:
     assert hands.times_found == 0
 
 
-def test_files_made_changed_removed_and_renamed_become_changes(kept: Kept, hands: Hands) -> None:
+def test_created_changed_removed_and_renamed_files_become_changes(kept: Kept, hands: Hands) -> None:
     hands.write("k.json", "1")
     assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
     assert hands.see("k.json") == []
@@ -88,7 +88,7 @@ def test_files_made_changed_removed_and_renamed_become_changes(kept: Kept, hands
     assert kept.again().values() == {}
 
 
-def test_a_folder_that_comes_and_goes_is_its_keys(kept: Kept, hands: Hands) -> None:
+def test_adding_or_removing_a_folder_sets_or_deletes_its_keys(kept: Kept, hands: Hands) -> None:
     hands.write("app/a.json", "1")
     hands.write("app/b.json", "2")
     hands.write("app/notes.txt", "3")
@@ -102,13 +102,13 @@ def test_a_folder_that_comes_and_goes_is_its_keys(kept: Kept, hands: Hands) -> N
     assert kept.values() == {}
 
 
-def test_litter_is_not_a_value(kept: Kept, hands: Hands) -> None:
+def test_temporary_files_of_editors_are_ignored(kept: Kept, hands: Hands) -> None:
     for name in (".k.json.swp", "k.json~", ".hidden.json", "k.json.tmp", "desktop.ini"):
         hands.write(name, "1")
         assert hands.see(name) == []
 
 
-def test_a_half_written_file_is_waited_for(kept: Kept, hands: Hands) -> None:
+def test_an_incomplete_file_is_read_again_later(kept: Kept, hands: Hands) -> None:
     kept.set("k", "old")
     kept.commit()
     hands.write("k.json", '{"a": ')
@@ -121,7 +121,7 @@ def test_a_half_written_file_is_waited_for(kept: Kept, hands: Hands) -> None:
     assert hands.edits.step(kept.now) is None
 
 
-def test_what_stays_invalid_is_said_once_and_changes_nothing(
+def test_a_file_that_stays_invalid_is_logged_once_and_changes_nothing(
     kept: Kept, hands: Hands, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = hands.write("k.json", '{\n  "a": x\n}')
@@ -138,7 +138,7 @@ def test_what_stays_invalid_is_said_once_and_changes_nothing(
     assert kept.storage.files.damages() == []
 
 
-def test_a_hand_is_newer_than_a_write_that_waits(kept: Kept, hands: Hands) -> None:
+def test_a_hand_edit_overrides_a_pending_file_write(kept: Kept, hands: Hands) -> None:
     kept.set("k", "first", expires_at=4_000_000_000_000)
     kept.append()
     kept.step()
@@ -155,7 +155,7 @@ def test_a_hand_is_newer_than_a_write_that_waits(kept: Kept, hands: Hands) -> No
     kept.close()
 
 
-def test_a_change_that_comes_between_a_hand_and_its_taking_over_ends_as_the_store_says(
+def test_a_change_before_a_hand_edit_is_applied_leaves_file_and_store_equal(
     kept: Kept, hands: Hands
 ) -> None:
     kept.set("k", "old")
@@ -173,7 +173,7 @@ def test_a_change_that_comes_between_a_hand_and_its_taking_over_ends_as_the_stor
         assert (kept.read("k.json") if kept.files() else None) == stored
 
 
-def test_a_file_made_again_after_a_delete_by_hand_is_not_removed(kept: Kept, hands: Hands) -> None:
+def test_a_file_recreated_after_a_manual_deletion_is_kept(kept: Kept, hands: Hands) -> None:
     kept.set("k", 1)
     kept.commit()
     (kept.folder / "k.json").unlink()
@@ -184,7 +184,7 @@ def test_a_file_made_again_after_a_delete_by_hand_is_not_removed(kept: Kept, han
     assert hands.see("k.json") == [OutsideChange("", "k", b"2")]
 
 
-def test_changes_put_back_come_again_behind_newer_ones(hands: Hands) -> None:
+def test_changes_put_back_are_collected_after_newer_ones(hands: Hands) -> None:
     hands.write("k.json", "1")
     hands.write("l.json", "1")
     changes = hands.see("k.json", "l.json")
@@ -195,7 +195,7 @@ def test_changes_put_back_come_again_behind_newer_ones(hands: Hands) -> None:
     assert hands.edits.collect() == [OutsideChange("", "l", b"1"), OutsideChange("", "k", b"2")]
 
 
-def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
+def test_hand_edits_during_the_load_are_found_in_steps(
     kept: Kept, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(hand_edits, "PATHS_PER_STEP", 2)
@@ -231,7 +231,7 @@ def test_what_was_done_while_the_folder_was_read_is_found_bit_by_bit(
     kept.close()
 
 
-def test_a_path_that_cannot_be_looked_at_hides_no_other(
+def test_an_unreadable_path_hides_no_other_hand_edit(
     kept: Kept, hands: Hands, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = [f"k{number}.json" for number in range(60)]
@@ -248,7 +248,7 @@ def test_a_path_that_cannot_be_looked_at_hides_no_other(
     assert kept.storage.files.damages() == []
 
 
-def test_a_folder_that_cannot_be_read_hides_no_other(kept: Kept, hands: Hands) -> None:
+def test_an_unreadable_folder_hides_no_other_hand_edit(kept: Kept, hands: Hands) -> None:
     kept.set("k", 1, "locked")
     kept.commit()
     kept.disk.fail = lambda name, path: name in {"names", "stamp"} and "locked" in path.parts
@@ -262,7 +262,9 @@ def test_a_folder_that_cannot_be_read_hides_no_other(kept: Kept, hands: Hands) -
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_a_folder_replaced_by_a_link_has_no_files(kept: Kept, hands: Hands, tmp_path: Path) -> None:
+def test_replacing_a_folder_by_a_link_deletes_its_keys_and_reports_the_link(
+    kept: Kept, hands: Hands, tmp_path: Path
+) -> None:
     kept.set("k", 1, "app")
     kept.commit()
     (kept.folder / "app").rename(tmp_path / "app")
@@ -279,7 +281,7 @@ def test_a_folder_replaced_by_a_link_has_no_files(kept: Kept, hands: Hands, tmp_
     ]
 
 
-def test_a_folder_that_went_is_no_deletion_of_its_keys(
+def test_moving_the_store_folder_away_deletes_no_key(
     kept: Kept, hands: Hands, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept.set("k", 1)
@@ -294,7 +296,7 @@ def test_a_folder_that_went_is_no_deletion_of_its_keys(
     assert hands.see("k.json") == [OutsideChange("", "k", None)]
 
 
-def test_everything_is_looked_at_again_and_again(
+def test_all_paths_are_scanned_periodically(
     kept: Kept, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hand_edits, "PATHS_PER_STEP", 2)
@@ -318,7 +320,7 @@ def test_everything_is_looked_at_again_and_again(
         assert hands.edits.collect() == [OutsideChange("", "k3", str(round_).encode())]
 
 
-def test_it_is_known_until_when_something_that_was_missed_is_not_found(hands: Hands) -> None:
+def test_is_catching_up_lasts_until_the_scan_for_missed_edits_ends(hands: Hands) -> None:
     everything, kept = hands.edits.everything, hands.kept
     everything.ask(kept.now)
     assert not everything.is_catching_up

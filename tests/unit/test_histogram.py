@@ -3,7 +3,7 @@
 from dunena.histogram import BOUNDS_MS, Histogram
 
 
-def test_durations_are_counted_by_bucket() -> None:
+def test_a_histogram_counts_durations_by_bucket() -> None:
     histogram = Histogram()
     for duration in (0.05, 0.06, 3.0, 5000.0):
         histogram.add(duration)
@@ -29,17 +29,17 @@ def test_durations_are_counted_by_bucket() -> None:
     }
 
 
-def test_without_durations_everything_is_nought() -> None:
+def test_the_summary_of_an_empty_histogram_is_all_zero() -> None:
     assert set(Histogram().summary().values()) == {0}
 
 
-def test_a_quantile_is_never_above_the_longest() -> None:
+def test_a_quantile_is_never_above_the_longest_duration() -> None:
     histogram = Histogram()
     histogram.add(0.07)
     assert histogram.quantile_ms(0.5) == 0.07
 
 
-def test_equal_durations_do_not_differ() -> None:
+def test_equal_durations_have_a_standard_deviation_of_zero() -> None:
     histogram = Histogram()
     for _ in range(1000):
         histogram.add(0.1)  # whose square is no exact float

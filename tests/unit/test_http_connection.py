@@ -1,4 +1,4 @@
-"""A connection that speaks HTTP: turns, and how it ends while the peer still sends."""
+"""An HTTP connection: turns, budgets, and closing while the peer still sends."""
 
 import gc
 import weakref
@@ -98,7 +98,7 @@ class Peer:
                 action()
 
 
-def test_a_turn_ends_after_so_many_requests() -> None:
+def test_a_turn_ends_after_a_limited_number_of_requests() -> None:
     peer = Peer()
     peer.receive(GET * 1_000)
     done = len(peer.routes.answered)
@@ -112,14 +112,14 @@ def test_a_turn_ends_after_so_many_requests() -> None:
     assert peer.transport.written.count(b"HTTP/1.1 200") == 1_000
 
 
-def test_a_turn_ends_when_its_time_is_over() -> None:
+def test_a_turn_ends_after_its_time_limit() -> None:
     peer = Peer()
     peer.loop.step = TURN_MS / 1000
     peer.receive(GET * 1_000)
     assert len(peer.routes.answered) <= 2
 
 
-def test_one_request_never_sees_the_clock() -> None:
+def test_a_single_request_does_not_read_the_clock() -> None:
     peer = Peer()
     looks = peer.loop.now
     peer.loop.step = 1.0
@@ -129,7 +129,7 @@ def test_one_request_never_sees_the_clock() -> None:
     assert peer.loop.now == looks
 
 
-def test_a_refused_body_is_not_kept_and_the_answer_can_be_read() -> None:
+def test_a_refused_body_is_discarded_and_the_response_is_delivered() -> None:
     peer = Peer()
     peer.routes.takes_bodies = False
     peer.receive(POST)
@@ -145,7 +145,7 @@ def test_a_refused_body_is_not_kept_and_the_answer_can_be_read() -> None:
     assert peer.transport.ends == ["eof", "close"]
 
 
-def test_a_peer_that_goes_on_sending_is_cut_off() -> None:
+def test_a_peer_that_keeps_sending_after_a_refusal_is_aborted() -> None:
     peer = Peer()
     peer.routes.takes_bodies = False
     peer.receive(POST)
@@ -156,7 +156,7 @@ def test_a_peer_that_goes_on_sending_is_cut_off() -> None:
     assert peer.transport.ends == ["eof", "abort"]
 
 
-def test_a_peer_that_does_not_end_is_cut_off() -> None:
+def test_a_peer_that_does_not_close_after_a_refusal_is_aborted() -> None:
     peer = Peer()
     peer.routes.takes_bodies = False
     peer.receive(POST)
@@ -167,7 +167,7 @@ def test_a_peer_that_does_not_end_is_cut_off() -> None:
     assert peer.transport.ends == ["eof", "abort"]
 
 
-def test_bodies_count_while_they_come_and_no_longer() -> None:
+def test_body_bytes_count_against_the_budget_only_while_they_arrive() -> None:
     peer = Peer()
     peer.receive(POST + bytes(500_000))
     peer.go_round(10)
@@ -179,7 +179,7 @@ def test_bodies_count_while_they_come_and_no_longer() -> None:
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
-def test_who_holds_most_is_refused_when_all_bodies_are_too_much(is_lost: bool) -> None:
+def test_the_largest_body_gets_503_when_all_exceed_the_budget(is_lost: bool) -> None:
     registry = Peer().registry
     first, second = Peer(registry), Peer(registry)
     registry.bodies._bytes_max = 900_000
@@ -195,14 +195,14 @@ def test_who_holds_most_is_refused_when_all_bodies_are_too_much(is_lost: bool) -
     assert registry.bodies.bytes < 500_000
 
 
-def test_a_stranger_counts_until_a_request_of_it_is_let_in() -> None:
+def test_a_connection_counts_as_a_stranger_until_a_request_is_admitted() -> None:
     peer = Peer()
     assert peer.registry.strangers.bytes > 0
     peer.receive(GET)
     assert peer.registry.strangers.bytes == 0
 
 
-def test_what_a_lost_connection_held_is_free_at_once() -> None:
+def test_a_lost_connection_is_freed_without_garbage_collection() -> None:
     peer = Peer()
     peer.receive(GET + GET[:-4] + b"\r\nX: " + b"x" * 1000)
     peer.connection.pause_writing()

@@ -1,4 +1,4 @@
-"""Bytes to requests, and what is refused on the way."""
+"""Parsing HTTP requests, and refusing malformed ones."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ def feed_in_pieces(parser: RequestParser, stream: bytes, cuts: list[int]) -> lis
 
 
 @given(st.lists(st.sampled_from([GET, POST, CHUNKED]), max_size=4), st.booleans(), st.data())
-def test_requests_are_the_same_however_they_were_cut(
+def test_requests_are_parsed_the_same_from_any_chunks(
     parts: list[bytes], upgrades: bool, data: st.DataObject
 ) -> None:
     behind = b"\x81\x85frame" if upgrades else b""
@@ -52,7 +52,7 @@ def test_requests_are_the_same_however_they_were_cut(
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=5))
-def test_any_bytes_are_requests_or_one_fault(stream: bytes, cuts: list[int]) -> None:
+def test_arbitrary_bytes_give_requests_or_one_fault(stream: bytes, cuts: list[int]) -> None:
     parser = RequestParser(BODY_MAX)
     feed_in_pieces(parser, stream, [cut for cut in cuts if cut <= len(stream)])
     assert parser.fault is None or parser.fault.status in (400, 413, 431)
@@ -76,7 +76,7 @@ def test_any_bytes_are_requests_or_one_fault(stream: bytes, cuts: list[int]) -> 
         (UPGRADE.replace(b"Host: h", b"Content-Length: 5"), 400),
     ],
 )
-def test_what_cannot_be_read_is_one_fault(stream: bytes, status: int) -> None:
+def test_a_malformed_request_is_one_fault_with_its_status(stream: bytes, status: int) -> None:
     parser = RequestParser(BODY_MAX)
     assert parser.feed(stream) == []
     assert parser.fault is not None
@@ -84,13 +84,13 @@ def test_what_cannot_be_read_is_one_fault(stream: bytes, status: int) -> None:
     assert parser.feed(GET) == [], "nothing behind it can be read"
 
 
-def test_requests_before_a_fault_are_answered() -> None:
+def test_requests_before_a_fault_are_parsed() -> None:
     parser = RequestParser(BODY_MAX)
     assert len(parser.feed(GET + POST + b"nonsense\r\n\r\n")) == 2
     assert parser.fault is not None
 
 
-def test_limits_are_exact() -> None:
+def test_body_and_head_of_exactly_the_limit_are_accepted() -> None:
     parser = RequestParser(BODY_MAX)
     head = b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n"
     assert len(parser.feed(head + bytes(1000))) == 1
@@ -103,7 +103,7 @@ def test_limits_are_exact() -> None:
 @pytest.mark.parametrize(
     "line", [b"GET /aaaa", b"GET / HTTP/1.1\r\nA: bbbb", b"GET / HTTP/1.1\r\nAAA"]
 )
-def test_a_line_without_end_is_a_fault(line: bytes) -> None:
+def test_an_endless_line_fed_in_pieces_is_a_431_fault(line: bytes) -> None:
     parser = RequestParser(BODY_MAX)
     parser.feed(line)
     for _ in range(HEAD_BYTES_MAX // 1000 + 1):
@@ -113,7 +113,7 @@ def test_a_line_without_end_is_a_fault(line: bytes) -> None:
     assert parser.fault.status == 431
 
 
-def test_a_line_without_end_is_a_fault_in_its_first_bytes_too() -> None:
+def test_an_endless_line_fed_at_once_is_a_431_fault() -> None:
     for before in (b"", POST):
         parser = RequestParser(BODY_MAX)
         parser.feed(before)
@@ -122,14 +122,14 @@ def test_a_line_without_end_is_a_fault_in_its_first_bytes_too() -> None:
         assert parser.fault.status == 431
 
 
-def test_what_comes_behind_a_closing_request_is_nobodys() -> None:
+def test_bytes_after_a_request_with_connection_close_are_ignored() -> None:
     parser = RequestParser(BODY_MAX)
     (request,) = parser.feed(CLOSE + GET + b"nonsense")
     assert not request.is_keep_alive
     assert parser.fault is None
 
 
-def test_an_upgrade_that_is_not_taken_up_is_a_request_like_others() -> None:
+def test_an_unsupported_upgrade_is_parsed_as_an_ordinary_request() -> None:
     offer = (
         b"Host: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n"
     )
@@ -149,14 +149,14 @@ def test_an_upgrade_that_is_not_taken_up_is_a_request_like_others() -> None:
             assert [after.method for after in parser.feed(GET)] == ["GET"]
 
 
-def test_there_are_no_tunnels() -> None:
+def test_a_connect_request_is_a_400_fault() -> None:
     parser = RequestParser(BODY_MAX)
     assert parser.feed(b"CONNECT a.example:80 HTTP/1.1\r\nHost: a.example:80\r\n\r\n") == []
     assert parser.fault is not None
     assert parser.fault.status == 400
 
 
-def test_a_peer_that_waits_to_go_on_is_known_until_it_does() -> None:
+def test_awaits_continue_is_set_until_the_body_arrives() -> None:
     parser = RequestParser(BODY_MAX)
     head, _, body = POST.replace(b"Host: h", b"Expect: 100-continue").partition(b"\r\n\r\n")
     parser.feed(head + b"\r\n\r\n")
@@ -180,18 +180,20 @@ def test_a_query_is_decoded() -> None:
         ("/http://a.example/", "/http://a.example/", "h"),
     ],
 )
-def test_a_whole_url_as_target_names_the_host(target: str, path: str, host: str) -> None:
+def test_the_host_of_an_absolute_target_replaces_the_host_header(
+    target: str, path: str, host: str
+) -> None:
     (request,) = RequestParser(BODY_MAX).feed(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
     assert (request.target, request.headers["host"]) == (path, host)
 
 
 @pytest.mark.parametrize("text", ["%FF", "%C3", "\u00ff", "%ED%A0%80"])
-def test_a_target_that_is_not_utf8_is_refused(text: str) -> None:
+def test_decode_component_rejects_invalid_utf_8(text: str) -> None:
     with pytest.raises(BadTargetError):
         decode_component(text)
 
 
-def test_a_response_has_what_its_request_needs() -> None:
+def test_serialize_adds_the_headers_the_request_needs() -> None:
     response = Response.error(405, "no", {"Allow": "GET"})
     full = serialize(Request("GET"), response, "now").decode()
     assert full == (
@@ -221,7 +223,7 @@ def refusing(request: Request) -> bool:
     return False
 
 
-def test_trailers_are_no_headers() -> None:
+def test_trailers_are_not_added_to_the_headers() -> None:
     parser = RequestParser(BODY_MAX)
     stream = head(b"Transfer-Encoding: chunked\r\nX-A: 1\r\n") + b"1\r\nb\r\n0\r\n"
     (request,) = parser.feed(stream + SECRET + b"X-A: 2\r\nHost: i\r\n\r\n")
@@ -231,7 +233,7 @@ def test_trailers_are_no_headers() -> None:
 
 
 @pytest.mark.parametrize("line", [b"A: b\r\n", b"A" * 100, b"A: " + b"b" * 100])
-def test_trailers_are_bounded(line: bytes) -> None:
+def test_too_many_trailers_are_a_431_fault(line: bytes) -> None:
     parser = RequestParser(BODY_MAX)
     parser.feed(head(b"Transfer-Encoding: chunked\r\n") + b"1\r\nb\r\n0\r\n")
     fed = 0
@@ -242,7 +244,7 @@ def test_trailers_are_bounded(line: bytes) -> None:
     assert parser.fault.status == 431
 
 
-def test_an_extension_of_a_chunk_that_does_not_end_is_refused() -> None:
+def test_an_endless_chunk_extension_is_a_431_fault() -> None:
     parser = RequestParser(BODY_MAX)
     parser.feed(head(b"Transfer-Encoding: chunked\r\n") + b"1;")
     for _ in range(HEAD_BYTES_MAX // 1000 + 1):
@@ -252,7 +254,7 @@ def test_an_extension_of_a_chunk_that_does_not_end_is_refused() -> None:
 
 
 @pytest.mark.parametrize("fields", [b"Content-Length: 900\r\n", b"Transfer-Encoding: chunked\r\n"])
-def test_a_refused_request_is_whole_at_the_end_of_its_head(fields: bytes) -> None:
+def test_a_refused_request_is_complete_at_the_end_of_its_head(fields: bytes) -> None:
     parser = RequestParser(BODY_MAX, refusing)
     (request,) = parser.feed(head(fields))
     assert request.refusal is not None
@@ -261,7 +263,7 @@ def test_a_refused_request_is_whole_at_the_end_of_its_head(fields: bytes) -> Non
         assert len(parser._body) == 0, "nobody's body is kept"
 
 
-def test_behind_a_short_refused_body_the_next_request_is_found() -> None:
+def test_the_request_after_a_short_refused_body_is_parsed() -> None:
     parser = RequestParser(BODY_MAX, refusing)
     refused, other = parser.feed(head(b"Content-Length: 4\r\n") + b"body" + GET)
     assert (refused.body, refused.is_keep_alive) == (b"", True)
@@ -276,7 +278,7 @@ def test_behind_a_short_refused_body_the_next_request_is_found() -> None:
         b"Content-Length: 4\r\nConnection: close\r\n",
     ],
 )
-def test_behind_any_other_refused_body_there_is_nothing(fields: bytes) -> None:
+def test_bytes_after_a_refused_body_that_cannot_be_skipped_are_ignored(fields: bytes) -> None:
     parser = RequestParser(SKIPPED_BODY_BYTES_MAX * 2, refusing)
     (refused,) = parser.feed(head(fields) + b"body" + GET)
     assert not refused.is_keep_alive
@@ -284,7 +286,7 @@ def test_behind_any_other_refused_body_there_is_nothing(fields: bytes) -> None:
     assert parser.feed(GET) == []
 
 
-def test_chunks_that_nobody_wants_are_skipped_for_a_while() -> None:
+def test_chunks_of_a_refused_body_are_skipped_up_to_a_limit() -> None:
     chunked = head(b"Transfer-Encoding: chunked\r\n")
     parser = RequestParser(BODY_MAX, refusing)
     assert len(parser.feed(chunked + b"4\r\nbody\r\n0\r\n\r\n" + GET)) == 2
@@ -296,7 +298,7 @@ def test_chunks_that_nobody_wants_are_skipped_for_a_while() -> None:
     assert parser.feed(b"0\r\n\r\n" + GET) == []
 
 
-def test_a_path_may_take_less_than_others() -> None:
+def test_a_request_may_have_its_own_body_limit() -> None:
     def wants(request: Request) -> bool:
         request.body_bytes_max = 10 if request.target == "/set" else None
         return True
@@ -307,7 +309,7 @@ def test_a_path_may_take_less_than_others() -> None:
     assert parser.fault.status == 413
 
 
-def test_a_body_is_one_buffer_however_it_is_cut() -> None:
+def test_a_chunked_body_is_collected_in_one_buffer() -> None:
     parser = RequestParser(BODY_MAX)
     parser.feed(head(b"Transfer-Encoding: chunked\r\n"))
     for number in range(1, 400):
@@ -320,7 +322,7 @@ def test_a_body_is_one_buffer_however_it_is_cut() -> None:
     assert parser.held_bytes == 0
 
 
-def test_offers_that_nobody_takes_up_are_read_one_behind_the_other() -> None:
+def test_pipelined_requests_with_unsupported_upgrades_are_all_parsed() -> None:
     offer = b"GET /%d HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     count = 3_000
     parser = RequestParser(BODY_MAX)
@@ -329,7 +331,7 @@ def test_offers_that_nobody_takes_up_are_read_one_behind_the_other() -> None:
     assert parser.fault is None
 
 
-def test_a_request_is_decided_on_once_though_it_offers_something() -> None:
+def test_a_request_with_an_unsupported_upgrade_is_decided_on_once() -> None:
     asked: list[str] = []
 
     def wants(request: Request) -> bool:

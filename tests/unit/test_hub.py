@@ -1,4 +1,4 @@
-"""The hub: who follows what, and the batches that they are handed."""
+"""The hub: subscriptions, and the batches that followers are given."""
 
 import pytest
 
@@ -35,7 +35,7 @@ def test_a_batch_counts_the_bytes_of_its_frames() -> None:
     assert batch.is_open is False
 
 
-def test_the_rest_of_a_batch_is_a_batch_of_the_same_key() -> None:
+def test_rest_returns_a_batch_of_the_same_key() -> None:
     batch = Batch(("n", "k"), b"1")
     for frame in (b"22", b"333", b"4444"):
         batch.add(frame)
@@ -46,7 +46,7 @@ def test_the_rest_of_a_batch_is_a_batch_of_the_same_key() -> None:
 
 
 @pytest.mark.parametrize("frames", [[b"one"], [b"one", b"two", b"three"]])
-def test_the_bytes_of_a_batch_are_the_same_object_for_everyone(frames: list[bytes]) -> None:
+def test_joined_returns_the_same_bytes_object_each_time(frames: list[bytes]) -> None:
     batch = Batch(None, frames[0])
     for frame in frames[1:]:
         batch.add(frame)
@@ -56,7 +56,7 @@ def test_the_bytes_of_a_batch_are_the_same_object_for_everyone(frames: list[byte
     assert batch.joined is joined
 
 
-def test_a_batch_is_encoded_frame_by_frame_and_once_for_each_encoder() -> None:
+def test_encoded_with_encodes_each_frame_once_per_encoder() -> None:
     batch = Batch(None, b"one")
     batch.add(b"two")
     calls = []
@@ -76,7 +76,7 @@ def test_a_batch_is_encoded_frame_by_frame_and_once_for_each_encoder() -> None:
 # --- topics ---
 
 
-def test_a_tick_is_one_batch_for_all_followers_and_the_next_tick_another() -> None:
+def test_followers_share_one_batch_per_tick() -> None:
     hub, first, second = Hub(), Follower(), Follower()
     hub.follow_key("n", "k", first)
     hub.follow_key("n", "k", second)
@@ -96,7 +96,7 @@ def test_a_tick_is_one_batch_for_all_followers_and_the_next_tick_another() -> No
     assert not first.batches[1].is_open
 
 
-def test_a_batch_that_was_closed_takes_no_more() -> None:
+def test_publishing_after_a_batch_is_closed_starts_another() -> None:
     hub, follower = Hub(), Follower()
     hub.follow_channel("c", follower)
     topic = hub.channel_topic("c")
@@ -109,7 +109,7 @@ def test_a_batch_that_was_closed_takes_no_more() -> None:
     assert follower.batches[0].entry_id is None
 
 
-def test_who_comes_or_goes_ends_the_batch() -> None:
+def test_following_or_unfollowing_ends_the_open_batch() -> None:
     hub, first, second = Hub(), Follower(), Follower()
     hub.follow_key("", "k", first)
     topic = hub.key_topic("", "k")
@@ -127,7 +127,7 @@ def test_who_comes_or_goes_ends_the_batch() -> None:
 # --- subscriptions ---
 
 
-def test_following_twice_is_as_good_as_once() -> None:
+def test_following_twice_counts_as_one_subscription() -> None:
     hub, follower = Hub(), Follower()
     for _ in range(2):
         hub.follow_key("", "k", follower)
@@ -163,7 +163,7 @@ def test_subscriptions_of_all_followers_are_counted_together() -> None:
     assert hub.channel_topic("d") is not None
 
 
-def test_what_was_never_followed_is_unfollowed_without_a_trace() -> None:
+def test_unfollowing_a_topic_never_followed_changes_nothing() -> None:
     hub, follower, stranger = Hub(), Follower(), Follower()
     hub.follow_key("", "k", follower)
     hub.follow_channel("c", follower)
@@ -176,7 +176,7 @@ def test_what_was_never_followed_is_unfollowed_without_a_trace() -> None:
     assert stranger not in topic
 
 
-def test_a_new_hub_has_nothing_and_does_portions_at_once() -> None:
+def test_a_new_hub_is_empty_and_do_later_runs_at_once() -> None:
     hub = Hub()
     assert (hub.subscription_count, hub.followed_keys(), hub.audiences) == (0, [], {})
     left = [True, True, False, True]

@@ -1,4 +1,4 @@
-"""What the server says of the place where values are kept."""
+"""Health, stats and info of the storage."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def introspection(disk: TroubledDisk, telemetry: Telemetry) -> Introspection:
     return Introspection(Figures(services(), MemoryEngine(), disk, telemetry), Settings())
 
 
-def test_files_that_are_only_behind_are_healthy(introspection: Introspection) -> None:
+def test_health_is_healthy_while_files_are_only_behind(introspection: Introspection) -> None:
     response = introspection.health(0)
     assert response.status == 200
     body = orjson.loads(response.body)
@@ -82,7 +82,7 @@ def test_files_that_are_only_behind_are_healthy(introspection: Introspection) ->
     assert body["checks"]["files"] == {"status": "healthy"}
 
 
-def test_files_that_cannot_be_written_degrade_it(
+def test_health_is_degraded_when_a_file_cannot_be_written(
     introspection: Introspection, disk: TroubledDisk
 ) -> None:
     disk.files_reason = "k.json: is a directory"
@@ -96,7 +96,7 @@ def test_files_that_cannot_be_written_degrade_it(
     assert introspection.ready(0).status == 200
 
 
-def test_damage_and_refused_changes_are_told_apart(
+def test_health_reports_damage_apart_from_refused_changes(
     introspection: Introspection, disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
     disk.damaged = (Damage("half.json", "line 1"),)
@@ -110,7 +110,7 @@ def test_damage_and_refused_changes_are_told_apart(
     assert introspection.ready(0).status == 503
 
 
-def test_nobody_known_is_told_the_status_and_nothing_else(
+def test_health_and_ready_report_only_the_status_without_rights(
     introspection: Introspection, disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
     def told(response: Response) -> tuple[int, dict]:
@@ -125,7 +125,7 @@ def test_nobody_known_is_told_the_status_and_nothing_else(
     assert told(introspection.ready(0, NOTHING)) == (503, {"status": "failing"})
 
 
-def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
+def test_health_shows_relative_file_names_only_to_permitted_clients(
     disk: TroubledDisk, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     settings = Settings(cache_dir=tmp_path)
@@ -151,7 +151,7 @@ def test_names_of_files_are_for_who_may_know_them_and_below_the_folder(
         }
 
 
-def test_journal_and_files_are_in_the_figures(
+def test_stats_and_metrics_include_journal_and_file_figures(
     introspection: Introspection, disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
     storage = orjson.loads(introspection.stats(0).body)["storage"]
@@ -167,7 +167,7 @@ def test_journal_and_files_are_in_the_figures(
 
 
 @pytest.mark.parametrize("state", WatchState)
-def test_hand_edits_that_are_not_seen_degrade_it(
+def test_health_is_degraded_while_hand_edits_can_be_missed(
     introspection: Introspection, disk: TroubledDisk, state: WatchState
 ) -> None:
     disk.watched = Watching(state, "a reason", 3)
@@ -184,7 +184,7 @@ def test_hand_edits_that_are_not_seen_degrade_it(
     assert "dunena_watch_misses_total 3.0" in text.decode()
 
 
-def test_a_path_that_is_no_text_is_escaped(
+def test_health_escapes_a_path_that_is_not_utf_8(
     introspection: Introspection, disk: TroubledDisk
 ) -> None:
     disk.damaged = (Damage("k\udcff\n\u202e.json", "odd", DamageKind.NAME),)
@@ -192,7 +192,7 @@ def test_a_path_that_is_no_text_is_escaped(
     assert one == {"path": "k\\xff\\n\\u202e.json", "reason": "odd"}
 
 
-def test_a_server_without_a_folder_has_the_same_figures_at_zero() -> None:
+def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
     telemetry = Telemetry(started_at_ms=0)
     figures = Figures(services(), MemoryEngine(), None, telemetry)
     introspection = Introspection(figures, Settings())

@@ -1,4 +1,4 @@
-"""The journal: its lines, what a crash may leave of them, and its segments."""
+"""The journal: its lines and segments, and recovery after a crash."""
 
 import errno
 import os
@@ -69,7 +69,7 @@ def write_three_segments(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> N
     journal.close()  # Windows removes nothing that is open
 
 
-def test_a_line_is_a_checksum_and_the_changes_of_one_commit(
+def test_a_journal_line_holds_a_checksum_and_the_changes_of_one_commit(
     journal: Journal, tmp_path: Path
 ) -> None:
     changes: list[Change] = []
@@ -99,7 +99,7 @@ def test_a_line_is_a_checksum_and_the_changes_of_one_commit(
     assert commit[1].value is None
 
 
-def test_a_torn_tail_is_dropped_at_every_byte(journal: Journal, tmp_path: Path) -> None:
+def test_a_tail_torn_at_any_byte_is_dropped(journal: Journal, tmp_path: Path) -> None:
     journal.append([change(1)])
     (segment,) = segments(tmp_path)
     whole = segment.read_bytes()
@@ -118,9 +118,7 @@ def test_a_torn_tail_is_dropped_at_every_byte(journal: Journal, tmp_path: Path) 
         assert replay.damages == []
 
 
-def test_a_flipped_bit_anywhere_costs_the_commit_it_is_in_and_no_other(
-    journal: Journal, tmp_path: Path
-) -> None:
+def test_a_flipped_bit_loses_only_its_own_commit(journal: Journal, tmp_path: Path) -> None:
     for revision in (1, 2, 3):
         journal.append([change(revision, value=b'"text"')])
     (segment,) = segments(tmp_path)
@@ -138,7 +136,7 @@ def test_a_flipped_bit_anywhere_costs_the_commit_it_is_in_and_no_other(
         assert segment.exists()
 
 
-def test_behind_what_was_on_the_device_a_broken_line_is_damage(
+def test_a_broken_line_before_the_synced_end_is_reported_as_damage(
     journal: Journal, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -157,7 +155,7 @@ def test_behind_what_was_on_the_device_a_broken_line_is_damage(
     assert replay.damaged == [str(segment)]  # what is cut away has whole lines in it
 
 
-def test_a_line_counts_in_its_own_segment_alone(journal: Journal, tmp_path: Path) -> None:
+def test_a_line_is_valid_only_in_its_own_segment(journal: Journal, tmp_path: Path) -> None:
     journal.append([change(1)])
     journal.close()  # Windows moves nothing that is open
     (segment,) = segments(tmp_path)
@@ -167,7 +165,7 @@ def test_a_line_counts_in_its_own_segment_alone(journal: Journal, tmp_path: Path
     assert len(replay.unreadable) == 1
 
 
-def test_a_segment_of_another_version_is_moved_away_and_not_emptied(
+def test_a_segment_of_another_version_is_reported_and_left_unchanged(
     journal: Journal, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -182,7 +180,7 @@ def test_a_segment_of_another_version_is_moved_away_and_not_emptied(
         assert segment.read_bytes() == other
 
 
-def test_segments_roll_and_go_when_all_in_them_is_shown(
+def test_segments_roll_over_and_are_deleted_once_all_their_commits_are_in_files(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 100)
@@ -203,9 +201,7 @@ def test_segments_roll_and_go_when_all_in_them_is_shown(
     assert revisions(reopened(tmp_path, 7)) == [8]
 
 
-def test_what_came_back_after_it_was_deleted_is_not_replayed(
-    journal: Journal, tmp_path: Path
-) -> None:
+def test_a_deleted_segment_that_reappears_is_not_replayed(journal: Journal, tmp_path: Path) -> None:
     journal.append([change(1)])
     (segment,) = segments(tmp_path)
     text = segment.read_bytes()
@@ -215,7 +211,7 @@ def test_what_came_back_after_it_was_deleted_is_not_replayed(
     assert revisions(reopened(tmp_path, 1)) == [2]
 
 
-def test_what_follows_on_something_missing_is_ignored(
+def test_segments_after_a_gap_are_ignored_after_a_power_cut(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_three_segments(journal, monkeypatch)
@@ -233,7 +229,7 @@ def test_what_follows_on_something_missing_is_ignored(
     assert revisions(reopened(tmp_path, None)) == [3]  # nothing tells where it began
 
 
-def test_a_part_that_is_missing_is_said_where_what_follows_counts(
+def test_a_missing_segment_is_reported_when_later_ones_are_replayed(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_three_segments(journal, monkeypatch)
@@ -244,7 +240,7 @@ def test_a_part_that_is_missing_is_said_where_what_follows_counts(
     assert replay.unreadable == []
 
 
-def test_a_torn_segment_that_was_repaired_does_not_hide_the_next_run(tmp_path: Path) -> None:
+def test_a_repaired_torn_segment_does_not_hide_the_next_runs_commits(tmp_path: Path) -> None:
     first = Journal(FlakyDisk(), str(tmp_path), {})
     first.open(0)
     first.append([change(1)])
@@ -261,7 +257,7 @@ def test_a_torn_segment_that_was_repaired_does_not_hide_the_next_run(tmp_path: P
     assert revisions(reopened(tmp_path)) == [1, 1000]
 
 
-def test_a_commit_that_did_not_fit_is_gone_and_the_next_one_stands(
+def test_a_failed_append_is_undone_and_the_next_commit_is_kept(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -274,7 +270,7 @@ def test_a_commit_that_did_not_fit_is_gone_and_the_next_one_stands(
     assert revisions(reopened(tmp_path)) == [1, 2]
 
 
-def test_nothing_is_appended_behind_a_torn_line(
+def test_no_commit_is_appended_after_a_torn_line(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -292,7 +288,7 @@ def test_nothing_is_appended_behind_a_torn_line(
     assert revisions(reopened(tmp_path)) == [1, 2]
 
 
-def test_a_segment_that_cannot_be_begun_refuses_one_commit_alone(
+def test_a_failure_to_start_a_segment_refuses_one_commit_only(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     for operation in ("open", "append"):
@@ -304,7 +300,7 @@ def test_a_segment_that_cannot_be_begun_refuses_one_commit_alone(
     assert revisions(reopened(tmp_path)) == [1]
 
 
-def test_a_commit_that_was_taken_back_is_gone(journal: Journal, tmp_path: Path) -> None:
+def test_a_commit_taken_back_is_not_replayed(journal: Journal, tmp_path: Path) -> None:
     journal.append([change(1)])
     journal.sync()
     journal.append([change(2)])
@@ -319,7 +315,7 @@ def test_a_commit_that_was_taken_back_is_gone(journal: Journal, tmp_path: Path) 
     assert (first[0].key, second[0].key) == ("k", "other")
 
 
-def test_a_sync_forces_that_a_commit_was_taken_back(
+def test_the_removal_of_a_commit_is_synced(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -334,7 +330,7 @@ def test_a_sync_forces_that_a_commit_was_taken_back(
     assert disk.done == []
 
 
-def test_a_commit_that_could_not_be_taken_back_has_the_journal_written_anew(
+def test_the_journal_is_rewritten_when_a_commit_cannot_be_taken_back(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1, "refused")])
@@ -351,7 +347,7 @@ def test_a_commit_that_could_not_be_taken_back_has_the_journal_written_anew(
     assert commit[0].key == "kept"
 
 
-def test_a_sync_covers_every_segment_and_its_name_once(
+def test_a_sync_forces_every_unsynced_segment_once(
     journal: Journal, disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
@@ -370,7 +366,7 @@ def test_a_sync_covers_every_segment_and_its_name_once(
     assert journal.synced_revision == 2
 
 
-def test_after_a_failed_sync_nothing_is_trusted_until_all_is_written_anew(
+def test_commits_are_refused_after_a_failed_sync_until_a_rewrite(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.forces = True
@@ -393,7 +389,7 @@ def test_after_a_failed_sync_nothing_is_trusted_until_all_is_written_anew(
     assert revisions(reopened(tmp_path)) == [1, 2]
 
 
-def test_a_segment_that_stands_for_all_before_it_does_so_when_it_is_whole(
+def test_a_base_segment_replaces_earlier_ones_only_when_complete(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     for revision in (1, 2, 3):
@@ -416,7 +412,9 @@ def test_a_segment_that_stands_for_all_before_it_does_so_when_it_is_whole(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing that is open is removed there")
-def test_a_journal_that_was_taken_away_is_noticed(journal: Journal, tmp_path: Path) -> None:
+def test_check_and_append_raise_when_the_segment_was_removed(
+    journal: Journal, tmp_path: Path
+) -> None:
     journal.append([change(1)])
     journal.check()
     segments(tmp_path)[0].unlink()
@@ -426,7 +424,7 @@ def test_a_journal_that_was_taken_away_is_noticed(journal: Journal, tmp_path: Pa
         journal.append([change(2)])
 
 
-def test_a_segment_that_cannot_be_deleted_is_tried_again(
+def test_forget_retries_a_segment_that_could_not_be_deleted(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -441,7 +439,7 @@ def test_a_segment_that_cannot_be_deleted_is_tried_again(
     assert revisions(reopened(tmp_path, 1)) == [2]
 
 
-def test_a_finished_segment_that_stands_for_all_is_not_taken_for_an_unfinished_one(
+def test_a_complete_base_segment_is_not_taken_for_an_incomplete_one(
     journal: Journal, tmp_path: Path
 ) -> None:
     journal.append([change(1, "a")])
@@ -467,7 +465,7 @@ def test_a_finished_segment_that_stands_for_all_is_not_taken_for_an_unfinished_o
 
 
 @pytest.mark.parametrize("order", [(1, 2, 4, 3, 5), (1, 5, 3, 4, 2), (1, 2, 3, 2, 4, 5)])
-def test_lines_that_were_moved_or_came_twice_cost_nothing_and_are_named(
+def test_reordered_or_duplicated_lines_lose_no_commit_and_are_reported(
     journal: Journal, tmp_path: Path, order: tuple[int, ...]
 ) -> None:
     for revision in range(1, 6):
@@ -482,7 +480,7 @@ def test_lines_that_were_moved_or_came_twice_cost_nothing_and_are_named(
 
 
 @pytest.mark.parametrize("what", ["empty", "link", "pipe", "folder", "sparse"])
-def test_what_took_a_segments_place_is_named_and_kept(
+def test_a_file_in_place_of_a_segment_is_reported_and_kept(
     journal: Journal, tmp_path: Path, what: str
 ) -> None:
     if sys.platform == "win32" and what != "empty":

@@ -31,7 +31,7 @@ def test_it_is_read_as_all_that_is_left_of_a_journal(disk: FlakyDisk, tmp_path: 
     segment = write_base(disk, path, 9, lines_of(path, 4, change(6, "a"), change(9, "b")))
     assert (segment.path, segment.last_revision, segment.file) == (path, 9, None)
     assert segment.size == Path(path).stat().st_size
-    replay = read_journal(disk, folder, 4, boot=None, last_boot=None)
+    replay = read_journal(disk, folder, None, boot=None, last_boot=None)
     assert [[one.key for one in commit] for commit in replay.commits] == [["a"], ["b"]]
     assert (replay.base, replay.last_revision) == (4, 9)
     assert replay.is_forced

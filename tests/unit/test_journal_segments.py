@@ -72,9 +72,12 @@ def test_a_segment_takes_the_place_of_one_with_its_name(
     segments: Segments, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     first = begin(segments, 1)
+    header = Path(first.path).read_bytes()
     close_segment(first)  # Windows removes nothing that is open
+    Path(first.path).write_bytes(b"what a crash left")
     again = begin(segments, 1)
     assert segments.listed == [again]
+    assert Path(again.path).read_bytes() == header
     assert [str(path) for path in tmp_path.iterdir()] == [again.path]
 
 

@@ -18,7 +18,7 @@ names = st.text("abc", min_size=1, max_size=4)
     names,
 )
 @settings(max_examples=500)
-def test_it_is_the_sorted_list(
+def test_key_order_equals_the_sorted_list_under_changes(
     begun: set[str], steps: list[tuple[str, str]], start: int, name: str
 ) -> None:
     standing = dict.fromkeys(begun)
@@ -43,7 +43,7 @@ def test_it_is_the_sorted_list(
         assert one.passed(name) == len([key for key in standing if key <= name])
 
 
-def test_many_keys_lie_in_chunks_that_are_cut_and_go() -> None:
+def test_chunks_of_keys_are_split_when_full_and_removed_when_empty() -> None:
     keys = [f"{number * 7919 % 10_007:05}" for number in range(10_007)]
     order = KeyOrder(list(keys))
     while not order.is_complete:

@@ -1,4 +1,4 @@
-"""Searches go on in portions, and find what stands."""
+"""Searches run in portions and find the current keys."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def listed(answer: http_api.LateHttpResult, now: int = NOW) -> tuple[int, list[s
     return body["cursor"], body["keys"]
 
 
-def test_what_matches_nothing_takes_a_bounded_portion_of_each_turn(monkeypatch) -> None:
+def test_a_search_examines_a_limited_number_of_keys_per_turn(monkeypatch) -> None:
     looked_at: list[str] = []
     monkeypatch.setattr(http_api, "glob", lambda _pattern: looked_at.append)
     services = large(5 * KEYS_AT_ONCE_MAX)
@@ -49,13 +49,13 @@ def test_what_matches_nothing_takes_a_bounded_portion_of_each_turn(monkeypatch) 
     assert turns >= 8, "to put them in order, and to look at them"
 
 
-def test_a_small_store_is_searched_at_once() -> None:
+def test_a_small_store_is_searched_in_one_turn() -> None:
     turns, answer = portions_of(http_api.list_keys(large(50), {"pattern": "*9"}, NOW))
     assert turns == 1
     assert listed(answer) == (0, ["k000009", "k000019", "k000029", "k000039", "k000049"])
 
 
-def test_keys_that_come_and_go_between_portions_neither_hide_nor_double_others() -> None:
+def test_changes_between_portions_neither_hide_nor_duplicate_keys() -> None:
     services = large(3 * KEYS_AT_ONCE_MAX)
     work = http_api.list_keys(services, {"pattern": "k*00", "count": "1000"}, NOW)
     for turn in range(9):
@@ -71,14 +71,14 @@ def test_keys_that_come_and_go_between_portions_neither_hide_nor_double_others()
     assert keys == [f"k{number:06}" for number in range(0, 3 * KEYS_AT_ONCE_MAX, 100)]
 
 
-def test_what_went_before_the_answer_is_not_in_it() -> None:
+def test_a_key_deleted_before_the_reply_is_not_listed() -> None:
     services = large(3)
     answer = outcome(http_api.list_keys(services, {}, NOW))
     services.store.delete("", "k000001")
     assert listed(answer) == (0, ["k000000", "k000002"])
 
 
-def test_a_store_that_is_flushed_meanwhile_is_empty() -> None:
+def test_a_store_cleared_during_a_listing_is_listed_as_empty() -> None:
     services = large(2 * KEYS_AT_ONCE_MAX)
     work = http_api.list_keys(services, {}, NOW)
     next(work)
@@ -86,7 +86,7 @@ def test_a_store_that_is_flushed_meanwhile_is_empty() -> None:
     assert listed(outcome(work)) == (0, [])
 
 
-def test_only_so_many_searches_are_kept() -> None:
+def test_the_number_of_cached_searches_is_limited() -> None:
     services = large(3)
     for number in range(40):
         outcome(

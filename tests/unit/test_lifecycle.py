@@ -22,11 +22,13 @@ OUTCOMES = {
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS)
-def test_every_event_has_its_outcome_in_every_state(state: State, event: LifecycleEvent) -> None:
+def test_next_state_gives_the_defined_outcome_for_every_state_and_event(
+    state: State, event: LifecycleEvent
+) -> None:
     assert next_state(state, event) is OUTCOMES[event][ORDER.index(state)]
 
 
-def test_the_table_is_complete_and_names_nothing_else() -> None:
+def test_the_transition_table_has_exactly_all_states_and_events() -> None:
     assert set(TRANSITIONS) == set(State)
     assert all(set(events) == set(LifecycleEvent) for events in TRANSITIONS.values())
 
@@ -37,12 +39,12 @@ def test_no_event_leads_out_of_the_final_state(event: LifecycleEvent) -> None:
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS)
-def test_no_event_leads_back(state: State, event: LifecycleEvent) -> None:
+def test_no_event_leads_to_an_earlier_state(state: State, event: LifecycleEvent) -> None:
     assert ORDER.index(next_state(state, event)) >= ORDER.index(state)
 
 
 @pytest.mark.parametrize("state", State)
-def test_every_state_can_be_reached(state: State) -> None:
+def test_every_state_is_reachable(state: State) -> None:
     reached = {State.OPEN}
     for _ in State:
         reached |= {next_state(*pair) for pair in product(reached, LifecycleEvent)}
@@ -50,8 +52,6 @@ def test_every_state_can_be_reached(state: State) -> None:
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS)
-def test_an_event_that_comes_twice_does_nothing_the_second_time(
-    state: State, event: LifecycleEvent
-) -> None:
+def test_an_event_repeated_at_once_has_no_effect(state: State, event: LifecycleEvent) -> None:
     after = next_state(state, event)
     assert next_state(after, event) is after

@@ -1,4 +1,4 @@
-"""The limits hang together: each leaves room for what the others permit."""
+"""The limits are consistent with each other."""
 
 import ast
 from itertools import pairwise
@@ -33,7 +33,7 @@ def documented(module: object) -> list[str]:
     return rows
 
 
-def test_the_document_has_every_limit_with_its_reason() -> None:
+def test_the_limits_document_lists_every_limit_with_its_reason() -> None:
     rows = [*documented(limits), *documented(store_limits), *documented(setting_table)]
     assert len(rows) >= 20
     text = DOCUMENT.read_text("utf-8")
@@ -42,34 +42,34 @@ def test_the_document_has_every_limit_with_its_reason() -> None:
     assert table == rows, "\n".join(rows)
 
 
-def test_a_message_holds_the_largest_value_however_it_is_escaped() -> None:
+def test_the_message_limit_holds_the_largest_value_fully_escaped() -> None:
     default = Limits()
     longest_escape = len(r"\u0000")
     around = 2 * longest_escape * store_limits.KEY_BYTES_MAX + 1_000
     assert default.message_bytes_max >= longest_escape * default.value_bytes_max + around
 
 
-def test_a_listing_and_a_subscription_are_bounded_by_the_same_order() -> None:
+def test_page_message_and_subscription_limits_are_in_ascending_order() -> None:
     assert store_limits.PAGE_KEYS_DEFAULT <= store_limits.PAGE_KEYS_MAX
     assert store_limits.PAGE_KEYS_MAX <= store_limits.KEYS_PER_MESSAGE_MAX
     assert store_limits.KEYS_PER_MESSAGE_MAX <= store_limits.SUBSCRIPTIONS_MAX
 
 
-def test_the_client_asks_for_pages_of_the_size_that_the_server_gives() -> None:
+def test_the_client_requests_the_servers_maximum_page_size() -> None:
     assert Http.PAGE_MAX == store_limits.PAGE_KEYS_MAX
 
 
-def test_a_message_of_most_keys_fits() -> None:
+def test_the_message_limit_holds_the_maximum_number_of_keys() -> None:
     most = store_limits.KEYS_PER_MESSAGE_MAX * (store_limits.KEY_BYTES_MAX + len('"",'))
     assert most <= Limits().message_bytes_max
 
 
-def test_no_address_takes_every_place() -> None:
+def test_one_address_may_hold_at_most_a_tenth_of_all_connections() -> None:
     assert setting_table.CONNECTIONS_PER_ADDRESS_MAX * 10 <= limits.CONNECTIONS_MAX
     assert DESCRIPTORS_RESERVED < setting_table.CONNECTIONS_PER_ADDRESS_MAX
 
 
-def test_every_wait_is_longer_than_the_pause_between_two_looks() -> None:
+def test_every_timeout_is_longer_than_the_sweep_interval() -> None:
     waits = (
         limits.CLOSE_SECONDS_MAX,
         limits.TLS_SECONDS_MAX,
@@ -81,14 +81,14 @@ def test_every_wait_is_longer_than_the_pause_between_two_looks() -> None:
     assert limits.REQUEST_SECONDS_MAX < limits.IDLE_SECONDS_MAX
 
 
-def test_a_portion_is_a_part_of_a_batch_and_a_batch_of_what_may_wait() -> None:
+def test_a_portion_fits_in_a_batch_and_a_batch_in_the_backlog() -> None:
     assert limits.PORTION_BYTES * 2 <= limits.BATCH_BYTES_MAX
     assert limits.BATCH_BYTES_MAX * 2 <= limits.BACKLOG_BYTES_MAX
 
 
-def test_a_head_holds_as_many_headers_as_it_may() -> None:
+def test_the_head_limit_holds_the_maximum_number_of_headers() -> None:
     assert limits.HEADERS_MAX * 100 <= limits.HEAD_BYTES_MAX
 
 
-def test_what_reads_back_is_what_may_be_sent() -> None:
+def test_the_json_depth_limit_is_below_that_of_orjson() -> None:
     assert store_limits.JSON_DEPTH_MAX < 255  # orjson writes no deeper

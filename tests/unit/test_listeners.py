@@ -1,4 +1,4 @@
-"""Which sockets a server opens, where the system has all of them and where it has not.
+"""The sockets that a server opens for a host, with and without IPv6.
 
 A port is taken alone where the system asks for that, and as others take theirs if need be.
 """
@@ -90,14 +90,14 @@ def names(host: str, port: int) -> list[tuple[str, int]]:
         ("192.168.1.5", ["192.168.1.5"]),
     ],
 )
-def test_a_host_is_all_its_addresses_at_one_port(
+def test_a_host_is_bound_at_all_its_addresses_on_one_port(
     system: System, host: str, addresses: list[str]
 ) -> None:
     assert names(host, 3000) == [(address, 3000) for address in addresses]
     assert names(host, 0) == [(address, 40_000) for address in addresses]
 
 
-def test_a_socket_of_one_kind_takes_nothing_from_the_other(system: System) -> None:
+def test_an_ipv6_socket_is_bound_with_v6only(system: System) -> None:
     _ipv4, ipv6 = open_sockets("::", 3000)
     assert isinstance(ipv6, FakeSocket)
     assert socket.IPV6_V6ONLY in ipv6.options
@@ -105,7 +105,9 @@ def test_a_socket_of_one_kind_takes_nothing_from_the_other(system: System) -> No
 
 @pytest.mark.parametrize("host", ["localhost", "::"])
 @pytest.mark.parametrize("lacks", ["sockets", "addresses"])
-def test_without_ipv6_the_other_kind_does(system: System, host: str, lacks: str) -> None:
+def test_a_host_is_bound_over_ipv4_alone_without_ipv6(
+    system: System, host: str, lacks: str
+) -> None:
     if lacks == "sockets":
         system.has_ipv6 = False
     system.addresses -= {"::1", "::"}
@@ -114,7 +116,7 @@ def test_without_ipv6_the_other_kind_does(system: System, host: str, lacks: str)
     ]
 
 
-def test_an_address_that_is_not_here_is_named(system: System) -> None:
+def test_a_bind_error_names_an_address_the_machine_lacks(system: System) -> None:
     with pytest.raises(BindError) as caught:
         open_sockets("192.168.1.6", 3000)
     assert caught.value.address == "192.168.1.6"
@@ -122,7 +124,7 @@ def test_an_address_that_is_not_here_is_named(system: System) -> None:
 
 
 @pytest.mark.parametrize("taken", ["127.0.0.1", "::1"])
-def test_a_port_must_be_free_at_every_address(system: System, taken: str) -> None:
+def test_a_port_taken_at_one_address_is_a_bind_error(system: System, taken: str) -> None:
     system.taken.add((taken, 3000))
     with pytest.raises(BindError) as caught:
         open_sockets("localhost", 3000)
@@ -131,13 +133,13 @@ def test_a_port_must_be_free_at_every_address(system: System, taken: str) -> Non
     assert system.open == []
 
 
-def test_a_free_port_is_free_at_every_address(system: System) -> None:
+def test_port_0_finds_a_port_free_at_every_address(system: System) -> None:
     system.taken |= {("::1", 40_000), ("::1", 40_001)}
     assert names("localhost", 0) == [("127.0.0.1", 40_002), ("::1", 40_002)]
     assert len(system.open) == 2
 
 
-def test_where_no_port_is_free_the_search_ends(system: System) -> None:
+def test_the_search_for_a_free_port_ends_with_a_bind_error(system: System) -> None:
     system.taken |= {("::1", port) for port in range(40_000, 41_000)}
     with pytest.raises(BindError):
         open_sockets("localhost", 0)
@@ -182,19 +184,21 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[RefusingSocket]:
     return RefusingSocket.made
 
 
-def test_a_port_is_taken_alone(made: list[RefusingSocket]) -> None:
+def test_bind_alone_binds_exclusively(made: list[RefusingSocket]) -> None:
     assert bind_alone(socket.AF_INET, ADDRESS) is made[0]
     assert len(made) == 1
     assert made[0].is_alone
 
 
-def test_an_address_of_the_newer_kind_is_that_alone(made: list[RefusingSocket]) -> None:
+def test_bind_alone_sets_v6only_for_an_ipv6_address(made: list[RefusingSocket]) -> None:
     bind_alone(socket.AF_INET6, ("::1", 3000, 0, 0))
     assert (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) in made[0].options
 
 
 @pytest.mark.parametrize("number", [errno.EADDRINUSE, errno.EACCES])
-def test_who_lingers_keeps_no_server_from_starting(made: list[RefusingSocket], number: int) -> None:
+def test_bind_alone_falls_back_to_a_shared_bind_for_lingering_connections(
+    made: list[RefusingSocket], number: int
+) -> None:
     RefusingSocket.failures = [number]
     assert bind_alone(socket.AF_INET, ADDRESS) is made[1]
     assert made[0].is_closed
@@ -202,14 +206,14 @@ def test_who_lingers_keeps_no_server_from_starting(made: list[RefusingSocket], n
     assert not made[1].is_closed
 
 
-def test_a_port_that_is_taken_is_not_had(made: list[RefusingSocket]) -> None:
+def test_bind_alone_raises_for_a_port_in_use(made: list[RefusingSocket]) -> None:
     RefusingSocket.failures = [errno.EADDRINUSE, errno.EADDRINUSE]
     with pytest.raises(OSError, match="refused"):
         bind_alone(socket.AF_INET, ADDRESS)
     assert [one.is_closed for one in made] == [True, True]
 
 
-def test_another_failure_is_final(made: list[RefusingSocket]) -> None:
+def test_bind_alone_does_not_retry_after_another_error(made: list[RefusingSocket]) -> None:
     RefusingSocket.failures = [errno.EADDRNOTAVAIL]
     with pytest.raises(OSError, match="refused"):
         bind_alone(socket.AF_INET, ADDRESS)
@@ -217,7 +221,7 @@ def test_another_failure_is_final(made: list[RefusingSocket]) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows has it")
-def test_nobody_takes_a_part_of_it() -> None:
+def test_a_port_bound_alone_cannot_be_bound_again() -> None:
     with bind_alone(socket.AF_INET, ("127.0.0.1", 0)) as bound:
         bound.listen()
         with socket.socket() as other:

@@ -1,4 +1,4 @@
-"""Listings for people: by position, filtered, and cheap to read on in."""
+"""Listings for the test page: by offset, filtered, and at the cost of one page."""
 
 import json
 from collections.abc import Callable
@@ -62,7 +62,7 @@ def fill(store: Store, count: int = 10, ns: str = "") -> None:
         store.set(ns, f"key-{number:03}", b"%d" % number)
 
 
-def test_a_page_tells_everything_about_its_entries(store: Store, listing: Listing) -> None:
+def test_a_page_reports_all_fields_of_its_entries(store: Store, listing: Listing) -> None:
     store.set("", "plain", b'{"x":1}')
     store.set("", "text", '"grü"'.encode(), NOW + 5000)
     answer = page(listing)
@@ -84,14 +84,14 @@ def test_a_page_tells_everything_about_its_entries(store: Store, listing: Listin
     }
 
 
-def test_any_page_can_be_had_without_those_before_it(store: Store, listing: Listing) -> None:
+def test_a_page_can_start_at_any_offset(store: Store, listing: Listing) -> None:
     fill(store)
     assert keys(page(listing, offset=8, count=5)) == ["key-008", "key-009"]
     assert keys(page(listing, offset=10)) == []
     assert keys(page(listing, offset=3, count=2)) == ["key-003", "key-004"]
 
 
-def test_the_order_can_be_the_other_way_round(store: Store, listing: Listing) -> None:
+def test_a_page_can_be_in_descending_order(store: Store, listing: Listing) -> None:
     fill(store)
     assert keys(page(listing, order="desc", count=2)) == ["key-009", "key-008"]
     assert keys(page(listing, order="desc", offset=8, count=5)) == ["key-001", "key-000"]
@@ -100,14 +100,14 @@ def test_the_order_can_be_the_other_way_round(store: Store, listing: Listing) ->
         page(listing, order="size")
 
 
-def test_a_pattern_counts_what_matches(store: Store, listing: Listing) -> None:
+def test_the_total_of_a_pattern_counts_the_matching_keys(store: Store, listing: Listing) -> None:
     fill(store, 30)
     answer = page(listing, pattern="*-01?", offset=8)
     assert answer["total"] == 10
     assert keys(answer) == ["key-018", "key-019"]
 
 
-def test_a_filtered_listing_sees_keys_that_come_and_go(store: Store, listing: Listing) -> None:
+def test_a_filtered_listing_follows_added_and_removed_keys(store: Store, listing: Listing) -> None:
     fill(store, 3)
     assert page(listing, pattern="key*")["total"] == 3
     store.set("", "key-new", b"1")
@@ -116,7 +116,7 @@ def test_a_filtered_listing_sees_keys_that_come_and_go(store: Store, listing: Li
     assert keys(page(listing, pattern="key*")) == ["key-000", "key-002", "key-new"]
 
 
-def test_a_page_costs_what_is_on_it(store: Store) -> None:
+def test_a_page_reads_only_the_entries_on_it(store: Store) -> None:
     counted = CountedStore(store)
     listing = Listing(SimpleNamespace(store=counted, unrestricted_store=store, search=KeySearch()))
     fill(store, 5000)
@@ -126,7 +126,7 @@ def test_a_page_costs_what_is_on_it(store: Store) -> None:
     assert counted.peeks == 20
 
 
-def test_what_has_expired_is_not_shown(store: Store, listing: Listing) -> None:
+def test_an_expired_entry_is_not_listed(store: Store, listing: Listing) -> None:
     store.set("", "gone", b"1", NOW)
     assert keys(page(listing)) == []
     assert json.loads(listing.one("gone", {}, NOW)[1])["entry"] is None
@@ -140,7 +140,7 @@ def test_a_preview_is_cut_between_characters(store: Store, listing: Listing, cha
     assert entry["size"] == 1000 * len(char.encode())
 
 
-def test_named_entries(store: Store, listing: Listing) -> None:
+def test_some_returns_the_named_entries_that_exist(store: Store, listing: Listing) -> None:
     fill(store, 3, ns="app")
     body = orjson.dumps({"keys": ["key-002", "missing"], "ns": "app"})
     answer = json.loads(listing.some(body, NOW)[1])
@@ -152,12 +152,12 @@ def test_named_entries(store: Store, listing: Listing) -> None:
     "message",
     [{}, {"keys": "k"}, {"keys": [1]}, {"keys": [""]}, {"keys": ["k"] * 1001}, {"keys": {}}],
 )
-def test_names_must_be_names(listing: Listing, message: dict) -> None:
+def test_some_rejects_keys_that_are_not_a_list_of_strings(listing: Listing, message: dict) -> None:
     with pytest.raises(ClientError):
         listing.some(orjson.dumps(message), NOW)
 
 
-def test_one_entry_has_its_whole_value(store: Store, listing: Listing) -> None:
+def test_one_returns_the_entry_with_its_complete_value(store: Store, listing: Listing) -> None:
     store.set("app", "k", b'{"b":1.0,"a":18446744073709551615}', NOW + 1)
     status, body = listing.one("k", {"ns": "app"}, NOW)
     assert status == 200
@@ -166,7 +166,7 @@ def test_one_entry_has_its_whole_value(store: Store, listing: Listing) -> None:
     assert (entry["revision"], entry["expiresAt"], entry["size"]) == (1, NOW + 1, 34)
 
 
-def test_namespaces_with_their_keys(store: Store, listing: Listing) -> None:
+def test_namespaces_are_listed_with_their_key_counts(store: Store, listing: Listing) -> None:
     fill(store, 3)
     fill(store, 2, ns="app")
     fill(store, 1, ns="rooms")

@@ -1,4 +1,4 @@
-"""Loading in a thread: the loop goes on, hears how far it is, and can end it."""
+"""Loading in a thread: progress in the loop, failures and cancellation."""
 
 import asyncio
 import threading
@@ -23,7 +23,7 @@ def never() -> bool:
     return False
 
 
-def test_the_loop_hears_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_of_a_load_is_reported_in_the_loop_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loading, "PROGRESS_SECONDS", 0.0)
     told: list[tuple[int, int]] = []
 
@@ -39,7 +39,9 @@ def test_the_loop_hears_of_the_progress(monkeypatch: pytest.MonkeyPatch) -> None
     assert told == [(1, threading.get_ident()), (2, threading.get_ident())]
 
 
-def test_it_is_not_woken_for_every_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_of_a_load_is_not_reported_for_every_entry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(loading, "PROGRESS_SECONDS", float("inf"))
     told: list[int] = []
 
@@ -51,7 +53,7 @@ def test_it_is_not_woken_for_every_entry(monkeypatch: pytest.MonkeyPatch) -> Non
     assert told == [0]
 
 
-def test_what_fails_there_fails_here() -> None:
+def test_an_exception_in_the_load_thread_is_raised_to_the_caller() -> None:
     def load(_: Progress) -> None:
         raise OpenError("no")
 
@@ -79,7 +81,9 @@ async def until_set(event: threading.Event) -> None:
     assert await asyncio.to_thread(event.wait, SECONDS_MAX)
 
 
-def test_a_start_leaves_the_loop_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_loop_runs_while_a_start_loads_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "k.json").write_text("1")
     began, may_go_on = slowed_reading(monkeypatch)
     told: list[int] = []
@@ -97,7 +101,7 @@ def test_a_start_leaves_the_loop_free(tmp_path: Path, monkeypatch: pytest.Monkey
     asyncio.run(run())
 
 
-def test_a_start_that_is_cancelled_leaves_nothing_open(
+def test_a_cancelled_start_releases_the_port_and_the_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, may_go_on = slowed_reading(monkeypatch)
@@ -118,7 +122,7 @@ def test_a_start_that_is_cancelled_leaves_nothing_open(
     asyncio.run(run())
 
 
-def test_what_is_learnt_while_the_folder_is_read_is_taken_over_after_it(
+def test_hand_edits_found_during_the_load_are_applied_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kept = asyncio.Event()
@@ -152,7 +156,7 @@ def test_what_is_learnt_while_the_folder_is_read_is_taken_over_after_it(
     asyncio.run(run())
 
 
-def test_a_folder_that_cannot_be_opened_ends_the_start(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_opened_raises_start_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""What is said while a large folder is read."""
+"""The progress messages of a large load."""
 
 import logging
 from pathlib import Path
@@ -25,13 +25,13 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return shown
 
 
-def test_a_quick_start_needs_no_word(lines: list[str]) -> None:
+def test_a_quick_start_prints_no_progress(lines: list[str]) -> None:
     with LoadingProgress() as progress:
         progress(1000)
     assert lines == []
 
 
-def test_a_terminal_sees_a_line_that_goes(
+def test_a_terminal_gets_a_progress_line_that_is_erased(
     lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading_progress, "QUIET_SECONDS", -1.0)
@@ -42,7 +42,7 @@ def test_a_terminal_sees_a_line_that_goes(
     assert lines == ["Reading values: 1,000 keys", "Reading values: 2,000 keys", ""]
 
 
-def test_a_log_has_a_line_now_and_then(
+def test_a_log_gets_a_progress_line_at_intervals(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(loading_progress, "QUIET_SECONDS", -1.0)
@@ -52,7 +52,7 @@ def test_a_log_has_a_line_now_and_then(
     assert caplog.messages == ["Reading values: 1,000 keys"]
 
 
-def test_the_disk_engine_tells_how_far_it_is(
+def test_the_disk_engine_reports_its_load_progress(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(value_files, "ENTRIES_PER_PROGRESS", 2)

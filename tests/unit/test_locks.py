@@ -1,4 +1,4 @@
-"""The order in which the threads of the disk engine take its locks."""
+"""The rank order of the disk engine's locks."""
 
 import re
 import threading
@@ -14,7 +14,7 @@ from tests.support.ordered_locks import LockOrderError, OrderedLocks
 DISK = Path(locks.__file__).parent
 
 
-def test_locks_may_be_taken_in_their_order_alone() -> None:
+def test_taking_locks_out_of_rank_order_is_detected() -> None:
     ordered = OrderedLocks()
     made = [ordered.make_lock(rank) for rank in LockRank]
     for number, outer in enumerate(made):
@@ -30,7 +30,7 @@ def test_locks_may_be_taken_in_their_order_alone() -> None:
     assert len(ordered.wrong) == sum(range(1, len(made) + 1))
 
 
-def test_another_threads_locks_are_no_matter() -> None:
+def test_locks_held_by_another_thread_do_not_count() -> None:
     ordered = OrderedLocks()
     inner, outer = ordered.make_lock(LockRank.JOURNAL), ordered.make_lock(LockRank.CHECKPOINT)
 
@@ -45,7 +45,9 @@ def test_another_threads_locks_are_no_matter() -> None:
     assert not ordered.wrong
 
 
-def test_the_storage_keeps_the_order(tmp_path: Path, ordered_locks: OrderedLocks) -> None:
+def test_the_storage_takes_its_locks_in_rank_order(
+    tmp_path: Path, ordered_locks: OrderedLocks
+) -> None:
     kept = Kept(tmp_path)
     kept.set("k", 1)
     kept.commit()
@@ -56,7 +58,9 @@ def test_the_storage_keeps_the_order(tmp_path: Path, ordered_locks: OrderedLocks
     assert ordered_locks.nested == {(LockRank.JOURNAL_FILES, LockRank.JOURNAL)}
 
 
-def test_a_lock_taken_too_early_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_order_violation_in_the_storage_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ordered = OrderedLocks()
     monkeypatch.setattr(locks, "make_lock", ordered.make_lock)
     kept = Kept(tmp_path)

@@ -1,4 +1,4 @@
-"""What asyncio reports of its own does not fill the log."""
+"""Errors reported by asyncio do not fill the log."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class StubLoop:
         self.reported += 1
 
 
-def test_a_fault_is_reported_once_in_a_while(caplog) -> None:
+def test_repeated_faults_are_reported_at_intervals_with_a_count(caplog) -> None:
     loop: Any = StubLoop()
     faults = LoopFaults()
     for _ in range(500):
@@ -31,7 +31,7 @@ def test_a_fault_is_reported_once_in_a_while(caplog) -> None:
     assert "499 more faults" in caplog.text
 
 
-def test_an_accept_that_was_dealt_with_is_no_fault() -> None:
+def test_a_handled_accept_failure_is_not_reported() -> None:
     loop: Any = StubLoop()
 
     async def accept_coro() -> None:

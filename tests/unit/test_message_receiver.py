@@ -1,4 +1,4 @@
-"""Messages reach the session as requests of the tick, or end the connection."""
+"""Received messages become requests of the tick, or close the connection."""
 
 import gc
 from types import SimpleNamespace
@@ -45,7 +45,7 @@ class Desk:
 
 
 @pytest.mark.parametrize("key", [b"k", "ünïcödé".encode()])
-def test_a_text_is_answered_and_counted(key: bytes) -> None:
+def test_a_text_message_is_answered_and_counted(key: bytes) -> None:
     desk = Desk()
     for _ in range(2):  # the second one from the cache
         desk.receiver.take_text(GET % key)
@@ -55,7 +55,7 @@ def test_a_text_is_answered_and_counted(key: bytes) -> None:
     assert desk.failures == []
 
 
-def test_a_binary_message_is_answered_whatever_its_bytes() -> None:
+def test_a_binary_message_of_invalid_utf_8_is_answered() -> None:
     desk = Desk()
     desk.receiver.take_binary(b"\xff")
     assert len(desk.replies) == 1
@@ -63,7 +63,7 @@ def test_a_binary_message_is_answered_whatever_its_bytes() -> None:
     assert desk.failures == []
 
 
-def test_text_that_is_no_utf_8_ends_the_connection() -> None:
+def test_invalid_utf_8_in_a_text_message_closes_with_1007() -> None:
     desk = Desk()
     desk.receiver.take_text(b"\xff")
     assert desk.failures == [1007]
@@ -71,7 +71,7 @@ def test_text_that_is_no_utf_8_ends_the_connection() -> None:
 
 
 @pytest.mark.parametrize("kind", ["take_text", "take_binary"])
-def test_a_fault_of_ours_ends_the_connection_and_is_logged(
+def test_an_internal_error_closes_with_1011_and_is_logged(
     kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk = Desk()
@@ -92,7 +92,7 @@ def test_messages_over_the_rate_are_refused_until_the_next_second() -> None:
     assert b"Rate limit" not in desk.replies[-1]
 
 
-def test_a_dropped_receiver_answers_nothing_and_keeps_nothing() -> None:
+def test_a_dropped_receiver_sends_no_reply_and_is_freed() -> None:
     desk = Desk()
     number = id(desk.receiver)
     desk.receiver.take_text(GET % b"k")

@@ -67,7 +67,7 @@ class House:
         return figures
 
 
-def test_sessions_are_counted_by_what_they_speak() -> None:
+def test_sessions_are_counted_by_dialect() -> None:
     house = House()
 
     def open_sessions() -> list[float | None]:
@@ -103,7 +103,7 @@ def test_messages_are_counted_by_type() -> None:
     assert house.figure("dunena_messages_total", dialect="object-store", type="nonsense") is None
 
 
-def test_what_expired_is_counted_once() -> None:
+def test_an_expired_key_is_counted_once() -> None:
     house = House()
     client = house.rooms.client(Dialect.DUNENA)
     client.ask({"type": "set", "key": "k", "value": "", "ttl": 5})
@@ -119,7 +119,7 @@ def test_what_expired_is_counted_once() -> None:
     assert house.figure("dunena_expirations_total") == 1
 
 
-def test_syncs_are_a_histogram_in_seconds() -> None:
+def test_sync_durations_are_a_histogram_in_seconds() -> None:
     house = House()
     for milliseconds in (0.3, 7, 2000):
         house.disk.sync_times.add(milliseconds)
@@ -133,7 +133,7 @@ def test_syncs_are_a_histogram_in_seconds() -> None:
     assert round(total, 6) == 2.0073
 
 
-def test_refusals_have_a_cause() -> None:
+def test_refusals_are_counted_by_cause() -> None:
     house = House()
     causes = ["host", "origin", "token", "wrong-tokens", "rights", "connections"]
     causes += ["bad-request", "limit", "full", "storage", "slow-reader"]
@@ -148,7 +148,7 @@ def test_refusals_have_a_cause() -> None:
 COUNTED = {"hits": 0, "misses": 0, "evictions": 0, "puts": 0, "deletes": 0}
 
 
-def test_what_happened_to_keys_is_counted_under_the_names_of_the_original() -> None:
+def test_key_operations_are_counted_under_the_original_servers_names() -> None:
     house = House(Limits(entries_max=3, eviction=Eviction.LRU))
     client = house.rooms.client(Dialect.DUNENA)
     assert house.cached() == COUNTED
@@ -169,7 +169,7 @@ def test_what_happened_to_keys_is_counted_under_the_names_of_the_original() -> N
     assert house.figure("dunena_cache_max_entries") == house.stats()["cache"]["maxSize"] == 3
 
 
-def test_what_could_not_be_kept_is_not_counted() -> None:
+def test_writes_of_a_refused_tick_are_not_counted() -> None:
     house = House(Limits(entries_max=2, eviction=Eviction.LRU))
     client = house.rooms.client(Dialect.DUNENA)
     for key in "ab":
@@ -188,7 +188,7 @@ def test_what_could_not_be_kept_is_not_counted() -> None:
     assert house.cached() == before == COUNTED | {"puts": 2}
 
 
-def test_what_was_loaded_is_not_counted() -> None:
+def test_loaded_entries_are_not_counted_as_puts() -> None:
     house, source = House(), Store()
     for number in range(5):
         source.set("", f"k{number}", b"1")
@@ -198,13 +198,13 @@ def test_what_was_loaded_is_not_counted() -> None:
     assert house.cached() == COUNTED | {"puts": 1}
 
 
-def test_a_store_without_a_bound_has_room_for_ever() -> None:
+def test_max_entries_of_an_unlimited_store_is_infinite() -> None:
     house = House()
     assert house.figure("dunena_cache_max_entries") == math.inf
     assert house.stats()["cache"]["maxSize"] == 0
 
 
-def test_latency_has_the_quantiles_of_the_original() -> None:
+def test_latency_reports_the_quantiles_of_the_original_server() -> None:
     house = House()
     ticks = house.rooms.telemetry.ticks = Histogram()
     for duration in (1, 1, 1, 30):

@@ -1,4 +1,4 @@
-"""The files follow: how often, and after failures."""
+"""Writing the value files: how often, and after failures."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def writes(kept: Kept, name: str) -> int:
     return kept.disk.done.count(("replace", kept.folder / name))
 
 
-def test_sixty_changes_a_second_are_ten_odd_writes_and_the_last_is_there_in_a_second(
+def test_sixty_changes_a_second_are_written_about_ten_times_a_second(
     kept: Kept,
 ) -> None:
     end = kept.now + 10
@@ -41,7 +41,7 @@ def test_sixty_changes_a_second_are_ten_odd_writes_and_the_last_is_there_in_a_se
     assert kept.storage.mirror.behind_count == 0
 
 
-def test_a_step_writes_no_more_files_than_it_may_and_says_that_there_are_more(kept: Kept) -> None:
+def test_a_step_writes_a_limited_number_of_files_and_is_due_again_at_once(kept: Kept) -> None:
     for number in range(5):
         kept.set(f"k{number}", number)
         kept.append()
@@ -55,7 +55,7 @@ def test_a_step_writes_no_more_files_than_it_may_and_says_that_there_are_more(ke
     assert len(kept.files()) == 5
 
 
-def test_commits_that_nobody_followed_are_kept_by_key(
+def test_unwritten_commits_are_conflated_by_key(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mirror, "CHANGES_LEFT_MAX", 10)
@@ -67,7 +67,7 @@ def test_commits_that_nobody_followed_are_kept_by_key(
     assert kept.read("k.json") == 99
 
 
-def test_files_behind_are_counted_before_any_step(kept: Kept) -> None:
+def test_behind_count_includes_commits_before_the_next_step(kept: Kept) -> None:
     kept.set("k", 1)
     kept.append()
     assert kept.storage.mirror.behind_count == 1
@@ -75,7 +75,7 @@ def test_files_behind_are_counted_before_any_step(kept: Kept) -> None:
     assert kept.storage.mirror.behind_count == 0
 
 
-def test_a_quiet_keys_file_follows_at_once(kept: Kept) -> None:
+def test_the_file_of_a_rarely_changed_key_is_written_at_once(kept: Kept) -> None:
     for value in range(3):
         kept.set("k", value)
         kept.append()
@@ -84,7 +84,7 @@ def test_a_quiet_keys_file_follows_at_once(kept: Kept) -> None:
         kept.step(3.0)
 
 
-def test_a_file_that_could_not_be_written_is_tried_again(kept: Kept) -> None:
+def test_a_failed_file_write_is_retried(kept: Kept) -> None:
     kept.disk.fail = lambda name, path: path.name == "k.json"
     kept.set("k", 1)
     kept.set("other", 1)
@@ -97,7 +97,7 @@ def test_a_file_that_could_not_be_written_is_tried_again(kept: Kept) -> None:
     assert kept.files() == {"k.json", "other.json"}
 
 
-def test_the_good_content_outlives_a_failed_write(kept: Kept) -> None:
+def test_a_failed_write_keeps_the_previous_file_content(kept: Kept) -> None:
     kept.set("k", "good")
     kept.commit()
     kept.disk.fail = lambda name, path: path.suffix == ".json"

@@ -23,17 +23,17 @@ def test_every_module_and_its_test_files_exist() -> None:
             assert (ROOT / path).is_file(), path
 
 
-def test_without_arguments_all_modules_are_mutated() -> None:
+def test_choose_modules_without_arguments_chooses_all() -> None:
     assert mutation.choose_modules([]) == list(mutation.SUITES)
     assert mutation.choose_modules(["dunena/frames.py"]) == ["dunena/frames.py"]
 
 
-def test_a_module_without_tests_of_its_own_is_refused_and_others_are_named() -> None:
+def test_choose_modules_refuses_an_unlisted_module_and_names_the_listed_ones() -> None:
     with pytest.raises(CommandError, match=r"(?s)^dunena/logs\.py cannot be mutated.*/hub\.py"):
         mutation.choose_modules(["dunena/frames.py", "dunena/logs.py"])
 
 
-def test_a_mutant_that_no_test_reaches_survives_and_one_that_hangs_or_crashes_is_killed() -> None:
+def test_count_mutants_counts_hangs_and_crashes_as_killed_and_unreached_as_survived() -> None:
     killed = [1, 3, 24, 36, 152, 255, -11]
     score = mutation.count_mutants("m.py", [*killed, 0, 5, 33, 34])
     assert (score.mutants, score.killed, score.survived) == (10, 7, 3)
@@ -41,7 +41,7 @@ def test_a_mutant_that_no_test_reaches_survives_and_one_that_hangs_or_crashes_is
 
 
 @pytest.mark.parametrize("code", [None, 2])
-def test_a_run_that_did_not_end_has_no_score(code: int | None) -> None:
+def test_count_mutants_raises_for_an_unfinished_run(code: int | None) -> None:
     with pytest.raises(CommandError, match=r"m\.py"):
         mutation.count_mutants("m.py", [1, code])
 
@@ -56,13 +56,13 @@ def test_the_table_has_a_line_for_each_module() -> None:
     ]
 
 
-def test_the_settings_name_one_module_and_its_tests() -> None:
+def test_make_settings_selects_one_module_and_its_tests() -> None:
     settings = tomllib.loads(mutation.make_settings("dunena/frames.py"))["tool"]["mutmut"]
     assert settings["only_mutate"] == ["dunena/frames.py"]
     assert settings["pytest_add_cli_args_test_selection"] == ["tests/unit/test_frames.py"]
 
 
-def test_every_module_is_mutated_in_a_folder_of_its_own() -> None:
+def test_each_module_is_mutated_in_its_own_folder() -> None:
     folders = {mutation.folder_of(module) for module in mutation.SUITES}
     assert len(folders) == len(mutation.SUITES)
     assert all(folder.parent == mutation.FOLDER for folder in folders)

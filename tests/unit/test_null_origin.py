@@ -1,4 +1,4 @@
-"""The decision about pages opened from disk, and who may make it."""
+"""The decision to admit pages opened from disk, and who may change it."""
 
 import logging
 from pathlib import Path
@@ -15,13 +15,13 @@ OWN = "http://localhost:3000"
 JSON = "application/json"
 
 
-def test_nobody_is_let_in_at_first(tmp_path: Path) -> None:
+def test_null_origin_is_refused_by_default(tmp_path: Path) -> None:
     pages = NullOriginPolicy(tmp_path)
     pages.load()
     assert not pages.are_let_in
 
 
-def test_a_decision_is_remembered_until_it_is_taken_back(tmp_path: Path) -> None:
+def test_a_decision_is_stored_and_loaded_until_it_is_revoked(tmp_path: Path) -> None:
     for let_in in (True, False, True):
         pages = NullOriginPolicy(tmp_path)
         pages.choose(let_in=let_in)
@@ -35,21 +35,21 @@ def test_a_decision_is_remembered_until_it_is_taken_back(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"true", b'{"letPagesFromDiskIn": "yes"}', b"\xff"]
 )
-def test_what_cannot_be_read_lets_nobody_in(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_decision_file_refuses_null_origin(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILE_NAME).write_bytes(content)
     pages = NullOriginPolicy(tmp_path)
     pages.load()
     assert not pages.are_let_in
 
 
-def test_a_decision_that_cannot_be_kept_is_not_made(tmp_path: Path) -> None:
+def test_a_decision_that_cannot_be_stored_raises_and_has_no_effect(tmp_path: Path) -> None:
     pages = NullOriginPolicy(tmp_path / "missing")
     with pytest.raises(OSError, match="missing"):
         pages.choose(let_in=True)
     assert not pages.are_let_in
 
 
-def test_without_a_folder_it_lasts_as_long_as_the_server() -> None:
+def test_a_decision_without_a_folder_is_not_stored() -> None:
     pages = NullOriginPolicy(None)
     pages.load()
     pages.choose(let_in=True)
@@ -58,7 +58,7 @@ def test_without_a_folder_it_lasts_as_long_as_the_server() -> None:
 
 
 @pytest.mark.parametrize("origin", ["null", "*"])
-def test_the_command_line_lets_them_in_for_good(origin: str) -> None:
+def test_allow_origin_on_the_command_line_overrides_the_decision(origin: str) -> None:
     rules = Admission(Settings(allow_origins=frozenset({origin})), 3000, Telemetry(0))
     assert rules.disk_pages.always
     rules.disk_pages.choose(let_in=False)
@@ -82,7 +82,7 @@ def decision(settings: Settings | None = None, **headers: str) -> int:
     return 200 if refusal is None else refusal.status
 
 
-def test_a_page_of_the_server_may_decide() -> None:
+def test_a_page_of_the_server_may_change_the_decision() -> None:
     assert decision() == 200
     assert decision(content_type="application/json; charset=utf-8") == 200
     assert decision(host="127.0.0.1:3000", origin="http://127.0.0.1:3000") == 200
@@ -95,22 +95,22 @@ def test_a_page_of_the_server_may_decide() -> None:
     ["null", "", "http://localhost:5173", "http://127.0.0.1:3000", "http://absolute", "file://",
      "http://localhost:30000", "http://localhost", "ftp://localhost:3000", "localhost:3000"],
 )  # fmt: skip
-def test_no_other_page_may(origin: str) -> None:
+def test_a_foreign_page_may_not_change_the_decision(origin: str) -> None:
     assert decision(origin=origin) == 403
 
 
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded"])
-def test_a_form_may_not(kind: str) -> None:
+def test_a_form_submission_may_not_change_the_decision(kind: str) -> None:
     assert decision(content_type=kind) == 400
 
 
-def test_a_name_that_anybody_can_point_here_is_not_enough_without_a_token() -> None:
+def test_a_rebindable_host_name_may_not_change_the_decision_without_a_token() -> None:
     name, place = "http://rebound.example:3000", "rebound.example:3000"
     assert decision(Settings(host="0.0.0.0"), host=place, origin=name) == 403
     assert decision(Settings(host="0.0.0.0", token="t"), host=place, origin=name) == 200
 
 
-def test_a_flood_of_origins_does_not_hide_the_one_with_a_remedy(caplog) -> None:
+def test_many_refused_origins_do_not_hide_the_log_line_of_a_localhost_origin(caplog) -> None:
     rules = Admission(Settings(), 3000, Telemetry(0))
     caplog.set_level(logging.WARNING)
     for number in range(200):

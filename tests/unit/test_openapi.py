@@ -1,4 +1,4 @@
-"""The description of a table of routes, as `/openapi.json` has it."""
+"""The OpenAPI description of a route table."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ def operations(*routes: Route) -> dict[str, Any]:
     return openapi.describe(routes)["paths"]
 
 
-def test_it_is_the_document_of_the_table() -> None:
+def test_respond_returns_the_description_of_the_route_table() -> None:
     assert orjson.loads(openapi.respond(ROUTES).body) == openapi.describe(ROUTES)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_a_route_has_what_the_table_says(route: Route) -> None:
+def test_an_operation_has_the_summary_and_parameters_of_its_route(route: Route) -> None:
     paths = operations(route)
     if not route.summary:
         assert paths == {}
@@ -34,7 +34,7 @@ def test_a_route_has_what_the_table_says(route: Route) -> None:
     assert [parameter["name"] for parameter in parameters] == names
 
 
-def test_a_right_is_a_role_and_any_of_several_will_do() -> None:
+def test_each_right_of_a_route_is_an_alternative_security_role() -> None:
     def security(*rights: Right, access: Access = Access.TOKEN) -> Any:
         route = Route("GET", "/x", Handlers.info, rights, access, summary="x")
         return operations(route)["/x"]["get"].get("security")
@@ -45,7 +45,7 @@ def test_a_right_is_a_role_and_any_of_several_will_do() -> None:
     assert security(access=Access.PUBLIC) == []
 
 
-def test_what_all_methods_of_a_path_take_is_said_once() -> None:
+def test_parameters_common_to_all_methods_are_described_at_the_path() -> None:
     get = Route("GET", "/x/{key}", Handlers.info, summary="x", parameters=("key", "ns", "count"))
     delete = Route("DELETE", "/x/{key}", Handlers.info, summary="x", parameters=("key", "ns"))
 

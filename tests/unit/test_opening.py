@@ -1,4 +1,4 @@
-"""Which engine a server's settings ask for."""
+"""The engine that the settings of a server select."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ def not_woken() -> None:
     pytest.fail("nobody changed anything")
 
 
-def test_without_a_folder_nothing_is_kept() -> None:
+def test_settings_without_a_folder_open_the_memory_engine() -> None:
     engine, loaded = open_engine(Settings(), not_woken)
     assert isinstance(engine, MemoryEngine)
     assert (loaded.entries, loaded.revision) == ([], 0)
     assert private_folder(None) is None
 
 
-def test_a_folder_is_opened_as_the_settings_say(
+def test_the_disk_engine_is_opened_with_the_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(value_files, "ENTRIES_PER_PROGRESS", 1)
@@ -46,7 +46,7 @@ def test_a_folder_is_opened_as_the_settings_say(
         engine.close()
 
 
-def test_nobody_is_woken_where_nothing_is_watched(
+def test_no_folder_watch_begins_with_watch_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FolderWatch, "begin", lambda _: pytest.fail("it is watched"))
@@ -54,7 +54,7 @@ def test_nobody_is_woken_where_nothing_is_watched(
     engine.close()
 
 
-def test_a_folder_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_open_engine_raises_open_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OpenError, match="choose another with --cache-dir"):
         open_engine(Settings(cache_dir=tmp_path / "file" / "below"), not_woken)

@@ -1,4 +1,4 @@
-"""What waits for a peer that reads slowly waits without work."""
+"""The outbox of a peer that reads slowly."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,7 +14,7 @@ from dunena.telemetry import Telemetry
 from tests.support.rooms import Client, HoldingEngine, Rooms
 
 
-def test_what_comes_after_a_flush_waits_for_a_peer_that_does_not_read() -> None:
+def test_after_flush_callbacks_wait_for_a_blocked_peer() -> None:
     rooms = Rooms()
     client = rooms.client()
     done = []
@@ -33,7 +33,7 @@ def test_what_comes_after_a_flush_waits_for_a_peer_that_does_not_read() -> None:
     assert done == ["done"]
 
 
-def test_the_same_behind_a_backlog_that_fills_the_transport_again() -> None:
+def test_after_flush_callbacks_wait_for_a_backlog_that_blocks_again() -> None:
     rooms = Rooms()
     client = rooms.client()
     done = []
@@ -54,7 +54,7 @@ def test_the_same_behind_a_backlog_that_fills_the_transport_again() -> None:
     assert done == ["done"]
 
 
-def test_nothing_comes_behind_events_that_were_too_many() -> None:
+def test_no_output_follows_an_overflow_of_events() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     listener, writer = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
@@ -72,7 +72,7 @@ def test_nothing_comes_behind_events_that_were_too_many() -> None:
     assert listener.wire.writes == [b"more than the peer reads"]
 
 
-def test_what_is_taken_up_after_a_flush_is_told_to_others_in_the_next_tick() -> None:
+def test_changes_made_after_a_flush_are_published_in_the_next_tick() -> None:
     rooms = Rooms()
     writer, listener = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
     refused = {"type": "set", "key": "k", "value": "v"}
@@ -85,7 +85,7 @@ def test_what_is_taken_up_after_a_flush_is_told_to_others_in_the_next_tick() -> 
     assert [message["type"] for message in writer.heard()] == ["error"]
 
 
-def test_a_request_that_is_run_again_subscribes_nobody_who_left() -> None:
+def test_a_rerun_request_does_not_subscribe_a_closed_session() -> None:
     rooms = Rooms()
     writer, leaving = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
     rooms.engine.reason = "disk full"
@@ -96,7 +96,7 @@ def test_a_request_that_is_run_again_subscribes_nobody_who_left() -> None:
     assert rooms.services.hub.key_topic("", "k") is None
 
 
-def test_an_encrypted_peer_is_handed_a_large_message_in_portions() -> None:
+def test_a_large_message_is_written_to_an_encrypted_peer_in_portions() -> None:
     rooms = Rooms()
     client = rooms.client(is_encrypted=True)
     done = []
@@ -122,7 +122,7 @@ def test_an_encrypted_peer_is_handed_a_large_message_in_portions() -> None:
     assert client.outbox.reply_bytes == 0
 
 
-def test_a_lost_peer_is_handed_no_more_of_a_large_message() -> None:
+def test_the_rest_of_a_large_message_is_not_written_to_a_lost_peer() -> None:
     rooms = Rooms()
     client = rooms.client(is_encrypted=True)
     client.wire.is_blocked = True
@@ -162,7 +162,7 @@ _ACTS_WITH_CONDITIONS = ("push", "detach", "send", "put back")
     acts=st.lists(st.sampled_from((*_ACTS, *_ACTS_WITH_CONDITIONS)), max_size=30),
     is_encrypted=st.booleans(),
 )
-def test_an_outbox_is_full_while_its_peer_should_read_first(
+def test_is_full_holds_while_output_waits_or_reaches_the_batch_limit(
     acts: list[str], *, is_encrypted: bool
 ) -> None:
     client = Rooms().client(is_encrypted=is_encrypted)

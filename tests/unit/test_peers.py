@@ -1,4 +1,4 @@
-"""Who is at the other end, and who counts as one."""
+"""The address of a client behind a proxy, and its group."""
 
 from ipaddress import ip_network
 
@@ -29,11 +29,13 @@ def proxies(*networks: str) -> Proxies:
         ("198.51.100.9", "203.0.113.5", "198.51.100.9"),  # no proxy of ours
     ],
 )
-def test_only_a_proxy_of_ours_is_believed(peer: str, forwarded: str | None, client: str) -> None:
+def test_client_of_trusts_forwarded_addresses_of_known_proxies_only(
+    peer: str, forwarded: str | None, client: str
+) -> None:
     assert proxies("10.0.0.0/30").client_of(peer, forwarded) == client
 
 
-def test_without_proxies_nobody_is_believed() -> None:
+def test_client_of_ignores_forwarded_addresses_without_known_proxies() -> None:
     assert proxies().client_of("127.0.0.1", "203.0.113.5") == "127.0.0.1"
 
 
@@ -52,5 +54,5 @@ def test_without_proxies_nobody_is_believed() -> None:
         ("", NOBODY),
     ],
 )
-def test_groups(address: str, group: str) -> None:
+def test_group_of_maps_an_address_to_its_group(address: str, group: str) -> None:
     assert group_of(address) == group

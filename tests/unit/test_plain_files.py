@@ -1,4 +1,4 @@
-"""What stands under a file's name is asked what it is before it is read."""
+"""Reading regular files only, without blocking on other kinds."""
 
 import os
 import socket
@@ -35,7 +35,7 @@ def make(kind: str, path: Path) -> None:
         path.symlink_to("target")
 
 
-def test_a_plain_file_is_read(tmp_path: Path) -> None:
+def test_read_plain_reads_a_regular_file(tmp_path: Path) -> None:
     (tmp_path / "k").write_bytes(b"12345")
     assert read_plain(str(tmp_path / "k"), 5) == b"12345"
     assert kind_at(str(tmp_path / "k")) is FileKind.FILE
@@ -43,14 +43,14 @@ def test_a_plain_file_is_read(tmp_path: Path) -> None:
     assert kind_at(str(tmp_path / "k" / "below")) is None
 
 
-def test_a_missing_file_is_missing(tmp_path: Path) -> None:
+def test_read_plain_raises_file_not_found_for_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_plain(str(tmp_path / "k"), 5)
 
 
 @unix_only
 @pytest.mark.parametrize("kind", ["pipe", "folder", "socket", "device"])
-def test_anything_else_is_refused_at_once(
+def test_read_plain_refuses_what_is_no_regular_file_without_blocking(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -61,7 +61,7 @@ def test_anything_else_is_refused_at_once(
 
 
 @unix_only
-def test_a_link_is_followed_on_request_only(tmp_path: Path) -> None:
+def test_read_plain_refuses_a_link_with_follow_false(tmp_path: Path) -> None:
     make("link", tmp_path / "k")
     assert read_plain(str(tmp_path / "k"), 5) == b"1"
     with pytest.raises(NotPlainError, match="a link, not a plain file"):
@@ -69,7 +69,7 @@ def test_a_link_is_followed_on_request_only(tmp_path: Path) -> None:
     assert kind_at(str(tmp_path / "k")) is FileKind.LINK
 
 
-def test_a_large_file_is_not_read(tmp_path: Path) -> None:
+def test_read_plain_refuses_a_file_over_the_limit(tmp_path: Path) -> None:
     with (tmp_path / "k").open("wb") as file:
         file.truncate(2 << 30)  # takes no room
     for action in (read_plain, require_plain):
@@ -77,7 +77,7 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
             action(str(tmp_path / "k"), 1000)
 
 
-def test_a_file_that_grows_is_read_no_further_than_the_bound(
+def test_read_plain_refuses_a_file_that_grows_over_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "k"

@@ -1,4 +1,4 @@
-"""The command line takes its arguments as they are, on every system."""
+"""Arguments are passed on unchanged on every system."""
 
 import sys
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ import typer.core
 from dunena.cli import program
 
 
-def test_windows_expands_no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_are_not_expanded_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     def expand(arguments: Any) -> Any:
         pytest.fail(f"{arguments} would be expanded")
 

@@ -1,4 +1,4 @@
-"""A bounded store: who is refused, who leaves, and what stays as it was."""
+"""A store with limits: refusals, evictions and rollback."""
 
 import random
 
@@ -23,12 +23,12 @@ def keys_of(store: Store) -> list[str]:
     return [entry.key for entry in store.entries()]
 
 
-def test_without_a_limit_there_is_no_room_to_keep_account_of() -> None:
+def test_quota_of_is_none_without_a_limit() -> None:
     assert quota_of(Limits(eviction=Eviction.LRU)) is None
 
 
 @pytest.mark.parametrize(("count", "fits"), [(2, True), (3, True), (4, False)])
-def test_entries_are_counted(count: int, fits: bool) -> None:
+def test_a_set_beyond_the_entry_limit_is_refused(count: int, fits: bool) -> None:
     store, _ = bounded(entries_max=3)
     for number in range(count - 1):
         store.set("", f"k{number}", b"1")
@@ -44,7 +44,9 @@ def test_entries_are_counted(count: int, fits: bool) -> None:
 
 @pytest.mark.parametrize(("size", "fits"), [(9, True), (10, True), (11, False)])
 @pytest.mark.parametrize("key", ["kk", "\u00e4"])  # both of two bytes
-def test_bytes_of_key_and_value_are_counted(key: str, size: int, fits: bool) -> None:
+def test_a_set_beyond_the_limit_of_key_and_value_bytes_is_refused(
+    key: str, size: int, fits: bool
+) -> None:
     store, _ = bounded(memory_bytes_max=10)
     value = b"1" * (size - 2)
     if fits:
@@ -55,7 +57,7 @@ def test_bytes_of_key_and_value_are_counted(key: str, size: int, fits: bool) -> 
         assert store.entry_count == 0
 
 
-def test_a_full_store_lets_values_be_replaced_and_deleted() -> None:
+def test_a_full_store_accepts_replacements_and_deletions() -> None:
     store, _ = bounded(entries_max=1, memory_bytes_max=10)
     store.set("", "k", b"123456789")
     store.set("", "k", b"1")
@@ -63,7 +65,7 @@ def test_a_full_store_lets_values_be_replaced_and_deleted() -> None:
     store.set("", "other", b"1")
 
 
-def test_a_store_that_was_loaded_over_its_limits_may_shrink() -> None:
+def test_a_store_loaded_over_its_limits_accepts_values_that_shrink() -> None:
     source = Store()
     source.set("", "a", b"1" * 100)
     source.set("", "b", b"1" * 100)
@@ -74,14 +76,14 @@ def test_a_store_that_was_loaded_over_its_limits_may_shrink() -> None:
         store.set("", "a", b"1" * 61)
 
 
-def test_what_is_stored_already_is_taken_by_a_full_store() -> None:
+def test_a_full_store_accepts_entries_from_disk() -> None:
     store, _ = bounded(entries_max=1)
     store.set("", "a", b"1")
     store.set("", "by-hand", b"1", from_disk=True)
     assert store.entry_count == 2
 
 
-def test_the_least_recently_used_leaves_and_is_a_delete() -> None:
+def test_the_least_recently_used_entry_is_evicted_as_a_delete() -> None:
     store, changes = bounded(entries_max=3, eviction=Eviction.LRU)
     for key in "abc":
         store.set("", key, b"1")
@@ -97,7 +99,7 @@ def test_the_least_recently_used_leaves_and_is_a_delete() -> None:
     assert store.quota.evictions == 1
 
 
-def test_looking_without_reading_keeps_nobody() -> None:
+def test_a_peek_does_not_protect_an_entry_from_eviction() -> None:
     store, _ = bounded(entries_max=2, eviction=Eviction.LRU)
     store.set("", "a", b"1")
     store.set("", "b", b"1")
@@ -106,7 +108,7 @@ def test_looking_without_reading_keeps_nobody() -> None:
     assert keys_of(store) == ["b", "c"]
 
 
-def test_as_many_leave_as_a_large_value_needs() -> None:
+def test_a_large_value_evicts_as_many_entries_as_needed() -> None:
     store, changes = bounded(memory_bytes_max=20, eviction=Eviction.LRU)
     for key in "abcd":
         store.set("", key, b"1234")
@@ -118,7 +120,7 @@ def test_as_many_leave_as_a_large_value_needs() -> None:
     assert store.quota.bytes <= 20
 
 
-def test_what_no_store_of_that_size_could_hold_costs_nobody_the_place() -> None:
+def test_a_value_larger_than_the_store_evicts_nothing() -> None:
     store, changes = bounded(memory_bytes_max=20, eviction=Eviction.LRU)
     store.set("", "a", b"1")
     changes.clear()
@@ -127,7 +129,7 @@ def test_what_no_store_of_that_size_could_hold_costs_nobody_the_place() -> None:
     assert changes == []
 
 
-def test_evictions_are_undone_with_the_change_they_made_room_for() -> None:
+def test_evictions_are_rolled_back_with_their_change() -> None:
     store, changes = bounded(entries_max=2, eviction=Eviction.LRU)
     store.set("", "a", b"1")
     store.set("", "b", b"1")
@@ -140,7 +142,7 @@ def test_evictions_are_undone_with_the_change_they_made_room_for() -> None:
     assert (store.evictions, store.puts) == (0, 2)
 
 
-def test_a_loaded_store_sheds_what_is_over_its_limits() -> None:
+def test_evict_excess_evicts_the_oldest_of_a_loaded_store_over_its_limits() -> None:
     source = Store()
     for number in range(10):
         source.set("", f"k{number}", b"1")
@@ -151,7 +153,7 @@ def test_a_loaded_store_sheds_what_is_over_its_limits() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_account_is_right_after_anything(seed: int) -> None:
+def test_quota_counters_match_the_entries_after_random_operations(seed: int) -> None:
     draw = random.Random(seed)
     store, changes = bounded(entries_max=8, memory_bytes_max=120, eviction=Eviction.LRU)
     for _ in range(400):
@@ -181,7 +183,7 @@ def test_the_account_is_right_after_anything(seed: int) -> None:
 # --- through the dialects ---
 
 
-def test_the_error_and_nothing_else() -> None:
+def test_a_refused_set_sends_only_an_error_to_the_writer() -> None:
     rooms = Rooms(Limits(entries_max=1))
     client, other = rooms.client(), rooms.client()
     client.ask({"type": "set", "key": "a", "value": "x"})
@@ -209,7 +211,7 @@ def test_an_mset_that_does_not_fit_stores_nothing(eviction: Eviction) -> None:
     assert rooms.engine.committed == []
 
 
-def test_an_mset_evicts_none_of_its_own() -> None:
+def test_an_mset_evicts_none_of_its_own_entries() -> None:
     rooms = Rooms(Limits(entries_max=4, eviction=Eviction.LRU))
     client = rooms.client()
     for key in "abcd":
@@ -218,7 +220,7 @@ def test_an_mset_evicts_none_of_its_own() -> None:
     assert sorted(keys_of(rooms.store)) == ["d", "x", "y", "z"]
 
 
-def test_a_refused_tick_brings_back_who_had_left() -> None:
+def test_a_refused_tick_restores_evicted_entries() -> None:
     rooms = Rooms(Limits(entries_max=1, eviction=Eviction.LRU))
     client = rooms.client()
     client.ask({"type": "set", "key": "a", "value": "x"})
@@ -248,7 +250,7 @@ def test_a_refused_tick_brings_back_who_had_left() -> None:
         ([("a", b"1" * 9), ("b", b"1" * 10)], "20 bytes"),
     ],
 )
-def test_many_writes_find_room_together_or_are_refused_together(
+def test_check_writes_accepts_or_refuses_all_writes_together(
     writes: list[tuple[str, bytes]], shortage: str | None
 ) -> None:
     store, changes = bounded(entries_max=4, memory_bytes_max=20)
@@ -268,7 +270,7 @@ def test_many_writes_find_room_together_or_are_refused_together(
     assert changes == []
 
 
-def test_many_writes_are_measured_in_their_own_namespace() -> None:
+def test_check_writes_compares_with_entries_of_the_same_namespace() -> None:
     store, _ = bounded(entries_max=2)
     store.set("n", "a", b"1")
     store.set("n", "b", b"1")
@@ -279,7 +281,7 @@ def test_many_writes_are_measured_in_their_own_namespace() -> None:
 
 @pytest.mark.parametrize("ns", ["", "n"])
 @pytest.mark.parametrize(("count", "fits"), [(2, True), (3, False)])
-def test_overdue_entries_make_room_for_many_writes(ns: str, count: int, fits: bool) -> None:
+def test_check_writes_counts_overdue_entries_as_free_room(ns: str, count: int, fits: bool) -> None:
     store, _ = bounded(entries_max=3)
     store.set(ns, "standing", b"1")
     store.set(ns, "a", b"1", NOW + 1)
@@ -297,7 +299,7 @@ def test_overdue_entries_make_room_for_many_writes(ns: str, count: int, fits: bo
     assert keys_of(store) == ["standing"]
 
 
-def test_writes_that_do_not_grow_find_room_in_a_full_store_and_free_none_for_others() -> None:
+def test_check_writes_refuses_growth_in_a_full_store() -> None:
     store, _ = bounded(memory_bytes_max=6)
     store.set("", "a", b"12")
     store.set("", "b", b"12")
@@ -313,7 +315,7 @@ def test_every_eviction_is_counted() -> None:
     assert store.evictions == 3
 
 
-def test_a_store_that_was_loaded_over_its_limits_first_loses_what_is_overdue() -> None:
+def test_evict_excess_removes_overdue_entries_first() -> None:
     source = Store()
     source.set("", "oldest", b"1")
     source.set("", "overdue", b"1", NOW)
@@ -339,7 +341,7 @@ def test_every_refusal_is_counted() -> None:
         assert store.quota.refusals == number
 
 
-def test_overdue_entries_that_free_too_little_leave_no_room() -> None:
+def test_a_set_is_refused_when_expiry_frees_too_little() -> None:
     store, _ = bounded(memory_bytes_max=10)
     store.set("", "a", b"1" * 7)
     store.set("", "b", b"1", NOW)
@@ -350,7 +352,7 @@ def test_overdue_entries_that_free_too_little_leave_no_room() -> None:
     store.set("", "c", b"1")
 
 
-def test_a_stored_value_that_can_never_fit_drives_out_others_but_not_itself() -> None:
+def test_an_oversized_value_from_disk_evicts_the_others_and_stays() -> None:
     store, changes = bounded(memory_bytes_max=10, eviction=Eviction.LRU)
     store.set("", "a", b"1")
     store.set("", "b", b"1")
@@ -364,7 +366,7 @@ def test_a_stored_value_that_can_never_fit_drives_out_others_but_not_itself() ->
 
 
 @pytest.mark.parametrize("limits", [{"entries_max": 2}, {"memory_bytes_max": 5}])
-def test_a_store_over_its_limits_takes_what_does_not_grow(limits: dict[str, int]) -> None:
+def test_a_store_over_its_limits_accepts_writes_that_do_not_grow(limits: dict[str, int]) -> None:
     source = Store()
     for key in "abc":
         source.set("", key, b"1")

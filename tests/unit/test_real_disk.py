@@ -21,7 +21,7 @@ def disk() -> RealDisk:
 
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
-def test_a_file_is_replaced_and_read_with_its_stamp(
+def test_replace_file_writes_the_content_and_returns_the_stamp(
     disk: RealDisk, tmp_path: Path, size: int
 ) -> None:
     path, content = str(tmp_path / "k.json"), os.urandom(size)
@@ -32,7 +32,7 @@ def test_a_file_is_replaced_and_read_with_its_stamp(
     assert os.listdir(tmp_path) == ["k.json"]  # noqa: PTH208 - the draft is gone
 
 
-def test_a_draft_is_put_in_place_or_discarded(disk: RealDisk, tmp_path: Path) -> None:
+def test_a_draft_is_moved_into_place_or_discarded(disk: RealDisk, tmp_path: Path) -> None:
     target, drafts = tmp_path / "k.json", tmp_path / "tmp"
     drafts.mkdir()
     draft = disk.write_draft(str(target), b"1", str(drafts))
@@ -61,7 +61,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
     assert stamp.size == 1  # of what was there before: the next look finds another file
 
 
-def test_a_write_that_takes_a_part_goes_on(
+def test_partial_writes_are_continued_to_the_end(
     disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = os.write
@@ -85,7 +85,9 @@ def test_a_failed_replacement_leaves_no_draft(disk: RealDisk, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes in folders")
-def test_only_files_and_folders_are_names(disk: RealDisk, tmp_path: Path) -> None:
+def test_names_lists_files_and_folders_apart_from_links_and_pipes(
+    disk: RealDisk, tmp_path: Path
+) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("file")
@@ -113,7 +115,7 @@ def test_a_replaced_file_keeps_its_mode_and_owner(disk: RealDisk, tmp_path: Path
 
 
 @unix_only
-def test_an_owner_that_cannot_be_kept_is_no_failure(
+def test_replace_file_succeeds_when_the_owner_cannot_be_kept(
     disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "k.json"
@@ -136,7 +138,7 @@ def test_an_owner_that_cannot_be_kept_is_no_failure(
     assert stat.S_IMODE(path.stat().st_mode) == 0o604
 
 
-def test_a_file_that_is_a_mount_is_written_over(
+def test_a_file_that_is_a_mount_point_is_overwritten_in_place(
     disk: RealDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, drafts = tmp_path / "k.json", tmp_path / "tmp"
@@ -162,9 +164,7 @@ def test_a_file_that_is_a_mount_is_written_over(
 
 @unix_only
 @pytest.mark.timeout(10)
-def test_nobody_waits_for_what_is_no_file_to_be_on_the_device(
-    disk: RealDisk, tmp_path: Path
-) -> None:
+def test_sync_does_not_block_on_pipes_links_and_terminals(disk: RealDisk, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "nowhere.json").symlink_to("elsewhere.json")
     (tmp_path / "terminal.json").symlink_to("/dev/tty")
@@ -174,7 +174,7 @@ def test_nobody_waits_for_what_is_no_file_to_be_on_the_device(
 
 @unix_only
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
-def test_what_is_no_file_is_not_replaced_and_not_removed(
+def test_links_pipes_and_folders_are_neither_replaced_nor_removed(
     disk: RealDisk, tmp_path: Path, kind: str
 ) -> None:
     path, drafts = tmp_path / "k.json", tmp_path / "tmp"

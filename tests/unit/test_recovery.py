@@ -1,4 +1,4 @@
-"""What files and journal say together."""
+"""Recovery from value files and the journal."""
 
 import pytest
 
@@ -40,13 +40,13 @@ def values(recovered: Recovered) -> dict[str, bytes]:
     return {key: entry.value for (_, key), entry in recovered.standing.items()}
 
 
-def test_without_a_journal_files_are_the_truth() -> None:
+def test_recovery_without_a_journal_uses_the_files() -> None:
     recovered = recover([entry("k", b"1")], Replay(), {PLACE: OLD})
     assert values(recovered) == {"k": b"1"}
     assert recovered.changes == {}
 
 
-def test_changes_are_applied_in_their_order() -> None:
+def test_journal_changes_are_applied_in_order() -> None:
     found = replay(
         [stored(1, "a", b"2", OLD), stored(2, "b", b"3")],
         [removed(3, "a", OLD), Recorded(ChangeKind.EXPIRED, 4, "", "gone")],
@@ -63,7 +63,7 @@ def test_changes_are_applied_in_their_order() -> None:
     }
 
 
-def test_a_clear_takes_the_files_it_knew_of_and_no_others() -> None:
+def test_a_clear_removes_only_the_files_it_recorded() -> None:
     clear = Recorded(ChangeKind.CLEAR, 2, cleared=frozenset({OLD}))
     found = replay([stored(1, "a", b"1"), clear], [stored(3, "b", b"1")])
     files = [entry("known", b"1"), entry("new", b"2")]
@@ -84,7 +84,7 @@ def test_a_clear_takes_the_files_it_knew_of_and_no_others() -> None:
         (FOREIGN, b"1", True, b"1"),  # put back
     ],
 )
-def test_what_another_hand_did_stays(
+def test_recovery_distinguishes_hand_edits_from_lost_writes(
     stamp: Stamp | None, value: bytes | None, is_complete: bool, expected: bytes | None
 ) -> None:
     found = replay([stored(1, "k", b"1", None)], [stored(2, "k", b"2", OLD)])
@@ -97,7 +97,7 @@ def test_what_another_hand_did_stays(
     assert (PLACE in recovered.edited) is (expected != b"2")
 
 
-def test_a_file_that_was_being_replaced_may_be_either() -> None:
+def test_a_file_whose_replacement_was_planned_may_have_either_stamp() -> None:
     for stamp, value in ((OLD, b"1"), (NEW, b"2")):
         found = replay([stored(2, "k", b"2", OLD)])
         found.files[PLACE].planned(OLD, NEW)
@@ -106,7 +106,7 @@ def test_a_file_that_was_being_replaced_may_be_either() -> None:
         assert not recovered.edited
 
 
-def test_a_power_cut_brings_back_any_state_and_the_beginning_of_a_number() -> None:
+def test_the_journal_overrides_earlier_and_truncated_file_content_after_a_power_cut() -> None:
     for stamp, value in ((OLD, b"5"), (FOREIGN, b"12")):
         found = replay([stored(2, "k", b"123", OLD)], [stored(3, "k", b"4", NEW)])
         found.is_complete = False
@@ -114,13 +114,13 @@ def test_a_power_cut_brings_back_any_state_and_the_beginning_of_a_number() -> No
         assert values(recovered) == {"k": b"4"}
 
 
-def test_a_file_that_cannot_be_read_gives_way_to_the_journal() -> None:
+def test_the_journal_overrides_an_unreadable_file() -> None:
     found = replay([stored(2, "k", b"2", OLD)])
     recovered = recover([], found, {}, damaged=[PLACE])
     assert values(recovered) == {"k": b"2"}
 
 
-def test_where_files_were_not_forced_the_journal_counts_after_a_power_cut() -> None:
+def test_the_journal_overrides_unsynced_files_after_a_power_cut() -> None:
     found = replay([stored(2, "k", b"2", OLD)])
     found.is_complete = found.is_forced = False
     assert values(recover([entry("k", b"0")], found, {PLACE: FOREIGN})) == {"k": b"2"}

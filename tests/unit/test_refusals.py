@@ -1,4 +1,4 @@
-"""What the log says of those who were refused."""
+"""The log lines of refused clients."""
 
 import logging
 
@@ -29,7 +29,7 @@ def refusals(clock: Clock, caplog: pytest.LogCaptureFixture) -> Refusals:
     return Refusals(Settings(), 3000, clock)
 
 
-def test_a_name_is_told_once_in_an_hour(refusals, clock, caplog) -> None:
+def test_a_refused_host_is_logged_once_per_period(refusals, clock, caplog) -> None:
     for _ in range(3):
         refusals.tell_host("show.example:3000", "show.example")
     assert len(caplog.messages) == 1
@@ -39,7 +39,7 @@ def test_a_name_is_told_once_in_an_hour(refusals, clock, caplog) -> None:
     assert all("--allow-host show.example" in line for line in caplog.messages)
 
 
-def test_a_flood_of_one_kind_hides_no_other(refusals, caplog) -> None:
+def test_many_refusals_of_one_kind_do_not_hide_another_kind(refusals, caplog) -> None:
     for number in range(3 * NAMES_MAX):
         refusals.tell_origin(f"http://site-{number}.example")
     assert len(caplog.messages) == NAMES_MAX
@@ -53,7 +53,7 @@ def test_a_flood_of_one_kind_hides_no_other(refusals, caplog) -> None:
     ["null", "file://", "app://", "app://.", "capacitor://localhost", "https://a.example:8443",
      "chrome-extension://abc", "http://[fe80::1]:80", "https://a.example/"],
 )  # fmt: skip
-def test_an_origin_that_an_option_takes_is_recommended(origin: str) -> None:
+def test_origin_option_recommends_a_valid_origin(origin: str) -> None:
     assert origin_option(origin) == f"--allow-origin {origin}"
 
 
@@ -62,7 +62,7 @@ def test_an_origin_that_an_option_takes_is_recommended(origin: str) -> None:
     ["", "*", "NULL", "a b", "http://a,http://b", "http://a;rm -rf .", "http://$(id)", "http://`id`",
      "http://a\x1b", "http://a&b", "-x://a", "http://\xff", "//a", "http://" + "a" * 500],
 )  # fmt: skip
-def test_what_is_no_origin_or_unsafe_to_copy_is_not(refusals, caplog, origin: str) -> None:
+def test_an_invalid_or_unsafe_origin_is_not_recommended(refusals, caplog, origin: str) -> None:
     assert origin_option(origin) is None
     refusals.tell_origin(origin)
     (line,) = caplog.messages
@@ -71,14 +71,14 @@ def test_what_is_no_origin_or_unsafe_to_copy_is_not(refusals, caplog, origin: st
 
 
 @pytest.mark.parametrize("host", ["", "localhost:1@a.example", "$(id)", "\x1b[31m"])
-def test_what_is_no_host_is_not_recommended(refusals, caplog, host: str) -> None:
+def test_an_invalid_host_is_not_recommended(refusals, caplog, host: str) -> None:
     refusals.tell_host(host, None)
     (line,) = caplog.messages
     assert "--allow" not in line
     assert line.isprintable()
 
 
-def test_every_other_refusal_says_what_to_do(refusals, caplog) -> None:
+def test_every_other_refusal_is_logged_with_a_remedy(refusals, caplog) -> None:
     refusals.tell_cross_site("/cache/k")
     refusals.tell_guesser("192.0.2.1")
     refusals.tell_crowd("192.0.2.1", 1000)

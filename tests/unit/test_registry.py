@@ -1,4 +1,4 @@
-"""The connections of a server: looked at regularly, never all at once."""
+"""The registry of connections: sweeps in parts, and limits per group."""
 
 import asyncio
 from collections.abc import Callable
@@ -65,20 +65,20 @@ def registry_of(count: int) -> tuple[Loop, Registry, list[Peer]]:
     return loop, registry, peers
 
 
-def test_every_connection_is_looked_at_about_once_a_second() -> None:
+def test_every_connection_is_swept_once_a_second() -> None:
     loop, _, peers = registry_of(3)
     loop.advance(5 * SWEEP_SECONDS)
     assert [peer.looked_at for peer in peers] == [[1.0, 2.0, 3.0, 4.0, 5.0]] * 3
 
 
-def test_many_connections_are_looked_at_in_parts() -> None:
+def test_many_connections_are_swept_in_parts() -> None:
     loop, _, peers = registry_of(5 * SWEEP_PART + 1)
     turns = loop.advance(1.9 * SWEEP_SECONDS)
     assert turns == [SWEEP_PART] * 5 + [1]
     assert {len(peer.looked_at) for peer in peers} == {1}
 
 
-def test_a_connection_that_went_during_a_sweep_is_not_looked_at() -> None:
+def test_a_connection_removed_during_a_sweep_is_not_swept() -> None:
     loop, registry, peers = registry_of(2 * SWEEP_PART)
     loop.advance(SWEEP_SECONDS)
     gone = [peer for peer in peers if not peer.looked_at]
@@ -89,7 +89,7 @@ def test_a_connection_that_went_during_a_sweep_is_not_looked_at() -> None:
     assert not any(peer.looked_at for peer in gone)
 
 
-def test_a_close_waits_for_all_to_be_gone() -> None:
+def test_close_waits_until_all_connections_are_removed() -> None:
     async def run() -> None:
         registry = Registry(asyncio.get_running_loop(), 10)
         peer = Peer()
@@ -100,7 +100,7 @@ def test_a_close_waits_for_all_to_be_gone() -> None:
     asyncio.run(asyncio.wait_for(run(), 5))
 
 
-def test_a_group_holds_so_many_and_others_as_many_again() -> None:
+def test_each_group_has_its_own_connection_limit() -> None:
     registry = Registry(Loop(), 100, connections_per_group_max=2)
     peers = [Peer() for _ in range(4)]
     registry.add(peers[0], "a")
@@ -117,7 +117,7 @@ def test_a_group_holds_so_many_and_others_as_many_again() -> None:
     assert not registry.is_crowded("b")
 
 
-def test_programs_of_this_machine_are_not_counted() -> None:
+def test_local_connections_do_not_count_against_the_group_limit() -> None:
     registry = Registry(Loop(), 100, connections_per_group_max=1)
     registry.add(Peer())
     registry.add(Peer())

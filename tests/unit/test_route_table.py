@@ -1,4 +1,4 @@
-"""The table of routes: what the dispatcher and the description rely on."""
+"""The properties of the route table that its users rely on."""
 
 from collections import Counter
 
@@ -7,12 +7,12 @@ import pytest
 from dunena.server.route_table import ROUTES
 
 
-def test_each_method_of_a_path_is_there_once() -> None:
+def test_each_method_and_path_is_routed_once() -> None:
     counts = Counter((route.method, route.path) for route in ROUTES)
     assert counts.most_common(1)[0][1] == 1
 
 
-def test_the_routes_of_a_path_have_one_access() -> None:
+def test_all_routes_of_a_path_have_the_same_access() -> None:
     accesses: dict[str, set] = {}
     for route in ROUTES:
         accesses.setdefault(route.path, set()).add(route.access)
@@ -20,7 +20,7 @@ def test_the_routes_of_a_path_have_one_access() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_a_key_is_the_last_of_its_path_and_described(route) -> None:
+def test_a_key_is_the_last_segment_of_its_path_and_a_parameter(route) -> None:
     """The dispatcher looks a path up by what is before its brace."""
     plain, brace, rest = route.path.partition("{")
     assert brace + rest in ("", "{key}")

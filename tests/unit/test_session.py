@@ -1,4 +1,4 @@
-"""Sessions: dialects without a socket."""
+"""Sessions in each dialect, without a socket."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -45,7 +45,7 @@ messages = st.dictionaries(
     ),
     st.sampled_from(Dialect),
 )
-def test_any_message_gets_an_answer_of_its_dialect(texts: list[bytes], dialect: Dialect) -> None:
+def test_any_message_gets_a_reply_in_its_dialect(texts: list[bytes], dialect: Dialect) -> None:
     rooms = Rooms(Limits(value_bytes_max=20))
     client = rooms.client(dialect)
     for text in texts:
@@ -78,7 +78,7 @@ def may_be_silent(text: bytes, dialect: Dialect) -> bool:
     return message.get("action") in ("set", "delete", "subscribe", "unsubscribe")
 
 
-def test_a_client_that_left_is_followed_by_nothing() -> None:
+def test_closing_a_session_removes_its_subscriptions() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.AUTO)
     client.ask({"type": "subscribe", "channel": "other"})
@@ -89,7 +89,7 @@ def test_a_client_that_left_is_followed_by_nothing() -> None:
     assert rooms.services.hub.subscription_count == 0
 
 
-def test_a_client_that_followed_very_much_leaves_in_portions() -> None:
+def test_closing_a_session_with_many_subscriptions_removes_them_in_portions() -> None:
     rooms = Rooms()
     left: list[Callable[[], bool]] = []
     rooms.services.hub.do_later = left.append
@@ -112,7 +112,7 @@ def test_a_client_that_followed_very_much_leaves_in_portions() -> None:
     assert rooms.services.hub.subscription_count == 0
 
 
-def test_followers_share_one_frame() -> None:
+def test_followers_of_a_key_are_sent_the_same_frame_object() -> None:
     rooms = Rooms()
     clients = [rooms.client(Dialect.OBJECT_STORE) for _ in range(3)]
     for client in clients:
@@ -124,7 +124,7 @@ def test_followers_share_one_frame() -> None:
 
 
 @pytest.mark.parametrize("size", [19, 20, 21])
-def test_a_value_is_measured_as_text_whatever_its_escapes(size: int) -> None:
+def test_the_size_of_a_value_is_measured_without_escapes(size: int) -> None:
     rooms = Rooms(Limits(value_bytes_max=20))
     client = rooms.client()
     (reply,) = [
@@ -138,7 +138,7 @@ def test_a_value_is_measured_as_text_whatever_its_escapes(size: int) -> None:
     assert [m["data"]["size"] for m in update if m.get("event") == "set"] == [19]
 
 
-def test_a_flush_reaches_the_followers_of_every_key_that_stood() -> None:
+def test_a_flush_sends_null_to_followers_of_every_existing_key() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     for ns, key in (("", "a"), ("n", "a"), ("", "missing")):
@@ -154,7 +154,7 @@ def test_a_flush_reaches_the_followers_of_every_key_that_stood() -> None:
     ]
 
 
-def test_subscriptions_are_limited_and_the_limit_is_named() -> None:
+def test_subscriptions_beyond_the_limit_are_refused_naming_the_limit() -> None:
     rooms = Rooms(Limits(subscriptions_max=3))
     client = rooms.client()  # follows the events already
     for key in ("a", "b", "a"):
@@ -168,7 +168,7 @@ def test_subscriptions_are_limited_and_the_limit_is_named() -> None:
 
 
 @pytest.mark.parametrize("ttl", [2**53, 2**63, 2**64 - 1])
-def test_an_endless_ttl_ends_where_numbers_are_exact(ttl: int) -> None:
+def test_an_infinite_ttl_expires_at_2_to_the_53(ttl: int) -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     assert client.ask({"action": "set", "key": "k", "value": 1, "ttl": ttl}) == []

@@ -1,4 +1,4 @@
-"""Every setting is wherever settings are told of, and the table alone says what it is."""
+"""Every setting is defined once in the table and appears everywhere settings are listed."""
 
 import ast
 import dataclasses
@@ -44,13 +44,13 @@ SERVE = options_of("serve")
 DOCTOR = options_of("doctor")
 
 
-def test_a_row_is_an_attribute_and_the_other_way_round() -> None:
+def test_rows_and_attributes_of_the_settings_correspond() -> None:
     assert [row.name for row in ROWS] == [field.name for field in dataclasses.fields(GivenSettings)]
     assert len({row.variable for row in ROWS}) == len(ROWS) >= 27
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_serve_has_the_flag_and_the_variable(row: Row) -> None:
+def test_serve_has_the_flag_and_variable_of_each_row(row: Row) -> None:
     option = SERVE[row.flag]
     assert option.envvar == row.variable
     assert option.default == row.default
@@ -61,23 +61,23 @@ def test_serve_has_the_flag_and_the_variable(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_doctor_takes_the_flag_and_the_variable(row: Row) -> None:
+def test_doctor_has_the_flag_and_variable_of_each_row(row: Row) -> None:
     option = DOCTOR[row.flag]
     assert (option.envvar, option.default) == (row.variable, row.default)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_its_value_is_described(row: Row) -> None:
-    """So it is in `/info` and in what `doctor` says."""
+def test_describe_settings_includes_the_label_of_each_row(row: Row) -> None:
+    """`/info` and `doctor` list what `describe_settings` returns."""
     assert row.label in describe_settings(Settings())
 
 
-def test_serve_has_no_other_flag() -> None:
+def test_serve_has_only_the_flags_of_the_table() -> None:
     assert SERVE.keys() == {row.flag for row in ROWS}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_the_page_has_it(row: Row) -> None:
+def test_the_settings_page_lists_each_row(row: Row) -> None:
     page = (ROOT / "docs" / "settings.md").read_text("utf-8")
     (line,) = [line for line in page.splitlines() if line.startswith(f"| `{row.flag}` |")]
     assert f"| `{row.variable}` |" in line
@@ -85,7 +85,7 @@ def test_the_page_has_it(row: Row) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_a_server_that_is_given_nothing_runs_with_the_default(row: Row) -> None:
+def test_settings_without_arguments_have_the_defaults_of_the_table(row: Row) -> None:
     if row.name == "no_persist":
         assert Settings().cache_dir is None  # a folder is chosen by who starts it
         return
@@ -93,20 +93,20 @@ def test_a_server_that_is_given_nothing_runs_with_the_default(row: Row) -> None:
     assert held == row.default or (row.default is None and not held)
 
 
-def test_the_help_of_serve_names_the_variables_that_go_by_no_rule() -> None:
+def test_the_help_of_serve_names_the_irregular_variables() -> None:
     odd = [row.variable for row in ROWS if row.setting.variable]
     help_text = typer.main.get_command(app).commands["serve"].help
     assert f"The two whose name differs are {' and '.join(odd)}." in " ".join(help_text.split())
 
 
-def test_no_variable_is_named_that_is_none() -> None:
+def test_only_existing_variables_are_named_in_code_and_documents() -> None:
     known = {row.variable for row in ROWS} | UNUSED.keys() | OTHERS
     for path in NAMING - {ROOT / "docs" / "robustness.md"}:
         named = set(re.findall(r"\bDUNENA_[A-Z_]*[A-Z]\b", path.read_text("utf-8")))
         assert named <= known, path
 
 
-def test_no_flag_is_named_in_the_server_that_is_none() -> None:
+def test_only_existing_flags_are_named_in_the_server() -> None:
     known = {row.flag for row in ROWS}
     for room in ("server", "persistence"):
         for path in (PACKAGE / room).rglob("*.py"):
@@ -114,8 +114,8 @@ def test_no_flag_is_named_in_the_server_that_is_none() -> None:
             assert named <= known, path
 
 
-def test_variables_and_defaults_stand_in_the_table_alone() -> None:
-    """As whole strings: a text for people may name a variable."""
+def test_variables_and_defaults_are_written_only_in_the_table() -> None:
+    """Only whole string literals count: a text for people may name a variable."""
     variables = {row.variable for row in ROWS}
     homes = {PACKAGE / "setting_table.py", PACKAGE / "__init__.py"}
     for path in set(PACKAGE.rglob("*.py")) - homes:

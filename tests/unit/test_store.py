@@ -70,7 +70,7 @@ def test_reads_are_counted_and_peeks_are_not() -> None:
     assert (store.hits, store.misses) == (1, 1)
 
 
-def test_an_entry_is_gone_at_its_time_and_not_before() -> None:
+def test_an_entry_expires_at_its_deadline_and_not_before() -> None:
     store = Store()
     store.set("", "k", b"1", NOW + 10)
     assert store.next_deadline == NOW + 10
@@ -83,7 +83,7 @@ def test_an_entry_is_gone_at_its_time_and_not_before() -> None:
     assert store.next_deadline == NEVER
 
 
-def test_a_later_set_forgets_the_deadline() -> None:
+def test_a_later_set_replaces_the_deadline() -> None:
     store = Store()
     store.set("", "k", b"1", NOW + 10)
     store.set("", "k", b"2")
@@ -93,7 +93,7 @@ def test_a_later_set_forgets_the_deadline() -> None:
     assert len(store.expire(NOW + 30)) == 1
 
 
-def test_expiry_is_in_the_order_of_deadlines() -> None:
+def test_entries_expire_in_the_order_of_their_deadlines() -> None:
     store = Store()
     for key, wait in (("c", 3), ("a", 1), ("b", 2), ("d", 99)):
         store.set("", key, b"0", NOW + wait)
@@ -110,7 +110,7 @@ def crowd(count: int, seen: list[Change] | None = None, quota: Quota | None = No
     return store
 
 
-def test_a_crowd_expires_in_portions_and_each_key_once() -> None:
+def test_many_entries_expire_in_portions_and_each_key_once() -> None:
     seen: list[Change] = []
     store = crowd(2 * EXPIRED_AT_ONCE_MAX + 1, seen)
     sizes = []
@@ -121,7 +121,7 @@ def test_a_crowd_expires_in_portions_and_each_key_once() -> None:
     assert store.expirations == sum(sizes)
 
 
-def test_what_waits_for_its_portion_is_gone_for_readers_and_writers() -> None:
+def test_an_overdue_entry_is_absent_for_reads_and_writes_before_it_is_removed() -> None:
     seen: list[Change] = []
     store = crowd(3, seen)
     store.expire(NOW, 1)
@@ -136,7 +136,7 @@ def test_what_waits_for_its_portion_is_gone_for_readers_and_writers() -> None:
 
 
 @pytest.mark.parametrize("eviction", list(Eviction))
-def test_what_waits_for_its_portion_takes_no_room(eviction: Eviction) -> None:
+def test_an_overdue_entry_takes_no_quota(eviction: Eviction) -> None:
     quota = Quota(Limits(entries_max=4, eviction=eviction))
     store = crowd(3, quota=quota)
     store.set("", "lasting", b"0")
@@ -148,7 +148,7 @@ def test_what_waits_for_its_portion_takes_no_room(eviction: Eviction) -> None:
     assert (quota.evictions, quota.refusals) == (0, 0)
 
 
-def test_while_refusing_nothing_changes() -> None:
+def test_a_store_that_refuses_writes_changes_nothing() -> None:
     seen: list[Change] = []
     store = Store(seen.append)
     store.set("", "k", b"1", NOW)
@@ -169,7 +169,7 @@ def test_while_refusing_nothing_changes() -> None:
     assert len(store.expire(NOW)) == 1, "the deadline was not forgotten"
 
 
-def test_loading_announces_nothing_and_sets_the_revision() -> None:
+def test_load_observes_no_change_and_sets_the_revision() -> None:
     seen: list[Change] = []
     store = Store(seen.append)
     store.load([Entry("", "k", b"1", NOW + 5, 7)], 7)
@@ -268,7 +268,7 @@ TestUndo = Undo.TestCase
 TestUndo.settings = settings(max_examples=150, stateful_step_count=40)
 
 
-def test_skipped_revisions_are_no_changes_and_are_taken_back_with_those_around_them() -> None:
+def test_skipped_revisions_are_not_observed_and_are_rolled_back() -> None:
     changes: list[Change] = []
     store = Store(changes.append)
     store.load([Entry("", "old", b"1", None, 3)], 3)
@@ -293,7 +293,7 @@ def test_skipped_revisions_are_no_changes_and_are_taken_back_with_those_around_t
     assert store.revision == 6
 
 
-def test_every_hit_and_miss_is_counted_and_a_look_is_neither() -> None:
+def test_every_hit_and_miss_is_counted_and_a_peek_is_not() -> None:
     store = Store()
     store.set("", "k", b"1")
     store.set("", "over", b"1", NOW)

@@ -1,4 +1,4 @@
-"""A port that somebody answers on is taken, also where the system would share it."""
+"""A port with a listener is taken, also where the system would share it."""
 
 import asyncio
 import socket
@@ -25,27 +25,27 @@ def port() -> Iterator[int]:
 
 @pytest.mark.usefixtures("_shares")
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "0.0.0.0", "::"])
-def test_who_answers_has_it(host: str, port: int) -> None:
+def test_a_port_with_a_listener_is_taken(host: str, port: int) -> None:
     assert asyncio.run(is_taken(host, port))
 
 
 @pytest.mark.usefixtures("_shares")
-def test_what_nobody_answers_on_is_free() -> None:
+def test_a_bound_port_without_a_listener_is_free() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # and does not listen
         assert not asyncio.run(is_taken("127.0.0.1", bound.getsockname()[1]))
 
 
 @pytest.mark.usefixtures("_shares")
-def test_any_free_port_is_free() -> None:
+def test_port_0_is_free() -> None:
     assert not asyncio.run(is_taken("127.0.0.1", 0))
 
 
 @pytest.mark.usefixtures("_shares")
-def test_an_address_of_the_network_is_another_place(port: int) -> None:
+def test_a_port_taken_on_loopback_is_free_at_a_network_address(port: int) -> None:
     assert not asyncio.run(is_taken("192.0.2.1", port))
 
 
-def test_linux_tells_by_itself(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_taken_is_false_on_linux(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
     assert not asyncio.run(is_taken("127.0.0.1", port))

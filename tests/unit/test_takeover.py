@@ -1,4 +1,4 @@
-"""The folder of another program, whose file names are its keys."""
+"""Taking over the folder of another program, whose file names are its keys."""
 
 import logging
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def keys_of(kept: Kept) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("ns", ["", "app"])
-def test_keys_are_those_that_the_other_program_gave(tmp_path: Path, ns: str) -> None:
+def test_file_names_of_another_program_become_its_keys(tmp_path: Path, ns: str) -> None:
     folder = tmp_path / ns
     fill(folder, RENAMED.keys() | KEPT | PLAIN)
     wanted = {(ns, name): name for name in RENAMED.keys() | KEPT | PLAIN}
@@ -53,7 +53,7 @@ def test_keys_are_those_that_the_other_program_gave(tmp_path: Path, ns: str) -> 
     kept.close()
 
 
-def test_such_a_key_is_set_and_removed_like_any(tmp_path: Path) -> None:
+def test_a_taken_over_key_can_be_set_and_deleted(tmp_path: Path) -> None:
     fill(tmp_path, RENAMED.keys() | KEPT)
     kept = Kept(tmp_path)
     for name in RENAMED.keys() | KEPT:
@@ -69,7 +69,7 @@ def test_such_a_key_is_set_and_removed_like_any(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.json")) == []
 
 
-def test_what_this_server_may_have_written_is_read_as_ever(
+def test_ambiguous_file_names_are_decoded_and_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(tmp_path, DOUBTFUL)
@@ -85,7 +85,7 @@ def test_what_this_server_may_have_written_is_read_as_ever(
     assert caplog.records == [], "once is enough"
 
 
-def test_the_log_says_what_was_renamed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_renamed_files_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     fill(tmp_path, {f"a%20{number}" for number in range(8)})
     with caplog.at_level(logging.WARNING):
         Kept(tmp_path).close()
@@ -111,7 +111,7 @@ def test_a_copy_without_the_records_keeps_its_keys(tmp_path: Path) -> None:
     copy.close()
 
 
-def test_a_name_that_grows_too_long_is_shortened(tmp_path: Path) -> None:
+def test_a_name_too_long_after_escaping_is_shortened(tmp_path: Path) -> None:
     name = "%20" * 80
     fill(tmp_path, {name})
     kept = Kept(tmp_path)
@@ -129,7 +129,7 @@ def test_a_regular_file_of_the_same_key_is_not_replaced(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_a_file_that_cannot_be_renamed_is_read_and_named(
+def test_a_file_that_cannot_be_renamed_is_loaded_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fill(tmp_path, {"a%20b", "c%20d"})
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_renamed_is_read_and_named(
     kept.close()
 
 
-def test_a_folder_that_has_records_is_left_as_it_is(tmp_path: Path) -> None:
+def test_files_in_a_folder_with_records_are_not_renamed(tmp_path: Path) -> None:
     Kept(tmp_path).close()
     fill(tmp_path, {"a%20b"})
     kept = Kept(tmp_path)
@@ -153,7 +153,7 @@ def test_a_folder_that_has_records_is_left_as_it_is(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_what_no_key_can_be_is_said_with_its_reason(tmp_path: Path) -> None:
+def test_an_invalid_key_name_is_reported_with_its_reason(tmp_path: Path) -> None:
     try:
         fill(tmp_path, {"a\nb"})
     except OSError:
@@ -165,7 +165,7 @@ def test_what_no_key_can_be_is_said_with_its_reason(tmp_path: Path) -> None:
     kept.close()
 
 
-def test_a_check_tells_of_it_beforehand_and_changes_nothing(tmp_path: Path) -> None:
+def test_check_reports_the_renames_without_making_them(tmp_path: Path) -> None:
     fill(tmp_path, {"a%20b", "100%25"})
     findings = check(tmp_path)
     wanted = "rename a%20b.json to a%2520b.json, since its key has the %"

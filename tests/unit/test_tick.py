@@ -1,4 +1,4 @@
-"""The tick: nothing leaves before it is kept, and nothing shows what was not."""
+"""The tick: replies and updates are sent only after their changes are durable."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +25,7 @@ def values(messages: list[dict]) -> list[object]:
     return [message.get("value", message.get("error")) for message in messages]
 
 
-def test_a_reply_waits_for_the_end_of_the_tick_and_leaves_in_one_write() -> None:
+def test_replies_are_written_together_at_the_end_of_the_tick() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     client.say({"action": "subscribe", "key": "k"})
@@ -40,7 +40,7 @@ def test_a_reply_waits_for_the_end_of_the_tick_and_leaves_in_one_write() -> None
     assert values(client.heard()) == [1, 2, 3, 3]
 
 
-def test_a_tick_is_ended_by_the_loop_once() -> None:
+def test_the_end_of_a_tick_is_scheduled_once() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.DUNENA)
     rooms.soon.clear()
@@ -51,7 +51,7 @@ def test_a_tick_is_ended_by_the_loop_once() -> None:
     assert [message["type"] for message in client.heard()] == ["pong", "pong"]
 
 
-def test_a_refused_tick_changes_nothing_and_shows_nothing() -> None:
+def test_a_refused_tick_is_rolled_back_and_publishes_nothing() -> None:
     rooms = Rooms()
     writer, reader = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
     listener = rooms.client(Dialect.DUNENA)
@@ -77,7 +77,7 @@ def test_a_refused_tick_changes_nothing_and_shows_nothing() -> None:
     assert rooms.store.revision == 2
 
 
-def test_a_refused_tick_keeps_each_dialects_form_and_the_order() -> None:
+def test_replies_of_a_refused_tick_keep_their_order_and_dialect() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.AUTO)
     rooms.engine.reason = "disk full"
@@ -95,7 +95,7 @@ def test_a_refused_tick_keeps_each_dialects_form_and_the_order() -> None:
     assert heard[5] == {"error": FULL}
 
 
-def test_a_subscription_made_in_a_refused_tick_stands() -> None:
+def test_a_subscription_made_in_a_refused_tick_is_kept() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     client.ask({"action": "set", "key": "k", "value": 1})
@@ -108,7 +108,7 @@ def test_a_subscription_made_in_a_refused_tick_stands() -> None:
     assert values(client.heard()) == [3]
 
 
-def test_an_expiry_that_cannot_be_kept_is_tried_again_and_never_read() -> None:
+def test_an_expiry_refused_by_the_engine_is_retried_and_the_value_not_read() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     client.say({"action": "set", "key": "k", "value": 1, "ttl": 10})
@@ -127,7 +127,7 @@ def test_an_expiry_that_cannot_be_kept_is_tried_again_and_never_read() -> None:
     assert rooms.store.entry_count == 0
 
 
-def test_a_crowd_that_expires_at_once_lets_others_in_between() -> None:
+def test_requests_are_answered_between_portions_of_a_mass_expiry() -> None:
     rooms = Rooms(engine=FlakyEngine())
     client = rooms.client(Dialect.OBJECT_STORE)
     crowd = 3 * EXPIRED_AT_ONCE_MAX
@@ -147,7 +147,7 @@ def test_a_crowd_that_expires_at_once_lets_others_in_between() -> None:
     assert values(follower.heard()) == [None], "it is told once"
 
 
-def test_failure_and_recovery_are_counted_and_logged_once(caplog) -> None:
+def test_storage_failures_are_counted_and_failure_and_recovery_logged_once(caplog) -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
     rooms.engine.reason = "disk full"
@@ -191,7 +191,7 @@ def test_a_slow_reader_gets_the_newest_value_of_each_key_in_order() -> None:
     assert values(slow.heard()) == [7]
 
 
-def test_several_updates_of_one_tick_to_a_slow_reader_are_one() -> None:
+def test_updates_of_one_key_in_a_tick_are_conflated_for_a_slow_reader() -> None:
     rooms = Rooms()
     writer = rooms.client(Dialect.OBJECT_STORE)
     slow = follow_and_block(rooms, "a")
@@ -215,7 +215,7 @@ def test_a_deleted_key_reaches_a_slow_reader_as_null() -> None:
     assert values(slow.heard()) == [0, None]
 
 
-def test_replies_and_events_of_a_slow_reader_all_come_in_order() -> None:
+def test_a_slow_reader_gets_all_replies_and_events_in_order() -> None:
     rooms = Rooms()
     writer = rooms.client(Dialect.OBJECT_STORE)
     slow = rooms.client()
@@ -236,7 +236,7 @@ def test_replies_and_events_of_a_slow_reader_all_come_in_order() -> None:
     ]  # fmt: skip
 
 
-def test_a_reader_that_leaves_too_many_events_is_given_up_and_others_are_served() -> None:
+def test_a_reader_with_too_many_unread_events_is_dropped_alone() -> None:
     rooms = Rooms()
     slow, quick = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
     slow.wire.is_blocked = True
@@ -252,7 +252,7 @@ def test_a_reader_that_leaves_too_many_events_is_given_up_and_others_are_served(
     assert slow.outbox.waiting == 0
 
 
-def test_a_reader_that_caught_up_starts_anew() -> None:
+def test_the_event_backlog_is_reset_when_a_reader_catches_up() -> None:
     rooms = Rooms()
     slow, quick = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
     for _ in range(5):
@@ -265,7 +265,7 @@ def test_a_reader_that_caught_up_starts_anew() -> None:
     assert slow.overflows == 0
 
 
-def test_what_waits_is_handed_over_in_portions() -> None:
+def test_the_backlog_of_a_slow_reader_is_written_in_portions() -> None:
     rooms = Rooms()
     writer = rooms.client(Dialect.OBJECT_STORE)
     keys = [str(number) for number in range(10)]
@@ -296,7 +296,7 @@ def test_a_reader_that_keeps_up_gets_every_update_of_a_large_tick() -> None:
     assert rooms.telemetry.conflated == 0
 
 
-def test_what_comes_after_the_last_reply_comes_after_what_waits() -> None:
+def test_after_flush_callbacks_run_after_the_backlog() -> None:
     rooms = Rooms()
     writer = rooms.client(Dialect.OBJECT_STORE)
     slow = follow_and_block(rooms, "a")
@@ -312,7 +312,7 @@ def test_what_comes_after_the_last_reply_comes_after_what_waits() -> None:
     assert ends == [2]
 
 
-def test_many_updates_to_many_followers_are_the_same_bytes() -> None:
+def test_followers_are_sent_many_updates_as_the_same_bytes() -> None:
     rooms = Rooms()
     writer = rooms.client(Dialect.OBJECT_STORE)
     readers = [rooms.client(Dialect.OBJECT_STORE) for _ in range(3)]
@@ -325,7 +325,7 @@ def test_many_updates_to_many_followers_are_the_same_bytes() -> None:
     assert [values(reader.heard()) for reader in readers] == [[0, 1, 2, 3, 4]] * 3
 
 
-def test_updates_keep_their_place_among_the_replies_of_each_follower() -> None:
+def test_updates_and_replies_reach_each_follower_in_order() -> None:
     rooms = Rooms()
     first, second = (rooms.client(Dialect.OBJECT_STORE) for _ in range(2))
     for client in (first, second):
@@ -345,7 +345,7 @@ def test_updates_keep_their_place_among_the_replies_of_each_follower() -> None:
     assert values(second.heard()) == [1, 2, 3, 4, 5, 6, 7]
 
 
-def test_an_outbox_is_full_at_its_limit() -> None:
+def test_an_outbox_is_full_at_the_batch_limit() -> None:
     rooms = Rooms()
     outbox = rooms.client().outbox
     outbox.put(bytes(BATCH_BYTES_MAX - 1))
@@ -366,7 +366,7 @@ def test_a_dead_outbox_takes_and_sends_nothing() -> None:
     assert client.wire.writes == []
 
 
-def test_a_connection_that_cannot_be_written_to_costs_the_others_nothing(caplog) -> None:
+def test_a_failing_write_to_one_connection_does_not_affect_others(caplog) -> None:
     rooms = Rooms()
     broken, other = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
 
@@ -381,7 +381,7 @@ def test_a_connection_that_cannot_be_written_to_costs_the_others_nothing(caplog)
     assert "could not be written to" in caplog.text
 
 
-def test_what_is_said_while_flushing_belongs_to_the_next_tick() -> None:
+def test_a_message_received_during_a_flush_belongs_to_the_next_tick() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.DUNENA)
     client.say({"type": "ping"})
@@ -390,7 +390,7 @@ def test_what_is_said_while_flushing_belongs_to_the_next_tick() -> None:
     assert len(client.heard()) == 1
 
 
-def test_replies_and_updates_wait_until_a_held_tick_is_kept() -> None:
+def test_replies_and_updates_wait_until_a_held_tick_is_durable() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     writer, reader = rooms.client(Dialect.DUNENA), rooms.client(Dialect.OBJECT_STORE)
@@ -405,7 +405,7 @@ def test_replies_and_updates_wait_until_a_held_tick_is_kept() -> None:
     assert rooms.telemetry.changes == 1
 
 
-def test_the_next_tick_gathers_while_one_is_held_and_order_is_kept() -> None:
+def test_requests_during_a_held_tick_gather_and_are_answered_in_order() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     client = rooms.client(Dialect.OBJECT_STORE)
@@ -424,7 +424,7 @@ def test_the_next_tick_gathers_while_one_is_held_and_order_is_kept() -> None:
     assert values(client.heard()) == [2, 2, 3, 3]
 
 
-def test_a_read_behind_a_held_tick_waits_for_what_it_read() -> None:
+def test_a_read_of_a_held_value_is_answered_after_the_tick_is_durable() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     writer, reader = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
@@ -435,7 +435,7 @@ def test_a_read_behind_a_held_tick_waits_for_what_it_read() -> None:
     assert values(reader.heard()) == [1]
 
 
-def test_a_held_tick_that_fails_takes_the_gathered_one_with_it() -> None:
+def test_a_failed_held_tick_rolls_back_the_gathered_tick_too() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     writer, other = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
@@ -465,7 +465,7 @@ def test_a_held_tick_that_fails_takes_the_gathered_one_with_it() -> None:
     assert rooms.telemetry.storage_failure is None
 
 
-def test_a_gathered_tick_that_fails_leaves_the_held_one_alone() -> None:
+def test_a_failed_gathered_tick_does_not_affect_the_held_tick() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     client = rooms.client(Dialect.OBJECT_STORE)
@@ -480,7 +480,7 @@ def test_a_gathered_tick_that_fails_leaves_the_held_one_alone() -> None:
     assert rooms.store.revision == 1
 
 
-def test_what_comes_after_the_last_reply_comes_after_a_held_one() -> None:
+def test_after_flush_callbacks_run_after_a_held_tick() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     client = rooms.client(Dialect.DUNENA)
@@ -494,7 +494,7 @@ def test_what_comes_after_the_last_reply_comes_after_a_held_one() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "disk full"])
-def test_an_end_decided_meanwhile_is_not_forgotten_for_what_was_held(reason: str | None) -> None:
+def test_a_close_decided_during_a_held_tick_still_happens(reason: str | None) -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     client = rooms.client(Dialect.DUNENA)
@@ -510,7 +510,7 @@ def test_an_end_decided_meanwhile_is_not_forgotten_for_what_was_held(reason: str
     assert done == ["end"]
 
 
-def test_durable_waits_under_any_policy() -> None:
+def test_a_durable_write_waits_for_the_sync_under_any_fsync_policy() -> None:
     engine = HoldingEngine(always=False)
     rooms = Rooms(engine=engine)
     client = rooms.client(Dialect.DUNENA)
@@ -533,7 +533,7 @@ def test_durable_waits_under_any_policy() -> None:
     assert [m["data"] for m in client.heard() if m.get("type") == "error"] == [FULL]
 
 
-def test_who_has_more_to_do_waits_while_too_much_waits_for_the_device() -> None:
+def test_further_turns_wait_while_too_much_waits_for_the_sync() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     client = rooms.client()

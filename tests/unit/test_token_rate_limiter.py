@@ -1,4 +1,4 @@
-"""How quickly tokens can be guessed."""
+"""The rate limit on guessing tokens."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def used_up(tries: TokenRateLimiter, group: str, now: float = 0) -> TokenRateLim
     return tries
 
 
-def test_so_many_at_once_and_then_one_after_the_other() -> None:
+def test_wrong_tokens_are_limited_to_a_burst_and_then_to_a_rate() -> None:
     tries = used_up(TokenRateLimiter(), "a")
     assert tries.seconds_to_wait("a", 0) == TRY_SECONDS
     assert tries.seconds_to_wait("a", TRY_SECONDS / 4) == pytest.approx(TRY_SECONDS * 3 / 4)
@@ -22,14 +22,14 @@ def test_so_many_at_once_and_then_one_after_the_other() -> None:
     assert tries.seconds_to_wait("a", TRY_SECONDS) == TRY_SECONDS
 
 
-def test_who_waited_long_has_no_more_than_at_the_beginning() -> None:
+def test_a_long_wait_restores_no_more_than_the_full_burst() -> None:
     tries = used_up(TokenRateLimiter(), "a")
     later = 1000 * TRY_SECONDS * TRIES_AT_ONCE_MAX
     used_up(tries, "a", later)
     assert tries.seconds_to_wait("a", later) > 0
 
 
-def test_the_same_wrong_token_over_and_over_is_no_guess() -> None:
+def test_a_repeated_wrong_token_does_not_count_as_a_guess() -> None:
     tries = TokenRateLimiter()
     for _ in range(3 * TRIES_AT_ONCE_MAX):
         for stale in (b"old", b"older"):
@@ -37,7 +37,7 @@ def test_the_same_wrong_token_over_and_over_is_no_guess() -> None:
             assert tries.seconds_to_wait("a", 0) == 0
 
 
-def test_no_more_wrong_tokens_are_remembered_than_may_be_shown() -> None:
+def test_only_as_many_wrong_tokens_are_remembered_as_the_burst_allows() -> None:
     tries = used_up(TokenRateLimiter(), "a")
     later = 10 * TRIES_AT_ONCE_MAX * TRY_SECONDS
     used_up(tries, "a", later)
@@ -46,12 +46,12 @@ def test_no_more_wrong_tokens_are_remembered_than_may_be_shown() -> None:
     assert tries.seconds_to_wait("a", later) == 2 * TRY_SECONDS, "forgotten, so it is a new one"
 
 
-def test_others_are_not_slowed() -> None:
+def test_wrong_tokens_of_one_address_do_not_delay_another() -> None:
     assert used_up(TokenRateLimiter(), "a").seconds_to_wait("b", 0) == 0
 
 
 @pytest.mark.parametrize(("others", "is_known"), [(-1, True), (0, False), (1, False)])
-def test_so_many_addresses_are_remembered(others: int, is_known: bool) -> None:
+def test_a_limited_number_of_addresses_is_remembered(others: int, is_known: bool) -> None:
     tries = used_up(TokenRateLimiter(), "first")
     for number in range(TRIES_ADDRESSES_MAX + others):
         tries.failed(str(number), b"guess", 0)

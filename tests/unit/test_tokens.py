@@ -1,4 +1,4 @@
-"""Tokens: what their file may say, and what they stand for."""
+"""The tokens file, and the grants of its tokens."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ def rewrite(file: Path, text: str) -> None:
     draft.replace(file)
 
 
-def test_a_token_stands_for_what_the_file_says(file: Path) -> None:
+def test_a_token_has_the_grant_of_its_file(file: Path) -> None:
     tokens = written(file, OVERLAY + DIRECTOR)
     overlay = tokens.grant_of(b"overlay secret")
     assert overlay is not None
@@ -57,7 +57,7 @@ def test_a_token_stands_for_what_the_file_says(file: Path) -> None:
     assert tokens.grant_of(b"") is None
 
 
-def test_the_token_of_the_command_line_has_all_rights_beside_the_file(file: Path) -> None:
+def test_the_command_line_token_has_all_rights_beside_the_tokens_of_the_file(file: Path) -> None:
     file.write_text(OVERLAY, "utf-8")
     tokens = Tokens("simple", file)
     simple = tokens.grant_of(b"simple")
@@ -68,12 +68,12 @@ def test_the_token_of_the_command_line_has_all_rights_beside_the_file(file: Path
     assert tokens.grant_of(b"overlay secret") is not None
 
 
-def test_without_tokens_none_is_needed() -> None:
+def test_are_needed_is_false_without_tokens() -> None:
     assert not Tokens().are_needed
     assert Tokens("x").are_needed
 
 
-def test_a_cookie_stands_for_its_token_and_ends_with_it(file: Path) -> None:
+def test_a_cookie_has_the_grant_of_its_token_until_the_token_is_removed(file: Path) -> None:
     tokens = written(file, OVERLAY)
     cookie = tokens.cookie_of("overlay secret")
     assert "overlay secret" not in cookie
@@ -85,7 +85,7 @@ def test_a_cookie_stands_for_its_token_and_ends_with_it(file: Path) -> None:
     assert tokens.grant_of_cookie(cookie.encode()) is None
 
 
-def test_a_change_is_taken_up_and_old_grants_are_renewed(file: Path) -> None:
+def test_reload_applies_a_changed_file_and_renews_grants(file: Path) -> None:
     tokens = written(file, OVERLAY + DIRECTOR)
     overlay = tokens.grant_of(b"overlay secret")
     director = tokens.grant_of(b"director secret")
@@ -101,7 +101,7 @@ def test_a_change_is_taken_up_and_old_grants_are_renewed(file: Path) -> None:
     assert tokens.current_grant(director) is None
 
 
-def test_the_name_alone_is_no_token(file: Path) -> None:
+def test_a_grant_ends_when_the_secret_of_its_name_changes(file: Path) -> None:
     tokens = written(file, OVERLAY)
     overlay = tokens.grant_of(b"overlay secret")
     assert overlay is not None
@@ -111,7 +111,9 @@ def test_the_name_alone_is_no_token(file: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["broken", "missing", "empty"])
-def test_a_change_that_cannot_be_used_changes_nothing(file: Path, caplog, change: str) -> None:
+def test_an_invalid_changed_file_leaves_the_tokens_as_they_were(
+    file: Path, caplog, change: str
+) -> None:
     tokens = written(file, OVERLAY)
     if change == "missing":
         file.unlink()
@@ -152,7 +154,9 @@ def test_a_change_that_cannot_be_used_changes_nothing(file: Path, caplog, change
         ("#" * (TOKENS_FILE_BYTES_MAX + 1), "has more than"),
     ],
 )
-def test_what_a_file_may_not_say(file: Path, text: str, reason: str) -> None:
+def test_an_invalid_tokens_file_raises_naming_the_reason_and_no_secret(
+    file: Path, text: str, reason: str
+) -> None:
     with pytest.raises(TokensError) as caught:
         written(file, text)
     assert reason in str(caught.value)
@@ -160,18 +164,18 @@ def test_what_a_file_may_not_say(file: Path, text: str, reason: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_is_not_utf8(file: Path) -> None:
+def test_a_tokens_file_that_is_not_utf_8_raises(file: Path) -> None:
     file.write_bytes(b'[a]\ntoken = "\xff"')
     with pytest.raises(TokensError, match="not UTF-8"):
         Tokens(file=file)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_tokens_file_raises(tmp_path: Path) -> None:
     with pytest.raises(TokensError, match="cannot be read"):
         Tokens(file=tmp_path / "none.toml")
 
 
-def test_no_grant_shows_its_digest(file: Path) -> None:
+def test_the_repr_of_a_grant_hides_its_digest(file: Path) -> None:
     (grant,) = written(file, OVERLAY).grants
     assert grant.digest
     assert repr(grant.digest) not in repr(grant)
@@ -179,7 +183,7 @@ def test_no_grant_shows_its_digest(file: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps rights elsewhere")
 @pytest.mark.parametrize(("mode", "is_said"), [(0o600, False), (0o640, True), (0o604, True)])
-def test_a_file_that_others_can_read_is_told_of(
+def test_a_tokens_file_readable_by_others_is_warned_of(
     file: Path, caplog, mode: int, is_said: bool
 ) -> None:
     file.write_text(OVERLAY, "utf-8")
@@ -190,7 +194,7 @@ def test_a_file_that_others_can_read_is_told_of(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such things")
 @pytest.mark.parametrize("kind", ["a pipe", "a device"])
-def test_what_is_no_file_is_refused(file: Path, kind: str) -> None:
+def test_a_tokens_path_that_is_no_regular_file_raises(file: Path, kind: str) -> None:
     file.unlink()
     if kind == "a pipe":
         os.mkfifo(file)
@@ -201,7 +205,7 @@ def test_what_is_no_file_is_refused(file: Path, kind: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
-def test_a_link_to_a_file_is_used(file: Path) -> None:
+def test_a_tokens_file_is_read_through_a_link(file: Path) -> None:
     target = file.with_name("..data")  # as secrets are mounted into containers
     target.write_text(OVERLAY, "utf-8")
     file.unlink()
@@ -209,6 +213,6 @@ def test_a_link_to_a_file_is_used(file: Path) -> None:
     assert len(Tokens(file=file).grants) == 1
 
 
-def test_a_byte_order_mark_is_passed_over(file: Path) -> None:
+def test_a_byte_order_mark_in_a_tokens_file_is_ignored(file: Path) -> None:
     file.write_text(OVERLAY, "utf-8-sig")
     assert len(Tokens(file=file).grants) == 1

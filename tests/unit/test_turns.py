@@ -1,4 +1,4 @@
-"""Who has more to do than one turn allows goes on behind the others."""
+"""Connections with more work than one turn take turns in rounds."""
 
 from collections.abc import Callable
 
@@ -43,14 +43,14 @@ class Hall:
         return rest
 
 
-def test_each_has_one_turn_in_a_round() -> None:
+def test_each_waiting_connection_has_one_turn_per_round() -> None:
     hall = Hall()
     hall.wait("a", times=3)
     hall.wait("b", times=2)
     assert [hall.go_round() for _ in range(4)] == [["a", "b"], ["a", "b"], ["a"], []]
 
 
-def test_a_round_ends_when_its_time_is_over_and_the_next_begins_with_who_waited() -> None:
+def test_a_round_ends_at_its_time_limit_and_the_next_continues_in_order() -> None:
     hall = Hall()
     for name in "abc":
         hall.wait(name, takes_ms=ROUND_MS / 2, times=2)
@@ -60,7 +60,7 @@ def test_a_round_ends_when_its_time_is_over_and_the_next_begins_with_who_waited(
     assert hall.soon == [], "nobody waits, so the loop may sleep"
 
 
-def test_nobody_goes_on_while_the_tick_takes_no_more() -> None:
+def test_no_turn_is_given_while_the_tick_is_overloaded() -> None:
     hall = Hall()
     hall.wait("a", times=2)
     hall.is_laden = True

@@ -1,4 +1,4 @@
-"""Replies that nobody reads have a budget and an end."""
+"""Unread replies have a budget and a timeout."""
 
 import pytest
 
@@ -24,7 +24,7 @@ class Reader:
 
 
 @pytest.mark.parametrize("is_encrypted", [False, True])
-def test_who_reads_nothing_is_overdue(is_encrypted: bool) -> None:
+def test_a_peer_that_reads_nothing_is_overdue_after_the_timeout(is_encrypted: bool) -> None:
     reader = Reader(Budget(1_000), is_encrypted=is_encrypted)
     seconds = UNREAD_SECONDS_MAX * (UNREAD_TLS_FACTOR if is_encrypted else 1)
     reader.sizes = (100, 0)
@@ -36,7 +36,7 @@ def test_who_reads_nothing_is_overdue(is_encrypted: bool) -> None:
     assert not reader.unread.is_overdue(10.0 + 2 * seconds)
 
 
-def test_who_reads_a_little_is_not_though_more_comes_behind() -> None:
+def test_a_peer_that_reads_slowly_is_not_overdue_though_more_arrives() -> None:
     reader = Reader(Budget(10_000))
     reader.unread.paused(0.0)
     for number in range(1, 10):
@@ -44,7 +44,7 @@ def test_who_reads_a_little_is_not_though_more_comes_behind() -> None:
         assert not reader.unread.is_overdue(number * (UNREAD_SECONDS_MAX - 1))
 
 
-def test_who_leaves_most_unread_goes_when_all_together_leave_too_much() -> None:
+def test_the_peer_with_the_most_unread_bytes_is_dropped_over_the_budget() -> None:
     budget = Budget(1_000)
     large, small = Reader(budget), Reader(budget)
     large.sizes, small.sizes = (500, 200), (100, 150)
@@ -56,7 +56,7 @@ def test_who_leaves_most_unread_goes_when_all_together_leave_too_much() -> None:
     assert (large.is_gone, small.is_gone, budget.bytes) == (True, False, 350)
 
 
-def test_a_connection_counts_while_its_peer_does_not_read() -> None:
+def test_unread_bytes_count_only_while_writing_is_paused() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     registry = peer.connection._context.registry
     peer.go_round()
@@ -68,7 +68,7 @@ def test_a_connection_counts_while_its_peer_does_not_read() -> None:
     assert registry.unread.bytes == 0
 
 
-def test_a_connection_ends_that_reads_nothing_while_replies_wait() -> None:
+def test_a_connection_that_reads_no_replies_is_aborted_after_the_timeout() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.receive(GET)
     peer.connection.pause_writing()

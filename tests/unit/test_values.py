@@ -1,4 +1,4 @@
-"""Strict JSON: what is kept is what was sent, or it is refused."""
+"""Strict JSON: a value is kept exactly or refused."""
 
 import json
 import math
@@ -39,7 +39,9 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from([None, 2]), st.booleans())
-def test_what_is_sent_is_what_is_kept(value: object, indent: int | None, ascii_only: bool) -> None:
+def test_a_json_value_survives_encoding_and_decoding(
+    value: object, indent: int | None, ascii_only: bool
+) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode()
     kept = encode(decode(text))
     assert json.loads(kept) == value
@@ -50,7 +52,7 @@ def test_what_is_sent_is_what_is_kept(value: object, indent: int | None, ascii_o
 @pytest.mark.parametrize(
     "number", ["0", "-9223372036854775808", "18446744073709551615", "0.1", "-1.5e-300", "1e21"]
 )
-def test_numbers_survive_with_their_kind(number: str) -> None:
+def test_numbers_keep_their_value_and_type(number: str) -> None:
     value = decode(number.encode())
     assert value == json.loads(number)
     assert type(value) is type(json.loads(number))
@@ -69,7 +71,9 @@ def test_numbers_survive_with_their_kind(number: str) -> None:
         (b"5e-324", b"5e-324"),
     ],
 )
-def test_zero_keeps_its_sign(read: Callable[[bytes], object], text: bytes, kept: bytes) -> None:
+def test_zero_keeps_its_sign_through_encoding(
+    read: Callable[[bytes], object], text: bytes, kept: bytes
+) -> None:
     assert encode(read(text)).startswith(kept)
     assert decode_file(encode_readable(encode(read(text)))) == read(text)
 
@@ -122,14 +126,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: repr(text[:24]))
-def test_what_cannot_be_kept_exactly_is_refused(text: bytes) -> None:
+def test_a_value_that_cannot_be_kept_exactly_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidJsonError):
         decode(text)
     with pytest.raises(InvalidJsonError):
         decode_file(text)
 
 
-def test_deepest_nesting_is_kept() -> None:
+def test_the_deepest_allowed_nesting_is_kept() -> None:
     for space in (b"", b" "):
         text = b"[" * JSON_DEPTH_MAX + space + b"]" * JSON_DEPTH_MAX
         assert encode(decode(text)) == text.replace(b" ", b"")
@@ -142,7 +146,7 @@ def test_a_file_may_hold_a_float_as_javascript_writes_it(digits: str) -> None:
         decode(digits.encode())
 
 
-def test_a_file_may_not_hold_an_integer_no_float_prints_as() -> None:
+def test_a_file_with_an_integer_over_64_bits_no_float_prints_as_is_refused() -> None:
     with pytest.raises(InvalidJsonError, match="64 bits"):
         decode_file(b"147573952589676412929")
 
@@ -217,7 +221,7 @@ def test_what_is_refused_without_a_place_says_why(
     assert str(caught.value) == reason
 
 
-def test_a_fault_names_its_place() -> None:
+def test_an_invalid_json_error_names_line_and_column() -> None:
     with pytest.raises(InvalidJsonError) as caught:
         decode(b'{\n  "a": 1,\n  "b" 2\n}')
     assert (caught.value.line, caught.value.column) == (3, 7)
@@ -236,24 +240,24 @@ def test_a_fault_names_its_place() -> None:
         (b'{"a":[1,2]}', '{"a":[1,2]}'),
     ],
 )
-def test_text_and_its_size(encoded: bytes, text: str) -> None:
+def test_as_text_and_text_size_unescape_a_string(encoded: bytes, text: str) -> None:
     assert as_text(encoded) == text
     assert text_size(encoded) == len(text.encode())
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_size_of_any_string(text: str) -> None:
+def test_text_size_is_the_utf_8_length_of_any_string(text: str) -> None:
     assert text_size(encode(text)) == len(text.encode())
 
 
-def test_readable_form_is_two_spaces_deep() -> None:
+def test_encode_readable_indents_by_two_spaces() -> None:
     assert encode_readable(b'{"a":[1,{"b":null}]}') == (
         b'{\n  "a": [\n    1,\n    {\n      "b": null\n    }\n  ]\n}'
     )
     assert encode_readable(b'"text"') == b'"text"'
 
 
-def test_a_byte_order_mark_is_passed_over_in_files_and_never_written() -> None:
+def test_a_byte_order_mark_is_ignored_in_files_and_never_written() -> None:
     value = decode_file(b'\xef\xbb\xbf{"a": 1}\r\n')
     assert value == {"a": 1}
     assert encode_readable(encode(value)).startswith(b"{")
@@ -262,7 +266,7 @@ def test_a_byte_order_mark_is_passed_over_in_files_and_never_written() -> None:
         decode(b"\xef\xbb\xbf1")  # no program sends one in a message
 
 
-def test_a_file_is_never_larger_than_one_that_is_read() -> None:
+def test_encode_readable_falls_back_to_the_compact_form_over_the_size_limit() -> None:
     flat = b"[" + b"1," * 400_000 + b"1]"
     deep = b"[" * 250 + b"1," * 200_000 + b"1" + b"]" * 250
     text = b'"' + b"\\u0001" * 300_000 + b'"'

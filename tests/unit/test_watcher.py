@@ -1,4 +1,4 @@
-"""What is watched, and that nothing is missed while that changes."""
+"""File watchers: every change is reported while folders come and go."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     watched.watcher.close()
 
 
-def test_files_and_folders_that_are_made_changed_and_removed_are_told(watched: Watched) -> None:
+def test_created_changed_and_removed_files_are_reported(watched: Watched) -> None:
     (watched.folder / "k.json").write_text("1")
     (watched.folder / "old" / "k.json").write_text("1")
     watched.until("k.json", "old/k.json")
@@ -54,7 +54,7 @@ def test_files_and_folders_that_are_made_changed_and_removed_are_told(watched: W
     watched.until("k.json")
 
 
-def test_a_folder_that_comes_is_watched_from_when_it_is_told(watched: Watched) -> None:
+def test_a_new_folder_is_watched_once_it_is_reported(watched: Watched) -> None:
     for number in range(3):
         name = f"new{number}"
         (watched.folder / name).mkdir()
@@ -63,7 +63,7 @@ def test_a_folder_that_comes_is_watched_from_when_it_is_told(watched: Watched) -
         watched.until(f"{name}/k.json")
 
 
-def test_a_folder_in_the_place_of_another_is_watched(watched: Watched) -> None:
+def test_a_folder_replacing_another_is_watched(watched: Watched) -> None:
     (watched.folder / "old").rename(watched.folder / ".gone")
     (watched.folder / "old").mkdir()
     watched.until("old")
@@ -75,7 +75,7 @@ def test_a_folder_in_the_place_of_another_is_watched(watched: Watched) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere folders are watched as a whole")
-def test_our_private_folder_wakes_nobody(watched: Watched) -> None:
+def test_the_private_folder_is_not_watched(watched: Watched) -> None:
     found = set()
     for path in Path("/proc/self/fdinfo").iterdir():
         with suppress(FileNotFoundError):  # what this loop itself had open
@@ -90,7 +90,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="of what Linux t
 
 
 @linux_only
-def test_a_name_that_is_no_text_is_told_and_ends_nothing(watched: Watched) -> None:
+def test_a_name_that_is_not_utf_8_is_reported_and_watching_continues(watched: Watched) -> None:
     raw = os.fsencode(watched.folder)
     with open(raw + b"/k\xff.json", "w"):  # noqa: PTH123 - not every path object can be this
         pass
@@ -102,7 +102,7 @@ def test_a_name_that_is_no_text_is_told_and_ends_nothing(watched: Watched) -> No
 
 
 @linux_only
-def test_links_and_unreadable_folders_are_not_watched_and_end_nothing(watched: Watched) -> None:
+def test_links_are_reported_and_not_followed_and_watching_continues(watched: Watched) -> None:
     (watched.folder / "link").symlink_to("old", target_is_directory=True)
     watched.until("link")
     (watched.folder / "old" / "k.json").write_text("1")
@@ -110,7 +110,7 @@ def test_links_and_unreadable_folders_are_not_watched_and_end_nothing(watched: W
 
 
 @linux_only
-def test_what_the_system_could_not_tell_is_told_of(
+def test_an_overflow_of_the_event_queue_is_reported_as_missed(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert isinstance(watched.watcher, LinuxWatcher)
@@ -131,12 +131,12 @@ def test_a_folder_that_is_moved_away_and_back_is_still_watched(watched: Watched)
 
 
 @linux_only
-def test_a_folder_that_is_removed_ends_it(watched: Watched) -> None:
+def test_removing_the_folder_ends_the_watcher(watched: Watched) -> None:
     shutil.rmtree(watched.folder)
     assert watched.ends.get(timeout=WAIT_SECONDS) == "the folder was removed"
 
 
-def test_the_librarys_watcher_tells_too(tmp_path: Path) -> None:
+def test_the_library_watcher_reports_a_changed_file(tmp_path: Path) -> None:
     told: Queue[set[str]] = Queue()
     watcher = LibraryWatcher(str(tmp_path), Told(told.put, lambda: None, lambda _: None))
     (tmp_path / "k.json").write_text("1")

@@ -55,7 +55,7 @@ def begun(edits: HandEdits, tmp_path: Path, mode: WatchMode = WatchMode.AUTO) ->
     return watch
 
 
-def test_what_was_missed_is_looked_for(
+def test_missed_events_cause_a_scan(
     made: list[FakeWatcher], edits: HandEdits, tmp_path: Path
 ) -> None:
     watch = begun(edits, tmp_path)
@@ -68,7 +68,7 @@ def test_what_was_missed_is_looked_for(
     assert watch.status.state is WatchState.WATCHING
 
 
-def test_a_watcher_that_ends_is_replaced_by_looking(
+def test_polling_replaces_a_watcher_that_ends(
     made: list[FakeWatcher], edits: HandEdits, tmp_path: Path
 ) -> None:
     watch = begun(edits, tmp_path)
@@ -80,7 +80,7 @@ def test_a_watcher_that_ends_is_replaced_by_looking(
     assert watch.status.reason == "out of luck"
 
 
-def test_a_system_that_cannot_watch_is_looked_at(
+def test_polling_is_used_when_the_watcher_cannot_start(
     edits: HandEdits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_root: str, _told: Told) -> FakeWatcher:
@@ -93,7 +93,7 @@ def test_a_system_that_cannot_watch_is_looked_at(
 
 
 @pytest.mark.parametrize("mode", [WatchMode.AUTO, WatchMode.NOTIFY, WatchMode.POLL, WatchMode.OFF])
-def test_a_silent_system_is_looked_at_unless_told_otherwise(
+def test_polling_is_used_on_a_silent_file_system_unless_set_to_notify(
     made: list[FakeWatcher],
     edits: HandEdits,
     tmp_path: Path,
@@ -107,7 +107,7 @@ def test_a_silent_system_is_looked_at_unless_told_otherwise(
     assert len(made) == (mode is WatchMode.NOTIFY)
 
 
-def test_file_systems_that_others_change_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_network_file_systems_are_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, is_silent in {"nfs4": True, "fuse.sshfs": True, "ext4": False, "": False}.items():
         monkeypatch.setattr(watching, "file_system_of", lambda _path, kind=kind: kind)
         monkeypatch.setattr(watching.platform, "uname", lambda: watching.platform)
@@ -115,7 +115,7 @@ def test_file_systems_that_others_change_are_silent(monkeypatch: pytest.MonkeyPa
         assert (watching.why_silent("/values") is not None) == is_silent
 
 
-def test_the_innermost_mount_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_of_returns_the_innermost_mount(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (
         "21 1 8:1 / / rw - ext4 /dev/sda rw\n"
         "22 21 0:5 / /my\\040values rw shared:1 - nfs4 host:/v rw\n"
@@ -126,7 +126,7 @@ def test_the_innermost_mount_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert file_system_of("/my values 2") == "ext4"
 
 
-def test_only_linux_is_asked_for_its_kernel(
+def test_the_kernel_version_is_not_read_on_windows(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """On Windows the question goes to a service that takes seconds, or hangs."""
@@ -135,7 +135,7 @@ def test_only_linux_is_asked_for_its_kernel(
     assert watching.why_silent(str(tmp_path)) is None
 
 
-def test_the_kernel_of_windows_own_linux_tells_nothing(
+def test_windows_files_under_wsl_are_silent(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kernel = platform.uname()._replace(release="6.6.87.2-microsoft-standard-WSL2")

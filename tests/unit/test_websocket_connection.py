@@ -1,4 +1,4 @@
-"""A connection answers the same whichever way its frames took, and however they were cut."""
+"""A WebSocket connection gives the same replies on both paths and from any chunks."""
 
 import gc
 import re
@@ -209,7 +209,7 @@ OTHERS = st.sampled_from(
     st.lists(TEXTS | TEXTS | TEXTS | OTHERS, max_size=8),
     st.data(),
 )
-def test_both_ways_give_the_same_answers(
+def test_fast_and_slow_paths_give_the_same_replies(
     dialect: Dialect, pieces: list[Piece], data: st.DataObject
 ) -> None:
     pieces = [Piece(GET_K), *pieces]
@@ -223,7 +223,7 @@ def test_both_ways_give_the_same_answers(
     assert (written, ends) == Peer(dialect).hear(slow, [])
 
 
-def test_a_stream_may_be_cut_anywhere() -> None:
+def test_replies_are_the_same_wherever_the_stream_is_cut() -> None:
     pieces = [
         Piece(b'{"action":"subscribe","key":"k"}'),
         Piece(b'{"action":"set","key":"k","value":"' + b"x" * 200 + b'"}'),
@@ -266,7 +266,7 @@ def frames_left(peer: Peer) -> int:
 
 
 @pytest.mark.parametrize("kind", FLOODS)
-def test_a_turn_ends_after_so_many_frames_whatever_they_are(kind: str) -> None:
+def test_a_turn_ends_after_a_limited_number_of_frames_of_any_kind(kind: str) -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     begun = FIRST_FRAGMENT if kind == "empty continuations" else b""
     peer.receive(begun)
@@ -286,7 +286,7 @@ def test_a_turn_ends_after_so_many_frames_whatever_they_are(kind: str) -> None:
     assert peer.transport.is_reading
 
 
-def test_a_turn_ends_when_its_time_is_over() -> None:
+def test_a_turn_ends_after_its_time_limit() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.loop.step = TURN_MS / 1000
     peer.receive(SET * 1_000)
@@ -310,7 +310,7 @@ def test_a_turn_ends_after_one_large_message() -> None:
 
 @pytest.mark.parametrize("is_in_fragments", [False, True])
 @pytest.mark.parametrize("is_slow", [False, True])
-def test_messages_that_are_not_whole_have_a_budget(is_in_fragments: bool, is_slow: bool) -> None:
+def test_unfinished_messages_count_against_a_budget(is_in_fragments: bool, is_slow: bool) -> None:
     loop: Any = StillLoop()
     registry = Registry(loop, 10, messages_bytes_max=5 * UNFINISHED_BYTES_MIN)
     largest, other = (Peer(Dialect.AUTO, registry=registry) for _ in range(2))
@@ -341,7 +341,7 @@ def test_messages_that_are_not_whole_have_a_budget(is_in_fragments: bool, is_slo
     assert registry.messages.bytes == 0
 
 
-def test_who_asks_for_little_never_sees_the_clock() -> None:
+def test_a_small_number_of_requests_does_not_read_the_clock() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     before = peer.loop.now
     peer.loop.step = 1.0
@@ -352,7 +352,7 @@ def test_who_asks_for_little_never_sees_the_clock() -> None:
     assert peer.transport.written.count(MISSING_K) == 10
 
 
-def test_replies_come_in_order_and_a_tick_ends_between_turns() -> None:
+def test_replies_keep_their_order_over_several_turns() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     for number in range(3_000):
         peer.connection._reader.feed(
@@ -368,7 +368,7 @@ def test_replies_come_in_order_and_a_tick_ends_between_turns() -> None:
     assert keys == [b"%d" % number for number in range(3_000)]
 
 
-def test_a_lost_connection_has_no_more_turns() -> None:
+def test_a_lost_connection_gets_no_further_turns() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.receive(SET * 3_000)
     written = peer.rooms.store.revision
@@ -378,7 +378,7 @@ def test_a_lost_connection_has_no_more_turns() -> None:
     assert frames_left(peer) == 0
 
 
-def test_what_a_lost_connection_held_is_free_at_once() -> None:
+def test_a_lost_connection_is_freed_without_garbage_collection() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.receive(GET + FIRST_FRAGMENT + GET[:5])
     peer.go_round(4)
@@ -395,7 +395,7 @@ def test_what_a_lost_connection_held_is_free_at_once() -> None:
         gc.enable()
 
 
-def test_a_closing_that_began_between_turns_is_answered() -> None:
+def test_a_shutdown_between_turns_waits_for_the_peers_close() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.receive(SET * 3_000)
     peer.connection.shut_down()
@@ -403,7 +403,7 @@ def test_a_closing_that_began_between_turns_is_answered() -> None:
     assert peer.transport.is_reading, "the peer's close is still to come"
 
 
-def test_behind_a_broken_frame_nothing_is_kept_while_it_closes() -> None:
+def test_bytes_after_a_broken_frame_are_discarded_while_closing() -> None:
     peer = Peer(Dialect.OBJECT_STORE)
     peer.connection.shut_down()
     peer.connection.data_received(b"\x83\x80" + bytes(4))  # there is no such opcode
@@ -474,7 +474,7 @@ def sent_texts(peer: Peer) -> list[bytes]:
 
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("size", [0, 10, INFLATE_STEP_BYTES, 3 * INFLATE_STEP_BYTES + 7])
-def test_a_compressed_message_is_what_it_was(count: int, size: int) -> None:
+def test_a_compressed_message_is_inflated_and_answered(count: int, size: int) -> None:
     peer = compressing_peer()
     message = b'{"action":"set","key":"k","value":"%b"}' % (b"x" * size)
     ping = Frame(Opcode.PING, b"hello").serialize(mask=True)
@@ -488,7 +488,7 @@ def test_a_compressed_message_is_what_it_was(count: int, size: int) -> None:
     assert peer.transport.ends == []
 
 
-def test_inflating_takes_as_many_turns_as_there_is_to_inflate() -> None:
+def test_large_compressed_messages_are_inflated_one_per_turn() -> None:
     peer = compressing_peer()
     large = INFLATED_BYTES_MAX - 1000
     stream = compressed_frames(b" " * large)
@@ -512,7 +512,7 @@ def test_inflating_takes_as_many_turns_as_there_is_to_inflate() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_message_that_inflates_too_far_is_refused(count: int) -> None:
+def test_a_message_over_the_limit_when_inflated_closes_with_1009(count: int) -> None:
     peer = compressing_peer()
     peer.receive(compressed_frames(b" " * (INFLATED_BYTES_MAX + 1), count))
     peer.go_round(100)
@@ -520,7 +520,7 @@ def test_a_message_that_inflates_too_far_is_refused(count: int) -> None:
     assert peer.connection._context.registry.inflating.bytes == 0
 
 
-def test_what_cannot_be_inflated_is_refused() -> None:
+def test_invalid_compressed_data_closes_with_1002() -> None:
     peer = compressing_peer()
     peer.receive(with_rsv1(Frame(Opcode.TEXT, b"\xff\xff\xff")))
     peer.go_round(3)
@@ -528,7 +528,7 @@ def test_what_cannot_be_inflated_is_refused() -> None:
 
 
 @pytest.mark.parametrize("opcode", [Opcode.CONT, Opcode.PING])
-def test_only_the_first_frame_of_a_message_says_that_it_is_compressed(opcode: Opcode) -> None:
+def test_a_compression_bit_outside_a_first_data_frame_closes_with_1002(opcode: Opcode) -> None:
     peer = compressing_peer()
     begun = FIRST_FRAGMENT if opcode is Opcode.CONT else b""
     peer.receive(begun + with_rsv1(Frame(opcode, b"")))
@@ -536,7 +536,7 @@ def test_only_the_first_frame_of_a_message_says_that_it_is_compressed(opcode: Op
     assert (1002).to_bytes(2) in peer.transport.written
 
 
-def test_all_together_inflate_only_so_much_at_a_time() -> None:
+def test_inflated_bytes_of_all_connections_have_a_budget() -> None:
     registry = compressing_peer().connection._context.registry
     registry.inflating._bytes_max = INFLATED_BYTES_MAX
     first, second = compressing_peer(registry), compressing_peer(registry)
@@ -555,7 +555,7 @@ def test_all_together_inflate_only_so_much_at_a_time() -> None:
 # --- others ---
 
 
-def test_who_may_have_much_to_do_waits_when_somebody_had_a_whole_turn() -> None:
+def test_a_heavy_connection_waits_after_another_had_a_whole_turn() -> None:
     peer, other = Peer(Dialect.OBJECT_STORE), Peer(Dialect.OBJECT_STORE)
     other.connection._tick = peer.rooms.tick
     other.connection._outbox._schedule_flush = peer.rooms.tick.schedule_flush

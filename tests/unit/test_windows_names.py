@@ -1,4 +1,4 @@
-"""Names of devices are known, and neither a page nor a value's file has one."""
+"""Windows device names: recognized, and never used for pages or values."""
 
 import pytest
 
@@ -11,24 +11,24 @@ DEVICES = ["con", "PRN", "aux", "nul", "com0", "COM9", "lpt3", "conin$", "CONOUT
 
 @pytest.mark.parametrize("end", ["", ".html", " .tar.gz", " "])
 @pytest.mark.parametrize("device", DEVICES)
-def test_a_device_is_one_with_any_extension_and_is_never_served(device: str, end: str) -> None:
+def test_is_device_recognizes_a_device_name_with_any_extension(device: str, end: str) -> None:
     assert is_device(device + end)
     assert not is_plain_name(device + end)
 
 
 @pytest.mark.parametrize("name", ["cons", "com", "com10", "console.html", "my.con", "lpt", "con$"])
-def test_what_only_looks_like_a_device_is_none(name: str) -> None:
+def test_is_device_rejects_names_that_only_resemble_a_device(name: str) -> None:
     assert not is_device(name)
     assert is_plain_name(name)
 
 
 @pytest.mark.parametrize("device", DEVICES)
-def test_no_value_has_a_file_of_that_name(device: str) -> None:
+def test_key_file_name_is_never_a_device_name(device: str) -> None:
     assert not is_device(key_file_name(device, folds_case=False).text)
     assert not is_device(key_file_name(f"{device}.txt", folds_case=False).text)
 
 
-def test_signs_that_are_escaped_anyway_need_no_other_escape() -> None:
-    """The names of files that are there already stay as they are."""
+def test_key_file_name_escapes_special_device_characters_as_before() -> None:
+    """File names in existing folders must not change."""
     assert key_file_name("conin$", folds_case=False).text == "conin%24.json"
     assert key_file_name("com¹", folds_case=False).text == "com%C2%B9.json"

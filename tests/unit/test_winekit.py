@@ -1,4 +1,4 @@
-"""build/winekit/: what the tests under Wine say, and how it is counted, without a Wine."""
+"""build/winekit/: running tests under Wine and counting results, tested without Wine."""
 
 import ast
 import contextlib
@@ -46,7 +46,7 @@ def names_in(module: Path) -> set[str]:
 
 
 class TestBeyondWine:
-    def test_names_tests_that_are_there(self):
+    def test_beyond_wine_names_existing_tests(self):
         for name in load("beyond").BEYOND_WINE:
             module, _, function = name.partition("::")
             assert module.startswith(load("commands").SUITES), name
@@ -54,10 +54,10 @@ class TestBeyondWine:
             if function:
                 assert function.partition("[")[0] in names_in(ROOT / module), name
 
-    def test_finds_this_one(self):
-        assert "TestBeyondWine::test_finds_this_one" in names_in(Path(__file__))
+    def test_names_in_finds_this_test(self):
+        assert "TestBeyondWine::test_names_in_finds_this_test" in names_in(Path(__file__))
 
-    def test_gives_a_reason_for_each(self):
+    def test_beyond_wine_has_a_reason_for_each_name(self):
         assert all(reason.strip() for reason in load("beyond").BEYOND_WINE.values())
 
     @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ class TestBeyondWine:
             ("tests/b.py", "tests/b.py"),
         ],
     )
-    def test_means_a_test_its_parameters_or_a_module(self, test, name):
+    def test_name_in_matches_a_test_its_parameters_or_its_module(self, test, name):
         listed = dict.fromkeys(
             ["tests/a.py::test_one", "tests/a.py::test_two[x]", "tests/b.py"], "why"
         )
@@ -83,7 +83,7 @@ class TestJudge:
     def judge(self, *results, beyond=()):
         return load("report").judge(results, dict.fromkeys(beyond, "why"))
 
-    def test_counts_each_test_once_by_what_came_of_it_last(self):
+    def test_each_test_is_counted_once_by_its_last_outcome(self):
         report = self.judge(
             ("m::a", "started"),
             ("m::a", "passed"),
@@ -96,44 +96,44 @@ class TestJudge:
         assert report.is_good
         assert report.complaints() == []
 
-    def test_a_failure_that_is_not_listed_is_one(self):
+    def test_an_unlisted_failure_fails_the_report(self):
         report = self.judge(("m::a", "passed"), ("m::b", "started"), ("m::b", "failed"))
         assert report.counts() == "1 passed, 1 failed, 0 skipped, 0 listed"
         assert not report.is_good
         assert report.complaints() == ["failed: m::b"]
 
-    def test_a_test_without_an_end_has_hung(self):
+    def test_a_test_without_an_outcome_counts_as_hung(self):
         report = self.judge(("m::a", "started"), ("m::b", "started"), ("m::b", "passed"))
         assert report.counts() == "1 passed, 1 failed, 0 skipped, 0 listed"
         assert not report.is_good
         assert report.complaints() == ["hung or ended its process: m::a"]
 
-    def test_a_failure_that_is_listed_is_none(self):
+    def test_a_listed_failure_does_not_fail_the_report(self):
         results = [("m::a", "failed"), ("m::b", "started"), ("m::c", "passed")]
         report = self.judge(*results, beyond=["m::a", "m::b"])
         assert report.counts() == "1 passed, 0 failed, 0 skipped, 2 listed"
         assert report.is_good
         assert report.complaints() == []
 
-    def test_a_listed_name_without_a_failure_is_told(self):
+    def test_a_listed_name_whose_tests_pass_is_reported(self):
         results = [("m::a[1]", "passed"), ("m::a[2]", "passed"), ("m::b", "skipped")]
         report = self.judge(*results, beyond=["m::a", "m::b", "m::never_run"])
         assert report.untrue == ["m::a"]
         assert report.complaints() == ["listed, but passes: m::a"]
         assert report.is_good
 
-    def test_a_listed_name_is_true_while_one_of_its_tests_fails(self):
+    def test_a_listed_name_is_not_reported_while_one_of_its_tests_fails(self):
         report = self.judge(("m::a[1]", "failed"), ("m::a[2]", "passed"), beyond=["m::a"])
         assert report.untrue == []
         assert report.counts() == "1 passed, 0 failed, 0 skipped, 1 listed"
 
-    def test_a_suite_in_which_nothing_ran_is_not_good(self):
+    def test_a_suite_without_a_run_test_fails_the_report(self):
         assert not self.judge().is_good
         assert not self.judge(("m::a", "skipped")).is_good
 
 
 class TestPlugin:
-    """What is written, by a pytest of its own."""
+    """The results that the plugin writes, in a pytest process of its own."""
 
     TESTS = """\
 import os, pytest
@@ -172,7 +172,7 @@ def test_comes_behind_it(): pass
         subprocess.run(words, env=environ, cwd=folder, capture_output=True, check=False)
         return load("results").read_results(results)
 
-    def test_each_outcome_is_kept_and_the_next_process_goes_on(self, tmp_path):
+    def test_outcomes_are_recorded_and_the_next_process_continues(self, tmp_path):
         (tmp_path / "test_them.py").write_text(self.TESTS, encoding="utf-8")
         first = self.run(tmp_path)
         assert first[-1] == ("test_them.py::test_ends_the_process", "started")
@@ -189,13 +189,13 @@ def test_comes_behind_it(): pass
             ("", "ended"),
         ]
 
-    def test_a_module_that_cannot_be_imported_has_failed(self, tmp_path):
+    def test_a_module_that_cannot_be_imported_is_recorded_as_failed(self, tmp_path):
         (tmp_path / "test_broken.py").write_text("import nothing_of_that_name\n", encoding="utf-8")
         assert ("test_broken.py", "failed") in self.run(tmp_path)
 
 
 class TestRunTests:
-    """Process after process, with what each one writes in the place of a Wine."""
+    """How many processes follow each other; written results stand in for Wine."""
 
     @pytest.fixture
     def run(self, tmp_path, monkeypatch):
@@ -219,29 +219,29 @@ class TestRunTests:
 
         return run
 
-    def test_one_process_is_enough_when_it_comes_to_its_end(self, run):
+    def test_one_process_suffices_when_it_finishes(self, run):
         assert run([("a", "started"), ("a", "passed"), ("", "ended")]) == [
             ("a", "started"),
             ("a", "passed"),
         ]
 
-    def test_another_one_follows_one_that_ended_within_a_test(self, run):
+    def test_another_process_continues_after_one_that_ended_within_a_test(self, run):
         hung = [("a", "started")]
         rest = [("b", "started"), ("b", "passed"), ("", "ended")]
         assert run(hung, rest) == [*hung, *rest[:-1]]
 
-    def test_none_follows_one_that_wrote_nothing(self, run):
+    def test_no_process_follows_one_that_recorded_nothing(self, run):
         assert run([("a", "started")], []) == [("a", "started")]
 
 
-def test_waiting_lasts_longer_where_that_is_asked_for(monkeypatch):
+def test_patiently_extends_a_timeout_by_the_patience_variable(monkeypatch):
     monkeypatch.delenv("DUNENA_TEST_PATIENCE", raising=False)
     assert patiently(20) == 20
     monkeypatch.setenv("DUNENA_TEST_PATIENCE", load("suites").PATIENCE)
     assert patiently(20) == 120
 
 
-def test_a_line_that_is_being_written_is_left_out(tmp_path):
+def test_read_results_skips_an_incomplete_line(tmp_path):
     (tmp_path / "results").write_bytes(b'["a", "started"]\n["a", "pas')
     assert load("results").read_results(tmp_path / "results") == [("a", "started")]
     assert load("results").read_results(tmp_path / "none") == []
@@ -255,7 +255,7 @@ def test_a_line_that_is_being_written_is_left_out(tmp_path):
     ],
     ids=["binutils 2.40", "binutils 2.44"],
 )
-def test_the_stable_interface_forwards_what_python_has(headers):
+def test_forward_exports_the_stable_abi_of_python(headers):
     assert load("bench").forward(headers).splitlines() == [
         "LIBRARY python3.dll",
         "EXPORTS",
@@ -265,11 +265,11 @@ def test_the_stable_interface_forwards_what_python_has(headers):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="about paths of another system")
-def test_paths_are_those_of_drive_z():
+def test_as_windows_maps_a_path_to_drive_z():
     assert load("bench").as_windows(Path("/a/b c")) == "Z:\\a\\b c"
 
 
-def test_a_bench_is_made_anew_when_its_pins_change(monkeypatch):
+def test_the_digest_of_a_bench_changes_with_its_pins(monkeypatch):
     bench = load("bench")
     before = bench.digest()
     assert bench.digest() == before
@@ -277,7 +277,7 @@ def test_a_bench_is_made_anew_when_its_pins_change(monkeypatch):
     assert bench.digest() != before
 
 
-def test_the_executable_is_made_by_the_python_that_has_its_packages_alone(monkeypatch, tmp_path):
+def test_the_executable_is_built_with_only_its_own_packages(monkeypatch, tmp_path):
     module, bench = load("executable"), load("bench").Bench(tmp_path)
     ran = []
 
@@ -305,14 +305,14 @@ def test_the_executable_is_made_by_the_python_that_has_its_packages_alone(monkey
     assert (site / "dunena" / "__init__.py").is_file()
 
 
-def test_it_is_kept_outside_of_the_checkout(monkeypatch, tmp_path):
+def test_the_cache_folder_is_outside_the_source_tree(monkeypatch, tmp_path):
     bench = load("bench")
     assert not bench.cache_folder().is_relative_to(ROOT)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert bench.cache_folder().is_relative_to(tmp_path)
 
 
-def test_missing_programs_are_named_with_their_packages(monkeypatch):
+def test_missing_programs_raise_with_the_packages_to_install(monkeypatch):
     bench = load("bench")
     monkeypatch.setattr(bench, "can_use_apt", lambda: False)
     monkeypatch.setattr(bench.shutil, "which", lambda name, path=None: None)
@@ -320,7 +320,7 @@ def test_missing_programs_are_named_with_their_packages(monkeypatch):
         bench.provide_programs()
 
 
-def test_a_path_that_is_not_there_is_refused():
+def test_a_missing_test_path_raises_command_error():
     commands = load("commands")
     with pytest.raises(commands.CommandError, match="there is no tests/nothing"):
         commands.run(["tests/nothing"])

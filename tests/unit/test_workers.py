@@ -1,4 +1,4 @@
-"""The engine's two threads."""
+"""The two threads of the disk engine: the follower and the syncer."""
 
 import errno
 import logging
@@ -141,15 +141,15 @@ def a_stream(seconds: float) -> list[float]:
     return [number / 2_000 for number in range(round(seconds * 2_000))]
 
 
-def test_a_commit_after_a_rest_is_followed_at_once() -> None:
+def test_a_commit_after_a_pause_causes_a_step_at_once() -> None:
     assert run_steps(commits=[1, 2, 3.5]) == [1, 2, 3.5]
 
 
-def test_commits_that_are_no_stream_are_followed_after_the_shortest_rest() -> None:
+def test_a_few_commits_cause_a_step_after_the_shortest_rest() -> None:
     assert run_steps(commits=[1, 1.001, 1.002]) == [1, 1 + workers.REST_SECONDS_MIN]
 
 
-def test_a_stream_of_commits_is_followed_now_and_then() -> None:
+def test_a_stream_of_commits_causes_steps_at_growing_intervals() -> None:
     times = run_steps(commits=a_stream(1))
     pauses = [after - before for before, after in pairwise(times)]
     shortest, longest = workers.REST_SECONDS_MIN, workers.REST_SECONDS_MAX
@@ -158,21 +158,21 @@ def test_a_stream_of_commits_is_followed_now_and_then() -> None:
     assert pauses.count(pytest.approx(longest)) >= 5
 
 
-def test_work_that_is_left_goes_on_at_once_when_no_commits_come() -> None:
+def test_remaining_work_continues_at_once_without_commits() -> None:
     left = iter(range(20))
     times = run_steps(wakes=[1], due=lambda now: None if next(left, None) is None else now)
     assert times == [1] * 21
 
 
 @pytest.mark.parametrize(("late", "share"), [(0.0, 0.1), (workers.LATE_SECONDS + 1, 0.5)])
-def test_work_takes_a_small_part_of_the_time_of_a_stream(late: float, share: float) -> None:
+def test_work_takes_a_limited_share_of_the_time_of_a_stream(late: float, share: float) -> None:
     seconds, work = 10, 0.005
     due = lambda now: now - late if now < seconds else None  # noqa: E731
     times = run_steps(commits=a_stream(seconds), due=due, work=work)
     assert len(times) * work / seconds == pytest.approx(share, rel=0.02)
 
 
-def test_a_step_says_when_the_next_one_is() -> None:
+def test_the_next_step_runs_at_the_time_a_step_returns() -> None:
     dues = iter((0.25, 0.0))
 
     def due(now: float) -> float | None:
@@ -182,7 +182,7 @@ def test_a_step_says_when_the_next_one_is() -> None:
     assert run_steps(wakes=[1, 3], due=due) == [1, 1.25, 1.25, 3]
 
 
-def test_a_follower_outlives_a_step_that_breaks(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_follower_continues_after_a_step_raises(caplog: pytest.LogCaptureFixture) -> None:
     results = iter([ValueError()])
 
     def due(_now: float) -> None:
@@ -193,7 +193,7 @@ def test_a_follower_outlives_a_step_that_breaks(caplog: pytest.LogCaptureFixture
     assert "could not be brought up to date" in caplog.text
 
 
-def test_one_sync_answers_all_who_asked_before_it_began() -> None:
+def test_one_sync_answers_all_requests_made_before_it_began() -> None:
     syncs = Syncs()
     answers: Queue[tuple[str, OSError | None]] = Queue()
     syncs.gate.clear()
@@ -208,7 +208,7 @@ def test_one_sync_answers_all_who_asked_before_it_began() -> None:
     assert syncs.begun.qsize() == 1  # behind the one that was waited for
 
 
-def test_a_failed_sync_is_told_to_all_who_wait() -> None:
+def test_a_failed_sync_is_reported_to_its_requests() -> None:
     syncs = Syncs()
     syncs.failure = OSError(errno.EIO, "Input/output error")
     answers: Queue[OSError | None] = Queue()
@@ -217,7 +217,7 @@ def test_a_failed_sync_is_told_to_all_who_wait() -> None:
     syncs.syncer.close()
 
 
-def test_a_periodic_syncer_needs_no_asking() -> None:
+def test_a_periodic_syncer_syncs_without_requests() -> None:
     syncs = Syncs(periods=3)
     times = [syncs.begun.get(timeout=WAIT_SECONDS) for _ in range(3)]
     assert times == [number * workers.SYNC_PERIOD_SECONDS for number in (1, 2, 3)]
@@ -225,7 +225,7 @@ def test_a_periodic_syncer_needs_no_asking() -> None:
     assert syncs.begun.empty()
 
 
-def test_a_syncer_that_is_not_periodic_waits_to_be_asked() -> None:
+def test_a_syncer_that_is_not_periodic_syncs_only_on_request() -> None:
     syncs = Syncs()
     assert syncs.time.is_over.wait(WAIT_SECONDS)
     syncs.syncer.close()
@@ -233,7 +233,7 @@ def test_a_syncer_that_is_not_periodic_waits_to_be_asked() -> None:
 
 
 @pytest.mark.parametrize("over", [0.0, 1.0])
-def test_a_slow_sync_is_said(over: float, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_slow_sync_is_logged(over: float, caplog: pytest.LogCaptureFixture) -> None:
     syncs = Syncs()
     syncs.takes = workers.SLOW_SYNC_SECONDS + over
     answers: Queue[OSError | None] = Queue()
@@ -246,7 +246,7 @@ def test_a_slow_sync_is_said(over: float, caplog: pytest.LogCaptureFixture) -> N
     )
 
 
-def test_syncs_are_timed_unless_there_was_nothing_to_do() -> None:
+def test_only_syncs_that_forced_something_are_timed() -> None:
     syncs = Syncs()
     syncs.takes = 0.25
     answers: Queue[OSError | None] = Queue()
@@ -260,7 +260,7 @@ def test_syncs_are_timed_unless_there_was_nothing_to_do() -> None:
     assert syncs.seconds == [0.25]
 
 
-def test_closing_answers_what_was_asked() -> None:
+def test_close_answers_pending_requests() -> None:
     syncs = Syncs()
     answers: Queue[OSError | None] = Queue()
     syncs.gate.clear()

@@ -1,1 +1,1 @@
-"""The folder: one readable JSON file per key."""
+"""The disk engine: a folder with one readable JSON file per key, and a journal."""

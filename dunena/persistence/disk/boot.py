@@ -1,5 +1,5 @@
-"""Which start of the machine this is: what was written but not forced to the device since then is
-still there if the machine did not start anew."""
+"""Identifying the boot of the machine: data that was written but not forced to the device can only
+be lost if the machine was booted since."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ _WINDOWS = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\
 
 
 def boot_id() -> str | None:
-    """A name of the machine's last start; None where the system does not tell."""
+    """Return an identifier of the machine's last boot; None if the system has none."""
     try:
         if sys.platform == "win32":
             return _windows_boot_id()
@@ -23,7 +23,7 @@ def boot_id() -> str | None:
 if sys.platform == "win32":
 
     def _windows_boot_id() -> str:
-        """The number of starts that Windows counts."""
+        """Return the number of boots, which Windows counts in its registry."""
         import winreg
 
         with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _WINDOWS) as key:
@@ -33,7 +33,7 @@ if sys.platform == "win32":
 if sys.platform == "darwin":
 
     def _macos_boot_id() -> str | None:
-        """What ``sysctl kern.bootsessionuuid`` prints."""
+        """Return the output of ``sysctl kern.bootsessionuuid``; None if it is empty."""
         import ctypes
 
         system = ctypes.CDLL(None)

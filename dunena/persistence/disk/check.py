@@ -1,8 +1,8 @@
-"""What is in a folder, and putting in order what is not; while no server runs on it.
+"""Checking and repairing a folder while no server uses it.
 
-Looking is done by the code that opens a folder, on a disk where nothing is written; repair does
-the same on the real one, and then stops cleanly. No value is ever deleted: what cannot be read
-goes to quarantine, and of two files for one key a person has to choose.
+A check runs the code that opens a folder, on a disk that does not write; a repair runs it on the
+real disk and then closes the folder cleanly. A repair never deletes a value: it moves files that
+cannot be read to quarantine, and leaves two files for one key to the user's choice.
 """
 
 import os
@@ -30,10 +30,10 @@ from dunena.store.limits import VALUE_BYTES_MAX
 
 @dataclass(frozen=True, slots=True)
 class JournalFound:
-    """The journal's files: ``commits`` are those that files may not show yet.
+    """The journal's files. ``commits`` are those that the values' files may not show yet.
 
-    ``torn_bytes`` end it without being a whole commit; ``ignored`` segments follow on a part that
-    is missing.
+    ``torn_bytes`` is the size of an incomplete commit at the end; ``ignored`` segments come after a
+    missing part.
     """
 
     segments: int = 0
@@ -46,10 +46,11 @@ class JournalFound:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is in a folder; all paths are relative to it. ``bytes`` are of values as JSON.
+    """The content of a folder; all paths are relative to it. ``bytes`` is the size of all values.
 
-    ``doubts`` are names with ``%XX`` that may stand for themselves, where no server was yet.
-    ``foreign`` files are no values and nobody's business; everything behind it should not be.
+    ``doubts`` are names with ``%XX`` that may be meant literally, in a folder that no server has
+    used yet. ``foreign`` files are no values and are ignored. All fields after ``foreign`` are
+    faults.
     """
 
     folder: str
@@ -70,12 +71,12 @@ class Findings:
 
     @property
     def is_in_order(self) -> bool:
-        """Whether there is nothing that should not be there."""
+        """Whether the folder has no faults."""
         return not (self.steps or self.clashes or self.damaged)
 
     @property
     def steps(self) -> list[str]:
-        """The steps that a repair would take, in words."""
+        """The steps that a repair would take, as texts."""
         journal = self.journal
         steps = [f"rename {renaming}" for renaming in self.renamings]
         if journal.commits:
@@ -89,14 +90,14 @@ class Findings:
 
 
 def check(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
-    """Look, and change nothing; raise `OpenError`."""
+    """Return what is in a folder, without changing it; raise `OpenError`."""
     root = extended(folder)
     with _alone(root):
         return _look(root, value_bytes_max)
 
 
 def repair(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
-    """Do the steps of `check`; what is found afterwards. Raises `OpenError`."""
+    """Do the steps that `check` finds; return what is found afterwards. Raise `OpenError`."""
     root = extended(folder)
     with _alone(root):
         try:
@@ -108,7 +109,7 @@ def repair(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
 
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
-    """While no server has the folder. One that never had a server has no lock to take."""
+    """Lock the folder, if a server has ever used it; raise `InUseError` if one uses it now."""
     private = root / PRIVATE_FOLDER
     if not root.is_dir():
         raise OpenError(f"there is no folder {root}")
@@ -173,10 +174,10 @@ def _mend(root: Path, found: Findings, value_bytes_max: int) -> None:
     private, disk = root / PRIVATE_FOLDER, RealDisk()
     disk.make_folder(str(private))
     storage = FolderStorage(disk, root, private, Fsync.ALWAYS, value_bytes_max)
-    storage.records.prepare()  # drafts
-    storage.open(folds_case=folds_case(private))  # the torn tail, what follows on missing parts
-    storage.close(time.monotonic())  # files
-    # What a change of the journal replaced is in quarantine already.
+    storage.records.prepare()  # removes drafts
+    storage.open(folds_case=folds_case(private))  # cuts a torn end, moves ignored segments
+    storage.close(time.monotonic())  # brings the files up to date
+    # Files that a change of the journal replaced are in quarantine already.
     for damage in found.damaged:
         path = str(root / damage.path)
         if _is_movable(damage) and path in {now.path for now in storage.files.damages()}:
@@ -200,7 +201,7 @@ def _journal(root: Path, storage: FolderStorage) -> JournalFound:
 
 
 def _foreign(root: Path, layout: Layout) -> Iterator[str]:
-    """Everything that is no value's file and not ours."""
+    """Yield the files that are neither values nor belong to the server."""
     for folder, folders, files in os.walk(root):
         here = Path(folder)
         if here == root and PRIVATE_FOLDER in folders:
@@ -212,7 +213,7 @@ def _foreign(root: Path, layout: Layout) -> Iterator[str]:
 
 
 def _stale_expiries(root: Path, records: Records, layout: Layout, loaded: Loaded) -> list[str]:
-    """Records of expiries that no value has."""
+    """Return the expiry records without a matching value."""
     wanted = {
         layout.relative((entry.ns, entry.key))
         for entry in loaded.entries
@@ -225,7 +226,7 @@ def _stale_expiries(root: Path, records: Records, layout: Layout, loaded: Loaded
 
 
 def _stale_names(root: Path, disk: Disk, records: Records) -> list[str]:
-    """Full names that no file or folder, one in quarantine included, is short for."""
+    """Return the records of long names that no file or folder, also in quarantine, needs."""
     used = {
         name.partition(SHORTENED)[2][:SHORTENED_DIGITS]
         for _, folders, files in os.walk(root)
@@ -247,7 +248,7 @@ def _relative(root: Path, path: Path | str) -> str:
 
 
 def _seems_to_fold_case(root: Path) -> bool:
-    """As the probe that writes a file does, but without writing one."""
+    """Return whether the file system folds case, found without writing a file."""
     swapped = root.with_name(root.name.swapcase())
     return swapped != root and swapped.exists() and swapped.samefile(root)
 

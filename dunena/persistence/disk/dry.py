@@ -1,6 +1,6 @@
-"""A disk that is only looked at: what would be written is not.
+"""A disk that reads but does not write.
 
-With it the very code that opens a folder, with all its mending, tells what it would do.
+With it, the code that opens and repairs a folder can be run to find out what it would do.
 """
 
 from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp
@@ -8,7 +8,7 @@ from dunena.persistence.disk.real_disk import RealDisk
 
 
 class DryDisk(RealDisk):
-    """Reads as the real one does; a folder that would have been made is an empty one."""
+    """Reads like `RealDisk` and ignores writes; folders that it should make appear empty."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The disk engine: a folder that one server owns, with the threads that look after it."""
+"""The disk engine: a folder that one server owns, and the threads that work on it."""
 
 import logging
 import time
@@ -33,25 +33,26 @@ from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
 
 LOOK_SECONDS = 0.05
-"""Between two looks whether the folder is still the one that was opened, while changes come: what
-is written to one that was taken away is lost."""
+"""Time between two checks, during commits, that the folder is still the opened one: changes written
+to a removed folder are lost."""
 
 STOP_SECONDS_MAX = 1.5
-"""For files to follow at a stop; what does not stays in the journal for the next start."""
+"""Time for files to follow at a stop; the rest stays in the journal for the next start."""
 
 FILES_PER_STEP_MAX = 64
-"""Some ms of work, between which the thread looks at how much of the time it may take."""
+"""Files written in one step: some ms of work, after which the thread may have to rest."""
 
 KEPT_FOR_GOOD_MIN = 10_000
-"""Entries from which on it is worth while to keep Python's search for garbage away from them."""
+"""Entries from which on excluding them from Python's garbage collection is worth its cost."""
 
 _log = logging.getLogger(__name__)
 
 
 class DiskEngine:
-    """One file per key below ``root``, behind a journal; an `Engine`, and its own `DiskStatus`.
+    """Stores one file per key below ``root``, after a journal; an `Engine` and its `DiskStatus`.
 
-    ``wall_step_ms`` is `FolderStorage`'s.
+    ``fsync`` says when changes are forced to the device, ``watch`` how hand edits are found.
+    ``wall_step_ms`` is that of `FolderStorage`.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class DiskEngine:
         self._hand_edits = HandEdits(self._disk, self._storage, self._wake_server)
         self._file_writer: FileWriterThread
         self._syncer: Syncer
-        self._is_open = False  # and the threads run
+        self._is_open = False  # the threads run
         self._watch = FolderWatch(str(self._root), watch, self._hand_edits, self._wake_follower)
         self._wake: Callable[[], None] = lambda: None
         self._looked_at = 0.0
@@ -88,7 +89,11 @@ class DiskEngine:
     # --- life ---
 
     def open(self, wake: Callable[[], None] | None, progress: Progress | None = None) -> Loaded:
-        """Lock the folder, load it, begin to watch it; raise `OpenError`."""
+        """Lock the folder, load it and begin to watch it; raise `OpenError`.
+
+        ``wake`` is called, from any thread, when there are hand edits to collect; with None nobody
+        collects them.
+        """
         storage = self._storage
         try:
             self._disk.make_folder(str(self._private))
@@ -111,7 +116,7 @@ class DiskEngine:
                 f"cannot use the folder {self._root}: {describe(error, self._root)};"
                 " choose another with --cache-dir"
             ) from error
-        except BaseException:  # whoever is told of the progress may end it
+        except BaseException:  # `progress` may raise anything to end the start
             self._lock.release()
             raise
         if len(loaded.entries) >= KEPT_FOR_GOOD_MIN:
@@ -127,14 +132,14 @@ class DiskEngine:
         return loaded
 
     def publish(self, url: str) -> None:
-        """Keep the address beside the lock; without it only a message is less helpful."""
+        """Store the server's address beside the lock; log a failure, as it only serves messages."""
         try:
             self._storage.records.keep_address(url)
         except OSError as error:
             _log.warning("cannot write the server's address: %s", error.strerror)
 
     def close(self) -> None:
-        """Stop the threads, bring files up to date, unlock; raise `StorageError`."""
+        """Stop the threads, bring files up to date and unlock; raise `StorageError`."""
         self._watch.close()
         self._file_writer.close()
         self._syncer.close()
@@ -149,7 +154,10 @@ class DiskEngine:
     # --- changes ---
 
     def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
-        """Append to the journal; with a sync to wait for, ``done`` is called after it."""
+        """Append changes to the journal; return False if ``done`` is called after a sync.
+
+        Raise `StorageError` if they cannot be appended.
+        """
         self._look()
         if self.failure is not None:
             raise StorageError(self.failure)
@@ -164,7 +172,7 @@ class DiskEngine:
         return False
 
     def finish_commit(self, changes: Sequence[Change], *, is_kept: bool) -> None:
-        """The sync of a commit is over: its files follow, or it is taken back."""
+        """Finish a commit after its sync: let its files follow, or remove it from the journal."""
         if is_kept:
             self._follow(changes)
             return
@@ -176,74 +184,74 @@ class DiskEngine:
                 " written anew: %s",
                 error.strerror,
             )
-            self._file_writer.wake()  # it writes the journal anew
+            self._file_writer.wake()  # the thread writes a new journal
 
     def probe(self) -> None:
-        """Find out whether a commit could be kept; raise `StorageError` if not."""
+        """Find out whether a commit could be stored; raise `StorageError` if not."""
         try:
             self._storage.probe()
         except OSError as error:
-            self._file_writer.wake()  # it writes the journal anew
+            self._file_writer.wake()  # the thread writes a new journal
             raise StorageError(describe(error)) from error
 
     def check_folder(self) -> None:
-        """Find out whether the folder is still there; `failure` says what came of it."""
+        """Check that the folder is still there and set `failure`."""
         self._storage.check_folder()
         if self.failure is not None:
             self._file_writer.wake()
 
     def collect(self, store: Store) -> list[OutsideChange]:
-        """Hand edits that differ from the store."""
+        """Return the hand edits found since the last call that differ from the store."""
         return [change for change in self._hand_edits.collect() if _differs(change, store)]
 
     def put_back(self, changes: list[OutsideChange]) -> None:
-        """These could not be taken over now: `collect` gives them again."""
+        """Take back hand edits that could not be taken over; `collect` returns them again."""
         self._hand_edits.put_back(changes)
 
     @property
     def failure(self) -> str | None:
-        """Why no change can be kept, as far as is known."""
+        """The reason why no change can be stored at present, if one is known."""
         return self._storage.failure
 
     # --- the status of the folder ---
 
     @property
     def disk_status(self) -> DiskStatus:
-        """The engine itself."""
+        """The status of the folder: the engine itself."""
         return self
 
     def damages(self) -> list[Damage]:
-        """Files and records that could not be read."""
+        """Return the files and records that could not be read."""
         return self._storage.damages()
 
     @property
     def watching(self) -> Watching:
-        """How hand edits are learnt of."""
+        """How hand edits are found at present."""
         return self._watch.status
 
     @property
     def files_behind(self) -> int:
-        """Keys whose file does not show the latest change yet."""
+        """The number of keys whose file does not show the latest change yet."""
         return self._storage.mirror.behind_count
 
     @property
     def files_failure(self) -> str | None:
-        """Why files cannot be written, while that is so; the journal holds what they lack."""
+        """The reason why files cannot be written; None if they can. The journal has the changes."""
         return self._storage.mirror.failure
 
     @property
     def journal_bytes(self) -> int:
-        """Bytes of all segments."""
+        """The size of all segments of the journal."""
         return self._storage.journal.bytes_total
 
     @property
     def sync_times(self) -> Histogram:
-        """How long forcing the journal to the device took."""
+        """The durations of forcing the journal to the device."""
         return self._sync_times
 
     @property
     def slow_syncs(self) -> int:
-        """How often a sync of the journal took too long."""
+        """The number of syncs of the journal that took too long."""
         return self._slow_syncs
 
     # --- inside ---
@@ -253,18 +261,21 @@ class DiskEngine:
         self._file_writer.enqueue()
 
     def _look(self) -> None:
-        """Now and then, as part of a commit."""
+        """Check the folder as part of a commit, if the last check is `LOOK_SECONDS` ago."""
         now = time.monotonic()
         if now >= self._looked_at + LOOK_SECONDS:
             self._looked_at = now
             self.check_folder()
 
     def _step(self, now: float) -> float | None:
-        """The engine's thread: files first, then what other hands did."""
+        """Do a step of the engine's thread: write files, then examine hand edits.
+
+        ``now`` is monotonic seconds; return when the next step is due, None for not before a wake.
+        """
         was_away = self._storage.place_failure is not None
         due = self._storage.step(now, FILES_PER_STEP_MAX)
         if self._storage.place_failure is not None:
-            return due  # what is not there was not removed by hand
+            return due  # files of a missing folder were not removed one by one
         if was_away and self._watch.is_on:
             self._hand_edits.look_at_everything(now)
         dues = (due, self._hand_edits.step(now))

@@ -1,8 +1,7 @@
-"""Looking at every value's file once more, bit by bit: on request, and every so often.
+"""Examining all values' files again in portions: on request, and periodically.
 
-On request it goes on without a pause, since somebody waits for what was missed. What is repeated
-rests between two portions, so that it costs a small part of a processor however many files there
-are.
+An examination on request has no pauses, as it searches for missed changes. A periodic one pauses
+between portions, so that it uses a small share of a processor however many files there are.
 """
 
 import logging
@@ -15,49 +14,53 @@ from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.interface import Damage
 
 PORTION_REST_SECONDS = 0.05
-"""Between two portions of what is repeated: a portion takes some ms."""
+"""Pause between two portions of a periodic examination; a portion takes some ms."""
 
 RETRY_SECONDS = 1.0
-"""After the folder itself could not be read."""
+"""Time until another try after the folder itself could not be read."""
 
 _log = logging.getLogger(__name__)
 
 
 class Everything:
-    """Gives the paths, a portion at a time; one thread's but for `ask` and the properties.
+    """Provides the paths to examine in portions.
 
-    ``period_seconds`` from the end of one look to the next; None for no repetition.
+    One thread uses it, except for `ask` and the properties. ``period_seconds`` is the time from the
+    end of one examination to the start of the next; None for no repetition.
     """
 
     def __init__(self, storage: FolderStorage) -> None:
         self._storage = storage
-        self._lock = locks.make_lock(LockRank.EVERYTHING)  # of the next three
+        self._lock = locks.make_lock(LockRank.EVERYTHING)  # guards the next three attributes
         self._asked_at: float | None = None
-        self._is_missing = False  # the look that is asked for is for what was missed
-        self._is_catching_up = False  # and so is the one that goes on
+        self._is_missing = False  # the requested examination is for missed changes
+        self._is_catching_up = False  # the current examination is for missed changes
         self.period_seconds: float | None = None
         self.failure: str | None = None
         self._repeat_at: float | None = None
-        self._paths: Iterator[str] | None = None  # what is left of a look that goes on
+        self._paths: Iterator[str] | None = None  # the rest of the current examination
         self._is_hurried = False
         self._next_at = 0.0
         self._damages: list[Damage] = []
         self._new_damages: list[Damage] = []
 
     def ask(self, at: float, *, is_missing: bool = False) -> None:
-        """Begin a look at that time; ``is_missing``: something is known to have been missed."""
+        """Request an examination at a time (monotonic seconds).
+
+        ``is_missing``: changes are known to have been missed.
+        """
         with self._lock:
             self._asked_at = at if self._asked_at is None else min(at, self._asked_at)
             self._is_missing = self._is_missing or is_missing
 
     @property
     def is_catching_up(self) -> bool:
-        """Whether something was missed and is not found yet."""
+        """Whether changes were missed, and the examination for them is not complete."""
         with self._lock:
             return self._is_missing or self._is_catching_up
 
     def next_paths(self, now: float, count: int) -> set[str]:
-        """So many paths of a look that is due; none between two."""
+        """Return the next ``count`` paths of a due examination; an empty set if none is due."""
         if self._paths is None and not self._begin(now):
             return set()
         if now < self._next_at or self._paths is None:
@@ -74,7 +77,7 @@ class Everything:
         return some
 
     def dues(self) -> Iterator[float]:
-        """When `next_paths` has something."""
+        """Yield the times (monotonic seconds) from which on `next_paths` returns paths."""
         if self._paths is not None:
             yield self._next_at
             return
@@ -85,7 +88,7 @@ class Everything:
             yield repeat_at
 
     def new_damages(self) -> list[Damage]:
-        """What stood in the way and was not known before; once."""
+        """Return the damages found since the last call that were not known before."""
         found, self._new_damages = self._new_damages, []
         return found
 

@@ -1,16 +1,16 @@
-"""Key to file name and back; pure functions.
+"""Converting keys to file names and back; pure functions.
 
-The rules (the contract, "On disk"). Letters, digits and ``-_.~@+=,()[]{}!'& `` and the space stand
-for themselves; every other byte of the name's UTF-8 is ``%XX``. So also: a leading dot (it would
-hide the file), a trailing dot or space (Windows drops them), the first letter of a Windows device
-name (``con.json`` is the console there), and where the file system folds case, upper-case letters
-and ``~``: ``Foo`` and ``foo`` do not share a file, nor ``longna~1`` and a longer name, which on
-Windows may have that one as well. A namespace that ends like a value's file has
-its last dot escaped, so that no folder stands where a file belongs.
+Rules (the contract, "On disk"): letters, digits, ``-_.~@+=,()[]{}!'& `` and the space stand for
+themselves; every other byte of the name's UTF-8 is ``%XX``. Also escaped are a leading dot (it
+would hide the file), a trailing dot or space (Windows drops them), the first letter of a Windows
+device name (``con.json`` is the console there) and, if the file system folds case, upper-case
+letters and ``~``: so ``Foo`` and ``foo`` have different files, as have ``longna~1`` and a longer
+name for which Windows makes this short name. The last dot of a namespace that ends like a value's
+file is escaped, so that no folder has the name of a value's file.
 
-A file name is 255 bytes at most. A longer one is cut and ended by ``%~`` and a hash of the whole
-name; no escaped name contains ``%~``, and no name that is not ours is read as one by chance, since
-the full name is looked up in a record.
+A file name has at most 255 bytes. A longer one is cut and ends with ``%~`` and a hash of the whole
+name. No escaped name contains ``%~``. The full name is looked up in a record, so that a file of
+another program is not taken for a shortened name by chance.
 """
 
 import hashlib
@@ -23,17 +23,17 @@ from dunena.windows_names import PLAIN_DEVICES
 
 SUFFIX = ".json"
 FILE_NAME_BYTES_MAX = 255
-"""NAME_MAX of the usual Linux file systems; APFS and NTFS allow as many characters."""
+"""NAME_MAX of the usual Linux file systems; APFS and NTFS permit as many characters."""
 
 _SAFE = frozenset(
     b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~@+=,()[]{}!'& "
 )
 _AMBIGUOUS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ~")
-"""What may be another name's where the file system folds case."""
+"""Characters that may make two names equal if the file system folds case."""
 SHORTENED = "%~"
-"""Before the hash in a shortened name."""
+"""Separator before the hash in a shortened name."""
 SHORTENED_DIGITS = 32
-"""Of the hash; 128 bits: two names of one store do not meet."""
+"""Digits of the hash: with 128 bits two names of one store do not collide."""
 
 _SHORTENED = re.compile(SHORTENED + r"([0-9a-f]{32})$")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
@@ -42,10 +42,9 @@ _WHOLE_ESCAPES = re.compile(rb"(?:%[0-9A-F]{2}|[^%])*")
 
 
 class FileName(NamedTuple):
-    """A name as the file system sees it.
+    """The name of a file or folder.
 
-    ``record`` is the hash under which the full name must be kept, or None for a name that says
-    all by itself.
+    ``record`` is the hash under which the full name must be recorded; None for a complete name.
     """
 
     text: str
@@ -53,26 +52,26 @@ class FileName(NamedTuple):
 
 
 def key_file_name(key: str, *, folds_case: bool) -> FileName:
-    """The name of a key's file."""
+    """Return the name of a key's file."""
     return _file_name(key, SUFFIX, folds_case=folds_case)
 
 
 def namespace_folder_name(ns: str, *, folds_case: bool) -> FileName:
-    """The name of a namespace's folder."""
+    """Return the name of a namespace's folder."""
     return _file_name(ns, "", folds_case=folds_case)
 
 
 def decode_file_name(text: str) -> str | None:
-    """The key or namespace of a name without its suffix; None if it is none or needs a record.
+    """Decode a name without its suffix to a key or namespace; None if it is none or is shortened.
 
-    Reads every form: any byte may be escaped or not, and a percent sign that starts no escape
-    stands for itself, as in files that other programs made. So does what would be an escape, where
-    its reading is no name at all: ``a%0Ab`` is that key and not two lines.
+    Every form is accepted: any byte may be escaped or not, and a percent sign that begins no escape
+    stands for itself, as in files of other programs. If decoding gives no valid name, the text
+    itself is the name: ``a%0Ab`` is that key and not two lines.
     """
     if _SHORTENED.search(text):
         return None
     try:
-        # Characters a file system could not decode arrive as lone surrogates and fail here.
+        # Bytes that could not be decoded are lone surrogates in the text, and fail here.
         raw = unquote_to_bytes(text)
     except UnicodeEncodeError:
         return None
@@ -86,31 +85,30 @@ def decode_file_name(text: str) -> str | None:
 
 
 def is_given_name(text: str, key: str) -> bool:
-    """Whether a key's file has this name on some system, here or elsewhere."""
+    """Return whether a key's file has this name on a system that folds case or does not."""
     return any(key_file_name(key, folds_case=folds).text == text for folds in (False, True))
 
 
 def is_value_file_name(text: str) -> bool:
-    """Whether a file's name is one of a value's file; which key it is for is another question."""
+    """Return whether a file's name has the form of a value's file, without decoding it."""
     return text.endswith(SUFFIX) and not text.startswith(".")
 
 
 def name_hash(name: str) -> str:
-    """What stands for a name that is too long."""
+    """Return the hash that a shortened name has for the full name."""
     return hashlib.sha256(name.encode()).hexdigest()[:SHORTENED_DIGITS]
 
 
 def record_of(text: str) -> str | None:
-    """The hash in a shortened name without its suffix; None for any other."""
+    """Return the hash in a shortened name without its suffix; None for any other name."""
     match = _SHORTENED.search(text)
     return match.group(1) if match else None
 
 
 def is_plain(name: str, *, folds_case: bool) -> bool:
-    """Whether a name stands for itself in a file's name, letter by letter; most do.
+    """Return whether a name needs no escapes, as most names do.
 
-    Of such a name nothing else need be asked: it is a key's or a namespace's, and the file's name
-    is the one that this server would give.
+    Such a file name is also a valid key or namespace, and is the one that this server would write.
     """
     return (
         _PLAIN.fullmatch(name) is not None
@@ -153,7 +151,7 @@ def _positions_to_escape(raw: bytes, *, is_folder: bool) -> set[int]:
         positions.add(0)
     if raw.endswith((b".", b" ")):
         positions.add(len(raw) - 1)
-    # Windows takes the part before the first dot, without spaces at its end.
+    # Windows compares the part before the first dot, without spaces at its end.
     stem = raw.split(b".", 1)[0].rstrip(b" ").lower().decode("latin-1")
     if stem in PLAIN_DEVICES:
         positions.add(0)

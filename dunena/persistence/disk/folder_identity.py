@@ -1,5 +1,5 @@
-"""Whether folders are still the ones that were opened: what another hand moved away or put in their
-place is left alone."""
+"""Detecting that folders were moved away or replaced since they were opened, so that nothing is
+written to others in their place."""
 
 import errno
 import logging
@@ -13,10 +13,10 @@ _log = logging.getLogger(__name__)
 
 
 class FolderIdentity:
-    """Remembers folders, of which the first holds the others; any thread may ask.
+    """Stores the identities of folders, of which the first contains the others; thread-safe.
 
-    ``failure`` is why they cannot be used, as of the last `check`; None while they can. Methods
-    raise OSError as the disk does.
+    ``failure`` is the reason why they cannot be used, as of the last `check`; None if they can.
+    Methods raise OSError as the disk does.
     """
 
     def __init__(self, disk: Disk, folders: Sequence[str]) -> None:
@@ -27,12 +27,12 @@ class FolderIdentity:
 
     @property
     def inode(self) -> int:
-        """The first folder's number on its device; a copy of it has another."""
+        """The inode number of the first folder; a copy of the folder has another one."""
         identity = self._identities[self._root]
         return 0 if identity is None else identity[-1]
 
     def check(self) -> None:
-        """Raise FileNotFoundError if a folder is not the one that was remembered."""
+        """Raise FileNotFoundError if a folder is missing or is another one than at first."""
         for folder, identity in self._identities.items():
             if self._disk.identity(folder) != identity:
                 if self.failure is None:

@@ -5,9 +5,8 @@ own: `step` and what looks for hand edits; and `sync`, `check_folder` and `probe
 
 The life of a change: appended to the journal (and forced to the device, if that is the promise),
 then acknowledged, then noted for the files. A file shows it once the journal is on the device: so
-files are never ahead of a journal that a power cut shortened. When all changes up to a revision
-are shown and their files forced to the device, that revision is written down, and segments of the
-journal that hold no more are deleted.
+files are never ahead of a journal that a power cut shortened. What files show for good is then
+taken out of the journal (`checkpointer`).
 
 With ``fsync`` "no" the device does all this when it likes, until a sync was asked for: a change
 that was durable once must not be lost with an unsynced file.
@@ -21,12 +20,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from math import inf
 from pathlib import Path
 
-from dunena.persistence.disk import journal as journal_module
-from dunena.persistence.disk import locks
 from dunena.persistence.disk.boot import boot_id
+from dunena.persistence.disk.checkpointer import Checkpointer
 from dunena.persistence.disk.disk import Disk, Stamp, join, name_of
 from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.gc_pause import uncollected
@@ -34,30 +31,17 @@ from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.layout import Layout
-from dunena.persistence.disk.locks import LockRank
 from dunena.persistence.disk.mirror import RETRY_SECONDS, Mirror
 from dunena.persistence.disk.quarantine import free_path, set_aside
 from dunena.persistence.disk.records import REVISION_LEAP, Records, Run
 from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, rename_files
-from dunena.persistence.disk.throttle import PERIOD_SECONDS, Pace
+from dunena.persistence.disk.throttle import Pace
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
-
-CHECKPOINT_SECONDS = PERIOD_SECONDS
-"""How often the journal is shortened: each time costs a sync of the files written since."""
-
-SETTLE_SECONDS = 0.005
-"""Until a commit that is on its way is looked for again."""
-
-SEGMENTS_BEFORE_RENEWAL = 3
-"""So many full segments are kept at least before what they still hold is written anew."""
-
-BYTES_PER_PENDING_MIN = 4
-"""And only if that is so much smaller."""
 
 PROBE_BYTES = 4096
 """What a probe writes: an empty file would fit on a full disk."""
@@ -101,20 +85,12 @@ class FolderStorage:
         self.layout: Layout
         self.files: ValueFiles
         self.mirror: Mirror
+        self._checkpointer: Checkpointer
         self.replay: Replay
         self.takeover: Takeover
         self._damages: list[Damage] = []
         self._revision = 0
         self._pace = Pace()  # of syncs for the files' sake
-        self._checkpoint_at = 0.0
-        self._renewal_at = 0.0
-        self._ended_revision: int | None = None  # of segments that are to be written anew
-        self._is_failing = False
-        self._flushed_revision = 0  # changes up to here need no journal any more
-        self._forces = fsync is not Fsync.NO
-        self._was_forced = True
-        # Of the two before, together with their record.
-        self._checkpoint_lock = locks.make_lock(LockRank.CHECKPOINT)
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
         """Read files and journal; what files do not show yet will follow."""
@@ -131,13 +107,12 @@ class FolderStorage:
         last = self.records.load_run()
         last_boot = None if last is None else last.boot
         # What an earlier run left to the device is on it once the machine has started anew.
-        self._was_forced = last is None or last.is_forced or last_boot != self._boot
+        was_forced = last is None or last.is_forced or last_boot != self._boot
         replay = self.journal.open(self.records.load_flushed_revision(), self._boot, last_boot)
         if last is None or last.inode != self._identity.inode:
             # A copy, or one for all that is known: then no file has the stamp that the journal
             # knows of.
             replay.is_complete = replay.is_forced = False
-        self._flushed_revision = replay.base
         self._revision = self._first_revision(replay, 0 if last is None else last.revision)
         self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
         edited: set[EntryId] = set()
@@ -146,13 +121,21 @@ class FolderStorage:
             if not replay.is_empty:
                 recovered = recover(entries, replay, self._stamps, self.files.damaged_places())
                 entries = list(recovered.standing.values())
-                self.mirror.catch_up(recovered.changes.items(), self._flushed_revision + 1)
+                self.mirror.catch_up(recovered.changes.items(), replay.base + 1)
                 self.files.doubt(replay.files)
                 edited = recovered.edited
                 _report_edited(edited)
         self.replay = replay
         self._put_in_order(replay)
-        self._set_forces(forces=self._forces or not replay.is_empty)
+        self._checkpointer = Checkpointer(
+            self.records,
+            self.journal,
+            self.files,
+            self.mirror,
+            replay.base,
+            forces=self._fsync is not Fsync.NO or not replay.is_empty,
+            was_forced=was_forced,
+        )
         # Once, whatever the policy: without these names nothing in them would be found.
         self._disk.sync({*self.records.folders, self.journal.folder})
         with suppress(OSError):  # a full disk is no reason not to start; a later one will do
@@ -190,13 +173,13 @@ class FolderStorage:
         """
         try:
             self._identity.check()
-            if self._forces:
+            if self._checkpointer.forces:
                 with suppress(OSError):  # the journal keeps it in mind
                     self.journal.sync()
             if self.journal.failure is not None:
-                self._write_journal_anew()
+                self._checkpointer.write_journal_anew()
             if self.mirror.flush(now, is_over):
-                self._forget(self._revision)
+                self._checkpointer.forget(self._revision)
                 self.records.settle_revision(self._revision)
             else:
                 behind = self.mirror.behind_count
@@ -209,11 +192,7 @@ class FolderStorage:
     def sync(self) -> bool:
         """Force every change appended so far to the device; whether there was any."""
         self._identity.check()
-        with self._checkpoint_lock:
-            if not self._forces:
-                # The journal is of no use without what says where it begins.
-                self.records.keep_flushed_revision(self._flushed_revision, sync=True)
-                self._set_forces(forces=True)
+        self._checkpointer.begin_to_force()
         return self.journal.sync()
 
     def is_in_place(self) -> bool:
@@ -263,13 +242,13 @@ class FolderStorage:
         """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""
         if not self.is_in_place():
             return now + RETRY_SECONDS
-        renewed_by = self._renew(now)
+        renewed_by = self._checkpointer.renew(now)
         if self.journal.failure is not None:
             return renewed_by
         if self.mirror.failure is not None:
             with suppress(OSError):  # what is missing may be what holds the files up
                 self._make_folders()
-        dues = (renewed_by, self.mirror.step(now, files_max), self._checkpoint(now))
+        dues = (renewed_by, self.mirror.step(now, files_max), self._checkpointer.shorten(now))
         return min((due for due in dues if due is not None), default=None)
 
     def _journaled(self, revision: int, now: float) -> float | None:
@@ -282,98 +261,9 @@ class FolderStorage:
         try:
             self.journal.sync()
         except OSError as error:
-            self._failed(error)
+            self._checkpointer.report_failure(error)
             return now + RETRY_SECONDS
         return None
-
-    def _checkpoint(self, now: float) -> float | None:
-        """Delete what files have made superfluous; when to come back, None for when they did."""
-        oldest_end = self.journal.oldest_end
-        if oldest_end == inf:
-            return None
-        if now < self._checkpoint_at + CHECKPOINT_SECONDS:
-            return self._checkpoint_at + CHECKPOINT_SECONDS
-        flushed = self.mirror.flushed_revision
-        if flushed < oldest_end:
-            return None
-        self._checkpoint_at = now
-        try:
-            self._forget(flushed)
-        except OSError as error:
-            self._failed(error)
-            return now + RETRY_SECONDS
-        self._is_failing = False
-        return None
-
-    def _forget(self, flushed: int) -> None:
-        self._sync_files()
-        if self._forces and self.journal.last_revision > flushed:
-            # Or the files of keys that changed since would be taken for another hand's.
-            self.journal.sync(with_notes=True)
-        with self._checkpoint_lock:
-            if flushed > self._flushed_revision:
-                self.records.keep_flushed_revision(flushed, sync=self._forces)
-            self._flushed_revision = flushed
-        self.journal.forget(flushed)
-
-    def _sync_files(self) -> None:
-        """Force what files show to the device; what may not be there now is written once more."""
-        if not self._forces:
-            return
-        try:
-            self.files.sync()
-        except OSError:
-            self.mirror.write_again()
-            raise
-        self.mirror.synced()
-
-    # --- writing the journal anew ---
-
-    def _renew(self, now: float) -> float | None:
-        """Do so if there is a reason; when to come back, None for no time."""
-        is_failing = self.journal.failure is not None
-        if now < self._renewal_at:
-            return self._renewal_at if is_failing else None
-        if not is_failing and self._ended_revision is None and not self._is_bloated(now):
-            return None
-        try:
-            is_done = self._write_journal_anew()
-        except OSError as error:
-            self._failed(error)
-            self._renewal_at = now + RETRY_SECONDS
-            return self._renewal_at
-        self._is_failing = False
-        return None if is_done else now + SETTLE_SECONDS
-
-    def _is_bloated(self, now: float) -> bool:
-        """Whether a few changes that files cannot show keep far more than themselves."""
-        size = self.journal.bytes_total
-        if size <= SEGMENTS_BEFORE_RENEWAL * journal_module.SEGMENT_BYTES_MAX:
-            return False
-        self._renewal_at = now + RETRY_SECONDS  # not again and again: there may be many to add up
-        pending = sum(
-            len(change.key) + (0 if change.entry is None else len(change.entry.value))
-            for change in self.mirror.pending()
-        )
-        return pending * BYTES_PER_PENDING_MIN < size
-
-    def _write_journal_anew(self) -> bool:
-        """Everything that files do not surely show goes to a new segment; whether it did.
-
-        It does not while the last commit is still on its way: that may be taken back.
-        """
-        revision = self._ended_revision
-        if revision is None or self.journal.failure is not None:
-            revision = self._ended_revision = self.journal.end_segment()
-        if self.mirror.noted_revision < revision:
-            return False
-        self._ended_revision = None
-        self._sync_files()
-        pending = [change for change in self.mirror.pending() if change.revision <= revision]
-        if self._forces and self.journal.failure is None:
-            self.journal.sync()  # of later changes to the same keys
-        self.journal.renew(self._flushed_revision, revision, pending)
-        return True
 
     # --- inside ---
 
@@ -393,7 +283,7 @@ class FolderStorage:
         last start has no meaning then.
         """
         with suppress(OSError):
-            self._write_journal_anew()
+            self._checkpointer.write_journal_anew()
             return
         steps = [FileStep(entry_id, None, self._stamps.get(entry_id)) for entry_id in replay.files]
         self.journal.found_by_hand([step for step in steps if step.entry_id in edited])
@@ -401,20 +291,11 @@ class FolderStorage:
 
     def _first_revision(self, replay: Replay, began_at: int) -> int:
         """Above everything that was ever given out, lost ends of the journal included."""
-        known = max(self._flushed_revision, replay.last_revision, began_at)
+        known = max(replay.base, replay.last_revision, began_at)
         reserved = self.records.load_revision()
         if reserved is None:
             return known + REVISION_LEAP if known or self._damages else known
         return max(reserved, known)
-
-    def _set_forces(self, *, forces: bool) -> None:
-        self._forces = self.mirror.remembers_unsynced = forces
-        self.journal.forces = forces and self._was_forced
-
-    def _failed(self, error: OSError) -> None:
-        if not self._is_failing:
-            _log.warning("the journal cannot be shortened for now: %s", error.strerror)
-        self._is_failing = True
 
     def _put_in_order(self, replay: Replay) -> None:
         """Say what was wrong with the journal, and keep aside what could not be read."""

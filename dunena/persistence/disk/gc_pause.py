@@ -1,4 +1,4 @@
-"""Python's search for garbage, kept away from a large folder's values."""
+"""Excluding the values of a large folder from Python's garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Search for no garbage: a start makes many objects that all stay.
+    """Turn garbage collection off: a start makes many objects, all of which stay.
 
-    Looking through them again and again would be a third of the time that reading takes.
+    Scanning them again and again would take a third of the time of reading.
     """
     was_enabled = gc.isenabled()
     gc.disable()
@@ -21,5 +21,5 @@ def uncollected() -> Iterator[None]:
 
 
 def keep_for_good() -> None:
-    """What there is now stays: it is not looked through in later searches, which hold up a loop."""
+    """Exclude all present objects from later collections, which block the event loop."""
     gc.freeze()

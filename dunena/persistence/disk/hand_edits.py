@@ -1,18 +1,18 @@
-"""Files that other hands made, changed or removed become changes of the store.
+"""Hand edits: turning files that others created, changed or removed into changes of the store.
 
-The watcher's thread says which paths were touched, the engine's looks at them, the server's takes
-what came of it. A file that cannot be read may be half written: it is looked at again a few times
-before it is called damaged, and again whenever it is touched.
+The watcher's thread reports touched paths, the engine's thread examines them, and the server's
+thread collects the changes. A file that cannot be read may be half written: it is examined again a
+few times before it is reported as damaged, and again whenever it is touched.
 
-Nothing is watched while a folder is read at the start: each file that is opened would be told of.
-What was changed meanwhile is found afterwards, by looking at everything once more, bit by bit. So
-is what the system could not tell, having been told of too much at once; and where it tells of
-nothing, looking at everything again and again is all there is.
+The folder is not watched while it is read at the start, as each opened file would be reported.
+Changes made meanwhile are found afterwards by examining everything once more, in portions. The same
+finds changes that the system did not report because there were too many at once. If the system
+reports nothing, everything is examined periodically.
 
-Most that is touched in a busy folder is touched by us: a file that has the stamp of our own write
-is passed over at the price of that one look.
+Most files touched in a busy folder were written by this server: a file with the stamp of the
+server's own write is skipped after its stamp was read.
 
-What goes wrong with one path is that path's alone.
+An error at one path does not affect other paths.
 """
 
 import logging
@@ -30,39 +30,42 @@ from dunena.persistence.interface import Damage, DamageKind, OutsideChange
 
 UNFINISHED_SECONDS = 0.3
 UNFINISHED_TRIES = 3
-"""A file that stays invalid this often, so many seconds apart, was not just half written."""
+"""Tries to read an invalid file, `UNFINISHED_SECONDS` apart, before it is reported as damaged."""
 
 PATHS_PER_STEP = 500
-"""Of everything there is: some ms."""
+"""Files of an examination of everything in one step: some ms of work."""
 
 _log = logging.getLogger(__name__)
 
 
 class HandEdits:
-    """Touched paths in, changes out; ``found`` is called in the engine's thread when there are."""
+    """Turns touched paths into changes; ``found`` is called in the engine's thread for them."""
 
     def __init__(self, disk: Disk, storage: FolderStorage, found: Callable[[], None]) -> None:
         self._disk = disk
         self._storage = storage
         self._found = found
-        self._lock = locks.make_lock(LockRank.HAND_EDITS)  # of the next two
+        self._lock = locks.make_lock(LockRank.HAND_EDITS)  # guards the next two attributes
         self._paths: set[str] = set()
         self._changes: list[OutsideChange] = []
-        self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, next one
+        self._unfinished: dict[str, tuple[int, float]] = {}  # path -> tries, time of the next one
         self._complaints = SparingLog(_log)
         self.everything = Everything(storage)
 
     def touch(self, paths: set[str]) -> None:
-        """Something happened to these paths; any thread."""
+        """Report touched paths; any thread may call it."""
         with self._lock:
             self._paths |= paths
 
     def look_at_everything(self, at: float) -> None:
-        """From that time on; any thread."""
+        """Request an examination of all files at a time (monotonic seconds); any thread."""
         self.everything.ask(at)
 
     def step(self, now: float) -> float | None:
-        """Look at touched paths; when to come back for those that were not finished."""
+        """Examine touched paths; return when to call again, None for not before a touch.
+
+        Times are monotonic seconds.
+        """
         with self._lock:
             paths, self._paths = self._paths, set()
         paths |= {path for path, (_, at) in self._unfinished.items() if at <= now}
@@ -75,13 +78,13 @@ class HandEdits:
         return min(dues, default=None)
 
     def collect(self) -> list[OutsideChange]:
-        """What was found since the last call; the server's thread."""
+        """Return the changes found since the last call; for the server's thread."""
         with self._lock:
             changes, self._changes = self._changes, []
         return changes
 
     def put_back(self, changes: list[OutsideChange]) -> None:
-        """Changes that could not be taken over now; newer ones for the same keys go before them."""
+        """Take back changes that could not be taken over, unless there are newer ones of a key."""
         with self._lock:
             newer = {(change.ns, change.key) for change in self._changes}
             kept = [change for change in changes if (change.ns, change.key) not in newer]
@@ -103,8 +106,8 @@ class HandEdits:
         if self._unfinished or bad:
             for path in paths:
                 self._judge(path, bad.get(path), now)
-        changes = gone + changed  # a file that was renamed goes before it comes
-        # Nobody removed the files of a folder that is not where it was.
+        changes = gone + changed  # of a renamed file the removal comes first
+        # If the folder itself is missing, its files were not removed one by one.
         if changes and self._storage.is_in_place():
             with self._lock:
                 self._changes += changes
@@ -118,7 +121,10 @@ class HandEdits:
         changed: list[OutsideChange],
         damages: list[Damage],
     ) -> None:
-        """One value's file; ``reached`` remembers of namespaces whether they are behind a link."""
+        """Examine one value's file; add the result to the lists.
+
+        ``reached`` caches whether a namespace's folder is a plain folder and no link.
+        """
         ns, files = found.entry_id[0], self._storage.files
         if ns not in reached:
             reached[ns] = self._storage.layout.is_reached(found.entry_id)
@@ -140,7 +146,7 @@ class HandEdits:
             return []
 
     def _files_at(self, path: str, damages: list[Damage]) -> list[Found]:
-        """The values' files that a touched path stands for: itself, or all in a folder."""
+        """Return the values' files at a touched path: the file itself, or all in a folder."""
         layout = self._storage.layout
         entry_id = layout.entry_id_of(path)
         if entry_id is not None:
@@ -157,7 +163,7 @@ class HandEdits:
         return known + list(layout.scan_namespace(ns, path, damages))
 
     def _read(self, found: Found, damages: list[Damage]) -> bytes | None:
-        """The value that another hand wrote; None if it cannot be read, or is another file's."""
+        """Read a value that others wrote; return None if it is damaged or not the key's file."""
         actual = self._storage.layout.actual(found.entry_id)
         if found.path != actual and self._disk.exists(actual):
             reason = f"another file holds the same key: {name_of(actual)}"
@@ -170,7 +176,7 @@ class HandEdits:
         return value
 
     def _note(self, path: str, damages: list[Damage], now: float) -> None:
-        """What stood in the way of looking at a path, or that nothing did."""
+        """Record the damages of an examined path, or that it has none."""
         if all(damage.path != path for damage in damages):
             self._storage.files.accept(path)
         for damage in damages:
@@ -178,7 +184,7 @@ class HandEdits:
                 self._complain(damage, now)
 
     def _judge(self, path: str, damage: Damage | None, now: float) -> None:
-        """A path that cannot be read is tried again, or at last called damaged."""
+        """Schedule another try for a path that cannot be read, or report it as damaged."""
         tries, _ = self._unfinished.pop(path, (0, 0.0))
         if damage is None or self._storage.files.is_refused(path):
             return

@@ -1,7 +1,7 @@
-"""What Linux tells of the folders it watches: inotify(7), by way of the C library.
+"""Watching folders on Linux by inotify(7), through the C library.
 
-Libraries that do this for all systems give names as text, which a name on Linux need not be, and
-keep to themselves that the system's queue overflowed: then nobody knows what was missed.
+Libraries for all systems return names as text, but a name on Linux may be any bytes. They also do
+not report that the system's queue overflowed, so that missed changes stay unknown.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 assert sys.platform == "linux", "it is there alone"
 
-_EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name behind it
+_EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name that follows
 _READ_BYTES = 1 << 18
 
 MODIFY: Final = 0x2
@@ -35,7 +35,7 @@ _CHANGES = MODIFY | ATTRIB | CLOSE_WRITE | MOVED_FROM | MOVED_TO | CREATE | DELE
 
 
 class InotifyEvent(NamedTuple):
-    """``name`` is in the folder of that watch; empty for the folder itself."""
+    """An event of inotify; ``name`` is in the watched folder, empty for the folder itself."""
 
     watch: int
     mask: int
@@ -43,7 +43,7 @@ class InotifyEvent(NamedTuple):
 
 
 class Inotify:
-    """One queue of the system's; every method raises OSError, `wake` and `close` apart."""
+    """One inotify queue; all methods but `wake` and `close` raise OSError."""
 
     def __init__(self) -> None:
         self._library = ctypes.CDLL(None, use_errno=True)
@@ -56,7 +56,7 @@ class Inotify:
         self._poll.register(self._woken, select.POLLIN)
 
     def watch(self, folder: bytes) -> int:
-        """Watch a folder, not what is in folders in it; the same watch for the same folder."""
+        """Watch a folder without its subfolders; return the watch's number, one per folder."""
         mask = _CHANGES | DELETE_SELF | _ONLY_FOLDERS | _FOLLOW_NO_LINK
         watch: int = self._library.inotify_add_watch(
             self._descriptor, ctypes.c_char_p(folder), ctypes.c_uint32(mask)
@@ -66,15 +66,15 @@ class Inotify:
         return watch
 
     def unwatch(self, watch: int) -> None:
-        """Watch a folder no more; it may be gone already."""
+        """Stop watching a folder, which may be removed already."""
         self._library.inotify_rm_watch(self._descriptor, watch)
 
     def wait(self, timeout_ms: int) -> bool:
-        """Until there are events, somebody calls `wake`, or the time is over; whether any came."""
+        """Wait for events, `wake` or the timeout (negative: none); return whether events came."""
         return any(ready == self._descriptor for ready, _ in self._poll.poll(timeout_ms))
 
     def read(self) -> list[InotifyEvent]:
-        """What the queue holds, or a part of it."""
+        """Read events from the queue, all or a part of them; do not block."""
         try:
             data = os.read(self._descriptor, _READ_BYTES)
         except BlockingIOError:
@@ -88,11 +88,11 @@ class Inotify:
         return events
 
     def wake(self) -> None:
-        """End `wait`, now and from now on; any thread."""
+        """End the present and all later calls of `wait`; any thread may call it."""
         os.write(self._waking, b"x")
 
     def close(self) -> None:
-        """Let go of it; the thread that waited has ended."""
+        """Close the descriptors; no thread may be in `wait`."""
         for descriptor in (self._descriptor, self._woken, self._waking):
             os.close(descriptor)
 

@@ -1,27 +1,28 @@
-r"""The journal's text: what its lines say, and what a segment's lines come to. No I/O.
+r"""The format of the journal: encoding and decoding of its lines. No I/O.
 
-A segment is a text file, ``<first revision>-<last revision before it>.log``, and a line of it is::
+A segment is a text file, ``<first revision>-<last revision before it>.log``. Each line is::
 
     <CRC-32 of the rest, 8 hex digits> <JSON array>\n
 
-The checksum begins with the segment's name, so a line is whole only where it was written. Lines:
+The checksum includes the segment's name, so a line is valid only in its own segment. Lines:
 
-- ``["dunena-journal", 2, forces]`` is the first: the format's version, and whether files were
-  forced to the device when it was begun.
-- ``[synced, [kind, revision, ns, key, stamp, expires_at, value], ...]`` is one commit, there as a
-  whole or not at all. ``kind`` is a `ChangeKind`'s value; only a set has all members, a clear has
-  ``[kind, revision, stamps]``. Changes up to ``synced`` were on the device when it was written.
+- ``["dunena-journal", 2, forces]`` is the first line: the format's version, and whether files were
+  forced to the device when the segment was begun.
+- ``[synced, [kind, revision, ns, key, stamp, expires_at, value], ...]`` is one commit, which is
+  valid as a whole or not at all. ``kind`` is a `ChangeKind`'s value; only a set has all members, a
+  clear has ``[kind, revision, stamps]``. Changes up to ``synced`` were on the device when the line
+  was written.
 - ``["plan", [ns, key, before, after], ...]``: files are about to be replaced (``after`` null:
-  removed), and ``["shown", [ns, key, after], ...]``: they were. A start writes one of the files
-  that it found for the keys of an earlier run's journal.
-- ``["by hand", [ns, key, stamp], ...]``: a start found that another hand had changed these files,
-  so earlier changes of the keys do not count any more.
-- ``["back", revision]``: commits from that revision on were taken back.
-- ``["base", revision]`` begins a segment that stands for all before it, which is complete up to
-  its ``["end"]``; ``revision`` is the last one that needs no journal.
+  removed), and ``["shown", [ns, key, after], ...]``: they were. A start writes a "shown" line of
+  the files that it found for the keys of an earlier run's journal.
+- ``["by hand", [ns, key, stamp], ...]``: a start found that others had changed these files, so
+  earlier changes of these keys no longer count.
+- ``["back", revision]``: commits from that revision on were undone.
+- ``["base", revision]`` begins a segment that replaces all earlier ones and is complete if it has
+  an ``["end"]``; ``revision`` is the last one that needs no journal.
 
-A stamp (``[inode, modified_ns, size]``, null for no file) is what was last seen or written of a
-key's file. With it a start tells what other hands did to a file from what this server did.
+A stamp (``[inode, modified_ns, size]``, null for no file) describes a key's file as last seen or
+written. With it a start distinguishes changes that others made to a file from the server's own.
 """
 
 import base64
@@ -41,15 +42,15 @@ from dunena.store.limits import EXPIRES_AT_MS_MAX
 MAGIC = "dunena-journal"
 VERSION = 2
 
-_CHECKSUM_BYTES = 9  # of a line, with the space behind it
+_CHECKSUM_BYTES = 9  # the checksum of a line and the space after it
 _SET = ChangeKind.SET.value
 
 Stamps = Mapping[EntryId, Stamp]
-"""Of each key's file, as it was last seen or written here; a key without a file has none."""
+"""The stamp of each key's file, as last seen or written; a key without a file has none."""
 
 
 class FileStep(NamedTuple):
-    """A key's file from one state to the next; None for no file."""
+    """The change of a key's file from one stamp to the next; None for no file."""
 
     entry_id: EntryId
     before: Stamp | None
@@ -58,9 +59,10 @@ class FileStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A change as the journal has it; ``value`` is None where it removed the key.
+    """A change in the journal; ``value`` is None if it removed the key.
 
-    ``stamp`` is of the key's file at that time; a clear has those of all files in ``cleared``.
+    ``stamp`` is that of the key's file at that time; a clear has the stamps of all files in
+    ``cleared``.
     """
 
     kind: ChangeKind
@@ -75,10 +77,11 @@ class Recorded:
 
 @dataclass(slots=True, eq=False)
 class FileStates:
-    """What a key's file may be without another hand in it; None stands for no file.
+    """The stamps that a key's file may have if only this server wrote it; None is no file.
 
-    ``latest`` are the states it can be in when the process died, ``seen`` all in the journal's
-    time: a power cut may bring back any of them. ``is_planned`` says that it was being replaced.
+    ``latest`` are the stamps possible if the process was killed, ``seen`` all stamps since the
+    journal began: a power cut may bring back any of them. ``is_planned``: a replacement of the file
+    was begun.
     """
 
     seen: set[Stamp | None] = field(default_factory=set)
@@ -86,27 +89,27 @@ class FileStates:
     is_planned: bool = False
 
     def changed(self, stamp: Stamp | None) -> None:
-        """A change of the key was recorded while its file had this stamp."""
+        """Add the stamp that the file had when a change of the key was recorded."""
         self.seen.add(stamp)
         if not self.is_planned:
             self.latest = set()
         self.latest.add(stamp)
 
     def planned(self, before: Stamp | None, after: Stamp | None) -> None:
-        """The file is about to be replaced."""
+        """Add both stamps of a replacement that is about to happen."""
         self.seen |= {before, after}
         self.latest = {before, after}
         self.is_planned = True
 
     def carried_out(self, stamp: Stamp | None) -> None:
-        """The file was replaced."""
+        """Add the stamp of the file after its replacement."""
         self.seen.add(stamp)
         self.latest = {stamp}
         self.is_planned = False
 
 
 class Line(NamedTuple):
-    """One line of a segment: where it is in the text, and what it says; None for not whole."""
+    """One line of a segment: its position in the text and its members, None if it is invalid."""
 
     start: int
     end: int
@@ -117,26 +120,26 @@ class Line(NamedTuple):
 
 
 def seed_of(name: str) -> int:
-    """What the checksums of a segment's lines begin with."""
+    """Return the initial value of the checksums in a segment, made from its name."""
     return zlib.crc32(f"{MAGIC} {name}\n".encode())
 
 
 def header_line(seed: int, *, forces: bool) -> bytes:
-    """The first line of a segment."""
+    """Encode the first line of a segment; ``forces``: files are forced to the device."""
     return encode_line(seed, [MAGIC, VERSION, forces])
 
 
 def commit_line(
     seed: int, synced: int, changes: Sequence[Change], stamps: Stamps, step_ms: int = 0
 ) -> bytes:
-    """The line of one commit; ``step_ms`` is how far the wall clock is ahead of the entries'."""
+    """Encode a commit; ``step_ms`` is how far the wall clock is ahead of the entries' clock."""
     members: list[Any] = [synced]
     members += [_members(change, stamps, step_ms) for change in changes]
     return encode_line(seed, members)
 
 
 def plan_line(seed: int, steps: Iterable[FileStep]) -> bytes:
-    """The line that goes before files are replaced."""
+    """Encode the line that is written before files are replaced."""
     return encode_line(
         seed,
         ["plan", *((*step.entry_id, _plain(step.before), _plain(step.after)) for step in steps)],
@@ -144,17 +147,17 @@ def plan_line(seed: int, steps: Iterable[FileStep]) -> bytes:
 
 
 def carried_out_line(seed: int, steps: Iterable[FileStep]) -> bytes:
-    """The line that goes behind files that were replaced."""
+    """Encode the line that is written after files were replaced."""
     return encode_line(seed, ["shown", *((*step.entry_id, _plain(step.after)) for step in steps)])
 
 
 def by_hand_line(seed: int, steps: Iterable[FileStep]) -> bytes:
-    """The line on files that another hand changed while no server ran."""
+    """Encode the line about files that others changed while no server ran."""
     return encode_line(seed, ["by hand", *((*step.entry_id, _plain(step.after)) for step in steps)])
 
 
 def encode_line(seed: int, members: list[Any]) -> bytes:
-    """A line with its checksum."""
+    """Encode a line with its checksum and line end."""
     payload = orjson.dumps(members)
     return b"%08x %s\n" % (zlib.crc32(payload, seed), payload)
 
@@ -163,7 +166,7 @@ def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
     entry = change.entry
     kind = change.kind.value
     if change.cleared is not None:
-        # One look at all of them; the engine's thread may be changing some.
+        # The values are copied at once, as the engine's thread may be changing the dict.
         return kind, change.revision, _packed(list(stamps.values()))
     stamp = _plain(stamps.get((change.ns, change.key)))
     if entry is None:
@@ -176,7 +179,7 @@ def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
 
 
 def _plain(stamp: Stamp | None) -> tuple[int, ...] | None:
-    """As orjson takes it, which wants plain tuples."""
+    """Convert a stamp to a plain tuple, which orjson needs."""
     return None if stamp is None else tuple(stamp)
 
 
@@ -193,7 +196,7 @@ def _unpacked(text: str) -> frozenset[Stamp]:
 
 
 def lines_of(name: str, text: bytes) -> Iterator[Line]:
-    """Every line of a segment's text, whole or not; the last one may lack its end."""
+    """Yield every line of a segment's text, valid or not; the last one may lack its line end."""
     seed, position = seed_of(name), 0
     while position < len(text):
         end = text.find(b"\n", position)
@@ -216,7 +219,7 @@ def _decode(seed: int, line: bytes) -> list[Any] | None:
 
 
 def recorded(members: list[Any]) -> list[Recorded]:
-    """The changes of a commit's line."""
+    """Decode the changes of a commit's line."""
     return [_recorded(*change) for change in members[1:]]
 
 
@@ -236,5 +239,5 @@ def _recorded(
 
 
 def stamp_of(members: list[int] | None) -> Stamp | None:
-    """A stamp as a line has it."""
+    """Decode a stamp of a line; None is no file."""
     return None if members is None else Stamp(*members)

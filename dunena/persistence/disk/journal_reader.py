@@ -1,13 +1,12 @@
-"""What a journal says when a folder is opened, however its last run ended.
+"""Reading the journal when a folder is opened, however the last run ended.
 
-Two kinds of faults look alike and must not be taken for each other. A *torn end*: the machine lost
-what was not forced to the device, in any order, so nothing behind the first line that is not whole
-may count. *Damage*: a line that was on the device is broken; what stands behind it is as good as
-what stands before. It is damage when the machine has not started anew since an earlier start put
-the journal in order (then nothing was lost), or when a later line says that everything up to it was
-on the device.
+Two kinds of faults look alike and must be distinguished. A *torn end*: the machine lost data that
+was not forced to the device, in any order, so everything after the first invalid line is ignored.
+*Damage*: a line that was on the device is broken; the lines after it are as valid as those before.
+A fault is damage if the machine was not booted since the journal was last put in order (then no
+data was lost), or if a later line says that everything up to it was on the device.
 
-Nothing is changed here: what is to be cut, moved or kept is said in the `Replay`.
+This module changes no file: `Replay` says which segments have to be cut, moved or kept.
 """
 
 from collections.abc import Iterable
@@ -33,15 +32,15 @@ from dunena.store.entry import ChangeKind, EntryId
 
 SUFFIX = ".log"
 _BASE = "-base-"
-"""In the name of a segment that stands for all before it."""
+"""Part of the name of a segment that replaces all earlier ones."""
 
 
 @dataclass(slots=True, eq=False)
 class Segment:
     """One file of the journal.
 
-    ``size`` is counted in bytes when no more will be appended; ``file`` is open while something in
-    it may not be on the device, ``is_named`` says that its name is.
+    ``size`` is its size in bytes, set when nothing more will be appended. ``file`` is open while a
+    part of it may not be on the device; ``is_named``: its name is on the device.
     """
 
     path: str
@@ -54,16 +53,16 @@ class Segment:
 
 @dataclass(slots=True)
 class Replay:
-    """What a journal held when it was opened.
+    """The content of a journal when it was opened, and what has to be done with its segments.
 
-    ``commits`` lead from ``base`` to ``last_revision``; ``files`` is what the keys' files may be
-    without another hand. ``is_complete`` says that the machine has not started anew since the
-    journal was put in order: nothing was lost. ``is_forced`` says that files were forced to the
+    ``commits`` lead from revision ``base`` to ``last_revision``; ``files`` are the possible stamps
+    of the keys' files if only this server wrote them. ``is_complete``: the machine was not booted
+    since the journal was put in order, so no data was lost. ``is_forced``: files were forced to the
     device.
 
-    ``segments`` stay; ``torn`` ones are to be cut to their size, ``useless`` ones removed,
-    ``unreadable`` ones moved to quarantine, and of ``damaged`` ones a copy goes there.
-    ``dropped_bytes`` is what was torn.
+    ``segments`` stay. Of these, ``torn`` ones have to be cut to their size, and ``damaged`` ones
+    copied to quarantine before. ``useless`` ones have to be removed, ``unreadable`` ones moved to
+    quarantine. ``dropped_bytes`` is the size of all torn ends.
     """
 
     commits: list[list[Recorded]] = field(default_factory=list)
@@ -82,17 +81,17 @@ class Replay:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the files are all there is."""
+        """Whether the journal has no commits, so that the files hold everything."""
         return not self.commits
 
     def states_of(self, entry_id: EntryId) -> FileStates:
-        """What a key's file may be; to be added to."""
+        """Return the possible stamps of a key's file, to add to them."""
         return self.files.setdefault(entry_id, FileStates())
 
 
 @dataclass(slots=True)
 class _Text:
-    """A segment as it was found."""
+    """A segment as found: its path, its text and its lines."""
 
     path: str
     text: bytes
@@ -104,18 +103,18 @@ class _Text:
 
 
 def base_path(folder: str, revision: int, number: int) -> str:
-    """The path of a segment that stands for all up to a revision; in order by number."""
+    """Return the path of a segment that replaces all up to a revision; ``number`` orders them."""
     return join(folder, f"{revision:020d}{_BASE}{number:04d}{SUFFIX}")
 
 
 def read_journal(
     disk: Disk, folder: str, flushed: int | None, *, boot: str | None, last_boot: str | None
 ) -> Replay:
-    """Read the segments in a folder beyond the revision ``flushed``.
+    """Read the commits after revision ``flushed`` from the segments in a folder.
 
-    None for a revision that is not known: then the first segment is taken as it is. ``boot`` is
-    the machine's start of now, ``last_boot`` that in which the journal was put in order last; None
-    where it is not known.
+    With None, an unknown revision, the first segment is accepted as the beginning. ``boot``
+    identifies the present boot of the machine, ``last_boot`` the one in which the journal was last
+    put in order; None if unknown.
     """
     texts, strangers = [], []
     for name in sorted(chain(*disk.names(folder))):
@@ -141,14 +140,14 @@ class _Reader:
         self._texts = texts
         self._flushed = flushed
         self._is_in_base = False
-        self._is_disordered = False  # the segment that is being read
-        self._was_disordered = False  # and any before it
+        self._is_disordered = False  # the lines of the current segment are out of order
+        self._was_disordered = False  # those of an earlier segment were
         is_complete = boot is not None and boot == last_boot
         revision = flushed or 0
         self._replay = Replay(base=revision, last_revision=revision, is_complete=is_complete)
         headers = [line for text in texts for line in text.whole if line[0] == MAGIC]
         self._replay.is_forced = all(line[2] for line in headers)
-        # Changes up to here were on the device, by the word of lines that are whole.
+        # Valid lines say that changes up to this revision were on the device.
         self._synced = max(
             (line[0] for text in texts for line in text.whole if isinstance(line[0], int)),
             default=0,
@@ -173,7 +172,7 @@ class _Reader:
         return replay
 
     def _give_up(self, text: _Text) -> None:
-        """Nothing in it can be used: a first write that was torn, or something else."""
+        """Reject a segment without usable lines: a torn first write, or an unreadable file."""
         replay = self._replay
         if text.text and b"\n" not in text.text:
             replay.dropped_bytes += len(text.text)
@@ -184,7 +183,7 @@ class _Reader:
         replay.damages.append(Damage(text.path, reason, DamageKind.RECORD))
 
     def _follows(self, text: _Text) -> bool:
-        """Whether a segment goes on where the one before ended, or where that surely was more."""
+        """Return whether a segment continues the one before, or that one's lost rest."""
         replay, after = self._replay, revision_before(text.path)
         if after is None or after <= replay.last_revision:
             return True
@@ -198,19 +197,19 @@ class _Reader:
         return True
 
     def _read_base(self, text: _Text) -> None:
-        """One that stands for all before it, if all of it is there."""
+        """Read a segment that replaces all earlier ones, if it is complete."""
         replay = self._replay
         members = [line.members for line in text.lines]
         is_complete = None not in members and members[-1] == ["end"]
         revision = _first_revision(text.path)
         is_needless = revision <= (self._flushed or 0)
-        # One that was not finished leaves those there that it was to stand for.
+        # While it was not finished, the segments that it should replace were kept.
         if not is_complete and replay.segments:
             is_damaged = ["end"] in members and replay.last_revision < revision
             is_usable = is_damaged and replay.is_complete
         else:
             is_damaged = not is_complete
-            # It came to its end, and those before it went when it was on the device.
+            # It was finished: the earlier segments were removed when it was on the device.
             is_ended = ["end"] in members and text is self._texts[0]
             is_usable = is_complete or is_ended or replay.is_complete or revision <= self._synced
         if is_needless or not (is_usable or is_damaged):
@@ -263,13 +262,13 @@ class _Reader:
         replay.last_revision = max(replay.last_revision, segment.last_revision)
 
     def _drop_end(self, text: _Text, start: int) -> None:
-        """What is cut away is kept aside if there are whole lines in it, or what were some."""
+        """Drop the end of a segment; have a copy made in quarantine if it has a line end."""
         self._replay.dropped_bytes += len(text.text) - start
         if b"\n" in text.text[start:]:
             self._replay.damaged.append(text.path)
 
     def _goes_on(self, lines: list[Line], index: int) -> bool:
-        """Whether what stands behind a broken line was written on top of a whole one."""
+        """Return whether the lines after a broken one are valid, so that it is damage."""
         for line in lines[index:]:
             if line.members is None:
                 continue
@@ -298,7 +297,7 @@ class _Reader:
     def _take_commit(self, commit: list[Recorded], segment: Segment) -> None:
         replay = self._replay
         segment.last_revision = max(segment.last_revision, commit[-1].revision)
-        if self._is_in_base or self._is_disordered:  # keys of one clear stand by themselves there
+        if self._is_in_base or self._is_disordered:  # there each key of a clear has its own line
             replay.commits.append(commit)
         else:
             _drop_taken_back(replay, commit[0].revision)
@@ -310,15 +309,15 @@ class _Reader:
 
 
 def _is_readable(text: _Text) -> bool:
-    """Whether a segment is of this version, as far as it says."""
+    """Return whether a segment is of this version of the format, or has no header."""
     first = next(iter(text.whole))
     return bool(first[0] != MAGIC or first[1] == VERSION)
 
 
 def _is_disordered(text: _Text, *, is_base: bool) -> bool:
-    """Whether whole lines were moved or came twice: revisions only grow but for what is taken back.
+    """Return whether lines were moved or repeated: revisions only grow, except after "back".
 
-    In a segment that stands for all before it several lines may have the same.
+    In a segment that replaces all earlier ones, several lines may have the same revision.
     """
     last = 0
     for line in text.whole:
@@ -333,7 +332,7 @@ def _is_disordered(text: _Text, *, is_base: bool) -> bool:
 
 
 def _put_in_order(commits: list[list[Recorded]], start: int) -> None:
-    """Sort commits from a position on by their revisions; of equal ones the first stays."""
+    """Sort commits from a position on by their revisions; keep the first of equal ones."""
     ordered = {commit[0].revision: commit for commit in reversed(commits[start:])}
     commits[start:] = [ordered[revision] for revision in sorted(ordered)]
 
@@ -343,19 +342,19 @@ def _first_revision(path: str) -> int:
 
 
 def revision_before(path: str) -> int | None:
-    """The last revision before a segment, as its name says; None if the name is another's."""
+    """Return the last revision before a segment, from its name; None for any other name."""
     before = name_of(path).removesuffix(SUFFIX).partition("-")[2]
     return int(before) if before.isdecimal() else None
 
 
 def _drop_taken_back(replay: Replay, revision: int) -> None:
-    """What was taken back gave its revisions to what came after it."""
+    """Drop commits from ``revision`` on: they were undone, and later ones have their revisions."""
     while replay.commits and replay.commits[-1][-1].revision >= revision:
         replay.commits.pop()
 
 
 def _drop_changes(replay: Replay, entry_ids: set[EntryId]) -> None:
-    """What another hand did to these keys came after everything before."""
+    """Drop all changes of keys that others have changed since."""
     commits = (
         [change for change in commit if (change.ns, change.key) not in entry_ids]
         for commit in replay.commits

@@ -1,9 +1,9 @@
-"""Which file each key has in this folder, names made by other hands included.
+"""The file of each key in a folder, including files that others named.
 
-A key's own ("canonical") file name follows from its name alone. A file that came into the folder
-under another name that means the same key (``Foo.json`` where case is folded, a name in raw
-Unicode) is read, and kept in mind here as that key's alias until the key is set anew. Aliases are
-few; a key without one costs nothing here.
+A key's *canonical* file name is computed from its name alone. A file that others made under a
+different name of the same key (``Foo.json`` if case is folded, a name in raw Unicode) is read too;
+this module stores its name as the key's *alias* until the key is set again. Aliases are few; keys
+without one need no memory here.
 """
 
 from collections.abc import Iterator
@@ -28,9 +28,9 @@ from dunena.store.names import has_control_character, is_name
 
 
 class Found(NamedTuple):
-    """A value's file in the folder and the key it is for.
+    """A value's file in the folder and its key.
 
-    ``is_regular`` says that its name is known to be the key's own; False that it may be.
+    ``is_regular``: its name is known to be the canonical one; if False, it may be an alias.
     """
 
     entry_id: EntryId
@@ -39,7 +39,7 @@ class Found(NamedTuple):
 
 
 class Layout:
-    """Paths of keys below ``root``; nothing is ever outside it."""
+    """Maps keys to paths below ``root`` and back; no path is outside it."""
 
     def __init__(self, disk: Disk, root: str, records: Records, *, folds_case: bool) -> None:
         self._disk = disk
@@ -53,32 +53,32 @@ class Layout:
     # --- from a key to its file ---
 
     def canonical(self, entry_id: EntryId) -> str:
-        """Where a key is written."""
+        """Return the path at which a key is written."""
         return join(self.folder(entry_id[0]), self._key_name(entry_id[1]).text)
 
     def actual(self, entry_id: EntryId) -> str:
-        """Where a key is read: its alias, if it has one."""
+        """Return the path at which a key is read: that of its alias if it has one."""
         alias = self._file_aliases.get(entry_id)
         return self.canonical(entry_id) if alias is None else join(self.folder(entry_id[0]), alias)
 
     def relative(self, entry_id: EntryId) -> str:
-        """The canonical path below the folder, with slashes on every system: a name for records."""
+        """Return the canonical path below the root, with slashes on every system, for records."""
         ns, key = entry_id
         name = self._key_name(key).text
         return f"{self._namespace_name(ns).text}/{name}" if ns else name
 
     def folder(self, ns: str) -> str:
-        """The folder of a namespace, or the root for none."""
+        """Return the folder of a namespace; the root for none."""
         if not ns:
             return self.root
         alias = self._folder_aliases.get(ns)
         return join(self.root, self._namespace_name(ns).text if alias is None else alias)
 
     def make_way(self, entry_id: EntryId) -> None:
-        """Get ready for writing a key: its folder is there, no other key's file is in its place.
+        """Prepare for writing a key: make its folder, and move another key's alias away.
 
-        Raises OSError; `NotADirectoryError` where a link stands for a namespace's folder, since
-        writing through it would leave the root.
+        Raise OSError; `NotADirectoryError` if a namespace's folder is a link, since writing through
+        it would leave the root.
         """
         ns, key = entry_id
         if ns:
@@ -92,29 +92,29 @@ class Layout:
             self.forget_alias(owner)
 
     def drop_folder(self, ns: str) -> None:
-        """Remove a namespace's folder if nothing is left in it; the root always stays."""
+        """Remove a namespace's folder if it is empty; the root always stays."""
         if not ns:
             return
         try:
             self._disk.remove_folder(self.folder(ns))
         except OSError:
-            return  # something that is not ours is still in it
+            return  # it has files that are no values
         self._folder_aliases.pop(ns, None)
 
     # --- from a file to its key ---
 
     def namespace_of(self, folder: str) -> str | None:
-        """The namespace a path in the root is the folder of, there or not; None for any other."""
+        """Return the namespace whose folder has this path, existing or not; None if none has."""
         name = name_of(folder)
         if parent_of(folder) != self.root or not _is_folder_name(name):
             return None
         return self._name_of(name)
 
     def damage_at(self, path: str) -> Damage | None:
-        """What is wrong with a path that is no value's file; None if nothing, or nobody's business.
+        """Return what is wrong with a path that is no value's file; None if it is ignored.
 
-        No link is followed below the root: what it leads to may be anything, changes without a
-        word from the system, and is not in a copy of the folder.
+        No link is followed below the root: its target may be anything, the system does not report
+        changes of it, and it is not in a copy of the folder.
         """
         name, folder = name_of(path), parent_of(path)
         if is_value_file_name(name):
@@ -132,11 +132,11 @@ class Layout:
         return None
 
     def is_reached(self, entry_id: EntryId) -> bool:
-        """Whether a key's file, if there, is in the root and not behind a link."""
+        """Return whether a key's file, if it exists, is in the root and not behind a link."""
         return not entry_id[0] or self._disk.kind(self.folder(entry_id[0])) is not FileKind.LINK
 
     def entry_id_of(self, path: str) -> EntryId | None:
-        """The key a path is for; None for a path that is no value's file."""
+        """Return the key of a value's file; None for any other path."""
         name, folder = name_of(path), parent_of(path)
         if not is_value_file_name(name):
             return None
@@ -145,7 +145,7 @@ class Layout:
         return None if key is None or ns is None else (ns, key)
 
     def adopt(self, found: Found) -> None:
-        """A file was read: if its name is not its key's own, keep it in mind as the alias."""
+        """Store the name of a read file as its key's alias, if it is not the canonical one."""
         if found.is_regular:
             return
         ns, key = found.entry_id
@@ -155,9 +155,10 @@ class Layout:
             self._alias_owners[ns, self._folded(name)] = found.entry_id
 
     def forget_alias(self, entry_id: EntryId) -> str | None:
-        """The alias is gone or about to go: its path, or None if the key had none.
+        """Forget a key's alias, whose file is or will be removed; return its path.
 
-        None as well where the alias is, to the file system, the canonical name itself.
+        Return None if the key has none, or if the file system takes the alias for the canonical
+        name.
         """
         alias = self._file_aliases.pop(entry_id, None)
         if alias is None:
@@ -168,10 +169,10 @@ class Layout:
         return join(self.folder(entry_id[0]), alias)
 
     def scan(self, damages: list[Damage]) -> Iterator[Found]:
-        """Every value's file, one per key; what stands in the way of reading goes to ``damages``.
+        """Yield every value's file, one per key; add what prevents reading to ``damages``.
 
-        Names that start with a dot, deeper folders and files without ``.json`` are not ours. A
-        folder that cannot be read is damage; the root raises OSError.
+        Names that start with a dot, deeper folders and files without ``.json`` are ignored. A
+        folder that cannot be read is a damage; for the root OSError is raised.
         """
         folders: list[str] = []
         yield from self._scan_folder("", self.root, folders, damages)
@@ -190,7 +191,7 @@ class Layout:
                 yield from self.scan_namespace(ns, path, damages)
 
     def scan_namespace(self, ns: str, path: str, damages: list[Damage]) -> Iterator[Found]:
-        """Every value's file of one namespace's folder."""
+        """Yield every value's file in a namespace's folder at ``path``."""
         name = name_of(path)
         if name != self._namespace_name(ns).text:
             self._folder_aliases[ns] = name
@@ -222,12 +223,12 @@ class Layout:
                 weighed.add(self._weigh(path, name, candidates, damages))
         del names
         while candidates:
-            # Given away, so that names and values of a large folder are not in memory together.
+            # Each name is removed, so that all names and all values are not in memory together.
             key, name = candidates.popitem()
             yield Found((ns, key), join(path, name), key not in weighed)
 
     def _strangers(self, folder: str, names: Names) -> Iterator[Damage]:
-        """What has the name of a value's file or a namespace's folder and is none."""
+        """Yield entries named like a value's file or a namespace's folder that are neither."""
         for name in filter(is_value_file_name, names.folders + names.others):
             path = join(folder, name)
             kind = self._disk.kind(path)
@@ -241,7 +242,10 @@ class Layout:
     def _weigh(
         self, folder: str, name: str, candidates: dict[str, str], damages: list[Damage]
     ) -> str:
-        """Of two files for one key the canonical one counts, or else the first by name; the key."""
+        """Choose between two files for one key: the canonical one, else the first by name.
+
+        Return the key.
+        """
         key = self._name_of(name.removesuffix(SUFFIX))
         if key is None:
             damages.append(_no_name(join(folder, name)))

@@ -1,7 +1,7 @@
-"""Hand edits on Linux: which paths in the folder were touched by anything.
+"""Watching a folder on Linux: reporting the paths that anything has touched.
 
-The values' folders are watched one by one and our private one is not: else every line of the
-journal would wake the thread that listens, which costs more than writing the line.
+Each folder of values is watched by itself and the private one is not: otherwise every line of the
+journal would wake the watcher's thread, which costs more than writing the line.
 """
 
 import errno
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 
-assert sys.platform == "linux", "it is there alone"  # what follows is not checked for others
+assert sys.platform == "linux", "it is there alone"  # mypy skips the rest for other systems
 
 from dunena.persistence.disk.inotify import (  # noqa: E402
     DELETE_SELF,
@@ -26,16 +26,17 @@ from dunena.persistence.disk.watcher_events import LONGEST_SECONDS, QUIET_SECOND
 
 _FOREVER_MS = -1
 _NO_FOLDER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES})
-"""Gone already, no folder, a link, or one that may not be read: others look into that."""
+"""Errors of watching that are ignored: the folder is removed, no folder, a link or unreadable.
+Reading the folder reports these."""
 
 _ROOT_ENDS = DELETE_SELF | UNMOUNT | IGNORED
 
 
 class LinuxWatcher:
-    """Tells of paths, from a thread, again and again until `close`.
+    """Reports touched paths from a thread until `close`.
 
-    Everything that happens after the constructor has returned is seen, or `Told.missed` is called.
-    Raises OSError where the system cannot watch.
+    Everything that happens after the constructor has returned is reported, or `Told.missed` is
+    called. The constructor raises OSError if the system cannot watch.
     """
 
     def __init__(self, root: str, told: Told) -> None:
@@ -43,7 +44,7 @@ class LinuxWatcher:
         self._told = told
         self._is_ending = False
         self._notify = Inotify()
-        self._names: dict[int, bytes] = {}  # of watched folders; empty for the root
+        self._names: dict[int, bytes] = {}  # watch -> name of the folder; empty for the root
         self._watches: dict[bytes, int] = {}
         try:
             self._names[self._notify.watch(self._root)] = b""
@@ -55,7 +56,7 @@ class LinuxWatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop watching and wait until the thread has ended."""
         self._is_ending = True
         self._notify.wake()
         self._thread.join()
@@ -66,11 +67,11 @@ class LinuxWatcher:
             while not self._is_ending:
                 if self._notify.wait(_FOREVER_MS):
                     self._take()
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody must know
+        except Exception as error:  # noqa: BLE001 - any failure must be reported
             self._told.ended(getattr(error, "strerror", None) or str(error))
 
     def _take(self) -> None:
-        """What happened, until it is quiet: an editor's save is several events."""
+        """Gather events until there are no more for a moment, and report their paths."""
         paths: set[bytes] = set()
         has_overflowed = False
         until = time.monotonic() + LONGEST_SECONDS
@@ -81,7 +82,7 @@ class LinuxWatcher:
             if not self._notify.wait(int(QUIET_SECONDS * 1000)):
                 break
         if has_overflowed:
-            self._watch_all()  # what folders came is among what was not told
+            self._watch_all()  # new folders may be among the lost events
             self._told.missed()
         if paths:
             self._told.touched({os.fsdecode(self._root + path) for path in paths})
@@ -89,7 +90,7 @@ class LinuxWatcher:
     def _take_one(self, event: InotifyEvent, paths: set[bytes]) -> None:
         folder = self._names.get(event.watch)
         if folder is None:
-            return  # the queue's own, or of a folder that is watched no more
+            return  # an event of the queue itself, or of a folder that is no longer watched
         if not folder:
             self._take_of_root(event, paths)
         elif event.mask & IGNORED:
@@ -105,7 +106,7 @@ class LinuxWatcher:
         if event.mask & IS_FOLDER:
             if event.mask & MOVED_FROM:
                 self._forget(event.name)
-            else:  # before what is in it is looked for: nothing falls in between
+            else:  # watched before its content is read, so that nothing is missed
                 self._watch(event.name)
         paths.add(event.name)
 

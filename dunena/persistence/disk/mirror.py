@@ -1,8 +1,8 @@
-"""The files follow: which are written when, some time behind the journal.
+"""Bringing the values' files up to date, some time after the journal.
 
-The server's thread leaves its commits here and does nothing else: what they come to for each key
-is worked out by the engine's thread, which calls `step`. Of several changes to a key only the last
-is written: at once when the key was quiet, once in a period while it changes all the time.
+The server's thread only queues its commits here; the engine's thread calls `step`, which finds out
+what they change for each key. Of several changes of a key only the last is written: at once if the
+key has not changed lately, once in a period while it changes all the time.
 """
 
 import logging
@@ -19,40 +19,42 @@ from dunena.persistence.disk.value_files import PreparedFile, ValueFiles
 from dunena.store.entry import Change, ChangeKind, Entry, EntryId
 
 RETRY_SECONDS = 1.0
-"""After a file that could not be written."""
+"""Time until another try after a file could not be written."""
 
 FAILURES_PER_STEP_MAX = 16
-"""One file with something in its way must not hold up the others; but when so many cannot be
-written it is the disk, and there is no use in trying all of them each time."""
+"""Failures in a step after which the rest is not tried: a few files must not delay the others, but
+if so many fail, the disk is the cause."""
 
 CHANGES_LEFT_MAX = 500
-"""More of them than this are not left to the engine's thread, which may rest or wait for a device:
-memory would grow with every change instead of every key, and be cold when it is looked at."""
+"""Queued changes above which the server's thread merges them by key itself, as the engine's thread
+may rest or wait for a device: otherwise memory would grow with every change and not with every
+key."""
 
 _log = logging.getLogger(__name__)
 
 FILES_AT_ONCE = 64
-"""Whose stamps are written to the journal in one call."""
+"""Files whose stamps are written to the journal in one call."""
 
 Journaled = Callable[[int, float], float | None]
-"""Whether all changes up to a revision may be shown at a time: None, or when to ask again."""
+"""Takes a revision and a time (monotonic seconds): returns None if files may show all changes up to
+the revision, else the time to ask again."""
 
 
 class Notes(Protocol):
-    """Where it is written down what becomes of files; both raise OSError."""
+    """The journal's notes on files; both methods raise OSError."""
 
     def plan(self, steps: Iterable[FileStep]) -> None:
-        """Before files are replaced or removed."""
+        """Record that files are about to be replaced or removed."""
 
     def carried_out(self, steps: Iterable[FileStep]) -> None:
-        """Behind it."""
+        """Record that files were replaced or removed."""
 
 
 class Mirror:
-    """Keeps the folder equal to what was noted.
+    """Writes the values' files after commits; all times are monotonic seconds.
 
-    No file shows a change before ``journaled`` allows it: a device might keep the file and lose
-    the journal, and with it the rest of what was changed together.
+    No file shows a change before ``journaled`` permits it: otherwise the device might keep the file
+    and lose the journal with the other changes of the commit.
     """
 
     def __init__(
@@ -61,25 +63,25 @@ class Mirror:
         self._files = files
         self._journaled = journaled
         self._notes = notes
-        self._left: deque[tuple[Change, ...]] = deque()  # commits, not looked at yet
-        self._left_count = 0  # changes in them, about
-        self._lock = locks.make_lock(LockRank.MIRROR)  # of what follows, down to the paces
-        self._wanted: dict[EntryId, Change] = {}  # the last change of a key that its file lacks
-        self._since: dict[EntryId, int] = {}  # the revision of the first one
+        self._left: deque[tuple[Change, ...]] = deque()  # commits that were not merged yet
+        self._left_count = 0  # approximate number of their changes
+        self._lock = locks.make_lock(LockRank.MIRROR)  # guards the attributes up to the paces
+        self._wanted: dict[EntryId, Change] = {}  # the last change of each key whose file lacks it
+        self._since: dict[EntryId, int] = {}  # the revision of the first change that the file lacks
         self._due: list[tuple[float, int, EntryId]] = []
         self._noted_revision = revision
         self._count = 0
         self._now = 0.0
         self._paces: dict[EntryId, Pace] = {}
         self._paces_swept_at = 0.0
-        self._failing: dict[EntryId, str] = {}  # why the last try did not work
+        self._failing: dict[EntryId, str] = {}  # why the last try to write the file failed
         self.remembers_unsynced = False
-        self._unsynced: dict[EntryId, Change] = {}  # what files show, maybe not on the device
+        self._unsynced: dict[EntryId, Change] = {}  # in files that may not be on the device
 
     # --- the server's thread ---
 
     def catch_up(self, changes: Iterable[tuple[EntryId, Change]], since: int) -> None:
-        """At the start: files may lack these changes, and all before them from ``since`` on."""
+        """Add changes at the start that files may lack, with all earlier ones from ``since`` on."""
         with self._lock:
             for entry_id, change in changes:
                 self._wanted[entry_id] = change
@@ -87,7 +89,7 @@ class Mirror:
                 self._push(self._now, entry_id)
 
     def enqueue(self, changes: Sequence[Change]) -> None:
-        """A commit was kept: the files should show it."""
+        """Queue a stored commit, so that the files will show it."""
         self._left.append(tuple(changes))
         self._left_count += len(changes)
         if self._left_count > CHANGES_LEFT_MAX:
@@ -96,26 +98,26 @@ class Mirror:
 
     @property
     def behind_count(self) -> int:
-        """Keys whose file does not show the latest change yet."""
+        """The number of keys whose file does not show the latest change yet."""
         with self._lock:
             self._gather()
             return len(self._wanted)
 
     @property
     def failure(self) -> str | None:
-        """A file that cannot be written at present, and why; None while all can."""
+        """The name of a file that cannot be written and why; None if all can."""
         return next(iter(list(self._failing.values())), None)
 
     # --- the engine's thread ---
 
     @property
     def flushed_revision(self) -> int:
-        """Every change up to this one is in its file."""
+        """The revision up to which every change is in its file."""
         with self._lock:
             return min(self._since.values(), default=self._noted_revision + 1) - 1
 
     def step(self, now: float, files_max: int) -> float | None:
-        """Write what is due, but no more files than that; when the next one is due."""
+        """Write at most ``files_max`` due files; return when the next one is due, or None."""
         with self._lock:
             self._now = now
             self._gather()
@@ -131,20 +133,20 @@ class Mirror:
             return self._due[0][0] if self._due else None
 
     def flush(self, now: float, is_over: Callable[[], bool]) -> bool:
-        """Write everything that is noted, due or not, until it ``is_over``; whether all is."""
+        """Write all files, due or not, until ``is_over``; return whether all are written."""
         with self._lock:
             self._gather()
             batch = list(self._wanted.items())
         for first in range(0, len(batch), FILES_AT_ONCE):
             if is_over():
                 return False
-            # Every one is tried, whatever became of those before it.
+            # Every file is tried, even if others failed.
             self._bring(batch[first : first + FILES_AT_ONCE], now, failures_max=len(batch))
         with self._lock:
             return not self._wanted
 
     def pending(self) -> list[Change]:
-        """The last change of each key that its file lacks, one for each key, in their order."""
+        """Return the last change of each key whose file lacks it, in their order."""
         with self._lock:
             self._gather()
             wanted = list(self._wanted.items())
@@ -158,17 +160,17 @@ class Mirror:
 
     @property
     def noted_revision(self) -> int:
-        """Of the last commit that was noted."""
+        """The revision of the last queued commit."""
         with self._lock:
             self._gather()
             return self._noted_revision
 
     def synced(self) -> None:
-        """What files show was forced to the device."""
+        """Record that all written files were forced to the device."""
         self._unsynced.clear()
 
     def write_again(self) -> None:
-        """Forcing files to the device failed, which may have dropped what was to be written."""
+        """Write the unsynced files again: a failed sync may have dropped their data."""
         with self._lock:
             self._gather()
             for entry_id, change in self._unsynced.items():
@@ -179,7 +181,7 @@ class Mirror:
         self._unsynced.clear()
 
     def supersede(self, entry_id: EntryId, value: bytes) -> None:
-        """What was to be written is older than a value that stands there now."""
+        """Do not write a key's pending change: its file has a newer ``value`` by others."""
         with self._lock:
             self._gather()
             change = self._wanted.get(entry_id)
@@ -193,7 +195,7 @@ class Mirror:
     # --- inside ---
 
     def _gather(self) -> None:
-        """Look at the commits that were left; under the lock."""
+        """Merge the queued commits by key; the caller holds the lock."""
         left, wanted, since = self._left, self._wanted, self._since
         self._left_count = 0
         while left:
@@ -250,7 +252,7 @@ class Mirror:
                 return
 
     def _bring(self, batch: list[tuple[EntryId, Change]], now: float, failures_max: int) -> bool:
-        """Make files show changes; False if so many could not that the rest was not tried."""
+        """Write files; return False if so many failed that the rest was not tried."""
         changes = dict(batch)
         prepared, failures = self._prepare(batch, now, failures_max)
         if prepared:
@@ -260,11 +262,11 @@ class Mirror:
     def _prepare(
         self, batch: list[tuple[EntryId, Change]], now: float, failures_max: int
     ) -> tuple[list[PreparedFile], int]:
-        """Write what is to take the files' places; how many could not be."""
+        """Write the drafts of files; return them and the number of failures."""
         prepared, failures = [], 0
         for number, (entry_id, change) in enumerate(batch):
             if failures == failures_max:
-                # Those that were not tried come first next time.
+                # The files that were not tried are due before the failed ones.
                 rest = (entry_id for entry_id, _ in batch[number:])
                 self._postpone(rest, now + RETRY_SECONDS / 2)
                 break
@@ -283,7 +285,7 @@ class Mirror:
     def _replace(
         self, prepared: list[PreparedFile], changes: dict[EntryId, Change], now: float
     ) -> int:
-        """Put it there, between two lines of the journal; how many could not be."""
+        """Replace files by drafts, between two lines of the journal; return how many failed."""
         entry_ids = [file.step.entry_id for file in prepared]
         try:
             self._notes.plan([file.step for file in prepared])
@@ -319,7 +321,7 @@ class Mirror:
         self._postpone([entry_id], now + RETRY_SECONDS)
 
     def _done(self, entry_id: EntryId, change: Change, now: float) -> None:
-        """A file shows a change."""
+        """Record that a key's file shows a change."""
         if self._failing and self._failing.pop(entry_id, None) is not None and not self._failing:
             _log.warning("files are written again")
         if self.remembers_unsynced:
@@ -332,6 +334,6 @@ class Mirror:
             if self._wanted.get(entry_id) is change:
                 del self._wanted[entry_id]
                 del self._since[entry_id]
-            else:  # it changed meanwhile
+            else:  # the key has changed meanwhile
                 self._since[entry_id] = change.revision + 1
                 self._push(pace.until, entry_id)

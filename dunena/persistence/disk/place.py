@@ -1,17 +1,18 @@
-"""The folder as a place on this machine: its whole path, and how its file system takes names."""
+"""The absolute path of the folder, and the properties of its file system."""
 
 import os
 import sys
 from pathlib import Path
 
 PRIVATE_FOLDER = ".dunena"
-"""Everything in the folder that is not a value."""
+"""Name of the folder for everything that is not a value."""
 
 
 def extended(path: Path) -> Path:
-    r"""An absolute path without links, that may be longer than 260 characters on Windows.
+    r"""Return the absolute path without links, on Windows with the prefix for long paths.
 
-    There, only a path behind ``\\?\`` escapes MAX_PATH; a key's file name alone may have 255.
+    On Windows only a path that begins with ``\\?\`` may be longer than MAX_PATH, 260 characters;
+    the file name of a key alone may have 255.
     """
     absolute = path.resolve()
     if sys.platform == "win32" and not str(absolute).startswith("\\\\"):
@@ -20,7 +21,7 @@ def extended(path: Path) -> Path:
 
 
 def folds_case(folder: Path) -> bool:
-    """Whether the file system of a writable folder takes ``A`` and ``a`` for one name."""
+    """Return whether the file system of a writable folder takes ``A`` and ``a`` for one name."""
     probe = folder / f"Case-{os.getpid()}"
     probe.touch()
     try:
@@ -30,7 +31,7 @@ def folds_case(folder: Path) -> bool:
 
 
 def file_system_of(path: str) -> str:
-    """The kind of file system a path is on, as Linux calls it; "" where nobody says."""
+    """Return Linux's name for the type of file system that a path is on; "" if unknown."""
     try:
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
@@ -39,7 +40,7 @@ def file_system_of(path: str) -> str:
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
         fields = left.split()
-        if len(fields) < 5 or not right:  # proc(5): the fifth is where it is mounted
+        if len(fields) < 5 or not right:  # proc(5): the fifth field is the mount point
             continue
         point = fields[4].replace("\\040", " ")
         is_above = path == point or path.startswith(point.rstrip("/") + "/")

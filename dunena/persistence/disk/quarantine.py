@@ -1,4 +1,4 @@
-"""Where damage goes when something else takes its place: kept, and in nobody's way."""
+"""The quarantine, a folder for damaged files that have to be replaced."""
 
 import errno
 
@@ -8,9 +8,9 @@ _IMMOVABLE = frozenset({errno.EBUSY, errno.EXDEV})
 
 
 def set_aside(disk: Disk, source: str, quarantine: str) -> str:
-    """Move a file to the quarantine, under a name that is free there; that path.
+    """Move a file to the quarantine under an unused name; return its new path.
 
-    A copy of it where it cannot be moved, since it is a mount of its own.
+    A file that cannot be moved because it is a mount point is copied.
     """
     disk.make_folder(quarantine)
     target = free_path(disk, source, quarantine)
@@ -24,7 +24,7 @@ def set_aside(disk: Disk, source: str, quarantine: str) -> str:
 
 
 def free_path(disk: Disk, source: str, quarantine: str) -> str:
-    """A path in the quarantine for a file of this name, where nothing is yet."""
+    """Return an unused path in the quarantine for a file of this name."""
     name = name_of(source)
     stem, dot, suffix = name.rpartition(".")
     target = join(quarantine, name)

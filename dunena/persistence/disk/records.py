@@ -1,10 +1,9 @@
-"""What ``.dunena/`` keeps beside the values: expiry times, long names, revisions.
+"""The records in ``.dunena/``: expiry times, long names, revisions and the last run.
 
-Each record is ``<CRC-32, 8 hex digits> <content>``. The checksum begins with what the record is for
-and its name, so that one that was damaged, or is in the place of another, is never believed.
-
-An expiry is bound to its value by a checksum as well: it is written before the value, so a crash
-between the two must not give the old value the new one's expiry.
+Each record is ``<CRC-32, 8 hex digits> <content>``. The checksum includes the record's purpose and
+name, so that a damaged record, or one in the place of another, is rejected.
+An expiry also has a checksum of its value: it is written before the value, and a crash between the
+two must not give the old value the new expiry.
 """
 
 import hashlib
@@ -20,23 +19,23 @@ from dunena.persistence.interface import Damage, DamageKind
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 REVISION_RESERVE = 100_000
-"""Revisions promised to the disk at a time: after a crash the count goes on above all that were
-given out, and only one commit in so many has to write the number."""
+"""Revisions reserved on disk at a time: after a crash, revisions continue above all that were used,
+and only one commit in so many has to write the record."""
 
 REVISION_LEAP = 10_000_000
-"""Where the record of it is damaged: above what many runs that died may have promised."""
+"""Added to the known revision if the record is damaged: more than many killed runs reserve."""
 
-_BYTES_MAX = 1 << 16  # of a record: names and numbers
-_CHECKSUM_BYTES = 9  # with the space behind it
+_BYTES_MAX = 1 << 16  # of a record, which holds names and numbers
+_CHECKSUM_BYTES = 9  # the checksum and the space after it
 
 
 class DamagedRecordError(Exception):
-    """A record is not as it was written."""
+    """The checksum of a record is wrong."""
 
 
 class Run(NamedTuple):
-    """How a folder was opened: in which start of the machine (None where a system does not tell),
-    whether files are forced to the device, the folder's number on it, and the revision then."""
+    """How a folder was opened: the boot of the machine (None if unknown), whether files are forced
+    to the device, the folder's inode number, and the revision at that time."""
 
     boot: str | None
     is_forced: bool
@@ -45,7 +44,10 @@ class Run(NamedTuple):
 
 
 class Records:
-    """The records' folder; raises OSError as the file system does."""
+    """Reads and writes the records in ``folder``; methods raise OSError as the disk does.
+
+    ``wall_step_ms`` returns how far the wall clock is ahead of the clock of expiries.
+    """
 
     def __init__(
         self, disk: Disk, folder: str, wall_step_ms: Callable[[], int] = lambda: 0
@@ -63,7 +65,7 @@ class Records:
         self._reserved_until = 0
 
     def prepare(self) -> None:
-        """Make the folders; sweep what a killed run left half-written."""
+        """Make the folders and remove drafts of a killed run."""
         for folder in self.folders:
             self._disk.make_folder(folder)
         for draft in self._disk.names(self.temporary).files:
@@ -71,13 +73,17 @@ class Records:
 
     @property
     def folders(self) -> list[str]:
-        """All that records need."""
+        """The paths of all folders for records."""
         return [self.folder, self.temporary, self._expiries, self.names]
 
     # --- expiry ---
 
     def load_expiries(self) -> tuple[dict[str, tuple[int, int]], list[Damage]]:
-        """Relative path of a value's file -> (expiry in Unix ms, checksum of the value)."""
+        """Read all expiries; return them and the damaged records.
+
+        The dict maps the relative path of a value's file to the expiry in Unix ms and the checksum
+        of the value.
+        """
         expiries = {}
         damages = []
         for name in self._disk.names(self._expiries).files:
@@ -91,7 +97,10 @@ class Records:
         return expiries, damages
 
     def keep_expiry(self, file: str, expires_at: int, value: bytes) -> str:
-        """Bind an expiry to a value that is about to be written to ``file``; the record's path."""
+        """Write the expiry (Unix ms) of a value that will be written to ``file``.
+
+        Return the record's path.
+        """
         by_wall_clock = min(expires_at + self._wall_step_ms(), EXPIRES_AT_MS_MAX)
         record = {"file": file, "expiresAt": by_wall_clock, "checksum": checksum(value)}
         path = self.expiry_path(file)
@@ -99,20 +108,20 @@ class Records:
         return path
 
     def drop_expiry(self, file: str) -> str:
-        """The value in ``file`` has no expiry; the path of the record that is gone."""
+        """Remove the expiry of the value in ``file``; return the path of the removed record."""
         path = self.expiry_path(file)
         self._disk.remove(path)
         return path
 
     def expiry_path(self, file: str) -> str:
-        """Where the expiry of a value in ``file`` is kept."""
-        # A hash of the path has no separator and is short, whatever the path.
+        """Return the path of the expiry record of the value in ``file``."""
+        # A hash of the path has no separator and is short.
         return join(self._expiries, hashlib.sha256(file.encode()).hexdigest()[:32])
 
     # --- long names ---
 
     def full_name(self, record: str) -> str | None:
-        """The name that was shortened to this hash; None if no record tells it."""
+        """Return the name that was shortened to this hash; None without a valid record."""
         try:
             name = self._read(join(self.names, record), "name").decode()
         except (OSError, DamagedRecordError, UnicodeError):
@@ -120,9 +129,9 @@ class Records:
         return name if name_hash(name) == record else None
 
     def keep_name(self, record: str, name: str) -> None:
-        """Remember what a hash stands for; needed once, before the first file of that name.
+        """Write the full name of a hash, once, before the first file of that name.
 
-        On the device when it returns: without it, the file would be nobody's.
+        The record is on the device on return: without it the file would have no key.
         """
         if self.full_name(record) != name:
             self._write(join(self.names, record), "name", name.encode(), sync=True)
@@ -130,18 +139,18 @@ class Records:
     # --- the running server ---
 
     def load_address(self) -> str | None:
-        """Where the server that has the folder answers, if it said so."""
+        """Return the URL of the server that uses the folder; None if it is not recorded."""
         try:
             return self._disk.read(self._address, _BYTES_MAX).decode().strip() or None
         except (OSError, UnicodeError):
             return None
 
     def keep_address(self, url: str) -> None:
-        """Say where this server answers."""
+        """Write the URL of this server."""
         self._disk.replace_file(self._address, url.encode(), self.temporary, sync=False)
 
     def load_run(self) -> Run | None:
-        """How the folder was opened last; None where nothing tells."""
+        """Return how the folder was last opened; None without a valid record."""
         try:
             record = orjson.loads(self._read(self._run, "run"))
             return Run(
@@ -151,7 +160,11 @@ class Records:
             return None
 
     def keep_run(self, run: Run) -> None:
-        """This is how it is from now on; on the device, or a power cut would make it damage."""
+        """Write how the folder is opened now.
+
+        The record is on the device on return: otherwise a torn end after a power cut would count as
+        damage.
+        """
         record = {
             "boot": run.boot,
             "isForced": run.is_forced,
@@ -163,22 +176,22 @@ class Records:
     # --- revision ---
 
     def load_revision(self) -> int | None:
-        """The revision that no new change may go below; None if nothing tells it."""
+        """Return the revision that new changes must exceed; None without a valid record."""
         return self._load_number(self._revision, "revision")
 
     def load_flushed_revision(self) -> int | None:
-        """The revision up to which no journal is needed; None if nothing tells it."""
+        """Return the revision up to which no journal is needed; None without a valid record."""
         return self._load_number(self._flushed, "shown")
 
     @property
     def is_new(self) -> bool:
-        """Whether no server has opened the folder yet."""
+        """Return whether no server has opened the folder yet."""
         return not any(
             self._disk.exists(path) for path in (self._revision, self._flushed, self._run)
         )
 
     def damaged(self) -> list[Damage]:
-        """Of these two and the run, what is there and cannot be read."""
+        """Return damages for the two revisions and the run whose records are not valid."""
         loaded = {
             self._revision: self.load_revision,
             self._flushed: self.load_flushed_revision,
@@ -191,16 +204,16 @@ class Records:
         ]
 
     def keep_flushed_revision(self, revision: int, *, sync: bool) -> None:
-        """Every change up to ``revision`` is in its file: a journal of it is not to be replayed."""
+        """Record that every change up to ``revision`` is in its file, and needs no journal."""
         self._write(self._flushed, "shown", str(revision).encode(), sync=sync)
 
     def reserve_revision(self, revision: int) -> None:
-        """See to it that a restart, even after a crash, begins at ``revision`` or above."""
+        """Make sure that a restart, even after a crash, begins at ``revision`` or above."""
         if revision > self._reserved_until:
             self._write_revision(revision + REVISION_RESERVE)
 
     def settle_revision(self, revision: int) -> None:
-        """At a clean stop: the exact revision, so that none is skipped."""
+        """Write the exact revision at a clean stop, so that none is skipped."""
         self._write_revision(revision)
 
     def _write_revision(self, revision: int) -> None:
@@ -232,5 +245,5 @@ def _checksum_of(path: str, purpose: str, content: bytes) -> int:
 
 
 def checksum(value: bytes) -> int:
-    """Of a value's compact JSON text."""
+    """Return the CRC-32 of a value's compact JSON text."""
     return zlib.crc32(value)

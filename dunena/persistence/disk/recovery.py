@@ -1,12 +1,12 @@
-"""What the files and the journal say together, when a folder is opened.
+"""Combining the files and the journal when a folder is opened.
 
-A clean stop leaves an empty journal, and the files are the truth. After a crash the journal holds
-changes that files may not show. They are applied in their order, with one exception: a key whose
-file another hand changed or removed since keeps what that hand did. What our own hand may have
-left is known by its stamp, never by a date: see `FileStates`.
+A clean stop leaves an empty journal, and the files hold all values. After a crash the journal has
+changes that files may not show. They are applied in their order, with one exception: if others
+changed or removed a key's file since, their change wins. The stamps of files that the server may
+have written are known (`FileStates`); dates are not compared.
 
-A power cut may undo what was written last, so a file may then be in any state that the journal
-knows of, or gone; where that cannot be told from another hand, what was acknowledged stands.
+A power cut may undo the last writes, so a file may then have any stamp of the journal, or be
+missing. If that cannot be distinguished from a change by others, the acknowledged change wins.
 """
 
 from collections.abc import Iterable
@@ -20,11 +20,14 @@ _NUMBER_STARTS = frozenset(bytes((byte,)) for byte in b"-0123456789")
 
 
 class Recovered:
-    """What came of it: all entries, the last change of each key whose file may not show it yet,
-    and the keys that another hand changed since."""
+    """The result of recovery.
+
+    ``standing`` are all entries, ``changes`` the last change of each key whose file may not show
+    it, and ``edited`` the keys whose file others changed since.
+    """
 
     def __init__(self, entries: Iterable[Entry], *, may_go_back: bool) -> None:
-        self.may_go_back = may_go_back  # files, to states that the journal does not know of
+        self.may_go_back = may_go_back  # files may have older states than the journal knows
         self.standing = {(entry.ns, entry.key): entry for entry in entries}
         self.changes: dict[EntryId, Change] = {}
         self.edited: set[EntryId] = set()
@@ -33,9 +36,9 @@ class Recovered:
 def recover(
     entries: list[Entry], replay: Replay, stamps: Stamps, damaged: Iterable[EntryId] = ()
 ) -> Recovered:
-    """Apply a journal to what files hold.
+    """Apply a journal to the entries read from files.
 
-    ``stamps`` are of the files that were read; those of ``damaged`` keys could not be.
+    ``stamps`` are those of the files that were read; the files of ``damaged`` keys could not be.
     """
     may_go_back = not (replay.is_complete or replay.is_forced)
     recovered = Recovered(entries, may_go_back=may_go_back)
@@ -48,7 +51,7 @@ def recover(
 
 
 def _edited(standing: dict[EntryId, Entry], replay: Replay, stamps: Stamps) -> set[EntryId]:
-    """Keys of the journal whose file another hand changed or removed."""
+    """Return the keys of the journal whose file others changed or removed."""
     written = _values(replay)
     cleared: frozenset[object] = frozenset().union(
         *(recorded.cleared for commit in replay.commits for recorded in commit)
@@ -69,13 +72,13 @@ def _edited(standing: dict[EntryId, Entry], replay: Replay, stamps: Stamps) -> s
             and is_uncertain
             and _is_ours(standing[entry_id].value, written[entry_id])
         ):
-            continue  # a stamp that was not kept, or of a file that was written in its place
+            continue  # the stamp was lost, or is that of a file that replaced it
         edited.add(entry_id)
     return edited
 
 
 def _is_cut_short(stamp: Stamp, states: set[Stamp | None]) -> bool:
-    """Whether a file is one of those, of which a power cut kept a part."""
+    """Return whether a file is one of ``states`` that a power cut has truncated."""
     return any(
         state is not None and (state.inode, state.modified_ns) == (stamp.inode, stamp.modified_ns)
         for state in states
@@ -83,9 +86,9 @@ def _is_cut_short(stamp: Stamp, states: set[Stamp | None]) -> bool:
 
 
 def _is_ours(value: bytes, written: set[bytes | None]) -> bool:
-    """Whether a file holds one of the journal's values, or what a power cut left of one.
+    """Return whether a file holds one of the journal's values, or a truncated one.
 
-    Of all JSON texts only a number's beginning is one as well.
+    Of all JSON texts only numbers are still valid JSON after truncation.
     """
     return value in written or any(
         number is not None and number[:1] in _NUMBER_STARTS and number.startswith(value)
@@ -94,7 +97,7 @@ def _is_ours(value: bytes, written: set[bytes | None]) -> bool:
 
 
 def _values(replay: Replay) -> dict[EntryId, set[bytes | None]]:
-    """Every value that the journal has of each key."""
+    """Return all values of each key in the journal; None for a removal."""
     values: dict[EntryId, set[bytes | None]] = {entry_id: set() for entry_id in replay.files}
     for commit in replay.commits:
         for recorded in commit:
@@ -104,7 +107,7 @@ def _values(replay: Replay) -> dict[EntryId, set[bytes | None]]:
 
 
 def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[EntryId]:
-    """The keys that a change takes, but for those that another hand has changed since."""
+    """Return the keys that a change affects, without those that others changed since."""
     edited = recovered.edited
     if recorded.kind is not ChangeKind.CLEAR:
         entry_id = (recorded.ns, recorded.key)
@@ -119,7 +122,7 @@ def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[En
 def _is_cleared(
     entry_id: EntryId, recorded: Recorded, recovered: Recovered, stamps: Stamps
 ) -> bool:
-    """Whether a clear took a key: one that was set before it, or a file that it knew of."""
+    """Return whether a clear removed a key: it was set before, or its file was known then."""
     if entry_id in recovered.edited:
         return False
     is_known = entry_id in recovered.changes or recovered.may_go_back

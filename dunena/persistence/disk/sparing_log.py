@@ -1,14 +1,14 @@
-"""Warnings that other hands can cause as often as they like, so that no log is filled by them."""
+"""A limit on warnings that others can cause any number of times, so that they cannot fill a log."""
 
 import logging
 
 LINES_MAX = 20
 PERIOD_SECONDS = 60.0
-"""So many lines in so long are read by people; of more of them the number is enough."""
+"""Lines in a period: as many as people read; of further ones only the number is logged."""
 
 
 class SparingLog:
-    """Warns at most `LINES_MAX` times in a period, and then says how many were left out."""
+    """Logs at most `LINES_MAX` warnings in a period, and afterwards how many were left out."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -16,7 +16,7 @@ class SparingLog:
         self._count = 0
 
     def warn(self, text: str, now: float) -> None:
-        """Log a line, or count it; ``now`` in seconds of any clock that only goes forward."""
+        """Log a line, or count it; ``now`` is in seconds of any monotonic clock."""
         if now >= self._until:
             if self._count > LINES_MAX:
                 self._log.warning("%d more warnings were left out", self._count - LINES_MAX)

@@ -1,10 +1,10 @@
-"""A folder that another program filled: its files are `{key}.json`, with each key as it is.
+"""Taking over a folder of another program, whose files are `{key}.json` without escapes.
 
-Where ``%XX`` stands in such a name it means itself. In a folder that has no server's records yet,
-a name that this server gives to no key is therefore taken letter by letter, and its file gets the
-regular name of that key, which says the same at every later start. A name that this server would
-give too may come from a copy of its folder without the records: it is read as ever, and the log
-says so.
+In such a name ``%XX`` is meant literally. So in a folder without a server's records, a name with
+``%XX`` that this server would not write is taken literally, and its file is renamed to the
+canonical name of that key, which is unambiguous at every later start. A name that this server would
+write may also come from a copy of its folder without the records: it is decoded as usual, and the
+log says so.
 """
 
 import logging
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Renaming(NamedTuple):
-    """A file whose name is its key, and the path that says so; ``record`` as in `FileName`."""
+    """A file whose literal name is its key, and its new path; ``record`` is as in `FileName`."""
 
     path: str
     key: str
@@ -37,14 +37,14 @@ class Renaming(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """A file whose name may be its key; it is read as the file of ``key``."""
+    """A file whose name may be meant literally; it is read as the file of ``key``."""
 
     path: str
     key: str
 
 
 class Takeover(NamedTuple):
-    """What is in a folder that has no records yet."""
+    """The files with ambiguous names in a folder without records."""
 
     renamings: list[Renaming]
     doubts: list[Doubt]
@@ -54,9 +54,9 @@ NOTHING = Takeover([], [])
 
 
 def look_at_names(disk: Disk, root: str, *, folds_case: bool) -> Takeover:
-    """What is to be done with the names in a folder and in its namespaces; changes nothing.
+    """Find the ambiguous names in a folder and its namespaces, without changing anything.
 
-    Raises OSError for the root; a namespace that cannot be read is passed over.
+    Raise OSError if the root cannot be read; skip a namespace that cannot be read.
     """
     found = Takeover([], [])
     names = disk.names(root)
@@ -68,16 +68,16 @@ def look_at_names(disk: Disk, root: str, *, folds_case: bool) -> Takeover:
         try:
             files = disk.names(folder).files
         except OSError:
-            continue  # which is named where it is read
+            continue  # the damage is reported when the values are read
         _sort_names(found, folder, files, folds_case=folds_case)
     return found
 
 
 def rename_files(disk: Disk, records: Records, found: Takeover) -> Takeover:
-    """Rename what is to be renamed, and tell of all; what came of it.
+    """Rename the files and log the result; return what was done.
 
-    A file that cannot be renamed is in doubt from then on. Raises OSError where the new names
-    cannot be forced to the device: without them the next start would read other keys.
+    A file that cannot be renamed becomes a doubt. Raise OSError if the new names cannot be forced
+    to the device: without them the next start would read other keys.
     """
     done = Takeover([], list(found.doubts))
     for one in found.renamings:

@@ -1,17 +1,20 @@
-"""How often something costly is done that is asked for again and again."""
+"""Limiting how often costly work is done that is requested again and again."""
 
 PERIOD_SECONDS = 0.9
-"""Between two times under constant demand: once a second, whatever the thread that does it adds.
-After as long a rest, demand counts as new."""
+"""Pause under constant demand: the work is done about once a second. After a rest of this time the
+pauses begin anew."""
 
 FIRST_PAUSE_SECONDS = 0.02
 PAUSE_GROWTH = 5
-"""The first time comes at once; from then on each pause is longer than the one before, up to the
-period, so that two changes by hand are both seen at once and a stream of them is not."""
+"""The first pause; each further one is longer, up to the period. So two changes by hand are both
+written at once, and a stream of changes is not."""
 
 
 class Pace:
-    """Times in seconds of any clock that only goes forward."""
+    """The pauses for one piece of work; times are in seconds of any monotonic clock.
+
+    The work should not be done before ``until``.
+    """
 
     __slots__ = ("_seconds", "until")
 
@@ -20,11 +23,11 @@ class Pace:
         self.until = float("-inf")
 
     def is_rested(self, now: float) -> bool:
-        """Whether the last time is so long ago that it does not count."""
+        """Return whether the work was last done so long ago that pauses begin anew."""
         return self.until + PERIOD_SECONDS < now
 
     def done(self, now: float) -> None:
-        """Note that the work was done: not again before ``until``."""
+        """Record that the work was done, and set ``until`` by the next pause."""
         if self.is_rested(now):
             self._seconds = FIRST_PAUSE_SECONDS
         else:

@@ -1,10 +1,9 @@
-"""The values' files: read at the start, written and removed later, and what is known of each.
+"""The values' files: reading them at the start, writing and removing them later.
 
-Used by one thread at a time: the server's until the engine is open, then the engine's own. So a
-file that we wrote ourselves is known from one that another hand wrote by its stamp alone.
-
-A value's file and its expiry record are two files; the record is written first and names the
-value by a checksum, so that neither is ever taken for the other's.
+One thread at a time uses them: the server's until the engine is open, then the engine's own. So the
+stamp alone distinguishes a file that this server wrote from one that others wrote.
+A value's file and its expiry record are two files; the record is written first and has a checksum
+of the value, so that it is never used for another value.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,11 +28,11 @@ from dunena.store.values import (
 )
 
 ENTRIES_PER_PROGRESS = 100
-"""Some ms, after which a start that is to end ends."""
+"""Files between two reports of progress, some ms of work, at which a start can be cancelled."""
 
 
 class PreparedFile(NamedTuple):
-    """What is to become of a file: a draft takes its place, or it goes if there is none."""
+    """A prepared change of a file: a draft replaces it, or it is removed if there is no draft."""
 
     step: FileStep
     draft: Draft | None
@@ -41,9 +40,9 @@ class PreparedFile(NamedTuple):
 
 
 class ValueFiles:
-    """Every value's file below a layout's root; methods raise OSError as the disk does.
+    """Reads and writes the values' files of a layout; methods raise OSError as the disk does.
 
-    ``stamps`` are of the files as they were last seen or written; the server's thread reads them.
+    ``stamps`` are those of the files as last seen or written; the server's thread reads them too.
     """
 
     def __init__(
@@ -61,17 +60,17 @@ class ValueFiles:
         self._records = records
         self._quarantine = join(records.folder, "quarantine")
         self._stamps = stamps
-        self._foreign: set[EntryId] = set()  # whose stamp is of a file that another hand wrote
+        self._foreign: set[EntryId] = set()  # keys whose file others wrote
         self._expiring: set[EntryId] = set()
         self._unsynced: set[str] = set()
-        self._damaged: dict[EntryId, tuple[Damage, Stamp | None]] = {}  # of the file as it was read
-        self._unreadable: dict[str, Damage] = {}  # as the whole folder was last looked at
-        self._refused: dict[str, Damage] = {}  # paths that could not be looked at since
+        self._damaged: dict[EntryId, tuple[Damage, Stamp | None]] = {}  # with the stamp when read
+        self._unreadable: dict[str, Damage] = {}  # found when the whole folder was last examined
+        self._refused: dict[str, Damage] = {}  # paths that could not be examined since
 
     # --- reading ---
 
     def load(self, revision: int, progress: Progress | None = None) -> list[Entry]:
-        """Every entry of the folder, at ``revision``. What is damaged is noted and left alone."""
+        """Read every entry of the folder, with ``revision``; record damages, change nothing."""
         expiries, damages = self._records.load_expiries()
         entries = []
         for found in self._layout.scan(damages):
@@ -87,7 +86,7 @@ class ValueFiles:
         return entries
 
     def read(self, found: Found) -> bytes | None:
-        """The encoded value in a file; None if it is damaged, which is then noted."""
+        """Read the encoded value in a file; record a damage and return None if it is invalid."""
         stamp: Stamp | None = None
         try:
             content, stamp = self._disk.read_stamped(found.path, self._file_bytes_max)
@@ -103,38 +102,38 @@ class ValueFiles:
         return value
 
     def damaged_places(self) -> list[EntryId]:
-        """Keys whose file cannot be read."""
+        """Return the keys whose file cannot be read."""
         return list(self._damaged)
 
     def damages(self) -> list[Damage]:
-        """What cannot be read and was left where it is; any thread."""
+        """Return the files that cannot be read and were left in place; any thread may call it."""
         found = self._unreadable | self._refused
         found |= {damage.path: damage for damage, _ in list(self._damaged.values())}
         return list(found.values())
 
     def looked_at_everything(self, damages: list[Damage]) -> list[Damage]:
-        """What stood in the way when everything was looked at; what of it was not known yet."""
+        """Record the damages of an examination of everything; return those not known before."""
         before = self._unreadable
         records = {p: one for p, one in before.items() if one.kind is DamageKind.RECORD}
         self._unreadable = records | {damage.path: damage for damage in damages}
         return [damage for damage in damages if before.get(damage.path) != damage]
 
     def refuse(self, damage: Damage) -> bool:
-        """A path could not be looked at; whether that is new."""
+        """Record that a path could not be examined; return whether that is new."""
         is_new = damage not in (
             self._refused.get(damage.path),
             self._unreadable.get(damage.path),
         )
-        # Another thread may go through what is here at this moment.
+        # A new dict, as another thread may be iterating over the present one.
         self._refused = self._refused | {damage.path: damage}
         return is_new
 
     def is_refused(self, path: str) -> bool:
-        """Whether a path could not be looked at the last time."""
+        """Return whether a path could not be examined the last time."""
         return path in self._refused
 
     def accept(self, path: str) -> None:
-        """A path was looked at: nothing is wrong with it, or it is noted by its key."""
+        """Record that a path could be examined; damages of keys are recorded elsewhere."""
         if path in self._refused:
             self._refused = {p: one for p, one in self._refused.items() if p != path}
         if path in self._unreadable:
@@ -145,10 +144,10 @@ class ValueFiles:
     def prepare(
         self, entry_id: EntryId, entry: Entry | None, *, from_disk: bool
     ) -> PreparedFile | None:
-        """Get ready to make a key's file hold an entry, or be gone for None.
+        """Prepare to write an entry to a key's file, or to remove the file for None.
 
-        ``from_disk`` says that another hand made it so; then it is not written again, and None is
-        the answer.
+        ``from_disk``: the change was read from the file. If the file is still as others left it,
+        nothing has to be written and None is returned.
         """
         if from_disk and self._is_shown(entry_id, entry):
             self._drop_expiry(entry_id)
@@ -167,7 +166,7 @@ class ValueFiles:
         return PreparedFile(step, draft, expires=entry.expires_at is not None)
 
     def put_in_place(self, file: PreparedFile) -> FileStep:
-        """Do what was prepared; what came of it. When it fails, nothing of it is left."""
+        """Replace or remove the file; return the step. Discard the draft if that fails."""
         entry_id = file.step.entry_id
         if file.draft is None:
             self._remove(entry_id)
@@ -175,7 +174,7 @@ class ValueFiles:
         path = self._layout.canonical(entry_id)
         self._note_unsynced(entry_id, path)
         try:
-            # Not before: what is done in between may take an empty folder away.
+            # Not earlier: the changes in between may remove an empty folder.
             self._layout.make_way(entry_id)
             stamp = self._disk.put_in_place(file.draft, path)
         except OSError:
@@ -191,12 +190,12 @@ class ValueFiles:
         return file.step._replace(after=stamp)
 
     def discard(self, file: PreparedFile) -> None:
-        """Drop a file that was prepared."""
+        """Remove the draft of a prepared change."""
         if file.draft is not None:
             self._disk.discard(file.draft)
 
     def sync(self) -> None:
-        """Force what was written to the device."""
+        """Force the written files to the device."""
         paths, self._unsynced = self._unsynced, set()
         try:
             self._disk.sync(paths)
@@ -205,47 +204,47 @@ class ValueFiles:
             raise
 
     def doubt(self, entry_ids: Iterable[EntryId]) -> None:
-        """An earlier run may not have forced these files to the device: the next sync does."""
+        """Let the next sync force files to the device that an earlier run may not have forced."""
         for entry_id in entry_ids:
             self._note_unsynced(entry_id, self._layout.actual(entry_id))
 
     def name_of(self, entry_id: EntryId) -> str:
-        """A key's file below the root, for people."""
+        """Return the path of a key's file below the root, for messages."""
         return self._layout.relative(entry_id)
 
     # --- what is known ---
 
     def is_ours(self, entry_id: EntryId, stamp: Stamp) -> bool:
-        """Whether a key's file is as it was when it was written or read here."""
+        """Return whether a key's file has the stamp with which it was last written or read."""
         return stamp == self._stamps.get(entry_id)
 
     def is_known(self, found: Found) -> bool:
-        """Whether a path is where a key was written or read here."""
+        """Return whether a path is the one at which a key was written or read."""
         return found.entry_id in self._stamps and found.path == self._layout.actual(found.entry_id)
 
     def is_new(self, found: Found) -> bool:
-        """Whether a file is another than was read here, damaged ones included."""
+        """Return whether a file was neither read nor found damaged before."""
         _, stamp = self._damaged.get(found.entry_id, (None, None))
         if stamp is not None and stamp == self._disk.stamp(found.path):
             return False
         return not self.is_known(found)
 
     def known(self, ns: str | None = None) -> Iterator[Found]:
-        """The files that were written or read here: of one namespace, or all; in any order.
+        """Yield the files that were written or read, of one namespace or all, in any order.
 
-        One that came or went since the first was given may be among them or not.
+        A file that is added or removed during the iteration may be included or not.
         """
         for entry_id in list(self._stamps):
             if ns is None or entry_id[0] == ns:
                 yield Found(entry_id, self._layout.actual(entry_id))
 
     def take_over(self, found: Found) -> None:
-        """What was just read was written by another hand."""
+        """Record that others wrote the file that was just read."""
         self._layout.adopt(found)
         self._foreign.add(found.entry_id)
 
     def is_gone(self, entry_id: EntryId) -> None:
-        """Where a file could not be read there is none any more."""
+        """Remove the damage of a key, as its file no longer exists."""
         self._damaged.pop(entry_id, None)
 
     # --- inside ---
@@ -261,19 +260,19 @@ class ValueFiles:
         return expires_at if bound_to == checksum(value) else None
 
     def _is_shown(self, entry_id: EntryId, entry: Entry | None) -> bool:
-        """Whether the file is as another hand left it, and nothing of ours came between.
+        """Return whether the file is as others left it and this server has not written since.
 
-        The file is not read for it: that hand may be changing it again at this very moment, and
-        what it writes then must not be taken for something of ours.
+        The file is not read: others may be changing it again at this moment, and their new content
+        must not be taken for the server's.
         """
         path = self._layout.actual(entry_id)
-        self._unsynced.add(path)  # that hand may not have forced it to the device
+        self._unsynced.add(path)  # others may not have forced it to the device
         stamp = self._disk.stamp(path)
         if entry is None and stamp is None:
             self._stamps.pop(entry_id, None)
             return True
         if stamp != self._stamps.get(entry_id):
-            return True  # it was there once more (or took the file away), and will be heard of
+            return True  # others have changed it again, which will be reported
         return entry_id in self._foreign
 
     def _remove(self, entry_id: EntryId) -> None:
@@ -290,7 +289,7 @@ class ValueFiles:
     def _note_unsynced(self, entry_id: EntryId, path: str) -> None:
         self._unsynced.add(path)
         if entry_id[0]:
-            self._unsynced.add(parent_of(path))  # the namespace's folder may have come, or may go
+            self._unsynced.add(parent_of(path))  # the namespace's folder may be new, or removed
 
     def _drop_expiry(self, entry_id: EntryId) -> None:
         if entry_id in self._expiring:
@@ -300,7 +299,7 @@ class ValueFiles:
     def _set_damage_aside(self, entry_id: EntryId) -> None:
         """Move a damaged file to quarantine before its key is written or removed.
 
-        Only a plain file: whatever else is in its place stays there and stays named.
+        Anything but a plain file stays in place and stays reported as damage.
         """
         if entry_id not in self._damaged:
             return

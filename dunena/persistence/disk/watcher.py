@@ -1,7 +1,7 @@
-"""Hand edits: which paths in the folder were touched by anything.
+"""Watching a folder: reporting the paths that anything has touched.
 
-Linux is asked directly (`linux_watcher`). Elsewhere a library does it; it says nothing of what the
-system could not tell, so everything is also compared now and then (`watching`).
+On Linux inotify is used directly (`linux_watcher`), on other systems a library. The library does
+not report that events were lost, so everything is also examined periodically (`watching`).
 """
 
 import os
@@ -15,11 +15,11 @@ from dunena.persistence.disk.watcher_events import LONGEST_SECONDS, QUIET_SECOND
 if TYPE_CHECKING:
     from watchfiles._rust_notify import RustNotify
 
-_WAKE_MS = 5_000  # without events; only the stop is looked for
+_WAKE_MS = 5_000  # longest wait without events, to check whether to stop
 
 
 def begin_to_watch(root: str, told: Told) -> Watcher:
-    """Tell of everything that happens from now on; raise OSError where the system cannot."""
+    """Report everything that happens from now on; raise OSError if the system cannot watch."""
     if sys.platform == "linux":
         from dunena.persistence.disk.linux_watcher import LinuxWatcher
 
@@ -28,15 +28,15 @@ def begin_to_watch(root: str, told: Told) -> Watcher:
 
 
 class LibraryWatcher:
-    """Tells of paths, from a thread, again and again until `close`.
+    """Reports touched paths from a thread until `close`.
 
-    Everything that happens after the constructor has returned is seen, so a folder that is read
-    after it is never missed a change. Raises OSError where the system cannot watch.
+    Everything that happens after the constructor has returned is reported. The constructor raises
+    OSError if the system cannot watch.
     """
 
     def __init__(self, root: str, told: Told) -> None:
         self._root = root
-        # The system names paths without the prefix that lifts Windows' length limit.
+        # The system reports paths without the prefix for long paths on Windows.
         self._prefix = root.removeprefix("\\\\?\\") + os.sep
         self._told = told
         self._stop = threading.Event()
@@ -45,7 +45,7 @@ class LibraryWatcher:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop watching and wait until the thread has ended."""
         self._stop.set()
         self._thread.join()
         self._notify.close()
@@ -56,12 +56,12 @@ class LibraryWatcher:
                 names = self._next()
                 if names:
                     self._told.touched({join(self._root, name) for name in names})
-        except Exception as error:  # noqa: BLE001 - whatever it was, somebody must know
+        except Exception as error:  # noqa: BLE001 - any failure must be reported
             self._told.ended(getattr(error, "strerror", None) or str(error))
 
     def _begin(self) -> "RustNotify":
-        # A large extension module: loaded only where it is wanted. `watchfiles.watch` would begin
-        # to watch at some time in the thread; this class of its documented back end begins now.
+        # A large extension module, so it is imported only here. `watchfiles.watch` would begin to
+        # watch at some later time in the thread; this class of its back end begins now.
         from watchfiles._rust_notify import RustNotify
 
         try:
@@ -70,7 +70,7 @@ class LibraryWatcher:
             raise OSError(str(error)) from error
 
     def _next(self) -> set[str]:
-        """Names below the root that were touched; none after so long, or at the stop."""
+        """Wait for touched names below the root; return none after a time-out or at the stop."""
         events = self._notify.watch(
             int(LONGEST_SECONDS * 1000), int(QUIET_SECONDS * 1000), _WAKE_MS, self._stop
         )
@@ -79,6 +79,6 @@ class LibraryWatcher:
         return {name for _, path in events if (name := self._relative(path))}
 
     def _relative(self, path: str) -> str:
-        """A touched path below the root; empty for what is hidden there, as our own folder is."""
+        """Return a touched path relative to the root; "" if it is hidden, as the private folder."""
         relative = path.removeprefix(self._prefix)
         return "" if relative == path or relative.startswith(".") else relative

@@ -1,20 +1,20 @@
-"""What a watcher of the folder says, and to whom."""
+"""The interface of watchers and the functions that they call."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 QUIET_SECONDS = 0.05
-"""An editor's save is several events: they are taken together."""
+"""Time without events after which gathered ones are reported: a save makes several events."""
 
 LONGEST_SECONDS = 0.4
-"""But never waited for longer than this."""
+"""Longest time for which events are gathered."""
 
 
 class Told(NamedTuple):
-    """What a watcher calls, from its own thread.
+    """The functions that a watcher calls, in its own thread.
 
-    ``touched`` with paths; ``missed`` when things happened that it cannot name; ``ended`` with a
-    reason when it will not say anything more.
+    ``touched`` takes paths; ``missed`` is called when events were lost; ``ended`` takes the reason
+    why the watcher reports nothing more.
     """
 
     touched: Callable[[set[str]], None]
@@ -23,7 +23,7 @@ class Told(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Tells until it is closed or has said that it ended."""
+    """Reports touched paths until it is closed or has called ``ended``."""
 
     def close(self) -> None:
-        """End it; nothing is told afterwards."""
+        """Stop watching; nothing is reported afterwards."""

@@ -1,8 +1,7 @@
-"""How hand edits are learnt of: the system tells of them, or they are looked for.
+"""Finding hand edits: by notifications of the system or by examining all files.
 
-Where the system tells, everything is still compared once in a while, since not every system says
-when it left something out. Where it does not tell, or stops to, the comparison is repeated all the
-time.
+With notifications all files are still examined now and then, since not every system reports lost
+ones. Without notifications, or when they end, all files are examined again and again.
 """
 
 import logging
@@ -20,24 +19,24 @@ from dunena.persistence.interface import Watching, WatchState
 from dunena.persistence.policy import WatchMode
 
 POLL_SECONDS = 0.3
-"""From the end of one look at everything to the next."""
+"""Time from the end of one examination of all files to the next, without notifications."""
 
 COMPARE_SECONDS = 600.0
-"""The same where the system tells of changes: nobody should have to restart for one it forgot."""
+"""The same with notifications: a lost one must not stay unnoticed until a restart."""
 
 LOOK_AGAIN_SECONDS = 0.5
-"""After the start, so that what is being started is there first."""
+"""Time after the start until all files are examined, so that the start is done first."""
 
 _SILENT_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "afs", "ceph", "vboxsf", "prl_fs"}
 )
-"""File systems that other machines, or the host of this virtual one, change without a word here."""
+"""File systems that other machines, or the host of a virtual one, change without notifications."""
 
 _log = logging.getLogger(__name__)
 
 
 class FolderWatch:
-    """Watches ``root`` for ``edits``; ``wake`` is called, from any thread, when it has work."""
+    """Finds touched paths below ``root`` for ``edits``; calls ``wake``, in any thread, for them."""
 
     def __init__(
         self, root: str, mode: WatchMode, edits: HandEdits, wake: Callable[[], None]
@@ -52,7 +51,7 @@ class FolderWatch:
         self._misses = 0
 
     def begin(self) -> None:
-        """From now on; what was changed since the folder was read is found as well."""
+        """Begin to watch, and request an examination for changes since the folder was read."""
         if self._mode is WatchMode.OFF:
             return
         silence = why_silent(self._root) if self._mode is WatchMode.AUTO else None
@@ -63,18 +62,18 @@ class FolderWatch:
         self._edits.look_at_everything(time.monotonic() + LOOK_AGAIN_SECONDS)
 
     def close(self) -> None:
-        """Stop watching."""
+        """Stop watching; nothing is reported afterwards."""
         if self._watcher is not None:
             self._watcher.close()
 
     @property
     def is_on(self) -> bool:
-        """Whether anybody wants to learn of them."""
+        """Whether hand edits are looked for at all."""
         return self._state is not WatchState.OFF
 
     @property
     def status(self) -> Watching:
-        """How it stands; any thread."""
+        """The present state; any thread may read it."""
         state, reason = self._state, self._reason
         if state is not WatchState.OFF:
             if self._edits.everything.failure is not None:
@@ -89,7 +88,7 @@ class FolderWatch:
             self._watcher = begin_to_watch(self._root, told)
         except OSError as error:
             self._poll(error.strerror or str(error))
-            _log.warning("files edited by hand are looked for, as %s", self._reason)
+            _log.warning("hand edits are found by examining all files, as %s", self._reason)
             return
         self._state = WatchState.WATCHING
         self._edits.everything.period_seconds = COMPARE_SECONDS
@@ -107,22 +106,22 @@ class FolderWatch:
 
     def _missed(self) -> None:
         self._misses += 1
-        _log.warning("too much changed at once to be told: every file is looked at once more")
+        _log.warning("too much changed at once, so events were lost: every file is examined again")
         self._edits.everything.ask(time.monotonic(), is_missing=True)
         self._wake()
 
     def _ended(self, reason: str) -> None:
-        _log.error("files edited by hand are looked for from now on: %s", reason)
+        _log.error("hand edits are found by examining all files from now on: %s", reason)
         self._poll(reason)
         self._edits.everything.ask(time.monotonic(), is_missing=True)
         self._wake()
 
 
 def why_silent(root: str) -> str | None:
-    """Why the system will not tell of changes in a folder; None where it should."""
+    """Return why the system sends no notifications for a folder; None if it should."""
     if os.environ.get("WATCHFILES_FORCE_POLLING"):
         return "WATCHFILES_FORCE_POLLING is set"
-    # Asked on Linux alone: Windows answers by a service (WMI) that takes seconds, or hangs.
+    # Only on Linux: on Windows `platform.uname` asks a service (WMI) that may take seconds or hang.
     if sys.platform == "linux" and "microsoft-standard" in platform.uname().release:
         return "WSL tells nothing of Windows' files"
     kind = file_system_of(root)

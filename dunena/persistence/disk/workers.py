@@ -1,4 +1,4 @@
-"""The engine's two threads: one brings files up to date, one forces the journal to the device."""
+"""The engine's two threads: one brings files up to date, one syncs the journal."""
 
 import logging
 import math
@@ -10,55 +10,55 @@ from dunena.persistence.disk import locks
 from dunena.persistence.disk.locks import LockRank
 
 SLOW_SYNC_SECONDS = 2.0
-"""A sync that takes longer is said in the log, as Redis does: the device is not keeping up."""
+"""Duration from which on a sync is logged, as in Redis: the device is too slow."""
 
 SYNC_PERIOD_SECONDS = 1.0
 
 REST_SECONDS_MIN = 0.004
 REST_SECONDS_MAX = 0.1
-"""Between two steps: the shortest while commits come, twice as long each time while they stream
-in. A thread that is woken for every commit costs more than all the rest of a small commit."""
+"""Rest between two steps: the shortest one, which doubles while commits keep arriving. Waking a
+thread for every commit costs more than the rest of a small commit."""
 
 STREAM_COMMITS_PER_SECOND = 400
-"""From here on it is a stream. Up to it every file can follow its commit at once."""
+"""Commits between two steps from which on they count as a stream. With fewer, every file is written
+at once."""
 
 REST_PER_WORK = 9
-"""While commits stream in, files get a tenth of a processor; the commits get the others. A stream
-of changes to more files than that pays for makes files follow later."""
+"""Rest per time of work during a stream: files then get a tenth of a processor. If a stream changes
+more files than that permits, they are written later."""
 
 LATE_SECONDS = 5.0
 REST_PER_WORK_WHEN_LATE = 1
-"""When files are later than that, they get half."""
+"""Delay of files from which on they get half a processor."""
 
 _log = logging.getLogger(__name__)
 
 
 class SystemTime:
-    """The time of the two threads, in seconds; a test has one of its own."""
+    """The clocks of the two threads in seconds; tests replace them."""
 
     def monotonic(self) -> float:
-        """Now, by the monotonic clock."""
+        """Return the monotonic time in seconds."""
         return time.monotonic()
 
     def thread_time(self) -> float:
-        """The processor time that the calling thread has used."""
+        """Return the processor time of the calling thread in seconds."""
         return time.thread_time()
 
     def wait(
         self, signal: threading.Event | threading.Condition, seconds: float | None = None
     ) -> bool:
-        """Wait for a signal, at most so long; whether it came."""
+        """Wait for a signal, at most ``seconds`` (None: for ever); return whether it came."""
         return signal.wait(seconds)
 
 
 class FileWriterThread:
-    """Calls ``step`` when there is something to do; ``step`` says when it is due next.
+    """A thread that calls ``step`` when there is work.
 
-    ``step`` takes and gives seconds of the monotonic clock; None means not before `enqueue` or
-    `wake`. It may do a part of what is due, and name a time that has passed for the rest of it.
-
-    After a step that was called for the thread rests, so that most commits of a stream find it
-    asleep with its alarm set and have nobody to wake.
+    ``step`` takes the time and returns when it is due next, both in monotonic seconds; None means
+    not before `enqueue` or `wake`. It may do a part of the due work and return a past time for the
+    rest. After a step for commits the thread rests for a set time, so that most commits of a stream
+    need not wake it.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class FileWriterThread:
     ) -> None:
         self._step = step
         self._clock = clock or SystemTime()
-        self._notes = 0  # commits there were
-        self._seen = 0  # of them, before the last step
-        self._is_woken = False  # something else came since
-        self._is_idle = False  # it waits for one of them, or for the next time it is due
+        self._notes = 0  # number of commits so far
+        self._seen = 0  # number of commits before the last step
+        self._is_woken = False  # `wake` was called since
+        self._is_idle = False  # the thread waits for a commit, `wake` or the next due time
         self._rest = REST_SECONDS_MIN
         self._wanted = threading.Event()
         self._ending = threading.Event()
@@ -77,19 +77,19 @@ class FileWriterThread:
         self._thread.start()
 
     def enqueue(self) -> None:
-        """A commit is there for `step`; one thread's to call."""
+        """Report a commit for ``step``; only one thread may call it."""
         self._notes += 1
         if self._is_idle:
             self._is_idle = False
             self._wanted.set()
 
     def wake(self) -> None:
-        """There is something else to do; may be called from any thread."""
+        """Report other work for ``step``; any thread may call it."""
         self._is_woken = True
         self._wanted.set()
 
     def close(self) -> None:
-        """End the thread after the step it is in."""
+        """End the thread after its present step, and wait for it."""
         self._ending.set()
         self._wanted.set()
         self._thread.join()
@@ -112,24 +112,24 @@ class FileWriterThread:
                 self._rest_after(self._clock.thread_time() - work, due, is_stream=is_stream)
 
     def _rest_after(self, work: float, due: float | None, *, is_stream: bool) -> None:
-        """Rest after so many seconds of work, when the next is due then."""
+        """Rest after ``work`` seconds of work; ``due`` is when the next step is due."""
         if not is_stream:
             self._rest = REST_SECONDS_MIN
             self._clock.wait(self._ending, self._rest)
             return
         late = -math.inf if due is None else self._clock.monotonic() - due
         share = REST_PER_WORK if late < LATE_SECONDS else REST_PER_WORK_WHEN_LATE
-        # Where more is due already, only what the work costs makes it wait.
+        # If more work is due already, only its share of the processor makes it wait.
         shortest = self._rest if late < 0 else REST_SECONDS_MIN
         self._clock.wait(self._ending, max(shortest, work * share))
         self._rest = min(2 * self._rest, REST_SECONDS_MAX)
 
     def _wait(self, due: float | None) -> None:
-        """Until there is something to do."""
+        """Wait until there is work."""
         while True:
             self._wanted.clear()
             self._is_idle = True
-            # Whoever says that there is something from here on sets the event as well.
+            # Reports from here on also set the event.
             if self._notes != self._seen or self._is_woken or self._ending.is_set():
                 break
             seconds = None if due is None else max(0.0, due - self._clock.monotonic())
@@ -140,16 +140,16 @@ class FileWriterThread:
     def _guarded_step(self, now: float) -> float | None:
         try:
             return self._step(now)
-        except Exception:  # noqa: BLE001 - without this thread no file would ever follow
+        except Exception:  # noqa: BLE001 - without this thread no file would be written
             _log.exception("files could not be brought up to date")
             return now + SYNC_PERIOD_SECONDS
 
 
 class Syncer:
-    """Forces the journal to the device: once a second when ``is_periodic``, and when asked to.
+    """A thread that syncs the journal on request, and once a second if ``is_periodic``.
 
-    ``sync`` says whether there was anything to force, and raises OSError; ``timed`` is told how
-    many seconds it took.
+    ``sync`` returns whether there was anything to sync, and raises OSError; ``timed`` gets the
+    duration in seconds.
     """
 
     def __init__(
@@ -172,13 +172,13 @@ class Syncer:
         self._thread.start()
 
     def request(self, done: Callable[[OSError | None], None]) -> None:
-        """Sync everything written so far, then call ``done`` in the thread, with what failed."""
+        """Sync what was written so far, then call ``done`` in the thread with the error or None."""
         with self._wanted:
             self._waiting.append(done)
             self._wanted.notify()
 
     def close(self) -> None:
-        """Answer everything that was requested and end the thread."""
+        """Do the requested syncs, end the thread and wait for it."""
         with self._wanted:
             self._is_ending = True
             self._wanted.notify()

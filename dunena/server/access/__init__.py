@@ -1,1 +1,1 @@
-"""Who may do what: origins, hosts, tokens, proxies."""
+"""Access control: origins, hosts, tokens and proxies."""

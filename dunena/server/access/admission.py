@@ -1,24 +1,25 @@
-"""Who gets in: host, origin, token; one answer for every request and every upgrade.
+"""Admission of requests and upgrades by their host, origin and token.
 
-Origin (neither source document looks at it, so any web page a user visits could use a store on
-the user's machine): let in are requests without one, the same origin, loopback origins, and
-``http://absolute``, which OBS sends for a local file. ``null`` is what a browser sends for a page
-opened from disk, but also for a sandboxed frame on any web site, so it is let in only by name or
-by a person's decision (`dunena.server.access.null_origin`).
+Origin: without this check any web page that a user visits could use a store on the user's machine
+(neither source document has one). Admitted are requests without an Origin, the same origin,
+loopback origins, and ``http://absolute``, which OBS sends for a local file. Browsers send ``null``
+for a page opened from disk, but also for a sandboxed frame on any web site: it is admitted only by
+a setting or by a person's decision (`dunena.server.access.null_origin`).
 
-Host (DNS rebinding: a web site points its own name at this machine, and its pages are then of the
-same origin): on a loopback address the request must have been meant for this machine. On another
-one a token keeps such a page out, which has no cookie; without a token the name must be one that
-nobody outside can point anywhere, or one that ``--allow-host`` names.
+Host: a web site can point its own name at this machine, so that its pages have the same origin (DNS
+rebinding). On a loopback address the Host must mean this machine. On another address a token keeps
+such a page out, as it has no cookie; without a token the name must be one that no public name
+server can answer for, or one of ``--allow-host``.
 
-Sec-Fetch-Site: a page can ask for anything without an Origin (an image, a script, a frame), and
-whether that loads tells it a key from none. So without an Origin nothing is answered to another
-site's page but pages: what is public, and the user's own folder. No program sends this header.
+Sec-Fetch-Site: a page can request anything without an Origin, as an image, a script or a frame, and
+can observe whether it loads, which tells an existing key from a missing one. So a page of another
+site that sends no Origin gets only public pages and the user's own folder of pages. Only browsers
+send this header.
 
-Token: RFC 6750, or a cookie that `/session` hands out. The cookie is derived from the token: it
-outlives a restart and ends with the token. Wrong ones are counted for each address of another
-machine; one that showed too many is not listened to for a while, right token or not, or it could go
-on guessing.
+Token: as in RFC 6750, or a cookie of `/session`, which is derived from the token: it stays valid
+after a restart and ends with the token. Wrong tokens are counted for each address of another
+machine. An address that presented too many is refused for a while even with a right token;
+otherwise it could go on guessing.
 """
 
 import math
@@ -43,18 +44,18 @@ from dunena.telemetry import Telemetry
 OBS_ORIGIN = "http://absolute"
 ANY_ORIGIN = "*"
 ANY_HOST = "*"
-PREFLIGHT_SECONDS = 600  # how long a browser may remember what it was allowed
+PREFLIGHT_SECONDS = 600  # how long a browser may cache the answer to a preflight
 
-# Who is let in anyway; an IPv6 address cannot be written in a policy.
+# Origins that are always admitted; a policy (CSP) cannot express an IPv6 address.
 _LOOPBACK_ANCESTORS = [
     f"{scheme}://{host}:*" for host in ("localhost", "127.0.0.1") for scheme in ("http", "https")
 ]
 _IN_A_POLICY = re.compile(r"https?://[!-+\--:<-~]+").fullmatch  # no space, comma or semicolon
-_ORIGINS_KEPT_MAX = 100  # for the test page; a flood of made-up ones is no list
+_ORIGINS_KEPT_MAX = 100  # for the test page; a client may send any number of made-up ones
 _PresentedToken = tuple[Callable[[bytes], Grant | None], bytes]
-"""What looks a secret up, and the secret."""
+"""A function that looks a secret up, and the secret."""
 
-_OWN_SITES = ("none", "same-origin")  # a person typed the address, or a page of ours asks
+_OWN_SITES = ("none", "same-origin")  # the user typed the address, or it is a page of this server
 
 _KNOWN_HEADERS = ("Authorization", "Content-Type")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # a token: RFC 9110, 5.6.2
@@ -64,7 +65,7 @@ _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
 
 @dataclass(slots=True)
 class RefusedOrigin:
-    """An origin whose pages were refused, how often, and when last (Unix ms)."""
+    """An origin whose pages were refused: how often, and when last (Unix ms)."""
 
     origin: str
     count: int = 0
@@ -72,7 +73,10 @@ class RefusedOrigin:
 
 
 class Admission:
-    """The rules for one server, at the port it got."""
+    """Applies the rules of admission for one server.
+
+    ``port`` is the one the server listens on. ``disk_pages`` is the decision on pages from disk.
+    """
 
     def __init__(
         self,
@@ -93,7 +97,7 @@ class Admission:
         self._telemetry = telemetry
         self.disk_pages = disk_pages or NullOriginPolicy(None)
         self.disk_pages.always |= bool(settings.allow_origins & {NULL_ORIGIN, ANY_ORIGIN})
-        # Browsers do not tell ports apart in cookies: the name does.
+        # Browsers send a cookie to all ports of a host, so its name has the port.
         self._cookie_name = f"dunena_session_{port}"
         self._own_names = {settings.host.lower(), socket.gethostname().lower()} - {""}
         self._refused: dict[str, RefusedOrigin] = {}
@@ -101,9 +105,10 @@ class Admission:
     def refusal(
         self, request: Request, *, needs_token: bool, is_page: bool = False
     ) -> Response | None:
-        """Why a request is not let in; None if it is, and then it knows its grant.
+        """Return the response that refuses a request; None if it is admitted.
 
-        ``is_page`` says that any site may show what is asked for, or lead to it.
+        An admitted request has its ``grant`` set. ``is_page``: any site may show or link to the
+        requested path.
         """
         host = request.headers.get("host")
         if host is None and not request.is_http_1_0:
@@ -122,7 +127,7 @@ class Admission:
         return self._refusal_of_token(request) if needs_token else None
 
     def allows_host(self, host: str) -> bool:
-        """Whether requests may be meant for this Host header."""
+        """Return whether a request with this Host header may be admitted."""
         authority = read_host(host)
         if authority is None:
             return False
@@ -139,7 +144,7 @@ class Admission:
         )
 
     def allows_origin(self, origin: str, host: str | None) -> bool:
-        """Whether a page of this origin may use the server at ``host`` (a Host header)."""
+        """Return whether a page of an origin may use the server reached at ``host`` (Host)."""
         allowed = self._settings.allow_origins
         if origin in allowed or ANY_ORIGIN in allowed or origin == OBS_ORIGIN:
             return True
@@ -149,11 +154,12 @@ class Admission:
         return place is not None and (is_loopback_host(place.host) or _is_same_origin(origin, host))
 
     def refusal_of_decision(self, request: Request) -> Response | None:
-        """Why a request that was let in may still not decide who else is; None if it may.
+        """Return the response that refuses an admitted request the decision on pages from disk.
 
-        Only the server's own pages may: neither another page of this machine nor one that was let
-        in by name. The JSON type makes a browser ask first for any other page. Without a token,
-        the host must be an address or loopback, which no foreign name server can point here.
+        Return None if it may decide. Only the server's own pages may, neither other pages of this
+        machine nor origins admitted by a setting. The JSON type forces a preflight for any other
+        page. Without a token the host must be an address or loopback: no foreign name server can
+        point these here.
         """
         host = request.headers.get("host", "")
         if not _is_same_origin(request.headers.get("origin", ""), host):
@@ -166,18 +172,19 @@ class Admission:
         return None
 
     def refused_origins(self) -> list[RefusedOrigin]:
-        """Whose pages were refused, the latest first."""
+        """Return the origins that were refused, the latest first."""
         return sorted(self._refused.values(), key=lambda one: one.last_at_ms, reverse=True)
 
     def refusals_from_disk(self) -> int:
-        """How often pages opened from disk were refused."""
+        """Return how often pages opened from disk were refused."""
         return sum(one.count for one in self._refused.values() if one.origin in DISK_ORIGINS)
 
     def cors_headers(self, request: Request, *, is_page: bool) -> dict[str, str]:
-        """What lets the page that asked read the answer, and keeps it from others' pages.
+        """Return headers that let the requesting page, which was admitted, read the answer.
 
-        It was let in already. The policy (Fetch standard, Cross-Origin-Resource-Policy) holds where
-        a page asks without CORS: browsers that send no Sec-Fetch-Site know it.
+        They also keep the answer from pages of other sites. The policy (Fetch standard,
+        Cross-Origin-Resource-Policy) applies to requests without CORS, also in browsers that send
+        no Sec-Fetch-Site.
         """
         origin = request.headers.get("origin")
         is_for_all = is_page or origin is not None or self._lets_all_in
@@ -190,11 +197,11 @@ class Admission:
         return headers
 
     def framing_headers(self) -> dict[str, str]:
-        """What keeps a user's own page out of the frames of pages that are not let in.
+        """Return headers that forbid pages that are not admitted to frame the user's own pages.
 
-        A page in another's frame can be made to be clicked on (CSP, ``frame-ancestors``). The
-        loader page lies on disk; a sandboxed frame of a web site, whose origin is "null" too, is
-        none of ``file:``. Once these are let in there is nothing left to forbid.
+        A framing page could trick a user into clicking (CSP, ``frame-ancestors``). The OBS loader
+        page is a file on disk, so ``file:`` may frame; it does not match a sandboxed frame of a web
+        site, whose origin is "null" too. If such frames are admitted, nothing is forbidden.
         """
         if self._lets_all_in:
             return {}
@@ -204,7 +211,7 @@ class Admission:
         return {"Content-Security-Policy": f"frame-ancestors {' '.join(ancestors)}"}
 
     def preflight(self, request: Request, methods: str) -> Response:
-        """The answer to OPTIONS (Fetch standard, CORS preflight); any page let in may ask."""
+        """Answer OPTIONS of an admitted page (Fetch standard, CORS preflight)."""
         headers = {"Allow": methods}
         if "access-control-request-method" in request.headers:
             headers["Access-Control-Allow-Methods"] = methods
@@ -216,15 +223,15 @@ class Admission:
 
     @property
     def wants_token(self) -> bool:
-        """Whether there is one."""
+        """Whether the server has tokens, so that a request needs one."""
         return self._tokens.are_needed
 
     def shows_token(self, request: Request) -> bool:
-        """Whether a request has anything that is to stand for a token, right or wrong."""
+        """Return whether a request presents a token or a cookie, right or wrong."""
         return bool(self._presented_tokens(request))
 
     def session(self, request: Request, token: str) -> Response:
-        """The cookie that stands for a token, which a page sent."""
+        """Answer a page's token with the cookie that stands for it, or with a refusal."""
         refusal = self._refusal_of(request, [(self._tokens.grant_of, token.encode())])
         if refusal is not None:
             return refusal
@@ -232,16 +239,16 @@ class Admission:
         return Response(204, headers={"Set-Cookie": f"{cookie}; {self._cookie_attributes()}"})
 
     def expired_cookie(self) -> str:
-        """The Set-Cookie value that takes it back."""
+        """Return the Set-Cookie value that deletes the session cookie."""
         return f"{self._cookie_name}=; Max-Age=0; {self._cookie_attributes()}"
 
     @property
     def _lets_all_in(self) -> bool:
-        """Whether a page of any site can come in: one in a sandbox looks like one from disk."""
+        """Whether a page of any site can be admitted: a sandboxed one looks like one from disk."""
         return ANY_ORIGIN in self._settings.allow_origins or self.disk_pages.are_let_in
 
     def _is_foreign(self, request: Request) -> bool:
-        """Whether a page of another origin asks, by a browser's word (Fetch Metadata, 2.3)."""
+        """Return whether Sec-Fetch-Site names another site (Fetch Metadata, 2.3)."""
         site = request.headers.get("sec-fetch-site", "none")
         return site not in _OWN_SITES and not self._lets_all_in
 
@@ -256,10 +263,10 @@ class Admission:
         return self._refusal_of(request, self._presented_tokens(request))
 
     def _presented_tokens(self, request: Request) -> list[_PresentedToken]:
-        """Everything in a request that may stand for a token.
+        """Return all tokens and cookies that a request presents.
 
-        Another server of this host can have set a cookie of the same name: one that is right
-        counts, wherever it stands.
+        Another server of this host can have set a cookie of the same name: the request is admitted
+        if any of them is right.
         """
         presented: list[_PresentedToken] = []
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
@@ -272,12 +279,12 @@ class Admission:
         return presented
 
     def _refusal_of(self, request: Request, presented: list[_PresentedToken]) -> Response | None:
-        """Look tokens and cookies up, unless their sender showed too many wrong ones."""
+        """Look tokens and cookies up, unless their sender presented too many wrong ones."""
         if not presented:
             return self._unauthorized()
         group, now = group_of(request.address), self._clock_seconds()
-        # Behind a proxy that nobody named everyone looks like a program of this machine: slowed
-        # down, any of them could lock out all others.
+        # Behind a proxy that is no setting, all clients look like programs of this machine. If
+        # these were slowed down, one client could lock out all others.
         seconds = 0.0 if group == NOBODY else self._token_rate_limiter.seconds_to_wait(group, now)
         if seconds > 0:
             self._telemetry.refused_tries += 1
@@ -308,7 +315,7 @@ class Admission:
         name = origin[:NAME_CHARS_MAX]
         refused = self._refused.get(name)
         if refused is None:
-            # Those that have a remedy on the test page are never lost in a flood.
+            # Pages from disk are always recorded: the test page offers to admit them.
             if len(self._refused) >= _ORIGINS_KEPT_MAX and name not in DISK_ORIGINS:
                 return
             refused = self._refused[name] = RefusedOrigin(name)
@@ -317,9 +324,9 @@ class Admission:
 
 
 def _allowed_headers(request: Request) -> str:
-    """What a page that was let in may send: what it asks for, and what the server looks at.
+    """Return the headers that an admitted page may send: those it asks for, and those used here.
 
-    Frameworks add headers of their own, such as X-Requested-With; none of them decides anything.
+    Frameworks add headers such as X-Requested-With; the server ignores them.
     """
     asked = [
         name.strip()
@@ -331,22 +338,23 @@ def _allowed_headers(request: Request) -> str:
 
 
 def _is_same_origin(origin: str, host: str | None) -> bool:
-    """Whether a page of this origin came from the server that is reached at ``host``."""
+    """Return whether a page of an origin came from the server reached at ``host``."""
     scheme, _, place = origin.partition("://")
-    # A proxy that ends TLS makes an https page of a server that speaks http.
+    # Behind a proxy that terminates TLS, a server that speaks http has https pages.
     return scheme in ("http", "https") and bool(host) and place.lower() == (host or "").lower()
 
 
 def _is_private_name(name: str) -> bool:
-    """Whether no public name server can answer for a name.
+    """Return whether no public name server can answer for a name.
 
-    A single label, and what RFC 6762 (``.local``), RFC 8375 and ICANN keep for private networks.
+    These are single labels, and the domains that RFC 6762 (``.local``), RFC 8375 and ICANN reserve
+    for private networks.
     """
     return bool(name) and ("." not in name or name.endswith(_PRIVATE_DOMAINS))
 
 
 def _is_address(name: str) -> bool:
-    """Whether a host's name is an IP address or means this machine."""
+    """Return whether a host is an IP address or a loopback name."""
     if is_loopback_host(name):
         return True
     try:

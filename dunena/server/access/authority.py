@@ -1,7 +1,7 @@
-"""Host and Origin headers, read strictly: what is not exactly one of these names nobody.
+"""Strict parsing of Host and Origin headers: any other text is refused.
 
-A lenient reader and a strict one take different hosts from the same text, and the check then
-speaks of another host than the browser meant.
+A lenient and a strict parser may find different hosts in the same text. The check would then be
+made for another host than the browser meant.
 """
 
 import re
@@ -18,14 +18,14 @@ _ORIGIN = re.compile(r"(https?)://(.+)").fullmatch  # RFC 6454, 6.2
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A host, an IPv6 address without its brackets, lower-case; its port as text, "" for none."""
+    """A lower-case host, an IPv6 address without brackets; the port as text, "" for none."""
 
     host: str
     port: str
 
 
 def read_host(text: str) -> Authority | None:
-    """What a Host header says (RFC 9110, 7.2); None if it is not one."""
+    """Parse a Host header (RFC 9110, 7.2); return None if it is not valid."""
     match = _AUTHORITY(text)
     if match is None:
         return None
@@ -41,7 +41,7 @@ def read_host(text: str) -> Authority | None:
 
 
 def read_origin(text: str) -> Authority | None:
-    """The place that an http or https origin names; None for every other text."""
+    """Parse the host and port of an http or https origin; return None for any other text."""
     match = _ORIGIN(text)
     authority = None if match is None else read_host(match[2])
     return authority if authority is not None and authority.host else None

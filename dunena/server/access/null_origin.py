@@ -1,12 +1,12 @@
-"""Whether pages opened from disk are let in: a person's decision, remembered beside the values.
+"""The decision whether pages opened from disk are admitted, stored beside the values.
 
-A browser gives such a page the origin ``null``, and gives the same to a sandboxed frame on any web
-site; so they are refused until somebody says otherwise, by ``--allow-origin null`` or by the
-button on the test page. Some browsers' WebSockets and many libraries of devices say ``file://``,
-which no web site's page can: the button counts for it too, and it can be let in by its own name
-without the frames. The button's answer is kept in ``pages.json`` in the server's own folder
-beside the values, and can be taken back there; without a folder for values it lasts until the
-server stops.
+A browser gives such a page the origin ``null``, the same as a sandboxed frame on any web site. So
+these pages are refused until a person admits them, by ``--allow-origin null`` or by the button on
+the test page. The WebSockets of some browsers and many libraries of devices send ``file://``,
+which no page of a web site can: the button admits it too, and ``--allow-origin file://`` admits it
+without the frames. The button's decision is stored in ``pages.json`` in the server's own folder
+beside the values, and can be revoked there; without a folder for values it lasts until the server
+stops.
 """
 
 import logging
@@ -17,16 +17,17 @@ import orjson
 from dunena.plain_files import read_plain
 
 NULL_ORIGIN = "null"
-"""What a browser sends for a page opened from disk (HTML standard, opaque origins)."""
+"""The origin that browsers send for a page opened from disk (HTML standard, opaque origins)."""
 
 FILE_ORIGIN = "file://"
-"""What is sent for one elsewhere (RFC 6454, 4, leaves it open); Arduino's libraries by default."""
+"""The origin that other programs send for it (RFC 6454, 4, leaves it open), Arduino's libraries
+by default."""
 
 DISK_ORIGINS = frozenset({NULL_ORIGIN, FILE_ORIGIN})
 
 FILE_NAME = "pages.json"
 
-_RECORD_BYTES_MAX = 65_536  # it has some thirty
+_RECORD_BYTES_MAX = 65_536  # a record has some thirty
 
 _FIELD = "letPagesFromDiskIn"
 
@@ -34,9 +35,9 @@ _log = logging.getLogger(__name__)
 
 
 class NullOriginPolicy:
-    """The decision of one server; ``folder`` is where it is kept, None for nowhere.
+    """The decision of one server; ``folder`` is where it is stored, None for nowhere.
 
-    ``always`` says that the command line lets them in, which no button takes back.
+    ``always``: the command line admits the pages, which the button cannot revoke.
     """
 
     def __init__(self, folder: Path | None, *, always: bool = False) -> None:
@@ -45,7 +46,7 @@ class NullOriginPolicy:
         self._is_chosen = False
 
     def load(self) -> None:
-        """Recall what was decided; whatever cannot be read lets nobody in."""
+        """Read the stored decision; a file that cannot be read counts as a refusal."""
         if self._file is None:
             return
         try:
@@ -58,24 +59,24 @@ class NullOriginPolicy:
 
     @property
     def are_let_in(self) -> bool:
-        """Whether they are at present."""
+        """Whether pages opened from disk are admitted at present."""
         return self.always or self._is_chosen
 
     @property
     def is_remembered(self) -> bool:
-        """Whether a decision outlives the server."""
+        """Whether a decision is stored and so applies after a restart."""
         return self._file is not None
 
     @property
     def shown_file(self) -> str | None:
-        """Where it is kept, below the folder for the values; None for nowhere."""
+        """The path of the stored decision below the folder for the values; None for nowhere."""
         return None if self._file is None else f"{self._file.parent.name}/{self._file.name}"
 
     def choose(self, *, let_in: bool) -> None:
-        """Decide, from now on; raise OSError, with nothing changed, if it cannot be kept."""
+        """Set the decision; raise OSError and change nothing if it cannot be stored."""
         if self._file is not None:
-            # Replaced whole, so that a reader finds the old or the new. Not forced to the device:
-            # what a power cut leaves behind counts as a refusal when it cannot be read.
+            # The file is replaced, so that a reader finds the old or the new one. It is not synced:
+            # if a power cut leaves it unreadable, it counts as a refusal.
             draft = self._file.with_suffix(".tmp")
             draft.write_bytes(orjson.dumps({_FIELD: let_in}))
             draft.replace(self._file)

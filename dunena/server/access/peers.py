@@ -1,8 +1,8 @@
-"""Who is at the other end: the machine itself, or one for which a trusted proxy speaks.
+"""The address of a client: that of the connection, or the one that a trusted proxy reports.
 
-A proxy adds the address it was called from to the end of ``X-Forwarded-For``; what stands before
-that was sent by whoever called and may be made up. So the list is read from its end, for as long
-as the next one to believe is a proxy that was named by ``--proxy-header``.
+A proxy appends the address of its own client to ``X-Forwarded-For``; what precedes it was sent by
+that client and may be forged. So the list is read from its end, as long as the address that
+reported an entry is a proxy of ``--proxy-header``.
 """
 
 from collections.abc import Sequence
@@ -12,25 +12,28 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Network = IPv4Network | IPv6Network
 
 NOBODY = ""
-"""The group of those who are not counted: programs of this machine, and proxies that speak for
-many."""
+"""The group of addresses that are not counted: programs of this machine, and proxies, which stand
+for many clients."""
 
-_IPV6_PREFIX_BITS = 64  # what one customer gets: RFC 6177
+_IPV6_PREFIX_BITS = 64  # the network of one customer: RFC 6177
 
 
 class Proxies:
-    """The proxies that are believed; without any, everyone is who calls."""
+    """The trusted proxies; without any, a client's address is that of its connection."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks = tuple(networks)
 
     def has(self, address: str) -> bool:
-        """Whether a proxy of ours is at this address."""
+        """Return whether a trusted proxy has this address."""
         found = _parsed(address) if self._networks else None
         return found is not None and any(found in network for network in self._networks)
 
     def client_of(self, peer: str, forwarded: str | None) -> str:
-        """The address a request really came from; ``forwarded`` is its X-Forwarded-For."""
+        """Return the address of the client of a request.
+
+        ``peer`` is the address of its connection, ``forwarded`` its X-Forwarded-For header.
+        """
         address = peer
         for hop in reversed((forwarded or "").split(",")):
             if not self.has(address):
@@ -44,7 +47,10 @@ class Proxies:
 
 @lru_cache(maxsize=1024)
 def group_of(address: str) -> str:
-    """The group an address counts for: itself for IPv4, its /64 for IPv6, `NOBODY` for loopback."""
+    """Return the group that an address counts for: itself (IPv4), its /64 (IPv6) or `NOBODY`.
+
+    `NOBODY` is for loopback addresses and texts that are no address.
+    """
     found = _parsed(address)
     if found is None or found.is_loopback:
         return NOBODY
@@ -58,12 +64,12 @@ def _parsed(address: str) -> IPv4Address | IPv6Address | None:
         found = ip_address(address.partition("%")[0])
     except ValueError:
         return None
-    # An IPv4 peer of a socket that takes both.
+    # A socket for IPv4 and IPv6 reports the peer's IPv4 address as a mapped one.
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
 def _without_port(hop: str) -> str:
-    """Some proxies write a port: ``192.0.2.1:80``, ``[2001:db8::1]:80``."""
+    """Remove the port that some proxies write: ``192.0.2.1:80``, ``[2001:db8::1]:80``."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop

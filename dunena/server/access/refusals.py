@@ -1,8 +1,8 @@
-"""What the log says of those who were refused: who, once each, and what a person can do about it.
+"""The log lines about refused clients: each client once, with what a person can do about it.
 
-Everything here comes from outside: a name is cut, shown with escapes, and made part of an option to
-copy only if it is exactly what the option takes and harmless in a shell. A name is told once in an
-hour, and of each kind so many: a flood of made-up ones is not a log.
+The names come from clients: a name is cut, shown with escapes, and offered as an option to copy
+only if the option accepts it and it is harmless in a shell. A name is logged once an hour, and of
+each kind a limited number, so that made-up names cannot flood the log.
 """
 
 import logging
@@ -15,12 +15,12 @@ from dunena.settings import Settings, local_host
 
 PERIOD_SECONDS = 3600.0
 NAMES_MAX = 100
-"""Names of one kind that are told in an hour: more than a person lets in."""
+"""Names of one kind that are logged in an hour: more than a person wants to admit."""
 
 NAME_CHARS_MAX = 200
-"""Of a name that is shown: any real origin or host is shorter."""
+"""Length at which a shown name is cut: any real origin or host is shorter."""
 
-# A scheme and a place (RFC 6454, 6.2), the latter empty for `file://` and what is like it.
+# A scheme and an authority (RFC 6454, 6.2), which is empty for `file://` and the like.
 _ORIGIN_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[A-Za-z0-9._:\[\]-]*/?").fullmatch
 _HOST_OPTION = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:-]*").fullmatch
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Refusals:
-    """Writes the lines of one server, at the port it got; any thread may call it."""
+    """Writes the log lines of one server, which listens on ``port``; any thread may call it."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Refusals:
         self._forgets_at = 0.0
 
     def tell_origin(self, origin: str) -> None:
-        """A page of this origin was refused."""
+        """Log that a page of an origin was refused."""
         if origin in DISK_ORIGINS:
             scheme = "https" if self._settings.is_encrypted else "http"
             place = f"{scheme}://{local_host(self._settings.host)}:{self._port}"
@@ -57,7 +57,7 @@ class Refusals:
         self._tell("origin", origin, f"a page of origin {_shown(origin)} was refused", _do(origin))
 
     def tell_host(self, host: str, name: str | None) -> None:
-        """A request meant for this Host header was refused; ``name`` is the host in it, if any."""
+        """Log that a request was refused by its Host header; ``name`` is the host, if valid."""
         if name is not None and len(name) <= NAME_CHARS_MAX and _HOST_OPTION(name):
             remedy = f"to let it in: --allow-host {name}"
         else:
@@ -66,7 +66,7 @@ class Refusals:
                    remedy)  # fmt: skip
 
     def tell_cross_site(self, path: str) -> None:
-        """A page of another site asked for something without saying its origin."""
+        """Log that a page of another site requested a path without an Origin."""
         self._tell(
             "cross-site",
             path,
@@ -77,7 +77,7 @@ class Refusals:
         )
 
     def tell_guesser(self, group: str) -> None:
-        """An address showed too many wrong tokens."""
+        """Log that an address presented too many wrong tokens."""
         self._tell(
             "guesser",
             group,
@@ -86,7 +86,7 @@ class Refusals:
         )
 
     def tell_crowd(self, group: str, connections_max: int) -> None:
-        """An address has all the connections it may have, and wanted more."""
+        """Log that an address was refused a connection above its limit."""
         self._tell(
             "crowd",
             group,
@@ -96,7 +96,7 @@ class Refusals:
         )
 
     def tell_full(self, connections_max: int) -> None:
-        """There are all the connections that there may be."""
+        """Log that a connection was refused because the server has its maximum of them."""
         self._tell(
             "full",
             "",
@@ -105,7 +105,7 @@ class Refusals:
         )
 
     def tell_rate(self, group: str, rate: int) -> None:
-        """A client sends more messages than it may."""
+        """Log that a client sends more messages a second than permitted."""
         self._tell(
             "rate",
             group,
@@ -114,12 +114,12 @@ class Refusals:
         )
 
     def tell_slow_reader(self, host: str, what: str) -> None:
-        """A client was disconnected, since it left unread what was sent to it."""
+        """Log that a client was disconnected because it did not read ``what`` was sent to it."""
         text = f"a client at {_shown(host)} was disconnected: it does not read {what}"
         self._tell("slow reader", f"{host} {what}", text)
 
     def tell_file(self, path: str, fault: str, remedy: str) -> None:
-        """Something below the folder of pages was not served."""
+        """Log that a path below the folder of pages was not served."""
         self._tell("file", path, f"{_shown(path)} {fault}", remedy)
 
     def _tell(self, kind: str, name: str, text: str, remedy: str = "") -> None:
@@ -135,7 +135,7 @@ class Refusals:
 
 
 def origin_option(origin: str) -> str | None:
-    """The option that lets an origin in; None if there is none that a person should copy."""
+    """Return the option that admits an origin; None if no option does that safely."""
     if origin in DISK_ORIGINS or (len(origin) <= NAME_CHARS_MAX and _ORIGIN_OPTION(origin)):
         return f"--allow-origin {origin}"
     return None
@@ -147,5 +147,5 @@ def _do(origin: str) -> str:
 
 
 def _shown(name: str) -> str:
-    """A name in quotes, with escapes for what cannot be printed."""
+    """Return a name in quotes, with escapes for unprintable characters."""
     return repr(name[:NAME_CHARS_MAX])

@@ -1,4 +1,4 @@
-"""Wrong tokens, counted for each address, so that nobody can guess quickly; no I/O."""
+"""A limiter of wrong tokens for each address, which makes guessing slow; no I/O."""
 
 from collections import OrderedDict
 
@@ -6,19 +6,19 @@ from dunena.server.limits import TRIES_ADDRESSES_MAX, TRIES_AT_ONCE_MAX, TRY_SEC
 
 
 class TokenRateLimiter:
-    """How many wrong tokens each group of addresses (`dunena.server.access.peers`) may still show.
+    """Counts the wrong tokens that each group of addresses (`dunena.server.access.peers`) may try.
 
-    It begins with `TRIES_AT_ONCE_MAX` and gets another one every `TRY_SECONDS`. A program that was
-    not told of a new token shows the old one over and over: that is no guess, and costs nothing.
-    ``now`` is seconds of any clock that only goes forward.
+    A group begins with `TRIES_AT_ONCE_MAX` tries and gets another one every `TRY_SECONDS`. A wrong
+    token that was tried before costs nothing: a program with an outdated token repeats it, which is
+    no guessing. ``now`` is in seconds of any monotonic clock.
     """
 
     def __init__(self) -> None:
-        # Who guessed last comes last.
+        # The group with the latest wrong token is last.
         self._groups: OrderedDict[str, _Guesses] = OrderedDict()
 
     def seconds_to_wait(self, group: str, now: float) -> float:
-        """Until a token is looked at again; 0 for at once."""
+        """Return the seconds until the group may try a token again; 0 for at once."""
         guesses = self._groups.get(group)
         return 0.0 if guesses is None else max(0.0, (1 - guesses.left(now)) * TRY_SECONDS)
 
@@ -32,7 +32,7 @@ class TokenRateLimiter:
 
 
 class _Guesses:
-    """Of one group: tries left at some moment, and the latest wrong tokens by their hash."""
+    """The tries that one group had left at some time, and hashes of its latest wrong tokens."""
 
     __slots__ = ("_latest", "_left", "_since")
 

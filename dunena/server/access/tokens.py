@@ -1,6 +1,6 @@
-"""Who may do what: the grants that tokens stand for, from `--token` and a file.
+"""The tokens of a server and their grants, from `--token` and a file.
 
-The file is TOML, a table for each token, whose name is how people and logs speak of it:
+The file is TOML with a table for each token; the table's name identifies the token in logs:
 
     [overlay]
     token = "..."
@@ -8,8 +8,8 @@ The file is TOML, a table for each token, whose name is how people and logs spea
     keys = ["score", "team-*"]   # globs; all when left out
     namespaces = ["show"]        # globs; "" is no namespace; all when left out
 
-It is read again when it changes. What cannot be used is refused at the start; later such a change
-is logged and what was read before stays.
+The file is read again when it changes. A file that cannot be used prevents the start; later, such a
+change is logged and the former tokens stay valid.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from dunena.plain_files import FileTooLargeError, read_plain
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
 
 COMMAND_LINE = "--token"
-"""The name of the grant that the token of the command line stands for."""
+"""The name of the grant of the token from the command line."""
 
 _COOKIE_PURPOSE = b"dunena session cookie"
 _FIELDS = {"token", "rights", "keys", "namespaces"}
@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 
 class TokensError(Exception):
-    """A file of tokens that cannot be used; the text says why in one line, and no token."""
+    """The file of tokens cannot be used; the text says why in one line, without any token."""
 
 
 class Tokens:
-    """The tokens of one server.
+    """The tokens of one server: ``token`` with all rights, and those of ``file``.
 
-    Raises `TokensError` when the file cannot be used.
+    Raises `TokensError` if the file cannot be used.
     """
 
     def __init__(self, token: str | None = None, file: Path | None = None) -> None:
@@ -55,36 +55,39 @@ class Tokens:
 
     @property
     def are_needed(self) -> bool:
-        """Whether there are any, so that nobody is let in without."""
+        """Whether the server has tokens, so that every client needs one."""
         return bool(self._own) or self._file is not None
 
     @property
     def grants(self) -> frozenset[Grant]:
-        """All that are valid now."""
+        """Return all grants that are valid now."""
         return frozenset(self._grants.values())
 
     def grant_of(self, token: bytes) -> Grant | None:
-        """What a token (UTF-8) stands for.
+        """Return the grant of a token (UTF-8); None if it is not valid.
 
-        It is looked up by its digest: how long that takes says nothing about other tokens.
+        It is looked up by its digest: so the time of the look-up reveals nothing about tokens.
         """
         return self._grants.get(_digest(token))
 
     def grant_of_cookie(self, cookie: bytes) -> Grant | None:
-        """The grant of the session whose cookie has this value; None if there is none."""
+        """Return the grant of the session whose cookie has this value; None if it is not valid."""
         digest = self._cookies.get(_digest(cookie))
         return None if digest is None else self._grants.get(digest)
 
     def cookie_of(self, token: str) -> str:
-        """What a browser shows in place of the token: ends with it, and outlives a restart."""
+        """Return the value of the cookie for a token: valid as long as the token is."""
         return _cookie(token).decode()
 
     def current_grant(self, grant: Grant) -> Grant | None:
-        """What the token behind a grant stands for now; None if it is valid no more."""
+        """Return the present grant of a grant's token; None if the token is no longer valid."""
         return self._grants.get(grant.digest)
 
     def reload_if_changed(self) -> bool:
-        """Read the file again if it changed; whether other tokens are valid now."""
+        """Read the file again if it changed; return whether other tokens may be valid now.
+
+        Log a file that cannot be used, and keep the former tokens.
+        """
         seen = self._signature()
         if self._file is None or seen == self._seen:
             return False
@@ -104,7 +107,7 @@ class Tokens:
         self._cookies = {_digest(_cookie(token)): grant.digest for token, grant in tokens}
 
     def _signature(self) -> tuple[int, int, int] | None:
-        """What the file's change changes; None while it is missing."""
+        """Return what changes when the file does: time, size and inode; None if it is missing."""
         try:
             found = None if self._file is None else self._file.stat()
         except OSError:
@@ -128,8 +131,8 @@ def _cookie(token: str) -> bytes:
 
 
 def _read(file: Path) -> list[tuple[str, Grant]]:
-    """Every token with its grant."""
-    import tomllib  # most servers have no such file
+    """Return the tokens of the file with their grants; raise `TokensError`."""
+    import tomllib  # imported here, as most servers have no such file
 
     try:
         data = read_plain(str(file), TOKENS_FILE_BYTES_MAX)
@@ -139,7 +142,7 @@ def _read(file: Path) -> list[tuple[str, Grant]]:
     except OSError as error:
         raise TokensError(f"{file} cannot be read: {error.strerror or error}") from None
     except ValueError:
-        # What a parser says may quote what it read.
+        # The parser's message may quote a token, so it is not repeated.
         raise TokensError(f"{file} is no TOML{_place_of_fault(data)}") from None
     if not tables:
         raise TokensError(f"{file} has no tokens: each is a table, [name]")
@@ -186,7 +189,7 @@ def _texts(table: Mapping[str, Any], field: str, default: tuple[str, ...]) -> tu
 
 
 def _place_of_fault(data: bytes) -> str:
-    """Where a text stops being TOML, in words; "" where that cannot be said."""
+    """Describe where a text stops being TOML; "" if that is not known."""
     import tomllib
 
     try:
@@ -200,6 +203,6 @@ def _place_of_fault(data: bytes) -> str:
 
 
 def _warn_of_readers(file: Path) -> None:
-    """Others on this machine could read the tokens; Windows keeps that elsewhere."""
+    """Log if other users can read the file of tokens; Windows has no such mode bits."""
     if sys.platform != "win32" and file.stat().st_mode & 0o077:
         _log.warning("%s can be read by other users: chmod 600", file)

@@ -1,1 +1,1 @@
-"""HTTP/1.1: bytes to requests, responses to bytes."""
+"""HTTP/1.1: parsing requests, serializing responses, and the connection."""

@@ -1,4 +1,4 @@
-"""An HTTP request as it was parsed, and a response to send."""
+"""Parsed HTTP requests and responses to send."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -19,20 +19,21 @@ _NO_BODY_STATUSES = frozenset({204, 304})
 
 
 class BadTargetError(ValueError):
-    """A request target that cannot be read."""
+    """The request target cannot be decoded."""
 
 
 @dataclass(slots=True)
 class Request:
-    """One request; header names are lower-case, several lines of one name are joined by commas.
+    """One request.
 
-    ``path`` is as sent, still percent-encoded; ``has_body`` says whether one was announced.
-    ``address`` is the host it came from; ``grant`` what its token permits, once that was looked at.
-    ``search`` is the work on its answer, once that turned out to take more than one turn.
+    Header names are lower-case; several lines of one name are joined by commas. ``path`` is as
+    sent, still percent-encoded. ``has_body``: the head announces a body. ``address`` is the host of
+    the client. ``grant`` is that of its token, once the token was checked. ``search`` is the work
+    on its answer if that takes more than one turn.
 
-    Of a request with a body the head alone decides: ``is_admitted`` says that its token was found
-    good then, ``refusal`` is the answer it gets in place of another, and ``body_bytes_max`` is what
-    its path takes, None for as much as any.
+    A request with a body is admitted by its head: ``is_admitted`` says that its token was right,
+    ``refusal`` is the answer to send instead of another, and ``body_bytes_max`` is the limit of its
+    path; None for the general limit.
     """
 
     method: str = "GET"
@@ -52,11 +53,14 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """The target without its query, still percent-encoded."""
         return self.target.partition("?")[0]
 
     def query(self) -> dict[str, str]:
-        """The query's fields, decoded; of one that comes twice the last."""
+        """Decode the query's fields; the last one counts if a field is repeated.
+
+        Raise `BadTargetError` if one is no UTF-8.
+        """
         fields = {}
         for part in self.target.partition("?")[2].split("&"):
             name, _, value = part.partition("=")
@@ -66,28 +70,28 @@ class Request:
 
     @property
     def with_slash(self) -> "Response":
-        """The way to the same path with a slash at its end, where a folder's links lead right.
+        """A redirect to the same path with a slash at its end, on which a folder's links depend.
 
-        Relative, for a proxy may show this server below a path that is not known here; behind a
-        dot, so that a colon in the name makes no scheme of it (RFC 3986, 4.2).
+        The redirect is relative, as a proxy may show this server below another path. It begins with
+        a dot, so that a colon in the name is not read as that of a scheme (RFC 3986, 4.2).
         """
         _, mark, query = self.target.partition("?")
         name = self.path.rpartition("/")[2]
         return Response(302, headers={"Location": f"./{name}/{mark}{query}"})
 
     def knows(self, etag: str) -> bool:
-        """Whether If-None-Match names this version: RFC 9110, 13.1.2, by weak comparison."""
+        """Return whether If-None-Match has this tag (RFC 9110, 13.1.2, weak comparison)."""
         tags = [tag.strip() for tag in self.headers.get("if-none-match", "").split(",")]
         return tags == ["*"] or etag in (tag.removeprefix("W/") for tag in tags)
 
 
 @dataclass(slots=True)
 class Response:
-    """One response; ``headers`` has what is special about it.
+    """One response; ``headers`` are those besides the ones that every response has.
 
-    ``length`` is the whole body's where ``body`` is only its beginning. With ``later`` the response
-    is still to be made, by this work of another thread or in portions; of this one only the headers
-    count.
+    ``length`` is the length of the whole body if ``body`` is only its beginning. ``later`` is the
+    work, in a worker thread or in portions, that makes the actual response; only the headers of
+    this one are then used.
     """
 
     status: int
@@ -100,15 +104,15 @@ class Response:
 
     @classmethod
     def error(cls, status: int, text: str, headers: dict[str, str] | None = None) -> "Response":
-        """`{"error": text}`"""
+        """Make a response with the body `{"error": text}`."""
         return cls(status, orjson.dumps({"error": text}), headers=headers or {})
 
 
 class Search:
-    """Work on an answer in portions, each for one turn of the loop's thread.
+    """Work on an answer in portions, each in one turn of the event loop.
 
-    What it comes to is a response for the time at which it is sent, Unix ms; that must be
-    repeatable.
+    Its result is a function that makes the response for the time of sending, Unix ms. It may be
+    called more than once.
     """
 
     __slots__ = ("_result", "_work")
@@ -118,7 +122,7 @@ class Search:
         self._result: Callable[[int], Response] | None = None
 
     def advance(self) -> "Callable[[int], Response] | None":
-        """Do one more portion; what it comes to, or None while there is more to do."""
+        """Do one more portion; return the result, or None while there is more to do."""
         if self._result is None:
             try:
                 next(self._work)
@@ -128,29 +132,32 @@ class Search:
 
 
 class Body(Protocol):
-    """The rest of a body, to be read by one thread at a time."""
+    """The rest of a body, which one thread at a time may read."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all of the body was read."""
 
     def read(self) -> bytes:
-        """The next piece; raise `OSError` when it cannot be had."""
+        """Return the next piece; raise `OSError` if it cannot be read."""
 
     def close(self) -> None:
-        """It is not needed any more."""
+        """Release the file or other source of the body."""
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A response that was made later; ``rest`` follows its ``body``."""
+    """A response made by a worker thread; ``rest`` is the part of the body after ``body``."""
 
     response: Response
     rest: Body | None = None
 
 
 def serialize(request: Request, response: Response, date: str) -> bytes:
-    """The response's bytes, head and body; a HEAD request gets the head alone."""
+    """Return the response's bytes: head and body, for a HEAD request the head only.
+
+    ``date`` is the value of the Date header.
+    """
     body = response.body
     has_content = response.status not in _NO_BODY_STATUSES
     head = f"{_opening(response.status, response.content_type)}Date: {date}\r\n"
@@ -169,7 +176,7 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
 
 @cache
 def _opening(status: int, content_type: str) -> str:
-    """What every response of this kind begins with."""
+    """Return the status line and the headers that all responses of a kind have."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     if status not in _NO_BODY_STATUSES:
         lines.append(f"Content-Type: {content_type}")
@@ -178,9 +185,9 @@ def _opening(status: int, content_type: str) -> str:
 
 
 def decode_component(text: str, *, plus: bool = False) -> str:
-    """Percent-decode a part of a target, as UTF-8; raise `BadTargetError`.
+    """Percent-decode a part of a target; raise `BadTargetError` if it is no UTF-8.
 
-    ``plus`` reads a plus sign as a space, as forms and queries mean it.
+    ``plus`` decodes a plus sign as a space, as in forms and queries.
     """
     try:
         raw = text.replace("+", " ") if plus else text

@@ -1,8 +1,8 @@
-"""Bytes to HTTP requests; no I/O. httptools parses, this bounds what it does not.
+"""Parsing bytes to HTTP requests by httptools, with the checks it leaves to its caller; no I/O.
 
-What httptools leaves to its host, and where each is met: the size of a head (a line without end
-reaches no callback), the number of headers, the size of a body, trailers, which it reports as if
-they were headers, and an upgrade with a body, whose bytes it would take for the next request.
+httptools does not limit the size of a head (for an endless line it calls no callback), the number
+of headers and the size of a body. It reports trailers as headers, and takes the body of a request
+that offers an upgrade for the next request.
 """
 
 import logging
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 class RequestParser:
-    """One connection's requests.
+    """Parses the requests of one connection.
 
-    ``wants_body`` is asked at the end of a head whether the body behind it is to be taken; where
-    it is not, the request counts as whole there and the body is skipped, or ends the connection.
-    ``fault`` is the answer to what could not be read; nothing after it can be. ``rest`` is what
-    came behind a request to upgrade, None while there was none. ``awaits_continue`` says that the
-    peer holds its body back until it is told to go on (RFC 9110, 10.1.1). ``let_in`` is the request
-    whose body is being taken, or was when the fault was found.
+    ``wants_body`` is called at the end of a head that announces a body. If it returns False, the
+    request is complete without the body, which is skipped or ends the connection. ``fault`` is the
+    answer to a request that cannot be parsed; nothing after it is parsed. ``rest`` are the bytes
+    after a request to upgrade, None if there was none. ``awaits_continue``: the client waits for
+    100 (Continue) before it sends its body (RFC 9110, 10.1.1). ``let_in`` is the request whose body
+    is being received, or was when the fault was found.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class RequestParser:
         self._head_bytes = 0
         self._header_count = 0
         self._unended_bytes = 0
-        self._was_heard = False  # something of what was fed, by a callback
+        self._was_heard = False  # a callback was called for the fed bytes
         self._body = bytearray()
         self._is_last = False
         self.is_in_request = False
-        self.is_skipping = False  # a body that nobody wants
+        self.is_skipping = False  # a body that is not wanted
         self._skipped_bytes = 0
-        self.is_over = False  # such a body goes on for too long: nothing is read any more
+        self.is_over = False  # such a body is too long: nothing more is parsed
         self.awaits_continue = False
         self.let_in: Request | None = None
         self.fault: Response | None = None
@@ -59,18 +59,18 @@ class RequestParser:
 
     @property
     def held_bytes(self) -> int:
-        """What is kept of a request that is not whole."""
+        """Bytes in memory of a request that is not complete."""
         if not self.is_in_request:
             return 0
         return max(self._head_bytes, self._unended_bytes) + len(self._body)
 
     @property
     def is_admitted(self) -> bool:
-        """Whether the body that is being taken is of somebody who may send it."""
+        """Whether the body that is being received belongs to an admitted request."""
         return self._request.is_admitted
 
     def feed(self, data: bytes) -> list[Request]:
-        """Requests that are whole now, in their order."""
+        """Parse received bytes; return the requests that are complete now, in their order."""
         if self.rest is not None:
             self.rest += data
             return []
@@ -81,15 +81,15 @@ class RequestParser:
         return whole
 
     def drop(self) -> None:
-        """Nothing more is to be read: let go what is kept."""
+        """Release all memory; nothing more will be parsed."""
         self._is_last = True
-        self._parser = _USED_UP  # which holds a part of a line, and this object
-        self._wants_body = _wants_nothing  # which holds the connection
+        self._parser = _USED_UP  # the former parser refers to this object
+        self._wants_body = _wants_nothing  # the former function refers to the connection
         self._request = Request(target="")
         self._body = bytearray()
 
     def _read(self, data: bytes) -> bytes | None:
-        """Feed httptools; what is to be fed next, None for nothing."""
+        """Feed httptools; return the bytes to feed next, None if there are none."""
         is_all_one_head = self._is_in_head or not self.is_in_request
         count, self._was_heard = len(self._whole), False
         left: bytes | None = None
@@ -101,26 +101,29 @@ class RequestParser:
             if not self._is_last:
                 _log.debug("bad request: %s", error, exc_info=error.__context__)
                 self._fail(400, "Bad request")
-        # A line that does not end reaches no callback: it is counted as it comes.
+        # An endless line reaches no callback: its bytes are counted as they arrive.
         if self._is_in_head:
             if is_all_one_head and len(self._whole) == count:
                 self._unended_bytes += len(data)
                 self._check_head(self._unended_bytes)
-        elif self.is_in_request and left is None:  # nor does one between chunks or behind them
+        elif self.is_in_request and left is None:  # the same for a line between or after chunks
             self._unended_bytes = 0 if self._was_heard else self._unended_bytes + len(data)
             self._check_head(self._unended_bytes)
         return left
 
     def _stop_at_upgrade(self, rest: bytes) -> bytes | None:
-        """httptools stops behind every head that offers an upgrade; only one is taken up."""
+        """Handle a head that offers an upgrade, after which httptools stops.
+
+        Return the bytes to feed next; None if there are none, or if the upgrade is to WebSocket.
+        """
         if self.fault is not None:
             return None
         request = self._whole[-1]
         if request.wants_upgrade:
             self.rest = rest
             return None
-        # RFC 9110, 7.8: an offer that is not known is ignored. Its parser is used up, and a body
-        # that follows was not read: another one reads the same request without the offer.
+        # RFC 9110, 7.8: an unknown offer is ignored. The parser cannot continue, and has not read
+        # the body: a new one parses the same request without the offer.
         self._parser = httptools.HttpRequestParser(self)
         if not request.has_body:
             return rest or None
@@ -131,7 +134,7 @@ class RequestParser:
     # --- httptools' callbacks ---
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """Begin to gather a new request."""
         self._request = Request(target="")
         self.let_in = None
         self._head_bytes = self._unended_bytes = self._header_count = 0
@@ -140,13 +143,13 @@ class RequestParser:
         self.is_skipping = False
 
     def on_url(self, part: bytes) -> None:
-        """A part of the target."""
+        """Append a part of the target."""
         self._request.target += part.decode("latin-1")
         self._head_bytes += len(part)
         self._check_head(self._head_bytes)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line."""
+        """Add one header line to the request."""
         self._was_heard = True
         self._header_count += 1
         if self._header_count > HEADERS_MAX:
@@ -154,7 +157,7 @@ class RequestParser:
         self._head_bytes += len(name) + len(value)
         self._check_head(self._head_bytes)
         if not self._is_in_head:
-            return  # a trailer: nothing that decides on a request may stand there, RFC 9110, 6.5.1
+            return  # a trailer, which may not affect the request: RFC 9110, 6.5.1
         headers = self._request.headers
         lower, text = _lower_name(name), value.decode("latin-1")
         if lower == "host" and lower in headers:
@@ -162,7 +165,7 @@ class RequestParser:
         headers[lower] = f"{headers[lower]}, {text}" if lower in headers else text
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """Check the complete head and decide on the body."""
         self._is_in_head = False
         request, parser = self._request, self._parser
         request.method = parser.get_method().decode("latin-1")
@@ -187,7 +190,7 @@ class RequestParser:
             self._decide_on_body(request, int(length) if length.isdigit() else None)
 
     def _decide_on_body(self, request: Request, length: int | None) -> None:
-        """The head is all that is known of a request whose body is still to come."""
+        """Decide by the head whether to receive the body; ``length`` is None if it is chunked."""
         is_wanted = self._wants_body(request)
         self.let_in = request if is_wanted else None
         limit = request.body_bytes_max
@@ -199,7 +202,7 @@ class RequestParser:
             self.is_skipping = True
             self._skipped_bytes = 0
             if awaits_continue or (length or 0) > SKIPPED_BODY_BYTES_MAX:
-                # One that is told to send nothing may do so, or not: the next request is not found.
+                # The client may or may not send the body: the next request's start is unknown.
                 request.is_keep_alive = False
             self._is_last = not request.is_keep_alive
             self._whole.append(request)
@@ -209,7 +212,7 @@ class RequestParser:
             self.awaits_continue = awaits_continue
 
     def on_body(self, part: bytes) -> None:
-        """A part of the body."""
+        """Append a part of the body, or skip it."""
         self._was_heard = True
         self.awaits_continue = False
         if self.is_skipping:
@@ -224,7 +227,7 @@ class RequestParser:
             self._fail_body()
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Add the complete request to the result of `feed`."""
         self.is_in_request = self.awaits_continue = False
         if self.is_skipping:
             self.is_skipping = False
@@ -234,7 +237,7 @@ class RequestParser:
                 self._request.body = bytes(self._body)
                 self._body = bytearray()
             self._whole.append(self._request)
-            # What comes behind "Connection: close" is nobody's.
+            # Bytes after "Connection: close" are ignored.
             self._is_last = not (self._request.is_keep_alive or self._request.wants_upgrade)
 
     # --- inside ---
@@ -253,31 +256,31 @@ class RequestParser:
 
 @lru_cache(maxsize=256)
 def _lower_name(name: bytes) -> str:
-    """A header's name; clients send the same few over and over."""
+    """Return a header's name in lower case; cached, as clients send the same few names."""
     return name.decode("latin-1").lower()
 
 
 def _fault_of_head(request: Request, version: str) -> tuple[int, str] | None:
-    """What httptools lets pass: the status and text to refuse a request with, None for nothing."""
+    """Find faults that httptools accepts: return status and text of the refusal, or None."""
     coding = request.headers.get("transfer-encoding")
     if (
         version not in ("1.0", "1.1")
         or request.method == "CONNECT"  # there is no tunnel here, RFC 9110, 9.3.6
-        or "#" in request.target  # no part of a target, RFC 9112, 3.2
+        or "#" in request.target  # not permitted in a target, RFC 9112, 3.2
         or (coding is not None and request.is_http_1_0)  # RFC 9112, 6.1
     ):
         return 400, "Bad request"
     if coding is not None and coding.lower() != "chunked":
         is_readable = coding.lower().rpartition(",")[2].strip() == "chunked"
-        # RFC 9112, 6.1, and 6.3 for a body whose end cannot be found.
+        # RFC 9112, 6.1; 6.3 for a body whose end is unknown.
         return (501, "Transfer coding not supported") if is_readable else (400, "Bad request")
     return None
 
 
 def _take_host_of_target(request: Request) -> None:
-    """A target may be a whole URL, whose host then counts: RFC 9112, 3.2.2.
+    """Split a target that is a whole URL; its host overrides the Host header (RFC 9112, 3.2.2).
 
-    It does not stand in for a Host header that is missing: 3.2.
+    It does not replace a missing Host header (3.2).
     """
     match = _WHOLE_URL.match(request.target)
     if match and ("host" in request.headers or request.is_http_1_0):
@@ -286,7 +289,7 @@ def _take_host_of_target(request: Request) -> None:
 
 
 def _without_offer(request: Request) -> bytes:
-    """A request's head as it would be had it not offered to upgrade."""
+    """Serialize a request's head without its offer to upgrade."""
     headers = dict(request.headers)
     del headers["upgrade"]
     options = headers.pop("connection", "").split(",")

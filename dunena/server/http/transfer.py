@@ -1,7 +1,7 @@
-"""An answer that is not ready at once, on its way to one client.
+"""Sending an answer that is not ready at once.
 
-A file is read by a worker thread, piece by piece, as fast as the client takes it. A search goes on
-in portions, between the requests of others.
+A worker thread reads a file in pieces, as fast as the client takes them. A search runs in portions,
+between the requests of others.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ _log = logging.getLogger(__name__)
 
 
 class Transfer:
-    """Prepares a response in a worker thread and sends it through a connection's outbox.
+    """Makes a response by a worker thread or in portions, and sends it through an outbox.
 
-    ``begun`` is the response as it was decided on: its headers go along, its ``later`` is the
-    work. ``ended`` is told whether all that was promised is in the outbox.
+    ``begun`` is the preliminary response: its headers are added, its ``later`` is the work.
+    ``ended`` is called with whether the whole body is in the outbox.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Transfer:
         self._is_cancelled = False
 
     def start(self) -> None:
-        """Begin; `ended` comes in a later turn of the loop."""
+        """Begin the work; ``ended`` is called in a later iteration of the loop."""
         later = self._begun.later
         assert later is not None, "a response that is ready needs no transfer"
         if isinstance(later, Search):
@@ -52,12 +52,12 @@ class Transfer:
             self._work(later, self._prepared)
 
     def resume(self) -> None:
-        """The client reads on."""
+        """Continue reading the file when the outbox has room again."""
         if self._rest is not None and not self._is_working and not self._is_cancelled:
             self._work(self._rest.read, self._read)
 
     def cancel(self) -> None:
-        """Send no more and let go of the file; `ended` is not called."""
+        """Send no more and close the file; ``ended`` is not called."""
         self._is_cancelled = True
         if not self._is_working:
             self._close()
@@ -84,12 +84,12 @@ class Transfer:
         self._say(serialize(self._request, response, self._context.date()))
 
     def _advance(self, search: Search) -> bool:
-        """One portion of a search; whether there is more of it."""
+        """Do one portion of a search; return whether there is more to do."""
         if self._is_cancelled:
             return False
         try:
             result = search.advance()
-        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
+        except Exception:  # noqa: BLE001 - a bug ends one request, not the server
             _log.exception("%s could not be answered", self._request.path)
             result = _internal_error
         if result is None:
@@ -109,7 +109,7 @@ class Transfer:
         if error is None:
             self._say(future.result())
         elif not self._is_cancelled:
-            # Its length was promised: only a broken connection tells that this is not all.
+            # The head has promised a length: only closing the connection shows that it is cut off.
             _log.warning("%s could not be read to its end: %s", self._request.path, error)
             self._end(is_complete=False)
         else:

@@ -1,1 +1,1 @@
-"""Files the server gives: the page, the client, a folder of the user's."""
+"""Static files: the test page, the browser client and the user's folder of pages."""

@@ -1,8 +1,8 @@
-"""The client for pages and programs, as files to load: read once, before the port opens.
+"""The files of the JavaScript client, read once before the port opens.
 
-A file of JavaScript is a module or a classic script and never both: `export` is an error in the
-one, and without it there is nothing to import from the other. So the same source is served twice,
-and this is the only place where the two differ.
+A JavaScript file is either a module or a classic script: `export` is an error in a classic script,
+and a module without it exports nothing. So the same source is served in both forms; `as_classic`
+makes the second one.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ TYPES_PATH = "/dunena.d.ts"
 LOADER_PATH = "/obs-loader.html"
 
 JAVASCRIPT = "text/javascript; charset=utf-8"
-_TYPESCRIPT = "text/plain; charset=utf-8"  # its registered type is a video format's
+_TYPESCRIPT = "text/plain; charset=utf-8"  # `.ts` is registered for a video format
 _HTML = "text/html; charset=utf-8"
 
 _EXPORT = "export { connect, DunenaError };\n"
@@ -28,7 +28,7 @@ _LOADER_PAGE = '"http://localhost:3000/www/"'
 
 
 class ClientFiles:
-    """The files, and the loader page, which is made for each request."""
+    """The constant files, and the loader page for OBS, which is made for each request."""
 
     def __init__(self, *, is_encrypted: bool) -> None:
         module = (CLIENT_FOLDER / "dunena.js").read_text("utf-8")
@@ -42,7 +42,10 @@ class ClientFiles:
         }
 
     def loader(self, request: Request, _now: int) -> Response:
-        """The page for OBS that waits for ``?page=``, an address or a path of this server."""
+        """Answer with the page for OBS that waits for ``?page=``, a URL or a path on this server.
+
+        Answer 400 if it is neither.
+        """
         base = f"{self._scheme}://{request.headers.get('host', 'localhost')}/www/"
         try:
             page = urljoin(base, request.query().get("page", ""))
@@ -51,7 +54,7 @@ class ClientFiles:
             is_web = False
         if not is_web:
             return Response.error(400, "Not the address of a page")
-        # In a script, "</script>" ends it wherever it stands.
+        # "</script>" would end the script even inside a string.
         text = orjson.dumps(page).decode().replace("<", "\\u003c")
         response = _file(self._loader.replace(_LOADER_PAGE, text), _HTML)
         response.headers["Content-Disposition"] = 'attachment; filename="obs-loader.html"'
@@ -59,7 +62,7 @@ class ClientFiles:
 
 
 def as_classic(module: str) -> str:
-    """The module's source as a script whose one global is ``dunena``."""
+    """Convert the module's source to a classic script with the global ``dunena``."""
     assert module.count(_EXPORT) == 1, "the module exports in one line"
     assert module.count(_MODULE_ADDRESS) == 1, "the module asks once where it came from"
     body = module.replace(_EXPORT, "globalThis.dunena = { connect, DunenaError };\n")

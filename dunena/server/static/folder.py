@@ -1,7 +1,7 @@
-"""The folder on disk: a place becomes an open file and the head of a response.
+"""Serving the user's folder of pages from disk.
 
-Everything here may wait for a disk and runs in a worker thread. Nothing is remembered between two
-requests, so a page that was just saved is the page that is shown.
+These functions may block on a disk and run in a worker thread. Nothing is cached between requests,
+so that a page is shown as it was last saved.
 """
 
 import errno
@@ -19,22 +19,23 @@ from dunena.server.static.ranges import ByteRange, UnsatisfiableError, wanted_ra
 from dunena.server.static.request_path import RequestPath, is_plain_name
 
 PIECE_BYTES = 256 * 1024
-"""Read and handed to the transport in one go: a small part of what may wait for a slow reader. A
-file up to this size is known by its contents, a larger one by its date and size."""
+"""Bytes of a file that are read and handed to the transport at once: a small part of what may wait
+for a slow reader. The ETag of a file up to this size is made of its content, that of a larger one
+of its date and size."""
 
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class FileCutShortError(OSError):
-    """The file has become shorter than the response that was begun promised."""
+    """The file became shorter than the Content-Length that was sent."""
 
 
 class _LedOutError(ValueError):
-    """A link leads out of the folder."""
+    """A link leads to a path outside the folder."""
 
 
 class FileRest:
-    """What is left to send of an open file; one thread at a time."""
+    """The unsent rest of an open file, ``left`` bytes; for one thread at a time."""
 
     __slots__ = ("_file", "_left")
 
@@ -44,11 +45,11 @@ class FileRest:
 
     @property
     def is_empty(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all of the file was read."""
         return self._left == 0
 
     def read(self) -> bytes:
-        """The next piece; raise `OSError` when it cannot be had."""
+        """Return the next piece; raise `OSError` if it cannot be read."""
         piece = self._file.read(min(PIECE_BYTES, self._left))
         if not piece:
             raise FileCutShortError(f"{self._file.name} has {self._left} bytes less than before")
@@ -56,19 +57,19 @@ class FileRest:
         return piece
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
 
 class WwwFolder:
-    """One folder of pages."""
+    """Answers requests for files of one folder of pages."""
 
     def __init__(self, root: Path, refusals: Refusals) -> None:
         self._root = root
         self._refusals = refusals
 
     def prepare(self, request: Request, place: RequestPath) -> Prepared:
-        """The answer to GET or HEAD of a place; never raises for what is or is not on disk."""
+        """Answer GET or HEAD of a path; every problem with the file becomes an error response."""
         try:
             return self._prepare(request, place)
         except PermissionError:
@@ -89,7 +90,7 @@ class WwwFolder:
                 "to serve it: put the file itself there",
             )
             return Prepared(Response.error(404, "Not found"))
-        except ValueError:  # a name that this system has no encoding for, or that is hidden
+        except ValueError:  # the system cannot encode the name, or the file is hidden
             return Prepared(Response.error(404, "Not found"))
 
     def _prepare(self, request: Request, place: RequestPath) -> Prepared:
@@ -97,7 +98,7 @@ class WwwFolder:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode) and not place.is_folder:
             return Prepared(request.with_slash)
-        # Links were followed above, and what is no file is refused: a pipe would wait for its end.
+        # Links were followed above. Anything but a plain file is refused: a pipe would block.
         file = FileIO(path, opener=lambda name, _flags: open_plain(name, follow=False)[0])
         try:
             prepared = _respond(request, file, media_type(place.file_names[-1]))
@@ -109,10 +110,10 @@ class WwwFolder:
         return prepared
 
     def _real_path(self, names: tuple[str, ...]) -> Path:
-        """Where the names lead; raise `ValueError` if that is hidden or outside the folder.
+        """Resolve names to a path; raise `ValueError` if it is hidden or outside the folder.
 
-        Looked at after all links were followed: a link may lead about inside, and on Windows a
-        second, short name of a hidden file (`ENV~1`) shows its real one only here.
+        The check follows all links: a link may lead to another path inside the folder, and on
+        Windows the short name of a hidden file (`ENV~1`) is only then replaced by the real one.
         """
         # Not Path.resolve: it answers a loop of links with a RuntimeError before Python 3.13.
         root = os.path.realpath(self._root, strict=True)
@@ -134,7 +135,7 @@ def _respond(request: Request, file: FileIO, content_type: str) -> Prepared:
         return Prepared(Response(304, headers=headers))
     code, part = 200, ByteRange(0, size)
     wanted = request.headers.get("range")
-    # RFC 9110, 13.1.5: of a file that has changed since, the whole is sent.
+    # RFC 9110, 13.1.5: of a file that has changed since, the whole file is sent.
     if wanted and request.method == "GET" and request.headers.get("if-range", etag) == etag:
         try:
             found = wanted_range(wanted, size)
@@ -157,7 +158,7 @@ def _respond(request: Request, file: FileIO, content_type: str) -> Prepared:
 
 
 def _read_whole(file: FileIO) -> bytes | None:
-    """The contents of a small file; None if it has grown large meanwhile."""
+    """Return the content of a small file; None if it has become large meanwhile."""
     pieces, size = [], 0
     while piece := file.read(PIECE_BYTES + 1 - size):
         pieces.append(piece)

@@ -1,7 +1,7 @@
-"""What a file is, by its ending: one table, so that a page is the same on every machine.
+"""The media types of files by their suffix, in a table that is the same on every machine.
 
-Python's `mimetypes` asks the registry of Windows and files of Unix systems, where any program may
-have said that `.js` is plain text; a browser then refuses the module.
+Python's `mimetypes` reads the registry of Windows and files of Unix systems, where any program may
+have registered `.js` as plain text; a browser then refuses the module.
 """
 
 from pathlib import PurePath
@@ -9,7 +9,7 @@ from pathlib import PurePath
 UNKNOWN = "application/octet-stream"
 
 _TYPES = {
-    # text; every page is taken for UTF-8
+    # text; every page is served as UTF-8
     ".html": "text/html; charset=utf-8",
     ".htm": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -63,5 +63,5 @@ _TYPES = {
 
 
 def media_type(name: str) -> str:
-    """The Content-Type of a file with this name."""
+    """Return the Content-Type of a file by its name."""
     return _TYPES.get(PurePath(name).suffix.lower(), UNKNOWN)

@@ -1,7 +1,7 @@
-"""The files of the test page: read once, before the port opens.
+"""The files of the test page, read once before the port opens.
 
-A program unpacked from one file can lose its unpacked files while it runs (a cleaner of temporary
-folders, an upgrade): what was read at the start is served all the same.
+A one-file executable can lose its unpacked files while it runs, to a cleaner of temporary folders
+or an upgrade; the files read at the start are still served.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ CONTENT_TYPES = {
 }
 
 FOLDER = Path(web.__path__[0])
-"""Where they are; a package of Python is always unpacked."""
+"""Folder of the files; a Python package is always unpacked."""
 
 CLIENT_FOLDER = FOLDER / "client"
-"""The one folder in it that is no part of the page: `client_files.py` serves it."""
+"""Name of the folder in it that is no part of the page: `client_files.py` serves it."""
 
-_TAG_DIGITS = 16  # of a hash: two versions of one file do not meet
+_TAG_DIGITS = 16  # hexadecimal digits of a hash, enough to tell versions of a file apart
 
-# The page loads nothing from elsewhere, and talks to whatever server it is told to.
+# The page loads nothing from other origins, and may connect to any server.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
@@ -34,13 +34,13 @@ _POLICY = (
 
 
 def load_pages() -> dict[str, Response]:
-    """Path -> response for everything the test page is made of."""
+    """Read the files of the test page; return their responses by path."""
     pages = {}
     for file in FOLDER.rglob("*.*"):
         if file.suffix in CONTENT_TYPES and file.parent != CLIENT_FOLDER:
             content = file.read_bytes()
             response = Response(200, content, CONTENT_TYPES[file.suffix])
-            # A newer version's files take effect at once; unchanged ones are not sent again.
+            # A browser checks for newer files at once; unchanged ones are not sent again.
             response.headers["Cache-Control"] = "no-cache"
             response.headers["ETag"] = f'"{hashlib.sha256(content).hexdigest()[:_TAG_DIGITS]}"'
             if file.suffix == ".html":

@@ -1,4 +1,4 @@
-"""The Range header: RFC 9110, 14."""
+"""Parsing the Range header (RFC 9110, 14)."""
 
 import re
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ _ONE_RANGE = re.compile(r"bytes\s*=\s*(?:(\d{1,18})\s*-\s*(\d{1,18})?|-\s*(\d{1,
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Bytes ``first`` to before ``end`` of a file."""
+    """The bytes of a file from ``first`` up to, but not including, ``end``."""
 
     first: int
     end: int
 
     def __len__(self) -> int:
-        """Bytes in it."""
+        """Return the number of bytes in the range."""
         return self.end - self.first
 
 
 class UnsatisfiableError(ValueError):
-    """The file has none of the bytes that were asked for."""
+    """The file has none of the requested bytes."""
 
 
 def wanted_range(header: str, size: int) -> ByteRange | None:
-    """The part of a file of ``size`` bytes that a Range header asks for.
+    """Return the part of a file of ``size`` bytes that a Range header requests.
 
-    None means the whole file: for several ranges at once, for another unit and for what cannot be
-    read (14.2 permits it). Raise `UnsatisfiableError` where there is nothing to send.
+    Return None for the whole file: if the header has several ranges or another unit, or cannot be
+    parsed (14.2 permits to ignore it). Raise `UnsatisfiableError` if there is nothing to send.
     """
     match = _ONE_RANGE.fullmatch(header.strip())
     if match is None:
@@ -37,7 +37,7 @@ def wanted_range(header: str, size: int) -> ByteRange | None:
     else:
         assert first is not None, "one of the two forms matched"
         if last is not None and last < first:
-            return None  # 14.1.1: not a range at all
+            return None  # 14.1.1: not a valid range
         found = ByteRange(first, size if last is None else min(last + 1, size))
     if found.first >= found.end:
         raise UnsatisfiableError(header)

@@ -1,8 +1,8 @@
-"""Which file a request means: the rules for names, without looking at a disk.
+"""The rules for paths of files in requests; no I/O.
 
-What is refused is refused on every system, so that pages that work on one work on all: a name
-that climbs (`..`), is hidden (a leading dot), holds a separator or a colon (a drive or a stream of
-NTFS), ends in a dot or space (Windows drops them) or names a device of Windows.
+Every system refuses the same names, so that pages that work on one system work on all: a name that
+leads up (`..`), is hidden (a leading dot), has a separator or a colon (a drive or a stream of
+NTFS), ends in a dot or space (Windows drops them) or is that of a Windows device.
 """
 
 import re
@@ -12,26 +12,26 @@ from dunena.server.http.message import BadTargetError, decode_component
 from dunena.windows_names import is_device
 
 INDEX = "index.html"
-"""What a folder is shown as."""
+"""Name of the file that is served for a folder."""
 
 _BAD_CHARACTER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 
 
 @dataclass(frozen=True, slots=True)
 class RequestPath:
-    """Names from the root down; ``is_folder`` when the request ended in a slash."""
+    """The names of a path from the root down; ``is_folder`` if it ends in a slash."""
 
     names: tuple[str, ...]
     is_folder: bool
 
     @property
     def file_names(self) -> tuple[str, ...]:
-        """The names of the file that is meant."""
+        """The names of the requested file; for a folder, of its index."""
         return (*self.names, INDEX) if self.is_folder else self.names
 
 
 def parse_request_path(path: str) -> RequestPath | None:
-    """The place that a percent-encoded path below the root means; None if it can mean none."""
+    """Parse a percent-encoded path below the root; return None if it is refused."""
     *folders, last = path.split("/")
     encoded = [*folders, last] if last else folders
     try:
@@ -44,7 +44,7 @@ def parse_request_path(path: str) -> RequestPath | None:
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether a file or folder of this name may be shown."""
+    """Return whether files and folders of this name may be served."""
     return (
         bool(name)
         and not name.startswith(".")

@@ -1,1 +1,1 @@
-"""What the server says of itself."""
+"""Figures, health and description of the server, as its HTTP interface reports them."""

@@ -1,7 +1,7 @@
-"""Every counter and gauge of a server in one table: its name, what it means, and how it is read.
+"""The table of all counters and gauges of a server: name, meaning and a function that reads each.
 
-Counting is adding to a plain attribute where the thing happens, here and there; this is where all
-of them are found again. `/metrics` is the table, and `/stats`, `/info` and `/server` read from it.
+Code counts by adding to plain attributes in many places; this table reads all of them. `/metrics`
+shows the whole table; `/stats`, `/info` and `/server` show some of its figures.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 FigureKind = Literal["counter", "gauge"]
-"""What only grows since the start, and what comes and goes."""
+"""A counter only grows since the start; a gauge goes up and down."""
 
 
 class Moment:
-    """One server at one time; ``now`` in Unix ms."""
+    """The figures of one server at one time; ``now`` is in Unix ms."""
 
     __slots__ = ("disk", "now", "services", "store", "telemetry")
 
@@ -32,17 +32,17 @@ class Moment:
         self.now: int = now
 
     def value(self, name: str, label: str = "") -> float:
-        """One figure of the table; a whole number where it counts. Raises `KeyError`."""
+        """Read one figure of the table, an integer if it counts; raise `KeyError`."""
         return _BY_NAME[name, label].read(self)
 
     @property
     def uptime_seconds(self) -> int:
-        """Whole seconds since the start."""
+        """Whole seconds since the server's start."""
         return int(self.value("uptime_seconds"))
 
 
 class Figures:
-    """Where the figures of one server are read."""
+    """The objects of one server from which its figures are read."""
 
     def __init__(
         self, services: Services, engine: Engine, disk: DiskStatus | None, telemetry: Telemetry
@@ -53,16 +53,16 @@ class Figures:
         self.telemetry = telemetry
 
     def at(self, now: int) -> Moment:
-        """As they stand when they are read; ``now`` in Unix ms."""
+        """Return a reader of the figures for the time ``now`` (Unix ms)."""
         return Moment(self, now)
 
 
 class Figure(NamedTuple):
-    """One number.
+    """One row of the table of figures.
 
-    ``metrics`` are its names in `/metrics`, where a counter's ends in ``_total`` and all begin with
-    ``dunena_``; none if it is not there. A ``label``, with what it says, tells it from others of
-    its name.
+    ``metrics`` are its names in `/metrics`, which adds the prefix ``dunena_``, and ``_total`` to a
+    counter; it is empty if the figure is not there. ``label`` is a name and a value that
+    distinguish figures of the same name.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Figure(NamedTuple):
 
 
 class Times(NamedTuple):
-    """How long something took, each time."""
+    """A histogram of durations in `/metrics`."""
 
     name: str
     text: str
@@ -148,7 +148,7 @@ FIGURES = (
         "Time since the start",
         lambda at: max(0, at.now - at.telemetry.started_at_ms) / 1000,
     ),
-    # In /metrics they are told apart by dialect.
+    # /metrics has these connections by dialect.
     Figure(
         "websocket_connections",
         "gauge",
@@ -159,7 +159,7 @@ FIGURES = (
     *map(_sessions, Dialect),
     _connections("http", lambda at: at.telemetry.http_connections),
     *map(_watch, WatchState),
-    # In /metrics they are told apart by type: `messages_by_type`.
+    # /metrics has the messages by type: `messages_by_type`.
     Figure("messages", "counter", "WebSocket messages", lambda at: at.telemetry.messages, ()),
     _counter("http_requests", "HTTP requests received", lambda at: at.telemetry.http_requests),
     _counter(
@@ -168,7 +168,7 @@ FIGURES = (
     _counter("sent_bytes", "Bytes sent, before TLS", lambda at: at.telemetry.bytes_sent),
     _counter("changes", "Changes stored", lambda at: at.telemetry.changes),
     _counter("expirations", "Keys whose time ended", lambda at: at.store.expirations),
-    # The other names are those of the original dunena, for dashboards made for it.
+    # The second names are those of the original dunena, for dashboards made for it.
     _counter("hits", "Reads that found a value", lambda at: at.store.hits, "cache_hits"),
     _counter("misses", "Reads that found none", lambda at: at.store.misses, "cache_misses"),
     _counter(
@@ -216,13 +216,16 @@ _BY_NAME = {(figure.name, figure.label[1]): figure for figure in FIGURES}
 
 
 def messages_by_type(at: Moment) -> dict[tuple[str, str], int]:
-    """WebSocket messages by dialect and type; those that are none as ("", "invalid")."""
+    """Return the number of WebSocket messages by dialect and type.
+
+    Messages of no dialect count as ("", "invalid").
+    """
     stats = at.services.stats
     counts = {(Dialect.DUNENA.value, name): count for name, count in stats.dunena.items()}
     for name, count in stats.object_store.items():
         counts[Dialect.OBJECT_STORE.value, name] = count
     gets = (Dialect.OBJECT_STORE.value, "get")
     counts[gets] = counts.get(gets, 0) + stats.cached_gets
-    # Nothing that is answered once more makes it fall.
+    # A message that is answered again counts twice by type: the difference must not be negative.
     counts["", "invalid"] = max(0, at.telemetry.messages - sum(counts.values()))
     return counts

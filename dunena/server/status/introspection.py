@@ -1,4 +1,4 @@
-"""What the server says of itself: `/info`, `/stats`, `/health`."""
+"""The answers of `/info`, `/stats` and `/health`."""
 
 import os
 from collections.abc import Callable
@@ -20,13 +20,13 @@ HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 _DAMAGES_SHOWN_MAX = 20
 
 _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
-"""Whether the hot modules are machine code, of which this function stands for all."""
+"""Whether the hot modules are compiled: this function is from one of them."""
 
 
 class Introspection:
-    """Says what there is to know of one server; ``now`` in Unix ms.
+    """Describes one server; ``now`` is in Unix ms.
 
-    ``wall_step_ms`` tells how far the wall clock is ahead of that of ``now``.
+    ``wall_step_ms`` returns how far the wall clock is ahead of the server's clock, in ms.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Introspection:
         self._telemetry = figures.telemetry
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
-        """Who this server is, to somebody with these rights, who sees this of its store.
+        """Answer `/info` for a grant; ``seen`` is its view of the store.
 
-        What it runs with is told to who may see `/server`, where some of it stands too.
+        The server's settings are included for grants with the right admin, which may also read
+        `/server`.
         """
         at = self._figures.at(now)
         is_for_admin = Right.ADMIN in grant.rights
@@ -85,7 +86,7 @@ class Introspection:
         )
 
     def stats(self, now: int) -> Response:
-        """How the cache does."""
+        """Answer `/stats` with the counters of cache, storage and connections."""
         at = self._figures.at(now)
         return _json(
             {
@@ -116,9 +117,9 @@ class Introspection:
         )
 
     def health(self, now: int, grant: Grant = EVERYTHING) -> Response:
-        """Every check, to somebody with these rights; 503 while changes are refused.
+        """Answer `/health` with all checks for a grant; 503 while changes are refused.
 
-        To nobody known, as a load balancer is, the status alone.
+        A client without a token, such as a load balancer, gets only the status.
         """
         failure = self._storage_failure
         files = self._files_check(shows_names=grant.may_see_names)
@@ -140,9 +141,9 @@ class Introspection:
         return _json(body, 503 if failure else 200)
 
     def _files_check(self, *, shows_names: bool) -> dict[str, object]:
-        """Files that cannot be read, or not be written: neither refuses a change.
+        """Report files that cannot be read or written; changes are accepted all the same.
 
-        Their names are those of keys.
+        ``shows_names`` includes their paths, which contain the names of keys.
         """
         damages, reason = self._disk.damages(), self._disk.files_failure
         check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
@@ -159,7 +160,7 @@ class Introspection:
         return check
 
     def _watch_check(self) -> dict[str, object]:
-        """Hand edits that are not seen, or not yet."""
+        """Report whether hand edits are noticed, late, or not at all."""
         watching = self._disk.watching
         is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
         check: dict[str, object] = {
@@ -171,17 +172,17 @@ class Introspection:
         return check
 
     def _shown(self, text: str) -> str:
-        """A path or a reason, with paths as they are below the folder of the values."""
+        """Make paths in a text relative to the folder of the values."""
         folder = self._settings.cache_dir
         plain = text.replace("\\\\?\\", "")  # how Windows writes a long path
         return plain if folder is None else plain.replace(f"{folder.absolute()}{os.sep}", "")
 
     def live(self, _now: int) -> Response:
-        """The process answers."""
+        """Answer `/health/live`: the process is running."""
         return _json({"status": "alive"})
 
     def ready(self, _now: int, grant: Grant = EVERYTHING) -> Response:
-        """Changes are stored; why not, is for those with a token."""
+        """Answer `/health/ready`: 503 if changes cannot be stored, with the reason for tokens."""
         failure = self._storage_failure
         if failure:
             body: dict[str, object] = {"status": "failing"}

@@ -1,4 +1,4 @@
-"""`/metrics`: every figure in Prometheus' text format."""
+"""The answer of `/metrics`: every figure in Prometheus' text format."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Writes down the figures of one server; ``now`` in Unix ms."""
+    """Formats the figures of one server for Prometheus; ``now`` is in Unix ms."""
 
     def __init__(self, figures: Figures) -> None:
         self._figures = figures
 
     def respond(self, now: int) -> Response:
-        """The response to ``GET /metrics``."""
-        # Loaded at the first scrape: most servers are never scraped.
+        """Answer ``GET /metrics`` with the figures of server, process and Python."""
+        # Imported at the first scrape: most servers are never scraped.
         from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
         from prometheus_client.platform_collector import PlatformCollector
         from prometheus_client.process_collector import ProcessCollector
@@ -39,12 +39,12 @@ class Metrics:
 
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collector(self, now))
-        ProcessCollector(registry=registry)  # says nothing on Windows and macOS
+        ProcessCollector(registry=registry)  # has no figures on Windows and macOS
         PlatformCollector(registry=registry)
         return Response(200, generate_latest(registry), CONTENT_TYPE_LATEST)
 
     def collect(self, now: int) -> Iterator["Metric"]:
-        """The server's own figures."""
+        """Yield the server's own metrics at the time ``now``."""
         at = self._figures.at(now)
         yield from _table(at)
         yield _build()
@@ -55,7 +55,7 @@ class Metrics:
 
 
 class _Collector:
-    """What Prometheus' registry asks, at one moment."""
+    """A collector for Prometheus' registry with the figures of one time."""
 
     def __init__(self, metrics: Metrics, now: int) -> None:
         self._metrics = metrics
@@ -100,7 +100,7 @@ def _messages(at: Moment) -> "Metric":
 
 
 def _latency(ticks: Histogram) -> "Metric":
-    """What dashboards made for the original dunena ask for."""
+    """Make the latency metric of the original dunena, for dashboards made for it."""
     from prometheus_client.metrics_core import Metric
 
     latency = Metric("dunena_request_latency_ms", "dunena_tick_seconds in short", "summary")

@@ -1,7 +1,7 @@
-"""The HTTP interface as an OpenAPI 3.1 document, served at ``/openapi.json``.
+"""The OpenAPI 3.1 document of the HTTP interface, served at ``/openapi.json``.
 
-`dunena.server.route_table` says which routes there are; here are the schemas that it names. What
-programs ask is in it, the files of the test page and of the browser client are not.
+It is made from `dunena.server.route_table` and from the schemas here, which that table names. It
+describes the requests of programs, not the files of the test page and of the browser client.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _BOOLEAN: _Json = {"type": "boolean"}
 _COUNT: _Json = {"type": "integer", "minimum": 0}
 _OBJECT: _Json = {"type": "object"}
 _ASCII_NAME: _Json = {"type": "string", "pattern": f"^[ -~]{{1,{KEY_BYTES_MAX}}}$"}
-"""A key or namespace of the dunena dialect."""
+"""Schema of a key or namespace of the dunena dialect."""
 _NAME: _Json = {
     "type": "string",
     "minLength": 1,
@@ -29,7 +29,7 @@ _NAME: _Json = {
     "description": f"At most {KEY_BYTES_MAX} bytes of UTF-8, without control characters.",
 }
 _NS: _Json = {**_NAME, "type": ["string", "null"], "minLength": 0}
-"""A namespace in a body, where null and an empty one are none."""
+"""Schema of a namespace in a body, where null and "" stand for none."""
 _ASCII_NS: _Json = {"type": ["string", "null"], "pattern": f"^[ -~]{{0,{KEY_BYTES_MAX}}}$"}
 _TTL: _Json = {
     "type": ["integer", "null"],
@@ -40,7 +40,7 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 
 
 _TEXT = "Metrics"
-"""The one answer that is no JSON."""
+"""Name of the answer that is no JSON."""
 
 _SAID_BY_STATUS = {
     200: "Done",
@@ -52,12 +52,12 @@ _SAID_BY_STATUS = {
 
 
 def respond(routes: Sequence[Route]) -> Response:
-    """The response to ``GET /openapi.json``."""
+    """Answer ``GET /openapi.json`` with the document of ``routes``."""
     return Response(200, orjson.dumps(describe(routes)))
 
 
 def describe(routes: Sequence[Route]) -> _Json:
-    """The document of these routes: of those that have a summary."""
+    """Make the document of the routes that have a summary."""
     by_path: dict[str, list[Route]] = {}
     for route in routes:
         if route.summary:
@@ -75,13 +75,13 @@ def describe(routes: Sequence[Route]) -> _Json:
             "schemas": {"Error": _fields(error=_STRING)},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-        # The token is wanted only where the server was started with one.
+        # A token is needed only if the server has one.
         "security": [{}, {"token": []}],
     }
 
 
 def _path(routes: list[Route]) -> _Json:
-    """One path. With it stands its key, and what all of its methods take, if there are several."""
+    """Make the item of one path: its methods, and the parameters that all of them share."""
     shared = [
         name
         for name in routes[0].parameters
@@ -108,7 +108,7 @@ def _operation(route: Route, parameters: list[_Json]) -> _Json:
     if route.access is Access.PUBLIC:
         operation["security"] = []
     elif route.rights:
-        # Names of roles, of which OpenAPI says no more; any one of them will do.
+        # Roles in the sense of OpenAPI, of which one is enough.
         operation["security"] = [{}, *({"token": [right.value]} for right in route.rights)]
     return operation
 
@@ -124,7 +124,7 @@ def _content(description: str, schema: _Json) -> _Json:
 
 
 def _fields(*, optional: _Json | None = None, **required: _Json) -> _Json:
-    """The schema of an object."""
+    """Make the schema of an object with required and optional members."""
     return {
         "type": "object",
         "required": list(required),
@@ -141,7 +141,7 @@ def _key(schema: _Json) -> _Json:
 
 
 def _ns(schema: _Json) -> _Json:
-    """A namespace in a query, where an empty one is none."""
+    """Make the parameter of a namespace in a query, where "" stands for none."""
     return _query("ns", {"anyOf": [{"const": ""}, schema]})
 
 

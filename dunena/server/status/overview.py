@@ -1,4 +1,4 @@
-"""What the test page's view of the server shows: where it is, who is connected, who was refused."""
+"""The answer of `/server`, for the test page: addresses, connections and refused origins."""
 
 import orjson
 
@@ -13,13 +13,13 @@ from dunena.server.status.figures import Figures, Moment
 from dunena.settings import Settings
 
 CONNECTIONS_SHOWN_MAX = 200
-"""Those that wait for most to be sent come first, so a slow one is among them."""
+"""Connections in the answer: those with most unsent bytes come first, so slow ones are shown."""
 
 _FIELD = "letIn"
 
 
 class Overview:
-    """Reads what the rooms of one server know, and takes the one decision made on the page."""
+    """Describes one server for the test page, and carries out the page's decision on disk pages."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Overview:
         self._figures = figures
 
     def server(self, now: int) -> Response:
-        """``GET /server``"""
+        """Answer ``GET /server``; ``now`` is in Unix ms."""
         folder = self._settings.cache_dir
         at = self._figures.at(now)
         return _json(
@@ -68,7 +68,7 @@ class Overview:
         )
 
     def decide_on_disk_pages(self, request: Request, let_in: object) -> Response:
-        """``POST /pages-from-disk``: let them in or refuse them, from now on."""
+        """Answer ``POST /pages-from-disk``: admit or refuse pages opened from disk from now on."""
         refusal = self._admission.refusal_of_decision(request)
         if refusal is not None:
             return refusal

@@ -1,1 +1,1 @@
-"""WebSocket: the upgrade, frames in, replies and events out."""
+"""WebSocket: the handshake, the connection and its frames."""

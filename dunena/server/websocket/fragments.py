@@ -1,4 +1,4 @@
-"""A message that comes in several frames: RFC 6455, 5.4; no I/O."""
+"""Joining the fragments of a message (RFC 6455, 5.4); no I/O."""
 
 import codecs
 
@@ -8,9 +8,9 @@ _new_decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Fragments:
-    """The frames of one message so far; ``opcode`` is that of the first, and of the message.
+    """The received frames of one message; ``opcode`` is that of the first frame and the message.
 
-    Raises UnicodeDecodeError as soon as a text can be none any more, however long it goes on.
+    Raises UnicodeDecodeError as soon as a text message cannot be UTF-8 any more.
     """
 
     __slots__ = ("_data", "_decoder", "opcode")
@@ -22,15 +22,15 @@ class Fragments:
         self.add(first)
 
     def __len__(self) -> int:
-        """Bytes of them."""
+        """Return the number of bytes received of the message."""
         return len(self._data)
 
     def add(self, frame: Frame) -> None:
-        """The next frame, which is not the last; what has come in whole is looked at by others."""
+        """Add the next frame, which must not be the last; check that a text is UTF-8 so far."""
         self._data += frame.data
         if self._decoder is not None:
             self._decoder.decode(frame.data)
 
     def end(self, frame: Frame) -> bytes:
-        """The last frame; the whole message."""
+        """Add the last frame and return the whole message, which the caller checks."""
         return bytes(self._data + frame.data)

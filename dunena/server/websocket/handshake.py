@@ -1,4 +1,4 @@
-"""The request to upgrade to WebSocket: accepted with a dialect, or refused with a response."""
+"""The opening handshake of WebSocket: it is accepted with a dialect or refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ from dunena.server.http.message import BadTargetError, Request, Response
 from dunena.settings import Settings
 
 VERSION = "13"
-"""Of the WebSocket protocol: RFC 6455, 4.1."""
+"""Version of the WebSocket protocol: RFC 6455, 4.1."""
 
 _SWITCHING_PROTOCOLS = 101
-_PROGRAM_CHARS_MAX = 300  # enough for any browser's; it is kept as long as the connection
+_PROGRAM_CHARS_MAX = 300  # enough for any browser; each connection holds this text
 _BOTH_DIALECTS_PATH = "/ws"
-_OBJECT_STORE_PATH = "/"  # where the object store's own example connects
+_OBJECT_STORE_PATH = "/"  # used by the example in the object store's document
 _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dialect.AUTO}
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedHandshake:
-    """An accepted handshake: the dialect, the extensions agreed on, the response's bytes.
+    """An accepted handshake: the dialect, the negotiated extensions, the response's bytes.
 
-    ``origin`` and ``program`` are what the request said of who sent it, "" for nothing;
-    ``address`` is where it came from, ``grant`` what it may do.
+    ``origin`` and ``program`` are the request's Origin and User-Agent, "" for none; ``address`` is
+    the client's, ``grant`` that of its token.
     """
 
     dialect: Dialect
@@ -47,14 +47,14 @@ class AcceptedHandshake:
 
 
 def handshake(context: Context, request: Request) -> AcceptedHandshake | Response:
-    """Decide on a request to upgrade: the opening, or the refusal to send instead."""
+    """Decide on a request to upgrade; return the accepted handshake or the refusal to send."""
     if request.path not in (_OBJECT_STORE_PATH, _BOTH_DIALECTS_PATH):
         return Response.error(404, "Not found")
     refusal = context.admission.refusal(request, needs_token=True)
     if refusal is not None:
         return refusal
     if request.headers.get("sec-websocket-version", VERSION) != VERSION:
-        # RFC 6455, 4.4: the answer names the version that is spoken.
+        # RFC 6455, 4.4: the answer names the supported version.
         return Response.error(426, "Upgrade required", {"Sec-WebSocket-Version": VERSION})
     dialect = _wanted_dialect(request, context.settings.dialect)
     if isinstance(dialect, Response):
@@ -63,7 +63,7 @@ def handshake(context: Context, request: Request) -> AcceptedHandshake | Respons
 
 
 def _wanted_dialect(request: Request, default: Dialect) -> Dialect | Response:
-    """What the path and the query ask for; a subprotocol may still say otherwise."""
+    """Return the dialect of path and query, which a subprotocol may override, or a refusal."""
     if request.path == _OBJECT_STORE_PATH:
         return Dialect.OBJECT_STORE
     try:
@@ -73,7 +73,7 @@ def _wanted_dialect(request: Request, default: Dialect) -> Dialect | Response:
     if name is None:
         return default
     if name == Dialect.AUTO.value:
-        return Dialect.AUTO  # both, whatever --protocol makes of no hint
+        return Dialect.AUTO  # both dialects, whatever --protocol says
     return _BY_NAME.get(name) or Response.error(400, f"Unknown protocol: {name}")
 
 
@@ -101,7 +101,7 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> AcceptedH
         dialect,
         tuple(protocol.extensions),
         answer.serialize(),
-        # One of each for all of a show's clients, which are many and alike.
+        # The many clients of a show have the same texts, which are stored once.
         origin=intern(request.headers.get("origin", "")),
         address=request.address,
         grant=request.grant,
@@ -110,5 +110,5 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> AcceptedH
 
 
 def _first_spoken(names: Sequence[Subprotocol], spoken: set[str]) -> Subprotocol | None:
-    """The client's first wish that we speak; a client that wishes only for others gets none."""
+    """Return the first supported subprotocol of the client's list; None if there is none."""
     return next((name for name in names if name in spoken), None)

@@ -1,7 +1,7 @@
-"""Compressed messages of a client into what they would be without compression; no I/O.
+"""Inflating compressed messages of a client (permessage-deflate, RFC 7692, 7.2.2); no I/O.
 
-permessage-deflate (RFC 7692, 7.2.2), step by step: a message a thousand times as long as what was
-sent for it takes as many turns as one that was sent whole.
+It works in steps: a message that inflates to a thousand times its size takes as many turns as an
+uncompressed one of that size.
 """
 
 import zlib
@@ -26,32 +26,32 @@ _NO_MASK = bytes(4)
 
 
 class Inflater:
-    """One connection's; every message is compressed by itself.
+    """Inflates the messages of one connection, each of which is compressed by itself.
 
-    `take` begins with a frame; then `step` until it gives what came of it. ``is_busy`` says that a
-    frame is being inflated, ``bytes`` how much of its message is.
+    Call `take` with a frame, then `step` until it returns the payload. ``is_busy``: a frame is
+    being inflated. ``bytes`` is the size of its message so far.
     """
 
     def __init__(self, window_bits: int, message_bytes_max: int) -> None:
         self._window_bits = window_bits
         self._message_bytes_max = message_bytes_max
         self._machine = zlib.decompressobj(-window_bits)
-        self._goes_on = False  # a compressed message has begun, and more frames of it come
+        self._goes_on = False  # more frames of a compressed message follow
         self._first = 0
         self._input = b""
-        self._pieces: list[bytes] = []  # put together once: a long message is not copied twice
+        self._pieces: list[bytes] = []  # joined once, so that a long message is not copied twice
         self.is_busy = False
         self.bytes = 0
 
     def take(self, frame: bytes) -> bool:
-        """Begin with a client's whole frame; False if it is none that is compressed."""
+        """Begin with a client's whole frame; return False if it is not compressed."""
         first = frame[0]
         opcode = first & 0x0F
         if opcode >= _FIRST_CONTROL_OPCODE:
             return False
         if opcode == _CONTINUATION:
             if not self._goes_on or first & _COMPRESSED:
-                return False  # only the first frame says it: RFC 7692, 6
+                return False  # only the first frame has RSV1: RFC 7692, 6
         else:
             self._goes_on = bool(first & _COMPRESSED)
             if not self._goes_on:
@@ -66,7 +66,7 @@ class Inflater:
         return True
 
     def step(self) -> bytes | None:
-        """The payload without compression once it is whole; raises `FrameError`."""
+        """Inflate some more; return the payload when it is complete. Raise `FrameError`."""
         try:
             piece = self._machine.decompress(self._input, INFLATE_STEP_BYTES)
         except zlib.error:
@@ -83,18 +83,18 @@ class Inflater:
         return payload
 
     def stop(self) -> None:
-        """Let go what there is: nothing will come of it."""
+        """Discard the message that is being inflated."""
         self._input, self._pieces = b"", []
         self.is_busy = self._goes_on = False
 
     @property
     def first(self) -> int:
-        """The first byte of the frame, as it would be without compression."""
+        """The first byte of the frame without the bit for compression."""
         return self._first
 
 
 def new_inflater(extensions: Sequence[Extension], limits: Limits) -> Inflater | None:
-    """One for what client and server agreed on; None without compression."""
+    """Make the inflater for the negotiated extensions; None without compression."""
     for extension in extensions:
         if isinstance(extension, PerMessageDeflate):
             bytes_max = max(INFLATED_BYTES_MAX, limits.value_bytes_max + 65_536)
@@ -105,7 +105,7 @@ def new_inflater(extensions: Sequence[Extension], limits: Limits) -> Inflater | 
 
 
 def plain_frame(first: int, payload: bytes) -> bytes:
-    """A client's frame, with a mask that changes nothing."""
+    """Make a client's frame of a payload, with a mask of zeros."""
     size = len(payload)
     if size < _LENGTH_16:
         head = bytes((first, _MASKED | size))

@@ -1,10 +1,10 @@
 """The states of a WebSocket connection and the events that lead from one to the next; no I/O.
 
-Theory of operation: a connection is in one `State`, and `TRANSITIONS` says for every state and
-every `LifecycleEvent` which state follows. It starts as OPEN, each transition leads to the same
-state or a later one, and nothing leads out of LOST. Whoever reports an event does what has to be
-done when a state is entered, such as to close the session, and only if `next_state` gives another
-state: so every connection is closed once, for the first reason there is.
+Theory of operation: a connection is in one `State`, and `TRANSITIONS` gives the next state for
+every state and `LifecycleEvent`. It starts as OPEN, each transition leads to the same state or a
+later one, and none leads out of LOST. The code that reports an event also does what entering a
+state requires, such as closing the session, and only if `next_state` returns another state. So
+every connection is closed once, for the first reason.
 
 ================  ===================================  ============================
 state             messages of the peer                 what is sent
@@ -16,9 +16,9 @@ ENDING            are not read                         what is queued, then the 
 LOST              do not come                          nothing
 ================  ===================================  ============================
 
-What does not depend on the state is kept apart: whether reading is paused, whether the connection
-waits for its turn (`dunena.server.turn`), whether a message is being inflated (`inflater`) or has
-come in part (`special_frames`).
+The following do not depend on the state: whether reading is paused, whether the connection waits
+for its turn (`dunena.server.turn`), whether a message is being inflated (`inflater`) or is received
+in part (`special_frames`).
 """
 
 from enum import Enum, auto
@@ -26,29 +26,29 @@ from typing import Final
 
 
 class State(Enum):
-    """How far a connection has come, in this order."""
+    """The states of a connection, in their order."""
 
     OPEN = auto()
     CLOSING = auto()
     """The server sent a close frame and waits for the peer's."""
     ENDING = auto()
-    """Nothing that the peer may still send has a meaning."""
+    """Everything that the peer still sends is ignored."""
     LOST = auto()
-    """The transport is gone."""
+    """The transport is closed."""
 
 
 class LifecycleEvent(Enum):
-    """What ends a connection, or brings it nearer to its end."""
+    """The events that end a connection or bring it closer to its end."""
 
     SHUT_DOWN = auto()
     """The server stops."""
     FAILED = auto()
-    """The peer broke a rule or went over a limit, its token is no longer valid, or a fault of ours
-    left a message unanswered."""
+    """The peer broke a rule or exceeded a limit, its token is no longer valid, or a bug left a
+    message unanswered."""
     FRAMING_BROKEN = auto()
-    """The peer sent what is no frame, so nothing behind it can be read."""
+    """The peer sent an invalid frame, so that nothing after it can be parsed."""
     READ_TOO_SLOWLY = auto()
-    """More events wait for the peer than may."""
+    """More events wait for the peer than permitted."""
     HANDSHAKE_ENDED = auto()
     """Both have sent a close frame, or the protocol object found a fault and sent one."""
     PEER_ENDED = auto()
@@ -71,7 +71,7 @@ TRANSITIONS: Final[dict[State, dict[LifecycleEvent, State]]] = {
         LifecycleEvent.READ_TOO_SLOWLY: State.ENDING,
         **_ENDED_BY_PEER,
     },
-    # The close frame is sent: no other reason can be given, and the peer's own is still to come.
+    # The close frame was sent: no other reason can be sent, and the peer's frame is awaited.
     State.CLOSING: {
         LifecycleEvent.SHUT_DOWN: State.CLOSING,
         LifecycleEvent.FAILED: State.CLOSING,
@@ -82,9 +82,9 @@ TRANSITIONS: Final[dict[State, dict[LifecycleEvent, State]]] = {
     | {LifecycleEvent.CONNECTION_LOST: State.LOST},
     State.LOST: dict.fromkeys(LifecycleEvent, State.LOST),
 }
-"""Which state follows a state and an event."""
+"""The next state by state and event."""
 
 
 def next_state(state: State, event: LifecycleEvent) -> State:
-    """The state that follows; the same one if the event changes nothing."""
+    """Return the state after an event; the same one if the event changes nothing."""
     return TRANSITIONS[state][event]

@@ -1,4 +1,4 @@
-"""Whole messages of one connection: checked, counted, limited, and handed to its session."""
+"""Checking, counting and limiting whole messages, and passing them to the session."""
 
 import logging
 from collections.abc import Callable
@@ -10,13 +10,14 @@ from dunena.server.context import Context
 _log = logging.getLogger(__name__)
 
 Fail = Callable[[int, str], None]
-"""Ends the connection with a close code and a reason."""
+"""A function that ends the connection with a close code and a reason."""
 
 
 class MessageReceiver:
-    """Each message is a request of the tick; ``fail`` ends the connection when one cannot be.
+    """Makes each message of one connection a request of the tick.
 
-    ``address`` is named in the log when the peer sends more messages a second than it may.
+    ``fail`` ends the connection if a message is invalid or cannot be answered. ``address`` is
+    logged if the peer sends more messages a second than permitted.
     """
 
     __slots__ = (
@@ -45,12 +46,12 @@ class MessageReceiver:
         self._rate_count = 0
 
     def drop(self) -> None:
-        """The connection is lost: nothing may lead back to it, and no message comes any more."""
+        """Remove the references to a lost connection; a request that runs again does nothing."""
         self._receive_text = _answer_nothing
         self._fail = _fail_nothing
 
     def take_text(self, message: bytes) -> None:
-        """A whole text message, of which nobody knows yet whether it is UTF-8."""
+        """Receive a whole text message, after checking that it is UTF-8."""
         if not message.isascii():
             try:
                 message.decode()
@@ -60,11 +61,11 @@ class MessageReceiver:
         self._answer(message, self._receive_text)
 
     def take_binary(self, message: bytes) -> None:
-        """A whole binary message, which is read like text."""
+        """Receive a whole binary message, which is read like text."""
         self._answer(message, self._receive_text)
 
     def refuse(self, error: ClientError) -> None:
-        """Tell the client of an error, in this tick."""
+        """Send the client an error in this tick."""
         self._tick.run(self._refuse, error)
 
     def _answer(self, message: bytes, receive: Callable[[bytes, int], None]) -> None:
@@ -78,7 +79,7 @@ class MessageReceiver:
         try:
             if not self._session.answer_cached_get(message, now):
                 self._session.receive(message, now)
-        except Exception:  # noqa: BLE001 - a fault of ours ends one connection, not the server
+        except Exception:  # noqa: BLE001 - a bug ends one connection, not the server
             self._break()
 
     def _break(self) -> None:
@@ -99,8 +100,8 @@ class MessageReceiver:
 
 
 def _answer_nothing(_message: bytes, _now: int) -> None:
-    """What a lost connection had asked for."""
+    """Ignore a message of a lost connection."""
 
 
 def _fail_nothing(_code: int, _reason: str) -> None:
-    """A lost connection has ended."""
+    """Do nothing: a lost connection has ended already."""

@@ -1,8 +1,8 @@
-"""Every frame but the ordinary one: control frames, fragments, the closing handshake; no I/O.
+"""Handling all frames but whole text messages: control frames, fragments, closing; no I/O.
 
-websockets' protocol object does this part of RFC 6455, one whole frame at a time. It is made when
-the first such frame comes and let go when nothing of it is left to remember, since most connections
-need none.
+websockets' protocol object implements this part of RFC 6455, one whole frame at a time. It is made
+for the first such frame and dropped when it has no state worth keeping, as most connections need
+none.
 """
 
 from websockets.frames import Close, Frame, Opcode
@@ -13,13 +13,14 @@ from dunena.frames import PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.server.websocket.fragments import Fragments
 
 ReceivedMessage = tuple[bytes, bool]
-"""A whole message, and whether it is text."""
+"""A whole message and whether it is text."""
 
 
 class SpecialFrames:
-    """Those of one connection; its ``reader`` is told while a message in fragments has begun.
+    """Handles the special frames of one connection.
 
-    After each call that may send something, `take_output` gives what is to be sent.
+    It sets `is_in_message` of ``reader`` while a fragmented message is incomplete. After each call
+    that may send something, `take_output` returns the bytes to send.
     """
 
     __slots__ = ("_fragments", "_message_bytes_max", "_protocol", "_reader")
@@ -28,26 +29,26 @@ class SpecialFrames:
         self._reader = reader
         self._message_bytes_max = message_bytes_max
         self._protocol: ServerProtocol | None = None
-        self._fragments: Fragments | None = None  # of a message that has begun
+        self._fragments: Fragments | None = None  # those of an incomplete message
 
     @property
     def unfinished_bytes(self) -> int:
-        """Bytes of the fragments of a message that is not whole."""
+        """Number of bytes received of an incomplete fragmented message."""
         return 0 if self._fragments is None else len(self._fragments)
 
     @property
     def has_ended(self) -> bool:
-        """Whether the closing handshake is over, or a fault ended it."""
+        """Whether the closing handshake is complete or was ended by a fault."""
         return self._protocol is not None and self._protocol.eof_sent
 
     def receive(self, frame: bytes, *, takes_messages: bool) -> ReceivedMessage | None:
-        """A peer's whole, masked, uncompressed frame; the message that it completes.
+        """Handle a peer's whole, masked, uncompressed frame; return the message it completes.
 
-        Data is ignored unless ``takes_messages``. Raises `FrameError` for text that is no UTF-8;
-        every other fault ends the handshake.
+        Data frames are ignored unless ``takes_messages``. Raise `FrameError` for text that is no
+        UTF-8; any other fault ends the connection by `has_ended`.
         """
         if frame[0] == PONG_HEAD:
-            return None  # that it was heard is all it says
+            return None  # a pong only shows that the peer is alive
         protocol = self._made_protocol()
         if frame[0] & 0x0F == Opcode.CLOSE and self._fragments is not None:
             _close_inside_message(protocol, frame)
@@ -61,16 +62,16 @@ class SpecialFrames:
         return None
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the closing handshake."""
+        """Begin the closing handshake with a close code and a reason."""
         self._made_protocol().send_close(code, reason)
 
     def fail(self, code: int, reason: str) -> None:
-        """End without waiting for the peer's close frame: RFC 6455, 7.1.7."""
+        """Send a close frame and do not wait for the peer's (RFC 6455, 7.1.7)."""
         self._fragments = None
         self._made_protocol().fail(code, reason)
 
     def take_output(self) -> list[bytes]:
-        """What is to be sent now; an empty piece is the end of it."""
+        """Return the bytes to send now; an empty piece means to close the connection."""
         protocol = self._protocol
         if protocol is None:
             return []
@@ -79,7 +80,7 @@ class SpecialFrames:
         return protocol.data_to_send()
 
     def drop(self) -> None:
-        """Let go what there is: nothing more is received or sent."""
+        """Release all memory: nothing more is received or sent."""
         self._fragments = self._protocol = None
 
     def _made_protocol(self) -> ServerProtocol:
@@ -105,12 +106,15 @@ class SpecialFrames:
 
 
 def _close_inside_message(protocol: ServerProtocol, frame: bytes) -> None:
-    """A close may come between fragments (RFC 6455, 5.4); the protocol object refuses it."""
+    """Answer a close frame between fragments, which RFC 6455, 5.4, permits.
+
+    websockets' protocol object takes it for a fault.
+    """
     if protocol.state is not State.OPEN:
-        return  # it answers a close frame that was sent
+        return  # the frame answers a close frame of the server
     mask, payload = frame[2:6], frame[6:]
     try:
         close = Close.parse(apply_mask(payload, mask))
-    except Exception:  # noqa: BLE001 - any fault in it is found again by the protocol object
+    except Exception:  # noqa: BLE001 - the protocol object finds the same fault again
         return
     protocol.send_close(None if close.code == 1005 else close.code, close.reason)

@@ -1,49 +1,49 @@
 // Types of dunena's client, /dunena.js.
 
-/** Any JSON value. Numbers are JavaScript's: integers past 2^53 lose digits. */
+/** Any JSON value. Numbers are those of JavaScript: integers past 2^53 lose digits. */
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
-/** "waiting" is the pause before the next try to connect. */
+/** The state of the connection; "waiting" is the pause before the next try to connect. */
 export type Status = "connecting" | "open" | "waiting" | "closed";
 
 export interface Options {
-  /** Namespace of all calls that name none of their own. */
+  /** Default namespace of all calls. */
   ns?: string;
   /**
-   * What calls do while there is no connection: "wait" (the default) keeps them, in order, and
-   * sends again what was not confirmed; "refuse" rejects them at once.
+   * What calls do while there is no connection: "wait" (the default) queues them in order and sends
+   * unconfirmed ones again; "refuse" rejects them at once.
    */
   whileAway?: "wait" | "refuse";
-  /** The server's token: a session cookie in a page, a header in Node and Bun. */
+  /** The token; a page sends it as a session cookie, Node and Bun send it as a header. */
   token?: string;
   /**
-   * What watchers throw, refused subscriptions, mistyped bindings, why there is no connection.
-   * `console.error`.
+   * Called with errors that watchers throw, refused subscriptions, mistyped bindings and failures
+   * to connect. The default is `console.error`.
    */
   onError?: (error: Error) => void;
-  /** Where `data-bind` is looked for: the document of a page; `false` for nowhere. */
+  /** Where to look for `data-bind`; the default is the page's document, `false` is nowhere. */
   bind?: ParentNode & Node | false;
-  /** Functions that `data-bind="key | name"` names. */
+  /** Functions by the name that `data-bind="key | name"` uses; the result is shown. */
   format?: { [name: string]: (value: any, element: Element) => unknown };
-  /** The WebSocket class, where it is neither global nor the package `ws`. */
+  /** The WebSocket class, if it is neither a global nor in the package `ws`. */
   WebSocket?: unknown;
 }
 
-/** What calls take besides their key. */
+/** Options of a call. */
 export interface Place {
-  /** Namespace. */
+  /** Namespace of the keys; the default is the store's. */
   ns?: string;
 }
 
 export interface SetOptions extends Place {
-  /** Milliseconds until the key expires; 0 or nothing: never. */
+  /** Milliseconds until the key expires; 0 is never. */
   ttl?: number;
-  /** Confirmed only when it was forced to the device. */
+  /** Resolve only when the value was forced to the device. */
   durable?: boolean;
 }
 
 export interface WatchOptions extends Place {
-  /** Why this key cannot be followed; without it, the store's `onError` is told. */
+  /** Called if this key cannot be watched; the default is the store's `onError`. */
   onError?: (error: DunenaError) => void;
 }
 
@@ -57,50 +57,50 @@ export interface CacheEvent {
 
 export interface Store {
   readonly status: Status;
-  /** Why there is no connection: nobody is there, or what the server said; null once there is one. */
+  /** Why there is no connection: no server, or the server's text; null while connected. */
   readonly error: Error | null;
-  /** Called with the status, soon and at each change; returns what ends it. */
+  /** Calls back with the status, soon and at each change; returns a function that ends this. */
   onStatus(callback: (status: Status) => void): () => void;
 
-  /** The value of a key, null when there is none. */
+  /** Resolves to the value of a key, null if it has none. */
   get<Value = any>(key: string, options?: Place): Promise<Value | null>;
   mget<Value = any>(keys: string[], options?: Place): Promise<{ [key: string]: Value | null }>;
   /** Resolves when the value is stored; rejects with the server's text. */
   set(key: string, value: unknown, options?: SetOptions): Promise<void>;
-  /** Several sets at once. Not a transaction: if one is refused, the others may be stored. */
+  /** Stores several values. It is no transaction: if one is refused, others may be stored. */
   mset(entries: { [key: string]: unknown }, options?: SetOptions): Promise<void>;
   delete(key: string, options?: Place): Promise<void>;
-  /** Reads an object, replaces these fields, writes it and gives it back; see docs/client.md. */
+  /** Reads an object, replaces these fields, writes it and resolves to it; see docs/client.md. */
   merge<Value = any>(key: string, fields: object, options?: SetOptions): Promise<Value>;
-  /** All keys that match, sorted; `*` and `?` stand for characters. */
+  /** Resolves to all matching keys, sorted; `*` is any text, `?` one character. */
   keys(pattern?: string, options?: Place): Promise<string[]>;
 
   /**
-   * Calls back with the current value, null when there is none, and with each one after it.
-   * For one key: there are no patterns here, `keys` and `events` have all of them.
-   * Returns what ends it.
+   * Calls back with the current value, null if there is none, and with each later one.
+   * It watches one key and takes no patterns; for all keys see `keys` and `events`.
+   * Returns a function that ends it.
    */
   watch<Value = any>(
     key: string,
     callback: (value: Value | null) => void,
     options?: WatchOptions,
   ): () => void;
-  /** Calls back with every change of the store from now on; returns what ends it. */
+  /** Calls back with every change of the store from now on; returns a function that ends it. */
   events(callback: (event: CacheEvent) => void): () => void;
-  /** Ends the connection for good; what was not confirmed is rejected. */
+  /** Ends the connection for good; rejects unconfirmed calls. */
   close(): void;
 }
 
-/** What the server refused, in its words, and what could not reach it. */
+/** A refusal, with the server's text, or a call that could not reach the server. */
 export class DunenaError extends Error {
   name: "DunenaError";
 }
 
-/** Without an address: the server that the script came from, else http://localhost:3000. */
+/** Without a URL: connects to the server that the script is from, else http://localhost:3000. */
 export function connect(options?: Options): Store;
 export function connect(url: string | URL | undefined, options?: Options): Store;
 
 declare global {
-  /** The same after loading /dunena.classic.js. */
+  /** The global of /dunena.classic.js, with the same members. */
   var dunena: { connect: typeof connect; DunenaError: typeof DunenaError };
 }

@@ -1,9 +1,9 @@
 // dunena's client. Classic: /dunena.classic.js; types: /dunena.d.ts
 
 const HERE = import.meta.url;
-const IS_PAGE = !globalThis.process?.versions?.node; // whose WebSocket has no headers
+const IS_PAGE = !globalThis.process?.versions?.node; // its WebSocket has no headers
 const NODE_SOCKET = "ws"; // bundlers leave it out
-const BEAT_MS = 4000; // silent for two beats is dead
+const BEAT_MS = 4000; // dead after two silent beats
 const PAUSE_MS = 200;
 const PAUSE_MS_MAX = 5000;
 const WAITING_MAX = 10_000;
@@ -14,7 +14,7 @@ class DunenaError extends Error {
 
 function awayText(root) {
   const text = `No server at ${root}; start dunena there`;
-  // Of a page that is not let in the fetch fails as well.
+  // The fetch of a refused page fails too.
   const { origin } = globalThis; // null for file://
   if (!origin || root.startsWith(`${origin}/`)) return text;
   const button = origin === "null" ? ` or the button at ${root}test` : "";
@@ -68,7 +68,7 @@ function connect(url, options = {}) {
     }
   }
 
-  // A request is frames and a ping: an error before the pong is theirs.
+  // A request is frames and a ping: an error before its pong is its own.
 
   function ask(...frames) {
     return new Promise((resolve, reject) => {
@@ -154,7 +154,7 @@ function connect(url, options = {}) {
     };
   }
 
-  // Followed for a moment: a get's answer would look like an update.
+  // Subscribes briefly: a get's answer would look like an update.
   async function read(keys, more) {
     const values = new Map();
     const errors = [];
@@ -237,7 +237,7 @@ function connect(url, options = {}) {
   }
 
   function lose(error) {
-    // A failed fetch is a TypeError. Who starts first is no error.
+    // A failed fetch is a TypeError: no error if away.
     const isAway = error?.name === "TypeError";
     if (isAway) error = new DunenaError(awayText(root));
     if (error && error.message !== store.error?.message) {
@@ -323,7 +323,7 @@ function connect(url, options = {}) {
 const SOURCE = /^\s*(?:'([^']*)'|([^.|]*?))\s*(?:\.([^|]*?))?\s*(?:\|\s*(\S+)\s*)?$/;
 
 function bindPage(store, root, formats, onError) {
-  const bound = new Map(); // element -> what ends its bindings
+  const bound = new Map(); // element -> functions that end it
 
   function follow(element, text, attribute, source = "") {
     const [, quoted, plain, path = "", format] = SOURCE.exec(source) ?? [];
@@ -333,7 +333,7 @@ function bindPage(store, root, formats, onError) {
       onError(new DunenaError(`data-bind "${text}": ${why}`));
       return [];
     }
-    let original; // what the page's author wrote
+    let original; // the text in the page
     return store.watch(quoted ?? plain, (whole) => {
       let value = whole;
       for (const name of path.split(".").filter(Boolean))

@@ -1,5 +1,5 @@
-// Copying to the clipboard. Browsers keep their clipboard from pages without TLS that are not on
-// this machine; there an old way still works.
+// Copying to the clipboard. Browsers offer their clipboard only to pages with TLS or from this
+// machine; for other pages this module uses document.execCommand.
 
 import { button } from "./dom.js";
 
@@ -19,7 +19,7 @@ function copyBySelection(text) {
   const field = document.createElement("textarea");
   field.value = text;
   field.className = "sr-only";
-  // In a modal dialog nothing outside of it can be selected.
+  // While a modal dialog is open, only text inside it can be selected.
   (document.querySelector("dialog[open]") ?? document.body).append(field);
   field.select();
   const isDone = document.execCommand("copy");
@@ -28,7 +28,7 @@ function copyBySelection(text) {
   return isDone;
 }
 
-// Says on a button, for a moment, whether its text was copied.
+// Copies a text and shows the result on the button `source` for a moment.
 export async function copyFrom(source, text) {
   const isDone = await copy(text);
   const label = source.dataset.label ?? source.textContent;
@@ -40,7 +40,7 @@ export async function copyFrom(source, text) {
   }, SAID_MS);
 }
 
-// A button that copies what text() gives; `spoken` says what that is.
+// Makes a button that copies what text() returns; `spoken` is its name for screen readers.
 export function copyButton(spoken, text, shown = "Copy") {
   const made = button(shown, () => copyFrom(made, text()), { "aria-label": `Copy ${spoken}` });
   return made;

@@ -1,11 +1,11 @@
-// The few things the page does with elements. Text from outside goes in as text, never as markup.
+// Helpers for elements. Text from outside is always inserted as text, never as markup.
 
 export function byId(id) {
   return document.getElementById(id);
 }
 
-// element("button", { type: "button", class: "small", onclick }, "Text", child); of the children
-// those that are null are left out.
+// Makes an element: element("button", { type: "button", class: "small", onclick }, "Text", child).
+// Children that are null are left out.
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [attribute, value] of Object.entries(attributes)) {
@@ -20,21 +20,21 @@ export function button(text, onclick, attributes = {}) {
   return element("button", { type: "button", class: "small", ...attributes, onclick }, text);
 }
 
-// Sets a text only where it is another one: the browser would lay out what did not change.
+// Sets an element's text if it differs: setting the same text would cause a new layout.
 export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-// A line that is there only while it says something.
+// Sets the text of a line, which is hidden while the text is empty.
 export function say(line, text) {
   setText(line, text);
   line.hidden = !text;
 }
 
-// Starts an element's brief highlight, also while the last one still runs.
+// Starts an element's brief highlight, again if it is running.
 export function flash(target) {
   target.classList.remove("changed");
-  void target.offsetWidth; // or the browser would see no difference
+  void target.offsetWidth; // forces a layout, without which the animation does not start again
   target.classList.add("changed");
 }
 
@@ -46,7 +46,7 @@ export function onCtrlEnter(target, act) {
   });
 }
 
-// Calls draw() once in the next animation frame, however often it was asked for.
+// Returns a function that calls draw() in the next animation frame, once per frame.
 export function drawer(draw) {
   let isScheduled = false;
   return () => {

@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Formatting numbers and times for people.
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -28,7 +28,7 @@ export function size(bytes) {
   return `${mega.toFixed(mega < 10 ? 1 : 0)} MB`;
 }
 
-// The two largest units of a length of time in ms: "3 d 4 h", "2 min 05 s", "41 s".
+// Formats a duration in ms by its two largest units: "3 d 4 h", "2 min 05 s", "41 s".
 export function duration(ms) {
   const left = Math.max(0, ms);
   if (left < MINUTE) return `${Math.ceil(left / SECOND)} s`;

@@ -1,4 +1,5 @@
-// Patterns as the server has them: * for any run of characters, ? for one, all else for itself.
+// Patterns as the server has them: * is any run of characters, ? is one character, all others stand
+// for themselves.
 
 export function globMatcher(pattern) {
   if (!pattern || pattern === "*") return () => true;

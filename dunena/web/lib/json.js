@@ -1,11 +1,11 @@
-// JSON as text. A number past 53 bits, 1.0 and the order of keys do not survive JSON.parse; the
-// page shows and edits what is really there, so it cuts and indents the text itself. None of this
-// needs the text to be valid: a message that was cut short is indented as far as it goes.
+// JSON as text. JSON.parse loses digits past 53 bits, the form of 1.0 and the order of keys, but
+// the page has to show and edit the exact value: so these functions split and indent the text
+// itself. The text need not be valid: a truncated message is indented as far as it goes.
 
 const STRUCTURE = "{}[],:";
 const SPACE = " \t\n\r";
 
-// The position behind the string that opens at `start`.
+// Returns the position after the string that begins at `start`.
 function endOfString(text, start) {
   let end = start;
   for (;;) {
@@ -17,7 +17,7 @@ function endOfString(text, start) {
   }
 }
 
-// Calls visit(token, start) for every string, number, word and punctuation mark in turn.
+// Calls visit(token, start) for every string, number, word and punctuation mark, in their order.
 function walk(text, visit) {
   let at = 0;
   while (at < text.length) {
@@ -37,7 +37,7 @@ function walk(text, visit) {
   }
 }
 
-// The same JSON indented by two spaces; empty brackets stay together.
+// Returns the JSON indented by two spaces; empty brackets stay together.
 export function indent(text) {
   const pieces = [];
   let depth = 0;
@@ -55,17 +55,17 @@ export function indent(text) {
   return pieces.join("");
 }
 
-// The same JSON in one line without spaces.
+// Returns the JSON in one line without spaces.
 export function compact(text) {
   const pieces = [];
   walk(text, (token) => pieces.push(token));
   return pieces.join("");
 }
 
-// The text of a member's value in an object's JSON; undefined if it has none of that name.
+// Returns the text of a member's value in an object's JSON; undefined if there is no such member.
 export function member(text, name) {
   let depth = 0;
-  let current = null; // the name of the member we are in, of the outermost object
+  let current = null; // the name of the present member of the outermost object
   let from = -1;
   let found;
   let last = "";
@@ -87,7 +87,7 @@ export function member(text, name) {
 
 const encoder = new TextEncoder();
 
-// UTF-8 bytes.
+// Returns the size of a text in bytes of UTF-8.
 export function bytes(text) {
   return encoder.encode(text).length;
 }

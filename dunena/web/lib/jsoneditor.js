@@ -1,10 +1,10 @@
-// A field for JSON that marks a mistake in the place where it is, and says in words what it is.
+// A text field for JSON that marks a mistake at its place and describes it.
 
 import { element, setText } from "./dom.js";
 import { faultOf } from "./jsonparse.js";
 
-// From here on a text is neither wrapped nor marked, and judged only when nobody types: a browser
-// would take seconds for each key.
+// Length from which on a text is neither wrapped nor marked, and checked only after a pause in
+// typing: otherwise a browser would take seconds for each key.
 export const LARGE_CHARS = 200_000;
 const TYPING_MS = 300;
 
@@ -35,20 +35,20 @@ export class JsonEditor {
   }
 
   set text(text) {
-    this.#showLarge(text); // first: it would be laid out twice
+    this.#showLarge(text); // before the text is set, which would otherwise be laid out twice
     this.field.value = text;
     this.toTop();
     this.judge();
   }
 
-  // The caret would stand at the end, where the browser scrolls to with the focus.
+  // Moves the caret to the start: a browser scrolls to the caret when the field gets the focus.
   toTop() {
     this.field.setSelectionRange(0, 0);
     this.field.scrollTop = 0;
     this.field.scrollLeft = 0;
   }
 
-  // Whether the text is JSON; shows where not.
+  // Checks the text, marks a mistake and returns whether it is JSON.
   judge() {
     clearTimeout(this.#timer);
     this.fault = faultOf(this.text);
@@ -61,7 +61,7 @@ export class JsonEditor {
     return !this.fault;
   }
 
-  // Shows the fault, or else these words, beside the buttons.
+  // Shows the fault beside the buttons; if there is none, shows `words`.
   sayVerdict(words) {
     if (this.fault && this.text.trim()) {
       setText(this.#jump, this.fault.message);

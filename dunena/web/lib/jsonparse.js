@@ -1,11 +1,12 @@
-// JSON text to a tree of nodes that keep what was written: numbers as text, names in their order.
-// A text that is not JSON gets a fault that says where; browsers each say it differently or not at
-// all. What the server would refuse (a name twice, an integer past 64 bits) is a fault too.
+// Parses JSON to a tree of nodes that keep the written form: numbers as text, names in their order.
+// For a text that is no JSON it throws a fault with its place, which browsers report differently or
+// not at all. What the server would refuse (a repeated name, an integer past 64 bits) is a fault
+// too.
 
 const DEPTH_MAX = 254;
 const INTEGER_MIN = -(2n ** 63n);
 const INTEGER_MAX = 2n ** 64n - 1n;
-const SAFE_DIGITS = 18; // any integer of so many fits
+const SAFE_DIGITS = 18; // every integer with so many digits fits 64 bits
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const WORD = /[A-Za-z_$][\w$]*/y;
 const WORDS = ["true", "false", "null"];
@@ -22,8 +23,8 @@ export class Fault extends Error {
   }
 }
 
-// { kind: "object", members: [{ name, node }] }, { kind: "array", items: [node] }, or
-// { kind: "string" | "number" | "word", text }; throws Fault.
+// Returns a node: { kind: "object", members: [{ name, node }] }, { kind: "array", items: [node] }
+// or { kind: "string" | "number" | "word", text }. Throws Fault.
 export function parse(text) {
   const reader = new Reader(text);
   const node = reader.value();
@@ -32,7 +33,7 @@ export function parse(text) {
   return node;
 }
 
-// The fault of a text, or null.
+// Returns the fault of a text; null if it is JSON.
 export function faultOf(text) {
   try {
     parse(text);

@@ -1,4 +1,4 @@
-// What the page remembers from visit to visit. A browser may refuse to, and then it forgets.
+// The page's settings, stored in the browser between visits if it permits that.
 
 const PREFIX = "dunena.";
 
@@ -14,6 +14,6 @@ export function remember(name, value) {
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
   } catch {
-    // Private windows and full storages: nothing that matters is lost.
+    // The storage is full or not permitted: the page works without it.
   }
 }

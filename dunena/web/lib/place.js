@@ -1,6 +1,5 @@
-// What the address says after its "#": a view, and of the keys one that is shown.
-
-// { view, key, ns }; the key is null where there is none.
+// Parses the part of the address after "#", which names a view and may name a key.
+// Returns { view, key, ns }; the key is null if there is none.
 export function placeOf(hash) {
   const [view, query = ""] = hash.slice(1).split("?");
   const fields = new URLSearchParams(query);

@@ -1,8 +1,8 @@
-// A question that must be answered before anything else is done.
+// A modal question.
 
 import { button, element } from "./dom.js";
 
-// Whether `yes` was chosen. Escape is `no`, and so is a question while another one is asked.
+// Resolves to whether `yes` was chosen; to false after Escape, or if another question is open.
 export function ask(text, yes, no) {
   if (document.querySelector("dialog[open]")) return Promise.resolve(false);
   return new Promise((resolve) => {

@@ -1,10 +1,10 @@
-// A list of what happened, newest last. A fast stream must not make the page slow: rows are added
-// once per animation frame, and only the newest are kept.
+// A list of events, the newest last. To stay fast with a fast stream, it adds rows once per
+// animation frame, and keeps only the newest.
 
 import { byId, drawer } from "./dom.js";
 
 const ROWS_MAX = 500;
-const NEAR_END_PX = 24; // closer than this to the end counts as reading along
+const NEAR_END_PX = 24; // a list scrolled nearer to its end than this follows new rows
 
 export class RowLog {
   onDraw = () => {};
@@ -19,7 +19,7 @@ export class RowLog {
   #draw = drawer(() => this.#drawNow());
 
   // Uses the elements PREFIX-rows, -pause, -clear and those named in `filters`. makeRow(record)
-  // gives an element; searched(record, values of the filters) says whether it is to be seen.
+  // returns an element; searched(record, values of the filters) returns whether to show it.
   constructor(prefix, filters, makeRow, searched) {
     this.#makeRow = makeRow;
     this.#searched = searched;
@@ -35,13 +35,13 @@ export class RowLog {
 
   add(record) {
     this.#pending.push(record);
-    // While paused, or while the browser draws nothing, this is all that grows.
+    // While the list is paused or not drawn, only this array grows.
     if (this.#pending.length > ROWS_MAX) this.#pending.shift();
     if (this.#isPaused) this.#pause.textContent = `Resume (${this.#pending.length})`;
     this.#draw();
   }
 
-  // Rows with their records, oldest first.
+  // Iterates over [row, record], the oldest first.
   * [Symbol.iterator]() {
     for (const row of this.#rows.children) yield [row, this.#records.get(row)];
   }
@@ -57,14 +57,14 @@ export class RowLog {
     this.#rows.scrollTop = this.#rows.scrollHeight;
   }
 
-  // Shows what came while nobody could see it.
+  // Shows the records that arrived while the list was not visible.
   redraw() {
     this.#draw();
   }
 
   #drawNow() {
     this.onDraw(false);
-    const isSeen = this.#rows.offsetParent !== null; // or another view is on screen
+    const isSeen = this.#rows.offsetParent !== null; // null while another view is shown
     if (this.#isPaused || !isSeen || !this.#pending.length) return;
     const rows = this.#rows;
     const readsAlong = rows.scrollHeight - rows.scrollTop - rows.clientHeight < NEAR_END_PX;

@@ -1,10 +1,10 @@
-// A message as a program that sends it: to paste into a page, a terminal or a script.
+// Programs that send a message, to paste into a page, a terminal or a script.
 
 import { compact, indent, member } from "./json.js";
 
 const TOKEN_VARIABLE = "DUNENA_AUTH_TOKEN";
 
-// { text, address of the WebSocket, hasToken }
+// Returns JavaScript that sends `text` to the WebSocket at `address`.
 export function asJavaScript({ text, address, hasToken }) {
   return [
     ...hasToken
@@ -35,14 +35,15 @@ export function asPython({ text, address, hasToken }) {
   ].join("\n");
 }
 
-// The HTTP request that does what the message does; null where HTTP has none.
+// Returns a curl command for the HTTP request that corresponds to the message; null if there is
+// none.
 export function asCurl({ text, base, hasToken }) {
   const request = requestOf(JSON.parse(text), compact(text));
   if (!request) return null;
   const [method, path, body] = request;
   const words = ["curl", "-sS"];
   if (method === "DELETE") words.push("-X", "DELETE");
-  // In double quotes: the shell is to put the token in.
+  // In double quotes, in which the shell replaces the variable by the token.
   if (hasToken) words.push("-H", `"Authorization: Bearer $${TOKEN_VARIABLE}"`);
   if (body !== undefined) words.push("-H", "'Content-Type: application/json'", "-d", quoted(body));
   words.push(quoted(new URL(path, base).href));
@@ -68,7 +69,7 @@ function requestOf(message, text) {
   }
 }
 
-// An object's text with its members' values as they are, and other members' names.
+// Returns an object's JSON with renamed members and unchanged values.
 function renamed(text, rename) {
   const members = Object.keys(JSON.parse(text))
     .map((name) => [rename(name), member(text, name)])
@@ -85,7 +86,8 @@ function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-// As an object where JavaScript's own means exactly the same, else as the text it is.
+// Returns the JSON as an object literal if JavaScript reads exactly the same value, else as a
+// string.
 function argument(text) {
   const line = compact(text);
   const isSame = !line.includes("__proto__") && JSON.stringify(JSON.parse(line)) === line;

@@ -1,9 +1,9 @@
-// What the page asks over HTTP. Every failure is an Error whose message can be shown as it is; a
-// missing token is one of its own.
+// The page's HTTP requests. Every failure is an Error whose message can be shown to the user; a
+// missing token has a class of its own.
 
 import { compact, member } from "../lib/json.js";
 
-// The page is at /test; a proxy may have put something in front of that.
+// The page is at /test, possibly below a path of a proxy.
 const BASE = new URL(".", location.href);
 
 export class Unauthorized extends Error {
@@ -12,20 +12,20 @@ export class Unauthorized extends Error {
   }
 }
 
-// The value is not the one any more that it was to replace.
+// The value is no longer the one that a write should replace.
 export class Conflict extends Error {}
 
-// What a problem says while nobody answers.
+// The message of the error if the server cannot be reached.
 export const AWAY = "The server cannot be reached.";
 
 export class Api {
-  onReached = () => {}; // after it was away
-  // The server's clock less ours, ms: expiries are times on the server's.
+  onReached = () => {}; // called at the first answer after a failure
+  // The server's clock minus the browser's, ms: expiries are times of the server's clock.
   skew = 0;
   #trace;
   #isAway = false;
 
-  // trace(direction, text) is told of every write, for the log.
+  // trace(direction, text) is called for every write, for the log.
   constructor(trace) {
     this.#trace = trace;
   }
@@ -44,31 +44,31 @@ export class Api {
     return new URL(path, BASE).href;
   }
 
-  // info, stats, server, health: a JSON object each.
+  // Returns the JSON object at a path: info, stats, server or health.
   async ask(path) {
     return (await this.#request(path)).json();
   }
 
-  // The health of a server that refuses changes comes with 503, and is wanted all the same.
+  // Returns the health, also with status 503, which a server that refuses changes sends.
   async health() {
     const response = await this.#request("health", {}, [503]);
     return response.json();
   }
 
-  // { total, offset, timestamp, entries: [{ key, size, revision, expiresAt, preview }] }
+  // Returns { total, offset, timestamp, entries: [{ key, size, revision, expiresAt, preview }] }.
   async entries({ ns, pattern, order, offset, count }) {
     const query = new URLSearchParams({ pattern: pattern || "*", order, offset, count });
     if (ns) query.set("ns", ns);
     return this.#timed(await this.ask(`entries?${query}`));
   }
 
-  // The same of these keys, without those that do not exist.
+  // Returns the same for the given keys, without those that do not exist.
   async entriesOf(ns, keys) {
     const body = JSON.stringify(ns ? { keys, ns } : { keys });
     return this.#timed(await (await this.#post("entries", body)).json());
   }
 
-  // { key, size, revision, expiresAt, text } with the value's JSON as it is, or null.
+  // Returns { key, size, revision, expiresAt, text } with the value's exact JSON, or null.
   async entry(key, ns) {
     const query = ns ? `?${new URLSearchParams({ ns })}` : "";
     const text = await (await this.#request(`entries/${encodeURIComponent(key)}${query}`)).text();
@@ -80,9 +80,9 @@ export class Api {
     return this.ask(`namespaces?${new URLSearchParams({ pattern, count })}`);
   }
 
-  // `value` is JSON text, and arrives as it is; `ttl` in ms, 0 for none, whatever the server's default.
-  // `revision` is the one that it replaces, 0 for a key that is not there; if there is another, a
-  // Conflict.
+  // Stores a value. `value` is JSON text, which is sent unchanged; `ttl` is in ms, 0 for no expiry,
+  // whatever the server's default. `revision` is the one to replace, 0 for a new key; throws
+  // Conflict if the key has another one.
   async set(key, ns, value, ttl, revision) {
     const space = ns ? `,"ns":${JSON.stringify(ns)}` : "";
     const place = `"key":${JSON.stringify(key)}${space},"ttl":${ttl || 0},"ifRev":${revision}`;

@@ -1,23 +1,23 @@
-// One key and its entry as it is now: asked for when something changed, one question at a time.
+// The present entry of one key, requested again after each change, one request at a time.
 
-const CHANGED_MS = 40; // between two questions for a value that changes all the time
+const CHANGED_MS = 40; // between two requests for a value that changes all the time
 
 export class EntrySource {
-  onEntry = () => {}; // ({ isFirst, isOther }): whether it is the first one, and another value
-  onProblem = () => {}; // (text), "" when there is none any more
-  key = null; // null while there is none, or a new one is written
+  onEntry = () => {}; // ({ isFirst, isOther }): it is the first entry; its value is another one
+  onProblem = () => {}; // (text), "" when the problem is over
+  key = null; // null while no key is shown or a new one is written
   ns = "";
-  entry; // { text, size, revision, expiresAt }; null for no value, undefined while it is not known
+  entry; // { text, size, revision, expiresAt }; null for no value, undefined while unknown
   #api;
   #isAsking = false;
   #asksAgain = false;
-  #epoch = 0; // another key, or another connection: older answers do not count
+  #epoch = 0; // changes with the key and the connection: answers of an older one are ignored
 
   constructor(api) {
     this.#api = api;
   }
 
-  // What the value has left to live, in ms, 0 for ever.
+  // The ms until the value expires; 0 if it does not.
   get remaining() {
     const at = this.entry?.expiresAt;
     return at ? Math.max(1, Math.round(at - this.#api.now)) : 0;
@@ -33,13 +33,13 @@ export class EntrySource {
     this.key = null;
   }
 
-  // After a connection was lost nothing known before counts any more.
+  // Marks the entry as unknown after a lost connection.
   doubt() {
     this.#epoch += 1;
     this.refresh();
   }
 
-  // Asks for the entry; one question at a time, and one more if something came meanwhile.
+  // Requests the entry, one request at a time, and again if it changed meanwhile.
   async refresh() {
     if (this.key === null) return;
     if (this.#isAsking) {
@@ -69,7 +69,7 @@ export class EntrySource {
     this.onEntry({ isFirst, isOther });
   }
 
-  // Whether act() did what it should; tells of the problem if not.
+  // Calls act() and resolves to whether it succeeded; reports a problem to onProblem.
   async attempt(act) {
     const epoch = this.#epoch;
     try {

@@ -1,9 +1,10 @@
-// The keys of one listing by their position, as far as they were looked at: pages asked from the
-// server when they come into view, kept up to date by the events of the store.
+// The keys of one listing by their position: pages are requested from the server when they come
+// into view, and updated by the events of the store.
 //
-// An event of a key that is on screen brings its new entry; that a key came or went makes all pages
-// old, and those on screen are asked for again. The server sorts its keys anew for that, so it is
-// done a few times a second at most, and rarely for changes that may lie outside what is shown.
+// After an event of a visible key its new entry is requested. An added or deleted key makes all
+// pages outdated, and the visible ones are requested again. The server has to sort its keys for
+// that, so it is done a few times a second at most, and rarely for changes that may be outside the
+// visible part.
 
 import { globMatcher } from "../lib/glob.js";
 
@@ -14,23 +15,23 @@ const CHANGED_MS = 120; // between two requests for the entries that changed
 const CAME_OR_WENT_MS = 400;
 const ELSEWHERE_MS = 2500;
 const RETRY_MS = 2000;
-const NAMED_MAX = 500; // keys asked for by name at once
+const NAMED_MAX = 500; // keys requested by name at once
 
 export class KeySource {
-  // What is listed.
+  // The present listing.
   ns = "";
   pattern = "";
   order = "asc";
 
-  total = null; // unknown
+  total = null; // null while unknown
   problem = "";
   onChange = () => {};
-  onUpdate = () => {}; // (entry): one that was shown has another value
+  onUpdate = () => {}; // (entry): a known entry has another value
 
   #api;
   #pages = new Map(); // number -> { version, rows }
   #version = 0;
-  #asking = new Map(); // page -> the version it is asked for
+  #asking = new Map(); // page -> the version that is requested
   #first = 0;
   #last = 0;
   #places = new Map(); // key -> entry
@@ -46,7 +47,7 @@ export class KeySource {
     this.#api = api;
   }
 
-  // Lists something else, or the same from nothing: after a connection was lost, all is in doubt.
+  // Lists something else, or the same anew: after a lost connection all pages may be outdated.
   list({ ns = this.ns, pattern = this.pattern, order = this.order } = {}) {
     const isOther = ns !== this.ns || pattern !== this.pattern || order !== this.order;
     Object.assign(this, { ns, pattern, order });
@@ -60,25 +61,25 @@ export class KeySource {
     this.#makeOld();
   }
 
-  // While nobody looks, or there is no connection, nothing is asked.
+  // Stops requests while the view is not visible or there is no connection.
   pause(isPaused) {
     this.#isPaused = isPaused;
     if (!isPaused) this.#work();
   }
 
-  // The rows from first to last are on screen.
+  // Reports that the rows from first to last are visible.
   look(first, last) {
     this.#first = first;
     this.#last = last;
     this.#work();
   }
 
-  // The entry at a position; undefined while it is not known.
+  // Returns the entry at a position; undefined while it is unknown.
   at(index) {
     return this.#pages.get(Math.floor(index / PAGE))?.rows[index % PAGE];
   }
 
-  // An event of cache-events.
+  // Takes an event of cache-events.
   apply({ event, data }) {
     if (event === "clear") {
       this.#soon(0);
@@ -96,7 +97,7 @@ export class KeySource {
     }
   }
 
-  // Whether a key that is not among those shown would stand between them.
+  // Returns whether an unknown key would be among the visible ones.
   #isOnScreen(key) {
     if (!this.total || this.#last >= this.total - 1) return true;
     const [low, high] = [this.at(this.#first), this.at(this.#last)];
@@ -147,7 +148,7 @@ export class KeySource {
     } finally {
       if (this.#asking.get(page) === version) this.#asking.delete(page);
     }
-    // An answer to a listing given up, or one that another has overtaken.
+    // The answer is for a former listing, or a later request was answered before.
     if (ns !== this.ns || pattern !== this.pattern || order !== this.order) {
       this.#work();
       return;
@@ -171,7 +172,7 @@ export class KeySource {
     this.#forget(number);
     for (const [index, entry] of rows.entries()) {
       const known = this.#places.get(entry.key);
-      // What was asked for by name may be newer than a page that was under way meanwhile.
+      // An entry requested by name may be newer than a page requested at the same time.
       if (known && known.revision > entry.revision && known.version === version) rows[index] = known;
       rows[index].version = version;
       if (known && known.revision !== rows[index].revision) this.onUpdate(rows[index]);
@@ -197,7 +198,7 @@ export class KeySource {
     }, CHANGED_MS);
   }
 
-  // Of the keys that changed, those on screen; the others wait until they are.
+  // Requests the changed keys that are visible; the others wait until they are.
   async #askChanged() {
     const keys = [];
     for (let index = this.#first; index <= this.#last && keys.length < NAMED_MAX; index += 1) {
@@ -213,7 +214,7 @@ export class KeySource {
       if (ns === this.ns) this.#update(entries, version);
       if (entries.length < keys.length) this.#soon(CAME_OR_WENT_MS);
     } catch {
-      for (const key of keys) this.#dirty.add(key); // a connection that is lost lists all anew
+      for (const key of keys) this.#dirty.add(key); // a new connection lists everything again
       return;
     } finally {
       this.#isAskingChanged = false;

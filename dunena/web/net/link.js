@@ -1,25 +1,25 @@
-// One WebSocket that comes back: connects, tells what arrives, and tries again with growing pauses
-// until it is told to stop. Everything that passes is put into the log it was given.
+// A WebSocket that reconnects, with growing pauses, until it is told to stop. It passes received
+// messages on and writes all messages to the given log.
 
 const FIRST_PAUSE_MS = 250;
 const PAUSE_MS_MAX = 15_000;
-// A connection that held this long was a good one: the next failure starts from the first pause.
+// After a connection that lasted this long, the pauses begin with the shortest one again.
 const GOOD_MS = 5000;
-// A peer that vanished without a word (a pulled cable, a machine that sleeps) is found out by two
-// of these without an answer.
+// Time between heartbeats. Two of them without an answer mean that the peer is gone without
+// closing, as after a pulled cable or when its machine sleeps.
 const BEAT_MS = 4000;
 
-// What admit() rejects with when the user did not give the token.
+// The error of admit() if the user did not enter the token.
 export class Locked extends Error {}
 
 export class Link {
   path = "ws";
   state = "off"; // off, connecting, open, waiting, locked
-  retryAt = 0; // while waiting: when it tries again, Unix ms
+  retryAt = 0; // while waiting: time of the next try, Unix ms
   onState = () => {};
   onFrame = () => {};
-  // A message that gets an answer, sent when nothing was heard for a while; "" for a connection
-  // whose messages are the user's own.
+  // A message that the server answers, sent when nothing was received for a while; "" for a
+  // connection on which only the user sends messages.
   heartbeat = "";
 
   #name;
@@ -27,7 +27,7 @@ export class Link {
   #admit;
   #log;
   #socket = null;
-  #attempt = null; // what a late answer of an attempt given up is known by
+  #attempt = null; // identifies the present attempt, to ignore events of former ones
   #failures = 0;
   #openedAt = 0;
   #lastReason = "";
@@ -35,7 +35,7 @@ export class Link {
   #beats = 0;
   #wasHeard = true;
 
-  // admit() resolves when the server may be connected to.
+  // admit() resolves when the server accepts connections.
   constructor(name, api, admit, log) {
     this.#name = name;
     this.#api = api;
@@ -56,25 +56,25 @@ export class Link {
     this.#become("off");
   }
 
-  // The server wants a token again: nothing is tried until somebody connects.
+  // Stops until connect() is called, as the server needs a token again.
   lock() {
     this.#drop();
     this.#become("locked");
   }
 
-  // What the system has not taken yet, bytes.
+  // Bytes that were not handed to the system yet.
   get unsent() {
     return this.#socket?.bufferedAmount ?? 0;
   }
 
-  // Try now instead of at the end of the pause.
+  // Ends the pause and tries to connect now.
   hurry() {
     if (this.state !== "waiting") return;
     clearTimeout(this.#timer);
     this.#open();
   }
 
-  // False if there is no connection to send on.
+  // Sends a message; returns false if there is no connection.
   send(text) {
     if (this.state !== "open") return false;
     this.#log.frame(this.#name, "out", text);
@@ -146,12 +146,12 @@ export class Link {
   }
 
   #wait(why) {
-    // A server that is away for an hour is one line in the log.
+    // The same reason is logged once, however long the server is away.
     if (why !== this.#lastReason) this.#log.note(this.#name, why);
     this.#lastReason = why;
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, PAUSE_MS_MAX);
     this.#failures += 1;
-    // Many pages of one server must not all come back in the same moment.
+    // The pause is random, so that many pages of one server do not reconnect at the same time.
     const spread = pause * (0.8 + 0.4 * Math.random());
     this.retryAt = Date.now() + spread;
     this.#timer = setTimeout(() => this.#open(), spread);

@@ -1,5 +1,5 @@
-// What can be said to the server: the ways to connect, and an example of every message of both
-// dialects. A new message of the protocol needs one line here and nothing else.
+// The ways to connect to the server, and an example of every message of both dialects. A new
+// message of the protocol needs one line here and nothing else.
 
 export const PROTOCOLS = [
   { name: "auto", path: "ws", hint: "Both dialects; the first message decides" },

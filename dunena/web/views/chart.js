@@ -1,4 +1,5 @@
-// Events per second over the last minute, as bars on a canvas: the newest on the right.
+// A chart of the events per second in the last minute, as bars on a canvas, the newest on the
+// right.
 
 const SECONDS = 60;
 const MARGIN_PX = 4;
@@ -7,7 +8,7 @@ const STEPS = [1, 2, 5];
 
 export class RateChart {
   #canvas;
-  #counts = new Array(SECONDS + 1).fill(0); // the last one is the second that runs
+  #counts = new Array(SECONDS + 1).fill(0); // the last one is for the present second
   #second = Math.floor(Date.now() / 1000);
 
   constructor(canvas) {
@@ -21,7 +22,7 @@ export class RateChart {
     this.#counts[SECONDS] += 1;
   }
 
-  // Of the last whole second, and the most of any.
+  // Returns the rate of the last whole second and the highest one.
   get rates() {
     this.#advance();
     const whole = this.#counts.slice(0, SECONDS);
@@ -42,7 +43,7 @@ export class RateChart {
     const { peak } = this.rates;
     const scale = window.devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.#canvas;
-    if (!width) return; // not on screen
+    if (!width) return; // the canvas is not visible
     this.#canvas.width = width * scale;
     this.#canvas.height = height * scale;
     const context = this.#canvas.getContext("2d");
@@ -71,7 +72,7 @@ export class RateChart {
   }
 }
 
-// The next of 1, 2, 5, 10, 20, 50 ... that is no less, and not below 2.
+// Returns the least of 2, 5, 10, 20, 50 ... that is at least `value`.
 function niceAbove(value) {
   for (let power = 1; ; power *= 10) {
     for (const step of STEPS) {

@@ -1,5 +1,5 @@
-// Writing a message: templates of every message of both dialects, an editor that says what is wrong
-// before anything is sent, what was sent before, and the message as a program.
+// Composing a message: templates of every message of both dialects, an editor that shows mistakes
+// before sending, the sent messages, and the message as a program.
 
 import { copyFrom } from "../lib/copy.js";
 import { byId, button, element, onCtrlEnter, say } from "../lib/dom.js";
@@ -20,7 +20,7 @@ export class Composer {
   #problem = byId("composer-problem");
   #history = new History((text) => this.#put(text));
 
-  // send(text) gives false if there was no connection; place() is what the programs need to know.
+  // send(text) returns false without a connection; place() returns what the programs need.
   constructor(send, place) {
     this.#send = send;
     byId("composer-templates").append(...TEMPLATES.map((group) => this.#group(group)));
@@ -54,7 +54,7 @@ export class Composer {
     const buttons = Object.entries(messages).map(([name, message]) => button(name, () => {
       this.#fill(message);
       this.#editor.field.focus();
-      this.#editor.field.setSelectionRange(0, 0); // or a long one would be scrolled to its end
+      this.#editor.field.setSelectionRange(0, 0); // otherwise a long text is scrolled to its end
     }));
     return element("div", { role: "group", "aria-label": `${dialect} messages`, class: "template-group" },
       element("span", { class: "quiet", "aria-hidden": "true" }, dialect),
@@ -99,7 +99,7 @@ export class Composer {
     say(this.#problem, "");
     this.#editor.sayVerdict(this.#isOnline ? `Valid JSON, ${bytes(text)} bytes` : "Not connected");
     this.#button.disabled = Boolean(fault) || !this.#isOnline;
-    // What the server says to a text that is no JSON is worth trying, too.
+    // The user may also send a text that is no JSON, to see the server's answer.
     this.#force.hidden = !fault || !this.#isOnline;
   }
 }

@@ -1,4 +1,4 @@
-// How a connection is, in words that are always in view.
+// The state of a connection in words, which is always visible.
 
 import { element } from "../lib/dom.js";
 
@@ -26,7 +26,7 @@ export class ConnectionState {
   }
 
   #countDown(link) {
-    // Hidden from screen readers, which would read it out every second.
+    // Hidden from screen readers, which would read the countdown out every second.
     const rest = element("span", { "aria-hidden": "true" });
     const tick = () => {
       const seconds = Math.max(1, Math.round((link.retryAt - Date.now()) / 1000));

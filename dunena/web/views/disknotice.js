@@ -1,4 +1,4 @@
-// The notice that a page opened from disk was refused, with the remedy.
+// The notice that a page opened from disk was refused, with a button that admits such pages.
 
 import { byId, say } from "../lib/dom.js";
 
@@ -6,8 +6,8 @@ export class DiskNotice {
   #api;
   #notice = byId("disk-notice");
   #problem = byId("disk-notice-problem");
-  #known = null; // how many refusals of all origins there were
-  #dismissedAt = -1; // refusals of pages from disk when the notice was put away
+  #known = null; // the last known number of refusals of all origins
+  #dismissedAt = -1; // the number of refused pages from disk when the notice was dismissed
   #refused = 0;
 
   constructor(api) {
@@ -19,7 +19,7 @@ export class DiskNotice {
     });
   }
 
-  // What /info says now and then; who was refused is asked when there are more of them.
+  // Takes the number of refusals in /info; requests the refused origins if it has grown.
   async sawRefusals(total) {
     if (total === this.#known || (this.#known === null && !total)) {
       this.#known = total;
@@ -29,11 +29,11 @@ export class DiskNotice {
     try {
       this.#show((await this.#api.ask("server")).pagesFromDisk);
     } catch {
-      this.#known = null; // to be asked again
+      this.#known = null; // so that the next call requests them again
     }
   }
 
-  // Lets pages opened from disk in, or refuses them again; an error is the caller's to show.
+  // Admits pages opened from disk, or refuses them again; throws an error for the caller to show.
   async letIn(letIn) {
     await this.#api.letPagesFromDiskIn(letIn);
     this.#notice.hidden = true;
@@ -42,7 +42,7 @@ export class DiskNotice {
 
   #show({ letIn, refused }) {
     this.#refused = refused;
-    if (refused < this.#dismissedAt) this.#dismissedAt = -1; // another server
+    if (refused < this.#dismissedAt) this.#dismissedAt = -1; // the server was restarted
     const isNews = refused > 0 && refused !== this.#dismissedAt;
     this.#notice.hidden = letIn || !isNews;
   }

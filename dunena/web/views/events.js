@@ -1,5 +1,4 @@
-// What happens in the store, as it happens: the stream of its events, other channels if they are
-// followed, and how many there are per second.
+// The stream of the store's events and of other followed channels, and the number per second.
 
 import { byId, button, element, say } from "../lib/dom.js";
 import { clockTime, size, whole } from "../lib/format.js";
@@ -45,12 +44,12 @@ export class Events {
     this.#drawRate();
   }
 
-  // The connection is open again; the server follows cache-events for us.
+  // Subscribes again on a new connection, on which the server starts cache-events by itself.
   connected() {
     for (const channel of this.#channels) this.#send("subscribe", channel);
   }
 
-  // A message of the connection; what is no event is about channels.
+  // Takes a message of the connection: an event, or an answer about channels.
   receive(message) {
     if (message.channel === undefined) {
       if (message.type === "error") say(this.#problem, message.data);
@@ -82,7 +81,7 @@ export class Events {
   }
 
   #leave(channel) {
-    // The table of keys lives on the cache's events: here they are only hidden.
+    // The table of keys needs cache-events: they are only hidden here.
     if (channel === CACHE_EVENTS) this.#followsCache = false;
     else {
       this.#channels.delete(channel);

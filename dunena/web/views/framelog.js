@@ -1,4 +1,4 @@
-// Every message of the console's connection and every write of this page, with time and size.
+// The log of all messages of the console's connection and all writes of this page.
 
 import { copyButton } from "../lib/copy.js";
 import { byId, element } from "../lib/dom.js";
@@ -24,13 +24,13 @@ export class FrameLog {
     this.#count(true);
   }
 
-  // A message that passed: direction "in" or "out"; source "console" or "http".
+  // Logs a message: direction "in" or "out"; source "console" or "http".
   frame(source, direction, text) {
     this.#sums[direction] += 1;
     this.#add({ source, direction, size: bytes(text), text });
   }
 
-  // Something to know between the messages.
+  // Logs a text about the connection between the messages.
   note(source, text) {
     this.#add({ source, direction: "note", size: null, text });
   }
@@ -81,7 +81,7 @@ export class FrameLog {
     this.#rows.toEnd();
   }
 
-  // What was sent and is in the list, as a file that can be imported.
+  // Saves the sent messages of the list as a file that can be imported.
   #save() {
     const lines = [];
     for (const [, { source, direction, text, cut }] of this.#rows) {
@@ -110,7 +110,7 @@ function setOpen(row, record, isOpen) {
   fill(row, record);
 }
 
-// Most rows are never opened: what they hold is made when they are.
+// Fills a row when it is opened, as most rows never are.
 function fill(row, { text, cut }) {
   if (!row.open || row.childElementCount > 1) return;
   const rest = cut ? `\n… and ${count(cut, "more character")}` : "";

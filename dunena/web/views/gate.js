@@ -1,5 +1,5 @@
-// The way in: nothing connects before the server has answered once over HTTP, because a browser
-// does not tell a page why a WebSocket was refused. Asks for the token where there is one.
+// Admission of the page: connections wait until the server has answered once over HTTP, because a
+// browser does not tell a page why a WebSocket was refused. Asks the user for a token if needed.
 
 import { byId, say } from "../lib/dom.js";
 import { Unauthorized } from "../net/api.js";
@@ -17,7 +17,7 @@ export class Gate {
     this.#api = api;
   }
 
-  // Resolves when the server lets us in; both connections share one question.
+  // Resolves when the server admits the page; both connections share one request.
   pass() {
     this.#passing ??= this.#pass().finally(() => {
       this.#passing = null;

@@ -1,11 +1,11 @@
-// The messages that were sent, newest first, over visits too.
+// The sent messages, the newest first, stored between visits.
 
 import { byId, element } from "../lib/dom.js";
 import { compact } from "../lib/json.js";
 import { recall, remember } from "../lib/memory.js";
 
 const KEPT_MAX = 50;
-const KEPT_CHARS_MAX = 20_000; // a longer one would fill the browser's storage
+const KEPT_CHARS_MAX = 20_000; // longer messages would fill the browser's storage
 const SHOWN_CHARS_MAX = 90;
 
 export class History {
@@ -13,7 +13,7 @@ export class History {
   #select = byId("composer-history");
   #at = -1;
 
-  // choose(text) is called with the one that was chosen.
+  // choose(text) is called with a chosen message.
   constructor(choose) {
     this.#select.addEventListener("change", () => {
       const text = this.#texts[Number(this.#select.value)];
@@ -31,7 +31,7 @@ export class History {
     this.#draw();
   }
 
-  // The one before (1) or after (-1) the last that this gave; undefined beyond the ends.
+  // Returns the message before (1) or after (-1) the last returned one; undefined beyond the ends.
   step(by) {
     const at = this.#at + by;
     if (at < 0 || at >= this.#texts.length) return undefined;

@@ -1,4 +1,4 @@
-// The view of all keys: namespaces, the table, and the details of one key.
+// The view of all keys: the namespaces, the table of keys and the details of one key.
 
 import { byId, say, setText } from "../lib/dom.js";
 import { count } from "../lib/format.js";
@@ -38,7 +38,7 @@ export class KeysView {
       this.#table.focus();
       if (history.state?.isOverList && placeOf(location.hash).view === "keys") {
         this.#isGoingBack = true;
-        history.back(); // or the next Back would do that, and nothing be seen of it
+        history.back(); // otherwise the user's next Back would have no visible effect
       } else this.#note();
     };
     window.addEventListener("popstate", () => {
@@ -66,24 +66,23 @@ export class KeysView {
     if (isShown) this.#table.redraw();
   }
 
-  // --- which key is shown, and the address that says so ---
-
-  // The address: Back closes a key, and who has the address sees it.
+  // --- the shown key and its address ---
+    // The part of the address that names the key: it can be shared, and Back closes the key.
   get hash() {
     const { isOpen, key, ns } = this.#detail;
     if (!isOpen) return "#keys";
     return key === null ? "#keys?new" : hashOf(key, ns);
   }
 
-  // Shows the key that the page was opened with.
+  // Shows the key in the address of the page.
   start() {
     const { view, key, ns } = placeOf(location.hash);
     if (view !== "keys" || key === null) return;
-    if (!history.state?.isKey) history.replaceState(null, "", "#keys"); // for Back
+    if (!history.state?.isKey) history.replaceState(null, "", "#keys"); // so that Back closes it
     this.open(key, ns);
   }
 
-  // The address is another one by now than `before`: Back, Forward, or a link.
+  // Follows a change of the address from `before`, by Back, Forward or a link.
   async follow(before) {
     const { view, key, ns } = placeOf(location.hash);
     if (view !== "keys" || location.hash === this.hash) return;
@@ -96,7 +95,7 @@ export class KeysView {
     else this.#show(key, ns);
   }
 
-  // Shows a key's details, and its namespace's keys beside them.
+  // Shows a key's details beside the keys of its namespace.
   async open(key, ns) {
     if (this.#detail.isShowing(key, ns) || await this.#detail.mayLeave()) this.#show(key, ns);
   }
@@ -108,10 +107,10 @@ export class KeysView {
     this.#note();
   }
 
-  // One entry of the browser's history for whatever is open, over that of the list alone. Only
-  // where a link was followed from elsewhere there is another one below it.
+  // Keeps one entry of the browser's history for the open key, above that of the list. There is
+  // another entry below it only if a link was followed from elsewhere.
   #note() {
-    if (this.#isGoingBack) return; // it is noted when that is done
+    if (this.#isGoingBack) return; // this is called again when that is done
     if (!this.#detail.isOpen) history.replaceState(null, "", this.hash);
     else if (history.state?.isKey) history.replaceState(history.state, "", this.hash);
     else history.pushState({ isKey: true, isOverList: true }, "", this.hash);
@@ -129,7 +128,7 @@ export class KeysView {
     this.#note();
   }
 
-  // --- what goes on meanwhile ---
+  // --- changes of the store ---
 
   setOnline(isOnline) {
     this.#isOnline = isOnline;
@@ -149,14 +148,14 @@ export class KeysView {
     this.#detail.apply(message);
   }
 
-  // The store has changed since the namespaces were asked for, if this is another revision.
+  // Takes the store's revision; requests the namespaces again if it has changed.
   sawRevision(revision) {
     if (revision === this.#revision) return;
     this.#revision = revision;
     if (this.#isShown) this.#namespaces.refresh();
   }
 
-  // What is typed is looked for anywhere in the key, unless it is a pattern.
+  // Returns the pattern for the typed text, which matches anywhere in a key unless it is a pattern.
   #pattern() {
     const text = this.#filter.value.trim();
     return !text || /[*?]/.test(text) ? text : `*${text}*`;

@@ -1,13 +1,13 @@
-// A table of any length of which only the visible rows are drawn, as a grid that the keyboard can
-// walk. The rows are a few elements that are filled anew while they scroll.
+// A table of any length, as a grid with keyboard navigation. Only the visible rows are drawn, by a
+// few elements that are filled again while the table scrolls.
 
 import { drawer, element, flash, setText } from "../lib/dom.js";
 import { duration, size, whole } from "../lib/format.js";
 
 const ROW_PX = 34;
-const ROW_TALL_PX = 52; // on a narrow screen a row has two lines
-const BEYOND = 6; // rows drawn above and below what is visible
-const HEIGHT_PX_MAX = 8_000_000; // browsers stop counting pixels somewhere above this
+const ROW_TALL_PX = 52; // for a narrow screen, where a row has two lines
+const BEYOND = 6; // rows drawn above and below the visible ones
+const HEIGHT_PX_MAX = 8_000_000; // browsers limit the height of an element somewhat above this
 const COUNTDOWN_MS = 500;
 const SOON_MS = 10_000;
 
@@ -21,13 +21,13 @@ export class KeyTable {
   #head;
   #body;
   #rows = [];
-  #active = 0; // the row the keyboard is on
+  #active = 0; // the row that has the keyboard focus
   #chosen = null;
-  #changed = new Set(); // keys to light up when they are drawn
+  #changed = new Set(); // keys to highlight when they are drawn
   #draw = drawer(() => this.#drawNow());
   #narrow = matchMedia("(max-width: 640px)");
 
-  // source: total and at(index); now() is the server's time, Unix ms.
+  // `source` has total and at(index); now() returns the server's time, Unix ms.
   constructor(grid, source, now) {
     this.#source = source;
     this.#now = now;
@@ -63,7 +63,7 @@ export class KeyTable {
     this.#changed.add(entry.key);
   }
 
-  // The key whose details are shown, or null.
+  // Marks the row of the key whose details are shown, or of none for null.
   choose(key) {
     this.#chosen = key;
     this.#draw();
@@ -77,10 +77,10 @@ export class KeyTable {
     return this.#narrow.matches ? ROW_TALL_PX : ROW_PX;
   }
 
-  // Very long tables have more rows than pixels: then the scroll bar's way stands for all rows.
+  // A very long table has more rows than pixels: then the scroll position is scaled to the rows.
   get #geometry() {
     const rowHeight = this.#rowHeight;
-    const view = this.#scroller.clientHeight - this.#head.offsetHeight; // the head stays on top
+    const view = this.#scroller.clientHeight - this.#head.offsetHeight; // the head always shows
     const full = (this.#source.total ?? 0) * rowHeight;
     const height = Math.min(full, HEIGHT_PX_MAX);
     const way = Math.max(1, height - view);
@@ -136,7 +136,7 @@ export class KeyTable {
     const wasKey = row.entry?.key;
     row.entry = entry;
     root.dataset.index = index;
-    root.setAttribute("aria-rowindex", index + 2); // the head is the first
+    root.setAttribute("aria-rowindex", index + 2); // from 1, and the head is the first row
     root.setAttribute("aria-selected", entry !== undefined && entry.key === this.#chosen);
     root.classList.toggle("loading", !entry);
     setText(cells.key, entry?.key ?? "");

@@ -4,7 +4,7 @@ import { byId, element, setText } from "../lib/dom.js";
 import { whole } from "../lib/format.js";
 
 const SHOWN_MAX = 200;
-const FILTERED_FROM = 12; // so few need no filter
+const FILTERED_FROM = 12; // number of namespaces from which on there is a filter
 
 export class Namespaces {
   chosen = "";
@@ -28,7 +28,7 @@ export class Namespaces {
     try {
       answer = await this.#api.namespaces(wanted ? `*${wanted}*` : "*", SHOWN_MAX);
     } catch {
-      return; // the state of the connection shows it
+      return; // the state of the connection shows the failure
     }
     if (ask !== this.#asks) return;
     this.#draw(answer.namespaces, answer.total, Boolean(wanted));
@@ -38,7 +38,7 @@ export class Namespaces {
     this.#filter.hidden = !isFiltered && total <= FILTERED_FROM;
     setText(byId("namespace-count"), total > SHOWN_MAX ? `${SHOWN_MAX} of ${whole(total)}` : "");
     const shown = new Map(found.map(({ ns, keys }) => [ns, keys]));
-    // Keys without a namespace, and the one that is looked at, stay where they are even when empty.
+    // The items of no namespace and of the shown one stay in the list even without keys.
     if (!isFiltered && !shown.has("")) shown.set("", 0);
     if (!shown.has(this.chosen)) shown.set(this.chosen, 0);
     const names = [...shown.keys()].sort((one, other) => (one < other ? -1 : 1));

@@ -1,11 +1,11 @@
-// A file of messages, one JSON text a line, sent one after the other.
+// Sending a file of messages, one JSON text per line, one after another.
 
 import { byId, say } from "../lib/dom.js";
 import { count } from "../lib/format.js";
 import { faultOf } from "../lib/jsonparse.js";
 
 const FILE_BYTES_MAX = 64 * 1024 * 1024;
-const UNSENT_BYTES_MAX = 1024 * 1024; // more would only pile up in the browser
+const UNSENT_BYTES_MAX = 1024 * 1024; // limit of bytes that wait in the browser
 const AT_ONCE = 200;
 
 export class Replay {
@@ -37,7 +37,7 @@ export class Replay {
 
   async #load() {
     const [file] = this.#file.files;
-    this.#file.value = ""; // or the same file could not be chosen again
+    this.#file.value = ""; // otherwise the same file could not be chosen again
     if (!file) return;
     this.#stop();
     this.#panel.hidden = false;

@@ -1,4 +1,4 @@
-// What the server knows of itself: where it is, how it does, who is connected, who was refused.
+// The view of the server: addresses, state, connections and refused origins.
 
 import { copyButton } from "../lib/copy.js";
 import { byId, button, element, say, setText } from "../lib/dom.js";
@@ -11,9 +11,9 @@ export class ServerView {
   #door;
   #isShown = false;
   #isAsking = false;
-  #drawn = new Map(); // part -> what it was drawn from
+  #drawn = new Map(); // part -> the data it was drawn from
 
-  // door: letIn(boolean) async.
+  // `door` has the method letIn(boolean), which returns a promise.
   constructor(api, door) {
     this.#api = api;
     this.#door = door;
@@ -59,7 +59,7 @@ export class ServerView {
       `The ${shown.length} that wait for most are shown; ${whole(webSocket - shown.length)} more are connected.`);
   }
 
-  // Draws a part only when it is another one: a button must not vanish under the pointer.
+  // Draws a part only if its data changed: a button under the pointer must not be replaced.
   #part(id, from, rows) {
     const text = JSON.stringify(from);
     if (this.#drawn.get(id) === text) return;
@@ -102,7 +102,7 @@ export class ServerView {
   }
 }
 
-// Terms and what they are, as rows of a definition list.
+// Makes the rows of a definition list from pairs of term and text.
 function terms(pairs) {
   return pairs.map(([term, ...value]) => element("div", { class: "term" },
     element("dt", {}, term), element("dd", {}, ...value)));
@@ -181,7 +181,7 @@ function connectionRows(shown) {
       cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
 }
 
-// What a browser or library calls itself, without the history that its name drags along.
+// Returns the name of a browser or library from its User-Agent, without the compatibility tokens.
 function programName(program) {
   const known = ["OBS", "Edg", "Firefox", "Chrome", "Safari"]
     .map((name) => program.match(new RegExp(`${name}/(\\d+)`)))

@@ -1,4 +1,4 @@
-// The views of the page, one at a time; the address remembers which.
+// The tabs of the page: one view is visible at a time, and the address names it.
 
 import { byId } from "../lib/dom.js";
 import { placeOf } from "../lib/place.js";
@@ -18,7 +18,7 @@ export class Tabs {
     window.addEventListener("hashchange", () => this.start());
   }
 
-  // Shows what the address says, or the first.
+  // Shows the view in the address, or the first one.
   start() {
     const wanted = placeOf(location.hash).view;
     this.show(this.#tabs.some((tab) => tab.dataset.view === wanted)

@@ -1,11 +1,11 @@
-// What can be done with a key: edit it, give its value another expiry, delete it and put it back.
+// The actions for a key: edit it, change the expiry of its value, delete it and restore it.
 
 import { button, element } from "../../lib/dom.js";
 
 export class Actions {
   onEdit = () => {};
   root;
-  expiry; // a form that takes their place
+  expiry; // a form that replaces the buttons
   #api;
   #source;
   #life;
@@ -42,7 +42,7 @@ export class Actions {
     this.#restore.hidden = Boolean(entry) || this.#removed === null;
   }
 
-  // For as long as the value is edited.
+  // Hides the actions while the value is edited.
   hide() {
     this.closeExpiry();
     this.root.hidden = true;
@@ -67,7 +67,7 @@ export class Actions {
     this.#life.focus();
   }
 
-  // An expiry belongs to the value it was set with: the value is set anew, as it is now.
+  // Sets the present value again with the chosen expiry, as an expiry can only be set with a value.
   async #applyExpiry() {
     const { key, ns, entry, remaining } = this.#source;
     if (!entry) return;

@@ -1,5 +1,5 @@
-// The notice that a save would replace another value than the editor began with. While it shows, it
-// stands for the value that there was when it began to: that, and no later one, may be replaced.
+// The notice that a save would replace another value than the editor began with. A save then
+// replaces the value that was present when the notice appeared, and no later one.
 
 import { button, element, setText } from "../../lib/dom.js";
 import { size } from "../../lib/format.js";
@@ -9,8 +9,8 @@ const TAKEN_CHARS_MAX = 100;
 export class ConflictNotice {
   onLoad = () => {};
   root;
-  #isNew = false; // a key that is to be made
-  #seen = null; // the entry that the user was shown
+  #isNew = false; // the key is a new one
+  #seen = null; // the entry that the user has seen
   #text = element("p", {});
   #load = button("Load the new value", () => this.onLoad());
 
@@ -18,7 +18,7 @@ export class ConflictNotice {
     this.root = element("div", { class: "notice", role: "alert" }, this.#text, this.#load);
   }
 
-  // The revision that a save may replace, 0 for no value.
+  // The revision that a save may replace; 0 for no value.
   get revision() {
     return this.#seen?.revision ?? 0;
   }
@@ -28,8 +28,7 @@ export class ConflictNotice {
     this.#load.hidden = isNew;
   }
 
-  // Takes the entry that there is now; `isOther` says whether it is another value than the editor
-  // began with.
+  // Takes the present entry; `isOther`: its value is another one than the editor began with.
   compare(entry, isOther) {
     const isShown = !this.root.hidden;
     if (!isOther || !isShown || entry?.text === this.#seen?.text) this.#seen = entry;
@@ -38,7 +37,7 @@ export class ConflictNotice {
     if (isOther && !isShown) this.root.scrollIntoView({ block: "nearest" });
   }
 
-  // Takes the entry that a save met in place of the one that was seen: to be shown anew.
+  // Takes the entry that prevented a save, being another one than the user has seen; shows it.
   meet(entry) {
     this.#seen = entry;
     this.root.hidden = true;

@@ -1,5 +1,5 @@
-// One key: its value as it is now, and an editor for it. Puts the parts of the panel together, which
-// all look at one source.
+// The panel of one key: its present value and an editor for it. Connects the parts of the panel,
+// which share one source.
 
 import { byId, element, say } from "../../lib/dom.js";
 import { ask } from "../../lib/question.js";
@@ -41,7 +41,7 @@ export class Detail {
     }, COUNTDOWN_MS);
   }
 
-  // Null while nothing is shown, or a new key is written.
+  // The key; null while none is shown or a new one is written.
   get key() {
     return this.#source.key;
   }
@@ -58,7 +58,7 @@ export class Detail {
     return this.isOpen && key === this.key && ns === this.ns;
   }
 
-  // False if there is an edit that the user wants to keep.
+  // Resolves to false if the user wants to keep an unsaved edit.
   async mayLeave() {
     if (!this.isOpen || !this.#editor.isEdited) return true;
     const name = this.key === null ? "The new key" : `What you wrote for ${this.key}`;
@@ -72,7 +72,7 @@ export class Detail {
     this.#panel.focus({ preventScroll: true });
   }
 
-  // An empty form for a key that does not exist yet.
+  // Shows an empty form for a new key.
   create(ns) {
     this.#begin(null, ns);
     this.#actions.hide();
@@ -87,7 +87,7 @@ export class Detail {
     this.onClose();
   }
 
-  // An event of cache-events.
+  // Takes an event of cache-events.
   apply({ event, data }) {
     if (this.key === null) return;
     const isOurs = data.key === this.key && (data.ns ?? "") === this.ns;
@@ -142,7 +142,7 @@ export class Detail {
     else this.#editor.close();
   }
 
-  // Escape must not throw away what was typed.
+  // Handles Escape, which must not discard typed text.
   #escape() {
     if (!this.#actions.expiry.hidden) this.#actions.closeExpiry();
     else if (!this.#editor.isOpen) this.close();

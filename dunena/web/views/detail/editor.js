@@ -1,27 +1,27 @@
-// An editor for a value, of a key that exists or a new one, that a change from elsewhere never
-// overwrites.
+// An editor for the value of an existing or a new key, which changes from elsewhere never
+// overwrite.
 
 import { byId, button, element, onCtrlEnter, setText } from "../../lib/dom.js";
 import { indent } from "../../lib/json.js";
 import { JsonEditor, LARGE_CHARS } from "../../lib/jsoneditor.js";
 import { Conflict } from "../../net/api.js";
 
-const TRIES_MAX = 5; // of a value that is set anew all the time, and stays the same
+const TRIES_MAX = 5; // for a key that others keep setting to the same value
 
 export class Editor {
   onCancel = () => {};
   onClose = () => {};
   onCreated = () => {}; // (key, ns)
   root;
-  names; // the fields for a new key and its namespace
+  names; // the input fields for a new key and its namespace
   #api;
   #source;
   #life;
   #conflict;
-  #base = null; // the text the editor began with; null while it is closed
-  #began = ""; // what stood in the editor then
+  #base = null; // the value's text when the editor was opened; null while it is closed
+  #began = ""; // the editor's text at that time
   #taken = null; // the entry that a new key would overwrite
-  #visit = null; // what an answer for a key that was left is known by
+  #visit = null; // identifies the present key, to ignore answers for a former one
   #isSetting = false;
   #json = new JsonEditor("New value", { rows: 10, placeholder: 'Any JSON: "text", 12, {"x": 1}' });
   #submit = button("Set", () => this.#set(), { class: "small primary" });
@@ -101,7 +101,7 @@ export class Editor {
     this.names = element("div", { class: "fields" }, field("new-key", "Key", {}),
       field("new-ns", "Namespace", { placeholder: "none" }));
     this.names.addEventListener("input", () => {
-      this.#taken = null; // that was another name
+      this.#taken = null; // it had another name
       this.compare();
     });
   }
@@ -126,7 +126,7 @@ export class Editor {
     const isNew = this.#isNew;
     const key = isNew ? byId("new-key").value : this.#source.key;
     const ns = isNew ? byId("new-ns").value : this.#source.ns;
-    // Our own change comes back as an event, maybe before the answer: it is no conflict.
+    // The page's own change arrives as an event, maybe before the answer: it is no conflict.
     this.#isSetting = true;
     let isSet = false;
     await this.#source.attempt(async () => {
@@ -136,14 +136,14 @@ export class Editor {
     this.#isSetting = false;
     if (!isSet) this.compare();
     else if (isNew) {
-      this.#base = null; // nothing is lost now
+      this.#base = null; // the edit is saved: leaving loses nothing
       this.onCreated(key, ns);
     } else this.close();
     this.#source.refresh();
   }
 
-  // Sets what was written in the place of what was seen; false if there is another value by now,
-  // which is shown then.
+  // Replaces the seen value by the edited one. Resolves to false if the key has another value now,
+  // which is then shown.
   async #replace(key, ns, visit) {
     const text = this.#json.text;
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
@@ -163,7 +163,7 @@ export class Editor {
     throw new Error("The value is set anew all the time. Try again.");
   }
 
-  // Takes what a save met; whether it is another value than the editor began with.
+  // Takes the entry that prevented a save; returns whether its value is another one than at first.
   #isOther(entry) {
     if (this.#isNew) {
       this.#taken = entry;

@@ -1,4 +1,4 @@
-// What stands above a value: the key, buttons that copy it, and what else is known of its entry.
+// The head of the panel: the key, buttons that copy it, and the properties of its entry.
 
 import { copyButton } from "../../lib/copy.js";
 import { button, element, setText } from "../../lib/dom.js";

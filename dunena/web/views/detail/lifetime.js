@@ -1,5 +1,4 @@
-// How long a value is to live: a choice of usual times, the time it has left, or any number of
-// seconds.
+// The choice of a value's expiry: usual times, the remaining time, or any number of seconds.
 
 import { element } from "../../lib/dom.js";
 import { duration } from "../../lib/format.js";
@@ -23,7 +22,7 @@ export class Lifetime {
     this.offer(0);
   }
 
-  // What there is to choose, for a value that has `left` ms to live, 0 for ever; keeps that.
+  // Offers the choices for a value that expires in `left` ms, 0 for never, and selects that.
   offer(left) {
     const option = (value, text) => element("option", { value }, text);
     this.#select.replaceChildren(
@@ -35,7 +34,7 @@ export class Lifetime {
     this.#showSeconds();
   }
 
-  // In ms, 0 for no expiry; `left` is what the value has left now.
+  // Returns the chosen ttl in ms, 0 for no expiry; `left` is the remaining time.
   ttl(left) {
     const { value } = this.#select;
     if (value === "keep") return left;

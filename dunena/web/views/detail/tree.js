@@ -1,6 +1,6 @@
-// A value as a tree that opens and closes. Branches are filled when they are opened, and in parts,
-// so that a value of megabytes costs what is looked at. What was open stays open when the value
-// changes, and leaves that changed light up.
+// A value as a collapsible tree. Branches are filled when they are opened, in parts, so that only
+// the visible part of a large value is drawn. When the value changes, open branches stay open and
+// changed leaves are highlighted.
 
 import { button, element, flash } from "../../lib/dom.js";
 import { count } from "../../lib/format.js";
@@ -12,10 +12,9 @@ const STRING_CHARS_MAX = 2000;
 
 export class Tree {
   root = element("div", { class: "tree" });
-  #toggled = new Map(); // path -> whether it was opened or closed by hand
-  #leaves = new Map(); // path -> text, of what is drawn
-
-  // Draws JSON text; `isNew` for another key's value, which lights nothing up.
+  #toggled = new Map(); // path -> whether the user opened or closed it
+  #leaves = new Map(); // path -> text, of the drawn leaves
+  // Draws JSON text; `isNew`: it is another key's value, so nothing is highlighted.
   show(text, isNew) {
     if (isNew) this.#toggled.clear();
     const before = isNew ? new Map() : this.#leaves;

@@ -1,4 +1,4 @@
-// A value as it is now, as a tree or as text.
+// The present value, as a tree or as text.
 
 import { copyButton } from "../../lib/copy.js";
 import { button, element, flash, setText } from "../../lib/dom.js";
@@ -28,7 +28,7 @@ export class ValueView {
       tree.root, this.#shown, this.#nothing);
   }
 
-  // Empty, until it is known whether there is a value.
+  // Shows nothing until the value is known.
   begin(isNew) {
     this.root.hidden = isNew;
     this.#text = undefined;
@@ -38,7 +38,7 @@ export class ValueView {
     this.#setView(this.#view);
   }
 
-  // Shows the value's JSON, undefined for none; one that is not the first lights up.
+  // Shows the value's JSON, undefined for no value; highlights it unless it is the first.
   show(text, isFirst) {
     this.#text = text;
     this.#draw(isFirst);
