@@ -469,6 +469,7 @@ def test_whoever_takes_over_has_every_frame_encoded(pieces: list[bytes | Batch])
     ([1, PORTION_BYTES], [1, PORTION_BYTES]),
     ([1, PORTION_BYTES - 1, 1], [PORTION_BYTES, 1]),
     ([1, 1, PORTION_BYTES + 5, 1], [2, PORTION_BYTES + 5, 1]),
+    ([PORTION_BYTES, PORTION_BYTES - 1, 1], [PORTION_BYTES, PORTION_BYTES]),
 ])  # fmt: skip
 def test_replies_leave_in_portions(sizes: list[int], writes: list[int]) -> None:
     line = Line()
@@ -510,6 +511,18 @@ def test_what_finds_no_room_among_portions_waits_from_its_frame_on() -> None:
     assert line.outbox.waiting == 0
     assert line.asked == [line.outbox]
     assert line.outbox.flush() is action
+
+
+def test_replies_that_find_no_room_among_portions_wait_once_each() -> None:
+    line = Line(room=2)
+    replies = [b"%d" % number * PORTION_BYTES for number in range(4)]
+    for reply in replies:
+        line.outbox.put(reply)
+    line.outbox.flush()
+    assert line.writes == replies[:2]
+    assert line.outbox.waiting == 2
+    line.give_room()
+    assert line.writes == replies
 
 
 def test_the_last_portion_may_fill_the_transport() -> None:
