@@ -16,8 +16,8 @@ DELETE = Change(ChangeKind.DELETE, "n", "k", 8, replaced=ENTRY)
 CLEAR = Change(ChangeKind.CLEAR, "", "", 9, cleared={"n": {"k": ENTRY}})
 
 
-class Ear:
-    """A subscriber that keeps what it gets."""
+class Recorder:
+    """A subscriber that records the batches it gets."""
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
@@ -36,16 +36,16 @@ def hub() -> Hub:
     return Hub()
 
 
-def follower(hub: Hub, ns: str, key: str) -> Ear:
-    ear = Ear()
-    hub.follow_key(ns, key, ear)
-    return ear
+def follower(hub: Hub, ns: str, key: str) -> Recorder:
+    recorder = Recorder()
+    hub.follow_key(ns, key, recorder)
+    return recorder
 
 
-def listener(hub: Hub, channel: str) -> Ear:
-    ear = Ear()
-    hub.follow_channel(channel, ear)
-    return ear
+def listener(hub: Hub, channel: str) -> Recorder:
+    recorder = Recorder()
+    hub.follow_channel(channel, recorder)
+    return recorder
 
 
 def test_nobody_is_told_where_nobody_listens(hub: Hub) -> None:
@@ -56,28 +56,28 @@ def test_nobody_is_told_where_nobody_listens(hub: Hub) -> None:
 
 
 def test_followers_of_a_key_get_its_value_or_that_it_is_gone(hub: Hub) -> None:
-    ear = follower(hub, "n", "k")
+    recorder = follower(hub, "n", "k")
     others = [follower(hub, "", "k"), follower(hub, "n", "j"), follower(hub, "k", "n")]
     publish_change(hub, SET, NOW)
     publish_change(hub, DELETE, NOW)
-    assert ear.frames == [update(ENTRY), missing_update("n", "k")]
+    assert recorder.frames == [update(ENTRY), missing_update("n", "k")]
     assert [other.frames for other in others] == [[], [], []]
 
 
 def test_when_everything_goes_followers_of_what_stood_are_told(hub: Hub) -> None:
     # First two that have nothing to hear: they must not end the search.
     others = [follower(hub, "", "k"), follower(hub, "n", "j")]
-    ear = follower(hub, "n", "k")
+    recorder = follower(hub, "n", "k")
     publish_change(hub, CLEAR, NOW)
-    assert ear.frames == [missing_update("n", "k")]
+    assert recorder.frames == [missing_update("n", "k")]
     assert [other.frames for other in others] == [[], []]
 
 
 @pytest.mark.parametrize("change", [SET, DELETE, CLEAR])
 def test_every_change_is_announced_to_those_who_may_see_all(hub: Hub, change: Change) -> None:
-    ear, other = listener(hub, CACHE_EVENTS), listener(hub, "news")
+    recorder, other = listener(hub, CACHE_EVENTS), listener(hub, "news")
     publish_change(hub, change, NOW)
-    assert ear.frames == [cache_event(change, NOW)]
+    assert recorder.frames == [cache_event(change, NOW)]
     assert other.frames == []
 
 
@@ -93,23 +93,23 @@ def test_a_change_is_announced_to_those_who_may_see_its_key(hub: Hub, change: Ch
         return may_read
 
     hub.audiences = {
-        "blind": sees(False),
+        "sees nothing": sees(False),
         "absent": sees(True),
         "one": sees(True),
         "two": sees(True),
     }
-    ears = {name: listener(hub, name) for name in ("blind", "one", "two")}
+    recorders = {name: listener(hub, name) for name in ("sees nothing", "one", "two")}
     publish_change(hub, change, NOW)
     event = cache_event(change, NOW)
-    assert {name: ear.frames for name, ear in ears.items()} == {
-        "blind": [], "one": [event], "two": [event],
+    assert {name: recorder.frames for name, recorder in recorders.items()} == {
+        "sees nothing": [], "one": [event], "two": [event],
     }  # fmt: skip
-    assert ears["one"].frames[0] is ears["two"].frames[0], "it is made once"
+    assert recorders["one"].frames[0] is recorders["two"].frames[0], "it is made once"
     assert asked == [("n", "k")] * 3
 
 
 def test_that_everything_is_gone_is_announced_to_everyone(hub: Hub) -> None:
-    hub.audiences["blind"] = lambda *_: False
-    ear = listener(hub, "blind")
+    hub.audiences["sees nothing"] = lambda *_: False
+    recorder = listener(hub, "sees nothing")
     publish_change(hub, CLEAR, NOW)
-    assert ear.frames == [cache_event(CLEAR, NOW)]
+    assert recorder.frames == [cache_event(CLEAR, NOW)]

@@ -554,7 +554,7 @@ def test_further_turns_wait_while_too_much_waits_for_the_sync() -> None:
 
 
 def change(rooms: Rooms, make: Callable[[Store, int], object]) -> None:
-    """A request that changes the store, whoever sent it; it takes no for an answer."""
+    """A request that changes the store; where the store refuses, it ends without an error."""
 
     def handle(_message: None, now: int) -> None:
         with suppress(WriteRefusedError):
