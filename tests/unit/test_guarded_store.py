@@ -103,6 +103,8 @@ def test_writes_are_what_was_asked_for(store: Store, is_durable: bool) -> None:
 def test_writes_that_find_no_room_are_refused_as_ever() -> None:
     writer = guarded(Store(quota=quota_of(Limits(entries_max=1))), WRITE)
     writer.check_writes("n", [("a", b"1")])
+    writer.set("n", "a", b"1")
+    writer.check_writes("n", [("a", b"2")])
     with pytest.raises(WriteRefusedError):
         writer.check_writes("n", [("a", b"1"), ("ab", b"1")])
 
@@ -148,7 +150,7 @@ class CountedGlobs(Globs):
 def test_a_namespace_is_not_searched_again_while_the_key_that_was_found_stands(
     store: Store,
 ) -> None:
-    store.set("n", "a", b"1")
+    store.set("n", "a", b"1", NOW)
     reader = guarded(store, READ)
     reader._keys = keys = CountedGlobs(("a*",))
     for _ in range(3):

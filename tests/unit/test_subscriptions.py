@@ -121,7 +121,9 @@ READ, WRITE = frozenset({Right.READ}), frozenset({Right.WRITE})
 
 
 def test_rights_that_change_end_what_they_permit_no_more(hub: Hub) -> None:
-    views = Views(services_with(hub))
+    rooms = Rooms()
+    rooms.tick.run(lambda _, now: rooms.store.set("n", "b", b"1", now + 5), None)
+    views = Views(replace(rooms.services, hub=hub))
     old = views.of(Grant("old", READ, keys=("*",), namespaces=("", "n")))
     new = views.of(Grant("new", READ, keys=("b*",), namespaces=("n",)))
     client, _ = client_of(hub)

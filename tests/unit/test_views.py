@@ -37,6 +37,8 @@ def test_a_view_shares_all_but_the_store_and_what_was_found_in_it(
     assert isinstance(view.store, GuardedStore)
     assert view.unrestricted_store is services.unrestricted_store
     assert (view.store.may_read("", "a"), view.store.may_read("", "b")) == (True, False)
+    assert view.store.get("", "a", 0) is None
+    assert services.unrestricted_store.misses == 1, "it reads the same store"
     for shared in ("hub", "limits", "stats", "default_ttl_ms"):
         assert getattr(view, shared) is getattr(services, shared), shared
     assert view.get_cache is not services.get_cache
