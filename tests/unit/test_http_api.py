@@ -284,6 +284,7 @@ def test_a_page_has_at_least_one_key() -> None:
         ("12.5", None),
         ("12.05", None),
         ("1.0.0", None),
+        ("1.X", None),
         (".0", None),
         ("-1", None),
         ("+1", None),

@@ -86,6 +86,16 @@ def test_a_store_cleared_during_a_listing_is_listed_as_empty() -> None:
     assert listed(outcome(work)) == (0, [])
 
 
+def test_a_listing_ends_if_the_keys_after_its_portion_are_deleted_meanwhile() -> None:
+    services = large(KEYS_AT_ONCE_MAX + 1)
+    while not services.unrestricted_store.table.place_keys("", KEYS_AT_ONCE_MAX):
+        pass
+    work = http_api.list_keys(services, {"pattern": "none"}, NOW)
+    next(work)
+    services.store.delete("", f"k{KEYS_AT_ONCE_MAX:06}")
+    assert listed(outcome(work)) == (0, [])
+
+
 def test_the_number_of_cached_searches_is_limited() -> None:
     services = large(3)
     for number in range(40):
