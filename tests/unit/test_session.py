@@ -322,6 +322,17 @@ def test_sessions_are_counted_by_the_dialect_they_came_to() -> None:
     assert sessions_of(rooms) == {"auto": 0, "dunena": 0, "object-store": 0}
 
 
+def test_sessions_of_one_dialect_are_counted_together() -> None:
+    rooms = Rooms()
+    clients = [rooms.client() for _ in range(3)]
+    rooms.client(Dialect.DUNENA)
+    assert sessions_of(rooms) == {"auto": 3, "dunena": 1, "object-store": 0}
+    for client in clients[:2]:
+        (pong,) = client.ask({"type": "ping"})
+        assert pong == {"type": "pong", "timestamp": rooms.now}
+    assert sessions_of(rooms) == {"auto": 1, "dunena": 3, "object-store": 0}
+
+
 def test_a_session_that_ended_before_it_showed_a_dialect_is_not_counted_again() -> None:
     rooms = Rooms()
     client = rooms.client()
@@ -345,6 +356,7 @@ def test_a_get_that_was_answered_is_known_by_its_bytes() -> None:
     assert answer_cached(client) == (False, [])
     mixed.ask({"type": "ping", "action": "get", "key": "k"})
     client.ask({"action": "get"})
+    client.ask({"action": "get", "key": "k", "type": "ping"})
     assert rooms.services.get_cache.entry_ids == {}
     client.ask(text)
     client.ask({"action": "set", "key": "k", "ns": "n", "value": 1, "ttl": 5})
