@@ -909,3 +909,16 @@ def test_what_is_open_is_forced_once_and_closed_when_it_is_not_appended_to(
     disk.done.clear()
     journal.sync()
     assert disk.done == [("sync", second)]
+
+
+def test_a_commit_that_begins_a_segment_is_written_by_the_wall_clock_too(
+    disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
+    journal = Journal(disk, str(tmp_path), {}, lambda: 100)
+    journal.open(0)
+    for revision in (1, 2):
+        entry = Entry("", "k", b"1", 5, revision)
+        journal.append([Change(ChangeKind.SET, "", "k", revision, entry=entry)])
+    journal.close()
+    assert [lines(one)[1][1][5] for one in segments(tmp_path)] == [105, 105]
