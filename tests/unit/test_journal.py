@@ -5,12 +5,21 @@ import os
 import sys
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dunena.persistence.disk import journal as journal_module
+from dunena.persistence.disk.disk import Stamp
 from dunena.persistence.disk.journal import Journal
-from dunena.persistence.disk.journal_format import MAGIC, VERSION, encode_line, seed_of
+from dunena.persistence.disk.journal_format import (
+    MAGIC,
+    VERSION,
+    FileStep,
+    encode_line,
+    lines_of,
+    seed_of,
+)
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.store import Store
@@ -495,3 +504,421 @@ def test_a_file_in_place_of_a_segment_is_reported_and_kept(
     assert revisions(replay) == []
     assert replay.unreadable == [str(segment)]
     assert [damage.path for damage in replay.damages] == [str(segment)]
+
+
+A, B = Stamp(1, 2, 3), Stamp(4, 5, 6)
+STEPS = [FileStep(("", "k"), A, B), FileStep(("n", "j"), None, None)]
+
+
+def lines(path: Path) -> list[list[Any]]:
+    """What the lines of a segment say, of which all must be whole."""
+    found = [line.members for line in lines_of(path.name, path.read_bytes())]
+    assert None not in found
+    return found
+
+
+def test_a_new_journal_has_nothing_in_it(disk: FlakyDisk, tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    journal = Journal(disk, str(folder), {})
+    journal.open(7)
+    assert folder.is_dir()
+    assert journal.folder == str(folder)
+    assert (journal.last_revision, journal.synced_revision) == (7, 7)
+    assert (journal.failure, journal.forces, journal.bytes_total) == (None, False, 0)
+    assert journal.oldest_end == float("inf")
+    assert journal.sync() is False
+    journal.close()
+
+
+def test_a_commit_is_written_with_stamps_and_by_the_wall_clock(
+    disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal = Journal(disk, str(tmp_path), {("", "k"): A}, lambda: 100)
+    journal.open(0)
+    journal.forces = True
+    entry = Entry("", "k", b"1", 5, 1)
+    journal.append([Change(ChangeKind.SET, "", "k", 1, entry=entry)])
+    journal.sync()
+    journal.append([change(2, "j")])
+    journal.close()
+    (segment,) = segments(tmp_path)
+    assert lines(segment) == [
+        [MAGIC, VERSION, True],
+        [0, ["set", 1, "", "k", list(A), 105, 1]],
+        [1, ["set", 2, "", "j", None, None, 1]],
+    ]
+
+
+def test_a_clock_that_nobody_set_is_the_right_one(journal: Journal, tmp_path: Path) -> None:
+    entry = Entry("", "k", b"1", 5, 1)
+    journal.append([Change(ChangeKind.SET, "", "k", 1, entry=entry)])
+    assert lines(segments(tmp_path)[0])[1] == [0, ["set", 1, "", "k", None, 5, 1]]
+
+
+def test_what_is_done_to_files_is_noted(journal: Journal, tmp_path: Path) -> None:
+    journal.plan(STEPS)
+    journal.carried_out(STEPS)
+    journal.found_by_hand(STEPS)
+    (segment,) = segments(tmp_path)
+    assert segment.name == f"{1:020d}-{0:020d}.log"
+    assert lines(segment)[1:] == [
+        ["plan", ["", "k", list(A), list(B)], ["n", "j", None, None]],
+        ["shown", ["", "k", list(B)], ["n", "j", None]],
+        ["by hand", ["", "k", list(B)], ["n", "j", None]],
+    ]
+    assert journal.last_revision == 0
+
+
+def test_notes_are_forced_where_they_are_asked_for_or_with_changes(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    def forced(*, with_notes: bool = False) -> tuple[bool, bool]:
+        disk.done.clear()
+        return journal.sync(with_notes=with_notes), disk.done != []
+
+    journal.append([change(1)])
+    assert forced() == (True, True)
+    assert forced(with_notes=True) == (False, False)
+    journal.plan(STEPS)
+    assert forced() == (False, False)
+    assert forced() == (False, False)
+    assert forced(with_notes=True) == (True, True), "they were not forgotten meanwhile"
+    assert forced(with_notes=True) == (False, False)
+    journal.plan(STEPS)
+    journal.append([change(2)])
+    assert forced() == (True, True)
+    assert forced(with_notes=True) == (False, False), "they went with the change"
+
+
+def test_revisions_are_the_last_of_each_commit(journal: Journal) -> None:
+    journal.append([change(1), change(2)])
+    assert (journal.last_revision, journal.synced_revision, journal.oldest_end) == (2, 0, 2)
+    assert journal.sync() is True
+    assert journal.synced_revision == 2
+    journal.append([change(3), change(4)])
+    assert journal.oldest_end == 4
+    journal.take_back()
+    assert (journal.last_revision, journal.synced_revision, journal.oldest_end) == (2, 2, 2)
+    assert journal.sync() is True, "that it was taken back"
+    assert journal.sync() is False
+
+
+def test_a_commit_that_was_forced_and_is_taken_back_is_not_on_the_device(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    journal.append([change(2), change(3)])
+    journal.sync()
+    journal.take_back()
+    assert (journal.last_revision, journal.synced_revision) == (1, 1)
+    assert lines(segments(tmp_path)[0])[-1] == ["back", 2]
+    journal.append([change(2, "other")])
+    assert lines(segments(tmp_path)[0])[-1] == [1, ["set", 2, "", "other", None, None, 1]]
+
+
+def test_what_is_taken_back_during_a_sync_is_not_covered_by_it(
+    journal: Journal, disk: FlakyDisk
+) -> None:
+    journal.append([change(1)])
+
+    def take_back_meanwhile(name: str, _path: Path) -> bool:
+        if name == "sync" and journal.last_revision == 1:
+            journal.take_back()
+            journal.append([change(1, "other")])
+        return False
+
+    disk.fail = take_back_meanwhile
+    journal.sync()
+    assert journal.synced_revision == 0
+    disk.fail = lambda _name, _path: False
+    assert journal.sync() is True
+    assert journal.synced_revision == 1
+
+
+def test_a_commit_of_a_segment_that_ended_is_left_out_by_the_next_one_that_stands_for_all(
+    journal: Journal, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    journal.append([change(2)])
+    journal.end_segment()
+    size = segments(tmp_path)[0].stat().st_size
+    journal.take_back()
+    assert journal.last_revision == 1
+    assert segments(tmp_path)[0].stat().st_size == size
+    assert journal.failure is None
+
+
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_commit_goes_to_the_next_segment_where_it_does_not_fit(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    journal.append([change(1)])
+    (segment,) = segments(tmp_path)
+    size = segment.stat().st_size
+    line = size - segment.read_bytes().index(b"\n") - 1
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", size + line - 1 + room)
+    journal.append([change(2)])
+    assert len(segments(tmp_path)) == (1 if room else 2)
+    assert revisions(reopened(tmp_path)) == [1, 2]
+    if not room:
+        assert segments(tmp_path)[1].name == f"{2:020d}-{1:020d}.log"
+        assert journal.oldest_end == 1
+
+
+def test_a_commit_larger_than_a_segment_goes_into_the_first_that_has_none(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 10)
+    journal.plan(STEPS)
+    journal.append([change(1)])
+    assert len(segments(tmp_path)) == 1
+
+
+def test_a_segment_ends_where_it_holds_a_commit(journal: Journal, tmp_path: Path) -> None:
+    assert journal.end_segment() == 0
+    journal.plan(STEPS)
+    assert journal.end_segment() == 0
+    journal.append([change(1)])
+    assert len(segments(tmp_path)) == 1
+    assert journal.end_segment() == 1
+    journal.append([change(2)])
+    assert [path.name for path in segments(tmp_path)] == [
+        f"{1:020d}-{0:020d}.log", f"{2:020d}-{1:020d}.log",
+    ]  # fmt: skip
+
+
+def test_a_torn_line_is_cut_away_before_its_segment_ends(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    (segment,) = segments(tmp_path)
+    whole = segment.read_bytes()
+    disk.fail = lambda name, _path: name in {"append", "cut"}
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([change(2)])
+    disk.fail = lambda _name, _path: False
+    assert len(segment.read_bytes()) > len(whole)
+    journal.end_segment()
+    assert segment.read_bytes() == whole
+    assert journal.bytes_total == len(whole)
+
+
+def test_a_segment_that_stands_for_all_has_their_changes_one_by_one(
+    disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal = Journal(disk, str(tmp_path), {("", "a"): A}, lambda: 7)
+    journal.open(0)
+    journal.append([change(1)])
+    journal.append([change(2)])
+    journal.append([change(3)])
+    assert journal.end_segment() == 3
+    entry = Entry("", "a", b"1", 5, 2)
+    kept = [Change(ChangeKind.SET, "", "a", 2, entry=entry), change(3, "b")]
+    journal.append([change(4)])
+    journal.forces = True
+    journal.renew(1, 3, kept)
+    base, later = segments(tmp_path)
+    assert lines(base) == [
+        [MAGIC, VERSION, True],
+        ["base", 1],
+        [0, ["set", 2, "", "a", list(A), 12, 1]],
+        [0, ["set", 3, "", "b", None, None, 1]],
+        ["end"],
+    ]
+    assert base.name == f"{3:020d}-base-0001.log"
+    assert journal.bytes_total == base.stat().st_size + later.stat().st_size
+    assert journal.oldest_end == 3
+    assert (journal.last_revision, journal.synced_revision) == (4, 0)
+    journal.end_segment()
+    journal.renew(4, 4, [])
+    assert [path.name for path in segments(tmp_path)] == [f"{4:020d}-base-0001.log"]
+    journal.forget(3)
+    assert len(segments(tmp_path)) == 1
+    journal.forget(4)
+    assert segments(tmp_path) == []
+    journal.close()
+
+
+def test_a_renewal_leaves_what_came_after_it(journal: Journal, tmp_path: Path) -> None:
+    journal.append([change(1)])
+    journal.end_segment()
+    journal.append([change(2)])
+    journal.end_segment()
+    journal.append([change(3)])
+    journal.renew(0, 1, [change(1, "kept")])
+    assert [path.name for path in segments(tmp_path)] == [
+        f"{1:020d}-base-0001.log", f"{2:020d}-{1:020d}.log", f"{3:020d}-{2:020d}.log",
+    ]  # fmt: skip
+    commits = reopened(tmp_path).commits
+    assert [(commit[0].revision, commit[0].key) for commit in commits] == [
+        (1, "kept"), (2, "k"), (3, "k"),
+    ]  # fmt: skip
+
+
+def test_after_a_failure_a_renewal_replaces_all_and_forces_its_deletions(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    journal.append([change(2)])
+    disk.fail = lambda name, _path: name == "sync"
+    with pytest.raises(OSError, match="No space left") as caught:
+        journal.sync()
+    assert journal.failure is caught.value
+    disk.fail = lambda _name, _path: False
+    journal.take_back()
+    journal.end_segment()
+    disk.done.clear()
+    journal.renew(0, journal.last_revision, [change(1)])
+    assert disk.done[-1] == ("sync", tmp_path)
+    assert [path.name for path in segments(tmp_path)] == [f"{1:020d}-base-0001.log"]
+    assert (journal.failure, journal.synced_revision, journal.last_revision) == (None, 1, 1)
+    assert revisions(reopened(tmp_path)) == [1]
+
+
+def test_the_first_failure_is_the_one_that_is_told(journal: Journal, disk: FlakyDisk) -> None:
+    journal.append([change(1)])
+    disk.fail = lambda name, _path: name == "sync"
+    with pytest.raises(OSError, match="No space left"):
+        journal.sync()
+    first = journal.failure
+    disk.fail = lambda name, _path: name in {"append", "cut"}
+    disk.error = errno.EIO
+    with pytest.raises(OSError, match="Input/output"):
+        journal.take_back()
+    assert journal.failure is first
+
+
+def test_a_take_back_that_fails_is_a_failure(journal: Journal, disk: FlakyDisk) -> None:
+    journal.append([change(1)])
+    disk.fail = lambda name, _path: name in {"append", "cut"}
+    with pytest.raises(OSError, match="No space left") as caught:
+        journal.take_back()
+    assert journal.failure is caught.value
+    assert journal.last_revision == 0
+
+
+def test_an_end_that_was_torn_is_cut_away_and_all_is_forced(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_three_segments(journal, monkeypatch)
+    first, second, third = segments(tmp_path)
+    whole = third.read_bytes()
+    third.write_bytes(whole + b"torn")
+    disk = FlakyDisk()
+    again = Journal(disk, str(tmp_path), {})
+    replay = again.open(0)
+    assert third.read_bytes() == whole + b"torn", "nothing is changed by reading"
+    again.cut_torn_ends(replay)
+    assert third.read_bytes() == whole
+    assert {path for name, path in disk.done if name == "sync"} == {
+        tmp_path, first, second, third,
+    }  # fmt: skip
+    assert again.bytes_total == sum(path.stat().st_size for path in segments(tmp_path))
+    again.close()
+
+
+def test_a_segment_of_which_nothing_is_left_is_removed(tmp_path: Path) -> None:
+    first = tmp_path / f"{1:020d}-{0:020d}.log"
+    seed = seed_of(first.name)
+    first.write_bytes(b"torn\n" + encode_line(seed, [0, ["delete", 1, "", "k", None]]))
+    disk = FlakyDisk()
+    journal = Journal(disk, str(tmp_path), {})
+    replay = journal.open(0)
+    assert replay.torn[0].size == 0
+    journal.cut_torn_ends(replay)
+    assert segments(tmp_path) == []
+    assert {path for name, path in disk.done if name == "sync"} == {tmp_path}
+    assert journal.bytes_total == 0
+    journal.close()
+
+
+def test_what_is_useless_is_removed_when_a_journal_is_opened(tmp_path: Path) -> None:
+    (tmp_path / f"{1:020d}-{0:020d}.log").write_bytes(b"torn")
+    Journal(FlakyDisk(), str(tmp_path), {}).open(0)
+    assert segments(tmp_path) == []
+
+
+def test_a_segment_without_a_line_goes_when_the_journal_is_closed(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    disk.fail = lambda name, _path: name == "append"
+    journal.end_segment()
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([change(2)])
+    disk.fail = lambda _name, _path: False
+    journal.close()
+    assert [path.name for path in segments(tmp_path)] == [f"{1:020d}-{0:020d}.log"]
+
+
+def test_a_segment_that_was_only_begun_goes_when_the_journal_is_closed(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    appends = []
+
+    def fail_second(name: str, _path: Path) -> bool:
+        if name == "append":
+            appends.append(name)
+        return len(appends) == 2 and name == "append"
+
+    disk.fail = fail_second
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([change(1)])
+    assert len(segments(tmp_path)) == 1, "it has its first line"
+    assert journal.oldest_end == float("inf")
+    journal.close()
+    assert segments(tmp_path) == []
+
+
+def test_leftovers_that_cannot_be_removed_keep_no_journal_open(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    disk.fail = lambda name, _path: name == "append"
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([change(1)])
+    disk.fail = lambda name, _path: name == "remove"
+    journal.close()
+    assert len(segments(tmp_path)) == 1
+
+
+def test_forgetting_removes_what_tries_left_behind(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    disk.fail = lambda name, _path: name == "append"
+    with pytest.raises(OSError, match="No space left"):
+        journal.append([change(1)])
+    with pytest.raises(OSError, match="No space left"):
+        journal.renew(0, 0, [])
+    disk.fail = lambda _name, _path: False
+    assert len(segments(tmp_path)) == 2
+    journal.forget(0)
+    assert segments(tmp_path) == []
+
+
+def test_what_is_open_is_forced_once_and_closed_when_it_is_not_appended_to(
+    journal: Journal, disk: FlakyDisk, tmp_path: Path
+) -> None:
+    journal.append([change(1)])
+    journal.end_segment()
+    journal.append([change(2)])
+    first, second = segments(tmp_path)
+    disk.done.clear()
+    journal.sync()
+    assert [path for name, path in disk.done if name == "sync"].count(first) >= 1
+    journal.append([change(3)])
+    disk.done.clear()
+    journal.sync()
+    assert disk.done == [("sync", second)]
+
+
+def test_a_commit_that_begins_a_segment_is_written_by_the_wall_clock_too(
+    disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
+    journal = Journal(disk, str(tmp_path), {}, lambda: 100)
+    journal.open(0)
+    for revision in (1, 2):
+        entry = Entry("", "k", b"1", 5, revision)
+        journal.append([Change(ChangeKind.SET, "", "k", revision, entry=entry)])
+    journal.close()
+    assert [lines(one)[1][1][5] for one in segments(tmp_path)] == [105, 105]

@@ -1,8 +1,13 @@
 """Searches run in portions and find the current keys."""
 
 import json
+from collections.abc import Callable
+
+import pytest
 
 from dunena.dialects import http_api, key_search
+from dunena.dialects.grants import Grant, Right
+from dunena.dialects.guarded_store import GuardedStore
 from dunena.dialects.key_search import KEYS_AT_ONCE_MAX
 from dunena.dialects.services import Services
 from dunena.hub import Hub
@@ -81,6 +86,16 @@ def test_a_store_cleared_during_a_listing_is_listed_as_empty() -> None:
     assert listed(outcome(work)) == (0, [])
 
 
+def test_a_listing_ends_if_the_keys_after_its_portion_are_deleted_meanwhile() -> None:
+    services = large(KEYS_AT_ONCE_MAX + 1)
+    while not services.unrestricted_store.table.place_keys("", KEYS_AT_ONCE_MAX):
+        pass
+    work = http_api.list_keys(services, {"pattern": "none"}, NOW)
+    next(work)
+    services.store.delete("", f"k{KEYS_AT_ONCE_MAX:06}")
+    assert listed(outcome(work)) == (0, [])
+
+
 def test_the_number_of_cached_searches_is_limited() -> None:
     services = large(3)
     for number in range(40):
@@ -88,3 +103,89 @@ def test_the_number_of_cached_searches_is_limited() -> None:
             services.search.matching(services.unrestricted_store, services.store, "", f"*{number}")
         )
     assert len(services.search._found) == key_search._KEPT_MAX
+
+
+def matching(services: Services, pattern: str = "*", ns: str = "") -> list[str]:
+    store = services.unrestricted_store
+    return outcome(services.search.matching(store, services.store, ns, pattern)).page(0, 10**6)
+
+
+@pytest.mark.parametrize("pattern", ["", "*"])
+def test_what_everybody_sees_whole_is_not_searched(pattern: str) -> None:
+    services = large(3)
+    order = outcome(
+        services.search.matching(services.unrestricted_store, services.store, "", pattern)
+    )
+    assert order is services.unrestricted_store.table.key_order("")
+    assert services.search._found == {}
+
+
+def test_a_search_is_of_a_whole_namespace_unless_it_names_a_pattern() -> None:
+    services = large(3)
+    store = services.unrestricted_store
+    assert outcome(services.search.matching(store, store, "")).count == 3
+    assert matching(services, "*2") == ["k000002"]
+    store.set("n", "k2", b"1")
+    assert matching(services, "*2", "n") == ["k2"]
+    assert matching(services, "*2") == ["k000002"]
+
+
+def test_what_was_found_is_kept_until_keys_come_or_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def glob(pattern: str) -> Callable[[str], object]:
+        asked.append(pattern)
+        return lambda key: key.endswith("2")
+
+    monkeypatch.setattr(key_search, "glob", glob)
+    services = large(3)
+    store = services.unrestricted_store
+    for _ in range(2):
+        assert matching(services, "*2") == ["k000002"]
+    assert asked == ["*2"]
+    store.set("", "k000002", b"2")
+    assert (matching(services, "*2"), len(asked)) == (["k000002"], 1)
+    store.set("", "a2", b"1")
+    assert (matching(services, "*2"), len(asked)) == (["a2", "k000002"], 2)
+    store.clear()
+    store.set("", "b2", b"1")
+    assert (matching(services, "*2"), len(asked)) == (["b2"], 3)
+
+
+def test_the_search_that_was_used_longest_ago_is_forgotten() -> None:
+    services = large(3)
+    for number in range(key_search._KEPT_MAX):
+        matching(services, f"*{number}")
+    assert len(services.search._found) == key_search._KEPT_MAX
+    matching(services, "*0")
+    matching(services, "new")
+    patterns = [pattern for _, pattern in services.search._found]
+    assert len(patterns) == key_search._KEPT_MAX
+    assert patterns[-2:] == ["*0", "new"]
+    assert "*1" not in patterns
+
+
+def test_only_what_is_seen_is_found() -> None:
+    services = large(3)
+    store = services.unrestricted_store
+    seen = GuardedStore(store, Grant("some", frozenset({Right.READ}), keys=("*1",)))
+    for pattern in ("", "*"):
+        found = outcome(services.search.matching(store, seen, "", pattern))
+        assert found.page(0, 9) == ["k000001"]
+
+
+@pytest.mark.parametrize(("count", "turns"), [(-1, 1), (0, 2)])
+def test_a_portion_that_is_whole_lets_others_have_their_turn(count: int, turns: int) -> None:
+    services = large(KEYS_AT_ONCE_MAX + count)
+    store = services.unrestricted_store
+    while not store.table.place_keys("", KEYS_AT_ONCE_MAX):
+        pass
+    assert portions_of(services.search.matching(store, store, "", "k*"))[0] == turns
+
+
+@pytest.mark.parametrize(
+    ("pattern", "key", "matches"),
+    [("a*", "abc", True), ("a*", "ba", False), ("b", "abc", False), ("?", "a", True)],
+)
+def test_a_glob_is_of_a_whole_key(pattern: str, key: str, matches: bool) -> None:
+    assert bool(key_search.glob(pattern)(key)) is matches

@@ -1,18 +1,22 @@
 """Listings for the test page: by offset, filtered, and at the cost of one page."""
 
 import json
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import orjson
 import pytest
 
 from dunena.dialects.errors import ClientError
+from dunena.dialects.grants import Grant, Right
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.listing import PREVIEW_CHARS_MAX, Listing
 from dunena.dialects.services import Services
+from dunena.dialects.views import Views
 from dunena.hub import Hub
+from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
 from dunena.store.store import Store
-from tests.support.work import outcome
+from tests.support.work import outcome, portions_of
 
 NOW = 1_700_000_000_000
 
@@ -185,3 +189,128 @@ def test_namespaces_are_listed_with_their_key_counts(store: Store, listing: List
         "offset": 1,
         "namespaces": [{"ns": "app", "keys": 2}],
     }
+
+
+def refusal(request: Callable[[], object]) -> str:
+    with pytest.raises(ClientError) as caught:
+        request()
+    return caught.value.text
+
+
+def test_a_page_is_of_one_namespace_and_as_long_as_it_is_by_default(
+    store: Store, listing: Listing
+) -> None:
+    fill(store, PAGE_KEYS_DEFAULT + 1, ns="ü")
+    fill(store, 1)
+    answer = page(listing, ns="ü")
+    assert len(keys(answer)) == PAGE_KEYS_DEFAULT
+    assert (answer["total"], answer["offset"]) == (PAGE_KEYS_DEFAULT + 1, 0)
+    assert page(listing, ns="ü", offset=7)["offset"] == 7
+    assert page(listing, order="asc") == page(listing)
+    assert page(listing)["total"] == 1
+
+
+def test_the_last_page_in_descending_order_is_as_short_as_what_is_left(
+    store: Store, listing: Listing
+) -> None:
+    fill(store, 3)
+    assert keys(page(listing, order="desc", offset=1, count=1)) == ["key-001"]
+    assert keys(page(listing, order="desc", offset=2, count=1)) == ["key-000"]
+    assert keys(page(listing, order="desc", offset=2, count=9)) == ["key-000"]
+    assert keys(page(listing, order="desc", offset=3)) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ({"ns": "\n"}, "Namespace contains invalid characters"),
+        ({"offset": "-1"}, "offset must be a non-negative integer"),
+        ({"count": "0"}, "count must be at least 1"),
+        ({"order": "ASC"}, 'order must be "asc" or "desc"'),
+    ],
+)
+def test_what_is_wrong_with_a_query_is_named(
+    listing: Listing, query: dict[str, str], text: str
+) -> None:
+    assert refusal(lambda: outcome(listing.page(query))) == text
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({}, "Missing field: keys"),
+        ({"keys": None}, "Missing field: keys"),
+        ({"keys": "k"}, "keys must be a list"),
+        ({"keys": ["k"] * (PAGE_KEYS_MAX + 1)}, f"keys exceed max count ({PAGE_KEYS_MAX})"),
+        ({"keys": [1]}, "Key must be a string"),
+        ({"keys": ["\n"]}, "Key contains invalid characters"),
+        ({"keys": [], "ns": "\n"}, "Namespace contains invalid characters"),
+    ],
+)
+def test_what_is_wrong_with_the_keys_is_named(
+    listing: Listing, message: dict[str, object], text: str
+) -> None:
+    assert refusal(lambda: listing.some(orjson.dumps(message), NOW)) == text
+
+
+def test_as_many_entries_can_be_named_as_a_page_has(store: Store, listing: Listing) -> None:
+    store.set("", "k", b"1", NOW + 1)
+    body = orjson.dumps({"keys": ["k"] * PAGE_KEYS_MAX})
+    status, answer = listing.some(body, NOW)
+    assert (status, len(json.loads(answer)["entries"])) == (200, PAGE_KEYS_MAX)
+    answer = json.loads(listing.some(body, NOW + 1)[1])
+    assert answer == {"revision": 1, "timestamp": NOW + 1, "entries": []}
+
+
+def test_one_entry_is_told_to_the_letter(store: Store, listing: Listing) -> None:
+    store.set("ü", "é", b"[1]", NOW + 1)
+    shown = {"key": "é", "size": 3, "revision": 1, "expiresAt": NOW + 1, "value": [1]}
+    status, body = listing.one("é", {"ns": "ü"}, NOW)
+    assert (status, json.loads(body)) == (200, {"timestamp": NOW, "entry": shown})
+    nothing = (200, b'{"timestamp":%d,"entry":null}' % (NOW + 1))
+    assert listing.one("é", {"ns": "ü"}, NOW + 1) == nothing
+    assert listing.one("é", {}, NOW + 1) == nothing
+    for key, query, text in (
+        ("", {}, "Key must not be empty"),
+        ("\n", {}, "Key contains invalid characters"),
+        ("k", {"ns": "\n"}, "Namespace contains invalid characters"),
+    ):
+        assert refusal(lambda key=key, query=query: listing.one(key, query, NOW)) == text
+
+
+def test_a_preview_is_of_the_first_bytes_alone(store: Store, listing: Listing) -> None:
+    store.set("", "a", orjson.dumps("a" * (PREVIEW_CHARS_MAX - 2)))
+    store.set("", "b", orjson.dumps("a" * (PREVIEW_CHARS_MAX - 1)))
+    store.set("", "c", orjson.dumps("😀" * 10_000))
+    previews = [entry["preview"] for entry in page(listing)["entries"]]
+    assert [len(preview) for preview in previews] == [PREVIEW_CHARS_MAX] * 3
+    assert [preview[-1] for preview in previews] == ['"', "a", "😀"]
+
+
+def test_namespaces_are_listed_with_their_own_defaults_and_limits(
+    store: Store, listing: Listing
+) -> None:
+    for number in range(PAGE_KEYS_DEFAULT + 1):
+        store.set(f"n{number:03}", "k", b"1")
+    status, body = outcome(listing.namespaces({}))(NOW)
+    answer = json.loads(body)
+    assert (status, answer["total"], answer["offset"]) == (200, PAGE_KEYS_DEFAULT + 1, 0)
+    assert len(answer["namespaces"]) == PAGE_KEYS_DEFAULT
+    answer = json.loads(outcome(listing.namespaces({"offset": "100"}))(NOW)[1])
+    assert answer["namespaces"] == [{"ns": "n100", "keys": 1}]
+    text = "offset must be a non-negative integer"
+    assert refusal(lambda: outcome(listing.namespaces({"offset": "x"}))) == text
+
+
+def test_keys_of_a_namespace_are_counted_in_turns_for_whoever_sees_some_alone(
+    store: Store,
+) -> None:
+    fill(store, 3)
+    fill(store, 2, ns="app")
+    views = Views(Services(store, store, Hub()))
+    some = Listing(views.of(Grant("some", frozenset({Right.READ}), keys=("*1", "*2"))))
+    turns, answer = portions_of(some.namespaces({}))
+    assert turns == 3, "one more for each namespace"
+    assert json.loads(answer(NOW)[1])["namespaces"] == [
+        {"ns": "", "keys": 2}, {"ns": "app", "keys": 1},
+    ]  # fmt: skip

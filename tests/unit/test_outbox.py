@@ -1,14 +1,16 @@
 """The outbox of a peer that reads slowly."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dunena.dialects.dialect import Dialect
 from dunena.hub import Batch
-from dunena.server import outbox as outbox_module
-from dunena.server.limits import BATCH_BYTES_MAX, PORTION_BYTES
+from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
+from dunena.server.outbox import Outbox, end_after_replies
+from dunena.telemetry import Telemetry
 from tests.support.rooms import Client, HoldingEngine, Rooms
 
 
@@ -59,7 +61,7 @@ def test_no_output_follows_an_overflow_of_events() -> None:
     listener.wire.is_blocked = True
     listener.outbox.put(b"more than the peer reads")
     rooms.tick.end()
-    for _ in range(outbox_module.BACKLOG_BYTES_MAX // 500):
+    for _ in range(BACKLOG_BYTES_MAX // 500):
         writer.say({"type": "set", "key": "k" * 500, "value": "v"})
     rooms.tick.end()  # is held
     writer.say({"type": "set", "key": "later", "value": "v"})
@@ -180,3 +182,527 @@ def test_is_full_holds_while_output_waits_or_reaches_the_batch_limit(
             held_output.put_back(int(is_reply))
         must_read = outbox.is_paused or outbox.waiting > 0 or outbox.size >= BATCH_BYTES_MAX
         assert outbox.is_full == must_read, act
+
+
+class Line:
+    """A transport that wants no more once it was given so many writes, and one outbox for it."""
+
+    def __init__(self, room: int = 1000, *, is_encrypted: bool = False) -> None:
+        self.room = room
+        self.writes: list[bytes] = []
+        self.asked: list[Outbox] = []
+        self.overflows = 0
+        self.is_closed = False
+        self.sslcontext: object = None
+        self.telemetry = Telemetry(started_at_ms=0)
+        self.outbox = Outbox(
+            self, self.asked.append, self._overflow, self.telemetry, is_encrypted=is_encrypted
+        )
+
+    def _overflow(self) -> None:
+        self.overflows += 1
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        self.room -= 1
+        if self.room <= 0:
+            self.outbox.pause()
+
+    def give_room(self, room: int = 1000) -> None:
+        self.room = room
+        self.outbox.resume()
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def get_extra_info(self, name: str) -> object:
+        return self.sslcontext if name == "sslcontext" else "another"
+
+
+def batch_of(*frames: bytes, entry_id: tuple[str, str] | None = None) -> Batch:
+    batch = Batch(entry_id, frames[0])
+    for frame in frames[1:]:
+        batch.add(frame)
+    return batch
+
+
+def action() -> None:
+    """What is to be done after a flush."""
+
+
+def end() -> None:
+    """What is to be done after the last one."""
+
+
+def test_an_outbox_begins_with_nothing_to_say() -> None:
+    outbox = Line().outbox
+    assert (len(outbox), outbox.size, outbox.waiting, outbox.reply_bytes) == (0, 0, 0, 0)
+    states = (outbox.is_dead, outbox.is_full, outbox.is_paused, outbox.is_inside_message)
+    assert all(state is False for state in states)
+    assert bool(outbox) is True
+    assert outbox.flush() is None
+
+
+def test_an_outbox_is_not_encrypted_unless_it_is_said() -> None:
+    line = Line()
+    plain = Outbox(line, line.asked.append, line._overflow, line.telemetry)
+    plain.put(b"x" * (PORTION_BYTES + 1))
+    plain.flush()
+    assert len(line.writes) == 1
+
+
+def test_a_flush_is_asked_for_once_and_counts_what_it_sends() -> None:
+    line = Line()
+    outbox = line.outbox
+    outbox.put(b"12")
+    outbox.push(batch_of(b"3", b"4"))
+    outbox.put(b"5")
+    assert line.asked == [outbox]
+    assert (len(outbox), outbox.size, outbox.reply_bytes) == (3, 3, 3)
+    assert outbox.flush() is None
+    assert line.writes == [b"12345"]
+    assert (len(outbox), outbox.size, line.telemetry.bytes_sent) == (0, 0, 5)
+    outbox.push(batch_of(b"6"))
+    assert line.asked == [outbox, outbox]
+    outbox.flush()
+    assert line.writes[1:] == [b"6"]
+
+
+def test_what_is_queued_behind_a_batch_closes_it() -> None:
+    outbox = Line().outbox
+    first, second, third = (batch_of(b"x") for _ in range(3))
+    outbox.push(first)
+    assert first.is_open
+    outbox.push(second)
+    assert (first.is_open, second.is_open) == (False, True)
+    outbox.put(b"reply")
+    assert second.is_open is False
+    outbox.put(b"another")
+    outbox.push(third)
+    assert third.is_open
+
+
+@pytest.mark.parametrize("end", ["flush", "detach", "truncate", "kill"])
+def test_a_batch_that_was_taken_out_is_not_closed_by_what_comes_later(end: str) -> None:
+    line = Line()
+    batch = batch_of(b"x")
+    line.outbox.push(batch)
+    {"flush": line.outbox.flush, "detach": line.outbox.detach, "kill": line.outbox.kill}.get(
+        end, lambda: line.outbox.truncate(0)
+    )()
+    line.outbox.push(batch_of(b"y"))
+    line.outbox.put(b"z")
+    assert batch.is_open
+
+
+def test_what_comes_after_a_flush_is_told_once() -> None:
+    line = Line()
+    line.outbox.after_flush(action)
+    assert line.asked == [line.outbox]
+    line.outbox.put(b"x")
+    line.outbox.after_flush(action)
+    assert len(line.asked) == 2, "for the bytes, and not once more"
+    assert line.outbox.flush() is action
+    assert line.outbox.flush() is None
+
+
+def test_pieces_are_taken_back_and_no_longer_count() -> None:
+    line = Line()
+    outbox = line.outbox
+    outbox.put(b"1")
+    outbox.put(b"x" * BATCH_BYTES_MAX)
+    outbox.push(batch_of(b"2"))
+    assert outbox.is_full
+    outbox.truncate(2)
+    assert (len(outbox), outbox.size, outbox.is_full) == (2, 1 + BATCH_BYTES_MAX, True)
+    outbox.truncate(1)
+    assert (len(outbox), outbox.size, outbox.is_full) == (1, 1, False)
+    outbox.flush()
+    assert line.writes == [b"1"]
+
+
+def test_taken_out_pieces_are_sent_later_with_what_comes_after() -> None:
+    line = Line()
+    done: list[str] = []
+    line.outbox.put(b"x" * BATCH_BYTES_MAX)
+    line.outbox.after_flush(lambda: done.append("done"))
+    held = line.outbox.detach()
+    assert held.outbox is line.outbox
+    assert (len(line.outbox), line.outbox.size, line.outbox.is_full) == (0, 0, False)
+    line.outbox.put(b"later")
+    assert line.outbox.flush() is None
+    held.send()
+    assert line.writes == [b"later", b"x" * BATCH_BYTES_MAX]
+    assert done == ["done"]
+
+
+def test_taken_out_pieces_that_cannot_be_written_end_their_connection_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    line = Line()
+    line.outbox.put(b"x")
+    held = line.outbox.detach()
+    line.outbox.lose(Broken())
+    line.outbox.is_dead = False
+    held.send()
+    assert line.outbox.is_dead
+    assert [record.getMessage() for record in caplog.records] == [
+        "a connection could not be written to"
+    ]
+    assert caplog.records[0].exc_info is not None
+
+
+class Broken:
+    """A transport that cannot be written to."""
+
+    def write(self, _data: bytes) -> None:
+        raise OSError
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def get_extra_info(self, _name: str) -> object:
+        return None
+
+
+def test_replies_that_were_taken_out_are_put_back_with_what_comes_after() -> None:
+    line = Line()
+    line.outbox.put(b"1")
+    line.outbox.put(b"2")
+    line.outbox.put(b"3")
+    line.outbox.after_flush(action)
+    held = line.outbox.detach()
+    line.asked.clear()
+    held.put_back(2)
+    assert (len(line.outbox), line.outbox.size, line.asked) == (2, 2, [line.outbox])
+    assert line.outbox.flush() is action
+    assert line.writes == [b"12"]
+
+
+def test_what_comes_after_is_put_back_without_a_reply_too() -> None:
+    line = Line()
+    line.outbox.after_flush(action)
+    held = line.outbox.detach()
+    line.asked.clear()
+    held.put_back(0)
+    assert line.asked == [line.outbox]
+    assert line.outbox.flush() is action
+    line.asked.clear()
+    line.outbox.put_back([], None)
+    assert line.asked == [], "nothing is to be done"
+
+
+def test_an_end_decided_later_counts_before_what_is_put_back() -> None:
+    line = Line()
+    line.outbox.after_flush(lambda: None)
+    held = line.outbox.detach()
+    line.outbox.after_flush(end)
+    held.put_back(0)
+    assert line.outbox.flush() is end
+
+
+def test_what_is_no_reply_is_not_put_back() -> None:
+    outbox = Line().outbox
+    with pytest.raises(AssertionError, match=r"^a batch tells of a change, and comes behind the "):
+        outbox.put_back([batch_of(b"x")], None)
+
+
+def test_to_a_dead_connection_nothing_is_queued_or_sent() -> None:
+    line = Line()
+    line.outbox.put(b"1")
+    line.outbox.kill()
+    line.asked.clear()
+    line.outbox.put(b"2")
+    assert (len(line.outbox), line.outbox.size, line.asked) == (0, 0, [])
+    assert line.outbox.send([b"3"], lambda: None) is None
+    assert line.writes == []
+
+
+def test_a_lost_connection_keeps_neither_its_transport_nor_its_owner() -> None:
+    line, lost = Line(room=1), Line()
+    line.outbox.put(b"1")
+    line.outbox.flush()
+    line.outbox.put(b"2")
+    line.outbox.flush()
+    assert line.outbox.waiting == 1
+    line.outbox.lose(lost)
+    assert line.outbox.is_dead
+    assert (line.outbox.waiting, line.outbox.reply_bytes) == (0, 0)
+    assert line.outbox._transport is lost
+    line.outbox._overflowed()
+    assert line.overflows == 0
+
+
+@pytest.mark.parametrize("pieces", [
+    [b"1"], [batch_of(b"1")], [b"1", b"2"], [b"1", batch_of(b"2", b"3")],
+    [batch_of(b"x" * PORTION_BYTES, b"y")],
+])  # fmt: skip
+def test_whoever_takes_over_has_every_frame_encoded(pieces: list[bytes | Batch]) -> None:
+    line = Line()
+    overflows: list[str] = []
+    line.outbox.rewire(lambda: overflows.append("new"), lambda frame: b"<" + frame + b">")
+    frames: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            line.outbox.put(piece)
+            frames.append(piece)
+        else:
+            line.outbox.push(piece)
+            frames += piece.frames
+    line.outbox.flush()
+    encoded = b"".join(b"<" + frame + b">" for frame in frames)
+    assert b"".join(line.writes) == encoded
+    line.outbox.pause()
+    line.outbox.push(batch_of(b"e" * (BACKLOG_BYTES_MAX + 1)))
+    line.outbox.flush()
+    assert (overflows, line.overflows) == (["new"], 0)
+    line.outbox.rewire(line._overflow)
+    line.writes.clear()
+    line.outbox.resume()
+    assert line.writes == [b"e" * (BACKLOG_BYTES_MAX + 1)], "without an encoder as it is"
+
+
+@pytest.mark.parametrize(("sizes", "writes"), [
+    ([PORTION_BYTES + 1], [PORTION_BYTES + 1]),
+    ([PORTION_BYTES - 1, 1], [PORTION_BYTES]),
+    ([PORTION_BYTES, 1], [PORTION_BYTES, 1]),
+    ([1, PORTION_BYTES], [1, PORTION_BYTES]),
+    ([1, PORTION_BYTES - 1, 1], [PORTION_BYTES, 1]),
+    ([1, 1, PORTION_BYTES + 5, 1], [2, PORTION_BYTES + 5, 1]),
+    ([PORTION_BYTES, PORTION_BYTES - 1, 1], [PORTION_BYTES, PORTION_BYTES]),
+])  # fmt: skip
+def test_replies_leave_in_portions(sizes: list[int], writes: list[int]) -> None:
+    line = Line()
+    for number, size in enumerate(sizes):
+        line.outbox.put(b"%d" % number * size)
+    line.outbox.after_flush(action)
+    assert line.outbox.flush() is action
+    assert [len(write) for write in line.writes] == writes
+    assert b"".join(line.writes) == b"".join(b"%d" % n * size for n, size in enumerate(sizes))
+
+
+def test_the_frames_of_one_batch_leave_in_portions() -> None:
+    line = Line()
+    half = PORTION_BYTES // 2
+    line.outbox.push(batch_of(b"1" * half, b"2" * half))
+    line.outbox.flush()
+    line.outbox.push(batch_of(b"1" * half, b"2" * half, b"3"))
+    line.outbox.flush()
+    assert [len(write) for write in line.writes] == [PORTION_BYTES, PORTION_BYTES, 1]
+
+
+def sizes_of(writes: Iterable[bytes]) -> list[int]:
+    return [len(write) for write in writes]
+
+
+def test_what_finds_no_room_among_portions_waits_from_its_frame_on() -> None:
+    line = Line(room=1)
+    frames = [b"%d" % number * (PORTION_BYTES - 1) for number in range(3)]
+    line.outbox.push(batch_of(*frames))
+    line.outbox.put(b"behind")
+    line.outbox.after_flush(action)
+    assert line.outbox.flush() is None
+    assert line.writes == frames[:1]
+    assert (line.outbox.waiting, line.outbox.is_full) == (3, True)
+    assert line.outbox.reply_bytes == len(b"behind")
+    line.asked.clear()
+    line.give_room()
+    assert b"".join(line.writes) == b"".join([*frames, b"behind"])
+    assert line.outbox.waiting == 0
+    assert line.asked == [line.outbox]
+    assert line.outbox.flush() is action
+
+
+def test_replies_that_find_no_room_among_portions_wait_once_each() -> None:
+    line = Line(room=2)
+    replies = [b"%d" % number * PORTION_BYTES for number in range(4)]
+    for reply in replies:
+        line.outbox.put(reply)
+    line.outbox.flush()
+    assert line.writes == replies[:2]
+    assert line.outbox.waiting == 2
+    line.give_room()
+    assert line.writes == replies
+
+
+def test_the_last_portion_may_fill_the_transport() -> None:
+    line = Line(room=2)
+    line.outbox.put(b"x" * PORTION_BYTES)
+    line.outbox.put(b"y")
+    line.outbox.after_flush(action)
+    assert line.outbox.flush() is action
+    assert (line.outbox.is_paused, line.outbox.waiting) == (True, 0)
+
+
+def test_behind_what_waits_everything_waits_until_it_is_read() -> None:
+    line = Line(room=1)
+    for reply in (b"1", b"2", b"3"):
+        line.outbox.put(reply)
+        line.outbox.flush()
+    assert line.writes == [b"1"]
+    assert (line.outbox.waiting, line.outbox.reply_bytes) == (2, 2)
+    line.give_room(1)
+    assert line.writes == [b"1", b"23"]
+    assert line.outbox.is_full, "the peer should read first"
+    line.give_room()
+    assert not line.outbox.is_full
+    line.outbox.put(b"4")
+    line.outbox.flush()
+    assert line.writes == [b"1", b"23", b"4"]
+
+
+def test_a_backlog_that_fills_the_transport_goes_on_where_it_was() -> None:
+    line = Line(room=1)
+    line.outbox.put(b"first")
+    line.outbox.flush()
+    for number in range(3):
+        line.outbox.put(b"%d" % number * PORTION_BYTES)
+    line.outbox.flush()
+    line.give_room(2)
+    assert sizes_of(line.writes) == [5, PORTION_BYTES, PORTION_BYTES]
+    line.outbox.put(b"last")
+    line.outbox.flush()
+    line.give_room()
+    assert line.writes[-2:] == [b"2" * PORTION_BYTES, b"last"] or line.writes[-1] == (
+        b"2" * PORTION_BYTES + b"last"
+    )
+    assert line.telemetry.bytes_sent == sum(sizes_of(line.writes))
+
+
+@pytest.mark.parametrize(("more", "overflows"), [(0, 0), (1, 1)])
+def test_events_that_wait_are_bounded(more: int, overflows: int) -> None:
+    line = Line(room=1)
+    line.outbox.put(b"x")
+    line.outbox.flush()
+    line.outbox.put(b"r" * 1000)
+    line.outbox.push(batch_of(b"e" * (BACKLOG_BYTES_MAX - 10)))
+    line.outbox.push(batch_of(b"e" * (10 + more)))
+    line.outbox.flush()
+    assert line.overflows == overflows
+    assert line.outbox.waiting == 3, "what became too much is for another to decide"
+
+
+def test_values_that_a_newer_one_replaced_are_counted() -> None:
+    line = Line(room=1)
+    line.outbox.put(b"x")
+    line.outbox.flush()
+    for number in (b"1", b"2"):
+        line.outbox.push(batch_of(number, number, entry_id=("", "k")))
+        line.outbox.flush()
+    assert line.telemetry.conflated == 3
+    line.give_room()
+    assert line.writes == [b"x", b"2"]
+
+
+@pytest.mark.parametrize("size", [PORTION_BYTES, PORTION_BYTES + 1, 3 * PORTION_BYTES])
+def test_an_encrypted_message_leaves_in_portions_of_a_size(size: int) -> None:
+    line = Line(is_encrypted=True)
+    message = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    line.outbox.put(message)
+    line.outbox.after_flush(action)
+    assert line.outbox.flush() is action
+    assert b"".join(line.writes) == message
+    assert max(sizes_of(line.writes)) == PORTION_BYTES
+    assert line.telemetry.bytes_sent == size
+    assert line.outbox.is_inside_message is False
+
+
+@pytest.mark.parametrize("others", [[], [b"before"]])
+def test_what_comes_after_a_message_in_part_waits_for_its_rest(others: list[bytes]) -> None:
+    line = Line(room=1 + len(others), is_encrypted=True)
+    message = b"m" * (2 * PORTION_BYTES)
+    for piece in [*others, message]:
+        line.outbox.put(piece)
+    line.outbox.after_flush(action)
+    assert line.outbox.flush() is None
+    assert line.outbox.is_inside_message is True
+    assert line.outbox.reply_bytes == PORTION_BYTES
+    line.asked.clear()
+    line.give_room(1)
+    assert line.outbox.is_inside_message is False
+    assert b"".join(line.writes) == b"".join([*others, message])
+    assert line.asked == [], "the transport is full: it could not be done yet"
+    line.give_room()
+    assert line.asked == [line.outbox]
+    assert line.outbox.flush() is action
+
+
+def test_behind_the_rest_of_a_message_comes_what_waits() -> None:
+    line = Line(room=1, is_encrypted=True)
+    line.outbox.put(b"m" * (3 * PORTION_BYTES))
+    line.outbox.flush()
+    line.outbox.put(b"behind")
+    line.outbox.flush()
+    line.give_room(1)
+    assert sizes_of(line.writes) == [PORTION_BYTES] * 2
+    line.give_room(1)
+    assert sizes_of(line.writes) == [PORTION_BYTES] * 3
+    assert line.outbox.waiting == 1
+    line.give_room(1)
+    assert line.writes[-1] == b"behind"
+
+
+def test_one_byte_is_a_rest_too() -> None:
+    line = Line(room=1, is_encrypted=True)
+    line.outbox.put(b"m" * (PORTION_BYTES + 1))
+    line.outbox.flush()
+    assert line.outbox.is_inside_message is True
+    assert line.outbox.reply_bytes == 1
+    line.give_room()
+    assert (line.outbox.is_inside_message, line.outbox.is_paused) == (False, False)
+    assert sizes_of(line.writes) == [PORTION_BYTES, 1]
+
+
+def test_a_connection_that_ends_within_a_message_has_nothing_left_to_say() -> None:
+    line = Line(room=1, is_encrypted=True)
+    line.outbox.put(b"m" * (2 * PORTION_BYTES))
+    line.outbox.flush()
+    line.outbox.put(b"x" * BATCH_BYTES_MAX)
+    line.outbox.kill()
+    assert (len(line.outbox), line.outbox.size, line.outbox.reply_bytes) == (0, 0, 0)
+    assert line.outbox.is_inside_message is False
+    line.give_room()
+    assert not line.outbox.is_full
+    assert len(line.writes) == 1
+
+
+def test_room_again_is_no_reason_to_flush_what_is_queued_already() -> None:
+    line = Line()
+    line.outbox.pause()
+    line.outbox.put(b"x")
+    line.outbox.after_flush(lambda: None)
+    line.asked.clear()
+    line.give_room()
+    assert line.asked == [], "the tick knows"
+    assert not line.outbox.is_full
+
+
+def ended(line: Line) -> tuple[bool, int]:
+    ticks: list[str] = []
+    stays = end_after_replies(lambda: ticks.append("end"), line.outbox, line)
+    return stays, len(ticks)
+
+
+def test_a_peer_that_sends_no_more_gets_its_replies_before_the_end() -> None:
+    line = Line()
+    line.outbox.put(b"reply")
+    assert ended(line) == (True, 0)
+    action = line.outbox.flush()
+    assert (line.writes, line.is_closed) == ([b"reply"], False)
+    assert action is not None
+    action()
+    assert line.is_closed
+
+
+def test_an_encrypted_connection_ends_with_its_tick() -> None:
+    line = Line()
+    line.sslcontext = object()
+    assert ended(line) == (False, 1)
+    assert line.asked == []
+
+
+def test_a_connection_that_is_gone_already_waits_for_nothing() -> None:
+    line = Line()
+    line.outbox.kill()
+    assert ended(line) == (False, 0)
+    assert line.asked == []

@@ -1,6 +1,8 @@
 """Sessions in each dialect, without a socket."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -8,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.errors import RateLimitedError
+from dunena.dialects.services import Services
 from dunena.dialects.subscriptions import ENDED_AT_ONCE_MAX
 from dunena.store.limits import Limits
-from tests.support.rooms import Rooms
+from tests.support.rooms import Client, Rooms
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(max_size=5),
@@ -169,3 +173,232 @@ def test_an_infinite_ttl_expires_at_2_to_the_53(ttl: int) -> None:
     client = rooms.client(Dialect.OBJECT_STORE)
     assert client.ask({"action": "set", "key": "k", "value": 1, "ttl": ttl}) == []
     assert rooms.store.next_deadline == 2**53
+
+
+NOT_OBJECTS = [b"[]", b'"type"', b"1", b"null", b"{}", b'{"key":"k"}']
+MISSING = "Missing field: type"
+INVALID = "Invalid message format"
+
+
+def unopened(rooms: Rooms, dialect: Dialect, services: Services | None = None) -> Client:
+    return Client(rooms, dialect, services)
+
+
+def open_session(client: Client) -> list[dict]:
+    client.rooms.tick.run(lambda _, now: client.session.open(now), None)
+    return client.heard()
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_client_is_greeted_and_hears_events_unless_it_asked_for_neither(dialect: Dialect) -> None:
+    rooms = Rooms()
+    client = unopened(rooms, dialect)
+    greeting = {"type": "connected", "data": {"id": "test-id"}, "timestamp": rooms.now}
+    is_quiet = dialect is Dialect.OBJECT_STORE
+    assert open_session(client) == ([] if is_quiet else [greeting])
+    assert len(client.session.subscriptions) == (not is_quiet)
+    other = rooms.client(Dialect.OBJECT_STORE)
+    other.ask({"action": "set", "key": "k", "value": 1})
+    assert [one["event"] for one in client.heard()] == ([] if is_quiet else ["set"])
+
+
+def test_a_client_that_may_see_no_events_is_greeted_and_follows_none() -> None:
+    rooms = Rooms()
+    services = replace(rooms.services, events=None)
+    client = unopened(rooms, Dialect.AUTO, services)
+    assert [one["type"] for one in open_session(client)] == ["connected"]
+    assert len(client.session.subscriptions) == 0
+    assert client.ask({"action": "get", "key": "k"}) == [{"key": "k", "value": None}]
+
+
+@pytest.mark.parametrize("text", NOT_OBJECTS)
+def test_what_shows_no_dialect_is_answered_in_that_of_the_connection(text: bytes) -> None:
+    rooms = Rooms()
+    timestamp = rooms.now
+    undecided = {"type": "error", "data": MISSING, "timestamp": timestamp, "error": INVALID}
+    dunena = {"type": "error", "data": MISSING, "timestamp": timestamp}
+    for dialect, answer in (
+        (Dialect.AUTO, undecided),
+        (Dialect.DUNENA, dunena),
+        (Dialect.OBJECT_STORE, {"error": INVALID}),
+    ):
+        assert rooms.client(dialect).ask(text) == [answer]
+
+
+@pytest.mark.parametrize(
+    ("first", "answer"),
+    [
+        ({"type": "ping"}, {"type": "error", "data": "Invalid JSON"}),
+        ({"action": "get", "key": "k"}, {"error": INVALID}),
+    ],
+)
+def test_what_is_no_json_is_answered_in_the_dialect_that_was_shown_first(
+    first: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    rooms = Rooms()
+    client = rooms.client()
+    both = {"type": "error", "data": "Invalid JSON", "error": INVALID, "timestamp": rooms.now}
+    assert client.ask(b"{") == [both]
+    client.ask(first)
+    if "type" in answer:
+        answer = {**answer, "timestamp": rooms.now}
+    assert client.ask(b"{") == [answer]
+
+
+def test_an_undecided_error_has_the_id_of_its_request() -> None:
+    client = Rooms().client()
+    (error,) = client.ask({"id": 7})
+    assert (error["data"], error["error"], error["id"]) == (MISSING, INVALID, 7)
+
+
+def test_a_client_without_a_hint_may_mix_both_dialects() -> None:
+    client = Rooms().client()
+    assert client.ask({"type": "ping"})[0]["type"] == "pong"
+    assert client.ask({"action": "get", "key": "k"}) == [{"key": "k", "value": None}]
+    assert client.ask({"action": "get", "type": "ping"})[0]["type"] == "pong"
+    assert client.ask({"action": "x"}) == [{"error": INVALID}]
+    assert client.ask({"type": "x"})[0]["data"] == "Unknown message type: x"
+
+
+@pytest.mark.parametrize(
+    ("dialect", "message", "answer"),
+    [
+        (Dialect.DUNENA, {"action": "get", "key": "k"}, {"type": "error", "data": MISSING}),
+        (Dialect.OBJECT_STORE, {"type": "ping"}, {"error": INVALID}),
+    ],
+)
+def test_a_client_that_chose_a_dialect_has_no_other(
+    dialect: Dialect, message: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    rooms = Rooms()
+    client = rooms.client(dialect)
+    (heard,) = client.ask(message)
+    heard.pop("timestamp", None)
+    assert heard == answer
+    assert client.session.dialect is dialect
+    both = {"type": "get", "action": "get", "key": "k"}
+    (heard,) = client.ask(both)
+    assert ("type" in heard) is (dialect is Dialect.DUNENA)
+
+
+@pytest.mark.parametrize(
+    ("first", "follows"),
+    [
+        ({"action": "get", "key": "k"}, False),
+        ({"type": "ping"}, True),
+        ({"type": "ping", "action": "get"}, True),
+        ({}, True),
+    ],
+)
+def test_a_client_that_begins_with_an_action_hears_events_no_more(
+    first: dict[str, Any], follows: bool
+) -> None:
+    rooms = Rooms()
+    client = rooms.client()
+    client.ask(first)
+    assert len(client.session.subscriptions) == follows
+    client.ask({"type": "ping"})
+    client.ask({"action": "get", "key": "k"})
+    if "type" in first:
+        assert len(client.session.subscriptions) == 1, "only the very first message counts"
+
+
+def sessions_of(rooms: Rooms) -> dict[str, int]:
+    return {one.value: count for one, count in rooms.services.stats.sessions.items()}
+
+
+def test_sessions_are_counted_by_the_dialect_they_came_to() -> None:
+    rooms = Rooms()
+    client, other = rooms.client(), rooms.client(Dialect.DUNENA)
+    assert sessions_of(rooms) == {"auto": 1, "dunena": 1, "object-store": 0}
+    client.ask({})
+    assert sessions_of(rooms) == {"auto": 1, "dunena": 1, "object-store": 0}
+    client.ask({"action": "get", "key": "k"})
+    client.ask({"type": "ping"})
+    assert sessions_of(rooms) == {"auto": 0, "dunena": 1, "object-store": 1}
+    for _ in range(2):
+        client.session.close()
+    other.session.close()
+    assert sessions_of(rooms) == {"auto": 0, "dunena": 0, "object-store": 0}
+
+
+def test_sessions_of_one_dialect_are_counted_together() -> None:
+    rooms = Rooms()
+    clients = [rooms.client() for _ in range(3)]
+    rooms.client(Dialect.DUNENA)
+    assert sessions_of(rooms) == {"auto": 3, "dunena": 1, "object-store": 0}
+    for client in clients[:2]:
+        (pong,) = client.ask({"type": "ping"})
+        assert pong == {"type": "pong", "timestamp": rooms.now}
+    assert sessions_of(rooms) == {"auto": 1, "dunena": 3, "object-store": 0}
+
+
+def test_a_session_that_ended_before_it_showed_a_dialect_is_not_counted_again() -> None:
+    rooms = Rooms()
+    client = rooms.client()
+    client.session.close()
+    client.session.receive(b'{"type":"ping"}', rooms.now)
+    assert sessions_of(rooms) == {"auto": 0, "dunena": 0, "object-store": 0}
+
+
+def test_a_get_that_was_answered_is_known_by_its_bytes() -> None:
+    rooms = Rooms()
+    client, mixed = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.AUTO)
+    text = b'{"action":"get","key":"k","ns":"n"}'
+
+    def answer_cached(one: Client, question: bytes = text) -> tuple[bool, list[dict]]:
+        answered = []
+        rooms.tick.run(
+            lambda _, now: answered.append(one.session.answer_cached_get(question, now)), None
+        )
+        return answered[0], one.heard()
+
+    assert answer_cached(client) == (False, [])
+    mixed.ask({"type": "ping", "action": "get", "key": "k"})
+    client.ask({"action": "get"})
+    client.ask({"action": "get", "key": "k", "type": "ping"})
+    assert rooms.services.get_cache.entry_ids == {}
+    client.ask(text)
+    client.ask({"action": "set", "key": "k", "ns": "n", "value": 1, "ttl": 5})
+    answer = {"key": "k", "value": 1, "ns": "n"}
+    assert answer_cached(client) == (True, [answer])
+    assert answer_cached(mixed)[0] is False
+    assert answer_cached(client, text + b" ") == (False, [])
+    rooms.now += 5
+    assert answer_cached(client) == (True, [{**answer, "value": None}])
+    assert rooms.services.stats.cached_gets == 2
+    assert rooms.services.get_cache.entry_ids == {text: ("n", "k")}, "nothing but a get is kept"
+
+
+def test_a_message_that_is_not_looked_at_is_refused_and_counted() -> None:
+    rooms = Rooms()
+    for dialect, answer in (
+        (Dialect.DUNENA, {"type": "error", "data": "Rate limit exceeded", "timestamp": rooms.now}),
+        (Dialect.OBJECT_STORE, {"error": "Rate limit exceeded"}),
+    ):
+        client = rooms.client(dialect)
+        rooms.tick.run(lambda _, now, one=client: one.session.refuse(RateLimitedError(), now), None)
+        assert client.heard() == [answer]
+    assert rooms.services.stats.over_limit == 2
+
+
+def test_what_a_message_broke_is_counted() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.DUNENA)
+    client.ask({"type": "get", "key": ""})
+    client.ask({"type": "get"})
+    assert rooms.services.stats.over_limit == 1
+
+
+@pytest.mark.parametrize("dialect", [Dialect.DUNENA, Dialect.OBJECT_STORE])
+def test_a_write_that_is_refused_says_why(dialect: Dialect) -> None:
+    rooms = Rooms()
+    rooms.engine.reason = "No space left on device"
+    client = rooms.client(dialect)
+    name = "type" if dialect is Dialect.DUNENA else "action"
+    (answer,) = client.ask({name: "set", "key": "k", "value": "v", "id": 7})
+    text = "Storage error: No space left on device; nothing was stored"
+    if dialect is Dialect.DUNENA:
+        assert answer == {"type": "error", "data": text, "timestamp": rooms.now, "id": 7}
+    else:
+        assert answer == {"error": text}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dunena.store.entry import Change, ChangeKind, Entry
-from dunena.store.errors import WriteRefusedError
+from dunena.store.errors import StoreFullError, WriteRefusedError
 from dunena.store.expiry import NEVER
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX, Eviction, Limits
 from dunena.store.quota import Quota
@@ -311,3 +311,257 @@ def test_a_store_without_a_guard_hides_nothing() -> None:
     store.set("n", "b", b"1")
     assert store.may_read("n", "b")
     assert store.may_read("none", "any")
+
+
+@pytest.mark.parametrize("flags", [{}, {"from_disk": True}, {"is_durable": True}])
+def test_a_change_tells_all_that_was_asked_for(flags: dict[str, bool]) -> None:
+    seen: list[Change] = []
+    store = Store(seen.append)
+    first = store.set("n", "k", b"1", NOW, **flags)
+    second = store.set("n", "k", b"2", **flags)
+    gone = store.delete("n", "k", **flags)
+    assert seen == [first, second, gone]
+    for change in seen:
+        assert (change.ns, change.key, change.cleared) == ("n", "k", None)
+        assert change.from_disk is flags.get("from_disk", False)
+        assert change.is_durable is flags.get("is_durable", False)
+    entry = first.entry
+    assert (entry.ns, entry.key, entry.value, entry.expires_at) == ("n", "k", b"1", NOW)
+    assert [change.entry.revision for change in (first, second)] == [1, 2]
+    assert second.entry.expires_at is None
+    assert (first.replaced, second.replaced) == (None, first.entry)
+    assert (gone.entry, gone.replaced) == (None, second.entry)
+
+
+@pytest.mark.parametrize("from_disk", [True, False])
+def test_a_clear_is_one_change_with_all_that_went(from_disk: bool) -> None:
+    seen: list[Change] = []
+    store = Store(seen.append)
+    one = store.set("", "a", b"1").entry
+    other = store.set("n", "b", b"2").entry
+    change = store.clear(from_disk=True) if from_disk else store.clear()
+    assert seen[-1] is change
+    assert (change.kind, change.ns, change.key, change.revision) == (ChangeKind.CLEAR, "", "", 3)
+    assert (change.entry, change.replaced, change.from_disk) == (None, None, from_disk)
+    assert change.cleared == {"": {"a": one}, "n": {"b": other}}
+    assert (store.entry_count, store.value_bytes, store.namespaces()) == (0, 0, [])
+
+
+def test_an_expiry_is_no_wish_of_anybody() -> None:
+    store = Store()
+    entry = store.set("n", "k", b"1", NOW, is_durable=True).entry
+    (change,) = store.expire(NOW)
+    assert (change.kind, change.ns, change.key, change.revision) == (
+        ChangeKind.EXPIRED, "n", "k", 2,
+    )  # fmt: skip
+    assert (change.entry, change.replaced) == (None, entry)
+    assert (change.from_disk, change.is_durable) == (False, False)
+
+
+def counts(store: Store) -> tuple[int, ...]:
+    """Sets, deletions, expirations, clears."""
+    return store.puts, store.deletions, store.expirations, store.clears
+
+
+def test_changes_are_counted_by_kind_and_undone_ones_no_more() -> None:
+    seen: list[Change] = []
+    store = Store(seen.append)
+    assert counts(store) == (0, 0, 0, 0)
+    for _ in range(2):
+        for key in "abcd":
+            store.set("", key, b"1", NOW if key == "d" else None)
+        store.delete("", "a")
+        store.delete("", "b")
+        store.expire(NOW)
+        store.clear()
+    assert counts(store) == (8, 4, 2, 2)
+    assert (store.revision, store.evictions) == (16, 0)
+    store.undo(seen[8:])
+    assert counts(store)[:3] == (4, 2, 1)
+    assert store.clears == 2, "a clear that was undone was one"
+    store.undo(seen[:8])
+    assert (counts(store)[:3], store.revision, store.entry_count) == ((0, 0, 0), 0, 0)
+
+
+def test_a_store_begins_empty_and_refuses_nothing() -> None:
+    store = Store()
+    assert store.refusal is None
+    assert (store.revision, store.hits, store.misses, store.entry_count) == (0, 0, 0, 0)
+    assert store.value_bytes == 0
+    assert store.quota is None
+    assert store.next_deadline == NEVER
+    assert list(store.entries()) == store.namespaces() == []
+
+
+def test_namespaces_are_sorted_and_entries_of_all_of_them() -> None:
+    store = Store()
+    for ns in ("b", "", "a"):
+        store.set(ns, "k", b"1")
+    assert store.namespaces() == ["", "a", "b"]
+    assert sorted(entry.ns for entry in store.entries()) == ["", "a", "b"]
+
+
+def test_an_observer_is_told_from_then_on() -> None:
+    first: list[Change] = []
+    second: list[Change] = []
+    store = Store(first.append)
+    store.set("", "a", b"1")
+    store.observe(second.append)
+    store.set("", "b", b"1")
+    assert [[change.key for change in seen] for seen in (first, second)] == [["a"], ["b"]]
+
+
+def test_the_first_deadline_that_is_due_is_the_first_to_expire() -> None:
+    store = crowd(2 * EXPIRED_AT_ONCE_MAX)
+    assert len(store.expire(NOW)) == EXPIRED_AT_ONCE_MAX
+    assert store.next_deadline == NOW
+    assert len(store.expire(NOW, 1)) == 1
+
+
+def test_after_an_undo_nothing_is_overdue_until_the_store_is_told_so() -> None:
+    seen: list[Change] = []
+    store = crowd(3, seen)
+    store.expire(NOW, 1)
+    store.undo(seen)
+    assert store.delete("", "k1").kind is ChangeKind.DELETE
+    assert store.set("", "k2", b"1").replaced is not None
+    assert store.expirations == 0
+
+
+def test_a_key_whose_time_has_not_come_is_not_ended_by_a_write() -> None:
+    seen: list[Change] = []
+    store = crowd(2, seen)
+    later = store.set("", "later", b"1", NOW + 1).entry
+    seen.clear()
+    store.expire(NOW, 1)
+    change = store.set("", "later", b"2")
+    assert change.replaced is later
+    assert [one.kind for one in seen] == [ChangeKind.EXPIRED, ChangeKind.SET]
+    assert store.delete("n", "k1") is None, "another namespace has other keys"
+    assert len(seen) == 2
+
+
+def test_what_is_overdue_is_not_ended_while_the_store_refuses() -> None:
+    seen: list[Change] = []
+    store = crowd(2, seen)
+    store.expire(NOW, 0)
+    store.refusal = "disk full"
+    with pytest.raises(WriteRefusedError, match=r"^disk full$"):
+        store.delete("", "k1")
+    assert (seen, store.expirations, store.revision) == ([], 0, 2)
+
+
+def test_room_is_not_made_of_what_is_overdue_while_the_store_refuses() -> None:
+    seen: list[Change] = []
+    store = crowd(2, seen, Quota(Limits(entries_max=2)))
+    store.expire(NOW, 0)
+    store.refusal = "disk full"
+    with pytest.raises(StoreFullError):
+        store.set("", "new", b"1")
+    with pytest.raises(StoreFullError):
+        store.check_writes("", [("new", b"1")])
+    assert seen == []
+    store.refusal = None
+    store.check_writes("", [("new", b"1")])
+    store.set("", "new", b"1")
+    assert [(change.kind.value, change.key) for change in seen] == [
+        ("expired", "k0"), ("expired", "k1"), ("set", "new"),
+    ]  # fmt: skip
+
+
+def test_only_what_is_overdue_makes_room() -> None:
+    store = Store(quota=Quota(Limits(entries_max=2)))
+    store.set("", "a", b"1", NOW)
+    store.set("", "b", b"1", NOW + 1)
+    with pytest.raises(StoreFullError):
+        store.set("", "new", b"1")
+    store.expire(NOW - 1)
+    with pytest.raises(StoreFullError):
+        store.check_writes("", [("new", b"1")])
+    assert [entry.key for entry in store.entries()] == ["a", "b"]
+    assert store.quota.refusals == 2
+
+
+def test_an_evicting_store_sheds_what_is_overdue_before_what_stands() -> None:
+    quota = Quota(Limits(entries_max=2, eviction=Eviction.LRU))
+    seen: list[Change] = []
+    store = Store(seen.append, quota)
+    entries = [Entry("", "old", b"1", None, 1), Entry("", "k", b"1", NOW, 2)]
+    store.load([*entries, Entry("", "new", b"1", None, 3)], 3)
+    store.expire(NOW, 0)
+    store.evict_excess()
+    assert [(change.kind.value, change.key) for change in seen] == [("expired", "k")]
+    assert store.evictions == 0
+    store.load([Entry("", "newest", b"1", None, 4)], 4)
+    store.evict_excess()
+    assert [(change.kind.value, change.key, change.revision) for change in seen[1:]] == [
+        ("delete", "old", 5)
+    ]
+    assert seen[1].replaced is entries[0]
+    assert (store.evictions, store.deletions) == (1, 0)
+
+
+def test_a_store_that_evicts_nobody_stays_over_its_limits() -> None:
+    store = Store(quota=Quota(Limits(entries_max=1)))
+    store.load([Entry("", key, b"1", None, 1) for key in "ab"], 1)
+    store.evict_excess()
+    assert store.entry_count == 2
+    Store().evict_excess()
+
+
+@pytest.mark.parametrize("eviction", list(Eviction))
+def test_writes_that_could_never_fit_are_refused_before_the_first(eviction: Eviction) -> None:
+    quota = Quota(Limits(entries_max=2, eviction=eviction))
+    store = Store(quota=quota)
+    store.set("n", "k", b"1")
+    store.check_writes("n", [("k", b"1"), ("j", b"1")])
+    three = [(key, b"1") for key in "abc"]
+    with pytest.raises(StoreFullError, match=r"^store is full \(max 2 entries\)$"):
+        store.check_writes("n", three)
+    assert quota.refusals == 1
+    Store().check_writes("n", three)
+
+
+def test_a_read_is_a_use_and_keeps_an_entry() -> None:
+    store = Store(quota=Quota(Limits(entries_max=2, eviction=Eviction.LRU)))
+    store.set("", "a", b"1")
+    store.set("", "b", b"1")
+    assert store.get("", "a", NOW) is not None
+    store.set("", "c", b"1")
+    assert {entry.key for entry in store.entries()} == {"a", "c"}
+
+
+def test_a_value_by_hand_makes_room_where_others_may_leave() -> None:
+    store = Store(quota=Quota(Limits(entries_max=1, eviction=Eviction.LRU)))
+    store.set("", "a", b"1")
+    store.set("", "b", b"1", from_disk=True)
+    assert [entry.key for entry in store.entries()] == ["b"]
+    small = Store(quota=Quota(Limits(memory_bytes_max=3, eviction=Eviction.LRU)))
+    small.set("", "a", b"1")
+    small.set("", "b", b"12345", from_disk=True)
+    assert [entry.key for entry in small.entries()] == ["b"], "what never fits is taken too"
+    assert (small.evictions, small.quota.refusals) == (1, 0)
+    small.set("", "b", b"1234567", from_disk=True)
+    assert [entry.value for entry in small.entries()] == [b"1234567"]
+
+
+def test_skipping_changes_only_what_comes_next() -> None:
+    store = Store()
+    store.skip_to(1)
+    assert store.revision == 0
+    store.skip_to(3)
+    assert (store.revision, store.puts) == (2, 0)
+    assert store.set("", "k", b"1").revision == 3
+    store.skip_to(4)
+    assert (store.revision, store.puts) == (3, 1)
+    store.refusal = "disk full"
+    with pytest.raises(WriteRefusedError, match=r"^disk full$"):
+        store.skip_to(1)
+
+
+def test_loading_counts_no_change() -> None:
+    store = Store()
+    store.load([Entry("", "k", b"12", None, 7)], 9)
+    assert (store.revision, store.puts, store.entry_count, store.value_bytes) == (9, 0, 1, 2)
+    store.set("", "k", b"1")
+    assert (store.puts, store.value_bytes) == (1, 1)

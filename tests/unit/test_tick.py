@@ -1,5 +1,8 @@
 """The tick: replies and updates are sent only after their changes are durable."""
 
+from collections.abc import Callable
+from contextlib import suppress
+
 import pytest
 
 from dunena.dialects.dialect import Dialect
@@ -9,7 +12,10 @@ from dunena.server.limits import (
     PORTION_BYTES,
     ROUND_REQUESTS_MAX,
 )
+from dunena.server.tick import FAILURES_PER_LOG_LINE
+from dunena.store.errors import WriteRefusedError
 from dunena.store.limits import EXPIRED_AT_ONCE_MAX
+from dunena.store.store import Store
 from tests.support.rooms import Client, FlakyEngine, HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"
@@ -545,3 +551,401 @@ def test_further_turns_wait_while_too_much_waits_for_the_sync() -> None:
         for action in soon:
             action()
     assert went == ["on"], "what was gathered is on its way"
+
+
+def change(rooms: Rooms, make: Callable[[Store, int], object]) -> None:
+    """A request that changes the store; where the store refuses, it ends without an error."""
+
+    def handle(_message: None, now: int) -> None:
+        with suppress(WriteRefusedError):
+            make(rooms.store, now)
+
+    rooms.tick.run(handle, None)
+
+
+def write(rooms: Rooms, key: str = "k", *, durable: bool = False, ttl_ms: int = 0) -> None:
+    change(
+        rooms,
+        lambda store, now: store.set(
+            "", key, b"1", now + ttl_ms if ttl_ms else None, is_durable=durable
+        ),
+    )
+
+
+def clear(rooms: Rooms) -> None:
+    change(rooms, lambda store, _: store.clear())
+
+
+def ask_nothing(rooms: Rooms) -> None:
+    rooms.tick.run(lambda *_: None, None)
+
+
+def test_a_tick_begins_with_nothing_to_do() -> None:
+    rooms = Rooms()
+    assert rooms.tick.is_spent is False
+    assert (rooms.soon, len(rooms.tick.turns)) == ([], 0)
+    assert rooms.tick.now == rooms.now
+    rooms.now += 5
+    assert rooms.tick.now == rooms.now, "the clock's, not the last tick's"
+    rooms.tick.end()
+    assert rooms.telemetry.ticks.count == 0
+
+
+def test_all_requests_of_a_tick_have_its_time_and_their_message() -> None:
+    rooms = Rooms()
+    seen: list[tuple[str, int]] = []
+    began = rooms.now
+
+    def handle(message: str, now: int) -> None:
+        seen.append((message, now))
+
+    rooms.tick.run(handle, "a")
+    rooms.now += 1
+    rooms.tick.run(handle, "b")
+    rooms.tick.end()
+    rooms.tick.run(handle, "c")
+    assert seen == [("a", began), ("b", began), ("c", began + 1)]
+
+
+def test_while_a_tick_is_held_the_next_one_looks_at_the_clock_for_each_request() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    write(rooms)
+    rooms.tick.end()
+    seen: list[int] = []
+    for _ in range(2):
+        rooms.tick.run(lambda _, now: seen.append(now), None)
+        rooms.now += 1
+    assert seen == [rooms.now - 2, rooms.now - 1]
+
+
+def test_requests_that_are_run_again_have_the_time_of_then() -> None:
+    rooms = Rooms()
+    seen: list[tuple[str, int]] = []
+
+    def handle(message: str, now: int) -> None:
+        seen.append((message, now))
+        if message == "write":
+            with suppress(WriteRefusedError):
+                rooms.store.set("", "k", b"1")
+
+    rooms.engine.reason = "disk full"
+    began = rooms.now
+    for message in ("read", "write", "read"):
+        rooms.tick.run(handle, message)
+    rooms.now += 3
+    rooms.tick.end()
+    assert seen == [
+        ("read", began), ("write", began), ("read", began),
+        ("write", began + 3), ("read", began + 3),
+    ]  # fmt: skip
+    assert rooms.store.refusal is None
+
+
+def test_a_request_that_fails_when_it_is_run_again_leaves_the_store_open() -> None:
+    rooms = Rooms()
+
+    def handle(_message: None, _now: int) -> None:
+        if rooms.store.refusal is not None:
+            raise RuntimeError
+        rooms.store.set("", "k", b"1")
+
+    rooms.engine.reason = "disk full"
+    rooms.tick.run(handle, None)
+    with pytest.raises(RuntimeError):
+        rooms.tick.end()
+    assert rooms.store.refusal is None
+
+
+@pytest.mark.parametrize("begin", [False, True])
+def test_a_change_outside_a_request_is_a_fault(begin: bool) -> None:
+    rooms = Rooms()
+    if begin:
+        rooms.tick.schedule_flush(rooms.client().outbox)
+    with pytest.raises(AssertionError, match=r"^a change belongs to a request, so that it can be "):
+        rooms.store.set("", "k", b"1")
+
+
+@pytest.mark.parametrize("durable", [(False, False), (False, True), (True, False)])
+def test_a_commit_is_durable_where_one_of_its_changes_is(durable: tuple[bool, bool]) -> None:
+    engine = HoldingEngine(always=False)
+    rooms = Rooms(engine=engine)
+    for key, is_durable in zip("ab", durable, strict=True):
+        write(rooms, key, durable=is_durable)
+    rooms.tick.end()
+    assert (engine.held is not None) is any(durable)
+
+
+def test_what_is_kept_is_counted_and_told() -> None:
+    engine = HoldingEngine(always=False)
+    rooms = Rooms(engine=engine)
+    told: list[int] = []
+    rooms.tick.on_commit(lambda: told.append(rooms.telemetry.changes))
+    write(rooms, "a")
+    write(rooms, "b")
+    rooms.tick.end()
+    assert told == [2]
+    rooms.client().ask({"type": "ping"})
+    assert told == [2], "nothing was committed"
+    write(rooms, "c", durable=True)
+    rooms.tick.end()
+    assert told == [2]
+    engine.release()
+    assert told == [2, 3]
+    rooms.engine.reason = "disk full"
+    write(rooms, "d")
+    rooms.tick.end()
+    assert (told, rooms.telemetry.changes) == ([2, 3], 3)
+
+
+def test_how_long_a_tick_took_is_measured_from_its_first_request() -> None:
+    engine = HoldingEngine(always=False)
+    rooms = Rooms(engine=engine)
+    write(rooms, "a")
+    rooms.now += 7
+    rooms.tick.end()
+    ticks = rooms.telemetry.ticks
+    assert (ticks.count, ticks.sum_ms) == (1, 7)
+    write(rooms, "b", durable=True)
+    rooms.now += 20
+    rooms.tick.end()
+    assert ticks.count == 1
+    rooms.now += 3
+    engine.release()
+    assert (ticks.count, ticks.sum_ms) == (2, 30)
+
+
+def test_what_a_clear_took_away_is_told_once_it_is_kept() -> None:
+    engine = HoldingEngine(always=False)
+    rooms = Rooms(engine=engine)
+    told: list[list[str]] = []
+    rooms.tick.on_clear(lambda cleared: told.append(sorted(cleared.get("", {}))))
+    write(rooms, "a")
+    rooms.tick.end()
+    clear(rooms)
+    write(rooms, "b")
+    clear(rooms)
+    assert told == []
+    rooms.tick.end()
+    assert told == [["a"], ["b"]]
+    write(rooms, "c")
+    rooms.tick.end()
+    assert len(told) == 2
+    write(rooms, "d", durable=True)
+    rooms.tick.end()
+    clear(rooms)
+    rooms.tick.end()
+    engine.release()
+    assert told[2:] == [["c", "d"]], "that of the tick that gathered meanwhile as well"
+    rooms.engine.reason = "disk full"
+    clear(rooms)
+    rooms.tick.end()
+    rooms.engine.reason = None
+    write(rooms, "e")
+    rooms.tick.end()
+    assert len(told) == 3, "one that was refused took nothing away"
+
+
+def test_whatever_expires_in_a_tick_is_one_portion_whoever_asks_for_it() -> None:
+    rooms = Rooms()
+    for number in range(3 * EXPIRED_AT_ONCE_MAX):
+        write(rooms, f"k{number}", ttl_ms=1)
+    rooms.tick.end()
+    rooms.now += 1
+    rooms.tick.expire()
+    ask_nothing(rooms)
+    assert rooms.store.entry_count == 2 * EXPIRED_AT_ONCE_MAX
+    rooms.tick.end()
+    ask_nothing(rooms)
+    assert rooms.store.entry_count == EXPIRED_AT_ONCE_MAX
+    rooms.tick.end()
+    assert rooms.store.expirations == 2 * EXPIRED_AT_ONCE_MAX
+
+
+def test_a_turn_for_what_is_due_has_a_portion_of_its_own_in_a_tick_that_lasts() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    for number in range(3 * EXPIRED_AT_ONCE_MAX):
+        write(rooms, f"k{number}", ttl_ms=1)
+    rooms.tick.end()  # is held
+    rooms.now += 1
+    ask_nothing(rooms)
+    ask_nothing(rooms)
+    ask_nothing(rooms)
+    assert rooms.store.entry_count == 2 * EXPIRED_AT_ONCE_MAX, "all of them share one portion"
+    rooms.tick.expire()
+    assert rooms.store.entry_count == EXPIRED_AT_ONCE_MAX
+
+
+@pytest.mark.parametrize(("wait", "count"), [(9, 1), (10, 0)])
+def test_what_is_due_expires_with_the_next_request(wait: int, count: int) -> None:
+    rooms = Rooms()
+    write(rooms, ttl_ms=10)
+    rooms.tick.end()
+    rooms.now += wait
+    ask_nothing(rooms)
+    assert rooms.store.entry_count == count
+
+
+def test_while_changes_cannot_be_kept_nothing_expires_with_requests() -> None:
+    rooms = Rooms()
+    write(rooms, ttl_ms=10)
+    rooms.tick.end()
+    rooms.telemetry.storage_failure = "disk full"
+    rooms.now += 10
+    ask_nothing(rooms)
+    assert rooms.store.entry_count == 1
+
+
+def test_a_probe_tells_why_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    rooms = Rooms()
+    rooms.engine.reason = "disk full"
+    rooms.tick.probe()
+    assert rooms.telemetry.storage_failure == "disk full"
+    rooms.engine.reason = "disk gone"
+    rooms.tick.probe()
+    assert rooms.telemetry.storage_failure == "disk gone"
+    assert caplog.records == []
+    rooms.engine.reason = None
+    rooms.tick.probe()
+    assert rooms.telemetry.storage_failure is None
+    assert [record.getMessage() for record in caplog.records] == ["changes are stored again"]
+
+
+def test_a_disk_that_fails_is_reported_at_once_and_then_once_in_so_many(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rooms = Rooms()
+    rooms.engine.reason = "disk full"
+    for _ in range(2 * FAILURES_PER_LOG_LINE + 1):
+        write(rooms)
+        rooms.tick.end()
+    text = "changes are refused, nothing is stored: disk full"
+    assert [record.getMessage() for record in caplog.records] == [text] * 3
+    assert rooms.telemetry.storage_failures == 2 * FAILURES_PER_LOG_LINE + 1
+    caplog.clear()
+    rooms.engine.reason = None
+    write(rooms)
+    rooms.tick.end()
+    write(rooms)
+    rooms.tick.end()
+    rooms.engine.reason = "disk full"
+    write(rooms)
+    rooms.tick.end()
+    again = "changes are stored again"
+    assert [record.getMessage() for record in caplog.records] == [again, text]
+
+
+def test_a_connection_that_fails_in_what_comes_after_costs_the_others_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rooms = Rooms()
+    broken, other = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
+    done: list[str] = []
+
+    def fail() -> None:
+        raise OSError
+
+    broken.say({"type": "ping"})
+    broken.outbox.after_flush(fail)
+    other.say({"type": "ping"})
+    other.outbox.after_flush(lambda: done.append("done"))
+    rooms.tick.end()
+    assert done == ["done"]
+    assert (broken.outbox.is_dead, other.outbox.is_dead) == (True, False)
+    (record,) = caplog.records
+    assert record.getMessage() == "a connection could not be written to"
+    assert record.exc_info is not None
+
+
+def test_one_whole_turn_is_spent_until_the_tick_ends() -> None:
+    rooms = Rooms()
+    rooms.tick.is_spent = True
+    rooms.tick.end()
+    assert rooms.tick.is_spent is False
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_turns_wait_while_as_much_as_it_may_waits_for_the_device(missing: int) -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    write(rooms)
+    rooms.tick.end()
+    for _ in range(ROUND_REQUESTS_MAX - missing):
+        ask_nothing(rooms)
+    rooms.soon.clear()
+    rooms.tick.turns.wait(lambda: None)
+    assert len(rooms.soon) == missing
+    engine.release()
+    assert len(rooms.soon) == 1
+
+
+def test_turns_do_not_wait_for_many_requests_that_wait_for_nothing() -> None:
+    rooms = Rooms()
+    for _ in range(ROUND_REQUESTS_MAX):
+        ask_nothing(rooms)
+    rooms.soon.clear()
+    rooms.tick.turns.wait(lambda: None)
+    assert len(rooms.soon) == 1
+
+
+def test_an_outbox_that_asked_twice_is_held_and_refused_once() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client = rooms.client(Dialect.DUNENA)
+    client.ask({"type": "unsubscribe", "channel": "cache-events"})
+    rooms.tick.schedule_flush(client.outbox)
+    client.say({"type": "set", "key": "k", "value": "v"})
+    rooms.tick.end()
+    engine.release()
+    assert [message["type"] for message in client.heard()] == ["result"]
+
+
+def test_what_was_said_before_the_first_change_stays_when_it_is_refused() -> None:
+    engine = HoldingEngine()
+    for held in (True, False):
+        rooms = Rooms(engine=engine if held else None)
+        client = rooms.client(Dialect.DUNENA)
+        client.say({"type": "ping", "id": 1})
+        client.say({"type": "get", "key": "k", "id": 2})
+        client.say({"type": "set", "key": "k", "value": "v", "id": 3})
+        client.say({"type": "ping", "id": 4})
+        if held:
+            rooms.tick.end()
+            engine.release("disk full")
+        else:
+            rooms.engine.reason = "disk full"
+        heard = client.heard()
+        assert [message["id"] for message in heard] == [1, 2, 3, 4]
+        assert heard[2]["data"] == FULL
+
+
+def test_a_commit_that_ends_without_one_being_held_is_a_fault() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    write(rooms)
+    rooms.tick.end()
+    done = engine.held
+    assert done is not None
+    engine.release()
+    with pytest.raises(AssertionError, match=r"^one commit at a time$"):
+        done(None)
+
+
+def test_a_clear_that_nobody_looks_for_is_kept_like_any_change() -> None:
+    rooms = Rooms()
+    write(rooms)
+    clear(rooms)
+    rooms.tick.end()
+    assert len(rooms.engine.committed) == 2
+    assert rooms.store.entry_count == 0
+
+
+def test_an_event_has_the_time_of_its_tick() -> None:
+    rooms = Rooms()
+    listener = rooms.client(Dialect.DUNENA)
+    began = rooms.now
+    ask_nothing(rooms)
+    rooms.now += 5
+    write(rooms)
+    assert [message["timestamp"] for message in listener.heard()] == [began]

@@ -2,15 +2,18 @@
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dunena.store.limits import JSON_DEPTH_MAX
 from dunena.store.values import (
+    READABLE_BYTES_MAX,
     InvalidJsonError,
     as_text,
     decode,
@@ -148,10 +151,81 @@ def test_a_file_with_an_integer_over_64_bits_no_float_prints_as_is_refused() -> 
         decode_file(b"147573952589676412929")
 
 
+INTEGERS_AT_THE_EDGE = [
+    "9223372036854775808",
+    "-9223372036854775807",
+    "-9223372036854775808",
+    "18446744073709551614",
+    "18446744073709551615",
+]
+
+
+@pytest.mark.parametrize("read", [decode, decode_file])
+@pytest.mark.parametrize("digits", INTEGERS_AT_THE_EDGE)
+@pytest.mark.parametrize("other", ["-0", "0e1", "1"])
+def test_an_integer_of_64_bits_is_exact_whatever_stands_beside_it(
+    read: Callable[[bytes], list[object]], digits: str, other: str
+) -> None:
+    _, value = read(f"[{other},   {digits}]".encode())
+    assert type(value) is int
+    assert value == int(digits)
+
+
+@pytest.mark.parametrize(
+    "digits",
+    [
+        "-9223372036854776000",
+        "18446744073709552000",
+        "100000000000000000000",
+        "-" + "9" * 15 + "0" * 6,
+    ],
+)
+@pytest.mark.parametrize("other", ["-0", "1"])
+def test_a_float_as_javascript_writes_it_is_one_whatever_stands_beside_it(
+    digits: str, other: str
+) -> None:
+    _, value = decode_file(f"[{other}, {digits}]".encode())
+    assert type(value) is float
+    assert value == float(digits)
+    with pytest.raises(InvalidJsonError, match="64 bits"):
+        decode(f"[{other}, {digits}]".encode())
+
+
+@pytest.mark.parametrize("read", [decode, decode_file])
+@pytest.mark.parametrize("text", ["0E-999", "-0E5", "0.00e-400", "-0.0E400", "0e0"])
+def test_a_zero_may_have_any_exponent(read: Callable[[bytes], object], text: str) -> None:
+    value = read(text.encode())
+    assert value == 0
+    assert math.copysign(1, value) == (-1 if text.startswith("-") else 1)
+
+
+@pytest.mark.parametrize("read", [decode, decode_file])
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("1e-400", "a number is too small for a float"),
+        ("-0.001E-400", "a number is too small for a float"),
+        ("0." + "0" * 400 + "1", "a number is too small for a float"),
+        ("[18446744073709551616]", "an integer is past 64 bits"),
+        ("[-9223372036854775809]", "an integer is past 64 bits"),
+        ('{"a":{"b":1,"b":1}}', "an object has the same key twice"),
+        ("[" * (JSON_DEPTH_MAX + 1) + "]" * (JSON_DEPTH_MAX + 1), "nested too deeply"),
+    ],
+)
+def test_what_is_refused_without_a_place_says_why(
+    read: Callable[[bytes], object], text: str, reason: str
+) -> None:
+    with pytest.raises(InvalidJsonError) as caught:
+        read(text.encode())
+    assert (caught.value.reason, caught.value.line, caught.value.column) == (reason, 0, 0)
+    assert str(caught.value) == reason
+
+
 def test_an_invalid_json_error_names_line_and_column() -> None:
     with pytest.raises(InvalidJsonError) as caught:
         decode(b'{\n  "a": 1,\n  "b" 2\n}')
     assert (caught.value.line, caught.value.column) == (3, 7)
+    assert caught.value.args == (caught.value.reason,)
     assert str(caught.value).endswith("(line 3, column 7)")
 
 
@@ -202,3 +276,46 @@ def test_encode_readable_falls_back_to_the_compact_form_over_the_size_limit() ->
         assert len(readable) <= file_bytes_max(text_size(encoded))
     assert encode_readable(deep) == deep
     assert encode_readable(flat) != flat
+
+
+def deep_list(numbers: int, letters: int = 0) -> bytes:
+    """A list of numbers a hundred lists deep, with one text of so many letters."""
+    return b"[" * 100 + b"1," * numbers + b'"' + b"a" * letters + b'"' + b"]" * 100
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_is_small_is_indented_whatever_that_costs(more: int) -> None:
+    letters = READABLE_BYTES_MAX - len(encode_readable(deep_list(5000))) + more
+    encoded = deep_list(5000, letters)
+    assert 4 * len(encoded) < READABLE_BYTES_MAX
+    readable = encode_readable(encoded)
+    assert (len(readable) == READABLE_BYTES_MAX) is (more == 0)
+    assert (readable == encoded) is (more == 1)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_what_is_large_is_indented_up_to_four_times_its_size(more: int) -> None:
+    def in_lines(encoded: bytes) -> bytes:
+        return orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
+
+    # A letter makes the four times of the value larger by three than the lines; each of the short
+    # lists makes it larger by one.
+    for short in range(3):
+        start = b"[" + b"[[1]]," * 50_000 + b"[1]," * short
+        bare = start + b'""]'
+        letters, rest = divmod(len(in_lines(bare)) - 4 * len(bare) - more, 3)
+        if not rest:
+            break
+    encoded = start + b'"' + b"a" * letters + b'"]'
+    assert len(in_lines(encoded)) == 4 * len(encoded) + more > READABLE_BYTES_MAX
+    assert encode_readable(encoded) == (encoded if more else in_lines(encoded))
+
+
+def test_the_largest_file_of_text_is_the_longest_escape_of_every_byte() -> None:
+    encoded = encode("\x01" * 1_100_000)
+    size = len(encode_readable(encoded))
+    assert size <= file_bytes_max(text_size(encoded)) <= size + READABLE_BYTES_MAX
+
+
+def test_a_kept_value_takes_no_more_memory_than_its_text() -> None:
+    assert sys.getsizeof(encode([1])) == sys.getsizeof(b"[1]")

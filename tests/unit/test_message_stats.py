@@ -1,0 +1,31 @@
+"""What is counted of messages and of refusals."""
+
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.errors import ClientError, ForbiddenError, LimitError, TooLargeError
+from dunena.dialects.message_stats import MessageStats
+
+
+def test_everything_is_counted_from_zero() -> None:
+    stats = MessageStats()
+    assert stats.dunena == stats.object_store == {}
+    stats.dunena["get"] += 1
+    assert (stats.dunena, stats.object_store) == ({"get": 1}, {})
+    stats.object_store["set"] += 1
+    assert (stats.dunena, stats.object_store) == ({"get": 1}, {"set": 1})
+    assert stats.sessions == dict.fromkeys(Dialect, 0)
+    assert (stats.cached_gets, stats.over_limit, stats.forbidden) == (0, 0, 0)
+
+
+def test_refusals_are_counted_by_what_was_wrong() -> None:
+    stats = MessageStats()
+    errors = [
+        ClientError("x"),
+        LimitError("x"),
+        TooLargeError("x"),
+        TooLargeError("x"),
+        ForbiddenError.needs_admin(),
+        ForbiddenError.to_see_events(),
+    ]
+    for error in errors:
+        stats.count(error)
+    assert (stats.over_limit, stats.forbidden) == (3, 2)

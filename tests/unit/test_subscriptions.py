@@ -1,0 +1,164 @@
+"""What one client is subscribed to, and the hub with it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dunena.dialects import subscriptions as subscriptions_module
+from dunena.dialects.errors import TooManyError
+from dunena.dialects.grants import Grant, Right
+from dunena.dialects.services import Services
+from dunena.dialects.subscriptions import Subscriptions
+from dunena.dialects.views import Views
+from dunena.hub import CACHE_EVENTS, Batch, Hub
+from dunena.store.limits import Limits
+from tests.support.rooms import Rooms
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub()
+
+
+def client_of(hub: Hub, count_max: int = 100) -> tuple[Subscriptions, list[Batch]]:
+    heard: list[Batch] = []
+    return Subscriptions(hub, Limits(subscriptions_max=count_max), heard.append), heard
+
+
+def services_with(hub: Hub) -> Services:
+    return replace(Rooms().services, hub=hub)
+
+
+def publish(hub: Hub, topic: Any) -> None:
+    if topic is not None:
+        topic.publish(b"x")
+    hub.end_batches()
+
+
+def test_a_key_is_followed_in_its_namespace_until_it_is_left(hub: Hub) -> None:
+    client, heard = client_of(hub)
+    client.follow_key("n", "k")
+    publish(hub, hub.key_topic("n", "k"))
+    assert [batch.entry_id for batch in heard] == [("n", "k")]
+    assert hub.followed_keys() == [("n", "k")]
+    client.unfollow_key("n", "k")
+    assert (len(client), hub.subscription_count, hub.followed_keys()) == (0, 0, [])
+
+
+def test_a_channel_is_followed_until_it_is_left(hub: Hub) -> None:
+    client, heard = client_of(hub)
+    client.follow_channel("c")
+    publish(hub, hub.channel_topic("c"))
+    assert [batch.entry_id for batch in heard] == [None]
+    client.unfollow_channel("c")
+    assert (len(client), hub.subscription_count) == (0, 0)
+    assert hub.channel_topic("c") is None
+
+
+def test_what_was_never_followed_can_be_left(hub: Hub) -> None:
+    client, other = client_of(hub)[0], client_of(hub)[0]
+    other.follow_key("", "k")
+    other.follow_channel("c")
+    client.unfollow_key("", "k")
+    client.unfollow_channel("c")
+    assert hub.subscription_count == 2
+
+
+def test_keys_and_channels_count_together_and_each_once(hub: Hub) -> None:
+    client, _ = client_of(hub, 2)
+    client.follow_key("", "k")
+    client.follow_channel("c")
+    client.follow_key("", "k")
+    client.follow_channel("c")
+    assert len(client) == hub.subscription_count == 2
+    text = r"^Subscriptions exceed max count \(2\)$"
+    with pytest.raises(TooManyError, match=text):
+        client.follow_key("n", "k")
+    with pytest.raises(TooManyError, match=text):
+        client.follow_channel("d")
+    assert len(client) == hub.subscription_count == 2
+    client.unfollow_key("", "k")
+    client.follow_channel("d")
+    assert len(client) == 2
+
+
+def test_who_left_follows_nothing_and_gets_nothing_more(hub: Hub) -> None:
+    client, heard = client_of(hub)
+    client.follow_key("", "k")
+    client.follow_channel("c")
+    client.end()
+    client.follow_key("", "k")
+    client.follow_channel("c")
+    assert (len(client), hub.subscription_count) == (0, 0)
+    client.push(Batch(None, b"x"))
+    assert heard == []
+
+
+@pytest.mark.parametrize(("count", "portions"), [(1, 0), (3, 0), (4, 1), (6, 1), (7, 2)])
+def test_very_many_subscriptions_end_in_portions(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, count: int, portions: int
+) -> None:
+    monkeypatch.setattr(subscriptions_module, "ENDED_AT_ONCE_MAX", 3)
+    later: list[Any] = []
+    hub.do_later = later.append
+    client, _ = client_of(hub)
+    for number in range(count):
+        if number % 2:
+            client.follow_channel(f"c{number}")
+        else:
+            client.follow_key("n", f"k{number}")
+    client.end()
+    assert hub.subscription_count == max(0, count - 3)
+    assert len(later) == bool(portions)
+    for left in range(portions - 1, -1, -1):
+        (portion,) = later
+        assert portion() is (left > 0)
+    assert hub.subscription_count == 0
+
+
+READ, WRITE = frozenset({Right.READ}), frozenset({Right.WRITE})
+
+
+def test_rights_that_change_end_what_they_permit_no_more(hub: Hub) -> None:
+    rooms = Rooms()
+    rooms.tick.run(lambda _, now: rooms.store.set("n", "b", b"1", now + 5), None)
+    views = Views(replace(rooms.services, hub=hub))
+    old = views.of(Grant("old", READ, keys=("*",), namespaces=("", "n")))
+    new = views.of(Grant("new", READ, keys=("b*",), namespaces=("n",)))
+    client, _ = client_of(hub)
+    for ns, key in (("n", "b"), ("n", "a"), ("", "b")):
+        client.follow_key(ns, key)
+    assert old.events is not None
+    client.follow_channel(old.events)
+    client.follow_channel("news")
+    refused = client.keep_permitted(old, new)
+    assert [error.text for error in refused] == [
+        'Not permitted: read "b"',
+        'Not permitted: read "a" in "n"',
+    ]
+    assert hub.followed_keys() == [("n", "b")]
+    assert hub.channel_topic(old.events) is None
+    assert hub.channel_topic(new.events) is not None
+    assert hub.channel_topic("news") is not None
+    assert len(client) == 3
+    none = views.of(Grant("w", WRITE))
+    refused = client.keep_permitted(new, none)
+    assert [error.text for error in refused] == [
+        'Not permitted: read "b" in "n"',
+        "Not permitted: read events",
+    ]
+    assert len(client) == hub.subscription_count == 1
+
+
+def test_rights_that_change_give_nobody_events_who_had_none(hub: Hub) -> None:
+    views = Views(services_with(hub))
+    some, whole = views.of(Grant("some", READ, keys=("a",))), services_with(hub)
+    none = views.of(Grant("w", WRITE))
+    client, _ = client_of(hub)
+    for old, new in ((some, whole), (none, some), (whole, none), (whole, some)):
+        assert client.keep_permitted(old, new) == []
+        assert len(client) == 0
+    client.follow_channel(CACHE_EVENTS)
+    assert client.keep_permitted(whole, whole) == []
+    assert hub.channel_topic(CACHE_EVENTS) is not None
