@@ -18,7 +18,7 @@ from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
 from dunena.server.app import (
     KEPT_PORTS,
-    PlaceInUseError,
+    FolderInUseError,
     PortBusyError,
     PortKeptError,
     Server,
@@ -121,7 +121,7 @@ async def _start(
             is_kept = isinstance(error, PortKeptError)
             if not is_kept and await _is_dunena(error.address, port):
                 raise _RunningAlready(f"http://{local_host(settings.host)}:{port}") from None
-        except PlaceInUseError as error:
+        except FolderInUseError as error:
             if start_mode.opens_page and error.url:
                 raise _RunningAlready(error.url) from None
             raise

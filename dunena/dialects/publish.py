@@ -21,10 +21,10 @@ def publish_change(hub: Hub, change: Change, now: int) -> None:
     if listeners is not None:
         listeners.publish(cache_event(change, now))
     if hub.audiences:
-        _announce_to_audiences(hub, change, now)
+        _publish_to_audiences(hub, change, now)
 
 
-def _announce_to_audiences(hub: Hub, change: Change, now: int) -> None:
+def _publish_to_audiences(hub: Hub, change: Change, now: int) -> None:
     event: bytes | None = None
     for channel, may_read in hub.audiences.items():
         listeners = hub.channel_topic(channel)

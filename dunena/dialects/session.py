@@ -134,30 +134,30 @@ class Session:
     def _respond(self, text: bytes, message: JsonValue, now: int) -> bytes | None:
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
-        shown = self._dialect_of(message)
+        shown_dialect = self._dialect_of(message)
         if self.dialect is Dialect.AUTO:
-            self._learn(shown)
-        if shown is Dialect.OBJECT_STORE and "action" in message:
+            self._choose_dialect(shown_dialect)
+        if shown_dialect is Dialect.OBJECT_STORE and "action" in message:
             answer = object_store.respond(self._services, self.subscriptions, message, now)
             if message["action"] == "get" and "type" not in message:
                 self._services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
-        if shown is Dialect.DUNENA and "type" in message:
+        if shown_dialect is Dialect.DUNENA and "type" in message:
             return dunena.respond(self._services, self.subscriptions, message, now)
         raise InvalidMessageError.missing("type")
 
-    def _learn(self, shown: Dialect) -> None:
+    def _choose_dialect(self, shown_dialect: Dialect) -> None:
         if self._is_open:
             self._services.stats.sessions[self.dialect] -= 1
-            self._services.stats.sessions[shown] += 1
-        self.dialect = shown
-        if shown is Dialect.OBJECT_STORE and self._services.events is not None:
+            self._services.stats.sessions[shown_dialect] += 1
+        self.dialect = shown_dialect
+        if shown_dialect is Dialect.OBJECT_STORE and self._services.events is not None:
             self.subscriptions.unfollow_channel(self._services.events)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = dunena.request_id_of(message) if isinstance(message, dict) else None
-        shown = self._dialect_of(message)
-        dialect = self.dialect if shown is Dialect.AUTO else shown
+        shown_dialect = self._dialect_of(message)
+        dialect = self.dialect if shown_dialect is Dialect.AUTO else shown_dialect
         if dialect is Dialect.DUNENA:
             return reply("error", error.text, now, request_id)
         text = object_store.error_text(error)

@@ -28,7 +28,7 @@ class Views:
         self._guarded = {grant: known for grant, known in self._guarded.items() if grant in grants}
         self._services.hub.audiences.clear()
         for services, store in self._guarded.values():
-            self._announce_to(services, store)
+            self._add_audience(services, store)
 
     def _made(self, grant: Grant) -> tuple[Services, GuardedStore]:
         unrestricted = self._services
@@ -43,9 +43,9 @@ class Views:
             grant.events_channel,
             default_ttl_ms=unrestricted.default_ttl_ms,
         )
-        self._announce_to(services, store)
+        self._add_audience(services, store)
         return services, store
 
-    def _announce_to(self, services: Services, store: GuardedStore) -> None:
+    def _add_audience(self, services: Services, store: GuardedStore) -> None:
         if services.events is not None:
             self._services.hub.audiences[services.events] = store.may_read

@@ -40,7 +40,7 @@ class InUseError(OpenError):
         self.url = url
 
 
-def shown_path(path: str) -> str:
+def display_path_of(path: str) -> str:
     """Return a path as one line of text, with escapes for invalid UTF-8 and control characters."""
     text = path.removeprefix("\\\\?\\").encode("utf-8", "surrogateescape")
     decoded = text.decode("utf-8", "backslashreplace")
@@ -74,9 +74,9 @@ class Damage:
     kind: DamageKind = DamageKind.CONTENT
 
     @property
-    def shown(self) -> str:
+    def display_path(self) -> str:
         """The path as text for people and JSON."""
-        return shown_path(self.path)
+        return display_path_of(self.path)
 
 
 @dataclass(slots=True)

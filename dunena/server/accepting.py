@@ -36,20 +36,20 @@ class Accepting(asyncio.Future[Accepted]):
         self._accept = accept
         self._is_open = is_open
         self._asked: asyncio.Future[Accepted] | None = None
-        self._again: asyncio.Handle | None = None
+        self._retry: asyncio.Handle | None = None
         self._failures = 0
         self._ask()
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Stop accepting before this returns, since the caller then closes the listener."""
-        if self._again is not None:
-            self._again.cancel()
+        if self._retry is not None:
+            self._retry.cancel()
         if self._asked is not None:
             self._asked.cancel()
         return super().cancel(msg)
 
     def _ask(self) -> None:
-        self._again = None
+        self._retry = None
         try:
             self._asked = self._accept()
         except OSError as error:
@@ -80,7 +80,7 @@ class Accepting(asyncio.Future[Accepted]):
         loop = self.get_loop()
         self._failures += 1
         if is_gone and self._failures % FAILURES_IN_A_ROW_MAX:
-            self._again = loop.call_soon(self._ask)
+            self._retry = loop.call_soon(self._ask)
             return
         loop.call_exception_handler({"message": "Accept failed on a socket", "exception": error})
-        self._again = loop.call_later(RETRY_SECONDS, self._ask)
+        self._retry = loop.call_later(RETRY_SECONDS, self._ask)

@@ -91,7 +91,7 @@ class PortKeptError(PortBusyError):
     """The system keeps the port from everybody."""
 
 
-class PlaceInUseError(StartError):
+class FolderInUseError(StartError):
     """Another server keeps its values there; ``url`` is where it answers, if it said so."""
 
     def __init__(self, reason: str, url: str | None) -> None:
@@ -140,7 +140,7 @@ class Server:
             self.engine, loaded = await load_in_thread(self._open_engine, progress, is_cancelled)
         except InUseError as error:
             self._listeners.close()
-            raise PlaceInUseError(error.reason, error.url) from error
+            raise FolderInUseError(error.reason, error.url) from error
         except OpenError as error:
             self._listeners.close()
             raise StartError(error.reason) from error
@@ -150,7 +150,7 @@ class Server:
         self.store.load(loaded.entries, loaded.revision)
         disk = self.engine.disk_status
         for damage in [] if disk is None else disk.damages():
-            _log.warning("%s was left alone: %s", damage.shown, damage.reason)
+            _log.warning("%s was left alone: %s", damage.display_path, damage.reason)
         self._context = self._build(loop, pages, client_files)
         self._expiry.expire_due()
         if self.store.quota is not None and self.store.quota.evicts:

@@ -160,7 +160,7 @@ class Store(StoreView):
         revision = self._next_revision()
         entry = Entry(ns, key, value, expires_at, revision)
         replaced = self.table.put(entry)
-        return self._announce(
+        return self._notify_observer(
             Change(
                 ChangeKind.SET,
                 ns,
@@ -215,7 +215,7 @@ class Store(StoreView):
         revision = self._next_revision()
         self.clears += 1
         cleared = self.table.replace_all({})
-        return self._announce(
+        return self._notify_observer(
             Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared, from_disk=from_disk)
         )
 
@@ -330,9 +330,9 @@ class Store(StoreView):
         revision = self._next_revision()
         self.table.take(entry.ns, entry.key)
         quota.evictions += 1
-        self._announce(EvictionChange(revision, entry))
+        self._notify_observer(EvictionChange(revision, entry))
 
-    def _announce(self, change: Change) -> Change:
+    def _notify_observer(self, change: Change) -> Change:
         self._observer(change)
         return change
 
@@ -347,7 +347,7 @@ class Store(StoreView):
     ) -> Change:
         revision = self._next_revision()
         replaced = self.table.take(ns, key)
-        return self._announce(
+        return self._notify_observer(
             Change(
                 kind,
                 ns,

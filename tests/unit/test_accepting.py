@@ -173,7 +173,7 @@ def test_cancelling_an_accept_cancels_the_pause_before_a_retry() -> None:
     async def run() -> None:
         listener = FakeListener()
         waiting = refuse(listener, NO_MEANS)
-        pause = waiting._again
+        pause = waiting._retry
         assert pause is not None
         assert waiting.cancel()
         assert pause.cancelled()

@@ -692,7 +692,9 @@ def test_names_that_are_not_utf_8_are_reported_and_left_alone(tmp_path: Path) ->
     (tmp_path / "good.json").write_text("1")
     kept = Kept(tmp_path)
     assert kept.values() == {("", "good"): 1}
-    shown = {Path(damage.shown).name: damage.reason for damage in kept.storage.files.damages()}
+    shown = {
+        Path(damage.display_path).name: damage.reason for damage in kept.storage.files.damages()
+    }
     assert shown == {
         "k\\xff.json": "not a key's file name",
         "f\\xff": "not a namespace's name",

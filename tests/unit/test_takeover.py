@@ -160,7 +160,7 @@ def test_an_invalid_key_name_is_reported_with_its_reason(tmp_path: Path) -> None
         pytest.skip("this system has no such names")
     kept = Kept(tmp_path)
     (damage,) = kept.storage.damages()
-    assert damage.shown.endswith("a\\nb.json")
+    assert damage.display_path.endswith("a\\nb.json")
     assert damage.reason == "not a key's file name: keys have no control characters"
     kept.close()
 

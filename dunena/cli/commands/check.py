@@ -65,10 +65,10 @@ def _for_programs(findings: "Findings") -> dict[str, object]:
 
 def _shown(part: object) -> object:
     """Copy a report with each text as one line of valid UTF-8: a file's name may be any bytes."""
-    from dunena.persistence.interface import shown_path
+    from dunena.persistence.interface import display_path_of
 
     if isinstance(part, str):
-        return shown_path(part)
+        return display_path_of(part)
     if isinstance(part, dict):
         return {name: _shown(value) for name, value in part.items()}
     return [_shown(one) for one in part] if isinstance(part, list) else part

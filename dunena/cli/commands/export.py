@@ -114,9 +114,9 @@ def _entries(
         position = start + len(page)
         fresh = [entry for entry in page if after is None or entry["key"] > after]
         for entry in fresh:
-            whole = _with_value(server, ns, entry)
-            if whole is not None:
-                yield whole
+            complete_line = _with_value(server, ns, entry)
+            if complete_line is not None:
+                yield complete_line
         if len(page) < server.PAGE_MAX:
             return
         after = page[-1]["key"]

@@ -38,7 +38,7 @@ from dunena.persistence.disk.recovery import recover
 from dunena.persistence.disk.takeover import NOTHING, Takeover, look_at_names, rename_files
 from dunena.persistence.disk.throttle import Pace
 from dunena.persistence.disk.value_files import ValueFiles
-from dunena.persistence.interface import Damage, Loaded, Progress, shown_path
+from dunena.persistence.interface import Damage, Loaded, Progress, display_path_of
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
@@ -322,7 +322,9 @@ def describe(error: OSError, root: Path | None = None) -> str:
     reason = (error.strerror or str(error)).lower()
     name = error.filename if isinstance(error.filename, str) else ""
     is_below = root is not None and name.startswith(f"{root}{os.sep}")
-    return f"{shown_path(name.removeprefix(f'{root}{os.sep}'))}: {reason}" if is_below else reason
+    return (
+        f"{display_path_of(name.removeprefix(f'{root}{os.sep}'))}: {reason}" if is_below else reason
+    )
 
 
 def _report_edited(edited: set[EntryId]) -> None:

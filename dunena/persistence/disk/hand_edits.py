@@ -194,7 +194,7 @@ class HandEdits:
             self._complain(damage, now)
 
     def _complain(self, damage: Damage, now: float) -> None:
-        self._complaints.warn(f"{damage.shown} is not taken over: {damage.reason}", now)
+        self._complaints.warn(f"{damage.display_path} is not taken over: {damage.reason}", now)
 
 
 def _unreadable(path: str, error: OSError) -> Damage:

@@ -98,7 +98,7 @@ class _Text:
     lines: list[Line]
 
     @property
-    def whole(self) -> Iterable[list[Any]]:
+    def complete_lines(self) -> Iterable[list[Any]]:
         return (line.members for line in self.lines if line.members is not None)
 
 
@@ -145,11 +145,11 @@ class _Reader:
         is_complete = boot is not None and boot == last_boot
         revision = flushed or 0
         self._replay = Replay(base=revision, last_revision=revision, is_complete=is_complete)
-        headers = [line for text in texts for line in text.whole if line[0] == MAGIC]
+        headers = [line for text in texts for line in text.complete_lines if line[0] == MAGIC]
         self._replay.is_forced = all(line[2] for line in headers)
         # Valid lines say that changes up to this revision were on the device.
         self._synced = max(
-            (line[0] for text in texts for line in text.whole if isinstance(line[0], int)),
+            (line[0] for text in texts for line in text.complete_lines if isinstance(line[0], int)),
             default=0,
         )
 
@@ -158,7 +158,7 @@ class _Reader:
         for text in self._texts:
             if not text.text and not replay.is_complete:
                 replay.useless.append(text.path)
-            elif not any(True for _ in text.whole) or not _is_readable(text):
+            elif not any(True for _ in text.complete_lines) or not _is_readable(text):
                 self._give_up(text)
             elif _BASE in name_of(text.path):
                 self._read_base(text)
@@ -218,7 +218,7 @@ class _Reader:
         if not is_usable:
             self._give_up(text)
             return
-        base = next((line[1] for line in text.whole if line[0] == "base"), replay.base)
+        base = next((line[1] for line in text.complete_lines if line[0] == "base"), replay.base)
         replay.useless += [segment.path for segment in replay.segments]
         replay.segments.clear()
         replay.torn.clear()
@@ -310,7 +310,7 @@ class _Reader:
 
 def _is_readable(text: _Text) -> bool:
     """Return whether a segment is of this version of the format, or has no header."""
-    first = next(iter(text.whole))
+    first = next(iter(text.complete_lines))
     return bool(first[0] != MAGIC or first[1] == VERSION)
 
 
@@ -320,7 +320,7 @@ def _is_disordered(text: _Text, *, is_base: bool) -> bool:
     In a segment that replaces all earlier ones, several lines may have the same revision.
     """
     last = 0
-    for line in text.whole:
+    for line in text.complete_lines:
         if isinstance(line[0], int):
             first = line[1][1]
             if first < last or (first == last and not is_base):

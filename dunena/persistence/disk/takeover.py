@@ -20,7 +20,7 @@ from dunena.persistence.disk.files import (
     key_file_name,
 )
 from dunena.persistence.disk.records import Records
-from dunena.persistence.interface import shown_path
+from dunena.persistence.interface import display_path_of
 
 _SHOWN_MAX = 5
 
@@ -130,6 +130,6 @@ def _tell(done: Takeover) -> None:
 
 
 def _listed(items: Iterator[str]) -> str:
-    shown = [shown_path(item) for _, item in zip(range(_SHOWN_MAX), items, strict=False)]
+    shown = [display_path_of(item) for _, item in zip(range(_SHOWN_MAX), items, strict=False)]
     more = sum(1 for _ in items)
     return ", ".join(shown) + (f" and {more} more" if more else "")

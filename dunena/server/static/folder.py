@@ -127,9 +127,9 @@ class WwwFolder:
 
 def _respond(request: Request, file: FileIO, content_type: str) -> Prepared:
     status = os.fstat(file.fileno())
-    whole = _read_whole(file) if status.st_size <= PIECE_BYTES else None
-    size = status.st_size if whole is None else len(whole)
-    etag = _etag(whole) if whole is not None else f'"{status.st_mtime_ns:x}-{size:x}"'
+    content = _read_whole(file) if status.st_size <= PIECE_BYTES else None
+    size = status.st_size if content is None else len(content)
+    etag = _etag(content) if content is not None else f'"{status.st_mtime_ns:x}-{size:x}"'
     headers = {"Cache-Control": "no-cache", "ETag": etag, "Accept-Ranges": "bytes"}
     if request.knows(etag):
         return Prepared(Response(304, headers=headers))
@@ -146,8 +146,8 @@ def _respond(request: Request, file: FileIO, content_type: str) -> Prepared:
         if found is not None:
             code, part = 206, found
             headers["Content-Range"] = f"bytes {part.first}-{part.end - 1}/{size}"
-    if whole is not None:
-        return Prepared(Response(code, whole[part.first : part.end], content_type, headers))
+    if content is not None:
+        return Prepared(Response(code, content[part.first : part.end], content_type, headers))
     response = Response(code, b"", content_type, headers, length=len(part))
     if request.method == "HEAD":
         return Prepared(response)

@@ -154,7 +154,7 @@ class Introspection:
             check["count"] = len(damages)
         if damages and shows_names:
             check["damaged"] = [
-                {"path": self._shown(damage.shown), "reason": self._shown(damage.reason)}
+                {"path": self._shown(damage.display_path), "reason": self._shown(damage.reason)}
                 for damage in damages[:_DAMAGES_SHOWN_MAX]
             ]
         return check
