@@ -1,4 +1,4 @@
-"""The server: builds the rooms, opens the port, stops in order."""
+"""The server: makes all of its parts, opens the port, and stops in order."""
 
 import asyncio
 import errno
@@ -60,27 +60,27 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 STOP_SECONDS_MAX = 3.0
-"""For clients to close; with what comes after it, a stop stays below five seconds."""
+"""Time that clients have to close when the server stops: a stop takes less than five seconds."""
 
 PROBE_SECONDS = 1.0
-"""Between two tries whether changes can be stored again, two looks at certificate and tokens."""
+"""Time between two checks of storage, certificate, tokens and clock."""
 
 KEPT_PORTS = 100
-"""How many ports in a row Windows keeps for others, mostly."""
+"""Length of most ranges of ports that Windows reserves."""
 
 _log = logging.getLogger(__name__)
 
 
 class StartError(Exception):
-    """The server cannot start; the text says why and what to do, in one line."""
+    """The server cannot start; the text is one line that says why and what to do."""
 
 
 class StopError(Exception):
-    """The server ended, and not all that it had is kept; the text says why, in one line."""
+    """The server stopped and could not store all changes; the text is one line that says why."""
 
 
 class PortBusyError(StartError):
-    """Another program has the port; ``address`` is where."""
+    """Another program listens on the port at ``address``."""
 
     def __init__(self, reason: str, address: str) -> None:
         super().__init__(reason)
@@ -88,11 +88,11 @@ class PortBusyError(StartError):
 
 
 class PortKeptError(PortBusyError):
-    """The system keeps the port from everybody."""
+    """The system has reserved the port at ``address``."""
 
 
 class FolderInUseError(StartError):
-    """Another server keeps its values there; ``url`` is where it answers, if it said so."""
+    """Another server uses the data folder; ``url`` is its address, None if unknown."""
 
     def __init__(self, reason: str, url: str | None) -> None:
         super().__init__(reason)
@@ -100,7 +100,7 @@ class FolderInUseError(StartError):
 
 
 class Server:
-    """One server, from `start` to `stop`; ``new_session`` makes what answers a WebSocket."""
+    """One server, from `start` to `stop`; ``new_session`` makes the session of a WebSocket."""
 
     def __init__(
         self, settings: Settings, *, new_session: Callable[..., Session] = Session
@@ -125,10 +125,10 @@ class Server:
     async def start(
         self, progress: Progress | None = None, is_cancelled: Callable[[], bool] = lambda: False
     ) -> None:
-        """Load what was kept and open the port; raise `StartError`.
+        """Load the stored entries and open the port; raise `StartError` if that is impossible.
 
-        ``progress`` and ``is_cancelled`` are `load_in_thread`'s, as is `LoadingCancelledError`:
-        then nothing is left open.
+        ``progress`` and ``is_cancelled`` are passed to `load_in_thread`. Raise
+        `LoadingCancelledError` if loading was cancelled; the port is closed then.
         """
         self._loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(LoopFaults())
@@ -162,17 +162,20 @@ class Server:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What it listens on: hosts and ports, as they stand in a URL."""
+        """The hosts and ports that the server listens on, as in a URL."""
         return self._listeners.addresses
 
     @property
     def url(self) -> str:
-        """Where a program on this machine reaches it, without a slash at the end."""
+        """The URL at which a program on this machine reaches the server, without a final slash."""
         scheme = "https" if self.settings.is_encrypted else "http"
         return f"{scheme}://{local_host(self.settings.host)}:{self.port}"
 
     async def stop(self) -> None:
-        """No new connections, changes kept, clients told, folder unlocked."""
+        """Close the port and all connections, store all changes and unlock the folder.
+
+        Raise `StopError` if not all changes could be stored.
+        """
         self._listeners.close()
         self._expiry.cancel()
         if self._probe_timer is not None:
@@ -203,7 +206,7 @@ class Server:
             raise StartError(str(error)) from error
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Take the port, without answering on it yet."""
+        """Bind the port, without accepting connections yet; raise `StartError`."""
         settings = self.settings
         self._certificate = self._load_certificate()
         tls = None if self._certificate is None else self._certificate.context
@@ -223,7 +226,7 @@ class Server:
         )
 
     async def _serve(self) -> None:
-        """Answer on the port, which another program may have opened meanwhile."""
+        """Accept connections; raise `StartError` if another program took the port meanwhile."""
         try:
             await self._listeners.start_serving()
         except BindError as failure:
@@ -236,7 +239,7 @@ class Server:
         pages: dict[str, Response],
         client_files: ClientFiles,
     ) -> Context:
-        """What every connection works with; engine and listeners are there already."""
+        """Make the context of all connections; engine and listeners must exist."""
         settings = self.settings
         services = Services(
             self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
@@ -295,7 +298,7 @@ class Server:
         admission: Admission,
         registry: Registry,
     ) -> tuple[Introspection, Metrics, Overview]:
-        """What says how the server does."""
+        """Make the parts that report the server's status."""
         settings, engine, addresses = self.settings, self.engine, self.addresses
         figures = Figures(services, engine, engine.disk_status, self.telemetry)
         introspection = Introspection(
@@ -309,7 +312,7 @@ class Server:
         return introspection, Metrics(figures), overview
 
     def _build_tick(self, loop: asyncio.AbstractEventLoop, services: Services) -> Tick:
-        """The tick, and the timer that lets entries expire in it."""
+        """Make the tick, and the timer that expires entries in it."""
         tick = Tick(
             services,
             self.engine,
@@ -324,7 +327,7 @@ class Server:
         return tick
 
     def _build_bulk(self, loop: asyncio.AbstractEventLoop, services: Services, tick: Tick) -> Bulk:
-        """What does long work in portions, for those who have some."""
+        """Make the queue of long work, which is done in portions, and connect its users."""
         bulk = Bulk(loop.call_soon)
         services.hub.do_later = bulk.add
         tick.on_clear(lambda cleared: bulk.add(letting_go(cleared)))
@@ -334,9 +337,7 @@ class Server:
     # --- while it runs ---
 
     def _every_second(self) -> None:
-        """Once a second: was the clock set, is there another certificate, are there other tokens,
-        can changes be stored again?
-        """
+        """Check the clock, the tokens, the certificate, the folder and the storage, each second."""
         step_ms = self.clock.detect_step()
         if step_ms:
             _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
@@ -353,12 +354,12 @@ class Server:
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
 
     def _wake(self) -> None:
-        """Called from the engine's thread, which may outlive the loop by a moment."""
+        """Collect changes by others; called in the engine's thread, which may outlive the loop."""
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._collect_outside)
 
     def _collect_outside(self) -> None:
-        """Not before everything is loaded, which `start` calls this after."""
+        """Collect changes by others, but not before `start` has loaded everything."""
         if self._outside is not None:
             self._outside.collect()
 
@@ -368,7 +369,7 @@ class Server:
 
     def _http_date(self) -> str:
         """The Date header's value, made once a second."""
-        from email.utils import formatdate  # a start listens without it
+        from email.utils import formatdate  # imported when needed, so that the server starts faster
 
         second = int(time.time())
         if self._date[0] != second:
@@ -377,7 +378,7 @@ class Server:
 
 
 def bind_failure(settings: Settings, failure: BindError) -> StartError:
-    """Why the port could not be had, and what to do."""
+    """Make the error for a port that cannot be bound: it says why and what to do."""
     error = failure.error
     place = f"port {settings.port} of {failure.address}"
     if error.errno == errno.EADDRINUSE:

@@ -1,12 +1,12 @@
-"""The end of what is sent, while the peer may still send."""
+"""Closing the sending direction of a connection, while the peer may still send."""
 
 import asyncio
 
 
 def half_close(transport: asyncio.Transport) -> None:
-    """Send the end and read on, so that the peer's is seen; close where only that can be done.
+    """Close the sending direction and keep reading, so that the peer's end is noticed.
 
-    TLS knows no half-closed connection.
+    A TLS connection is closed as a whole, as it cannot be closed in one direction.
     """
     if transport.is_closing():
         return

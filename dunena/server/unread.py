@@ -53,7 +53,7 @@ class Unread:
         return now_seconds - self._since >= self._seconds_max
 
     def end_overdue(self, now_seconds: float) -> bool:
-        """Disconnect the peer if it is overdue; whether it was."""
+        """Disconnect the peer if it is overdue; return whether it was."""
         is_overdue = self.is_overdue(now_seconds)
         if is_overdue:
             self._disconnect()
@@ -73,13 +73,13 @@ def watch_unread(
     address: str,
     what: str,
 ) -> Unread:
-    """Watch one connection from now on, which ``abort`` ends.
+    """Make the watch of one connection; ``abort`` is called to disconnect its peer.
 
-    Of a peer that is disconnected the log says its ``address``, and what it does not read.
+    The log then names the peer's ``address`` and ``what`` it did not read.
     """
 
     def disconnect() -> None:
-        # It leaves everything unread, so there is nothing that it could still be told.
+        # No error is sent first: the peer does not read.
         context.telemetry.slow_readers_closed += 1
         context.refusals.tell_slow_reader(address, what)
         abort()

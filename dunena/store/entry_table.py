@@ -1,8 +1,8 @@
-"""The entries that stand in a store, with all that has to follow when one comes or goes.
+"""The table of a store's current entries, and everything that is derived from them.
 
-That is: when each expires, the order of keys where somebody reads them in order, how many entries
-and bytes there are, and the room that a bounded store has left. Nothing here knows of revisions,
-of time or of who may do what: the store decides which entry stands, and this keeps account of it.
+These are the deadlines, the order of keys in namespaces where it is used, the numbers of entries
+and bytes, and the usage of the quota. The store decides on changes; the table has no revisions, no
+clock and no access rules.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,11 +14,11 @@ from dunena.store.quota import Quota, Write, size_of
 
 
 class EntryTable:
-    """All entries of one store, by namespace and key; overdue ones included.
+    """All entries of one store by namespace and key, including overdue ones.
 
-    ``namespaces`` is looked into directly, since every `get` begins with that; it, ``deadlines``,
-    ``entry_count`` and ``value_bytes`` are to be read alone. ``quota`` is told of all that comes
-    and goes; None where there is any amount of room.
+    ``namespaces``, ``deadlines``, ``entry_count`` and ``value_bytes`` may only be read from
+    outside; ``namespaces`` is an attribute as every `get` reads it. ``quota`` counts each added and
+    removed entry; None for no limit.
     """
 
     __slots__ = ("_orders", "_quota", "deadlines", "entry_count", "namespaces", "value_bytes")
@@ -34,33 +34,34 @@ class EntryTable:
     # --- reading ---
 
     def find(self, ns: str, key: str) -> Entry | None:
-        """The entry under a key, or None."""
+        """Return the entry of a key, or None."""
         keys = self.namespaces.get(ns)
         return None if keys is None else keys.get(key)
 
     def holds(self, entry: Entry) -> bool:
-        """Whether this very entry stands under its key, and none that replaced it."""
+        """Return whether ``entry`` itself is in the table and was not replaced or removed."""
         return self.find(entry.ns, entry.key) is entry
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, by namespace."""
+        """Iterate over all entries, grouped by namespace."""
         for keys in self.namespaces.values():
             yield from keys.values()
 
     def keys(self, ns: str) -> Iterable[str]:
-        """The keys of a namespace in no order."""
+        """Return the keys of a namespace in no particular order."""
         return self.namespaces.get(ns, ())
 
     def key_count(self, ns: str) -> int:
-        """How many keys a namespace has."""
+        """Return the number of keys in a namespace."""
         keys = self.namespaces.get(ns)
         return 0 if keys is None else len(keys)
 
     def key_order(self, ns: str) -> KeyOrder:
-        """The keys of a namespace in order, as far as `place_keys` has placed them.
+        """Return the order of a namespace's keys, as far as `place_keys` has sorted them.
 
-        Made when first asked for, and followed from then on until nobody asks any more. The same
-        object for as long as that is so.
+        The object is made by the first call and updated with each change. It is dropped once the
+        updates since the last call cost more than making it again would; until then, each call
+        returns the same object.
         """
         order = self._orders.get(ns)
         if order is None:
@@ -72,16 +73,16 @@ class EntryTable:
         return order
 
     def place_keys(self, ns: str, count_max: int) -> bool:
-        """Put so many more keys of a namespace into their order; whether all are in it."""
+        """Sort up to ``count_max`` more keys of a namespace; return whether all are sorted."""
         order = self.key_order(ns)
         if not order.is_complete:
             order.place(count_max, self.namespaces[ns])
         return order.is_complete
 
     def growth(self, ns: str, writes: Sequence[Write]) -> tuple[int, int]:
-        """Entries and bytes that there are more of at most once all writes were made.
+        """Return the largest numbers of entries and bytes that the writes could add.
 
-        At most: in whatever order they are made, and at any time between them.
+        The numbers hold for any order of the writes, and after each of them.
         """
         growths: dict[str, int] = {}
         new_keys = 0
@@ -95,7 +96,7 @@ class EntryTable:
     # --- changing ---
 
     def put(self, entry: Entry) -> Entry | None:
-        """Let an entry stand under its key; the one that stood there before."""
+        """Add an entry; return the one that it replaces, or None."""
         keys = self.namespaces.get(entry.ns)
         if keys is None:
             keys = self.namespaces[entry.ns] = {}
@@ -117,7 +118,7 @@ class EntryTable:
         return replaced
 
     def take(self, ns: str, key: str) -> Entry:
-        """Remove the entry under a key, where one must stand."""
+        """Remove and return the entry of a key; raise KeyError if there is none."""
         keys = self.namespaces[ns]
         entry = keys.pop(key)
         if not keys:
@@ -133,7 +134,7 @@ class EntryTable:
         return entry
 
     def replace_all(self, namespaces: Namespaces) -> Namespaces:
-        """Let these entries stand and no others; those that stood before."""
+        """Replace all entries by those of ``namespaces``; return the previous ones."""
         replaced = self.namespaces
         self.namespaces = {}
         self.deadlines = Deadlines()
@@ -167,6 +168,9 @@ class EntryTable:
 
 
 def growth_of(key: str, value: bytes, standing: Entry | None) -> int:
-    """Bytes that a store has more of once a value stands under a key."""
+    """Return by how many bytes a write changes the store's size, as the quota counts it.
+
+    ``standing`` is the entry that the write replaces, None if there is none.
+    """
     size = size_of(key, value)
     return size if standing is None else size - size_of(key, standing.value)

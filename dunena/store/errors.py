@@ -1,8 +1,8 @@
-"""Why a store takes no change."""
+"""The errors of a store that refuses a change."""
 
 
 class WriteRefusedError(Exception):
-    """Changes cannot be kept at present; ``reason`` is one line for people."""
+    """Changes cannot be stored at present; ``reason`` is one line for people."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -10,4 +10,4 @@ class WriteRefusedError(Exception):
 
 
 class StoreFullError(WriteRefusedError):
-    """There is no room for the change; others may find some."""
+    """The change does not fit the store's limits; a smaller change may."""

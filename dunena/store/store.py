@@ -1,13 +1,14 @@
-"""The store itself: namespaces of entries, one revision per change, expiry, undo.
+"""The store: namespaces of entries, one revision per change, expiry, undo.
 
-Theory of operation. Every change is made in memory at once, gets the next revision and is handed
-to the observer, which collects the changes of a tick. When they could not be kept, `undo` takes
-them back, newest first: each carries what it replaced. While `refusal` is set no change can be
-made at all; a tick that failed is answered once more in that state.
+Theory of operation. Every change is made in memory at once, gets the next revision and is passed to
+the observer, which collects the changes of a tick. If these cannot be stored on disk, `undo`
+reverts them, newest first: each change has the entries that it replaced. While `refusal` is set,
+every change is refused; the requests of a failed tick are run again in that state.
 
-Many entries may come to their time at once. `expire` takes out a portion of them; those left over
-are *overdue*: no read shows them, and who writes to one of them, or needs its room, ends it first.
-So every change is as if all had been taken out in time.
+Many entries may reach their deadline at the same time. `expire` removes a limited number of them;
+the others are *overdue*: no read returns them, and a write to an overdue key, or one that needs its
+room, removes it first. So the changes are the same as if each entry had been removed at its
+deadline.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,11 +23,12 @@ from dunena.store.view import StoreView
 
 
 class Store(StoreView):
-    """All entries of one server, in memory, and every change to them.
+    """Stores all entries of one server in memory and makes every change to them.
 
-    Keys and namespaces are taken as valid (the dialects check them); values are encoded JSON.
-    ``now`` is Unix ms throughout; ``quota`` bounds it, None for any amount. ``table`` has the
-    entries, for who looks through their keys: it is to be read alone, or changes go unseen.
+    Keys and namespaces must be valid (the dialects check them); values are encoded JSON. All times
+    are Unix ms. ``quota`` limits the entries; None for no limit. ``table`` has the entries and may
+    only be read: a change made there would have no revision and not reach the observer. ``refusal``
+    is the reason why changes are refused at present, None if they are not.
     """
 
     __slots__ = (
@@ -51,25 +53,25 @@ class Store(StoreView):
         self._observer = observer or _ignore
         self.quota = quota
         self.table = EntryTable(quota)
-        self._overdue_at = -NEVER  # deadlines up to here have passed; none where all were met
+        self._overdue_at = -NEVER  # entries with deadlines up to here are overdue
         self.revision = 0
         self.refusal: str | None = None
         self.hits = 0
         self.misses = 0
         self.expirations = 0
         self.deletions = 0  # without evictions
-        self.clears = 0  # those that were undone included
+        self.clears = 0  # including those that were undone
         self._clears_undone = 0
         self._loaded_revision = 0
 
     def observe(self, observer: Callable[[Change], None]) -> None:
-        """Tell ``observer`` of every change from now on, at the moment it is made."""
+        """Call ``observer`` with every change from now on, when it is made."""
         self._observer = observer
 
     # --- reading ---
 
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """The entry that stands under a key; counts a hit or a miss."""
+        """Return the entry of a key, None if there is none; count a hit or a miss."""
         entry = self.peek(ns, key, now)
         if entry is None:
             self.misses += 1
@@ -80,7 +82,7 @@ class Store(StoreView):
         return entry
 
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, but counts neither a hit nor a miss."""
+        """Do the same as `get`, but count neither a hit nor a miss."""
         keys = self.table.namespaces.get(ns)
         entry = None if keys is None else keys.get(key)
         # A deadline that has passed hides the entry at once, even before `expire` was called.
@@ -89,37 +91,38 @@ class Store(StoreView):
         return entry
 
     def may_read(self, ns: str, key: str) -> bool:
-        """True: a store without a guard hides nothing."""
+        """Return True: the store itself does not limit access."""
         return True
 
     def namespaces(self) -> list[str]:
-        """Names of the namespaces that hold keys, sorted; "" stands for none."""
+        """Return the sorted names of the namespaces that have keys; "" stands for none."""
         return sorted(self.table.namespaces)
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, those past their deadline included."""
+        """Iterate over all entries, including those past their deadline."""
         return self.table.entries()
 
     @property
     def entry_count(self) -> int:
-        """How many entries there are, those past their deadline included."""
+        """The number of entries, including those past their deadline."""
         return self.table.entry_count
 
     @property
     def value_bytes(self) -> int:
-        """Bytes of all values, as they are encoded."""
+        """The size of all encoded values in bytes."""
         return self.table.value_bytes
 
     @property
     def evictions(self) -> int:
-        """Entries that had to leave a full store."""
+        """The number of entries that were evicted from a full store."""
         return 0 if self.quota is None else self.quota.evictions
 
     @property
     def puts(self) -> int:
-        """Values that were set since the store was filled.
+        """The number of values that were set since the entries were loaded.
 
-        Not counted with each: every change has one revision, and all others are counted.
+        It is computed from the revision, which each change increments, and the counts of all other
+        changes, so that `set` need not count.
         """
         others = self.deletions + self.evictions + self.expirations
         clears = self.clears - self._clears_undone
@@ -127,13 +130,13 @@ class Store(StoreView):
 
     @property
     def next_deadline(self) -> int:
-        """When `expire` should next be called, which may find nothing to do; or `NEVER`."""
+        """The time at which `expire` should next be called; it may find nothing. Or `NEVER`."""
         return self.table.deadlines.next
 
     # --- changing ---
 
     def load(self, entries: Sequence[Entry], revision: int) -> None:
-        """Fill an empty store with what was kept; no change is announced."""
+        """Fill an empty store with stored entries, without calling the observer."""
         for entry in entries:
             self.table.put(entry)
         self.revision = self._loaded_revision = revision
@@ -148,10 +151,11 @@ class Store(StoreView):
         from_disk: bool = False,
         is_durable: bool = False,
     ) -> Change:
-        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept.
+        """Store a value under a key; return the change. Raise `WriteRefusedError`.
 
-        In a bounded store others are deleted first to make room, or `StoreFullError` is raised. A
-        value that is stored already is taken in any case: it is the truth.
+        If the quota is exceeded, other entries are evicted first, or `StoreFullError` is raised. A
+        value ``from_disk`` is always accepted, as its file exists already. ``is_durable`` asks for
+        the change to be forced to the device before it is acknowledged.
         """
         if self.table.deadlines.next <= self._overdue_at:
             self._end_overdue(ns, key)
@@ -176,7 +180,7 @@ class Store(StoreView):
     def delete(
         self, ns: str, key: str, *, from_disk: bool = False, is_durable: bool = False
     ) -> Change | None:
-        """Remove a key; None if nothing stood there."""
+        """Remove a key; return the change, None without an entry. Raise `WriteRefusedError`."""
         if self.table.deadlines.next <= self._overdue_at:
             self._end_overdue(ns, key)
         if self.table.find(ns, key) is None:
@@ -188,7 +192,7 @@ class Store(StoreView):
         return change
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
-        """Raise `StoreFullError` unless all writes find room, whatever their order."""
+        """Raise `StoreFullError` unless all writes fit, in any order."""
         quota = self.quota
         if quota is None:
             return
@@ -200,7 +204,7 @@ class Store(StoreView):
             raise StoreFullError(reason)
 
     def evict_excess(self) -> None:
-        """Delete what is over the limits of a store that evicts, after it was loaded."""
+        """Evict entries until a store that was loaded is within its limits, if it evicts."""
         quota = self.quota
         while quota is not None and quota.excess is not None:
             if self._expire_overdue():
@@ -211,7 +215,7 @@ class Store(StoreView):
             self._evict(quota, leaving)
 
     def clear(self, *, from_disk: bool = False) -> Change:
-        """Remove everything, in all namespaces, as one change."""
+        """Remove all entries of all namespaces as one change. Raise `WriteRefusedError`."""
         revision = self._next_revision()
         self.clears += 1
         cleared = self.table.replace_all({})
@@ -220,14 +224,15 @@ class Store(StoreView):
         )
 
     def expire(self, now: int, count_max: int = EXPIRED_AT_ONCE_MAX) -> list[Change]:
-        """Remove entries whose deadline has passed, earliest first; none while refusing.
+        """Remove entries whose deadline has passed, earliest first; return the changes.
 
-        At most so many: while there are more, `next_deadline` stays in the past.
+        At most ``count_max`` are removed, none while changes are refused. While more are due,
+        `next_deadline` is in the past.
         """
         if self.refusal is not None:
             return []
         self._overdue_at = now
-        # A due deadline has left the heap; undo puts it back together with the entry.
+        # A due deadline is removed from the heap; `undo` adds it again with the entry.
         changes = [
             self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
             for entry in self.table.deadlines.pop_due(now, count_max)
@@ -237,19 +242,20 @@ class Store(StoreView):
         return changes
 
     def skip_to(self, revision: int) -> None:
-        """Give the next change this revision, if it is not behind it already.
+        """Let the next change have ``revision``, unless the store has reached that already.
 
-        The revisions before it belong to changes that others made, and that were overtaken.
+        The skipped revisions belong to changes that others made and that were replaced meanwhile.
+        Raise `WriteRefusedError`.
         """
         if self.refusal is not None:
             raise WriteRefusedError(self.refusal)
         skipped = max(0, revision - 1 - self.revision)
         self.revision += skipped
-        self._loaded_revision += skipped  # they are no changes of this store
+        self._loaded_revision += skipped  # the skipped ones are no changes of this store
 
     def undo(self, changes: Sequence[Change]) -> None:
-        """Take back the latest changes, given in the order they were made."""
-        self._overdue_at = -NEVER  # nothing expires again before `expire` says so
+        """Revert the latest changes, given in the order in which they were made."""
+        self._overdue_at = -NEVER  # no entry is overdue before the next call of `expire`
         if changes:
             skipped = changes[-1].revision - changes[0].revision + 1 - len(changes)
             self._loaded_revision -= skipped
@@ -277,24 +283,24 @@ class Store(StoreView):
             self.quota.evictions -= 1
 
     def _end_overdue(self, ns: str, key: str) -> None:
-        """A key is written to whose time may have come: that comes first."""
+        """Remove the entry of a key that is about to be written, if it is overdue."""
         entry = self.table.find(ns, key)
         if entry is None or entry.expires_at is None or self.refusal is not None:
             return
         if entry.expires_at <= self._overdue_at:
-            # Its deadline stays behind, as that of any entry that was replaced.
+            # The heap still has its deadline, as for any replaced entry.
             self._remove(ChangeKind.EXPIRED, ns, key)
             self.expirations += 1
 
     def _expire_overdue(self) -> bool:
-        """Take out overdue entries, since room is needed; whether there may have been any."""
+        """Remove overdue entries to make room; return whether there may have been any."""
         if self.refusal is not None or self.table.deadlines.next > self._overdue_at:
             return False
         self.expire(self._overdue_at)
         return True
 
     def _shortage_for(self, quota: Quota, ns: str, writes: Sequence[Write]) -> str | None:
-        """Why there is no room for all writes, in words; None if there is."""
+        """Return why the writes do not fit, as an error text; None if they fit."""
         if quota.evicts:
             return quota.can_never_fit(writes)
         return quota.shortage(*self.table.growth(ns, writes))
@@ -361,4 +367,4 @@ class Store(StoreView):
 
 
 def _ignore(_change: Change) -> None:
-    """The observer of a store that nobody observes."""
+    """Ignore a change: the default observer."""

@@ -1,4 +1,4 @@
-"""A store as requests see it."""
+"""The interface of a store for requests."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,25 +8,28 @@ from dunena.store.quota import Write
 
 
 class StoreView(ABC):
-    """What requests may do with a store: everything, or what somebody leaves of it."""
+    """The operations on a store that requests use: all of it, or a part with limited access.
+
+    ``now`` is in Unix ms; ``value`` is encoded JSON; ``expires_at`` is in Unix ms, None for never.
+    """
 
     __slots__ = ()
 
     @abstractmethod
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """The entry that stands under a key; counts a hit or a miss."""
+        """Return the entry of a key, None if there is none; count a hit or a miss."""
 
     @abstractmethod
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, but counts neither a hit nor a miss."""
+        """Do the same as `get`, but count neither a hit nor a miss."""
 
     @abstractmethod
     def may_read(self, ns: str, key: str) -> bool:
-        """Whether a key's value and changes may be known."""
+        """Return whether a key's value and changes may be read."""
 
     @abstractmethod
     def namespaces(self) -> list[str]:
-        """Names of the namespaces that hold keys, sorted; "" stands for none."""
+        """Return the sorted names of the namespaces that have keys; "" stands for none."""
 
     @abstractmethod
     def set(
@@ -38,16 +41,16 @@ class StoreView(ABC):
         *,
         is_durable: bool = False,
     ) -> Change:
-        """Put a value under a key; raise `WriteRefusedError` while changes cannot be kept."""
+        """Store a value under a key; return the change. Raise `WriteRefusedError`."""
 
     @abstractmethod
     def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
-        """Remove a key; None if nothing stood there."""
+        """Remove a key; return the change, None without an entry. Raise `WriteRefusedError`."""
 
     @abstractmethod
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
-        """Raise what `set` would raise for one of these, before the first of them is made."""
+        """Raise `StoreFullError` unless all writes would fit; make none of them."""
 
     @abstractmethod
     def clear(self) -> Change:
-        """Remove everything, in all namespaces, as one change."""
+        """Remove all entries of all namespaces as one change. Raise `WriteRefusedError`."""

@@ -1,9 +1,9 @@
-"""Keeping the journal short: what files show for good is taken out of it.
+"""Keeping the journal short: changes that are in files on the device are removed from it.
 
-When all changes up to a revision are shown and their files forced to the device, that revision is
-written down, and segments of the journal that hold no more are deleted. A journal that is not
-trusted any more, or is kept by a few files that cannot be written, is written anew: what files do
-not surely show goes to one segment that stands for all before it.
+When all changes up to a revision are in files, these are forced to the device, the revision is
+recorded, and the segments of the journal without later changes are deleted. A journal that is not
+trusted any more, or that is long because of a few files that cannot be written, is replaced by one
+segment with all changes that may be missing in files, the base.
 """
 
 import logging
@@ -19,16 +19,16 @@ from dunena.persistence.disk.throttle import PERIOD_SECONDS
 from dunena.persistence.disk.value_files import ValueFiles
 
 CHECKPOINT_SECONDS = PERIOD_SECONDS
-"""How often the journal is shortened: each time costs a sync of the files written since."""
+"""Time between two shortenings: each one costs a sync of the files written since."""
 
 SETTLE_SECONDS = 0.005
-"""Until a commit that is on its way is looked for again."""
+"""Time until it is checked again whether the commit in progress is done."""
 
 SEGMENTS_BEFORE_RENEWAL = 3
-"""So many full segments are kept at least before what they still hold is written anew."""
+"""The number of full segments above which the journal may be replaced by a base."""
 
 BYTES_PER_PENDING_MIN = 4
-"""And only if that is so much smaller."""
+"""The base must be smaller than the journal by at least this factor."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ _log = logging.getLogger(__name__)
 class Checkpointer:
     """Shortens one journal; all but `shorten` and `renew` raise OSError as the disk does.
 
-    ``forces`` says whether files are forced to the device, ``was_forced`` whether all was that an
-    earlier run left; ``flushed_revision`` is the one up to which no change needs the journal. One
-    thread at a time calls it, but `begin_to_force` may be called from any.
+    ``forces``: files are forced to the device. ``was_forced``: everything that an earlier run wrote
+    was forced. Up to ``flushed_revision`` no change needs the journal. One thread at a time may
+    call the methods, but `begin_to_force` may be called in any.
     """
 
     def __init__(
@@ -59,23 +59,23 @@ class Checkpointer:
         self._was_forced = was_forced
         self._shortened_at = 0.0
         self._renewal_at = 0.0
-        self._ended_revision: int | None = None  # of segments that are to be written anew
+        self._ended_revision: int | None = None  # the last one to be in the base
         self._is_failing = False
-        # Of the two that follow, together with the record of the first.
+        # Guards the two attributes below and the record of the revision.
         self._lock = locks.make_lock(LockRank.CHECKPOINT)
         self._flushed_revision = flushed_revision
         self._set_forces(forces=forces)
 
     def begin_to_force(self) -> None:
-        """From now on files are forced to the device, since a sync was asked for."""
+        """Force files to the device from now on: a sync was requested."""
         with self._lock:
             if not self.forces:
-                # The journal is of no use without what says where it begins.
+                # The journal is useless without the record of the revision at which it begins.
                 self._records.keep_flushed_revision(self._flushed_revision, sync=True)
                 self._set_forces(forces=True)
 
     def shorten(self, now: float) -> float | None:
-        """Delete what files have made superfluous; when to come back, None for when they did."""
+        """Delete superfluous segments; return when to call again, None: when files were written."""
         oldest_end = self._journal.oldest_end
         if oldest_end == inf:
             return None
@@ -94,10 +94,13 @@ class Checkpointer:
         return None
 
     def forget(self, flushed: int) -> None:
-        """All changes up to a revision are in files: force these, write it down, shorten."""
+        """Force files to the device, record ``flushed`` and delete the segments up to it.
+
+        All changes up to that revision must be in files.
+        """
         self._sync_files()
         if self.forces and self._journal.last_revision > flushed:
-            # Or the files of keys that changed since would be taken for another hand's.
+            # Otherwise files of keys that changed since would seem to be written by others.
             self._journal.sync(with_notes=True)
         with self._lock:
             if flushed > self._flushed_revision:
@@ -105,10 +108,10 @@ class Checkpointer:
             self._flushed_revision = flushed
         self._journal.forget(flushed)
 
-    # --- writing the journal anew ---
+    # --- replacing the journal ---
 
     def renew(self, now: float) -> float | None:
-        """Write the journal anew if there is a reason; when to come back, None for no time."""
+        """Replace the journal if necessary; return when to call again, None for no need."""
         is_failing = self._journal.failure is not None
         if now < self._renewal_at:
             return self._renewal_at if is_failing else None
@@ -124,9 +127,9 @@ class Checkpointer:
         return None if is_done else now + SETTLE_SECONDS
 
     def write_journal_anew(self) -> bool:
-        """Everything that files do not surely show goes to a new segment; whether it did.
+        """Replace the journal by a base; return whether that was possible.
 
-        It does not while the last commit is still on its way: that may be taken back.
+        It is not while the last commit is in progress, as that may be taken back.
         """
         revision = self._ended_revision
         if revision is None or self._journal.failure is not None:
@@ -142,7 +145,7 @@ class Checkpointer:
         return True
 
     def report_failure(self, error: OSError) -> None:
-        """Say in the log that it did not work, once until it does again."""
+        """Log that the journal cannot be shortened, once until it succeeds again."""
         if not self._is_failing:
             _log.warning("the journal cannot be shortened for now: %s", error.strerror)
         self._is_failing = True
@@ -150,7 +153,7 @@ class Checkpointer:
     # --- inside ---
 
     def _sync_files(self) -> None:
-        """Force what files show to the device; what may not be there now is written once more."""
+        """Force files to the device; if that fails, have the unsynced ones written again."""
         if not self.forces:
             return
         try:
@@ -161,11 +164,11 @@ class Checkpointer:
         self._mirror.synced()
 
     def _is_bloated(self, now: float) -> bool:
-        """Whether a few changes that files cannot show keep far more than themselves."""
+        """Return whether the journal is far larger than the changes that need it."""
         size = self._journal.bytes_total
         if size <= SEGMENTS_BEFORE_RENEWAL * journal_module.SEGMENT_BYTES_MAX:
             return False
-        self._renewal_at = now + RETRY_SECONDS  # not again and again: there may be many to add up
+        self._renewal_at = now + RETRY_SECONDS  # adding up many changes takes time
         pending = sum(
             len(change.key) + (0 if change.entry is None else len(change.entry.value))
             for change in self._mirror.pending()

@@ -1,4 +1,4 @@
-"""Forcing what was written to the device, as each system and file system can."""
+"""Forcing written data to the device, in the way that each system supports."""
 
 import errno
 import os
@@ -10,17 +10,17 @@ from typing import Any
 from dunena.plain_files import NOT_FOLLOWING, FileKind, kind_at
 
 fcntl: Any = None if sys.platform == "win32" else import_module("fcntl")
-"""What only some systems have, and of it not all the same."""
+"""The module fcntl, which Windows lacks; its constants differ between systems."""
 
 _NO_FULL_SYNC = frozenset({errno.ENOTSUP, errno.EINVAL, errno.ENOTTY})
-"""What file systems that cannot say that a drive should empty its cache answer."""
+"""Errors of file systems that cannot make a drive flush its cache."""
 
 
 def force(descriptor: int) -> None:
-    """Force what was written to an open file, or the names in an open folder, to the device.
+    """Force the data of an open file, or the names in an open folder, to the device.
 
-    On macOS `fsync` leaves it in the drive's own cache, which a power cut empties; there is another
-    call, which not every file system takes.
+    On macOS `fsync` leaves data in the drive's cache, which a power cut clears. There F_FULLFSYNC
+    is used, and `fsync` where the file system does not support it.
     """
     full_sync = getattr(fcntl, "F_FULLFSYNC", None)
     if full_sync is not None:
@@ -35,19 +35,19 @@ def force(descriptor: int) -> None:
 
 
 def sync_file(path: str) -> None:
-    """Force a file or folder to the device; whatever else took the name is none of ours."""
+    """Force a file or folder to the device; do nothing for anything else at its path."""
     kind = kind_at(path)
     if kind is FileKind.FOLDER:
         sync_folder(path)
     elif kind is FileKind.FILE:
-        # Windows forces only what is open for writing.
+        # Windows forces only a file that is open for writing.
         _sync_path(path, os.O_RDWR if sys.platform == "win32" else NOT_FOLLOWING)
 
 
 def sync_folder(folder: str) -> None:
-    """Force the names in a folder to the device, where a system can (Windows does by itself)."""
+    """Force the names in a folder to the device; Windows does so by itself."""
     if sys.platform != "win32":
-        with suppress(NotADirectoryError):  # what took its name is none of ours
+        with suppress(NotADirectoryError):  # others replaced the folder
             _sync_path(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 

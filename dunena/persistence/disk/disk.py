@@ -1,15 +1,15 @@
-"""The operations on the disk that keeping values is made of.
+"""The disk operations by which values are stored.
 
-Everything that journal, records and files do to the disk goes through `Disk`, so that a test can
-put a disk in its place that tears writes, forgets what was not synced, fills up, or stops between
-any two operations. `real_disk` has the machine's.
+All accesses of journal, records and files to the disk go through `Disk`, so that a test can pass a
+simulated disk that tears writes, loses unsynced data, is full, or stops between any two operations.
+`real_disk` implements it for the machine's file system.
 
-What each operation promises. ``replace_file`` and ``rename`` are atomic: another program, and a
-crash of this one, sees before or after. Nothing is on the device itself before ``sync`` (of a
-file's content and of the names in its folder).
+``replace_file`` and ``rename`` are atomic: other programs, and the next start after a crash, see
+the state before or after. Only ``sync`` guarantees that data is on the device (a file's content, or
+the names in its folder).
 
-Paths are whole ones, as text: a folder of many keys is read and written in a loop where a path
-object would cost more than the call it is for.
+Paths are absolute and of type str: in loops over many keys, a path object would cost more than the
+call that it is for.
 """
 
 import os
@@ -19,7 +19,7 @@ from dunena.plain_files import FileKind
 
 
 class Stamp(NamedTuple):
-    """What tells one content of a file from another without reading it."""
+    """The properties of a file that change with its content, so that it need not be read."""
 
     inode: int
     modified_ns: int
@@ -27,14 +27,14 @@ class Stamp(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """A file that is written and not in its place yet; ``stamp`` is what it will have there."""
+    """A file that is written and not in its place yet; it will have ``stamp`` there."""
 
     path: str
     stamp: Stamp
 
 
 class Names(NamedTuple):
-    """What is in a folder; ``others`` are links, pipes and the like, which are neither."""
+    """The names in a folder; ``others`` are links, pipes and the like."""
 
     folders: list[str]
     files: list[str]
@@ -42,118 +42,118 @@ class Names(NamedTuple):
 
 
 class AppendFile(Protocol):
-    """A file that only grows at its end; all methods raise OSError."""
+    """A file opened for appending; all methods raise OSError."""
 
     @property
     def inode(self) -> int:
-        """Of the file that is open, whatever its name is of by now."""
+        """The inode of the open file, which may have lost its name meanwhile."""
 
     def append(self, data: bytes) -> None:
-        """Add all of the data; when it fails, a part of it may be there."""
+        """Append the data; after a failure, a part of it may be in the file."""
 
     def cut(self, size: int) -> None:
-        """Take away everything behind the first ``size`` bytes."""
+        """Truncate the file to ``size`` bytes."""
 
     def sync(self) -> None:
-        """Force what was appended to the device; may be called from another thread."""
+        """Force appended data to the device; may be called from another thread."""
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; no other method may be called afterwards."""
 
 
 class Disk(Protocol):
     """A file system; every method raises OSError as the real one does."""
 
     def read(self, path: str, bytes_max: int | None = None) -> bytes:
-        """A file's content; raises as `read_stamped` does."""
+        """Return a file's content; raise the same errors as `read_stamped`."""
 
     def read_stamped(self, path: str, bytes_max: int | None = None) -> tuple[bytes, Stamp]:
-        """A file's content, and its stamp from before it was read.
+        """Return a plain file's content, and its stamp from before it was read.
 
-        Only of a plain file: `NotPlainError` for a link and anything else; `FileTooLargeError` for
-        more than ``bytes_max`` bytes.
+        Raise `NotPlainError` for a link or anything else, `FileTooLargeError` for more than
+        ``bytes_max`` bytes.
         """
 
     def stamp(self, path: str) -> Stamp | None:
-        """Of what is there now, whatever it is; None where nothing is."""
+        """Return the stamp of whatever is at a path, of a link itself; None if nothing is."""
 
     def kind(self, path: str) -> FileKind | None:
-        """What is there now; None where nothing is."""
+        """Return the kind of what is at a path, of a link itself; None if nothing is."""
 
     def is_link_to_folder(self, path: str) -> bool:
-        """Whether a link is there that leads to a folder."""
+        """Return whether a path is a link to a folder."""
 
     def names(self, folder: str) -> Names:
-        """What is in a folder, in no order."""
+        """Return the names in a folder, in no particular order."""
 
     def is_folder(self, path: str) -> bool:
-        """Whether a folder is there, and not a link to one."""
+        """Return whether a path is a folder, not a link to one."""
 
     def identity(self, folder: str) -> tuple[int, ...] | None:
-        """What tells a folder from any other that takes its name; None where none is."""
+        """Return what distinguishes a folder from others of the same path; None if none is."""
 
     def exists(self, path: str) -> bool:
-        """Whether anything is there, a link included."""
+        """Return whether anything is at a path, including a link."""
 
     def make_folder(self, path: str) -> None:
-        """With its parents; it may be there already."""
+        """Make a folder and its parents, unless it exists."""
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
-        """Make ``path`` hold ``content``, by way of a draft in the folder ``temporary``.
+        """Write ``content`` to ``path`` by a draft in the folder ``temporary``; return its stamp.
 
-        With ``sync``, content and name are on the device when it returns. When it fails, the path
-        is as it was. A file there keeps its mode; anything that is no file is not replaced.
+        With ``sync``, content and name are on the device when it returns. If it fails, the path
+        is unchanged. A replaced file's mode is preserved; anything but a file is not replaced.
         """
 
     def write_draft(
         self, path: str, content: bytes, temporary: str, *, sync: bool = False
     ) -> Draft:
-        """The first half of `replace_file`: a file for ``path``, in the folder ``temporary``.
+        """Do the first half of `replace_file`: write a draft for ``path``, and return it.
 
-        When it fails, nothing of it is left. With ``sync`` its content is on the device.
+        If it fails, the draft is removed. With ``sync`` its content is on the device.
         """
 
     def put_in_place(self, draft: Draft, path: str) -> Stamp:
-        """The second half: the draft becomes ``path``; the stamp of the file that is there now.
+        """Do the second half: move the draft to ``path``; return the stamp of the file there.
 
-        It is the draft's, except where the system lets no file be put in that one's place (a
-        single file that is mounted into a container): that is written over, which a crash can
-        leave half done. When it fails, the path is as it was, and the draft is gone.
+        It is the draft's stamp, unless the system does not permit replacing the file (a single file
+        mounted into a container). Then the file is overwritten, which a crash can interrupt. If
+        the method fails, the path is unchanged and the draft is removed.
         """
 
     def discard(self, draft: Draft) -> None:
-        """Remove a draft that is not wanted after all; never fails."""
+        """Remove a draft that is not needed; never fails."""
 
     def rename(self, source: str, target: str) -> None:
-        """Move a file or folder; a file that was at the target is gone."""
+        """Move a file or folder; a file at the target is replaced."""
 
     def remove(self, path: str) -> None:
-        """Remove a file; it may be gone already. What is no plain file is left where it is."""
+        """Remove a plain file, if there is one; anything else is not removed."""
 
     def remove_folder(self, path: str) -> None:
-        """Remove an empty folder."""
+        """Remove a folder, which must be empty."""
 
     def append_to(self, path: str) -> AppendFile:
-        """Open a file for appending; it is made if it is not there."""
+        """Open a file for appending; create it if it does not exist."""
 
     def sync(self, paths: set[str]) -> None:
         """Force files, folders, and the names of all in their folders to the device.
 
-        One that is gone is passed over, since its name is gone on the device then; so is what is
-        neither file nor folder. May be called from another thread.
+        A path that does not exist is skipped, as the sync of its folder records that; so is one
+        that is neither file nor folder. May be called from another thread.
         """
 
 
 def join(folder: str, name: str) -> str:
-    """The path of a name in a folder."""
+    """Return the path of a name in a folder."""
     return f"{folder}{os.sep}{name}"
 
 
 def parent_of(path: str) -> str:
-    """The folder that a path's name is in."""
+    """Return the path of the folder that contains a path."""
     return path.rpartition(os.sep)[0]
 
 
 def name_of(path: str) -> str:
-    """The name at the end of a path."""
+    """Return the last name of a path."""
     return path.rpartition(os.sep)[2]

@@ -1,18 +1,19 @@
-"""Journal and files together: how changes are kept in a folder. No threads, no clock of its own.
+"""Storing changes in a folder by a journal and files; without threads and a clock of its own.
 
-Two threads call it. The server's: `open`, `append`, `enqueue`, `take_back`, `close`. The engine's
-own: `step` and what looks for hand edits; and `sync`, `check_folder` and `probe` from any.
+Two threads call it. The server's thread calls `open`, `append`, `enqueue`, `take_back` and `close`,
+the engine's thread `step` and the search for files that others wrote. `sync`, `check_folder` and
+`probe` may be called in any thread.
 
-The life of a change: appended to the journal (and forced to the device, if that is the promise),
-then acknowledged, then noted for the files. A file shows it once the journal is on the device: so
-files are never ahead of a journal that a power cut shortened. What files show for good is then
-taken out of the journal (`checkpointer`).
+A change is appended to the journal, and forced to the device if the policy says so. Then it is
+acknowledged and queued for the files. Its file is written once the journal is on the device, so
+that after a power cut no file has a change that the journal lacks. When the file is on the device
+too, the change is removed from the journal (`checkpointer`).
 
-With ``fsync`` "no" the device does all this when it likes, until a sync was asked for: a change
-that was durable once must not be lost with an unsynced file.
+With ``fsync`` "no", the system decides when data gets to the device, until a sync is requested:
+from then on files are forced to it too, as a durable change must not be lost with an unsynced file.
 
-Nothing is kept, and no file is looked at, while the folder is not the one that was opened: what
-another hand moved away or put in its place is left alone. It goes on when the folder is back.
+While the folder is not the one that was opened, because others moved or replaced it, nothing is
+stored and no file is read. Storing continues when the folder is back.
 """
 
 import logging
@@ -44,22 +45,23 @@ from dunena.store.entry import Change, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
 
 PROBE_BYTES = 4096
-"""What a probe writes: an empty file would fit on a full disk."""
+"""Size of the file that a probe writes: an empty file would fit on a full disk."""
 
 EDITED_NAMED_MAX = 5
-"""Keys that are named in the log's line on what other hands did."""
+"""The number of keys that the log names when others changed files."""
 
 ALL_FILES = sys.maxsize
-"""For `FolderStorage.step`: as many as are due."""
+"""An argument of `FolderStorage.step`: write all files that are due."""
 
 _log = logging.getLogger(__name__)
 
 
 class FolderStorage:
-    """What is kept below ``root``; methods raise OSError as the disk does.
+    """Stores the entries of one server below ``root``; methods raise OSError as the disk does.
 
-    ``wall_step_ms`` tells how far the wall clock, by which expiries are kept, is ahead of that of
-    the entries; at `open` they are the same.
+    ``private`` is the folder for the journal and records. ``find_boot`` returns an identifier of
+    the machine's last start. ``wall_step_ms`` returns by how much the wall clock, in which
+    deadlines are stored, is ahead of the entries' clock; at `open` both are the same.
     """
 
     def __init__(
@@ -90,10 +92,13 @@ class FolderStorage:
         self.takeover: Takeover
         self._damages: list[Damage] = []
         self._revision = 0
-        self._pace = Pace()  # of syncs for the files' sake
+        self._pace = Pace()  # of the syncs before files are written
 
     def open(self, *, folds_case: bool, progress: Progress | None = None) -> Loaded:
-        """Read files and journal; what files do not show yet will follow."""
+        """Read files and journal; return the entries. Changes missing in files will be written.
+
+        ``folds_case``: the file system does not distinguish upper and lower case.
+        """
         self._identity = FolderIdentity(self._disk, [self._root, self.records.folder])
         self.layout = Layout(self._disk, self._root, self.records, folds_case=folds_case)
         self.files = ValueFiles(
@@ -106,12 +111,11 @@ class FolderStorage:
         self._damages = self.records.damaged()
         last = self.records.load_run()
         last_boot = None if last is None else last.boot
-        # What an earlier run left to the device is on it once the machine has started anew.
+        # If the machine was restarted since, what the device has now is all that it got.
         was_forced = last is None or last.is_forced or last_boot != self._boot
         replay = self.journal.open(self.records.load_flushed_revision(), self._boot, last_boot)
         if last is None or last.inode != self._identity.inode:
-            # A copy, or one for all that is known: then no file has the stamp that the journal
-            # knows of.
+            # The folder is a copy, or may be one: then no file has the stamp that the journal has.
             replay.is_complete = replay.is_forced = False
         self._revision = self._first_revision(replay, 0 if last is None else last.revision)
         self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
@@ -136,9 +140,9 @@ class FolderStorage:
             forces=self._fsync is not Fsync.NO or not replay.is_empty,
             was_forced=was_forced,
         )
-        # Once, whatever the policy: without these names nothing in them would be found.
+        # Once, under any policy: without the names of these folders their files would be lost.
         self._disk.sync({*self.records.folders, self.journal.folder})
-        with suppress(OSError):  # a full disk is no reason not to start; a later one will do
+        with suppress(OSError):  # a full disk must not prevent the start; it is written later
             self.records.keep_flushed_revision(replay.base, sync=True)
         with suppress(OSError):
             if not replay.is_empty:
@@ -151,30 +155,30 @@ class FolderStorage:
     # --- the server's thread ---
 
     def append(self, changes: Sequence[Change]) -> None:
-        """Write a commit to the journal; raises OSError, and then nothing of it is kept."""
+        """Append a commit to the journal; if it raises OSError, nothing of it is stored."""
         self.records.reserve_revision(changes[-1].revision)
         self.journal.append(changes)
         self._revision = changes[-1].revision
 
     def take_back(self, changes: Sequence[Change]) -> None:
-        """The last commit is refused after all, since it could not be forced to the device."""
+        """Remove the last commit, which could not be forced to the device, from the journal."""
         self._revision = changes[0].revision - 1
         self.journal.take_back()
 
     def enqueue(self, changes: Sequence[Change]) -> None:
-        """A commit is kept for good: its files are to follow, by calls of `step`."""
+        """Queue a stored commit, whose files calls of `step` will write."""
         self.mirror.enqueue(changes)
 
     def close(self, now: float, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Bring all files up to date; if that works, the journal is empty afterwards.
+        """Write all pending files; if that succeeds, the journal is empty afterwards.
 
-        What could not be done before it ``is_over`` stays in the journal, for the next start. The
-        threads have ended.
+        Changes whose files are not written when ``is_over`` returns True stay in the journal for
+        the next start. The threads must have ended.
         """
         try:
             self._identity.check()
             if self._checkpointer.forces:
-                with suppress(OSError):  # the journal keeps it in mind
+                with suppress(OSError):  # `Journal.failure` has the error
                     self.journal.sync()
             if self.journal.failure is not None:
                 self._checkpointer.write_journal_anew()
@@ -190,13 +194,13 @@ class FolderStorage:
     # --- any thread ---
 
     def sync(self) -> bool:
-        """Force every change appended so far to the device; whether there was any."""
+        """Force all appended changes to the device; return whether there were unsynced ones."""
         self._identity.check()
         self._checkpointer.begin_to_force()
         return self.journal.sync()
 
     def is_in_place(self) -> bool:
-        """Whether the folder is the one that was opened."""
+        """Return whether the folder is still the one that was opened."""
         try:
             self._identity.check()
         except OSError:
@@ -204,13 +208,13 @@ class FolderStorage:
         return True
 
     def check_folder(self) -> None:
-        """Find out whether what is open is what is in the folder; `failure` says so."""
+        """Check that folder and journal are those that were opened; set `failure` if not."""
         if self.is_in_place() and self.journal.failure is None:
-            with suppress(OSError):  # the journal keeps it in mind
+            with suppress(OSError):  # `Journal.failure` has the error
                 self.journal.check()
 
     def probe(self) -> None:
-        """Raise OSError if no change could be kept now; a folder of ours that is gone is made."""
+        """Raise OSError if no change could be stored now; make missing private folders."""
         self._identity.check()
         self._make_folders()
         if self.journal.failure is not None:
@@ -221,38 +225,44 @@ class FolderStorage:
 
     @property
     def place_failure(self) -> str | None:
-        """Why the folder cannot be used, as far as is known; None while it can."""
+        """The last known reason why the folder cannot be used; None if there is none."""
         return self._identity.failure
 
     @property
     def failure(self) -> str | None:
-        """Why no change can be kept at present, as far as is known; None while they can."""
+        """The last known reason why no change can be stored; None if there is none."""
         if self.place_failure is not None:
             return self.place_failure
         failure = self.journal.failure
         return None if failure is None else describe(failure)
 
     def damages(self) -> list[Damage]:
-        """What is in the folder and cannot be read."""
+        """Return what is in the folder and cannot be read."""
         return [*self._damages, *self.files.damages()]
 
     # --- the engine's thread ---
 
     def step(self, now: float, files_max: int = ALL_FILES) -> float | None:
-        """Bring so many files up to date; when to come back, in seconds of ``now``'s clock."""
+        """Write up to ``files_max`` files; return the time of the next call, None for no need.
+
+        ``now`` and the result are monotonic seconds.
+        """
         if not self.is_in_place():
             return now + RETRY_SECONDS
         renewed_by = self._checkpointer.renew(now)
         if self.journal.failure is not None:
             return renewed_by
         if self.mirror.failure is not None:
-            with suppress(OSError):  # what is missing may be what holds the files up
+            with suppress(OSError):  # a missing folder may be the cause
                 self._make_folders()
         dues = (renewed_by, self.mirror.step(now, files_max), self._checkpointer.shorten(now))
         return min((due for due in dues if due is not None), default=None)
 
     def _journaled(self, revision: int, now: float) -> float | None:
-        """Whether files may show changes up to a revision; None, or when to ask again."""
+        """Return None if files may show changes up to ``revision``, else the time to ask again.
+
+        May force the journal to the device for that.
+        """
         if self._fsync is Fsync.NO or revision <= self.journal.synced_revision:
             return None
         if now < self._pace.until:
@@ -268,19 +278,19 @@ class FolderStorage:
     # --- inside ---
 
     def _make_folders(self) -> None:
-        """Make what is gone of the folders that are ours."""
+        """Make those private folders that are missing."""
         for folder in (*self.records.folders, self.journal.folder):
             if not self._disk.is_folder(folder):
                 self._disk.make_folder(folder)
                 self._disk.sync({folder})
 
     def _take_up(self, replay: Replay, edited: set[EntryId]) -> None:
-        """Make what an earlier run's journal came to this run's own.
+        """Replace the journal of an earlier run by a base with its pending changes.
 
-        Its segments may have been read from the system's memory alone, and a sync that failed in
-        that run would not fail again: all of it is written anew. Where that cannot be, the states
-        in which the files were found are written down behind it; what the machine did before its
-        last start has no meaning then.
+        The system may have read the old segments from its cache only, and a sync that failed in the
+        earlier run would not fail again. If no base can be written, the stamps of the files found
+        are appended to the journal, as stamps from before the last start of the machine are
+        meaningless.
         """
         with suppress(OSError):
             self._checkpointer.write_journal_anew()
@@ -290,7 +300,7 @@ class FolderStorage:
         self.journal.carried_out([step for step in steps if step.entry_id not in edited])
 
     def _first_revision(self, replay: Replay, began_at: int) -> int:
-        """Above everything that was ever given out, lost ends of the journal included."""
+        """Return a revision that is not below any earlier one, even of lost journal lines."""
         known = max(replay.base, replay.last_revision, began_at)
         reserved = self.records.load_revision()
         if reserved is None:
@@ -298,7 +308,7 @@ class FolderStorage:
         return max(reserved, known)
 
     def _put_in_order(self, replay: Replay) -> None:
-        """Say what was wrong with the journal, and keep aside what could not be read."""
+        """Log the faults of the journal, and copy or move what cannot be read to quarantine."""
         if replay.dropped_bytes:
             _log.warning(
                 "the journal's last write was not finished: %d bytes of it were dropped",
@@ -318,7 +328,7 @@ class FolderStorage:
 
 
 def describe(error: OSError, root: Path | None = None) -> str:
-    """What failed, for people; with ``root`` also at which path below it."""
+    """Describe an error for people; with ``root``, name the path below it that failed."""
     reason = (error.strerror or str(error)).lower()
     name = error.filename if isinstance(error.filename, str) else ""
     is_below = root is not None and name.startswith(f"{root}{os.sep}")

@@ -1,13 +1,14 @@
-"""The journal: every change, appended before anybody hears of it. `journal_format` says how.
+"""The journal: every change is appended to it before it is acknowledged or published.
 
-It is made of segments, of which `journal_segments` keeps the list. One is deleted when all its
-changes are in their files. As a device may forget a deletion, the last revision that needs no
-journal is kept elsewhere and passed to `Journal.open`.
+`journal_format` describes its lines. The journal consists of segments, which `journal_segments`
+lists. A segment is deleted when all its changes are in their files. As a device may lose a
+deletion, the last revision that needs no journal is stored elsewhere and passed to `Journal.open`.
 
-A failed sync may have dropped what was to be written, and the next one would not tell: from then
-on the segments are not trusted. Nothing is appended until `renew` has written everything that
-files do not surely show into a new segment, which stands for all before it (`journal_base`). The
-same replaces segments that cannot go because of a few files that cannot be written.
+A failed sync may have dropped data that was to be written, and the next sync would not report that.
+So after a failure the segments are not trusted, and nothing is appended until `renew` has written
+all changes that may be missing in files to a new segment, the base, which replaces all segments
+before it (`journal_base`). `renew` also replaces segments that are needed only for a few files that
+cannot be written.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,15 +38,16 @@ from dunena.persistence.disk.locks import LockRank
 from dunena.store.entry import Change
 
 SEGMENT_BYTES_MAX = 16 * 1024 * 1024
-"""When a segment is full the next one begins: so much is kept at most of what is in files already,
-for each key that is written all the time."""
+"""Size at which the next segment begins: it limits the bytes that stay in the journal although they
+are in files already, for each key that is written all the time."""
 
 
 class Journal:
-    """The segments in a folder. `append` raises OSError, and then nothing was added.
+    """The journal in a folder; all methods raise OSError. After a failed `append` nothing is added.
 
-    One thread appends changes, another says what becomes of files; `sync` and `forget` may be
-    called from any. ``stamps`` are looked up for each change that is appended.
+    One thread appends changes, another one notes on files; `sync` and `forget` may be called in
+    any. ``stamps`` has the stamps of the files of appended changes. ``wall_step_ms`` returns by how
+    much the wall clock is ahead of the entries' clock.
     """
 
     def __init__(
@@ -56,43 +58,46 @@ class Journal:
         self.folder = folder
         self._stamps = stamps
         self.forces = False  # written into each segment: whether files are forced to the device
-        # Of what follows; held for an append, never for a sync.
+        # Guards the attributes below; held during an append, never during a sync.
         self._lock = locks.make_lock(LockRank.JOURNAL)
         self._segments = Segments(disk, folder)
         self._last_revision = 0
-        self._revision_before_last = 0  # without the last commit
+        self._revision_before_last = 0  # that before the last commit
         self._take_backs = 0
         self._has_unsynced_notes = False
-        self._has_unsynced_back = False  # without it a refused commit would stand
+        self._has_unsynced_back = False  # a line that takes a commit back
         self._synced_revision = 0
-        self._failure: OSError | None = None  # since then the segments are not trusted
+        self._failure: OSError | None = None  # if not None, the segments are not trusted
         # A file must not be closed while another thread forces it to the device.
         self._closing = locks.make_lock(LockRank.JOURNAL_FILES)
 
     @property
     def synced_revision(self) -> int:
-        """Every change up to this one is on the device."""
+        """The revision up to which every change is on the device."""
         return self._synced_revision
 
     @property
     def last_revision(self) -> int:
-        """Of the last change that was appended and not taken back."""
+        """The revision of the last change that was appended and not taken back."""
         return self._last_revision
 
     @property
     def failure(self) -> OSError | None:
-        """Why nothing can be appended before `renew`; None while it can."""
+        """The error since which nothing can be appended before `renew`; None without one."""
         return self._failure
 
     @property
     def bytes_total(self) -> int:
-        """Bytes of all segments."""
+        """The size of all segments in bytes."""
         with self._lock:
             return self._segments.bytes_total
 
     @property
     def oldest_end(self) -> float:
-        """The last revision of the oldest segment: when that is shown, the segment can go."""
+        """The last revision of the oldest segment, which can be deleted once files show it.
+
+        Infinity if there is no segment that could be deleted.
+        """
         with self._lock:
             segment = self._segments.oldest
             return float("inf") if segment is None else segment.last_revision
@@ -100,9 +105,9 @@ class Journal:
     def open(
         self, flushed: int | None, boot: str | None = None, last_boot: str | None = None
     ) -> Replay:
-        """Read what is there beyond a revision; later appends go to a new segment.
+        """Read the changes after revision ``flushed``; later appends go to a new segment.
 
-        `read_journal` says what the arguments mean.
+        `read_journal` describes the arguments and the result.
         """
         self._disk.make_folder(self.folder)
         replay = read_journal(self._disk, self.folder, flushed, boot=boot, last_boot=last_boot)
@@ -113,7 +118,7 @@ class Journal:
         return replay
 
     def cut_torn_ends(self, replay: Replay) -> None:
-        """Cut away what `open` did not read: the next run must find whole lines alone."""
+        """Truncate segments to what `open` read, so that the next run finds only whole lines."""
         for segment in replay.torn:
             file = self._disk.append_to(segment.path)
             try:
@@ -128,7 +133,7 @@ class Journal:
     # --- appending ---
 
     def append(self, changes: Sequence[Change]) -> None:
-        """Add one commit."""
+        """Append one commit, which has at least one change."""
         with self._lock:
             segment = self._ready_segment(changes[0].revision)
             step_ms, synced = self._wall_step_ms(), self._synced_revision
@@ -141,7 +146,7 @@ class Journal:
             self._last_revision = segment.last_revision = changes[-1].revision
 
     def plan(self, steps: Iterable[FileStep]) -> None:
-        """Files are about to be replaced or removed."""
+        """Record that files are about to be replaced or removed."""
         self._append_note(plan_line, steps)
 
     def carried_out(self, steps: Iterable[FileStep]) -> None:
@@ -149,13 +154,13 @@ class Journal:
         self._append_note(carried_out_line, steps)
 
     def found_by_hand(self, steps: Iterable[FileStep]) -> None:
-        """Another hand changed these files before the journal was opened."""
+        """Record that others had changed these files before the journal was opened."""
         self._append_note(by_hand_line, steps)
 
     def take_back(self) -> None:
-        """Remove the last commit again: it could not be forced to the device.
+        """Append that the last commit does not count: it could not be forced to the device.
 
-        When that fails, nothing is trusted until `renew`, which leaves the commit out.
+        If that fails, the segments are not trusted until `renew`, which leaves the commit out.
         """
         with self._lock:
             revision, self._last_revision = self._last_revision, self._revision_before_last
@@ -177,10 +182,10 @@ class Journal:
     # --- the device ---
 
     def sync(self, *, with_notes: bool = False) -> bool:
-        """Force every change appended so far to the device; whether there was any.
+        """Force all appended changes to the device; return whether there were unsynced ones.
 
-        ``with_notes`` asks for what was said of files as well. May be called from another thread.
-        When it fails, nothing is trusted until `renew`.
+        ``with_notes`` forces the notes on files too. May be called from another thread. If it
+        fails, the segments are not trusted until `renew`.
         """
         with self._closing:
             with self._lock:
@@ -207,7 +212,7 @@ class Journal:
             return is_wanted
 
     def check(self) -> None:
-        """Find out whether what is open is what is in the folder; raise OSError if not."""
+        """Raise OSError unless the open segments are still the files in the folder."""
         with self._closing:
             with self._lock:
                 segments = list(self._segments.listed)
@@ -218,7 +223,7 @@ class Journal:
                 raise
 
     def forget(self, revision: int) -> None:
-        """Everything up to a revision needs no journal: delete the segments that hold no more.
+        """Delete the segments without changes after ``revision``: the others are in files.
 
         May be called from another thread.
         """
@@ -228,25 +233,25 @@ class Journal:
                 self._remove(segment)
 
     def end_segment(self) -> int:
-        """Append to another one from now on; the last revision in those there are."""
+        """End the current segment; return the last revision in all segments."""
         with self._lock:
             if self._failure is None:
                 self._segments.cut_torn()
             current = self._segments.current
-            # One without a commit would share its name with the next.
+            # A segment without a commit would have the same name as the next one.
             if current is not None and (self._failure or holds_commits(current)):
                 self._segments.end_current()
             return self._last_revision
 
     def renew(self, base: int, revision: int, changes: Iterable[Change]) -> None:
-        """Write the changes into one segment that stands for all up to ``revision``.
+        """Write a base, which replaces all segments up to ``revision``, and delete these.
 
-        ``base`` is the last revision that files show for good; ``changes`` are in their order.
-        None of the segments up to ``revision`` is appended to any more.
+        Up to revision ``base`` all changes are in files on the device. ``changes`` are the later
+        ones that may be missing in files, in their order. The replaced segments must be ended.
         """
         with self._closing:
             with self._lock:
-                # After a failure all of them, what was taken back since included.
+                # After a failure all of them, including commits that were taken back since.
                 old = [
                     segment
                     for segment in self._segments.listed
@@ -258,7 +263,7 @@ class Journal:
             for superseded in old:
                 self._remove(superseded)
             if self._failure is not None:
-                # What was refused must not come back with a deletion that is lost.
+                # A lost deletion must not restore refused changes.
                 self._disk.sync({self.folder})
                 self._synced_revision = self._last_revision
                 self._failure = None
@@ -266,7 +271,7 @@ class Journal:
     def close(self) -> None:
         """Close the files; `append` must not be called afterwards."""
         with self._closing:
-            with suppress(OSError):  # the next start does it
+            with suppress(OSError):  # the next start removes them
                 self._segments.sweep()
             unused = None if self._segments.holds_lines else self._segments.current
             self._segments.current = None
@@ -278,7 +283,7 @@ class Journal:
     # --- inside ---
 
     def _ready_segment(self, revision: int) -> Segment:
-        """The one to append to, with whole lines alone in it; under the lock."""
+        """Return the segment to append to, without a torn line; the caller holds the lock."""
         if self._failure is not None:
             raise self._failure
         if self._segments.is_torn:
@@ -297,7 +302,7 @@ class Journal:
             self._has_unsynced_notes = True
 
     def _write_base(self, base: int, revision: int, changes: Iterable[Change]) -> None:
-        """Write a segment that stands for all before it, and list it."""
+        """Write a base and list it in place of the segments that it replaces."""
         path = free_base_path(self._disk, self.folder, revision)
         self._segments.expect(path)
         lines = base_lines(

@@ -1,7 +1,8 @@
-"""Writing a segment that stands for all before it: for what files do not surely show yet.
+"""Writing a base: a segment that replaces all segments before it.
 
-It begins with the last revision that files show for good and has an end, without which nothing in
-it counts: a half-written one stands for nothing.
+It has the changes that may be missing in files on the device. Its first line is the last revision
+up to which files have every change; its last line marks its end. A base without that line was not
+written completely and is ignored.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,11 +19,11 @@ from dunena.persistence.disk.journal_reader import Segment, base_path
 from dunena.store.entry import Change
 
 WRITE_BYTES = 1024 * 1024
-"""What is handed to the system at once."""
+"""Bytes after which the lines are written in one call."""
 
 
 def free_base_path(disk: Disk, folder: str, revision: int) -> str:
-    """A name behind those of all segments up to a revision, and of earlier tries."""
+    """Return an unused path for a base; it sorts after the segments up to ``revision``."""
     number = 1
     while disk.exists(path := base_path(folder, revision, number)):
         number += 1
@@ -38,7 +39,7 @@ def base_lines(
     *,
     forces: bool,
 ) -> Iterator[bytes]:
-    """The lines of the segment at ``path``: changes in their order, behind revision ``base``."""
+    """Make the lines of a base at ``path``; ``changes`` are after revision ``base``, in order."""
     seed = seed_of(name_of(path))
     yield header_line(seed, forces=forces)
     yield encode_line(seed, ["base", base])
@@ -48,7 +49,7 @@ def base_lines(
 
 
 def write_base(disk: Disk, path: str, revision: int, lines: Iterable[bytes]) -> Segment:
-    """Write a segment that stands for all up to a revision; it is on the device then."""
+    """Write a base up to ``revision`` and force it to the device; raise OSError."""
     segment = Segment(path, revision, seed=seed_of(name_of(path)))
     file = disk.append_to(path)
     try:
@@ -62,7 +63,7 @@ def write_base(disk: Disk, path: str, revision: int, lines: Iterable[bytes]) -> 
 
 
 def _batched(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines together, so much at a time as is handed to the system at once."""
+    """Join lines to portions of about `WRITE_BYTES`."""
     batch: list[bytes] = []
     size = 0
     for line in lines:

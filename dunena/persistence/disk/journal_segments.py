@@ -1,7 +1,7 @@
-"""The segments of a journal: which there are, and where the one that is appended to ends.
+"""The list of a journal's segments, and appending lines to the current one.
 
-A failed append is cut away again before the next one, so that no torn line is ever followed by a
-whole one. Nothing here takes a lock: `Journal` says when it holds which.
+After a failed append the segment is truncated before the next one, so that no line ever follows a
+torn one. This module takes no locks; its caller, `Journal`, does.
 """
 
 import errno
@@ -16,16 +16,16 @@ from dunena.persistence.disk.journal_reader import SUFFIX, Segment, revision_bef
 class Segments:
     """All segments in a folder; methods raise OSError as the disk does.
 
-    ``listed`` has them oldest first, ``current`` among them, which is appended to; ``size`` counts
-    the bytes of whole lines in that one, and ``is_torn`` says that a part of a line may be behind
-    them.
+    ``listed`` are the segments, oldest first. ``current`` is the one that lines are appended to,
+    None before `begin`. ``size`` is the size of its whole lines in bytes; ``is_torn``: a part of a
+    line may follow them.
     """
 
     def __init__(self, disk: Disk, folder: str) -> None:
         self._disk = disk
         self._folder = folder
         self._header_size = 0  # of the current segment's first line
-        self._leftovers: set[str] = set()  # of tries that failed: nothing is lost with them
+        self._leftovers: set[str] = set()  # paths of incomplete, unneeded segments
         self.listed: list[Segment] = []
         self.current: Segment | None = None
         self.size = 0
@@ -33,12 +33,15 @@ class Segments:
 
     @property
     def bytes_total(self) -> int:
-        """Bytes of all segments."""
+        """The size of all segments in bytes."""
         return sum(segment.size for segment in self.listed) + self.size
 
     @property
     def oldest(self) -> Segment | None:
-        """None as well for a segment that waits for its first line: another would get its name."""
+        """The oldest segment; None if there is none, or only one without a line.
+
+        It must not be ended, as the next segment would have the same name.
+        """
         if not self.listed:
             return None
         oldest = self.listed[0]
@@ -46,17 +49,17 @@ class Segments:
 
     @property
     def holds_lines(self) -> bool:
-        """Whether there is more than its header in the current segment."""
+        """Whether the current segment has lines after its header."""
         return self.size > self._header_size
 
     def begin(self, revision: int, last_revision: int, *, forces: bool) -> Segment:
-        """The one that is appended to from now on, as there is none or the line does not fit.
+        """Create the segment to append to from now on, and return it.
 
-        It begins with ``revision``, behind ``last_revision``; its header says whether the journal
-        ``forces`` files to the device.
+        Its first commit has ``revision``, the last one before it ``last_revision``. ``forces`` is
+        written in its header: whether files are forced to the device.
         """
         path = join(self._folder, f"{revision:020d}-{last_revision:020d}{SUFFIX}")
-        # A crash may have left the name behind, or a segment without a commit that can go.
+        # There may be a file of that name after a crash, or a segment without a commit.
         self._disk.remove(path)
         self.listed = [segment for segment in self.listed if segment.path != path]
         self._leftovers.add(path)
@@ -78,19 +81,19 @@ class Segments:
         return segment
 
     def write(self, segment: Segment, line: bytes) -> None:
-        """Append a line to the current segment, all of it or nothing."""
+        """Append a line to the current segment, completely or not at all."""
         assert segment.file is not None
         try:
             segment.file.append(line)
         except OSError:
             self.is_torn = True
-            with suppress(OSError):  # then it is tried again before the next append
+            with suppress(OSError):  # it is tried again before the next append
                 self.cut_torn()
             raise
         self.size += len(line)
 
     def cut_torn(self) -> None:
-        """Leave whole lines alone in the current segment."""
+        """Truncate the current segment to its whole lines if an append failed."""
         if self.is_torn:
             assert self.current is not None
             assert self.current.file is not None
@@ -98,7 +101,7 @@ class Segments:
             self.is_torn = False
 
     def end_current(self) -> None:
-        """Append to another one from now on."""
+        """Append no more to the current segment, if there is one."""
         if self.current is not None:
             self.current.size = self.size
         self.current = None
@@ -106,36 +109,39 @@ class Segments:
         self.size = self._header_size = 0
 
     def end_superfluous(self, revision: int) -> Segment | None:
-        """The oldest one if all in it is up to a revision; nothing more is appended to it."""
+        """Return the oldest segment and end it, if it has no changes after ``revision``.
+
+        Return None if there is no such segment.
+        """
         segment = self.oldest
         if segment is None or segment.last_revision > revision:
             return None
         if segment is self.current:
-            # If its deletion is lost, it must not come back with what was taken back.
+            # A lost deletion must not restore a line that was to be cut.
             self.cut_torn()
             self.end_current()
         return segment
 
     def expect(self, path: str) -> None:
-        """A segment is written there: what `sweep` finds of it, unless it is listed, can go."""
+        """Let `sweep` remove the segment at ``path``, unless it is listed before."""
         self._leftovers.add(path)
 
     def list_base(self, segment: Segment) -> None:
-        """List one that stands for all up to its revision: before those that go on from there."""
+        """List a base instead of the segments up to its revision, before the later ones."""
         self._leftovers.discard(segment.path)
         revision = segment.last_revision
         later = [s for s in self.listed if s.last_revision > revision or s is self.current]
         self.listed[len(self.listed) - len(later) :] = [segment, *later]
 
     def sweep(self) -> None:
-        """Remove what is left of tries that failed."""
+        """Remove the files of segments that could not be written completely."""
         for path in list(self._leftovers):
             self._disk.remove(path)
             self._leftovers.discard(path)
 
 
 def holds_commits(segment: Segment) -> bool:
-    """Whether the next segment's name would be another one."""
+    """Return whether a segment has a commit, so that the next one gets another name."""
     return segment.last_revision > (revision_before(segment.path) or 0)
 
 
@@ -150,7 +156,7 @@ def check_names(disk: Disk, segments: Sequence[Segment]) -> None:
 
 
 def force_segments(disk: Disk, segments: Sequence[Segment], current: Segment | None) -> None:
-    """Force what is in them, and their names, to the device; all but ``current`` are closed."""
+    """Force the segments and their names to the device; close all but ``current``."""
     for segment in segments:
         if segment.file is None:
             continue
@@ -165,7 +171,7 @@ def force_segments(disk: Disk, segments: Sequence[Segment], current: Segment | N
 
 
 def close_segment(segment: Segment) -> None:
-    """Close its file, if it is open."""
+    """Close the file of a segment, if it is open."""
     if segment.file is not None:
         segment.file.close()
         segment.file = None

@@ -1,4 +1,4 @@
-"""The machine's file system, as `Disk` has it."""
+"""The implementation of `Disk` for the machine's file system."""
 
 import errno
 import itertools
@@ -22,23 +22,23 @@ from dunena.plain_files import (
     read_open,
 )
 
-_SYNC_ONE_BY_ONE_MAX = 64  # past it, one sync of everything costs less than one of each
+_SYNC_ONE_BY_ONE_MAX = 64  # above this, one sync of everything is cheaper
 
 _SHARING_ERRORS = frozenset({5, 32, 33})
-"""Windows' access denied, sharing violation and lock violation: what an antivirus, an indexer or
-a sync folder that looks at a file causes, for some milliseconds."""
+"""Windows' errors access denied, sharing violation and lock violation: antivirus programs, indexers
+and cloud folders cause them for some milliseconds while they read a file."""
 
 _SHARING_WAITS_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
-_BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+_BINARY = getattr(os, "O_BINARY", 0)  # otherwise Windows converts line ends
 _CREATING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY
-_MODE = 0o666  # less what the user's mask takes away
-_INODE_MAX = 2**63 - 1  # some systems use all 64 bits, and a record has signed ones
+_MODE = 0o666  # minus the bits of the user's umask
+_INODE_MAX = 2**63 - 1  # some systems use 64 bits, and records have signed numbers
 
 
 class RealDisk:
-    """The machine's file system."""
+    """The machine's file system; `Disk` describes the methods."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -123,7 +123,7 @@ class RealDisk:
             try:
                 if error.errno != errno.EBUSY:
                     raise
-                return _write_over(path, draft)  # a file that is a mount of its own
+                return _write_over(path, draft)  # the file itself is a mount point
             finally:
                 self.discard(draft)
         return draft.stamp
@@ -147,7 +147,7 @@ class RealDisk:
         return _RealAppendFile(os.open(path, _APPENDING, _MODE))
 
     def sync(self, paths: set[str]) -> None:
-        # Elsewhere than on Linux this call does not wait for the device.
+        # Only on Linux does this call wait for the device.
         if len(paths) > _SYNC_ONE_BY_ONE_MAX and sys.platform == "linux":
             os.sync()
             return
@@ -204,7 +204,10 @@ def _write_new(path: str, content: bytes, replaced: os.stat_result | None, *, sy
 
 
 def _plain_status(path: str) -> os.stat_result | None:
-    """Of the file that is to be replaced; None without one. Raises `NotPlainError` and OSError."""
+    """Return the status of a file to replace, None if there is none.
+
+    Raise `NotPlainError` for anything but a plain file, and OSError.
+    """
     try:
         status = os.lstat(path)
     except FileNotFoundError:
@@ -215,9 +218,9 @@ def _plain_status(path: str) -> os.stat_result | None:
 
 
 def _take_after(descriptor: int, status: os.stat_result, replaced: os.stat_result) -> None:
-    """Give a draft the owner, where that is permitted, and the mode of the file it replaces."""
+    """Give a draft the mode of the file it replaces, and the owner if that is permitted."""
     if sys.platform == "win32":
-        return  # both are in lists of another kind, which a new file gets from its folder
+        return  # access control lists, which a new file gets from its folder
     owner = replaced.st_uid, replaced.st_gid
     is_anothers = owner != (status.st_uid, status.st_gid)
     if is_anothers:
@@ -259,7 +262,7 @@ def _stamp_of(status: os.stat_result) -> Stamp:
 
 
 def _retry_while_shared(action: Callable[..., object], *paths: str) -> None:
-    """Do something to a file that Windows may refuse for a moment; other refusals are final."""
+    """Call ``action``, again and again while Windows refuses it because others use the file."""
     for wait in _SHARING_WAITS_SECONDS:
         try:
             action(*paths)

@@ -1,9 +1,9 @@
-"""A new connection: HTTP/1.1 requests in, responses out, until one of them upgrades it.
+"""A new connection, which speaks HTTP/1.1 until a request upgrades it to WebSocket.
 
-Requests are answered in their order, in the tick in which they arrive. When the outbox is full, or
-while a file is on its way, or when its turn is over, what is left over waits and the connection is
-read no further. A request with a body is decided on when its head is there. The states of a
-connection, and what leads from one to the next, are in `lifecycle`.
+Requests are answered in their order, in the tick in which they arrive. While the outbox is full, a
+response is being transferred or another connection has its turn, the remaining requests wait and
+reading is paused. A request with a body is admitted or refused when its head is complete.
+`lifecycle` has the states of a connection and their transitions.
 """
 
 import asyncio
@@ -47,8 +47,8 @@ class HttpConnection(asyncio.Protocol):
         self._peer: Peer
         self._flow: FlowControl
         self._state = HttpState.OPEN
-        self._lingered_bytes = 0  # since it is ENDING
-        # What does not depend on the state:
+        self._lingered_bytes = 0  # received since the state ENDING
+        # These do not depend on the state:
         body_bytes_max = context.settings.limits.message_bytes_max
         self._requests = RequestQueue(body_bytes_max, self._wants_body)
         self._turn = Turn()
@@ -59,7 +59,7 @@ class HttpConnection(asyncio.Protocol):
     # --- asyncio ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The connection is open."""
+        """Set up the connection; refuse it if the server has too many."""
         context = self._context
         self._transport = cast("asyncio.Transport", transport)
         self._outbox = Outbox(
@@ -82,7 +82,7 @@ class HttpConnection(asyncio.Protocol):
         self._held.hold_connection()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone; what it held is free at once, so nothing may lead back to it."""
+        """Drop all references to the connection, so that its memory is freed at once."""
         self._report(HttpEvent.CONNECTION_LOST)
         self._transport = LOST
         self._outbox.lose(LOST)
@@ -93,7 +93,7 @@ class HttpConnection(asyncio.Protocol):
         self._context.telemetry.http_connections -= 1
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came and answer every request that is whole."""
+        """Parse received bytes and answer every complete request."""
         self._context.telemetry.bytes_received += len(data)
         if self._state in _AT_ITS_END:
             self._lingered_bytes += len(data)
@@ -104,19 +104,19 @@ class HttpConnection(asyncio.Protocol):
         self._answer()
 
     def eof_received(self) -> bool:
-        """The peer sends no more; what it asked for is still answered."""
+        """Answer the requests of a peer that sends no more; return whether to stay open."""
         self._requests.has_peer_ended = True
         self._answer()
         if self._state not in _AT_ITS_END:
-            return True  # requests wait for the peer to read
+            return True  # requests wait until the peer has read more
         return end_after_replies(self._context.tick.end, self._outbox, self._transport)
 
     def pause_writing(self) -> None:
-        """The peer reads slower than it is answered."""
+        """Stop answering: the peer reads more slowly than responses are sent."""
         self._flow.pause_writing()
 
     def resume_writing(self) -> None:
-        """It caught up."""
+        """Continue to answer: the peer has read enough."""
         self._flow.resume_writing()
         self._writer.resume()
         self._answer()
@@ -124,10 +124,10 @@ class HttpConnection(asyncio.Protocol):
     # --- registry ---
 
     def facts(self) -> None:
-        """Requests come and go: their connections are only counted."""
+        """Return None: HTTP connections are only counted, as each exists for a short time."""
 
     def sweep(self, now_seconds: float) -> None:
-        """Close a connection that is idle, or that does not finish its request."""
+        """Close the connection if it is idle or does not complete its request in time."""
         if self._flow.end_overdue(now_seconds):
             return
         if now_seconds - self._waits_since <= self._wait_seconds_max:
@@ -139,39 +139,39 @@ class HttpConnection(asyncio.Protocol):
             or self._outbox.is_paused
             or self._state is HttpState.TRANSFERRING
         ):
-            return  # it is we who have to answer, or the peer reads slowly
+            return  # the server has to answer, or the peer reads slowly
         elif self._requests.parser.is_in_request and not self._requests.parser.is_skipping:
             self._refuse_request(Response.error(408, "Request timeout"))
         else:
-            self._end()  # it is idle, or in a body whose request was answered
+            self._end()  # idle, or receiving a body whose request was answered
 
     def update_grant(self, current_grant: GrantLookup) -> None:
-        """Each request shows its token."""
+        """Do nothing: the token of each request is checked."""
 
     def shut_down(self) -> None:
-        """Close after what is queued."""
+        """Close after all queued bytes are sent: the server stops."""
         self._end(lingers=False)
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once and discard all queued bytes."""
         self._outbox.kill()
         self._transport.abort()
 
     # --- inside: state ---
 
     def _report(self, event: HttpEvent) -> None:
-        """Take the transition of an event."""
+        """Set the state that follows the current one after an event."""
         self._state = next_state(self._state, event)
 
     def _wait(self, seconds_max: float) -> None:
-        """Let the peer have so long for what it has to do next."""
+        """Limit the time that the peer has for its next action, from now on."""
         self._waits_since = self._context.loop.time()
         self._wait_seconds_max = seconds_max
 
     # --- inside: answers ---
 
     def _answer(self) -> None:
-        """Answer until there is nothing more, the outbox is full or the turn is over."""
+        """Answer requests until there are none, the outbox is full or the turn is over."""
         turn, tick, requests = self._turn, self._context.tick, self._requests
         if turn.is_waiting:
             return
@@ -197,7 +197,7 @@ class HttpConnection(asyncio.Protocol):
             self._go_on_later()
 
     def _parse(self) -> int:
-        """Parse the next part of what came; its size."""
+        """Parse the next part of the received bytes; return its size."""
         parser = self._requests.parser
         was_in_request = parser.is_in_request
         size = self._requests.parse()
@@ -212,7 +212,7 @@ class HttpConnection(asyncio.Protocol):
         return self._context.routes.wants_body(request)
 
     def _take(self, request: Request) -> None:
-        """Answer the next request, or begin to."""
+        """Answer the next request, or begin to transfer its response."""
         request.address = self._peer.address_of(request)
         if request.wants_upgrade:
             self._upgrade(request)
@@ -246,8 +246,8 @@ class HttpConnection(asyncio.Protocol):
         self._answer()
 
     def _upgrade(self, request: Request) -> None:
-        """Hand over to WebSocket, unless the request gets an HTTP answer instead."""
-        # A start listens without it; see `cli.running`.
+        """Hand the connection over to WebSocket, or end it with the response of a refusal."""
+        # Imported when needed, so that the server starts faster; see `cli.running`.
         from dunena.server.http.upgrade import decide_on_upgrade, hand_over
 
         outcome = decide_on_upgrade(self._context, self, self._peer, request)
@@ -264,10 +264,10 @@ class HttpConnection(asyncio.Protocol):
     # --- inside: waiting ---
 
     def _go_on_later(self) -> None:
-        """What happens when there is room again, or nothing left to answer."""
+        """Arrange how the connection continues after `_answer` has stopped."""
         requests = self._requests
         if self._state is HttpState.TRANSFERRING or self._turn.is_waiting:
-            pass  # its end comes back here
+            pass  # the end of the transfer or wait calls this again
         elif requests.has_work:
             if not self._outbox.is_paused:
                 self._outbox.after_flush(self._wait_for_turn)
@@ -290,7 +290,7 @@ class HttpConnection(asyncio.Protocol):
             self._answer()
 
     def _pace_reading(self) -> None:
-        """What is not answered yet is all that is read."""
+        """Pause reading while received requests wait for an answer, else resume it."""
         wants_pause = self._requests.has_work or self._turn.is_waiting or self._outbox.is_paused
         if wants_pause is not self._flow.is_reading_paused:
             self._flow.pace_reading(wants_pause=wants_pause)
@@ -298,7 +298,7 @@ class HttpConnection(asyncio.Protocol):
     # --- inside: limits ---
 
     def _give_up(self) -> None:
-        """All connections together hold too much, and this one the most."""
+        """End the connection: all together hold too many bytes, and this one the most."""
         if self._state is HttpState.TRANSFERRING:
             self.abort()
         elif self._state not in _AT_ITS_END:
@@ -306,14 +306,14 @@ class HttpConnection(asyncio.Protocol):
                 Response.error(503, "Too many requests are under way", {"Retry-After": "1"})
             )
 
-    # --- inside: the end ---
+    # --- inside: ending ---
 
     def _refuse_request(self, response: Response) -> None:
-        """End with the answer to a request that is not whole."""
+        """End the connection with the response to an incomplete request."""
         self._context.telemetry.refused_requests += 1
         request = self._requests.parser.let_in
         if request is not None:
-            # Its body is at fault: the page that sent it may read what is wrong.
+            # The head was admitted and the body refused: the page that sent it may read the error.
             response = self._context.routes.readable(request, response)
         self._end_with(Request(), response)
 
@@ -323,7 +323,7 @@ class HttpConnection(asyncio.Protocol):
         self._end()
 
     def _end(self, *, lingers: bool = True) -> None:
-        """Close once everything queued is written; the peer has some time to take it."""
+        """Close when everything queued is written, for which the peer has a limited time."""
         lingers = lingers and self._requests.is_peer_sending
         self._report(HttpEvent.ENDED)
         self._drop()
@@ -331,15 +331,15 @@ class HttpConnection(asyncio.Protocol):
         self._outbox.after_flush(self._linger if lingers else self._transport.close)
 
     def _linger(self) -> None:
-        """Close for writing alone, since the peer is still sending: RFC 9112, 9.6."""
+        """Close only the direction to the peer, as the peer is still sending (RFC 9112, 9.6)."""
         self._report(HttpEvent.WRITTEN)
         self._wait(LINGER_SECONDS_MAX)
         self._flow.pace_reading(wants_pause=False)
-        if self._transport.can_write_eof():  # else it is closed when its time is over
+        if self._transport.can_write_eof():  # otherwise `sweep` aborts it
             half_close(self._transport)
 
     def _drop(self) -> None:
-        """Nothing more is read or answered here."""
+        """Discard unanswered requests and cancel the transfer."""
         self._requests.drop()
         self._writer.cancel()
         self._held.release()

@@ -1,4 +1,4 @@
-"""How fast one peer is read from, and what becomes of it when it does not read itself."""
+"""Flow control of one connection: pausing reading, and ending a peer that does not read."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,9 +10,10 @@ from dunena.server.unread import Unread, watch_unread
 
 
 class FlowControl:
-    """One connection's, in both directions; ``abort`` ends it when it leaves too much unread.
+    """Controls both directions of one connection.
 
-    ``address`` is named in the log then. ``is_reading_paused`` says that what the peer sends waits.
+    ``abort`` is called to end the connection if its peer leaves too much unread; the log then names
+    ``address``. ``is_reading_paused``: the transport reads nothing from the peer.
     """
 
     def __init__(
@@ -28,11 +29,11 @@ class FlowControl:
         self._outbox = outbox
         self._abort = abort
         self._address = address
-        self._unread: Unread | None = None  # made when it first reads too slowly
+        self._unread: Unread | None = None  # made when the peer first reads too slowly
         self.is_reading_paused = False
 
     def pace_reading(self, *, wants_pause: bool) -> None:
-        """Read from the peer, or let what it sends wait."""
+        """Pause or resume reading from the peer."""
         if wants_pause is not self.is_reading_paused:
             self.is_reading_paused = wants_pause
             if wants_pause:
@@ -41,7 +42,7 @@ class FlowControl:
                 self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """The peer reads slower than it is answered."""
+        """Begin to watch a peer that reads more slowly than responses are sent."""
         self._outbox.pause()
         if self._unread is None:
             self._unread = watch_unread(
@@ -55,16 +56,16 @@ class FlowControl:
         self._unread.paused(self._context.loop.time())
 
     def resume_writing(self) -> None:
-        """It caught up."""
+        """End the watch: the peer has read enough."""
         self._stop_watching()
         self._outbox.resume()
 
     def end_overdue(self, now_seconds: float) -> bool:
-        """Abort the connection if its peer has read nothing for too long; whether it was so."""
+        """Abort the connection if its peer read nothing for too long; return whether it did."""
         return self._unread is not None and self._unread.end_overdue(now_seconds)
 
     def lose(self) -> None:
-        """The connection is lost: count nothing of it, and do not lead back to it."""
+        """Stop counting a lost connection and drop all references to it."""
         self._stop_watching()
         self._unread = None
         self._abort = _do_nothing
@@ -76,4 +77,4 @@ class FlowControl:
 
 
 def _do_nothing() -> None:
-    """Stand in for the callback of a connection that is lost."""
+    """Do nothing: replaces the callback of a lost connection."""

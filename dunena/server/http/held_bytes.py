@@ -1,4 +1,4 @@
-"""What one connection holds of what all may hold together before a request is whole."""
+"""The bytes of incomplete requests that one connection holds, counted in shared budgets."""
 
 from dunena.server.budget import GiveUp
 from dunena.server.limits import CONNECTION_BYTES
@@ -6,11 +6,12 @@ from dunena.server.registry import Registry
 
 
 class HeldBytes:
-    """One connection's part of the budgets ``strangers`` and ``bodies`` of the registry.
+    """Counts one connection's bytes in the budgets ``strangers`` and ``bodies`` of the registry.
 
-    ``is_stranger`` until a request of it was let in: so long it counts among the strangers, with
-    all that it holds but for bodies of those who may send them. ``give_up`` is called when all
-    together hold too much, and this one the most.
+    ``is_stranger`` is true until a request of the connection was admitted. Until then the
+    connection and its bytes count as those of a stranger, except the bodies of admitted requests,
+    which always count as bodies. ``size`` is the number of held bytes. ``give_up`` is called if all
+    connections together hold too many bytes and this one the most.
     """
 
     def __init__(self, registry: Registry, give_up: GiveUp) -> None:
@@ -21,13 +22,13 @@ class HeldBytes:
         self.size = 0
 
     def hold_connection(self) -> None:
-        """Count the connection itself, of which nothing has come yet."""
+        """Count the memory of a new connection, which has received nothing yet."""
         self._strangers.hold(self._give_up, CONNECTION_BYTES)
 
     def hold(self, size: int, *, is_admitted: bool) -> None:
-        """Set what is kept now of a request that is not whole, in bytes.
+        """Set the number of bytes that are held now of an incomplete request.
 
-        ``is_admitted`` says that it is the body of somebody who may send it.
+        ``is_admitted``: they are the body of an admitted request.
         """
         self.size = size
         admitted_bytes = size if is_admitted else 0
@@ -36,22 +37,22 @@ class HeldBytes:
             self._strangers.hold(self._give_up, CONNECTION_BYTES + size - admitted_bytes)
 
     def let_in(self) -> None:
-        """A request was let in: the connection is no stranger any more."""
+        """Count the connection as no stranger any more: a request of it was admitted."""
         if self.is_stranger:
             self.is_stranger = False
             self._strangers.hold(self._give_up, 0)
 
     def release(self) -> None:
-        """Nothing is held any more."""
+        """Count no bytes and no stranger any more."""
         self._bodies.hold(self._give_up, 0)
         self._strangers.hold(self._give_up, 0)
         self.is_stranger = False
 
     def lose(self) -> None:
-        """The connection is lost: hold nothing, and do not lead back to it."""
+        """Stop counting a lost connection and drop all references to it."""
         self.release()
         self._give_up = _do_nothing
 
 
 def _do_nothing() -> None:
-    """Stand in for the callback of a connection that is lost."""
+    """Do nothing: replaces the callback of a lost connection."""

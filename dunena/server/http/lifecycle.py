@@ -6,25 +6,26 @@ an event that is not in the table: only a bug can cause it. The code that report
 what entering a state requires.
 
 ============  ===================================  ================================
-state         what the peer sends                  what is sent
+state         bytes from the peer                  bytes to the peer
 ============  ===================================  ================================
-OPEN          requests, answered in their order    answers, each in one piece
-TRANSFERRING  requests, which wait                 one answer, piece by piece
-ENDING        is dropped                           what is queued, then the end
-LINGERING     is dropped, for so long and so much  nothing: the end was sent
-UPGRADED      goes to the WebSocket connection     nothing, of this connection
-LOST          does not come                        nothing
+OPEN          are answered, in order               responses, each in one piece
+TRANSFERRING  wait                                 one response, piece by piece
+ENDING        are discarded                        the queued bytes, then the end
+LINGERING     are discarded, up to a time and      none: the end was sent
+              size limit
+UPGRADED      go to the WebSocket connection       none from this connection
+LOST          do not arrive                        none
 ============  ===================================  ================================
 
-OPEN and TRANSFERRING take turns. ENDING is entered once: behind the last answer, when the peer has
-ended and was answered, when it was idle or too slow, and when the server stops. From there a
-connection is closed as soon as everything is written, unless the peer is in the middle of a
-request: then it lingers, since a peer whose connection is closed while it sends may lose the answer
-with it (RFC 9112, 9.6). Nothing leads out of UPGRADED and LOST.
+A connection changes between OPEN and TRANSFERRING repeatedly. It enters ENDING once: after the last
+response, when it is idle or too slow, when all requests of a peer that ended are answered, or when
+the server stops. It is then closed as soon as everything is written. But if the peer is still
+sending a request, the connection lingers, as closing it could make the peer lose the response (RFC
+9112, 9.6). No transition leads out of UPGRADED and LOST.
 
-What does not depend on the state is kept apart: whether the connection waits for its turn
-(`dunena.server.turn`), what has come and whether the peer has ended (`request_queue`), what is held
-of what all connections share (`held_bytes`), and whether reading is paused.
+The following do not depend on the state: whether the connection waits for its turn
+(`dunena.server.turn`), the received bytes and whether the peer has ended (`request_queue`), the
+bytes counted in shared budgets (`held_bytes`), and whether reading is paused (`flow_control`).
 """
 
 from enum import Enum, auto
@@ -32,32 +33,32 @@ from typing import Final
 
 
 class HttpState(Enum):
-    """What a connection is doing."""
+    """The states of a connection."""
 
     OPEN = auto()
     TRANSFERRING = auto()
-    """An answer that is not ready at once is on its way."""
+    """A response is being made by a worker thread or in portions, and sent in pieces."""
     ENDING = auto()
-    """Everything that will be said is queued."""
+    """Everything that will be sent is queued."""
     LINGERING = auto()
     """Everything is written, and the peer may still send."""
     UPGRADED = auto()
-    """Another protocol has taken over."""
+    """A WebSocket connection has the transport and the outbox."""
     LOST = auto()
-    """The transport is gone."""
+    """The transport is closed."""
 
 
 class HttpEvent(Enum):
-    """What leads to another state, or may."""
+    """The events that cause transitions."""
 
     TRANSFER_BEGAN = auto()
-    """The answer to a request is not ready at once."""
+    """The response to a request is made by a worker thread or in portions."""
     TRANSFER_ENDED = auto()
-    """All of it is queued."""
+    """The whole response is queued."""
     ENDED = auto()
-    """Nothing more is to be said behind what is queued."""
+    """Nothing more will be queued."""
     WRITTEN = auto()
-    """What was queued at the end is written, and the peer is in the middle of a request."""
+    """Everything queued is written, and the peer is still sending a request."""
     UPGRADED = auto()
     """A request to upgrade was accepted."""
     CONNECTION_LOST = auto()
@@ -65,7 +66,7 @@ class HttpEvent(Enum):
 
 
 class TransitionError(Exception):
-    """An event that cannot come in this state."""
+    """An event cannot occur in a state."""
 
 
 TRANSITIONS: Final[dict[HttpState, dict[HttpEvent, HttpState]]] = {
@@ -93,11 +94,11 @@ TRANSITIONS: Final[dict[HttpState, dict[HttpEvent, HttpState]]] = {
     HttpState.UPGRADED: {},
     HttpState.LOST: {},
 }
-"""Which state follows a state and an event that may come in it."""
+"""The next state by state and event, for the events that may occur in the state."""
 
 
 def next_state(state: HttpState, event: HttpEvent) -> HttpState:
-    """The state that follows; raises `TransitionError` for an event that cannot come in it."""
+    """Return the state after an event; raise `TransitionError` if it cannot occur."""
     following = TRANSITIONS[state].get(event)
     if following is None:
         raise TransitionError(f"{event.name} cannot come in the state {state.name}")

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, and whether there is room for one more of them."""
+"""The peer of a connection: its address, its group, and the limits on connections."""
 
 import asyncio
 
@@ -9,9 +9,11 @@ from dunena.server.registry import peer_host
 
 
 class Peer:
-    """The machine that connected; ``host`` is its address, "" when it is gone.
+    """The machine at the other end of a connection.
 
-    ``is_proxy`` says that it is a proxy that is believed, which speaks for many.
+    ``host`` is its address, "" if it disconnected already. ``is_proxy``: it is a trusted proxy,
+    which forwards the requests of many clients. ``group`` counts its connections with those of
+    related addresses (see `group_of`).
     """
 
     def __init__(self, context: Context, transport: asyncio.BaseTransport) -> None:
@@ -21,13 +23,13 @@ class Peer:
         self.group = NOBODY if self.is_proxy else group_of(self.host)
 
     def address_of(self, request: Request) -> str:
-        """Where a request came from, by the word of a proxy that is believed."""
+        """Return the client address of a request, which a trusted proxy names in a header."""
         if not self.is_proxy:
             return self.host
         return self._context.proxies.client_of(self.host, request.headers.get("x-forwarded-for"))
 
     def refuse_connection(self) -> Response | None:
-        """The answer to a connection that is one too many; None where there is room."""
+        """Return the refusal of one connection too many; None if it is within the limits."""
         registry = self._context.registry
         if registry.is_full:
             self._context.refusals.tell_full(registry.connections_max)
@@ -37,7 +39,7 @@ class Peer:
 
 
 def refuse_crowd(context: Context, group: str) -> Response | None:
-    """The answer to one connection too many of a group; None where there is room."""
+    """Return the refusal of one connection too many of a group; None if it is within the limit."""
     if not context.registry.is_crowded(group):
         return None
     connections_max = context.settings.connections_per_address_max

@@ -1,6 +1,6 @@
-"""What one peer sent and was not answered yet: bytes first, requests once they are parsed; no I/O.
+"""The queue of one peer's received bytes and parsed requests that are not answered; no I/O.
 
-It is parsed bit by bit, so that a long row of small requests takes as many turns as it has to.
+The bytes are parsed in parts of limited size, so that many small requests take several turns.
 """
 
 from collections import deque
@@ -12,40 +12,41 @@ from dunena.server.limits import TURN_LOOK_BYTES
 
 
 class RequestQueue:
-    """One connection's; ``has_work`` while there is something to parse or to answer.
+    """The queue of one connection.
 
-    ``parser`` knows of the request that is not whole, and of a fault. ``has_peer_ended`` is set
-    when the peer sends no more.
+    ``has_work``: there are bytes to parse or requests to answer. ``parser`` has the incomplete
+    request and the fault, if any. ``has_peer_ended`` is set by the owner when the peer sends no
+    more.
     """
 
     def __init__(self, body_bytes_max: int, wants_body: Callable[[Request], bool]) -> None:
         self.parser = RequestParser(body_bytes_max, wants_body)
         self.has_peer_ended = False
         self.has_work = False
-        self._unread = b""  # what came and was not parsed yet, from here on
+        self._unread = b""  # received bytes, of which those from `_unread_at` on are not parsed
         self._unread_at = 0
         self._requests: deque[Request] = deque()
 
     @property
     def is_over(self) -> bool:
-        """Whether no more requests come."""
+        """Whether no more requests will be parsed from further bytes."""
         return self.has_peer_ended or self.parser.is_over
 
     @property
     def is_peer_sending(self) -> bool:
-        """Whether the peer is in the middle of a request."""
+        """Whether the peer has sent a part of a request and may send the rest."""
         return self.parser.is_in_request and not self.has_peer_ended
 
     def feed(self, data: bytes) -> None:
-        """Take what came."""
+        """Add received bytes, which `parse` parses."""
         self._unread = self._unread[self._unread_at :] + data if self._unread else data
         self._unread_at = 0
         self.has_work = True
 
     def parse(self) -> int:
-        """Parse the next part of what came; its size."""
+        """Parse the next part of the received bytes; return its size."""
         start = self._unread_at
-        part = self._unread[start : start + TURN_LOOK_BYTES]  # the same object where it is all
+        part = self._unread[start : start + TURN_LOOK_BYTES]  # no copy if this is all
         self._unread_at += len(part)
         if self._unread_at == len(self._unread):
             self._unread, self._unread_at = b"", 0
@@ -54,7 +55,7 @@ class RequestQueue:
         return len(part)
 
     def pop(self) -> Request | None:
-        """Take out the next request; None where more is to be parsed first."""
+        """Remove and return the next request; None if none is parsed."""
         if not self._requests:
             return None
         request = self._requests.popleft()
@@ -62,13 +63,13 @@ class RequestQueue:
         return request
 
     def take_rest(self) -> bytes:
-        """Take out what came behind a request to upgrade; no request comes any more."""
+        """Remove and return the bytes after a request to upgrade; no more requests are parsed."""
         rest = (self.parser.rest or b"") + self._unread[self._unread_at :]
         self.drop()
         return rest
 
     def drop(self) -> None:
-        """Let go what there is: nothing more is read or answered."""
+        """Discard everything: no more requests are parsed or answered."""
         self._requests.clear()
         self._unread, self._unread_at = b"", 0
         self.has_work = False

@@ -1,4 +1,4 @@
-"""Responses into the outbox of one connection: at once, or by a transfer that takes its time."""
+"""Putting responses into the outbox of one connection, at once or by a transfer."""
 
 import logging
 from collections.abc import Callable
@@ -14,9 +14,9 @@ _log = logging.getLogger(__name__)
 
 
 class ResponseWriter:
-    """One connection's; each response is a request of the tick.
+    """Writes the responses of one connection; the tick handles each as a request of its own.
 
-    While there is a transfer, nothing else may be written.
+    During a transfer, no other response may be written.
     """
 
     def __init__(self, context: Context, outbox: Outbox) -> None:
@@ -27,16 +27,17 @@ class ResponseWriter:
         self._was_told_to_continue = False
 
     def answer(self, request: Request) -> Response | None:
-        """Answer a request; the response if it is still to be made, None if it is queued."""
+        """Queue the response to a request; return it instead if `transfer` has to make it."""
         self._deferred = None
         self._context.tick.run(self._respond, request)
         self._was_told_to_continue = False
         return self._deferred
 
     def transfer(self, request: Request, begun: Response, ended: Callable[[bool], None]) -> None:
-        """Make and send a response that is still to be made.
+        """Make and send a response by a transfer; ``begun`` is the result of `answer`.
 
-        ``ended`` is told in a later turn of the loop whether all of it is in the outbox.
+        ``ended`` is called in a later iteration of the loop, with whether the whole response is in
+        the outbox.
         """
 
         def finish(is_complete: bool) -> None:
@@ -47,22 +48,22 @@ class ResponseWriter:
         self._transfer.start()
 
     def resume(self) -> None:
-        """The client reads on, and so does the transfer, if there is one."""
+        """Continue the transfer, if there is one: the client has read enough."""
         if self._transfer is not None:
             self._transfer.resume()
 
     def cancel(self) -> None:
-        """End the transfer, if there is one; its ``ended`` is not called."""
+        """Cancel the transfer, if there is one; its ``ended`` is not called."""
         if self._transfer is not None:
             self._transfer.cancel()
             self._transfer = None
 
     def write(self, request: Request, response: Response) -> None:
-        """Queue a response that was decided on elsewhere."""
+        """Queue a response that the caller has made."""
         self._context.tick.run(self._put, serialize(request, response, self._context.date()))
 
     def tell_to_continue(self) -> None:
-        """Ask for the body that the peer holds back, once: RFC 9110, 15.2.1."""
+        """Send 100 (Continue) to a peer that waits with its body, once (RFC 9110, 15.2.1)."""
         if not self._was_told_to_continue:
             self._was_told_to_continue = True
             self._context.tick.run(self._put, _CONTINUE)
@@ -70,7 +71,7 @@ class ResponseWriter:
     def _respond(self, request: Request, now: int) -> None:
         try:
             response = self._context.routes.respond(request, now)
-        except Exception:  # noqa: BLE001 - a fault of ours ends one request, not the server
+        except Exception:  # noqa: BLE001 - a bug ends one request, not the server
             _log.exception("%s %s could not be answered", request.method, request.path)
             response = Response.error(500, "Internal error")
         if response.later is not None:

@@ -1,4 +1,4 @@
-"""A request to upgrade: refused with a response, or taken up by a WebSocket connection."""
+"""Deciding on a request to upgrade, and handing the connection over to WebSocket."""
 
 import asyncio
 from typing import cast
@@ -16,9 +16,9 @@ from dunena.server.websocket.handshake import AcceptedHandshake, handshake
 def decide_on_upgrade(
     context: Context, connection: Connection, peer: Peer, request: Request
 ) -> AcceptedHandshake | Response:
-    """The accepted handshake, or the response that refuses it.
+    """Return the accepted handshake, or the response that refuses it.
 
-    Behind a proxy the connection counts from here on for the group that the request came from.
+    A connection through a trusted proxy counts from then on for the client's group.
     """
     outcome = handshake(context, request)
     if peer.is_proxy and not isinstance(outcome, Response):
@@ -37,7 +37,7 @@ def hand_over(
     transport: asyncio.Transport,
     outbox: Outbox,
 ) -> WebSocketConnection:
-    """The connection that takes over transport and outbox of an HTTP connection, to be begun."""
+    """Return the WebSocket connection that takes over transport and outbox; it is not begun."""
     successor = WebSocketConnection(context, accepted, transport, outbox)
     context.registry.replace(connection, successor)
     context.telemetry.http_connections -= 1

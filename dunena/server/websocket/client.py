@@ -1,4 +1,4 @@
-"""Who is at the other end of a WebSocket, by what its upgrade said."""
+"""The client of a WebSocket connection, as its request to upgrade described it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dunena.server.websocket.handshake import AcceptedHandshake
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One client; its fields are those of `AcceptedHandshake`."""
+    """The client of one connection; `AcceptedHandshake` describes the fields."""
 
     address: str
     origin: str
@@ -18,13 +18,16 @@ class Client:
 
     @classmethod
     def of(cls, accepted: AcceptedHandshake) -> "Client":
-        """The client whose handshake was accepted."""
+        """Return the client of an accepted handshake."""
         return cls(accepted.address, accepted.origin, accepted.program)
 
     def facts(
         self, session: Session, token: str, transport: asyncio.Transport, queued_bytes: int
     ) -> ConnectionFacts:
-        """What is shown of it; ``queued_bytes`` are not with the transport yet."""
+        """Return what the server reports about the client and its connection.
+
+        ``token`` is the name of its token. ``queued_bytes`` are in the outbox, not the transport.
+        """
         return ConnectionFacts(
             address=self._shown_address(transport),
             origin=self.origin,
@@ -36,6 +39,6 @@ class Client:
         )
 
     def _shown_address(self, transport: asyncio.Transport) -> str:
-        """With its port, unless a proxy speaks for it."""
+        """Return the address with its port, which is unknown if a proxy forwards."""
         is_direct = self.address in ("", peer_host(transport))
         return peer_address(transport) if is_direct else self.address

@@ -1,6 +1,6 @@
-"""How a WebSocket connection ends: who ends it, what is said then, and how long that may take.
+"""Ending a WebSocket connection: the close frames, the order of the steps and the time limit.
 
-The states of a connection, and what leads from one to the next, are in `lifecycle`.
+`lifecycle` has the states of a connection and their transitions.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from dunena.server.websocket.special_frames import SpecialFrames
 
 
 class ClosingConnection:
-    """What ends a WebSocket connection; what it does while it is open is the derived class's.
+    """The part of a WebSocket connection that ends it; a derived class handles the open state.
 
     ``_is_open`` and ``_ignores_input`` follow from the state, and are attributes for the hot path.
-    ``_close_by`` is when the peer must have closed, None while nobody is closing.
+    ``_close_by`` is the time by which the peer must have closed, None before the end has begun.
     """
 
     __slots__ = (
@@ -68,7 +68,7 @@ class ClosingConnection:
         self._close_by: float | None = None
 
     def shut_down(self) -> None:
-        """The server stops: RFC 6455, 7.4.1, "going away"."""
+        """Close the connection as "going away": the server stops (RFC 6455, 7.4.1)."""
         if self._report(WebSocketEvent.SHUT_DOWN):
             self._session.close()
             self._special.close(1001, "server stopped")
@@ -76,18 +76,18 @@ class ClosingConnection:
             self._expect_close()
 
     def abort(self) -> None:
-        """End it at once."""
+        """Close the transport at once and discard all queued bytes."""
         self._outbox.kill()
         self._transport.abort()
 
     # --- inside ---
 
     def _drop_input(self) -> None:
-        """Let go what came and is not whole: nothing will come of it."""
+        """Discard the incomplete message, which will not be handled."""
         raise NotImplementedError
 
     def _report(self, event: WebSocketEvent) -> bool:
-        """Take the transition of an event; whether it led to another state."""
+        """Set the state that follows an event; return whether it is another one."""
         before = self._state
         self._state = next_state(before, event)
         self._is_open = self._state is WebSocketState.OPEN
@@ -95,7 +95,7 @@ class ClosingConnection:
         return self._state is not before
 
     def _fail(self, code: int, reason: str) -> None:
-        """End a connection whose peer broke the protocol, or that we broke."""
+        """End the connection because of a fault of the peer or a bug of the server."""
         if self._report(WebSocketEvent.FAILED):
             self._special.fail(code, reason)
             self._drop_input()
@@ -104,25 +104,25 @@ class ClosingConnection:
             self._expect_close()
 
     def _end_input(self, error: FrameError) -> None:
-        """The peer broke the framing: say so if nothing was said yet, and read no more of it."""
+        """Send a close frame, if none was sent, and ignore all further input."""
         self._fail(error.code, error.reason)
         if self._report(WebSocketEvent.FRAMING_BROKEN):
             self._drop_input()
 
     def _end_handshake(self) -> None:
-        """Wait for the peer's end: both have said that they close, or a fault was found."""
+        """Wait for the peer to close, as the closing handshake is complete or failed."""
         if self._report(WebSocketEvent.HANDSHAKE_ENDED) and self._close_by is None:
             self._session.close()
             self._expect_close()
 
     def _reads_too_slowly(self) -> None:
-        """More events wait for the peer than may: say so behind what was written already.
+        """Discard the outbox and end the connection: too many events wait for the peer.
 
-        Past the tick, which may have replies of it that are taken back and said anew: nothing may
-        come behind what is left out, or the peer would not see that it is.
+        The close frame is written to the transport, not through the tick: the tick may run requests
+        again, whose replies would then follow the discarded bytes unnoticed by the peer.
         """
         if not self._report(WebSocketEvent.READ_TOO_SLOWLY):
-            return  # its last word is among what waits, and nothing is added behind it
+            return  # the close frame is queued already, and nothing is added after it
         self._session.close()
         can_be_told = not self._outbox.is_inside_message
         self._outbox.kill()
@@ -139,7 +139,7 @@ class ClosingConnection:
         self._expect_close()
 
     def _send_output(self) -> None:
-        """Queue what the special frames want to send; an empty piece is the end of it."""
+        """Queue the output of the special frames; an empty piece means to close afterwards."""
         for piece in self._special.take_output():
             if piece:
                 self._tick.run(self._put, piece)

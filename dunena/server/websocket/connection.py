@@ -1,9 +1,9 @@
-"""A connection after its upgrade: frames in, messages to the session, frames out.
+"""A connection after its upgrade, which receives and sends WebSocket frames.
 
-The ordinary frame, a whole text message, goes from the frame reader to the message receiver at
-once; every other one goes through `special_frames`. What these want to send goes through the
-outbox, so that it keeps its place among the replies. How a connection ends is in `closing`, its
-states, and what leads from one to the next, in `lifecycle`.
+The ordinary frame, a whole text message, goes directly from the frame reader to the message
+receiver; every other frame goes through `special_frames`, whose output is put in the outbox in
+order with the replies. `closing` ends a connection; `lifecycle` has its states and their
+transitions.
 """
 
 import asyncio
@@ -33,9 +33,10 @@ FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
 
 
 class WebSocketConnection(ClosingConnection):
-    """One connection while it speaks WebSocket; it takes over transport and outbox.
+    """One WebSocket connection, which takes over transport and outbox of an HTTP connection.
 
-    An `asyncio.Protocol` in all but name: a compiled class has no interpreted base.
+    It has the methods of `asyncio.Protocol` but does not inherit from it, as a compiled class
+    cannot have an interpreted base.
     """
 
     __slots__ = (
@@ -63,16 +64,19 @@ class WebSocketConnection(ClosingConnection):
         self._grant = accepted.grant
         self._receiver = MessageReceiver(context, self._session, accepted.address, self._fail)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
-        # What does not depend on the state:
+        # These do not depend on the state:
         self._turn = Turn()
         self._is_reading_paused = False
-        self._is_holding = False  # much of a message that is not whole
-        self._unread: Unread | None = None  # made when it first reads too slowly
+        self._is_holding = False  # counts in the budget of incomplete messages
+        self._unread: Unread | None = None  # made when the peer first reads too slowly
         self._was_heard = True
         self._next_check = context.loop.time() + PING_SECONDS
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
-        """Answer the upgrade, greet the client, go on with what it sent behind its request."""
+        """Send the response to the upgrade, open the session and handle ``rest``.
+
+        ``rest`` are the bytes after the request to upgrade. ``has_peer_ended``: no more will come.
+        """
         self._outbox.rewire(
             self._reads_too_slowly, self._context.compressors.agreed(self._extensions)
         )
@@ -87,7 +91,7 @@ class WebSocketConnection(ClosingConnection):
     # --- asyncio ---
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone; what it held is free at once, so nothing may lead back to it."""
+        """Drop all references to the connection, so that its memory is freed at once."""
         self._report(WebSocketEvent.CONNECTION_LOST)
         self._transport = LOST
         self._receiver.drop()
@@ -104,7 +108,7 @@ class WebSocketConnection(ClosingConnection):
         self._telemetry.websocket_connections -= 1
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Handle received bytes now, or in a later turn if the connection has used up its own."""
         self._was_heard = True
         self._telemetry.bytes_received += len(data)
         if self._ignores_input:
@@ -121,14 +125,17 @@ class WebSocketConnection(ClosingConnection):
             self._count_unfinished()
 
     def eof_received(self) -> bool:
-        """The peer sends no more: RFC 6455 has no half-open connections."""
+        """End the connection, as the peer has ended it (RFC 6455 has no half-open connections).
+
+        Return whether the transport stays open for the queued replies.
+        """
         self._report(WebSocketEvent.PEER_ENDED)
         self._session.close()
         self._expect_close()
         return end_after_replies(self._tick.end, self._outbox, self._transport)
 
     def pause_writing(self) -> None:
-        """The peer reads slower than it is sent to: its own requests wait."""
+        """Let the peer's requests wait, as it reads more slowly than data is sent to it."""
         self._outbox.pause()
         self._pace_reading()
         if self._unread is None:
@@ -143,7 +150,7 @@ class WebSocketConnection(ClosingConnection):
         self._unread.paused(self._context.loop.time())
 
     def resume_writing(self) -> None:
-        """It caught up."""
+        """Continue with the peer's requests: it has read enough."""
         if self._unread is not None:
             self._unread.resumed()
         self._outbox.resume()
@@ -153,18 +160,18 @@ class WebSocketConnection(ClosingConnection):
     # --- registry ---
 
     def facts(self) -> ConnectionFacts:
-        """Who is connected, and how it does."""
+        """Return what the server reports about this connection."""
         return self._client.facts(
             self._session, self._grant.name, self._transport, self._outbox.size
         )
 
     def sweep(self, now_seconds: float) -> None:
-        """Ask a silent peer whether it is there; end a closing that takes too long."""
+        """Ping a silent peer, and abort if it does not answer or closing takes too long."""
         if self._close_by is not None:
             if now_seconds >= self._close_by:
                 self.abort()
             return
-        self._count_unfinished()  # what came little by little too
+        self._count_unfinished()  # also of a message that arrives in small parts
         self._turn.sweep()
         if self._unread is not None:
             self._unread.end_overdue(now_seconds)
@@ -178,13 +185,13 @@ class WebSocketConnection(ClosingConnection):
             self._fail(1011, "keepalive ping timeout")
 
     def update_grant(self, current_grant: GrantLookup) -> None:
-        """Go on with what the token permits now, or end with it: RFC 6455, 7.4.1, "policy"."""
+        """Apply a changed token; end the connection if it is invalid (1008: RFC 6455, 7.4.1)."""
         grant = current_grant(self._grant)
         if grant is None:
             self._fail(1008, "token no longer valid")
         elif grant != self._grant:
             self._grant = grant
-            # Outside the tick: what is said of it may have to be said again, this not be done.
+            # Outside the tick, which may run requests again: this must not be done twice.
             lost = self._session.use_services(self._context.views.of(grant))
             if self._is_open:
                 for error in lost:
@@ -193,7 +200,7 @@ class WebSocketConnection(ClosingConnection):
     # --- inside ---
 
     def _count_unfinished(self) -> None:
-        """Say how much of a message has come that is not whole."""
+        """Count the bytes of an incomplete message in the budget of all connections."""
         size = self._reader.unfinished_bytes + self._special.unfinished_bytes
         is_holding = size >= UNFINISHED_BYTES_MIN and not self._ignores_input
         if is_holding or self._is_holding:
@@ -201,7 +208,7 @@ class WebSocketConnection(ClosingConnection):
             self._context.registry.messages.hold(self._give_message_up, size if is_holding else 0)
 
     def _give_message_up(self) -> None:
-        """All connections together are sending too much, and this one the most."""
+        """End the connection: all together hold too much of messages, and this one the most."""
         self._is_holding = False
         self._fail(1013, "too much is being sent")
 
@@ -210,9 +217,9 @@ class WebSocketConnection(ClosingConnection):
         self._session.open(now)
 
     def _work(self, turn: Turn) -> bool:
-        """Take whole frames until there are none, the turn ends, or the client should read.
+        """Handle whole frames until there are none, the turn is over or the outbox is full.
 
-        Whether there are none.
+        Return whether there are none.
         """
         reader, outbox, receiver = self._reader, self._outbox, self._receiver
         frames_left = FRAMES_BETWEEN_LOOKS
@@ -223,10 +230,10 @@ class WebSocketConnection(ClosingConnection):
                     return True
                 if not reader.is_message:
                     self._take_special(frame)
-                elif self._is_open:  # in a later state what it says is not for us
+                elif self._is_open:  # ignored in later states
                     receiver.take_text(frame)
                 frames_left -= 1
-                if len(frame) >= TURN_LOOK_BYTES:  # counts for itself
+                if len(frame) >= TURN_LOOK_BYTES:  # counts separately
                     self._look_up(len(frame))
                 elif not frames_left:
                     frames_left = FRAMES_BETWEEN_LOOKS
@@ -237,7 +244,7 @@ class WebSocketConnection(ClosingConnection):
         return False
 
     def _have_turn(self) -> None:
-        """Go on with what was left, and read more when nothing is."""
+        """Continue with the remaining input, and resume reading if there is none."""
         turn = self._turn
         turn.done_bytes = 0
         try:
@@ -249,7 +256,7 @@ class WebSocketConnection(ClosingConnection):
             self._go_on_later()
 
     def _go_on_later(self) -> None:
-        """What is left is done after the flush where the outbox is full, and is read later."""
+        """Pause or resume reading, and continue after a flush if the outbox is full."""
         if not self._is_open:
             return
         outbox, turn = self._outbox, self._turn
@@ -264,7 +271,7 @@ class WebSocketConnection(ClosingConnection):
             self._pace_reading()
 
     def _look_up(self, done_bytes: int) -> None:
-        """Let the turn end if it is over, after so much more than at the last look."""
+        """End the turn if it is over, after ``done_bytes`` were handled since the last call."""
         if self._turn.use(done_bytes, self._context.loop.time() * 1000):
             self._wait_for_turn()
 
@@ -278,11 +285,11 @@ class WebSocketConnection(ClosingConnection):
         self._turn.is_waiting = self._tick.is_spent = False
         if self._state is not WebSocketState.LOST:
             self._have_turn()
-            if not self._is_open:  # what the peer says to that is still to be read
+            if not self._is_open:  # the peer's close frame is still to be read
                 self._pace_reading()
 
     def _take_special(self, frame: bytes) -> None:
-        """Any frame but the ordinary one."""
+        """Handle any frame but the ordinary one."""
         inflater = self._inflater
         if inflater is not None and self._is_open and inflater.take(frame):
             self._go_on_inflating()
@@ -290,7 +297,7 @@ class WebSocketConnection(ClosingConnection):
             self._take(frame)
 
     def _go_on_inflating(self) -> None:
-        """Inflate the frame that is begun, if any, until it is whole or the turn is over."""
+        """Continue to inflate a frame, if any, until it is complete or the turn is over."""
         inflater = self._inflater
         if inflater is None:
             return
@@ -300,7 +307,7 @@ class WebSocketConnection(ClosingConnection):
                 return
 
     def _inflate(self, inflater: Inflater) -> int:
-        """Go on with a compressed frame; how much was done."""
+        """Do one step of inflating a frame; return the number of inflated bytes."""
         payload = inflater.step()
         if payload is None:
             self._context.registry.inflating.hold(self._give_up, inflater.bytes)
@@ -315,11 +322,11 @@ class WebSocketConnection(ClosingConnection):
         return len(payload)
 
     def _give_up(self) -> None:
-        """All connections together are inflating too much, and this one the most."""
+        """End the connection: all together inflate too much, and this one the most."""
         self._fail(1013, "too much is being inflated")
 
     def _take(self, frame: bytes) -> None:
-        """A frame that is neither ordinary nor compressed."""
+        """Handle a frame that is neither ordinary nor compressed."""
         special = self._special
         message = special.receive(frame, takes_messages=self._is_open)
         if message is not None:
