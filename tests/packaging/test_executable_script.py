@@ -240,7 +240,7 @@ class TestBuilder:
         assert "--pure" in said[0]
 
     @pytest.mark.parametrize("label", ["linux-x64", "windows-x64", "macos-arm64"])
-    def test_delivers_all_files_of_a_target(self, tmp_path, label):
+    def test_deliver_writes_all_files_of_a_target(self, tmp_path, label):
         target = next(one for one in load("releasekit.targets").TARGETS if one.label == label)
         program = "dunena.exe" if target.system == "windows" else "dunena"
         executable, folder = tmp_path / "made" / target.executable, tmp_path / "made" / "folder"

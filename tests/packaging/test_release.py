@@ -210,7 +210,7 @@ class TestCommands:
         subprocess.run([*words, *([] if command == "version" else ["--help"])], check=True)
 
     @pytest.mark.parametrize("command", ["glibc", "licenses"])
-    def test_the_others_run_in_an_environment_that_has_what_they_need(self, monkeypatch, command):
+    def test_other_commands_run_in_the_release_environment(self, monkeypatch, command):
         script = str(ROOT / "build" / "release.py")
         environment, console = load("devkit.environment"), load("devkit.console")
         prepared, ran = [], []

@@ -36,7 +36,7 @@ class TestElf:
         with pytest.raises(ReleaseError, match="damaged ELF file"):
             load("releasekit.glibc").needed_versions(data)
 
-    def test_without_the_table_that_says_it_nothing_is_taken_for_granted(self):
+    def test_a_program_without_a_section_table_raises_release_error(self):
         program = bytearray(elf("GLIBC_2.28"))
         segment = struct.pack("<IIQQQQQQ", 2, 4, 0, 0, 0, 16, 16, 8)
         program[32:48] = struct.pack("<QQ", len(program), 0)

@@ -306,7 +306,7 @@ class TestIcons:
 
         assert shapes(PACKAGING / "icon.svg") == shapes(ROOT / "dunena" / "web" / "favicon.svg")
 
-    def test_the_pictures_are_those_of_the_drawing(self, icons):
+    def test_the_icons_are_made_from_the_current_drawing(self, icons):
         assert icons.MARK.read_text(encoding="ascii") == icons.drawing_hash(), "run icons.py"
 
     def test_the_windows_icon_has_every_size(self, icons):

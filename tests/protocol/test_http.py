@@ -841,7 +841,7 @@ def test_an_upgrade_is_answered_after_large_responses_before_it(raw: RawConnecti
 
 
 @pytest.mark.parametrize("comes_later", [False, True])
-def test_an_upgrade_behind_answers_that_nobody_reads_is_taken_up_when_they_are(
+def test_an_upgrade_after_unread_responses_is_accepted_when_they_are_read(
     raw: RawConnection, clients: Clients, comes_later: bool
 ):
     large, size = put_large(raw.server)

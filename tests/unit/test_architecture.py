@@ -311,7 +311,7 @@ def defined_types(path: Path) -> set[str]:
     return {name for name in names if name[0].isupper() and not name.isupper()}
 
 
-def test_the_lists_of_what_to_touch_name_what_exists() -> None:
+def test_the_lists_of_contributing_name_existing_files_and_definitions() -> None:
     guide = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     lists = guide.split("\n## For whoever adds")[1].split("\n## ")[0]
     paths = re.findall(r"`((?:\w+/)+\w+\.\w+|\w+\.(?:toml|md))`", lists)

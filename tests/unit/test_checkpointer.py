@@ -1,4 +1,4 @@
-"""A journal that stays short, whatever holds its files up."""
+"""Shortening and rewriting the journal, and retrying after failures."""
 
 import logging
 import shutil
@@ -28,7 +28,7 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
 
 
 def checkpointer_of(kept: Kept, *, forces: bool = True, was_forced: bool = True) -> Checkpointer:
-    """One of a folder's own parts, in whose stead it works."""
+    """Make a checkpointer of the storage's parts, to be used instead of the storage's own."""
     storage = kept.storage
     return Checkpointer(
         storage.records,
@@ -45,13 +45,13 @@ def let_files_follow(kept: Kept) -> None:
     kept.storage.mirror.step(LATER, 100)
 
 
-def test_an_empty_journal_asks_for_nothing(kept: Kept) -> None:
+def test_an_empty_journal_needs_no_checkpoint(kept: Kept) -> None:
     checkpointer = checkpointer_of(kept)
     assert checkpointer.shorten(LATER) is None
     assert checkpointer.renew(LATER) is None
 
 
-def test_it_shortens_no_more_often_than_once_a_period(kept: Kept) -> None:
+def test_the_journal_is_shortened_at_most_once_a_period(kept: Kept) -> None:
     checkpointer = checkpointer_of(kept)
     kept.set("a", 1)
     kept.append()
@@ -70,18 +70,18 @@ def test_it_shortens_no_more_often_than_once_a_period(kept: Kept) -> None:
     assert kept.journal() == []
 
 
-def test_it_waits_for_files_that_have_not_followed(kept: Kept) -> None:
+def test_the_journal_is_shortened_only_after_the_files_are_written(kept: Kept) -> None:
     checkpointer = checkpointer_of(kept)
     kept.set("a", 1)
     kept.append()
     assert checkpointer.shorten(LATER) is None
     assert len(kept.journal()) == 1
     let_files_follow(kept)
-    assert checkpointer.shorten(LATER) is None, "what did nothing is not counted"
+    assert checkpointer.shorten(LATER) is None, "a call that deleted nothing does not count"
     assert kept.journal() == []
 
 
-def test_it_says_once_that_it_cannot_and_again_when_it_could_meanwhile(
+def test_a_failure_to_shorten_is_logged_once_until_it_succeeds(
     kept: Kept, caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpointer = checkpointer_of(kept)
@@ -107,7 +107,7 @@ def test_it_says_once_that_it_cannot_and_again_when_it_could_meanwhile(
         assert kept.journal() == []
 
 
-def test_what_the_journal_keeps_is_forced_before_what_is_in_files_goes(
+def test_the_journal_is_synced_before_its_segments_are_deleted(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)
@@ -123,7 +123,7 @@ def test_what_the_journal_keeps_is_forced_before_what_is_in_files_goes(
     assert len(kept.journal()) == 1
 
 
-def test_a_journal_is_written_anew_up_to_the_last_commit_that_cannot_be_taken_back(
+def test_a_rewritten_journal_excludes_a_commit_that_may_be_taken_back(
     kept: Kept,
 ) -> None:
     checkpointer = checkpointer_of(kept)
@@ -132,7 +132,7 @@ def test_a_journal_is_written_anew_up_to_the_last_commit_that_cannot_be_taken_ba
     kept.set("held", 1)
     held, kept.changes[:] = list(kept.changes), []
     kept.storage.append(held)
-    assert not checkpointer.write_journal_anew(), "the last commit is on its way"
+    assert not checkpointer.write_journal_anew(), "the last commit is in progress"
     assert len(kept.journal()) == 1
     kept.storage.enqueue(held)
     kept.set("later", 1)
@@ -148,7 +148,7 @@ def test_a_journal_is_written_anew_up_to_the_last_commit_that_cannot_be_taken_ba
     ("forces", "was_forced", "written"),
     [(True, True, True), (True, False, False), (False, True, False)],
 )
-def test_a_journal_says_that_files_are_forced_if_all_of_them_were(
+def test_the_journal_records_forced_files_only_if_all_were_forced(
     kept: Kept, forces: bool, was_forced: bool, written: bool
 ) -> None:
     checkpointer = checkpointer_of(kept, forces=forces, was_forced=was_forced)
@@ -157,7 +157,7 @@ def test_a_journal_says_that_files_are_forced_if_all_of_them_were(
     assert kept.storage.journal.forces is written
 
 
-def test_forcing_begins_when_it_is_asked_for_and_with_the_record_of_the_journals_begin(
+def test_begin_to_force_records_the_flushed_revision_once(
     kept: Kept,
 ) -> None:
     checkpointer = checkpointer_of(kept, forces=False)

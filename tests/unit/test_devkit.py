@@ -92,7 +92,7 @@ class TestPins:
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
     @pytest.mark.parametrize("group", sorted(GROUPS))
-    def test_are_those_of_the_group_of_their_name(self, group):
+    def test_pins_of_a_group_satisfy_its_requirements(self, group):
         pinned = pins(f"{group}.txt")
         for wanted in map(Requirement, GROUPS[group]):
             pin = pinned[canonicalize_name(wanted.name)]

@@ -1,4 +1,4 @@
-"""What follows when an entry comes to stand, is replaced or goes."""
+"""The table of entries: lookups, key order, deadlines and counts."""
 
 import random
 
@@ -23,7 +23,7 @@ def sorted_keys(table: EntryTable, ns: str = "") -> list[str]:
     return table.key_order(ns).page(0, 1000)
 
 
-def test_an_entry_stands_until_another_replaces_it_or_it_is_taken() -> None:
+def test_put_and_take_return_the_replaced_or_removed_entry() -> None:
     table = EntryTable()
     first, second = entry("k"), entry("k", b"22")
     assert table.put(first) is None
@@ -45,7 +45,7 @@ def test_keys_are_listed_and_counted_per_namespace() -> None:
     assert [table.find(ns, "b") is None for ns in ("", "n", "none")] == [True, False, True]
 
 
-def test_keys_are_sorted_and_follow_what_comes_and_goes() -> None:
+def test_the_key_order_follows_added_and_removed_keys() -> None:
     table = EntryTable()
     for key in ("b", "a", "C"):
         table.put(entry(key))
@@ -78,7 +78,7 @@ def test_an_unread_key_order_is_dropped_after_many_changes() -> None:
     assert table.key_order("").page(0, 9) == ["k"]
 
 
-def test_an_order_that_is_read_now_and_then_is_followed_on() -> None:
+def test_a_key_order_read_regularly_is_kept() -> None:
     table = EntryTable()
     table.put(entry("k"))
     order = table.key_order("")
@@ -98,7 +98,7 @@ def test_deadlines_of_replaced_entries_do_not_accumulate() -> None:
     assert [one for one in due if table.holds(one)] == [table.find("", "k")]
 
 
-def test_a_deadline_goes_when_its_entry_does() -> None:
+def test_deadlines_of_removed_entries_do_not_accumulate() -> None:
     table = EntryTable()
     for number in range(1000):
         table.put(entry("k", expires_at=NOW + number))
@@ -108,7 +108,7 @@ def test_a_deadline_goes_when_its_entry_does() -> None:
     assert len(table.deadlines) < 200
 
 
-def test_all_entries_are_replaced_and_handed_out() -> None:
+def test_replace_all_replaces_all_entries_and_returns_the_previous_ones() -> None:
     table = EntryTable(Quota(Limits(entries_max=9)))
     table.put(entry("k", expires_at=NOW))
     table.put(entry("j", ns="n"))
@@ -124,7 +124,7 @@ def test_all_entries_are_replaced_and_handed_out() -> None:
     assert sorted_keys(table) == ["k"]
 
 
-def test_writes_grow_a_table_by_the_largest_value_of_each_key() -> None:
+def test_growth_counts_the_largest_value_of_each_key() -> None:
     table = EntryTable()
     table.put(entry("k", b"333"))
     table.put(entry("m", b"333", ns="n"))
@@ -135,7 +135,7 @@ def test_writes_grow_a_table_by_the_largest_value_of_each_key() -> None:
     assert table.growth("", []) == (0, 0)
 
 
-def test_what_shrinks_makes_no_room_for_others() -> None:
+def test_growth_ignores_keys_whose_value_shrinks() -> None:
     table = EntryTable()
     table.put(entry("k", b"333"))
     assert table.growth("", [("k", b"1"), ("j", b"1")]) == (1, 2)

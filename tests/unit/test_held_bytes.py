@@ -1,4 +1,4 @@
-"""A connection counts among strangers until it was let in, and its body among bodies."""
+"""Counting the held bytes of a connection in the budgets of strangers and bodies."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.unit.test_websocket_connection import StillLoop
 
 
 class Holder:
-    """A connection that only holds."""
+    """A connection that only counts its bytes."""
 
     def __init__(self) -> None:
         loop: Any = StillLoop()
@@ -26,7 +26,7 @@ class Holder:
         return self.registry.strangers.bytes, self.registry.bodies.bytes
 
 
-def test_a_stranger_counts_with_all_but_a_body_that_was_admitted() -> None:
+def test_a_stranger_holds_all_its_bytes_except_admitted_bodies() -> None:
     holder = Holder()
     assert holder.sizes == (CONNECTION_BYTES, 0)
     holder.held.hold(700, is_admitted=False)
@@ -36,7 +36,7 @@ def test_a_stranger_counts_with_all_but_a_body_that_was_admitted() -> None:
     assert holder.held.size == 900
 
 
-def test_who_was_let_in_counts_with_its_bodies_alone() -> None:
+def test_an_admitted_connection_holds_only_its_bodies() -> None:
     holder = Holder()
     holder.held.let_in()
     assert holder.sizes == (0, 0)
@@ -49,14 +49,14 @@ def test_who_was_let_in_counts_with_its_bodies_alone() -> None:
     assert holder.sizes == (0, 0)
 
 
-def test_who_holds_too_much_gives_up() -> None:
+def test_give_up_is_called_over_the_budget() -> None:
     holder = Holder()
     holder.registry.bodies._bytes_max = 1_000
     holder.held.hold(1_001, is_admitted=True)
     assert holder.gave_up == 1
 
 
-def test_a_lost_connection_holds_nothing() -> None:
+def test_a_lost_connection_holds_no_bytes() -> None:
     holder = Holder()
     holder.held.hold(900, is_admitted=True)
     holder.held.lose()

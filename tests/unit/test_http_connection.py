@@ -249,8 +249,8 @@ def test_a_lost_connection_is_freed_without_garbage_collection() -> None:
         gc.enable()
 
 
-def test_nothing_of_it_goes_on_after_an_upgrade() -> None:
-    """Not even what it had put off until the outbox would be written, which comes after it."""
+def test_an_upgrade_after_unread_responses_is_handed_over_once() -> None:
+    """Callbacks of the HTTP connection for the next flush must do nothing afterwards."""
     peer = Peer()
     peer.routes.body = bytes(BATCH_BYTES_MAX // 2)
     peer.transport.is_slow = True

@@ -1,4 +1,4 @@
-"""Which events may come in which state of an HTTP connection; any other is a fault of ours."""
+"""The states of an HTTP connection and their transitions."""
 
 from itertools import product
 
@@ -31,19 +31,23 @@ FORBIDDEN = [pair for pair in PAIRS if pair not in OUTCOMES]
 
 
 @pytest.mark.parametrize(("state", "event"), OUTCOMES)
-def test_an_event_that_may_come_has_its_outcome(state: HttpState, event: HttpEvent) -> None:
+def test_next_state_gives_the_defined_outcome_of_a_permitted_event(
+    state: HttpState, event: HttpEvent
+) -> None:
     assert next_state(state, event) is OUTCOMES[state, event]
 
 
 @pytest.mark.parametrize(("state", "event"), FORBIDDEN)
-def test_any_other_event_raises(state: HttpState, event: HttpEvent) -> None:
+def test_next_state_raises_transition_error_for_any_other_event(
+    state: HttpState, event: HttpEvent
+) -> None:
     with pytest.raises(
         TransitionError, match=f"{event.name} cannot come in the state {state.name}"
     ):
         next_state(state, event)
 
 
-def test_every_state_has_a_row() -> None:
+def test_the_transition_table_has_a_row_for_every_state() -> None:
     assert set(TRANSITIONS) == set(HttpState)
 
 
@@ -56,7 +60,7 @@ def test_every_state_is_reachable(state: HttpState) -> None:
 
 
 @pytest.mark.parametrize("state", HttpState)
-def test_a_connection_is_lost_in_any_state_but_those_that_are_over(state: HttpState) -> None:
+def test_only_final_states_have_no_transitions(state: HttpState) -> None:
     is_over = state in (HttpState.UPGRADED, HttpState.LOST)
     assert (HttpEvent.CONNECTION_LOST in TRANSITIONS[state]) is not is_over
     assert bool(TRANSITIONS[state]) is not is_over

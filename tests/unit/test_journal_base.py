@@ -1,4 +1,4 @@
-"""A segment that stands for all before it."""
+"""Writing the base of a journal, which replaces all segments before it."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def lines_of(path: str, base: int, *changes: Change) -> list[bytes]:
     return list(base_lines(path, base, changes, {}, lambda: 0, forces=True))
 
 
-def test_it_is_read_as_all_that_is_left_of_a_journal(disk: FlakyDisk, tmp_path: Path) -> None:
+def test_a_base_alone_is_read_as_the_whole_journal(disk: FlakyDisk, tmp_path: Path) -> None:
     folder = str(tmp_path)
     path = free_base_path(disk, folder, 9)
     segment = write_base(disk, path, 9, lines_of(path, 4, change(6, "a"), change(9, "b")))
@@ -37,13 +37,13 @@ def test_it_is_read_as_all_that_is_left_of_a_journal(disk: FlakyDisk, tmp_path: 
     assert replay.is_forced
 
 
-def test_without_its_end_it_stands_for_nothing(disk: FlakyDisk, tmp_path: Path) -> None:
+def test_a_base_without_its_end_is_ignored(disk: FlakyDisk, tmp_path: Path) -> None:
     path = free_base_path(disk, str(tmp_path), 9)
     write_base(disk, path, 9, lines_of(path, 4, change(6, "a"))[:-1])
     assert read_journal(disk, str(tmp_path), 4, boot=None, last_boot=None).is_empty
 
 
-def test_its_name_is_behind_those_of_earlier_tries(disk: FlakyDisk, tmp_path: Path) -> None:
+def test_the_name_of_a_base_sorts_after_existing_names(disk: FlakyDisk, tmp_path: Path) -> None:
     names = []
     for _ in range(3):
         path = Path(free_base_path(disk, str(tmp_path), 9))
@@ -54,7 +54,7 @@ def test_its_name_is_behind_those_of_earlier_tries(disk: FlakyDisk, tmp_path: Pa
     assert sorted([*earlier, *names]) == [*earlier, *names]
 
 
-def test_it_is_written_in_portions_and_is_on_the_device_with_its_name(
+def test_a_base_is_written_in_portions_and_synced_with_its_folder(
     disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_base, "WRITE_BYTES", 10)

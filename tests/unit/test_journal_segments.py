@@ -1,4 +1,4 @@
-"""The list of segments, and the end of the one that is appended to."""
+"""The list of a journal's segments, and appending to the current one."""
 
 import errno
 import sys
@@ -42,9 +42,7 @@ def write_one(segments: Segments, revision: int) -> Segment:
     return segment
 
 
-def test_a_segment_is_appended_to_until_the_next_one_begins(
-    segments: Segments, tmp_path: Path
-) -> None:
+def test_lines_are_appended_to_the_segment_begun_last(segments: Segments, tmp_path: Path) -> None:
     first = begin(segments, 1)
     assert (segments.current, segments.holds_lines) == (first, False)
     header = Path(first.path).read_bytes()
@@ -62,13 +60,13 @@ def test_a_segment_is_appended_to_until_the_next_one_begins(
     assert segments.bytes_total == sum(path.stat().st_size for path in tmp_path.iterdir())
 
 
-def test_a_header_says_whether_files_are_forced(segments: Segments) -> None:
+def test_the_header_records_whether_files_are_forced(segments: Segments) -> None:
     first, second = begin(segments, 1), segments.begin(2, 1, forces=True)
     assert b"false" in Path(first.path).read_bytes()
     assert b"true" in Path(second.path).read_bytes()
 
 
-def test_a_segment_takes_the_place_of_one_with_its_name(
+def test_begin_replaces_a_segment_of_the_same_name(
     segments: Segments, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     first = begin(segments, 1)
@@ -81,7 +79,7 @@ def test_a_segment_takes_the_place_of_one_with_its_name(
     assert [str(path) for path in tmp_path.iterdir()] == [again.path]
 
 
-def test_a_torn_line_is_cut_away_at_once_or_before_the_next(
+def test_a_torn_line_is_truncated_at_once_or_by_cut_torn(
     segments: Segments, disk: FlakyDisk
 ) -> None:
     segment = begin(segments, 1)
@@ -103,7 +101,7 @@ def test_a_torn_line_is_cut_away_at_once_or_before_the_next(
     assert Path(segment.path).read_bytes() == whole
 
 
-def test_what_a_failed_beginning_left_is_swept(
+def test_sweep_removes_a_segment_whose_header_failed(
     segments: Segments, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     first = write_one(segments, 1)
@@ -119,7 +117,7 @@ def test_what_a_failed_beginning_left_is_swept(
     assert Path(first.path).exists()
 
 
-def test_the_oldest_can_go_when_all_in_it_is_shown(segments: Segments) -> None:
+def test_end_superfluous_returns_the_oldest_segment_up_to_the_revision(segments: Segments) -> None:
     assert segments.oldest is None
     first = begin(segments, 1)
     assert segments.oldest is None, "the next segment would get its name"
@@ -138,7 +136,7 @@ def test_the_oldest_can_go_when_all_in_it_is_shown(segments: Segments) -> None:
     assert segments.current is None, "nothing more is appended to it"
 
 
-def test_a_torn_end_is_cut_before_the_current_one_goes(segments: Segments, disk: FlakyDisk) -> None:
+def test_end_superfluous_truncates_a_torn_line_first(segments: Segments, disk: FlakyDisk) -> None:
     segment = write_one(segments, 1)
     whole = Path(segment.path).read_bytes()
     disk.fail = lambda name, _path: name in {"append", "cut"}
@@ -152,7 +150,9 @@ def test_a_torn_end_is_cut_before_the_current_one_goes(segments: Segments, disk:
     assert Path(segment.path).read_bytes() == whole
 
 
-def test_a_base_is_listed_before_what_goes_on_from_it(segments: Segments, tmp_path: Path) -> None:
+def test_a_base_is_listed_before_segments_with_later_revisions(
+    segments: Segments, tmp_path: Path
+) -> None:
     first, second, third = (write_one(segments, revision) for revision in (1, 2, 3))
     base = Segment(base_path(str(tmp_path), 2, 1), 2)
     segments.expect(base.path)
@@ -167,7 +167,7 @@ def test_a_base_is_listed_before_what_goes_on_from_it(segments: Segments, tmp_pa
     assert segments.listed == [first, second, base, third, other, latest]
 
 
-def test_a_base_that_was_not_finished_is_swept(segments: Segments, tmp_path: Path) -> None:
+def test_sweep_removes_a_base_that_was_not_listed(segments: Segments, tmp_path: Path) -> None:
     path = Path(base_path(str(tmp_path), 2, 1))
     segments.expect(str(path))
     path.write_bytes(b"half")
@@ -175,7 +175,7 @@ def test_a_base_that_was_not_finished_is_swept(segments: Segments, tmp_path: Pat
     assert not path.exists()
 
 
-def test_a_segment_holds_commits_when_the_next_ones_name_would_be_another(
+def test_holds_commits_is_true_after_the_first_commit(
     segments: Segments,
 ) -> None:
     segment = begin(segments, 5)
@@ -185,7 +185,9 @@ def test_a_segment_holds_commits_when_the_next_ones_name_would_be_another(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing that is open is moved there")
-def test_a_file_that_lost_its_name_is_noticed(segments: Segments, disk: FlakyDisk) -> None:
+def test_check_names_raises_for_a_moved_or_replaced_segment(
+    segments: Segments, disk: FlakyDisk
+) -> None:
     first = write_one(segments, 1)
     check_names(disk, segments.listed)
     Path(first.path).rename(f"{first.path}-away")
@@ -198,7 +200,7 @@ def test_a_file_that_lost_its_name_is_noticed(segments: Segments, disk: FlakyDis
     check_names(disk, segments.listed)
 
 
-def test_all_is_forced_once_and_all_but_the_current_one_closed(
+def test_force_segments_syncs_all_and_closes_all_but_the_current(
     segments: Segments, disk: FlakyDisk
 ) -> None:
     first, second = write_one(segments, 1), write_one(segments, 2)

@@ -1,4 +1,4 @@
-"""What came is parsed bit by bit, answered in its order, and kept no longer than it has to be."""
+"""The queue of received bytes and parsed requests of an HTTP connection."""
 
 from dunena.server.http.request_queue import RequestQueue
 from dunena.server.limits import TURN_LOOK_BYTES
@@ -14,7 +14,7 @@ def make_queue() -> RequestQueue:
     return RequestQueue(1_000, lambda _: True)
 
 
-def test_requests_come_out_in_their_order_and_a_part_at_a_time() -> None:
+def test_requests_are_parsed_in_parts_and_returned_in_order() -> None:
     queue = make_queue()
     count = 3 * TURN_LOOK_BYTES // len(GET)
     stream = b"".join(GET % number for number in range(count))
@@ -33,7 +33,7 @@ def test_requests_come_out_in_their_order_and_a_part_at_a_time() -> None:
     assert max(sizes) == TURN_LOOK_BYTES
 
 
-def test_what_comes_while_a_part_is_parsed_is_behind_it() -> None:
+def test_bytes_fed_between_parts_are_parsed_last() -> None:
     queue = make_queue()
     queue.feed(GET % 1 + b" " * TURN_LOOK_BYTES)
     assert queue.parse() == TURN_LOOK_BYTES
@@ -41,7 +41,7 @@ def test_what_comes_while_a_part_is_parsed_is_behind_it() -> None:
     assert queue.parse() == len(GET % 1) + 1
 
 
-def test_the_rest_behind_an_upgrade_is_whole_and_taken_once() -> None:
+def test_take_rest_returns_all_bytes_after_an_upgrade_and_empties_the_queue() -> None:
     queue = make_queue()
     rest = bytes(range(256)) * 64
     queue.feed(UPGRADE + rest)
@@ -54,7 +54,7 @@ def test_the_rest_behind_an_upgrade_is_whole_and_taken_once() -> None:
     assert queue.pop() is None
 
 
-def test_a_peer_that_ended_is_not_in_the_middle_of_a_request() -> None:
+def test_is_peer_sending_is_true_until_the_request_or_the_peer_ends() -> None:
     queue = make_queue()
     assert not queue.is_peer_sending
     queue.feed((GET % 1)[:-2])
@@ -66,7 +66,7 @@ def test_a_peer_that_ended_is_not_in_the_middle_of_a_request() -> None:
     assert queue.is_over
 
 
-def test_nothing_is_kept_of_what_is_dropped() -> None:
+def test_drop_discards_bytes_and_requests() -> None:
     queue = make_queue()
     queue.feed(GET % 1 + (GET % 2)[:-2])
     queue.parse()

@@ -306,7 +306,7 @@ def test_every_hit_and_miss_is_counted_and_a_peek_is_not() -> None:
     assert (store.hits, store.misses) == (3, 4)
 
 
-def test_a_store_without_a_guard_hides_nothing() -> None:
+def test_a_store_without_a_guard_permits_reading_any_key() -> None:
     store = Store()
     store.set("n", "b", b"1")
     assert store.may_read("n", "b")

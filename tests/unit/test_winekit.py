@@ -61,7 +61,7 @@ class TestBeyondWine:
 
 
 class TestPlugin:
-    """What pytest says of tests that Wine cannot do, by a pytest of its own."""
+    """The plugin for tests that Wine cannot run, in a pytest process of its own."""
 
     TESTS = """\
 import os, pytest
@@ -94,7 +94,7 @@ def test_comes_behind_it(): pass
         )
         return done.returncode, done.stdout
 
-    def test_a_listed_one_may_fail_and_one_behind_the_end_of_a_process_is_run(self, tmp_path):
+    def test_listed_tests_may_fail_and_tests_after_a_crash_are_run(self, tmp_path):
         code, output = self.run(tmp_path)
         assert code == 1
         assert "crashed while running 'test_them.py::test_ends_the_process'" in output
@@ -121,12 +121,12 @@ class TestRun:
 
         return run
 
-    def test_shows_what_pytest_says_and_ends_with_its_code(self, run, capfdbinary):
+    def test_run_prints_the_output_of_pytest_and_returns_its_code(self, run, capfdbinary):
         assert run(["tests/unit"], "import sys; print(sys.argv[-1]); sys.exit(3)") == 3
         assert b"tests/unit" in capfdbinary.readouterr().out.splitlines()
 
     @pytest.mark.parametrize("path", ["tests/binary", "tests/binary/test_life.py"])
-    def test_tests_of_the_executable_get_one(self, run, capfdbinary, path):
+    def test_run_passes_an_executable_to_the_tests_of_it(self, run, capfdbinary, path):
         run([path], "import os; print(os.environ['DUNENA_TEST_EXECUTABLE'])")
         assert b"dunena.exe" in capfdbinary.readouterr().out
 
