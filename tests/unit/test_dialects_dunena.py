@@ -52,7 +52,7 @@ def conversation() -> Conversation:
     return Conversation()
 
 
-def test_ping_is_answered_with_the_time_and_nothing_else(conversation: Conversation) -> None:
+def test_ping_is_answered_with_only_the_time(conversation: Conversation) -> None:
     assert conversation.ask({"type": "ping"}) == {"type": "pong"}
 
 
@@ -86,7 +86,7 @@ def test_an_id_that_is_no_text_or_number_counts_as_none(
     assert conversation.ask({"type": "ping", "id": request_id}) == {"type": "pong"}
 
 
-def test_set_get_and_del_tell_the_key_and_what_became_of_it(conversation: Conversation) -> None:
+def test_replies_to_set_get_and_del_have_the_key_and_the_result(conversation: Conversation) -> None:
     key = {"key": "k", "ns": "n"}
     assert conversation.data({"type": "set", **key, "value": "v"}) == {"key": "k", "ok": True}
     assert conversation.standing() == {("n", "k"): (b'"v"', None)}
@@ -97,7 +97,7 @@ def test_set_get_and_del_tell_the_key_and_what_became_of_it(conversation: Conver
     assert conversation.standing() == {}
 
 
-def test_a_value_is_read_until_it_expires(conversation: Conversation) -> None:
+def test_a_value_is_readable_until_it_expires(conversation: Conversation) -> None:
     conversation.put("", "k", b'"v"', conversation.now + 1)
     assert conversation.data({"type": "get", "key": "k"})["value"] == "v"
     assert conversation.data({"type": "mget", "keys": ["k"]})["result"] == {"k": "v"}
@@ -169,7 +169,7 @@ def test_a_ttl_counts_from_now(conversation: Conversation, kind: str) -> None:
         ({"type": "x" * 513}, "Unknown message type: " + "x" * 512 + "..."),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_named(
+def test_an_invalid_request_is_refused_with_its_reason(
     conversation: Conversation, message: dict[str, Any], text: str
 ) -> None:
     assert conversation.error(message) == text
@@ -193,14 +193,14 @@ def test_what_is_wrong_is_named(
         ),
     ],
 )
-def test_one_wrong_entry_of_mset_is_named_and_none_is_stored(entry: Any, text: str) -> None:
+def test_an_mset_with_an_invalid_entry_names_it_and_stores_nothing(entry: Any, text: str) -> None:
     conversation = Conversation(Limits(value_bytes_max=10))
     entries = [{"key": "good", "value": "v"}, entry]
     assert conversation.error({"type": "mset", "entries": entries}) == text
     assert conversation.standing() == {}
 
 
-def test_mset_beyond_the_limit_of_the_store_stores_none() -> None:
+def test_an_mset_over_the_store_limit_stores_nothing() -> None:
     conversation = Conversation(Limits(entries_max=2))
     entries = [{"key": key, "value": "v"} for key in "abc"]
     assert conversation.error({"type": "mset", "entries": entries}).startswith("Storage error: ")
@@ -210,7 +210,7 @@ def test_mset_beyond_the_limit_of_the_store_stores_none() -> None:
         assert conversation.data(two) == {"stored": 2}, "again: what stands takes no more room"
 
 
-def test_mget_and_mset_take_so_many_keys_and_no_more(conversation: Conversation) -> None:
+def test_mget_and_mset_refuse_more_keys_than_the_limit(conversation: Conversation) -> None:
     keys = ["k"] * KEYS_PER_MESSAGE_MAX
     entries = [{"key": "k", "value": "v"}] * KEYS_PER_MESSAGE_MAX
     assert conversation.data({"type": "mget", "keys": keys}) == {"result": {"k": None}}
@@ -233,7 +233,7 @@ def test_mget_reads_one_namespace_in_the_order_of_the_request(conversation: Conv
 @pytest.mark.parametrize(
     ("bad", "shown"), [("", ""), ("é", "é"), ("k" * 513, "k" * 513), (1, "1"), ({}, "{}")]
 )
-def test_what_is_no_key_keeps_mget_from_no_other(
+def test_an_invalid_key_of_mget_is_null_beside_the_valid_ones(
     conversation: Conversation, bad: Any, shown: str
 ) -> None:
     conversation.put("", "k", b'"v"')
@@ -241,7 +241,7 @@ def test_what_is_no_key_keeps_mget_from_no_other(
     assert found == {shown: None, "k": "v"}
 
 
-def test_what_looks_like_no_key_leaves_a_value_of_its_name_there(
+def test_an_invalid_key_of_mget_does_not_hide_a_key_of_the_same_text(
     conversation: Conversation,
 ) -> None:
     conversation.put("", "1", b'"v"')
@@ -254,7 +254,7 @@ def test_what_looks_like_no_key_leaves_a_value_of_its_name_there(
     ("value_bytes_max", "bytes_max"),
     [(1, REPLY_VALUES_BYTES_MAX), (REPLY_VALUES_BYTES_MAX + 5, REPLY_VALUES_BYTES_MAX + 5)],
 )
-def test_the_values_of_one_reply_are_bounded_together(
+def test_the_total_size_of_values_in_one_reply_is_limited(
     value_bytes_max: int, bytes_max: int, more: int
 ) -> None:
     """A value counts once, however often it is asked for; what is no key counts by its name."""
@@ -270,7 +270,9 @@ def test_the_values_of_one_reply_are_bounded_together(
         assert list(result) == ["large", "small", "missing", "", "é", "[123]"]
 
 
-def test_a_channel_is_followed_and_left_under_its_name(conversation: Conversation) -> None:
+def test_a_channel_is_subscribed_to_and_unsubscribed_from_by_name(
+    conversation: Conversation,
+) -> None:
     reply = conversation.ask({"type": "subscribe", "channel": "news"})
     assert reply == {"type": "subscribed", "data": {"channel": "news"}}
     hub = conversation.rooms.services.hub

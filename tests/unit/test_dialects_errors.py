@@ -67,7 +67,7 @@ def test_an_error_has_its_text_and_its_status(
     assert (error.is_named, error.is_limit) == kind
 
 
-def test_an_error_says_where_in_the_request_it_is() -> None:
+def test_an_error_names_its_place_in_the_request() -> None:
     error = LimitError("why")
     assert error.within("here: ") is error
     assert error.text == "here: why"

@@ -63,7 +63,7 @@ def test_both_the_key_and_its_namespace_must_be_permitted(
     assert [(e.ns, e.key) for e in store.entries()] == []
 
 
-def test_a_right_alone_does_nothing_else(store: Store) -> None:
+def test_each_right_permits_only_its_own_operations(store: Store) -> None:
     reader, writer = guarded(store, READ), guarded(store, WRITE)
     assert refused(lambda: reader.set("n", "a", b"1")) == 'Not permitted: write "a" in "n"'
     assert refused(lambda: reader.delete("n", "a")) == 'Not permitted: write "a" in "n"'
@@ -74,7 +74,7 @@ def test_a_right_alone_does_nothing_else(store: Store) -> None:
     assert refused(lambda: writer.peek("n", "a", NOW)) == 'Not permitted: read "a" in "n"'
 
 
-def test_reads_see_what_stands_at_their_time(store: Store) -> None:
+def test_guarded_reads_return_unexpired_entries(store: Store) -> None:
     store.set("n", "a", b"1", NOW)
     reader = guarded(store, READ)
     for read in (reader.get, reader.peek):
@@ -86,7 +86,9 @@ def test_reads_see_what_stands_at_their_time(store: Store) -> None:
 
 
 @pytest.mark.parametrize("is_durable", [True, False])
-def test_writes_are_what_was_asked_for(store: Store, is_durable: bool) -> None:
+def test_guarded_writes_have_the_requested_expiry_and_durability(
+    store: Store, is_durable: bool
+) -> None:
     changes: list[Change] = []
     store.observe(changes.append)
     writer = guarded(store, WRITE)
@@ -100,7 +102,7 @@ def test_writes_are_what_was_asked_for(store: Store, is_durable: bool) -> None:
     assert writer.delete("n", "a").is_durable is changes[2].is_durable is False
 
 
-def test_writes_that_find_no_room_are_refused_as_ever() -> None:
+def test_guarded_writes_over_the_quota_are_refused() -> None:
     writer = guarded(Store(quota=quota_of(Limits(entries_max=1))), WRITE)
     writer.check_writes("n", [("a", b"1")])
     writer.set("n", "a", b"1")
@@ -109,7 +111,7 @@ def test_writes_that_find_no_room_are_refused_as_ever() -> None:
         writer.check_writes("n", [("a", b"1"), ("ab", b"1")])
 
 
-def test_everything_is_cleared_by_admins_alone(store: Store) -> None:
+def test_only_an_admin_can_clear_the_store(store: Store) -> None:
     entry = store.set("m", "b", b"1").entry
     needed = "Not permitted: this needs the right admin"
     assert refused(guarded(store, READ | WRITE).clear) == needed
@@ -118,7 +120,7 @@ def test_everything_is_cleared_by_admins_alone(store: Store) -> None:
     assert store.entry_count == 0
 
 
-def test_namespaces_are_seen_that_have_a_key_to_be_read(store: Store) -> None:
+def test_only_namespaces_with_a_readable_key_are_listed(store: Store) -> None:
     grant = Grant("part", READ, keys=("a*",), namespaces=("n", "m", "o"))
     reader = GuardedStore(store, grant)
     assert reader.namespaces() == []
@@ -147,7 +149,7 @@ class CountedGlobs(Globs):
         return super().__contains__(name)
 
 
-def test_a_namespace_is_not_searched_again_while_the_key_that_was_found_stands(
+def test_a_namespace_is_not_searched_again_while_the_found_key_exists(
     store: Store,
 ) -> None:
     store.set("n", "a", b"1", NOW)

@@ -78,7 +78,9 @@ def test_a_value_of_any_kind_is_set_and_got(services: Services) -> None:
         (b'{"key":"k","value":1,"ns":1}', "Namespace must be a string"),
     ],
 )
-def test_what_is_wrong_with_a_set_is_named(services: Services, body: bytes, text: str) -> None:
+def test_an_invalid_set_is_refused_with_its_reason(
+    services: Services, body: bytes, text: str
+) -> None:
     assert refusal(lambda: http_api.set_object(services, body, NOW)) == (400, text)
 
 
@@ -110,7 +112,7 @@ def test_a_set_with_a_revision_is_for_a_key_at_that_revision(
 
 
 @pytest.mark.parametrize("revision", [-1, True, False, 1.0, "1", []])
-def test_what_is_no_revision_is_refused(services: Services, revision: Any) -> None:
+def test_an_invalid_if_rev_is_refused(services: Services, revision: Any) -> None:
     text = "ifRev must be a non-negative integer"
     assert refusal(lambda: set_if(services, revision, 1)) == (400, text)
 
@@ -118,7 +120,7 @@ def test_what_is_no_revision_is_refused(services: Services, revision: Any) -> No
 # --- the cache API ---
 
 
-def test_a_text_is_written_read_and_deleted(store: Store, services: Services) -> None:
+def test_a_key_is_written_read_and_deleted_by_its_path(store: Store, services: Services) -> None:
     query, body = {"ns": "n"}, b'{"value":"v","ttl":5}'
     written = http_api.write_key(services, "k", query, body, NOW)
     assert written == (201, b'{"ok":true}')
@@ -132,7 +134,7 @@ def test_a_text_is_written_read_and_deleted(store: Store, services: Services) ->
     assert store.entry_count == 0
 
 
-def test_a_namespace_in_the_body_goes_before_one_in_the_query(
+def test_a_namespace_in_the_body_overrides_one_in_the_query(
     store: Store, services: Services
 ) -> None:
     http_api.write_key(services, "k", {"ns": "q"}, b'{"value":"","ns":"b"}', NOW)
@@ -160,7 +162,7 @@ def test_names_in_the_cache_are_printable_ascii(
         assert refusal(lambda: http_api.delete_key(services, key, query, NOW)) == (400, text)
 
 
-def test_entries_are_deleted_by_the_wider_rule_for_names(store: Store, services: Services) -> None:
+def test_delete_key_accepts_names_by_the_given_rule(store: Store, services: Services) -> None:
     store.set("ü", "é", b"1")
     deleted = http_api.delete_key(services, "é", {"ns": "ü"}, NOW, unicode_name)
     assert deleted == (200, b'{"deleted":true}')
@@ -173,7 +175,7 @@ def test_entries_are_deleted_by_the_wider_rule_for_names(store: Store, services:
     ("query", "is_durable"),
     [({"durable": "true"}, True), ({"durable": "1"}, False), ({"durable": ""}, False), ({}, False)],
 )
-def test_a_delete_is_durable_where_the_query_says_so(
+def test_a_delete_is_durable_if_the_query_says_so(
     store: Store, services: Services, query: Query, is_durable: bool
 ) -> None:
     changes: list[Change] = []
@@ -193,7 +195,7 @@ def test_a_batch_reads_or_writes(store: Store, services: Services) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"action":"get"}', b'{"action":null}'])
-def test_a_batch_of_another_kind_is_refused(services: Services, body: bytes) -> None:
+def test_a_batch_with_an_unknown_action_is_refused(services: Services, body: bytes) -> None:
     text = 'Unknown action. Use "mget" or "mset".'
     assert refusal(lambda: http_api.batch(services, body, NOW)) == (400, text)
 
@@ -220,13 +222,13 @@ def test_keys_are_listed_page_by_page_until_the_cursor_is_0(
     assert listed(services, {}) == {"cursor": 0, "keys": ["other"]}
 
 
-def test_the_last_key_of_all_ends_a_listing_of_full_pages(store: Store, services: Services) -> None:
+def test_a_listing_of_full_pages_ends_with_the_last_key(store: Store, services: Services) -> None:
     store.set("", "a", b"1")
     store.set("", "b", b"1")
     assert listed(services, {"count": "2"}) == {"cursor": 0, "keys": ["a", "b"]}
 
 
-def test_what_expires_is_not_listed(store: Store, services: Services) -> None:
+def test_an_expired_key_is_not_listed(store: Store, services: Services) -> None:
     store.set("", "a", b"1", NOW)
     store.set("", "b", b"1", NOW + 1)
     assert listed(services, {"count": "1"}) == {"cursor": 0, "keys": ["b"]}
@@ -234,14 +236,14 @@ def test_what_expires_is_not_listed(store: Store, services: Services) -> None:
     assert json.loads(answer(NOW + 1)[1]) == {"cursor": 0, "keys": []}, "not when it is told"
 
 
-def test_names_in_a_listing_follow_the_wider_rule(store: Store, services: Services) -> None:
+def test_a_listing_accepts_names_by_the_given_rule(store: Store, services: Services) -> None:
     store.set("ü", "é", b"1")
     assert listed(services, {"ns": "ü"})["keys"] == ["é"]
     text = "Namespace contains invalid characters"
     assert refusal(lambda: listed(services, {"ns": "\n"})) == (400, text)
 
 
-def test_everything_is_flushed(store: Store, services: Services) -> None:
+def test_flush_removes_all_entries(store: Store, services: Services) -> None:
     store.set("n", "k", b"1")
     assert http_api.flush(services) == (200, b'{"flushed":true}')
     assert store.entry_count == 0
@@ -257,7 +259,9 @@ def test_everything_is_flushed(store: Store, services: Services) -> None:
         (str(PAGE_KEYS_MAX + 1), PAGE_KEYS_MAX),
     ],
 )
-def test_a_page_has_so_many_keys_and_no_more_than_it_may(text: str | None, count: int) -> None:
+def test_a_page_has_the_requested_number_of_keys_up_to_the_limit(
+    text: str | None, count: int
+) -> None:
     assert http_api.page_count({} if text is None else {"count": text}) == count
 
 
@@ -304,5 +308,5 @@ def test_a_number_in_a_query_is_whole_and_not_negative(text: str, number: int | 
 
 
 @pytest.mark.parametrize("query", [{}, {"x": ""}, {"y": "1"}])
-def test_a_number_that_a_query_does_not_name_is_the_default(query: Query) -> None:
+def test_a_number_missing_in_the_query_is_the_default(query: Query) -> None:
     assert http_api.whole_number(query, "x", 5) == 5

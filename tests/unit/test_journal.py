@@ -517,7 +517,7 @@ def lines(path: Path) -> list[list[Any]]:
     return found
 
 
-def test_a_new_journal_has_nothing_in_it(disk: FlakyDisk, tmp_path: Path) -> None:
+def test_a_new_journal_is_empty(disk: FlakyDisk, tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b"
     journal = Journal(disk, str(folder), {})
     journal.open(7)
@@ -530,9 +530,7 @@ def test_a_new_journal_has_nothing_in_it(disk: FlakyDisk, tmp_path: Path) -> Non
     journal.close()
 
 
-def test_a_commit_is_written_with_stamps_and_by_the_wall_clock(
-    disk: FlakyDisk, tmp_path: Path
-) -> None:
+def test_a_commit_has_file_stamps_and_wall_clock_deadlines(disk: FlakyDisk, tmp_path: Path) -> None:
     journal = Journal(disk, str(tmp_path), {("", "k"): A}, lambda: 100)
     journal.open(0)
     journal.forces = True
@@ -549,13 +547,13 @@ def test_a_commit_is_written_with_stamps_and_by_the_wall_clock(
     ]
 
 
-def test_a_clock_that_nobody_set_is_the_right_one(journal: Journal, tmp_path: Path) -> None:
+def test_deadlines_are_unchanged_without_a_clock_step(journal: Journal, tmp_path: Path) -> None:
     entry = Entry("", "k", b"1", 5, 1)
     journal.append([Change(ChangeKind.SET, "", "k", 1, entry=entry)])
     assert lines(segments(tmp_path)[0])[1] == [0, ["set", 1, "", "k", None, 5, 1]]
 
 
-def test_what_is_done_to_files_is_noted(journal: Journal, tmp_path: Path) -> None:
+def test_notes_on_files_are_appended(journal: Journal, tmp_path: Path) -> None:
     journal.plan(STEPS)
     journal.carried_out(STEPS)
     journal.found_by_hand(STEPS)
@@ -569,7 +567,7 @@ def test_what_is_done_to_files_is_noted(journal: Journal, tmp_path: Path) -> Non
     assert journal.last_revision == 0
 
 
-def test_notes_are_forced_where_they_are_asked_for_or_with_changes(
+def test_notes_are_synced_on_request_or_with_changes(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     def forced(*, with_notes: bool = False) -> tuple[bool, bool]:
@@ -590,7 +588,7 @@ def test_notes_are_forced_where_they_are_asked_for_or_with_changes(
     assert forced(with_notes=True) == (False, False), "they went with the change"
 
 
-def test_revisions_are_the_last_of_each_commit(journal: Journal) -> None:
+def test_last_revision_is_the_last_of_each_commit(journal: Journal) -> None:
     journal.append([change(1), change(2)])
     assert (journal.last_revision, journal.synced_revision, journal.oldest_end) == (2, 0, 2)
     assert journal.sync() is True
@@ -616,7 +614,7 @@ def test_a_commit_that_was_forced_and_is_taken_back_is_not_on_the_device(
     assert lines(segments(tmp_path)[0])[-1] == [1, ["set", 2, "", "other", None, None, 1]]
 
 
-def test_what_is_taken_back_during_a_sync_is_not_covered_by_it(
+def test_a_sync_does_not_cover_a_commit_taken_back_meanwhile(
     journal: Journal, disk: FlakyDisk
 ) -> None:
     journal.append([change(1)])
@@ -635,7 +633,7 @@ def test_what_is_taken_back_during_a_sync_is_not_covered_by_it(
     assert journal.synced_revision == 1
 
 
-def test_a_commit_of_a_segment_that_ended_is_left_out_by_the_next_one_that_stands_for_all(
+def test_take_back_of_a_commit_in_an_ended_segment_writes_nothing(
     journal: Journal, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -649,7 +647,7 @@ def test_a_commit_of_a_segment_that_ended_is_left_out_by_the_next_one_that_stand
 
 
 @pytest.mark.parametrize("room", [0, 1])
-def test_a_commit_goes_to_the_next_segment_where_it_does_not_fit(
+def test_a_commit_that_does_not_fit_begins_the_next_segment(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
     journal.append([change(1)])
@@ -665,7 +663,7 @@ def test_a_commit_goes_to_the_next_segment_where_it_does_not_fit(
         assert journal.oldest_end == 1
 
 
-def test_a_commit_larger_than_a_segment_goes_into_the_first_that_has_none(
+def test_a_commit_larger_than_a_segment_is_appended_to_an_empty_one(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 10)
@@ -674,7 +672,7 @@ def test_a_commit_larger_than_a_segment_goes_into_the_first_that_has_none(
     assert len(segments(tmp_path)) == 1
 
 
-def test_a_segment_ends_where_it_holds_a_commit(journal: Journal, tmp_path: Path) -> None:
+def test_end_segment_ends_only_a_segment_with_a_commit(journal: Journal, tmp_path: Path) -> None:
     assert journal.end_segment() == 0
     journal.plan(STEPS)
     assert journal.end_segment() == 0
@@ -687,7 +685,7 @@ def test_a_segment_ends_where_it_holds_a_commit(journal: Journal, tmp_path: Path
     ]  # fmt: skip
 
 
-def test_a_torn_line_is_cut_away_before_its_segment_ends(
+def test_a_torn_line_is_truncated_before_its_segment_ends(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -703,9 +701,7 @@ def test_a_torn_line_is_cut_away_before_its_segment_ends(
     assert journal.bytes_total == len(whole)
 
 
-def test_a_segment_that_stands_for_all_has_their_changes_one_by_one(
-    disk: FlakyDisk, tmp_path: Path
-) -> None:
+def test_a_base_has_one_line_for_each_change(disk: FlakyDisk, tmp_path: Path) -> None:
     journal = Journal(disk, str(tmp_path), {("", "a"): A}, lambda: 7)
     journal.open(0)
     journal.append([change(1)])
@@ -739,7 +735,7 @@ def test_a_segment_that_stands_for_all_has_their_changes_one_by_one(
     journal.close()
 
 
-def test_a_renewal_leaves_what_came_after_it(journal: Journal, tmp_path: Path) -> None:
+def test_renew_keeps_segments_with_later_revisions(journal: Journal, tmp_path: Path) -> None:
     journal.append([change(1)])
     journal.end_segment()
     journal.append([change(2)])
@@ -755,7 +751,7 @@ def test_a_renewal_leaves_what_came_after_it(journal: Journal, tmp_path: Path) -
     ]  # fmt: skip
 
 
-def test_after_a_failure_a_renewal_replaces_all_and_forces_its_deletions(
+def test_renew_after_a_failure_replaces_all_segments_and_syncs_the_folder(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -775,7 +771,7 @@ def test_after_a_failure_a_renewal_replaces_all_and_forces_its_deletions(
     assert revisions(reopened(tmp_path)) == [1]
 
 
-def test_the_first_failure_is_the_one_that_is_told(journal: Journal, disk: FlakyDisk) -> None:
+def test_failure_is_the_first_error(journal: Journal, disk: FlakyDisk) -> None:
     journal.append([change(1)])
     disk.fail = lambda name, _path: name == "sync"
     with pytest.raises(OSError, match="No space left"):
@@ -788,7 +784,7 @@ def test_the_first_failure_is_the_one_that_is_told(journal: Journal, disk: Flaky
     assert journal.failure is first
 
 
-def test_a_take_back_that_fails_is_a_failure(journal: Journal, disk: FlakyDisk) -> None:
+def test_a_failed_take_back_sets_failure(journal: Journal, disk: FlakyDisk) -> None:
     journal.append([change(1)])
     disk.fail = lambda name, _path: name in {"append", "cut"}
     with pytest.raises(OSError, match="No space left") as caught:
@@ -797,7 +793,7 @@ def test_a_take_back_that_fails_is_a_failure(journal: Journal, disk: FlakyDisk) 
     assert journal.last_revision == 0
 
 
-def test_an_end_that_was_torn_is_cut_away_and_all_is_forced(
+def test_cut_torn_ends_truncates_and_syncs_the_segments(
     journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_three_segments(journal, monkeypatch)
@@ -817,7 +813,7 @@ def test_an_end_that_was_torn_is_cut_away_and_all_is_forced(
     again.close()
 
 
-def test_a_segment_of_which_nothing_is_left_is_removed(tmp_path: Path) -> None:
+def test_cut_torn_ends_removes_a_segment_without_whole_lines(tmp_path: Path) -> None:
     first = tmp_path / f"{1:020d}-{0:020d}.log"
     seed = seed_of(first.name)
     first.write_bytes(b"torn\n" + encode_line(seed, [0, ["delete", 1, "", "k", None]]))
@@ -832,13 +828,13 @@ def test_a_segment_of_which_nothing_is_left_is_removed(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_what_is_useless_is_removed_when_a_journal_is_opened(tmp_path: Path) -> None:
+def test_open_removes_useless_segments(tmp_path: Path) -> None:
     (tmp_path / f"{1:020d}-{0:020d}.log").write_bytes(b"torn")
     Journal(FlakyDisk(), str(tmp_path), {}).open(0)
     assert segments(tmp_path) == []
 
 
-def test_a_segment_without_a_line_goes_when_the_journal_is_closed(
+def test_close_removes_a_segment_without_a_line(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -851,7 +847,7 @@ def test_a_segment_without_a_line_goes_when_the_journal_is_closed(
     assert [path.name for path in segments(tmp_path)] == [f"{1:020d}-{0:020d}.log"]
 
 
-def test_a_segment_that_was_only_begun_goes_when_the_journal_is_closed(
+def test_close_removes_a_segment_with_only_its_header(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     appends = []
@@ -870,7 +866,7 @@ def test_a_segment_that_was_only_begun_goes_when_the_journal_is_closed(
     assert segments(tmp_path) == []
 
 
-def test_leftovers_that_cannot_be_removed_keep_no_journal_open(
+def test_close_succeeds_when_leftover_files_cannot_be_removed(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     disk.fail = lambda name, _path: name == "append"
@@ -881,7 +877,7 @@ def test_leftovers_that_cannot_be_removed_keep_no_journal_open(
     assert len(segments(tmp_path)) == 1
 
 
-def test_forgetting_removes_what_tries_left_behind(
+def test_forget_removes_files_of_failed_attempts(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     disk.fail = lambda name, _path: name == "append"
@@ -895,7 +891,7 @@ def test_forgetting_removes_what_tries_left_behind(
     assert segments(tmp_path) == []
 
 
-def test_what_is_open_is_forced_once_and_closed_when_it_is_not_appended_to(
+def test_an_ended_segment_is_synced_once_and_closed(
     journal: Journal, disk: FlakyDisk, tmp_path: Path
 ) -> None:
     journal.append([change(1)])
@@ -911,7 +907,7 @@ def test_what_is_open_is_forced_once_and_closed_when_it_is_not_appended_to(
     assert disk.done == [("sync", second)]
 
 
-def test_a_commit_that_begins_a_segment_is_written_by_the_wall_clock_too(
+def test_a_commit_that_begins_a_segment_has_wall_clock_deadlines(
     disk: FlakyDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 1)

@@ -55,7 +55,7 @@ def test_the_first_line_names_the_format(forces: bool) -> None:
     assert header_line(SEED, forces=forces) == whole(text.encode())
 
 
-def test_a_commit_has_every_change_with_the_stamp_of_its_file() -> None:
+def test_a_commit_line_has_every_change_with_the_stamp_of_its_file() -> None:
     entry = Entry("n", "k", b'{"a":1.0}', None, 8)
     changes = [
         Change(ChangeKind.SET, "n", "k", 8, entry=entry),
@@ -80,7 +80,7 @@ def test_a_commit_has_every_change_with_the_stamp_of_its_file() -> None:
         (0, 1, 1),
     ],
 )
-def test_an_expiry_is_written_by_the_wall_clock(
+def test_a_deadline_is_written_in_wall_clock_time(
     expires_at: int, step_ms: int, written: int
 ) -> None:
     entry = Entry("", "k", b"1", expires_at, 8)
@@ -102,7 +102,7 @@ def test_a_clear_has_the_stamps_of_all_files() -> None:
     assert made == Recorded(ChangeKind.CLEAR, 8, cleared=frozenset())
 
 
-def test_what_is_done_to_files_is_written_before_and_behind() -> None:
+def test_a_plan_has_both_stamps_of_a_file_and_other_notes_the_new_one() -> None:
     first, second = b"[1,%d,3]" % A.modified_ns, b"[4,5,%d]" % B.size
     assert plan_line(SEED, STEPS) == whole(
         b'["plan",["n","k",%b,%b],["","j",null,null]]' % (first, second)
@@ -115,7 +115,7 @@ def test_what_is_done_to_files_is_written_before_and_behind() -> None:
 # --- reading ---
 
 
-def test_every_line_is_told_with_its_place() -> None:
+def test_lines_are_read_with_their_positions() -> None:
     one, other = whole(b"[1]"), whole(b'["x"]')
     broken = b"nothing\n"
     assert list(lines_of(NAME, one + broken + other)) == [
@@ -126,7 +126,7 @@ def test_every_line_is_told_with_its_place() -> None:
     assert list(lines_of(NAME, b"")) == []
 
 
-def test_a_line_without_its_end_is_not_whole() -> None:
+def test_a_line_without_its_end_is_invalid() -> None:
     one = whole(b"[1]")
     assert list(lines_of(NAME, one + one[:-1])) == [
         Line(0, len(one), [1]),
@@ -134,7 +134,7 @@ def test_a_line_without_its_end_is_not_whole() -> None:
     ]
 
 
-def test_a_line_of_another_segment_is_not_whole() -> None:
+def test_a_line_of_another_segment_is_invalid() -> None:
     assert [line.members for line in lines_of("2-0.log", whole(b"[1]"))] == [None]
 
 
@@ -159,7 +159,7 @@ def test_a_line_of_another_segment_is_not_whole() -> None:
         b"\xff\xff\xff\xff\xff\xff\xff\xff [1]\n",
     ],
 )
-def test_what_is_no_line_of_ours_is_not_whole(line: bytes) -> None:
+def test_a_line_of_another_format_is_invalid(line: bytes) -> None:
     assert read(line, whole(b"[1]")) == [None, [1]]
 
 

@@ -114,7 +114,7 @@ ONE = name(1, 0)
 # --- segments that are whole ---
 
 
-def test_without_a_journal_the_files_are_all_there_is() -> None:
+def test_a_missing_journal_is_read_as_an_empty_replay() -> None:
     for flushed, revision in ((None, 0), (0, 0), (7, 7)):
         replay = read({}, flushed)
         assert replay.is_empty
@@ -123,7 +123,7 @@ def test_without_a_journal_the_files_are_all_there_is() -> None:
         assert replay.is_forced
 
 
-def test_what_is_no_segment_is_passed_over() -> None:
+def test_files_that_are_no_segments_are_ignored() -> None:
     replay = read({"1-0.txt": b"x", "log": b"x", ONE: segment(ONE, stored(1))})
     assert revisions(replay) == [1]
     assert clean(replay)
@@ -143,7 +143,7 @@ def test_segments_are_read_in_the_order_of_their_names() -> None:
     assert all(one.is_named and one.file is None for one in replay.segments)
 
 
-def test_a_change_is_told_with_all_that_was_written() -> None:
+def test_a_change_is_read_with_all_its_fields() -> None:
     line = [0, ["set", 1, "n", "k", list(A), 99, {"a": 1}], ["delete", 2, "", "j", None]]
     (commit,) = read(files((ONE, [line]))).commits
     one, two = commit
@@ -155,7 +155,7 @@ def test_a_change_is_told_with_all_that_was_written() -> None:
 @pytest.mark.parametrize(
     ("flushed", "found"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [3]), (3, []), (9, [])]
 )
-def test_what_needs_no_journal_is_left_out(flushed: int, found: list[int]) -> None:
+def test_changes_up_to_the_flushed_revision_are_left_out(flushed: int, found: list[int]) -> None:
     replay = read(files((ONE, [stored(1), stored(2), stored(3)])), flushed)
     assert revisions(replay) == found
     assert (replay.base, replay.last_revision) == (flushed, max(flushed, 3))
@@ -166,7 +166,7 @@ def test_what_needs_no_journal_is_left_out(flushed: int, found: list[int]) -> No
     ("boot", "last_boot", "is_complete"),
     [("a", "a", True), ("a", "b", False), (None, None, False), ("a", None, False)],
 )
-def test_nothing_was_lost_where_the_machine_has_not_started_anew(
+def test_no_loss_is_assumed_without_a_restart_of_the_machine(
     boot: str | None, last_boot: str | None, is_complete: bool
 ) -> None:
     disk = TextDisk(files((ONE, [stored(1)])))
@@ -177,7 +177,7 @@ def test_nothing_was_lost_where_the_machine_has_not_started_anew(
 @pytest.mark.parametrize(
     ("forced", "is_forced"), [((True, True), True), ((True, False), False), ((False, True), False)]
 )
-def test_files_were_forced_where_every_segment_says_so(
+def test_files_were_forced_if_every_segment_says_so(
     forced: tuple[bool, bool], is_forced: bool
 ) -> None:
     two = name(2, 1)
@@ -211,7 +211,7 @@ def test_a_clear_is_of_no_key() -> None:
     assert replay.files == {}
 
 
-def test_what_another_hand_did_takes_the_place_of_all_before_it() -> None:
+def test_a_hand_edit_replaces_all_earlier_states_of_a_file() -> None:
     both = [0, ["set", 2, "", "k", None, None, 1], ["set", 3, "", "j", None, None, 1]]
     lines = [stored(1), both, ["by hand", ["", "k", list(A)]], stored(4, "k")]
     replay = read(files((ONE, lines)))
@@ -223,7 +223,7 @@ def test_what_another_hand_did_takes_the_place_of_all_before_it() -> None:
     assert replay.last_revision == 3
 
 
-def test_shown_files_take_back_no_change() -> None:
+def test_notes_on_written_files_do_not_remove_changes() -> None:
     replay = read(files((ONE, [stored(1), ["shown", ["", "k", list(A)]]])))
     assert revisions(replay) == [1]
 
@@ -231,7 +231,7 @@ def test_shown_files_take_back_no_change() -> None:
 # --- what was taken back ---
 
 
-def test_what_was_taken_back_is_gone() -> None:
+def test_a_commit_taken_back_is_not_read() -> None:
     lines = [stored(1), stored(2), stored(3), ["back", 2]]
     replay = read(files((ONE, lines)))
     assert revisions(replay) == [1]
@@ -242,7 +242,7 @@ def test_what_was_taken_back_is_gone() -> None:
     assert clean(replay)
 
 
-def test_revisions_that_begin_again_take_back_what_had_them() -> None:
+def test_a_repeated_revision_replaces_the_changes_from_it_on() -> None:
     two = name(2, 1)
     replay = read(files((ONE, [stored(1), stored(2), stored(3)]), (two, [stored(2, "j")])))
     assert [(commit[0].revision, commit[0].key) for commit in replay.commits] == [
@@ -254,7 +254,7 @@ def test_revisions_that_begin_again_take_back_what_had_them() -> None:
 
 
 @pytest.mark.parametrize("torn", [b"0", b"0123", encode_line(0, [1])[:-1]])
-def test_an_end_that_was_torn_is_to_be_cut(torn: bytes) -> None:
+def test_a_torn_end_is_reported_to_be_truncated(torn: bytes) -> None:
     text = segment(ONE, stored(1))
     replay = read({ONE: text + torn})
     assert revisions(replay) == [1]
@@ -264,7 +264,7 @@ def test_an_end_that_was_torn_is_to_be_cut(torn: bytes) -> None:
     assert (replay.damaged, replay.damages, replay.useless) == ([], [], [])
 
 
-def test_behind_a_torn_line_nothing_counts_and_a_copy_is_kept() -> None:
+def test_lines_after_a_torn_line_are_ignored_and_a_copy_is_kept() -> None:
     start = segment(ONE, stored(1))
     text = segment(ONE, stored(1), UNREADABLE_LINE, stored(3), stored(4))
     replay = read({ONE: text})
@@ -277,7 +277,7 @@ def test_behind_a_torn_line_nothing_counts_and_a_copy_is_kept() -> None:
 
 
 @pytest.mark.parametrize("synced", [2, 3, 4])
-def test_what_a_later_line_says_was_on_the_device_is_damaged_and_not_torn(synced: int) -> None:
+def test_a_broken_line_that_a_later_line_records_as_synced_is_damaged(synced: int) -> None:
     text = segment(
         ONE, stored(1), UNREADABLE_LINE, UNREADABLE_LINE, stored(3), stored(9, synced=synced)
     )
@@ -302,13 +302,13 @@ def test_a_line_without_a_revision_does_not_say_that_a_broken_one_was_on_the_dev
     assert read({ONE: text}).torn != []
 
 
-def test_the_word_of_a_later_segment_counts_too() -> None:
+def test_a_later_segment_can_record_a_broken_line_as_synced() -> None:
     two = name(4, 3)
     texts = files((ONE, [stored(1), UNREADABLE_LINE, stored(3)]), (two, [stored(4, synced=3)]))
     assert revisions(read(texts)) == [1, 3, 4]
 
 
-def test_where_nothing_was_lost_every_broken_line_is_damage_but_the_last() -> None:
+def test_without_loss_every_broken_line_except_the_last_is_damaged() -> None:
     text = segment(ONE, stored(1), UNREADABLE_LINE, stored(3))
     replay = read({ONE: text}, same_boot=True)
     assert revisions(replay) == [1, 3]
@@ -348,7 +348,7 @@ def test_an_empty_segment_is_useless_unless_nothing_was_lost() -> None:
     "text", [UNREADABLE_LINE, b"\n", segment(ONE, stored(1), head=header(VERSION + 1)),
              segment(ONE, stored(1), head=header(VERSION - 1))]
 )  # fmt: skip
-def test_what_is_not_of_this_version_is_named_and_kept(text: bytes) -> None:
+def test_a_segment_of_another_version_is_reported_and_kept(text: bytes) -> None:
     replay = read({ONE: text})
     assert replay.unreadable == [path(ONE)]
     assert replay.damages == [damage(ONE, OTHER)]
@@ -356,7 +356,7 @@ def test_what_is_not_of_this_version_is_named_and_kept(text: bytes) -> None:
     assert replay.dropped_bytes == 0
 
 
-def test_a_segment_without_its_first_line_is_read_as_far_as_it_says() -> None:
+def test_a_segment_without_a_header_is_read() -> None:
     text = segment(ONE, stored(1), head=None)
     text = text[text.index(b"\n") + 1 :]
     replay = read({ONE: text})
@@ -364,7 +364,7 @@ def test_a_segment_without_its_first_line_is_read_as_far_as_it_says() -> None:
     assert clean(replay)
 
 
-def test_one_that_cannot_be_read_costs_the_others_nothing() -> None:
+def test_an_unreadable_segment_does_not_affect_the_others() -> None:
     two = name(2, 1)
     found = {
         ONE: segment(ONE, stored(1)),
@@ -388,7 +388,7 @@ def test_one_that_cannot_be_read_costs_the_others_nothing() -> None:
 # --- what is missing ---
 
 
-def test_what_follows_on_something_that_may_be_lost_does_not_count() -> None:
+def test_a_segment_after_a_possible_loss_is_ignored() -> None:
     three = name(4, 3)
     texts = files((ONE, [stored(1)]), (three, [stored(4)]))
     replay = read(texts)
@@ -400,7 +400,9 @@ def test_what_follows_on_something_that_may_be_lost_does_not_count() -> None:
 
 
 @pytest.mark.parametrize(("synced", "counts"), [(2, False), (3, True), (4, True)])
-def test_what_was_surely_there_is_missed_and_what_follows_counts(synced: int, counts: bool) -> None:
+def test_a_missing_segment_recorded_as_synced_is_damage_and_later_ones_are_read(
+    synced: int, counts: bool
+) -> None:
     three = name(4, 3)
     replay = read(files((ONE, [stored(1)]), (three, [stored(4), stored(5, synced=synced)])))
     assert revisions(replay) == ([1, 4, 5] if counts else [1])
@@ -409,14 +411,14 @@ def test_what_was_surely_there_is_missed_and_what_follows_counts(synced: int, co
         assert replay.unreadable == []
 
 
-def test_where_nothing_was_lost_what_follows_counts() -> None:
+def test_without_loss_segments_after_a_missing_one_are_read() -> None:
     three = name(4, 3)
     replay = read(files((ONE, [stored(1)]), (three, [stored(4)])), same_boot=True)
     assert revisions(replay) == [1, 4]
     assert replay.damages == [damage(three, MISSING_AND_LOST)]
 
 
-def test_the_first_segment_is_taken_as_it_is_where_no_revision_is_known() -> None:
+def test_the_first_segment_is_read_if_no_revision_is_known() -> None:
     three, five = name(4, 3), name(6, 5)
     replay = read(files((three, [stored(4), stored(5)]), (five, [stored(6)])), None)
     assert revisions(replay) == [4, 5, 6]
@@ -427,7 +429,7 @@ def test_the_first_segment_is_taken_as_it_is_where_no_revision_is_known() -> Non
     assert read(files((three, [stored(4)])), 0).unreadable == [path(three)]
 
 
-def test_a_name_that_says_nothing_hides_no_segment() -> None:
+def test_a_segment_without_revisions_in_its_name_is_read() -> None:
     other = "1-copy.log"
     replay = read({other: segment(other, stored(1))})
     assert revisions(replay) == [1]
@@ -440,7 +442,7 @@ def test_a_name_that_says_nothing_hides_no_segment() -> None:
 @pytest.mark.parametrize(
     "order", [(1, 3, 2), (2, 1, 3), (1, 2, 2, 3), (1, 2, 3, 1), (3, 2, 1, 3, 2, 1)]
 )
-def test_lines_that_were_moved_are_put_in_order_and_named(order: tuple[int, ...]) -> None:
+def test_moved_lines_are_sorted_and_reported(order: tuple[int, ...]) -> None:
     two = name(4, 3)
     lines = [stored(revision, f"k{revision}") for revision in order]
     replay = read(files((ONE, lines), (two, [stored(4)])), same_boot=True)
@@ -451,7 +453,7 @@ def test_lines_that_were_moved_are_put_in_order_and_named(order: tuple[int, ...]
     assert replay.last_revision == 4
 
 
-def test_of_two_lines_with_a_revision_the_first_stays() -> None:
+def test_the_first_of_two_lines_with_one_revision_is_read() -> None:
     replay = read(files((ONE, [stored(1, "first"), stored(1, "second"), stored(2)])))
     assert [commit[0].key for commit in replay.commits] == ["first", "k"]
 
@@ -464,13 +466,13 @@ def test_an_earlier_segment_is_not_sorted_with_a_later_one() -> None:
     assert replay.damages == [damage(two, MOVED)]
 
 
-def test_a_broken_line_among_moved_ones_is_named_by_what_is_worse() -> None:
+def test_a_broken_line_among_moved_ones_is_reported_as_the_worse_damage() -> None:
     replay = read(files((ONE, [stored(2), UNREADABLE_LINE, stored(1)])), same_boot=True)
     assert replay.damages == [damage(ONE, MOVED)]
     assert replay.damaged == [path(ONE)]
 
 
-def test_revisions_behind_what_was_taken_back_are_in_order() -> None:
+def test_revisions_after_a_commit_taken_back_count_as_ordered() -> None:
     commit = [0, ["set", 1, "", "a", None, None, 1], ["set", 2, "", "b", None, None, 1]]
     lines = [commit, stored(3), ["back", 2], stored(2), stored(3)]
     replay = read(files((ONE, lines)), same_boot=True)
@@ -502,7 +504,7 @@ def base(
     return {name: segment(name, ["base", base], *lines)}
 
 
-def test_the_name_of_a_base_says_how_far_it_reaches() -> None:
+def test_the_name_of_a_base_has_its_last_revision() -> None:
     assert base_path(FOLDER, 7, 3) == path(base_name(7, 3))
     assert base_path(FOLDER, 10**19, 12345) == path("10000000000000000000-base-12345.log")
 
@@ -512,11 +514,11 @@ def test_the_name_of_a_base_says_how_far_it_reaches() -> None:
     [("x/5-4.log", 4), (f"x/{name(10, 9)}", 9), ("4.log", None), ("5-base-0001.log", None),
      ("5-x.log", None), ("5-.log", None), ("5-4-3.log", None)],
 )  # fmt: skip
-def test_the_name_of_a_segment_says_what_goes_before(name: str, before: int | None) -> None:
+def test_the_name_of_a_segment_has_the_revision_before_it(name: str, before: int | None) -> None:
     assert revision_before(name.replace("/", os.sep)) == before
 
 
-def test_a_whole_base_stands_for_all_before_it() -> None:
+def test_a_complete_base_replaces_all_earlier_segments() -> None:
     last = name(4, 3)
     texts = {
         **files((ONE, [stored(1, "gone", stamp=list(C)), UNREADABLE_LINE, stored(2, synced=2)])),
@@ -532,7 +534,7 @@ def test_a_whole_base_stands_for_all_before_it() -> None:
     assert (replay.base, replay.last_revision) == (0, 4)
 
 
-def test_a_base_replaces_what_was_torn_too() -> None:
+def test_a_base_replaces_torn_segments() -> None:
     texts = {ONE: segment(ONE, stored(1)) + b"torn", **base(3, stored(3), END)}
     replay = read(texts)
     assert (replay.torn, replay.useless) == ([], [path(ONE)])
@@ -542,13 +544,13 @@ def test_a_base_replaces_what_was_torn_too() -> None:
 @pytest.mark.parametrize(
     ("said", "flushed", "found"), [(2, 0, 2), (2, None, 2), (1, 2, 2), (0, 0, 0)]
 )
-def test_a_base_says_what_needs_no_journal(said: int, flushed: int | None, found: int) -> None:
+def test_a_base_has_the_flushed_revision(said: int, flushed: int | None, found: int) -> None:
     replay = read(base(3, stored(3), END, base=said), flushed)
     assert replay.base == found
     assert replay.last_revision == 3
 
 
-def test_a_base_reaches_as_far_as_its_name_says() -> None:
+def test_the_last_revision_of_a_base_is_that_of_its_name() -> None:
     replay = read({**base(9, stored(3), END), **files((name(10, 9), [stored(10)]))})
     assert revisions(replay) == [3, 10]
     assert clean(replay)
@@ -563,7 +565,7 @@ def test_a_base_that_needs_no_journal_is_useless(flushed: int, is_needless: bool
 
 @pytest.mark.parametrize("same_boot", [True, False])
 @pytest.mark.parametrize("cut", [[stored(3)], [stored(3), b"torn"], [stored(3), UNREADABLE_LINE]])
-def test_a_base_that_was_not_finished_leaves_what_it_was_to_stand_for(
+def test_an_incomplete_base_does_not_replace_earlier_segments(
     cut: list[Any], same_boot: bool
 ) -> None:
     texts = {**files((ONE, [stored(1), stored(2), stored(3)])), **base(3, *cut)}
@@ -573,7 +575,7 @@ def test_a_base_that_was_not_finished_leaves_what_it_was_to_stand_for(
     assert replay.damages == []
 
 
-def test_a_finished_base_that_is_damaged_counts_where_it_alone_has_the_rest() -> None:
+def test_a_damaged_complete_base_is_read_if_it_alone_has_the_changes() -> None:
     broken = base(3, stored(1), UNREADABLE_LINE, stored(3), END)
     texts = {**files((ONE, [stored(1)])), **broken}
     replay = read(texts, same_boot=True)
@@ -595,9 +597,7 @@ def test_a_finished_base_that_is_damaged_counts_where_it_alone_has_the_rest() ->
 
 
 @pytest.mark.parametrize(("same_boot", "found"), [(True, [1, 3]), (False, [1])])
-def test_a_damaged_base_that_is_the_first_of_all_counts_if_it_came_to_its_end(
-    same_boot: bool, found: list[int]
-) -> None:
+def test_a_damaged_first_base_is_read_if_it_is_complete(same_boot: bool, found: list[int]) -> None:
     """What it was to stand for is gone: so much of it as can be trusted is better than nothing."""
     replay = read(base(3, stored(1), UNREADABLE_LINE, stored(3), END), same_boot=same_boot)
     assert revisions(replay) == found
@@ -605,7 +605,7 @@ def test_a_damaged_base_that_is_the_first_of_all_counts_if_it_came_to_its_end(
     assert replay.last_revision == 3
 
 
-def test_an_unfinished_base_that_is_the_first_of_all_counts_where_it_was_on_the_device() -> None:
+def test_an_incomplete_first_base_is_read_if_it_was_synced() -> None:
     cut = base(3, stored(1), stored(3))
     replay = read(cut)
     assert replay.unreadable == [path(base_name(3))]
@@ -617,13 +617,13 @@ def test_an_unfinished_base_that_is_the_first_of_all_counts_where_it_was_on_the_
         assert revisions(replay) == found
 
 
-def test_in_a_base_several_lines_may_have_one_revision_but_not_an_earlier_one() -> None:
+def test_lines_of_a_base_may_repeat_a_revision_but_not_decrease() -> None:
     assert clean(read(base(3, stored(3, "a"), stored(3, "b"), END), same_boot=True))
     replay = read(base(3, stored(3, "a"), stored(2, "b"), END), same_boot=True)
     assert replay.damages == [damage(base_name(3), MOVED)]
 
 
-def test_a_later_base_stands_for_an_earlier_one() -> None:
+def test_a_later_base_replaces_an_earlier_one() -> None:
     texts = {
         **base(3, stored(3, "a"), END),
         **files((name(4, 3), [stored(4)])),
@@ -634,6 +634,6 @@ def test_a_later_base_stands_for_an_earlier_one() -> None:
     assert replay.useless == [path(base_name(3)), path(name(4, 3))]
 
 
-def test_a_segment_keeps_what_is_open_of_it() -> None:
+def test_a_new_segment_has_no_file_and_no_size() -> None:
     fresh = Segment("p", 5)
     assert (fresh.size, fresh.file, fresh.is_named, fresh.seed) == (0, None, True, 0)

@@ -111,7 +111,7 @@ def matching(services: Services, pattern: str = "*", ns: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", ["", "*"])
-def test_what_everybody_sees_whole_is_not_searched(pattern: str) -> None:
+def test_a_namespace_readable_by_all_is_not_searched(pattern: str) -> None:
     services = large(3)
     order = outcome(
         services.search.matching(services.unrestricted_store, services.store, "", pattern)
@@ -120,7 +120,7 @@ def test_what_everybody_sees_whole_is_not_searched(pattern: str) -> None:
     assert services.search._found == {}
 
 
-def test_a_search_is_of_a_whole_namespace_unless_it_names_a_pattern() -> None:
+def test_a_search_without_a_pattern_finds_all_keys() -> None:
     services = large(3)
     store = services.unrestricted_store
     assert outcome(services.search.matching(store, store, "")).count == 3
@@ -130,7 +130,7 @@ def test_a_search_is_of_a_whole_namespace_unless_it_names_a_pattern() -> None:
     assert matching(services, "*2") == ["k000002"]
 
 
-def test_what_was_found_is_kept_until_keys_come_or_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_results_are_cached_until_keys_change(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def glob(pattern: str) -> Callable[[str], object]:
@@ -152,7 +152,7 @@ def test_what_was_found_is_kept_until_keys_come_or_go(monkeypatch: pytest.Monkey
     assert (matching(services, "*2"), len(asked)) == (["b2"], 3)
 
 
-def test_the_search_that_was_used_longest_ago_is_forgotten() -> None:
+def test_the_least_recently_used_search_is_dropped() -> None:
     services = large(3)
     for number in range(key_search._KEPT_MAX):
         matching(services, f"*{number}")
@@ -165,7 +165,7 @@ def test_the_search_that_was_used_longest_ago_is_forgotten() -> None:
     assert "*1" not in patterns
 
 
-def test_only_what_is_seen_is_found() -> None:
+def test_only_readable_keys_are_found() -> None:
     services = large(3)
     store = services.unrestricted_store
     seen = GuardedStore(store, Grant("some", frozenset({Right.READ}), keys=("*1",)))
@@ -175,7 +175,7 @@ def test_only_what_is_seen_is_found() -> None:
 
 
 @pytest.mark.parametrize(("count", "turns"), [(-1, 1), (0, 2)])
-def test_a_portion_that_is_whole_lets_others_have_their_turn(count: int, turns: int) -> None:
+def test_a_search_pauses_after_a_whole_portion(count: int, turns: int) -> None:
     services = large(KEYS_AT_ONCE_MAX + count)
     store = services.unrestricted_store
     while not store.table.place_keys("", KEYS_AT_ONCE_MAX):
@@ -187,5 +187,5 @@ def test_a_portion_that_is_whole_lets_others_have_their_turn(count: int, turns: 
     ("pattern", "key", "matches"),
     [("a*", "abc", True), ("a*", "ba", False), ("b", "abc", False), ("?", "a", True)],
 )
-def test_a_glob_is_of_a_whole_key(pattern: str, key: str, matches: bool) -> None:
+def test_a_glob_matches_whole_keys(pattern: str, key: str, matches: bool) -> None:
     assert bool(key_search.glob(pattern)(key)) is matches

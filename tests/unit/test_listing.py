@@ -197,9 +197,7 @@ def refusal(request: Callable[[], object]) -> str:
     return caught.value.text
 
 
-def test_a_page_is_of_one_namespace_and_as_long_as_it_is_by_default(
-    store: Store, listing: Listing
-) -> None:
+def test_a_page_has_one_namespace_and_the_default_length(store: Store, listing: Listing) -> None:
     fill(store, PAGE_KEYS_DEFAULT + 1, ns="ü")
     fill(store, 1)
     answer = page(listing, ns="ü")
@@ -210,7 +208,7 @@ def test_a_page_is_of_one_namespace_and_as_long_as_it_is_by_default(
     assert page(listing)["total"] == 1
 
 
-def test_the_last_page_in_descending_order_is_as_short_as_what_is_left(
+def test_the_last_page_in_descending_order_has_the_remaining_keys(
     store: Store, listing: Listing
 ) -> None:
     fill(store, 3)
@@ -229,7 +227,7 @@ def test_the_last_page_in_descending_order_is_as_short_as_what_is_left(
         ({"order": "ASC"}, 'order must be "asc" or "desc"'),
     ],
 )
-def test_what_is_wrong_with_a_query_is_named(
+def test_an_invalid_query_is_refused_with_its_reason(
     listing: Listing, query: dict[str, str], text: str
 ) -> None:
     assert refusal(lambda: outcome(listing.page(query))) == text
@@ -247,7 +245,7 @@ def test_what_is_wrong_with_a_query_is_named(
         ({"keys": [], "ns": "\n"}, "Namespace contains invalid characters"),
     ],
 )
-def test_what_is_wrong_with_the_keys_is_named(
+def test_invalid_keys_are_refused_with_the_reason(
     listing: Listing, message: dict[str, object], text: str
 ) -> None:
     assert refusal(lambda: listing.some(orjson.dumps(message), NOW)) == text
@@ -262,7 +260,7 @@ def test_as_many_entries_can_be_named_as_a_page_has(store: Store, listing: Listi
     assert answer == {"revision": 1, "timestamp": NOW + 1, "entries": []}
 
 
-def test_one_entry_is_told_to_the_letter(store: Store, listing: Listing) -> None:
+def test_one_entry_has_the_exact_fields(store: Store, listing: Listing) -> None:
     store.set("ü", "é", b"[1]", NOW + 1)
     shown = {"key": "é", "size": 3, "revision": 1, "expiresAt": NOW + 1, "value": [1]}
     status, body = listing.one("é", {"ns": "ü"}, NOW)
@@ -278,7 +276,7 @@ def test_one_entry_is_told_to_the_letter(store: Store, listing: Listing) -> None
         assert refusal(lambda key=key, query=query: listing.one(key, query, NOW)) == text
 
 
-def test_a_preview_is_of_the_first_bytes_alone(store: Store, listing: Listing) -> None:
+def test_a_preview_has_only_the_first_bytes(store: Store, listing: Listing) -> None:
     store.set("", "a", orjson.dumps("a" * (PREVIEW_CHARS_MAX - 2)))
     store.set("", "b", orjson.dumps("a" * (PREVIEW_CHARS_MAX - 1)))
     store.set("", "c", orjson.dumps("😀" * 10_000))
@@ -302,7 +300,7 @@ def test_namespaces_are_listed_with_their_own_defaults_and_limits(
     assert refusal(lambda: outcome(listing.namespaces({"offset": "x"}))) == text
 
 
-def test_keys_of_a_namespace_are_counted_in_turns_for_whoever_sees_some_alone(
+def test_keys_are_counted_in_portions_for_a_limited_grant(
     store: Store,
 ) -> None:
     fill(store, 3)

@@ -16,7 +16,7 @@ def test_everything_is_counted_from_zero() -> None:
     assert (stats.cached_gets, stats.over_limit, stats.forbidden) == (0, 0, 0)
 
 
-def test_refusals_are_counted_by_what_was_wrong() -> None:
+def test_refusals_are_counted_by_reason() -> None:
     stats = MessageStats()
     errors = [
         ClientError("x"),

@@ -50,7 +50,7 @@ def test_an_update_is_made_once_unless_it_is_large(size: int, is_kept: bool) -> 
     assert messages.update(entry) == first
 
 
-def test_an_error_of_the_object_store() -> None:
+def test_object_store_error_escapes_the_text() -> None:
     assert text_of(messages.object_store_error('a "b"')) == '{"error":"a \\"b\\""}'
 
 
@@ -67,7 +67,7 @@ def test_a_reply_ends_with_the_id_of_its_request(request_id: Any, end: str) -> N
     )
 
 
-def test_a_reply_without_an_id_needs_none() -> None:
+def test_a_reply_to_a_request_without_an_id_has_none() -> None:
     assert messages.reply("x", None, NOW) == messages.reply("x", None, NOW, None)
     assert messages.pong(NOW) == messages.pong(NOW, None)
 
@@ -91,7 +91,7 @@ def test_a_reply_without_an_id_needs_none() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_an_event_tells_of_its_change_without_the_value(
+def test_an_event_describes_its_change_without_the_value(
     change: Change, name: str, data: str
 ) -> None:
     text = f'{{"channel":"cache","event":"{name}","data":{data},"timestamp":{NOW}}}'

@@ -46,7 +46,7 @@ def test_a_value_is_stored_read_and_deleted_under_its_namespace(
     assert client.ask({"action": "get", **place}) == [{**place, "value": None}]
 
 
-def test_a_subscriber_gets_what_stands_and_every_change(rooms: Rooms, client: Client) -> None:
+def test_a_subscriber_gets_the_current_value_and_every_change(rooms: Rooms, client: Client) -> None:
     place = {"key": "k", "ns": "n"}
     assert client.ask({"action": "subscribe", "key": "k"}) == []
     client.ask({"action": "set", **place, "value": 1})
@@ -59,7 +59,7 @@ def test_a_subscriber_gets_what_stands_and_every_change(rooms: Rooms, client: Cl
 
 
 @pytest.mark.parametrize("action", ["get", "subscribe"])
-def test_what_has_expired_is_not_there(rooms: Rooms, client: Client, action: str) -> None:
+def test_an_expired_value_is_absent(rooms: Rooms, client: Client, action: str) -> None:
     rooms.tick.run(lambda *_: rooms.store.set("", "k", b"1", rooms.now), None)
     answers = client.ask({"action": action, "key": "k"})
     assert answers == ([{"key": "k", "value": None}] if action == "get" else [])
@@ -100,7 +100,7 @@ def test_a_ttl_counts_from_now(rooms: Rooms, client: Client) -> None:
         ),
     ],
 )
-def test_limits_are_named_and_all_else_has_one_text(
+def test_errors_name_limits_and_have_one_text_otherwise(
     rooms: Rooms, client: Client, message: dict[str, Any], text: str
 ) -> None:
     assert client.ask(message) == [{"error": text}]
@@ -116,7 +116,7 @@ def test_the_text_of_an_error_that_has_a_name_is_its_own() -> None:
     ("message", "text"),
     [({"value": 1}, "Missing key"), ({"key": "k"}, "Missing value")],
 )
-def test_over_http_what_is_missing_is_named(
+def test_http_errors_name_the_missing_field(
     rooms: Rooms, message: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
@@ -124,7 +124,7 @@ def test_over_http_what_is_missing_is_named(
     assert caught.value.text == text
 
 
-def test_over_http_the_answer_is_the_value() -> None:
+def test_http_answers_are_the_value_itself() -> None:
     store = Store()
     services = Services(store, store, Hub())
     message = {"key": "k", "ns": "n", "value": {"a": None}, "ttl": 5}

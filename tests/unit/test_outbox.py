@@ -234,7 +234,7 @@ def end() -> None:
     """What is to be done after the last one."""
 
 
-def test_an_outbox_begins_with_nothing_to_say() -> None:
+def test_a_new_outbox_is_empty() -> None:
     outbox = Line().outbox
     assert (len(outbox), outbox.size, outbox.waiting, outbox.reply_bytes) == (0, 0, 0, 0)
     states = (outbox.is_dead, outbox.is_full, outbox.is_paused, outbox.is_inside_message)
@@ -243,7 +243,7 @@ def test_an_outbox_begins_with_nothing_to_say() -> None:
     assert outbox.flush() is None
 
 
-def test_an_outbox_is_not_encrypted_unless_it_is_said() -> None:
+def test_an_outbox_is_unencrypted_by_default() -> None:
     line = Line()
     plain = Outbox(line, line.asked.append, line._overflow, line.telemetry)
     plain.put(b"x" * (PORTION_BYTES + 1))
@@ -251,7 +251,7 @@ def test_an_outbox_is_not_encrypted_unless_it_is_said() -> None:
     assert len(line.writes) == 1
 
 
-def test_a_flush_is_asked_for_once_and_counts_what_it_sends() -> None:
+def test_a_flush_is_scheduled_once_and_counts_sent_bytes() -> None:
     line = Line()
     outbox = line.outbox
     outbox.put(b"12")
@@ -268,7 +268,7 @@ def test_a_flush_is_asked_for_once_and_counts_what_it_sends() -> None:
     assert line.writes[1:] == [b"6"]
 
 
-def test_what_is_queued_behind_a_batch_closes_it() -> None:
+def test_a_reply_after_a_batch_closes_the_batch() -> None:
     outbox = Line().outbox
     first, second, third = (batch_of(b"x") for _ in range(3))
     outbox.push(first)
@@ -283,7 +283,7 @@ def test_what_is_queued_behind_a_batch_closes_it() -> None:
 
 
 @pytest.mark.parametrize("end", ["flush", "detach", "truncate", "kill"])
-def test_a_batch_that_was_taken_out_is_not_closed_by_what_comes_later(end: str) -> None:
+def test_a_detached_batch_is_not_closed_by_later_output(end: str) -> None:
     line = Line()
     batch = batch_of(b"x")
     line.outbox.push(batch)
@@ -295,7 +295,7 @@ def test_a_batch_that_was_taken_out_is_not_closed_by_what_comes_later(end: str) 
     assert batch.is_open
 
 
-def test_what_comes_after_a_flush_is_told_once() -> None:
+def test_after_flush_callbacks_are_called_once() -> None:
     line = Line()
     line.outbox.after_flush(action)
     assert line.asked == [line.outbox]
@@ -306,7 +306,7 @@ def test_what_comes_after_a_flush_is_told_once() -> None:
     assert line.outbox.flush() is None
 
 
-def test_pieces_are_taken_back_and_no_longer_count() -> None:
+def test_truncated_pieces_are_not_counted() -> None:
     line = Line()
     outbox = line.outbox
     outbox.put(b"1")
@@ -321,7 +321,7 @@ def test_pieces_are_taken_back_and_no_longer_count() -> None:
     assert line.writes == [b"1"]
 
 
-def test_taken_out_pieces_are_sent_later_with_what_comes_after() -> None:
+def test_detached_output_is_sent_later_with_its_callbacks() -> None:
     line = Line()
     done: list[str] = []
     line.outbox.put(b"x" * BATCH_BYTES_MAX)
@@ -336,7 +336,7 @@ def test_taken_out_pieces_are_sent_later_with_what_comes_after() -> None:
     assert done == ["done"]
 
 
-def test_taken_out_pieces_that_cannot_be_written_end_their_connection_alone(
+def test_detached_output_that_cannot_be_written_ends_only_its_connection(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     line = Line()
@@ -365,7 +365,7 @@ class Broken:
         return None
 
 
-def test_replies_that_were_taken_out_are_put_back_with_what_comes_after() -> None:
+def test_put_back_restores_detached_replies_and_callbacks() -> None:
     line = Line()
     line.outbox.put(b"1")
     line.outbox.put(b"2")
@@ -379,7 +379,7 @@ def test_replies_that_were_taken_out_are_put_back_with_what_comes_after() -> Non
     assert line.writes == [b"12"]
 
 
-def test_what_comes_after_is_put_back_without_a_reply_too() -> None:
+def test_put_back_restores_callbacks_without_replies() -> None:
     line = Line()
     line.outbox.after_flush(action)
     held = line.outbox.detach()
@@ -392,7 +392,7 @@ def test_what_comes_after_is_put_back_without_a_reply_too() -> None:
     assert line.asked == [], "nothing is to be done"
 
 
-def test_an_end_decided_later_counts_before_what_is_put_back() -> None:
+def test_a_later_end_takes_precedence_over_put_back_callbacks() -> None:
     line = Line()
     line.outbox.after_flush(lambda: None)
     held = line.outbox.detach()
@@ -401,13 +401,13 @@ def test_an_end_decided_later_counts_before_what_is_put_back() -> None:
     assert line.outbox.flush() is end
 
 
-def test_what_is_no_reply_is_not_put_back() -> None:
+def test_put_back_raises_for_a_batch_of_updates() -> None:
     outbox = Line().outbox
     with pytest.raises(AssertionError, match=r"^a batch tells of a change, and comes behind the "):
         outbox.put_back([batch_of(b"x")], None)
 
 
-def test_to_a_dead_connection_nothing_is_queued_or_sent() -> None:
+def test_a_dead_outbox_queues_and_sends_nothing() -> None:
     line = Line()
     line.outbox.put(b"1")
     line.outbox.kill()
@@ -437,7 +437,7 @@ def test_a_lost_connection_keeps_neither_its_transport_nor_its_owner() -> None:
     [b"1"], [batch_of(b"1")], [b"1", b"2"], [b"1", batch_of(b"2", b"3")],
     [batch_of(b"x" * PORTION_BYTES, b"y")],
 ])  # fmt: skip
-def test_whoever_takes_over_has_every_frame_encoded(pieces: list[bytes | Batch]) -> None:
+def test_rewire_applies_the_encoder_to_every_frame(pieces: list[bytes | Batch]) -> None:
     line = Line()
     overflows: list[str] = []
     line.outbox.rewire(lambda: overflows.append("new"), lambda frame: b"<" + frame + b">")
@@ -471,7 +471,7 @@ def test_whoever_takes_over_has_every_frame_encoded(pieces: list[bytes | Batch])
     ([1, 1, PORTION_BYTES + 5, 1], [2, PORTION_BYTES + 5, 1]),
     ([PORTION_BYTES, PORTION_BYTES - 1, 1], [PORTION_BYTES, PORTION_BYTES]),
 ])  # fmt: skip
-def test_replies_leave_in_portions(sizes: list[int], writes: list[int]) -> None:
+def test_replies_are_written_in_portions(sizes: list[int], writes: list[int]) -> None:
     line = Line()
     for number, size in enumerate(sizes):
         line.outbox.put(b"%d" % number * size)
@@ -481,7 +481,7 @@ def test_replies_leave_in_portions(sizes: list[int], writes: list[int]) -> None:
     assert b"".join(line.writes) == b"".join(b"%d" % n * size for n, size in enumerate(sizes))
 
 
-def test_the_frames_of_one_batch_leave_in_portions() -> None:
+def test_the_frames_of_one_batch_are_written_in_portions() -> None:
     line = Line()
     half = PORTION_BYTES // 2
     line.outbox.push(batch_of(b"1" * half, b"2" * half))
@@ -495,7 +495,7 @@ def sizes_of(writes: Iterable[bytes]) -> list[int]:
     return [len(write) for write in writes]
 
 
-def test_what_finds_no_room_among_portions_waits_from_its_frame_on() -> None:
+def test_frames_that_do_not_fit_in_a_portion_wait() -> None:
     line = Line(room=1)
     frames = [b"%d" % number * (PORTION_BYTES - 1) for number in range(3)]
     line.outbox.push(batch_of(*frames))
@@ -513,7 +513,7 @@ def test_what_finds_no_room_among_portions_waits_from_its_frame_on() -> None:
     assert line.outbox.flush() is action
 
 
-def test_replies_that_find_no_room_among_portions_wait_once_each() -> None:
+def test_replies_that_do_not_fit_in_a_portion_wait_once_each() -> None:
     line = Line(room=2)
     replies = [b"%d" % number * PORTION_BYTES for number in range(4)]
     for reply in replies:
@@ -534,7 +534,7 @@ def test_the_last_portion_may_fill_the_transport() -> None:
     assert (line.outbox.is_paused, line.outbox.waiting) == (True, 0)
 
 
-def test_behind_what_waits_everything_waits_until_it_is_read() -> None:
+def test_output_after_a_backlog_waits_until_the_backlog_is_read() -> None:
     line = Line(room=1)
     for reply in (b"1", b"2", b"3"):
         line.outbox.put(reply)
@@ -551,7 +551,7 @@ def test_behind_what_waits_everything_waits_until_it_is_read() -> None:
     assert line.writes == [b"1", b"23", b"4"]
 
 
-def test_a_backlog_that_fills_the_transport_goes_on_where_it_was() -> None:
+def test_a_backlog_continues_after_the_transport_was_full() -> None:
     line = Line(room=1)
     line.outbox.put(b"first")
     line.outbox.flush()
@@ -570,7 +570,7 @@ def test_a_backlog_that_fills_the_transport_goes_on_where_it_was() -> None:
 
 
 @pytest.mark.parametrize(("more", "overflows"), [(0, 0), (1, 1)])
-def test_events_that_wait_are_bounded(more: int, overflows: int) -> None:
+def test_the_bytes_of_waiting_events_are_limited(more: int, overflows: int) -> None:
     line = Line(room=1)
     line.outbox.put(b"x")
     line.outbox.flush()
@@ -595,7 +595,7 @@ def test_values_that_a_newer_one_replaced_are_counted() -> None:
 
 
 @pytest.mark.parametrize("size", [PORTION_BYTES, PORTION_BYTES + 1, 3 * PORTION_BYTES])
-def test_an_encrypted_message_leaves_in_portions_of_a_size(size: int) -> None:
+def test_an_encrypted_message_is_written_in_portions_of_one_size(size: int) -> None:
     line = Line(is_encrypted=True)
     message = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     line.outbox.put(message)
@@ -608,7 +608,7 @@ def test_an_encrypted_message_leaves_in_portions_of_a_size(size: int) -> None:
 
 
 @pytest.mark.parametrize("others", [[], [b"before"]])
-def test_what_comes_after_a_message_in_part_waits_for_its_rest(others: list[bytes]) -> None:
+def test_output_after_a_partly_written_message_waits_for_the_rest(others: list[bytes]) -> None:
     line = Line(room=1 + len(others), is_encrypted=True)
     message = b"m" * (2 * PORTION_BYTES)
     for piece in [*others, message]:
@@ -627,7 +627,7 @@ def test_what_comes_after_a_message_in_part_waits_for_its_rest(others: list[byte
     assert line.outbox.flush() is action
 
 
-def test_behind_the_rest_of_a_message_comes_what_waits() -> None:
+def test_the_backlog_follows_the_rest_of_a_message() -> None:
     line = Line(room=1, is_encrypted=True)
     line.outbox.put(b"m" * (3 * PORTION_BYTES))
     line.outbox.flush()
@@ -642,7 +642,7 @@ def test_behind_the_rest_of_a_message_comes_what_waits() -> None:
     assert line.writes[-1] == b"behind"
 
 
-def test_one_byte_is_a_rest_too() -> None:
+def test_a_rest_of_one_byte_is_written() -> None:
     line = Line(room=1, is_encrypted=True)
     line.outbox.put(b"m" * (PORTION_BYTES + 1))
     line.outbox.flush()
@@ -653,7 +653,7 @@ def test_one_byte_is_a_rest_too() -> None:
     assert sizes_of(line.writes) == [PORTION_BYTES, 1]
 
 
-def test_a_connection_that_ends_within_a_message_has_nothing_left_to_say() -> None:
+def test_a_connection_that_ends_within_a_message_writes_nothing_more() -> None:
     line = Line(room=1, is_encrypted=True)
     line.outbox.put(b"m" * (2 * PORTION_BYTES))
     line.outbox.flush()
@@ -666,7 +666,7 @@ def test_a_connection_that_ends_within_a_message_has_nothing_left_to_say() -> No
     assert len(line.writes) == 1
 
 
-def test_room_again_is_no_reason_to_flush_what_is_queued_already() -> None:
+def test_resume_schedules_no_flush_for_output_already_queued() -> None:
     line = Line()
     line.outbox.pause()
     line.outbox.put(b"x")
@@ -701,7 +701,7 @@ def test_an_encrypted_connection_ends_with_its_tick() -> None:
     assert line.asked == []
 
 
-def test_a_connection_that_is_gone_already_waits_for_nothing() -> None:
+def test_a_closed_connection_does_not_wait_for_replies() -> None:
     line = Line()
     line.outbox.kill()
     assert ended(line) == (False, 0)

@@ -48,14 +48,14 @@ def listener(hub: Hub, channel: str) -> Recorder:
     return recorder
 
 
-def test_nobody_is_told_where_nobody_listens(hub: Hub) -> None:
+def test_publishing_without_subscribers_does_nothing(hub: Hub) -> None:
     hub.audiences["some"] = lambda *_: True
     for change in (SET, DELETE, CLEAR):
         publish_change(hub, change, NOW)
     assert hub.subscription_count == 0
 
 
-def test_followers_of_a_key_get_its_value_or_that_it_is_gone(hub: Hub) -> None:
+def test_followers_of_a_key_get_its_value_or_its_deletion(hub: Hub) -> None:
     recorder = follower(hub, "n", "k")
     others = [follower(hub, "", "k"), follower(hub, "n", "j"), follower(hub, "k", "n")]
     publish_change(hub, SET, NOW)
@@ -64,7 +64,7 @@ def test_followers_of_a_key_get_its_value_or_that_it_is_gone(hub: Hub) -> None:
     assert [other.frames for other in others] == [[], [], []]
 
 
-def test_when_everything_goes_followers_of_what_stood_are_told(hub: Hub) -> None:
+def test_a_clear_notifies_followers_of_existing_keys(hub: Hub) -> None:
     # First two that have nothing to hear: they must not end the search.
     others = [follower(hub, "", "k"), follower(hub, "n", "j")]
     recorder = follower(hub, "n", "k")
@@ -74,7 +74,7 @@ def test_when_everything_goes_followers_of_what_stood_are_told(hub: Hub) -> None
 
 
 @pytest.mark.parametrize("change", [SET, DELETE, CLEAR])
-def test_every_change_is_announced_to_those_who_may_see_all(hub: Hub, change: Change) -> None:
+def test_every_change_is_announced_to_clients_that_may_read_all(hub: Hub, change: Change) -> None:
     recorder, other = listener(hub, CACHE_EVENTS), listener(hub, "news")
     publish_change(hub, change, NOW)
     assert recorder.frames == [cache_event(change, NOW)]
@@ -82,7 +82,7 @@ def test_every_change_is_announced_to_those_who_may_see_all(hub: Hub, change: Ch
 
 
 @pytest.mark.parametrize("change", [SET, DELETE])
-def test_a_change_is_announced_to_those_who_may_see_its_key(hub: Hub, change: Change) -> None:
+def test_a_change_is_announced_to_clients_that_may_read_its_key(hub: Hub, change: Change) -> None:
     asked: list[tuple[str, str]] = []
 
     def sees(answer: bool) -> Callable[[str, str], bool]:
@@ -108,7 +108,7 @@ def test_a_change_is_announced_to_those_who_may_see_its_key(hub: Hub, change: Ch
     assert asked == [("n", "k")] * 3
 
 
-def test_that_everything_is_gone_is_announced_to_everyone(hub: Hub) -> None:
+def test_a_clear_is_announced_to_all_clients(hub: Hub) -> None:
     hub.audiences["sees nothing"] = lambda *_: False
     recorder = listener(hub, "sees nothing")
     publish_change(hub, CLEAR, NOW)

@@ -52,7 +52,7 @@ def services() -> Services:
         ("\x7f", LimitError, "{} contains invalid characters"),
     ],
 )
-def test_what_is_no_name_is_refused_by_its_kind(
+def test_an_invalid_name_is_refused_with_its_kind(
     rule: NameRule, kind: str, name: Any, error: type[ClientError], text: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
@@ -67,7 +67,7 @@ def test_printable_ascii_is_a_name_in_both_dialects(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["é", "é" * (KEY_BYTES_MAX // 2), "\u2028", "🐢"])
-def test_other_characters_are_a_name_in_one_dialect(name: str) -> None:
+def test_names_with_other_characters_are_valid_in_one_dialect(name: str) -> None:
     assert unicode_name(name, "Key") == name
     with pytest.raises(LimitError, match=r"^Key contains invalid characters$"):
         printable_name(name, "Key")
@@ -78,7 +78,7 @@ def test_a_namespace_may_be_left_out(message: dict[str, Any]) -> None:
     assert namespace_of(message, printable_name) == ""
 
 
-def test_a_namespace_is_held_to_the_rule_of_its_dialect() -> None:
+def test_a_namespace_is_checked_by_the_rule_of_its_dialect() -> None:
     assert namespace_of({"ns": "é"}, unicode_name) == "é"
     with pytest.raises(LimitError, match=r"^Namespace contains invalid characters$"):
         namespace_of({"ns": "é"}, printable_name)
@@ -100,7 +100,7 @@ def test_a_namespace_is_held_to_the_rule_of_its_dialect() -> None:
     ],
 )
 @pytest.mark.parametrize("default_ttl_ms", [0, 5])
-def test_a_ttl_ends_so_long_after_now_whatever_the_default(
+def test_a_ttl_overrides_the_default_ttl(
     services: Services, default_ttl_ms: int, ttl: float, expires_at: int | None
 ) -> None:
     services = replace(services, default_ttl_ms=default_ttl_ms)
@@ -108,19 +108,19 @@ def test_a_ttl_ends_so_long_after_now_whatever_the_default(
 
 
 @pytest.mark.parametrize("message", [{}, {"ttl": None}])
-def test_without_a_ttl_the_default_counts(services: Services, message: dict[str, Any]) -> None:
+def test_a_missing_ttl_is_the_default_ttl(services: Services, message: dict[str, Any]) -> None:
     assert expiry_of(services, message, NOW) is None
     assert expiry_of(replace(services, default_ttl_ms=5), message, NOW) == NOW + 5
 
 
 @pytest.mark.parametrize("ttl", [-1, -1.0, 0.5, True, False, "1", [], {}])
-def test_what_is_no_ttl_is_refused(services: Services, ttl: Any) -> None:
+def test_an_invalid_ttl_is_refused(services: Services, ttl: Any) -> None:
     with pytest.raises(LimitError, match=r"^TTL must be a non-negative integer$"):
         expiry_of(services, {"ttl": ttl}, NOW)
 
 
 @pytest.mark.parametrize("durable", [0, 1, "true", [], {}])
-def test_durability_is_yes_or_no(durable: Any) -> None:
+def test_durable_must_be_a_boolean(durable: Any) -> None:
     assert durability_of({}) is durability_of({"durable": None}) is False
     assert durability_of({"durable": False}) is False
     assert durability_of({"durable": True}) is True
@@ -129,13 +129,13 @@ def test_durability_is_yes_or_no(durable: Any) -> None:
 
 
 @pytest.mark.parametrize("encoded", [b"1234567890", b'"1234567890"', b'"' + b"\\n" * 10 + b'"'])
-def test_a_value_is_measured_by_its_text(encoded: bytes) -> None:
+def test_the_size_of_a_value_is_that_of_its_text(encoded: bytes) -> None:
     check_value_size(encoded, Limits(value_bytes_max=10))
     with pytest.raises(TooLargeError, match=r"^Value exceeds max size \(9 bytes\)$"):
         check_value_size(encoded, Limits(value_bytes_max=9))
 
 
-def test_a_get_is_known_by_its_bytes_unless_it_is_long() -> None:
+def test_a_get_is_cached_by_its_bytes_unless_it_is_long() -> None:
     cache = GetCache()
     assert cache.entry_ids == {}
     text, long = b"x" * REPEATED_BYTES_MAX, b"x" * (REPEATED_BYTES_MAX + 1)
@@ -144,7 +144,7 @@ def test_a_get_is_known_by_its_bytes_unless_it_is_long() -> None:
     assert cache.entry_ids == {text: ("n", "k")}
 
 
-def test_gets_are_forgotten_when_there_are_too_many() -> None:
+def test_cached_gets_are_dropped_over_the_limit() -> None:
     cache = GetCache()
     for number in range(REPEATED_MAX):
         cache.remember(b"%d" % number, ("", "k"))
@@ -153,7 +153,7 @@ def test_gets_are_forgotten_when_there_are_too_many() -> None:
     assert cache.entry_ids == {b"last": ("", "k")}
 
 
-def test_the_channel_of_all_changes_is_the_one_that_may_be_seen(services: Services) -> None:
+def test_the_events_channel_is_the_one_the_grant_permits(services: Services) -> None:
     assert services.channel("news") == "news"
     assert services.channel(CACHE_EVENTS) == CACHE_EVENTS
     some = replace(services, events="some")

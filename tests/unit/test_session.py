@@ -190,7 +190,7 @@ def open_session(client: Client) -> list[dict]:
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-def test_a_client_is_greeted_and_hears_events_unless_it_asked_for_neither(dialect: Dialect) -> None:
+def test_a_client_is_greeted_and_gets_events_unless_its_dialect_has_none(dialect: Dialect) -> None:
     rooms = Rooms()
     client = unopened(rooms, dialect)
     greeting = {"type": "connected", "data": {"id": "test-id"}, "timestamp": rooms.now}
@@ -212,7 +212,7 @@ def test_a_client_that_may_see_no_events_is_greeted_and_follows_none() -> None:
 
 
 @pytest.mark.parametrize("text", NOT_OBJECTS)
-def test_what_shows_no_dialect_is_answered_in_that_of_the_connection(text: bytes) -> None:
+def test_a_message_without_a_dialect_is_answered_in_that_of_the_connection(text: bytes) -> None:
     rooms = Rooms()
     timestamp = rooms.now
     undecided = {"type": "error", "data": MISSING, "timestamp": timestamp, "error": INVALID}
@@ -232,7 +232,7 @@ def test_what_shows_no_dialect_is_answered_in_that_of_the_connection(text: bytes
         ({"action": "get", "key": "k"}, {"error": INVALID}),
     ],
 )
-def test_what_is_no_json_is_answered_in_the_dialect_that_was_shown_first(
+def test_invalid_json_is_answered_in_the_dialect_of_the_first_message(
     first: dict[str, Any], answer: dict[str, Any]
 ) -> None:
     rooms = Rooms()
@@ -290,7 +290,7 @@ def test_a_client_that_chose_a_dialect_has_no_other(
         ({}, True),
     ],
 )
-def test_a_client_that_begins_with_an_action_hears_events_no_more(
+def test_a_client_that_begins_with_an_action_gets_no_more_events(
     first: dict[str, Any], follows: bool
 ) -> None:
     rooms = Rooms()
@@ -307,7 +307,7 @@ def sessions_of(rooms: Rooms) -> dict[str, int]:
     return {one.value: count for one, count in rooms.services.stats.sessions.items()}
 
 
-def test_sessions_are_counted_by_the_dialect_they_came_to() -> None:
+def test_sessions_are_counted_by_their_dialect() -> None:
     rooms = Rooms()
     client, other = rooms.client(), rooms.client(Dialect.DUNENA)
     assert sessions_of(rooms) == {"auto": 1, "dunena": 1, "object-store": 0}
@@ -333,7 +333,7 @@ def test_sessions_of_one_dialect_are_counted_together() -> None:
     assert sessions_of(rooms) == {"auto": 1, "dunena": 3, "object-store": 0}
 
 
-def test_a_session_that_ended_before_it_showed_a_dialect_is_not_counted_again() -> None:
+def test_a_closed_session_is_not_counted_again_by_a_message() -> None:
     rooms = Rooms()
     client = rooms.client()
     client.session.close()
@@ -341,7 +341,7 @@ def test_a_session_that_ended_before_it_showed_a_dialect_is_not_counted_again() 
     assert sessions_of(rooms) == {"auto": 0, "dunena": 0, "object-store": 0}
 
 
-def test_a_get_that_was_answered_is_known_by_its_bytes() -> None:
+def test_an_answered_get_is_cached_by_its_bytes() -> None:
     rooms = Rooms()
     client, mixed = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.AUTO)
     text = b'{"action":"get","key":"k","ns":"n"}'
@@ -370,7 +370,7 @@ def test_a_get_that_was_answered_is_known_by_its_bytes() -> None:
     assert rooms.services.get_cache.entry_ids == {text: ("n", "k")}, "nothing but a get is kept"
 
 
-def test_a_message_that_is_not_looked_at_is_refused_and_counted() -> None:
+def test_refuse_answers_in_the_dialect_and_counts() -> None:
     rooms = Rooms()
     for dialect, answer in (
         (Dialect.DUNENA, {"type": "error", "data": "Rate limit exceeded", "timestamp": rooms.now}),
@@ -382,7 +382,7 @@ def test_a_message_that_is_not_looked_at_is_refused_and_counted() -> None:
     assert rooms.services.stats.over_limit == 2
 
 
-def test_what_a_message_broke_is_counted() -> None:
+def test_a_violated_limit_is_counted() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.DUNENA)
     client.ask({"type": "get", "key": ""})
@@ -391,7 +391,7 @@ def test_what_a_message_broke_is_counted() -> None:
 
 
 @pytest.mark.parametrize("dialect", [Dialect.DUNENA, Dialect.OBJECT_STORE])
-def test_a_write_that_is_refused_says_why(dialect: Dialect) -> None:
+def test_a_refused_write_is_answered_with_the_reason(dialect: Dialect) -> None:
     rooms = Rooms()
     rooms.engine.reason = "No space left on device"
     client = rooms.client(dialect)

@@ -314,7 +314,7 @@ def test_a_store_without_a_guard_permits_reading_any_key() -> None:
 
 
 @pytest.mark.parametrize("flags", [{}, {"from_disk": True}, {"is_durable": True}])
-def test_a_change_tells_all_that_was_asked_for(flags: dict[str, bool]) -> None:
+def test_a_change_has_the_requested_options(flags: dict[str, bool]) -> None:
     seen: list[Change] = []
     store = Store(seen.append)
     first = store.set("n", "k", b"1", NOW, **flags)
@@ -334,7 +334,7 @@ def test_a_change_tells_all_that_was_asked_for(flags: dict[str, bool]) -> None:
 
 
 @pytest.mark.parametrize("from_disk", [True, False])
-def test_a_clear_is_one_change_with_all_that_went(from_disk: bool) -> None:
+def test_a_clear_is_one_change_with_all_removed_entries(from_disk: bool) -> None:
     seen: list[Change] = []
     store = Store(seen.append)
     one = store.set("", "a", b"1").entry
@@ -347,7 +347,7 @@ def test_a_clear_is_one_change_with_all_that_went(from_disk: bool) -> None:
     assert (store.entry_count, store.value_bytes, store.namespaces()) == (0, 0, [])
 
 
-def test_an_expiry_is_no_wish_of_anybody() -> None:
+def test_an_expiry_is_neither_durable_nor_from_disk() -> None:
     store = Store()
     entry = store.set("n", "k", b"1", NOW, is_durable=True).entry
     (change,) = store.expire(NOW)
@@ -401,7 +401,7 @@ def test_namespaces_are_sorted_and_entries_of_all_of_them() -> None:
     assert sorted(entry.ns for entry in store.entries()) == ["", "a", "b"]
 
 
-def test_an_observer_is_told_from_then_on() -> None:
+def test_observe_calls_the_observer_for_later_changes() -> None:
     first: list[Change] = []
     second: list[Change] = []
     store = Store(first.append)
@@ -418,7 +418,7 @@ def test_the_first_deadline_that_is_due_is_the_first_to_expire() -> None:
     assert len(store.expire(NOW, 1)) == 1
 
 
-def test_after_an_undo_nothing_is_overdue_until_the_store_is_told_so() -> None:
+def test_no_entry_is_overdue_between_an_undo_and_the_next_expire() -> None:
     seen: list[Change] = []
     store = crowd(3, seen)
     store.expire(NOW, 1)
@@ -428,7 +428,7 @@ def test_after_an_undo_nothing_is_overdue_until_the_store_is_told_so() -> None:
     assert store.expirations == 0
 
 
-def test_a_key_whose_time_has_not_come_is_not_ended_by_a_write() -> None:
+def test_a_write_does_not_expire_a_key_before_its_deadline() -> None:
     seen: list[Change] = []
     store = crowd(2, seen)
     later = store.set("", "later", b"1", NOW + 1).entry
@@ -441,7 +441,7 @@ def test_a_key_whose_time_has_not_come_is_not_ended_by_a_write() -> None:
     assert len(seen) == 2
 
 
-def test_what_is_overdue_is_not_ended_while_the_store_refuses() -> None:
+def test_overdue_entries_are_not_removed_while_changes_are_refused() -> None:
     seen: list[Change] = []
     store = crowd(2, seen)
     store.expire(NOW, 0)
@@ -451,7 +451,7 @@ def test_what_is_overdue_is_not_ended_while_the_store_refuses() -> None:
     assert (seen, store.expirations, store.revision) == ([], 0, 2)
 
 
-def test_room_is_not_made_of_what_is_overdue_while_the_store_refuses() -> None:
+def test_overdue_entries_make_no_room_while_changes_are_refused() -> None:
     seen: list[Change] = []
     store = crowd(2, seen, Quota(Limits(entries_max=2)))
     store.expire(NOW, 0)
@@ -469,7 +469,7 @@ def test_room_is_not_made_of_what_is_overdue_while_the_store_refuses() -> None:
     ]  # fmt: skip
 
 
-def test_only_what_is_overdue_makes_room() -> None:
+def test_only_overdue_entries_are_removed_to_make_room() -> None:
     store = Store(quota=Quota(Limits(entries_max=2)))
     store.set("", "a", b"1", NOW)
     store.set("", "b", b"1", NOW + 1)
@@ -482,7 +482,7 @@ def test_only_what_is_overdue_makes_room() -> None:
     assert store.quota.refusals == 2
 
 
-def test_an_evicting_store_sheds_what_is_overdue_before_what_stands() -> None:
+def test_overdue_entries_are_removed_before_others_are_evicted() -> None:
     quota = Quota(Limits(entries_max=2, eviction=Eviction.LRU))
     seen: list[Change] = []
     store = Store(seen.append, quota)
@@ -501,7 +501,7 @@ def test_an_evicting_store_sheds_what_is_overdue_before_what_stands() -> None:
     assert (store.evictions, store.deletions) == (1, 0)
 
 
-def test_a_store_that_evicts_nobody_stays_over_its_limits() -> None:
+def test_a_store_without_eviction_stays_over_its_limits() -> None:
     store = Store(quota=Quota(Limits(entries_max=1)))
     store.load([Entry("", key, b"1", None, 1) for key in "ab"], 1)
     store.evict_excess()
@@ -522,7 +522,7 @@ def test_writes_that_could_never_fit_are_refused_before_the_first(eviction: Evic
     Store().check_writes("n", three)
 
 
-def test_a_read_is_a_use_and_keeps_an_entry() -> None:
+def test_a_read_entry_is_evicted_after_unread_ones() -> None:
     store = Store(quota=Quota(Limits(entries_max=2, eviction=Eviction.LRU)))
     store.set("", "a", b"1")
     store.set("", "b", b"1")
@@ -531,7 +531,7 @@ def test_a_read_is_a_use_and_keeps_an_entry() -> None:
     assert {entry.key for entry in store.entries()} == {"a", "c"}
 
 
-def test_a_value_by_hand_makes_room_where_others_may_leave() -> None:
+def test_a_value_from_disk_evicts_others_if_the_store_evicts() -> None:
     store = Store(quota=Quota(Limits(entries_max=1, eviction=Eviction.LRU)))
     store.set("", "a", b"1")
     store.set("", "b", b"1", from_disk=True)
@@ -545,7 +545,7 @@ def test_a_value_by_hand_makes_room_where_others_may_leave() -> None:
     assert [entry.value for entry in small.entries()] == [b"1234567"]
 
 
-def test_skipping_changes_only_what_comes_next() -> None:
+def test_skip_to_changes_only_the_next_revision() -> None:
     store = Store()
     store.skip_to(1)
     assert store.revision == 0

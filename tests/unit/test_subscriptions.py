@@ -36,7 +36,7 @@ def publish(hub: Hub, topic: Any) -> None:
     hub.end_batches()
 
 
-def test_a_key_is_followed_in_its_namespace_until_it_is_left(hub: Hub) -> None:
+def test_a_key_is_followed_in_its_namespace_until_unsubscribed(hub: Hub) -> None:
     client, heard = client_of(hub)
     client.follow_key("n", "k")
     publish(hub, hub.key_topic("n", "k"))
@@ -46,7 +46,7 @@ def test_a_key_is_followed_in_its_namespace_until_it_is_left(hub: Hub) -> None:
     assert (len(client), hub.subscription_count, hub.followed_keys()) == (0, 0, [])
 
 
-def test_a_channel_is_followed_until_it_is_left(hub: Hub) -> None:
+def test_a_channel_is_followed_until_unsubscribed(hub: Hub) -> None:
     client, heard = client_of(hub)
     client.follow_channel("c")
     publish(hub, hub.channel_topic("c"))
@@ -56,7 +56,7 @@ def test_a_channel_is_followed_until_it_is_left(hub: Hub) -> None:
     assert hub.channel_topic("c") is None
 
 
-def test_what_was_never_followed_can_be_left(hub: Hub) -> None:
+def test_unsubscribing_without_a_subscription_does_nothing(hub: Hub) -> None:
     client, other = client_of(hub)[0], client_of(hub)[0]
     other.follow_key("", "k")
     other.follow_channel("c")
@@ -65,7 +65,7 @@ def test_what_was_never_followed_can_be_left(hub: Hub) -> None:
     assert hub.subscription_count == 2
 
 
-def test_keys_and_channels_count_together_and_each_once(hub: Hub) -> None:
+def test_keys_and_channels_count_once_each_against_one_limit(hub: Hub) -> None:
     client, _ = client_of(hub, 2)
     client.follow_key("", "k")
     client.follow_channel("c")
@@ -83,7 +83,7 @@ def test_keys_and_channels_count_together_and_each_once(hub: Hub) -> None:
     assert len(client) == 2
 
 
-def test_who_left_follows_nothing_and_gets_nothing_more(hub: Hub) -> None:
+def test_a_closed_session_has_no_subscriptions_and_gets_no_updates(hub: Hub) -> None:
     client, heard = client_of(hub)
     client.follow_key("", "k")
     client.follow_channel("c")
@@ -120,7 +120,7 @@ def test_very_many_subscriptions_end_in_portions(
 READ, WRITE = frozenset({Right.READ}), frozenset({Right.WRITE})
 
 
-def test_rights_that_change_end_what_they_permit_no_more(hub: Hub) -> None:
+def test_changed_rights_end_subscriptions_they_do_not_permit(hub: Hub) -> None:
     rooms = Rooms()
     rooms.tick.run(lambda _, now: rooms.store.set("n", "b", b"1", now + 5), None)
     views = Views(replace(rooms.services, hub=hub))
@@ -151,7 +151,7 @@ def test_rights_that_change_end_what_they_permit_no_more(hub: Hub) -> None:
     assert len(client) == hub.subscription_count == 1
 
 
-def test_rights_that_change_give_nobody_events_who_had_none(hub: Hub) -> None:
+def test_changed_rights_do_not_add_events(hub: Hub) -> None:
     views = Views(services_with(hub))
     some, whole = views.of(Grant("some", READ, keys=("a",))), services_with(hub)
     none = views.of(Grant("w", WRITE))

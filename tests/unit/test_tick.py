@@ -580,7 +580,7 @@ def ask_nothing(rooms: Rooms) -> None:
     rooms.tick.run(lambda *_: None, None)
 
 
-def test_a_tick_begins_with_nothing_to_do() -> None:
+def test_a_new_tick_is_idle() -> None:
     rooms = Rooms()
     assert rooms.tick.is_spent is False
     assert (rooms.soon, len(rooms.tick.turns)) == ([], 0)
@@ -658,7 +658,7 @@ def test_a_request_that_fails_when_it_is_run_again_leaves_the_store_open() -> No
 
 
 @pytest.mark.parametrize("begin", [False, True])
-def test_a_change_outside_a_request_is_a_fault(begin: bool) -> None:
+def test_a_change_outside_a_request_is_an_assertion_error(begin: bool) -> None:
     rooms = Rooms()
     if begin:
         rooms.tick.schedule_flush(rooms.client().outbox)
@@ -667,7 +667,7 @@ def test_a_change_outside_a_request_is_a_fault(begin: bool) -> None:
 
 
 @pytest.mark.parametrize("durable", [(False, False), (False, True), (True, False)])
-def test_a_commit_is_durable_where_one_of_its_changes_is(durable: tuple[bool, bool]) -> None:
+def test_a_commit_is_durable_if_one_of_its_changes_is(durable: tuple[bool, bool]) -> None:
     engine = HoldingEngine(always=False)
     rooms = Rooms(engine=engine)
     for key, is_durable in zip("ab", durable, strict=True):
@@ -676,7 +676,7 @@ def test_a_commit_is_durable_where_one_of_its_changes_is(durable: tuple[bool, bo
     assert (engine.held is not None) is any(durable)
 
 
-def test_what_is_kept_is_counted_and_told() -> None:
+def test_a_stored_commit_is_counted_and_reported() -> None:
     engine = HoldingEngine(always=False)
     rooms = Rooms(engine=engine)
     told: list[int] = []
@@ -698,7 +698,7 @@ def test_what_is_kept_is_counted_and_told() -> None:
     assert (told, rooms.telemetry.changes) == ([2, 3], 3)
 
 
-def test_how_long_a_tick_took_is_measured_from_its_first_request() -> None:
+def test_the_duration_of_a_tick_begins_with_its_first_request() -> None:
     engine = HoldingEngine(always=False)
     rooms = Rooms(engine=engine)
     write(rooms, "a")
@@ -715,7 +715,7 @@ def test_how_long_a_tick_took_is_measured_from_its_first_request() -> None:
     assert (ticks.count, ticks.sum_ms) == (2, 30)
 
 
-def test_what_a_clear_took_away_is_told_once_it_is_kept() -> None:
+def test_cleared_entries_are_reported_after_the_commit() -> None:
     engine = HoldingEngine(always=False)
     rooms = Rooms(engine=engine)
     told: list[list[str]] = []
@@ -746,7 +746,7 @@ def test_what_a_clear_took_away_is_told_once_it_is_kept() -> None:
     assert len(told) == 3, "one that was refused took nothing away"
 
 
-def test_whatever_expires_in_a_tick_is_one_portion_whoever_asks_for_it() -> None:
+def test_a_tick_expires_one_portion_for_all_requests() -> None:
     rooms = Rooms()
     for number in range(3 * EXPIRED_AT_ONCE_MAX):
         write(rooms, f"k{number}", ttl_ms=1)
@@ -762,7 +762,7 @@ def test_whatever_expires_in_a_tick_is_one_portion_whoever_asks_for_it() -> None
     assert rooms.store.expirations == 2 * EXPIRED_AT_ONCE_MAX
 
 
-def test_a_turn_for_what_is_due_has_a_portion_of_its_own_in_a_tick_that_lasts() -> None:
+def test_an_expiry_turn_in_a_long_tick_has_its_own_portion() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     for number in range(3 * EXPIRED_AT_ONCE_MAX):
@@ -778,7 +778,7 @@ def test_a_turn_for_what_is_due_has_a_portion_of_its_own_in_a_tick_that_lasts() 
 
 
 @pytest.mark.parametrize(("wait", "count"), [(9, 1), (10, 0)])
-def test_what_is_due_expires_with_the_next_request(wait: int, count: int) -> None:
+def test_due_entries_expire_with_the_next_request(wait: int, count: int) -> None:
     rooms = Rooms()
     write(rooms, ttl_ms=10)
     rooms.tick.end()
@@ -787,7 +787,7 @@ def test_what_is_due_expires_with_the_next_request(wait: int, count: int) -> Non
     assert rooms.store.entry_count == count
 
 
-def test_while_changes_cannot_be_kept_nothing_expires_with_requests() -> None:
+def test_requests_expire_no_entries_during_a_storage_failure() -> None:
     rooms = Rooms()
     write(rooms, ttl_ms=10)
     rooms.tick.end()
@@ -797,7 +797,7 @@ def test_while_changes_cannot_be_kept_nothing_expires_with_requests() -> None:
     assert rooms.store.entry_count == 1
 
 
-def test_a_probe_tells_why_and_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_probe_reports_the_failure_and_the_recovery(caplog: pytest.LogCaptureFixture) -> None:
     rooms = Rooms()
     rooms.engine.reason = "disk full"
     rooms.tick.probe()
@@ -812,7 +812,7 @@ def test_a_probe_tells_why_and_when_it_is_over(caplog: pytest.LogCaptureFixture)
     assert [record.getMessage() for record in caplog.records] == ["changes are stored again"]
 
 
-def test_a_disk_that_fails_is_reported_at_once_and_then_once_in_so_many(
+def test_a_repeated_storage_failure_is_logged_first_and_then_periodically(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rooms = Rooms()
@@ -836,7 +836,7 @@ def test_a_disk_that_fails_is_reported_at_once_and_then_once_in_so_many(
     assert [record.getMessage() for record in caplog.records] == [again, text]
 
 
-def test_a_connection_that_fails_in_what_comes_after_costs_the_others_nothing(
+def test_a_failing_after_flush_callback_does_not_affect_other_connections(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     rooms = Rooms()
@@ -866,7 +866,7 @@ def test_one_whole_turn_is_spent_until_the_tick_ends() -> None:
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_turns_wait_while_as_much_as_it_may_waits_for_the_device(missing: int) -> None:
+def test_turns_wait_while_the_limit_waits_for_the_device(missing: int) -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     write(rooms)
@@ -880,7 +880,7 @@ def test_turns_wait_while_as_much_as_it_may_waits_for_the_device(missing: int) -
     assert len(rooms.soon) == 1
 
 
-def test_turns_do_not_wait_for_many_requests_that_wait_for_nothing() -> None:
+def test_turns_do_not_wait_without_a_held_tick() -> None:
     rooms = Rooms()
     for _ in range(ROUND_REQUESTS_MAX):
         ask_nothing(rooms)
@@ -901,7 +901,7 @@ def test_an_outbox_that_asked_twice_is_held_and_refused_once() -> None:
     assert [message["type"] for message in client.heard()] == ["result"]
 
 
-def test_what_was_said_before_the_first_change_stays_when_it_is_refused() -> None:
+def test_replies_before_the_first_change_remain_when_a_tick_is_refused() -> None:
     engine = HoldingEngine()
     for held in (True, False):
         rooms = Rooms(engine=engine if held else None)
@@ -920,7 +920,7 @@ def test_what_was_said_before_the_first_change_stays_when_it_is_refused() -> Non
         assert heard[2]["data"] == FULL
 
 
-def test_a_commit_that_ends_without_one_being_held_is_a_fault() -> None:
+def test_finishing_a_commit_without_a_held_tick_is_an_assertion_error() -> None:
     engine = HoldingEngine()
     rooms = Rooms(engine=engine)
     write(rooms)
@@ -932,7 +932,7 @@ def test_a_commit_that_ends_without_one_being_held_is_a_fault() -> None:
         done(None)
 
 
-def test_a_clear_that_nobody_looks_for_is_kept_like_any_change() -> None:
+def test_a_clear_without_a_listener_is_stored() -> None:
     rooms = Rooms()
     write(rooms)
     clear(rooms)

@@ -163,7 +163,7 @@ INTEGERS_AT_THE_EDGE = [
 @pytest.mark.parametrize("read", [decode, decode_file])
 @pytest.mark.parametrize("digits", INTEGERS_AT_THE_EDGE)
 @pytest.mark.parametrize("other", ["-0", "0e1", "1"])
-def test_an_integer_of_64_bits_is_exact_whatever_stands_beside_it(
+def test_a_64_bit_integer_is_exact_beside_any_other_value(
     read: Callable[[bytes], list[object]], digits: str, other: str
 ) -> None:
     _, value = read(f"[{other},   {digits}]".encode())
@@ -181,9 +181,7 @@ def test_an_integer_of_64_bits_is_exact_whatever_stands_beside_it(
     ],
 )
 @pytest.mark.parametrize("other", ["-0", "1"])
-def test_a_float_as_javascript_writes_it_is_one_whatever_stands_beside_it(
-    digits: str, other: str
-) -> None:
+def test_a_javascript_float_is_accepted_beside_any_other_value(digits: str, other: str) -> None:
     _, value = decode_file(f"[{other}, {digits}]".encode())
     assert type(value) is float
     assert value == float(digits)
@@ -212,7 +210,7 @@ def test_a_zero_may_have_any_exponent(read: Callable[[bytes], object], text: str
         ("[" * (JSON_DEPTH_MAX + 1) + "]" * (JSON_DEPTH_MAX + 1), "nested too deeply"),
     ],
 )
-def test_what_is_refused_without_a_place_says_why(
+def test_an_error_without_a_position_has_a_reason(
     read: Callable[[bytes], object], text: str, reason: str
 ) -> None:
     with pytest.raises(InvalidJsonError) as caught:
@@ -284,7 +282,7 @@ def deep_list(numbers: int, letters: int = 0) -> bytes:
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_what_is_small_is_indented_whatever_that_costs(more: int) -> None:
+def test_a_small_value_is_indented_up_to_the_readable_limit(more: int) -> None:
     letters = READABLE_BYTES_MAX - len(encode_readable(deep_list(5000))) + more
     encoded = deep_list(5000, letters)
     assert 4 * len(encoded) < READABLE_BYTES_MAX
@@ -294,7 +292,7 @@ def test_what_is_small_is_indented_whatever_that_costs(more: int) -> None:
 
 
 @pytest.mark.parametrize("more", [0, 1])
-def test_what_is_large_is_indented_up_to_four_times_its_size(more: int) -> None:
+def test_a_large_value_is_indented_up_to_four_times_its_size(more: int) -> None:
     def in_lines(encoded: bytes) -> bytes:
         return orjson.dumps(orjson.loads(encoded), option=orjson.OPT_INDENT_2)
 

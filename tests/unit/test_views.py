@@ -30,7 +30,7 @@ def test_a_complete_grant_has_the_services_themselves(services: Services, views:
     assert services.hub.audiences == {}
 
 
-def test_a_view_shares_all_but_the_store_and_what_was_found_in_it(
+def test_a_view_shares_everything_except_the_store_and_searches(
     services: Services, views: Views
 ) -> None:
     view = views.of(SOME)
@@ -52,7 +52,9 @@ def test_the_same_grant_has_the_same_view(views: Views) -> None:
     assert views.of(SOME) is not views.of(Grant("some", READ, keys=("b",)))
 
 
-def test_changes_are_announced_to_whom_may_read_them(services: Services, views: Views) -> None:
+def test_changes_are_announced_to_views_that_may_read_them(
+    services: Services, views: Views
+) -> None:
     views.of(SOME)
     views.of(Grant("blind", WRITE))
     (may_read,) = services.hub.audiences.values()
@@ -60,7 +62,7 @@ def test_changes_are_announced_to_whom_may_read_them(services: Services, views: 
     assert (may_read("", "a"), may_read("", "b")) == (True, False)
 
 
-def test_only_the_views_of_grants_that_are_kept_remain(services: Services, views: Views) -> None:
+def test_keep_drops_views_of_other_grants(services: Services, views: Views) -> None:
     goes = Grant("goes", READ, keys=("a",))
     kept, gone = views.of(SOME), views.of(goes)
     views.keep({SOME, Grant("new", READ, keys=("a",))})
