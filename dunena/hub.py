@@ -93,10 +93,10 @@ class Topic:
     ``opened`` is called with the topic when a batch begins.
     """
 
-    __slots__ = ("_batch", "_followers", "_opened", "_place")
+    __slots__ = ("_batch", "_entry_id", "_followers", "_opened")
 
     def __init__(self, entry_id: EntryId | None, opened: Callable[["Topic"], None]) -> None:
-        self._place = entry_id
+        self._entry_id = entry_id
         self._opened = opened
         self._followers: dict[Subscriber, None] = {}
         self._batch: Batch | None = None
@@ -125,7 +125,7 @@ class Topic:
         if batch is not None and batch.is_open:
             batch.add(frame)
             return
-        batch = self._batch = Batch(self._place, frame)
+        batch = self._batch = Batch(self._entry_id, frame)
         self._opened(self)
         for follower in self._followers:
             follower.push(batch)

@@ -132,17 +132,17 @@ class PendingRequest:
 class Deletion(PendingRequest):
     """The deletion of a key in the dunena dialect, whose answer says whether the key existed."""
 
-    __slots__ = ("_durable", "_place")
+    __slots__ = ("_durable", "_key_id")
 
     def __init__(self, key_id: KeyId, durable: bool | None) -> None:
         super().__init__()
-        self._place = key_id
+        self._key_id = key_id
         self._durable = durable
 
     def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
         """Start the request on a connection; return the frames to send before its ping."""
         super().begin(request_id, followed_keys)
-        return [frame("type", "del", self._place, durable=self._durable, id=request_id)]
+        return [frame("type", "del", self._key_id, durable=self._durable, id=request_id)]
 
     def result(self) -> bool:
         """Return whether the key had a value; raise the error if the request failed."""
@@ -175,21 +175,21 @@ class Reading(PendingRequest):
     `pong` its latest update is the current one.
     """
 
-    __slots__ = ("_asked", "_held", "_places")
+    __slots__ = ("_asked", "_held", "_key_ids")
 
-    def __init__(self, places: Iterable[KeyId]) -> None:
+    def __init__(self, key_ids: Iterable[KeyId]) -> None:
         super().__init__()
-        self._places = list(places)
+        self._key_ids = list(key_ids)
         self._asked: dict[KeyId, bytes] = {}
         self._held: list[FollowedKey] = []
 
     def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
         """Start the request on a connection; return the frames to send before its ping."""
         super().begin(request_id, followed_keys)
-        self._held = [followed_keys[key_id] for key_id in self._places if key_id in followed_keys]
+        self._held = [followed_keys[key_id] for key_id in self._key_ids if key_id in followed_keys]
         for followed_key in self._held:
             followed_key.holds += 1
-        self._asked = {key_id: MISSING for key_id in self._places if key_id not in followed_keys}
+        self._asked = {key_id: MISSING for key_id in self._key_ids if key_id not in followed_keys}
         return [
             action(name, key_id) for key_id in self._asked for name in ("subscribe", "unsubscribe")
         ]
@@ -205,7 +205,7 @@ class Reading(PendingRequest):
     def end(self) -> list[FollowedKey]:
         """Complete the answer at the pong; return the followed keys it no longer holds."""
         found = self._asked | {followed_key.key_id: followed_key.raw for followed_key in self._held}
-        self.answer = {key: found[ns, key] for ns, key in self._places}
+        self.answer = {key: found[ns, key] for ns, key in self._key_ids}
         held, self._held = self._held, []
         for followed_key in held:
             followed_key.holds -= 1

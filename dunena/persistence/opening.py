@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from dunena.persistence.disk.place import PRIVATE_FOLDER
+from dunena.persistence.disk.paths import PRIVATE_FOLDER
 from dunena.persistence.interface import Engine, Loaded, Progress
 from dunena.persistence.memory import MemoryEngine
 from dunena.persistence.policy import Fsync, WatchMode

@@ -11,8 +11,8 @@ from dunena.settings import ANY_HOSTS, Settings, is_loopback_host
 
 # The networks for documentation (RFC 5737, RFC 3849) have the same route as the internet; the
 # private ones (RFC 1918) may be on other interfaces.
-_IPV4_PLACES = ("192.0.2.1", "192.168.255.254", "172.31.255.254", "10.255.255.254")
-_IPV6_PLACES = ("2001:db8::1", "fd00::1")
+_IPV4_DESTINATIONS = ("192.0.2.1", "192.168.255.254", "172.31.255.254", "10.255.255.254")
+_IPV6_DESTINATIONS = ("2001:db8::1", "fd00::1")
 _ANY_PORT = 9  # nothing is sent to it
 
 
@@ -33,18 +33,18 @@ def own_addresses(host: str) -> list[str]:
 
     ``host`` is "0.0.0.0" for IPv4 only, or another host of `ANY_HOSTS` for both kinds.
     """
-    found = _sending_addresses(socket.AF_INET, _IPV4_PLACES)
+    found = _sending_addresses(socket.AF_INET, _IPV4_DESTINATIONS)
     if host != "0.0.0.0":
-        found += _sending_addresses(socket.AF_INET6, _IPV6_PLACES)
+        found += _sending_addresses(socket.AF_INET6, _IPV6_DESTINATIONS)
     return list(dict.fromkeys(found))
 
 
-def _sending_addresses(family: socket.AddressFamily, places: tuple[str, ...]) -> list[str]:
+def _sending_addresses(family: socket.AddressFamily, destinations: tuple[str, ...]) -> list[str]:
     found = []
-    for place in places:
+    for destination in destinations:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as probe:
-                probe.connect((place, _ANY_PORT))  # with UDP this only chooses a route
+                probe.connect((destination, _ANY_PORT))  # with UDP this only chooses a route
                 address = str(probe.getsockname()[0])
         except OSError:
             continue  # the machine has no such network

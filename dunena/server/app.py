@@ -380,22 +380,22 @@ class Server:
 def bind_failure(settings: Settings, failure: BindError) -> StartError:
     """Make the error for a port that cannot be bound: it says why and what to do."""
     error = failure.error
-    place = f"port {settings.port} of {failure.address}"
+    where = f"port {settings.port} of {failure.address}"
     if error.errno == errno.EADDRINUSE:
         free = settings.port + (1 if settings.port < PORT_MAX else -1)
         return PortBusyError(
-            f"{place} is already in use; stop what uses it, or start with --port {free}",
+            f"{where} is already in use; stop what uses it, or start with --port {free}",
             failure.address,
         )
     if error.errno == errno.EACCES and sys.platform == "win32":
         away = KEPT_PORTS if settings.port + KEPT_PORTS <= PORT_MAX else -KEPT_PORTS
         return PortKeptError(
-            f"{place} is kept by Windows, for Hyper-V or Docker, or by another program;"
+            f"{where} is kept by Windows, for Hyper-V or Docker, or by another program;"
             f" start with --port {settings.port + away}",
             failure.address,
         )
     if error.errno == errno.EACCES:
         return StartError(
-            f"{place} may not be opened by this user; start with --port {DEFAULT_PORT}"
+            f"{where} may not be opened by this user; start with --port {DEFAULT_PORT}"
         )
-    return StartError(f"cannot open {place}: {error.strerror or error}")
+    return StartError(f"cannot open {where}: {error.strerror or error}")

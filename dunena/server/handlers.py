@@ -157,11 +157,11 @@ class Handlers:
 
     def from_folder(self, www: WwwFolder, request: Request, _now: int) -> Response:
         """Answer with a file of the user's folder of pages, which a worker thread reads."""
-        place = parse_request_path(request.path.removeprefix("/www/"))
-        if place is None:
+        request_path = parse_request_path(request.path.removeprefix("/www/"))
+        if request_path is None:
             return Response.error(404, "Not found")
         headers = self._admission.framing_headers()
-        return Response(200, headers=headers, later=partial(www.prepare, request, place))
+        return Response(200, headers=headers, later=partial(www.prepare, request, request_path))
 
     # --- about the server ---
 

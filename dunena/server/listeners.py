@@ -29,7 +29,7 @@ _ALONE: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", 0)  # only Windows has it
 _REFUSED = frozenset({errno.EADDRINUSE, errno.EACCES})
 _NOT_HERE = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT})
 
-_Place = tuple[socket.AddressFamily, tuple[Any, ...]]
+_SocketAddress = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 class BindError(Exception):
@@ -92,19 +92,19 @@ class Listeners:
 
 def open_sockets(host: str, port: int) -> list[socket.socket]:
     """Bind one socket for each address of a host, all at one port; raise `BindError`."""
-    places = _places_of(host, port)
+    socket_addresses = _socket_addresses_of(host, port)
     tries = _FREE_PORT_TRIES if port == 0 else 1
     while True:
         tries -= 1
         try:
-            return _bind_all(places, port)
+            return _bind_all(socket_addresses, port)
         except BindError as error:
             if error.error.errno != errno.EADDRINUSE or not tries:
                 raise
 
 
-def _places_of(host: str, port: int) -> list[_Place]:
-    found: list[_Place] = []
+def _socket_addresses_of(host: str, port: int) -> list[_SocketAddress]:
+    found: list[_SocketAddress] = []
     for name in _MEANT.get(host.lower().rstrip("."), (host,)):
         try:
             infos = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -112,15 +112,17 @@ def _places_of(host: str, port: int) -> list[_Place]:
             if name == host:
                 raise BindError(host, error) from error
             continue  # a system without IPv6 may not even read its addresses
-        found += [(family, place) for family, _kind, _protocol, _name, place in infos]
+        found += [
+            (family, socket_address) for family, _kind, _protocol, _name, socket_address in infos
+        ]
     return list(dict.fromkeys(found))
 
 
-def _bind_all(places: list[_Place], port: int) -> list[socket.socket]:
+def _bind_all(socket_addresses: list[_SocketAddress], port: int) -> list[socket.socket]:
     bound: list[socket.socket] = []
     missing: BindError | None = None
     try:
-        for family, (address, _port, *rest) in places:
+        for family, (address, _port, *rest) in socket_addresses:
             try:
                 bound.append(_bind(family, (address, port, *rest)))
             except OSError as error:
@@ -139,15 +141,15 @@ def _bind_all(places: list[_Place], port: int) -> list[socket.socket]:
     return bound
 
 
-def _bind(family: socket.AddressFamily, place: tuple[Any, ...]) -> socket.socket:
+def _bind(family: socket.AddressFamily, socket_address: tuple[Any, ...]) -> socket.socket:
     if sys.platform == "win32":
-        return bind_alone(family, place)
+        return bind_alone(family, socket_address)
     # The option permits to bind while connections of a former server linger. On Windows these do
     # not matter, and the option would share the port with other programs.
-    return _bound(family, place, socket.SO_REUSEADDR)
+    return _bound(family, socket_address, socket.SO_REUSEADDR)
 
 
-def bind_alone(family: int, place: tuple[Any, ...]) -> socket.socket:
+def bind_alone(family: int, socket_address: tuple[Any, ...]) -> socket.socket:
     """Bind a socket on Windows with exclusive use of its port, or without if that fails.
 
     Without exclusive use any program may bind the port of another one at some addresses. But an
@@ -155,21 +157,21 @@ def bind_alone(family: int, place: tuple[Any, ...]) -> socket.socket:
     nothing would prevent a restart.
     """
     try:
-        return _bound(family, place, _ALONE)
+        return _bound(family, socket_address, _ALONE)
     except OSError as error:
         if error.errno not in _REFUSED:
             raise
-    return _bound(family, place, None)
+    return _bound(family, socket_address, None)
 
 
-def _bound(family: int, place: tuple[Any, ...], option: int | None) -> socket.socket:
+def _bound(family: int, socket_address: tuple[Any, ...], option: int | None) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         if option is not None:
             one.setsockopt(socket.SOL_SOCKET, option, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        one.bind(place)
+        one.bind(socket_address)
     except OSError:
         one.close()
         raise

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp
 from dunena.persistence.disk.folder_storage import FolderStorage
-from dunena.persistence.disk.place import folds_case
+from dunena.persistence.disk.paths import folds_case
 from dunena.persistence.disk.real_disk import RealDisk
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dunena.persistence.disk.place import folds_case
+from dunena.persistence.disk.paths import folds_case
 from dunena.persistence.policy import Fsync
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name

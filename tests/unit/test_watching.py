@@ -10,7 +10,7 @@ import pytest
 
 from dunena.persistence.disk import watching
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.place import file_system_of
+from dunena.persistence.disk.paths import file_system_of
 from dunena.persistence.disk.watcher_events import Told
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.interface import WatchState

@@ -19,7 +19,7 @@ from dunena.persistence.disk.dry import DryDisk
 from dunena.persistence.disk.files import SHORTENED, SHORTENED_DIGITS
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.layout import Layout
-from dunena.persistence.disk.place import PRIVATE_FOLDER, extended, folds_case
+from dunena.persistence.disk.paths import PRIVATE_FOLDER, extended, folds_case
 from dunena.persistence.disk.quarantine import set_aside
 from dunena.persistence.disk.real_disk import RealDisk
 from dunena.persistence.disk.records import Records

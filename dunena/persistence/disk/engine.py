@@ -11,7 +11,7 @@ from dunena.histogram import Histogram
 from dunena.persistence.disk.folder_storage import FolderStorage, describe
 from dunena.persistence.disk.gc_pause import keep_for_good
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.place import PRIVATE_FOLDER, extended, folds_case
+from dunena.persistence.disk.paths import PRIVATE_FOLDER, extended, folds_case
 from dunena.persistence.disk.real_disk import RealDisk
 from dunena.persistence.disk.watching import FolderWatch
 from dunena.persistence.disk.workers import SLOW_SYNC_SECONDS, FileWriterThread, Syncer

@@ -47,8 +47,8 @@ class Layout:
         self.folds_case = folds_case
         self._records = records
         self._folder_aliases: dict[str, str] = {}  # namespace -> name of its folder
-        self._file_aliases: dict[EntryId, str] = {}  # place -> name of its file
-        self._alias_owners: dict[tuple[str, str], EntryId] = {}  # (ns, folded file name) -> place
+        self._file_aliases: dict[EntryId, str] = {}  # entry id -> name of its file
+        self._alias_owners: dict[tuple[str, str], EntryId] = {}  # (ns, folded name) -> entry id
 
     # --- from a key to its file ---
 

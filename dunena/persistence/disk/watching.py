@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 
 from dunena.persistence.disk.hand_edits import HandEdits
-from dunena.persistence.disk.place import file_system_of
+from dunena.persistence.disk.paths import file_system_of
 from dunena.persistence.disk.watcher import begin_to_watch
 from dunena.persistence.disk.watcher_events import Told, Watcher
 from dunena.persistence.interface import Watching, WatchState

@@ -150,8 +150,10 @@ class Admission:
             return True
         if origin in DISK_ORIGINS:
             return self.disk_pages.are_let_in
-        place = read_origin(origin)
-        return place is not None and (is_loopback_host(place.host) or _is_same_origin(origin, host))
+        parsed = read_origin(origin)
+        return parsed is not None and (
+            is_loopback_host(parsed.host) or _is_same_origin(origin, host)
+        )
 
     def refusal_of_decision(self, request: Request) -> Response | None:
         """Return the response that refuses an admitted request the decision on pages from disk.
@@ -339,9 +341,9 @@ def _allowed_headers(request: Request) -> str:
 
 def _is_same_origin(origin: str, host: str | None) -> bool:
     """Return whether a page of an origin came from the server reached at ``host``."""
-    scheme, _, place = origin.partition("://")
+    scheme, _, parsed = origin.partition("://")
     # Behind a proxy that terminates TLS, a server that speaks http has https pages.
-    return scheme in ("http", "https") and bool(host) and place.lower() == (host or "").lower()
+    return scheme in ("http", "https") and bool(host) and parsed.lower() == (host or "").lower()
 
 
 def _is_private_name(name: str) -> bool:

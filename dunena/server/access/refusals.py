@@ -46,12 +46,12 @@ class Refusals:
         """Log that a page of an origin was refused."""
         if origin in DISK_ORIGINS:
             scheme = "https" if self._settings.is_encrypted else "http"
-            place = f"{scheme}://{local_host(self._settings.host)}:{self._port}"
+            url = f"{scheme}://{local_host(self._settings.host)}:{self._port}"
             self._tell(
                 "page from disk",
                 origin,
                 f'a page opened from disk (origin "{origin}") was refused; to let such pages in:'
-                f" the button on {place}/test, or {origin_option(origin)}",
+                f" the button on {url}/test, or {origin_option(origin)}",
             )
             return
         self._tell("origin", origin, f"a page of origin {_shown(origin)} was refused", _do(origin))

@@ -197,8 +197,8 @@ def _place_of_fault(data: bytes) -> str:
     except UnicodeDecodeError:
         return " (not UTF-8)"
     except tomllib.TOMLDecodeError as error:
-        _, mark, place = str(error).rpartition("(at ")
-        return f" ({place}" if mark else ""
+        _, mark, position = str(error).rpartition("(at ")
+        return f" ({position}" if mark else ""
     return ""
 
 

@@ -68,10 +68,10 @@ class WwwFolder:
         self._root = root
         self._refusals = refusals
 
-    def prepare(self, request: Request, place: RequestPath) -> Prepared:
+    def prepare(self, request: Request, request_path: RequestPath) -> Prepared:
         """Answer GET or HEAD of a path; every problem with the file becomes an error response."""
         try:
-            return self._prepare(request, place)
+            return self._prepare(request, request_path)
         except PermissionError:
             self._refusals.tell_file(
                 request.path,
@@ -93,15 +93,15 @@ class WwwFolder:
         except ValueError:  # the system cannot encode the name, or the file is hidden
             return Prepared(Response.error(404, "Not found"))
 
-    def _prepare(self, request: Request, place: RequestPath) -> Prepared:
-        path = self._real_path(place.file_names)
+    def _prepare(self, request: Request, request_path: RequestPath) -> Prepared:
+        path = self._real_path(request_path.file_names)
         mode = path.stat().st_mode
-        if stat.S_ISDIR(mode) and not place.is_folder:
+        if stat.S_ISDIR(mode) and not request_path.is_folder:
             return Prepared(request.with_slash)
         # Links were followed above. Anything but a plain file is refused: a pipe would block.
         file = FileIO(path, opener=lambda name, _flags: open_plain(name, follow=False)[0])
         try:
-            prepared = _respond(request, file, media_type(place.file_names[-1]))
+            prepared = _respond(request, file, media_type(request_path.file_names[-1]))
         except BaseException:
             file.close()
             raise

@@ -34,7 +34,7 @@ export class KeySource {
   #asking = new Map(); // page -> the version that is requested
   #first = 0;
   #last = 0;
-  #places = new Map(); // key -> entry
+  #entries = new Map(); // key -> entry
   #dirty = new Set();
   #isAskingChanged = false;
   #changedTimer = 0;
@@ -54,7 +54,7 @@ export class KeySource {
     this.#matches = globMatcher(pattern);
     if (isOther) {
       this.#pages.clear();
-      this.#places.clear();
+      this.#entries.clear();
       this.total = null;
     }
     this.#dirty.clear();
@@ -86,7 +86,7 @@ export class KeySource {
       return;
     }
     if ((data.ns ?? "") !== this.ns) return;
-    const known = this.#places.get(data.key);
+    const known = this.#entries.get(data.key);
     if (event === "set" && known) {
       this.#dirty.add(data.key);
       this.#soonAskChanged();
@@ -171,12 +171,12 @@ export class KeySource {
     if (old && old.version > version) return;
     this.#forget(number);
     for (const [index, entry] of rows.entries()) {
-      const known = this.#places.get(entry.key);
+      const known = this.#entries.get(entry.key);
       // An entry requested by name may be newer than a page requested at the same time.
       if (known && known.revision > entry.revision && known.version === version) rows[index] = known;
       rows[index].version = version;
       if (known && known.revision !== rows[index].revision) this.onUpdate(rows[index]);
-      this.#places.set(entry.key, rows[index]);
+      this.#entries.set(entry.key, rows[index]);
       if (version === this.#version && !this.#isAskingChanged) this.#dirty.delete(entry.key);
     }
     this.#pages.set(number, { version, rows });
@@ -185,7 +185,7 @@ export class KeySource {
 
   #forget(number) {
     for (const entry of this.#pages.get(number)?.rows ?? []) {
-      if (this.#places.get(entry.key) === entry) this.#places.delete(entry.key);
+      if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
     }
     this.#pages.delete(number);
   }
@@ -224,7 +224,7 @@ export class KeySource {
 
   #update(entries, version) {
     for (const entry of entries) {
-      const known = this.#places.get(entry.key);
+      const known = this.#entries.get(entry.key);
       if (!known || (known.version >= version && known.revision >= entry.revision)) continue;
       Object.assign(known, entry);
       this.onUpdate(known);

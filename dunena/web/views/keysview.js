@@ -2,7 +2,7 @@
 
 import { byId, say, setText } from "../lib/dom.js";
 import { count } from "../lib/format.js";
-import { hashOf, placeOf } from "../lib/place.js";
+import { hashOf, parseHash } from "../lib/hash.js";
 import { KeySource } from "../net/keysource.js";
 import { Detail } from "./detail/detail.js";
 import { KeyTable } from "./keytable.js";
@@ -36,7 +36,7 @@ export class KeysView {
     this.#detail.onClose = () => {
       this.#table.choose(null);
       this.#table.focus();
-      if (history.state?.isOverList && placeOf(location.hash).view === "keys") {
+      if (history.state?.isOverList && parseHash(location.hash).view === "keys") {
         this.#isGoingBack = true;
         history.back(); // otherwise the user's next Back would have no visible effect
       } else this.#note();
@@ -76,7 +76,7 @@ export class KeysView {
 
   // Shows the key in the address of the page.
   start() {
-    const { view, key, ns } = placeOf(location.hash);
+    const { view, key, ns } = parseHash(location.hash);
     if (view !== "keys" || key === null) return;
     if (!history.state?.isKey) history.replaceState(null, "", "#keys"); // so that Back closes it
     this.open(key, ns);
@@ -84,7 +84,7 @@ export class KeysView {
 
   // Follows a change of the address from `before`, by Back, Forward or a link.
   async follow(before) {
-    const { view, key, ns } = placeOf(location.hash);
+    const { view, key, ns } = parseHash(location.hash);
     if (view !== "keys" || location.hash === this.hash) return;
     if (key === null && !this.#detail.isOpen) return;
     if (key !== null && !history.state?.isKey) {

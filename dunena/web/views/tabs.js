@@ -1,7 +1,7 @@
 // The tabs of the page: one view is visible at a time, and the address names it.
 
 import { byId } from "../lib/dom.js";
-import { placeOf } from "../lib/place.js";
+import { parseHash } from "../lib/hash.js";
 
 export class Tabs {
   onShow = () => {}; // (name)
@@ -20,7 +20,7 @@ export class Tabs {
 
   // Shows the view in the address, or the first one.
   start() {
-    const wanted = placeOf(location.hash).view;
+    const wanted = parseHash(location.hash).view;
     this.show(this.#tabs.some((tab) => tab.dataset.view === wanted)
       ? wanted : this.#tabs[0].dataset.view);
   }
@@ -34,7 +34,7 @@ export class Tabs {
       tab.tabIndex = isShown ? 0 : -1;
       byId(tab.getAttribute("aria-controls")).hidden = !isShown;
     }
-    if (placeOf(location.hash).view !== name) {
+    if (parseHash(location.hash).view !== name) {
       history.replaceState(history.state, "", this.hashOf(name));
     }
     this.onShow(name);

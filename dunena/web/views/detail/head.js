@@ -3,7 +3,7 @@
 import { copyButton } from "../../lib/copy.js";
 import { button, element, setText } from "../../lib/dom.js";
 import { duration, size, whole } from "../../lib/format.js";
-import { hashOf } from "../../lib/place.js";
+import { hashOf } from "../../lib/hash.js";
 
 export class Head {
   onClose = () => {};

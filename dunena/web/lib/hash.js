@@ -1,6 +1,6 @@
 // Parses the part of the address after "#", which names a view and may name a key.
 // Returns { view, key, ns }; the key is null if there is none.
-export function placeOf(hash) {
+export function parseHash(hash) {
   const [view, query = ""] = hash.slice(1).split("?");
   const fields = new URLSearchParams(query);
   return { view, key: fields.get("key"), ns: fields.get("ns") ?? "" };
