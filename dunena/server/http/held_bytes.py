@@ -37,9 +37,8 @@ class HeldBytes:
 
     def let_in(self) -> None:
         """A request was let in: the connection is no stranger any more."""
-        if self.is_stranger:
-            self.is_stranger = False
-            self._strangers.hold(self._give_up, 0)
+        self.is_stranger = False
+        self._strangers.hold(self._give_up, 0)
 
     def release(self) -> None:
         """Nothing is held any more."""

@@ -14,8 +14,9 @@ from dunena.server.limits import TURN_LOOK_BYTES
 class RequestQueue:
     """One connection's; ``has_work`` while there is something to parse or to answer.
 
-    ``parser`` knows of the request that is not whole, and of a fault. ``has_peer_ended`` is set
-    when the peer sends no more.
+    ``whole`` are the requests to answer, in their order. ``parser`` knows of the request that is
+    not whole, and of a fault. ``has_peer_ended`` is set when the peer sends no more. What is read
+    for each request are attributes.
     """
 
     def __init__(self, body_bytes_max: int, wants_body: Callable[[Request], bool]) -> None:
@@ -24,12 +25,7 @@ class RequestQueue:
         self.has_work = False
         self._unread = b""  # what came and was not parsed yet, from here on
         self._unread_at = 0
-        self._requests: deque[Request] = deque()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no more requests come."""
-        return self.has_peer_ended or self.parser.is_over
+        self.whole: deque[Request] = deque()
 
     @property
     def is_peer_sending(self) -> bool:
@@ -44,21 +40,21 @@ class RequestQueue:
 
     def parse(self) -> int:
         """Parse the next part of what came; its size."""
-        start = self._unread_at
-        part = self._unread[start : start + TURN_LOOK_BYTES]  # the same object where it is all
-        self._unread_at += len(part)
-        if self._unread_at == len(self._unread):
-            self._unread, self._unread_at = b"", 0
-        self._requests += self.parser.feed(part)
-        self.has_work = bool(self._requests or self._unread)
+        part = self._unread
+        if len(part) <= TURN_LOOK_BYTES:  # it came in one piece, so nothing of it is parsed yet
+            self._unread = b""
+        else:
+            part = self._cut_part()
+        self.whole += self.parser.feed(part)
+        if not self.whole and not self._unread:
+            self.has_work = False
         return len(part)
 
-    def pop(self) -> Request | None:
-        """Take out the next request; None where more is to be parsed first."""
-        if not self._requests:
-            return None
-        request = self._requests.popleft()
-        self.has_work = bool(self._requests or self._unread)
+    def pop(self) -> Request:
+        """Take out the first request of ``whole``; there must be one."""
+        request = self.whole.popleft()
+        if not self.whole and not self._unread:
+            self.has_work = False
         return request
 
     def take_rest(self) -> bytes:
@@ -69,7 +65,16 @@ class RequestQueue:
 
     def drop(self) -> None:
         """Let go what there is: nothing more is read or answered."""
-        self._requests.clear()
+        self.whole.clear()
         self._unread, self._unread_at = b"", 0
         self.has_work = False
         self.parser.drop()
+
+    def _cut_part(self) -> bytes:
+        """Take a part out of what is too much for one."""
+        start = self._unread_at
+        part = self._unread[start : start + TURN_LOOK_BYTES]
+        self._unread_at += len(part)
+        if self._unread_at == len(self._unread):
+            self._unread, self._unread_at = b"", 0
+        return part
