@@ -22,11 +22,10 @@ def test_requests_are_parsed_in_parts_and_returned_in_order() -> None:
     queue.feed(stream[1_000:])
     sizes, targets = [], []
     while queue.has_work:
-        request = queue.pop()
-        if request is None:
-            sizes.append(queue.parse())
+        if queue.complete:
+            targets.append(queue.pop().target)
         else:
-            targets.append(request.target)
+            sizes.append(queue.parse())
     assert targets == [f"/{number}" for number in range(count)]
     assert sum(sizes) == len(stream)
     assert len(sizes) >= 3
@@ -46,12 +45,10 @@ def test_take_rest_returns_all_bytes_after_an_upgrade_and_empties_the_queue() ->
     rest = bytes(range(256)) * 64
     queue.feed(UPGRADE + rest)
     queue.parse()
-    request = queue.pop()
-    assert request is not None
-    assert request.wants_upgrade
+    assert queue.pop().wants_upgrade
     assert queue.take_rest() == rest
     assert not queue.has_work
-    assert queue.pop() is None
+    assert not queue.complete
 
 
 def test_is_peer_sending_is_true_until_the_request_or_the_peer_ends() -> None:
@@ -60,10 +57,8 @@ def test_is_peer_sending_is_true_until_the_request_or_the_peer_ends() -> None:
     queue.feed((GET % 1)[:-2])
     queue.parse()
     assert queue.is_peer_sending
-    assert not queue.is_over
     queue.has_peer_ended = True
     assert not queue.is_peer_sending
-    assert queue.is_over
 
 
 def test_drop_discards_bytes_and_requests() -> None:
@@ -73,5 +68,5 @@ def test_drop_discards_bytes_and_requests() -> None:
     queue.feed(b"x")
     queue.drop()
     assert not queue.has_work
-    assert queue.pop() is None
+    assert not queue.complete
     assert queue.parser.held_bytes <= len(GET % 2)

@@ -166,7 +166,7 @@ class Piece:
 
     def fragments(self, at: int) -> bytes:
         if self.raw is not None or self.opcode is not Opcode.TEXT:
-            return self.whole()
+            return self.complete()
         first = Frame(Opcode.TEXT, self.payload[:at], fin=False)
         rest = Frame(Opcode.CONT, self.payload[at:])
         return first.serialize(mask=True) + rest.serialize(mask=True)

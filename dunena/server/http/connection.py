@@ -32,7 +32,10 @@ from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import GrantLookup
 from dunena.server.turn import Turn
 
-_ANSWERING: Final = (HttpState.OPEN, HttpState.TRANSFERRING)
+# Looked up once: Python 3.11 takes longer to find a member of an enumeration than to call a method.
+_OPEN: Final = HttpState.OPEN
+_TRANSFERRING: Final = HttpState.TRANSFERRING
+_ANSWERING: Final = (_OPEN, _TRANSFERRING)
 _AT_ITS_END: Final = (HttpState.ENDING, HttpState.LINGERING)
 
 
@@ -46,7 +49,7 @@ class HttpConnection(asyncio.Protocol):
         self._writer: ResponseWriter
         self._peer: Peer
         self._flow: FlowControl
-        self._state = HttpState.OPEN
+        self._state: HttpState = _OPEN
         self._lingered_bytes = 0  # received since the state ENDING
         # These do not depend on the state:
         body_bytes_max = context.settings.limits.message_bytes_max
@@ -95,7 +98,7 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Parse received bytes and answer every complete request."""
         self._context.telemetry.bytes_received += len(data)
-        if self._state in _AT_ITS_END:
+        if self._state not in _ANSWERING:
             self._lingered_bytes += len(data)
             if self._lingered_bytes > LINGER_BYTES_MAX:
                 self.abort()
@@ -134,11 +137,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._state in _AT_ITS_END:
             self.abort()
-        elif (
-            self._requests.has_work
-            or self._outbox.is_paused
-            or self._state is HttpState.TRANSFERRING
-        ):
+        elif self._requests.has_work or self._outbox.is_paused or self._state is _TRANSFERRING:
             return  # the server has to answer, or the peer reads slowly
         elif self._requests.parser.is_in_request and not self._requests.parser.is_skipping:
             self._refuse_request(Response.error(408, "Request timeout"))
@@ -172,7 +171,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _answer(self) -> None:
         """Answer requests until there are none, the outbox is full or the turn is over."""
-        turn, tick, requests = self._turn, self._context.tick, self._requests
+        turn, tick = self._turn, self._context.tick
+        requests, outbox = self._requests, self._outbox
         if turn.is_waiting:
             return
         if self._held.is_stranger and requests.has_work and tick.is_spent:
@@ -180,19 +180,18 @@ class HttpConnection(asyncio.Protocol):
             self._pace_reading()
             return
         turn.done_bytes = not_looked_at = 0
-        while requests.has_work and self._state is HttpState.OPEN and not self._outbox.is_full:
+        while requests.has_work and self._state is _OPEN and not outbox.is_full:
             if not_looked_at >= TURN_LOOK_BYTES:
                 if turn.use(not_looked_at, self._context.loop.time() * 1000):
                     tick.is_spent = True
                     self._wait_for_turn()
                     break
                 not_looked_at = 0
-            request = requests.pop()
-            if request is None:
+            if not requests.complete:
                 not_looked_at += self._parse()
-            else:
-                not_looked_at += REQUEST_BYTES
-                self._take(request)
+                continue
+            not_looked_at += REQUEST_BYTES
+            self._take(requests.pop())
         if self._state in _ANSWERING:
             self._go_on_later()
 
@@ -230,7 +229,7 @@ class HttpConnection(asyncio.Protocol):
         )
 
     def _answered(self, request: Request) -> None:
-        if request.grant is not NOTHING:
+        if self._held.is_stranger and request.grant is not NOTHING:
             self._held.let_in()
         is_in_next = self._requests.parser.is_in_request
         self._wait(REQUEST_SECONDS_MAX if is_in_next else IDLE_SECONDS_MAX)
@@ -266,14 +265,14 @@ class HttpConnection(asyncio.Protocol):
     def _go_on_later(self) -> None:
         """Arrange how the connection continues after `_answer` has stopped."""
         requests = self._requests
-        if self._state is HttpState.TRANSFERRING or self._turn.is_waiting:
+        if self._state is _TRANSFERRING or self._turn.is_waiting:
             pass  # the end of the transfer or wait calls this again
         elif requests.has_work:
             if not self._outbox.is_paused:
                 self._outbox.after_flush(self._wait_for_turn)
         elif requests.parser.fault is not None:
             self._refuse_request(requests.parser.fault)
-        elif requests.is_over:
+        elif requests.has_peer_ended or requests.parser.is_over:
             self._end()
         elif requests.parser.awaits_continue:
             self._writer.tell_to_continue()
@@ -299,7 +298,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _give_up(self) -> None:
         """End the connection: all together hold too many bytes, and this one the most."""
-        if self._state is HttpState.TRANSFERRING:
+        if self._state is _TRANSFERRING:
             self.abort()
         elif self._state not in _AT_ITS_END:
             self._refuse_request(

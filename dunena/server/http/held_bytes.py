@@ -37,10 +37,9 @@ class HeldBytes:
             self._strangers.hold(self._give_up, CONNECTION_BYTES + size - admitted_bytes)
 
     def let_in(self) -> None:
-        """Count the connection as no stranger any more: a request of it was admitted."""
-        if self.is_stranger:
-            self.is_stranger = False
-            self._strangers.hold(self._give_up, 0)
+        """Count a stranger's connection as none any more: a request of it was admitted."""
+        self.is_stranger = False
+        self._strangers.hold(self._give_up, 0)
 
     def release(self) -> None:
         """Count no bytes and no stranger any more."""

@@ -14,9 +14,10 @@ from dunena.server.limits import TURN_LOOK_BYTES
 class RequestQueue:
     """The queue of one connection.
 
-    ``has_work``: there are bytes to parse or requests to answer. ``parser`` has the incomplete
-    request and the fault, if any. ``has_peer_ended`` is set by the owner when the peer sends no
-    more.
+    ``has_work``: there are bytes to parse or requests to answer. ``complete`` are the requests to
+    answer, in their order. ``parser`` has the incomplete request and the fault, if any.
+    ``has_peer_ended`` is set by the owner when the peer sends no more. What every request needs is
+    an attribute, as a call costs more.
     """
 
     def __init__(self, body_bytes_max: int, wants_body: Callable[[Request], bool]) -> None:
@@ -25,12 +26,7 @@ class RequestQueue:
         self.has_work = False
         self._unread = b""  # received bytes, of which those from `_unread_at` on are not parsed
         self._unread_at = 0
-        self._requests: deque[Request] = deque()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no more requests will be parsed from further bytes."""
-        return self.has_peer_ended or self.parser.is_over
+        self.complete: deque[Request] = deque()
 
     @property
     def is_peer_sending(self) -> bool:
@@ -45,21 +41,21 @@ class RequestQueue:
 
     def parse(self) -> int:
         """Parse the next part of the received bytes; return its size."""
-        start = self._unread_at
-        part = self._unread[start : start + TURN_LOOK_BYTES]  # no copy if this is all
-        self._unread_at += len(part)
-        if self._unread_at == len(self._unread):
-            self._unread, self._unread_at = b"", 0
-        self._requests += self.parser.feed(part)
-        self.has_work = bool(self._requests or self._unread)
+        part = self._unread
+        if len(part) <= TURN_LOOK_BYTES:  # it came in one piece, so nothing of it is parsed yet
+            self._unread = b""
+        else:
+            part = self._cut_part()
+        self.complete += self.parser.feed(part)
+        if not self.complete and not self._unread:
+            self.has_work = False
         return len(part)
 
-    def pop(self) -> Request | None:
-        """Remove and return the next request; None if none is parsed."""
-        if not self._requests:
-            return None
-        request = self._requests.popleft()
-        self.has_work = bool(self._requests or self._unread)
+    def pop(self) -> Request:
+        """Remove and return the first of the ``complete`` requests; there must be one."""
+        request = self.complete.popleft()
+        if not self.complete and not self._unread:
+            self.has_work = False
         return request
 
     def take_rest(self) -> bytes:
@@ -70,7 +66,16 @@ class RequestQueue:
 
     def drop(self) -> None:
         """Discard everything: no more requests are parsed or answered."""
-        self._requests.clear()
+        self.complete.clear()
         self._unread, self._unread_at = b"", 0
         self.has_work = False
         self.parser.drop()
+
+    def _cut_part(self) -> bytes:
+        """Take a part out of what is too much for one."""
+        start = self._unread_at
+        part = self._unread[start : start + TURN_LOOK_BYTES]
+        self._unread_at += len(part)
+        if self._unread_at == len(self._unread):
+            self._unread, self._unread_at = b"", 0
+        return part
