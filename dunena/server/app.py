@@ -53,7 +53,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
 from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
-from dunena.settings import Settings, local_host
+from dunena.settings import Settings
 from dunena.store.errors import WriteRefusedError
 from dunena.store.quota import quota_of
 from dunena.store.store import Store
@@ -168,8 +168,7 @@ class Server:
     @property
     def url(self) -> str:
         """Where a program on this machine reaches it, without a slash at the end."""
-        scheme = "https" if self.settings.is_encrypted else "http"
-        return f"{scheme}://{local_host(self.settings.host)}:{self.port}"
+        return self.settings.url_at(self.port)
 
     async def stop(self) -> None:
         """No new connections, changes kept, clients told, folder unlocked."""
