@@ -69,7 +69,7 @@ class Store(StoreView):
     # --- reading ---
 
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """The entry that stands under a key; counts a hit or a miss."""
+        """The entry that stands under a key; counts a hit or a miss, and that it was used."""
         entry = self.peek(ns, key, now)
         if entry is None:
             self.misses += 1
@@ -79,8 +79,15 @@ class Store(StoreView):
                 self.quota.use(entry)
         return entry
 
+    def read(self, ns: str, key: str, now: int) -> Entry | None:
+        """Like `get`, but counts neither a hit nor a miss: only that the entry was used."""
+        entry = self.peek(ns, key, now)
+        if entry is not None and self.quota is not None:
+            self.quota.use(entry)
+        return entry
+
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, but counts neither a hit nor a miss."""
+        """Like `read`, but does not count as use: for listings and checks."""
         keys = self.table.namespaces.get(ns)
         entry = None if keys is None else keys.get(key)
         # A deadline that has passed hides the entry at once, even before `expire` was called.

@@ -14,11 +14,15 @@ class StoreView(ABC):
 
     @abstractmethod
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """The entry that stands under a key; counts a hit or a miss."""
+        """The entry that stands under a key; counts a hit or a miss, and that it was used."""
+
+    @abstractmethod
+    def read(self, ns: str, key: str, now: int) -> Entry | None:
+        """Like `get`, but counts neither a hit nor a miss: only that the entry was used."""
 
     @abstractmethod
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Like `get`, but counts neither a hit nor a miss."""
+        """Like `read`, but does not count as use: for listings and checks."""
 
     @abstractmethod
     def may_read(self, ns: str, key: str) -> bool:
