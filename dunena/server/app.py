@@ -44,6 +44,7 @@ from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.outside import Outside
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.pages import load_pages
@@ -118,6 +119,7 @@ class Server:
         self._expiry: ExpiryTimer
         self._outside: Outside | None = None
         self._tokens = Tokens()
+        self._shortage = Shortage()
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
@@ -131,7 +133,7 @@ class Server:
         then nothing is left open.
         """
         self._loop = loop = asyncio.get_running_loop()
-        loop.set_exception_handler(LoopFaults())
+        loop.set_exception_handler(LoopFaults(self._shortage))
         pages = load_pages()
         client_files = ClientFiles(is_encrypted=self.settings.is_encrypted)
         self._tokens = self._load_tokens()
@@ -241,7 +243,7 @@ class Server:
             self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
         )
         views = Views(services)
-        refusals = Refusals(settings, self.port)
+        refusals = Refusals(settings, self.port, shortage=self._shortage)
         admission = self._build_admission(refusals)
         registry = self._build_registry(loop)
         status = self._build_status(loop, services, admission, registry)
@@ -303,6 +305,7 @@ class Server:
             event_loop_name(loop),
             addresses,
             wall_step_ms=lambda: self.clock.step_ms,
+            shortage=self._shortage,
         )
         overview = Overview(settings, self.port, addresses, admission, registry, figures)
         return introspection, Metrics(figures), overview

@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any
 
+from dunena.server.shortage import Shortage
+
 DESCRIPTORS_RESERVED = 64
 """File descriptors reserved for other things than connections: files, the watcher, the loop."""
 
@@ -41,10 +43,13 @@ def connections_max(wanted: int) -> int:
 
 
 class LoopFaults:
-    """An asyncio exception handler that logs each kind of fault rarely."""
+    """An asyncio exception handler that logs each kind of fault rarely.
 
-    def __init__(self) -> None:
-        self._quiet_until = 0.0
+    ``shortage`` is told of connections that cannot be accepted for want of descriptors.
+    """
+
+    def __init__(self, shortage: Shortage) -> None:
+        self._shortage = shortage
         self._silent_until = 0.0
         self._untold = 0
 
@@ -52,9 +57,10 @@ class LoopFaults:
         """Log one fault, unless it is expected or was logged a moment ago."""
         fault = context.get("exception")
         if isinstance(fault, OSError) and fault.errno in _OUT_OF_DESCRIPTORS:
-            if loop.time() >= self._quiet_until:
-                self._quiet_until = loop.time() + _SECONDS_BETWEEN_LINES
-                _log.error("no new connections for now: %s", fault.strerror)
+            self._shortage.tell(
+                f"no new connections for now: {fault.strerror}",
+                "close some, or raise the limit on open files (ulimit -n)",
+            )
             return
         if isinstance(fault, ValueError) and "_start_serving" in repr(context.get("handle")):
             return  # without descriptors asyncio accepts again later: here after the port closed
