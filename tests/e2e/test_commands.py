@@ -658,6 +658,12 @@ def test_doctor_reports_a_folder_used_by_another_server_as_a_problem(
     assert "--cache-dir" in found["folder"]["advice"]
 
 
+def test_doctor_reports_a_folder_that_cannot_be_locked_as_a_problem(tmp_path: Path):
+    (tmp_path / ".dunena" / "lock").mkdir(parents=True)
+    found = doctor("--port", "0", "--cache-dir", str(tmp_path), code=1)
+    assert [about for about, one in found.items() if one["level"] == "bad"] == ["folder"]
+
+
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_doctor_notes_that_the_very_server_it_is_asked_about_runs(
     start_server: StartServer, host: str
