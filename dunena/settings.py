@@ -85,6 +85,11 @@ class Settings:
         """Whether the server speaks TLS."""
         return self.tls_cert is not None
 
+    def url_at(self, port: int) -> str:
+        """Where a program on this machine reaches a server at ``port``, without a final slash."""
+        scheme = "https" if self.is_encrypted else "http"
+        return f"{scheme}://{local_host(self.host)}:{port}"
+
 
 def describe_settings(settings: Settings) -> dict[str, object]:
     """Return the value of every setting as JSON types, by the name of its option without dashes.

@@ -46,12 +46,16 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
 
     ``sources`` maps the label of each setting to the flag or variable that gave it, or to None.
     """
+    port = _port(settings)
+    is_running = port.level is Level.BAD and _runs_there(settings)
+    if is_running:
+        port = Finding(Level.NOTE, "port", f"{settings.port} is that server's")
     return [
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
         Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
         _given(settings, sources),
-        *_folder(settings),
-        _port(settings),
+        *_folder(settings, is_running=is_running),
+        port,
         _who(settings),
         *_certificate(settings),
         _origins(settings),
@@ -89,8 +93,23 @@ def _system() -> str:
     return platform.platform()
 
 
-def _folder(settings: Settings) -> list[Finding]:
-    """Examine whether values can be stored in their folder, and how fast the disk syncs."""
+def _runs_there(settings: Settings) -> bool:
+    """Return whether a server with this folder runs, at this host and port."""
+    from dunena.persistence.folder import find_user
+    from dunena.persistence.interface import OpenError
+
+    try:
+        user = None if settings.cache_dir is None else find_user(settings.cache_dir)
+    except OpenError:
+        return False
+    return user is not None and user.url == settings.url_at(settings.port)
+
+
+def _folder(settings: Settings, *, is_running: bool) -> list[Finding]:
+    """Examine whether values can be stored in their folder, and how fast the disk syncs.
+
+    ``is_running``: the very server that is asked about runs.
+    """
     from dunena.persistence.folder import sync_seconds
 
     folder = settings.cache_dir
@@ -103,13 +122,31 @@ def _folder(settings: Settings) -> list[Finding]:
         advice = "give another folder with --cache-dir, or let this user write there"
         text = f"{folder} cannot be written ({error.strerror})"
         return [Finding(Level.BAD, "folder", text, advice)]
-    how = "can be written" if folder.is_dir() else "will be made"
     return [
-        Finding(Level.GOOD, "folder", f"{folder} {how}"),
+        _use(folder, is_running=is_running),
         _disk(times),
         _space(at),
         _hand_edits(at, settings.watch),
     ]
+
+
+def _use(folder: Path, *, is_running: bool) -> Finding:
+    """Examine whether a server uses the folder, which can be written."""
+    from dunena.persistence.folder import find_user
+    from dunena.persistence.interface import OpenError
+
+    advice = "give another folder with --cache-dir"
+    try:
+        user = find_user(folder)
+    except OpenError as error:
+        return Finding(Level.BAD, "folder", error.reason, advice)
+    if user is None:
+        how = "can be written" if folder.is_dir() else "will be made"
+        return Finding(Level.GOOD, "folder", f"{folder} {how}")
+    text = f"{folder} is used by {f'the dunena at {user.url}' if user.url else 'another dunena'}"
+    if is_running:
+        return Finding(Level.NOTE, "folder", text, "a start needs that server stopped")
+    return Finding(Level.BAD, "folder", text, f"stop that one, or {advice}")
 
 
 def _existing(folder: Path) -> Path:
@@ -171,7 +208,7 @@ def _refused_port(settings: Settings, address: str, error: OSError) -> Finding:
 
     if settings.port and is_dunena(address, settings.port):
         advice = "use that one, stop it, or start another one with --port 0"
-        return Finding(Level.NOTE, "port", f"a dunena runs at {settings.port} already", advice)
+        return Finding(Level.BAD, "port", f"a dunena runs at {settings.port} already", advice)
     text = f"{settings.port} cannot be had at {address} ({error.strerror})"
     return Finding(Level.BAD, "port", text, "stop what uses it, or give another one with --port")
 

@@ -88,7 +88,7 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         server = await _start(settings, start_mode, notes, stop.is_set)
         # Clients are served meanwhile. The banner comes after it: a person who reads it may remove
         # the file that the program was started from.
-        await asyncio.to_thread(_load_rest, is_everything=folder is not None)
+        await asyncio.to_thread(load_rest, is_everything=folder is not None)
         _greet(server, notes)
         if start_mode.opens_page:
             await asyncio.to_thread(_open_page, server.url)
@@ -163,13 +163,21 @@ def _open_page(url: str) -> None:
     open_page(f"{url}/test")
 
 
-def _load_rest(*, is_everything: bool) -> None:
+def load_rest(*, is_everything: bool) -> None:
     """Import what the server needs for clients but not for listening.
 
     With ``is_everything``, import also what is otherwise imported when it is first needed: while a
     one-file program runs, a cleaner of temporary folders may remove its unpacked files, and an
     update may replace the executable.
     """
+    try:
+        _import_rest(is_everything=is_everything)
+    except (OSError, ImportError) as error:
+        # Clients that came at once may have taken all descriptors. It is tried again when needed.
+        _log.warning("not everything could be loaded at the start: %s", error)
+
+
+def _import_rest(*, is_everything: bool) -> None:
     import dunena.server.http.upgrade
 
     if is_everything:

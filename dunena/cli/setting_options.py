@@ -1,5 +1,6 @@
 """Options of commands made from the table of settings, and `Settings` made from their values."""
 
+import re
 from collections.abc import Callable, Iterator
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -141,9 +142,31 @@ def _origins(values: list[str]) -> frozenset[str]:
 
 
 def _hosts(values: list[str]) -> frozenset[str]:
-    """Split host names without port at commas; return them in lower case without a final dot."""
-    names = (name.strip() for value in values for name in value.split(","))
-    return frozenset(name.rstrip(".").lower() for name in names if name)
+    """Split host names at commas; return them as `_host` does."""
+    typed = {name.strip() for value in values for name in value.split(",")} - {""}
+    return frozenset(map(_host, typed))
+
+
+def _host(typed: str) -> str:
+    """Return a host name in lower case without a final dot, or "*" as it is.
+
+    Raise `BadParameter` for what no name in a Host header is equal to, such as a URL.
+    """
+    from dunena.server.access.authority import read_host
+
+    name = typed.rstrip(".").lower()
+    if name == "*":
+        return name
+    bare = re.sub(r"^[a-z]+://", "", name)
+    bare = re.split("[/?#]", bare, maxsplit=1)[0]
+    authority = read_host(bare) or read_host(f"[{bare}]")
+    host = "" if authority is None else authority.host.rstrip(".")
+    if not host:
+        reason = f"{typed} is no host name; one is like show.example, and * is every name"
+        raise BadParameter(reason, param_hint="--allow-host")
+    if host != name:
+        raise BadParameter(f"{typed} is more than a name; write {host}", param_hint="--allow-host")
+    return host
 
 
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:

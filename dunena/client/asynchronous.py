@@ -137,7 +137,7 @@ class Store(Calls[Feed[Update], Feed[Event]]):
                 async with connection:
                     await self._serve(connection, backoff)
             finally:
-                self._protocol.disconnected()
+                self._protocol.disconnected(connection.close_code)
         except (OSError, EOFError, WebSocketException) as error:
             return failure(error, address)
 

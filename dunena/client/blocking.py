@@ -173,7 +173,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
             finally:
                 with self._state:
                     self._connection = None
-                    self._protocol.disconnected()
+                    self._protocol.disconnected(connection.close_code)
         except (OSError, EOFError, WebSocketException) as error:
             return failure(error, address)
 

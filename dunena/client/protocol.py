@@ -36,6 +36,9 @@ SILENT_BEATS_MAX = 2
 WAITING_MAX = 10_000
 """Requests that may wait for a connection."""
 
+_TOO_LARGE = 1009
+"""Close code of a peer that got a larger message than it accepts (RFC 6455, 7.4.1)."""
+
 _CHANNEL = "cache-events"
 
 
@@ -138,8 +141,12 @@ class ClientProtocol:
         for request in waiting:
             self._send(request)
 
-    def disconnected(self) -> None:
-        """End the connection: unanswered requests wait for the next one."""
+    def disconnected(self, close_code: int | None = None) -> None:
+        """End the connection: unanswered requests wait for the next one.
+
+        ``close_code`` is that of the WebSocket, if it had one. If it says that a message was too
+        large, the request of the largest one fails.
+        """
         self.is_connected = False
         self.outgoing.clear()
         for followed_key in self._followed_keys.values():
@@ -147,6 +154,11 @@ class ClientProtocol:
         sent, self._sent = self._sent, deque()
         for request in sent:
             request.lose()
+        if close_code == _TOO_LARGE and sent:
+            # Which message it was is not said. Whichever it was, the largest is too large as well.
+            largest = max(sent, key=lambda request: request.frame_bytes_max)
+            sent.remove(largest)
+            self._refuse(largest)
         self._waiting.extendleft(request for request in reversed(sent) if request.is_kept)
         for followed_key in list(self._followed_keys.values()):
             self._drop_unused(followed_key)
@@ -227,10 +239,22 @@ class ClientProtocol:
 
     def _send(self, request: PendingRequest) -> None:
         self._last_id += 1
-        self.outgoing.extend(request.begin(self._last_id, self._followed_keys))
+        frames = request.begin(self._last_id, self._followed_keys)
+        request.frame_bytes_max = max(map(len, frames), default=0)
+        self.outgoing.extend(frames)
         self.outgoing.append(b'{"type":"ping","id":%d}' % self._last_id)
         self._sent.append(request)
         self._on_outgoing()
+
+    def _refuse(self, request: PendingRequest) -> None:
+        """Fail a request whose largest frame is too large to be sent again."""
+        size = f"{request.frame_bytes_max} bytes"
+        text = f"The message is too large for the server or for a proxy in front of it ({size})"
+        request.finish(RequestError(text))
+        if isinstance(request, Following):
+            followed_key = request.followed_key
+            if self._followed_keys.get(followed_key.key_id) is followed_key:
+                del self._followed_keys[followed_key.key_id]  # or it is subscribed to again
 
     def _send_channel(self) -> None:
         """Subscribe to the events, which a new connection gets anyway, or unsubscribe from them."""

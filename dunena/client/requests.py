@@ -83,12 +83,23 @@ class PendingRequest:
     """A request of unchanged frames. ``on_done`` is called once, when the answer is complete.
 
     ``is_kept``: send it again on the next connection if this one ends before the answer.
+    ``frame_bytes_max``: size of its largest frame, once it was sent.
     """
 
-    __slots__ = ("answer", "error", "frames", "id", "is_done", "is_kept", "on_done")
+    __slots__ = (
+        "answer",
+        "error",
+        "frame_bytes_max",
+        "frames",
+        "id",
+        "is_done",
+        "is_kept",
+        "on_done",
+    )
 
     def __init__(self, frames: Iterable[bytes] = (), *, is_kept: bool = True) -> None:
         self.frames = list(frames)
+        self.frame_bytes_max = 0
         self.id = 0
         self.answer: Any = None
         self.error: Error | None = None
@@ -219,25 +230,25 @@ class Reading(PendingRequest):
 class Following(PendingRequest):
     """The subscription to a key: the server sends the current value, then all updates."""
 
-    __slots__ = ("_followed_key",)
+    __slots__ = ("followed_key",)
 
     def __init__(self, followed_key: FollowedKey) -> None:
         super().__init__([action("subscribe", followed_key.key_id)], is_kept=False)
-        self._followed_key = followed_key
+        self.followed_key = followed_key
 
     def wants(self, key_id: KeyId) -> bool:
         """Return whether an update of this key is a part of the answer."""
-        return key_id == self._followed_key.key_id
+        return key_id == self.followed_key.key_id
 
     def take(self, key_id: KeyId, raw: bytes) -> None:
         """Take an update for which `wants` is true."""
-        self._followed_key.show(raw)
+        self.followed_key.show(raw)
 
     def finish(self, error: Error | None = None) -> None:
         """Pass an error to the watches of the key; without one, tell them if it has no value."""
         if error is not None:
-            for watch in self._followed_key.watches:
+            for watch in self.followed_key.watches:
                 watch.fail(error)
-        elif not self._followed_key.is_live:
-            self._followed_key.show(MISSING)
+        elif not self.followed_key.is_live:
+            self.followed_key.show(MISSING)
         super().finish(error)

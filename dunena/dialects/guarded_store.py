@@ -44,6 +44,11 @@ class GuardedStore(StoreView):
         self._check_read(ns, key)
         return self._unrestricted.get(ns, key, now)
 
+    def read(self, ns: str, key: str, now: int) -> Entry | None:
+        """Like `Store.read`; raises `ForbiddenError` for a key that may not be read."""
+        self._check_read(ns, key)
+        return self._unrestricted.read(ns, key, now)
+
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
         """Like `Store.peek`; raises `ForbiddenError` for a key that may not be read."""
         self._check_read(ns, key)

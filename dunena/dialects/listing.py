@@ -75,7 +75,7 @@ class Listing:
     def one(self, key: str, query: Query, now: int) -> HttpResult:
         """Answer ``GET /entries/{key}`` with the entry and its whole value; null if missing."""
         ns = namespace_of(query, unicode_name)
-        entry = self._services.store.peek(ns, unicode_name(key, "Key"), now)
+        entry = self._services.store.read(ns, unicode_name(key, "Key"), now)
         shown: dict[str, object] | None = None
         if entry is not None:
             shown = {**_described(entry), "value": orjson.Fragment(entry.value)}

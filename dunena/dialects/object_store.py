@@ -65,7 +65,7 @@ def _subscribe(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
     ns, key = entry_id_of(message)
-    entry = services.store.peek(ns, key, now)  # first, as it raises if the key may not be read
+    entry = services.store.read(ns, key, now)  # first, as it raises if the key may not be read
     followed.follow_key(ns, key)
     return None if entry is None else update(entry)
 

@@ -1,11 +1,11 @@
-"""Examining a folder for values while no server uses it."""
+"""Examining a folder for values, and whether a server uses it."""
 
 import os
 import tempfile
 import time
 from pathlib import Path
 
-from dunena.persistence.disk.check import Findings
+from dunena.persistence.disk.check import Findings, find_user
 from dunena.persistence.disk.check import check as check_folder
 from dunena.persistence.disk.check import repair as repair_folder
 from dunena.persistence.disk.device import force
@@ -13,7 +13,14 @@ from dunena.persistence.disk.watcher import begin_to_watch
 from dunena.persistence.disk.watcher_events import Told
 from dunena.persistence.disk.watching import why_silent
 
-__all__ = ["Findings", "check_folder", "repair_folder", "sync_seconds", "watch_failure"]
+__all__ = [
+    "Findings",
+    "check_folder",
+    "find_user",
+    "repair_folder",
+    "sync_seconds",
+    "watch_failure",
+]
 
 _SYNC_BYTES = 4096
 

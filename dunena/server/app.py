@@ -44,6 +44,7 @@ from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.outside import Outside
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.pages import load_pages
@@ -53,7 +54,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
 from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
-from dunena.settings import Settings, local_host
+from dunena.settings import Settings
 from dunena.store.errors import WriteRefusedError
 from dunena.store.quota import quota_of
 from dunena.store.store import Store
@@ -118,6 +119,7 @@ class Server:
         self._expiry: ExpiryTimer
         self._outside: Outside | None = None
         self._tokens = Tokens()
+        self._shortage = Shortage()
         self._certificate: Certificate | None = None
         self._probe_timer: asyncio.TimerHandle | None = None
         self._date = (0, "")
@@ -131,7 +133,7 @@ class Server:
         `LoadingCancelledError` if loading was cancelled; the port is closed then.
         """
         self._loop = loop = asyncio.get_running_loop()
-        loop.set_exception_handler(LoopFaults())
+        loop.set_exception_handler(LoopFaults(self._shortage))
         pages = load_pages()
         client_files = ClientFiles(is_encrypted=self.settings.is_encrypted)
         self._tokens = self._load_tokens()
@@ -168,8 +170,7 @@ class Server:
     @property
     def url(self) -> str:
         """The URL at which a program on this machine reaches the server, without a final slash."""
-        scheme = "https" if self.settings.is_encrypted else "http"
-        return f"{scheme}://{local_host(self.settings.host)}:{self.port}"
+        return self.settings.url_at(self.port)
 
     async def stop(self) -> None:
         """Close the port and all connections, store all changes and unlock the folder.
@@ -245,7 +246,7 @@ class Server:
             self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
         )
         views = Views(services)
-        refusals = Refusals(settings, self.port)
+        refusals = Refusals(settings, self.port, shortage=self._shortage)
         admission = self._build_admission(refusals)
         registry = self._build_registry(loop)
         status = self._build_status(loop, services, admission, registry)
@@ -307,6 +308,7 @@ class Server:
             event_loop_name(loop),
             addresses,
             wall_step_ms=lambda: self.clock.step_ms,
+            shortage=self._shortage,
         )
         overview = Overview(settings, self.port, addresses, admission, registry, figures)
         return introspection, Metrics(figures), overview

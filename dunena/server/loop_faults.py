@@ -4,10 +4,16 @@ import asyncio
 import errno
 import logging
 import sys
+from contextlib import suppress
 from typing import Any
+
+from dunena.server.shortage import Shortage
 
 DESCRIPTORS_RESERVED = 64
 """File descriptors reserved for other things than connections: files, the watcher, the loop."""
+
+_MACOS_OPEN_MAX = 10_240
+"""What macOS permits where it refuses more, whatever its hard limit says (setrlimit(2))."""
 
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _SECONDS_BETWEEN_LINES = 10.0
@@ -29,22 +35,36 @@ def connections_max(wanted: int) -> int:
     if hard != resource.RLIM_INFINITY:
         target = min(target, hard)
     if soft != resource.RLIM_INFINITY and soft < target:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-            soft = target
-        except (OSError, ValueError):
-            _log.debug("the limit on open files stays at %d", soft)
+        soft = _raise_limit(soft, hard, target)
     if soft == resource.RLIM_INFINITY:
         return wanted
     # Of a very low limit half is for connections.
     return min(wanted, max(soft - DESCRIPTORS_RESERVED, soft // 2))
 
 
-class LoopFaults:
-    """An asyncio exception handler that logs each kind of fault rarely."""
+def _raise_limit(soft: int, hard: int, target: int) -> int:
+    """Raise the limit on open files to ``target``, or less; return what it is then."""
+    if sys.platform == "win32":
+        return soft
+    import resource
 
-    def __init__(self) -> None:
-        self._quiet_until = 0.0
+    for wanted in (target, min(target, _MACOS_OPEN_MAX)):
+        if wanted > soft:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+                return resource.getrlimit(resource.RLIMIT_NOFILE)[0]  # macOS may give less
+    _log.warning("the limit on open files (ulimit -n) cannot be raised and stays at %d", soft)
+    return soft
+
+
+class LoopFaults:
+    """An asyncio exception handler that logs each kind of fault rarely.
+
+    ``shortage`` is told of connections that cannot be accepted for want of descriptors.
+    """
+
+    def __init__(self, shortage: Shortage) -> None:
+        self._shortage = shortage
         self._silent_until = 0.0
         self._untold = 0
 
@@ -52,9 +72,10 @@ class LoopFaults:
         """Log one fault, unless it is expected or was logged a moment ago."""
         fault = context.get("exception")
         if isinstance(fault, OSError) and fault.errno in _OUT_OF_DESCRIPTORS:
-            if loop.time() >= self._quiet_until:
-                self._quiet_until = loop.time() + _SECONDS_BETWEEN_LINES
-                _log.error("no new connections for now: %s", fault.strerror)
+            self._shortage.tell(
+                f"no new connections for now: {fault.strerror}",
+                "close some, or raise the limit on open files (ulimit -n)",
+            )
             return
         if isinstance(fault, ValueError) and "_start_serving" in repr(context.get("handle")):
             return  # without descriptors asyncio accepts again later: here after the port closed

@@ -71,7 +71,7 @@ class Store(StoreView):
     # --- reading ---
 
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """Return the entry of a key, None if there is none; count a hit or a miss."""
+        """Return the entry of a key, None if there is none; count a hit or a miss, and a use."""
         entry = self.peek(ns, key, now)
         if entry is None:
             self.misses += 1
@@ -81,8 +81,15 @@ class Store(StoreView):
                 self.quota.use(entry)
         return entry
 
+    def read(self, ns: str, key: str, now: int) -> Entry | None:
+        """Do the same as `get`, but count only a use."""
+        entry = self.peek(ns, key, now)
+        if entry is not None and self.quota is not None:
+            self.quota.use(entry)
+        return entry
+
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Do the same as `get`, but count neither a hit nor a miss."""
+        """Do the same as `get`, but count nothing: for listings and checks."""
         keys = self.table.namespaces.get(ns)
         entry = None if keys is None else keys.get(key)
         # A deadline that has passed hides the entry at once, even before `expire` was called.

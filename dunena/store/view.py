@@ -17,11 +17,15 @@ class StoreView(ABC):
 
     @abstractmethod
     def get(self, ns: str, key: str, now: int) -> Entry | None:
-        """Return the entry of a key, None if there is none; count a hit or a miss."""
+        """Return the entry of a key, None if there is none; count a hit or a miss, and a use."""
+
+    @abstractmethod
+    def read(self, ns: str, key: str, now: int) -> Entry | None:
+        """Do the same as `get`, but count only a use."""
 
     @abstractmethod
     def peek(self, ns: str, key: str, now: int) -> Entry | None:
-        """Do the same as `get`, but count neither a hit nor a miss."""
+        """Do the same as `get`, but count nothing: for listings and checks."""
 
     @abstractmethod
     def may_read(self, ns: str, key: str) -> bool:

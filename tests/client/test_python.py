@@ -250,6 +250,21 @@ def test_a_large_value_is_set_read_and_watched(store: Any):
     assert next(updates) == ("k", value)
 
 
+@pytest.mark.parametrize("size", [80_000, 9_000_000])
+def test_a_message_too_large_for_the_server_fails_at_once(
+    connect: Connect, start_server: StartServer, size: int
+):
+    server = start_server("--max-value", "1000")  # a message may have 71,536 bytes
+    with connect(server.url, timeout=None) as store:
+        for call in (store.get, store.delete, lambda text: store.set("k", text)):
+            with pytest.raises(dunena.RequestError, match="The message is too large"):
+                call("x" * size)
+        with pytest.raises(dunena.RequestError, match="The message is too large"):
+            next(store.watch("x" * size))
+        store.set("k", 1)
+        assert store.get("k") == 1
+
+
 def test_each_of_many_concurrent_requests_is_answered(server: ServerProcess):
     async def run() -> None:
         async with dunena.connect(server.url) as store:

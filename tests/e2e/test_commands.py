@@ -623,10 +623,59 @@ def test_doctor_reports_a_busy_port_and_an_unusable_folder(server: ServerProcess
         "origins",
     }
     assert "--cache-dir" in found["folder"]["advice"]
-    found = doctor("--port", str(server.port), "--host", "0.0.0.0", "--allow-origin", "null")
-    assert "a dunena runs" in found["port"]["text"]
+    found = doctor("--port", "0", "--host", "0.0.0.0", "--allow-origin", "null", "--no-persist")
     assert "--token" in found["who gets in"]["advice"]
     assert found["origins"]["level"] == "note"
+
+
+@pytest.mark.parametrize("where", ["another folder", "no folder", "the folder, another host"])
+def test_doctor_reports_the_port_of_another_dunena_as_a_problem(
+    server: ServerProcess, tmp_path: Path, where: str
+):
+    arguments = {
+        "another folder": ("--cache-dir", str(tmp_path / "another")),
+        "no folder": ("--no-persist",),
+        "the folder, another host": ("--cache-dir", str(server.folder), "--host", "0.0.0.0"),
+    }[where]
+    found = doctor("--port", str(server.port), *arguments, code=1)
+    assert found["port"]["level"] == "bad"
+    assert found["port"]["text"] == f"a dunena runs at {server.port} already"
+    assert "--port 0" in found["port"]["advice"]
+    if where == "the folder, another host":
+        assert found["folder"]["level"] == "bad"
+
+
+@pytest.mark.parametrize("port", [0, None])
+def test_doctor_reports_a_folder_used_by_another_server_as_a_problem(
+    server: ServerProcess, port: int | None
+):
+    wanted = free_port() if port is None else port
+    found = doctor("--port", str(wanted), "--cache-dir", str(server.folder), code=1)
+    assert [about for about, one in found.items() if one["level"] == "bad"] == ["folder"]
+    assert found["folder"]["text"].endswith(
+        f" used by the dunena at http://localhost:{server.port}"
+    )
+    assert "--cache-dir" in found["folder"]["advice"]
+
+
+def test_doctor_reports_a_folder_that_cannot_be_locked_as_a_problem(tmp_path: Path):
+    (tmp_path / ".dunena" / "lock").mkdir(parents=True)
+    found = doctor("--port", "0", "--cache-dir", str(tmp_path), code=1)
+    assert [about for about, one in found.items() if one["level"] == "bad"] == ["folder"]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_doctor_notes_that_the_very_server_it_is_asked_about_runs(
+    start_server: StartServer, host: str
+):
+    server = start_server("--host", host)
+    arguments = ("--host", host, "--port", str(server.port))
+    found = doctor(*arguments, "--cache-dir", str(server.folder))
+    assert {about for about, one in found.items() if one["level"] == "note"} == {"folder", "port"}
+    assert found["port"]["text"] == f"{server.port} is that server's"
+    server.stop()
+    found = doctor(*arguments, "--cache-dir", str(server.folder))
+    assert {found[about]["level"] for about in ("folder", "port")} == {"ok"}
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])

@@ -767,8 +767,11 @@ def test_a_server_survives_running_out_of_file_descriptors(tmp_path: Path):
         with ExitStack() as held:
             for _ in range(60):
                 held.enter_context(socket.create_connection(("127.0.0.1", server.port), 5))
-            until(lambda: server.log, "nobody was told")
+            until(lambda: "(ulimit -n)" in server.log, "nobody was told")
         until(lambda: is_alive(server), "it did not recover")
+        health = http(server, "GET", "/health").json
+        assert health["status"] == health["checks"]["connections"]["status"] == "degraded"
+        assert health["checks"]["connections"]["reason"]
         http(server, "POST", "/set", {"key": "k", "value": 1})
         assert http(server, "GET", "/get/k").json["value"] == 1
 

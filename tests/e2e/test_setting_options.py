@@ -146,6 +146,52 @@ def test_doctor_normalizes_origins_like_serve() -> None:
     assert finding["text"].endswith(", https://a.example, https://b.example")
 
 
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("http://Show.example", "show.example"),
+        ("a.example,https://show.example/test?x#y", "show.example"),
+        ("show.example:3000/", "show.example"),
+        ("show.example:3000", "show.example"),
+        ("[fd00::1]", "fd00::1"),
+    ],
+)
+def test_an_allowed_host_that_is_no_bare_name_is_refused_with_the_name(
+    command: str, typed: str, name: str
+) -> None:
+    wrong = typed.removeprefix("a.example,")
+    for done in (
+        run_copy(command, "--port", "0", "--no-persist", "--allow-host", typed),
+        run_copy(command, "--port", "0", "--no-persist", environment={"DUNENA_ALLOW_HOST": typed}),
+    ):
+        assert done.returncode == 2
+        assert "--allow-host" in done.stderr
+        assert f"{wrong} is more than a name; write {name}\n" in done.stderr
+
+
+@pytest.mark.parametrize("typed", ["*.example", "show example", ".", "http://", "bühne"])
+def test_an_allowed_host_without_a_name_is_refused(typed: str) -> None:
+    done = run_copy("serve", "--port", "0", "--no-persist", "--allow-host", typed)
+    assert done.returncode == 2
+    assert f"{typed} is no host name" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "held"),
+    [
+        ("Show.example., show-pc,", ["show-pc", "show.example"]),
+        ("*", ["*"]),
+        ("fd00::1", ["fd00::1"]),
+        ("192.168.1.5", ["192.168.1.5"]),
+        ("my_pc", ["my_pc"]),
+    ],
+)
+def test_allowed_hosts_are_names_and_addresses(typed: str, held: list[str]) -> None:
+    done = run_copy("doctor", "--port", "0", "--no-persist", "--allow-host", typed)
+    assert json.loads(done.stdout)["settings"]["allow-host"]["value"] == held
+
+
 @pytest.mark.parametrize(("watch", "text"), [("off", "left alone"), ("poll", "looked for")])
 def test_doctor_reports_how_hand_edits_are_detected(watch: str, text: str) -> None:
     done = run_copy("doctor", "--port", "0", "--watch", watch)

@@ -1,12 +1,13 @@
 """Limits over the wire: each is reported to its cause, counted, and without effect on others."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
-from tests.protocol.clients import http, open_dunena
+from tests.protocol.clients import http, open_dunena, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -42,6 +43,68 @@ def test_files_of_evicted_keys_are_removed(start_server: StartServer, tmp_path: 
     server.restart()
     assert http(server, "GET", "/keys").json["keys"] == ["k18", "k19"]
     assert {path.name for path in server.folder.glob("*.json")} == {"k18.json", "k19.json"}
+
+
+def subscribe_to(server: ServerProcess, key: str) -> None:
+    with open_objects(server) as client:
+        assert client.ask({"action": "subscribe", "key": key})["value"] == "1"
+
+
+def ask_object_store(server: ServerProcess, key: str) -> None:
+    with open_objects(server) as client:
+        assert client.ask({"action": "get", "key": key})["value"] == "1"
+
+
+def ask_dunena(server: ServerProcess, **message: object) -> None:
+    with open_dunena(server) as client:
+        assert client.ask(message)["type"] == "result"
+
+
+def load(server: ServerProcess, method: str, path: str, body: object = None) -> None:
+    assert http(server, method, path, body).status == 200
+
+
+READS: dict[str, Callable[[ServerProcess], None]] = {
+    "GET /get": lambda server: load(server, "GET", "/get/old"),
+    "GET /cache": lambda server: load(server, "GET", "/cache/old"),
+    "GET /entries/{key}": lambda server: load(server, "GET", "/entries/old"),
+    "mget of the cache API": lambda server: load(
+        server, "POST", "/cache", {"action": "mget", "keys": ["old"]}
+    ),
+    "get of dunena": lambda server: ask_dunena(server, type="get", key="old"),
+    "mget of dunena": lambda server: ask_dunena(server, type="mget", keys=["old"]),
+    "get of the object store": lambda server: ask_object_store(server, "old"),
+    "subscribe": lambda server: subscribe_to(server, "old"),
+}
+
+LOOKS: dict[str, Callable[[ServerProcess], None]] = {
+    "GET /entries": lambda server: load(server, "GET", "/entries"),
+    "POST /entries": lambda server: load(server, "POST", "/entries", {"keys": ["old"]}),
+    "GET /keys": lambda server: load(server, "GET", "/keys"),
+}
+
+
+@pytest.mark.parametrize(
+    ("read", "left"),
+    [pytest.param(READS[name], {"old", "newest"}, id=name) for name in READS]
+    + [pytest.param(LOOKS[name], {"new", "newest"}, id=name) for name in LOOKS],
+)
+def test_each_read_of_a_value_counts_as_use_for_eviction(
+    start_server: StartServer, read: Callable[[ServerProcess], None], left: set[str]
+) -> None:
+    server = start_server("--max-entries", "2", "--eviction", "lru")
+    for key in ("old", "new"):
+        assert http(server, "POST", "/set", {"key": key, "value": "1"}).status == 200
+    read(server)
+    assert http(server, "POST", "/set", {"key": "newest", "value": "1"}).status == 200
+    assert set(http(server, "GET", "/keys").json["keys"]) == left
+
+
+def test_a_subscription_and_a_described_entry_count_as_no_hit(server: ServerProcess) -> None:
+    assert http(server, "POST", "/set", {"key": "old", "value": "1"}).status == 200
+    READS["subscribe"](server)
+    READS["GET /entries/{key}"](server)
+    assert metric(server, "cache_hits_total") == 0
 
 
 def test_a_store_over_its_lowered_limits_is_trimmed_at_the_start(

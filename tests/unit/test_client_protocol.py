@@ -382,6 +382,61 @@ def test_unanswered_requests_are_sent_again_in_order_after_a_reconnect():
     assert answer(waiting) == {"k": "missing"}, "an update before the pong of its own is no answer"
 
 
+def test_only_the_largest_message_fails_after_a_close_for_its_size():
+    talk = Talk()
+    before = talk.protocol.write({"before": 1}, "", None, None)
+    large = talk.protocol.write({"small": 1, "large": "x" * 100}, "", None, None)
+    after = read(talk, "after")
+    talk.protocol.disconnected(1009)
+    assert large.is_done
+    with pytest.raises(RequestError, match=r"too large for the server .* \(1\d\d bytes\)$"):
+        large.result()
+    assert [m.get("key") for m in talk.connect()] == ["before", None, "after", "after", None]
+    talk.pong(1000)
+    assert before.result() is None
+    assert answer(after) == {"after": "missing"}
+
+
+@pytest.mark.parametrize("code", [None, 1001, 1006, 1012])
+def test_no_message_fails_after_a_close_for_another_reason(code: int | None):
+    talk = Talk()
+    large = talk.protocol.write({"large": "x" * 100}, "", None, None)
+    talk.protocol.disconnected(code)
+    assert not large.is_done
+    assert [m.get("key") for m in talk.connect()] == ["large", None]
+
+
+def test_a_close_for_a_messages_size_without_a_request_fails_nothing():
+    talk = Talk()
+    talk.protocol.disconnected(1009)
+    assert talk.connect() == []
+
+
+def test_a_watch_whose_key_is_too_large_fails_and_is_not_subscribed_to_again():
+    talk = Talk()
+    watch = talk.watch("k" * 100)
+    other = talk.watch("other")
+    talk.protocol.disconnected(1009)
+    with pytest.raises(RequestError, match="too large"):
+        watch.take()
+    assert [m.get("key") for m in talk.connect()] == ["other", None]
+    talk.protocol.unfollow(watch)
+    talk.hear(update("other", 1))
+    assert taken(other) == [Update("other", 1)]
+
+
+def test_a_watch_begun_anew_also_fails_if_its_key_is_too_large():
+    talk = Talk()
+    talk.protocol.unfollow(talk.watch("k" * 100))
+    watch = talk.watch("k" * 100)
+    talk.protocol.disconnected(1009)
+    assert len(talk.connect()) == 2, "the watch was not told, so it subscribes once more"
+    talk.protocol.disconnected(1009)
+    with pytest.raises(RequestError, match="too large"):
+        watch.take()
+    assert talk.connect() == []
+
+
 def test_a_read_cut_off_by_a_disconnect_is_answered_by_a_watch_of_its_key():
     talk = Talk()
     request = read(talk, "k")

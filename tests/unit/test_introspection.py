@@ -12,6 +12,7 @@ from dunena.hub import Hub
 from dunena.persistence.interface import Damage, DamageKind, Watching, WatchState
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.http.message import Response
+from dunena.server.shortage import Shortage
 from dunena.server.status.figures import Figures
 from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
@@ -192,6 +193,22 @@ def test_health_escapes_a_path_that_is_not_utf_8(
     assert one == {"path": "k\\xff\\n\\u202e.json", "reason": "odd"}
 
 
+def test_health_is_degraded_while_connections_are_refused(
+    disk: TroubledDisk, telemetry: Telemetry
+) -> None:
+    figures = Figures(services(), MemoryEngine(), disk, telemetry)
+    shortage = Shortage()
+    introspection = Introspection(figures, Settings(), shortage=shortage)
+    assert orjson.loads(introspection.health(0).body)["status"] == "healthy"
+    shortage.tell("no more than 10 connections", "close some")
+    response = introspection.health(0)
+    assert response.status == 200
+    body = orjson.loads(response.body)
+    assert body["status"] == "degraded"
+    check = {"status": "degraded", "reason": "no more than 10 connections"}
+    assert body["checks"]["connections"] == check
+
+
 def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
     telemetry = Telemetry(started_at_ms=0)
     figures = Figures(services(), MemoryEngine(), None, telemetry)
@@ -203,6 +220,7 @@ def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
         "storage": {"status": "healthy"},
         "files": {"status": "healthy"},
         "watch": {"status": "healthy", "state": "off"},
+        "connections": {"status": "healthy"},
     }
     text = Metrics(figures).respond(0).body.decode()
     names = ["damaged_files", "journal_bytes", "files_behind", "files_failing", "slow_syncs_total"]

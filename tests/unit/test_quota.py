@@ -108,6 +108,18 @@ def test_a_peek_does_not_protect_an_entry_from_eviction() -> None:
     assert keys_of(store) == ["b", "c"]
 
 
+def test_a_read_without_a_hit_protects_an_entry_from_eviction() -> None:
+    store, _ = bounded(entries_max=2, eviction=Eviction.LRU)
+    store.set("", "a", b"1", NOW + 1)
+    store.set("", "b", b"1")
+    assert store.read("", "a", NOW) is store.peek("", "a", NOW)
+    assert store.read("", "a", NOW + 1) is None
+    assert store.read("", "missing", NOW) is None
+    store.set("", "c", b"1")
+    assert keys_of(store) == ["a", "c"]
+    assert (store.hits, store.misses) == (0, 0)
+
+
 def test_a_large_value_evicts_as_many_entries_as_needed() -> None:
     store, changes = bounded(memory_bytes_max=20, eviction=Eviction.LRU)
     for key in "abcd":

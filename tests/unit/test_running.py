@@ -1,6 +1,11 @@
-"""The ports that are tried when one is in use."""
+"""The start of a server: the ports that are tried, and what is loaded later."""
 
-from dunena.cli.running import ports_to_try
+import errno
+import sys
+
+import pytest
+
+from dunena.cli.running import load_rest, ports_to_try
 from dunena.cli.start_mode import DOUBLE_CLICKED, TYPED
 
 
@@ -17,3 +22,27 @@ def test_a_double_click_tries_nearby_ports_then_distant_ones() -> None:
 
 def test_no_port_above_65535_is_tried() -> None:
     assert list(ports_to_try(65_530, DOUBLE_CLICKED)) == list(range(65_530, 65_536))
+
+
+UPGRADE = "dunena.server.http.upgrade"
+
+
+class NoDescriptors:
+    """Finds no module while the process has no descriptor left for its file."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == UPGRADE:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+
+def test_a_server_without_descriptors_starts_and_loads_the_rest_when_needed(
+    monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, UPGRADE, raising=False)
+        patch.setattr(sys, "meta_path", [NoDescriptors(), *sys.meta_path])
+        load_rest(is_everything=False)
+        assert UPGRADE not in sys.modules
+    assert "Too many open files" in caplog.text
+    load_rest(is_everything=False)
+    assert UPGRADE in sys.modules

@@ -161,12 +161,12 @@ class Piece:
     opcode: Opcode = Opcode.TEXT
     raw: bytes | None = None
 
-    def whole(self) -> bytes:
+    def unfragmented(self) -> bytes:
         return self.raw or Frame(self.opcode, self.payload).serialize(mask=True)
 
     def fragments(self, at: int) -> bytes:
         if self.raw is not None or self.opcode is not Opcode.TEXT:
-            return self.complete()
+            return self.unfragmented()
         first = Frame(Opcode.TEXT, self.payload[:at], fin=False)
         rest = Frame(Opcode.CONT, self.payload[at:])
         return first.serialize(mask=True) + rest.serialize(mask=True)
@@ -213,7 +213,7 @@ def test_fast_and_slow_paths_give_the_same_replies(
     dialect: Dialect, pieces: list[Piece], data: st.DataObject
 ) -> None:
     pieces = [Piece(GET_K), *pieces]
-    stream = b"".join(piece.whole() for piece in pieces)
+    stream = b"".join(piece.unfragmented() for piece in pieces)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     slow = b"".join(
         piece.fragments(data.draw(st.integers(0, len(piece.payload)))) for piece in pieces
@@ -231,7 +231,7 @@ def test_replies_are_the_same_wherever_the_stream_is_cut() -> None:
         Piece(b'{"action":"get","key":"k"}'),
         Piece((1000).to_bytes(2), Opcode.CLOSE),
     ]
-    stream = b"".join(piece.whole() for piece in pieces)
+    stream = b"".join(piece.unfragmented() for piece in pieces)
     whole = Peer(Dialect.OBJECT_STORE).hear(stream, [])
     value = text_frame(b'{"key":"k","value":"' + b"x" * 200 + b'"}')
     close = Frame(Opcode.CLOSE, (1000).to_bytes(2)).serialize(mask=False)

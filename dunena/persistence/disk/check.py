@@ -107,6 +107,21 @@ def repair(folder: Path, value_bytes_max: int = VALUE_BYTES_MAX) -> Findings:
         return _look(root, value_bytes_max)
 
 
+def find_user(folder: Path) -> InUseError | None:
+    """Return the error of `check` if a server uses the folder; None if none does.
+
+    Raise `OpenError` if the folder cannot be locked.
+    """
+    root = extended(folder)
+    if not root.is_dir():
+        return None
+    try:
+        with _alone(root):
+            return None
+    except InUseError as error:
+        return error
+
+
 @contextmanager
 def _alone(root: Path) -> Iterator[None]:
     """Lock the folder, if a server has ever used it; raise `InUseError` if one uses it now."""

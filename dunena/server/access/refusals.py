@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from dunena.server.access.null_origin import DISK_ORIGINS
+from dunena.server.shortage import Shortage
 from dunena.settings import Settings, local_host
 
 PERIOD_SECONDS = 3600.0
@@ -28,17 +29,22 @@ _log = logging.getLogger(__name__)
 
 
 class Refusals:
-    """Writes the log lines of one server, which listens on ``port``; any thread may call it."""
+    """Writes the log lines of one server, which listens on ``port``; any thread may call it.
+
+    ``shortage`` is told of connections above the limit of all together.
+    """
 
     def __init__(
         self,
         settings: Settings,
         port: int,
         clock_seconds: Callable[[], float] = time.monotonic,
+        shortage: Shortage | None = None,
     ) -> None:
         self._settings = settings
         self._port = port
         self._clock_seconds = clock_seconds
+        self._shortage = shortage or Shortage(clock_seconds)
         self._told: dict[str, set[str]] = {}
         self._forgets_at = 0.0
 
@@ -96,10 +102,8 @@ class Refusals:
         )
 
     def tell_full(self, connections_max: int) -> None:
-        """Log that a connection was refused because the server has its maximum of them."""
-        self._tell(
-            "full",
-            "",
+        """Report that a connection was refused because the server has its maximum of them."""
+        self._shortage.tell(
             f"no more than {connections_max} connections: others are refused",
             "close some, or raise the limit on open files (ulimit -n) if that is what bounds them",
         )

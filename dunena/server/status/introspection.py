@@ -11,6 +11,7 @@ from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.frames import text_frame
 from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
+from dunena.server.shortage import Shortage
 from dunena.server.status.figures import TICKS, Figures
 from dunena.settings import Settings, describe_settings
 from dunena.store.view import StoreView
@@ -26,7 +27,8 @@ _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 class Introspection:
     """Describes one server; ``now`` is in Unix ms.
 
-    ``wall_step_ms`` returns how far the wall clock is ahead of the server's clock, in ms.
+    ``wall_step_ms`` returns how far the wall clock is ahead of the server's clock, in ms;
+    ``shortage`` knows whether connections are refused.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Introspection:
         event_loop: str = "asyncio",
         addresses: tuple[str, ...] = (),
         wall_step_ms: Callable[[], int] = lambda: 0,
+        shortage: Shortage | None = None,
     ) -> None:
+        self._shortage = shortage or Shortage()
         self._wall_step_ms = wall_step_ms
         self._event_loop = event_loop
         self._addresses = addresses
@@ -124,7 +128,8 @@ class Introspection:
         failure = self._storage_failure
         files = self._files_check(shows_names=grant.may_see_names)
         watch = self._watch_check()
-        is_well = files["status"] == watch["status"] == HEALTHY
+        connections = self._connections_check()
+        is_well = files["status"] == watch["status"] == connections["status"] == HEALTHY
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         if grant is NOTHING:
             return _json({"status": status}, 503 if failure else 200)
@@ -136,7 +141,12 @@ class Introspection:
             "version": __version__,
             "timestamp": now,
             "uptime": self._figures.at(now).uptime_seconds,
-            "checks": {"storage": storage, "files": files, "watch": watch},
+            "checks": {
+                "storage": storage,
+                "files": files,
+                "watch": watch,
+                "connections": connections,
+            },
         }
         return _json(body, 503 if failure else 200)
 
@@ -170,6 +180,11 @@ class Introspection:
         if watching.reason:
             check["reason"] = self._shown(watching.reason)
         return check
+
+    def _connections_check(self) -> dict[str, object]:
+        """Report whether connections were refused lately because there is no room for more."""
+        reason = self._shortage.reason
+        return {"status": HEALTHY} if reason is None else {"status": DEGRADED, "reason": reason}
 
     def _shown(self, text: str) -> str:
         """Make paths in a text relative to the folder of the values."""

@@ -150,6 +150,8 @@ function healthRows({ status, checks }) {
       ["Files", badge(checks.files.status), ...checks.files.reason ? [` ${checks.files.reason}`] : []],
       ["Hand edits", badge(checks.watch.status), ` ${checks.watch.state}`,
         ...checks.watch.reason ? [`: ${checks.watch.reason}`] : []],
+      ["Connections", badge(checks.connections.status),
+        ...checks.connections.reason ? [` ${checks.connections.reason}`] : []],
     ]),
     ...(checks.files.damaged ?? []).map(({ path, reason }) =>
       element("div", { class: "term" }, element("dt", {}, element("code", {}, path)),
