@@ -12,20 +12,31 @@ class Entry:
     """A key's value at one revision; it is immutable.
 
     ``ns`` is "" for a key without a namespace; ``value`` is compact JSON; ``expires_at`` is Unix
-    ms, or None for no expiry. ``update`` caches the finished frame that announces the entry; None
-    until it is made.
+    ms, or None for no expiry. ``then`` is compact JSON that is merged into the value at
+    ``expires_at``, and the key stays without an expiry; None if the key goes then. ``update``
+    caches the finished frame that announces the entry; None until it is made. ``written_at`` is
+    when the entry was stored, Unix ms; 0 if that is not known.
     """
 
-    __slots__ = ("expires_at", "key", "ns", "revision", "update", "value")
+    __slots__ = ("expires_at", "key", "ns", "revision", "then", "update", "value", "written_at")
 
     def __init__(
-        self, ns: str, key: str, value: bytes, expires_at: int | None, revision: int
+        self,
+        ns: str,
+        key: str,
+        value: bytes,
+        expires_at: int | None,
+        revision: int,
+        written_at: int = 0,
+        then: bytes | None = None,
     ) -> None:
         self.ns = ns
         self.key = key
         self.value = value
         self.expires_at = expires_at
         self.revision = revision
+        self.written_at = written_at
+        self.then = then
         self.update: bytes | None = None
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dunena.store.entry import Entry, Namespaces
 from dunena.store.expiry import Deadlines
 from dunena.store.key_order import KeyOrder
-from dunena.store.quota import Quota, Write, size_of
+from dunena.store.quota import NetGrowth, Outcome, Quota, Write, size_of
 
 
 class EntryTable:
@@ -92,6 +92,23 @@ class EntryTable:
                 new_keys += 1
             growths[key] = max(growths.get(key, 0), growth_of(key, value, standing))
         return new_keys, sum(growths.values())
+
+    def net_growth(self, outcome: Outcome) -> NetGrowth:
+        """Return how many more entries and bytes the store has with an outcome."""
+        entries = size = 0
+        adds = grows = False
+        for (ns, key), value in outcome.items():
+            standing = self.find(ns, key)
+            if value is not None:
+                growth = growth_of(key, value, standing)
+                entries += standing is None
+                size += growth
+                adds = adds or standing is None
+                grows = grows or growth > 0
+            elif standing is not None:
+                entries -= 1
+                size -= size_of(key, standing.value)
+        return NetGrowth(entries, size, adds, grows)
 
     # --- changing ---
 

@@ -1,6 +1,6 @@
 """The deadlines of entries: a heap from which stale ones are removed as it grows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
 from dunena.store.entry import Entry
@@ -55,6 +55,14 @@ class Deadlines:
             due.append(heappop(self._heap)[2])
         self._look()
         return due
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """Put back what `pop_due` returned and the caller has not dealt with."""
+        for entry in entries:
+            if entry.expires_at is not None:
+                self._count += 1
+                heappush(self._heap, (entry.expires_at, self._count, entry))
+        self._look()
 
     def compact(self, is_standing: Callable[[Entry], bool]) -> None:
         """Remove stale and repeated entries; ``is_standing`` says whether one is in the store."""

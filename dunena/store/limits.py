@@ -29,6 +29,42 @@ PAGE_KEYS_DEFAULT = 100
 KEYS_PER_MESSAGE_MAX = 10_000
 """Keys of one ``mget`` or entries of one ``mset``: some 30 ms of work, which delays all clients."""
 
+ANSWERS_MAX = 10_000
+"""Answers that are remembered by their idempotency key."""
+
+ANSWERS_BYTES_MAX = 16 * 1024 * 1024
+"""All these answers together, in memory: with ``return`` they hold values. Past it the oldest are
+forgotten."""
+
+ANSWER_MS_MAX = 120_000
+"""How long such an answer is remembered: longer than a client tries to send a request again."""
+
+HISTORY_VALUES_DEFAULT = 10
+"""Earlier values of a key that are kept unless a setting says otherwise."""
+
+HISTORY_VALUES_MAX = 64
+"""Most earlier values of a key that can be kept."""
+
+HISTORY_BYTES_MAX = 64 * 1024 * 1024
+"""All earlier values together, in memory; past it the oldest are dropped."""
+
+HISTORY_MS_MIN = 1_000
+"""How long a value must have stood to be kept: so one that changes many times a second does not
+push out what a person would want back."""
+
+REMOVALS_MAX = 65_536
+"""Removals that are remembered for readers that come back: some 12 MB."""
+
+OPERATIONS_MAX = 1_000
+"""Operations of one transaction or patch: some 10 ms of work, which delays all clients."""
+
+PARTIAL_BYTES_MAX = 1_048_576
+"""Largest value of which a part may be changed: it is decoded and encoded anew, which takes 13 ms
+for 1 MiB."""
+
+IDEMPOTENCY_KEY_CHARS_MAX = 64
+"""Length of an idempotency key: an UUID or a hash in any form."""
+
 REPLY_VALUES_BYTES_MAX = 8 * 1024 * 1024
 """All values of one ``mget`` together (or one value, if the limit of a value is larger): a reply is
 made in one piece for one reader, and stays in memory until it is read."""
@@ -71,6 +107,10 @@ class Limits:
         """
         return 6 * self.value_bytes_max + 65_536
 
+
+MERGED_AT_ONCE_BYTES_MAX = 1_048_576
+"""Values that a ``then`` is merged into in one turn, in bytes: some 13 ms of work. At least one is;
+the others follow in later turns, or when they are read or written."""
 
 EXPIRED_AT_ONCE_MAX = 200
 """Keys that expire in one turn: some 2 ms of work. Further expired keys are hidden at once, and are

@@ -1,5 +1,7 @@
 """The rules for names of keys and namespaces, whatever interface they come from."""
 
+from fnmatch import translate
+
 from dunena.store.limits import KEY_BYTES_MAX
 
 
@@ -16,3 +18,12 @@ def is_name(name: str) -> bool:
         and len(name.encode()) <= KEY_BYTES_MAX
         and not has_control_character(name)
     )
+
+
+def glob_expression(pattern: str) -> str:
+    """Translate a glob into a regular expression for whole names.
+
+    ``*`` is any run of characters, ``?`` is one character; all others stand for themselves. The
+    expression of `fnmatch` does not backtrack, so that no pattern can block the server.
+    """
+    return translate(pattern.replace("[", "[[]"))

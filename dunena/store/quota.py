@@ -6,13 +6,29 @@ cached.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from dunena.store.entry import Entry
+from dunena.store.entry import Entry, EntryId
 from dunena.store.limits import Eviction, Limits
 
 Write = tuple[str, bytes]
 """A key and the encoded value to store under it."""
+
+Outcome = Mapping[EntryId, bytes | None]
+"""The encoded value that each key has in the end, None to be removed."""
+
+
+class NetGrowth(NamedTuple):
+    """How many more entries and bytes a store has with an outcome; fewer if negative.
+
+    ``adds``: there is an entry that was not there. ``grows``: an entry is larger than it was.
+    """
+
+    entries: int
+    bytes: int
+    adds: bool
+    grows: bool
 
 
 class Quota:
@@ -86,12 +102,27 @@ class Quota:
             self.entries + entries if entries > 0 else 0, self.bytes + size if size > 0 else 0
         )
 
+    def shortage_of_outcome(self, growth: "NetGrowth") -> str | None:
+        """Return why the store has no room for a transaction, as an error text; None if it has.
+
+        One that adds an entry, or lets a value grow, has to fit in the end even if the whole
+        shrinks: a store that was over its limits when it was loaded takes none of these.
+        """
+        return self._over(
+            self.entries + growth.entries if growth.adds else 0,
+            self.bytes + growth.bytes if growth.grows else 0,
+        )
+
     def can_never_fit(self, writes: Sequence[Write]) -> str | None:
         """Return why these writes do not fit an empty store, as an error text; None if they do."""
         sizes: dict[str, int] = {}
         for key, value in writes:
             sizes[key] = max(sizes.get(key, 0), size_of(key, value))
         return self._over(len(sizes), sum(sizes.values()))
+
+    def can_never_hold(self, entries: int, size: int) -> str | None:
+        """Return why so many entries and bytes do not fit an empty store; None if they do."""
+        return self._over(entries, size)
 
     def _over(self, entries: int, size: int) -> str | None:
         limits = self._limits

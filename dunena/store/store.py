@@ -5,20 +5,30 @@ the observer, which collects the changes of a tick. If these cannot be stored on
 reverts them, newest first: each change has the entries that it replaced. While `refusal` is set,
 every change is refused; the requests of a failed tick are run again in that state.
 
-Many entries may reach their deadline at the same time. `expire` removes a limited number of them;
-the others are *overdue*: no read returns them, and a write to an overdue key, or one that needs its
-room, removes it first. So the changes are the same as if each entry had been removed at its
-deadline.
+At its deadline an entry is removed, or its ``then`` is merged into its value, which is a set like
+any other. Many entries may reach their deadline at the same time. `expire` ends a limited number of
+them; the others are *overdue*: no read returns them, and a write to an overdue key, or one that
+needs its room, ends it first. An overdue entry with a ``then`` is ended by a read of it. So changes
+and answers are the same as if each entry had been ended at its deadline. Only while changes are
+refused does an entry with a ``then`` stay as it is: no reader gets a value that cannot be stored.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange
 from dunena.store.entry_table import EntryTable, growth_of
 from dunena.store.errors import StoreFullError, WriteRefusedError
 from dunena.store.expiry import NEVER
-from dunena.store.limits import EXPIRED_AT_ONCE_MAX
-from dunena.store.quota import Quota, Write
+from dunena.store.history import History
+from dunena.store.limits import (
+    EXPIRED_AT_ONCE_MAX,
+    HISTORY_MS_MIN,
+    MERGED_AT_ONCE_BYTES_MAX,
+)
+from dunena.store.merge_patch import merge_encoded
+from dunena.store.positions import Positions
+from dunena.store.quota import Outcome, Quota, Write, size_of
 from dunena.store.view import StoreView
 
 
@@ -33,14 +43,20 @@ class Store(StoreView):
 
     __slots__ = (
         "_clears_undone",
+        "_group_ended",
         "_loaded_revision",
         "_observer",
         "_overdue_at",
+        "_undone",
         "clears",
         "deletions",
         "expirations",
+        "history",
         "hits",
+        "is_grouping",
         "misses",
+        "now",
+        "positions",
         "quota",
         "refusal",
         "revision",
@@ -48,10 +64,19 @@ class Store(StoreView):
     )
 
     def __init__(
-        self, observer: Callable[[Change], None] | None = None, quota: Quota | None = None
+        self,
+        observer: Callable[[Change], None] | None = None,
+        quota: Quota | None = None,
+        history: History | None = None,
     ) -> None:
         self._observer = observer or _ignore
+        self._undone: Callable[[int], None] = _ignore_undo
+        self._group_ended: Callable[[], None] = _ignore_group
+        self.is_grouping = False
         self.quota = quota
+        self.history = History(0) if history is None else history
+        self.positions = Positions()
+        self.now = 0
         self.table = EntryTable(quota)
         self._overdue_at = -NEVER  # entries with deadlines up to here are overdue
         self.revision = 0
@@ -67,6 +92,30 @@ class Store(StoreView):
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Call ``observer`` with every change from now on, when it is made."""
         self._observer = observer
+
+    def on_undo(self, undone: Callable[[int], None]) -> None:
+        """Call ``undone`` with the revision that is left, whenever changes were taken back."""
+        self._undone = undone
+
+    def on_group_end(self, ended: Callable[[], None]) -> None:
+        """Call ``ended`` when all changes of a `group` are made."""
+        self._group_ended = ended
+
+    @contextmanager
+    def group(self) -> Iterator[None]:
+        """Make the changes inside the ``with`` one group, which watches are told of as a whole.
+
+        ``is_grouping`` is True meanwhile; a group inside another one is part of it.
+        """
+        if self.is_grouping:
+            yield
+            return
+        self.is_grouping = True
+        try:
+            yield
+        finally:
+            self.is_grouping = False
+            self._group_ended()
 
     # --- reading ---
 
@@ -92,10 +141,16 @@ class Store(StoreView):
         """Do the same as `get`, but count nothing: for listings and checks."""
         keys = self.table.namespaces.get(ns)
         entry = None if keys is None else keys.get(key)
-        # A deadline that has passed hides the entry at once, even before `expire` was called.
-        if entry is None or (entry.expires_at is not None and entry.expires_at <= now):
-            return None
+        if entry is not None and entry.expires_at is not None and entry.expires_at <= now:
+            return self._read_overdue(entry)
         return entry
+
+    def has(self, ns: str, key: str, now: int) -> bool:
+        """Whether an entry stands under a key; unlike a read, never a change of the store."""
+        entry = self.table.find(ns, key)
+        if entry is None:
+            return False
+        return entry.expires_at is None or entry.expires_at > now or entry.then is not None
 
     def may_read(self, ns: str, key: str) -> bool:
         """Return True: the store itself does not limit access."""
@@ -143,9 +198,16 @@ class Store(StoreView):
     # --- changing ---
 
     def load(self, entries: Sequence[Entry], revision: int) -> None:
-        """Fill an empty store with stored entries, without calling the observer."""
+        """Fill an empty store with stored entries; ``revision`` is that of their last change.
+
+        No change is announced, but all entries get the revision of the load (`revision_of_load`).
+        """
+        revision = revision_of_load(entries, revision)
         for entry in entries:
+            entry.revision = revision
+            entry.written_at = self.now
             self.table.put(entry)
+        self.positions.load(entries, revision)
         self.revision = self._loaded_revision = revision
 
     def set(
@@ -155,11 +217,13 @@ class Store(StoreView):
         value: bytes,
         expires_at: int | None = None,
         *,
+        then: bytes | None = None,
         from_disk: bool = False,
         is_durable: bool = False,
     ) -> Change:
         """Store a value under a key; return the change. Raise `WriteRefusedError`.
 
+        ``then`` (JSON) is merged into the value at ``expires_at``; None removes the key then.
         If the quota is exceeded, other entries are evicted first, or `StoreFullError` is raised. A
         value ``from_disk`` is always accepted, as its file exists already. ``is_durable`` asks for
         the change to be forced to the device before it is acknowledged.
@@ -169,8 +233,11 @@ class Store(StoreView):
         if self.quota is not None:
             self._make_room(self.quota, ns, key, value, may_refuse=not from_disk)
         revision = self._next_revision()
-        entry = Entry(ns, key, value, expires_at, revision)
+        entry = Entry(ns, key, value, expires_at, revision, self.now, then)
         replaced = self.table.put(entry)
+        self.positions.put(entry, replaced)
+        if replaced is not None and self.now - replaced.written_at >= HISTORY_MS_MIN:
+            self.history.keep(replaced, self.now, revision)
         return self._notify_observer(
             Change(
                 ChangeKind.SET,
@@ -210,6 +277,52 @@ class Store(StoreView):
             quota.refusals += 1
             raise StoreFullError(reason)
 
+    def check_outcome(self, outcome: Outcome) -> None:
+        """Raise `StoreFullError` unless a transaction of this outcome finds room.
+
+        It does if keys are removed first, and then set in the order of their growth.
+        """
+        quota = self.quota
+        if quota is None:
+            return
+        if quota.evicts:
+            sizes = [
+                size_of(key, value) for (_, key), value in outcome.items() if value is not None
+            ]
+            reason = quota.can_never_hold(len(sizes), sum(sizes))
+        else:
+            reason = quota.shortage_of_outcome(self.table.net_growth(outcome))
+            while reason is not None and self._expire_overdue():
+                reason = quota.shortage_of_outcome(self.table.net_growth(outcome))
+        if reason is not None:
+            quota.refusals += 1
+            raise StoreFullError(reason)
+
+    def make_room_for(self, outcome: Outcome) -> None:
+        """Make the changes that a transaction of this outcome causes of others, or of its own keys.
+
+        Overdue entries end and others are evicted before its first change, so that it changes each
+        key once and its revisions are consecutive. `check_outcome` permitted it.
+        """
+        if self.table.deadlines.next <= self._overdue_at:
+            for ns, key in outcome:
+                self._end_overdue(ns, key)
+        quota = self.quota
+        if quota is None or not quota.evicts:
+            return
+        for ns, key in outcome:
+            standing = self.table.find(ns, key)
+            if standing is not None:
+                quota.use(standing)
+        while self._expire_overdue():
+            pass
+        growth = self.table.net_growth(outcome)
+        while quota.shortage_of_outcome(growth) is not None:
+            leaving = quota.eviction_candidate()
+            if leaving is None or (leaving.ns, leaving.key) in outcome:
+                return
+            self._evict(quota, leaving)
+
     def evict_excess(self) -> None:
         """Evict entries until a store that was loaded is within its limits, if it evicts."""
         quota = self.quota
@@ -226,12 +339,13 @@ class Store(StoreView):
         revision = self._next_revision()
         self.clears += 1
         cleared = self.table.replace_all({})
+        self.positions.clear(revision)
         return self._notify_observer(
             Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared, from_disk=from_disk)
         )
 
     def expire(self, now: int, count_max: int = EXPIRED_AT_ONCE_MAX) -> list[Change]:
-        """Remove entries whose deadline has passed, earliest first; return the changes.
+        """End entries whose deadline has passed, earliest first; return the changes.
 
         At most ``count_max`` are removed, none while changes are refused. While more are due,
         `next_deadline` is in the past.
@@ -240,12 +354,18 @@ class Store(StoreView):
             return []
         self._overdue_at = now
         # A due deadline is removed from the heap; `undo` adds it again with the entry.
-        changes = [
-            self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
-            for entry in self.table.deadlines.pop_due(now, count_max)
-            if self.table.holds(entry)
-        ]
-        self.expirations += len(changes)
+        due = self.table.deadlines.pop_due(now, count_max)
+        changes: list[Change] = []
+        merged_bytes = 0
+        for index, entry in enumerate(due):
+            if not self.table.holds(entry):
+                continue
+            if entry.then is not None:
+                if merged_bytes >= MERGED_AT_ONCE_BYTES_MAX:
+                    self.table.deadlines.put_back(due[index:])
+                    break
+                merged_bytes += len(entry.value) + len(entry.then)
+            changes.append(self._end(entry))
         return changes
 
     def skip_to(self, revision: int) -> None:
@@ -268,6 +388,8 @@ class Store(StoreView):
             self._loaded_revision -= skipped
         for change in reversed(changes):
             self.revision = change.revision - 1
+            self.positions.undo(change)
+            self.history.undo(change)
             if change.kind is not ChangeKind.SET:
                 self._uncount(change)
             if change.cleared is not None:
@@ -276,6 +398,7 @@ class Store(StoreView):
                 self.table.put(change.replaced)
             else:
                 self.table.take(change.ns, change.key)
+        self._undone(self.revision)
 
     # --- inside ---
 
@@ -296,11 +419,41 @@ class Store(StoreView):
             return
         if entry.expires_at <= self._overdue_at:
             # The heap still has its deadline, as for any replaced entry.
-            self._remove(ChangeKind.EXPIRED, ns, key)
-            self.expirations += 1
+            self._end(entry)
+
+    def _read_overdue(self, entry: Entry) -> Entry | None:
+        """Return what a read sees of an entry whose deadline has passed, `expire` called or not."""
+        if entry.then is None:
+            return None
+        self._end_overdue(entry.ns, entry.key)
+        return self.table.find(entry.ns, entry.key)
+
+    def _end(self, entry: Entry) -> Change:
+        """End an entry at its deadline: merge its ``then``, or remove it."""
+        if entry.then is not None:
+            return self._merge_then(entry, entry.then)
+        self.expirations += 1
+        return self._remove(ChangeKind.EXPIRED, entry.ns, entry.key)
+
+    def _merge_then(self, entry: Entry, then: bytes) -> Change:
+        """Merge an entry's ``then`` into its value, which stays without an expiry.
+
+        It is stored even if the store is full: there is no request that could be refused.
+        """
+        ns, key, value = entry.ns, entry.key, merge_encoded(entry.value, then)
+        if self.quota is not None:
+            self._evict_for(self.quota, entry, 0, growth_of(key, value, entry))
+        revision = self._next_revision()
+        merged = Entry(ns, key, value, None, revision, self.now)
+        self.table.put(merged)
+        self.positions.put(merged, entry)
+        self.history.keep(entry, self.now, revision)
+        return self._notify_observer(
+            Change(ChangeKind.SET, ns, key, revision, entry=merged, replaced=entry)
+        )
 
     def _expire_overdue(self) -> bool:
-        """Remove overdue entries to make room; return whether there may have been any."""
+        """End overdue entries to make room; return whether there may have been any."""
         if self.refusal is not None or self.table.deadlines.next > self._overdue_at:
             return False
         self.expire(self._overdue_at)
@@ -325,12 +478,22 @@ class Store(StoreView):
         entries, size = int(standing is None), growth_of(key, value, standing)
         reason = quota.shortage(entries, size)
         while reason is not None and self._expire_overdue():
+            # What took the place of an entry that ended may have made others leave, this one too.
+            standing = self.table.find(ns, key)
+            entries, size = int(standing is None), growth_of(key, value, standing)
             reason = quota.shortage(entries, size)
         if reason is None:
             return
         if may_refuse and (not quota.evicts or quota.can_never_fit([(key, value)]) is not None):
             quota.refusals += 1
             raise StoreFullError(reason)
+        self._evict_for(quota, standing, entries, size)
+
+    def _evict_for(self, quota: Quota, standing: Entry | None, entries: int, size: int) -> None:
+        """Let others leave for so many more entries and bytes, in a store that evicts.
+
+        ``standing`` is replaced by what needs the room, so it does not leave.
+        """
         if standing is not None:
             quota.use(standing)
         while quota.shortage(entries, size) is not None:
@@ -343,7 +506,9 @@ class Store(StoreView):
         revision = self._next_revision()
         self.table.take(entry.ns, entry.key)
         quota.evictions += 1
-        self._notify_observer(EvictionChange(revision, entry))
+        change = EvictionChange(revision, entry)
+        self.positions.remove(change, entry)
+        self._notify_observer(change)
 
     def _notify_observer(self, change: Change) -> Change:
         self._observer(change)
@@ -360,18 +525,36 @@ class Store(StoreView):
     ) -> Change:
         revision = self._next_revision()
         replaced = self.table.take(ns, key)
-        return self._notify_observer(
-            Change(
-                kind,
-                ns,
-                key,
-                revision,
-                replaced=replaced,
-                from_disk=from_disk,
-                is_durable=is_durable,
-            )
+        change = Change(
+            kind,
+            ns,
+            key,
+            revision,
+            replaced=replaced,
+            from_disk=from_disk,
+            is_durable=is_durable,
         )
+        self.positions.remove(change, replaced)
+        self.history.keep(replaced, self.now, revision)
+        return self._notify_observer(change)
+
+
+def revision_of_load(entries: Sequence[Entry], revision: int) -> int:
+    """Return the revision of a store that is filled with entries whose last change was at another.
+
+    Loading counts as a change: while no server ran, files may have been changed by hand, which
+    nobody gave a revision. A store that never had anything stays at 0.
+    """
+    return revision + 1 if entries or revision else 0
 
 
 def _ignore(_change: Change) -> None:
-    """Ignore a change: the default observer."""
+    """Observe nothing."""
+
+
+def _ignore_undo(_revision: int) -> None:
+    """Do nothing about changes that were taken back."""
+
+
+def _ignore_group() -> None:
+    """Do nothing about the end of a group."""

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from dunena.store.entry import Change, Entry
-from dunena.store.quota import Write
+from dunena.store.quota import Outcome, Write
 
 
 class StoreView(ABC):
@@ -28,6 +28,10 @@ class StoreView(ABC):
         """Do the same as `get`, but count nothing: for listings and checks."""
 
     @abstractmethod
+    def has(self, ns: str, key: str, now: int) -> bool:
+        """Whether an entry stands under a key; unlike a read, never a change of the store."""
+
+    @abstractmethod
     def may_read(self, ns: str, key: str) -> bool:
         """Return whether a key's value and changes may be read."""
 
@@ -43,9 +47,13 @@ class StoreView(ABC):
         value: bytes,
         expires_at: int | None = None,
         *,
+        then: bytes | None = None,
         is_durable: bool = False,
     ) -> Change:
-        """Store a value under a key; return the change. Raise `WriteRefusedError`."""
+        """Store a value under a key; return the change. Raise `WriteRefusedError`.
+
+        ``then`` (JSON) is merged into it at ``expires_at``; None removes the key then.
+        """
 
     @abstractmethod
     def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
@@ -54,6 +62,10 @@ class StoreView(ABC):
     @abstractmethod
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
         """Raise `StoreFullError` unless all writes would fit; make none of them."""
+
+    @abstractmethod
+    def check_outcome(self, outcome: Outcome) -> None:
+        """Raise what the changes of a transaction would raise, before the first of them is made."""
 
     @abstractmethod
     def clear(self) -> Change:

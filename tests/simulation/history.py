@@ -52,8 +52,9 @@ CLOCKS = (0, 10**18, 4 * 10**18, -(10**15))
 _NOT_READ = frozenset({"tmp", "quarantine"})
 """Folders of the keeper's in which a flipped bit is nobody's loss, or that of a value's file."""
 
-State = dict[EntryId, tuple[bytes, int | None]]
-"""Value and expiry of every key."""
+Stored = tuple[bytes, int | None, bytes | None]
+State = dict[EntryId, Stored]
+"""Value and expiry of every key, and what is merged into the value then."""
 
 
 class BrokenPromiseError(AssertionError):
@@ -90,7 +91,7 @@ class Run:
         journal.plan, journal.carried_out = watched_plan, watched_shown
 
     def state(self) -> State:
-        return {(e.ns, e.key): (e.value, e.expires_at) for e in self.store.entries()}
+        return {(e.ns, e.key): (e.value, e.expires_at, e.then) for e in self.store.entries()}
 
     def commit(self, changes: list[Change], *, durable: bool) -> bool:
         """Whether the changes are acknowledged; if not, they are undone."""
@@ -126,6 +127,7 @@ class History:
 
     def __init__(self, seed: int, fsync: Fsync, run_type: type[Run] = Run) -> None:
         self.random = Random(seed)
+        self.then_random = Random(f"then {seed}")
         self.fsync = fsync
         self.run_type = run_type
         self.disk = SimulatedDisk(self.random, str(ROOT))
@@ -146,7 +148,7 @@ class History:
         self.highest_revision = 0
         self.values: dict[EntryId, set[bytes]] = {entry_id: set() for entry_id in PLACES}
         # What was last acknowledged as durable for a key, and the keys that were changed since.
-        self.firm: dict[EntryId, tuple[bytes, int | None] | None] = {}
+        self.firm: dict[EntryId, Stored | None] = {}
         self.loose = set(PLACES)
 
     def play(self) -> None:
@@ -271,6 +273,9 @@ class History:
         if not changes:
             return
         after = run.state()
+        for entry_id, (value, *_) in after.items():
+            if value not in self.values[entry_id]:
+                raise BrokenPromiseError(f"{entry_id}: {value!r} was never its value")
         self.doubtful.append(after)
         changed = {entry_id for entry_id in PLACES if before.get(entry_id) != after.get(entry_id)}
         self.loose |= changed
@@ -296,13 +301,29 @@ class History:
                     value = orjson.dumps([int(value), "x" * self.random.randrange(80)])
                 self.values[entry_id].add(value)
                 expires_at = 1000 + int(self.now) if self.random.random() < 0.3 else None
-                run.store.set(*entry_id, value, expires_at)
+                then = None if expires_at is None else self.then_of(entry_id, value)
+                run.store.set(*entry_id, value, expires_at, then=then)
             elif chance < 0.9:
                 run.store.delete(*entry_id)
             elif chance < 0.95:
                 run.store.expire(1000 + int(self.now))
             else:
                 run.store.clear()
+
+    def then_of(self, entry_id: EntryId, value: bytes) -> bytes | None:
+        """What is merged into a value at its time, if anything: it may be its value then."""
+        chance = self.then_random.random()
+        if chance < 0.3:
+            return None
+        if chance < 0.6:
+            then = value  # nothing changes but the expiry
+        else:
+            number = self.then_random.randrange(10**6, 10**9)
+            then = orjson.dumps(number if chance < 0.8 else {"number": number, "none": None})
+        # None of the values is an object, so all of it is replaced.
+        merged = then.replace(b',"none":null', b"")
+        self.values[entry_id].add(merged)
+        return then
 
     def sync(self, run: Run) -> None:
         try:
@@ -341,9 +362,11 @@ class History:
             self.loose |= set(PLACES)
         if self.is_power_cut and self.fsync is Fsync.NO:
             self.loose |= set(PLACES)
-        if run.store.revision < self.highest_revision:
+        # A start counts as a change: what stands in files may be another hand's.
+        if run.store.revision <= self.highest_revision and (state or self.highest_revision):
             raise BrokenPromiseError(f"revision {run.store.revision}: it was past that")
-        for entry_id, (value, _) in state.items():
+        self.highest_revision = run.store.revision
+        for entry_id, (value, *_) in state.items():
             self.values[entry_id].add(value)
         self.acknowledged, self.synced, self.doubtful = [state], 0, []
         self.is_power_cut = self.is_flipped = False
@@ -368,8 +391,9 @@ class History:
         is_said = run.storage.damages() or run.storage.replay.dropped_bytes
         if not is_said and not any(name.startswith(quarantine) for name in self.disk.files()):
             raise BrokenPromiseError("something is missing, and nothing was said")
-        for entry_id, (value, _) in state.items():
-            if value not in self.values[entry_id]:
+        for entry_id, (value, *_) in state.items():
+            # Of a number that a power cut truncated, the journal alone can say that it is one.
+            if value not in self.values[entry_id] and value not in self.torn:
                 raise BrokenPromiseError(f"{entry_id}: {value!r} was never its value")
 
     def expect_strangers(self) -> None:
@@ -387,7 +411,7 @@ class History:
                 continue
             if self.is_power_cut and (value is None or self.fsync is Fsync.NO):
                 continue
-            if state.get(entry_id, (None, None))[0] != value:
+            if state.get(entry_id, (None,))[0] != value:
                 found = state.get(entry_id)
                 raise BrokenPromiseError(f"{entry_id}: {found}, but by hand {value!r}")
 
@@ -418,7 +442,7 @@ class History:
 
     def expect_files_alone(self) -> None:
         state = self.acknowledged[-1]
-        values = {p: value for p, (value, _) in state.items() if p not in self.strangers}
+        values = {p: value for p, (value, *_) in state.items() if p not in self.strangers}
         shown = {entry_id: _value(content) for entry_id, content in self.value_files().items()}
         if {entry_id: value for entry_id, value in shown.items() if value is not None} != values:
             raise BrokenPromiseError(f"files alone say {shown}, not {values}")

@@ -10,13 +10,74 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+OPERATIONS = ("incr", "merge", "txn")
+
 EntryId = tuple[str, str]
-Stored = tuple[Any, int | None]
+Stored = tuple[Any, int | None, Any]
+"""A value, when it ends, and what is merged into it then; None for what is not."""
+
 State = dict[EntryId, Stored]
 
 
 class BrokenPromiseError(AssertionError):
     """The server did what it must not do."""
+
+
+class RefusedOperationError(Exception):
+    """An operation met a value that is no number."""
+
+    def __init__(self, number: int, key: str) -> None:
+        super().__init__()
+        self.number = number
+        self.key = key
+        self.text = f'Not a number: "{key}"'
+
+
+@dataclass(eq=False)
+class Draft:
+    """A key while operations are carried out; None stands for no value."""
+
+    key: str
+    before: Any
+    value: Any
+    expires_at: int | None
+    then: Any
+    is_change: bool = False
+
+    def apply(self, op: Any, now: int) -> dict[str, Any]:
+        """Carry out one operation; what it answers. Raise `TypeError` if there is no number."""
+        kind, had_value = op["op"], self.value is not None
+        answer: dict[str, Any] = {}
+        if kind == "set":
+            self.value = op["value"]
+            self.expires_at = now + op["ttl"] if op.get("ttl") else None
+            self.then = None
+        elif kind == "delete":
+            self.value = self.expires_at = self.then = None
+            answer = {"deleted": had_value}
+        elif kind == "incr":
+            if had_value and type(self.value) is not int:
+                raise TypeError
+            self.value = (self.value or 0) + op["by"]
+            answer = {"value": self.value}
+        else:
+            assert kind == "merge"
+            members = self.value if isinstance(self.value, dict) else {}
+            self.value = {**members, **op["value"]}
+        touched = had_value or kind != "delete"
+        self.is_change = (self.is_change or touched) and (
+            self.before is not None or self.value is not None
+        )
+        return answer
+
+    @property
+    def growth(self) -> tuple[bool, int]:
+        """Removals come first, and then what grows least: so a full store has room for it."""
+        if self.value is None:
+            return False, 0
+        if self.before is None:
+            return True, len(self.key) + len(_as_json(self.value))
+        return True, len(_as_json(self.value)) - len(_as_json(self.before))
 
 
 @dataclass(eq=False)
@@ -72,6 +133,7 @@ class Followed:
 
     def hear(self, message: dict[str, Any]) -> None:
         """It received a message: one that is to come, and that may come now."""
+        message = without_position(message)
         ends = {end for start in self.ends for end in self._ends_of(message, start)}
         if not ends:
             at = max(self.ends)
@@ -129,15 +191,23 @@ class Model:
         self.request = Request(self.round)
         self.round.requests.append(self.request)
         if may_expire:
-            due = [(at, entry_id) for entry_id, (_, at) in self.state.items() if at and at <= now]
+            due = [(at, item) for item, (_, at, _) in self.state.items() if at and at <= now]
             for _, entry_id in sorted(due, key=lambda item: item[0]):
-                self._change(entry_id, None, "expired")
+                value, _, then = self.state[entry_id]
+                if then is None:
+                    self._change(entry_id, None, "expired")
+                else:
+                    self._change(entry_id, (_merged(value, then), None, None), "set")
 
     def open(self, peer: Followed, now: int) -> None:
         """A peer is greeted."""
         if peer.is_dunena:
             self._say(peer, {"type": "connected", "data": {"id": "id"}, "timestamp": now})
             peer.events = True
+
+    def schedule(self, key: str, value: Any, expires_at: int, then: Any) -> None:
+        """A key is set, with what is merged into its value later."""
+        self._change(("", key), (value, expires_at, then), "set")
 
     def close(self, peer: Followed) -> None:
         """A peer is gone, or is told nothing more."""
@@ -175,6 +245,9 @@ class Model:
             data = {"key": key, "value": self._text(("", key))}
         elif kind == "mget":
             data = {"result": {name: self._text(("", name)) for name in message["keys"]}}
+        elif kind in OPERATIONS:
+            self._answer_operations(peer, message, kind, refusal)
+            return
         elif kind == "del" and ("", key) not in self.state:
             data = {"key": key, "deleted": False}
         elif refusal is not None:
@@ -194,7 +267,11 @@ class Model:
         self._reply(peer, message, "result", data)
 
     def _answer_objects(self, peer: Followed, message: Any, refusal: str | None) -> None:
-        action, entry_id = message["action"], ("", message["key"])
+        action = message["action"]
+        if action in OPERATIONS:
+            self._answer_operations(peer, message, action, refusal)
+            return
+        entry_id = ("", message["key"])
         value = self._value(entry_id)
         if action == "subscribe":
             if peer.is_open:
@@ -214,6 +291,46 @@ class Model:
         else:
             assert action == "set"
             self._set(message)
+
+    def _answer_operations(
+        self, peer: Followed, message: Any, name: str, refusal: str | None
+    ) -> None:
+        """An operation, or several as a transaction."""
+        is_transaction = name == "txn"
+        ops = message["ops"] if is_transaction else [{**message, "op": name}]
+        try:
+            results, drafts = self._carry_out(ops)
+        except RefusedOperationError as error:
+            text = f"op {error.number}: {error.text}" if is_transaction else error.text
+            number = {"op": error.number} if is_transaction else {}
+            self._say_coded_error(peer, message, text, code="wrong_type", key=error.key, **number)
+            return
+        changed = [draft for draft in drafts if draft.is_change]
+        if changed and refusal is not None:
+            self._say_coded_error(peer, message, _storage_error(refusal), code="storage")
+            return
+        for draft in sorted(changed, key=lambda draft: draft.growth):
+            stored = None if draft.value is None else (draft.value, draft.expires_at, draft.then)
+            self._change(("", draft.key), stored, "set" if stored else "delete")
+        if peer.is_dunena:
+            data = {"results": results} if is_transaction else {"key": message["key"], **results[0]}
+            self._reply(peer, message, "result", data)
+
+    def _carry_out(self, ops: list[Any]) -> tuple[list[dict[str, Any]], list["Draft"]]:
+        """What operations answer, and what they make of their keys; nothing has changed yet."""
+        drafts: dict[str, Draft] = {}
+        results = []
+        for number, op in enumerate(ops):
+            key = op["key"]
+            if key not in drafts:
+                value = self._value(("", key))
+                _, expires_at, then = (value, None, None) if value is None else self.state["", key]
+                drafts[key] = Draft(key, value, value, expires_at, then)
+            try:
+                results.append(drafts[key].apply(op, self.now))
+            except TypeError:
+                raise RefusedOperationError(number, key) from None
+        return results, list(drafts.values())
 
     # --- commits ---
 
@@ -277,7 +394,7 @@ class Model:
 
     def _set(self, message: Any) -> None:
         ttl = message.get("ttl", 0)
-        stored = (message["value"], self.now + ttl if ttl else None)
+        stored = (message["value"], self.now + ttl if ttl else None, None)
         self._change(("", message["key"]), stored, "set")
 
     def _change(self, entry_id: EntryId, stored: Stored | None, kind: str) -> None:
@@ -298,8 +415,10 @@ class Model:
                 self._say(peer, event)
 
     def _value(self, entry_id: EntryId) -> Any:
-        value, expires_at = self.state.get(entry_id, (None, None))
-        return None if expires_at is not None and expires_at <= self.now else value
+        value, expires_at, then = self.state.get(entry_id, (None, None, None))
+        # One that stays for good is seen as it is while nothing can be changed.
+        is_over = expires_at is not None and expires_at <= self.now and then is None
+        return None if is_over else value
 
     def _text(self, entry_id: EntryId) -> str | None:
         value = self._value(entry_id)
@@ -316,6 +435,13 @@ class Model:
         error = {"type": "error", "data": text, "timestamp": self.now}
         self._say(peer, error if request_id is None else {**error, "id": request_id})
 
+    def _say_coded_error(self, peer: Followed, message: Any, text: str, **fields: Any) -> None:
+        if not peer.is_dunena:
+            self._say(peer, {"error": text, **fields})
+            return
+        error = {"type": "error", "data": text, "timestamp": self.now, "id": message["id"]}
+        self._say(peer, error | fields)
+
     def _say(self, peer: Followed, message: dict[str, Any]) -> None:
         peer.expected.append(Item(self.request, message))
 
@@ -324,8 +450,31 @@ def _storage_error(reason: str) -> str:
     return f"Storage error: {reason}; nothing was stored"
 
 
+def without_position(message: dict[str, Any]) -> dict[str, Any]:
+    """A message without revisions and epoch, which the model does not know."""
+    data = message.get("data")
+    if not isinstance(data, dict) or "epoch" not in data:
+        return message
+    rest = {name: part for name, part in data.items() if name not in ("rev", "epoch")}
+    if "results" in rest:
+        rest["results"] = [
+            {name: part for name, part in result.items() if name != "rev"}
+            for result in rest["results"]
+        ]
+    return {**message, "data": rest}
+
+
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+    return value if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _merged(value: Any, then: Any) -> Any:
+    """Of values that are numbers or flat objects without null."""
+    return {**value, **then} if isinstance(value, dict) and isinstance(then, dict) else then
 
 
 def _from_first_change(refused: Round) -> set[Request]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from dunena.persistence.disk import folder_storage, journal_format, journal_reader, recovery
 from dunena.persistence.disk import journal as journal_module
-from dunena.persistence.disk import journal_format, journal_reader, recovery
 from dunena.persistence.disk.folder_identity import FolderIdentity
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.journal import Journal
@@ -181,6 +181,20 @@ def reserve_no_revisions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Records, "reserve_revision", lambda *_: None)
 
 
+def count_no_starts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folder_storage, "revision_of_load", lambda _entries, revision: revision)
+
+
+def keep_no_then_with_a_file(patch: pytest.MonkeyPatch) -> None:
+    keep = Records.keep_expiry
+    patch.setattr(Records, "keep_expiry", lambda *arguments: keep(*arguments[:-1], None))
+
+
+def keep_no_then_in_the_journal(patch: pytest.MonkeyPatch) -> None:
+    decode = journal_format._recorded
+    patch.setattr(journal_format, "_recorded", lambda *members: decode(*members[:7]))
+
+
 def is_found(fsync: Fsync, run_type: type[Run] = Run) -> bool:
     for seed in range(SABOTAGE_HISTORIES_MAX):
         try:
@@ -227,6 +241,9 @@ def test_the_simulation_detects_storage_that_trusts_a_failing_device(sabotage, m
         note_no_stamps,
         believe_half_of_what_stands_for_all,
         reserve_no_revisions,
+        count_no_starts,
+        keep_no_then_with_a_file,
+        keep_no_then_in_the_journal,
         forget_what_strangers_hold_up,
         follow_a_folder_that_is_away,
         believe_what_a_line_says,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
+from dunena.dialects.ops.transaction import Transaction
 from dunena.hub import Batch
 from dunena.persistence.disk import journal
 from dunena.persistence.disk.folder_storage import FolderStorage
@@ -18,6 +19,7 @@ from dunena.server import outbox
 from dunena.server.backlog import Backlog
 from dunena.server.outbox import HeldOutput, Outbox
 from dunena.server.tick import Tick
+from dunena.store import store as store_module
 from dunena.store.store import Store
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.world import World
@@ -112,8 +114,46 @@ def sync_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FolderStorage, "sync", lambda _: None)
 
 
+def merge_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store_module, "merge_encoded", lambda value, _then: value)
+
+
+def hide_what_cannot_be_merged_yet(patch: pytest.MonkeyPatch) -> None:
+    """Hide a value from its time on, though changes are refused."""
+    patch.setattr(Store, "_read_overdue", lambda *_: None)
+
+
 def let_batches_grow(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Batch, "close", lambda _: None)
+
+
+def change_one_by_one(patch: pytest.MonkeyPatch) -> None:
+    run = Transaction.run
+
+    def run_each(transaction, operations, named, **options) -> list:
+        results = []
+        for number, operation in enumerate(operations):
+            alone = Transaction(transaction._services, transaction._now)
+
+            def named_so(error, _, number=number):
+                return named(error, number)
+
+            results += run(alone, [operation], named_so, **options)
+        return results
+
+    patch.setattr(Transaction, "run", run_each)
+
+
+def change_all_but_one(patch: pytest.MonkeyPatch) -> None:
+    commit = Transaction._commit
+
+    def commit_most(transaction, is_durable) -> dict:
+        drafts = list(transaction._drafts.values())
+        if len(drafts) > 1:
+            drafts[-1].is_changed = False
+        return commit(transaction, is_durable)
+
+    patch.setattr(Transaction, "_commit", commit_most)
 
 
 def is_found() -> bool:
@@ -136,6 +176,10 @@ def is_found() -> bool:
         leave_events_out,
         sync_nothing,
         let_batches_grow,
+        change_one_by_one,
+        change_all_but_one,
+        merge_nothing,
+        hide_what_cannot_be_merged_yet,
     ],
 )
 def test_the_simulation_detects_a_server_broken_on_purpose(

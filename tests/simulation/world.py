@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import orjson
 from websockets.frames import Frame, Opcode
 
 from dunena.dialects.dialect import Dialect
@@ -32,19 +33,31 @@ from dunena.server.compression import Compressors
 from dunena.server.context import Context
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.outbox import Outbox
+from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.tick import Tick
 from dunena.server.websocket.connection import WebSocketConnection
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.settings import Settings
+from dunena.store.entry import Entry
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 from tests.simulation.simulated_disk import SimulatedDisk, Stop
-from tests.simulation.spec_model import BrokenPromiseError, Followed, Model, State
+from tests.simulation.spec_model import (
+    OPERATIONS,
+    BrokenPromiseError,
+    Followed,
+    Model,
+    State,
+    Stored,
+)
 
 ROOT = Path("/values")
 PRIVATE = ROOT / ".dunena"
 KEYS = ["a", "b", "c d", "e", "f"]
+ACCOUNTS = ["account 1", "account 2", "account 3"]
+"""Keys that change only by transfers from one to another, so that their sum stays 0."""
+
 GRAIN_MS = 64
 """Peers are heard at multiples of it, and expiries fall between them, no two together."""
 
@@ -328,8 +341,17 @@ class Peer:
         elif opcode == Opcode.CLOSE:
             self.close_code = int.from_bytes(payload[:2])
         else:
-            self.followed.hear(json.loads(payload))
+            message = json.loads(payload)
+            self.followed.hear(message)
+            self._check_accounts(message)
         return True
+
+    def _check_accounts(self, message: dict[str, Any]) -> None:
+        """What was read of all accounts at once is the same in sum at any time."""
+        data = message.get("data")
+        values = data.get("result", {}) if isinstance(data, dict) else {}
+        if values.keys() == set(ACCOUNTS) and sum(int(value or 0) for value in values.values()):
+            raise BrokenPromiseError(f"a transfer was read in part: {values}")
 
 
 class World:
@@ -337,6 +359,7 @@ class World:
 
     def __init__(self, seed: int, fsync: Fsync) -> None:
         self.random = Random(seed)
+        self.schedule_random = Random(f"schedule {seed}")
         self.fsync = fsync
         self.loop = Loop()
         self.disk = SimulatedDisk(self.random, str(ROOT))
@@ -382,9 +405,7 @@ class World:
         self.storage = storage
         store = Store()
         store.load(loaded.entries, loaded.revision)
-        self.expect_state(
-            {(e.ns, e.key): (json.loads(e.value), e.expires_at) for e in loaded.entries}
-        )
+        self.expect_state({(e.ns, e.key): _stored(e) for e in loaded.entries})
         self.engine = SimulatedEngine(storage, self.fsync, self.model)
         self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
         services = Services(store, store, Hub())
@@ -416,6 +437,10 @@ class World:
             refusals=Refusals(Settings(), 3000),
             telemetry=self.telemetry,
             compressors=Compressors(),
+            pacer=Pacer(
+                lambda: float(loop.now_ms),
+                lambda at_ms, action: loop.call_later((at_ms - loop.now_ms) / 1000, action),
+            ),
             new_id=lambda: "id",
             date=lambda: "",
             new_session=self.new_session,
@@ -429,6 +454,8 @@ class World:
         self.loop.call_later(1.0, self.probe)
 
     def expect_state(self, found: State) -> None:
+        if sum(found.get(("", key), (0, None))[0] for key in ACCOUNTS):
+            raise BrokenPromiseError(f"a transfer was kept in part: {found}")
         if found != self.model.kept and found not in self.model.doubtful:
             raise BrokenPromiseError(f"found {found}, acknowledged was {self.model.kept}")
         self.model.restarted(found)
@@ -516,10 +543,25 @@ class World:
         }
         event = self.random.choices(list(events), list(events.values()))[0]
         (event if self.peers else self.connect)()
+        if self.schedule_random.random() < 0.1:
+            self.schedule()
         if self.random.random() < 0.7:
             self.loop.turn()
         if self.random.random() < 0.3:
             self.loop.pass_time(GRAIN_MS)
+
+    def schedule(self) -> None:
+        """A key is set whose value is changed later, by the server alone."""
+        draw, number = self.schedule_random, next(self.values)
+        value = draw.choice((number, {"number": number, "on": True}))
+        then = draw.choice((number, {"on": False, "more": number}))
+        self.tick.run(self._schedule, (draw.choice(KEYS), value, self.ttl(draw, number), then))
+
+    def _schedule(self, entry: tuple[str, Any, int, Any], now: int) -> None:
+        key, value, ttl, then = entry
+        if self.store.refusal is None:
+            self.model.schedule(key, value, now + ttl, then)
+            self.store.set("", key, orjson.dumps(value), now + ttl, then=orjson.dumps(then))
 
     def talk_somewhere(self) -> None:
         self.talk(self.random.choice(self.peers))
@@ -564,15 +606,23 @@ class World:
 
     def dunena_message(self, peer: Peer) -> Any:
         choose = self.random.choice
-        kind = choose(["ping", "get", "set", "set", "set", "del", "mget", "mset", "channel", "bad"])
+        kind = choose(
+            [
+                *("ping", "get", "set", "set", "set", "del", "mget", "mset", "channel", "bad"),
+                *(*OPERATIONS, "transfer"),
+            ]
+        )
         message: dict[str, Any] = {"type": kind, "id": peer.next_id()}
+        if kind in OPERATIONS or kind == "transfer":
+            operation = self.operation(kind)
+            return message | {"type": operation.pop("op")} | operation
         if kind == "bad":
             return b"{"
         if kind == "channel":
             kinds = {"type": choose(["subscribe", "subscribe", "unsubscribe"])}
             return message | kinds | {"channel": "cache-events"}
         if kind == "mget":
-            return message | {"keys": list(KEYS)}
+            return message | {"keys": choose([KEYS, ACCOUNTS])}
         if kind == "mset":
             return message | {"entries": [self.entry(text=True) for _ in range(3)]}
         if kind == "set":
@@ -582,13 +632,38 @@ class World:
     def object_message(self) -> Any:
         choose = self.random.choice
         action = choose(
-            ["set", "set", "set", "get", "subscribe", "subscribe", "unsubscribe", "delete", "bad"]
+            [
+                *("set", "set", "set", "get", "subscribe", "subscribe", "unsubscribe", "delete"),
+                *("bad", *OPERATIONS, "transfer"),
+            ]
         )
+        if action in OPERATIONS or action == "transfer":
+            operation = self.operation(action)
+            return {"action": operation.pop("op")} | operation
         if action == "bad":
             return b"]"
         if action == "set":
             return {"action": action} | self.entry(text=False) | self.durability()
         return {"action": action, "key": choose(KEYS)}
+
+    def operation(self, kind: str) -> dict[str, Any]:
+        """An operation, a transaction of some, or a transfer between two accounts."""
+        choose, number = self.random.choice, next(self.values)
+        if kind == "transfer":
+            payer, payee = self.random.sample(ACCOUNTS, 2)
+            amounts = ((payer, -number), (payee, number))
+            ops = [{"op": "incr", "key": key, "by": amount} for key, amount in amounts]
+            return {"op": "txn", "ops": ops} | self.durability()
+        if kind == "txn":
+            kinds = ["incr", "merge", "set", "delete"]
+            ops = [self.operation(choose(kinds)) for _ in range(self.random.randrange(4))]
+            return {"op": "txn", "ops": ops} | self.durability()
+        if kind == "set":
+            return {"op": "set"} | self.entry(text=False)
+        operation: dict[str, Any] = {"op": kind, "key": choose(KEYS)} | self.durability()
+        if kind == "incr":
+            return operation | {"by": number}
+        return operation | {"value": {choose("xy"): number}} if kind == "merge" else operation
 
     def durability(self) -> dict[str, Any]:
         return {"durable": True} if self.random.random() < 0.1 else {}
@@ -600,6 +675,14 @@ class World:
             value = f"{number}" + "x" * 300
         entry = {"key": self.random.choice(KEYS), "value": value}
         if self.random.random() < 0.2:
-            ttl = self.random.randrange(1, 100) * GRAIN_MS + 1 + number % (GRAIN_MS - 1)
-            entry["ttl"] = ttl
+            entry["ttl"] = self.ttl(self.random, number)
         return entry
+
+    def ttl(self, draw: Random, number: int) -> int:
+        """A time that ends between two grains."""
+        return draw.randrange(1, 100) * GRAIN_MS + 1 + number % (GRAIN_MS - 1)
+
+
+def _stored(entry: Entry) -> Stored:
+    then = None if entry.then is None else orjson.loads(entry.then)
+    return orjson.loads(entry.value), entry.expires_at, then

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
+
 from dunena.persistence.disk.disk import AppendFile, Draft, Names, Stamp
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.disk.paths import folds_case
@@ -129,9 +131,17 @@ class Kept:
         self.store = Store(self.changes.append)
         self.store.load(loaded.entries, loaded.revision)
 
-    def set(self, key: str, value: object, ns: str = "", expires_at: int | None = None) -> None:
-        """A change that `commit` will keep."""
-        self.store.set(ns, key, json.dumps(value).encode(), expires_at)
+    def set(
+        self,
+        key: str,
+        value: object,
+        ns: str = "",
+        expires_at: int | None = None,
+        then: object = None,
+    ) -> None:
+        """A change that `commit` will keep; ``then`` is None for none."""
+        encoded = None if then is None else orjson.dumps(then)
+        self.store.set(ns, key, orjson.dumps(value), expires_at, then=encoded)
 
     def append(self) -> None:
         """Keep what was changed, in the journal alone; a refusal is raised and undoes it."""

@@ -56,6 +56,18 @@ def test_pop_due_returns_entries_of_one_deadline_in_the_order_of_adding() -> Non
     assert deadlines.pop_due(10, 10) == entries
 
 
+def test_entries_that_were_put_back_are_due_again_in_their_order() -> None:
+    deadlines = Deadlines()
+    entries = [expiring(deadline, key) for key, deadline in zip("abcd", (1, 2, 2, 3), strict=True)]
+    for one in entries:
+        deadlines.add(one)
+    assert deadlines.pop_due(3, 4) == entries
+    deadlines.put_back(entries[1:])
+    assert (len(deadlines), deadlines.next) == (3, 2)
+    assert deadlines.pop_due(3, 4) == entries[1:]
+    assert deadlines.next == NEVER
+
+
 @pytest.mark.parametrize("living", [0, 1, 5])
 def test_deadlines_are_stale_when_the_dead_outnumber_the_living_by_64(living: int) -> None:
     deadlines = Deadlines()

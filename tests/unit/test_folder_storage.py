@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -84,7 +85,7 @@ def test_values_expiries_and_the_revision_are_restored_after_a_restart(
     entry = again.store.peek("", "t", 0)
     assert entry is not None
     assert entry.expires_at == LATER
-    assert again.store.revision == 7
+    assert again.store.revision == 8, "a start counts as a change"
     again.close()
 
 
@@ -131,7 +132,71 @@ def test_revisions_continue_above_all_issued_after_a_crash(tmp_path: Path) -> No
     again.commit()
     before = again.store.revision
     again = again.again()
-    assert again.store.revision == before
+    assert again.store.revision == before + 1, "a start counts as a change"
+    again.close()
+
+
+@pytest.mark.parametrize("end", [Kept.again, Kept.crash], ids=["stop", "crash"])
+def test_each_start_has_a_revision_of_its_own_even_if_nothing_is_changed(
+    tmp_path: Path, end: Callable[[Kept], Kept]
+) -> None:
+    (tmp_path / "a.json").write_text("1")
+    kept = Kept(tmp_path)
+    for _ in range(3):
+        before = kept.store.revision
+        kept = end(kept)
+        assert kept.store.revision > before
+        assert {entry.revision for entry in kept.store.entries()} == {kept.store.revision}
+    kept.close()
+
+
+def test_starts_of_a_folder_without_a_change_stay_at_revision_0(tmp_path: Path) -> None:
+    kept = Kept(tmp_path)
+    for _ in range(2):
+        assert kept.store.revision == 0
+        kept = kept.again()
+    kept.close()
+
+
+THEN = {"on": False, "text": None, "more": "x" * 100_000}
+
+
+@pytest.mark.parametrize("is_in_file", [True, False])
+@pytest.mark.parametrize("is_crash", [True, False])
+def test_what_is_to_be_merged_into_a_value_is_restored(
+    kept: Kept, *, is_crash: bool, is_in_file: bool
+) -> None:
+    kept.set("t", {"on": True, "text": "Ada"}, expires_at=LATER, then=THEN)
+    kept.set("zero", 1, "app", expires_at=LATER, then=0)
+    kept.set("gone", 1, expires_at=LATER)
+    kept.store.set("", "null", b"1", LATER, then=b"null")
+    kept.commit() if is_in_file else kept.append()
+    again = kept.crash() if is_crash else kept.again()
+    assert again.storage.damages() == []
+    found = {entry.key: entry.then for entry in again.store.entries()}
+    assert {entry.expires_at for entry in again.store.entries()} == {LATER}
+    assert found == {"t": orjson.dumps(THEN), "zero": b"0", "gone": None, "null": b"null"}
+    again.store.expire(LATER)  # its time came while no server ran
+    merged = {"on": False, "more": THEN["more"]}
+    expected = {("", "t"): merged, ("app", "zero"): 0, ("", "null"): None}
+    assert again.values() == expected
+    again.commit() if is_in_file else again.append()
+    last = again.crash() if is_crash else again.again()
+    assert last.values() == expected
+    assert {entry.expires_at for entry in last.store.entries()} == {None}
+    last.close()
+    assert list((kept.folder / ".dunena" / "expiry").iterdir()) == []
+
+
+def test_a_change_by_hand_cancels_what_is_to_be_merged(kept: Kept) -> None:
+    kept.set("t", 1, expires_at=LATER, then=2)
+    kept.commit()
+    kept.close()
+    (kept.folder / "t.json").write_text("3")
+    again = kept.reopened()
+    entry = again.store.peek("", "t", LATER)
+    assert entry is not None
+    assert (entry.value, entry.expires_at, entry.then) == (b"3", None, None)
     again.close()
 
 
@@ -148,6 +213,28 @@ def test_an_expiry_record_does_not_apply_to_a_replaced_value(kept: Kept) -> None
         assert entry is not None
         assert entry.expires_at is None
     again.close()
+
+
+@pytest.mark.parametrize("ns", ["", "app"])
+@pytest.mark.parametrize("is_unreadable", [False, True])
+def test_an_expiry_record_without_a_file_does_not_outlive_the_next_write(
+    kept: Kept, ns: str, *, is_unreadable: bool
+) -> None:
+    # A crash before the file of the first write leaves the record alone.
+    name = f"{ns}/a b.json".lstrip("/")
+    kept.storage.records.keep_expiry(name, LATER, b"1", b"2")
+    if is_unreadable:
+        (kept.folder / ns).mkdir(exist_ok=True)
+        (kept.folder / name).write_text("{")
+    again = kept.again()
+    again.set("a b", 1, ns)
+    again.commit()
+    assert list((kept.folder / ".dunena" / "expiry").iterdir()) == []
+    last = again.again()
+    entry = last.store.peek(ns, "a b", 0)
+    assert entry is not None
+    assert (entry.expires_at, entry.then) == (None, None)
+    last.close()
 
 
 def test_a_set_without_ttl_drops_the_expiry_record(kept: Kept) -> None:

@@ -78,13 +78,15 @@ def test_a_journal_line_holds_a_checksum_and_the_changes_of_one_commit(
     store.delete("n", "k")
     store.set("", "t", b'"x"', 5)
     store.expire(5)
+    store.set("", "u", b'"x"', 7, then=b'{"a":null}')
     store.clear()
     journal.append(changes)
     payloads = (
-        b'["dunena-journal",2,false]',
+        b'["dunena-journal",3,false]',
         (
             b'[0,["set",1,"n","k",null,99,{"a":18446744073709551615}],["delete",2,"n","k",null],'
-            b'["set",3,"","t",null,5,"x"],["expired",4,"","t",null],["clear",5,""]]'
+            b'["set",3,"","t",null,5,"x"],["expired",4,"","t",null],'
+            b'["set",5,"","u",null,7,"x",{"a":null}],["clear",6,""]]'
         ),
     )
     (segment,) = segments(tmp_path)
@@ -97,6 +99,21 @@ def test_a_journal_line_holds_a_checksum_and_the_changes_of_one_commit(
     assert (commit[0].ns, commit[0].key, commit[0].expires_at) == ("n", "k", 99)
     assert commit[0].value == b'{"a":18446744073709551615}'
     assert commit[1].value is None
+    assert [recorded.then for recorded in commit] == [None] * 4 + [b'{"a":null}', None]
+
+
+def test_a_journal_of_version_2_is_read(journal: Journal, tmp_path: Path) -> None:
+    journal.append([change(1)])
+    (segment,) = segments(tmp_path)
+    seed = seed_of(segment.name)
+    commit = [0, ["set", 1, "", "a", None, None, 5], ["set", 2, "", "b", None, 99, [6]]]
+    segment.write_bytes(encode_line(seed, [MAGIC, 2, True]) + encode_line(seed, commit))
+    replay = reopened(tmp_path)
+    assert replay.damages == []
+    assert [(one.key, one.value, one.expires_at, one.then) for one in replay.commits[0]] == [
+        ("a", b"5", None, None),
+        ("b", b"[6]", 99, None),
+    ]
 
 
 def test_a_tail_torn_at_any_byte_is_dropped(journal: Journal, tmp_path: Path) -> None:

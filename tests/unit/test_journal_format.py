@@ -51,7 +51,7 @@ def test_the_checksum_begins_with_the_name_of_the_segment() -> None:
 
 @pytest.mark.parametrize("forces", [True, False])
 def test_the_first_line_names_the_format(forces: bool) -> None:
-    text = f'["dunena-journal",2,{str(forces).lower()}]'
+    text = f'["dunena-journal",3,{str(forces).lower()}]'
     assert header_line(SEED, forces=forces) == whole(text.encode())
 
 

@@ -185,7 +185,8 @@ def test_quota_counters_match_the_entries_after_random_operations(seed: int) -> 
                 store.expire(now)
             case _:
                 expires_at = now + 10 if draw.random() < 0.3 else None
-                store.set("", key, b"1" * draw.randrange(1, 40), expires_at)
+                then = b"2" * draw.randrange(1, 50) if draw.random() < 0.5 else None
+                store.set("", key, b"1" * draw.randrange(1, 40), expires_at, then=then)
         assert store.quota is not None
         entries = list(store.entries())
         assert store.quota.entries == store.entry_count == len(entries)

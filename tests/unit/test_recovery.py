@@ -63,6 +63,15 @@ def test_journal_changes_are_applied_in_order() -> None:
     }
 
 
+def test_the_last_write_in_the_journal_decides_what_is_merged_and_when() -> None:
+    timed = Recorded(ChangeKind.SET, 1, "", "a", OLD, 99, b"1", then=b"2")
+    other = Recorded(ChangeKind.SET, 2, "", "b", None, 99, b"1", then=b"2")
+    file = Entry("", "a", b"1", 50, 0, then=b"3")
+    recovered = recover([file], replay([timed, other], [stored(3, "b", b"1")]), {("", "a"): OLD})
+    found = {key: (entry.expires_at, entry.then) for (_, key), entry in recovered.standing.items()}
+    assert found == {"a": (99, b"2"), "b": (None, None)}
+
+
 def test_a_clear_removes_only_the_files_it_recorded() -> None:
     clear = Recorded(ChangeKind.CLEAR, 2, cleared=frozenset({OLD}))
     found = replay([stored(1, "a", b"1"), clear], [stored(3, "b", b"1")])

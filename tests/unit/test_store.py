@@ -169,13 +169,26 @@ def test_a_store_that_refuses_writes_changes_nothing() -> None:
     assert len(store.expire(NOW)) == 1, "the deadline was not forgotten"
 
 
-def test_load_observes_no_change_and_sets_the_revision() -> None:
+def test_load_observes_no_change_and_counts_as_one() -> None:
     seen: list[Change] = []
     store = Store(seen.append)
-    store.load([Entry("", "k", b"1", NOW + 5, 7)], 7)
+    store.now = NOW
+    store.load([Entry("", "k", b"1", NOW + 5, 7), Entry("n", "k", b"1", None, 3)], 7)
     assert not seen
-    assert store.set("", "x", b"2").revision == 8
+    assert store.revision == 8
+    assert [(entry.revision, entry.written_at) for entry in store.entries()] == [(8, NOW)] * 2
+    assert store.puts == 0
+    assert store.set("", "x", b"2").revision == 9
     assert len(store.expire(NOW + 5)) == 1
+
+
+def test_load_of_no_entries_counts_as_a_change_unless_nothing_ever_stood_there() -> None:
+    store = Store()
+    store.load([], 0)
+    assert store.revision == 0
+    store = Store()
+    store.load([], 7)
+    assert store.revision == 8
 
 
 class Undo(RuleBasedStateMachine):
@@ -188,6 +201,8 @@ class Undo(RuleBasedStateMachine):
         self.now = NOW
         self.overdue_at = 0
         self.model: dict[tuple[str, str], tuple[bytes, int | None]] = {}
+        self.then: dict[tuple[str, str], bytes] = {}  # of keys that are to stay
+        self.then_before = copy(self.then)
         self.before = copy(self.model)
         self.revision_before = 0
 
@@ -199,24 +214,51 @@ class Undo(RuleBasedStateMachine):
         key=names,
         value=st.sampled_from([b"1", b"22", b"333"]),
         ttl=st.none() | st.integers(1, 9),
+        then=st.sampled_from([None, b"4444"]),
     )
-    def set(self, ns: str, key: str, value: bytes, ttl: int | None) -> None:
+    def set(self, ns: str, key: str, value: bytes, ttl: int | None, then: bytes | None) -> None:
         expires_at = None if ttl is None else self.now + ttl
-        self.store.set(ns, key, value, expires_at)
+        if expires_at is None:
+            then = None
+        self.store.set(ns, key, value, expires_at, then=then)
+        self._put(ns, key, value, expires_at, then)
+
+    def _put(
+        self, ns: str, key: str, value: bytes, expires_at: int | None, then: bytes | None
+    ) -> None:
         self.model[ns, key] = (value, expires_at)
+        self.then.pop((ns, key), None)
+        if then is not None:
+            self.then[ns, key] = then
+
+    @rule(ns=spaces, key=names)
+    def read(self, ns: str, key: str) -> None:
+        """Who reads a key whose time has come makes what is to be there."""
+        value, deadline = self.model.get((ns, key), (None, None))
+        if deadline is not None and deadline <= self.now:
+            value = self.then.get((ns, key)) if deadline <= self.overdue_at else value
+            if (ns, key) in self.then and deadline <= self.overdue_at:
+                assert value is not None
+                self._put(ns, key, value, None, None)
+            elif (ns, key) not in self.then:
+                value = None
+        assert value_of(self.store, key, ns, self.now) == value
 
     @rule(ns=spaces, key=names)
     def delete(self, ns: str, key: str) -> None:
         change = self.store.delete(ns, key)
         _, deadline = self.model.get((ns, key), (b"", self.overdue_at))
-        # One whose time has come is no longer there to be deleted.
-        assert (change is not None) == (deadline is None or deadline > self.overdue_at)
+        # One whose time has come is no longer there to be deleted, unless it stays for good.
+        is_there = deadline is None or deadline > self.overdue_at or (ns, key) in self.then
+        assert (change is not None) == is_there
         self.model.pop((ns, key), None)
+        self.then.pop((ns, key), None)
 
     @rule()
     def clear(self) -> None:
         self.store.clear()
         self.model.clear()
+        self.then.clear()
 
     @rule(wait=st.integers(0, 5), portion=st.integers(0, 6))
     def expire(self, wait: int, portion: int) -> None:
@@ -232,13 +274,17 @@ class Undo(RuleBasedStateMachine):
         # Portions count deadlines of entries that were replaced, too.
         assert len(places) <= portion
         assert [due[place] for place in places] == sorted(due.values())[: len(places)]
-        for place in places:
-            del self.model[place]
+        for change, place in zip(changes, places, strict=True):
+            assert (change.kind is ChangeKind.SET) == (place in self.then)
+            if place in self.then:
+                self._put(*place, self.then[place], None, None)
+            else:
+                del self.model[place]
 
     @rule()
     def keep(self) -> None:
         self.tick.clear()
-        self.before = copy(self.model)
+        self.before, self.then_before = copy(self.model), copy(self.then)
         self.revision_before = self.store.revision
 
     @precondition(lambda self: self.tick)
@@ -247,13 +293,16 @@ class Undo(RuleBasedStateMachine):
         self.store.undo(self.tick)
         self.overdue_at = 0
         self.tick.clear()
-        self.model = copy(self.before)
+        self.model, self.then = copy(self.before), copy(self.then_before)
         assert self.store.revision == self.revision_before
 
     @invariant()
     def store_equals_model(self) -> None:
         held = {(e.ns, e.key): (e.value, e.expires_at) for e in self.store.entries()}
         assert held == self.model
+        assert self.then == {
+            (e.ns, e.key): e.then for e in self.store.entries() if e.then is not None
+        }
         assert self.store.entry_count == len(self.model)
         assert self.store.value_bytes == sum(len(value) for value, _ in self.model.values())
         deadlines = [deadline for _, deadline in self.model.values() if deadline is not None]
@@ -492,12 +541,18 @@ def test_overdue_entries_are_removed_before_others_are_evicted() -> None:
     store.evict_excess()
     assert [(change.kind.value, change.key) for change in seen] == [("expired", "k")]
     assert store.evictions == 0
-    store.load([Entry("", "newest", b"1", None, 4)], 4)
+
+
+def test_the_oldest_entries_are_evicted_until_a_loaded_store_is_within_its_limits() -> None:
+    seen: list[Change] = []
+    store = Store(seen.append, Quota(Limits(entries_max=2, eviction=Eviction.LRU)))
+    entries = [Entry("", key, b"1", None, 1) for key in ("old", "new", "newest")]
+    store.load(entries, 3)
     store.evict_excess()
-    assert [(change.kind.value, change.key, change.revision) for change in seen[1:]] == [
+    assert [(change.kind.value, change.key, change.revision) for change in seen] == [
         ("delete", "old", 5)
     ]
-    assert seen[1].replaced is entries[0]
+    assert seen[0].replaced is entries[0]
     assert (store.evictions, store.deletions) == (1, 0)
 
 
@@ -559,9 +614,9 @@ def test_skip_to_changes_only_the_next_revision() -> None:
         store.skip_to(1)
 
 
-def test_loading_counts_no_change() -> None:
+def test_loading_counts_as_one_change_but_as_no_put() -> None:
     store = Store()
     store.load([Entry("", "k", b"12", None, 7)], 9)
-    assert (store.revision, store.puts, store.entry_count, store.value_bytes) == (9, 0, 1, 2)
+    assert (store.revision, store.puts, store.entry_count, store.value_bytes) == (10, 0, 1, 2)
     store.set("", "k", b"1")
     assert (store.puts, store.value_bytes) == (1, 1)

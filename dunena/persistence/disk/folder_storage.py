@@ -43,6 +43,7 @@ from dunena.persistence.interface import Damage, Loaded, Progress, display_path_
 from dunena.persistence.policy import Fsync
 from dunena.store.entry import Change, EntryId
 from dunena.store.limits import VALUE_BYTES_MAX
+from dunena.store.store import revision_of_load
 
 PROBE_BYTES = 4096
 """Size of the file that a probe writes: an empty file would fit on a full disk."""
@@ -117,7 +118,7 @@ class FolderStorage:
         if last is None or last.inode != self._identity.inode:
             # The folder is a copy, or may be one: then no file has the stamp that the journal has.
             replay.is_complete = replay.is_forced = False
-        self._revision = self._first_revision(replay, 0 if last is None else last.revision)
+        self._revision = self._first_revision(replay, last)
         self.mirror = Mirror(self.files, self._revision, self._journaled, self.journal)
         edited: set[EntryId] = set()
         with uncollected():
@@ -144,13 +145,20 @@ class FolderStorage:
         self._disk.sync({*self.records.folders, self.journal.folder})
         with suppress(OSError):  # a full disk must not prevent the start; it is written later
             self.records.keep_flushed_revision(replay.base, sync=True)
+        loaded = Loaded(entries, self._revision)
+        # The next start must exceed the revision of this load, even if nothing is changed until
+        # then.
+        self._revision = revision_of_load(entries, self._revision)
         with suppress(OSError):
             if not replay.is_empty:
                 self._take_up(replay, edited)
             self.records.keep_run(
                 Run(self._boot, self.journal.forces, self._identity.inode, self._revision)
             )
-        return Loaded(entries, self._revision)
+            if self._revision and (last is None or self.records.load_revision() is None):
+                # In both records: if one is damaged before the first change, the other has it.
+                self.records.settle_revision(self._revision)
+        return loaded
 
     # --- the server's thread ---
 
@@ -299,13 +307,14 @@ class FolderStorage:
         self.journal.found_by_hand([step for step in steps if step.entry_id in edited])
         self.journal.carried_out([step for step in steps if step.entry_id not in edited])
 
-    def _first_revision(self, replay: Replay, began_at: int) -> int:
+    def _first_revision(self, replay: Replay, last: Run | None) -> int:
         """Return a revision that is not below any earlier one, even of lost journal lines."""
-        known = max(replay.base, replay.last_revision, began_at)
+        began_at = 0 if last is None else last.revision
         reserved = self.records.load_revision()
-        if reserved is None:
-            return known + REVISION_LEAP if known or self._damages else known
-        return max(reserved, known)
+        known = max(replay.base, replay.last_revision, began_at, reserved or 0)
+        if reserved is not None and last is not None:
+            return known
+        return known + REVISION_LEAP if known or self._damages else known
 
     def _put_in_order(self, replay: Replay) -> None:
         """Log the faults of the journal, and copy or move what cannot be read to quarantine."""

@@ -6,12 +6,12 @@ A segment is a text file, ``<first revision>-<last revision before it>.log``. Ea
 
 The checksum includes the segment's name, so a line is valid only in its own segment. Lines:
 
-- ``["dunena-journal", 2, forces]`` is the first line: the format's version, and whether files were
-  forced to the device when the segment was begun.
-- ``[synced, [kind, revision, ns, key, stamp, expires_at, value], ...]`` is one commit, which is
-  valid as a whole or not at all. ``kind`` is a `ChangeKind`'s value; only a set has all members, a
-  clear has ``[kind, revision, stamps]``. Changes up to ``synced`` were on the device when the line
-  was written.
+- ``["dunena-journal", 3, forces]`` is the first line: the format's version, and whether files were
+  forced to the device when the segment was begun. Version 2, which is read too, knew no ``then``.
+- ``[synced, [kind, revision, ns, key, stamp, expires_at, value, then], ...]`` is one commit, which
+  is valid as a whole or not at all. ``kind`` is a `ChangeKind`'s value; only a set has a value, and
+  a ``then`` if something is to be merged into the value at ``expires_at``; a clear has ``[kind,
+  revision, stamps]``. Changes up to ``synced`` were on the device when the line was written.
 - ``["plan", [ns, key, before, after], ...]``: files are about to be replaced (``after`` null:
   removed), and ``["shown", [ns, key, after], ...]``: they were. A start writes a "shown" line of
   the files that it found for the keys of an earlier run's journal.
@@ -40,7 +40,8 @@ from dunena.store.entry import Change, ChangeKind, EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 
 MAGIC = "dunena-journal"
-VERSION = 2
+VERSION = 3
+READABLE_VERSIONS = frozenset({2, VERSION})
 
 _CHECKSUM_BYTES = 9  # the checksum of a line and the space after it
 _SET = ChangeKind.SET.value
@@ -61,6 +62,7 @@ class FileStep(NamedTuple):
 class Recorded:
     """A change in the journal; ``value`` is None if it removed the key.
 
+    ``then`` is what is merged into the value at ``expires_at``, None if the key goes at that time.
     ``stamp`` is that of the key's file at that time; a clear has the stamps of all files in
     ``cleared``.
     """
@@ -73,6 +75,7 @@ class Recorded:
     expires_at: int | None = None
     value: bytes | None = None
     cleared: frozenset[Stamp] = frozenset()
+    then: bytes | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -175,6 +178,9 @@ def _members(change: Change, stamps: Stamps, step_ms: int) -> tuple[Any, ...]:
     expires_at = entry.expires_at
     if expires_at is not None:
         expires_at = min(expires_at + step_ms, EXPIRES_AT_MS_MAX)
+        if entry.then is not None:
+            then = orjson.Fragment(entry.then)
+            return _SET, change.revision, change.ns, change.key, stamp, expires_at, value, then
     return _SET, change.revision, change.ns, change.key, stamp, expires_at, value
 
 
@@ -230,12 +236,15 @@ def _recorded(
     key: str = "",
     stamp: list[int] | None = None,
     expires_at: int | None = None,
-    *value: Any,
+    *values: Any,
 ) -> Recorded:
     if kind == ChangeKind.CLEAR.value:
         return Recorded(ChangeKind.CLEAR, revision, cleared=_unpacked(ns))
-    encoded = orjson.dumps(value[0]) if value else None
-    return Recorded(ChangeKind(kind), revision, ns, key, stamp_of(stamp), expires_at, encoded)
+    value = orjson.dumps(values[0]) if values else None
+    then = orjson.dumps(values[1]) if len(values) > 1 else None
+    return Recorded(
+        ChangeKind(kind), revision, ns, key, stamp_of(stamp), expires_at, value, then=then
+    )
 
 
 def stamp_of(members: list[int] | None) -> Stamp | None:

@@ -17,7 +17,7 @@ from typing import Any
 from dunena.persistence.disk.disk import AppendFile, Disk, join, name_of
 from dunena.persistence.disk.journal_format import (
     MAGIC,
-    VERSION,
+    READABLE_VERSIONS,
     FileStates,
     Line,
     Recorded,
@@ -309,9 +309,9 @@ class _Reader:
 
 
 def _is_readable(text: _Text) -> bool:
-    """Return whether a segment is of this version of the format, or has no header."""
+    """Return whether a segment is of a known version of the format, or has no header."""
     first = next(iter(text.complete_lines))
-    return bool(first[0] != MAGIC or first[1] == VERSION)
+    return bool(first[0] != MAGIC or first[1] in READABLE_VERSIONS)
 
 
 def _is_disordered(text: _Text, *, is_base: bool) -> bool:

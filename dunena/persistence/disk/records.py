@@ -3,13 +3,14 @@
 Each record is ``<CRC-32, 8 hex digits> <content>``. The checksum includes the record's purpose and
 name, so that a damaged record, or one in the place of another, is rejected.
 An expiry also has a checksum of its value: it is written before the value, and a crash between the
-two must not give the old value the new expiry.
+two must not give the old value the new expiry. What is merged into the value at that time is in the
+same record.
 """
 
 import hashlib
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -25,7 +26,7 @@ and only one commit in so many has to write the record."""
 REVISION_LEAP = 10_000_000
 """Added to the known revision if the record is damaged: more than many killed runs reserve."""
 
-_BYTES_MAX = 1 << 16  # of a record, which holds names and numbers
+_BYTES_MAX = 1 << 16  # of a record of names and numbers
 _CHECKSUM_BYTES = 9  # the checksum and the space after it
 
 
@@ -35,12 +36,23 @@ class DamagedRecordError(Exception):
 
 class Run(NamedTuple):
     """How a folder was opened: the boot of the machine (None if unknown), whether files are forced
-    to the device, the folder's inode number, and the revision at that time."""
+    to the device, the folder's inode number, and the revision that loading it got."""
 
     boot: str | None
     is_forced: bool
     inode: int
     revision: int = 0
+
+
+class Expiry(NamedTuple):
+    """The record of an expiry: when, Unix ms, and the checksum of the value that it belongs to.
+
+    ``then`` is the JSON that is merged into the value at that time; None if the value goes.
+    """
+
+    expires_at: int
+    checksum: int
+    then: bytes | None = None
 
 
 class Records:
@@ -78,31 +90,33 @@ class Records:
 
     # --- expiry ---
 
-    def load_expiries(self) -> tuple[dict[str, tuple[int, int]], list[Damage]]:
-        """Read all expiries; return them and the damaged records.
-
-        The dict maps the relative path of a value's file to the expiry in Unix ms and the checksum
-        of the value.
-        """
+    def load_expiries(self) -> tuple[dict[str, Expiry], list[Damage]]:
+        """Read all expiries, by the relative path of the value's file; and the damaged records."""
         expiries = {}
         damages = []
         for name in self._disk.names(self._expiries).files:
             path = join(self._expiries, name)
             try:
-                record = orjson.loads(self._read(path, "expiry"))
-                expiries[record["file"]] = (int(record["expiresAt"]), int(record["checksum"]))
+                # What is merged into a value may be as long as a value.
+                record = orjson.loads(self._read(path, "expiry", bytes_max=None))
+                expiries[record["file"]] = _expiry_of(record)
             except (OSError, DamagedRecordError, ValueError, TypeError, KeyError) as error:
                 reason = f"an expiry time that cannot be read: {error}"
                 damages.append(Damage(path, reason, DamageKind.RECORD))
         return expiries, damages
 
-    def keep_expiry(self, file: str, expires_at: int, value: bytes) -> str:
+    def keep_expiry(
+        self, file: str, expires_at: int, value: bytes, then: bytes | None = None
+    ) -> str:
         """Write the expiry (Unix ms) of a value that will be written to ``file``.
 
-        Return the record's path.
+        ``then`` is the JSON that is merged into it at that time; None if the value goes. Return the
+        record's path.
         """
         by_wall_clock = min(expires_at + self._wall_step_ms(), EXPIRES_AT_MS_MAX)
         record = {"file": file, "expiresAt": by_wall_clock, "checksum": checksum(value)}
+        if then is not None:
+            record["then"] = orjson.Fragment(then)
         path = self.expiry_path(file)
         self._write(path, "expiry", orjson.dumps(record), sync=False)
         return path
@@ -232,12 +246,17 @@ class Records:
         text = b"%08x %s" % (_checksum_of(path, purpose, content), content)
         self._disk.replace_file(path, text, self.temporary, sync=sync)
 
-    def _read(self, path: str, purpose: str) -> bytes:
-        text = self._disk.read(path, _BYTES_MAX)
+    def _read(self, path: str, purpose: str, bytes_max: int | None = _BYTES_MAX) -> bytes:
+        text = self._disk.read(path, bytes_max)
         content = text[_CHECKSUM_BYTES:]
         if text[:_CHECKSUM_BYTES] != b"%08x " % _checksum_of(path, purpose, content):
             raise DamagedRecordError("its checksum is another one")
         return content
+
+
+def _expiry_of(record: dict[str, Any]) -> Expiry:
+    then = orjson.dumps(record["then"]) if "then" in record else None
+    return Expiry(int(record["expiresAt"]), int(record["checksum"]), then)
 
 
 def _checksum_of(path: str, purpose: str, content: bytes) -> int:

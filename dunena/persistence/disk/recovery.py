@@ -133,7 +133,13 @@ def _apply(entry_id: EntryId, recorded: Recorded, recovered: Recovered) -> None:
     recovered.standing.pop(entry_id, None)
     after = None
     if recorded.value is not None:
-        after = Entry(*entry_id, recorded.value, recorded.expires_at, recorded.revision)
+        after = Entry(
+            *entry_id,
+            recorded.value,
+            recorded.expires_at,
+            recorded.revision,
+            then=recorded.then,
+        )
         recovered.standing[entry_id] = after
     kind = ChangeKind.DELETE if recorded.kind is ChangeKind.CLEAR else recorded.kind
     recovered.changes[entry_id] = Change(kind, *entry_id, recorded.revision, entry=after)

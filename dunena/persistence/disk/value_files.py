@@ -13,7 +13,7 @@ from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
 from dunena.persistence.disk.journal_format import FileStep
 from dunena.persistence.disk.layout import Found, Layout
 from dunena.persistence.disk.quarantine import set_aside
-from dunena.persistence.disk.records import Records, checksum
+from dunena.persistence.disk.records import Expiry, Records, checksum
 from dunena.persistence.interface import Damage, DamageKind, Progress
 from dunena.plain_files import FileKind, FileTooLargeError, NotPlainError
 from dunena.store.entry import Entry, EntryId
@@ -78,10 +78,13 @@ class ValueFiles:
             if value is None:
                 continue
             self._layout.adopt(found)
-            expires_at = self._loaded_expiry(found.entry_id, value, expiries) if expiries else None
-            entries.append(Entry(*found.entry_id, value, expires_at, revision))
+            entry = Entry(*found.entry_id, value, None, revision)
+            if expiries:
+                self._add_expiry(entry, expiries)
+            entries.append(entry)
             if progress is not None and len(entries) % ENTRIES_PER_PROGRESS == 0:
                 progress(len(entries))
+        self._expiring.update(self._places_of(expiries))
         self._unreadable = {damage.path: damage for damage in damages}
         return entries
 
@@ -159,7 +162,8 @@ class ValueFiles:
         if entry.expires_at is not None:
             self._expiring.add(entry_id)
             name = self._layout.relative(entry_id)
-            self._unsynced.add(self._records.keep_expiry(name, entry.expires_at, entry.value))
+            path = self._records.keep_expiry(name, entry.expires_at, entry.value, entry.then)
+            self._unsynced.add(path)
         path, content = self._layout.canonical(entry_id), encode_readable(entry.value)
         draft = self._disk.write_draft(path, content, self._records.temporary)
         step = FileStep(entry_id, before, draft.stamp)
@@ -249,15 +253,28 @@ class ValueFiles:
 
     # --- inside ---
 
-    def _loaded_expiry(
-        self, entry_id: EntryId, value: bytes, expiries: dict[str, tuple[int, int]]
-    ) -> int | None:
-        expiry = expiries.get(self._layout.relative(entry_id))
+    def _add_expiry(self, entry: Entry, expiries: dict[str, Expiry]) -> None:
+        """Give a loaded entry its expiry, if there is one for its value; take that out."""
+        entry_id = (entry.ns, entry.key)
+        expiry = expiries.pop(self._layout.relative(entry_id), None)
         if expiry is None:
-            return None
+            return
         self._expiring.add(entry_id)
-        expires_at, bound_to = expiry
-        return expires_at if bound_to == checksum(value) else None
+        if expiry.checksum == checksum(entry.value):
+            entry.expires_at, entry.then = expiry.expires_at, expiry.then
+
+    def _places_of(self, names: Iterable[str]) -> Iterator[EntryId]:
+        """Yield the keys of records whose files were not read: a killed run wrote these first.
+
+        They must go with the next write of the key, or they would count for it if it has the value
+        that they were written for.
+        """
+        for name in names:
+            folder, _, file = name.rpartition("/")
+            root = self._layout.root
+            entry_id = self._layout.entry_id_of(join(join(root, folder) if folder else root, file))
+            if entry_id is not None:
+                yield entry_id
 
     def _is_shown(self, entry_id: EntryId, entry: Entry | None) -> bool:
         """Return whether the file is as others left it and this server has not written since.
