@@ -164,7 +164,7 @@ class Hub:
         entry_id = (ns, key)
         topic = self._keys.get(entry_id)
         if topic is None:
-            topic = self._keys[entry_id] = Topic(entry_id, self._published.append)
+            topic = self._keys[entry_id] = Topic(entry_id, self.note_batch)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
@@ -176,7 +176,7 @@ class Hub:
         """Subscribe ``follower`` to the events of a channel from now on."""
         topic = self._channels.get(channel)
         if topic is None:
-            topic = self._channels[channel] = Topic(None, self._published.append)
+            topic = self._channels[channel] = Topic(None, self.note_batch)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
@@ -195,6 +195,10 @@ class Hub:
     def followed_keys(self) -> list[EntryId]:
         """Return every (namespace, key) that has followers."""
         return list(self._keys)
+
+    def note_batch(self, topic: Topic) -> None:
+        """Note that a topic, which need not be one of the hub's own, has begun a batch."""
+        self._published.append(topic)
 
     def end_batches(self) -> None:
         """Close all batches of the tick, which has ended."""

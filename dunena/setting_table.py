@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from dunena import DEFAULT_FOLDER, DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.policy import Fsync, WatchMode
-from dunena.store.limits import Eviction, Limits
+from dunena.store.limits import HISTORY_VALUES_DEFAULT, HISTORY_VALUES_MAX, Eviction, Limits
 
 _PREFIX = "DUNENA_"
 _LIMITS = Limits()
@@ -143,6 +143,15 @@ class GivenSettings:
     default_ttl: Annotated[
         int, Setting("Expiry if none is set", unit="ms", minimum=0, held_as="default_ttl_ms")
     ] = 0
+    history: Annotated[
+        int,
+        Setting(
+            "Old values per key.",
+            minimum=0,
+            maximum=HISTORY_VALUES_MAX,
+            held_as="history_values_max",
+        ),
+    ] = HISTORY_VALUES_DEFAULT
     no_persist: Annotated[bool, Setting("Keep nothing on disk.")] = False
     rate: Annotated[
         int,

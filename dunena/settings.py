@@ -30,6 +30,7 @@ class Settings:
     ``allow_origins``: origins as browsers send them, "null" and "*" among them.
     ``allow_hosts``: lower-case names that a request's Host may have, or "*".
     ``default_ttl_ms``: for writes without a ttl; 0 for no expiry.
+    ``history_values_max``: earlier values kept of each key, in memory; 0 for none.
     ``rate_per_second``: messages of one connection; 0 for no limit.
     ``connections_per_address_max``: connections of one other machine; 0 for no limit.
     ``proxies``: networks whose X-Forwarded-For headers are trusted.
@@ -49,6 +50,7 @@ class Settings:
     watch: WatchMode = DEFAULTS.watch
     limits: Limits = field(default_factory=Limits)
     default_ttl_ms: int = DEFAULTS.default_ttl
+    history_values_max: int = DEFAULTS.history
     rate_per_second: int = DEFAULTS.rate
     connections_per_address_max: int = DEFAULTS.max_connections_per_address
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -35,6 +35,7 @@ _MORE = {
     "--max-memory": "security.md#limits",
     "--eviction": "dunena.md#errors",
     "--default-ttl": "recipes/replacing.md#its-variables",
+    "--history": "security.md#limits",
     "--rate": "security.md#limits",
     "--max-connections-per-address": "security.md#limits",
     "--proxy-header": "security.md#behind-a-proxy",

@@ -1,7 +1,9 @@
-"""The names of the two dialects, and the type of their messages."""
+"""The names of the two dialects, and what their messages have in common."""
 
 from enum import Enum
 from typing import Any
+
+from dunena.watches.updates import RequestId as RequestId
 
 Message = dict[str, Any]
 """A message of a client, decoded: a JSON object, not yet checked."""
@@ -13,3 +15,9 @@ class Dialect(Enum):
     AUTO = "auto"
     DUNENA = "dunena"
     OBJECT_STORE = "object-store"
+
+
+def request_id_of(message: Message) -> RequestId:
+    """Return the ``id`` to repeat in the reply: a string or a number; None for anything else."""
+    request_id = message.get("id")
+    return request_id if type(request_id) in (str, int, float) else None

@@ -8,7 +8,10 @@ read as its compact JSON text.
 from collections.abc import Callable
 from typing import Any
 
-from dunena.dialects.dialect import Message
+import orjson
+
+from dunena.dialects import operations, watching
+from dunena.dialects.dialect import Dialect, Message, request_id_of
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
@@ -18,6 +21,7 @@ from dunena.dialects.errors import (
     WrongTypeError,
 )
 from dunena.dialects.messages import pong, reply, text_value
+from dunena.dialects.ops.operation import check_flag
 from dunena.dialects.services import (
     Services,
     check_value_size,
@@ -30,18 +34,17 @@ from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.entry import Entry
 from dunena.store.limits import KEYS_PER_MESSAGE_MAX, REPLY_VALUES_BYTES_MAX
 from dunena.store.values import encode
-
-RequestId = str | float | None
-"""The type of a request's number, which its reply repeats."""
-
+from dunena.watches.pending import PendingUpdate
 
 _TYPE_CHARS_MAX = 512  # an error text does not repeat megabytes of the request
 
 
 def respond(
     services: Services, followed: Subscriptions, message: Message, now: int
-) -> bytes | None:
+) -> bytes | PendingUpdate | None:
     """Carry out one message and return the frame of its reply, None if it has none.
+
+    The reply to `watch` may be one whose frames are made later.
 
     ``now`` is in Unix ms. Raise `ClientError` with the exact text of the contract.
     """
@@ -53,17 +56,20 @@ def respond(
     return handler(services, followed, message, now)
 
 
-def request_id_of(message: Message) -> RequestId:
-    """Return the ``id`` to repeat in the reply: a string or a number; None for anything else."""
-    request_id = message.get("id")
-    return request_id if type(request_id) in (str, int, float) else None
-
-
 def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
     """Return the values of ``keys`` by key, for `mget` of this dialect and of the cache API.
 
-    A key without a value has null. So has a name that can be no key: it must not prevent reading
-    the others. Raise `ClientError` if ``keys`` is missing, too long, or the values are too large.
+    A key without a value has null. Raise `ClientError` as `entries_of` does.
+    """
+    entries = entries_of(services, message, now)
+    return {key: text_value(entry) for key, entry in entries.items()}
+
+
+def entries_of(services: Services, message: Message, now: int) -> dict[str, Entry | None]:
+    """Return the entries of ``keys`` by key, None for a key without a value.
+
+    None is also for a name that can be no key: it must not prevent reading the others. Raise
+    `ClientError` if ``keys`` is missing, too long, or the values are too large together.
     """
     keys = message.get("keys")
     if not isinstance(keys, list):
@@ -86,7 +92,7 @@ def read_many(services: Services, message: Message, now: int) -> dict[str, Any]:
     size += sum([len(entry.value) for entry in entries.values() if entry is not None])
     if size > bytes_max:
         raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
-    return {key: text_value(entry) for key, entry in entries.items()}
+    return entries
 
 
 def write_many(services: Services, message: Message, now: int) -> int:
@@ -104,8 +110,9 @@ def write_many(services: Services, message: Message, now: int) -> int:
     writes = [_checked_entry(services, entry, now) for entry in entries]
     is_durable = durability_of(message)
     services.store.check_writes(ns, [(key, value) for key, value, _ in writes])
-    for key, value, expires_at in writes:
-        services.store.set(ns, key, value, expires_at, is_durable=is_durable)
+    with services.unrestricted_store.group():
+        for key, value, expires_at in writes:
+            services.store.set(ns, key, value, expires_at, is_durable=is_durable)
     return len(writes)
 
 
@@ -126,27 +133,67 @@ def _ping(_services: Services, _followed: Subscriptions, message: Message, now: 
 def _get(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     entry = services.store.get(namespace_of(message, printable_name), key, now)
+    if operations.has_new_field(message):
+        value = _value_of(entry, as_json=check_flag(message, "json"))
+        return _result(
+            message, {"key": key, "value": value} | _position(services, message, entry), now
+        )
     return _result(message, {"key": key, "value": text_value(entry)}, now)
 
 
 def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
+    if operations.has_new_field(message):
+        data = operations.answer_operation(services, message, "set", printable_name, now)
+        return _result(message, data | {"ok": True}, now)
     write_one(services, key, namespace_of(message, printable_name), message, now)
     return _result(message, {"key": key, "ok": True}, now)
 
 
 def _del(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
+    if operations.has_new_field(message):
+        data = operations.answer_operation(services, message, "delete", printable_name, now)
+        return _result(message, data, now)
     ns = namespace_of(message, printable_name)
     change = services.store.delete(ns, key, is_durable=durability_of(message))
     return _result(message, {"key": key, "deleted": change is not None}, now)
 
 
+def _operation(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    name = message["type"]
+    data = operations.answer_operation(services, message, name, printable_name, now)
+    return _result(message, data, now)
+
+
+def _txn(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    data = operations.answer_transaction(services, message, printable_name, now)
+    return _result(message, data, now)
+
+
+def _history(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    data = operations.answer_history(services, message, printable_name, now)
+    return _result(message, data, now)
+
+
 def _mget(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return _result(message, {"result": read_many(services, message, now)}, now)
+    if not operations.has_new_field(message):
+        return _result(message, {"result": read_many(services, message, now)}, now)
+    has_revisions, as_json = check_flag(message, "rev"), check_flag(message, "json")
+    entries = entries_of(services, message, now)
+    data: dict[str, Any] = {
+        "result": {key: _value_of(entry, as_json=as_json) for key, entry in entries.items()}
+    }
+    if has_revisions:
+        data["epoch"] = services.epoch
+        data["revs"] = {key: operations.revision_of(entry) for key, entry in entries.items()}
+    return _result(message, data, now)
 
 
 def _mset(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    if operations.has_new_entry(message):
+        data = operations.answer_many(services, message, printable_name, now)
+        return _result(message, data, now)
     return _result(message, {"stored": write_many(services, message, now)}, now)
 
 
@@ -162,7 +209,19 @@ def _unsubscribe(services: Services, followed: Subscriptions, message: Message, 
     )
 
 
-_HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | None]] = {
+def _watch(
+    services: Services, followed: Subscriptions, message: Message, now: int
+) -> bytes | PendingUpdate | None:
+    return watching.watch(services, followed, message, now, Dialect.DUNENA, printable_name)
+
+
+def _unwatch(_services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
+    watching.unwatch(followed, message, printable_name)
+
+
+_Handler = Callable[[Services, Subscriptions, Message, int], bytes | PendingUpdate | None]
+
+_HANDLERS: dict[str, _Handler] = {
     "ping": _ping,
     "get": _get,
     "set": _set,
@@ -171,7 +230,25 @@ _HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | N
     "mset": _mset,
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
+    "watch": _watch,
+    "unwatch": _unwatch,
+    **dict.fromkeys(operations.OPERATIONS, _operation),
+    "txn": _txn,
+    "history": _history,
 }
+
+
+def _value_of(entry: Entry | None, *, as_json: bool) -> Any:
+    """Return an entry's value as text, or as it is stored."""
+    if as_json:
+        return None if entry is None else orjson.Fragment(entry.value)
+    return text_value(entry)
+
+
+def _position(services: Services, message: Message, entry: Entry | None) -> dict[str, Any]:
+    if not check_flag(message, "rev"):
+        return {}
+    return {"rev": operations.revision_of(entry), "epoch": services.epoch}
 
 
 def _result(message: Message, data: dict[str, Any], now: int) -> bytes:

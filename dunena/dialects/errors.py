@@ -9,16 +9,20 @@ class ClientError(Exception):
     """A refused request; ``text`` is sent to the client, ``status`` is its HTTP status.
 
     ``is_named``: the object-store dialect sends this text, as for an exceeded limit; for all other
-    errors it sends one common text. ``is_limit``: the error counts as an exceeded limit.
+    errors it sends one common text. ``is_limit``: the error counts as an exceeded limit. ``code``
+    and ``fields`` are for programs; they stand in answers to the messages of docs/state.md only,
+    as the clients of the older messages know nothing of them.
     """
 
     status = 400
     is_named = False
     is_limit = False
+    code = "invalid"
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, **fields: object) -> None:
         super().__init__(text)
         self.text = text
+        self.fields = fields
 
     def within(self, prefix: str) -> "ClientError":
         """Prepend ``prefix``, which says where in the request the fault is; return the error."""
@@ -59,6 +63,7 @@ class LimitError(ClientError):
 
     is_named = True
     is_limit = True
+    code = "limit"
 
 
 class TooManyError(LimitError):
@@ -78,6 +83,7 @@ class RateLimitedError(LimitError):
     """The connection sends more messages a second than permitted."""
 
     status = 429
+    code = "rate"
 
     def __init__(self) -> None:
         super().__init__("Rate limit exceeded")
@@ -88,6 +94,7 @@ class ForbiddenError(ClientError):
 
     status = 403
     is_named = True
+    code = "forbidden"
 
     @classmethod
     def to(cls, what: str, ns: str, key: str) -> "ForbiddenError":
@@ -109,15 +116,99 @@ class ConflictError(ClientError):
     """The key is at another revision than the one that the request names."""
 
     status = 409
+    is_named = True
+    code = "conflict"
 
     def __init__(self, key: str, revision: int) -> None:
-        super().__init__(f'Revision conflict: "{key}" is at {revision}')
+        super().__init__(f'Revision conflict: "{key}" is at {revision}', key=key, rev=revision)
+
+
+class PositionAheadError(Exception):
+    """A client continues from a position that this server has not reached: no error of the client,
+    as a server that follows another one may be behind."""
 
 
 class StorageFailedError(LimitError):
     """The change could not be stored; memory and disk are as before."""
 
     status = 507
+    code = "storage"
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Storage error: {reason}; nothing was stored")
+
+
+TOO_DEEP = "Value is nested too deeply"
+
+
+class InvalidFieldError(ClientError):
+    """A field of an operation or a watch is wrong."""
+
+    is_named = True
+
+
+class PathSyntaxError(InvalidFieldError):
+    """A path is no JSON Pointer (RFC 6901)."""
+
+    def __init__(self) -> None:
+        super().__init__("Path must be a JSON Pointer")
+
+
+class PatchSyntaxError(InvalidFieldError):
+    """A patch is no list of complete operations (RFC 6902)."""
+
+    def __init__(self) -> None:
+        super().__init__("Patch must be a list of operations")
+
+
+class OperationError(ClientError):
+    """An operation is right, but the value that it met does not permit it."""
+
+    status = 409
+    is_named = True
+
+
+class NoPathError(OperationError):
+    """The value has nothing at the path, or no parent for it."""
+
+    code = "no_path"
+
+    def __init__(self, path: str, key: str) -> None:
+        super().__init__(f'Nothing at "{path}" of "{key}"', key=key)
+
+
+class ValueKindError(OperationError):
+    """The value is not of the kind that the operation works on: "number", "list" or "timer"."""
+
+    code = "wrong_type"
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(f'Not a {kind}: "{key}"', key=key)
+
+
+class PatchTestError(OperationError):
+    """The ``test`` of a patch failed."""
+
+    code = "test_failed"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f'Patch test failed: "{path}"')
+
+
+class OutOfRangeError(OperationError):
+    """The result of an operation is past 64 bits, or outside of what the operation permits."""
+
+    code = "range"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f'Out of range: "{key}"', key=key)
+
+
+class NoRevisionError(OperationError):
+    """The history has no such revision of the key."""
+
+    status = 404
+    code = "no_rev"
+
+    def __init__(self, revision: int) -> None:
+        super().__init__(f"No such revision: {revision}")

@@ -8,9 +8,9 @@ the grant does. So the dialects need no checks of rights, and none can be forgot
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from fnmatch import translate
 
 from dunena.hub import CACHE_EVENTS
+from dunena.store.names import glob_expression
 
 ANY = ("*",)
 
@@ -83,12 +83,3 @@ class Globs:
     def __contains__(self, name: str) -> bool:
         """Return whether a name matches one of the globs."""
         return self._match(name) is not None
-
-
-def glob_expression(pattern: str) -> str:
-    """Translate a glob into a regular expression for whole names.
-
-    ``*`` is any run of characters, ``?`` is one character; all others stand for themselves. The
-    expression of `fnmatch` does not backtrack, so that no pattern can block the server.
-    """
-    return translate(pattern.replace("[", "[[]"))

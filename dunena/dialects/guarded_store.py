@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dunena.dialects.errors import ForbiddenError
 from dunena.dialects.grants import Globs, Grant, Right
 from dunena.store.entry import Change, Entry
-from dunena.store.quota import Write
+from dunena.store.quota import Outcome, Write
 from dunena.store.store import Store
 from dunena.store.view import StoreView
 
@@ -54,6 +54,11 @@ class GuardedStore(StoreView):
         self._check_read(ns, key)
         return self._unrestricted.peek(ns, key, now)
 
+    def has(self, ns: str, key: str, now: int) -> bool:
+        """Like `Store.has`; raises `ForbiddenError` for a key that may not be read."""
+        self._check_read(ns, key)
+        return self._unrestricted.has(ns, key, now)
+
     def namespaces(self) -> list[str]:
         """Like `Store.namespaces`, without those in which no key may be read."""
         return [ns for ns in self._unrestricted.namespaces() if self._has_visible_key(ns)]
@@ -65,11 +70,12 @@ class GuardedStore(StoreView):
         value: bytes,
         expires_at: int | None = None,
         *,
+        then: bytes | None = None,
         is_durable: bool = False,
     ) -> Change:
         """Like `Store.set`; raises `ForbiddenError` for a key that may not be written."""
         self._check_write(ns, key)
-        return self._unrestricted.set(ns, key, value, expires_at, is_durable=is_durable)
+        return self._unrestricted.set(ns, key, value, expires_at, then=then, is_durable=is_durable)
 
     def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
         """Like `Store.delete`; raises `ForbiddenError` for a key that may not be written."""
@@ -81,6 +87,12 @@ class GuardedStore(StoreView):
         for key, _ in writes:
             self._check_write(ns, key)
         self._unrestricted.check_writes(ns, writes)
+
+    def check_outcome(self, outcome: Outcome) -> None:
+        """Like `Store.check_outcome`; raises `ForbiddenError` if a change is not permitted."""
+        for ns, key in outcome:
+            self._check_write(ns, key)
+        self._unrestricted.check_outcome(outcome)
 
     def clear(self) -> Change:
         """Like `Store.clear`; raises `ForbiddenError` without the right admin."""

@@ -145,7 +145,7 @@ def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult
     cursor = 0
     while keys:
         for key in keys:
-            if matches(key) and services.store.peek(ns, key, now) is not None:
+            if matches(key) and services.store.has(ns, key, now):
                 page.append(key)
                 if len(page) == count:
                     break
@@ -164,7 +164,7 @@ def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult
 def _page_of_keys(
     services: Services, ns: str, page: list[str], cursor: int, now: int
 ) -> HttpResult:
-    standing = [key for key in page if services.store.peek(ns, key, now) is not None]
+    standing = [key for key in page if services.store.has(ns, key, now)]
     return 200, orjson.dumps({"cursor": cursor, "keys": standing})
 
 

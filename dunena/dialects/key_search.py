@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from dunena.dialects.grants import glob_expression
 from dunena.store.key_order import KeyOrder, order_of
+from dunena.store.names import glob_expression
 from dunena.store.store import Store
 from dunena.store.view import StoreView
 

@@ -79,6 +79,8 @@ class Listing:
         shown: dict[str, object] | None = None
         if entry is not None:
             shown = {**_described(entry), "value": orjson.Fragment(entry.value)}
+            if entry.then is not None:
+                shown["then"] = orjson.Fragment(entry.then)
         return 200, orjson.dumps({"timestamp": now, "entry": shown})
 
     def namespaces(self, query: Query) -> Work[LateHttpResult]:
@@ -107,7 +109,7 @@ class Listing:
     def _answer(self, ns: str, keys: list[str], now: int, **more: int) -> HttpResult:
         store = self._services.store
         entries = [
-            {**_described(entry), "preview": _preview(entry.value)}
+            {**_described(entry), **_previews(entry)}
             for entry in (store.peek(ns, key, now) for key in keys)
             if entry is not None
         ]
@@ -124,6 +126,12 @@ def _described(entry: Entry) -> dict[str, object]:
         "revision": entry.revision,
         "expiresAt": entry.expires_at,
     }
+
+
+def _previews(entry: Entry) -> dict[str, object]:
+    if entry.then is None:
+        return {"preview": _preview(entry.value)}
+    return {"preview": _preview(entry.value), "thenPreview": _preview(entry.then)}
 
 
 def _preview(value: bytes) -> str:

@@ -7,9 +7,13 @@ from typing import Any
 
 import orjson
 
+from dunena.dialects.dialect import Dialect
+from dunena.dialects.ops.pointer import NothingThereError, parse_pointer, value_at
 from dunena.frames import text_frame
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.values import as_text, is_string
+from dunena.watches.selector import Selector
+from dunena.watches.updates import KeyState, RequestId
 
 NULL = b"null"
 
@@ -34,19 +38,58 @@ def update(entry: Entry) -> bytes:
     return frame
 
 
+def positioned_value(
+    ns: str, key: str, value: bytes, rev: int, epoch: str, request_id: str | float | None
+) -> bytes:
+    """Object store: make the answer to `get` with ``rev``; ``value`` is JSON."""
+    message: dict[str, Any] = {"key": key, "value": orjson.Fragment(value)}
+    if ns:
+        message["ns"] = ns
+    message |= {"rev": rev, "epoch": epoch}
+    if request_id is not None:
+        message["id"] = request_id
+    return text_frame(orjson.dumps(message))
+
+
 def missing_update(ns: str, key: str) -> bytes:
     """Object store: make the answer to `get` for a key without a value."""
     return text_frame(value_body(ns, key, NULL))
 
 
-def object_store_error(text: str) -> bytes:
-    """Object store: make the frame of an error."""
-    return text_frame(orjson.dumps({"error": text}))
+def object_store_error(
+    text: str,
+    fields: dict[str, Any] | None = None,
+    request_id: str | float | None = None,
+) -> bytes:
+    """Object store: make the frame of an error; ``fields`` are for programs."""
+    message: dict[str, Any] = {"error": text, **(fields or {})}
+    if request_id is not None:
+        message["id"] = request_id
+    return text_frame(orjson.dumps(message))
 
 
-def reply(kind: str, data: Any, timestamp: int, request_id: str | float | None = None) -> bytes:
-    """dunena: make a reply; ``data`` is JSON or `orjson.Fragment`, ``timestamp`` is Unix ms."""
+def object_store_answer(kind: str, data: Any, request_id: str | float | None = None) -> bytes:
+    """Object store: make the answer of type ``kind`` to a message that has an ``id``."""
+    message = {kind: data}
+    if request_id is not None:
+        message["id"] = request_id
+    return text_frame(orjson.dumps(message))
+
+
+def reply(
+    kind: str,
+    data: Any,
+    timestamp: int,
+    request_id: str | float | None = None,
+    fields: dict[str, Any] | None = None,
+) -> bytes:
+    """dunena: make a reply; ``data`` is JSON or `orjson.Fragment`, ``timestamp`` is Unix ms.
+
+    ``fields`` are more fields of an error, for programs.
+    """
     message = {"type": kind, "data": data, "timestamp": timestamp}
+    if fields is not None:
+        message.update(fields)
     if request_id is not None:
         message["id"] = request_id
     return text_frame(orjson.dumps(message))
@@ -97,3 +140,72 @@ def text_value(entry: Entry | None) -> orjson.Fragment | str | None:
         return None
     # The JSON of a string is already what has to be sent.
     return orjson.Fragment(entry.value) if is_string(entry.value) else as_text(entry.value)
+
+
+class WatchUpdates:
+    """The updates of the watches with one selector in one dialect: an `UpdateForm` of watches."""
+
+    __slots__ = ("_entry", "_head", "_is_dunena", "_pointer", "_shown")
+
+    def __init__(self, selector: Selector, epoch: str, dialect: Dialect) -> None:
+        head = orjson.dumps({**selector.fields(), "epoch": epoch})[:-1]
+        self._is_dunena = dialect is Dialect.DUNENA
+        self._head = (b'{"type":"update","data":' if self._is_dunena else b'{"update":') + head
+        self._pointer = None if selector.path is None else parse_pointer(selector.path)
+        # The newest entry that was decoded, and what is shown of it.
+        self._entry: Entry | None = None
+        self._shown: bytes | None = None
+
+    def is_other_value(self, change: Change) -> bool:
+        """Return whether something else stands at the path after a change than before."""
+        before = None if change.replaced is None else self._value(change.replaced)
+        after = None if change.entry is None else self._value(change.entry)
+        return before != after
+
+    def change(self, told: KeyState, *, shows_missing: bool) -> bytes | None:
+        """Encode a change: the key, its revision, and its value or how it went."""
+        key = orjson.dumps(told.key)
+        if not isinstance(told, Entry):
+            kind = told.kind.value.encode()
+            return b'{"key":%b,"rev":%d,"event":"%b"}' % (key, told.revision, kind)
+        value = self._value(told)
+        if value is not None:
+            return b'{"key":%b,"rev":%d,"value":%b}' % (key, told.revision, value)
+        return (
+            b'{"key":%b,"rev":%d,"event":"delete"}' % (key, told.revision)
+            if shows_missing
+            else None
+        )
+
+    def frame(
+        self,
+        changes: list[bytes],
+        revision: int,
+        now: int,
+        *,
+        is_reset: bool,
+        has_more: bool,
+        request_id: RequestId = None,
+    ) -> bytes:
+        """Make the frame of an update or of a part of one."""
+        reset = b',"reset":true' if is_reset else b""
+        more = b',"more":true' if has_more else b""
+        tail = b"" if request_id is None else b',"id":%b' % orjson.dumps(request_id)
+        if self._is_dunena:
+            tail = b',"timestamp":%d%b' % (now, tail)
+        return text_frame(
+            b'%b,"rev":%d%b%b,"changes":[%b]}%b}'
+            % (self._head, revision, reset, more, b",".join(changes), tail)
+        )
+
+    def _value(self, entry: Entry) -> bytes | None:
+        """Return what is shown of an entry; None if it has nothing at the path."""
+        if self._pointer is None:
+            return entry.value
+        if entry is not self._entry:
+            try:
+                self._shown = orjson.dumps(value_at(orjson.loads(entry.value), self._pointer))
+            except NothingThereError:
+                self._shown = None
+            self._entry = entry
+        return self._shown

@@ -5,9 +5,18 @@ Values are any JSON. A client receives only value updates and errors.
 
 from collections.abc import Callable
 
-from dunena.dialects.dialect import Message
+from dunena.dialects import operations, watching
+from dunena.dialects.dialect import Dialect, Message, request_id_of
 from dunena.dialects.errors import ClientError, InvalidMessageError
-from dunena.dialects.messages import NULL, missing_update, update, value_body
+from dunena.dialects.messages import (
+    NULL,
+    missing_update,
+    object_store_answer,
+    positioned_value,
+    update,
+    value_body,
+)
+from dunena.dialects.ops.operation import check_flag
 from dunena.dialects.services import (
     Services,
     check_value_size,
@@ -19,14 +28,17 @@ from dunena.dialects.services import (
 from dunena.dialects.subscriptions import Subscriptions
 from dunena.store.entry import EntryId
 from dunena.store.values import encode
+from dunena.watches.pending import PendingUpdate
 
 INVALID_FORMAT = "Invalid message format"
 
 
 def respond(
     services: Services, followed: Subscriptions, message: Message, now: int
-) -> bytes | None:
+) -> bytes | PendingUpdate | None:
     """Carry out one message and return the frame of its answer, None if it has none.
+
+    The answer to `watch` may be one whose frames are made later.
 
     ``now`` is in Unix ms. Raise `ClientError` for a wrong message.
     """
@@ -74,24 +86,88 @@ def _unsubscribe(_services: Services, followed: Subscriptions, message: Message,
     followed.unfollow_key(*entry_id_of(message))
 
 
-def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> None:
+def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes | None:
+    if "id" in message or operations.has_new_field(message):
+        return _answer_operation(services, message, "set", now)
     _write(services, message, now)
+    return None
 
 
 def _get(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    return get(services, entry_id_of(message), now)
+    if not check_flag(message, "rev"):
+        return get(services, entry_id_of(message), now)
+    ns, key = entry_id_of(message)
+    entry = services.store.get(ns, key, now)
+    value = NULL if entry is None else entry.value
+    return positioned_value(
+        ns, key, value, operations.revision_of(entry), services.epoch, request_id_of(message)
+    )
 
 
-def _delete(services: Services, _followed: Subscriptions, message: Message, _now: int) -> None:
+def _delete(
+    services: Services, _followed: Subscriptions, message: Message, now: int
+) -> bytes | None:
+    if "id" in message or operations.has_new_field(message):
+        return _answer_operation(services, message, "delete", now)
     services.store.delete(*entry_id_of(message), is_durable=durability_of(message))
+    return None
 
 
-_HANDLERS: dict[str, Callable[[Services, Subscriptions, Message, int], bytes | None]] = {
+def _operation(
+    services: Services, _followed: Subscriptions, message: Message, now: int
+) -> bytes | None:
+    return _answer_operation(services, message, message["action"], now)
+
+
+def _answer_operation(services: Services, message: Message, name: str, now: int) -> bytes | None:
+    data = operations.answer_operation(services, message, name, unicode_name, now)
+    return _answer("result", message, data)
+
+
+def _txn(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes | None:
+    data = operations.answer_transaction(services, message, unicode_name, now)
+    return _answer("result", message, data)
+
+
+def _history(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    data = operations.answer_history(services, message, unicode_name, now)
+    return object_store_answer("result", data, request_id_of(message))
+
+
+def _ping(_services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return object_store_answer("pong", {"timestamp": now}, request_id_of(message))
+
+
+def _answer(kind: str, message: Message, data: operations.Data) -> bytes | None:
+    """Make the answer to a write, which has one only if the message has an ``id``."""
+    request_id = request_id_of(message)
+    return None if request_id is None else object_store_answer(kind, data, request_id)
+
+
+def _watch(
+    services: Services, followed: Subscriptions, message: Message, now: int
+) -> bytes | PendingUpdate | None:
+    return watching.watch(services, followed, message, now, Dialect.OBJECT_STORE, unicode_name)
+
+
+def _unwatch(_services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
+    watching.unwatch(followed, message, unicode_name)
+
+
+_Handler = Callable[[Services, Subscriptions, Message, int], bytes | PendingUpdate | None]
+
+_HANDLERS: dict[str, _Handler] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
     "set": _set,
     "get": _get,
     "delete": _delete,
+    "watch": _watch,
+    "unwatch": _unwatch,
+    **dict.fromkeys(operations.OPERATIONS, _operation),
+    "txn": _txn,
+    "history": _history,
+    "ping": _ping,
 }
 
 

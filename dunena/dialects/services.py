@@ -7,6 +7,7 @@ from typing import Any
 from dunena.dialects.errors import ForbiddenError, LimitError, TooLargeError, WrongTypeError
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
+from dunena.dialects.remembered_answers import RememberedAnswers
 from dunena.hub import CACHE_EVENTS, Hub
 from dunena.store.entry import EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
@@ -14,6 +15,7 @@ from dunena.store.names import has_control_character
 from dunena.store.store import Store
 from dunena.store.values import text_size
 from dunena.store.view import StoreView
+from dunena.watches.watch_table import WatchTable
 
 REPEATED_MAX = 4096
 """Messages that are cached: together with the next limit, at most two megabytes."""
@@ -50,7 +52,10 @@ class Services:
 
     ``store`` is what the request may see and change of ``unrestricted_store``, or that itself.
     ``events`` is the hub's channel of all changes that may be seen; None if none may.
-    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
+    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry. ``epoch`` names the unbroken
+    run of revisions that the store is in: revisions of different epochs cannot be compared.
+    ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
+    of one grant from the others.
     """
 
     store: StoreView
@@ -62,6 +67,10 @@ class Services:
     events: str | None = CACHE_EVENTS
     search: KeySearch = field(default_factory=KeySearch)
     default_ttl_ms: int = 0
+    epoch: str = "0000000000"
+    answers: RememberedAnswers = field(default_factory=RememberedAnswers)
+    scope: bytes = b""
+    watches: WatchTable = field(default_factory=WatchTable)
 
     def channel(self, name: str) -> str:
         """Return the hub's channel for the channel that a client names.
@@ -110,13 +119,27 @@ def expiry_of(services: Services, message: dict[str, Any], now: int) -> int | No
 
     A message without ``ttl`` has the server's default. Raise `LimitError` for a wrong ``ttl``.
     """
+    ttl = ttl_of(message)
+    return end_of(services.default_ttl_ms if ttl is None else ttl, now)
+
+
+def ttl_of(message: dict[str, Any]) -> int | None:
+    """Return the ``ttl`` of a message in ms; None if it is missing or null.
+
+    Raise `LimitError` for a wrong one.
+    """
     ttl = message.get("ttl")
     if ttl is None:
-        ttl = services.default_ttl_ms
-    elif type(ttl) is float and ttl.is_integer():
+        return None
+    if type(ttl) is float and ttl.is_integer():
         ttl = int(ttl)  # JSON has one kind of number: some languages write 60000 as 60000.0
     if type(ttl) is not int or ttl < 0:
         raise LimitError("TTL must be a non-negative integer")
+    return ttl
+
+
+def end_of(ttl: int, now: int) -> int | None:
+    """Return the Unix ms at which a ttl ends that begins now; None if it is 0, for no expiry."""
     return min(now + ttl, EXPIRES_AT_MS_MAX) if ttl else None
 
 

@@ -7,8 +7,8 @@ dialect and may use both; if its first message has an ``action``, the automatic 
 
 from collections.abc import Callable
 
-from dunena.dialects import dunena, object_store
-from dunena.dialects.dialect import Dialect
+from dunena.dialects import dunena, object_store, operations, watching
+from dunena.dialects.dialect import Dialect, request_id_of
 from dunena.dialects.errors import (
     ClientError,
     ForbiddenError,
@@ -17,19 +17,21 @@ from dunena.dialects.errors import (
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import Subscriptions
+from dunena.dialects.subscriptions import PacedFactory, Subscriptions
 from dunena.hub import Batch
 from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
+from dunena.watches.pending import PendingUpdate
 
 
 class Session:
     """The state of a client.
 
-    ``reply`` queues a finished frame that answers a request, ``push`` a batch of updates or events
-    that the client follows. ``dialect`` is AUTO until the first message that shows a dialect; then
-    it decides how messages that show none are answered. A client that chose a dialect in its
-    handshake uses only that one.
+    ``reply`` queues a finished frame that answers a request, or the first update of a watch, and
+    ``push`` a batch of updates or events that the client follows. ``pace`` makes the subscriber of
+    a watch that wants so many ms between two updates. ``dialect`` is AUTO until the first message
+    that shows a dialect; then it decides how messages that show none are answered. A client that
+    chose a dialect in its handshake uses only that one.
     """
 
     __slots__ = (
@@ -48,8 +50,9 @@ class Session:
         dialect: Dialect,
         session_id: str,
         *,
-        reply: Callable[[bytes], None],
+        reply: Callable[[bytes | PendingUpdate], None],
         push: Callable[[Batch], None],
+        pace: PacedFactory,
     ) -> None:
         self._services = services
         self.dialect = dialect
@@ -58,7 +61,9 @@ class Session:
         services.stats.sessions[dialect] += 1
         self._id = session_id
         self._reply = reply
-        self.subscriptions = Subscriptions(services.hub, services.limits, push)
+        self.subscriptions = Subscriptions(
+            services.hub, services.watches, services.limits, push, pace
+        )
 
     def open(self, now: int) -> None:
         """Send the greeting and start the events, unless the client chose the object store.
@@ -85,8 +90,12 @@ class Session:
         return True
 
     def receive(self, text: bytes, now: int) -> None:
-        """Answer one message, with an error if it is wrong; ``now`` is in Unix ms."""
+        """Answer one message, with an error if it is wrong; ``now`` is in Unix ms.
+
+        Raise `PositionAheadError` if the client knows more than this server.
+        """
         message: JsonValue = None
+        answer: bytes | PendingUpdate | None
         try:
             message = decode(text)
             answer = self._respond(text, message, now)
@@ -113,6 +122,16 @@ class Session:
         old, self._services = self._services, services
         return self.subscriptions.keep_permitted(old, services)
 
+    @property
+    def is_watching(self) -> bool:
+        """Whether the client has watches."""
+        return self.subscriptions.is_watching
+
+    def tell_watches_again(self, now: int) -> None:
+        """Send the whole state of all watches, after `use_services`; ``now`` is in Unix ms."""
+        for answer in watching.watch_again(self._services, self.subscriptions, now):
+            self._reply(answer)
+
     def close(self) -> None:
         """End the session and its subscriptions when the client has disconnected."""
         if self._is_open:
@@ -131,7 +150,7 @@ class Session:
                 return Dialect.OBJECT_STORE
         return Dialect.AUTO
 
-    def _respond(self, text: bytes, message: JsonValue, now: int) -> bytes | None:
+    def _respond(self, text: bytes, message: JsonValue, now: int) -> bytes | PendingUpdate | None:
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
         shown_dialect = self._dialect_of(message)
@@ -139,7 +158,7 @@ class Session:
             self._choose_dialect(shown_dialect)
         if shown_dialect is Dialect.OBJECT_STORE and "action" in message:
             answer = object_store.respond(self._services, self.subscriptions, message, now)
-            if message["action"] == "get" and "type" not in message:
+            if message["action"] == "get" and "type" not in message and "rev" not in message:
                 self._services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
         if shown_dialect is Dialect.DUNENA and "type" in message:
@@ -155,12 +174,28 @@ class Session:
             self.subscriptions.unfollow_channel(self._services.events)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
-        request_id = dunena.request_id_of(message) if isinstance(message, dict) else None
+        request_id = request_id_of(message) if isinstance(message, dict) else None
         shown_dialect = self._dialect_of(message)
         dialect = self.dialect if shown_dialect is Dialect.AUTO else shown_dialect
+        fields = _fields_of(message, dialect, error)
         if dialect is Dialect.DUNENA:
-            return reply("error", error.text, now, request_id)
+            return reply("error", error.text, now, request_id, fields)
+        if fields is not None and dialect is Dialect.OBJECT_STORE:
+            return object_store_error(error.text, fields, request_id)
         text = object_store.error_text(error)
         if dialect is Dialect.OBJECT_STORE:
             return object_store_error(text)
         return undecided_error(error.text, text, now, request_id)
+
+
+def _fields_of(
+    message: JsonValue, dialect: Dialect, error: ClientError
+) -> dict[str, object] | None:
+    """Return the fields that an error has for programs; None for an answer to an old message."""
+    if not isinstance(message, dict):
+        return None
+    if dialect is Dialect.OBJECT_STORE:
+        is_new = operations.is_new(message, "action") or ("action" in message and "id" in message)
+    else:
+        is_new = operations.is_new(message, "type")
+    return {"code": error.code, **error.fields} if is_new else None

@@ -1,42 +1,114 @@
-"""The subscriptions of one client to keys and channels."""
+"""The subscriptions of one client to keys and channels, and its watches."""
 
 from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
+from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ForbiddenError, TooManyError
+from dunena.dialects.messages import WatchUpdates
 from dunena.dialects.services import Services
-from dunena.hub import Batch, Hub
+from dunena.hub import Batch, Hub, Subscriber
 from dunena.store.limits import Limits
+from dunena.watches.feed import WatchFeed
+from dunena.watches.limits import GLOBS_MAX, PATTERNS_MAX
+from dunena.watches.selector import Selector
+from dunena.watches.watch_table import FeedId, WatchTable
+
+ENDED_WATCHES_MAX = 1000
+"""Watches that have ended which are remembered; a client that ends more may have had any."""
 
 ENDED_AT_ONCE_MAX = 1000
 """Subscriptions of a disconnected client that are ended in one turn: some 2 ms of work."""
 
 
-class Subscriptions:
-    """The keys and channels of one client; the hub's `Subscriber` for it.
+class PacedSubscriber(Subscriber, Protocol):
+    """A subscriber that hands on so many updates a second."""
 
-    ``push`` queues a batch for the client. The object removes exactly the subscriptions that it has
-    added to the hub, so that none remains of a disconnected client.
+    def kill(self) -> None:
+        """Drop what is withheld: the watch has ended."""
+
+
+PacedFactory = Callable[[float], PacedSubscriber]
+"""Makes a subscriber that waits so many ms between two updates."""
+
+
+class BegunWatch(NamedTuple):
+    """The feed of a watch that has begun; ``is_again``: its selector may have been watched before.
+
+    Then older updates for that may still wait for the client, and must not come after the first of
+    this watch.
     """
 
-    __slots__ = ("_channels", "_count_max", "_has_ended", "_hub", "_keys", "push")
+    feed: WatchFeed
+    is_again: bool
 
-    def __init__(self, hub: Hub, limits: Limits, push: Callable[[Batch], None]) -> None:
+
+class _Watch(NamedTuple):
+    """A watch of the client: the feed that it follows, and by which subscriber.
+
+    ``interval_ms`` is the time between two updates, None for no limit.
+    """
+
+    feed_id: FeedId
+    dialect: Dialect
+    follower: Subscriber
+    paced: PacedSubscriber | None
+    interval_ms: float | None
+
+
+class Subscriptions:
+    """The keys, channels and watches of one client; the hub's `Subscriber` for it.
+
+    ``push`` queues a batch for the client, ``pace`` makes the subscriber of a paced watch. The
+    object removes exactly the subscriptions that it has added to the hub, so that none remains of a
+    disconnected client.
+    """
+
+    __slots__ = (
+        "_channels",
+        "_count_max",
+        "_ended_watches",
+        "_has_ended",
+        "_hub",
+        "_keys",
+        "_pace",
+        "_pattern_count",
+        "_table",
+        "_watch_sizes",
+        "_watches",
+        "push",
+    )
+
+    def __init__(
+        self,
+        hub: Hub,
+        table: WatchTable,
+        limits: Limits,
+        push: Callable[[Batch], None],
+        pace: PacedFactory,
+    ) -> None:
         self._hub = hub
+        self._table = table
         self._count_max = limits.subscriptions_max
+        self._pace = pace
         self.push = push
         self._keys: set[tuple[str, str]] = set()
         self._channels: set[str] = set()
+        self._watches: dict[Selector, _Watch] = {}
+        self._ended_watches: set[Selector] = set()
+        self._watch_sizes = 0  # of all watches together
+        self._pattern_count = 0
         self._has_ended = False  # a request of a disconnected client may still be run again
 
     def __len__(self) -> int:
-        """Return the number of subscriptions to keys and channels."""
-        return len(self._keys) + len(self._channels)
+        """Return the number of subscriptions to keys and channels, and of keys watched."""
+        return len(self._keys) + len(self._channels) + self._watch_sizes
 
     def follow_key(self, ns: str, key: str) -> None:
         """Subscribe to a key's updates; raise `TooManyError` above the limit of subscriptions."""
         if self._has_ended:
             return
-        self._check_count(is_new=(ns, key) not in self._keys)
+        self._check_count((ns, key) not in self._keys)
         self._keys.add((ns, key))
         self._hub.follow_key(ns, key, self)
 
@@ -49,7 +121,7 @@ class Subscriptions:
         """Subscribe to a channel; raise `TooManyError` above the limit of subscriptions."""
         if self._has_ended:
             return
-        self._check_count(is_new=channel not in self._channels)
+        self._check_count(channel not in self._channels)
         self._channels.add(channel)
         self._hub.follow_channel(channel, self)
 
@@ -57,6 +129,68 @@ class Subscriptions:
         """Unsubscribe from a channel; do nothing if it is not subscribed to."""
         self._channels.discard(channel)
         self._hub.unfollow_channel(channel, self)
+
+    def watch(
+        self,
+        services: Services,
+        selector: Selector,
+        dialect: Dialect,
+        interval_ms: float | None,
+    ) -> BegunWatch | None:
+        """Begin or replace the watch of a selector; return None if the client has disconnected.
+
+        ``interval_ms`` is the time between two updates. Raise `TooManyError` above the limits of
+        subscriptions and patterns.
+        """
+        if self._has_ended:
+            return None
+        if selector not in self._watches:
+            self._check_count(selector.size)
+            if selector.pattern is not None and self._pattern_count >= PATTERNS_MAX:
+                raise TooManyError("Patterns", PATTERNS_MAX)
+            if self._table.needs_glob(selector) and not self._table.has_room_for_glob:
+                raise TooManyError("Patterns of all clients", GLOBS_MAX)
+        self.unwatch(selector)
+        is_restricted = services.store is not services.unrestricted_store
+        feed_id = FeedId(
+            selector,
+            dialect,
+            services.store if is_restricted else None,
+            is_paced=interval_ms is not None,
+        )
+        paced = None if interval_ms is None else self._pace(interval_ms)
+        watch = _Watch(feed_id, dialect, self if paced is None else paced, paced, interval_ms)
+        self._watches[selector] = watch
+        self._watch_sizes += selector.size
+        self._pattern_count += selector.pattern is not None
+        self._hub.subscription_count += selector.size
+        feed = self._table.follow(
+            feed_id,
+            lambda: WatchUpdates(selector, services.epoch, dialect),
+            services.store.may_read if is_restricted else None,
+            watch.follower,
+        )
+        is_again = selector in self._ended_watches or len(self._ended_watches) >= ENDED_WATCHES_MAX
+        return BegunWatch(feed, is_again)
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether there are any watches."""
+        return bool(self._watches)
+
+    def watch_again(self, services: Services) -> list[BegunWatch]:
+        """Let all watches show what new services permit; return them."""
+        begun = [
+            self.watch(services, selector, watch.dialect, watch.interval_ms)
+            for selector, watch in list(self._watches.items())
+        ]
+        return [watch for watch in begun if watch is not None]
+
+    def unwatch(self, selector: Selector) -> None:
+        """End the watch of a selector; do nothing if there is none."""
+        watch = self._watches.pop(selector, None)
+        if watch is not None:
+            self._end_watch(selector, watch)
 
     def keep_permitted(self, old: Services, new: Services) -> list[ForbiddenError]:
         """End the subscriptions that the new services do not permit; return an error for each."""
@@ -82,6 +216,10 @@ class Subscriptions:
         """
         self._has_ended = True
         self.push = _drop
+        self._pace = _pace_nothing  # it leads back to the connection
+        for watch in self._watches.values():
+            if watch.paced is not None:
+                watch.paced.kill()
         if self._end_some():
             self._hub.do_later(self._end_some)
 
@@ -91,14 +229,31 @@ class Subscriptions:
             if self._keys:
                 ns, key = self._keys.pop()
                 self._hub.unfollow_key(ns, key, self)
-            else:
+            elif self._watches:
+                self._end_watch(*self._watches.popitem())
+            elif self._channels:
                 self._hub.unfollow_channel(self._channels.pop(), self)
         return len(self) > 0
 
-    def _check_count(self, *, is_new: bool) -> None:
-        if is_new and len(self) >= self._count_max:
+    def _end_watch(self, selector: Selector, watch: _Watch) -> None:
+        if len(self._ended_watches) < ENDED_WATCHES_MAX:
+            self._ended_watches.add(selector)
+        self._watch_sizes -= selector.size
+        self._pattern_count -= selector.pattern is not None
+        self._hub.subscription_count -= selector.size
+        self._table.unfollow(watch.feed_id, watch.follower)
+        if watch.paced is not None:
+            watch.paced.kill()
+
+    def _check_count(self, more: int) -> None:
+        if more and len(self) + more > self._count_max:
             raise TooManyError("Subscriptions", self._count_max)
 
 
 def _drop(_batch: Batch) -> None:
     """Drop a batch that was published to a disconnected client."""
+
+
+def _pace_nothing(_interval_ms: float) -> PacedSubscriber:
+    """Stand in for what makes subscribers: a disconnected client has no watches."""
+    raise NotImplementedError

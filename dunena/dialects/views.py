@@ -42,6 +42,10 @@ class Views:
             unrestricted.stats,
             grant.events_channel,
             default_ttl_ms=unrestricted.default_ttl_ms,
+            watches=unrestricted.watches,
+            epoch=unrestricted.epoch,
+            answers=unrestricted.answers,
+            scope=grant.digest,
         )
         self._add_audience(services, store)
         return services, store

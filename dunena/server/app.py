@@ -33,6 +33,7 @@ from dunena.server.certificate import Certificate
 from dunena.server.clock import Clock
 from dunena.server.compression import Compressors
 from dunena.server.context import Context
+from dunena.server.epoch import new_epoch
 from dunena.server.event_loop import event_loop_name
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.http.connection import HttpConnection
@@ -42,6 +43,7 @@ from dunena.server.listeners import BindError, Listeners
 from dunena.server.loading import LoadingCancelledError, load_in_thread
 from dunena.server.loop_faults import LoopFaults, connections_max
 from dunena.server.outside import Outside
+from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.shortage import Shortage
@@ -56,6 +58,7 @@ from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
 from dunena.settings import Settings
 from dunena.store.errors import WriteRefusedError
+from dunena.store.history import History
 from dunena.store.quota import quota_of
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
@@ -101,20 +104,31 @@ class FolderInUseError(StartError):
 
 
 class Server:
-    """One server, from `start` to `stop`; ``new_session`` makes the session of a WebSocket."""
+    """One server, from `start` to `stop`; ``new_session`` makes the session of a WebSocket.
+
+    ``epoch`` names the run of revisions from this start on; None for a random name.
+    """
 
     def __init__(
-        self, settings: Settings, *, new_session: Callable[..., Session] = Session
+        self,
+        settings: Settings,
+        *,
+        new_session: Callable[..., Session] = Session,
+        epoch: str | None = None,
     ) -> None:
         self.settings = settings
         self._new_session = new_session
         self.clock = Clock()
-        self.store = Store(quota=quota_of(settings.limits))
+        self._epoch = new_epoch() if epoch is None else epoch
+        self.store = Store(
+            quota=quota_of(settings.limits), history=History(settings.history_values_max)
+        )
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
+        self._services: Services
         self._listeners: Listeners
         self._expiry: ExpiryTimer
         self._outside: Outside | None = None
@@ -149,6 +163,7 @@ class Server:
         except LoadingCancelledError:
             self._listeners.close()
             raise
+        self.store.now = self.clock()
         self.store.load(loaded.entries, loaded.revision)
         disk = self.engine.disk_status
         for damage in [] if disk is None else disk.damages():
@@ -242,9 +257,15 @@ class Server:
     ) -> Context:
         """Make the context of all connections; engine and listeners must exist."""
         settings = self.settings
-        services = Services(
-            self.store, self.store, Hub(), settings.limits, default_ttl_ms=settings.default_ttl_ms
+        services = self._services = Services(
+            self.store,
+            self.store,
+            Hub(),
+            settings.limits,
+            default_ttl_ms=settings.default_ttl_ms,
+            epoch=self._epoch,
         )
+        self.store.on_undo(services.answers.undo)
         views = Views(services)
         refusals = Refusals(settings, self.port, shortage=self._shortage)
         admission = self._build_admission(refusals)
@@ -265,6 +286,10 @@ class Server:
             proxies=Proxies(settings.proxies),
             telemetry=self.telemetry,
             compressors=Compressors(),
+            pacer=Pacer(
+                lambda: loop.time() * 1000,
+                lambda at_ms, action: loop.call_at(at_ms / 1000, action),
+            ),
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
             new_session=self._new_session,
@@ -349,6 +374,8 @@ class Server:
         if self._certificate is not None:
             self._certificate.reload_if_changed()
         self.engine.check_folder()
+        if self._services.watches.feed_count:
+            self._context.tick.run(self._tell_quiet_watches, None)
         if self.telemetry.storage_failure is not None or self.engine.failure is not None:
             self._context.tick.probe()
         if self._outside is not None and self._outside.has_more:
@@ -364,6 +391,9 @@ class Server:
         """Collect changes by others, but not before `start` has loaded everything."""
         if self._outside is not None:
             self._outside.collect()
+
+    def _tell_quiet_watches(self, _message: None, now: int) -> None:
+        self._services.watches.tell_quiet(now)
 
     def _evict_excess(self, _message: None, _now: int) -> None:
         with suppress(WriteRefusedError):  # the next write tries again

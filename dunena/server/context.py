@@ -11,6 +11,7 @@ from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.bulk import Bulk
 from dunena.server.compression import Compressors
+from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.tick import Tick
@@ -38,6 +39,7 @@ class Context:
     proxies: Proxies
     telemetry: Telemetry
     compressors: Compressors
+    pacer: Pacer
     new_id: Callable[[], str]
     date: Callable[[], str]
     new_session: Callable[..., Session] = Session

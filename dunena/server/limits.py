@@ -101,6 +101,15 @@ ROUND_REQUESTS_MAX: Final = 5_000
 """Requests that a tick gathers while an earlier tick waits for the device. Above it, connections
 with more to do wait: this tick is committed in one go, which delays all clients."""
 
+AHEAD_SECONDS_MAX: Final = 2.0
+"""Time for which a watch waits that continues from a position ahead of this server."""
+
+AHEAD_RETRY_SECONDS: Final = 0.1
+"""Time between two looks whether the position was reached."""
+
+AHEAD_MESSAGES_MAX: Final = 100
+"""Such watches that wait in one connection."""
+
 # --- compression ---
 
 INFLATED_BYTES_MAX: Final = 8 * 1024 * 1024

@@ -9,8 +9,9 @@ from dunena.hub import Batch, FrameEncoder
 from dunena.server.backlog import Backlog
 from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
 from dunena.telemetry import Telemetry
+from dunena.watches.pending import PendingUpdate
 
-Piece = bytes | Batch
+Piece = bytes | Batch | PendingUpdate
 Action = Callable[[], None]
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ class Transport(Protocol):
 
 class Outbox:
     """The queue of finished bytes of one connection: `put` adds replies, `push` updates and events.
+
+    A large first update of a watch is put as a `PendingUpdate`, whose frames are made as the
+    transport takes them. It counts as more than one write may have, so that no other piece is
+    looked at more closely for its sake.
 
     ``schedule_flush`` is called once per tick when something is queued; the tick then calls
     `flush`. ``overflowed`` is called when more events wait for the peer than permitted, and may
@@ -94,7 +99,7 @@ class Outbox:
         self._transport = lost
         self._overflowed = _do_nothing
 
-    def put(self, piece: bytes) -> None:
+    def put(self, piece: bytes | PendingUpdate) -> None:
         """Queue a reply, which is sent at the end of the tick; drop it if the outbox is dead."""
         if self.is_dead:
             return
@@ -131,7 +136,7 @@ class Outbox:
         """Remove all but the first ``count`` pieces, which are replies."""
         del self._pieces[count:]
         self._batch = None
-        self.size = sum(len(piece) for piece in self._pieces if isinstance(piece, bytes))
+        self.size = sum([len(piece) for piece in self._pieces if not isinstance(piece, Batch)])
         self._find_full()
 
     @property
@@ -212,10 +217,15 @@ class Outbox:
             self._ask_for_flush()
 
     def put_back(self, pieces: list[Piece], action: Action | None) -> None:
-        """Queue detached replies and their action again; the outbox must be empty."""
+        """Queue detached pieces and their action again; the outbox must be empty.
+
+        A batch among them tells of no change of its tick, but the position of a quiet watch.
+        """
         for piece in pieces:
-            assert isinstance(piece, bytes), "a batch tells of a change, and comes behind the first"
-            self.put(piece)
+            if isinstance(piece, Batch):
+                self.push(piece)
+            else:
+                self.put(piece)
         self._remember(action)
         if self._after_flush is not None and not self._pieces:
             self._schedule_flush(self)
@@ -252,6 +262,7 @@ class Outbox:
         encoder = self._encoder
         if isinstance(piece, bytes):
             return piece if encoder is None else encoder(piece)
+        assert isinstance(piece, Batch), "anything else counts as too large for this"
         return piece.joined if encoder is None else piece.encoded_with(encoder)
 
     def _join(self, frames: list[bytes]) -> bytes:
@@ -262,6 +273,11 @@ class Outbox:
         portion: list[bytes] = []
         size = 0
         for index, piece in enumerate(pieces):
+            if isinstance(piece, PendingUpdate):
+                if portion:
+                    self._write(self._join(portion))
+                self._hold(pieces[index:], action)
+                return None
             frames = [piece] if isinstance(piece, bytes) else piece.frames
             for position, frame in enumerate(frames):
                 if size and size + len(frame) > PORTION_BYTES:

@@ -92,6 +92,8 @@ class Tick:
     ) -> None:
         self._store = services.unrestricted_store
         self._hub = services.hub
+        self._watches = services.watches
+        self._watches.attach(self._store, self._hub.note_batch)
         self._engine = engine
         self._telemetry = telemetry
         self._call_soon = call_soon
@@ -110,6 +112,7 @@ class Tick:
         self._are_turns_stalled = False
         self.is_spent = False
         self._store.observe(self._changed)
+        self._store.on_undo(services.answers.undo)
 
     @property
     def now(self) -> int:
@@ -201,13 +204,14 @@ class Tick:
 
     def _look_at_clock(self) -> None:
         """Read the clock, once for all requests of a tick."""
-        self._now = self._clock_ms()
+        self._now = self._store.now = self._clock_ms()
         self._is_due = self._store.next_deadline <= self._now
 
     def _expire(self, current: _Round) -> None:
         """Expire a portion of the due entries, as part of the request that just began.
 
-        Further due entries are hidden already and are removed in later turns.
+        Further due entries are ended in later turns, or by who reads them before; a read of one
+        that is to be removed shows nothing.
         """
         self._is_due = False
         if self._telemetry.storage_failure is None:
@@ -223,6 +227,8 @@ class Tick:
             current.queued_before = {outbox: len(outbox) for outbox in current.dirty_outboxes}
         current.changes.append(change)
         publish_change(self._hub, change, self._now)
+        if self._watches.feed_count:
+            self._watches.changed(change, self._now)
 
     # --- keeping ---
 
@@ -328,7 +334,7 @@ class Tick:
         store = self._store
         store.refusal = reason
         try:
-            now = self._now = self._clock_ms()
+            now = self._now = store.now = self._clock_ms()
             for handler, message in requests:
                 handler(message, now)
         finally:

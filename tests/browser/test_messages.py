@@ -26,6 +26,15 @@ DUNENA = {
     "mget": r'"data":{"result":{"k1":"v1","k2":"v2","k3":null}}',
     "subscribe": r'"type":"subscribed","data":{"channel":"cache-events"}',
     "unsubscribe": None,
+    "merge": '"data":{"key":"lower","rev":',
+    "patch": '"data":{"key":"lower","rev":',
+    "incr": '"data":{"key":"votes","rev":',
+    "append": '"data":{"key":"chat","rev":',
+    "touch": '"data":{"key":"votes","rev":',
+    "timer": '"ms":300000,"rate":-1,"running":false}',
+    "txn": '"results":[{"rev":',
+    "history": '"value":{"title":{"name":"Ada"},"on":true}',
+    "revert": '"timestamp":',  # an error, unless a value stood there for a second
 }
 OBJECT_STORE = {
     "get": '{"key":"player-position","value":null}',
@@ -33,6 +42,16 @@ OBJECT_STORE = {
     "set": '{"key":"player-position","value":{"x":100,"y":200}}',
     "delete": '{"key":"player-position","value":null}',
     "unsubscribe": None,
+    "ping": '{"pong":{"timestamp":',
+    "merge": '{"result":{"key":"lower","rev":',
+    "patch": '{"result":{"key":"lower","rev":',
+    "incr": '{"result":{"key":"votes","rev":',
+    "append": '{"result":{"key":"chat","rev":',
+    "touch": '{"result":{"key":"votes","rev":',
+    "timer": '"ms":300000,"rate":-1,"running":false}',
+    "txn": '"results":[{"rev":',
+    "history": '"value":{"title":{"name":"Ada"},"on":true}',
+    "revert": '"id":1}',
 }
 
 

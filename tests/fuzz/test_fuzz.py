@@ -31,6 +31,7 @@ from dunena.server.http.message import BadTargetError
 from dunena.server.http.parser import RequestParser
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.names import is_name
+from tests.support.described import check_message
 from tests.support.rooms import Rooms
 from tests.unit.test_websocket_connection import Peer
 
@@ -105,25 +106,81 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=6,
 )
-FIELDS = {
-    "type": st.sampled_from(
-        ["ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe"]
-    )
-    | JSON,
-    "action": st.sampled_from(["subscribe", "unsubscribe", "set", "get", "delete"]) | JSON,
+OPERATIONS = ["merge", "patch", "incr", "append", "touch", "timer", "revert"]
+PATHS = st.sampled_from(["", "/k", "/0", "/-", "/k/l", "k", "/~2", "/ü"])
+OPERATION_FIELDS = {
     "key": NAMES | JSON,
     "value": JSON,
     "ns": NAMES | JSON,
     "ttl": st.integers(-1, 2**70) | JSON,
+    "durable": st.booleans() | JSON,
+    "path": PATHS | JSON,
+    "patch": st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test"]) | JSON,
+                "path": PATHS | JSON,
+                "from": PATHS | JSON,
+                "value": JSON,
+            },
+        ),
+        max_size=3,
+    )
+    | JSON,
+    "by": st.integers() | st.floats() | JSON,
+    "min": st.integers() | JSON,
+    "max": st.integers(0, 3) | JSON,
+    "values": st.lists(JSON, max_size=3) | JSON,
+    "do": st.sampled_from(["start", "stop", "toggle", "set", "add"]) | JSON,
+    "ms": st.integers() | JSON,
+    "rate": st.integers(-2, 2) | st.floats() | JSON,
+    "toRev": st.integers(0, 9) | JSON,
+    "ifRev": st.integers(0, 9) | JSON,
+    "epoch": NAMES | JSON,
+    "then": JSON,
+    "return": st.booleans() | JSON,
+    "idempotencyKey": NAMES | JSON,
+}
+FIELDS = {
+    **OPERATION_FIELDS,
+    "type": st.sampled_from(
+        [
+            *("ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe"),
+            *(*OPERATIONS, "txn", "history", "watch", "unwatch"),
+        ]
+    )
+    | JSON,
+    "action": st.sampled_from(
+        [
+            *("subscribe", "unsubscribe", "set", "get", "delete", "ping"),
+            *(*OPERATIONS, "txn", "history", "watch", "unwatch"),
+        ]
+    )
+    | JSON,
+    "ops": st.lists(
+        st.fixed_dictionaries(
+            {"op": st.sampled_from([*OPERATIONS, "set", "delete", "del"]) | JSON},
+            optional=OPERATION_FIELDS,
+        ),
+        max_size=4,
+    )
+    | JSON,
+    "rev": st.booleans() | JSON,
+    "json": st.booleans() | JSON,
+    "limit": st.integers(0, 3) | JSON,
     "id": st.integers() | JSON,
     "keys": st.lists(NAMES | JSON, max_size=3) | JSON,
     "entries": st.lists(
-        st.fixed_dictionaries({}, optional={"key": NAMES, "value": NAMES | JSON, "ttl": JSON}),
+        st.fixed_dictionaries({}, optional={"key": NAMES, "value": NAMES | JSON, "ttl": JSON})
+        | st.fixed_dictionaries({}, optional=OPERATION_FIELDS),
         max_size=3,
     )
     | JSON,
     "channel": NAMES | JSON,
-    "durable": st.booleans() | JSON,
+    "pattern": st.sampled_from(["*", "k*", "?", "*k"]) | JSON,
+    "maxRate": st.floats() | JSON,
+    "since": st.fixed_dictionaries({}, optional={"epoch": NAMES, "rev": st.integers()}) | JSON,
 }
 MESSAGES = (st.fixed_dictionaries({}, optional=FIELDS) | JSON).map(
     lambda message: json.dumps(message).encode()
@@ -143,8 +200,7 @@ def test_any_message_gets_well_formed_replies(texts: list[bytes], dialect: Diale
     client = Rooms().client(dialect)
     for text in texts:
         for message in client.ask(text):
-            assert isinstance(message, dict)
-            assert message.keys() & {"type", "key", "error", "channel"}
+            check_message(message)
 
 
 # --- HTTP ---

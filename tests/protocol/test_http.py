@@ -1,6 +1,7 @@
 """HTTP: every route, and the protocol down to its bytes."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -338,6 +339,8 @@ def test_info_reports_version_entries_and_uptime(listing: ServerProcess):
     assert info["version"].count(".") >= 2
     assert info["entries"] == 2
     assert 0 <= info["uptime"] < 600
+    assert re.fullmatch("[a-z0-9]{8,12}", info["epoch"])
+    assert http(listing, "GET", "/info").json["epoch"] == info["epoch"]
 
 
 def test_stats_report_counters_and_latency(listing: ServerProcess):

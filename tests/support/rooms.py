@@ -11,6 +11,7 @@ from dunena.hub import Hub
 from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.outbox import Outbox
+from dunena.server.paced import PacedOutbox, Pacer
 from dunena.server.tick import Tick
 from dunena.store.entry import Change
 from dunena.store.limits import Limits
@@ -121,6 +122,9 @@ class Client:
             "test-id",
             reply=self.outbox.put,
             push=self.outbox.push,
+            pace=lambda interval_ms: PacedOutbox(
+                self.outbox, rooms.tick.schedule_flush, rooms.telemetry, rooms.pacer, interval_ms
+            ),
         )
 
     def _overflow(self) -> None:
@@ -135,6 +139,10 @@ class Client:
     def heard(self) -> list[dict]:
         """End the tick; every message that has arrived since the last call."""
         self.rooms.tick.end()
+        return self.received()
+
+    def received(self) -> list[dict]:
+        """Every message that has arrived since the last call, without ending the tick."""
         stream = b"".join(self.wire.writes)
         self.wire.writes.clear()
         messages = []
@@ -154,16 +162,35 @@ class Client:
         return self.heard()
 
 
+class Alarm:
+    """A call that the pacer asked for."""
+
+    def __init__(self, rooms: "Rooms", at_ms: float, action: Callable[[], None]) -> None:
+        self.rooms = rooms
+        self.at_ms = at_ms
+        self.action = action
+
+    def cancel(self) -> None:
+        self.rooms.alarms.remove(self)
+
+
 class Rooms:
     """Store, hub, tick and an engine that can fail; ``now`` is Unix ms."""
 
-    def __init__(self, limits: Limits | None = None, engine: FlakyEngine | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        engine: FlakyEngine | None = None,
+        epoch: str = "test",
+    ) -> None:
         self.now = 1_700_000_000_000
         self.engine = engine or FlakyEngine()
         self.telemetry = Telemetry(started_at_ms=self.now)
         limits = limits or Limits()
         self.store = Store(quota=quota_of(limits))
-        self.services = Services(self.store, self.store, Hub(), limits)
+        self.services = Services(self.store, self.store, Hub(), limits, epoch=epoch)
+        self.alarms: list[Alarm] = []
+        self.pacer = Pacer(lambda: float(self.now), self._set_alarm)
         self.soon: list[Callable[[], None]] = []
         self.tick = Tick(
             self.services,
@@ -174,6 +201,18 @@ class Rooms:
             clock_ms=lambda: self.now,
             timer_ms=lambda: float(self.now),
         )
+
+    def _set_alarm(self, at_ms: float, action: Callable[[], None]) -> "Alarm":
+        self.alarms.append(Alarm(self, at_ms, action))
+        return self.alarms[-1]
+
+    def pass_time(self, ms: int) -> None:
+        """Let time pass, and the pacer do what is due."""
+        self.now += ms
+        for alarm in list(self.alarms):
+            if alarm.at_ms <= self.now:
+                alarm.cancel()
+                alarm.action()
 
     def client(
         self,

@@ -26,6 +26,7 @@ NO_IO_ROOMS = {
     "client/protocol.py": set(),
     "client/feeds.py": set(),
     "client/requests.py": set(),
+    "client/transactions.py": set(),
     "store": set(),
     "dialects": set(),
     "hub.py": set(),
@@ -40,6 +41,7 @@ NO_IO_ROOMS = {
     "server/http/lifecycle.py": set(),
     "server/http/parser.py": {"httptools"},
     "server/http/request_queue.py": set(),
+    "watches": set(),
     "windows_names.py": set(),
     "server/limits.py": set(),
     "server/access/peers.py": set(),
@@ -56,7 +58,8 @@ DIRECTIONS = {
     "hub.py": {"store"},
     "frames.py": set(),
     "histogram.py": set(),
-    "dialects": {"store", "hub", "frames"},
+    "watches": {"store", "hub"},
+    "dialects": {"store", "hub", "frames", "watches"},
     "plain_files.py": set(),
     "windows_names.py": set(),
     "persistence": {"histogram", "plain_files", "store", "windows_names"},
@@ -67,7 +70,7 @@ DIRECTIONS = {
     "logs.py": {"desktop", "setting_table"},
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
-        "telemetry", "setting_table", "settings", "windows_names",
+        "telemetry", "setting_table", "settings", "watches", "windows_names",
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
@@ -98,15 +101,20 @@ TESTS_OF_NO_MODULE = {
     "architecture": "imports, of all modules",
     "compiled": "the modules that pyproject.toml compiles, wherever they are",
     "documents": "what is written in Markdown",
+    "then": "a deadline at which a value changes, in the store and in a tick",
     "version": "all the places that tell the version",
 }
 
 # The two clients are the same to who writes with them, in one case with `await`; what they reach is
-# a store too.
+# a store too, with its transactions and conflicts.
 NAMED_ALIKE_ON_PURPOSE = {
+    "ConflictError": ["client/errors.py", "dialects/errors.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],
     "Store": ["client/asynchronous.py", "client/blocking.py", "store/store.py"],
-}
+    "Transaction": [
+        "client/asynchronous.py", "client/blocking.py", "dialects/ops/transaction.py",
+    ],
+}  # fmt: skip
 
 TESTED = ["dunena", "build", "tests/support", "tests/bench", "tests/soak"]
 

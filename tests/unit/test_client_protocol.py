@@ -8,10 +8,17 @@ import pytest
 from dunena.client import feeds
 from dunena.client.address import Address
 from dunena.client.backoff import FIRST_SECONDS, SECONDS_MAX, Backoff
-from dunena.client.errors import ClosedError, Error, RequestError, TooSlowError
+from dunena.client.errors import (
+    ClosedError,
+    ConflictError,
+    Error,
+    NoAnswerError,
+    RequestError,
+    TooSlowError,
+)
 from dunena.client.feeds import Events, Update, Watch, value_of
 from dunena.client.protocol import SILENT_BEATS_MAX, WAITING_MAX, ClientProtocol
-from dunena.client.requests import PendingRequest
+from dunena.client.requests import RESEND_SECONDS_MAX, PendingRequest
 
 
 class Talk:
@@ -19,7 +26,8 @@ class Talk:
 
     def __init__(self, *, is_connected: bool = True) -> None:
         self.woken = 0
-        self.protocol = ClientProtocol(self._wake)
+        self.times = (0.0, 0.0)
+        self.protocol = ClientProtocol(self._wake, lambda: self.times)
         if is_connected:
             self.connect()
 
@@ -194,6 +202,286 @@ def test_consecutive_reads_of_a_key_return_the_value_current_at_each():
     talk.hear(update("k", 2))
     talk.pong(2)
     assert (answer(first), answer(second)) == ({"k": 1}, {"k": 2})
+
+
+# --- operations ---
+
+
+def operate(talk: Talk, key: str = "k") -> PendingRequest:
+    return talk.protocol.operate("incr", {"key": key, "by": 1, "min": None})
+
+
+def tell_epoch(talk: Talk, epoch: str | None) -> list[Any]:
+    """Answer the question for the epoch, which was just sent; return what is sent then."""
+    question, ping = talk.sent()
+    assert question == {"type": "mget", "keys": [], "rev": True}
+    data = {"result": {}} if epoch is None else {"result": {}, "epoch": epoch, "revs": {}}
+    talk.hear({"type": "result", "data": data, "timestamp": 1})
+    talk.pong(ping["id"])
+    return talk.sent()
+
+
+def operated(*, epoch: str | None = "e1") -> tuple[Talk, PendingRequest, dict[str, Any]]:
+    """A talk with an operation that was sent, and its message."""
+    talk = Talk()
+    request = operate(talk)
+    message, _ = tell_epoch(talk, epoch)
+    return talk, request, message
+
+
+def reconnected(talk: Talk, epoch: str | None) -> list[Any]:
+    """Connect again to a server's run of this epoch; return what is sent then."""
+    talk.protocol.disconnected()
+    talk.protocol.connected()
+    return tell_epoch(talk, epoch)
+
+
+def test_an_operation_is_answered_with_the_data_of_its_result():
+    talk, request, message = operated()
+    assert message.pop("idempotencyKey").isalnum()
+    assert message == {"action": "incr", "key": "k", "by": 1, "id": 2}
+    talk.hear({"result": {"rev": 5, "value": 3}, "id": 2})
+    assert not request.is_done
+    talk.pong(2)
+    assert request.result() == {"rev": 5, "value": 3}
+
+
+def test_each_operation_has_its_own_idempotency_key():
+    talk, _, first = operated()
+    operate(talk)
+    assert talk.sent()[0]["idempotencyKey"] != first["idempotencyKey"]
+
+
+def test_only_the_first_operation_of_a_connection_waits_for_the_epoch():
+    talk, _, _ = operated()
+    operate(talk)
+    assert [message.get("action") for message in talk.sent()] == ["incr", None]
+
+
+def test_a_client_without_operations_does_not_ask_for_the_epoch():
+    talk = Talk()
+    talk.protocol.query("history", {"key": "k", "limit": None})
+    assert talk.sent() == [{"action": "history", "key": "k", "id": 1}, {"type": "ping", "id": 1}]
+    talk.protocol.disconnected()
+    assert [message.get("action") for message in talk.connect()] == ["history", None]
+
+
+def test_requests_made_while_an_operation_waits_for_the_epoch_are_sent_after_it():
+    talk = Talk()
+    operate(talk, "a")
+    talk.protocol.write({"b": 1}, "", None, None)
+    read(talk, "c")
+    operate(talk, "d")
+    sent = tell_epoch(talk, "e1")
+    assert [message["key"] for message in sent if "key" in message] == ["a", "b", "c", "c", "d"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"type": "error", "data": "Rate limit exceeded", "timestamp": 1},
+        {"type": "error", "data": "Unknown type: mget", "timestamp": 1},
+        {"type": "result", "data": "odd", "timestamp": 1},
+        {"type": "result", "data": {"epoch": 5}, "timestamp": 1},
+        {"type": "result", "data": {"epoch": ""}, "timestamp": 1},
+    ],
+)
+def test_operations_are_sent_if_the_server_does_not_tell_its_epoch(refusal: dict[str, Any]):
+    talk = Talk()
+    request = operate(talk)
+    number = talk.sent()[-1]["id"]
+    talk.hear(refusal)
+    talk.pong(number)
+    assert [message.get("action") for message in talk.sent()] == ["incr", None]
+    talk.hear({"error": "Invalid message format"})
+    talk.pong(number + 1)
+    with pytest.raises(RequestError, match=r"^Invalid message format$"):
+        request.result()
+
+
+def test_operations_are_sent_at_the_pong_of_a_beat_if_that_of_the_epoch_query_was_refused():
+    talk = Talk()
+    request = operate(talk)
+    refusal = {"type": "error", "data": "Rate limit exceeded", "timestamp": 1}
+    talk.hear(refusal, refusal)
+    talk.sent()
+    talk.protocol.beat()
+    talk.pong(talk.sent()[-1]["id"])
+    message, ping = talk.sent()
+    talk.hear({"result": {"rev": 1}, "id": message["id"]})
+    talk.pong(ping["id"])
+    assert request.result() == {"rev": 1}
+
+
+def test_an_unanswered_operation_is_sent_again_with_its_key_to_the_same_run_of_the_server():
+    talk, request, first = operated()
+    for _ in range(3):
+        again, ping = reconnected(talk, "e1")
+        assert again == {**first, "id": ping["id"]}
+    talk.hear({"result": {"rev": 5, "value": 3, "duplicate": True}, "id": ping["id"]})
+    talk.pong(ping["id"])
+    assert request.result()["value"] == 3
+
+
+@pytest.mark.parametrize(("before", "after"), [("e1", "e2"), ("e1", None), (None, None)])
+def test_an_unanswered_operation_fails_if_the_server_may_have_been_restarted(
+    before: str | None, after: str | None
+):
+    talk, request, _ = operated(epoch=before)
+    late = talk.protocol.write({"late": 1}, "", None, None)
+    talk.sent()
+    assert [message.get("key") for message in reconnected(talk, after)] == ["late", None]
+    with pytest.raises(NoAnswerError, match=r"restarted.*may or may not have been done"):
+        request.result()
+    assert not late.is_done
+
+
+@pytest.mark.parametrize("clock", [0, 1])
+@pytest.mark.parametrize(("seconds", "is_sent"), [(RESEND_SECONDS_MAX, True), (100.1, False)])
+def test_an_operation_is_not_sent_again_when_the_server_may_have_forgotten_it(
+    clock: int, seconds: float, is_sent: bool
+):
+    talk, request, _ = operated()
+    talk.times = (seconds, -5.0) if clock == 0 else (0.0, seconds)
+    assert bool(reconnected(talk, "e1")) is is_sent
+    assert request.is_done is not is_sent
+    if not is_sent:
+        with pytest.raises(NoAnswerError, match="No answer came in 100 s"):
+            request.result()
+
+
+def test_an_operation_that_was_not_sent_before_may_be_sent_to_any_run():
+    talk = Talk()
+    request = operate(talk)
+    talk.sent()  # the connection ends before the epoch is known
+    talk.times = (500.0, 500.0)
+    message, _ = reconnected(talk, "e2")
+    assert message["action"] == "incr"
+    assert not request.is_done
+
+
+def test_the_order_of_requests_stays_over_a_lost_connection():
+    talk, _, _ = operated()
+    talk.protocol.write({"b": 1}, "", None, None)
+    operate(talk, "c")
+    talk.protocol.disconnected()
+    talk.protocol.write({"d": 1}, "", None, None)
+    operate(talk, "e")
+    talk.protocol.connected()
+    talk.sent()
+    talk.protocol.write({"f": 1}, "", None, None)
+    assert talk.sent() == []
+    talk.hear({"type": "result", "data": {"epoch": "e1"}, "timestamp": 1})
+    talk.pong(talk.protocol._last_id)
+    sent = [message["key"] for message in talk.sent() if "key" in message]
+    assert sent == ["k", "b", "c", "d", "e", "f"]
+
+
+def test_a_forgotten_operation_is_not_sent_again():
+    talk, request, _ = operated()
+    talk.protocol.forget(request)
+    assert reconnected(talk, "e1") == []
+
+
+def test_subscriptions_do_not_wait_for_the_epoch():
+    talk, _, _ = operated()
+    watch = talk.watch("w")
+    talk.protocol.disconnected()
+    talk.protocol.connected()
+    sent = talk.sent()
+    assert [message.get("key") for message in sent] == [None, None, "w", None]
+    talk.pong(sent[1]["id"])
+    talk.hear(update("w", 1))
+    talk.pong(sent[-1]["id"])
+    assert taken(watch) == [Update("w", 1)]
+
+
+def test_an_answer_with_a_number_belongs_to_that_request():
+    talk, first, message = operated()
+    second = operate(talk)
+    refusal = {"type": "error", "data": "Rate limit exceeded", "timestamp": 1}
+    talk.hear(refusal, refusal)  # the first operation, and its ping
+    talk.hear({"result": {"rev": 2}, "id": message["id"] + 1})
+    talk.pong(message["id"] + 1)
+    assert second.result() == {"rev": 2}
+    with pytest.raises(RequestError, match="Rate limit"):
+        first.result()
+
+
+def test_an_answered_request_between_refused_ones_does_not_hide_their_refusal():
+    talk, first, message = operated()
+    second, third, last = operate(talk), talk.protocol.barrier(), talk.protocol.barrier()
+    refusal = {"type": "error", "data": "Rate limit exceeded", "timestamp": 1}
+    talk.hear(refusal, refusal, {"result": {"rev": 2}, "id": message["id"] + 1}, refusal, refusal)
+    talk.pong(message["id"] + 3)
+    assert second.result() == {"rev": 2}
+    assert last.result() is None
+    for request in (first, third):
+        with pytest.raises(RequestError, match="Rate limit"):
+            request.result()
+
+
+def test_a_conflict_raises_an_error_with_key_revision_and_operation():
+    talk, request, message = operated()
+    error = {"error": 'op 2: Revision conflict: "k" is at 7', "code": "conflict", "key": "k"}
+    talk.hear({**error, "rev": 7, "op": 2, "id": message["id"]})
+    talk.pong(message["id"])
+    with pytest.raises(ConflictError, match="Revision conflict") as caught:
+        request.result()
+    raised = caught.value
+    assert (raised.code, raised.key, raised.rev, raised.op) == ("conflict", "k", 7, 2)
+
+
+def test_an_error_of_an_operation_has_its_code():
+    talk, request, message = operated()
+    talk.hear({"error": 'Not a number: "k"', "code": "wrong_type", "id": message["id"]})
+    talk.pong(message["id"])
+    with pytest.raises(RequestError, match="Not a number") as caught:
+        request.result()
+    assert (caught.value.code, caught.value.op) == ("wrong_type", None)
+
+
+def test_an_operation_that_is_too_large_fails_and_those_around_it_are_sent_again():
+    talk, before, _ = operated()
+    large = talk.protocol.operate("append", {"key": "k", "values": ["x" * 1000]})
+    after = operate(talk, "after")
+    talk.protocol.disconnected(1009)
+    with pytest.raises(RequestError, match="too large for the server"):
+        large.result()
+    talk.connect()
+    talk.protocol.receive(b'{"type":"result","data":{"epoch":"e1"},"timestamp":1}')
+    talk.pong(talk.protocol._last_id)
+    assert [message["key"] for message in talk.sent() if "key" in message] == ["k", "after"]
+    assert not before.is_done
+    assert not after.is_done
+
+
+def test_an_operation_that_is_no_json_raises_type_error_and_is_not_sent():
+    talk = Talk(is_connected=False)
+    for fields in ({"key": "\ud800"}, {"key": "k", "by": 2**64}, {"key": "k", "value": {1}}):
+        with pytest.raises(TypeError):
+            talk.protocol.operate("incr", fields)
+    assert talk.connect() == []
+
+
+@pytest.mark.parametrize("is_connected", [True, False])
+def test_a_name_that_is_no_unicode_raises_type_error_and_harms_no_connection(is_connected: bool):
+    talk = Talk(is_connected=is_connected)
+    bad = "\ud800"
+    for ask in (
+        lambda: talk.protocol.read([bad], ""),
+        lambda: talk.protocol.read(["k"], bad),
+        lambda: talk.protocol.write({bad: 1}, "", None, None),
+        lambda: talk.protocol.delete(bad, "", None),
+        lambda: talk.protocol.query("history", {"key": bad}),
+        lambda: talk.watch("k", bad),
+        lambda: talk.watch("k", ns=bad),
+    ):
+        with pytest.raises(TypeError):
+            ask()
+    assert talk.sent() == []
+    talk.protocol.disconnected()
+    assert talk.connect() == []
 
 
 # --- watching ---

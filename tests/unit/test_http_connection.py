@@ -109,6 +109,7 @@ class Peer:
             proxies=Proxies([]),
             telemetry=self.rooms.telemetry,
             compressors=Compressors(),
+            pacer=self.rooms.pacer,
             new_id=lambda: "id",
             date=lambda: "",
         )

@@ -11,6 +11,7 @@ from dunena.server.loop_faults import DESCRIPTORS_RESERVED
 from dunena.server.registry import SWEEP_SECONDS
 from dunena.store import limits as store_limits
 from dunena.store.limits import Limits
+from dunena.watches import limits as watch_limits
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "security.md"
 
@@ -34,7 +35,8 @@ def documented(module: object) -> list[str]:
 
 
 def test_the_limits_document_lists_every_limit_with_its_reason() -> None:
-    rows = [*documented(limits), *documented(store_limits), *documented(setting_table)]
+    modules = (limits, store_limits, watch_limits, setting_table)
+    rows = [row for module in modules for row in documented(module)]
     assert len(rows) >= 20
     text = DOCUMENT.read_text("utf-8")
     table = [line for line in text.splitlines() if line.startswith("| `") and "_" in line[:20]]
@@ -92,3 +94,8 @@ def test_the_head_limit_holds_the_maximum_number_of_headers() -> None:
 
 def test_the_json_depth_limit_is_below_that_of_orjson() -> None:
     assert store_limits.JSON_DEPTH_MAX < 255  # orjson writes no deeper
+
+
+def test_a_pending_update_counts_as_more_than_one_write() -> None:
+    # So an outbox makes its frames one by one, without a look at every other piece.
+    assert 2 * watch_limits.PART_BYTES_MAX > limits.PORTION_BYTES

@@ -84,6 +84,33 @@ def test_a_page_reports_all_fields_of_its_entries(store: Store, listing: Listing
     }
 
 
+def test_what_is_to_be_merged_is_listed_with_its_entry(store: Store, listing: Listing) -> None:
+    then = orjson.dumps({"on": False, "text": "x" * 500})
+    store.set("", "lower", b'{"on":true}', NOW + 5000, then=then)
+    store.set("", "null", b"1", NOW + 5000, then=b"null")
+    store.set("", "plain", b"1", NOW + 5000)
+    entries = page(listing)["entries"]
+    assert [entry.get("thenPreview") for entry in entries] == [
+        then.decode()[:PREVIEW_CHARS_MAX],
+        "null",
+        None,
+    ]
+    lower, null, plain = (
+        json.loads(listing.one(key, {}, NOW)[1])["entry"] for key in ("lower", "null", "plain")
+    )
+    assert lower["then"] == json.loads(then)
+    assert null["then"] is None
+    assert "then" not in plain
+
+
+def test_an_overdue_entry_is_listed_as_what_it_became(store: Store, listing: Listing) -> None:
+    store.set("", "lower", b'{"on":true}', NOW, then=b'{"on":false}')
+    store.expire(NOW, 0)
+    (entry,) = page(listing)["entries"]
+    assert (entry["preview"], entry["expiresAt"]) == ('{"on":false}', None)
+    assert "thenPreview" not in entry
+
+
 def test_a_page_can_start_at_any_offset(store: Store, listing: Listing) -> None:
     fill(store)
     assert keys(page(listing, offset=8, count=5)) == ["key-008", "key-009"]

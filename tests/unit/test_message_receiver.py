@@ -1,6 +1,7 @@
 """Received messages become requests of the tick, or close the connection."""
 
 import gc
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.session import Session
+from dunena.server.limits import AHEAD_MESSAGES_MAX
 from dunena.server.websocket.message_receiver import MessageReceiver
 from tests.support.rooms import Rooms
 
@@ -24,19 +26,29 @@ class Desk:
         self.told: list[tuple[str, int]] = []
         self.failures: list[int] = []
         self.replies: list[bytes] = []
+        self.later: list[Callable[[], None]] = []
+        nobody: Any = None
         session = Session(
-            self.rooms.services, Dialect.OBJECT_STORE, "id", reply=self.reply, push=lambda _: None
+            self.rooms.services,
+            Dialect.OBJECT_STORE,
+            "id",
+            reply=self.reply,
+            push=lambda _: None,
+            pace=nobody,
         )
         context: Any = SimpleNamespace(
             tick=self.rooms.tick,
             telemetry=self.rooms.telemetry,
             settings=SimpleNamespace(rate_per_second=rate_per_second),
-            loop=SimpleNamespace(time=lambda: self.now_seconds),
+            loop=SimpleNamespace(time=lambda: self.now_seconds, call_later=self.call_later),
             refusals=SimpleNamespace(tell_rate=lambda *told: self.told.append(told)),
         )
         self.receiver = MessageReceiver(
             context, session, "10.0.0.1", lambda code, _reason: self.failures.append(code)
         )
+
+    def call_later(self, _seconds: float, action: Callable[..., None], *arguments: object) -> None:
+        self.later.append(lambda: action(*arguments))
 
     def reply(self, frame: bytes) -> None:
         if self.is_broken:
@@ -108,3 +120,44 @@ def test_a_dropped_receiver_sends_no_reply_and_is_freed() -> None:
         assert number not in map(id, gc.get_objects())
     finally:
         gc.enable()
+
+
+def watch_from(revision: int) -> bytes:
+    since = f'{{"epoch":"test","rev":{revision}}}'
+    return f'{{"action":"watch","key":"k","since":{since}}}'.encode()
+
+
+def test_a_watch_ahead_of_the_server_waits_until_its_position_is_reached() -> None:
+    desk = Desk()
+    desk.receiver.take_text(watch_from(1))
+    for _ in range(3):
+        assert len(desk.later) == 1
+        desk.now_seconds += 0.1
+        desk.later.pop()()
+    assert desk.replies == []
+    desk.receiver.take_text(b'{"action":"set","key":"k","value":1}')
+    desk.later.pop()()
+    assert desk.later == []
+    assert b'"rev":1,"changes":[]' in desk.replies[-1]
+    assert desk.failures == []
+
+
+def test_a_watch_that_stays_ahead_of_the_server_closes_with_1013() -> None:
+    desk = Desk()
+    desk.receiver.take_text(watch_from(1))
+    while desk.now_seconds < 1.95:
+        desk.now_seconds += 0.1
+        assert desk.failures == []
+        desk.later.pop()()
+    assert desk.failures == [1013]
+    assert desk.replies == []
+    assert desk.later == []
+
+
+def test_a_connection_has_a_limited_number_of_waiting_watches() -> None:
+    desk = Desk()
+    for number in range(AHEAD_MESSAGES_MAX):
+        desk.receiver.take_text(watch_from(1 + number))
+    assert desk.failures == []
+    desk.receiver.take_text(watch_from(1000))
+    assert desk.failures == [1013]

@@ -184,6 +184,77 @@ def test_is_full_holds_while_output_waits_or_reaches_the_batch_limit(
         assert outbox.is_full == must_read, act
 
 
+def watch_large_values(client: Client, count: int) -> None:
+    """Ask for a first update of values of which two fit one part."""
+    for number in range(count):
+        client.ask({"action": "set", "key": f"k{number}", "value": "x" * 100_000})
+    client.say({"action": "watch", "pattern": "k*", "id": 1})
+
+
+def numbers_of_changes(messages: list[dict]) -> list[int]:
+    return [len(message["update"]["changes"]) for message in messages]
+
+
+def test_a_large_first_update_is_made_as_the_transport_takes_it() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    watch_large_values(client, 7)
+    client.wire.is_blocked = True
+    client.say({"action": "get", "key": "none"})
+    first = client.heard()
+    assert numbers_of_changes(first) == [2]
+    assert first[0]["id"] == 1
+    assert client.outbox.is_full
+    client.outbox.resume()
+    assert numbers_of_changes(client.received()) == [2]
+    client.wire.unblock()
+    *updates, reply = client.received()
+    assert numbers_of_changes(updates) == [2, 1]
+    assert [message["update"].get("more", False) for message in updates] == [True, False]
+    assert reply == {"key": "none", "value": None}
+    assert not client.outbox.is_full
+
+
+def test_a_large_first_update_is_made_again_if_its_tick_is_refused() -> None:
+    rooms = Rooms()
+    client, other = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    other.ask({"action": "set", "key": "k0", "value": "kept"})
+    client.ask({"action": "ping"})
+    rooms.engine.reason = "disk full"
+    for number in range(3):
+        client.say({"action": "set", "key": f"k{number}", "value": "x" * 100_000})
+    client.say({"action": "watch", "pattern": "k*", "id": 1})
+    *errors, update = client.heard()
+    assert len(errors) == 3
+    assert [change["value"] for change in update["update"]["changes"]] == ["kept"]
+
+
+def test_a_position_before_the_first_change_of_a_refused_held_tick_is_kept() -> None:
+    engine = HoldingEngine()
+    rooms = Rooms(engine=engine)
+    client, writer = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    client.ask({"action": "watch", "key": "k"})
+    rooms.now += 60_000
+    rooms.tick.run(lambda _, now: rooms.services.watches.tell_quiet(now), None)
+    writer.say({"action": "set", "key": "k", "value": 1})
+    rooms.tick.end()  # is held
+    engine.release("failed")
+    updates = [message["update"] for message in client.heard()]
+    assert [(update["rev"], update["changes"]) for update in updates] == [(0, [])]
+
+
+def test_only_the_unsent_rest_of_a_batch_of_updates_is_conflated() -> None:
+    rooms = Rooms()
+    client, writer = rooms.client(Dialect.OBJECT_STORE), rooms.client(Dialect.OBJECT_STORE)
+    client.ask({"action": "watch", "key": "k"})
+    client.wire.is_blocked = True
+    for number in range(6):
+        writer.say({"action": "set", "key": "k", "value": [number, "x" * 100_000]})
+    assert [message["update"]["changes"][0]["value"][0] for message in client.heard()] == [0, 1]
+    client.wire.unblock()
+    assert [message["update"]["changes"][0]["value"][0] for message in client.heard()] == [5]
+
+
 class Line:
     """A transport that wants no more once it was given so many writes, and one outbox for it."""
 
@@ -401,10 +472,15 @@ def test_a_later_end_takes_precedence_over_put_back_callbacks() -> None:
     assert line.outbox.flush() is end
 
 
-def test_put_back_raises_for_a_batch_of_updates() -> None:
-    outbox = Line().outbox
-    with pytest.raises(AssertionError, match=r"^a batch tells of a change, and comes behind the "):
-        outbox.put_back([batch_of(b"x")], None)
+def test_a_batch_that_is_put_back_is_sent_again() -> None:
+    line = Line()
+    line.outbox.put(b"1")
+    line.outbox.push(batch_of(b"2"))
+    line.outbox.put(b"3")
+    held = line.outbox.detach()
+    held.put_back(2)
+    line.outbox.flush()
+    assert line.writes == [b"12"]
 
 
 def test_a_dead_outbox_queues_and_sends_nothing() -> None:

@@ -9,10 +9,11 @@ from dunena.dialects import subscriptions as subscriptions_module
 from dunena.dialects.errors import TooManyError
 from dunena.dialects.grants import Grant, Right
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import Subscriptions
+from dunena.dialects.subscriptions import Subscriptions, _pace_nothing
 from dunena.dialects.views import Views
 from dunena.hub import CACHE_EVENTS, Batch, Hub
 from dunena.store.limits import Limits
+from dunena.watches.watch_table import WatchTable
 from tests.support.rooms import Rooms
 
 
@@ -23,7 +24,8 @@ def hub() -> Hub:
 
 def client_of(hub: Hub, count_max: int = 100) -> tuple[Subscriptions, list[Batch]]:
     heard: list[Batch] = []
-    return Subscriptions(hub, Limits(subscriptions_max=count_max), heard.append), heard
+    limits = Limits(subscriptions_max=count_max)
+    return Subscriptions(hub, WatchTable(), limits, heard.append, _pace_nothing), heard
 
 
 def services_with(hub: Hub) -> Services:

@@ -77,6 +77,31 @@ def test_a_refused_tick_is_rolled_back_and_publishes_nothing() -> None:
     assert rooms.store.revision == 2
 
 
+def test_the_store_has_the_time_of_the_tick_also_when_requests_run_again() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    seen = []
+    rooms.tick.run(lambda _message, now: seen.append((rooms.store.now, now)), None)
+    assert seen == [(rooms.now, rooms.now)]
+    client.ask({"action": "set", "key": "k", "value": 1})
+    rooms.now += 5_000
+    client.ask({"action": "set", "key": "other", "value": 1})
+    assert [entry.written_at for entry in rooms.store.entries()] == [rooms.now - 5_000, rooms.now]
+
+    rooms.engine.reason = "disk full"
+    times = []
+
+    def delete(_message: None, now: int) -> None:
+        times.append((rooms.store.now, now))
+        rooms.now += 1  # so that the second run is at another time
+        with suppress(WriteRefusedError):
+            rooms.store.delete("", "k")
+
+    rooms.tick.run(delete, None)
+    rooms.tick.end()
+    assert times == [(rooms.now - 2, rooms.now - 2), (rooms.now - 1, rooms.now - 1)]
+
+
 def test_replies_of_a_refused_tick_keep_their_order_and_dialect() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.AUTO)

@@ -10,6 +10,7 @@ from dunena.server.context import Context
 from dunena.server.half_close import half_close
 from dunena.server.limits import CLOSE_SECONDS_MAX
 from dunena.server.outbox import Outbox
+from dunena.server.paced import PacedOutbox
 from dunena.server.websocket.client import Client
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState, next_state
@@ -58,6 +59,7 @@ class ClosingConnection:
             context.new_id(),
             reply=outbox.put,
             push=outbox.push,
+            pace=self._pace,
         )
         message_bytes_max = context.settings.limits.message_bytes_max
         self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
@@ -81,6 +83,13 @@ class ClosingConnection:
         self._transport.abort()
 
     # --- inside ---
+
+    def _pace(self, interval_ms: float) -> PacedOutbox:
+        """Make the subscriber of a watch that wants so many ms between two updates."""
+        context = self._context
+        return PacedOutbox(
+            self._outbox, context.tick.schedule_flush, context.telemetry, context.pacer, interval_ms
+        )
 
     def _drop_input(self) -> None:
         """Discard the incomplete message, which will not be handled."""

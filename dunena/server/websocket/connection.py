@@ -196,6 +196,8 @@ class WebSocketConnection(ClosingConnection):
             if self._is_open:
                 for error in lost:
                     self._receiver.refuse(error)
+                if self._session.is_watching:
+                    self._tick.run(self._tell_watches_again, None)
 
     # --- inside ---
 
@@ -211,6 +213,9 @@ class WebSocketConnection(ClosingConnection):
         """End the connection: all together hold too much of messages, and this one the most."""
         self._is_holding = False
         self._fail(1013, "too much is being sent")
+
+    def _tell_watches_again(self, _message: None, now: int) -> None:
+        self._session.tell_watches_again(now)
 
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)

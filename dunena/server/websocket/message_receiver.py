@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable
 
-from dunena.dialects.errors import ClientError, RateLimitedError
+from dunena.dialects.errors import ClientError, PositionAheadError, RateLimitedError
 from dunena.dialects.session import Session
 from dunena.server.context import Context
+from dunena.server.limits import AHEAD_MESSAGES_MAX, AHEAD_RETRY_SECONDS, AHEAD_SECONDS_MAX
 
 _log = logging.getLogger(__name__)
 
@@ -18,16 +19,21 @@ class MessageReceiver:
 
     ``fail`` ends the connection if a message is invalid or cannot be answered. ``address`` is
     logged if the peer sends more messages a second than permitted.
+
+    A watch whose position is ahead of this server is tried again for a moment: a server that
+    follows another one may be behind, and must not show an older state.
     """
 
     __slots__ = (
         "_address",
+        "_ahead_until",
         "_context",
         "_fail",
         "_rate_count",
         "_rate_max",
         "_rate_second",
         "_receive_text",
+        "_retried_until",
         "_session",
         "_telemetry",
         "_tick",
@@ -40,6 +46,8 @@ class MessageReceiver:
         self._session = session
         self._address = address
         self._fail = fail
+        self._ahead_until: dict[bytes, float] = {}  # messages that wait for a position
+        self._retried_until: float | None = None
         self._receive_text: Callable[[bytes, int], None] = self._receive
         self._rate_max = context.settings.rate_per_second
         self._rate_second = 0
@@ -79,8 +87,31 @@ class MessageReceiver:
         try:
             if not self._session.answer_cached_get(message, now):
                 self._session.receive(message, now)
+        except PositionAheadError:
+            self._wait_for_position(message)
         except Exception:  # noqa: BLE001 - a bug ends one connection, not the server
             self._break()
+
+    def _wait_for_position(self, message: bytes) -> None:
+        """Try a message again soon, or end the connection if that was done for long enough."""
+        if message in self._ahead_until:
+            return  # the tick ran twice
+        loop = self._context.loop
+        now = loop.time()
+        until = self._retried_until or now + AHEAD_SECONDS_MAX
+        if now >= until or len(self._ahead_until) >= AHEAD_MESSAGES_MAX:
+            self._fail(1013, "the position is ahead of this server")  # "try again later"
+            return
+        self._ahead_until[message] = until
+        loop.call_later(AHEAD_RETRY_SECONDS, self._try_again, message)
+
+    def _try_again(self, message: bytes) -> None:
+        self._retried_until = self._ahead_until.pop(message)
+        receive = self._receive_text
+        try:
+            receive(message, self._tick.begin(receive, message))
+        finally:
+            self._retried_until = None
 
     def _break(self) -> None:
         _log.exception("a message could not be answered")

@@ -1,0 +1,253 @@
+"""The messages of operations, transactions and history, which are the same in both dialects.
+
+A handler takes the message and returns the data of its answer; the dialects put it into their
+envelopes. Old messages (`set`, `del`, `get`, ...) come here too if they have a field of
+docs/state.md; without one their own dialect answers them, exactly as it always did.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from dunena.dialects.dialect import Message
+from dunena.dialects.errors import (
+    ClientError,
+    InvalidFieldError,
+    InvalidMessageError,
+    TooManyError,
+)
+from dunena.dialects.ops.lists import check_count
+from dunena.dialects.ops.operation import Operation, check_flag, parse_operation
+from dunena.dialects.ops.transaction import Transaction
+from dunena.dialects.services import NameRule, Services, durability_of, namespace_of
+from dunena.store.entry import Entry
+from dunena.store.limits import (
+    HISTORY_VALUES_MAX,
+    IDEMPOTENCY_KEY_CHARS_MAX,
+    KEYS_PER_MESSAGE_MAX,
+    OPERATIONS_MAX,
+)
+
+Data = dict[str, Any]
+"""The data of an answer."""
+
+OPERATIONS: frozenset[str] = frozenset(
+    ("merge", "patch", "incr", "append", "touch", "timer", "revert")
+)
+"""The messages that are one operation each, besides `set` and `delete`."""
+
+_NEW = OPERATIONS | {"txn", "history", "watch", "unwatch"}
+
+_FIELDS = frozenset(
+    ("path", "ifRev", "epoch", "then", "return", "idempotencyKey", "rev", "json")
+)  # of old messages, that make them new ones
+
+
+def has_new_field(message: Message) -> bool:
+    """Return whether an old message has a field that only docs/state.md gives it."""
+    return not _FIELDS.isdisjoint(message)
+
+
+def has_new_entry(message: Message) -> bool:
+    """Return whether an `mset` or one of its entries has a field that only docs/state.md gives."""
+    if has_new_field(message):
+        return True
+    entries = message.get("entries")
+    return isinstance(entries, list) and any(
+        isinstance(entry, dict) and has_new_field(entry) for entry in entries
+    )
+
+
+def is_new(message: Message, name_field: str) -> bool:
+    """Return whether a message is one of docs/state.md; ``name_field`` is "type" or "action"."""
+    name = message.get(name_field)
+    if not isinstance(name, str):
+        return False
+    if name == "mset":
+        return has_new_entry(message)
+    return name in _NEW or has_new_field(message)
+
+
+def answer_operation(
+    services: Services, message: Message, name: str, name_rule: NameRule, now: int
+) -> Data:
+    """Carry out one operation; ``now`` is Unix ms. Raise `ClientError` if nothing was done."""
+    known = _known_answer(services, message, now)
+    if known is not None:
+        return known
+    check_flag(message, "rev")
+    operation = parse_operation(message, name, "", name_rule)
+    (answer,) = Transaction(services, now).run([operation], _unnamed)
+    data = {"key": operation.key, "rev": answer["rev"], "epoch": services.epoch, **answer}
+    return _remembered(services, message, data, now)
+
+
+def answer_transaction(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
+    """Carry out all operations of a `txn` or none; ``now`` is Unix ms.
+
+    Raise `ClientError` for the first operation that cannot be done, and then nothing was done.
+    """
+    known = _known_answer(services, message, now)
+    if known is not None:
+        return known
+    ops = message.get("ops")
+    if not isinstance(ops, list):
+        raise InvalidMessageError.missing("ops")
+    if len(ops) > OPERATIONS_MAX:
+        raise TooManyError("Operations", OPERATIONS_MAX)
+    _check_no_condition(message)
+    ns = namespace_of(message, name_rule)
+    is_durable = durability_of(message)
+    operations: list[Operation] = []
+    for number, op in enumerate(ops):
+        try:
+            operations.append(_parse_part(op, _operation_name(op), ns, name_rule))
+        except ClientError as error:
+            raise _numbered(error, number) from None
+    data = _carried_out(services, operations, _numbered, now, is_durable=is_durable)
+    return _remembered(services, message, data, now)
+
+
+def answer_many(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
+    """Store all ``entries`` of an `mset` or none, each of which may have the fields of a `set`.
+
+    ``now`` is Unix ms. Raise `ClientError` for the first entry that cannot be stored.
+    """
+    known = _known_answer(services, message, now)
+    if known is not None:
+        return known
+    check_flag(message, "rev")
+    entries = message.get("entries")
+    if not isinstance(entries, list):
+        raise InvalidMessageError.missing("entries")
+    if len(entries) > KEYS_PER_MESSAGE_MAX:
+        raise TooManyError("Entries", KEYS_PER_MESSAGE_MAX)
+    _check_no_condition(message)
+    ns = namespace_of(message, name_rule)
+    is_durable = durability_of(message)
+
+    def named(error: ClientError, number: int) -> ClientError:
+        error.fields["op"] = number
+        return error.within(f'mset value error for "{entries[number]["key"]}": ')
+
+    operations: list[Operation] = []
+    for number, entry in enumerate(entries):
+        fields = entry if isinstance(entry, dict) else {}
+        try:
+            name_rule(fields.get("key"), "Key")
+        except ClientError as error:
+            error.fields["op"] = number
+            raise error.within("mset key error: ") from None
+        try:
+            operations.append(_parse_part(fields, "set", ns, name_rule))
+        except ClientError as error:
+            raise named(error, number) from None
+    data = _carried_out(services, operations, named, now, is_durable=is_durable)
+    return _remembered(services, message, {"stored": len(entries), **data}, now)
+
+
+def answer_history(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
+    """Return the values of a key, the present one first, if there is one; ``now`` is Unix ms.
+
+    ``rev`` is the key's present revision, 0 for no key: then all values are earlier ones.
+    """
+    if "key" not in message:
+        raise InvalidMessageError.missing("key")
+    key = name_rule(message["key"], "Key")
+    ns = namespace_of(message, name_rule)
+    limit = message.get("limit")
+    count_max = HISTORY_VALUES_MAX + 1 if limit is None else check_count(limit, "Limit")
+    present = services.store.peek(ns, key, now)  # raises if the key may not be read
+    earlier = services.unrestricted_store.history.of(ns, key)
+    entries = earlier if present is None else [present, *earlier]
+    return {
+        "key": key,
+        "rev": revision_of(present),
+        "epoch": services.epoch,
+        "entries": [
+            {
+                "rev": entry.revision,
+                "timestamp": entry.written_at,
+                "value": orjson.Fragment(entry.value),
+            }
+            for entry in entries[:count_max]
+        ],
+    }
+
+
+def revision_of(entry: Entry | None) -> int:
+    """Return the revision of an entry; 0 for no key."""
+    return 0 if entry is None else entry.revision
+
+
+def _operation_name(op: Any) -> Any:
+    if not isinstance(op, dict) or "op" not in op:
+        raise InvalidMessageError.missing("op")
+    return op["op"]
+
+
+def _check_no_condition(message: Message) -> None:
+    """Raise `InvalidFieldError` for an ``ifRev`` that is of no key, which would go unnoticed."""
+    if message.get("ifRev") is not None:
+        raise InvalidFieldError("ifRev must be that of an operation")
+
+
+def _parse_part(op: Message, name: Any, ns: str, name_rule: NameRule) -> Operation:
+    """Check an operation of a request that has several; raise `ClientError` if it is wrong."""
+    if op.get("idempotencyKey") is not None:
+        raise InvalidFieldError("idempotencyKey must be that of the whole request")
+    return parse_operation(op, name, ns, name_rule)
+
+
+def _carried_out(
+    services: Services,
+    operations: list[Operation],
+    named: Callable[[ClientError, int], ClientError],
+    now: int,
+    *,
+    is_durable: bool,
+) -> Data:
+    """Carry out operations together; return the data of the answer."""
+    results = Transaction(services, now).run(operations, named, is_durable=is_durable)
+    return {
+        "rev": services.unrestricted_store.revision,
+        "epoch": services.epoch,
+        "results": results,
+    }
+
+
+def _numbered(error: ClientError, number: int) -> ClientError:
+    """Say in an error which operation of a transaction it is about; count from 0."""
+    error.fields["op"] = number
+    return error.within(f"op {number}: ")
+
+
+def _unnamed(error: ClientError, _number: int) -> ClientError:
+    """Return the error of an only operation as it is."""
+    return error
+
+
+def _known_answer(services: Services, message: Message, now: int) -> Data | None:
+    """Return the first answer to a request that came before, marked as a duplicate."""
+    name = message.get("idempotencyKey")
+    if name is None:
+        return None
+    if (
+        not isinstance(name, str)
+        or not 0 < len(name) <= IDEMPOTENCY_KEY_CHARS_MAX
+        or not (name.isascii() and name.isprintable())
+    ):
+        raise InvalidFieldError(
+            f"idempotencyKey must be 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable characters"
+        )
+    data = services.answers.find((services.scope, name), now)
+    return None if data is None else {**data, "duplicate": True}
+
+
+def _remembered(services: Services, message: Message, data: Data, now: int) -> Data:
+    name = message.get("idempotencyKey")
+    if name is not None:
+        revision = services.unrestricted_store.revision
+        services.answers.remember((services.scope, name), data, revision, now)
+    return data

@@ -1,0 +1,329 @@
+"""One operation on one key: read from a message, and what it makes of the key's value.
+
+Rule (the contract, "Ops"): ``key`` and the optional ``path`` name a place; all operations but
+`delete` create a missing key (as ``{}`` under a ``path``), and a ``path`` whose parent is missing
+is an error, as the ``add`` of RFC 6902.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dunena.dialects.dialect import Message
+from dunena.dialects.errors import (
+    TOO_DEEP,
+    InvalidFieldError,
+    InvalidMessageError,
+    LimitError,
+    NoPathError,
+    TooLargeError,
+)
+from dunena.dialects.ops.json_patch import apply_patch, check_patch
+from dunena.dialects.ops.lists import appended, check_count
+from dunena.dialects.ops.missing import MISSING, PRESENT, MaybeValue
+from dunena.dialects.ops.numbers import check_number, incremented
+from dunena.dialects.ops.pointer import (
+    NothingThereError,
+    Pointer,
+    parse_pointer,
+    put_at,
+    remove_at,
+    value_at,
+)
+from dunena.dialects.ops.timer import changed_timer, check_timer_change
+from dunena.dialects.services import NameRule, durability_of, namespace_of, ttl_of
+from dunena.store.limits import PARTIAL_BYTES_MAX
+from dunena.store.merge_patch import merge
+from dunena.store.values import JsonValue, encode
+
+_NAME_CHARS_MAX = 512  # an error text does not repeat megabytes of the request
+
+Answer = dict[str, Any]
+"""The fields of an operation's answer, besides the revision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an operation may depend on besides the value: the time (Unix ms) and limits.
+
+    ``value_of_revision`` returns the encoded value that the key had at a revision, or before the
+    present one for None; it raises `NoRevisionError`.
+    """
+
+    now: int
+    value_bytes_max: int
+    value_of_revision: Callable[[str, str, int | None], bytes]
+
+
+Compute = Callable[["Operation", MaybeValue, Surroundings], tuple[MaybeValue, Answer]]
+"""Makes of a part, or `MISSING`, the new part, or `MISSING` to remove it, and the answer.
+It may change the part in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A checked operation.
+
+    ``ttl`` is in ms, 0 ends the expiry, None was not given. ``then`` (JSON) is merged into the
+    value when the ttl ends; None removes the key. ``needs_value`` tells whether the present value
+    of the key has to be read.
+    """
+
+    name: str
+    ns: str
+    key: str
+    path: str
+    pointer: Pointer
+    if_rev: int | None
+    epoch: str | None
+    ttl: int | None
+    then: bytes | None
+    is_durable: bool
+    returns_value: bool
+    compute: Compute
+    needs_value: bool
+
+    def result(self, encoded: bytes | None, around: Surroundings) -> tuple[bytes | None, Answer]:
+        """Return the new value of the key as JSON, None to remove the key, and the answer.
+
+        ``encoded`` is the present value as JSON, None for no key. Raise `ClientError` if the
+        operation cannot be done; nothing has changed then.
+        """
+        if not (self.pointer or self.needs_value):
+            # What such an operation needs of the present value is whether there is one.
+            part, answer = self.compute(self, MISSING if encoded is None else PRESENT, around)
+            return (encoded if part is PRESENT else _encoded(part)), answer
+        value = {} if self.pointer and encoded is None else _decoded(encoded)
+        part, answer = self.compute(self, self._part(value), around)
+        if not self.pointer:
+            return _encoded(part), answer
+        try:
+            if part is not MISSING:
+                return _encoded(put_at(value, self.pointer, part)), answer
+            remove_at(value, self.pointer)
+            return _encoded(value), answer
+        except NothingThereError:
+            if part is MISSING:
+                return encoded, answer
+            raise NoPathError(self.path, self.key) from None
+
+    def _part(self, value: JsonValue) -> MaybeValue:
+        try:
+            return value_at(value, self.pointer)
+        except NothingThereError:
+            return MISSING
+
+
+def check_part_size(encoded: bytes) -> None:
+    """Raise `TooLargeError` for a value (JSON) that is too large to change a part of it."""
+    if len(encoded) > PARTIAL_BYTES_MAX:
+        raise TooLargeError(
+            f"Value exceeds max size for partial changes ({PARTIAL_BYTES_MAX} bytes)"
+        )
+
+
+def _decoded(encoded: bytes | None) -> MaybeValue:
+    if encoded is None:
+        return MISSING
+    check_part_size(encoded)
+    return orjson.loads(encoded)
+
+
+def _encoded(value: MaybeValue) -> bytes | None:
+    if value is MISSING:
+        return None
+    try:
+        return encode(value)
+    except orjson.JSONEncodeError:
+        raise LimitError(TOO_DEEP) from None
+
+
+def _set(operation: Message) -> Compute:
+    if "value" not in operation:
+        raise InvalidMessageError("Missing value")
+    value = operation["value"]
+    return lambda _operation, _part, _around: (value, {})
+
+
+def _delete(_operation: Message) -> Compute:
+    return lambda _operation, part, _around: (MISSING, {"deleted": part is not MISSING})
+
+
+def _merge(operation: Message) -> Compute:
+    if "value" not in operation:
+        raise InvalidMessageError("Missing value")
+    patch = operation["value"]
+    return lambda _operation, part, _around: (merge(part, patch), {})
+
+
+def _patch(operation: Message) -> Compute:
+    patch = check_patch(operation.get("patch"))
+
+    def compute(
+        op: "Operation", part: MaybeValue, around: Surroundings
+    ) -> tuple[MaybeValue, Answer]:
+        value = {} if part is MISSING else part
+        return apply_patch(value, patch, op.key, around.value_bytes_max), {}
+
+    return compute
+
+
+def _incr(operation: Message) -> Compute:
+    by = 1 if operation.get("by") is None else check_number(operation["by"], "By")
+    lowest, highest = (
+        None if operation.get(name) is None else check_number(operation[name], name.capitalize())
+        for name in ("min", "max")
+    )
+
+    def compute(
+        op: "Operation", part: MaybeValue, _around: Surroundings
+    ) -> tuple[MaybeValue, Answer]:
+        value = incremented(part, by, op.key, lowest, highest)
+        return value, {"value": value}
+
+    return compute
+
+
+def _append(operation: Message) -> Compute:
+    items = operation.get("values")
+    if items is None and "value" in operation:
+        items = [operation["value"]]
+    elif items is None or operation.get("value") is not None:
+        raise InvalidMessageError("Missing value")  # or both: which one is meant?
+    if not isinstance(items, list):
+        raise InvalidFieldError("Values must be a list")
+    count_max = None if operation.get("max") is None else check_count(operation["max"], "Max")
+
+    def compute(
+        op: "Operation", part: MaybeValue, _around: Surroundings
+    ) -> tuple[MaybeValue, Answer]:
+        value = appended(part, items, count_max, op.key)
+        return value, {"length": len(value)}
+
+    return compute
+
+
+def _touch(operation: Message) -> Compute:
+    if operation.get("ttl") is None:
+        raise InvalidMessageError.missing("ttl")
+
+    def compute(
+        op: "Operation", part: MaybeValue, _around: Surroundings
+    ) -> tuple[MaybeValue, Answer]:
+        if part is MISSING:
+            raise NoPathError(op.path, op.key)
+        return part, {}
+
+    return compute
+
+
+def _timer(operation: Message) -> Compute:
+    change = check_timer_change(operation.get("do"), operation.get("ms"), operation.get("rate"))
+
+    def compute(
+        op: "Operation", part: MaybeValue, around: Surroundings
+    ) -> tuple[MaybeValue, Answer]:
+        value = changed_timer(part, change, around.now, op.key)
+        return value, {"value": value}
+
+    return compute
+
+
+def _revert(operation: Message) -> Compute:
+    revision = operation.get("toRev")
+    if revision is not None:
+        revision = check_revision(revision, "toRev")
+
+    def compute(
+        op: "Operation", _part: MaybeValue, around: Surroundings
+    ) -> tuple[MaybeValue, Answer]:
+        value = orjson.loads(around.value_of_revision(op.ns, op.key, revision))
+        part = value_at_or_error(value, op)
+        return part, {"value": part}
+
+    return compute
+
+
+def value_at_or_error(value: JsonValue, operation: Operation) -> JsonValue:
+    """Return the part of a value that an operation names; raise `NoPathError` without one."""
+    try:
+        return value_at(value, operation.pointer)
+    except NothingThereError:
+        raise NoPathError(operation.path, operation.key) from None
+
+
+def check_revision(value: Any, name: str) -> int:
+    """Return a field of a message if it is a revision; raise `InvalidFieldError` if not."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    if type(value) is not int or value < 0:
+        raise InvalidFieldError(f"{name} must be a non-negative integer")
+    return value
+
+
+_MAKERS: dict[str, tuple[Callable[[Message], Compute], bool]] = {
+    "set": (_set, False),
+    "delete": (_delete, False),
+    "del": (_delete, False),
+    "merge": (_merge, True),
+    "patch": (_patch, True),
+    "incr": (_incr, True),
+    "append": (_append, True),
+    "touch": (_touch, False),
+    "timer": (_timer, True),
+    "revert": (_revert, False),
+}
+"""Name -> what reads the fields of an operation, and whether it needs the present value."""
+
+OPERATION_NAMES = frozenset(_MAKERS)
+
+
+def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -> Operation:
+    """Check the fields of an operation; ``ns`` is for one that names no namespace of its own.
+
+    ``name_rule`` checks its key and namespace. Raise `ClientError` for what is wrong.
+    """
+    maker = _MAKERS.get(name) if isinstance(name, str) else None
+    if maker is None:
+        raise InvalidFieldError(f"Unknown operation: {encode(name).decode()[:_NAME_CHARS_MAX]}")
+    make, needs_value = maker
+    if "key" not in message:
+        raise InvalidMessageError.missing("key")
+    key = name_rule(message["key"], "Key")
+    path = message.get("path")
+    ttl = ttl_of(message)
+    then = message.get("then")
+    if then is not None and not ttl:
+        raise InvalidFieldError("Then needs a ttl")
+    if_rev = message.get("ifRev")
+    epoch = message.get("epoch")
+    if epoch is not None and not isinstance(epoch, str):
+        raise InvalidFieldError("Epoch must be a string")
+    return Operation(
+        name=name,
+        ns=namespace_of(message, name_rule) or ns,
+        key=key,
+        path="" if path is None else path,
+        pointer=() if path is None else parse_pointer(path),
+        if_rev=None if if_rev is None else check_revision(if_rev, "ifRev"),
+        epoch=epoch,
+        ttl=ttl,
+        then=None if then is None else encode(then),
+        is_durable=durability_of(message),
+        returns_value=check_flag(message, "return"),
+        compute=make(message),
+        needs_value=needs_value,
+    )
+
+
+def check_flag(message: Message, name: str) -> bool:
+    """Return a field of a message that is a boolean, False if it is missing or null.
+
+    Raise `InvalidFieldError` for anything else.
+    """
+    value = message.get(name)
+    if value is not None and type(value) is not bool:
+        raise InvalidFieldError(f"{name.capitalize()} must be a boolean")
+    return bool(value)

@@ -1,0 +1,53 @@
+"""The limits of watches, each with its reason; the unit is in each name."""
+
+from typing import Final
+
+WATCH_KEYS_MAX: Final = 1_000
+"""Keys that one watch names: each update repeats them, as they name the watch."""
+
+PATTERNS_MAX: Final = 100
+"""Patterns that one connection watches."""
+
+GLOBS_MAX: Final = 256
+"""Patterns of all connections that are more than a prefix: each is compared with the key of every
+change of its namespace, which takes 0.2 us."""
+
+PART_BYTES_MAX: Final = 256 * 1024
+"""Changes in one part of an update, unless one value is larger: as much as is handed to the
+transport at once."""
+
+PART_CHANGES_MAX: Final = 2_000
+"""Entries looked at for one part: some 2 ms of work if values are decoded for a path."""
+
+SMALL_UPDATE_CHANGES_MAX: Final = 100
+"""Entries of a first update that is made at once, like a reply: a larger one is made in parts, as
+its reader takes them."""
+
+SMALL_UPDATE_BYTES_MAX: Final = 65_536
+"""All values of a first update that is made at once."""
+
+SUPERSEDED_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Outdated values that are held for an update which is being sent in parts to one reader. Above it
+the parts go on with newer values."""
+
+STALLED_BYTES_MAX: Final = 512 * 1024
+"""The same for a reader that took no part for `STALLED_MS`."""
+
+STALLED_MS: Final = 1_000
+"""Time without a part after which a reader counts as stalled."""
+
+RATE_MIN: Final = 0.1
+"""Fewest updates a second that a watch may ask for: one in ten seconds."""
+
+RATE_MAX: Final = 100.0
+"""Most updates a second that a watch may ask for: no screen shows more."""
+
+QUIET_MS: Final = 60_000
+"""Time after which a watch that nothing happened to is told the present position."""
+
+QUIET_LOOK_MS: Final = 30_000
+"""Time between two looks at whether a watch is quiet: one is told after 60 to 90 seconds, and then
+once a minute."""
+
+QUIET_AT_ONCE_MAX: Final = 1_000
+"""Feeds that are told so in one turn: some 2 ms of work."""

@@ -1,0 +1,352 @@
+"""Which feeds a change belongs to, and the state that a new watch begins with."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable
+from typing import Final, NamedTuple, TypeVar
+
+from dunena.hub import MayRead, Subscriber, Topic
+from dunena.store.entry import Change, Entry, EntryId
+from dunena.store.positions import Removal
+from dunena.store.store import Store
+from dunena.watches.feed import WatchFeed
+from dunena.watches.limits import GLOBS_MAX, QUIET_AT_ONCE_MAX, QUIET_LOOK_MS, QUIET_MS
+from dunena.watches.pending import PendingUpdate
+from dunena.watches.selector import Selector
+from dunena.watches.updates import KeyState, RequestId, UpdateForm, UpdatePart
+
+_Name = TypeVar("_Name")
+
+_ENTRY_BYTES: Final = 200
+"""What an entry takes in memory besides its key and value."""
+
+
+class FeedId(NamedTuple):
+    """What the watches of one feed have in common.
+
+    ``form`` names the envelope of the updates, ``audience`` the rights (None for all rights).
+    """
+
+    selector: Selector
+    form: Hashable
+    audience: Hashable | None = None
+    is_paced: bool = False
+
+
+class _Prefixes:
+    """The feeds of one namespace by the prefix that they watch; "" is the whole namespace."""
+
+    __slots__ = ("_count_by_length", "_feeds", "_lengths")
+
+    def __init__(self) -> None:
+        self._feeds: dict[str, list[WatchFeed]] = {}
+        self._count_by_length: dict[int, int] = {}
+        self._lengths: list[int] = []  # those that occur, the shortest first
+
+    def __bool__(self) -> bool:
+        return bool(self._feeds)
+
+    def add(self, prefix: str, feed: WatchFeed) -> None:
+        self._feeds.setdefault(prefix, []).append(feed)
+        self._count(len(prefix), 1)
+
+    def remove(self, prefix: str, feed: WatchFeed) -> None:
+        _take_out(self._feeds, prefix, feed)
+        self._count(len(prefix), -1)
+
+    def find(self, key: str, found: list[WatchFeed]) -> None:
+        """Append the feeds of all prefixes of a key: one look-up for each length that occurs."""
+        feeds = self._feeds
+        for length in self._lengths:
+            if length > len(key):
+                break
+            matching = feeds.get(key[:length])
+            if matching is not None:
+                found += matching
+
+    def _count(self, length: int, more: int) -> None:
+        counts = self._count_by_length
+        counts[length] = counts.get(length, 0) + more
+        if not counts[length]:
+            del counts[length]
+        if len(counts) != len(self._lengths):
+            self._lengths = sorted(counts)
+
+
+class _Group:
+    """What the changes of a group so far change for one feed."""
+
+    __slots__ = ("changes", "replaced_bytes")
+
+    def __init__(self) -> None:
+        self.changes: dict[str, KeyState] = {}
+        self.replaced_bytes = 0
+
+
+class WatchTable:
+    """The feeds of one server. `attach` must be called before the first watch.
+
+    `changed` is called with every change, at the moment it is made; ``feed_count`` is 0 while it
+    need not be.
+    """
+
+    __slots__ = (
+        "_by_glob",
+        "_by_key",
+        "_by_look",
+        "_by_prefix",
+        "_feeds",
+        "_glob_count",
+        "_groups",
+        "_now",
+        "_opened",
+        "_safe_revision",
+        "_store",
+        "feed_count",
+    )
+
+    def __init__(self) -> None:
+        self._store: Store
+        self._opened: Callable[[Topic], None]
+        self._feeds: dict[FeedId, WatchFeed] = {}
+        self._by_key: dict[EntryId, list[WatchFeed]] = {}
+        self._by_prefix: dict[str, _Prefixes] = {}
+        self._by_glob: dict[str, dict[str, list[WatchFeed]]] = {}  # namespace -> pattern -> feeds
+        self._glob_count = 0
+        self._groups: dict[WatchFeed, _Group] = {}
+        self._now = 0
+        self._by_look: OrderedDict[WatchFeed, int] = OrderedDict()  # -> when to look if it is quiet
+        self._safe_revision = 0  # every feed was told a position from here on
+        self.feed_count = 0
+
+    def attach(self, store: Store, opened: Callable[[Topic], None]) -> None:
+        """Watch ``store`` from now on; ``opened`` is called with each feed that begins a batch."""
+        self._store = store
+        self._opened = opened
+        store.on_group_end(self.end_group)
+
+    # --- who watches what ---
+
+    @property
+    def has_room_for_glob(self) -> bool:
+        """Whether one more pattern is permitted that is no prefix."""
+        return self._glob_count < GLOBS_MAX
+
+    def needs_glob(self, selector: Selector) -> bool:
+        """Return whether a selector would be one more pattern that is no prefix."""
+        if selector.named_keys is not None or selector.prefix is not None:
+            return False
+        return selector.pattern not in self._by_glob.get(selector.ns, ())
+
+    def follow(
+        self,
+        feed_id: FeedId,
+        make_form: Callable[[], UpdateForm],
+        may_read: MayRead | None,
+        follower: Subscriber,
+    ) -> WatchFeed:
+        """Send the updates of a feed to ``follower`` from now on; the feed is made if needed."""
+        feed = self._feeds.get(feed_id)
+        if feed is None:
+            feed = WatchFeed(
+                feed_id.selector, make_form(), self._opened, may_read, is_paced=feed_id.is_paced
+            )
+            self._feeds[feed_id] = feed
+            self._by_look[feed] = 0
+            self._enter(feed)
+            self.feed_count += 1
+        feed.add(follower)
+        return feed
+
+    def unfollow(self, feed_id: FeedId, follower: Subscriber) -> None:
+        """Send no more updates to ``follower``; do nothing if it does not follow the feed."""
+        feed = self._feeds.get(feed_id)
+        if feed is None:
+            return
+        feed.remove(follower)
+        if not len(feed):
+            del self._feeds[feed_id]
+            self._groups.pop(feed, None)
+            del self._by_look[feed]
+            self._leave(feed)
+            self.feed_count -= 1
+
+    # --- changes ---
+
+    def changed(self, change: Change, now: int) -> None:
+        """Tell the feeds of a change; within a group, remember it for them."""
+        self._now = now
+        if change.cleared is not None:
+            self._tell_of_clear(change)
+            return
+        feeds = self.feeds_of(change.ns, change.key)
+        if not feeds:
+            return
+        told: KeyState = change.entry or Removal(
+            change.revision, change.ns, change.key, change.kind
+        )
+        replaced = change.replaced
+        replaced_bytes = 0 if replaced is None else len(replaced.value) + _ENTRY_BYTES
+        for feed in feeds:
+            if not feed.is_told_of(change):
+                continue
+            if self._store.is_grouping:
+                group = self._groups.get(feed)
+                if group is None:
+                    group = self._groups[feed] = _Group()
+                group.changes[change.key] = told
+                group.replaced_bytes += replaced_bytes
+            else:
+                feed.tell(UpdatePart([told], change.revision, now, replaced_bytes=replaced_bytes))
+
+    def end_group(self) -> None:
+        """Tell each feed of what a group of changes, which is complete, changed for it."""
+        groups, self._groups = self._groups, {}
+        for feed, group in groups.items():
+            feed.tell(
+                UpdatePart(
+                    list(group.changes.values()),
+                    self._store.revision,
+                    self._now,
+                    replaced_bytes=group.replaced_bytes,
+                )
+            )
+
+    def feeds_of(self, ns: str, key: str) -> list[WatchFeed]:
+        """Return the feeds whose selectors match a key."""
+        found: list[WatchFeed] = []
+        by_key = self._by_key.get((ns, key))
+        if by_key is not None:
+            found += by_key
+        prefixes = self._by_prefix.get(ns)
+        if prefixes is not None:
+            prefixes.find(key, found)
+        globs = self._by_glob.get(ns)
+        if globs is not None:
+            for feeds in globs.values():
+                if feeds[0].matches(key):
+                    found += feeds
+        return found
+
+    # --- positions of quiet watches ---
+
+    def tell_quiet(self, now: int) -> None:
+        """Tell the present position to feeds that were told nothing for long; ``now`` is Unix ms.
+
+        Also to those whose position could soon not be continued, as removals are forgotten. To be
+        called regularly, in a tick.
+        """
+        for _ in range(QUIET_AT_ONCE_MAX):
+            if not self._by_look or next(iter(self._by_look.values())) > now:
+                break
+            feed, _ = self._by_look.popitem(last=False)
+            self._by_look[feed] = now + QUIET_LOOK_MS
+            if feed.told_at + QUIET_MS <= now:
+                self._tell_position(feed, now)
+        forgotten_soon = self._store.positions.forgotten_soon
+        if forgotten_soon > self._safe_revision:
+            self._safe_revision = forgotten_soon
+            for feed in self._by_look:
+                if feed.told_revision < forgotten_soon:
+                    self._tell_position(feed, now)
+
+    def _tell_position(self, feed: WatchFeed, now: int) -> None:
+        feed.tell(UpdatePart([], self._store.revision, now))
+        # What follows in this tick may be taken back, this not.
+        feed.end_batch()
+
+    # --- the state that a watch begins with ---
+
+    def first_update(
+        self, feed: WatchFeed, since: int | None, now: int, request_id: RequestId = None
+    ) -> PendingUpdate:
+        """Return the update from the state at revision ``since`` to the present one.
+
+        It is the whole present state, with a reset, if ``since`` is None or too old.
+        """
+        store = self._store
+        difference = None if since is None else store.positions.since(since)
+        told: list[KeyState]
+        if difference is None:
+            told = list(self._standing(feed, now))
+        else:
+            ns = feed.selector.ns
+            told = [*difference.entries, *difference.removals]
+            told = [t for t in told if t.ns == ns and feed.matches(t.key) and feed.shows(t.key)]
+        told.reverse()
+        feed.told_revision = max(feed.told_revision, store.revision)
+        feed.told_at = max(feed.told_at, now)
+        return PendingUpdate(
+            feed, told, store.revision, now, is_reset=difference is None, request_id=request_id
+        )
+
+    def _standing(self, feed: WatchFeed, now: int) -> Iterable[Entry]:
+        """Return the entries that a feed shows; none that a read would not return."""
+        store, selector = self._store, feed.selector
+        standing = store.table.namespaces.get(selector.ns, {})
+        named_keys = selector.named_keys
+        found: Iterable[Entry]
+        if named_keys is not None:
+            found = [standing[key] for key in sorted(named_keys) if key in standing]
+        elif selector.prefix == "":
+            found = standing.values()
+        else:
+            matches = feed.matches
+            found = [entry for key, entry in standing.items() if matches(key)]
+        if store.next_deadline <= now:
+            # One that becomes something else is about to be changed, the others are about to go.
+            found = [e for e in found if e.then or e.expires_at is None or e.expires_at > now]
+        if feed.may_read is not None:
+            found = [entry for entry in found if feed.shows(entry.key)]
+        return found
+
+    # --- inside ---
+
+    def _tell_of_clear(self, change: Change) -> None:
+        cleared = change.cleared or {}
+        self.end_group()
+        for feed in list(self._feeds.values()):
+            named_keys = feed.selector.named_keys
+            keys = cleared.get(feed.selector.ns, {})
+            if named_keys is None or any(key in keys for key in named_keys):
+                feed.tell(UpdatePart([], change.revision, self._now, is_reset=True))
+
+    def _enter(self, feed: WatchFeed) -> None:
+        selector = feed.selector
+        named_keys, prefix = selector.named_keys, selector.prefix
+        if named_keys is not None:
+            for key in named_keys:
+                self._by_key.setdefault((selector.ns, key), []).append(feed)
+        elif prefix is not None:
+            self._by_prefix.setdefault(selector.ns, _Prefixes()).add(prefix, feed)
+        else:
+            assert selector.pattern is not None
+            globs = self._by_glob.setdefault(selector.ns, {})
+            self._glob_count += selector.pattern not in globs
+            globs.setdefault(selector.pattern, []).append(feed)
+
+    def _leave(self, feed: WatchFeed) -> None:
+        selector = feed.selector
+        named_keys, prefix = selector.named_keys, selector.prefix
+        if named_keys is not None:
+            for key in named_keys:
+                _take_out(self._by_key, (selector.ns, key), feed)
+        elif prefix is not None:
+            prefixes = self._by_prefix[selector.ns]
+            prefixes.remove(prefix, feed)
+            if not prefixes:
+                del self._by_prefix[selector.ns]
+        else:
+            assert selector.pattern is not None
+            globs = self._by_glob[selector.ns]
+            _take_out(globs, selector.pattern, feed)
+            self._glob_count -= selector.pattern not in globs
+            if not globs:
+                del self._by_glob[selector.ns]
+
+
+def _take_out(feeds: dict[_Name, list[WatchFeed]], name: _Name, feed: WatchFeed) -> None:
+    """Remove a feed from a list in a dict, and the list if it was the last."""
+    listed = feeds[name]
+    listed.remove(feed)
+    if not listed:
+        del feeds[name]

@@ -1,0 +1,287 @@
+"""Which watches are told of a change, and when."""
+
+import random
+import time
+
+import pytest
+
+from dunena.store.limits import REMOVALS_MAX
+from dunena.watches import limits
+from dunena.watches.pending import PendingUpdate
+from dunena.watches.selector import Selector
+from tests.support.watching import Follower, Watched
+
+
+def frames_of(pending: PendingUpdate) -> list[str]:
+    frames = []
+    while not pending.is_done:
+        frames.append(pending.next_frame().decode())
+    return frames
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {"key": "team-a"},
+        {"keys": ("x", "team-a", "team-a")},
+        {"pattern": "team-a"},
+        {"pattern": "team-*"},
+        {"pattern": "*"},
+        {"pattern": "*-a"},
+        {"pattern": "????-?"},
+    ],
+)
+def test_a_watch_is_told_of_its_keys_in_its_namespace(selector: dict) -> None:
+    watched, follower = Watched(), Follower()
+    watched.follow(follower, ns="n", **selector)
+    watched.set("team-a", "1", "n")
+    watched.set("team-a", "2", "other")
+    watched.set("team", "3", "n")
+    watched.store.delete("n", "team-a")
+    found = [frame for frame in follower.frames() if "team=" not in frame]
+    assert found == ["1 team-a=1", "4 team-a!delete"]
+    watched.table.unfollow(watched.feed_id(ns="n", **selector), follower)
+    watched.set("team-a", "4", "n")
+    assert follower.frames() == []
+    assert watched.table.feed_count == 0
+    assert watched.table.feeds_of("n", "team-a") == []
+
+
+def test_watches_of_one_selector_share_their_frames() -> None:
+    watched, first, second = Watched(), Follower(), Follower()
+    for follower in (first, second):
+        watched.follow(follower, pattern="a*")
+    watched.set("a1")
+    watched.set("a2")
+    assert watched.table.feed_count == 1
+    assert len(first.batches) == 1
+    assert first.batches[0] is second.batches[0]
+    assert first.frames() == ["1 a1=1", "2 a2=1"]
+
+
+def test_a_group_is_one_update_at_its_last_revision() -> None:
+    watched, all_keys, one_key = Watched(), Follower(), Follower()
+    watched.follow(all_keys, pattern="*")
+    watched.follow(one_key, key="a")
+    with watched.store.group():
+        watched.set("a", "1")
+        watched.set("b", "1")
+        with watched.store.group():
+            watched.set("a", "2")
+        watched.set("c", "1")
+        assert all_keys.frames() == []
+    assert all_keys.frames() == ["4 a=2 b=1 c=1"]
+    assert one_key.frames() == ["4 a=2"]
+    watched.set("c", "2")
+    assert all_keys.frames() == ["5 c=2"]
+
+
+def test_a_group_that_fails_is_told_as_far_as_it_came() -> None:
+    watched, follower = Watched(), Follower()
+    watched.follow(follower, pattern="*")
+
+    def fail() -> None:
+        with watched.store.group():
+            watched.set("a", "1")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    watched.set("b", "1")
+    assert follower.frames() == ["1 a=1", "2 b=1"]
+
+
+def test_a_clear_is_a_reset_for_those_that_had_something() -> None:
+    watched, pattern, present, missing = Watched(), Follower(), Follower(), Follower()
+    watched.follow(pattern, pattern="x*")
+    watched.follow(present, key="a")
+    watched.follow(missing, key="b")
+    watched.set("a")
+    for follower in (pattern, present, missing):
+        follower.frames()
+    watched.store.clear()
+    assert pattern.frames() == present.frames() == ["2 reset"]
+    assert missing.frames() == []
+
+
+def test_a_watch_is_not_told_of_what_it_may_not_read() -> None:
+    watched, follower = Watched(), Follower()
+
+    def may_read(_ns: str, key: str) -> bool:
+        return key != "secret"
+
+    watched.set("secret")
+    feed = watched.follow(follower, pattern="*", audience=may_read)
+    watched.set("secret", "2")
+    watched.set("open")
+    watched.store.delete("", "secret")
+    assert follower.frames() == ["3 open=1"]
+    assert frames_of(watched.table.first_update(feed, None, 0)) == ["4 open=1 reset"]
+    assert frames_of(watched.table.first_update(feed, 0, 0)) == ["4 open=1"]
+
+
+def test_a_change_elsewhere_in_a_value_is_not_told() -> None:
+    watched, follower = Watched(), Follower()
+    watched.follow(follower, key="a", path="/x")
+    watched.set("a", "1")
+    watched.set("a", "-elsewhere")
+    assert follower.frames() == ["1 a=1"]
+
+
+def test_a_paced_feed_makes_no_frames() -> None:
+    watched, follower = Watched(), Follower()
+    watched.follow(follower, key="a", is_paced=True)
+    watched.set("a", "1")
+    assert [batch.frames for batch in follower.batches] == [[b""]]
+
+
+def test_a_large_group_is_told_in_parts() -> None:
+    watched, follower = Watched(), Follower()
+    watched.follow(follower, pattern="*")
+    large = "x" * limits.PART_BYTES_MAX
+    with watched.store.group():
+        watched.set("a", large)
+        watched.set("b", large)
+        watched.set("c", "1")
+    frames = [frame.replace(large, "large") for frame in follower.frames()]
+    assert frames == ["3 a=large more", "3 b=large more", "3 c=1"]
+
+
+# --- the state that a watch begins with ---
+
+
+@pytest.mark.parametrize(
+    ("selector", "keys"),
+    [
+        ({"key": "a1"}, ["a1"]),
+        ({"keys": ("b1", "a1", "none")}, ["a1", "b1"]),
+        ({"pattern": "a*"}, ["a1", "a2"]),
+        ({"pattern": "*"}, ["a1", "b1", "a2"]),
+        ({"pattern": "?1"}, ["a1", "b1"]),
+        ({"key": "none"}, []),
+    ],
+)
+def test_the_first_update_is_what_stands(selector: dict, keys: list[str]) -> None:
+    watched = Watched()
+    for key in ("a1", "b1", "a2"):
+        watched.set(key)
+    watched.set("a1", "elsewhere", "n")
+    feed = watched.follow(Follower(), **selector)
+    first = watched.table.first_update(feed, None, 0, "id")
+    changes = "".join(f" {key}=1" for key in keys)
+    assert frames_of(first) == [f"4{changes} reset id id"]
+
+
+def test_the_first_update_does_not_show_what_has_expired() -> None:
+    watched = Watched()
+    watched.store.set("", "a", b"1", 1000)
+    watched.store.set("", "b", b"1", 1001)
+    feed = watched.follow(Follower(), pattern="*")
+    assert frames_of(watched.table.first_update(feed, None, 999)) == ["2 a=1 b=1 reset"]
+    assert frames_of(watched.table.first_update(feed, None, 1000)) == ["2 b=1 reset"]
+
+
+def test_a_position_is_continued_with_the_net_changes_since() -> None:
+    watched = Watched()
+    for key in ("a", "b", "c"):
+        watched.set(key)
+    feed = watched.follow(Follower(), pattern="*")
+    watched.set("b", "2")
+    watched.set("b", "3")
+    watched.set("d")
+    watched.store.delete("", "d")
+    watched.store.delete("", "a")
+    assert frames_of(watched.table.first_update(feed, 3, 0)) == ["8 b=3 d!delete a!delete"]
+    assert frames_of(watched.table.first_update(feed, 8, 0)) == ["8"]
+    watched.store.clear()
+    assert frames_of(watched.table.first_update(feed, 8, 0)) == ["9 reset"]
+
+
+# --- positions of quiet watches ---
+
+
+def test_a_quiet_watch_is_told_the_position_once_a_minute() -> None:
+    watched, quiet, busy = Watched(), Follower(), Follower()
+    for follower, key in ((quiet, "quiet"), (busy, "busy")):
+        feed = watched.follow(follower, key=key)
+        watched.table.first_update(feed, None, watched.now)
+    told_at = []
+    for second in range(200):
+        watched.now = 1000 + 1000 * second
+        watched.set("busy")
+        watched.table.tell_quiet(watched.now)
+        if quiet.frames():
+            told_at.append(second)
+    assert told_at == [60, 120, 180]
+    assert [frame for frame in busy.frames() if "=" not in frame] == []
+
+
+def test_a_batch_with_a_position_takes_no_change() -> None:
+    watched, follower = Watched(), Follower()
+    watched.follow(follower, key="a")
+    watched.table.tell_quiet(limits.QUIET_MS + 1)
+    watched.set("a")
+    assert [len(batch.frames) for batch in follower.batches] == [1, 1]
+
+
+def test_a_quiet_watch_is_told_before_removals_are_forgotten() -> None:
+    watched, follower = Watched(), Follower()
+    feed = watched.follow(follower, key="quiet")
+    watched.table.first_update(feed, None, watched.now)
+    position = 0
+    for number in range(3 * REMOVALS_MAX // 2):
+        watched.set(f"k{number}")
+        watched.store.delete("", f"k{number}")
+        if number % 1000 == 0:
+            watched.table.tell_quiet(watched.now)
+            for frame in follower.frames():
+                position = int(frame)
+        assert position >= watched.store.positions.floor
+    assert position > 0
+
+
+# --- cost ---
+
+
+def test_patterns_that_are_no_prefix_are_counted_once_each() -> None:
+    watched = Watched()
+    for number in range(limits.GLOBS_MAX):
+        assert watched.table.has_room_for_glob
+        watched.follow(Follower(), pattern=f"*{number}")
+    assert not watched.table.has_room_for_glob
+    assert watched.table.needs_glob(Selector("", pattern="?"))
+    assert not watched.table.needs_glob(Selector("", pattern="*0"))
+    assert watched.table.needs_glob(Selector("n", pattern="*0"))
+    assert not watched.table.needs_glob(Selector("", pattern="a*"))
+    assert not watched.table.needs_glob(Selector("", key="a"))
+
+
+def test_watches_come_and_go_without_a_trace() -> None:
+    watched, chance = Watched(), random.Random(1)
+    follower = Follower()
+    selectors: list[dict] = [{"pattern": f"{'x' * n}*"} for n in range(5)]
+    selectors += [{"pattern": f"*{n}"} for n in range(5)]
+    selectors += [{"key": str(n)} for n in range(5)] + [{"keys": (str(n), "k")} for n in range(5)]
+    for _ in range(2):
+        chance.shuffle(selectors)
+        for selector in selectors:
+            watched.follow(follower, **selector)
+        chance.shuffle(selectors)
+        for selector in selectors:
+            watched.table.unfollow(watched.feed_id(**selector), follower)
+            watched.table.unfollow(watched.feed_id(**selector), follower)
+    table = watched.table
+    assert (table._feeds, table._by_key, table._by_prefix, table._by_glob) == ({}, {}, {}, {})
+    assert (len(table._by_look), table._glob_count, table.feed_count) == (0, 0, 0)
+
+
+def test_a_thousand_prefixes_cost_a_change_next_to_nothing() -> None:
+    watched = Watched()
+    for number in range(1000):
+        watched.follow(Follower(), pattern=f"prefix-{number:04}-*")
+    feeds_of = watched.table.feeds_of
+    assert len(feeds_of("", "prefix-0500-x")) == 1
+    started = time.perf_counter()
+    for _ in range(1000):
+        feeds_of("", "another-key")
+    assert time.perf_counter() - started < 0.02, "a list of them would take a hundred times that"
