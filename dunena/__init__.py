@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dunena import sync
-    from dunena.client.asynchronous import Feed, Store, connect
+    from dunena.client.asynchronous import Feed, Store, Transaction, connect
     from dunena.client.errors import (
         ClosedError,
+        ConflictError,
         ConnectError,
         Error,
         NoAnswerError,
@@ -14,19 +15,22 @@ if TYPE_CHECKING:
         RequestError,
         TooSlowError,
     )
-    from dunena.client.feeds import Event, Update
+    from dunena.client.feeds import Event, HistoryEntry, Update
 
 __all__ = [
     "ClosedError",
+    "ConflictError",
     "ConnectError",
     "Error",
     "Event",
     "Feed",
+    "HistoryEntry",
     "NoAnswerError",
     "RefusedError",
     "RequestError",
     "Store",
     "TooSlowError",
+    "Transaction",
     "Update",
     "connect",
     "sync",
@@ -52,8 +56,10 @@ TOKEN_VARIABLE = "DUNENA_AUTH_TOKEN"
 _ROOMS = {
     "Feed": "asynchronous",
     "Store": "asynchronous",
+    "Transaction": "asynchronous",
     "connect": "asynchronous",
     "Event": "feeds",
+    "HistoryEntry": "feeds",
     "Update": "feeds",
 }
 

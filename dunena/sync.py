@@ -1,5 +1,5 @@
 """The Python client that blocks, for ``with dunena.sync.connect() as store``."""
 
-from dunena.client.blocking import Feed, Store, connect
+from dunena.client.blocking import Feed, Store, Transaction, connect
 
-__all__ = ["Feed", "Store", "connect"]
+__all__ = ["Feed", "Store", "Transaction", "connect"]

@@ -1,6 +1,7 @@
 """Files that hold a store's values: JSON Lines, either plain or as the one member of a zip.
 
-A line is one entry: ``{"key", "value"}``, with ``ns`` and ``expiresAt`` (Unix ms) if it has them.
+A line is one entry: ``{"key", "value"}``, with ``ns``, ``expiresAt`` (Unix ms) and ``then`` (what
+is merged into the value at that time) if it has them.
 """
 
 import zipfile
@@ -21,17 +22,20 @@ MEMBER = "dunena.jsonl"
 ZIP_SUFFIX = ".zip"
 
 
-def line(key: str, ns: str, value: object, expires_at: int | None) -> bytes:
+def line(ns: str, listed: dict[str, Any], expires_at: int | None) -> bytes:
     """Encode an entry as one line of JSON, line end included.
 
-    ``value`` is any JSON value or an `orjson.Fragment`; ``expires_at`` is in Unix ms.
+    ``listed`` has its ``key``, its ``value`` (any JSON value or an `orjson.Fragment`), and its
+    ``then`` if it has one; ``expires_at`` is in Unix ms.
     """
-    entry: dict[str, object] = {"key": key}
+    entry: dict[str, object] = {"key": listed["key"]}
     if ns:
         entry["ns"] = ns
-    entry["value"] = value
+    entry["value"] = listed["value"]
     if expires_at is not None:
         entry["expiresAt"] = expires_at
+    if "then" in listed:
+        entry["then"] = listed["then"]
     return orjson.dumps(entry) + b"\n"
 
 

@@ -14,6 +14,12 @@ MODULES = {
     "del": "delete",
     "mget": "mget",
     "mset": "mset",
+    "incr": "incr",
+    "merge": "merge",
+    "append": "append",
+    "touch": "touch",
+    "history": "history",
+    "revert": "revert",
     "keys": "keys",
     "watch": "watch",
     "events": "events",
@@ -31,6 +37,9 @@ MODULES = {
     "version": "version",
 }
 """Module of each command in `dunena.cli.commands`; its function has the name of the module."""
+
+_TAKES_NEGATIVE_NUMBERS = ("set", "incr", "append")
+"""Commands that have -1 as an argument and not as an option."""
 
 _BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
 
@@ -87,6 +96,6 @@ def _make(name: str) -> Any:
     module = MODULES[name]  # a `KeyError` is a name that is no command
     function = getattr(import_module(f"dunena.cli.commands.{module}"), module)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    # -1 is a value to be set and no option.
-    alone.command(name, context_settings={"ignore_unknown_options": name == "set"})(function)
+    settings = {"ignore_unknown_options": name in _TAKES_NEGATIVE_NUMBERS}
+    alone.command(name, context_settings=settings)(function)
     return typer.main.get_command(alone)

@@ -12,6 +12,7 @@ from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
 
 if TYPE_CHECKING:
+    from dunena.client.blocking import Store
     from dunena.client.http import Http
     from dunena.client.options import Options
 
@@ -29,6 +30,10 @@ Token = Annotated[
 ]
 Ns = Annotated[str, Option("--ns", help="Namespace of the keys.", show_default=False)]
 Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]
+Path = Annotated[
+    str | None,
+    Option("--path", help="JSON Pointer of the part meant: /home/score.", show_default=False),
+]
 
 
 def options_of(url: str, token: str | None, ns: str = "") -> "Options":
@@ -50,6 +55,16 @@ def http_client(url: str, token: str | None) -> "Iterator[Http]":
     options = options_of(url, token)
     with exit_on_error(options), Http(options) as server:
         yield server
+
+
+@contextmanager
+def open_store(url: str, token: str | None, ns: str) -> "Iterator[Store]":
+    """Open a connection for operations; end the program if an answer is an error."""
+    from dunena.client.blocking import Store
+
+    options = options_of(url, token, ns)
+    with exit_on_error(options), Store(options) as store:
+        yield store
 
 
 @contextmanager

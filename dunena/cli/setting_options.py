@@ -118,6 +118,7 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
             eviction=given.eviction,
         ),
         default_ttl_ms=given.default_ttl,
+        history_values_max=given.history,
         rate_per_second=given.rate,
         connections_per_address_max=given.max_connections_per_address,
         proxies=_networks(given.proxy_header or ""),

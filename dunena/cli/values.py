@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 from typer import BadParameter
@@ -54,17 +54,42 @@ def say_taken_as_text(keys: Iterable[str]) -> None:
 
 
 def read_ttl(typed: str | None) -> int | None:
-    """Convert ``1500``, ``30s``, ``5m``, ``2h`` or ``1d`` to ms; None stays None.
+    """Convert the typed ``--ttl`` to ms as `read_time` does; None stays None."""
+    return None if typed is None else read_time(typed, "--ttl")
 
-    Raise `BadParameter` for anything else.
+
+def read_time(typed: str, place: str) -> int:
+    """Convert ``1500``, ``30s``, ``5m``, ``2h`` or ``1d`` to ms.
+
+    Raise `BadParameter` for anything else; ``place`` names the parameter in the message.
     """
-    if typed is None:
-        return None
     number = typed.rstrip("mshd")
     unit = typed[len(number) :]
     if not number.isdecimal() or unit not in _UNITS:
-        raise BadParameter(f"not a time: {typed}; examples: 1500 (ms), 30s, 5m", param_hint="--ttl")
+        raise BadParameter(f"not a time: {typed}; examples: 1500 (ms), 30s, 5m", param_hint=place)
     return int(number) * _UNITS[unit]
+
+
+def read_number(typed: str, place: str) -> int | float:
+    """Read a typed number, written as in JSON.
+
+    Raise `BadParameter` for anything else; ``place`` names the parameter in the message.
+    """
+    try:
+        number = orjson.loads(typed)
+    except orjson.JSONDecodeError:
+        number = None
+    if type(number) not in (int, float):
+        raise BadParameter(f"not a number: {typed}", param_hint=place)
+    return cast(int | float, number)
+
+
+def read_object(typed: str, place: str) -> dict[str, Any]:
+    """Read a typed value as `read_value` does; raise `BadParameter` if it is no JSON object."""
+    value = orjson.loads(bytes(orjson.dumps(read_value(typed, is_text=False, place=place).encoded)))
+    if not isinstance(value, dict):
+        raise BadParameter(f"not a JSON object: {typed}", param_hint=place)
+    return value
 
 
 def _as_text(raw: bytes) -> orjson.Fragment:

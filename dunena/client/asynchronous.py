@@ -1,7 +1,7 @@
 """The client for asyncio: one task per store connects and reconnects to the server."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn, Self, cast
 
@@ -11,11 +11,13 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from dunena.client.backoff import Backoff
 from dunena.client.calls import Calls, Connector, Result
+from dunena.client.clocks import read_clocks
 from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import PendingRequest
+from dunena.client.transactions import BaseTransaction
 
 _UNOPENED = "The store is not open yet; use it in a with: async with dunena.connect() as store"
 
@@ -52,17 +54,44 @@ class Feed(BaseFeed[Item, asyncio.Event]):
         self.close()
 
 
-class Store(Calls[Feed[Update], Feed[Event]]):
+class Transaction(BaseTransaction):
+    """Operations that are carried out together at the end of an ``async with``: all or none.
+
+    Each method adds one operation; its arguments are those of the store's call of the same name. It
+    returns nothing and is not awaited.
+    """
+
+    def __init__(
+        self,
+        ns: str,
+        durable: bool | None,
+        commit: Callable[[BaseTransaction], Coroutine[Any, Any, None]],
+    ) -> None:
+        super().__init__(ns, durable=durable)
+        self._commit = commit
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            await self._commit(self)
+        else:
+            self.end()
+
+
+class Store(Calls[Feed[Update], Feed[Event], Transaction]):
     """A server's values. The store connects in ``async with``, and again after a lost connection.
 
     A call without a connection waits for one, `timeout` at most. A call whose connection was lost
-    before the answer is sent again: a write may be carried out twice.
+    before the answer is sent again: a plain `set`, `mset` or `delete` may be carried out twice, all
+    other writes only once.
     """
 
     def __init__(self, options: Options) -> None:
         self._outgoing = asyncio.Event()
-        protocol = ClientProtocol(self._outgoing.set, _UNOPENED)
-        super().__init__(options, protocol, asyncio.Lock())
+        protocol = ClientProtocol(self._outgoing.set, read_clocks, _UNOPENED)
+        super().__init__(options, protocol)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -106,6 +135,12 @@ class Store(Calls[Feed[Update], Feed[Event]]):
 
     async def _block(self, function: Callable[[], Result]) -> Result:
         return await asyncio.to_thread(function)
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def _make_transaction(self, ns: str, durable: bool | None) -> Transaction:
+        return Transaction(ns, durable, self._commit)
 
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
         wake = asyncio.Event()

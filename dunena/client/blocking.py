@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, Self, cast
 
@@ -13,11 +13,13 @@ from websockets.sync.client import connect as open_websocket
 
 from dunena.client.backoff import Backoff
 from dunena.client.calls import Calls, Connector, Result
+from dunena.client.clocks import read_clocks
 from dunena.client.errors import Error
 from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import PendingRequest
+from dunena.client.transactions import BaseTransaction
 
 Arguments = ParamSpec("Arguments")
 
@@ -62,14 +64,39 @@ class Feed(BaseFeed[Item, threading.Condition]):
         self.close()
 
 
-class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
+class Transaction(BaseTransaction):
+    """Operations that are carried out together at the end of a ``with`` block: all or none.
+
+    Each method adds one operation; its arguments are those of the store's call of the same name.
+    """
+
+    def __init__(
+        self,
+        ns: str,
+        durable: bool | None,
+        commit: Callable[[BaseTransaction], Coroutine[Any, Any, None]],
+    ) -> None:
+        super().__init__(ns, durable=durable)
+        self._commit = commit
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            _result_of(self._commit(self))
+        else:
+            self.end()
+
+
+class _BlockingCalls(Calls[Feed[Update], Feed[Event], Transaction]):
     """The calls as coroutines that never suspend: what they wait for blocks the thread."""
 
     def __init__(self, options: Options) -> None:
         # Each access to the protocol holds this condition briefly; every change notifies it.
         self._state = threading.Condition()
-        protocol = ClientProtocol(self._state.notify_all, _UNOPENED)
-        super().__init__(options, protocol, _Lock())
+        protocol = ClientProtocol(self._state.notify_all, read_clocks, _UNOPENED)
+        super().__init__(options, protocol)
         self._connection: ClientConnection | None = None
         self._threads: list[threading.Thread] = []
         self._is_open = False
@@ -130,6 +157,12 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
 
     async def _block(self, function: Callable[[], Result]) -> Result:
         return function()
+
+    async def _pause(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 - the calls block here, and there is no event loop
+
+    def _make_transaction(self, ns: str, durable: bool | None) -> Transaction:
+        return Transaction(ns, durable, self._commit)
 
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
         source = make(self._state.notify_all)
@@ -210,20 +243,6 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event]]):
                         connection.send(frame, text=True)
 
 
-class _Lock(AbstractAsyncContextManager[None]):
-    """A thread lock with the interface of ``async with``, which blocks."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    async def __aenter__(self) -> None:
-        while not self._lock.acquire(timeout=_SLICE_SECONDS):
-            pass
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
-
-
 def _blocking(
     call: Callable[Concatenate[_BlockingCalls, Arguments], Coroutine[Any, Any, Result]],
 ) -> "Callable[Concatenate[Store, Arguments], Result]":
@@ -231,13 +250,18 @@ def _blocking(
 
     @wraps(call)
     def method(self: "Store", /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        try:
-            call(self._calls, *args, **kwargs).send(None)
-        except StopIteration as end:
-            return cast(Result, end.value)
-        raise AssertionError("a call that blocks gave way")
+        return _result_of(call(self._calls, *args, **kwargs))
 
     return method
+
+
+def _result_of(call: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never suspends; return its result."""
+    try:
+        call.send(None)
+    except StopIteration as end:
+        return cast(Result, end.value)
+    raise AssertionError("a call that blocks gave way")
 
 
 def _plain(
@@ -256,7 +280,8 @@ class Store:
     """A server's values. The store connects in ``with``, and again after a lost connection.
 
     A call without a connection waits for one, `timeout` at most. A call whose connection was lost
-    before the answer is sent again: a write may be carried out twice.
+    before the answer is sent again: a plain `set`, `mset` or `delete` may be carried out twice, all
+    other writes only once.
     """
 
     def __init__(self, options: Options) -> None:
@@ -268,10 +293,19 @@ class Store:
     mset = _blocking(_BlockingCalls.mset)
     delete = _blocking(_BlockingCalls.delete)
     merge = _blocking(_BlockingCalls.merge)
+    patch = _blocking(_BlockingCalls.patch)
+    incr = _blocking(_BlockingCalls.incr)
+    append = _blocking(_BlockingCalls.append)
+    touch = _blocking(_BlockingCalls.touch)
+    timer = _blocking(_BlockingCalls.timer)
+    revert = _blocking(_BlockingCalls.revert)
+    update = _blocking(_BlockingCalls.update)
+    history = _blocking(_BlockingCalls.history)
     keys = _blocking(_BlockingCalls.keys)
     stats = _blocking(_BlockingCalls.stats)
     info = _blocking(_BlockingCalls.info)
     flush = _blocking(_BlockingCalls.flush)
+    txn = _plain(_BlockingCalls.txn)
     watch = _plain(_BlockingCalls.watch)
     events = _plain(_BlockingCalls.events)
     close = _plain(_BlockingCalls.close)

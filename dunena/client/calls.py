@@ -1,33 +1,49 @@
 """The calls of both stores, implemented once.
 
-The calls are coroutines that await only what the two shells define: the lock of merges and the
-abstract methods at the end of `Calls`. The asyncio shell awaits the calls. In the other shell these
+The calls are coroutines that await only what the two shells define, the abstract methods at the end
+of `Calls`. The asyncio shell awaits the calls. In the other shell these
 methods block, so that a coroutine runs to its end at its first step. This module uses neither
 threads nor asyncio.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from random import random
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from dunena.client.address import DEFAULT_URL, Address
-from dunena.client.errors import Error
-from dunena.client.feeds import Events, Watch, value_of
+from dunena.client.errors import ConflictError, Error
+from dunena.client.feeds import Events, HistoryEntry, Watch, value_of
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
 from dunena.client.protocol import ClientProtocol
-from dunena.client.requests import PendingRequest
+from dunena.client.requests import PendingRequest, encoded
+from dunena.client.transactions import (
+    BaseTransaction,
+    OperationOptions,
+    PlaceOptions,
+    operation_fields,
+)
 
 if TYPE_CHECKING:
     import ssl
 
     from dunena.client.http import Http
 
+_PLAIN_OPTIONS = frozenset(("ns", "ttl", "durable"))
+"""Options with which a `set` or `delete` is sent as a plain one, and not as an operation."""
+
+UPDATE_TRIES = 10
+_PAUSE_SECONDS, _PAUSE_SECONDS_MAX = (
+    0.005,
+    0.2,
+)  # between the tries of an update, twice as long each
+
 Result = TypeVar("Result")
 StoreType = TypeVar("StoreType")
 UpdateFeed = TypeVar("UpdateFeed")
 EventFeed = TypeVar("EventFeed")
+TransactionType = TypeVar("TransactionType")
 
 
 class Connector(Generic[StoreType]):
@@ -57,27 +73,30 @@ class Connector(Generic[StoreType]):
         return self._make_store(Options(Address.parse(url), token, ns, timeout, wait, ssl))
 
 
-class Calls(ABC, Generic[UpdateFeed, EventFeed]):
+class Calls(ABC, Generic[UpdateFeed, EventFeed, TransactionType]):
     """The calls of a store, over a `ClientProtocol`.
 
-    ``merging`` is a lock of the shell that a merge holds. Every call raises `RequestError` for a
-    refusal, `NoAnswerError` after the timeout and `ClosedError` if the store is not open.
+    Every call raises `RequestError` for a refusal, `NoAnswerError` after the timeout and
+    `ClosedError` if the store is not open. ``options`` are those of `OperationOptions`.
     """
 
-    def __init__(
-        self,
-        options: Options,
-        protocol: ClientProtocol,
-        merging: AbstractAsyncContextManager[object],
-    ) -> None:
+    def __init__(self, options: Options, protocol: ClientProtocol) -> None:
         self._options = options
         self._protocol = protocol
-        self._merging = merging
         self._failure: Error | None = None  # why the last connection ended
 
-    async def get(self, key: str, default: Any = None, *, ns: str | None = None) -> Any:
-        """Return the value of a key; ``default`` if it has none."""
-        return (await self.mget([key], default, ns=ns))[key]
+    async def get(
+        self, key: str, default: Any = None, *, ns: str | None = None, rev: bool = False
+    ) -> Any:
+        """Return the value of a key; ``default`` if it has none.
+
+        With ``rev`` return a tuple of the value and its revision, 0 if there is none, to be given
+        to a write as ``if_rev``.
+        """
+        if not rev:
+            return (await self.mget([key], default, ns=ns))[key]
+        data = await self._history(key, 1, ns)
+        return data["entries"][0]["value"] if data["rev"] else default, data["rev"]
 
     async def mget(
         self, keys: Iterable[str], default: Any = None, *, ns: str | None = None
@@ -87,21 +106,16 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         found = await self._ask(lambda protocol: protocol.read(names, self._space(ns)))
         return {key: value_of(raw) if raw else default for key, raw in found.items()}
 
-    async def set(
-        self,
-        key: str,
-        value: Any,
-        *,
-        ttl: int | None = None,
-        ns: str | None = None,
-        durable: bool | None = None,
-    ) -> None:
-        """Store any JSON value; return when the server has stored it.
+    async def set(self, key: str, value: Any, **options: Unpack[OperationOptions]) -> None:
+        """Store any JSON value, or put it at ``path``; return when the server has stored it.
 
-        ``ttl``: ms until the key expires. ``durable``: wait until the value is on the device.
         Raise `TypeError` for a value that is no JSON.
         """
-        await self.mset({key: value}, ttl=ttl, ns=ns, durable=durable)
+        if _is_plain(options):
+            ns, ttl, durable = options.get("ns"), options.get("ttl"), options.get("durable")
+            await self.mset({key: value}, ttl=ttl, ns=ns, durable=durable)
+        else:
+            await self._operate("set", key, options, value=encoded(value))
 
     async def mset(
         self,
@@ -117,33 +131,127 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         """
         await self._ask(lambda protocol: protocol.write(entries, self._space(ns), ttl, durable))
 
-    async def delete(self, key: str, *, ns: str | None = None, durable: bool | None = None) -> bool:
-        """Delete a key; return whether it had a value."""
-        was_there: bool = await self._ask(
-            lambda protocol: protocol.delete(key, self._space(ns), durable)
-        )
-        return was_there
+    async def delete(self, key: str, **options: Unpack[PlaceOptions]) -> bool:
+        """Delete a key, or the part of its value at ``path``; return whether it was there."""
+        if _is_plain(options):
+            ns, durable = self._space(options.get("ns")), options.get("durable")
+            was_there: bool = await self._ask(lambda protocol: protocol.delete(key, ns, durable))
+            return was_there
+        return bool((await self._operate("delete", key, options))["deleted"])
 
     async def merge(
+        self, key: str, fields: Mapping[str, Any], **options: Unpack[OperationOptions]
+    ) -> dict[str, Any]:
+        """Merge fields into a value; return the whole value of the key as stored now.
+
+        The server does it (RFC 7396): a field that is None is removed, objects are merged, other
+        fields of the value stay. A value that is no object is replaced by one.
+        """
+        data: dict[str, object] = {"value": encoded(dict(fields)), "return": True}
+        merged: dict[str, Any] = (await self._operate("merge", key, options, **data))["value"]
+        return merged
+
+    async def patch(
+        self, key: str, patch: Iterable[Mapping[str, Any]], **options: Unpack[OperationOptions]
+    ) -> None:
+        """Apply a JSON Patch (RFC 6902), all of it or nothing."""
+        steps = encoded([dict(step) for step in patch])
+        await self._operate("patch", key, options, patch=steps)
+
+    async def incr(
         self,
         key: str,
-        fields: Mapping[str, Any],
+        by: float = 1,
+        *,
+        min: float | None = None,  # noqa: A002 - the name of the message's field
+        max: float | None = None,  # noqa: A002 - the name of the message's field
+        **options: Unpack[OperationOptions],
+    ) -> Any:
+        """Add to a number, 0 if there is none; return the sum, None without the right to read it.
+
+        Raise `RequestError` if the sum would be below ``min`` or above ``max``.
+        """
+        data = await self._operate("incr", key, options, by=by, min=min, max=max)
+        return data.get("value")
+
+    async def append(
+        self,
+        key: str,
+        *values: Any,
+        max: int | None = None,  # noqa: A002 - the name of the message's field
+        **options: Unpack[OperationOptions],
+    ) -> int:
+        """Append values to a list, of which the newest ``max`` stay; return its length."""
+        items = encoded(list(values))
+        length: int = (await self._operate("append", key, options, values=items, max=max))["length"]
+        return length
+
+    async def touch(self, key: str, ttl: int, **options: Unpack[PlaceOptions]) -> None:
+        """Change only the expiry of a key: ``ttl`` ms from now, 0 for none."""
+        await self._operate("touch", key, options, ttl=ttl)
+
+    async def timer(
+        self,
+        key: str,
+        do: str,
+        *,
+        ms: float | None = None,
+        rate: float | None = None,
+        **options: Unpack[OperationOptions],
+    ) -> Any:
+        """Change a timer by the server's clock; return it, None without the right to read it.
+
+        ``do`` is start, stop, toggle, set or add. ``ms`` is what it shows, or what is added;
+        ``rate`` is 1 for one that counts up and -1 for one that counts down.
+        """
+        data = await self._operate("timer", key, options, do=do, ms=ms, rate=rate)
+        return data.get("value")
+
+    async def revert(
+        self, key: str, to_rev: int | None = None, **options: Unpack[OperationOptions]
+    ) -> Any:
+        """Store the value of a revision again, or the one before the present.
+
+        Return it, None without the right to read it.
+        """
+        return (await self._operate("revert", key, options, toRev=to_rev)).get("value")
+
+    async def history(
+        self, key: str, limit: int | None = None, *, ns: str | None = None
+    ) -> list[HistoryEntry]:
+        """Return the present and the earlier values of a key, newest first."""
+        data = await self._history(key, limit, ns)
+        return [HistoryEntry(**entry) for entry in data["entries"]]
+
+    async def update(
+        self,
+        key: str,
+        change: Callable[[Any], Any],
         *,
         ttl: int | None = None,
         ns: str | None = None,
         durable: bool | None = None,
-    ) -> dict[str, Any]:
-        """Replace fields of an object and keep its others; return the whole object as stored now.
+    ) -> Any:
+        """Replace a value by what ``change`` returns for it, None for a missing key; return that.
 
-        The object is read, changed by this client and written. Merges of one store wait for each
-        other; a write of another client between reading and writing is lost. A value that is no
-        object is replaced by one.
+        Nobody's write is lost: if the value was changed meanwhile, ``change`` is called again with
+        the new one, at most ten times. Raise `ConflictError` then.
         """
-        async with self._merging:
-            old = await self.get(key, ns=ns)
-            merged = {**old, **fields} if isinstance(old, dict) else dict(fields)
-            await self.set(key, merged, ttl=ttl, ns=ns, durable=durable)
-        return merged
+        options: OperationOptions = {"ttl": ttl, "ns": ns, "durable": durable}
+        for tried in range(UPDATE_TRIES):
+            data = await self._history(key, 1, ns)
+            value = change(data["entries"][0]["value"] if data["rev"] else None)
+            options["if_rev"] = data["rev"]
+            fields = {"value": encoded(value), "epoch": data["epoch"]}
+            try:
+                await self._operate("set", key, options, **fields)
+                break
+            except ConflictError:
+                if tried + 1 == UPDATE_TRIES:
+                    raise
+            # Writers that were in each other's way at one moment are at different ones again.
+            await self._pause(random() * min(_PAUSE_SECONDS * 2.0**tried, _PAUSE_SECONDS_MAX))
+        return value
 
     async def keys(self, pattern: str = "*", *, ns: str | None = None) -> list[str]:
         """Return all keys that match, sorted; ``*`` is any text, ``?`` one character."""
@@ -160,6 +268,16 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
     async def flush(self) -> None:
         """Delete every key of every namespace."""
         await self._request(lambda server: server.ask("POST", "/flush"))
+
+    def txn(self, *, ns: str | None = None, durable: bool | None = None) -> TransactionType:
+        """Return a transaction, whose ``with`` block gathers operations.
+
+        At the end of the block they are sent, and carried out as one change: all or none. Its
+        ``results`` has the answers then. An exception in the block sends nothing. ``ns`` is the
+        namespace of operations that name none; ``durable`` is as for `set`. The end of the block
+        raises `RequestError` for the first operation that cannot be done, with its index as ``op``.
+        """
+        return self._make_transaction(self._space(ns), durable)
 
     def watch(self, *keys: str, ns: str | None = None) -> UpdateFeed:
         """Return a feed of the current values of keys and then of each change of them.
@@ -182,9 +300,29 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
 
     # --- inside ---
 
+    async def _operate(
+        self, name: str, key: str, options: PlaceOptions | OperationOptions, **fields: object
+    ) -> dict[str, Any]:
+        """Carry out one operation; return the data of its answer."""
+        message = operation_fields(key, options, **fields)
+        message["ns"] = self._space(options.get("ns")) or None
+        data: dict[str, Any] = await self._ask(lambda protocol: protocol.operate(name, message))
+        return data
+
+    async def _commit(self, transaction: BaseTransaction) -> None:
+        """Carry out a transaction, and give it the answers."""
+        fields = transaction.end()
+        if fields["ops"]:
+            data = await self._ask(lambda protocol: protocol.operate("txn", fields))
+            transaction.results = data["results"]
+
     def _space(self, ns: str | None) -> str:
         """Return the namespace of a call: its own, else that of the store."""
         return self._options.ns if ns is None else ns
+
+    async def _history(self, key: str, limit: int | None, ns: str | None) -> Any:
+        fields: dict[str, object] = {"key": key, "ns": self._space(ns) or None, "limit": limit}
+        return await self._ask(lambda protocol: protocol.query("history", fields))
 
     async def _request(self, request: "Callable[[Http], Result]") -> Result:
         """Make a request over HTTP after all earlier requests were answered; return its result."""
@@ -214,5 +352,18 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed]):
         """Call a function that blocks and return its result."""
 
     @abstractmethod
+    async def _pause(self, seconds: float) -> None:
+        """Let time pass."""
+
+    @abstractmethod
+    def _make_transaction(self, ns: str, durable: bool | None) -> TransactionType:
+        """Return an empty transaction that `_commit` carries out at the end of its block."""
+
+    @abstractmethod
     def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Any:
         """Follow the source that ``make`` returns for a ``wake``; return its feed."""
+
+
+def _is_plain(options: PlaceOptions | OperationOptions) -> bool:
+    """Return whether a `set` or `delete` needs no operation."""
+    return all(name in _PLAIN_OPTIONS or value is None for name, value in options.items())

@@ -25,15 +25,39 @@ class RefusedError(Error):
 
 
 class RequestError(Error):
-    """The server refused a request; the text is the server's, as in docs/dunena.md."""
+    """The server refused a request; the text is the server's, as in docs/dunena.md.
+
+    ``code`` names the reason for programs, "" for requests whose answers have none. ``op`` is the
+    index of the operation of a transaction that cannot be done.
+    """
+
+    def __init__(self, text: str, code: str = "", op: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+        self.op = op
+
+
+class ConflictError(RequestError):
+    """The key is not at the revision that the request named with ``if_rev``.
+
+    ``key`` is the key and ``rev`` its present revision, 0 if it does not exist.
+    """
+
+    def __init__(self, text: str, key: str, rev: int, op: int | None = None) -> None:
+        super().__init__(text, "conflict", op)
+        self.key = key
+        self.rev = rev
 
 
 class NoAnswerError(Error, TimeoutError):
-    """No answer came in time. A write may or may not have been stored."""
+    """No answer came in time, or the server was restarted before it came.
+
+    A write may or may not have been carried out.
+    """
 
 
 class ClosedError(Error):
-    """The store was closed or is not open yet."""
+    """The store was closed or is not open yet, or the transaction has ended."""
 
 
 class TooSlowError(Error):

@@ -40,6 +40,14 @@ class Event(NamedTuple):
     timestamp: int
 
 
+class HistoryEntry(NamedTuple):
+    """A value of a key, stored at a revision; ``timestamp`` is Unix ms by the server's clock."""
+
+    rev: int
+    timestamp: int
+    value: Any
+
+
 def value_of(raw: bytes) -> Any:
     """Decode the value in a raw update, a new object at each call; None if there is no value."""
     return orjson.loads(raw)["value"] if raw else None

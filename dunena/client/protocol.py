@@ -12,17 +12,22 @@ from typing import Any
 
 import orjson
 
-from dunena.client.errors import ClosedError, Error, RequestError
+from dunena.client.errors import ClosedError, ConflictError, Error, NoAnswerError, RequestError
 from dunena.client.feeds import Events, Watch
 from dunena.client.requests import (
+    ClockTimes,
     Deletion,
+    EpochQuery,
     FollowedKey,
     Following,
     KeyId,
+    OnceOnlyRequest,
     PendingRequest,
+    Question,
     Reading,
     UnansweredDeletion,
     action,
+    check_names,
     encoded,
     is_printable,
 )
@@ -45,12 +50,18 @@ _CHANNEL = "cache-events"
 class ClientProtocol:
     """The protocol of one client. ``on_outgoing`` is called when `outgoing` has new frames.
 
-    ``unopened`` is the text of the `ClosedError` that a request before `open` raises; "" lets such
-    requests wait.
+    ``read_clocks`` tells how long ago an operation was sent. ``unopened`` is the text of the
+    `ClosedError` that a request before `open` raises; "" lets such requests wait.
     """
 
-    def __init__(self, on_outgoing: Callable[[], None], unopened: str = "") -> None:
+    def __init__(
+        self,
+        on_outgoing: Callable[[], None],
+        read_clocks: Callable[[], ClockTimes],
+        unopened: str = "",
+    ) -> None:
         self._unopened = unopened
+        self._read_clocks = read_clocks
         self.outgoing: deque[bytes] = deque()
         self.is_connected = False
         self._on_outgoing = on_outgoing
@@ -59,6 +70,8 @@ class ClientProtocol:
         self._sent: deque[PendingRequest] = deque()
         self._waiting: deque[PendingRequest] = deque()
         self._last_id = 0
+        self._epoch_query: EpochQuery | None = None  # of this connection
+        self._has_operated = False
         self._is_closed = False
         self._is_heard = False
         self._silent_beats = 0
@@ -85,6 +98,17 @@ class ClientProtocol:
             return self._ask(Deletion((ns, key), durable))
         return self._ask(UnansweredDeletion((ns, key), durable, self.read([key], ns)))
 
+    def operate(self, name: str, fields: dict[str, object]) -> PendingRequest:
+        """Request an operation or transaction, carried out once; the result is its answer's data.
+
+        ``fields`` are those of the message; the ones that are None are left out.
+        """
+        return self._ask(OnceOnlyRequest(name, fields))
+
+    def query(self, name: str, fields: dict[str, object]) -> PendingRequest:
+        """Request what a message of these fields asks for; the result is its answer's data."""
+        return self._ask(Question(name, fields))
+
     def barrier(self) -> PendingRequest:
         """Make a request that is answered when the server has carried out all earlier ones."""
         return self._ask(PendingRequest())
@@ -98,11 +122,15 @@ class ClientProtocol:
     # --- feeds ---
 
     def follow(self, source: Watch | Events) -> None:
-        """Feed a watch with the current and all later values of its keys, or events from now on."""
+        """Feed a watch with the current and all later values of its keys, or events from now on.
+
+        Raise `TypeError` for a key or namespace that JSON cannot express.
+        """
         self._check_open()
         if self._is_closed:
             source.fail(ClosedError("The store was closed"))
         elif isinstance(source, Watch):
+            check_names([(source.ns, key) for key in source.keys])
             for key in source.keys:
                 self._watch(source, key)
         else:
@@ -135,11 +163,12 @@ class ClientProtocol:
         self.is_connected = True
         self._is_heard, self._silent_beats = True, 0
         self._send_channel()
+        if self._has_operated:
+            self._ask_epoch()
         for followed_key in self._followed_keys.values():
             self._send(Following(followed_key))
-        waiting, self._waiting = self._waiting, deque()
-        for request in waiting:
-            self._send(request)
+        if not any(isinstance(request, OnceOnlyRequest) for request in self._waiting):
+            self._send_waiting()
 
     def disconnected(self, close_code: int | None = None) -> None:
         """End the connection: unanswered requests wait for the next one.
@@ -148,6 +177,7 @@ class ClientProtocol:
         large, the request of the largest one fails.
         """
         self.is_connected = False
+        self._epoch_query = None
         self.outgoing.clear()
         for followed_key in self._followed_keys.values():
             followed_key.is_live = False
@@ -201,11 +231,13 @@ class ClientProtocol:
         elif "value" in message:
             self._update((message.get("ns", ""), message["key"]), raw)
         elif self._sent:
-            head = self._sent[0]
+            request = self._answered_by(message)
             if kind == "result":
-                head.answer = message["data"]
-            elif (kind == "error" or kind is None) and head.error is None:
-                head.error = RequestError(message.get("error") or message.get("data"))
+                request.answer = message["data"]
+            elif "result" in message:
+                request.answer = message["result"]
+            elif (kind == "error" or kind is None) and request.error is None:
+                request.error = _error_of(message)
 
     # --- inside ---
 
@@ -218,13 +250,26 @@ class ClientProtocol:
         self._check_open()
         if self._is_closed:
             request.finish(ClosedError("The store was closed"))
-        elif self.is_connected:
+        elif self._may_send(request):
             self._send(request)
         elif len(self._waiting) < WAITING_MAX:
             self._waiting.append(request)
         else:
             request.finish(Error("Not connected, and too many requests wait for it"))
         return request
+
+    def _may_send(self, request: PendingRequest) -> bool:
+        """Return whether to send a new request at once; ask for the epoch that it has to wait for.
+
+        Whatever is requested after a request that waits is sent after it.
+        """
+        if isinstance(request, OnceOnlyRequest):
+            self._has_operated = True
+            if self.is_connected and self._epoch_query is None:
+                self._ask_epoch()
+            if self._epoch_query is None or not self._epoch_query.is_done:
+                return False
+        return self.is_connected and not self._waiting
 
     def _watch(self, watch: Watch, key: str) -> None:
         key_id = (watch.ns, key)
@@ -238,6 +283,11 @@ class ClientProtocol:
             watch.tell(key, followed_key.raw, may_be_known=False)
 
     def _send(self, request: PendingRequest) -> None:
+        if isinstance(request, OnceOnlyRequest) and self._epoch_query is not None:
+            reason = request.note_sending(self._epoch_query.result(), self._read_clocks())
+            if reason:
+                request.finish(NoAnswerError(f"{reason}: it may or may not have been done"))
+                return
         self._last_id += 1
         frames = request.begin(self._last_id, self._followed_keys)
         request.frame_bytes_max = max(map(len, frames), default=0)
@@ -245,6 +295,19 @@ class ClientProtocol:
         self.outgoing.append(b'{"type":"ping","id":%d}' % self._last_id)
         self._sent.append(request)
         self._on_outgoing()
+
+    def _send_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        for request in waiting:
+            self._send(request)
+
+    def _ask_epoch(self) -> None:
+        """Ask for the epoch of the connected server, which operations wait for.
+
+        Without it an operation could not be sent again if the connection was lost.
+        """
+        self._epoch_query = EpochQuery()
+        self._send(self._epoch_query)
 
     def _refuse(self, request: PendingRequest) -> None:
         """Fail a request whose largest frame is too large to be sent again."""
@@ -263,6 +326,15 @@ class ClientProtocol:
             self.outgoing.append(b'{"type":"%b","channel":"%b"}' % (name, _CHANNEL.encode()))
             self._on_outgoing()
 
+    def _answered_by(self, message: dict[str, Any]) -> PendingRequest:
+        """Return the request that a message answers: by its number, else the first that waits."""
+        number = message.get("id")
+        if isinstance(number, int):
+            for request in self._sent:
+                if request.id == number:
+                    return request
+        return self._sent[0]
+
     def _finish_answered(self, request_id: object) -> None:
         """Finish the request with this number, and those that were sent before it."""
         refusal: Error | None = None
@@ -270,12 +342,15 @@ class ClientProtocol:
             request = self._sent.popleft()
             # A refused ping has no pong: the next pong ends its request. The refusal was stored in
             # the first request that waited.
-            if request.error is None and request.id < request_id:
+            is_answered = request.error is not None or request.answer is not None
+            if not is_answered and request.id < request_id:
                 request.error = refusal
-            refusal = request.error
+            refusal = request.error or refusal
             for followed_key in request.end():
                 self._drop_unused(followed_key)
             request.finish(request.error)
+            if request is self._epoch_query:
+                self._send_waiting()
 
     def _update(self, key_id: KeyId, raw: bytes) -> None:
         if self._sent and self._sent[0].wants(key_id):
@@ -304,3 +379,12 @@ class ClientProtocol:
         for source in followed:
             if source.is_closed:
                 self.unfollow(source)
+
+
+def _error_of(message: dict[str, Any]) -> RequestError:
+    """Make the exception for the error of a server."""
+    text = message.get("error") or message.get("data") or ""
+    code, op = message.get("code", ""), message.get("op")
+    if code == "conflict":
+        return ConflictError(text, message.get("key", ""), message.get("rev", 0), op)
+    return RequestError(text, code, op)

@@ -8,6 +8,7 @@ and the `pong` of this ping belong to this request. A key without an update by t
 from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any
+from uuid import uuid4
 
 import orjson
 
@@ -16,6 +17,13 @@ from dunena.client.feeds import MISSING, Watch
 
 KeyId = tuple[str, str]
 """Namespace and key."""
+
+ClockTimes = tuple[float, ...]
+"""Seconds of several clocks. A monotonic one may stand while the machine sleeps, and the time of
+day may be set: the one that shows more time between two moments counts."""
+
+RESEND_SECONDS_MAX = 100.0
+"""Time after which an operation is not sent again; the server knows it for 120 s."""
 
 
 def frame(kind: str, name: str, key_id: KeyId, **fields: object) -> bytes:
@@ -54,6 +62,15 @@ def action(name: str, key_id: KeyId, **fields: object) -> bytes:
 def is_printable(*names: str) -> bool:
     """Return whether the dunena dialect accepts these names: printable ASCII (docs/dunena.md)."""
     return all(name.isascii() and name.isprintable() for name in names)
+
+
+def check_names(names: list[KeyId]) -> None:
+    """Raise `TypeError` for a name that JSON cannot express, such as one with a lone surrogate.
+
+    Requests whose frames are made for each connection anew check their names beforehand: later the
+    error would end a connection, and no caller would get it.
+    """
+    orjson.dumps(names)
 
 
 class FollowedKey:
@@ -140,6 +157,72 @@ class PendingRequest:
         return self.answer
 
 
+class Question(PendingRequest):
+    """A question of the object-store dialect, whose answer is the data of the server's result.
+
+    ``fields`` are those of its message; the ones that are None are left out. Raise `TypeError` for
+    a field that is no JSON.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, name: str, fields: dict[str, object]) -> None:
+        super().__init__()
+        given = {field: value for field, value in fields.items() if value is not None}
+        # It is encoded here, where the caller gets the error.
+        self._text = orjson.dumps({"action": name, **given})
+
+    def begin(self, request_id: int, followed_keys: dict[KeyId, FollowedKey]) -> list[bytes]:
+        """Start the request on a connection; return the frames to send before its ping."""
+        super().begin(request_id, followed_keys)
+        return [b'%b,"id":%d}' % (self._text[:-1], request_id)]
+
+
+class OnceOnlyRequest(Question):
+    """One operation or transaction, whose answer is the data of the server's result.
+
+    It must not be carried out twice. So it has an idempotency key, by which the server knows it
+    again. The protocol calls `note_sending` each time before it sends it.
+    """
+
+    __slots__ = ("_epoch", "_sent_at")
+
+    def __init__(self, name: str, fields: dict[str, object]) -> None:
+        super().__init__(name, {**fields, "idempotencyKey": uuid4().hex})
+        self._epoch: str | None = None
+        self._sent_at: ClockTimes | None = None
+
+    def note_sending(self, epoch: str | None, now: ClockTimes) -> str:
+        """Return "" if it may be sent to the server's run of this epoch, else why it may not.
+
+        Another run, and one that has none, does not know the idempotency key any more, nor does the
+        server after two minutes. Whether it was carried out then cannot be known.
+        """
+        if self._sent_at is None:
+            self._epoch, self._sent_at = epoch, now
+            return ""
+        if epoch is None or epoch != self._epoch:
+            return "The server was restarted before it answered"
+        passed = max(end - start for start, end in zip(self._sent_at, now, strict=True))
+        if passed > RESEND_SECONDS_MAX:
+            return f"No answer came in {RESEND_SECONDS_MAX:g} s"
+        return ""
+
+
+class EpochQuery(PendingRequest):
+    """The question for the epoch of the server; it needs no right, as it reads no key."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__([b'{"type":"mget","keys":[],"rev":true}'], is_kept=False)
+
+    def result(self) -> str | None:
+        """Return the epoch; None if the server refused to say, or is an older one without it."""
+        epoch = self.answer.get("epoch") if isinstance(self.answer, dict) else None
+        return epoch if isinstance(epoch, str) and epoch else None
+
+
 class Deletion(PendingRequest):
     """The deletion of a key in the dunena dialect, whose answer says whether the key existed."""
 
@@ -191,6 +274,7 @@ class Reading(PendingRequest):
     def __init__(self, key_ids: Iterable[KeyId]) -> None:
         super().__init__()
         self._key_ids = list(key_ids)
+        check_names(self._key_ids)
         self._asked: dict[KeyId, bytes] = {}
         self._held: list[FollowedKey] = []
 

@@ -34,6 +34,8 @@ class Turned:
         attribute = getattr(self._store, name)
         if name in ("watch", "events"):  # plain calls, but of the loop's thread
             return lambda *words, **named: TurnedFeed(self._on_loop(attribute, words, named), self)
+        if name == "txn":
+            return lambda **named: TurnedTransaction(attribute(**named), self)
         return lambda *words, **named: self.wait(attribute(*words, **named))
 
     def wait(self, awaited: Any) -> Any:
@@ -67,6 +69,20 @@ class TurnedFeed:
 
     def close(self) -> None:
         self._store._on_loop(self._feed.close, (), {})
+
+
+class TurnedTransaction:
+    """An asyncio transaction for a plain ``with``."""
+
+    def __init__(self, transaction: Any, store: Turned) -> None:
+        self._transaction = transaction
+        self._store = store
+
+    def __enter__(self) -> Any:
+        return self._store.wait(self._transaction.__aenter__())
+
+    def __exit__(self, *details: object) -> None:
+        self._store.wait(self._transaction.__aexit__(*details))
 
 
 @contextmanager
@@ -185,6 +201,8 @@ def test_merge_accepts_the_options_of_set(store: Any, server: ServerProcess):
     with pytest.raises(dunena.RequestError, match="TTL must be"):
         store.merge("k", {"c": 3}, ns="app", ttl=-1)
     assert store.merge("k", {"c": 3}, ns="app") == {"a": 1, "b": 2, "c": 3}
+    assert http(server, "GET", "/entries/k?ns=app").json["entry"]["expiresAt"] is not None
+    store.merge("k", {"c": 4}, ns="app", ttl=0)
     assert http(server, "GET", "/entries/k?ns=app").json["entry"]["expiresAt"] is None
 
 
@@ -203,6 +221,247 @@ def test_concurrent_merges_of_one_client_lose_no_field(server: ServerProcess):
         for thread in threads:
             thread.join(SECONDS_MAX)
         assert store.get("k") == {f"f{n}": n for n in range(40)}
+
+
+def test_merge_goes_into_objects_and_removes_fields_that_are_none(store: Any):
+    store.set("k", {"home": {"score": 1, "by": "Ada"}, "guest": 2})
+    merged = {"home": {"score": 2, "by": "Ada"}}
+    assert store.merge("k", {"home": {"score": 2}, "guest": None}) == merged
+
+
+@pytest.mark.parametrize("key", ["k", "schlüssel"])
+def test_incr_adds_to_a_number_within_limits_and_returns_the_sum(store: Any, key: str):
+    assert store.incr(key) == 1
+    assert store.incr(key, 2.5) == 3.5
+    assert store.incr(key, -10, min=-6.5) == -6.5
+    with pytest.raises(dunena.RequestError, match=f'^Out of range: "{key}"$') as refused:
+        store.incr(key, -1, min=-7, max=0)
+    assert refused.value.code == "range"
+    assert store.get(key) == -6.5
+    assert store.incr("deep", path="/home") == 1
+    assert store.get("deep") == {"home": 1}
+
+
+def test_append_keeps_the_newest_values_and_returns_the_length(store: Any):
+    assert store.append("chat", "a", ["b"], None) == 3
+    assert store.append("chat", 4, max=2) == 2
+    assert store.get("chat") == [None, 4]
+    with pytest.raises(dunena.RequestError, match="Not a list"):
+        store.append("chat", 1, path="/1")
+
+
+def test_patch_applies_all_steps_or_none(store: Any):
+    store.set("k", {"a": 1, "b": [1, 2]})
+    store.patch("k", [{"op": "add", "path": "/b/-", "value": 3}, {"op": "remove", "path": "/a"}])
+    assert store.get("k") == {"b": [1, 2, 3]}
+    steps = [{"op": "remove", "path": "/b"}, {"op": "test", "path": "/none", "value": 1}]
+    with pytest.raises(dunena.RequestError):
+        store.patch("k", steps)
+    assert store.get("k") == {"b": [1, 2, 3]}
+
+
+def test_touch_changes_only_the_expiry(store: Any, server: ServerProcess):
+    store.set("k", [1])
+    store.touch("k", 3_600_000)
+    assert http(server, "GET", "/entries/k").json["entry"]["expiresAt"] is not None
+    store.incr("k", path="/0")
+    assert http(server, "GET", "/entries/k").json["entry"]["expiresAt"] is not None
+    store.touch("k", 0)
+    assert http(server, "GET", "/entries/k").json["entry"]["expiresAt"] is None
+    assert store.get("k") == [2]
+    with pytest.raises(dunena.RequestError) as refused:
+        store.touch("missing", 5)
+    assert refused.value.code == "no_path"
+
+
+def test_timer_changes_a_timer_by_the_clock_of_the_server(store: Any):
+    stopped = store.timer("clock", "set", ms=300_000, rate=-1)["timer"]
+    assert (stopped["ms"], stopped["rate"], stopped["running"]) == (300_000, -1, False)
+    assert store.timer("clock", "start")["timer"]["running"] is True
+    assert store.timer("clock", "stop") == store.get("clock")
+    with pytest.raises(dunena.RequestError):
+        store.timer("clock", "jump")
+
+
+def test_set_and_delete_change_a_part_of_a_value(store: Any):
+    store.set("k", {"home": {"score": 1}, "list": [1, 2]})
+    store.set("k", 5, path="/home/score")
+    assert store.delete("k", path="/list/0") is True
+    assert store.get("k") == {"home": {"score": 5}, "list": [2]}
+    with pytest.raises(dunena.RequestError, match='Nothing at "/no/where" of "k"'):
+        store.set("k", 5, path="/no/where")
+    assert store.delete("k", path="/no") is False
+    assert store.delete("missing", path="/no") is False
+
+
+def test_a_write_for_another_revision_raises_a_conflict(store: Any):
+    assert store.get("k", rev=True) == (None, 0)
+    store.set("k", 1, if_rev=0)
+    with pytest.raises(dunena.ConflictError, match=r"^Revision conflict") as caught:
+        store.set("k", 2, if_rev=0)
+    value, rev = store.get("k", rev=True)
+    assert (value, rev) == (1, caught.value.rev)
+    assert (caught.value.key, caught.value.code, caught.value.op) == ("k", "conflict", None)
+    store.incr("k", if_rev=rev)
+    with pytest.raises(dunena.ConflictError):
+        store.delete("k", if_rev=rev)
+    assert store.delete("k", if_rev=store.get("k", rev=True)[1]) is True
+    assert store.get("k", "none", rev=True) == ("none", 0)
+
+
+def test_null_has_a_revision(store: Any):
+    store.set("k", None)
+    value, rev = store.get("k", 5, rev=True)
+    assert value is None
+    assert rev > 0
+
+
+@pytest.mark.parametrize("key", ["k", "schlüssel"])
+def test_update_replaces_the_value_by_what_a_function_returns(store: Any, key: str):
+    assert store.update(key, lambda old: [old]) == [None]
+    assert store.update(key, lambda old: [old]) == [[None]]
+    assert store.get(key) == [[None]]
+    with pytest.raises(ZeroDivisionError):
+        store.update(key, lambda _: 1 // 0)
+    assert store.get(key) == [[None]]
+
+
+def test_updates_of_threads_and_clients_lose_nothing(connect: Connect, server: ServerProcess):
+    clients, times = 4, 25
+
+    def work() -> None:
+        with connect(server.url) as store:
+            for _ in range(times):
+                store.update("k", lambda old: {"n": (old or {"n": 0})["n"] + 1})
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS_MAX)
+    with connect(server.url) as store:
+        assert store.get("k") == {"n": clients * times}
+
+
+def test_update_raises_a_conflict_when_others_write_at_each_try(
+    connect: Connect, server: ServerProcess
+):
+    with connect(server.url) as store, dunena.sync.connect(server.url) as other:
+        seen = []
+
+        def change(old: Any) -> Any:
+            seen.append(old)
+            other.incr("k")
+            return old
+
+        with pytest.raises(dunena.ConflictError):
+            store.update("k", change)
+        assert seen == [None, *range(1, 10)]
+        assert store.get("k") == 10
+
+
+def test_a_transaction_is_carried_out_as_one_change(store: Any):
+    store.set("scorer", "nobody")
+    updates = store.watch("match", "scorer")
+    assert len([next(updates), next(updates)]) == 2
+    with store.txn() as transaction:
+        transaction.incr("match", 2, path="/home")
+        transaction.set("scorer", "Ada", ttl=3_600_000)
+        transaction.append("schlüssel", 1, 2)
+        transaction.delete("missing")
+        assert transaction.results == []
+        assert store.get("match") is None
+    incr, stored, appended, deleted = transaction.results
+    assert (incr["value"], appended["length"], deleted["deleted"]) == (2, 2, False)
+    assert abs(stored["rev"] - incr["rev"]) == 1
+    assert sorted([next(updates), next(updates)]) == [("match", {"home": 2}), ("scorer", "Ada")]
+    with pytest.raises(dunena.ClosedError, match="has ended"):
+        transaction.incr("match")
+
+
+def test_a_transaction_that_cannot_be_done_names_its_operation_and_changes_nothing(store: Any):
+    store.set("word", "text")
+
+    def count(**options: Any) -> None:
+        with store.txn() as transaction:
+            transaction.incr("count")
+            transaction.incr("word", **options)
+
+    with pytest.raises(dunena.RequestError, match=r'^op 1: Not a number: "word"$') as refused:
+        count()
+    assert (refused.value.op, refused.value.code) == (1, "wrong_type")
+    with pytest.raises(dunena.ConflictError) as conflict:
+        count(if_rev=0)
+    assert (conflict.value.op, conflict.value.key) == (1, "word")
+    assert store.mget(["count", "word"]) == {"count": None, "word": "text"}
+
+
+def test_an_exception_in_the_block_of_a_transaction_sends_nothing(store: Any):
+    transaction = store.txn()
+
+    def fail() -> None:
+        with transaction as opened:
+            opened.incr("count")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert store.get("count") is None
+    with pytest.raises(dunena.ClosedError, match="has ended"), transaction as ended:
+        ended.incr("count")
+
+
+def test_an_empty_transaction_is_done(store: Any):
+    with store.txn() as transaction:
+        pass
+    assert transaction.results == []
+
+
+def test_a_transaction_is_in_its_namespace(connect: Connect, server: ServerProcess):
+    with connect(server.url, ns="app") as store:
+        with store.txn() as transaction:
+            transaction.incr("k")
+            transaction.incr("k", 5, ns="other")
+        with store.txn(ns="other", durable=True) as transaction:
+            transaction.incr("k")
+        assert transaction.results[0]["value"] == 6
+        assert (store.get("k"), store.get("k", ns="")) == (1, None)
+        assert store.incr("k", 2) == 3
+        assert store.incr("k", ns="") == 1
+        assert store.update("k", lambda old: old * 2, ns="other") == 12
+        assert store.history("k", ns="other")[0].value == 12
+
+
+def test_history_lists_the_values_newest_first_and_revert_brings_one_back(
+    store: Any, server: ServerProcess
+):
+    assert store.history("schlüssel") == []
+    store.set("schlüssel", {"on": True})
+    first = store.history("schlüssel")[0]
+    assert isinstance(first, dunena.HistoryEntry)
+    assert (first.value, first.rev) == ({"on": True}, store.get("schlüssel", rev=True)[1])
+    # Only what stood for a second is kept.
+    while http(server, "GET", "/entries/x").json["timestamp"] - first.timestamp < 1000:
+        store.get("schlüssel")
+    store.set("schlüssel", {"on": False})
+    assert [entry.value["on"] for entry in store.history("schlüssel")] == [False, True]
+    assert [entry.value["on"] for entry in store.history("schlüssel", 1)] == [False]
+    assert store.revert("schlüssel") == {"on": True}
+    assert store.get("schlüssel") == {"on": True}
+    with pytest.raises(dunena.RequestError, match=r"^No such revision") as refused:
+        store.revert("schlüssel", 10**9)
+    assert refused.value.code == "no_rev"
+
+
+def test_then_is_merged_in_when_the_ttl_ends(store: Any):
+    updates = store.watch("lower")
+    next(updates)
+    store.set("lower", {"name": "Ada", "on": True}, ttl=50, then={"on": False})
+    assert next(updates).value == {"name": "Ada", "on": True}
+    assert next(updates).value == {"name": "Ada", "on": False}
+    with store.txn() as transaction:
+        transaction.set("lower", {"name": "Bob"}, ttl=50, then="gone")
+    assert [next(updates).value for _ in range(2)] == [{"name": "Bob"}, "gone"]
 
 
 def test_a_namespace_applies_to_the_store_or_to_one_call(connect: Connect, server: ServerProcess):
@@ -238,6 +497,12 @@ def test_a_refused_call_raises_with_the_servers_text(store: Any):
         store.set("k", 1, ttl=-1)
     with pytest.raises(TypeError):
         store.set("k", {1})
+    with pytest.raises(TypeError):
+        store.incr("k", float("nan"))
+    with pytest.raises(dunena.RequestError, match=r"^Key exceeds max length \(512\)$"):
+        store.incr("k" * 513)
+    with pytest.raises(dunena.RequestError, match="Path must be a JSON Pointer"):
+        store.set("k", 1, path="home")
     store.set("k", "the connection is as good as before")
 
 
@@ -381,6 +646,30 @@ def test_connect_sends_the_token_and_raises_for_a_wrong_one(
         assert refused.value.status == 401
 
 
+def test_operations_with_a_token_that_may_only_write_return_no_value(
+    connect: Connect, start_server: StartServer, tmp_path: Path
+):
+    file = tmp_path / "tokens.toml"
+    table = '[{0}]\ntoken = "{0}"\nrights = ["{0}"]\n'
+    file.write_text(table.format("write") + table.format("read"), "utf-8")
+    server = start_server("--tokens", str(file))
+    with connect(server.url, token="write") as store:
+        assert store.incr("count") is None
+        assert store.append("list", 1) == 1
+        assert store.timer("clock", "start") is None
+        for call in (lambda: store.merge("k", {"a": 1}), lambda: store.history("k")):
+            with pytest.raises(dunena.RequestError, match="Not permitted"):
+                call()
+        with store.txn() as transaction:
+            transaction.merge("k", {"a": 1})
+            transaction.incr("count")
+        assert "value" not in transaction.results[1]
+    with connect(server.url, token="read") as store:
+        assert store.mget(["count", "list", "k"]) == {"count": 2, "list": [1], "k": {"a": 1}}
+        with pytest.raises(dunena.RequestError, match="Not permitted"):
+            store.incr("count")
+
+
 def test_connect_raises_when_no_server_answers(connect: Connect):
     with pytest.raises(dunena.ConnectError, match="No server answers"):
         connect(f"localhost:{free_port()}").__enter__()
@@ -418,6 +707,14 @@ CALLS: list[Callable[[Any], Any]] = [
     lambda store: store.delete("k"),
     lambda store: store.delete("ß"),
     lambda store: store.merge("k", {}),
+    lambda store: store.patch("k", []),
+    lambda store: store.incr("k"),
+    lambda store: store.append("k", 1),
+    lambda store: store.touch("k", 1),
+    lambda store: store.timer("k", "start"),
+    lambda store: store.revert("k"),
+    lambda store: store.update("k", str),
+    lambda store: store.history("k"),
     lambda store: store.keys(),
     lambda store: store.stats(),
     lambda store: store.info(),
@@ -489,7 +786,7 @@ def test_a_call_without_a_server_raises_after_the_timeout(connect: Connect, serv
 
 
 class Relay:
-    """A server's stand-in that forwards, and can leave connections hanging without a word."""
+    """A server's stand-in that forwards; it can fall silent, and cut before an answer."""
 
     def __init__(self, server: ServerProcess) -> None:
         self._target = ("127.0.0.1", server.port)
@@ -497,6 +794,7 @@ class Relay:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._mute: set[socket.socket] = set()
+        self.answers_until_cut: int | None = None
         self._threads = [threading.Thread(target=self._accept)]
         self._threads[0].start()
 
@@ -504,11 +802,25 @@ class Relay:
         """What is connected now hears nothing any more, and is not told."""
         self._mute |= {end for pair in self._pairs for end in pair}
 
+    def _is_to_be_cut(self) -> bool:
+        """Count a piece of what the server says; return whether it is dropped with its link."""
+        if self.answers_until_cut is None:
+            return False
+        self.answers_until_cut -= 1
+        if self.answers_until_cut >= 0:
+            return False
+        self.answers_until_cut = None
+        return True
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(self._target)
+                try:
+                    far = socket.create_connection(self._target)
+                except OSError:  # the server is away
+                    near.close()
+                    continue
                 self._pairs.append((near, far))
                 for pair in ((near, far), (far, near)):
                     self._threads.append(threading.Thread(target=self._forward, args=pair))
@@ -517,9 +829,13 @@ class Relay:
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(65_536):
+                if source.getpeername() == self._target and self._is_to_be_cut():
+                    break
                 if source not in self._mute:
                     target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+        for end in (source, target):  # also after a reset, which the other end has to learn of
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> Self:
         return self
@@ -536,7 +852,12 @@ class Relay:
             end.close()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="an accept that waits cannot be ended there")
+no_relay_on_windows = pytest.mark.skipif(
+    sys.platform == "win32", reason="an accept that waits cannot be ended there"
+)
+
+
+@no_relay_on_windows
 def test_the_client_replaces_a_silent_connection(
     connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ):
@@ -548,6 +869,118 @@ def test_the_client_replaces_a_silent_connection(
         relay.hang()
         store.set("k", "sent again on the next one")
         assert next(updates) == ("k", "sent again on the next one")
+
+
+def reconnect_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dunena.client.backoff.FIRST_SECONDS", 0.01)
+
+
+@no_relay_on_windows
+def test_an_operation_whose_answer_was_lost_is_carried_out_once(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+):
+    reconnect_soon(monkeypatch)
+    with Relay(server) as relay, connect(relay.url) as store:
+        store.incr("count")
+        for number in range(2, 12):
+            relay.answers_until_cut = 0
+            assert store.incr("count") == number
+            assert relay.answers_until_cut is None
+        relay.answers_until_cut = 0
+        with store.txn() as transaction:
+            transaction.incr("count")
+            transaction.append("list", 1)
+        assert transaction.results[0]["value"] == 12
+        relay.answers_until_cut = 1
+        assert store.update("count", lambda count: count + 1) == 13
+        assert (store.get("count"), store.get("list")) == (13, [1])
+
+
+@no_relay_on_windows
+def test_increments_over_connections_that_are_cut_count_once_each(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+):
+    reconnect_soon(monkeypatch)
+    increments, writers = 200, 4
+    cuts, unknown = [], []
+    with Relay(server) as relay, connect(relay.url) as store:
+
+        def work() -> None:
+            for number in range(increments // writers):
+                if number % 5 == 0 and relay.answers_until_cut is None:
+                    relay.answers_until_cut = number % 3
+                    cuts.append(number)
+                try:
+                    store.incr("count", path="/red")
+                except dunena.NoAnswerError as error:
+                    unknown.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(writers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(SECONDS_MAX)
+        relay.answers_until_cut = None
+        assert len(cuts) >= 10
+        assert unknown == []
+        assert store.get("count") == {"red": increments}
+
+
+@no_relay_on_windows
+def test_an_operation_whose_answer_a_restart_lost_raises_no_answer_error(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+):
+    reconnect_soon(monkeypatch)
+    with Relay(server) as relay, connect(relay.url, timeout=SECONDS_MAX) as store:
+        store.incr("count")
+        relay.hang()
+        unknown: list[BaseException] = []
+
+        def call() -> None:
+            try:
+                store.incr("count")
+            except dunena.NoAnswerError as error:
+                unknown.append(error)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+        server.kill()
+        server.start()
+        thread.join(SECONDS_MAX)
+        assert "The server was restarted before it answered" in str(unknown[0])
+        assert store.incr("count") == 2, "the relay had let nothing through"
+
+
+def test_acknowledged_increments_survive_kills_of_the_server(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+):
+    reconnect_soon(monkeypatch)
+    acknowledged, unknown = [], []
+    is_over = threading.Event()
+    with connect(server.url, timeout=SECONDS_MAX) as store:
+
+        def work() -> None:
+            while not is_over.is_set():
+                try:
+                    acknowledged.append(store.incr("count"))
+                except dunena.NoAnswerError as error:
+                    unknown.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        for _ in range(5):
+            wanted = len(acknowledged) + 10
+            while len(acknowledged) < wanted:
+                store.get("count")
+            server.kill()
+            server.start()
+        is_over.set()
+        thread.join(SECONDS_MAX)
+        assert len(set(acknowledged)) == len(acknowledged)
+        count = store.get("count")
+        assert len(acknowledged) <= count <= len(acknowledged) + len(unknown)
 
 
 def test_calls_made_while_disconnected_complete_after_the_reconnect(
@@ -653,9 +1086,10 @@ def test_both_stores_have_the_same_methods_and_docstrings():
         {name: getattr(store, name) for name in dir(store) if not name.startswith("_")}
         for store in (dunena.Store, dunena.sync.Store)
     )
-    assert calls.keys() == blocking.keys() > {"get", "mset", "merge", "watch", "close"}
+    assert calls.keys() == blocking.keys() > {"get", "mset", "incr", "txn", "watch", "close"}
     for name, call in calls.items():
-        assert inspect.iscoroutinefunction(call) == (name not in ("watch", "events")), name
+        is_plain = name in ("watch", "events", "txn")
+        assert inspect.iscoroutinefunction(call) != is_plain, name
         assert not inspect.iscoroutinefunction(blocking[name]), name
         assert inspect.signature(blocking[name]) == inspect.signature(call), name
         assert blocking[name].__name__ == call.__name__ == name

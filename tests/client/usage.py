@@ -15,6 +15,17 @@ async def use() -> None:
         assert_type(await store.merge("k", {"a": 1}, ttl=1), dict[str, Any])
         assert_type(await store.keys("*"), list[str])
         assert_type(await store.info(), dict[str, Any])
+        assert_type(await store.get("k", rev=True), Any)
+        assert_type(await store.incr("k", 2.5, path="/home", min=0), Any)
+        assert_type(await store.append("k", 1, "a", max=5), int)
+        assert_type(await store.history("k", 5), list[dunena.HistoryEntry])
+        assert_type(await store.update("k", lambda old: old + 1, ttl=5), Any)
+        async with store.txn(ns="n") as transaction:
+            assert_type(transaction, dunena.Transaction)
+            transaction.set("k", None, if_rev=0, ttl=5, then={"on": False})
+            transaction.touch("k", 5, path="/home")
+            transaction.touch("k")  # type: ignore[call-arg]
+        assert_type(transaction.results, list[dict[str, Any]])
         await store.set("k")  # type: ignore[call-arg]
         async with store.watch("a", "b", ns="n") as updates:
             assert_type(updates, dunena.Feed[dunena.Update])
@@ -32,6 +43,18 @@ def use_blocking() -> None:
         assert_type(store.merge("k", {"a": 1}, ttl=1), dict[str, Any])
         assert_type(store.keys("*"), list[str])
         assert_type(store.info(), dict[str, Any])
+        assert_type(store.incr("k", 2.5, path="/home", min=0), Any)
+        assert_type(store.append("k", 1, "a", max=5), int)
+        assert_type(store.history("k", 5), list[dunena.HistoryEntry])
+        assert_type(store.update("k", lambda old: old + 1, ttl=5), Any)
+        store.touch("k", 5, if_rev=3)
+        store.patch("k", [{"op": "remove", "path": "/a"}])
+        store.timer("k", "set", ms=1000, rate=-1)
+        store.revert("k", 5, ns="n")
+        with store.txn(durable=True) as transaction:
+            assert_type(transaction, dunena.sync.Transaction)
+            transaction.incr("k", max=5)
+            transaction.incr("k", namespace="n")  # type: ignore[call-arg]
         store.set("k")  # type: ignore[call-arg]
         store.set("k", 1, ttl="1")  # type: ignore[arg-type]
         store.get("k", namespace="n")  # type: ignore[call-arg]

@@ -24,6 +24,7 @@ from tests.e2e.folders import (
 from tests.e2e.processes import FOLDS_CASE, IS_WINDOWS, assert_failed, program_in, run_program
 from tests.protocol.clients import http, now_ms, open_dunena, open_objects
 from tests.support.fixtures import StartServer
+from tests.support.kept import Kept
 from tests.support.server import ServerProcess
 
 # --- names ---
@@ -583,8 +584,38 @@ def test_the_revision_never_goes_back(start_server: StartServer):
         ending()
         server.start()
         revisions.append(http(server, "GET", "/info").json["revision"])
-    assert revisions == sorted(revisions)
-    assert len(set(revisions[::2])) == 3
+    assert revisions == sorted(set(revisions)), "a start counts as a change"
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_a_conditional_write_does_not_overwrite_a_file_that_was_edited_between_two_runs(
+    start_server: StartServer, folder: Path, ending: str
+):
+    server = start_server()
+    http(server, "POST", "/set", {"key": "k", "value": 1})
+    server.stop()
+    server.start()
+    epoch = http(server, "GET", "/info").json["epoch"]
+    # It has the revision of this start, and nothing is changed until the next one.
+    revision = http(server, "GET", "/entries/k").json["entry"]["revision"]
+    getattr(server, ending)()
+    (folder / "k.json").write_text('"edited"')
+    server.start()
+    reply = http(server, "POST", "/set", {"key": "k", "value": 2, "ifRev": revision})
+    assert (reply.status, http(server, "GET", "/get/k").json["value"]) == (409, "edited")
+    assert http(server, "GET", "/info").json["epoch"] != epoch
+
+
+@pytest.mark.parametrize("ending", ["stop", "kill"])
+def test_no_file_is_behind_after_a_start_that_changed_nothing(
+    start_server: StartServer, ending: str
+):
+    server = start_server()
+    http(server, "POST", "/set", {"key": "k", "value": 1})
+    getattr(server, ending)()
+    server.start()
+    until(lambda: not http(server, "GET", "/stats").json["storage"]["filesBehind"], "still behind")
+    assert http(server, "GET", "/health").json["status"] == "healthy"
 
 
 # --- expiry ---
@@ -635,6 +666,36 @@ def test_a_key_set_again_without_a_ttl_has_none_after_a_restart(start_server: St
     server.start()
     assert http(server, "GET", "/get/k").json["value"] == "v"
     assert http(server, "GET", "/get/witness").json["value"] is None
+
+
+@pytest.mark.parametrize("is_in_file", [True, False])
+def test_what_is_to_be_merged_into_a_value_survives_kills(
+    start_server: StartServer, folder: Path, *, is_in_file: bool
+):
+    kept = Kept(folder)
+    began_at = now_ms()
+    soon = began_at + 8000  # two starts on a busy machine take some of it
+    kept.set("past", {"name": "Ada", "on": True}, expires_at=began_at - 1, then={"on": False})
+    kept.set("soon", {"name": "Ada", "on": True}, expires_at=soon, then={"on": False})
+    kept.commit() if is_in_file else kept.append()
+    kept.storage.journal.close()
+    server = start_server()
+    hidden = {"name": "Ada", "on": False}
+    assert http(server, "GET", "/get/past").json["value"] == hidden
+    assert http(server, "GET", "/entries/past").json["entry"]["expiresAt"] is None
+    server.kill()
+    server.start()
+    with open_dunena(server) as client:
+        assert http(server, "GET", "/get/past").json["value"] == hidden
+        assert http(server, "GET", "/get/soon").json["value"] == {"name": "Ada", "on": True}
+        event = client.event("soon", "set")
+        assert 0 <= event["timestamp"] - soon <= 150
+    server.kill()
+    server.start()
+    assert http(server, "GET", "/get/soon").json["value"] == hidden
+    server.stop()
+    assert read_json(folder / "soon.json") == read_json(folder / "past.json") == hidden
+    assert listing(folder / PRIVATE / "expiry") == []
 
 
 # --- damage ---

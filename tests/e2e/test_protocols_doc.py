@@ -11,7 +11,13 @@ from tests.support.documents import ROOT, assert_as_written, blocks, try_curl_ex
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
-PAGES = {"protocols": "/ws", "dunena": "/ws?protocol=dunena", "object-store": "/"}
+PAGES = {
+    "protocols": "/ws",
+    "dunena": "/ws?protocol=dunena",
+    "object-store": "/",
+    "operations-on-values": "/",
+    "state": "/",
+}
 """And where a connection speaks what the page is about."""
 
 CONVERSATIONS = [(page, text) for page in PAGES for text in blocks(f"docs/{page}.md", "text")]
@@ -20,21 +26,32 @@ CONVERSATIONS = [(page, text) for page in PAGES for text in blocks(f"docs/{page}
 def test_the_protocol_pages_have_the_expected_number_of_conversations():
     assert [page for page, _ in CONVERSATIONS].count("dunena") == 2
     assert [page for page, _ in CONVERSATIONS].count("object-store") == 3
-    assert len(CONVERSATIONS) == 6
+    assert [page for page, _ in CONVERSATIONS].count("operations-on-values") == 13
+    assert [page for page, _ in CONVERSATIONS].count("state") == 3
+    assert len(CONVERSATIONS) == 22
 
 
 @pytest.mark.parametrize(("page", "text"), CONVERSATIONS)
 def test_each_documented_conversation_runs_as_written(server: ServerProcess, page: str, text: str):
-    speaks_dunena = page != "object-store"
+    speaks_dunena = PAGES[page] != "/"
     with open_client(server, PAGES[page], speaks_dunena=speaks_dunena) as client:
         for line in text.splitlines():
             mark, _, message = line.partition(" ")
-            if mark == ">":
+            if line == "(after a second)":
+                wait_a_second(server)
+            elif mark == ">":
                 client.send(message)
             else:
                 assert mark == "<"
                 assert_as_written(client.receive_text(), message)
         assert client.heard() == []
+
+
+def wait_a_second(server: ServerProcess) -> None:
+    """Wait until a key has expired that lives for a second."""
+    with open_dunena(server) as client:
+        client.send({"type": "set", "key": "wait", "value": "", "ttl": 1000})
+        client.event("wait", "expired")
 
 
 def test_each_message_of_the_dunena_table_gets_its_documented_reply(server: ServerProcess):

@@ -53,7 +53,7 @@ def export(
                 for ns in sorted(namespaces):
                     for entry in _entries(server, ns, draft.last, draft.in_last_ns):
                         deadline = _by_wall_clock(entry["expiresAt"], info["clockStepMs"])
-                        raw = line(entry["key"], ns, entry["value"], deadline)
+                        raw = line(ns, entry, deadline)
                         draft.add((ns, entry["key"]), raw)
                         progress(draft.count)
                     draft.flush()
@@ -132,6 +132,8 @@ def _with_value(server: "Http", ns: str, entry: dict[str, Any]) -> dict[str, Any
     """Add the value to an entry of a listing; return None if the key was deleted meanwhile."""
     import orjson
 
+    if "thenPreview" in entry:
+        return server.entry(entry["key"], ns)
     preview: str = entry["preview"]
     try:
         value = orjson.loads(preview)

@@ -43,6 +43,7 @@ def import_(
     from dunena.cli.archive import entry_of, open_lines
     from dunena.cli.progress import ProgressLine
     from dunena.client.blocking import Store
+    from dunena.store.merge_patch import merge
 
     options = options_of(url, token)
     mark = _Mark(file, options.address.authority)
@@ -63,8 +64,10 @@ def import_(
             entry = entry_of(raw, number)
             ttl = _ttl(entry)
             if ttl is not None and ttl <= 0:
-                expired += 1
-                continue
+                if "then" not in entry:
+                    expired += 1
+                    continue
+                entry["value"], ttl = merge(entry["value"], entry["then"]), None
             stored += 1
             if batch.add(entry, ttl, len(raw)):
                 mark.write(number)
@@ -105,7 +108,7 @@ class _Batch:
             self.store()
         if ttl is not None:
             self.store()
-            self._set(entry["key"], entry["value"], ns, ttl)
+            self._set(entry["key"], entry["value"], ns, ttl, entry.get("then"))
             return True
         self._ns = ns
         self._entries[entry["key"]] = entry["value"]
@@ -127,12 +130,15 @@ class _Batch:
             for key, value in entries.items():  # one by one, to find the refused ones
                 self._set(key, value, self._ns, 0)
 
-    def _set(self, key: str, value: Any, ns: str, ttl: int) -> None:
+    def _set(self, key: str, value: Any, ns: str, ttl: int, then: Any = None) -> None:
         try:
-            self._store.set(key, value, ns=ns, ttl=ttl)
+            self._store.set(key, value, ns=ns, ttl=ttl, then=then)
         except RequestError as error:
-            place = f"{key} of namespace {ns}" if ns else key
-            self.refused.append(f"{place}: {refusal(error, self._token)}")
+            self.refused.append(f"{_place(key, ns)}: {refusal(error, self._token)}")
+
+
+def _place(key: str, ns: str) -> str:
+    return f"{key} of namespace {ns}" if ns else key
 
 
 class _Mark:

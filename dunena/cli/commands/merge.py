@@ -1,0 +1,36 @@
+"""`dunena merge` merges fields into a value; it connects by `connect_options`."""
+
+from typing import Annotated
+
+from typer import Argument
+
+from dunena.cli.connect_options import Json, Ns, Path, Token, Url, open_store
+from dunena.cli.output import is_for_people, say_json
+from dunena.cli.values import read_object
+from dunena.client.address import DEFAULT_URL
+
+
+def merge(
+    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    fields: Annotated[
+        str,
+        Argument(
+            metavar="JSON",
+            help="An object; null removes a field; @FILE: from a file; -: from a pipe.",
+            show_default=False,
+        ),
+    ],
+    path: Path = None,
+    ns: Ns = "",
+    as_json: Json = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Merge fields into a value and print it. Its other fields stay.
+
+    Example: dunena merge lower '{"on": false}'
+    """
+    given = read_object(fields, "JSON")
+    with open_store(url, token, ns) as store:
+        merged = store.merge(key, given, path=path)
+    say_json(merged, indented=is_for_people(as_json=as_json))
