@@ -12,6 +12,7 @@ from unittest.mock import patch
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.services import Services
 from dunena.dialects.session import Session
+from dunena.dialects.subscriptions import PacedFactory
 from dunena.frames import text_frame
 from dunena.hub import Batch
 from dunena.server.app import Server
@@ -19,6 +20,7 @@ from dunena.server.websocket import connection
 from dunena.server.websocket.message_receiver import MessageReceiver
 from dunena.settings import Settings
 from dunena.store.limits import Limits
+from dunena.watches.pending import PendingUpdate
 
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 """The longest message the suites send."""
@@ -37,10 +39,11 @@ class EchoSession(Session):
         dialect: Dialect,
         session_id: str,
         *,
-        reply: Callable[[bytes], None],
+        reply: Callable[[bytes | PendingUpdate], None],
         push: Callable[[Batch], None],
+        pace: PacedFactory,
     ) -> None:
-        super().__init__(services, dialect, session_id, reply=reply, push=push)
+        super().__init__(services, dialect, session_id, reply=reply, push=push, pace=pace)
         self._say = reply
 
     def open(self, now: int) -> None:
