@@ -10,8 +10,8 @@ class ClientError(Exception):
 
     ``is_named``: the object-store dialect sends this text, as for an exceeded limit; for all other
     errors it sends one common text. ``is_limit``: the error counts as an exceeded limit. ``code``
-    and ``fields`` are for programs; they stand in answers to the messages of docs/state.md only,
-    as the clients of the older messages know nothing of them.
+    and ``fields`` are for programs; only answers to operations and watches have them, as the
+    clients of the older messages know nothing of them.
     """
 
     status = 400

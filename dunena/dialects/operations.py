@@ -2,7 +2,7 @@
 
 A handler takes the message and returns the data of its answer; the dialects put it into their
 envelopes. Old messages (`set`, `del`, `get`, ...) come here too if they have a field of
-docs/state.md; without one their own dialect answers them, exactly as it always did.
+docs/operations-on-values.md; without one their own dialect answers them, exactly as it always did.
 """
 
 from collections.abc import Callable
@@ -45,12 +45,12 @@ _FIELDS = frozenset(
 
 
 def has_new_field(message: Message) -> bool:
-    """Return whether an old message has a field that only docs/state.md gives it."""
+    """Return whether an old message has a field that only docs/operations-on-values.md gives it."""
     return not _FIELDS.isdisjoint(message)
 
 
 def has_new_entry(message: Message) -> bool:
-    """Return whether an `mset` or one of its entries has a field that only docs/state.md gives."""
+    """Return whether an `mset` or one of its entries has a field that only operations have."""
     if has_new_field(message):
         return True
     entries = message.get("entries")
@@ -60,7 +60,7 @@ def has_new_entry(message: Message) -> bool:
 
 
 def is_new(message: Message, name_field: str) -> bool:
-    """Return whether a message is one of docs/state.md; ``name_field`` is "type" or "action"."""
+    """Return whether a message is an operation or a watch; ``name_field`` is "type" or "action"."""
     name = message.get(name_field)
     if not isinstance(name, str):
         return False

@@ -57,20 +57,20 @@ class Handlers:
 
     def info(self, request: Request, now: int) -> Response:
         """Answer with name, version, limits and state of the server."""
-        return self._introspection.info(now, self._core_of(request).store, request.grant)
+        return self._introspection.info(now, self._services_of(request).store, request.grant)
 
     # --- the object store ---
 
     def read_value(self, request: Request, now: int) -> Response:
         """Answer with a key's value as JSON; null if it has none."""
         key = _key_below("/get/", request)
-        return _answer(http_api.get_object(self._core_of(request), key, request.query(), now))
+        return _answer(http_api.get_object(self._services_of(request), key, request.query(), now))
 
     def set_value(self, request: Request, now: int) -> Response:
         """Store any JSON value under a key; answer with the stored value."""
         if not request.has_body:
             return _length_required()
-        return _answer(http_api.set_object(self._core_of(request), request.body, now))
+        return _answer(http_api.set_object(self._services_of(request), request.body, now))
 
     # --- the cache API ---
 
@@ -78,7 +78,7 @@ class Handlers:
         """Answer with a key's value as text; raise `NotFoundError` if it has none."""
         key = _key_below("/cache/", request)
         try:
-            return _answer(http_api.read_key(self._core_of(request), key, request.query(), now))
+            return _answer(http_api.read_key(self._services_of(request), key, request.query(), now))
         except http_api.NotFoundError:
             if part_below_key(request) is None:
                 raise
@@ -92,24 +92,26 @@ class Handlers:
             return _length_required()
         key = _key_below("/cache/", request)
         return _answer(
-            http_api.write_key(self._core_of(request), key, request.query(), request.body, now)
+            http_api.write_key(self._services_of(request), key, request.query(), request.body, now)
         )
 
     def delete_key(self, request: Request, now: int) -> Response:
         """Delete a key by the names of the dunena dialect; answer whether it existed."""
         key = _key_below("/cache/", request)
-        return _answer(http_api.delete_key(self._core_of(request), key, request.query(), now))
+        return _answer(http_api.delete_key(self._services_of(request), key, request.query(), now))
 
     def batch(self, request: Request, now: int) -> Response:
         """Read or store several keys."""
         if not request.has_body:
             return _length_required()
-        return _answer(http_api.batch(self._core_of(request), request.body, now))
+        return _answer(http_api.batch(self._services_of(request), request.body, now))
 
     def list_keys(self, request: Request, now: int) -> Response:
         """Answer with one page of the names of keys."""
         return _searched(
-            request, now, lambda: http_api.list_keys(self._core_of(request), request.query(), now)
+            request,
+            now,
+            lambda: http_api.list_keys(self._services_of(request), request.query(), now),
         )
 
     def flush(self, _request: Request, _now: int) -> Response:
@@ -139,7 +141,7 @@ class Handlers:
         key = _key_below("/entries/", request)
         return _answer(
             http_api.delete_key(
-                self._core_of(request), key, request.query(), now, name_rule=unicode_name
+                self._services_of(request), key, request.query(), now, name_rule=unicode_name
             )
         )
 
@@ -209,11 +211,11 @@ class Handlers:
         """Answer with a header that deletes the session cookie."""
         return Response(204, headers={"Set-Cookie": self._admission.expired_cookie()})
 
-    def _core_of(self, request: Request) -> Services:
+    def _services_of(self, request: Request) -> Services:
         return self._views.of(request.grant)
 
     def _listing_of(self, request: Request) -> Listing:
-        return Listing(self._core_of(request))
+        return Listing(self._services_of(request))
 
 
 def _length_required() -> Response:

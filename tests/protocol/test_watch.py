@@ -533,4 +533,5 @@ def subscriptions_of(server: ServerProcess) -> float:
 
 
 def test_info_says_that_keys_can_be_watched(shared_server: ServerProcess) -> None:
-    assert "watch" in http(shared_server, "GET", "/info").json["features"]
+    features = http(shared_server, "GET", "/info").json["features"]
+    assert features == ["history", "ops", "txn", "watch"]
