@@ -6,8 +6,6 @@ from dunena.watches.limits import (
     PART_BYTES_MAX,
     SMALL_UPDATE_BYTES_MAX,
     SMALL_UPDATE_CHANGES_MAX,
-    STALLED_BYTES_MAX,
-    STALLED_MS,
     SUPERSEDED_BYTES_MAX,
 )
 from dunena.watches.updates import KeyState, RequestId, UpdatePart, take_part
@@ -25,10 +23,8 @@ class PendingUpdate:
     """
 
     __slots__ = (
-        "_has_moved",
         "_has_news",
         "_is_reset",
-        "_moved_at",
         "_next",
         "_request_id",
         "_sending",
@@ -69,8 +65,6 @@ class PendingUpdate:
         self._sending_resets = is_reset
         self._shows_missing = not is_reset
         self._superseded_bytes = 0
-        self._has_moved = True  # a part was made since something was added
-        self._moved_at = now
 
     def __len__(self) -> int:
         """Return what it counts for in a queue: more than one part of an update, in bytes."""
@@ -116,12 +110,7 @@ class PendingUpdate:
         self._has_news = True
         if self._sending is not None:
             self._superseded_bytes += part.replaced_bytes
-            if self._has_moved:
-                self._has_moved = False
-                self._moved_at = part.now
-            is_stalled = part.now - self._moved_at > STALLED_MS
-            bytes_max = STALLED_BYTES_MAX if is_stalled else SUPERSEDED_BYTES_MAX
-            if self._superseded_bytes > bytes_max:
+            if self._superseded_bytes > SUPERSEDED_BYTES_MAX:
                 self._unite()
 
     def take(self) -> UpdatePart:
@@ -151,7 +140,6 @@ class PendingUpdate:
         )
         self._request_id = None
         self._sending_resets = False
-        self._has_moved = True
         if not sending:
             self._sending = None
         return frame

@@ -1,6 +1,6 @@
 """The parts of updates, and how they become frames."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from dunena.store.entry import Change, Entry
 from dunena.store.positions import Removal
@@ -8,6 +8,9 @@ from dunena.watches.limits import PART_BYTES_MAX, PART_CHANGES_MAX
 
 KeyState = Entry | Removal
 """What an update tells of a key: its entry, or that it was removed."""
+
+ENTRY_BYTES: Final = 300
+"""What an entry takes in memory besides its value."""
 
 RequestId = str | float | None
 """The number of a request, which its first update repeats."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from dunena.hub import MayRead, Subscriber, Topic
 from dunena.store.entry import Change, Entry, EntryId
@@ -12,12 +12,9 @@ from dunena.watches.feed import WatchFeed
 from dunena.watches.limits import GLOBS_MAX, QUIET_AT_ONCE_MAX, QUIET_LOOK_MS, QUIET_MS
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
-from dunena.watches.updates import KeyState, RequestId, UpdateForm, UpdatePart
+from dunena.watches.updates import ENTRY_BYTES, KeyState, RequestId, UpdateForm, UpdatePart
 
 _Name = TypeVar("_Name")
-
-_ENTRY_BYTES: Final = 200
-"""What an entry takes in memory besides its key and value."""
 
 
 class FeedId(NamedTuple):
@@ -185,7 +182,7 @@ class WatchTable:
             change.revision, change.ns, change.key, change.kind
         )
         replaced = change.replaced
-        replaced_bytes = 0 if replaced is None else len(replaced.value) + _ENTRY_BYTES
+        replaced_bytes = 0 if replaced is None else len(replaced.value) + ENTRY_BYTES
         for feed in feeds:
             if not feed.is_told_of(change):
                 continue
