@@ -73,14 +73,14 @@ def answer_operation(
     services: Services, message: Message, name: str, name_rule: NameRule, now: int
 ) -> Data:
     """Carry out one operation; ``now`` is Unix ms. Raise `ClientError` if nothing was done."""
-    known = _known_answer(services, message, now)
-    if known is not None:
-        return known
-    check_flag(message, "rev")
-    operation = parse_operation(message, name, "", name_rule)
-    (answer,) = Transaction(services, now).run([operation], _unnamed)
-    data = {"key": operation.key, "rev": answer["rev"], "epoch": services.epoch, **answer}
-    return _remembered(services, message, data, now)
+
+    def answer() -> Data:
+        check_flag(message, "rev")
+        operation = parse_operation(message, name, "", name_rule)
+        (result,) = Transaction(services, now).run([operation], _unnamed)
+        return {"key": operation.key, "rev": result["rev"], "epoch": services.epoch, **result}
+
+    return _answer_once(services, message, now, answer)
 
 
 def answer_transaction(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -88,25 +88,12 @@ def answer_transaction(services: Services, message: Message, name_rule: NameRule
 
     Raise `ClientError` for the first operation that cannot be done, and then nothing was done.
     """
-    known = _known_answer(services, message, now)
-    if known is not None:
-        return known
-    ops = message.get("ops")
-    if not isinstance(ops, list):
-        raise InvalidMessageError.missing("ops")
-    if len(ops) > OPERATIONS_MAX:
-        raise TooManyError("Operations", OPERATIONS_MAX)
-    _check_no_condition(message)
-    ns = namespace_of(message, name_rule)
-    is_durable = durability_of(message)
-    operations: list[Operation] = []
-    for number, op in enumerate(ops):
-        try:
-            operations.append(_parse_part(op, _operation_name(op), ns, name_rule))
-        except ClientError as error:
-            raise _numbered(error, number) from None
-    data = _carried_out(services, operations, _numbered, now, is_durable=is_durable)
-    return _remembered(services, message, data, now)
+
+    def answer() -> Data:
+        operations, is_durable = _parse_transaction(message, name_rule)
+        return _carry_out(services, operations, _numbered, now, is_durable=is_durable)
+
+    return _answer_once(services, message, now, answer)
 
 
 def answer_many(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -114,37 +101,17 @@ def answer_many(services: Services, message: Message, name_rule: NameRule, now: 
 
     ``now`` is Unix ms. Raise `ClientError` for the first entry that cannot be stored.
     """
-    known = _known_answer(services, message, now)
-    if known is not None:
-        return known
-    check_flag(message, "rev")
-    entries = message.get("entries")
-    if not isinstance(entries, list):
-        raise InvalidMessageError.missing("entries")
-    if len(entries) > KEYS_PER_MESSAGE_MAX:
-        raise TooManyError("Entries", KEYS_PER_MESSAGE_MAX)
-    _check_no_condition(message)
-    ns = namespace_of(message, name_rule)
-    is_durable = durability_of(message)
 
-    def named(error: ClientError, number: int) -> ClientError:
-        error.fields["op"] = number
-        return error.within(f'mset value error for "{entries[number]["key"]}": ')
+    def answer() -> Data:
+        entries, operations, is_durable = _parse_entries(message, name_rule)
 
-    operations: list[Operation] = []
-    for number, entry in enumerate(entries):
-        fields = entry if isinstance(entry, dict) else {}
-        try:
-            name_rule(fields.get("key"), "Key")
-        except ClientError as error:
-            error.fields["op"] = number
-            raise error.within("mset key error: ") from None
-        try:
-            operations.append(_parse_part(fields, "set", ns, name_rule))
-        except ClientError as error:
-            raise named(error, number) from None
-    data = _carried_out(services, operations, named, now, is_durable=is_durable)
-    return _remembered(services, message, {"stored": len(entries), **data}, now)
+        def named(error: ClientError, number: int) -> ClientError:
+            return _named(error, entries, number)
+
+        data = _carry_out(services, operations, named, now, is_durable=is_durable)
+        return {"stored": len(entries), **data}
+
+    return _answer_once(services, message, now, answer)
 
 
 def answer_history(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -187,6 +154,53 @@ def _operation_name(op: Any) -> Any:
     return op["op"]
 
 
+def _parse_transaction(message: Message, name_rule: NameRule) -> tuple[list[Operation], bool]:
+    """Return the operations of a `txn`, and whether it is to be durable."""
+    ops = message.get("ops")
+    if not isinstance(ops, list):
+        raise InvalidMessageError.missing("ops")
+    if len(ops) > OPERATIONS_MAX:
+        raise TooManyError("Operations", OPERATIONS_MAX)
+    _check_no_condition(message)
+    ns = namespace_of(message, name_rule)
+    is_durable = durability_of(message)
+    operations: list[Operation] = []
+    for number, op in enumerate(ops):
+        try:
+            operations.append(_parse_part(op, _operation_name(op), ns, name_rule))
+        except ClientError as error:
+            raise _numbered(error, number) from None
+    return operations, is_durable
+
+
+def _parse_entries(
+    message: Message, name_rule: NameRule
+) -> tuple[list[Message], list[Operation], bool]:
+    """Return the entries of an `mset`, their operations, and whether it is to be durable."""
+    check_flag(message, "rev")
+    entries = message.get("entries")
+    if not isinstance(entries, list):
+        raise InvalidMessageError.missing("entries")
+    if len(entries) > KEYS_PER_MESSAGE_MAX:
+        raise TooManyError("Entries", KEYS_PER_MESSAGE_MAX)
+    _check_no_condition(message)
+    ns = namespace_of(message, name_rule)
+    is_durable = durability_of(message)
+    operations: list[Operation] = []
+    for number, entry in enumerate(entries):
+        fields = entry if isinstance(entry, dict) else {}
+        try:
+            name_rule(fields.get("key"), "Key")
+        except ClientError as error:
+            error.fields["op"] = number
+            raise error.within("mset key error: ") from None
+        try:
+            operations.append(_parse_part(fields, "set", ns, name_rule))
+        except ClientError as error:
+            raise _named(error, entries, number) from None
+    return entries, operations, is_durable
+
+
 def _check_no_condition(message: Message) -> None:
     """Raise `InvalidFieldError` for an ``ifRev`` that is of no key, which would go unnoticed."""
     if message.get("ifRev") is not None:
@@ -200,7 +214,7 @@ def _parse_part(op: Message, name: Any, ns: str, name_rule: NameRule) -> Operati
     return parse_operation(op, name, ns, name_rule)
 
 
-def _carried_out(
+def _carry_out(
     services: Services,
     operations: list[Operation],
     named: Callable[[ClientError, int], ClientError],
@@ -223,16 +237,24 @@ def _numbered(error: ClientError, number: int) -> ClientError:
     return error.within(f"op {number}: ")
 
 
+def _named(error: ClientError, entries: list[Message], number: int) -> ClientError:
+    """Say in an error which entry of an `mset` it is about."""
+    error.fields["op"] = number
+    return error.within(f'mset value error for "{entries[number]["key"]}": ')
+
+
 def _unnamed(error: ClientError, _number: int) -> ClientError:
     """Return the error of an only operation as it is."""
     return error
 
 
-def _known_answer(services: Services, message: Message, now: int) -> Data | None:
-    """Return the first answer to a request that came before, marked as a duplicate."""
+def _answer_once(
+    services: Services, message: Message, now: int, answer: Callable[[], Data]
+) -> Data:
+    """Return the answer of a request, or the first one, as a duplicate, if it came before."""
     name = message.get("idempotencyKey")
     if name is None:
-        return None
+        return answer()
     if (
         not isinstance(name, str)
         or not 0 < len(name) <= IDEMPOTENCY_KEY_CHARS_MAX
@@ -241,13 +263,10 @@ def _known_answer(services: Services, message: Message, now: int) -> Data | None
         raise InvalidFieldError(
             f"idempotencyKey must be 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable characters"
         )
-    data = services.answers.find((services.scope, name), now)
-    return None if data is None else {**data, "duplicate": True}
-
-
-def _remembered(services: Services, message: Message, data: Data, now: int) -> Data:
-    name = message.get("idempotencyKey")
-    if name is not None:
-        revision = services.unrestricted_store.revision
-        services.answers.remember((services.scope, name), data, revision, now)
+    answer_id = (services.scope, name)
+    known = services.answers.find(answer_id, now)
+    if known is not None:
+        return {**known, "duplicate": True}
+    data = answer()
+    services.answers.remember(answer_id, data, services.unrestricted_store.revision, now)
     return data
