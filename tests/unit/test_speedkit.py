@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import prefix_watches
 from tests.bench.speedkit import phrases, programs
 from tests.bench.speedkit.command import main
 from tests.bench.speedkit.contenders import CannotError, bun, dunena, redis, variant
@@ -240,6 +241,25 @@ class TestProfile:
             ("send (server/outbox.py)", 0.5, 0.5),
             ("main (server/app.py)", 0.25, 0.75),
             ("epoll_wait", 0.25, 0.25),
+        ]
+
+
+class TestPrefixWatches:
+    def test_only_the_last_row_is_told_of_changes(self):
+        counts = []
+        for prefixes in prefix_watches.rows(30).values():
+            watched = prefix_watches.WatchedStore(prefixes)
+            assert watched.change(60, 30) > 0
+            counts.append((len(prefixes), watched.follower.told))
+        assert counts == [(0, 0), (1, 0), (30, 0), (30, 0), (30, 60)]
+
+    def test_the_table_has_a_row_for_each_of_them(self, capsys):
+        prefix_watches.main(
+            ["--prefixes", "30", "--keys", "30", "--changes", "60", "--rounds", "2"]
+        )
+        rows = capsys.readouterr().out.splitlines()[2:]
+        assert [row.split(" | ")[0] for row in rows] == [
+            f"| {name}" for name in prefix_watches.rows(30)
         ]
 
 
