@@ -1,5 +1,6 @@
 """Which feeds a change belongs to, and the state that a new watch begins with."""
 
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from typing import NamedTuple, TypeVar
@@ -30,12 +31,19 @@ class FeedId(NamedTuple):
 
 
 class _Prefixes:
-    """The feeds of one namespace by the prefix that they watch; "" is the whole namespace."""
+    """The feeds of one namespace by the prefix that they watch; "" is the whole namespace.
 
-    __slots__ = ("_count_by_length", "_feeds", "_lengths")
+    Of all prefixes that are not above a key in order, the last is the *nearest*. All prefixes of
+    the key are prefixes of the nearest one too. So only these have to be looked at, however many
+    others there are, and they are found once.
+    """
+
+    __slots__ = ("_count_by_length", "_feeds", "_lengths", "_of_nearest", "_ordered")
 
     def __init__(self) -> None:
         self._feeds: dict[str, list[WatchFeed]] = {}
+        self._ordered: list[str] = []
+        self._of_nearest: dict[str, list[str]] = {}  # prefix -> all prefixes of it, as found so far
         self._count_by_length: dict[int, int] = {}
         self._lengths: list[int] = []  # those that occur, the shortest first
 
@@ -43,22 +51,43 @@ class _Prefixes:
         return bool(self._feeds)
 
     def add(self, prefix: str, feed: WatchFeed) -> None:
-        self._feeds.setdefault(prefix, []).append(feed)
+        feeds = self._feeds.get(prefix)
+        if feeds is not None:
+            feeds.append(feed)
+            return
+        self._feeds[prefix] = [feed]
+        insort(self._ordered, prefix)
+        self._of_nearest.clear()
         self._count(len(prefix), 1)
 
     def remove(self, prefix: str, feed: WatchFeed) -> None:
         _take_out(self._feeds, prefix, feed)
+        if prefix in self._feeds:
+            return
+        del self._ordered[bisect_left(self._ordered, prefix)]
+        self._of_nearest.clear()
         self._count(len(prefix), -1)
 
     def find(self, key: str, found: list[WatchFeed]) -> None:
-        """Append the feeds of all prefixes of a key: one look-up for each length that occurs."""
-        feeds = self._feeds
-        for length in self._lengths:
-            if length > len(key):
-                break
-            matching = feeds.get(key[:length])
-            if matching is not None:
-                found += matching
+        """Append the feeds of all prefixes of a key, the shortest first."""
+        ordered = self._ordered
+        index = bisect_right(ordered, key)
+        if not index:
+            return
+        nearest = ordered[index - 1]
+        prefixes = self._of_nearest.get(nearest)
+        if prefixes is None:
+            prefixes = self._of_nearest[nearest] = self._prefixes_of(nearest)
+        for prefix in prefixes:
+            if not key.startswith(prefix):
+                break  # nor does it with the longer ones
+            found += self._feeds[prefix]
+
+    def _prefixes_of(self, text: str) -> list[str]:
+        """Return the prefixes of a text, the shortest first: a look-up for each length there is."""
+        lengths = self._lengths
+        heads = [text[:length] for length in lengths[: bisect_right(lengths, len(text))]]
+        return [head for head in heads if head in self._feeds]
 
     def _count(self, length: int, more: int) -> None:
         counts = self._count_by_length

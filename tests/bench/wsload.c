@@ -10,11 +10,13 @@
  * subscribers have received: how much work a delivery is. With -r it publishes at that rate whatever
  * happens, and latency counts from when a publication was due, not from when it could be sent: a
  * server that stalls is charged for everything that had to wait.
+ * Resume mode (-R): one connection at a time is opened, sends MESSAGE, and is closed after its reply.
  * Idle mode (-i): opens the connections, waits SECONDS, and says what each takes of the server's memory.
  *
  *   -x PROTOCOL   ws (default), http, resp, resp-pushes, nats: wsload/replies.h
  *   -p PORT (3000)   -u PATH (/ws)   -c CONNECTIONS (64)   -d DEPTH (1)   -t SECONDS (3)
  *   -k KEYS (1000)   -z FILL (0)     what slots in messages stand for: wsload/message.h
+ *   -b N          replies to each request, of which the last counts (1)
  *   -g N          replies to pass over on each connection first
  *   -f MESSAGE    to send on each connection before all others; its replies count among -g's; repeatable
  *   -l MESSAGE    to send once for each key before all else; -n N replies come for each (0); repeatable
@@ -88,7 +90,7 @@ static void wait_for_preload(connection *c) {
     if (!preloads.count) return;
     queue_to(c, &requests.all[0], 0, (stamp){0});
     send_now(c);
-    skip_replies(c, 1);
+    skip_replies(c, request_replies);
 }
 
 static void subscribe(connection *c) {
@@ -141,7 +143,30 @@ static void take_answer(connection *c, const uint8_t *reply, size_t length) {
     if (c->oldest == c->newest) fail("a reply that nobody asked for: %.*s", (int)(length > 300 ? 300 : length), reply);
     if (is_counting) latency_note(now_ns() - c->sent_at[c->oldest]), operations++;
     c->oldest = (c->oldest + 1) % (settings.depth + 1);
+    c->skip = request_replies - 1;
     request(c);
+}
+
+/* --- resume mode --- */
+
+static void take_resumption(connection *c, const uint8_t *reply, size_t length) {
+    (void)reply, (void)length;
+    if (is_counting) latency_note(now_ns() - c->sent_at[0]), operations++;
+    c->oldest = 1;
+}
+
+/* Blocks until the reply has come. */
+static void resume(connection *c) {
+    static uint64_t turn;
+    uint64_t begun = now_ns();
+    connection_open(c, c->index, 0);
+    c->sent_at[0] = begun, c->oldest = 0;
+    queue_to(c, &requests.all[turn % requests.count], turn, (stamp){begun, turn});
+    turn++;
+    send_now(c);
+    while (!c->oldest)
+        if (connection_read(c, READ_BYTES) < 0 || !take_replies(c, take_resumption)) fail("the server closed a connection");
+    connection_close(c);
 }
 
 /* --- the measurement --- */
@@ -165,6 +190,10 @@ static void wait_and_handle(int timeout_ms) {
 }
 
 static void turn_once(uint64_t now) {
+    if (is_resuming) {
+        resume(&all[0]);
+        return;
+    }
     if (subscriptions.count) publish_what_is_due(now);
     if (laggard_share > 0) read_for_laggard();
     /* At a fixed rate it spins: a timer's sleep would be longer than what is measured. */
@@ -205,7 +234,7 @@ static void measure(void) {
            "\"passed_over\": %lu, \"p50_us\": %.1f, \"p99_us\": %.1f, \"longest_us\": %.1f, \"cpu_us\": %.3f, "
            "\"cpu_share\": %.3f, \"server_rss_kb\": %ld, \"server_peak_kb\": %ld, \"server_growth_kb\": %ld, "
            "\"laggard_bytes\": %lu, \"laggard_missing\": %d, \"laggard_backwards\": %lu, \"laggard_closed\": %s}\n",
-           subscriptions.count ? "fanout" : "request", settings.connections, settings.depth,
+           is_resuming ? "resume" : subscriptions.count ? "fanout" : "request", settings.connections, settings.depth,
            (unsigned long)operations, operations / elapsed, (fanout.published - fanout.counted_from) / elapsed,
            (unsigned long)fanout.passed_over, latency_percentile(0.5), latency_percentile(0.99), latency.longest / 1e3,
            operations ? used / operations / 1e3 : 0, used / elapsed / NANOSECONDS, rss, server_peak_kb(),
@@ -234,6 +263,11 @@ int main(int argc, char **argv) {
         measure_idle();
         return 0;
     }
+    if (is_resuming) {
+        all = calloc(1, sizeof *all);
+        measure();
+        return 0;
+    }
     open_all();
     preload(&all[0]);
     if (subscriptions.count) {
@@ -245,6 +279,7 @@ int main(int argc, char **argv) {
     watch_all();
     if (!subscriptions.count)
         for (int i = 0; i < settings.connections; i++) {
+            all[i].skip = request_replies - 1;
             for (int d = 0; d < settings.depth; d++) request(&all[i]);
             if (!connection_flush(&all[i])) fail("the server closed a connection");
         }

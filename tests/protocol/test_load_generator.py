@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.speedkit import contenders, load
+from tests.bench.speedkit import contenders, load, past
 from tests.bench.speedkit.rounds import measure
-from tests.bench.speedkit.workloads import CPU, named
+from tests.bench.speedkit.workloads import BESIDE, CPU, named
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the load generator needs Linux")
 
@@ -26,7 +26,16 @@ def wsload(compiler: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "name", ["get-16x16", "fan-out-100-4", "set-see-kept", "dunena-mget", "http-set"]
+    "name",
+    [
+        "get-16x16",
+        "fan-out-100-4",
+        "set-see-kept",
+        "dunena-mget",
+        "incr-64x1",
+        "txn-10",
+        "http-set",
+    ],
 )
 def test_the_load_generator_measures_a_workload(wsload, name):
     (workload,) = named([name])
@@ -35,6 +44,48 @@ def test_the_load_generator_measures_a_workload(wsload, name):
     assert result[CPU.field] > 0
     assert result["server_rss_kb"] > 1000
     assert 0 < result["p50_us"] <= result["p99_us"] <= result["longest_us"]
+
+
+def test_a_workload_is_compared_with_the_one_that_it_stands_beside(wsload):
+    (workload,) = named(["watch-100-4"])
+    few = replace(workload.beside, connections=6)
+    result = measure(
+        wsload, contenders.dunena(), replace(workload, connections=6, beside=few), SECONDS
+    )
+    assert result["ops"] > 0
+    assert result[BESIDE] > 0
+
+
+@pytest.mark.parametrize("name", ["resume-0", "resume-100", "resume-10000"])
+def test_the_load_generator_resumes_from_a_position(wsload, name):
+    (workload,) = named([name])
+    few = replace(workload, keys=200, missed=min(workload.missed, 300))
+    result = measure(wsload, contenders.dunena(), few, SECONDS)
+    assert result["ops"] > 0
+    assert result["p50_us"] > 0
+
+
+def test_a_server_that_does_not_tell_what_was_missed_has_no_figures(wsload, monkeypatch):
+    monkeypatch.setattr(past, "_store", lambda *_: None)
+    (workload,) = named(["resume-100"])
+    with pytest.raises(load.LoadError, match="after 100 changes it tells 0 keys"):
+        measure(wsload, contenders.dunena(), workload, SECONDS)
+
+
+def test_of_several_replies_to_a_request_the_last_one_counts(wsload):
+    (workload,) = named(["set-see"])
+    contender = contenders.dunena()
+    set_and_see = contender.talk(workload)
+    # The update comes before the answer to the request that made it.
+    message = '{"action":"set","key":"own:%c","value":1,"id":1}'
+    both = replace(set_and_see, message=message, expected='{"result":', replies=2)
+    with contender.running() as server:
+        process = load.start(wsload, server, workload, both, seconds=SECONDS, connections=4)
+        assert load.finish(process, SECONDS)["ops"] > 0
+        single = replace(both, replies=1)
+        process = load.start(wsload, server, workload, single, seconds=SECONDS, connections=4)
+        with pytest.raises(load.LoadError, match="without"):
+            load.finish(process, SECONDS)
 
 
 def test_the_load_generator_fails_on_unexpected_replies(wsload):

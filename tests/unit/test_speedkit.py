@@ -1,5 +1,6 @@
 """tests/bench: statistics, phrases, contenders and the command line, without a server."""
 
+import json
 import re
 import sys
 import tomllib
@@ -7,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench import prefix_watches
 from tests.bench.speedkit import phrases, programs
 from tests.bench.speedkit.command import main
 from tests.bench.speedkit.contenders import CannotError, bun, dunena, redis, variant
 from tests.bench.speedkit.load import LoadError, parse, reason
 from tests.bench.speedkit.medians import median, ratio
+from tests.bench.speedkit.past import resumed_from
 from tests.bench.speedkit.phrases import Http, Nats, ObjectStore, Redis, Talk, measured_length
 from tests.bench.speedkit.profiling import shares
 from tests.bench.speedkit.report import number, summary_table, table, workload_table
@@ -77,6 +80,15 @@ class TestTables:
         last = summary_table({workload: outcome}, {"nats": "no pip"}).splitlines()[-1]
         assert last == f"| {workload.title}: CPU us | 3.00 (1.50) | 2.00 | - | not here |"
 
+    def test_tables_compare_with_the_contender_that_is_named(self):
+        workload = named(["get-64x1"])[0]
+        outcome = {"dunena": Measured(runs(3)), "before": Measured(runs(2))}
+        rows = workload_table(workload, outcome, {}, "before").splitlines()
+        assert "| of before's |" in rows[2]
+        assert "| dunena | 3.00 | 1.50 |" in rows[4]
+        last = summary_table({workload: outcome}, {}, "before").splitlines()[-1]
+        assert last == f"| {workload.title}: CPU us | 3.00 (1.50) | 2.00 |"
+
 
 class TestResults:
     def test_parse_returns_numbers(self):
@@ -119,8 +131,20 @@ class TestPhrases:
         assert Nats(5).set_and_see().message == "PUB $KV.bench.own%c 5\r\n%z\r\n"
 
     def test_talk_options_are_the_arguments_of_the_load_generator(self):
-        talk = Talk("M", "resp", "/p", ("F",), 2, "L", 3, "S", 4, "E")
-        assert " ".join(talk.options()) == "-x resp -u /p -g 2 -f F -l L -n 3 -s S -q 4 -e E M"
+        talk = Talk("M", "resp", "/p", ("F",), 2, "L", 3, "S", 4, "E", 5)
+        assert " ".join(talk.options()) == "-x resp -u /p -g 2 -f F -l L -n 3 -s S -q 4 -e E -b 5 M"
+
+    def test_a_redis_transaction_counts_by_its_last_reply(self):
+        talk = Redis().txn(2)
+        assert talk.message.count("INCR") == 2
+        # MULTI, two commands that are queued, and what EXEC answers.
+        assert talk.replies == 4
+        assert talk.expected == "*2\r\n:"
+
+    def test_a_position_takes_its_place_in_a_message(self):
+        talk = resumed_from('{"epoch":"e","rev":7}', ObjectStore().resume())
+        since = {"epoch": "e", "rev": 7}
+        assert json.loads(talk.message) == {"action": "watch", "pattern": "*", "since": since}
 
     def test_every_protocol_has_the_phrases_of_the_common_workloads(self):
         for speaker in (ObjectStore(), Redis(), Nats()):
@@ -142,6 +166,16 @@ class TestContenders:
     def test_a_contender_cannot_run_a_workload_of_another_dialect(self):
         with pytest.raises(CannotError, match="no such request"):
             bun(None).talk(named(["dunena-get"])[0])
+
+    @pytest.mark.parametrize("name", ["incr-64x1", "txn-10"])
+    def test_redis_has_counters_and_transactions(self, name):
+        assert redis().talk(named([name])[0]).protocol == "resp"
+
+    @pytest.mark.parametrize("contender", [bun(None), redis()])
+    def test_others_have_no_watches(self, contender):
+        for name in ("watch-100-4", "resume-100"):
+            with pytest.raises(CannotError, match="no such request"):
+                contender.talk(named([name])[0])
 
     def test_a_variant_has_its_python_and_environment(self, tmp_path):
         made = variant("other=/opt/python,DUNENA_FSYNC=no,DUNENA_LOG_FORMAT=json")
@@ -210,6 +244,25 @@ class TestProfile:
         ]
 
 
+class TestPrefixWatches:
+    def test_only_the_last_row_is_told_of_changes(self):
+        counts = []
+        for prefixes in prefix_watches.rows(30).values():
+            watched = prefix_watches.WatchedStore(prefixes)
+            assert watched.change(60, 30) > 0
+            counts.append((len(prefixes), watched.follower.told))
+        assert counts == [(0, 0), (1, 0), (30, 0), (30, 0), (30, 60)]
+
+    def test_the_table_has_a_row_for_each_of_them(self, capsys):
+        prefix_watches.main(
+            ["--prefixes", "30", "--keys", "30", "--changes", "60", "--rounds", "2"]
+        )
+        rows = capsys.readouterr().out.splitlines()[2:]
+        assert [row.split(" | ")[0] for row in rows] == [
+            f"| {name}" for name in prefix_watches.rows(30)
+        ]
+
+
 class TestCommand:
     def test_list_names_all_workloads_and_contenders(self, capsys):
         assert main(["--list", "--variant", "mine=python"]) == 0
@@ -217,7 +270,7 @@ class TestCommand:
         for name in [*(workload.name for workload in WORKLOADS), "mine", "Bun", "redis", "nats"]:
             assert name in output
 
-    @pytest.mark.parametrize("option", ["--only", "--contender"])
+    @pytest.mark.parametrize("option", ["--only", "--contender", "--compared-with"])
     def test_main_refuses_an_unknown_name(self, option, capsys):
         assert main([option, "abacus"]) == 2
         assert "abacus is unknown" in capsys.readouterr().err

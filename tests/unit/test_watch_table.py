@@ -274,10 +274,29 @@ def test_watches_come_and_go_without_a_trace() -> None:
     assert (len(table._by_look), table._glob_count, table.feed_count) == (0, 0, 0)
 
 
-def test_a_thousand_prefixes_of_one_length_cost_a_change_one_look_up() -> None:
+def test_the_prefixes_of_a_key_are_found_among_others_while_they_come_and_go() -> None:
+    watched, chance, follower = Watched(), random.Random(1), Follower()
+    present: set[str] = set()
+    for _ in range(300):
+        prefix = "".join(chance.choices("ab", k=chance.randrange(6)))
+        if prefix in present:
+            present.remove(prefix)
+            watched.table.unfollow(watched.feed_id(pattern=f"{prefix}*"), follower)
+        else:
+            present.add(prefix)
+            watched.follow(follower, pattern=f"{prefix}*")
+        for _ in range(5):
+            key = "".join(chance.choices("ab", k=chance.randrange(1, 8)))
+            found = [feed.selector.prefix for feed in watched.table.feeds_of("", key)]
+            assert found == sorted(other for other in present if key.startswith(other))
+
+
+def test_only_the_prefixes_of_the_nearest_one_are_compared_with_a_key() -> None:
     watched = Watched()
     for number in range(1000):
-        watched.follow(Follower(), pattern=f"prefix-{number:04}-*")
-    assert len(watched.table.feeds_of("", "prefix-0500-x")) == 1
+        watched.follow(Follower(), pattern=f"prefix-{number:04}-{'x' * (number % 50)}*")
+    watched.follow(Follower(), pattern="prefix-0500*")
+    assert len(watched.table.feeds_of("", "prefix-0500-x")) == 2
     assert watched.table.feeds_of("", "another-key") == []
-    assert watched.table._by_prefix[""]._lengths == [len("prefix-0500-")]
+    prefixes = watched.table._by_prefix[""]
+    assert prefixes._of_nearest == {"prefix-0500-": ["prefix-0500", "prefix-0500-"]}

@@ -1,6 +1,6 @@
 """What `tests/bench/speed.py` is made of.
 
 `workloads` says what is measured and `phrases` how it is said in each protocol; `contenders` starts
-the servers, with programs that `programs` finds; `load` drives them; `rounds` lets them take turns;
-`medians` and `report` make figures and tables of it.
+the servers, with programs that `programs` finds; `load` drives them, after `past` has stored what a
+client missed; `rounds` lets them take turns; `medians` and `report` make figures and tables of it.
 """

@@ -53,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=PYTHON[,VARIABLE=VALUE...]",
         help="one more dunena: the one that PYTHON has installed, or of PYTHONPATH=FOLDER",
     )
+    parser.add_argument(
+        "--compared-with",
+        metavar="NAME",
+        default=report.REFERENCE,
+        help="the server that ratios are of (%(default)s)",
+    )
     parser.add_argument("--bun", metavar="PATH", help="the bun to use")
     parser.add_argument("--nats", metavar="PATH", help="the nats-server to use")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there too")
@@ -80,10 +86,11 @@ def _contenders(given: argparse.Namespace) -> list[Contender]:
         contenders.redis(),
         contenders.nats(given.nats),
     ]
+    asked_for = {given.compared_with, *(given.contender or ())}
+    if unknown := asked_for - {contender.name for contender in every}:
+        raise KeyError(min(unknown))
     if not given.contender:
         return every
-    if unknown := set(given.contender) - {contender.name for contender in every}:
-        raise KeyError(min(unknown))
     return [contender for contender in every if contender.name in given.contender]
 
 
@@ -106,8 +113,9 @@ def _compare(
         outcomes[workload] = take_turns(
             program, present, workload, rounds=given.rounds, seconds=given.seconds, tell=_tell
         )
-        _say(f"\n{report.workload_table(workload, outcomes[workload], absent)}")
-    _say(f"\n### All\n\n{report.summary_table(outcomes, absent)}")
+        outcome = outcomes[workload]
+        _say(f"\n{report.workload_table(workload, outcome, absent, given.compared_with)}")
+    _say(f"\n### All\n\n{report.summary_table(outcomes, absent, given.compared_with)}")
     if given.json:
         given.json.write_text(json.dumps(_plain(outcomes), indent=1) + "\n", encoding="utf-8")
     return 0

@@ -16,7 +16,7 @@ from pathlib import Path
 from . import programs
 from .machine import SERVER_CORE, started_on
 from .phrases import Dunena, Http, Nats, ObjectStore, Phrases, Redis, Talk
-from .workloads import DUNENA, HTTP, OTHER, STORE, Workload
+from .workloads import DUNENA, HTTP, OTHER, STORE, WATCH, Workload
 
 SERVERS = Path(__file__).resolve().parents[1] / "servers"
 START_SECONDS_MAX = 20
@@ -99,7 +99,7 @@ class Contender:
 
 # --- dunena ---
 
-DUNENA_WAYS: Ways = {STORE: ObjectStore, DUNENA: Dunena, HTTP: Http}
+DUNENA_WAYS: Ways = {STORE: ObjectStore, WATCH: ObjectStore, DUNENA: Dunena, HTTP: Http}
 
 
 def dunena() -> Contender:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .contenders import Running
 from .machine import LOAD_CORE, started_on
+from .past import PastError, make_past, resumed_from
 from .phrases import Talk
 from .programs import NotHereError, compiler
 from .workloads import Result, Workload
@@ -59,7 +60,16 @@ def start(
     seconds: float,
     connections: int,
 ) -> "subprocess.Popen[str]":
-    """Start one measurement; `MEASURING` is the first line of its standard error."""
+    """Start one measurement; `MEASURING` is the first line of its standard error.
+
+    What a workload resumes from is stored before. Raises `LoadError` if it cannot be.
+    """
+    if workload.missed is not None:
+        try:
+            position = make_past(server.port, workload.keys, workload.missed)
+        except (PastError, ImportError) as error:
+            raise LoadError(str(error)) from None
+        talk = resumed_from(position, talk)
     command = [str(program), "-p", str(server.port), "-P", str(server.pid), "-t", str(seconds)]
     command += workload.options(talk, connections)
     with started_on(LOAD_CORE):

@@ -11,6 +11,9 @@ from dataclasses import dataclass, replace
 NUMBER_WIDTH = 6
 STAMP_WIDTH = 31
 
+POSITION = "position"
+"""Stands, as a JSON string, for a position that is known only when the server runs."""
+
 VALUE = "x" * 64
 """What `get` reads and `set` writes: the size of a small object."""
 
@@ -21,7 +24,8 @@ class Talk:
 
     ``firsts`` are sent on each connection before all else and have ``greeting`` replies, what the
     server says by itself included; ``preload`` stores every key with ``preload_replies`` each;
-    ``subscribe`` has ``subscribe_replies`` for each key; ``expected`` is in every counted reply.
+    ``subscribe`` has ``subscribe_replies`` for each key; ``expected`` is in every counted reply,
+    which is the last of ``replies`` to a message.
     """
 
     message: str
@@ -34,6 +38,7 @@ class Talk:
     subscribe: str = ""
     subscribe_replies: int = 1
     expected: str = ""
+    replies: int = 1
 
     def options(self) -> list[str]:
         """Arguments of `wsload`, the message last."""
@@ -46,6 +51,8 @@ class Talk:
             given += ["-s", self.subscribe, "-q", str(self.subscribe_replies)]
         if self.expected:
             given += ["-e", self.expected]
+        if self.replies > 1:
+            given += ["-b", str(self.replies)]
         return [*given, self.message]
 
 
@@ -73,6 +80,22 @@ class Phrases:
 
     def fan_out(self) -> Talk | None:
         """Write keys in turn; others follow all of them. Values carry a stamp and the filling."""
+        return None
+
+    def watch(self) -> Talk | None:
+        """The same as `fan_out`, with watches."""
+        return None
+
+    def incr(self) -> Talk | None:
+        """Add one to a random key's number and be told the sum."""
+        return None
+
+    def txn(self, count: int) -> Talk | None:
+        """Add one to the numbers of ``count`` random keys at once, all or none."""
+        return None
+
+    def resume(self) -> Talk | None:
+        """Watch all keys from `POSITION` on."""
         return None
 
     def idle(self) -> Talk | None:
@@ -114,6 +137,12 @@ class ObjectStore(Phrases):
         subscribe = _json(action="subscribe", key="key:%i")
         return Talk(publish, preload=publish, subscribe=subscribe)
 
+    def watch(self) -> Talk:
+        return replace(self.fan_out(), subscribe=_json(action="watch", key="key:%i"))
+
+    def resume(self) -> Talk:
+        return Talk(_json(action="watch", pattern="*", since=POSITION), expected='{"update":')
+
     def idle(self) -> Talk:
         return Talk("")
 
@@ -129,6 +158,7 @@ class Dunena(Phrases):
         preload=_json(type="set", key="key:%i", value=VALUE),
         preload_replies=1,
     )
+    _COUNTING = replace(_QUIET, preload="", preload_replies=0, expected='"value":')
 
     def get(self) -> Talk:
         return replace(self._QUIET, message=_json(type="get", key="key:%d"), expected=VALUE)
@@ -140,6 +170,13 @@ class Dunena(Phrases):
     def mget(self, count: int) -> Talk:
         message = _json(type="mget", keys=["key:%d"] * count)
         return replace(self._QUIET, message=message, expected=VALUE)
+
+    def incr(self) -> Talk:
+        return replace(self._COUNTING, message=_json(type="incr", key="key:%d"))
+
+    def txn(self, count: int) -> Talk:
+        ops = [{"op": "incr", "key": "key:%d"}] * count
+        return replace(self._COUNTING, message=_json(type="txn", ops=ops))
 
 
 class Http(Phrases):
@@ -180,6 +217,14 @@ class Redis(Phrases):
 
     def mget(self, count: int) -> Talk:
         return replace(self.get(), message=self._command("MGET", *["key:%d"] * count))
+
+    def incr(self) -> Talk:
+        return Talk(self._command("INCR", "key:%d"), "resp", expected=":")
+
+    def txn(self, count: int) -> Talk:
+        message = self._command("MULTI") + self._command("INCR", "key:%d") * count
+        message += self._command("EXEC")
+        return Talk(message, "resp", expected=f"*{count}\r\n:", replies=count + 2)
 
     def set_and_see(self) -> Talk:
         firsts = (self._command("HELLO", "3"), self._command("SUBSCRIBE", "own:%c"))

@@ -7,7 +7,7 @@ from .rounds import Measured, Outcome
 from .workloads import Workload
 
 REFERENCE = "Bun"
-"""The contender that the others' ratios are of."""
+"""The contender that the others' ratios are of, unless another one is named."""
 
 NOTHING = "-"
 
@@ -18,11 +18,13 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *map(_row, rows)])
 
 
-def workload_table(workload: Workload, outcome: Outcome, absent: Mapping[str, str]) -> str:
+def workload_table(
+    workload: Workload, outcome: Outcome, absent: Mapping[str, str], compared_with: str = REFERENCE
+) -> str:
     """One workload: a row for each contender, those with a reason instead of figures too."""
     first, *others = workload.figures
-    reference = outcome.get(REFERENCE, Measured()).results
-    headings = ["server", first.heading, f"of {REFERENCE}'s", *(f.heading for f in others)]
+    reference = outcome.get(compared_with, Measured()).results
+    headings = ["server", first.heading, f"of {compared_with}'s", *(f.heading for f in others)]
     rows = []
     for name, measured in outcome.items():
         if measured.reason:
@@ -36,19 +38,23 @@ def workload_table(workload: Workload, outcome: Outcome, absent: Mapping[str, st
     return f"### {workload.title}\n\n{table(headings, rows)}\n\n`{workload.name}`"
 
 
-def summary_table(outcomes: Mapping[Workload, Outcome], absent: Mapping[str, str]) -> str:
-    """All workloads: each contender's first figure and, in brackets, its ratio to Bun's."""
+def summary_table(
+    outcomes: Mapping[Workload, Outcome],
+    absent: Mapping[str, str],
+    compared_with: str = REFERENCE,
+) -> str:
+    """All workloads: each contender's first figure and, in brackets, the ratio to another's."""
     names = list(dict.fromkeys(name for outcome in outcomes.values() for name in outcome))
     rows = []
     for workload, outcome in outcomes.items():
         figure = workload.figures[0]
-        reference = outcome.get(REFERENCE, Measured()).results
+        reference = outcome.get(compared_with, Measured()).results
         cells = []
         for name in names:
             results = outcome[name].results
             cell = number(median(results, figure), figure.places)
             compared = ratio(results, reference, figure)
-            is_compared = compared is not None and name != REFERENCE
+            is_compared = compared is not None and name != compared_with
             cells.append(f"{cell} ({number(compared, 2)})" if is_compared else cell)
         rows.append([f"{workload.title}: {figure.heading}", *cells, *["not here"] * len(absent)])
     return table(["workload", *names, *absent], rows)

@@ -8,7 +8,7 @@ from typing import TypeVar
 from . import load
 from .contenders import CannotError, Contender
 from .machine import connections_max
-from .workloads import Result, Workload
+from .workloads import BESIDE, Result, Workload
 
 
 @dataclass(slots=True)
@@ -32,10 +32,20 @@ def rotated(items: Sequence[_Item], turn: int) -> list[_Item]:
 
 
 def measure(program: Path, contender: Contender, workload: Workload, seconds: float) -> Result:
-    """One run against a fresh server.
+    """One run against a fresh server, after one of the workload that it stands beside.
 
     Raises `CannotError`, `load.LoadError` and, when the server does not start, `RuntimeError`.
     """
+    if workload.beside is None:
+        return _run(program, contender, workload, seconds)
+    contender.talk(workload)  # if it cannot, the other need not run
+    field = workload.figures[0].field
+    other = _run(program, contender, workload.beside, seconds)
+    result = _run(program, contender, workload, seconds)
+    return {**result, BESIDE: result[field] / other[field]}
+
+
+def _run(program: Path, contender: Contender, workload: Workload, seconds: float) -> Result:
     talk = contender.talk(workload)
     connections = connections_max(workload.connections)
     with contender.running(keeps=workload.keeps) as server:

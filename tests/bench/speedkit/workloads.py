@@ -8,9 +8,10 @@ from .phrases import Phrases, Talk
 Result = Mapping[str, float]
 """What `wsload` says of one run: `wsload.c` names the fields."""
 
-STORE, DUNENA, HTTP, OTHER = "store", "dunena", "http", "other"
+STORE, WATCH, DUNENA, HTTP, OTHER = "store", "watch", "dunena", "http", "other"
 """Ways to talk to a contender. `STORE`: the object-store dialect, or what a server of another
-protocol has in its place; `OTHER`: such a protocol where what it does is more than that dialect."""
+protocol has in its place; `WATCH`: what only dunena has of that dialect; `OTHER`: another protocol
+where what it does is more than that dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ WHEN_IT_WOKE = (
     Figure("laggard_backwards", "older after newer", 0),
 )
 PUBLISHED = Figure("published_s", "published/s", 0)
+BESIDE = "of_beside"
+"""Field of the result: the first figure, divided by that of the workload `Workload.beside`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ class Workload:
     ``ways`` are the ways to talk that do it; ``say`` asks a protocol's phrases for it. ``load`` are
     options of `wsload`. The first of ``figures`` is the one whose ratio to Bun's is told.
     ``keeps``: the server must write what it is given to the disk. ``rounds`` and ``seconds`` are
-    its own where those of the command line make no sense for it.
+    its own where those of the command line make no sense for it. ``beside``: another workload that
+    is measured right before it, in the same round. ``missed``: how many changes, of a hundred of
+    its keys in turn, were made after the position that it resumes from.
     """
 
     name: str
@@ -61,6 +66,8 @@ class Workload:
     keeps: bool = False
     rounds: int | None = None
     seconds: float | None = None
+    beside: "Workload | None" = None
+    missed: int | None = None
 
     def options(self, talk: Talk, connections: int) -> list[str]:
         """Arguments of `wsload`."""
@@ -89,6 +96,31 @@ def _fan_out(subscribers: int, ahead: int) -> Workload:
         subscribers + 1,
         ("-d", str(ahead)),
         keys=1,
+    )
+
+
+def _watch(subscribers: int, ahead: int) -> Workload:
+    return replace(
+        _fan_out(subscribers, ahead),
+        name=f"watch-{subscribers}-{ahead}",
+        title=f"one update to {subscribers:,} watches of its key, {ahead} ahead, per delivery",
+        say=lambda phrases: phrases.watch(),
+        figures=(CPU, Figure(BESIDE, "of `subscribe`'s", 2), RATE, P50, P99, RSS),
+        ways=(WATCH,),
+        beside=_fan_out(subscribers, ahead),
+    )
+
+
+def _resume(name: str, missed: int, title: str) -> Workload:
+    return Workload(
+        f"resume-{name}",
+        f"a client comes back to 100,000 keys: {title}",
+        lambda phrases: phrases.resume(),
+        1,
+        ("-R",),
+        ways=(WATCH,),
+        keys=100_000,
+        missed=missed,
     )
 
 
@@ -138,6 +170,8 @@ WORKLOADS = (
         keys=1,
         fill=1000,
     ),
+    _watch(100, 1),
+    _watch(100, 4),
     _set_and_see("set-see", "`set` of an own key and its update, 64 x 1", keeps=False),
     _set_and_see(
         "set-see-kept", "`set` of an own key and its update, 64 x 1, kept on disk", keeps=True
@@ -151,6 +185,23 @@ WORKLOADS = (
         64,
         ways=(DUNENA, OTHER),
     ),
+    Workload(
+        "incr-64x1",
+        "dunena dialect: `incr`, 64 x 1",
+        lambda phrases: phrases.incr(),
+        64,
+        ways=(DUNENA, OTHER),
+    ),
+    Workload(
+        "txn-10",
+        "dunena dialect: `txn` of ten `incr`, 64 x 1",
+        lambda phrases: phrases.txn(10),
+        64,
+        ways=(DUNENA, OTHER),
+    ),
+    _resume("0", 0, "nothing changed"),
+    _resume("100", 100, "100 keys changed"),
+    _resume("10000", 10_000, "100 keys changed 100 times each"),
     _get("http-get", 64, 1, "`GET /get/{key}`, 64 x 1, kept alive", HTTP),
     _set("http-set", "`POST /set`, 64 x 1, kept alive", HTTP),
     _delivery(60),

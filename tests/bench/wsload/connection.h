@@ -100,3 +100,10 @@ static void connection_open(connection *c, int index, int receive_bytes) {
     if (uses_websocket()) connection_upgrade(c);
     c->sent_at = calloc(settings.depth + 1, sizeof *c->sent_at);
 }
+
+/* It can be opened again. */
+static void connection_close(connection *c) {
+    close(c->fd);
+    free(c->sent_at);
+    c->in.length = c->out.length = 0;
+}

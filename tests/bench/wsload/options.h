@@ -8,7 +8,7 @@ typedef struct {
 } messages;
 
 static messages requests, firsts, preloads, subscriptions;
-static int greeting, preload_replies, subscription_replies = 1, warmup_ms = 700, is_idle;
+static int greeting, preload_replies, subscription_replies = 1, request_replies = 1, warmup_ms = 700, is_idle, is_resuming;
 static size_t fill;
 static double seconds = 3, rate, laggard_share;
 
@@ -38,7 +38,7 @@ static void compile_all(messages *m, const char **texts, int count) {
 static void read_options(int argc, char **argv) {
     const char *first[TEXTS_MAX], *preload[TEXTS_MAX], *subscribe[TEXTS_MAX], *request[TEXTS_MAX];
     int first_count = 0, preload_count = 0, subscribe_count = 0, request_count = 0;
-    for (int o; (o = getopt(argc, argv, "x:p:u:c:d:t:k:z:g:f:l:n:s:q:r:S:e:w:P:ivZ")) != -1;) switch (o) {
+    for (int o; (o = getopt(argc, argv, "x:p:u:c:d:t:k:z:b:g:f:l:n:s:q:r:S:e:w:P:ivRZ")) != -1;) switch (o) {
         case 'x': settings.protocol = protocol_named(optarg); break;
         case 'p': settings.port = atoi(optarg); break;
         case 'u': settings.path = optarg; break;
@@ -47,6 +47,7 @@ static void read_options(int argc, char **argv) {
         case 't': seconds = atof(optarg); break;
         case 'k': settings.keys = atoi(optarg); break;
         case 'z': fill = atol(optarg); break;
+        case 'b': request_replies = atoi(optarg); break;
         case 'g': greeting = atoi(optarg); break;
         case 'f': add_text(first, &first_count, optarg); break;
         case 'l': add_text(preload, &preload_count, optarg); break;
@@ -59,6 +60,7 @@ static void read_options(int argc, char **argv) {
         case 'w': warmup_ms = atoi(optarg); break;
         case 'P': server_watch(atoi(optarg)); break;
         case 'i': is_idle = 1; break;
+        case 'R': is_resuming = 1; break;
         case 'Z': settings.is_compressed = 1; break;
         case 'v': settings.is_verbose = 1; break;
         default: usage();
@@ -71,5 +73,6 @@ static void read_options(int argc, char **argv) {
     compile_all(&requests, request, request_count);
     if (subscriptions.count && !message_has_slot(&requests.all[0], 't')) fail("a publication needs a stamp, %%t");
     if (settings.depth < 1 || settings.depth >= AHEAD_MAX) fail("a depth is from 1 to %d", AHEAD_MAX - 1);
+    if (is_resuming && (firsts.count || preloads.count || subscriptions.count)) fail("resume mode has one message alone");
     if (subscriptions.count && settings.connections < 2 + (laggard_share > 0)) fail("too few connections");
 }
