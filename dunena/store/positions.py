@@ -82,8 +82,10 @@ class Positions:
     def undo(self, change: Change) -> None:
         """Take back the newest change.
 
-        The floor stays where it is, which may be too high: then a reader gets everything anew.
+        What a clear removed, and removals that were forgotten, do not come back. The present state
+        can be continued all the same: the floor is never above it.
         """
+        self.floor = min(self.floor, change.revision - 1)
         if change.entry is not None:
             del self._order[change.entry]
         elif change.cleared is None and self._removals:

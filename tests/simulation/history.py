@@ -22,7 +22,7 @@ and no key gets a value that it never had.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -75,6 +75,7 @@ class Run:
         self.store = Store(self.changes.append)
         self.store.load(loaded.entries, loaded.revision)
         self.now = now
+        self.steps_meanwhile: Callable[[], bool] = lambda: False
 
     def _watch_plans(self) -> None:
         journal = self.storage.journal
@@ -104,6 +105,8 @@ class Run:
             self.store.undo(changes)
             return False
         if durable or self.fsync is Fsync.ALWAYS:
+            if self.steps_meanwhile():
+                self.storage.step(self.now)  # of the changes before
             try:
                 self.storage.sync()
             except OSError:
@@ -128,6 +131,7 @@ class History:
     def __init__(self, seed: int, fsync: Fsync, run_type: type[Run] = Run) -> None:
         self.random = Random(seed)
         self.then_random = Random(f"then {seed}")
+        self.step_random = Random(f"step {seed}")
         self.fsync = fsync
         self.run_type = run_type
         self.disk = SimulatedDisk(self.random, str(ROOT))
@@ -348,6 +352,7 @@ class History:
         self.had_file.clear()
         try:
             run = self.run_type(self.disk, self.fsync, self.now)
+            run.steps_meanwhile = lambda: self.step_random.random() < 0.5
         except Stop:
             # It may have seen what other hands did, or not.
             self.uncertain |= set(self.by_hand)

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dunena.persistence.disk import journal
 from dunena.persistence.disk.paths import folds_case
 from dunena.persistence.policy import Fsync
 from dunena.store.limits import EXPIRES_AT_MS_MAX
@@ -491,6 +492,27 @@ def test_file_modification_times_do_not_affect_recovery(tmp_path: Path) -> None:
     kept.append()
     kept = kept.crash()
     assert kept.values() == {}
+    kept.close()
+
+
+def test_a_clear_that_is_in_the_journal_removes_what_files_were_written_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a clear waits for its sync, files are still written for the changes before it."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 1)
+    kept = Kept(tmp_path, Fsync.ALWAYS)
+    kept.set("first", 1)
+    kept.commit()
+    kept.set("before", 1)
+    kept.append()
+    kept.store.clear()
+    kept.storage.append(kept.changes)
+    kept.step(2.0)
+    assert kept.files() == {"first.json", "before.json"}, "no file goes before it is stored"
+    (tmp_path / "edited.json").write_text("2")
+    kept.storage.sync()
+    kept = kept.crash()
+    assert kept.values() == {("", "edited"): 2}
     kept.close()
 
 

@@ -56,6 +56,7 @@ class Model:
         self.states = {r: state for r, state in self.states.items() if r <= revision}
         self.removals = [removal for removal in self.removals if removal[0] <= revision]
         self.remembered = [r for r in self.remembered if r <= revision]
+        self.floor = min(self.floor, revision)
 
     def check(self) -> None:
         now = self.present()
@@ -232,6 +233,18 @@ def test_since_does_not_touch_older_entries() -> None:
     assert [number for number, entry in enumerate(entries, 1) if entry.reads] == [
         997, 998, 999, 1000
     ]  # fmt: skip
+
+
+def test_a_position_can_be_continued_after_a_clear_that_was_undone() -> None:
+    store = Store()
+    store.set("", "a", b"1")
+    position = store.revision
+    store.undo([store.set("", "b", b"1"), store.clear()])
+    assert store.positions.since(position) == Difference([], [])
+    store.set("", "b", b"2")
+    difference = store.positions.since(position)
+    assert difference is not None
+    assert [entry.value for entry in difference.entries] == [b"2"]
 
 
 def removed(kept: Positions, revisions: range) -> Iterator[int]:

@@ -116,7 +116,7 @@ class Reader:
 
     def take(self, part: dict[str, Any], *, is_first: bool) -> None:
         assert part.items() >= self.selector.items()
-        # What is undone may have taken the floor too far; a clear may have come into it since.
+        # A commit that was refused since, or a clear, may have taken the floor past the position.
         if is_first and self.must_resume and self.disturbances() == self.disturbances_before:
             assert "reset" not in part, "resumed"
         self.parts.append(part)

@@ -45,7 +45,7 @@ def recover(
     recovered.edited = _edited(recovered.standing, replay, stamps) - set(damaged)
     for commit in replay.commits:
         for recorded in commit:
-            for entry_id in _places(recorded, recovered, stamps):
+            for entry_id in _places(recorded, recovered, replay, stamps):
                 _apply(entry_id, recorded, recovered)
     return recovered
 
@@ -106,7 +106,9 @@ def _values(replay: Replay) -> dict[EntryId, set[bytes | None]]:
     return values
 
 
-def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[EntryId]:
+def _places(
+    recorded: Recorded, recovered: Recovered, replay: Replay, stamps: Stamps
+) -> list[EntryId]:
     """Return the keys that a change affects, without those that others changed since."""
     edited = recovered.edited
     if recorded.kind is not ChangeKind.CLEAR:
@@ -115,17 +117,21 @@ def _places(recorded: Recorded, recovered: Recovered, stamps: Stamps) -> list[En
     return [
         entry_id
         for entry_id in recovered.standing
-        if _is_cleared(entry_id, recorded, recovered, stamps)
+        if _is_cleared(entry_id, recorded, recovered, replay, stamps)
     ]
 
 
 def _is_cleared(
-    entry_id: EntryId, recorded: Recorded, recovered: Recovered, stamps: Stamps
+    entry_id: EntryId, recorded: Recorded, recovered: Recovered, replay: Replay, stamps: Stamps
 ) -> bool:
-    """Return whether a clear removed a key: it was set before, or its file was known then."""
+    """Return whether a clear removed a key: it was set before, or its file was known then.
+
+    Its file may have been written since, for a change before the clear: then the journal has the
+    stamp, though maybe not that change any more.
+    """
     if entry_id in recovered.edited:
         return False
-    is_known = entry_id in recovered.changes or recovered.may_go_back
+    is_known = entry_id in replay.files or recovered.may_go_back
     return is_known or stamps.get(entry_id) in recorded.cleared
 
 
