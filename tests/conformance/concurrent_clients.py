@@ -11,6 +11,7 @@ import random
 import re
 import socket
 import struct
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -29,6 +30,7 @@ CUT_SHARE = 0.03
 SEEN_SECONDS_MAX = 0.3
 """How long somebody who edited a file waits for it; others may have overwritten it meanwhile."""
 
+NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _CONFLICT = re.compile(r'Revision conflict: "[^"]*" is at (\d+)')
 
 
@@ -299,7 +301,7 @@ class FileEditor(ConcurrentClient):
 
 def reset_at_close(end: socket.socket) -> None:
     """Let the connection be cut, not ended, when the socket is closed."""
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
 
 
 def make_clients(room: Room) -> list[ConcurrentClient]:

@@ -124,27 +124,40 @@ class _Search:
         unknown = [operation for operation in ordered if operation.answer is None]
         self.operations = answered + unknown
         self._answered = len(answered)
+        self._everything = (1 << self._answered) - 1
+        self._reached: dict[tuple[int, State], list[int]] = {}
         self._longest: tuple[int, State] = (0, NOTHING)
         self._before: dict[tuple[int, State], tuple[int, State] | None] = {}
 
     def finds_order(self, first: State) -> bool:
         """Whether there is an order of all that had an answer, with any of the others."""
-        everything = (1 << self._answered) - 1
         start = (0, first)
         self._longest, self._before = start, {start: None}
         waiting = [start]
         while waiting:
             done, state = here = waiting.pop()
-            if done & everything == everything:
+            if done & self._everything == self._everything:
                 return True
             if done.bit_count() > self._longest[0].bit_count():
                 self._longest = here
             for number, after in self._steps(done, state):
                 there = (done | 1 << number, after)
-                if there not in self._before:
+                if self._is_news(*there):
                     self._before[there] = here
                     waiting.append(there)
         return False
+
+    def _is_news(self, done: int, state: State) -> bool:
+        """Whether this was not reached already, with the same of those without an answer or fewer.
+
+        Those may be done at any later time as well, so fewer of them leave more that is possible.
+        """
+        unknown = done >> self._answered
+        reached = self._reached.setdefault((done & self._everything, state), [])
+        if any(unknown & fewer == fewer for fewer in reached):
+            return False
+        reached.append(unknown)
+        return True
 
     @property
     def longest(self) -> tuple[list[Operation], State, list[Operation]]:
@@ -177,7 +190,7 @@ class _Search:
 
         What probably comes first is last.
         """
-        left = ~done & ((1 << self._answered) - 1)
+        left = ~done & self._everything
         earliest_end = math.inf
         possible = []
         for number in range((left & -left).bit_length() - 1, self._answered):

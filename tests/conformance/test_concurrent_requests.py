@@ -6,7 +6,6 @@ seeds; `DUNENA_LINEARIZABILITY_SEEDS` says how many else.
 
 import os
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,10 @@ import pytest
 from tests.conformance.concurrent_clients import FileEditor, Room, make_clients
 from tests.conformance.linearizability import explain_contradiction
 from tests.support.fixtures import StartServer
+from tests.support.refusing import commits_refused
 
 SEEDS = int(os.environ.get("DUNENA_LINEARIZABILITY_SEEDS", "2"))
-SECONDS = 0.7
+SECONDS = 0.5
 KEYS = ["alpha", "beta", "gamma", "delta"]
 
 EDIT_SECONDS = 1.0
@@ -60,23 +60,10 @@ def test_requests_and_edits_of_files_have_an_order(
 def test_requests_have_an_order_while_the_disk_refuses_some(
     start_server: StartServer, tmp_path: Path, seed: int
 ) -> None:
-    folder, elsewhere = tmp_path / "values", tmp_path / "elsewhere"
+    folder = tmp_path / "values"
     room = Room(start_server("--fsync", "always", folder=folder), seed, KEYS)
-    is_over = threading.Event()
-
-    def move_folder() -> None:
-        while not is_over.wait(0.1):
-            folder.rename(elsewhere)
-            is_over.wait(0.1)
-            elsewhere.rename(folder)
-
-    mover = threading.Thread(target=move_folder)
-    mover.start()
-    try:
+    with commits_refused(folder):
         room.work(make_clients(room), SECONDS)
-    finally:
-        is_over.set()
-        mover.join()
     expect_order(room)
     answers = [o.answer for o in room.operations() if o.answer is not None]
     assert any(answer.refused == "storage" for answer in answers)

@@ -279,7 +279,7 @@ def make_up_history(
 
 @pytest.mark.parametrize("says_revisions", [True, False])
 def test_what_a_right_store_answers_is_accepted(says_revisions: bool) -> None:
-    for seed in range(60):
+    for seed in range(40):
         history = make_up_history(Store, seed, says_revisions=says_revisions)
         assert explain_contradiction(history) is None, f"seed {seed}"
 
