@@ -6,6 +6,7 @@ import { count } from "./lib/format.js";
 import { Api, AWAY } from "./net/api.js";
 import { Link } from "./net/link.js";
 import { PROTOCOLS } from "./net/messages.js";
+import { Operations } from "./net/operations.js";
 import { Composer } from "./views/composer.js";
 import { ConnectionState } from "./views/connectionstate.js";
 import { DiskNotice } from "./views/disknotice.js";
@@ -21,12 +22,13 @@ const INFO_MS = 2000;
 const SILENT = { frame() {}, note() {} };
 
 const log = new FrameLog();
-const api = new Api((direction, text) => log.frame("http", direction, text));
+const api = new Api();
+const operations = new Operations(api, (direction, text) => log.frame("page", direction, text));
 const gate = new Gate(api);
 let hasToken = false;
 
-// The page has two connections: what the user tries out in the console, in any dialect, must not
-// affect the other views.
+// What the user tries out in the console, in any dialect, must not affect the other views: it has a
+// connection of its own.
 const admit = () => gate.pass();
 const liveLink = new Link("live", api, admit, SILENT);
 liveLink.path = "ws?protocol=dunena";
@@ -34,7 +36,7 @@ liveLink.heartbeat = '{"type":"ping"}';
 const consoleLink = new Link("console", api, admit, log);
 
 const tabs = new Tabs(byId("tabs"));
-const keys = new KeysView(api);
+const keys = new KeysView(api, operations);
 const events = new Events(liveLink);
 const notice = new DiskNotice(api);
 const server = new ServerView(api, notice);
@@ -51,7 +53,10 @@ liveLink.onState = () => {
   liveState.show(liveLink);
   byId("reconnect").hidden = !["off", "locked", "waiting"].includes(liveLink.state);
   keys.setOnline(isOpen);
-  if (!isOpen) return;
+  if (!isOpen) {
+    operations.lose();
+    return;
+  }
   events.connected();
   refreshInfo();
   server.refresh();
@@ -99,6 +104,7 @@ function showInfo(info) {
   byId("sign-out").hidden = !hasToken;
   setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
+  operations.keepsHistory = info.settings?.history !== 0;
   notice.sawRefusals(info.refusedOrigins);
 }
 

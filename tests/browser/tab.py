@@ -5,7 +5,7 @@ import re
 import urllib.request
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.support.server import ServerProcess
 
@@ -108,7 +108,7 @@ class Tab:
         return group.get_by_role("button", name=name, exact=True)
 
     def frames(self, direction: str = "", source: str = "console") -> Locator:
-        """What the console shows of messages: direction "in" or "out", source "console", "http"."""
+        """What the console shows of messages: direction "in" or "out", source "console", "page"."""
         wanted = f'[data-direction="{direction}"]' if direction else ""
         rows = self.page.locator(f'#log-rows details{wanted}[data-source="{source}"]')
         return rows.filter(visible=True)
@@ -155,6 +155,17 @@ class Tab:
         self.button(name).click()
         self.page.wait_for_function("window.copiedText !== null")
         return self.page.evaluate("window.copiedText")
+
+    def change_unseen(self, server: ServerProcess, key: str, value: object) -> None:
+        """Set the key that is shown so that the page does not learn its value."""
+        held: list[Route] = []
+        self.page.route(f"**/entries/{key}", lambda route: held.append(route))
+        with self.page.expect_request(f"**/entries/{key}"):
+            put(server, key, value)
+
+    def show_changes(self, key: str) -> None:
+        """Let the page learn the value after all: what was held goes on."""
+        self.page.unroute(f"**/entries/{key}")
 
     # --- what went wrong ---
 

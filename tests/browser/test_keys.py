@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, post, put, put_many, put_text, remove, stored_text
@@ -454,7 +454,6 @@ def test_a_key_that_the_server_refuses_is_reported(tab: Tab) -> None:
     tab.detail.button("Set").click()
     expect(tab.detail.problem).to_have_text("Key exceeds max length (512)")
     expect(tab.detail.editor).to_have_value("1")
-    tab.forgive("400")
 
 
 def test_numbers_are_shown_and_stored_exactly(tab: Tab, shared_server: ServerProcess) -> None:
@@ -531,7 +530,6 @@ def test_creating_an_existing_key_overwrites_it_only_after_confirmation(
     detail.button("Overwrite").click()
     detail.expect_json("mine")
     assert value_of(shared_server, "taken") == "mine"
-    tab.forgive("409")
 
 
 def test_overwriting_asks_again_when_the_value_changed_meanwhile(
@@ -552,7 +550,6 @@ def test_overwriting_asks_again_when_the_value_changed_meanwhile(
     detail.button("Overwrite").click()
     detail.expect_json("mine")
     assert value_of(shared_server, "thrice") == "mine"
-    tab.forgive("409")
 
 
 def test_a_set_over_an_unseen_change_is_a_conflict(
@@ -564,13 +561,12 @@ def test_a_set_over_an_unseen_change_is_a_conflict(
     detail = tab.choose("late")
     detail.button("Edit").click()
     detail.editor.fill('"mine"')
-    held: list[Route] = []
-    tab.page.route("**/entries/late", lambda route: held.append(route))
-    put(shared_server, "late", "second")
-    with tab.page.expect_response(lambda response: response.status == 409):
+    tab.change_unseen(shared_server, "late", "second")
+    # The server refuses, and the page asks for what is there.
+    with tab.page.expect_request("**/entries/late"):
         detail.button("Set").click()
     assert value_of(shared_server, "late") == "second"
-    tab.page.unroute("**/entries/late")  # and what is held goes on
+    tab.show_changes("late")
     expect(detail.conflict).to_be_visible()
     assert value_of(shared_server, "late") == "second"
     # The same value set anew is no conflict.
@@ -579,7 +575,56 @@ def test_a_set_over_an_unseen_change_is_a_conflict(
     put(shared_server, "late", "second")
     detail.button("Set").click()
     detail.expect_json("mine")
-    tab.forgive("409")
+
+
+@pytest.mark.parametrize("action", ["Delete", "Apply"])
+def test_what_changed_unseen_is_neither_deleted_nor_given_an_expiry(
+    tab: Tab, shared_server: ServerProcess, action: str
+) -> None:
+    key = f"unseen-{action}"
+    put(shared_server, key, "first")
+    detail = tab.choose(key)
+    if action == "Apply":
+        detail.button("Expiry").click()
+        detail.root.locator(".inline-form").get_by_label("Expires").select_option("60")
+    tab.change_unseen(shared_server, key, "second")
+    detail.button(action).click()
+    expect(detail.problem).to_contain_text("The value changed meanwhile, so nothing was done.")
+    stored = json.loads(stored_text(shared_server, f"/entries/{key}"))["entry"]
+    assert (stored["value"], stored["expiresAt"]) == ("second", None)
+    tab.show_changes(key)
+    expect(detail.leaf('"second"')).to_be_visible()
+    detail.button(action).click()
+    expect(detail.meta).to_have_text(re.compile("No value|expires in"))
+    expect(detail.problem).to_be_hidden()
+
+
+def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProcess) -> None:
+    """An edit, another expiry and a deletion that is taken back keep `then`."""
+    tab.go("Console").send(
+        json.dumps(
+            {"action": "set", "key": "takes-itself-off", "value": {"on": True, "n": 1},
+             "ttl": 600_000, "then": {"on": False, "n": 1.0}}
+        )
+    )  # fmt: skip
+    detail = tab.go("Keys").choose("takes-itself-off")
+    expect(detail.meta).to_contain_text("changes in 9 min")
+
+    def then() -> str:
+        return stored_text(shared_server, "/entries/takes-itself-off").partition('"then":')[2]
+
+    detail.set('{"on": true, "n": 2}')
+    expect(detail.leaf("2")).to_be_visible()
+    assert then() == '{"on":false,"n":1.0}}}'
+    detail.button("Delete").click()
+    detail.button("Put back").click()
+    expect(detail.leaf("2")).to_be_visible()
+    assert then() == '{"on":false,"n":1.0}}}'
+    detail.button("Expiry").click()
+    detail.root.locator(".inline-form").get_by_label("Expires").select_option("60")
+    detail.button("Apply").click()
+    expect(detail.meta).to_contain_text(re.compile("changes in (1 min|[0-9]+ s)"))
+    assert then() == '{"on":false,"n":1.0}}}'
 
 
 def test_selecting_another_key_asks_before_discarding_an_edit(

@@ -35,6 +35,10 @@ DUNENA = {
     "txn": '"results":[{"rev":',
     "history": '"value":{"title":{"name":"Ada"},"on":true}',
     "revert": '"timestamp":',  # an error, unless a value stood there for a second
+    "watch": '"data":{"pattern":"player-*","epoch":',
+    "watch keys": '"data":{"keys":["match","scorer"],"epoch":',
+    "watch path": '"data":{"key":"match","path":"/home/score","epoch":',
+    "unwatch": None,
 }
 OBJECT_STORE = {
     "get": '{"key":"player-position","value":null}',
@@ -52,7 +56,12 @@ OBJECT_STORE = {
     "txn": '"results":[{"rev":',
     "history": '"value":{"title":{"name":"Ada"},"on":true}',
     "revert": '"id":1}',
+    "watch": '{"update":{"pattern":"player-*","epoch":',
+    "watch keys": '{"update":{"keys":["match","scorer"],"epoch":',
+    "watch path": '{"update":{"key":"match","path":"/home/score","epoch":',
+    "unwatch": None,
 }
+DESCRIPTION = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 
 
 @pytest.fixture
@@ -95,6 +104,26 @@ def test_every_message_template_gets_its_reply(
             tab.send(probe[0])
             expect(tab.frames("in")).to_have_count(1)
             expect(tab.frames("in")).to_contain_text(probe[1])
+
+
+@pytest.mark.parametrize(
+    ("dialect", "schema", "name_field"),
+    [("dunena", "request", "type"), ("object store", "action", "action")],
+)
+def test_every_documented_message_has_a_template(
+    tab: Tab, dialect: str, schema: str, name_field: str
+) -> None:
+    groups = tab.page.evaluate(
+        "async () => (await import(new URL('test/net/messages.js', location))).TEMPLATES"
+    )
+    (messages,) = (group["messages"].values() for group in groups if group["dialect"] == dialect)
+    schemas = json.loads(DESCRIPTION.read_text("utf-8"))["components"]["schemas"]
+    names = schemas[schema]["properties"][name_field]["enum"]
+    assert {message[name_field] for message in messages} == set(names)
+    # A watch has many forms: all its fields are in one template or another.
+    watches = [message for message in messages if message[name_field] == "watch"]
+    wanted = {"key", "keys", "path", *schemas["watchFields"]["properties"]}
+    assert {name for message in watches for name in message} - {name_field, "id"} == wanted
 
 
 def test_a_syntax_error_in_a_message_is_shown_before_sending(tab: Tab) -> None:
@@ -162,16 +191,16 @@ def test_the_log_filter_matches_text_and_direction(tab: Tab, shared_server: Serv
     tab.page.get_by_label("Filter messages").fill("ONE")
     expect(tab.frames()).to_have_count(2)
     tab.page.get_by_label("Filter messages").fill("")
-    tab.page.get_by_label("Show messages of").select_option(label="HTTP")
+    tab.page.get_by_label("Show messages of").select_option(label="this page")
     expect(tab.frames()).to_have_count(0)
     # What arrives while a filter is set is filtered too.
     put(shared_server, "filtered", 1)
     tab.go("Keys")
-    tab.choose("filtered").set('"by HTTP"')
+    tab.choose("filtered").set('"by the page"')
     expect(tab.detail.editor).to_be_hidden()
     tab.go("Console").send('{"type":"ping","id":"three"}')
-    expect(tab.frames("out", "http")).to_have_count(1)
-    expect(tab.frames("out", "http")).to_contain_text('"value":"by HTTP"')
+    expect(tab.frames("out", "page")).to_have_count(1)
+    expect(tab.frames("out", "page")).to_contain_text('"value":"by the page"')
     expect(tab.page.locator("#log-count")).to_contain_text("4 out")
     expect(tab.frames()).to_have_count(0)
 

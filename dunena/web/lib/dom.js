@@ -46,6 +46,26 @@ export function onCtrlEnter(target, act) {
   });
 }
 
+// Returns a function that calls act() at once, or later if it did so a short time ago: `ms`, or five
+// times as long as act() took.
+export function paced(act, ms) {
+  let isBusy = false;
+  let isWanted = false;
+  return async () => {
+    isWanted = true;
+    if (isBusy) return;
+    isBusy = true;
+    while (isWanted) {
+      isWanted = false;
+      const began = performance.now();
+      await act();
+      const pause = Math.max(ms, 5 * (performance.now() - began));
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+    isBusy = false;
+  };
+}
+
 // Returns a function that calls draw() in the next animation frame, once per frame.
 export function drawer(draw) {
   let isScheduled = false;

@@ -12,6 +12,13 @@ export function clockTime(date = new Date()) {
   return `${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
+// Formats a time of the past: "14:03:22", with the day if that is not today.
+export function moment(date) {
+  const time = clockTime(date).slice(0, -4);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday ? time : `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${time}`;
+}
+
 export function whole(number) {
   return number.toLocaleString("en");
 }

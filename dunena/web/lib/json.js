@@ -85,6 +85,22 @@ export function member(text, name) {
   return found?.trimStart();
 }
 
+// Returns the texts of the items of an array's JSON.
+export function items(text) {
+  const found = [];
+  let depth = 0;
+  let from = 1;
+  walk(text, (token, start) => {
+    if (depth === 1 && (token === "," || token === "]")) {
+      found.push(text.slice(from, start).trim());
+      from = start + 1;
+    }
+    if (token === "{" || token === "[") depth += 1;
+    if (token === "}" || token === "]") depth -= 1;
+  });
+  return found[0] === "" ? [] : found;
+}
+
 const encoder = new TextEncoder();
 
 // Returns the size of a text in bytes of UTF-8.

@@ -1,7 +1,7 @@
 // The page's HTTP requests. Every failure is an Error whose message can be shown to the user; a
 // missing token has a class of its own.
 
-import { compact, member } from "../lib/json.js";
+import { member } from "../lib/json.js";
 
 // The page is at /test, possibly below a path of a proxy.
 const BASE = new URL(".", location.href);
@@ -12,8 +12,12 @@ export class Unauthorized extends Error {
   }
 }
 
-// The value is no longer the one that a write should replace.
-export class Conflict extends Error {}
+// The value is no longer the one that was to be changed.
+export class Conflict extends Error {
+  constructor() {
+    super("The value changed meanwhile, so nothing was done. Look at it again.");
+  }
+}
 
 // The message of the error if the server cannot be reached.
 export const AWAY = "The server cannot be reached.";
@@ -22,13 +26,7 @@ export class Api {
   onReached = () => {}; // called at the first answer after a failure
   // The server's clock minus the browser's, ms: expiries are times of the server's clock.
   skew = 0;
-  #trace;
   #isAway = false;
-
-  // trace(direction, text) is called for every write, for the log.
-  constructor(trace) {
-    this.#trace = trace;
-  }
 
   get now() {
     return Date.now() + this.skew;
@@ -68,34 +66,22 @@ export class Api {
     return this.#timed(await (await this.#post("entries", body)).json());
   }
 
-  // Returns { key, size, revision, expiresAt, text } with the value's exact JSON, or null.
+  // Returns { key, size, revision, expiresAt, text, then } with the value's exact JSON, and that of
+  // what will be merged into it instead of its expiry, if anything; or null.
   async entry(key, ns) {
     const query = ns ? `?${new URLSearchParams({ ns })}` : "";
     const text = await (await this.#request(`entries/${encodeURIComponent(key)}${query}`)).text();
     const { entry } = this.#timed(JSON.parse(text));
-    return entry && { ...entry, text: member(member(text, "entry"), "value") };
+    const shown = entry && member(text, "entry");
+    return entry && { ...entry, text: member(shown, "value"), then: member(shown, "then") };
   }
 
   async namespaces(pattern, count) {
     return this.ask(`namespaces?${new URLSearchParams({ pattern, count })}`);
   }
 
-  // Stores a value. `value` is JSON text, which is sent unchanged; `ttl` is in ms, 0 for no expiry,
-  // whatever the server's default. `revision` is the one to replace, 0 for a new key; throws
-  // Conflict if the key has another one.
-  async set(key, ns, value, ttl, revision) {
-    const space = ns ? `,"ns":${JSON.stringify(ns)}` : "";
-    const place = `"key":${JSON.stringify(key)}${space},"ttl":${ttl || 0},"ifRev":${revision}`;
-    await this.#write("set", `{${place},"value":${compact(value)}}`);
-  }
-
-  async remove(key, ns) {
-    const query = ns ? `?${new URLSearchParams({ ns })}` : "";
-    await this.#request(`entries/${encodeURIComponent(key)}${query}`, { method: "DELETE" });
-  }
-
   async letPagesFromDiskIn(letIn) {
-    await this.#write("pages-from-disk", JSON.stringify({ letIn }));
+    await this.#post("pages-from-disk", JSON.stringify({ letIn }));
   }
 
   async openSession(token) {
@@ -104,17 +90,6 @@ export class Api {
 
   async closeSession() {
     await this.#request("session", { method: "DELETE" });
-  }
-
-  async #write(path, body) {
-    this.#trace("out", body);
-    try {
-      const response = await this.#post(path, body);
-      this.#trace("in", await response.text());
-    } catch (error) {
-      this.#trace("in", JSON.stringify({ error: error.message }));
-      throw error;
-    }
   }
 
   #post(path, body) {
@@ -139,7 +114,6 @@ export class Api {
       this.#isAway = false;
       this.onReached();
     }
-    if (response.status === 409) throw new Conflict(await reason(response));
     if (response.status === 401) throw new Unauthorized();
     if (!response.ok && !wanted.includes(response.status)) throw new Error(await reason(response));
     return response;

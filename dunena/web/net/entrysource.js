@@ -7,7 +7,7 @@ export class EntrySource {
   onProblem = () => {}; // (text), "" when the problem is over
   key = null; // null while no key is shown or a new one is written
   ns = "";
-  entry; // { text, size, revision, expiresAt }; null for no value, undefined while unknown
+  entry; // { text, then, size, revision, expiresAt }; null for no value, undefined while unknown
   #api;
   #isAsking = false;
   #asksAgain = false;

@@ -36,6 +36,12 @@ export const TEMPLATES = [
         ops: [{ op: "incr", key: "votes" }, { op: "set", key: "last", value: "Ada", ttl: 8000 }],
       },
       history: { type: "history", key: "lower", limit: 5 },
+      watch: { type: "watch", pattern: "player-*", maxRate: 5 },
+      "watch keys": {
+        type: "watch", keys: ["match", "scorer"], since: { epoch: "of an update", rev: 1 },
+      },
+      "watch path": { type: "watch", key: "match", path: "/home/score" },
+      unwatch: { type: "unwatch", pattern: "player-*" },
     },
   },
   {
@@ -60,6 +66,12 @@ export const TEMPLATES = [
         id: 1,
       },
       history: { action: "history", key: "lower", limit: 5, id: 1 },
+      watch: { action: "watch", pattern: "player-*", maxRate: 5, id: 1 },
+      "watch keys": {
+        action: "watch", keys: ["match", "scorer"], since: { epoch: "of an update", rev: 1 }, id: 1,
+      },
+      "watch path": { action: "watch", key: "match", path: "/home/score", id: 1 },
+      unwatch: { action: "unwatch", pattern: "player-*" },
     },
   },
 ];

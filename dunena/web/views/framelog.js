@@ -24,7 +24,7 @@ export class FrameLog {
     this.#count(true);
   }
 
-  // Logs a message: direction "in" or "out"; source "console" or "http".
+  // Logs a message: direction "in" or "out"; source "console" or "page".
   frame(source, direction, text) {
     this.#sums[direction] += 1;
     this.#add({ source, direction, size: bytes(text), text });

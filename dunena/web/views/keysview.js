@@ -23,11 +23,11 @@ export class KeysView {
   #filter = byId("keys-filter");
   #sort = byId("keys-sort");
 
-  constructor(api) {
+  constructor(api, operations) {
     this.#source = new KeySource(api);
     this.#table = new KeyTable(byId("keys-grid"), this.#source, () => api.now);
     this.#namespaces = new Namespaces(api);
-    this.#detail = new Detail(api);
+    this.#detail = new Detail(api, operations);
     this.#source.onChange = () => this.#draw();
     this.#source.onUpdate = (entry) => this.#table.markChanged(entry);
     this.#table.onLook = (first, last) => this.#source.look(first, last);

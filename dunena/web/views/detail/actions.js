@@ -6,7 +6,7 @@ export class Actions {
   onEdit = () => {};
   root;
   expiry; // a form that replaces the buttons
-  #api;
+  #operations;
   #source;
   #life;
   #removed = null;
@@ -15,8 +15,8 @@ export class Actions {
   #remove = button("Delete", () => this.#delete(), { class: "small danger" });
   #restore = button("Put back", () => this.#putBack());
 
-  constructor(api, source, life) {
-    this.#api = api;
+  constructor(operations, source, life) {
+    this.#operations = operations;
     this.#source = source;
     this.#life = life;
     this.root = element("div", { class: "actions" },
@@ -67,30 +67,32 @@ export class Actions {
     this.#life.focus();
   }
 
-  // Sets the present value again with the chosen expiry, as an expiry can only be set with a value.
   async #applyExpiry() {
-    const { key, ns, entry, remaining } = this.#source;
+    const { entry, remaining } = this.#source;
     if (!entry) return;
-    const ttl = this.#life.ttl(remaining);
-    const set = () => this.#api.set(key, ns, entry.text, ttl, entry.revision);
-    if (await this.#source.attempt(set)) this.closeExpiry();
-    this.#source.refresh();
+    const expiry = { ttl: this.#life.ttl(remaining), then: entry.then };
+    if (await this.#change("touch", entry.revision, expiry)) this.closeExpiry();
   }
 
+  // Deletes the value that is shown, and no other one.
   async #delete() {
-    const { key, ns, entry, remaining } = this.#source;
-    if (!await this.#source.attempt(() => this.#api.remove(key, ns))) return;
-    this.#removed = { text: entry.text, ttl: remaining };
-    this.#source.refresh();
+    const { entry, remaining } = this.#source;
+    if (!await this.#change("remove", entry.revision)) return;
+    this.#removed = { text: entry.text, expiry: { ttl: remaining, then: entry.then } };
     this.#edit.focus();
   }
 
   async #putBack() {
-    const { key, ns } = this.#source;
-    const { text, ttl } = this.#removed;
-    const set = () => this.#api.set(key, ns, text, ttl, 0);
-    if (await this.#source.attempt(set)) this.#removed = null;
-    this.#source.refresh();
+    const { text, expiry } = this.#removed;
+    if (await this.#change("set", 0, text, expiry)) this.#removed = null;
     this.#edit.focus();
+  }
+
+  async #change(name, revision, ...more) {
+    const { key, ns } = this.#source;
+    const isDone = await this.#source.attempt(
+      () => this.#operations[name](key, ns, revision, ...more));
+    this.#source.refresh();
+    return isDone;
   }
 }

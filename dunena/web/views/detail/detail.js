@@ -6,6 +6,7 @@ import { ask } from "../../lib/question.js";
 import { EntrySource } from "../../net/entrysource.js";
 import { Actions } from "./actions.js";
 import { ConflictNotice } from "./conflict.js";
+import { EarlierValues } from "./earlier.js";
 import { Editor } from "./editor.js";
 import { Head } from "./head.js";
 import { Lifetime } from "./lifetime.js";
@@ -25,17 +26,21 @@ export class Detail {
   #head;
   #editor;
   #actions;
+  #earlier;
 
-  constructor(api) {
+  constructor(api, operations) {
     this.#api = api;
     this.#source = new EntrySource(api);
     this.#head = new Head(this.#source);
-    this.#editor = new Editor(api, this.#source, new Lifetime("Expires"), new ConflictNotice());
-    this.#actions = new Actions(api, this.#source, new Lifetime("Expires"));
+    this.#editor = new Editor(api, operations, this.#source, new Lifetime("Expires"),
+      new ConflictNotice());
+    this.#actions = new Actions(operations, this.#source, new Lifetime("Expires"));
+    this.#earlier = new EarlierValues(operations, this.#source);
     this.#connect();
     this.#panel.append(
       this.#head.root, this.#editor.names, this.#head.meta, this.#value.root,
-      this.#actions.expiry, this.#actions.root, this.#editor.root, this.#problem);
+      this.#actions.expiry, this.#actions.root, this.#editor.root, this.#problem,
+      this.#earlier.root);
     setInterval(() => {
       if (!document.hidden && this.#source.entry?.expiresAt) this.#head.drawMeta(api.now);
     }, COUNTDOWN_MS);
@@ -125,6 +130,7 @@ export class Detail {
     this.#head.begin();
     this.#value.begin(key === null);
     this.#actions.begin();
+    this.#earlier.begin();
     say(this.#problem, "");
     this.#editor.begin();
   }
@@ -135,6 +141,7 @@ export class Detail {
     if (isOther) this.#value.show(entry?.text, isFirst);
     this.#actions.update();
     this.#editor.compare();
+    this.#earlier.update();
   }
 
   #cancel() {

@@ -15,6 +15,7 @@ export class Editor {
   root;
   names; // the input fields for a new key and its namespace
   #api;
+  #operations;
   #source;
   #life;
   #conflict;
@@ -26,8 +27,9 @@ export class Editor {
   #json = new JsonEditor("New value", { rows: 10, placeholder: 'Any JSON: "text", 12, {"x": 1}' });
   #submit = button("Set", () => this.#set(), { class: "small primary" });
 
-  constructor(api, source, life, conflict) {
+  constructor(api, operations, source, life, conflict) {
     this.#api = api;
+    this.#operations = operations;
     this.#source = source;
     this.#life = life;
     this.#conflict = conflict;
@@ -148,8 +150,9 @@ export class Editor {
     const text = this.#json.text;
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       try {
-        await this.#api.set(key, ns, text, this.#life.ttl(this.#source.remaining),
-          this.#conflict.revision);
+        const { entry, remaining } = this.#source;
+        await this.#operations.set(key, ns, this.#conflict.revision, text,
+          { ttl: this.#life.ttl(remaining), then: entry?.then });
         return true;
       } catch (error) {
         if (!(error instanceof Conflict)) throw error;

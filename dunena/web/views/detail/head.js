@@ -43,7 +43,7 @@ export class Head {
       return;
     }
     const expiry = entry.expiresAt
-      ? `expires in ${duration(entry.expiresAt - now)}`
+      ? `${entry.then === undefined ? "expires" : "changes"} in ${duration(entry.expiresAt - now)}`
       : "never expires";
     setText(this.meta, `${size(entry.size)} · revision ${whole(entry.revision)} · ${expiry}`);
   }

@@ -1,0 +1,108 @@
+// What the page changes, and the history of a key. The requests go over a connection of their own,
+// which is opened for the first one: in the object store protocol keys may have any characters.
+
+import { compact, items, member } from "../lib/json.js";
+import { AWAY, Conflict } from "./api.js";
+
+export class Operations {
+  keepsHistory = true; // false if the server is known to keep no earlier values
+  #api;
+  #trace;
+  #socket = null;
+  #last = 0;
+  #waiting = new Map(); // id -> { isTraced, resolve, reject }
+
+  // trace(direction, text) is called for every change and its answer, for the log.
+  constructor(api, trace) {
+    this.#api = api;
+    this.#trace = trace;
+  }
+
+  // Each change is made only if the key is at `revision`, 0 for no value; otherwise it throws
+  // Conflict. `expiry` is { ttl, then }: ms, 0 for none, and the JSON text that the ttl ends with.
+
+  // Stores a value: JSON text, which is sent unchanged.
+  async set(key, ns, revision, value, expiry) {
+    await this.#change("set", key, ns, revision, { ...fieldsOf(expiry), value: compact(value) });
+  }
+
+  async remove(key, ns, revision) {
+    await this.#change("delete", key, ns, revision, {});
+  }
+
+  // Changes the expiry alone.
+  async touch(key, ns, revision, expiry) {
+    await this.#change("touch", key, ns, revision, fieldsOf(expiry));
+  }
+
+  // Brings back the value that the key had at the revision `toRev`.
+  async revert(key, ns, revision, toRev) {
+    await this.#change("revert", key, ns, revision, { toRev });
+  }
+
+  // Returns the earlier values, newest first: [{ rev, timestamp, text }] with their exact JSON.
+  async history(key, ns) {
+    const answer = member(await this.#ask("history", key, ns, {}), "result");
+    const { rev, entries } = JSON.parse(answer);
+    const texts = items(member(answer, "entries"));
+    return entries
+      .map(({ rev, timestamp }, index) => ({ rev, timestamp, text: member(texts[index], "value") }))
+      .filter((entry) => entry.rev !== rev);
+  }
+
+  // Gives up what was not answered, after a lost connection or a lost session.
+  lose() {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+    for (const { reject } of this.#waiting.values()) reject(new Error(AWAY));
+    this.#waiting.clear();
+  }
+
+  #change(action, key, ns, revision, fields) {
+    return this.#ask(action, key, ns, { ifRev: revision, ...fields }, true);
+  }
+
+  // Sends a message whose further `fields` are JSON; resolves to the text of its answer.
+  async #ask(action, key, ns, fields, isTraced = false) {
+    this.#last += 1;
+    const id = this.#last;
+    const names = ns ? { action, key, ns } : { action, key };
+    const members = Object.entries(names).map(([name, value]) => [name, JSON.stringify(value)])
+      .concat(Object.entries({ ...fields, id }));
+    const text = `{${members.map(([name, json]) => `"${name}":${json}`).join(",")}}`;
+    const answer = new Promise((resolve, reject) => {
+      this.#waiting.set(id, { isTraced, resolve, reject });
+    });
+    if (isTraced) this.#trace("out", text);
+    const socket = this.#open();
+    if (socket.readyState === WebSocket.OPEN) socket.send(text);
+    else socket.addEventListener("open", () => socket.send(text));
+    return answer;
+  }
+
+  #open() {
+    if (this.#socket) return this.#socket;
+    const socket = new WebSocket(this.#api.socketUrl("ws?protocol=object-store"));
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onclose = () => {
+      if (socket === this.#socket) this.lose();
+    };
+    return socket;
+  }
+
+  #receive(text) {
+    const { id, error, code } = JSON.parse(text);
+    const waiting = this.#waiting.get(id);
+    if (!waiting) return;
+    this.#waiting.delete(id);
+    if (waiting.isTraced) this.#trace("in", text);
+    if (error === undefined) waiting.resolve(text);
+    else waiting.reject(code === "conflict" ? new Conflict() : new Error(error));
+  }
+}
+
+function fieldsOf({ ttl, then }) {
+  return ttl && then !== undefined ? { ttl, then } : { ttl };
+}
