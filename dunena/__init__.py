@@ -15,7 +15,7 @@ if TYPE_CHECKING:
         RequestError,
         TooSlowError,
     )
-    from dunena.client.feeds import Event, HistoryEntry, Update
+    from dunena.client.feeds import Event, HistoryEntry, KeyChange, StateUpdate, Update
 
 __all__ = [
     "ClosedError",
@@ -25,9 +25,11 @@ __all__ = [
     "Event",
     "Feed",
     "HistoryEntry",
+    "KeyChange",
     "NoAnswerError",
     "RefusedError",
     "RequestError",
+    "StateUpdate",
     "Store",
     "TooSlowError",
     "Transaction",
@@ -58,8 +60,10 @@ _ROOMS = {
     "Store": "asynchronous",
     "Transaction": "asynchronous",
     "connect": "asynchronous",
+    "KeyChange": "feeds",
     "Event": "feeds",
     "HistoryEntry": "feeds",
+    "StateUpdate": "feeds",
     "Update": "feeds",
 }
 

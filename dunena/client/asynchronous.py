@@ -13,7 +13,7 @@ from dunena.client.backoff import Backoff
 from dunena.client.calls import Calls, Connector, Result
 from dunena.client.clocks import read_clocks
 from dunena.client.errors import Error
-from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
+from dunena.client.feeds import BaseFeed, Event, Item, Source, StateUpdate, Update
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import PendingRequest
@@ -80,7 +80,7 @@ class Transaction(BaseTransaction):
             self.end()
 
 
-class Store(Calls[Feed[Update], Feed[Event], Transaction]):
+class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
     """A server's values. The store connects in ``async with``, and again after a lost connection.
 
     A call without a connection waits for one, `timeout` at most. A call whose connection was lost
@@ -142,7 +142,7 @@ class Store(Calls[Feed[Update], Feed[Event], Transaction]):
     def _make_transaction(self, ns: str, durable: bool | None) -> Transaction:
         return Transaction(ns, durable, self._commit)
 
-    def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
+    def _open_feed(self, make: Callable[[Callable[[], None]], Source[Any]]) -> Feed[Any]:
         wake = asyncio.Event()
         source = make(wake.set)
         self._protocol.follow(source)

@@ -15,7 +15,7 @@ from dunena.client.backoff import Backoff
 from dunena.client.calls import Calls, Connector, Result
 from dunena.client.clocks import read_clocks
 from dunena.client.errors import Error
-from dunena.client.feeds import BaseFeed, Event, Events, Item, Update, Watch
+from dunena.client.feeds import BaseFeed, Event, Item, Source, StateUpdate, Update
 from dunena.client.options import Options, failure
 from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
 from dunena.client.requests import PendingRequest
@@ -89,7 +89,7 @@ class Transaction(BaseTransaction):
             self.end()
 
 
-class _BlockingCalls(Calls[Feed[Update], Feed[Event], Transaction]):
+class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
     """The calls as coroutines that never suspend: what they wait for blocks the thread."""
 
     def __init__(self, options: Options) -> None:
@@ -164,7 +164,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[Event], Transaction]):
     def _make_transaction(self, ns: str, durable: bool | None) -> Transaction:
         return Transaction(ns, durable, self._commit)
 
-    def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Feed[Any]:
+    def _open_feed(self, make: Callable[[Callable[[], None]], Source[Any]]) -> Feed[Any]:
         source = make(self._state.notify_all)
         with self._state:
             self._protocol.follow(source)
@@ -302,11 +302,13 @@ class Store:
     update = _blocking(_BlockingCalls.update)
     history = _blocking(_BlockingCalls.history)
     keys = _blocking(_BlockingCalls.keys)
+    now = _blocking(_BlockingCalls.now)
     stats = _blocking(_BlockingCalls.stats)
     info = _blocking(_BlockingCalls.info)
     flush = _blocking(_BlockingCalls.flush)
     txn = _plain(_BlockingCalls.txn)
     watch = _plain(_BlockingCalls.watch)
+    updates = _plain(_BlockingCalls.updates)
     events = _plain(_BlockingCalls.events)
     close = _plain(_BlockingCalls.close)
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConflictError, Error
-from dunena.client.feeds import Events, HistoryEntry, Watch, value_of
+from dunena.client.feeds import Events, HistoryEntry, Source, Watch, value_of
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
 from dunena.client.protocol import ClientProtocol
 from dunena.client.requests import PendingRequest, encoded
+from dunena.client.state import Selection, StateUpdates, StateWatch
 from dunena.client.transactions import (
     BaseTransaction,
     OperationOptions,
@@ -42,6 +43,7 @@ _PAUSE_SECONDS, _PAUSE_SECONDS_MAX = (
 Result = TypeVar("Result")
 StoreType = TypeVar("StoreType")
 UpdateFeed = TypeVar("UpdateFeed")
+StateFeed = TypeVar("StateFeed")
 EventFeed = TypeVar("EventFeed")
 TransactionType = TypeVar("TransactionType")
 
@@ -73,7 +75,7 @@ class Connector(Generic[StoreType]):
         return self._make_store(Options(Address.parse(url), token, ns, timeout, wait, ssl))
 
 
-class Calls(ABC, Generic[UpdateFeed, EventFeed, TransactionType]):
+class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
     """The calls of a store, over a `ClientProtocol`.
 
     Every call raises `RequestError` for a refusal, `NoAnswerError` after the timeout and
@@ -279,14 +281,63 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed, TransactionType]):
         """
         return self._make_transaction(self._space(ns), durable)
 
-    def watch(self, *keys: str, ns: str | None = None) -> UpdateFeed:
+    async def now(self) -> int:
+        """Return the time of the server's clock, in Unix ms.
+
+        The client knows it from the answers to its pings: only the first call waits for one.
+        """
+        time = self._protocol.server_time()
+        while time is None:
+            await self._ask(ClientProtocol.barrier)
+            time = self._protocol.server_time()
+        return round(time)
+
+    def watch(
+        self,
+        *keys: str,
+        pattern: str | None = None,
+        path: str | None = None,
+        max_rate: float | None = None,
+        ns: str | None = None,
+    ) -> UpdateFeed:
         """Return a feed of the current values of keys and then of each change of them.
+
+        In place of keys, ``pattern`` selects all that match it: ``*`` is any text, ``?`` one
+        character. With ``path``, a JSON Pointer, the values are what stands there in each value.
+        ``max_rate`` is the most updates a second, 0.1 to 100; feeds of the same keys share the
+        highest.
 
         The feed continues after a lost connection: it repeats no value that has not changed, and
         gives none that is older than the last. For a slow reader it keeps the newest update of each
         key and drops those before it.
+        Raise `ValueError` for both keys and a pattern.
         """
-        feed: UpdateFeed = self._open_feed(partial(Watch, keys, self._space(ns)))
+        space = self._space(ns)
+        if pattern is None and path is None and max_rate is None:
+            feed: UpdateFeed = self._open_feed(partial(Watch, keys, space))
+        else:
+            selection = Selection.of(keys, pattern, path, space)
+            feed = self._open_feed(partial(StateWatch, selection, max_rate))
+        return feed
+
+    def updates(
+        self,
+        *keys: str,
+        pattern: str | None = None,
+        path: str | None = None,
+        max_rate: float | None = None,
+        ns: str | None = None,
+    ) -> StateFeed:
+        """Return a feed of the state of keys and then of each change, as whole updates.
+
+        The arguments are those of `watch`. What was changed together, as by `txn` or `mset`, is one
+        update; the first has the whole state. After a lost connection an update has what is
+        different, if anything is. For a slow reader the feed joins updates, and keeps the newest
+        change of each key.
+        Raise `ValueError` unless keys or a pattern are given.
+        """
+        selection = Selection.of(keys, pattern, path, self._space(ns))
+        feed: StateFeed = self._open_feed(partial(StateUpdates, selection, max_rate))
         return feed
 
     def events(self) -> EventFeed:
@@ -360,7 +411,7 @@ class Calls(ABC, Generic[UpdateFeed, EventFeed, TransactionType]):
         """Return an empty transaction that `_commit` carries out at the end of its block."""
 
     @abstractmethod
-    def _open_feed(self, make: Callable[[Callable[[], None]], Watch | Events]) -> Any:
+    def _open_feed(self, make: Callable[[Callable[[], None]], Source[Any]]) -> Any:
         """Follow the source that ``make`` returns for a ``wake``; return its feed."""
 
 

@@ -1,6 +1,7 @@
 """The sources behind feeds: updates of watched keys and events that wait to be read."""
 
 import warnings
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -24,6 +25,31 @@ class Update(NamedTuple):
 
     key: str
     value: Any
+
+
+class KeyChange(NamedTuple):
+    """What a key has become: a value, stored at a revision.
+
+    For a key that is gone ``value`` is None and ``event`` is delete or expired; else ``event`` is
+    None.
+    """
+
+    rev: int
+    value: Any
+    event: str | None
+
+
+class StateUpdate(NamedTuple):
+    """What has changed in the watched keys from one position to the next, ``rev`` of ``epoch``.
+
+    With the changes applied, the keys are exactly what was stored at that position. ``reset``: the
+    changes are all there is, and what was said before does not hold any more.
+    """
+
+    changes: dict[str, KeyChange]
+    rev: int
+    epoch: str
+    reset: bool
 
 
 class Event(NamedTuple):
@@ -53,12 +79,12 @@ def value_of(raw: bytes) -> Any:
     return orjson.loads(raw)["value"] if raw else None
 
 
-Item = TypeVar("Item", Update, Event)
+Item = TypeVar("Item", Update, StateUpdate, Event)
 Pending = TypeVar("Pending")
 Signal = TypeVar("Signal")
 
 
-class Source(Generic[Pending]):
+class Source(ABC, Generic[Pending]):
     """A queue of items to be read. ``wake`` is called when an item arrives or the queue ends."""
 
     __slots__ = ("_pending", "error", "is_closed", "wake")
@@ -78,6 +104,10 @@ class Source(Generic[Pending]):
         """End the source with ``error``, which is raised after the waiting items were read."""
         self.error = self.error or error
         self.wake()
+
+    @abstractmethod
+    def take(self) -> Any:
+        """Return the next item; None if none waits. Raise the error of `fail`."""
 
     def _take_pending(self) -> Pending | None:
         """Remove and return the oldest item; None if none waits. Raise the error of `fail`."""
@@ -137,9 +167,9 @@ class Watch(Source[tuple[str, bytes]]):
 
 
 def _warn_of_pattern(key: str) -> None:
-    """Warn that ``key`` does not exist and looks like a pattern, which watch does not take."""
-    text = f"There is no key {key}, and watch takes no patterns: keys lists those that match"
-    warnings.warn(f"{text}, and events tells each change", stacklevel=4)  # the user's loop
+    """Warn that ``key`` does not exist and looks like a pattern, which is another argument."""
+    text = f"There is no key {key}; a pattern is watched with pattern={key!r}"
+    warnings.warn(text, stacklevel=4)  # the user's loop
 
 
 class Events(Source[Event]):
@@ -171,9 +201,9 @@ class BaseFeed(Generic[Item, Signal]):
 
     def __init__(
         self,
-        source: Watch | Events,
+        source: Source[Any],
         signal: Signal,
-        unfollow: Callable[[Watch | Events], None],
+        unfollow: Callable[[Source[Any]], None],
     ) -> None:
         self._source = source
         self._signal = signal

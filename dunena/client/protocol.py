@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from dunena.client.errors import ClosedError, ConflictError, Error, NoAnswerError, RequestError
-from dunena.client.feeds import Events, Watch
+from dunena.client.feeds import Events, Source, Watch
 from dunena.client.requests import (
     ClockTimes,
     Deletion,
@@ -31,6 +31,8 @@ from dunena.client.requests import (
     encoded,
     is_printable,
 )
+from dunena.client.server_clock import ServerClock
+from dunena.client.state import FollowedState, Selection, StateRequest, StateSource
 
 BEAT_SECONDS = 4.0
 """Time between two calls of `beat`."""
@@ -66,7 +68,9 @@ class ClientProtocol:
         self.is_connected = False
         self._on_outgoing = on_outgoing
         self._followed_keys: dict[KeyId, FollowedKey] = {}
+        self._followed_states: dict[Selection, FollowedState] = {}
         self._events: list[Events] = []
+        self._server_clock = ServerClock()
         self._sent: deque[PendingRequest] = deque()
         self._waiting: deque[PendingRequest] = deque()
         self._last_id = 0
@@ -119,9 +123,19 @@ class ClientProtocol:
         if request in self._waiting:
             self._waiting.remove(request)
 
+    def server_time(self) -> float | None:
+        """Return the time of the server's clock, in Unix ms; None until the first pong.
+
+        Raise `ClosedError` if the client is not open.
+        """
+        self._check_open()
+        if self._is_closed:
+            raise ClosedError("The store was closed")
+        return self._server_clock.time(self._read_clocks()[0])
+
     # --- feeds ---
 
-    def follow(self, source: Watch | Events) -> None:
+    def follow(self, source: Source[Any]) -> None:
         """Feed a watch with the current and all later values of its keys, or events from now on.
 
         Raise `TypeError` for a key or namespace that JSON cannot express.
@@ -133,13 +147,15 @@ class ClientProtocol:
             check_names([(source.ns, key) for key in source.keys])
             for key in source.keys:
                 self._watch(source, key)
-        else:
+        elif isinstance(source, StateSource):
+            self._watch_state(source)
+        elif isinstance(source, Events):
             self._events.append(source)
             if len(self._events) == 1:
                 self._send_channel()
 
-    def unfollow(self, source: Watch | Events) -> None:
-        """Stop feeding a watch or events; unsubscribe from keys that nobody follows any more."""
+    def unfollow(self, source: Source[Any]) -> None:
+        """Stop feeding a watch or events; unsubscribe from what nobody follows any more."""
         source.is_closed = True
         if isinstance(source, Watch):
             for key in source.keys:
@@ -147,7 +163,9 @@ class ClientProtocol:
                 if followed_key is not None and source in followed_key.watches:
                     followed_key.watches.remove(source)
                     self._drop_unused(followed_key)
-        elif source in self._events:
+        elif isinstance(source, StateSource):
+            self._unwatch_state(source)
+        elif isinstance(source, Events) and source in self._events:
             self._events.remove(source)
             if not self._events:
                 self._send_channel()
@@ -161,12 +179,16 @@ class ClientProtocol:
     def connected(self) -> None:
         """Start on a new connection: subscribe to the followed keys, send unanswered requests."""
         self.is_connected = True
+        self._server_clock.begin()
         self._is_heard, self._silent_beats = True, 0
         self._send_channel()
         if self._has_operated:
             self._ask_epoch()
         for followed_key in self._followed_keys.values():
             self._send(Following(followed_key))
+        for followed_state in self._followed_states.values():
+            if followed_state.error is None:
+                self._send(StateRequest(followed_state))
         if not any(isinstance(request, OnceOnlyRequest) for request in self._waiting):
             self._send_waiting()
 
@@ -181,6 +203,8 @@ class ClientProtocol:
         self.outgoing.clear()
         for followed_key in self._followed_keys.values():
             followed_key.is_live = False
+        for followed_state in self._followed_states.values():
+            followed_state.lose()
         sent, self._sent = self._sent, deque()
         for request in sent:
             request.lose()
@@ -213,6 +237,8 @@ class ClientProtocol:
         for followed_key in list(self._followed_keys.values()):
             for watch in followed_key.watches:
                 watch.fail(error)
+        for followed_state in self._followed_states.values():
+            followed_state.fail(error)
         for events in self._events:
             events.fail(error)
 
@@ -224,12 +250,14 @@ class ClientProtocol:
             return
         kind = message.get("type")
         if kind == "pong":
-            self._finish_answered(message.get("id"))
+            self._finish_answered(message.get("id"), message.get("timestamp"))
         elif "event" in message:
             for events in self._events:
                 events.tell(message)
         elif "value" in message:
             self._update((message.get("ns", ""), message["key"]), raw)
+        elif "update" in message:
+            self._update_state(message["update"], message.get("id"))
         elif self._sent:
             request = self._answered_by(message)
             if kind == "result":
@@ -289,6 +317,7 @@ class ClientProtocol:
                 request.finish(NoAnswerError(f"{reason}: it may or may not have been done"))
                 return
         self._last_id += 1
+        request.sent_at = self._read_clocks()[0]
         frames = request.begin(self._last_id, self._followed_keys)
         request.frame_bytes_max = max(map(len, frames), default=0)
         self.outgoing.extend(frames)
@@ -335,11 +364,16 @@ class ClientProtocol:
                     return request
         return self._sent[0]
 
-    def _finish_answered(self, request_id: object) -> None:
-        """Finish the request with this number, and those that were sent before it."""
+    def _finish_answered(self, request_id: object, timestamp: object) -> None:
+        """Finish the request with this number, and those that were sent before it.
+
+        ``timestamp`` is the time of the server's clock at which it answered.
+        """
         refusal: Error | None = None
         while self._sent and isinstance(request_id, int) and self._sent[0].id <= request_id:
             request = self._sent.popleft()
+            if request.id == request_id and isinstance(timestamp, int):
+                self._server_clock.note(timestamp, request.sent_at, self._read_clocks()[0])
             # A refused ping has no pong: the next pong ends its request. The refusal was stored in
             # the first request that waited.
             is_answered = request.error is not None or request.answer is not None
@@ -360,6 +394,34 @@ class ClientProtocol:
         if followed_key is not None and followed_key.is_live:
             followed_key.show(raw)
 
+    def _watch_state(self, source: StateSource[Any]) -> None:
+        followed = self._followed_states.get(source.selection)
+        if followed is None or followed.error is not None:
+            followed = self._followed_states[source.selection] = FollowedState(source.selection)
+        is_new = not followed.sources
+        followed.add(source)
+        if self.is_connected and (is_new or followed.is_too_slow):
+            self._send(StateRequest(followed))
+
+    def _unwatch_state(self, source: StateSource[Any]) -> None:
+        followed = self._followed_states.get(source.selection)
+        if followed is None or source not in followed.sources:
+            return
+        followed.sources.remove(source)
+        if not followed.sources:
+            del self._followed_states[source.selection]
+            if self.is_connected:
+                frame = source.selection.message("unwatch")
+                self._send(PendingRequest([frame], is_kept=False))
+
+    def _update_state(self, update: dict[str, Any], request_id: object) -> None:
+        for request in self._sent:
+            if request.id == request_id:
+                request.answer = True
+        followed = self._followed_states.get(Selection.in_message(update))
+        if followed is not None:
+            followed.take(update, request_id)
+
     def _drop_unused(self, followed_key: FollowedKey) -> None:
         if (
             followed_key.watches
@@ -373,9 +435,11 @@ class ClientProtocol:
 
     def _sweep(self) -> None:
         """Unfollow feeds that were closed or garbage-collected (`BaseFeed.__del__`)."""
-        followed: list[Watch | Events] = [*self._events]
+        followed: list[Source[Any]] = [*self._events]
         for followed_key in self._followed_keys.values():
             followed += followed_key.watches
+        for followed_state in self._followed_states.values():
+            followed += followed_state.sources
         for source in followed:
             if source.is_closed:
                 self.unfollow(source)

@@ -100,7 +100,8 @@ class PendingRequest:
     """A request of unchanged frames. ``on_done`` is called once, when the answer is complete.
 
     ``is_kept``: send it again on the next connection if this one ends before the answer.
-    ``frame_bytes_max``: size of its largest frame, once it was sent.
+    ``frame_bytes_max``: size of its largest frame, once it was sent. ``sent_at``: when that was, in
+    seconds of the first of the `ClockTimes`.
     """
 
     __slots__ = (
@@ -112,12 +113,14 @@ class PendingRequest:
         "is_done",
         "is_kept",
         "on_done",
+        "sent_at",
     )
 
     def __init__(self, frames: Iterable[bytes] = (), *, is_kept: bool = True) -> None:
         self.frames = list(frames)
         self.frame_bytes_max = 0
         self.id = 0
+        self.sent_at = 0.0
         self.answer: Any = None
         self.error: Error | None = None
         self.is_done = False

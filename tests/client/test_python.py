@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -32,7 +33,7 @@ class Turned:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._store, name)
-        if name in ("watch", "events"):  # plain calls, but of the loop's thread
+        if name in ("watch", "updates", "events"):  # plain calls, but of the loop's thread
             return lambda *words, **named: TurnedFeed(self._on_loop(attribute, words, named), self)
         if name == "txn":
             return lambda **named: TurnedTransaction(attribute(**named), self)
@@ -591,6 +592,112 @@ def test_a_watch_yields_changes_of_several_keys(store: Any):
     assert list(updates) == []
 
 
+def test_a_watch_of_a_pattern_yields_each_changed_key(store: Any):
+    store.mset({"team-a": 1, "other": 1})
+    updates = store.watch(pattern="team-*")
+    assert next(updates) == ("team-a", 1)
+    store.set("team-b", None)
+    store.set("other", 2)
+    store.set("team-ß", {"x": [1]})
+    store.delete("team-a")
+    expected = [("team-b", None), ("team-ß", {"x": [1]}), ("team-a", None)]
+    assert [next(updates) for _ in range(3)] == expected
+
+
+def test_a_watch_of_a_path_yields_what_stands_there(store: Any):
+    store.set("match", {"home": {"score": 1}, "clock": 5}, ns="show")
+    updates = store.watch("match", "later", path="/home/score", ns="show")
+    assert sorted([next(updates), next(updates)]) == [("later", None), ("match", 1)]
+    store.set("match", 4, path="/clock", ns="show")
+    store.incr("match", path="/home/score", ns="show")
+    assert next(updates) == ("match", 2)
+    store.merge("match", {"home": None}, ns="show")
+    assert next(updates) == ("match", None)
+
+
+def test_a_watch_with_a_rate_yields_the_last_value(store: Any):
+    updates = store.watch("votes", max_rate=20)
+    assert next(updates) == ("votes", None)
+    for number in range(200):
+        store.set("votes", number)
+    seen = [value for _, value in iter(lambda: next(updates), ("votes", 199))]
+    assert len(seen) < 150
+    assert seen == sorted(seen)
+
+
+def test_updates_have_what_was_changed_together(store: Any):
+    store.mset({"match": 0, "scorer": "nobody"})
+    updates = store.updates("scorer", "match", "missing")
+    first = next(updates)
+    assert first.reset is True
+    assert {key: change.value for key, change in first.changes.items()} == {
+        "match": 0,
+        "scorer": "nobody",
+    }
+    with store.txn() as transaction:
+        transaction.incr("match")
+        transaction.delete("scorer")
+        transaction.set("elsewhere", 1)
+    update = next(updates)
+    results = transaction.results
+    assert update == dunena.StateUpdate(
+        {
+            "match": dunena.KeyChange(results[0]["rev"], 1, None),
+            "scorer": dunena.KeyChange(results[1]["rev"], None, "delete"),
+        },
+        results[2]["rev"],
+        first.epoch,
+        reset=False,
+    )
+    store.set("match", 5, if_rev=update.changes["match"].rev)
+    store.touch("match", 1)
+    store.txn()
+    assert [next(updates).changes["match"][1:] for _ in range(2)] == [(5, None), (5, None)]
+    assert next(updates).changes["match"].event == "expired"
+
+
+def test_a_flush_is_an_update_that_removes_all_keys(store: Any):
+    store.mset({"a": 1, "b": 2})
+    updates = store.updates(pattern="*")
+    assert set(next(updates).changes) == {"a", "b"}
+    store.flush()
+    update = next(updates)
+    assert {key: change.event for key, change in update.changes.items()} == {
+        "a": "delete",
+        "b": "delete",
+    }
+    assert not update.reset
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"pattern": "*", "path": "home"}, "Path must be a JSON Pointer"),
+        ({"pattern": "*", "max_rate": 1000}, "maxRate must be a number from 0.1 to 100"),
+        ({"pattern": ""}, "Pattern must not be empty"),
+    ],
+)
+def test_a_refused_watch_of_state_raises_request_error(store: Any, options: Any, text: str):
+    for feed in (store.watch(**options), store.updates(**options)):
+        with pytest.raises(dunena.RequestError, match=text) as refused:
+            next(feed)
+        assert refused.value.code in ("invalid", "limit")
+    with pytest.raises(ValueError, match="keys or a pattern"):
+        store.watch("k", pattern="*")
+    with pytest.raises(ValueError, match="keys or a pattern"):
+        store.updates()
+
+
+def test_now_is_the_time_of_the_server(store: Any):
+    for _ in range(3):
+        before = time.time_ns() // 1_000_000
+        now = store.now()
+        assert type(now) is int
+        # A test machine may be slow; the clock is the same.
+        assert before - 1000 < now < time.time_ns() // 1_000_000 + 1000
+        store.set("k", 1)
+
+
 def test_a_refused_watch_raises_request_error(store: Any):
     with pytest.raises(dunena.RequestError, match="Key must not be empty"):
         next(store.watch(""))
@@ -615,6 +722,15 @@ def test_an_abandoned_watch_is_unsubscribed(server: ServerProcess):
             break
         while http(server, "GET", "/stats").json["cache"]["subscriptions"]:
             store.get("other")  # it is let go at a beat
+
+
+def test_an_abandoned_watch_of_state_is_ended(server: ServerProcess):
+    with dunena.sync.connect(server.url) as store:
+        with store.updates(pattern="*") as updates:
+            next(updates)
+            assert http(server, "GET", "/stats").json["cache"]["subscriptions"] == 1
+        store.set("k", 1)
+        assert http(server, "GET", "/stats").json["cache"]["subscriptions"] == 0
 
 
 def test_watches_end_when_the_store_is_closed(connect: Connect, server: ServerProcess):
@@ -720,6 +836,9 @@ CALLS: list[Callable[[Any], Any]] = [
     lambda store: store.info(),
     lambda store: store.flush(),
     lambda store: store.watch("k"),
+    lambda store: store.watch(pattern="*"),
+    lambda store: store.updates("k"),
+    lambda store: store.now(),
     lambda store: store.events(),
 ]
 
@@ -738,7 +857,7 @@ def test_a_store_that_was_not_opened_raises_closed_error(call: Callable[[Any], A
 def test_watch_of_a_pattern_warns_when_iterated(connect: Connect, server: ServerProcess):
     with connect(server.url) as store:
         store.set("there-*", 1)
-        with pytest.warns(UserWarning, match=r"no key a-\*, and watch takes no patterns") as warned:
+        with pytest.warns(UserWarning, match=r"no key a-\*; .* with pattern='a-\*'$") as warned:
             assert next(store.watch("a-*")) == ("a-*", None)
         updates = store.watch("there-*")
         assert next(updates) == ("there-*", 1)
@@ -1062,6 +1181,105 @@ def test_a_watch_loses_no_newest_value_through_twenty_kills(
     assert len(seen) - len(set(seen)) <= kills
 
 
+def test_a_watch_of_a_pattern_goes_on_over_a_restart_with_what_differs(
+    connect: Connect, server: ServerProcess
+):
+    with connect(server.url, timeout=START_SECONDS_MAX) as store:
+        store.mset({"same": {"a": [1]}, "edited": 1, "removed": 1})
+        watch, updates = store.watch(pattern="*"), store.updates(pattern="*")
+        assert len([next(watch) for _ in range(3)]) == 3
+        first = next(updates)
+        assert server.stop() == 0
+        (server.folder / "edited.json").write_text("2", "utf-8")
+        (server.folder / "removed.json").unlink()
+        server.start()
+        update = next(updates)
+        assert (update.reset, update.epoch == first.epoch) == (False, False)
+        changes = {key: change[1:] for key, change in update.changes.items()}
+        assert changes == {"edited": (2, None), "removed": (None, "delete")}
+        assert {next(watch), next(watch)} == {("edited", 2), ("removed", None)}
+        store.set("edited", 3, if_rev=update.changes["edited"].rev)
+        assert next(watch) == ("edited", 3)
+
+
+def follow(updates: Any, states: list[dict[str, Any]], is_last: Callable[[], bool]) -> None:
+    """Collect the states that the updates lead to until the last one is there."""
+    state: dict[str, Any] = {}
+    revs: dict[tuple[str, str], int] = {}
+    for update in updates:
+        assert update.reset == (not states)
+        for key, change in update.changes.items():
+            assert change.rev > revs.get((update.epoch, key), -1)
+            revs[update.epoch, key] = change.rev
+            if change.event is None:
+                state[key] = change.value
+            else:
+                del state[key]
+        states.append(dict(state))
+        if is_last():
+            return
+
+
+@no_relay_on_windows
+@pytest.mark.parametrize("ends", ["connections", "servers"])
+def test_no_update_shows_a_transaction_in_part_whatever_is_cut(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch, ends: str
+):
+    """Transfers between accounts whose values are large, so that updates have parts."""
+    reconnect_soon(monkeypatch)
+    accounts, padding = [f"account-{number}" for number in range(12)], "x" * 60_000
+    with (
+        Relay(server) as relay,
+        connect(relay.url, timeout=SECONDS_MAX) as store,
+        dunena.sync.connect(server.url, timeout=SECONDS_MAX) as writer,
+    ):
+        with writer.txn() as opening:
+            for account in accounts:
+                opening.set(account, {"amount": 100, "padding": padding})
+        states: list[dict[str, Any]] = []
+        updates = store.updates(pattern="*")
+        arguments = updates, states, lambda: "end" in states[-1]
+        thread = threading.Thread(target=follow, args=arguments)
+        thread.start()
+        cuts = number = 0
+        while cuts < 12:
+            number += 1
+            with suppress(dunena.NoAnswerError), writer.txn() as transfer:
+                for index, account in enumerate(accounts):
+                    transfer.incr(account, number if index % 2 else -number, path="/amount")
+            if ends == "connections" and relay.answers_until_cut is None:
+                cuts += 1
+                relay.answers_until_cut = cuts * 5 % 23
+            elif ends == "servers" and len(states) > cuts:
+                cuts += 3
+                server.kill()
+                server.start()
+        relay.answers_until_cut = None
+        writer.set("end", True)
+        thread.join(SECONDS_MAX)
+        assert not thread.is_alive()
+        assert states[-1] == writer.mget([*accounts, "end"])
+    for state in states:
+        assert sum(value["amount"] for key, value in state.items() if key != "end") == 1200
+    assert len(states) > 3
+
+
+def test_updates_that_are_not_read_become_few(connect: Connect, server: ServerProcess):
+    with connect(server.url) as store, dunena.sync.connect(server.url) as writer:
+        updates = store.updates(pattern="*")
+        next(updates)
+        for _ in range(30):
+            with writer.txn() as transaction:
+                for number in range(100):
+                    transaction.incr(f"key-{number}")
+        writer.set("end", True)
+        store.get("end")  # all that was told before is here now
+        count = 1
+        while "end" not in next(updates).changes:
+            count += 1
+        assert count < 15
+
+
 # --- the name ---
 
 
@@ -1088,7 +1306,7 @@ def test_both_stores_have_the_same_methods_and_docstrings():
     )
     assert calls.keys() == blocking.keys() > {"get", "mset", "incr", "txn", "watch", "close"}
     for name, call in calls.items():
-        is_plain = name in ("watch", "events", "txn")
+        is_plain = name in ("watch", "updates", "events", "txn")
         assert inspect.iscoroutinefunction(call) != is_plain, name
         assert not inspect.iscoroutinefunction(blocking[name]), name
         assert inspect.signature(blocking[name]) == inspect.signature(call), name

@@ -31,6 +31,14 @@ async def use() -> None:
             assert_type(updates, dunena.Feed[dunena.Update])
             async for update in updates:
                 assert_type(update, dunena.Update)
+        assert_type(store.watch(pattern="a*", path="/b", max_rate=2), dunena.Feed[dunena.Update])
+        async with store.updates("a", pattern=None, ns="n") as whole:
+            assert_type(whole, dunena.Feed[dunena.StateUpdate])
+            async for step in whole:
+                assert_type(step.changes, dict[str, dunena.KeyChange])
+                assert_type(step.reset, bool)
+        store.updates(rate=5)  # type: ignore[call-arg]
+        assert_type(await store.now(), int)
         async for event in store.events():
             assert_type(event, dunena.Event)
 
@@ -62,5 +70,11 @@ def use_blocking() -> None:
             assert_type(updates, dunena.sync.Feed[dunena.Update])
             for update in updates:
                 assert_type(update, dunena.Update)
+        assert_type(store.watch(pattern="a*", max_rate=0.5), dunena.sync.Feed[dunena.Update])
+        with store.updates(pattern="*", path="/b") as whole:
+            assert_type(whole, dunena.sync.Feed[dunena.StateUpdate])
+            for step in whole:
+                assert_type(step.changes["a"].event, str | None)
+        assert_type(store.now(), int)
         for event in store.events():
             assert_type(event, dunena.Event)

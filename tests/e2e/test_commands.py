@@ -412,7 +412,7 @@ def test_watch_of_a_pattern_hints_at_keys(run: Commands):
         assert watched.line() == {"key": "b*", "value": 1}
         assert watched.process.stderr is not None
         said = watched.process.stderr.readline()
-        assert said.startswith("dunena: There is no key a-*, and watch takes no patterns: keys")
+        assert said.startswith("dunena: There is no key a-*; a pattern is watched with")
 
 
 def test_events_prints_each_event_as_a_json_line(run: Commands):

@@ -26,6 +26,8 @@ NO_IO_ROOMS = {
     "client/protocol.py": set(),
     "client/feeds.py": set(),
     "client/requests.py": set(),
+    "client/server_clock.py": set(),
+    "client/state.py": set(),
     "client/transactions.py": set(),
     "store": set(),
     "dialects": set(),
