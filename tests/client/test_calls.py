@@ -135,7 +135,7 @@ def test_a_value_with_a_ttl_expires(client: NodeClient) -> None:
 
 REFUSED = [
     ('store.set("k", 1, { ttl: -1 })', "TTL must be a non-negative integer"),
-    ('store.set("k", undefined)', "Invalid message format"),
+    ('store.set("k", undefined)', "Missing value"),
     ('store.set("", 1)', "Key must not be empty"),
     ('store.get("k".repeat(513))', "Key exceeds max length (512)"),
     ('store.get("line\\nline")', "Key contains invalid characters"),

@@ -7,9 +7,16 @@ const BEAT_MS = 4000; // dead after two silent beats
 const PAUSE_MS = 200;
 const PAUSE_MS_MAX = 5000;
 const WAITING_MAX = 10_000;
+const RESEND_MS_MAX = 100_000; // the server remembers its answers for 120 s
+const DRIFT_MS = 0.5; // of two clocks, from beat to beat
 
 class DunenaError extends Error {
   name = "DunenaError";
+
+  constructor(text, details) {
+    super(text);
+    Object.assign(this, details); // code, and of some also key, rev, op
+  }
 }
 
 function awayText(root) {
@@ -21,13 +28,24 @@ function awayText(root) {
   return `${text}, or let this page in: --allow-origin ${origin}${button}`;
 }
 
-const patternText = (key) =>
-  `There is no key ${key}, and watch takes no patterns: keys("${key}") lists them, ` +
-  "events() tells each change";
+const globText = (key) =>
+  `There is no key ${key}; watch({ pattern: "${key}" }, ...) follows all that match`;
 
 function entriesOf(call, value) {
   if ({}.toString.call(value) === "[object Object]") return Object.entries(value);
   throw new TypeError(`${call} takes an object`);
+}
+
+function namesOf(pointer) {
+  const [start, ...names] = pointer.split("/");
+  if (start) throw new DunenaError("Path must be a JSON Pointer", { code: "invalid" });
+  return names.map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+function partOf(value, names) {
+  for (const name of names)
+    value = value !== null && Object.hasOwn(Object(value), name) ? value[name] : null;
+  return value;
 }
 
 async function socketClass() {
@@ -45,136 +63,185 @@ function connect(url, options = {}) {
   const at = (path) => new URL(path, home.replace(/^ws/, "http"));
   const root = at("./").href;
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const topics = new Map();
+  const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
+  const topics = new Map(); // what is watched
   const statusListeners = new Set();
   const listeners = new Set();
-  let status, attempt, socket, timer;
-  let sent = []; // without an answer, oldest first
+  const sent = new Map(); // requests without an answer, by id
   let waiting = [];
-  let lastId = 0, failures = 0, unsent = 0, isHeard = false, valueMax;
-  let merging = Promise.resolve();
+  let status, attempt, socket, timer, valueMax, epoch;
+  let lastId = 0, failures = 0, unsent = 0, isHeard = false;
+  let clock = { offset: performance.timeOrigin, error: Infinity };
 
   const canWait = () => options.whileAway !== "refuse" && status !== "closed";
   const spaceOf = (more) => more?.ns ?? options.ns ?? "";
-  const nameOf = (key, more) => JSON.stringify([spaceOf(more), key]);
-  const frame = (action, key, more, rest) =>
-    JSON.stringify({ action, key, ns: spaceOf(more) || undefined, ...rest });
+  const lostError = () => new DunenaError("Connection lost", { code: "unknown" });
 
-  function call(callback, value) {
+  function call(callback, ...values) {
     try {
-      callback(value);
+      callback(...values);
     } catch (error) {
       onError(error);
     }
   }
-
-  // A request is frames and a ping: an error before its pong is its own.
-
-  function ask(...frames) {
-    return new Promise((resolve, reject) => {
-      const request = { frames, resolve, reject, isKept: true };
-      if (status === "open") send(request);
-      else if (canWait() && waiting.length < WAITING_MAX) waiting.push(request);
-      else reject(new DunenaError("Not connected"));
-    });
-  }
-
-  function send(request) {
-    const max = 6 * valueMax + 65_536; // of a message
-    if (request.frames.some((text) => text.length * 3 > max && new Blob([text]).size > max))
-      return request.reject?.(new DunenaError(`Value exceeds max size (${valueMax} bytes)`));
-    request.id = ++lastId;
-    request.error = null;
-    sent.push(request);
-    for (const text of [...request.frames, `{"type":"ping","id":${lastId}}`]) socket.send(text);
-  }
-
-  const tellServer = (text) => status === "open" && send({ frames: [text] });
-
-  function settle(id) {
-    let text;
-    while (sent[0]?.id <= id) {
-      const request = sent.shift();
-      // A ping that was refused has no pong: the next one answers for it.
-      text = request.error ?? (request.id < id ? text : null);
-      if (text) request.reject?.(new DunenaError(text));
-      else request.resolve?.();
-    }
-  }
-
-  function receive(message) {
-    isHeard = true;
-    const { type, event, key, ns = "" } = message;
-    const [head] = sent;
-    if (type === "pong") settle(message.id);
-    else if (event) for (const callback of listeners) call(callback, message);
-    else if ("value" in message) {
-      const topic = topics.get(nameOf(key, { ns }));
-      if (topic?.isLive || (topic && topic === head?.topic)) show(topic, message.value);
-    } else if (head && (!type || type === "error")) head.error ??= message.error ?? message.data;
-  }
-
-  function follow(topic) {
-    topic.isRefused = false;
-    const frames = [frame("subscribe", topic.key, topic)];
-    const resolve = () => topic.isLive || show(topic, null);
-    const reject = (error) => {
-      topic.isRefused = true;
-      for (const watcher of topic.watchers) watcher.onError(error);
-    };
-    send({ topic, frames, resolve, reject });
-  }
-
-  function show(topic, value) {
-    const text = JSON.stringify(value);
-    const isNews = topic.isLive || text !== topic.text;
-    Object.assign(topic, { isLive: true, text });
-    if (isNews) for (const watcher of topic.watchers) tell(topic, watcher);
-  }
-
-  function tell(topic, watcher) {
-    if (watcher.isGlob && !watcher.isTold && topic.text === "null")
-      call(watcher.onError, new DunenaError(patternText(topic.key)));
-    watcher.isTold = true;
-    if (topic.watchers.has(watcher)) call(watcher.callback, JSON.parse(topic.text));
-  }
-
-  function watch(key, callback, more) {
-    const name = nameOf(key, more);
-    const topic = topics.get(name) ?? { key, ns: spaceOf(more), watchers: new Set() };
-    const watcher = { callback, onError, isGlob: /[*?]/.test(key), ...more };
-    topic.watchers.add(watcher);
-    topics.set(name, topic);
-    if (status === "open" && topic.isRefused !== false) follow(topic);
-    queueMicrotask(() => topic.text && !watcher.isTold && tell(topic, watcher));
-    return () => {
-      if (!topic.watchers.delete(watcher) || topic.watchers.size) return;
-      topics.delete(name);
-      tellServer(frame("unsubscribe", key, topic));
-    };
-  }
-
-  // Subscribes briefly: a get's answer would look like an update.
-  async function read(keys, more) {
-    const values = new Map();
-    const errors = [];
-    const own = { ...more, isGlob: false, onError: (error) => errors.push(error) };
-    const stops = keys.map((key) => watch(key, (value) => values.set(key, value), own));
-    await ask().finally(() => stops.forEach((stop) => stop()));
-    for (const error of errors) throw error;
-    return values;
-  }
-
-  const setFrame = (key, value, { ttl, durable, ns } = {}) =>
-    frame("set", key, { ns }, { value, ttl, durable });
 
   const listen = (all, callback) => {
     all.add(callback);
     return () => all.delete(callback);
   };
 
-  const eventsFrame = () =>
-    `{"type":"${listeners.size ? "" : "un"}subscribe","channel":"cache-events"}`;
+  // --- requests ---
+
+  function makeRequest(action, fields, resolve, reject) {
+    const id = ++lastId;
+    const text = JSON.stringify({ action, ...fields, ns: spaceOf(fields) || undefined, id });
+    return { id, text, resolve, reject };
+  }
+
+  function ask(action, fields, rest) {
+    return new Promise((resolve, reject) => {
+      const request = { ...makeRequest(action, fields, resolve, reject), isKept: true, ...rest };
+      if (status === "open") send(request);
+      else if (canWait() && waiting.length < WAITING_MAX) waiting.push(request);
+      else reject(new DunenaError("Not connected", { code: "not_connected" }));
+    });
+  }
+
+  // The server knows a change that it gets again by its idempotency key.
+  async function change(action, answer, fields) {
+    const idempotencyKey = `${client}-${lastId}`;
+    const { result } = await ask(action, { idempotencyKey, ...fields }, { isOnce: true });
+    return result[answer];
+  }
+
+  function send(request) {
+    const { id, text, isOnce, reject } = request;
+    const max = 6 * valueMax + 65_536; // of a message
+    if (text.length * 3 > max && new Blob([text]).size > max)
+      return reject(new DunenaError(`Value exceeds max size (${valueMax} bytes)`, { code: "limit" }));
+    const now = performance.now();
+    const first = (request.first ??= { epoch, now });
+    if (isOnce && (first.epoch !== epoch || now - first.now > RESEND_MS_MAX))
+      return reject(lostError());
+    sent.set(id, request);
+    socket.send(text);
+  }
+
+  function receive({ id, error, ...message }) {
+    isHeard = true;
+    // What was refused unread has no id; answers come in order.
+    if (error) id ??= sent.keys().next().value;
+    const request = sent.get(id);
+    sent.delete(id);
+    if (message.update) takeUpdate(message.update, id);
+    if (message.event) for (const callback of listeners) call(callback, message);
+    else if (error) request?.reject(new DunenaError(error, message));
+    else request?.resolve(message);
+  }
+
+  function ping() {
+    const start = performance.now();
+    const resolve = ({ pong }) => setClock(pong.timestamp, start);
+    send(makeRequest("ping", {}, resolve, () => {}));
+  }
+
+  // Keeps the best estimate, until another is better or contradicts it: a clock was set.
+  function setClock(timestamp, start) {
+    const error = (performance.now() - start) / 2 + 1;
+    const offset = timestamp - start - error;
+    clock.error += DRIFT_MS;
+    const isContrary = Math.abs(offset - clock.offset) > error + clock.error;
+    if (error < clock.error || isContrary) clock = { offset, error };
+  }
+
+  // --- watches ---
+
+  const nameOf = ({ key, keys, pattern, ns = "", path }) =>
+    JSON.stringify([key, keys, pattern, ns, path]);
+
+  function follow(topic) {
+    const { selector, maxRate, since, watchers } = topic;
+    const refuse = (error) => {
+      topic.isRefused = true;
+      for (const watcher of watchers) watcher.onError(error);
+    };
+    const request = makeRequest("watch", { ...selector, maxRate, since }, () => {}, refuse);
+    Object.assign(topic, { awaited: request.id, isLive: false, isRefused: false, parts: [] });
+    send(request);
+  }
+
+  function takeUpdate(update, id) {
+    const topic = topics.get(nameOf(update));
+    if (!topic) return;
+    if (topic.awaited === id) topic.awaited = null;
+    if (topic.awaited) return; // this is of the watch before
+    topic.parts.push(update);
+    if (!update.more) applyUpdate(topic, topic.parts.splice(0));
+  }
+
+  function applyUpdate(topic, parts) {
+    const { entries, since, watchers } = topic;
+    let { isLive } = topic;
+    let changes = new Map();
+    for (const update of parts) {
+      if (update.reset) {
+        isLive = false;
+        changes = new Map([...entries].map(([key, { rev }]) => [key, { key, rev, event: "delete" }]));
+      }
+      for (const change of update.changes) changes.set(change.key, change);
+    }
+    const textOf = (entry) => JSON.stringify(entry?.value);
+    const isNews = (entry) =>
+      (isLive && !entry.event) || textOf(entry) !== textOf(entries.get(entry.key));
+    const news = [...changes.values()].filter(isNews);
+    for (const entry of news)
+      if (entry.event) entries.delete(entry.key);
+      else entries.set(entry.key, entry);
+    const { epoch, rev } = parts.at(-1);
+    Object.assign(topic, { isLive: true, since: { epoch, rev } });
+    if (news.length || !since) for (const watcher of watchers) tell(topic, watcher, news);
+  }
+
+  function tell({ selector: { key }, entries, watchers }, watcher, news) {
+    if (!watchers.has(watcher)) return;
+    if (!watcher.values) {
+      watcher.values = Object.create(null);
+      news = [...entries.values()];
+      if (/[*?]/.test(key) && !news.length) call(watcher.onError, new DunenaError(globText(key)));
+    }
+    const { values, callback } = watcher;
+    const changes = JSON.parse(JSON.stringify(news)); // each has its own
+    for (const { key, value, event } of changes)
+      if (event) delete values[key];
+      else values[key] = value;
+    call(callback, key === undefined ? values : (values[key] ?? null), changes);
+  }
+
+  function watch(what, callback, more) {
+    if (what?.constructor !== Object) what = { key: what };
+    const { key, keys, pattern, path, maxRate = Infinity, ...own } = { onError, ...what, ...more };
+    const selector = { key, keys, pattern, path, ns: spaceOf(own) };
+    const name = nameOf(selector);
+    const topic = topics.get(name) ?? { selector, watchers: new Set(), entries: new Map() };
+    const watcher = { ...own, callback };
+    topic.watchers.add(watcher);
+    topics.set(name, topic);
+    const isSlower = maxRate <= topic.maxRate;
+    if (!isSlower) topic.maxRate = maxRate;
+    if (status === "open" && (!isSlower || topic.isRefused)) follow(topic);
+    queueMicrotask(() => topic.since && !watcher.values && tell(topic, watcher));
+    return () => {
+      if (!topic.watchers.delete(watcher) || topic.watchers.size) return;
+      topics.delete(name);
+      if (status === "open") socket.send(makeRequest("unwatch", selector).text);
+    };
+  }
+
+  // --- the connection ---
+
+  const sendEvents = () =>
+    socket.send(`{"type":"${listeners.size ? "" : "un"}subscribe","channel":"cache-events"}`);
+
   function become(next) {
     status = next;
     for (const callback of statusListeners) call(callback, status);
@@ -217,11 +284,18 @@ function connect(url, options = {}) {
   }
 
   function opened() {
+    isHeard = true;
+    ping(); // first, as an action: without it all events come
+    if (listeners.size) sendEvents();
+    // An empty transaction tells the epoch of this very server.
+    send(makeRequest("txn", { ops: [] }, ({ result }) => begin(result.epoch), lose));
+  }
+
+  function begin(serverEpoch) {
+    epoch = serverEpoch;
     clearTimeout(timer);
     timer = setInterval(beat, BEAT_MS);
-    isHeard = true;
     store.error = null;
-    socket.send(eventsFrame());
     topics.forEach(follow);
     waiting.splice(0).forEach(send);
     become("open");
@@ -233,7 +307,7 @@ function connect(url, options = {}) {
     unsent = socket.bufferedAmount;
     failures = 0;
     for (const topic of topics.values()) if (topic.isRefused) follow(topic);
-    send({ frames: [] });
+    ping();
   }
 
   function lose(error) {
@@ -258,11 +332,10 @@ function connect(url, options = {}) {
       socket.onopen = socket.onmessage = socket.onclose = null;
       (socket.terminate ?? socket.close).call(socket);
     }
-    for (const topic of topics.values()) topic.isLive = false;
-    waiting = [...sent.filter((request) => request.isKept), ...waiting];
-    sent = [];
+    waiting = [...sent.values()].filter((request) => request.isKept).concat(waiting);
+    sent.clear();
     if (canWait()) return;
-    for (const { reject } of waiting.splice(0)) reject(new DunenaError("Connection lost"));
+    for (const { reject } of waiting.splice(0)) reject(lostError());
   }
 
   const store = {
@@ -274,25 +347,54 @@ function connect(url, options = {}) {
       queueMicrotask(() => call(callback, status));
       return listen(statusListeners, callback);
     },
-    get: async (key, more) => (await read([key], more)).get(key),
-    mget: async (keys, more) => Object.fromEntries(await read(keys, more)),
-    set: async (key, value, more) => ask(setFrame(key, value, more)),
-    mset: async (entries, more) =>
-      ask(...entriesOf("mset", entries).map(([key, value]) => setFrame(key, value, more))),
-    delete: async (key, more) => ask(frame("delete", key, more)),
-    merge(key, fields, more) {
-      const merged = merging.then(async () => {
-        entriesOf("merge", fields);
-        const old = await store.get(key, more);
-        const value = { ...(old?.constructor === Object && old), ...fields };
-        await store.set(key, value, more);
-        return value;
-      });
-      merging = merged.catch(() => {});
-      return merged;
+    now: () => Math.round(performance.now() + clock.offset),
+    async get(key, { path = "", ...more } = {}) {
+      const names = namesOf(path);
+      const found = await ask("get", { ...more, key, rev: true });
+      const value = partOf(found.value, names);
+      return more.rev ? { value, rev: found.rev, epoch: found.epoch } : value;
+    },
+    async mget(keys, more) {
+      const pairs = keys.map(async (key) => [key, await store.get(key, more)]);
+      return Object.fromEntries(await Promise.all(pairs));
+    },
+    async set(key, value, more) {
+      const fields = { ...more, key, value };
+      if (fields.path || "ifRev" in fields) return change("set", "rev", fields);
+      return (await ask("set", fields)).result.rev;
+    },
+    async mset(entries, more) {
+      const pairs = entriesOf("mset", entries);
+      await Promise.all(pairs.map(([key, value]) => store.set(key, value, more)));
+    },
+    delete: (key, more) => change("delete", "deleted", { ...more, key }),
+    async merge(key, value, more) {
+      entriesOf("merge", value);
+      return change("merge", "value", { ...more, key, value, return: true });
+    },
+    patch: (key, patch, more) => change("patch", "value", { ...more, key, patch, return: true }),
+    incr: (key, by, more) => change("incr", "value", { ...more, key, by }),
+    append: (key, value, more) => change("append", "length", { ...more, key, value }),
+    touch: (key, ttl, more) => change("touch", "rev", { ...more, key, ttl }),
+    timer: (key, action, more) => change("timer", "value", { ...more, key, do: action }),
+    revert: (key, more) => change("revert", "value", { ...more, key }),
+    txn: (ops, more) => change("txn", "results", { ...more, ops }),
+    history: async (key, more) => (await ask("history", { ...more, key })).result.entries,
+    async update(key, makeNext, more) {
+      for (;;) {
+        const { value, rev, epoch } = await store.get(key, { ...more, rev: true });
+        const next = await makeNext(value);
+        if (next === undefined) return value;
+        try {
+          await store.set(key, next, { ...more, ifRev: rev, epoch });
+          return next;
+        } catch (error) {
+          if (error.code !== "conflict") throw error;
+        }
+      }
     },
     async keys(pattern = "*", more) {
-      await ask();
+      await ask("ping"); // what was sent before is done
       const query = { pattern, ns: spaceOf(more), cursor: 0, count: 1000 };
       for (const found = []; ; ) {
         const page = await load(`keys?${new URLSearchParams(query)}`);
@@ -303,8 +405,8 @@ function connect(url, options = {}) {
     watch,
     events(callback) {
       const stop = listen(listeners, callback);
-      tellServer(eventsFrame());
-      return () => stop() && tellServer(eventsFrame());
+      if (status === "open") sendEvents();
+      return () => stop() && status === "open" && sendEvents();
     },
     close() {
       become("closed");
@@ -314,7 +416,8 @@ function connect(url, options = {}) {
   };
   open();
   const page = options.bind ?? globalThis.document;
-  const unbind = page && bindPage(store, page, options.format ?? {}, onError);
+  const formats = { timer: (value) => timerText(value, store.now()), ...options.format };
+  const unbind = page && bindPage(store, page, formats, onError);
   return store;
 }
 
@@ -333,17 +436,25 @@ function bindPage(store, root, formats, onError) {
       onError(new DunenaError(`data-bind "${text}": ${why}`));
       return [];
     }
+    const names = path.split(".").filter(Boolean);
+    let whole, frame;
     let original; // the text in the page
-    return store.watch(quoted ?? plain, (whole) => {
-      let value = whole;
-      for (const name of path.split(".").filter(Boolean))
-        value = value !== null && Object.hasOwn(Object(value), name) ? value[name] : null;
+    function show() {
+      let value = partOf(whole, names);
+      const isRunning = format && value?.timer?.running;
       if (value !== null && format) value = formats[format](value, element);
+      if (isRunning) frame = requestAnimationFrame(show);
       if (value === null && !original) return;
       const written = element.getAttribute(attribute || "value");
       original ??= [written ?? (attribute ? null : element.textContent)];
       put(element, attribute, value ?? original[0]);
+    }
+    const stop = store.watch(quoted ?? plain, (value) => {
+      cancelAnimationFrame(frame);
+      whole = value;
+      show();
     });
+    return [stop, () => cancelAnimationFrame(frame)];
   }
 
   function take(element) {
@@ -363,7 +474,20 @@ function bindPage(store, root, formats, onError) {
   const observer = new MutationObserver(look);
   observer.observe(root, { subtree: true, childList: true });
   look();
-  return () => observer.disconnect();
+  return () => {
+    observer.disconnect();
+    for (const stops of bound.values()) for (const stop of stops) stop();
+  };
+}
+
+// A countdown shows 0:00 when it is over, not a second before.
+function timerText(value, now) {
+  if (!value.timer) return value;
+  const { at, ms, rate, running } = value.timer;
+  const shown = (running ? ms + rate * (now - at) : ms) / 1000;
+  const seconds = rate < 0 ? Math.max(Math.ceil(shown), 0) : Math.floor(shown);
+  const rest = `${Math.abs(seconds) % 60}`.padStart(2, "0");
+  return `${seconds < 0 ? "-" : ""}${Math.floor(Math.abs(seconds) / 60)}:${rest}`;
 }
 
 function put(element, attribute, value) {
@@ -373,8 +497,9 @@ function put(element, attribute, value) {
   if (attribute) {
     if (value === null || value === false || isCode) element.removeAttribute(attribute);
     else element.setAttribute(attribute, value === true ? "" : text);
-  } else if (!element.matches("input, select, textarea")) element.textContent = text;
-  else if (element !== document.activeElement) element.value = text;
+  } else if (!element.matches("input, select, textarea")) {
+    if (element.textContent !== text) element.textContent = text;
+  } else if (element !== document.activeElement) element.value = text;
 }
 
 export { connect, DunenaError };
