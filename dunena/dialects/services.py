@@ -119,8 +119,8 @@ def expiry_of(services: Services, message: dict[str, Any], now: int) -> int | No
 
     A message without ``ttl`` has the server's default. Raise `LimitError` for a wrong ``ttl``.
     """
-    ttl = ttl_of(message)
-    return end_of(services.default_ttl_ms if ttl is None else ttl, now)
+    ttl = services.default_ttl_ms if message.get("ttl") is None else ttl_of(message)
+    return end_of(ttl, now) if ttl else None
 
 
 def ttl_of(message: dict[str, Any]) -> int | None:

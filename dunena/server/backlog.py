@@ -37,6 +37,12 @@ class Backlog:
         """Return the number of waiting frames."""
         return len(self._frames)
 
+    @property
+    def is_within_update(self) -> bool:
+        """Whether parts of an update of a watch come next, each of which is some work to make."""
+        first = next(iter(self._frames.values()), None)
+        return isinstance(first, PendingUpdate) and first.is_within_update
+
     def add(self, pieces: Iterable[bytes | Batch | PendingUpdate]) -> int:
         """Queue replies and batches; return how many updates were dropped for newer ones."""
         conflated = 0
@@ -59,17 +65,20 @@ class Backlog:
         return conflated
 
     def portion(self, bytes_max: int) -> list[bytes]:
-        """Remove and return frames from the front: at least one, together at most ``bytes_max``.
+        """Remove and return frames from the front, together at most ``bytes_max``.
 
-        Only a part of an update of a watch may exceed that, as it is made first.
+        Only a part of an update of a watch may exceed that, as it is made first. There is at least
+        one frame, unless nothing was to be told in the first part (`is_within_update`).
         """
         frames: list[bytes] = []
         size = 0
         while self._frames and size < bytes_max:
             entry_id, frame = self._frames.popitem(last=False)
             if isinstance(frame, PendingUpdate):
-                frames.append(frame.next_frame())
-                size += len(frames[-1])
+                part = frame.next_frame()
+                if part:
+                    frames.append(part)
+                    size += len(part)
                 is_newest = self._pending.get(frame.feed) is frame
                 if not frame.is_done:
                     # The next update goes behind what waits for as long, but never behind the

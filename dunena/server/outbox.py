@@ -37,6 +37,9 @@ class Outbox:
     `kill` the outbox. While the transport is paused nothing is written: the newest values, all
     events and all replies wait.
 
+    The parts of a large update of a watch are made in turns, for which ``wait_for_turn`` (`rewire`)
+    calls a function once. Without it all are made at once.
+
     While ``is_full`` is true, further requests of the connection should wait. It is an attribute,
     as it is read before every message and changes seldom.
 
@@ -56,6 +59,8 @@ class Outbox:
         "_schedule_flush",
         "_telemetry",
         "_transport",
+        "_wait_for_turn",
+        "_waits_for_turn",
         "is_dead",
         "is_full",
         "is_inside_message",
@@ -84,6 +89,8 @@ class Outbox:
         self._after_flush: Action | None = None
         self._backlog: Backlog | None = None
         self._encoder: FrameEncoder | None = None
+        self._wait_for_turn: Callable[[Action], object] | None = None
+        self._waits_for_turn = False
         self.size = 0
         self.is_paused = False
         self.is_full = False
@@ -150,10 +157,16 @@ class Outbox:
         behind = 0 if self._backlog is None else self._backlog.reply_bytes
         return self.size + len(self._rest) + behind
 
-    def rewire(self, overflowed: Callable[[], None], encoder: FrameEncoder | None = None) -> None:
+    def rewire(
+        self,
+        overflowed: Callable[[], None],
+        encoder: FrameEncoder | None = None,
+        wait_for_turn: Callable[[Action], object] | None = None,
+    ) -> None:
         """Serve another protocol on the same connection; ``encoder`` encodes its frames."""
         self._overflowed = overflowed
         self._encoder = encoder
+        self._wait_for_turn = wait_for_turn
 
     def after_flush(self, action: Action) -> None:
         """Call ``action`` once, when everything queued has been handed to the transport."""
@@ -316,13 +329,23 @@ class Outbox:
             self._after_flush = action
 
     def _drain(self, backlog: Backlog) -> None:
-        """Write waiting frames while the transport accepts them."""
-        while len(backlog) and not self.is_paused and not self.is_dead:
-            self._write(self._join(backlog.portion(PORTION_BYTES)))
+        """Write waiting frames while the transport accepts them, and in turns what is some work."""
+        while len(backlog) and not (self.is_paused or self.is_dead or self._waits_for_turn):
+            frames = backlog.portion(PORTION_BYTES)
+            if frames:
+                self._write(self._join(frames))
+            if self._wait_for_turn is not None and backlog.is_within_update:
+                self._waits_for_turn = True
+                self._wait_for_turn(self._have_turn)
         if not len(backlog) and not self.is_dead:
             self._backlog = None
             self._find_full()
             self._ask_for_flush()
+
+    def _have_turn(self) -> None:
+        self._waits_for_turn = False
+        if self._backlog is not None:
+            self._drain(self._backlog)
 
     def _ask_for_flush(self) -> None:
         """Schedule a flush for the waiting action, unless the transport is paused.

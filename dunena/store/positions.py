@@ -119,8 +119,9 @@ class Positions:
             if removal.revision <= revision:
                 break
             newest.setdefault((removal.ns, removal.key), removal)
-        for entry in entries:
-            newest.pop((entry.ns, entry.key), None)
+        if newest:
+            for entry in entries:
+                newest.pop((entry.ns, entry.key), None)
         return Difference(entries, sorted(newest.values(), key=_removed_at))
 
     @property

@@ -17,7 +17,8 @@ PART_BYTES_MAX: Final = 256 * 1024
 transport at once."""
 
 PART_CHANGES_MAX: Final = 2_000
-"""Entries looked at for one part: some 2 ms of work if values are decoded for a path."""
+"""Entries looked at for one part: some 2 ms of work if values are decoded for a path. Between two
+parts other requests are served."""
 
 SMALL_UPDATE_CHANGES_MAX: Final = 100
 """Entries of a first update that is made at once, like a reply: a larger one is made in parts, as

@@ -1,5 +1,7 @@
 """What one watch of one connection has not been told yet."""
 
+from collections.abc import Callable
+
 from dunena.store.entry import Entry
 from dunena.watches.feed import WatchFeed
 from dunena.watches.limits import (
@@ -19,7 +21,8 @@ class PendingUpdate:
     meanwhile is the next update. ``revision`` is that of the newest update that was added.
 
     A first update (``is_first``) answers a request, and may hold what is not committed yet: it is
-    queued like a reply. It begins with ``told``, of which it takes possession, in reverse order.
+    queued like a reply. It begins with ``told``, of which it takes possession, in reverse order;
+    those for which ``shows`` is false are left out when their turn comes.
     """
 
     __slots__ = (
@@ -31,6 +34,7 @@ class PendingUpdate:
         "_sending_now",
         "_sending_resets",
         "_sending_revision",
+        "_shows",
         "_shows_missing",
         "_superseded_bytes",
         "feed",
@@ -48,6 +52,7 @@ class PendingUpdate:
         *,
         is_reset: bool = False,
         request_id: RequestId = None,
+        shows: Callable[[KeyState], object] | None = None,
     ) -> None:
         self.feed = feed
         self.is_first = told is not None
@@ -64,6 +69,7 @@ class PendingUpdate:
         self._sending_now = now
         self._sending_resets = is_reset
         self._shows_missing = not is_reset
+        self._shows = shows
         self._superseded_bytes = 0
 
     def __len__(self) -> int:
@@ -75,7 +81,8 @@ class PendingUpdate:
         """Whether a first update is made in no time, and fits one frame."""
         told = self._sending or ()
         return (
-            len(told) <= SMALL_UPDATE_CHANGES_MAX
+            self._shows is None
+            and len(told) <= SMALL_UPDATE_CHANGES_MAX
             and sum([len(change.value) for change in told if isinstance(change, Entry)])
             <= SMALL_UPDATE_BYTES_MAX
         )
@@ -124,12 +131,19 @@ class PendingUpdate:
         return part
 
     def next_frame(self) -> bytes:
-        """Make the next frame; there must be something to tell."""
+        """Make the next frame; there must be something to tell.
+
+        It is empty if nothing is to be told of the entries that were looked at for it, but perhaps
+        of others.
+        """
         sending = self._sending
         if sending is None:
             sending = self._begin()
         form = self.feed.form
-        changes = take_part(form, sending, shows_missing=self._shows_missing)
+        shows = self._shows
+        changes = take_part(form, sending, shows_missing=self._shows_missing, shows=shows)
+        if shows is not None and sending and not changes:
+            return b""
         frame = form.frame(
             changes,
             self._sending_revision,
@@ -141,7 +155,7 @@ class PendingUpdate:
         self._request_id = None
         self._sending_resets = False
         if not sending:
-            self._sending = None
+            self._sending = self._shows = None  # the feed is told of nothing that it may not show
         return frame
 
     def _begin(self) -> list[KeyState]:

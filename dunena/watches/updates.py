@@ -1,5 +1,6 @@
 """The parts of updates, and how they become frames."""
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from dunena.store.entry import Change, Entry
@@ -66,14 +67,25 @@ class UpdateForm(Protocol):
         """Make the frame of an update from encoded changes."""
 
 
-def take_part(form: UpdateForm, told: list[KeyState], *, shows_missing: bool) -> list[bytes]:
-    """Encode changes from the end of ``told``, which are removed from it, until a part is full."""
+def take_part(
+    form: UpdateForm,
+    told: list[KeyState],
+    *,
+    shows_missing: bool,
+    shows: Callable[[KeyState], object] | None = None,
+) -> list[bytes]:
+    """Encode changes from the end of ``told``, which are removed from it, until a part is full.
+
+    Those for which ``shows`` is false are left out.
+    """
     encoded: list[bytes] = []
     size = 0
     for _ in range(PART_CHANGES_MAX):
         if not told:
             break
-        change = form.change(told[-1], shows_missing=shows_missing)
+        change = None
+        if shows is None or shows(told[-1]):
+            change = form.change(told[-1], shows_missing=shows_missing)
         if change is not None:
             if encoded and size + len(change) > PART_BYTES_MAX:
                 break

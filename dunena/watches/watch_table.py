@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple, TypeVar
 
 from dunena.hub import MayRead, Subscriber, Topic
@@ -10,7 +10,13 @@ from dunena.store.entry import Change, Entry, EntryId
 from dunena.store.positions import Removal
 from dunena.store.store import Store
 from dunena.watches.feed import WatchFeed
-from dunena.watches.limits import GLOBS_MAX, QUIET_AT_ONCE_MAX, QUIET_LOOK_MS, QUIET_MS
+from dunena.watches.limits import (
+    GLOBS_MAX,
+    PART_CHANGES_MAX,
+    QUIET_AT_ONCE_MAX,
+    QUIET_LOOK_MS,
+    QUIET_MS,
+)
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
 from dunena.watches.updates import ENTRY_BYTES, KeyState, RequestId, UpdateForm, UpdatePart
@@ -289,41 +295,63 @@ class WatchTable:
 
         It is the whole present state, with a reset, if ``since`` is None or too old.
         """
-        store = self._store
+        store, ns = self._store, feed.selector.ns
         difference = None if since is None else store.positions.since(since)
         told: list[KeyState]
         if difference is None:
-            told = list(self._standing(feed, now))
+            told = self._standing(feed)
         else:
-            ns = feed.selector.ns
             told = [*difference.entries, *difference.removals]
-            told = [t for t in told if t.ns == ns and feed.matches(t.key) and feed.shows(t.key)]
+            told = [state for state in told if state.ns == ns]
+        shows = self._filter(feed, now, may_be_overdue=difference is None)
+        if shows is not None and len(told) <= PART_CHANGES_MAX:
+            told = [state for state in told if shows(state)]
+            shows = None
         told.reverse()
         feed.told_revision = max(feed.told_revision, store.revision)
         feed.told_at = max(feed.told_at, now)
         return PendingUpdate(
-            feed, told, store.revision, now, is_reset=difference is None, request_id=request_id
+            feed,
+            told,
+            store.revision,
+            now,
+            is_reset=difference is None,
+            request_id=request_id,
+            shows=shows,
         )
 
-    def _standing(self, feed: WatchFeed, now: int) -> Iterable[Entry]:
-        """Return the entries that a feed shows; none that a read would not return."""
-        store, selector = self._store, feed.selector
-        standing = store.table.namespaces.get(selector.ns, {})
-        named_keys = selector.named_keys
-        found: Iterable[Entry]
+    def _standing(self, feed: WatchFeed) -> list[KeyState]:
+        """Return the entries of a namespace; if the feed names its keys, the entries of these."""
+        standing = self._store.table.namespaces.get(feed.selector.ns, {})
+        named_keys = feed.selector.named_keys
         if named_keys is not None:
-            found = [standing[key] for key in sorted(named_keys) if key in standing]
-        elif selector.prefix == "":
-            found = standing.values()
-        else:
-            matches = feed.matches
-            found = [entry for key, entry in standing.items() if matches(key)]
-        if store.next_deadline <= now:
+            return [standing[key] for key in sorted(named_keys) if key in standing]
+        return list(standing.values())
+
+    def _filter(
+        self, feed: WatchFeed, now: int, *, may_be_overdue: bool
+    ) -> Callable[[KeyState], object] | None:
+        """Return a function that says what of a namespace a feed is told of; None for all.
+
+        Nothing ``may_be_overdue`` that a read would not return.
+        """
+        matches, may_read, ns = feed.matches, feed.may_read, feed.selector.ns
+        is_any = feed.selector.prefix == ""
+
+        def shows(state: KeyState) -> bool:
+            return bool(
+                (is_any or matches(state.key)) and (may_read is None or may_read(ns, state.key))
+            )
+
+        def stands(state: KeyState) -> bool:
             # One that becomes something else is about to be changed, the others are about to go.
-            found = [e for e in found if e.then or e.expires_at is None or e.expires_at > now]
-        if feed.may_read is not None:
-            found = [entry for entry in found if feed.shows(entry.key)]
-        return found
+            if isinstance(state, Entry) and state.then is None and state.expires_at is not None:
+                return state.expires_at > now and shows(state)
+            return shows(state)
+
+        if may_be_overdue and self._store.next_deadline <= now:
+            return stands
+        return None if is_any and may_read is None else shows
 
     # --- inside ---
 

@@ -131,6 +131,31 @@ def test_a_watch_begins_with_what_stands_and_goes_on_with_changes(
     assert watcher.update()["changes"][0]["event"] == "expired"
 
 
+@pytest.mark.parametrize(("pattern", "count"), [("*7", 1_000), ("*", 10_000), ("*77777", 0)])
+def test_a_large_namespace_is_told_in_parts_while_others_are_answered(
+    start_server: StartServer, pattern: str, count: int
+) -> None:
+    server = start_server()
+    with open_dunena(server) as writer, open_watcher(server) as watcher:
+        for first in range(0, 10_000, 1_000):
+            entries = [{"key": str(number), "value": "x"} for number in range(first, first + 1_000)]
+            writer.ask({"type": "mset", "entries": entries})
+        watcher.send("watch", pattern=pattern)
+        watcher.send("ping", id="pong")
+        writer.ask({"type": "set", "key": "77777", "value": "new"})
+        messages = []
+        while not all(sign in str(messages) for sign in ("77777", "pong")):
+            messages.append(watcher.receive())
+    updates = [message["update"] for message in messages if "update" in message]
+    more = [update.get("more", False) for update in updates]
+    parts = updates[: more.index(False) + 1]
+    assert [part.get("reset", False) for part in parts] == [True] + [False] * (len(parts) - 1)
+    assert len({part["rev"] for part in parts}) == 1
+    keys = [change["key"] for part in parts for change in part["changes"]]
+    assert len(set(keys)) == len(keys)
+    assert len(set(keys) - {"77777"}) == count
+
+
 def test_messages_have_the_envelope_of_their_dialect(clients: Clients) -> None:
     key = unique()
     dunena, objects = clients.dunena(), clients.objects()

@@ -11,6 +11,7 @@ from dunena.hub import Batch
 from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.telemetry import Telemetry
+from dunena.watches.limits import PART_CHANGES_MAX
 from tests.support.rooms import Client, HoldingEngine, Rooms
 
 
@@ -253,6 +254,67 @@ def test_only_the_unsent_rest_of_a_batch_of_updates_is_conflated() -> None:
     assert [message["update"]["changes"][0]["value"][0] for message in client.heard()] == [0, 1]
     client.wire.unblock()
     assert [message["update"]["changes"][0]["value"][0] for message in client.heard()] == [5]
+
+
+def test_the_parts_of_a_large_update_are_made_in_turns() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    for number in range(2 * PART_CHANGES_MAX + 1):
+        writer.say({"action": "set", "key": f"{number}", "value": number})
+    client = rooms.client(Dialect.OBJECT_STORE)
+    turns: list[Callable[[], object]] = []
+    client.outbox.rewire(client._overflow, None, turns.append)
+    client.say({"action": "watch", "pattern": "*"})
+    client.say({"action": "get", "key": "none"})
+    (part,) = client.heard()
+    assert part["update"]["more"] is True
+    assert client.outbox.is_full
+    assert writer.ask({"action": "set", "key": "0", "value": "new"}) == []
+    assert client.heard() == []
+    assert len(turns) == 1  # nothing that comes meanwhile waits for another one
+    turns.pop()()
+    (part,) = client.received()
+    assert part["update"]["more"] is True
+    turns.pop()()
+    *last, update = client.received()
+    assert [list(message) for message in last] == [["update"], ["key", "value"]]
+    assert "more" not in last[0]["update"]
+    assert update["update"]["changes"][0]["value"] == "new"
+    assert turns == []
+    assert not client.outbox.is_full
+
+
+def test_a_part_of_which_nothing_is_told_is_not_sent() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    for number in range(2 * PART_CHANGES_MAX + 1):
+        writer.say({"action": "set", "key": f"{number}", "value": number})
+    client = rooms.client(Dialect.OBJECT_STORE)
+    turns: list[Callable[[], object]] = []
+    client.outbox.rewire(client._overflow, lambda frame: frame, turns.append)
+    assert client.ask({"action": "watch", "pattern": f"*{2 * PART_CHANGES_MAX}"}) == []
+    turns.pop()()
+    assert client.received() == []
+    assert client.wire.writes == []
+    turns.pop()()
+    (message,) = client.received()
+    assert [change["value"] for change in message["update"]["changes"]] == [2 * PART_CHANGES_MAX]
+    assert message["update"]["reset"] is True
+
+
+def test_a_lost_connection_has_no_turn() -> None:
+    rooms = Rooms()
+    writer = rooms.client(Dialect.OBJECT_STORE)
+    for number in range(2 * PART_CHANGES_MAX + 1):
+        writer.say({"action": "set", "key": f"{number}", "value": number})
+    client = rooms.client(Dialect.OBJECT_STORE)
+    turns: list[Callable[[], object]] = []
+    client.outbox.rewire(client._overflow, None, turns.append)
+    assert len(client.ask({"action": "watch", "pattern": "*"})) == 1
+    client.outbox.kill()
+    turns.pop()()
+    assert client.received() == []
+    assert turns == []
 
 
 class Line:

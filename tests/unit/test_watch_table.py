@@ -1,5 +1,6 @@
 """Which watches are told of a change, and when."""
 
+import itertools
 import random
 
 import pytest
@@ -8,6 +9,7 @@ from dunena.store.limits import REMOVALS_MAX
 from dunena.watches import limits
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
+from dunena.watches.updates import UpdatePart
 from tests.support.watching import Follower, Watched
 
 
@@ -240,6 +242,71 @@ def test_a_quiet_watch_is_told_before_removals_are_forgotten() -> None:
 
 
 # --- cost ---
+
+
+@pytest.mark.parametrize("selector", [{"pattern": "*7"}, {"pattern": "1*"}, {"pattern": "none*"}])
+@pytest.mark.parametrize("since", [None, 0])
+def test_a_large_namespace_is_looked_through_in_parts(selector: dict, since: int | None) -> None:
+    watched, follower = Watched(), Follower()
+    count = limits.PART_CHANGES_MAX * 3 + 1
+    for number in range(count):
+        watched.set(str(number))
+    feed = watched.follow(follower, **selector)
+    compared: list[str] = []
+    matches = feed.matches
+
+    def compare(key: str) -> object:
+        compared.append(key)
+        return matches(key)
+
+    feed.matches = compare  # type: ignore[method-assign]
+    first = watched.table.first_update(feed, since, 0)
+    assert compared == []
+    assert not first.is_small
+    watched.set("17", "new")
+    compared.clear()
+    first.add(follower.batches[0].parts[0] if follower.batches else UpdatePart([], count + 1, 0))
+    told: dict[str, str] = {}
+    resets = []
+    looked_at = [0]
+    while not first.is_done:
+        frame = first.next_frame().decode()
+        looked_at.append(len(compared))
+        if frame:
+            words = [word for word in frame.split()[1:] if word != "more"]
+            resets.append("reset" in words)
+            told.update(word.split("=") for word in words if word != "reset")
+    steps = [after - before for before, after in itertools.pairwise(looked_at)]
+    assert max(steps) <= limits.PART_CHANGES_MAX
+    assert len(compared) == count
+    assert resets == [since is None] + [False] * (len(resets) - 1)
+    expected = {str(number): "1" for number in range(count) if matches(str(number))}
+    if "17" in expected:
+        expected["17"] = "new"
+    assert told == expected
+
+
+def test_a_small_first_update_fits_one_part() -> None:
+    assert limits.SMALL_UPDATE_CHANGES_MAX <= limits.PART_CHANGES_MAX
+
+
+def test_what_was_looked_through_in_parts_may_be_united_with_later_changes() -> None:
+    watched, follower = Watched(), Follower()
+    for number in range(limits.PART_CHANGES_MAX + 1):
+        watched.set(str(number))
+    feed = watched.follow(follower, pattern="*7")
+    first = watched.table.first_update(feed, None, 0)
+    entry = watched.store.set("", "7", b"new").entry
+    assert entry is not None
+    first.add(
+        UpdatePart([entry], entry.revision, 0, replaced_bytes=limits.SUPERSEDED_BYTES_MAX + 1)
+    )
+    told: dict[str, str] = {}
+    while not first.is_done:
+        words = first.next_frame().decode().split()[1:]
+        told.update(word.split("=") for word in words if "=" in word)
+    others = (str(number) for number in range(limits.PART_CHANGES_MAX + 1))
+    assert told == {key: "1" for key in others if key.endswith("7")} | {"7": "new"}
 
 
 def test_patterns_that_are_no_prefix_are_counted_once_each() -> None:

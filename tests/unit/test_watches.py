@@ -32,6 +32,9 @@ from dunena.store import positions as positions_module
 from dunena.store.entry import Change, Entry
 from dunena.store.errors import WriteRefusedError
 from dunena.store.positions import Positions
+from dunena.watches import pending as pending_module
+from dunena.watches import updates as updates_module
+from dunena.watches import watch_table as watch_table_module
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.watch_table import WatchTable
 from tests.support.rooms import Client, HoldingEngine, Rooms
@@ -73,8 +76,9 @@ class Reader:
         if forgets:
             self.position, self.state = None, {}
         self.parts = []
-        self.client = self.world.rooms.client(self.dialect)
-        self.watch(self.client)
+        client = self.client = self.world.rooms.client(self.dialect)
+        client.outbox.rewire(client._overflow, None, self.world.turns.append)
+        self.watch(client)
 
     def watch(self, client: Client) -> None:
         """Begin the watch, or replace it by one that goes on from the same position."""
@@ -164,6 +168,7 @@ class World:
         self.number = 0
         self.epoch_number = 0
         self.states: dict[int, State] = {0: {}}
+        self.turns: list[Callable[[], object]] = []  # of outboxes that make parts of an update
         self.restart(forgets=True)
         self.readers = [Reader(self) for _ in range(4)]
 
@@ -260,6 +265,8 @@ class World:
             self.rooms.pass_time(self.random.choice((30, 200)))
         else:
             self.touch(self.random.choice(self.readers))
+        if self.turns and self.random.random() < 0.5:
+            self.turns.pop(0)()
         for reader in self.readers:
             reader.read()
             self.expect_bounded(reader)
@@ -297,6 +304,8 @@ class World:
                 if reader.client is not None:
                     reader.client.wire.unblock()
             self.rooms.pass_time(200)
+            while self.turns:
+                self.turns.pop(0)()
         for reader in self.readers:
             reader.read()
             state = self.committed_at(max(self.states), reader.matches)
@@ -317,8 +326,11 @@ def run_histories(count: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _few_removals(monkeypatch: pytest.MonkeyPatch) -> None:
+def _low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(positions_module, "REMOVALS_MAX", 4)
+    for module in (watch_table_module, updates_module):
+        monkeypatch.setattr(module, "PART_CHANGES_MAX", 3)  # of the eight keys
+    monkeypatch.setattr(pending_module, "SMALL_UPDATE_CHANGES_MAX", 3)  # it fits one part
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))

@@ -78,7 +78,9 @@ class WebSocketConnection(ClosingConnection):
         ``rest`` are the bytes after the request to upgrade. ``has_peer_ended``: no more will come.
         """
         self._outbox.rewire(
-            self._reads_too_slowly, self._context.compressors.agreed(self._extensions)
+            self._reads_too_slowly,
+            self._context.compressors.agreed(self._extensions),
+            self._tick.turns.wait,
         )
         self._telemetry.websocket_connections += 1
         self._tick.run(self._open, response)
