@@ -115,19 +115,23 @@ class PendingUpdate:
         self.revision = part.revision
         self.now = part.now
         self._has_news = True
-        if self._sending is not None:
-            self._superseded_bytes += part.replaced_bytes
-            if self._superseded_bytes > SUPERSEDED_BYTES_MAX:
-                self._unite()
+        self._superseded_bytes += part.replaced_bytes
+        if self._sending is not None and self._superseded_bytes > SUPERSEDED_BYTES_MAX:
+            self._unite()
 
     def take(self) -> UpdatePart:
         """Remove and return all that is pending as one update; none may be on its way."""
         assert self._sending is None
         part = UpdatePart(
-            list(self._next.values()), self.revision, self.now, is_reset=self._is_reset
+            list(self._next.values()),
+            self.revision,
+            self.now,
+            is_reset=self._is_reset,
+            replaced_bytes=self._superseded_bytes,
         )
         self._next = {}
         self._is_reset = self._has_news = False
+        self._superseded_bytes = 0
         return part
 
     def next_frame(self) -> bytes:

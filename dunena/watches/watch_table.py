@@ -361,7 +361,7 @@ class WatchTable:
         for feed in list(self._feeds.values()):
             named_keys = feed.selector.named_keys
             keys = cleared.get(feed.selector.ns, {})
-            if named_keys is None or any(key in keys for key in named_keys):
+            if named_keys is None or any(key in keys and feed.shows(key) for key in named_keys):
                 feed.tell(UpdatePart([], change.revision, self._now, is_reset=True))
 
     def _enter(self, feed: WatchFeed) -> None:

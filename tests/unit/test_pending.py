@@ -117,11 +117,13 @@ def test_what_stands_at_no_path_is_told_only_to_readers_that_may_have_had_it() -
 
 def test_what_is_taken_is_one_update() -> None:
     pending = PendingUpdate(new_feed())
-    pending.add(part(entry("a", b"1"), revision=2))
+    pending.add(part(entry("a", b"1"), revision=2, replaced=5))
     pending.add(part(revision=3, is_reset=True))
-    pending.add(part(entry("b", b"1"), revision=4))
+    pending.add(part(entry("b", b"1"), revision=4, replaced=6))
     taken = pending.take()
-    assert (taken.revision, taken.is_reset) == (4, True)
+    assert (taken.revision, taken.is_reset, taken.replaced_bytes) == (4, True, 11)
+    pending.add(part(entry("b", b"2"), revision=5, replaced=7))
+    assert pending.take().replaced_bytes == 7
     assert [change.key for change in taken.changes] == ["b"]
     assert pending.is_done
 

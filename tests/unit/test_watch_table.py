@@ -121,6 +121,14 @@ def test_a_watch_is_not_told_of_what_it_may_not_read() -> None:
     assert frames_of(watched.table.first_update(feed, 0, 0)) == ["4 open=1"]
 
 
+def test_a_clear_does_not_tell_which_keys_there_were_that_may_not_be_read() -> None:
+    watched, follower = Watched(), Follower()
+    watched.set("secret")
+    watched.follow(follower, key="secret", audience=lambda _ns, key: key != "secret")
+    watched.store.clear()
+    assert follower.frames() == []
+
+
 def test_a_change_elsewhere_in_a_value_is_not_told() -> None:
     watched, follower = Watched(), Follower()
     watched.follow(follower, key="a", path="/x")
