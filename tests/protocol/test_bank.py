@@ -30,7 +30,7 @@ from tests.protocol.clients import (
 from tests.support.fixtures import StartServer
 from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
-from tests.support.watched_state import WatchedState
+from tests.support.watched_state import WatchedState, update_in
 
 SECONDS = 1.5
 ACCOUNTS = [f"account-{number}" for number in range(8)]
@@ -163,12 +163,8 @@ class Bank:
 
     def _take(self, connection: RawConnection, state: WatchedState) -> None:
         """The next message; after it the sum is right if it is a whole update."""
-        message = connection.read_message()
-        if message.get("type") == "update":
-            update = message["data"]
-        elif "update" in message:
-            update = message["update"]
-        else:
+        update = update_in(connection.read_message())
+        if update is None:
             return  # an event, from before they were refused
         if state.take(update):
             self.expect_sum(state.values)
