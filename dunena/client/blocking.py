@@ -193,14 +193,14 @@ class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transac
         address = self._options.address
         try:
             connection = open_websocket(address.websocket_url, **self._options.for_websocket())
-            with self._state:
-                self._connection = None if self._is_closed else connection
-                if not self._is_closed:
-                    self._is_open = True
-                    self._protocol.connected()
-                    self._state.notify_all()
             try:
-                with connection:
+                with connection:  # entered before anything is sent, as the library demands
+                    with self._state:
+                        self._connection = None if self._is_closed else connection
+                        if not self._is_closed:
+                            self._is_open = True
+                            self._protocol.connected()
+                            self._state.notify_all()
                     self._read(connection, backoff)
                 raise ConnectionError("the connection is silent")
             finally:

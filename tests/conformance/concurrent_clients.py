@@ -27,6 +27,7 @@ from tests.protocol.clients import SECONDS_MAX, RawConnection, text
 from tests.support.server import ServerProcess
 
 CUT_SHARE = 0.03
+DURABLE_SHARE = 0.1  # of writes: their replies wait, and so do those of reads behind them
 SEEN_SECONDS_MAX = 0.3
 """How long somebody who edited a file waits for it; others may have overwritten it meanwhile."""
 
@@ -181,6 +182,8 @@ class WebSocketClient(ConcurrentClient):
             message["value"] = planned.argument
         if planned.if_rev is not None:
             message["ifRev"] = planned.if_rev
+        if planned.name != "get" and self.random.random() < DURABLE_SHARE:
+            message["durable"] = True
         name = "del" if self.is_dunena and planned.name == "delete" else planned.name
         return message | {"type" if self.is_dunena else "action": name}
 

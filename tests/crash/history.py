@@ -50,6 +50,7 @@ class History:
     base: State = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     acknowledged: int = 0
+    told: int = 0  # requests that a watcher was told of, and those before them
     ever: dict[str, list[Any]] = field(default_factory=dict)
     by_hand: dict[str, Any] = field(default_factory=dict)  # since the server died; None: removed
     came_back: int = 0  # files that were removed by hand
@@ -68,6 +69,23 @@ class History:
         self.requests[self.acknowledged].answered_at = now
         self.acknowledged += 1
 
+    def was_told(self, values: dict[str, Any]) -> None:
+        """A watcher was told of these values before the server died."""
+        for key, value in values.items():
+            assert value in self.ever.get(key, []), f"{key} was never {_short(value)}"
+        for number, request in enumerate(self.requests, 1):
+            if any(
+                value is not None and values.get(k) == value for k, value in request.writes.items()
+            ):
+                self.told = max(self.told, number)
+
+    def is_what_stands(self, values: dict[str, Any]) -> bool:
+        """Whether these are the values that stand, but for some that may be over by now."""
+        return values.keys() <= self.base.keys() and all(
+            values[key] == kept.value if key in values else kept.expires_from is not None
+            for key, kept in self.base.items()
+        )
+
     def settle(self, found: dict[str, Any], killed_at: int, read_from: int, read_until: int) -> int:
         """Compare what stands with what may; how many requests nobody had an answer to stand.
 
@@ -84,10 +102,11 @@ class History:
             else:
                 assert found.get(key) == value, f"{key} is {found.get(key)}, by hand {value}"
         state = dict(self.base)
-        _apply(state, self.requests[: self.acknowledged], killed_at)
+        least = max(self.acknowledged, self.told)
+        _apply(state, self.requests[:least], killed_at)
         differences = []
-        for carried_out in range(self.acknowledged, len(self.requests) + 1):
-            if carried_out > self.acknowledged:
+        for carried_out in range(least, len(self.requests) + 1):
+            if carried_out > least:
                 _apply(state, [self.requests[carried_out - 1]], killed_at)
             difference = self._difference(state, found, read_from, read_until)
             if difference is None:
@@ -95,12 +114,12 @@ class History:
                 self.base = {key: kept for key, kept in state.items() if key in found}
                 self.base |= {k: Kept(v) for k, v in self.by_hand.items() if v is not None}
                 self.by_hand.clear()
-                self.requests, self.acknowledged = [], 0
+                self.requests, self.acknowledged, self.told = [], 0, 0
                 return extra
             differences.append(f"after {carried_out}: {difference}")
         raise AssertionError(
             f"{self.ns!r}: {self.acknowledged} of {len(self.requests)} requests were acknowledged,"
-            f" and what stands is none of\n" + "\n".join(differences)
+            f" {self.told} were told of, and what stands is none of\n" + "\n".join(differences)
         )
 
     def _difference(

@@ -60,3 +60,25 @@ def test_settle_rejects_a_deleted_key_that_reappears(history: History) -> None:
     history.settle({"b": 2, "c": 3}, KILLED_AT, 1_000, 1_000)
     with pytest.raises(AssertionError):
         history.settle({"a": 3, "b": 2, "c": 3}, KILLED_AT, 1_000, 1_000)
+
+
+def test_settle_rejects_the_loss_of_a_request_that_a_watcher_was_told_of(history: History) -> None:
+    history.was_told({"a": 3, "b": 2})
+    with pytest.raises(AssertionError):
+        history.settle({"a": 1, "b": 2}, KILLED_AT, 1_000, 1_000)
+    assert history.settle({"b": 2, "c": 3}, KILLED_AT, 1_000, 1_000) == 2
+    assert history.told == 0
+
+
+def test_a_value_that_was_never_sent_must_not_be_told(history: History) -> None:
+    history.was_told({"a": 1})
+    with pytest.raises(AssertionError):
+        history.was_told({"a": 2})
+
+
+def test_what_stands_is_all_but_what_may_have_expired(history: History) -> None:
+    history.settle({"a": 1, "b": 2}, KILLED_AT, 1_000, 1_000)
+    assert history.is_what_stands({"a": 1, "b": 2})
+    assert history.is_what_stands({"a": 1}), "b expires"
+    for wrong in ({"b": 2}, {"a": 3, "b": 2}, {"a": 1, "b": 2, "c": 3}):
+        assert not history.is_what_stands(wrong)

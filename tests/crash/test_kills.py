@@ -1,9 +1,11 @@
-"""A server killed repeatedly while clients write loses no acknowledged write.
+"""A server killed repeatedly while clients write and watch loses no acknowledged write.
+
+Nor does it lose one that a watcher was told of, and all watchers end with what is stored.
 
 Meanwhile other hands are at its files, things lie in the folder that are no values, and on Linux
-the wall clock jumps both ways. Ten kills; `DUNENA_CRASH_KILLS` says how many else. What the clients
-write and when the server is killed follows from a seed that is printed; `DUNENA_CRASH_SEED` has it
-done again.
+the wall clock jumps both ways. Twenty kills; `DUNENA_CRASH_KILLS` says how many else. What the
+clients write and when the server is killed follows from a seed that is printed; `DUNENA_CRASH_SEED`
+has it done again.
 """
 
 import json
@@ -20,12 +22,13 @@ import pytest
 
 from tests.crash.hands import CLOCK_STEPS, KEYS, ODD_NAMES, Clock, Hands
 from tests.crash.history import History
+from tests.crash.watchers import Watcher, make_watchers
 from tests.crash.writers import Writer, make_writers
 from tests.protocol.clients import SECONDS_MAX, http, now_ms, open_objects
 from tests.support.forked import PROGRAM
 from tests.support.server import ServerProcess
 
-KILLS = int(os.environ.get("DUNENA_CRASH_KILLS", "10"))
+KILLS = int(os.environ.get("DUNENA_CRASH_KILLS", "20"))
 SEED = int(os.environ.get("DUNENA_CRASH_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
 
 LIFE_SECONDS_MAX = 0.8
@@ -43,12 +46,20 @@ class Story:
         self.writers: list[Writer] = make_writers(SEED)
         for writer in self.writers:
             writer.history.is_clock_right = clock is None
-        self._threads = ThreadPoolExecutor(len(self.writers) + 1)
+        histories = [writer.history for writer in self.writers]
+        self.watchers: list[Watcher] = make_watchers(histories, SEED)
+        self._threads = ThreadPoolExecutor(len(self.writers) + len(self.watchers) + 1)
         self.server: ServerProcess
+        self.port = 0  # the same from the first start on, so that clients find it again
         self.kills = 0
         self.acknowledged = 0
         self.unanswered_but_kept = 0
         self.revision = 0
+
+    @property
+    def told(self) -> int:
+        """How many changes watchers were told of."""
+        return sum(watcher.told for watcher in self.watchers)
 
     def start(self) -> None:
         """A server on the folder, sometimes after some that did not get that far."""
@@ -58,6 +69,7 @@ class Story:
         self.server = ServerProcess(
             self.folder, "--fsync", fsync, environment=environment, command=PROGRAM
         )
+        self.server.port = self.port
         if self.random.random() < 0.3:
             process = self.server.launch()
             time.sleep(self.random.uniform(0, 0.5))  # it may be reading what is there
@@ -66,10 +78,12 @@ class Story:
             self.kills += 1
             self.edit()
         self.server.start()
+        self.port = self.server.port
 
     def live(self) -> int:
         """Let the clients write until the server is killed; when that was, Unix ms."""
-        writing = [self._threads.submit(writer.run, self.server) for writer in self.writers]
+        clients = [*self.writers, *self.watchers]
+        writing = [self._threads.submit(client.run, self.server) for client in clients]
         is_over = threading.Event()
         writing.append(self._threads.submit(self.hands.work, is_over.is_set))
         time.sleep(self.random.uniform(0.02, LIFE_SECONDS_MAX))
@@ -116,6 +130,8 @@ class Story:
         named = {one["path"] for one in health["checks"]["files"].get("damaged", [])}
         assert {Path(path).name for path in named} <= ODD_NAMES, health
         assert self.read_by_hand() == self.hands.own_values()
+        for watcher in self.watchers:
+            watcher.tell_histories()
         for writer in self.writers:
             history = writer.history
             self.acknowledged += history.acknowledged
@@ -123,6 +139,9 @@ class Story:
             found = read_all(self.server, history)
             extra = history.settle(found, killed_at, read_from, now_ms())
             self.unanswered_but_kept += extra
+        catching_up = [self._threads.submit(one.catch_up, self.server) for one in self.watchers]
+        for caught_up in catching_up:
+            caught_up.result()
 
     def read_by_hand(self) -> dict[str, Any]:
         """What stands of the keys that other hands alone write."""
@@ -173,8 +192,10 @@ def clock(tmp_path: Path) -> Clock | None:
 
 @pytest.mark.timeout(120 + 5 * KILLS)
 def test_no_acknowledged_write_is_lost_in_repeated_kills(
-    tmp_path: Path, clock: Clock | None
+    tmp_path: Path, clock: Clock | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # So that the Python clients are back before much has happened.
+    monkeypatch.setattr("dunena.client.backoff.SECONDS_MAX", 0.1)
     sys.stderr.write(f"DUNENA_CRASH_SEED={SEED} DUNENA_CRASH_KILLS={KILLS}\n")
     story = Story(tmp_path / "values", clock)
     try:
@@ -189,10 +210,14 @@ def test_no_acknowledged_write_is_lost_in_repeated_kills(
             story.check_store(killed_at)
         story.end()
     finally:
+        for watcher in story.watchers:
+            watcher.close()
         if story.server.is_running:
             story.server.kill()
     sys.stderr.write(
         f"{story.kills} kills, {story.acknowledged} requests acknowledged,"
-        f" {story.unanswered_but_kept} more were kept; {story.hands.counts}\n"
+        f" {story.unanswered_but_kept} more were kept; {story.hands.counts};"
+        f" watchers were told {story.told} times\n"
     )
     assert story.acknowledged > 10 * KILLS
+    assert story.told > story.acknowledged

@@ -12,6 +12,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from tests.crash.history import History, Request
+from tests.crash.operations import Operations
 from tests.protocol.clients import CLOSE, SECONDS_MAX, RawConnection, now_ms, text
 from tests.support.server import ServerProcess
 
@@ -25,15 +26,16 @@ class Writer(ABC):
     """One client; each life of the server it writes in a thread of its own."""
 
     def __init__(self, kind: str, number: int, seed: int) -> None:
-        self.history = History(
-            f"{kind}-{number}", [f"{kind} {key}" for key in range(KEYS_PER_WRITER)]
-        )
+        self.keys = [f"{kind} {key}" for key in range(KEYS_PER_WRITER)]
         self.random = random.Random(f"{seed} {kind} {number}")
+        self.operations = Operations(kind, self.random)
+        self.history = History(f"{kind}-{number}", [*self.keys, *self.operations.keys])
         self.revision = 0
         self._count = 0
 
     def run(self, server: ServerProcess) -> None:
         """Write until the server is gone."""
+        self.operations.begin(self.history.base)
         with suppress(EOFError, OSError, HTTPException):
             self.write(server)
 
@@ -43,16 +45,31 @@ class Writer(ABC):
 
     def value(self) -> str:
         """A value that was never written before."""
+        number = self.number()
+        return f"{number}:" + chr(97 + number % 26) * self.random.choice(SIZES)
+
+    def number(self) -> int:
+        """A higher one than ever before."""
         self._count += 1
-        return f"{self._count}:" + chr(97 + self._count % 26) * self.random.choice(SIZES)
+        return self._count
 
     def key(self) -> str:
-        """One of its keys."""
-        return self.random.choice(self.history.keys)
+        """One of its keys, but for those of operations."""
+        return self.random.choice(self.keys)
+
+    def operation(self, key: str) -> tuple[Request, dict[str, Any]]:
+        """A request with an operation on a key, and its fields."""
+        fields, value = self.operations.next(key, self.number())
+        return Request({key: value}), fields
+
+    def transaction(self) -> tuple[Request, list[dict[str, Any]]]:
+        """A request with several operations, and these."""
+        done = [self.operations.next(key, self.number()) for key in self.operations.some(3)]
+        return Request({fields["key"]: value for fields, value in done}), [one for one, _ in done]
 
 
 class DunenaWriter(Writer):
-    """Bursts of `set`, `mset` and `del`; replies come in the order of the requests."""
+    """Bursts of all kinds of writes; replies come in the order of the requests."""
 
     def write(self, server: ServerProcess) -> None:
         with RawConnection(server) as connection:
@@ -80,7 +97,13 @@ class DunenaWriter(Writer):
         if choice < 0.2:
             key = self.key()
             return Request({key: None}), {"type": "del", "key": key, **common}
-        if choice < 0.5:
+        if choice < 0.35:
+            request, fields = self.operation(self.random.choice(self.operations.keys))
+            return request, {"type": fields.pop("op"), **fields, "rev": True, **common}
+        if choice < 0.4:
+            request, ops = self.transaction()
+            return request, {"type": "txn", "ops": ops, **common}
+        if choice < 0.65:
             writes = {self.key(): self.value() for _ in range(self.random.randint(2, 12))}
             entries = [{"key": k, "value": v, "ttl": ttl} for k, v in writes.items()]
             return Request(dict(writes), ttl), {"type": "mset", "entries": entries, **common}
@@ -90,7 +113,7 @@ class DunenaWriter(Writer):
 
 
 class ObjectWriter(Writer):
-    """Bursts of `set` and `delete`; each is acknowledged by the update of its own subscription."""
+    """Bursts of all kinds of writes; each is acknowledged by updates of its own subscriptions."""
 
     def write(self, server: ServerProcess) -> None:
         # What stands is known, so that only a delete which has an update is sent.
@@ -106,30 +129,34 @@ class ObjectWriter(Writer):
             while True:
                 # Each key once in a burst: who reads slowly is told of a key's newest value only.
                 keys = self.random.sample(self.history.keys, self.random.choice((1, 30)))
-                requests = [self._request(key, standing) for key in keys]
-                for request in requests:
+                if self.random.random() < 0.2:
+                    request, ops = self.transaction()
+                    burst = [(request, {"action": "txn", "ops": ops})]
+                else:
+                    burst = [self._message(key, standing) for key in keys]
+                for request, _ in burst:
                     self.history.send(request, now_ms())
-                connection.send(b"".join(text(self._message(request)) for request in requests))
-                for request in requests:
-                    update = read_message(connection)
-                    assert {update["key"]: update["value"]} == request.writes, update
+                where = {"ns": self.history.ns}
+                connection.send(b"".join(text(message | where) for _, message in burst))
+                for request, _ in burst:
+                    updates = [read_message(connection) for _ in request.writes]
+                    told = {update["key"]: update["value"] for update in updates}
+                    assert told == request.writes, updates
                     self.history.acknowledge(now_ms())
 
-    def _request(self, key: str, standing: set[str]) -> Request:
+    def _message(self, key: str, standing: set[str]) -> tuple[Request, dict[str, Any]]:
+        if key in self.operations.keys:
+            request, fields = self.operation(key)
+            return request, {"action": fields.pop("op"), **fields}
         if key in standing and self.random.random() < 0.3:
             standing.discard(key)
-            return Request({key: None})
+            return Request({key: None}), {"action": "delete", "key": key}
         standing.add(key)
         # An expiry would be an update too: only times that do not come.
         ttl = self.random.choice((0, LONG_TTL)) if self.history.is_clock_right else 0
-        return Request({key: {"writer": self.history.ns, "text": self.value()}}, ttl)
-
-    def _message(self, request: Request) -> dict[str, Any]:
-        ((key, value),) = request.writes.items()
-        where = {"key": key, "ns": self.history.ns}
-        if value is None:
-            return {"action": "delete", **where}
-        return {"action": "set", "value": value, "ttl": request.ttl, **where}
+        value = {"writer": self.history.ns, "text": self.value()}
+        message = {"action": "set", "key": key, "value": value, "ttl": ttl}
+        return Request({key: value}, ttl), message
 
 
 class HttpWriter(Writer):
@@ -186,6 +213,8 @@ def read_message(connection: RawConnection) -> Any:
     return json.loads(frame.payload)
 
 
+WRITERS = 8
+
 KINDS: dict[str, Callable[[str, int, int], Writer]] = {
     "dunena": DunenaWriter,
     "objects": ObjectWriter,
@@ -194,5 +223,10 @@ KINDS: dict[str, Callable[[str, int, int], Writer]] = {
 
 
 def make_writers(seed: int) -> list[Writer]:
-    """Two of each kind."""
-    return [make(kind, number, seed) for kind, make in KINDS.items() for number in range(2)]
+    """Of each kind in turn."""
+    kinds = list(KINDS.items())
+    made = []
+    for number in range(WRITERS):
+        kind, make = kinds[number % len(kinds)]
+        made.append(make(kind, number // len(kinds), seed))
+    return made

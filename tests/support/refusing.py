@@ -11,7 +11,7 @@ REFUSING_SECONDS = 0.1
 
 @contextmanager
 def commits_refused(folder: Path) -> Iterator[None]:
-    """Move a server's folder away and back all the time; at the end it is in its place.
+    """Move a server's folder away and back all the time: first away, and back at the end.
 
     Not on Windows, where a folder in use cannot be moved.
     """
@@ -19,11 +19,13 @@ def commits_refused(folder: Path) -> Iterator[None]:
     is_over = threading.Event()
 
     def move() -> None:
-        while not is_over.wait(REFUSING_SECONDS):
-            folder.rename(elsewhere)
+        while not is_over.is_set():
             is_over.wait(REFUSING_SECONDS)
             elsewhere.rename(folder)
+            if not is_over.wait(REFUSING_SECONDS):
+                folder.rename(elsewhere)
 
+    folder.rename(elsewhere)
     mover = threading.Thread(target=move)
     mover.start()
     try:
@@ -31,3 +33,5 @@ def commits_refused(folder: Path) -> Iterator[None]:
     finally:
         is_over.set()
         mover.join()
+        if elsewhere.exists():
+            elsewhere.rename(folder)

@@ -4,6 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
+def update_in(message: Any) -> Any:
+    """The update that a message of either dialect brings; None if it brings another thing."""
+    if message.get("type") == "update":
+        return message["data"]
+    return message.get("update")
+
+
 @dataclass
 class WatchedState:
     """What a client knows of a watch; it takes one update after the other.

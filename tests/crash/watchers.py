@@ -1,0 +1,207 @@
+"""Clients that follow what the writers write, through all the lives of the server.
+
+Each follows half of the writers' namespaces and keeps what it was told. It must never be told of
+an older value after a newer one, whatever happens to the server between, and what it was told must
+still be there after a kill. In the end it must know what is stored.
+"""
+
+import json
+import random
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import dunena
+from tests.crash.history import History
+from tests.crash.operations import number_of
+from tests.protocol.clients import CLOSE, SECONDS_MAX, TEXT, RawConnection, text
+from tests.support.server import ServerProcess
+from tests.support.watched_state import WatchedState, update_in
+
+CUT_SHARE = 0.003
+
+
+class Watcher(ABC):
+    """One client."""
+
+    def __init__(self, name: str, histories: Iterable[History], seed: int) -> None:
+        self.name = name
+        self.histories = {history.ns: history for history in histories}
+        self.random = random.Random(f"{seed} {name}")
+        self.values: dict[str, dict[str, Any]] = {ns: {} for ns in self.histories}
+        self.told = 0
+        self._newest: dict[tuple[str, str], float] = {}
+
+    def hear(self, ns: str, key: str, value: Any, *, is_deleted: bool = False) -> None:
+        """It was told of a value, None for none; ``is_deleted``: by a request."""
+        self.told += 1
+        number, newest = number_of(value), self._newest.get((ns, key), 0.0)
+        if number is not None:
+            assert number >= newest, f"{self.name}: {key} of {ns} is older than {newest}: {value}"
+            self._newest[ns, key] = number
+        elif is_deleted:
+            # What stood before must not come back.
+            self._newest[ns, key] = int(newest) + 0.5
+        if value is None:
+            self.values[ns].pop(key, None)
+        else:
+            self.values[ns][key] = value
+
+    def tell_histories(self) -> None:
+        """The server was killed: what this watcher was told counts as acknowledged."""
+        for ns, history in self.histories.items():
+            history.was_told(dict(self.values[ns]))
+
+    def knows_all(self) -> bool:
+        """Whether it knows what stands, as the histories have it."""
+        return all(
+            history.is_what_stands(self.values[ns]) for ns, history in self.histories.items()
+        )
+
+    @abstractmethod
+    def run(self, server: ServerProcess) -> None:
+        """Follow until the server is gone."""
+
+    @abstractmethod
+    def catch_up(self, server: ServerProcess) -> None:
+        """Connect, and follow until it knows what stands."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the connection."""
+
+
+class RawWatcher(Watcher):
+    """A watch of a pattern in each namespace, which goes on from its position."""
+
+    def __init__(self, dialect: str, number: int, histories: Iterable[History], seed: int) -> None:
+        super().__init__(f"{dialect} watcher {number}", histories, seed)
+        self._is_dunena = dialect == "dunena"
+        self._states = {ns: WatchedState() for ns in self.histories}
+        self._connection: RawConnection | None = None
+
+    @property
+    def resets(self) -> int:
+        """How often it was told everything anew."""
+        return sum(state.resets for state in self._states.values())
+
+    def run(self, server: ServerProcess) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                self._take()
+                if self.random.random() < CUT_SHARE:
+                    resets = self.resets
+                    self._open(server)
+                    for _ in self.histories:
+                        self._take()
+                    assert self.resets == resets, "a position of the same epoch is continued"
+        self.close()
+
+    def catch_up(self, server: ServerProcess) -> None:
+        self._open(server)
+        while not self.knows_all():
+            self._take()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.socket.close()
+            self._connection = None
+        for state in self._states.values():
+            state.forget_parts()
+
+    def _open(self, server: ServerProcess) -> None:
+        self.close()
+        self._connection = connection = RawConnection(server)
+        connection.upgrade("/ws?protocol=dunena" if self._is_dunena else "/")
+        if self._is_dunena:
+            connection.send(text({"type": "unsubscribe", "channel": "cache-events"}))
+        name = "type" if self._is_dunena else "action"
+        for ns, state in self._states.items():
+            since = {} if state.since is None else {"since": state.since}
+            connection.send(text({name: "watch", "pattern": "*", "ns": ns, **since}))
+
+    def _take(self) -> None:
+        """The next message."""
+        assert self._connection is not None
+        frame = self._connection.read_frame()
+        if frame.opcode == CLOSE:
+            raise EOFError
+        update = update_in(json.loads(frame.payload)) if frame.opcode == TEXT else None
+        if update is None:
+            return
+        ns = update["ns"]
+        is_whole = self._states[ns].take(update)
+        for change in update["changes"]:
+            is_deleted = change.get("event") == "delete"
+            self.hear(ns, change["key"], change.get("value"), is_deleted=is_deleted)
+        if is_whole:
+            self.values[ns] = dict(self._states[ns].values)
+
+
+class PythonWatcher(Watcher):
+    """The Python client, which connects again by itself."""
+
+    def __init__(self, number: int, histories: Iterable[History], seed: int) -> None:
+        super().__init__(f"Python watcher {number}", histories, seed)
+        self._store: Any = None
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._failures: list[BaseException] = []
+
+    def run(self, server: ServerProcess) -> None:
+        """Its threads do."""
+
+    def catch_up(self, server: ServerProcess) -> None:
+        if self._store is None:
+            self._open(server)
+        deadline = time.monotonic() + SECONDS_MAX
+        while True:
+            with self._lock:
+                if self._failures:
+                    raise self._failures[0]
+                if self.knows_all():
+                    return
+            assert time.monotonic() < deadline, f"{self.name} does not know what stands"
+            time.sleep(0.01)
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            for thread in self._threads:
+                thread.join(SECONDS_MAX)
+
+    def tell_histories(self) -> None:
+        with self._lock:
+            super().tell_histories()
+
+    def _open(self, server: ServerProcess) -> None:
+        self._store = dunena.sync.connect(server.url, wait=True)
+        self._store.__enter__()
+        for ns, history in self.histories.items():
+            thread = threading.Thread(target=self._follow, args=(ns, history.keys))
+            thread.start()
+            self._threads.append(thread)
+
+    def _follow(self, ns: str, keys: list[str]) -> None:
+        try:
+            for update in self._store.watch(*keys, ns=ns):
+                with self._lock:
+                    self.hear(ns, update.key, update.value)
+        except (AssertionError, dunena.Error) as error:
+            self._failures.append(error)
+
+
+def make_watchers(histories: list[History], seed: int) -> list[Watcher]:
+    """Two of each dialect and four of the Python client; two of each for every namespace."""
+    halves = [histories[0::2], histories[1::2]]
+    return [
+        *(
+            RawWatcher(dialect, number, half, seed)
+            for dialect in ("dunena", "objects")
+            for number, half in enumerate(halves)
+        ),
+        *(PythonWatcher(number, half, seed) for number, half in enumerate(halves * 2)),
+    ]
