@@ -574,6 +574,35 @@ def test_a_set_over_an_unseen_change_is_a_conflict(
     detail.expect_json("mine")
 
 
+def test_a_click_in_the_moment_of_a_conflict_does_not_overwrite(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    """It was meant for a button that said "Set" when the user moved the hand."""
+    put(shared_server, "sudden", "first")
+    detail = tab.choose("sudden")
+    detail.button("Edit").click()
+    detail.editor.fill('"mine"')
+    detail.button("Set").evaluate(
+        """(button) => {
+          new MutationObserver((changes, observer) => {
+            observer.disconnect();
+            button.click();
+            document.querySelector("#detail textarea").dispatchEvent(new KeyboardEvent(
+              "keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+            button.dataset.isClicked = button.textContent;
+          }).observe(button, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    put(shared_server, "sudden", "second")
+    overwrite = detail.button("Overwrite")
+    expect(overwrite).to_have_attribute("data-is-clicked", "Overwrite")
+    expect(detail.conflict).to_be_visible()
+    expect(overwrite).to_have_attribute("aria-disabled", "false")
+    assert value_of(shared_server, "sudden") == "second"
+    overwrite.click()
+    detail.expect_json("mine")
+
+
 @pytest.mark.parametrize("action", ["Delete", "Apply"])
 def test_what_changed_unseen_is_neither_deleted_nor_given_an_expiry(
     tab: Tab, shared_server: ServerProcess, action: str
