@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ROUND_TRIP_SECONDS = 0.08
 
 NewTab = Callable[..., "Tab"]
+Axe = Callable[..., list[str]]
 
 
 @pytest.fixture
@@ -55,6 +56,19 @@ def module_tab(browser: "Browser") -> "Iterator[Tab]":
 
 
 @pytest.fixture
+def blank_tab(module_tab: "Tab", start_server: Any) -> "Iterator[Tab]":
+    """The tab of the module with nothing in it yet, for a test with a server of its own.
+
+    It depends on what starts servers so that it has left the page before its server stops.
+    """
+    yield module_tab
+    module_tab.page.evaluate("localStorage.clear()")
+    module_tab.page.goto("about:blank")
+    problems, module_tab.problems = module_tab.problems, []
+    assert problems == []
+
+
+@pytest.fixture
 def tab(module_tab: "Tab", shared_server: Any) -> "Iterator[Tab]":
     """A tab with the page freshly loaded, connected to the server that the module's tests share."""
     module_tab.open(shared_server).expect_connected()
@@ -88,19 +102,26 @@ def address_of(
         yield address
 
 
+_LOOK = """async (rules) => {
+  const options = rules.length ? { runOnly: rules } : {};
+  const { violations } = await axe.run(document, { resultTypes: ["violations"], ...options });
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`));
+}"""
+
+
 @pytest.fixture(scope="session")
-def axe(node_modules: Path) -> "Callable[[Page], list[str]]":
-    """Look at a page with axe-core; what it finds serious or critical, a line each."""
+def axe(node_modules: Path) -> Axe:
+    """Look at a page with axe-core; what it finds serious or critical, a line each.
+
+    In the dark scheme of a page that was looked at in the light one, only its colours are new.
+    """
     source = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
-    def look(page: "Page") -> list[str]:
-        page.evaluate(f"{source}; null")
-        result = page.evaluate("() => axe.run(document, { resultTypes: ['violations'] })")
-        return [
-            f"{found['id']}: {node['html']} {node['failureSummary']}"
-            for found in result["violations"]
-            if found["impact"] in ("serious", "critical")
-            for node in found["nodes"]
-        ]
+    def look(page: "Page", scheme: str = "light") -> list[str]:
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(f"{source}; null")
+        return page.evaluate(_LOOK, ["color-contrast"] if scheme == "dark" else [])
 
     return look

@@ -1,4 +1,6 @@
-// The present entry of one key, requested again after each change, one request at a time.
+// The present entry of one key, requested again after each change, one request at a time. It is not
+// watched: an update has no expiry, and an edit that keeps the expiry needs value, revision and
+// expiry of one moment.
 
 const CHANGED_MS = 40; // between two requests for a value that changes all the time
 

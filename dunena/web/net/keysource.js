@@ -5,6 +5,10 @@
 // pages outdated, and the visible ones are requested again. The server has to sort its keys for
 // that, so it is done a few times a second at most, and rarely for changes that may be outside the
 // visible part.
+//
+// A watch of the visible keys would not do: it sends whole values, of which a row shows the beginning,
+// and no expiry, so the entries would have to be requested all the same. Events are small, and the
+// view of the events shows them too.
 
 import { globMatcher } from "../lib/glob.js";
 

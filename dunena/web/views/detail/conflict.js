@@ -5,9 +5,12 @@ import { button, element, setText } from "../../lib/dom.js";
 import { size } from "../../lib/format.js";
 
 const TAKEN_CHARS_MAX = 100;
+const READ_MS = 500; // a click so soon was meant for the button as it was before the notice
 
 export class ConflictNotice {
   onLoad = () => {};
+  onRead = () => {}; // the notice has been there for a moment
+  isUnread = false;
   root;
   #isNew = false; // the key is a new one
   #seen = null; // the entry that the user has seen
@@ -34,7 +37,13 @@ export class ConflictNotice {
     if (!isOther || !isShown || entry?.text === this.#seen?.text) this.#seen = entry;
     setText(this.#text, this.#words(entry));
     this.root.hidden = !isOther;
-    if (isOther && !isShown) this.root.scrollIntoView({ block: "nearest" });
+    if (!isOther || isShown) return;
+    this.root.scrollIntoView({ block: "nearest" });
+    this.isUnread = true;
+    setTimeout(() => {
+      this.isUnread = false;
+      this.onRead();
+    }, READ_MS);
   }
 
   // Takes the entry that prevented a save, being another one than the user has seen; shows it.

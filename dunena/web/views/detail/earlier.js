@@ -37,7 +37,8 @@ export class EarlierValues {
     this.#items.clear();
     this.#list.replaceChildren();
     this.#list.hidden = true;
-    setText(this.#note, "");
+    this.#note.hidden = false;
+    setText(this.#note, "…");
     const { key, ns } = this.#source;
     this.root.hidden = key === null;
     const visit = this.#ask = paced(async () => {

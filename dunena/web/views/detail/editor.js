@@ -34,6 +34,7 @@ export class Editor {
     this.#life = life;
     this.#conflict = conflict;
     conflict.onLoad = () => this.#load();
+    conflict.onRead = () => this.compare();
     this.#buildNames();
     this.root = element("div", { class: "editor" }, this.#json.root, conflict.root,
       element("div", { class: "actions" }, life.root, this.#submit,
@@ -90,6 +91,7 @@ export class Editor {
     const isOther = this.#isNew ? this.#taken !== null : isChanged;
     this.#conflict.compare(this.#isNew ? this.#taken : entry, isOther);
     setText(this.#submit, isOther ? "Overwrite" : "Set");
+    this.#submit.setAttribute("aria-disabled", isOther && this.#conflict.isUnread);
   }
 
   get #isNew() {
@@ -124,6 +126,7 @@ export class Editor {
 
   async #set() {
     if (!this.#json.judge() || this.#isSetting) return;
+    if (this.#submit.getAttribute("aria-disabled") === "true") return;
     const visit = this.#visit;
     const isNew = this.#isNew;
     const key = isNew ? byId("new-key").value : this.#source.key;
