@@ -139,6 +139,10 @@ def test_set_applies_text_namespace_ttl_and_durable(run: Commands):
         ("touch", "k", "soon"),
         ("history", "k", "--limit", "0"),
         ("revert", "k", "now"),
+        ("watch",),
+        ("watch", "a-*", "b"),
+        ("watch", "k", "--max-rate", "0"),
+        ("watch", "k", "--max-rate", "nan"),
         ("set", "k", "1", "--if-rev", "-1"),
         ("get", "k", "--path", "home"),
         ("get", "k", "--url", "ftp://h"),
@@ -405,14 +409,33 @@ def test_watch_continues_after_a_restart(run: Commands):
         assert watched.line() == {"key": "b", "value": {"x": [2]}}
 
 
-def test_watch_of_a_pattern_hints_at_keys(run: Commands):
-    run("set", "b*", "1")
-    with Followed(run, "watch", "a-*", "b*") as watched:
-        assert watched.line() == {"key": "a-*", "value": None}
-        assert watched.line() == {"key": "b*", "value": 1}
-        assert watched.process.stderr is not None
-        said = watched.process.stderr.readline()
-        assert said.startswith("dunena: There is no key a-*; a pattern is watched with")
+def test_watch_of_a_pattern_prints_each_changed_key_and_continues_after_a_restart(run: Commands):
+    run("set", "team-a", '{"score":1}', "--ns", "show")
+    options = "--path", "/score", "--max-rate", "100", "--ns", "show"
+    with Followed(run, "watch", "team-*", *options) as watched:
+        assert watched.line() == {"key": "team-a", "value": 1}
+        run("set", "other", '{"score":9}', "--ns", "show")
+        run("set", "team-b", '{"score":[]}', "--ns", "show")
+        assert watched.line() == {"key": "team-b", "value": []}
+        run.server.restart()
+        run("del", "team-a", "--ns", "show")
+        assert watched.line() == {"key": "team-a", "value": None}
+        run("incr", "team-c", "--path", "/score", "--ns", "show")
+        assert watched.line() == {"key": "team-c", "value": 1}
+
+
+def test_watch_takes_the_path_of_a_part_of_several_keys(run: Commands):
+    run("set", "match", '{"home":1}')
+    with Followed(run, "watch", "match", "later", "--path", "/home") as watched:
+        lines = [watched.line(), watched.line()]
+        assert sorted((line["key"], line["value"]) for line in lines) == [
+            ("later", None),
+            ("match", 1),
+        ]
+        run("merge", "match", '{"guest":5}')
+        run("incr", "match", "--path", "/home")
+        assert watched.line() == {"key": "match", "value": 2}
+    assert run("watch", "match", "--path", "home", code=1) == ""
 
 
 def test_events_prints_each_event_as_a_json_line(run: Commands):
@@ -868,7 +891,7 @@ finally:
             ("keys", "--json"),
             {"asyncio", "websockets", "rich", "http.client", "email", "ssl", "filelock"},
         ),
-        (("watch", "k"), {"asyncio", "rich", "dunena.server.app"}),
+        (("watch", "k*"), {"asyncio", "rich", "dunena.server.app"}),
         (("incr", "k"), {"asyncio", "rich", "dunena.server.app", "dunena.dialects"}),
     ],
     ids=["version", "get", "keys", "watch", "incr"],
