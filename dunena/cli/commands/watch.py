@@ -4,7 +4,16 @@ from typing import Annotated
 
 from typer import Argument, BadParameter, Option
 
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, exit_on_error, options_of
+from dunena.cli.connect_options import (
+    Json,
+    Ns,
+    Path,
+    Token,
+    Url,
+    check_text,
+    exit_on_error,
+    options_of,
+)
 from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.onefile import end_with_parent
@@ -18,6 +27,7 @@ def watch(
             metavar="KEY...",
             help="The keys, or one pattern: * is any text, ? one character.",
             show_default=False,
+            callback=check_text,
         ),
     ],
     path: Path = None,
