@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from typer import BadParameter, Option
+from typer import Argument, BadParameter, Option
 
 from dunena import TOKEN_VARIABLE
 from dunena.cli.failure import EXIT_NO_SERVER, fail
@@ -21,18 +21,68 @@ _UNAUTHORIZED = 401
 _NOT_PERMITTED = "Not permitted"
 """How the server's error texts begin if the token lacks a right."""
 
+INTEGER_MAX = 2**63 - 1
+"""The largest integer of a message."""
+
+Typed = TypeVar("Typed", str, list[str], str | None)
+
+
+def check_text(typed: Typed) -> Typed:
+    """Return what was typed; raise `BadParameter` if it is no text in UTF-8, as no name can be."""
+    for text in (typed,) if isinstance(typed, str) else typed or ():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BadParameter("not text in UTF-8") from None
+    return typed
+
+
+def check_integer(typed: int | None) -> int | None:
+    """Return what was typed; raise `BadParameter` if no message can have such a large integer."""
+    if typed is not None and typed > INTEGER_MAX:
+        raise BadParameter(f"more than {INTEGER_MAX}")
+    return typed
+
+
 Url = Annotated[
-    str, Option("--url", envvar="DUNENA_URL", show_envvar=True, help="Where the server is.")
+    str,
+    Option(
+        "--url",
+        envvar="DUNENA_URL",
+        show_envvar=True,
+        help="Where the server is.",
+        callback=check_text,
+    ),
 ]
 Token = Annotated[
     str | None,
-    Option("--token", envvar=TOKEN_VARIABLE, show_envvar=True, help="The server's token."),
+    Option(
+        "--token",
+        envvar=TOKEN_VARIABLE,
+        show_envvar=True,
+        help="The server's token.",
+        callback=check_text,
+    ),
 ]
-Ns = Annotated[str, Option("--ns", help="Namespace of the keys.", show_default=False)]
+KeyName = Annotated[
+    str, Argument(metavar="KEY", help="The key.", show_default=False, callback=check_text)
+]
+KeyNames = Annotated[
+    list[str],
+    Argument(metavar="KEY...", help="The keys.", show_default=False, callback=check_text),
+]
+Ns = Annotated[
+    str, Option("--ns", help="Namespace of the keys.", show_default=False, callback=check_text)
+]
 Json = Annotated[bool, Option("--json", help="Print JSON, as into a pipe.")]
 Path = Annotated[
     str | None,
-    Option("--path", help="JSON Pointer of the part meant: /home/score.", show_default=False),
+    Option(
+        "--path",
+        help="JSON Pointer of the part meant: /home/score.",
+        show_default=False,
+        callback=check_text,
+    ),
 ]
 
 

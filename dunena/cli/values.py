@@ -8,10 +8,13 @@ from typing import Any, NamedTuple, cast
 import orjson
 from typer import BadParameter
 
+from dunena.cli.connect_options import INTEGER_MAX
 from dunena.desktop.terminal import say
 from dunena.store.values import without_mark
 
 _UNITS = {"": 1, "ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+_DIGITS_MAX = len(str(INTEGER_MAX))
 
 
 class TypedValue(NamedTuple):
@@ -67,7 +70,10 @@ def read_time(typed: str, place: str) -> int:
     unit = typed[len(number) :]
     if not number.isdecimal() or unit not in _UNITS:
         raise BadParameter(f"not a time: {typed}; examples: 1500 (ms), 30s, 5m", param_hint=place)
-    return int(number) * _UNITS[unit]
+    time = int(number) * _UNITS[unit] if len(number) <= _DIGITS_MAX else INTEGER_MAX + 1
+    if time > INTEGER_MAX:
+        raise BadParameter(f"more than {INTEGER_MAX} ms", param_hint=place)
+    return time
 
 
 def read_number(typed: str, place: str) -> int | float:

@@ -5,7 +5,16 @@ from typing import Annotated
 from typer import Argument, BadParameter, Option
 
 from dunena.cli.commands.set import Text
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, open_store
+from dunena.cli.connect_options import (
+    Json,
+    KeyName,
+    Ns,
+    Path,
+    Token,
+    Url,
+    check_integer,
+    open_store,
+)
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_value, say_taken_as_text
 from dunena.client.address import DEFAULT_URL
@@ -13,7 +22,7 @@ from dunena.desktop.terminal import say
 
 
 def append(
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     values: Annotated[
         list[str],
         Argument(
@@ -25,7 +34,13 @@ def append(
     path: Path = None,
     count_max: Annotated[
         int | None,
-        Option("--max", min=1, help="Keep only the newest of the list.", show_default=False),
+        Option(
+            "--max",
+            min=1,
+            help="Keep only the newest of the list.",
+            show_default=False,
+            callback=check_integer,
+        ),
     ] = None,
     ns: Ns = "",
     text: Text = False,

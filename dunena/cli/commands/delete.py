@@ -1,10 +1,6 @@
 """`dunena del` deletes keys or parts of values; it connects by the options of `connect_options`."""
 
-from typing import Annotated
-
-from typer import Argument
-
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, http_client, open_store
+from dunena.cli.connect_options import Json, KeyNames, Ns, Path, Token, Url, http_client, open_store
 from dunena.cli.failure import EXIT_NO_KEY, fail
 from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
@@ -12,7 +8,7 @@ from dunena.desktop.terminal import say
 
 
 def delete(
-    keys: Annotated[list[str], Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    keys: KeyNames,
     path: Path = None,
     ns: Ns = "",
     as_json: Json = False,

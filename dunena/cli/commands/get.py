@@ -1,18 +1,18 @@
 """`dunena get` prints a value; it connects by the options of `connect_options`."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Argument, BadParameter
+from typer import BadParameter
 
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, http_client
+from dunena.cli.connect_options import Json, KeyName, Ns, Path, Token, Url, http_client
 from dunena.cli.failure import EXIT_NO_KEY, fail
 from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 
 
 def get(
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     path: Path = None,
     ns: Ns = "",
     as_json: Json = False,

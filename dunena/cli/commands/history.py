@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Option
 
-from dunena.cli.connect_options import Json, Ns, Token, Url, open_store
+from dunena.cli.connect_options import Json, KeyName, Ns, Token, Url, check_integer, open_store
 from dunena.cli.failure import EXIT_NO_KEY, fail
 from dunena.cli.output import is_for_people, say_json, say_table
 from dunena.client.address import DEFAULT_URL
@@ -13,9 +13,12 @@ _VALUE_CHARS_MAX = 60
 
 
 def history(
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     limit: Annotated[
-        int | None, Option("--limit", min=1, help="The newest so many.", show_default=False)
+        int | None,
+        Option(
+            "--limit", min=1, help="The newest so many.", show_default=False, callback=check_integer
+        ),
     ] = None,
     ns: Ns = "",
     as_json: Json = False,

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, open_store
+from dunena.cli.connect_options import Json, KeyName, Ns, Path, Token, Url, open_store
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_number
 from dunena.client.address import DEFAULT_URL
 
 
 def incr(
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     by: Annotated[str, Argument(metavar="[BY]", help="What to add; -1 takes one away.")] = "1",
     path: Path = None,
     lowest: Annotated[

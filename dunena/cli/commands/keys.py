@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument
 
-from dunena.cli.connect_options import Json, Ns, Token, Url, http_client
+from dunena.cli.connect_options import Json, Ns, Token, Url, check_text, http_client
 from dunena.cli.output import is_for_people, say_json, say_table
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.terminal import say
@@ -18,7 +18,12 @@ _PREVIEW_CHARS = 60
 
 def keys(
     pattern: Annotated[
-        str, Argument(metavar="[PATTERN]", help="Which keys: * is any text, ? one character.")
+        str,
+        Argument(
+            metavar="[PATTERN]",
+            help="Which keys: * is any text, ? one character.",
+            callback=check_text,
+        ),
     ] = "*",
     ns: Ns = "",
     as_json: Json = False,

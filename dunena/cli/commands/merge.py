@@ -4,14 +4,14 @@ from typing import Annotated
 
 from typer import Argument
 
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, open_store
+from dunena.cli.connect_options import Json, KeyName, Ns, Path, Token, Url, open_store
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_object
 from dunena.client.address import DEFAULT_URL
 
 
 def merge(
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     fields: Annotated[
         str,
         Argument(

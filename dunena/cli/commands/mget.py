@@ -1,16 +1,12 @@
 """`dunena mget` prints several values; it connects by the options of `connect_options`."""
 
-from typing import Annotated
-
-from typer import Argument
-
-from dunena.cli.connect_options import Json, Ns, Token, Url, http_client
+from dunena.cli.connect_options import Json, KeyNames, Ns, Token, Url, http_client
 from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 
 
 def mget(
-    keys: Annotated[list[str], Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    keys: KeyNames,
     ns: Ns = "",
     as_json: Json = False,
     url: Url = DEFAULT_URL,

@@ -5,7 +5,7 @@ from typing import Annotated
 from typer import Argument, BadParameter
 
 from dunena.cli.commands.set import Text, Ttl
-from dunena.cli.connect_options import Json, Ns, Token, Url, http_client
+from dunena.cli.connect_options import Json, Ns, Token, Url, check_text, http_client
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_ttl, read_value, say_taken_as_text
 from dunena.client.address import DEFAULT_URL
@@ -15,7 +15,12 @@ from dunena.desktop.terminal import say
 def mset(
     pairs: Annotated[
         list[str],
-        Argument(metavar="KEY=VALUE...", help="Keys, each with its value.", show_default=False),
+        Argument(
+            metavar="KEY=VALUE...",
+            help="Keys, each with its value.",
+            show_default=False,
+            callback=check_text,
+        ),
     ],
     ns: Ns = "",
     ttl: Ttl = None,

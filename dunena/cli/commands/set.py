@@ -4,7 +4,17 @@ from typing import Annotated, Any
 
 from typer import Argument, Option
 
-from dunena.cli.connect_options import Json, Ns, Path, Token, Url, http_client, open_store
+from dunena.cli.connect_options import (
+    Json,
+    KeyName,
+    Ns,
+    Path,
+    Token,
+    Url,
+    check_integer,
+    http_client,
+    open_store,
+)
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_ttl, read_value, say_taken_as_text
 from dunena.client.address import DEFAULT_URL
@@ -17,7 +27,7 @@ Ttl = Annotated[
 
 
 def set(  # noqa: A001 - the name of the command
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     value: Annotated[
         str,
         Argument(
@@ -34,6 +44,7 @@ def set(  # noqa: A001 - the name of the command
             min=0,
             help="Only if the key is at this revision; 0: if it does not exist.",
             show_default=False,
+            callback=check_integer,
         ),
     ] = None,
     ns: Ns = "",

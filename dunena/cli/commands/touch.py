@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument
 
-from dunena.cli.connect_options import Json, Ns, Token, Url, open_store
+from dunena.cli.connect_options import Json, KeyName, Ns, Token, Url, open_store
 from dunena.cli.failure import EXIT_NO_KEY, fail
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_time
@@ -16,7 +16,7 @@ _NOTHING_THERE = "no_path"
 
 
 def touch(
-    key: Annotated[str, Argument(metavar="KEY", help="The key.", show_default=False)],
+    key: KeyName,
     ttl: Annotated[
         str,
         Argument(

@@ -2,9 +2,18 @@
 
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, BadParameter, Option
 
-from dunena.cli.connect_options import Json, Ns, Token, Url, exit_on_error, options_of
+from dunena.cli.connect_options import (
+    Json,
+    Ns,
+    Path,
+    Token,
+    Url,
+    check_text,
+    exit_on_error,
+    options_of,
+)
 from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.onefile import end_with_parent
@@ -12,7 +21,22 @@ from dunena.desktop.terminal import say
 
 
 def watch(
-    keys: Annotated[list[str], Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    keys: Annotated[
+        list[str],
+        Argument(
+            metavar="KEY...",
+            help="The keys, or one pattern: * is any text, ? one character.",
+            show_default=False,
+            callback=check_text,
+        ),
+    ],
+    path: Path = None,
+    max_rate: Annotated[
+        float | None,
+        Option(
+            "--max-rate", min=0.1, max=100, help="At most so many a second.", show_default=False
+        ),
+    ] = None,
     ns: Ns = "",
     as_json: Json = False,
     url: Url = DEFAULT_URL,
@@ -21,22 +45,28 @@ def watch(
     """Print the values of keys and each change.
 
     It goes on until Ctrl+C. Into a pipe it is one JSON object a line. A server that goes away is
-    waited for.
+    waited for. A key that is not there has null.
 
-    Example: dunena watch score clock
+    Example: dunena watch 'team-*' --path /score
     """
-    import warnings
+    from math import isnan
     from time import strftime
 
     import orjson
 
     from dunena.client.blocking import Store
 
+    names, pattern = _names_or_pattern(keys)
+    if max_rate is not None and isnan(max_rate):
+        raise BadParameter("not a number: nan", param_hint="--max-rate")
     end_with_parent()
-    warnings.showwarning = _say_warning
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token, ns)
-    with exit_on_error(options), Store(options) as store, store.watch(*keys) as updates:
+    with (
+        exit_on_error(options),
+        Store(options) as store,
+        store.watch(*names, pattern=pattern, path=path, max_rate=max_rate) as updates,
+    ):
         for key, value in updates:
             if is_shown:
                 text = f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}"
@@ -47,6 +77,13 @@ def watch(
                 return
 
 
-def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Print the text of a Python warning alone, without the file and line that raised it."""
-    say(f"dunena: {message}", error=True)
+def _names_or_pattern(keys: list[str]) -> tuple[list[str], str | None]:
+    """Tell keys from a pattern; raise `BadParameter` for a pattern that is not alone."""
+    patterns = [key for key in keys if "*" in key or "?" in key]
+    if not patterns:
+        return keys, None
+    if len(keys) > 1:
+        raise BadParameter(
+            f"a pattern is watched alone, and {patterns[0]} is one", param_hint="KEY..."
+        )
+    return [], patterns[0]
