@@ -206,6 +206,24 @@ def test_a_sentence_says_why_there_are_no_earlier_values(
     expect(detail.root.locator(".earlier")).to_contain_text("it runs with --history 0")
 
 
+def test_earlier_values_begin_anew_after_a_restart(blank_tab: Tab, server: ServerProcess) -> None:
+    put(server, "survivor", 1)
+    let_stand(server)
+    put(server, "survivor", 2)
+    tab = blank_tab.open(server).expect_connected()
+    detail = tab.choose("survivor")
+    rows = rows_of(detail)
+    expect(rows).to_have_count(1)
+    server.restart()
+    expect(rows).to_have_count(0)
+    expect(detail.root.locator(".earlier")).to_contain_text("None yet")
+    # The new connection carries changes too.
+    detail.set("3")
+    detail.expect_json(3)
+    tab.expect_connected()
+    tab.forgive_refused()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_earlier_values_are_accessible_and_fit_the_screen(
