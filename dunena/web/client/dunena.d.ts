@@ -35,16 +35,74 @@ export interface Place {
   ns?: string;
 }
 
-export interface SetOptions extends Place {
+export interface WriteOptions extends Place {
   /** Milliseconds until the key expires; 0 is never. */
   ttl?: number;
-  /** Resolve only when the value was forced to the device. */
+  /** With a `ttl`: merged into the value when that ends, in place of removing the key. */
+  then?: unknown;
+  /** Resolve only when the change was forced to the device. */
   durable?: boolean;
 }
 
+export interface ChangeOptions extends WriteOptions {
+  /** A JSON Pointer (RFC 6901): the part of the value that is meant. */
+  path?: string;
+  /** Change the key only if it is at this revision; 0: only if it does not exist. */
+  ifRev?: number;
+  /** The epoch that `ifRev` is of. */
+  epoch?: string;
+  /** In place of the client's own: 1 to 64 printable characters. */
+  idempotencyKey?: string;
+}
+
+/** A value, the revision of its key (0 for no key) and the epoch of that revision. */
+export interface Found<Value> {
+  value: Value | null;
+  rev: number;
+  epoch: string;
+}
+
+/** One operation of a `txn`; other fields are those of the operation. */
+export interface Op extends Omit<ChangeOptions, "idempotencyKey"> {
+  op: "set" | "delete" | "merge" | "patch" | "incr" | "append" | "touch" | "timer" | "revert";
+  key: string;
+  [field: string]: unknown;
+}
+
+export interface OpResult {
+  rev: number;
+  value?: any;
+  length?: number;
+  deleted?: boolean;
+}
+
+/** Shows `running ? ms + rate * (now - at) : ms`, not below 0 if the rate is negative. */
+export interface Timer {
+  timer: { at: number; ms: number; rate: number; running: boolean };
+}
+
+export interface HistoryEntry<Value> {
+  rev: number;
+  /** Unix time in ms. */
+  timestamp: number;
+  value: Value;
+}
+
 export interface WatchOptions extends Place {
-  /** Called if this key cannot be watched; the default is the store's `onError`. */
+  /** A JSON Pointer (RFC 6901): the part of each value that is watched. */
+  path?: string;
+  /** At most so many updates a second, from 0.1 to 100. */
+  maxRate?: number;
+  /** Called if this cannot be watched; the default is the store's `onError`. */
   onError?: (error: DunenaError) => void;
+}
+
+/** One key that has changed: its value, or the event by which it went. */
+export interface Change<Value> {
+  key: string;
+  rev: number;
+  value?: Value;
+  event?: "delete" | "expired";
 }
 
 /** One change of the store, without its value; `data` is empty for "clear". */
@@ -62,31 +120,65 @@ export interface Store {
   /** Calls back with the status, soon and at each change; returns a function that ends this. */
   onStatus(callback: (status: Status) => void): () => void;
 
-  /** Resolves to the value of a key, null if it has none. */
+  /** Resolves to the value of a key, null if there is none. */
+  get<Value = any>(key: string, options: Place & { rev: true }): Promise<Found<Value>>;
   get<Value = any>(key: string, options?: Place): Promise<Value | null>;
   mget<Value = any>(keys: string[], options?: Place): Promise<{ [key: string]: Value | null }>;
-  /** Resolves when the value is stored; rejects with the server's text. */
-  set(key: string, value: unknown, options?: SetOptions): Promise<void>;
+  /** Resolves to the key's revision when the value is stored; rejects with the server's text. */
+  set(key: string, value: unknown, options?: ChangeOptions): Promise<number>;
   /** Stores several values. It is no transaction: if one is refused, others may be stored. */
-  mset(entries: { [key: string]: unknown }, options?: SetOptions): Promise<void>;
-  delete(key: string, options?: Place): Promise<void>;
-  /** Reads an object, replaces these fields, writes it and resolves to it; see docs/client.md. */
-  merge<Value = any>(key: string, fields: object, options?: SetOptions): Promise<Value>;
+  mset(entries: { [key: string]: unknown }, options?: WriteOptions): Promise<void>;
+  /** Resolves to whether there was something to delete. */
+  delete(key: string, options?: Omit<ChangeOptions, "ttl" | "then">): Promise<boolean>;
+  /** Merges fields into an object, at any depth; null removes one. Resolves to the new value. */
+  merge<Value = any>(key: string, fields: object, options?: ChangeOptions): Promise<Value>;
+  /** Adds to a number, which may be missing; resolves to the new one. */
+  incr(key: string, by?: number, options?: ChangeOptions & { min?: number; max?: number }): Promise<number>;
+  /** Adds an element to a list, of which the newest `max` stay; resolves to its length. */
+  append(key: string, value: unknown, options?: ChangeOptions & { max?: number }): Promise<number>;
+  /** Changes a timer by the server's clock; resolves to it. */
+  timer(
+    key: string,
+    action: "start" | "stop" | "toggle" | "set" | "add",
+    options?: ChangeOptions & { ms?: number; rate?: number },
+  ): Promise<Timer>;
+  /** Brings back the value before the present one, or that of `toRev`; resolves to it. */
+  revert<Value = any>(key: string, options?: ChangeOptions & { toRev?: number }): Promise<Value>;
+  /** Resolves to the values of a key, newest first. */
+  history<Value = any>(key: string, options?: Place & { limit?: number }): Promise<HistoryEntry<Value>[]>;
+  /**
+   * Stores what a function makes of the value, and begins again if another client was faster.
+   * Resolves to the new value. Nothing is stored if the function returns undefined.
+   */
+  update<Value = any>(
+    key: string,
+    change: (value: Value | null) => Value | undefined | Promise<Value | undefined>,
+    options?: WriteOptions,
+  ): Promise<Value | null>;
+  /** Carries out all operations or none; resolves to the result of each. */
+  txn(ops: Op[], options?: Place & { durable?: boolean; idempotencyKey?: string }): Promise<OpResult[]>;
   /** Resolves to all matching keys, sorted; `*` is any text, `?` one character. */
   keys(pattern?: string, options?: Place): Promise<string[]>;
 
   /**
    * Calls back with the current value, null if there is none, and with each later one.
-   * It watches one key and takes no patterns; for all keys see `keys` and `events`.
    * Returns a function that ends it.
    */
   watch<Value = any>(
-    key: string,
-    callback: (value: Value | null) => void,
+    what: string | ({ key: string } & WatchOptions),
+    callback: (value: Value | null, changes: Change<Value>[]) => void,
+    options?: WatchOptions,
+  ): () => void;
+  /** The same for several keys: the values of those that exist, and what has changed. */
+  watch<Value = any>(
+    what: ({ keys: string[] } | { pattern: string }) & WatchOptions,
+    callback: (values: { [key: string]: Value }, changes: Change<Value>[]) => void,
     options?: WatchOptions,
   ): () => void;
   /** Calls back with every change of the store from now on; returns a function that ends it. */
   events(callback: (event: CacheEvent) => void): () => void;
+  /** The server's time: Unix ms. */
+  now(): number;
   /** Ends the connection for good; rejects unconfirmed calls. */
   close(): void;
 }
@@ -94,6 +186,16 @@ export interface Store {
 /** A refusal, with the server's text, or a call that could not reach the server. */
 export class DunenaError extends Error {
   name: "DunenaError";
+  /**
+   * For programs: "conflict" and others of docs/operations-on-values.md; "away" without a connection; "unknown"
+   * if the connection was lost before the answer.
+   */
+  code?: string;
+  /** Of a conflict: the key, and the revision that it is at. */
+  key?: string;
+  rev?: number;
+  /** Of a `txn`: the number of the operation, from 0. */
+  op?: number;
 }
 
 /** Without a URL: connects to the server that the script is from, else http://localhost:3000. */

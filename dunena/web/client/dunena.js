@@ -1,380 +1,426 @@
 // dunena's client. Classic: /dunena.classic.js; types: /dunena.d.ts
 
 const HERE = import.meta.url;
-const IS_PAGE = !globalThis.process?.versions?.node; // its WebSocket has no headers
+const IS_PAGE = !globalThis.process?.versions?.node; // sends no headers
 const NODE_SOCKET = "ws"; // bundlers leave it out
 const BEAT_MS = 4000; // dead after two silent beats
 const PAUSE_MS = 200;
 const PAUSE_MS_MAX = 5000;
 const WAITING_MAX = 10_000;
+const RESEND_MS_MAX = 100_000; // answers are remembered longer
+const DRIFT_MS = 5; // of two clocks in a beat
+const TICK_MS = 50;
 
 class DunenaError extends Error {
-  name = "DunenaError";
+	name = "DunenaError";
+
+	constructor(text, details) {
+		super(text);
+		Object.assign(this, details); // code, key, rev, op
+	}
 }
 
+// The fetch of a refused page fails too.
 function awayText(root) {
-  const text = `No server at ${root}; start dunena there`;
-  // The fetch of a refused page fails too.
-  const { origin } = globalThis; // null for file://
-  if (!origin || root.startsWith(`${origin}/`)) return text;
-  const button = origin === "null" ? ` or the button at ${root}test` : "";
-  return `${text}, or let this page in: --allow-origin ${origin}${button}`;
+	const { origin } = globalThis; // "null" for file://
+	const text = `No server at ${root}; start dunena there`;
+	if (!origin || root.startsWith(`${origin}/`)) return text;
+	const button = origin === "null" ? ` or the button at ${root}test` : "";
+	return `${text}, or let this page in: --allow-origin ${origin}${button}`;
 }
 
-const patternText = (key) =>
-  `There is no key ${key}, and watch takes no patterns: keys("${key}") lists them, ` +
-  "events() tells each change";
-
-function entriesOf(call, value) {
-  if ({}.toString.call(value) === "[object Object]") return Object.entries(value);
-  throw new TypeError(`${call} takes an object`);
-}
-
-async function socketClass() {
-  const { WebSocket } = await import(NODE_SOCKET).catch(() => ({}));
-  if (WebSocket) return WebSocket;
-  throw new DunenaError("There is no WebSocket here: npm install ws, or use Node 22");
+function objectOf(call, value) {
+	if ({}.toString.call(value) === "[object Object]") return value;
+	throw new TypeError(`${call} takes an object`);
 }
 
 function connect(url, options = {}) {
-  if (url?.constructor === Object) return connect(undefined, url);
-  const { onError = console.error, token } = options;
-  const home = url
-    ? `${url}`.replace(/^(?!.*\/\/)/, "http://").replace(/([^/])(\/ws)?\/*$/, "$1/")
-    : /^http/.test(HERE) ? HERE : "http://localhost:3000";
-  const at = (path) => new URL(path, home.replace(/^ws/, "http"));
-  const root = at("./").href;
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  const topics = new Map();
-  const statusListeners = new Set();
-  const listeners = new Set();
-  let status, attempt, socket, timer;
-  let sent = []; // without an answer, oldest first
-  let waiting = [];
-  let lastId = 0, failures = 0, unsent = 0, isHeard = false, valueMax;
-  let merging = Promise.resolve();
+	if (url?.constructor === Object) return connect(undefined, url);
+	const { onError = console.error, token } = options;
+	const home = url
+		? `${url}`.replace(/^(?!.*\/\/)/, "http://").replace(/([^/])(\/ws)?\/*$/, "$1/")
+		: /^http/.test(HERE) ? HERE : "http://localhost:3000";
+	const at = (path) => new URL(path, home.replace(/^ws/, "http"));
+	const root = at("./").href;
+	const headers = token ? { Authorization: `Bearer ${token}` } : {};
+	const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
+	const topics = new Map(); // by selector
+	const sent = new Map(); // without an answer, by id
+	const statusListeners = new Set();
+	const listeners = new Set();
+	let status, attempt, socket, timer, valueMax, epoch;
+	const waiting = [];
+	let lastId = 0, failures = 0, unsent = 0, isHeard = false;
+	let clock = { offset: performance.timeOrigin, error: Infinity };
 
-  const canWait = () => options.whileAway !== "refuse" && status !== "closed";
-  const spaceOf = (more) => more?.ns ?? options.ns ?? "";
-  const nameOf = (key, more) => JSON.stringify([spaceOf(more), key]);
-  const frame = (action, key, more, rest) =>
-    JSON.stringify({ action, key, ns: spaceOf(more) || undefined, ...rest });
+	const canWait = () => options.whileAway !== "refuse" && status !== "closed";
+	const spaceOf = (more) => more?.ns ?? options.ns ?? "";
+	const lostError = () => new DunenaError("Connection lost", { code: "unknown" });
 
-  function call(callback, value) {
-    try {
-      callback(value);
-    } catch (error) {
-      onError(error);
-    }
-  }
+	function call(callback, ...values) {
+		try {
+			callback(...values);
+		} catch (error) {
+			onError(error);
+		}
+	}
 
-  // A request is frames and a ping: an error before its pong is its own.
+	function listen(all, callback) {
+		all.add(callback);
+		return () => all.delete(callback);
+	}
 
-  function ask(...frames) {
-    return new Promise((resolve, reject) => {
-      const request = { frames, resolve, reject, isKept: true };
-      if (status === "open") send(request);
-      else if (canWait() && waiting.length < WAITING_MAX) waiting.push(request);
-      else reject(new DunenaError("Not connected"));
-    });
-  }
+	function ask(action, fields, isNow) {
+		return new Promise((resolve, reject) => {
+			const id = ++lastId;
+			const text = JSON.stringify({ action, ...fields, ns: spaceOf(fields), id });
+			const request = { id, text, isOnce: fields?.idempotencyKey, isNow, resolve, reject };
+			if (isNow || status === "open") send(request);
+			else if (canWait() && waiting.length < WAITING_MAX) waiting.push(request);
+			else reject(new DunenaError("Not connected", { code: "away" }));
+		});
+	}
 
-  function send(request) {
-    const max = 6 * valueMax + 65_536; // of a message
-    if (request.frames.some((text) => text.length * 3 > max && new Blob([text]).size > max))
-      return request.reject?.(new DunenaError(`Value exceeds max size (${valueMax} bytes)`));
-    request.id = ++lastId;
-    request.error = null;
-    sent.push(request);
-    for (const text of [...request.frames, `{"type":"ping","id":${lastId}}`]) socket.send(text);
-  }
+	// By its key the server knows a change that comes again.
+	async function change(action, answer, fields) {
+		const isPlain = action === "set" && !fields.path && !("ifRev" in fields);
+		const idempotencyKey = isPlain ? undefined : `${client}-${lastId}`;
+		return (await ask(action, { idempotencyKey, ...fields })).result[answer];
+	}
 
-  const tellServer = (text) => status === "open" && send({ frames: [text] });
+	function send(request) {
+		const { id, text, isOnce, reject } = request;
+		const max = 6 * valueMax + 65_536; // of a message
+		const tooLarge = `Value exceeds max size (${valueMax} bytes)`;
+		if (text.length * 3 > max && new Blob([text]).size > max)
+			return reject(new DunenaError(tooLarge, { code: "limit" }));
+		const now = performance.now();
+		const first = (request.first ??= { epoch, now });
+		if (isOnce && (first.epoch !== epoch || now - first.now > RESEND_MS_MAX))
+			return reject(lostError());
+		sent.set(id, request);
+		socket.send(text);
+	}
 
-  function settle(id) {
-    let text;
-    while (sent[0]?.id <= id) {
-      const request = sent.shift();
-      // A ping that was refused has no pong: the next one answers for it.
-      text = request.error ?? (request.id < id ? text : null);
-      if (text) request.reject?.(new DunenaError(text));
-      else request.resolve?.();
-    }
-  }
+	function receive({ id, error, ...message }) {
+		isHeard = true;
+		// What is refused unread has no id; answers come in order.
+		if (error) id ??= sent.keys().next().value;
+		const request = sent.get(id);
+		sent.delete(id);
+		if (message.update) takeUpdate(message.update, id);
+		if (message.event) for (const callback of listeners) call(callback, message);
+		else if (error) request?.reject(new DunenaError(error, message));
+		else request?.resolve(message);
+	}
 
-  function receive(message) {
-    isHeard = true;
-    const { type, event, key, ns = "" } = message;
-    const [head] = sent;
-    if (type === "pong") settle(message.id);
-    else if (event) for (const callback of listeners) call(callback, message);
-    else if ("value" in message) {
-      const topic = topics.get(nameOf(key, { ns }));
-      if (topic?.isLive || (topic && topic === head?.topic)) show(topic, message.value);
-    } else if (head && (!type || type === "error")) head.error ??= message.error ?? message.data;
-  }
+	function ping() {
+		const start = performance.now();
+		const setClock = ({ pong }) => {
+			const error = (performance.now() - start) / 2;
+			clock.error += DRIFT_MS;
+			if (error < clock.error) clock = { error, offset: pong.timestamp - start - error };
+		};
+		ask("ping", {}, true).then(setClock, () => {});
+	}
 
-  function follow(topic) {
-    topic.isRefused = false;
-    const frames = [frame("subscribe", topic.key, topic)];
-    const resolve = () => topic.isLive || show(topic, null);
-    const reject = (error) => {
-      topic.isRefused = true;
-      for (const watcher of topic.watchers) watcher.onError(error);
-    };
-    send({ topic, frames, resolve, reject });
-  }
+	function follow(topic) {
+		const { selector, maxRate, since } = topic;
+		ask("watch", { ...selector, maxRate, since }, true).catch((error) => {
+			topic.isRefused = true;
+			for (const watcher of topic.watchers) watcher.onError(error);
+		});
+		Object.assign(topic, { awaited: lastId, isRefused: false, isLive: false, parts: null });
+	}
 
-  function show(topic, value) {
-    const text = JSON.stringify(value);
-    const isNews = topic.isLive || text !== topic.text;
-    Object.assign(topic, { isLive: true, text });
-    if (isNews) for (const watcher of topic.watchers) tell(topic, watcher);
-  }
+	function takeUpdate({ reset, changes, more, epoch, rev, ns = "", ...selector }, id) {
+		const topic = topics.get(JSON.stringify({ ns, ...selector })); // as it was sent
+		// Updates before its answer are of an earlier watch.
+		if (topic && topic.awaited === id) topic.parts = new Map();
+		if (!topic?.parts) return;
+		const { entries, parts, since, watchers } = topic;
+		if (reset) {
+			topic.isLive = false;
+			parts.clear();
+			for (const key of entries.keys()) parts.set(key, { key, rev, event: "delete" });
+		}
+		for (const change of changes) parts.set(change.key, change);
+		if (more) return;
+		const news = [];
+		for (const change of parts.values()) {
+			const { key, value, event } = change;
+			const isOther = JSON.stringify(value) !== JSON.stringify(entries.get(key)?.value);
+			if (isOther || (topic.isLive && !event)) news.push(change);
+			if (event) entries.delete(key);
+			else entries.set(key, change);
+		}
+		Object.assign(topic, { isLive: true, since: { epoch, rev }, parts: new Map() });
+		if (news.length || !since) for (const watcher of watchers) tell(topic, watcher, news);
+	}
 
-  function tell(topic, watcher) {
-    if (watcher.isGlob && !watcher.isTold && topic.text === "null")
-      call(watcher.onError, new DunenaError(patternText(topic.key)));
-    watcher.isTold = true;
-    if (topic.watchers.has(watcher)) call(watcher.callback, JSON.parse(topic.text));
-  }
+	function tell({ selector: { key }, entries, watchers }, watcher, news) {
+		if (!watchers.has(watcher)) return;
+		const changes = structuredClone(watcher.values ? news : [...entries.values()]);
+		const values = (watcher.values ??= Object.create(null));
+		for (const change of changes)
+			if (change.event) delete values[change.key];
+			else values[change.key] = change.value;
+		call(watcher.callback, key === undefined ? values : (values[key] ?? null), changes);
+	}
 
-  function watch(key, callback, more) {
-    const name = nameOf(key, more);
-    const topic = topics.get(name) ?? { key, ns: spaceOf(more), watchers: new Set() };
-    const watcher = { callback, onError, isGlob: /[*?]/.test(key), ...more };
-    topic.watchers.add(watcher);
-    topics.set(name, topic);
-    if (status === "open" && topic.isRefused !== false) follow(topic);
-    queueMicrotask(() => topic.text && !watcher.isTold && tell(topic, watcher));
-    return () => {
-      if (!topic.watchers.delete(watcher) || topic.watchers.size) return;
-      topics.delete(name);
-      tellServer(frame("unsubscribe", key, topic));
-    };
-  }
+	function watch(what, callback, more) {
+		if (what?.constructor !== Object) what = { key: what };
+		const { key, keys, pattern, path, maxRate, ...own } = { onError, ...what, ...more };
+		const selector = { ns: spaceOf(own), key, keys, pattern, path };
+		const name = JSON.stringify(selector);
+		const topic = topics.get(name) ?? { selector, maxRate, watchers: new Set(), entries: new Map() };
+		const watcher = { ...own, callback };
+		topic.watchers.add(watcher);
+		topics.set(name, topic);
+		if (status === "open" && topic.isRefused !== false) follow(topic);
+		queueMicrotask(() => topic.since && !watcher.values && tell(topic, watcher));
+		return () => {
+			if (!topic.watchers.delete(watcher) || topic.watchers.size) return;
+			topics.delete(name);
+			if (status !== "open") return;
+			socket.send(JSON.stringify({ action: "unwatch", ...selector }));
+			ping(); // gets the error of a refusal
+		};
+	}
 
-  // Subscribes briefly: a get's answer would look like an update.
-  async function read(keys, more) {
-    const values = new Map();
-    const errors = [];
-    const own = { ...more, isGlob: false, onError: (error) => errors.push(error) };
-    const stops = keys.map((key) => watch(key, (value) => values.set(key, value), own));
-    await ask().finally(() => stops.forEach((stop) => stop()));
-    for (const error of errors) throw error;
-    return values;
-  }
+	const tellEvents = () => socket.send('{"type":"subscribe","channel":"cache-events"}');
 
-  const setFrame = (key, value, { ttl, durable, ns } = {}) =>
-    frame("set", key, { ns }, { value, ttl, durable });
+	function become(next) {
+		status = next;
+		for (const callback of statusListeners) call(callback, status);
+	}
 
-  const listen = (all, callback) => {
-    all.add(callback);
-    return () => all.delete(callback);
-  };
+	async function load(path, signal) {
+		const response = await fetch(at(path), { headers, signal });
+		const body = await response.json().catch((error) => {
+			if (error.name !== "SyntaxError") throw error;
+		});
+		if (response.ok && body) return body;
+		const text = response.status !== 404 && body?.error;
+		throw new DunenaError(text || `What answers at ${root} is no dunena`);
+	}
 
-  const eventsFrame = () =>
-    `{"type":"${listeners.size ? "" : "un"}subscribe","channel":"cache-events"}`;
-  function become(next) {
-    status = next;
-    for (const callback of statusListeners) call(callback, status);
-  }
+	async function open() {
+		const { signal } = (attempt = new AbortController());
+		timer = setTimeout(lose, 2 * BEAT_MS, new DunenaError(`No answer from ${root}`));
+		become("connecting");
+		try {
+			const body = JSON.stringify({ token });
+			const session = { method: "POST", mode: "no-cors", credentials: "include", body, signal };
+			if (token && IS_PAGE) await fetch(at("session"), session);
+			// A WebSocket is not told why it was refused.
+			({ maxValueBytes: valueMax, epoch } = await load("info", signal));
+			const Socket =
+				options.WebSocket ?? globalThis.WebSocket ?? (await import(NODE_SOCKET)).WebSocket;
+			if (signal.aborted) return;
+			const address = at("ws?protocol=auto").href.replace(/^http/, "ws");
+			socket = new Socket(address, IS_PAGE ? [] : { headers });
+			socket.onopen = opened;
+			socket.onmessage = ({ data }) => receive(JSON.parse(data));
+			socket.onclose = () => lose();
+			socket.onerror = () => {};
+		} catch (error) {
+			if (!signal.aborted) lose(error);
+		}
+	}
 
-  async function load(path, signal) {
-    const response = await fetch(at(path), { headers, signal });
-    const body = await response.json().catch((error) => {
-      if (error.name !== "SyntaxError") throw error;
-    });
-    if (response.ok && body) return body;
-    const text = response.status !== 404 && body?.error;
-    throw new DunenaError(text || `What answers at ${root} is no dunena`);
-  }
+	function opened() {
+		clearTimeout(timer);
+		timer = setInterval(beat, BEAT_MS);
+		store.error = null;
+		ping(); // an action, which ends the greeting's events
+		if (listeners.size) tellEvents();
+		topics.forEach(follow);
+		waiting.splice(0).forEach(send);
+		become("open");
+	}
 
-  async function open() {
-    const { signal } = (attempt = new AbortController());
-    timer = setTimeout(() => lose(new DunenaError(`No answer from ${root}`)), 2 * BEAT_MS);
-    become("connecting");
-    try {
-      const body = JSON.stringify({ token });
-      const session = { method: "POST", mode: "no-cors", credentials: "include", body, signal };
-      if (token && IS_PAGE) await fetch(at("session"), session);
-      // A page is not told why its WebSocket was refused.
-      valueMax = (await load("info", signal)).maxValueBytes;
-      const Socket = options.WebSocket ?? globalThis.WebSocket ?? (await socketClass());
-      if (!signal.aborted) openSocket(Socket);
-    } catch (error) {
-      if (!signal.aborted) lose(error);
-    }
-  }
+	function beat() {
+		if (!isHeard && !(socket.bufferedAmount < unsent)) return lose();
+		isHeard = false;
+		unsent = socket.bufferedAmount;
+		failures = 0;
+		for (const topic of topics.values()) if (topic.isRefused) follow(topic);
+		ping();
+	}
 
-  function openSocket(Socket) {
-    const address = at("ws?protocol=auto").href.replace(/^http/, "ws");
-    socket = new Socket(address, IS_PAGE ? undefined : { headers });
-    socket.onopen = opened;
-    socket.onmessage = ({ data }) => receive(JSON.parse(data));
-    socket.onclose = () => lose();
-    socket.onerror = () => {};
-  }
+	function lose(error) {
+		// A failed fetch is a TypeError: no error if away.
+		const isAway = error?.name === "TypeError";
+		if (isAway) error = new DunenaError(awayText(root));
+		if (error && error.message !== store.error?.message) {
+			store.error = error;
+			if (isAway) console.warn(error.message);
+			else onError(error);
+		}
+		drop();
+		const pause = Math.min(PAUSE_MS * 2 ** failures++, PAUSE_MS_MAX);
+		timer = setTimeout(open, pause * (0.5 + Math.random() / 2));
+		become("waiting");
+	}
 
-  function opened() {
-    clearTimeout(timer);
-    timer = setInterval(beat, BEAT_MS);
-    isHeard = true;
-    store.error = null;
-    socket.send(eventsFrame());
-    topics.forEach(follow);
-    waiting.splice(0).forEach(send);
-    become("open");
-  }
+	function drop() {
+		clearTimeout(timer);
+		attempt.abort();
+		if (socket) {
+			socket.onopen = socket.onmessage = socket.onclose = null;
+			(socket.terminate ?? socket.close).call(socket);
+		}
+		waiting.unshift(...[...sent.values()].filter(({ isNow }) => !isNow));
+		sent.clear();
+		if (canWait()) return;
+		for (const { reject } of waiting.splice(0)) reject(lostError());
+	}
 
-  function beat() {
-    if (!isHeard && !(socket.bufferedAmount < unsent)) return lose();
-    isHeard = false;
-    unsent = socket.bufferedAmount;
-    failures = 0;
-    for (const topic of topics.values()) if (topic.isRefused) follow(topic);
-    send({ frames: [] });
-  }
-
-  function lose(error) {
-    // A failed fetch is a TypeError: no error if away.
-    const isAway = error?.name === "TypeError";
-    if (isAway) error = new DunenaError(awayText(root));
-    if (error && error.message !== store.error?.message) {
-      store.error = error;
-      if (isAway) console.warn(error.message);
-      else onError(error);
-    }
-    drop();
-    const pause = Math.min(PAUSE_MS * 2 ** failures++, PAUSE_MS_MAX);
-    timer = setTimeout(open, pause * (0.5 + Math.random() / 2));
-    become("waiting");
-  }
-
-  function drop() {
-    clearTimeout(timer);
-    attempt.abort();
-    if (socket) {
-      socket.onopen = socket.onmessage = socket.onclose = null;
-      (socket.terminate ?? socket.close).call(socket);
-    }
-    for (const topic of topics.values()) topic.isLive = false;
-    waiting = [...sent.filter((request) => request.isKept), ...waiting];
-    sent = [];
-    if (canWait()) return;
-    for (const { reject } of waiting.splice(0)) reject(new DunenaError("Connection lost"));
-  }
-
-  const store = {
-    error: null,
-    get status() {
-      return status;
-    },
-    onStatus(callback) {
-      queueMicrotask(() => call(callback, status));
-      return listen(statusListeners, callback);
-    },
-    get: async (key, more) => (await read([key], more)).get(key),
-    mget: async (keys, more) => Object.fromEntries(await read(keys, more)),
-    set: async (key, value, more) => ask(setFrame(key, value, more)),
-    mset: async (entries, more) =>
-      ask(...entriesOf("mset", entries).map(([key, value]) => setFrame(key, value, more))),
-    delete: async (key, more) => ask(frame("delete", key, more)),
-    merge(key, fields, more) {
-      const merged = merging.then(async () => {
-        entriesOf("merge", fields);
-        const old = await store.get(key, more);
-        const value = { ...(old?.constructor === Object && old), ...fields };
-        await store.set(key, value, more);
-        return value;
-      });
-      merging = merged.catch(() => {});
-      return merged;
-    },
-    async keys(pattern = "*", more) {
-      await ask();
-      const query = { pattern, ns: spaceOf(more), cursor: 0, count: 1000 };
-      for (const found = []; ; ) {
-        const page = await load(`keys?${new URLSearchParams(query)}`);
-        found.push(...page.keys);
-        if (!(query.cursor = page.cursor)) return found;
-      }
-    },
-    watch,
-    events(callback) {
-      const stop = listen(listeners, callback);
-      tellServer(eventsFrame());
-      return () => stop() && tellServer(eventsFrame());
-    },
-    close() {
-      become("closed");
-      drop();
-      unbind?.();
-    },
-  };
-  open();
-  const page = options.bind ?? globalThis.document;
-  const unbind = page && bindPage(store, page, options.format ?? {}, onError);
-  return store;
+	const store = {
+		error: null,
+		get status() {
+			return status;
+		},
+		onStatus(callback) {
+			queueMicrotask(() => call(callback, status));
+			return listen(statusListeners, callback);
+		},
+		now: () => performance.now() + clock.offset,
+		async get(key, more) {
+			const { value, rev, epoch } = await ask("get", { ...more, key, rev: true });
+			return more?.rev ? { value, rev, epoch } : value;
+		},
+		async mget(keys, more) {
+			const pairs = keys.map(async (key) => [key, await store.get(key, more)]);
+			return Object.fromEntries(await Promise.all(pairs));
+		},
+		set: (key, value, more) => change("set", "rev", { ...more, key, value }),
+		async mset(entries, more) {
+			const set = ([key, value]) => store.set(key, value, more);
+			await Promise.all(Object.entries(objectOf("mset", entries)).map(set));
+		},
+		delete: (key, more) => change("delete", "deleted", { ...more, key }),
+		merge: async (key, value, more) =>
+			change("merge", "value", { ...more, key, value: objectOf("merge", value), return: true }),
+		incr: (key, by, more) => change("incr", "value", { ...more, key, by }),
+		append: (key, value, more) => change("append", "length", { ...more, key, value }),
+		timer: (key, action, more) => change("timer", "value", { ...more, key, do: action }),
+		revert: (key, more) => change("revert", "value", { ...more, key }),
+		txn: (ops, more) => change("txn", "results", { ...more, ops }),
+		history: async (key, more) => (await ask("history", { ...more, key })).result.entries,
+		async update(key, makeNext, more) {
+			const { value, rev, epoch } = await store.get(key, { ...more, rev: true });
+			const next = await makeNext(value);
+			if (next === undefined) return value;
+			try {
+				await store.set(key, next, { ...more, path: undefined, ifRev: rev, epoch });
+			} catch (error) {
+				if (error.code !== "conflict") throw error;
+				return store.update(key, makeNext, more);
+			}
+			return next;
+		},
+		async keys(pattern = "*", more) {
+			await ask("ping"); // after what was sent
+			const query = { pattern, ns: spaceOf(more), count: 1000 };
+			for (const found = []; ; ) {
+				const page = await load(`keys?${new URLSearchParams(query)}`);
+				found.push(...page.keys);
+				if (!(query.cursor = page.cursor)) return found;
+			}
+		},
+		watch,
+		events(callback) {
+			if (status === "open") tellEvents();
+			return listen(listeners, callback);
+		},
+		close() {
+			become("closed");
+			drop();
+			unbind?.();
+		},
+	};
+	open();
+	const page = options.bind ?? globalThis.document;
+	const formats = { timer: (value) => timerText(value, store.now()), ...options.format };
+	const unbind = page && bindPage(store, page, formats, onError);
+	return store;
 }
-
-// --- data-bind ---
 
 const SOURCE = /^\s*(?:'([^']*)'|([^.|]*?))\s*(?:\.([^|]*?))?\s*(?:\|\s*(\S+)\s*)?$/;
 
 function bindPage(store, root, formats, onError) {
-  const bound = new Map(); // element -> functions that end it
+	const bound = new Map(); // element -> functions that end it
 
-  function follow(element, text, attribute, source = "") {
-    const [, quoted, plain, path = "", format] = SOURCE.exec(source) ?? [];
-    const isUnknown = format && !formats[format];
-    if (isUnknown || !(quoted || plain)) {
-      const why = isUnknown ? `no format ${format} in ${Object.keys(formats)}` : "not key | format";
-      onError(new DunenaError(`data-bind "${text}": ${why}`));
-      return [];
-    }
-    let original; // the text in the page
-    return store.watch(quoted ?? plain, (whole) => {
-      let value = whole;
-      for (const name of path.split(".").filter(Boolean))
-        value = value !== null && Object.hasOwn(Object(value), name) ? value[name] : null;
-      if (value !== null && format) value = formats[format](value, element);
-      if (value === null && !original) return;
-      const written = element.getAttribute(attribute || "value");
-      original ??= [written ?? (attribute ? null : element.textContent)];
-      put(element, attribute, value ?? original[0]);
-    });
-  }
+	function follow(element, text, attribute, source = "") {
+		const [, quoted, plain, path = "", name] = SOURCE.exec(source) ?? [];
+		const format = name ? formats[name] : (value) => value;
+		if (!format || !(quoted || plain)) {
+			const why = format ? "not key | format" : `no format ${name} in ${Object.keys(formats)}`;
+			onError(new DunenaError(`data-bind "${text}": ${why}`));
+			return [];
+		}
+		const names = path.split(".").filter(Boolean);
+		let original, ticking;
+		function show(whole) {
+			clearTimeout(ticking);
+			let part = whole;
+			for (const member of names)
+				part = part !== null && Object.hasOwn(Object(part), member) ? part[member] : null;
+			const value = part === null ? null : format(part, element);
+			if (name && part?.timer?.running) ticking = setTimeout(show, TICK_MS, whole);
+			if (value === null && !original) return;
+			const written = element.getAttribute(attribute || "value");
+			original ??= [written ?? (attribute ? null : element.textContent)];
+			put(element, attribute, value ?? original[0]);
+		}
+		return [store.watch(quoted ?? plain, show), () => clearTimeout(ticking)];
+	}
 
-  function take(element) {
-    const { bind, bindAttr = "" } = element.dataset;
-    const pairs = [...bindAttr.matchAll(/([^:;\s]+)(?:\s*:([^;]*)|[^;]*)/g)];
-    if (bind) pairs.push([bind, "", bind]);
-    bound.set(element, pairs.flatMap((pair) => follow(element, ...pair)));
-  }
+	function take(element) {
+		const { bind, bindAttr = "" } = element.dataset;
+		const pairs = [...bindAttr.matchAll(/([^:;\s]+)(?:\s*:([^;]*)|[^;]*)/g)];
+		if (bind) pairs.push([bind, "", bind]);
+		bound.set(element, pairs.flatMap((pair) => follow(element, ...pair)));
+	}
 
-  function look() {
-    for (const [element, stops] of bound)
-      if (!root.contains(element) && bound.delete(element)) for (const stop of stops) stop();
-    for (const element of root.querySelectorAll("[data-bind], [data-bind-attr]"))
-      if (!bound.has(element)) take(element);
-  }
+	function look() {
+		for (const [element, stops] of bound)
+			if (!root.contains(element) && bound.delete(element)) for (const stop of stops) stop();
+		for (const element of root.querySelectorAll("[data-bind], [data-bind-attr]"))
+			if (!bound.has(element)) take(element);
+	}
 
-  const observer = new MutationObserver(look);
-  observer.observe(root, { subtree: true, childList: true });
-  look();
-  return () => observer.disconnect();
+	const observer = new MutationObserver(look);
+	observer.observe(root, { subtree: true, childList: true });
+	look();
+	return () => {
+		observer.disconnect();
+		for (const stops of bound.values()) for (const stop of stops) stop();
+	};
+}
+
+function timerText(value, now) {
+	if (!value.timer) return value;
+	const { at, ms, rate, running } = value.timer;
+	const shown = (running ? ms + rate * (now - at) : ms) / 1000;
+	// A countdown shows 0:00 only when it has ended.
+	const seconds = rate < 0 ? Math.max(Math.ceil(shown), 0) : Math.floor(shown);
+	const rest = `${Math.abs(seconds % 60)}`.padStart(2, "0");
+	return `${seconds < 0 ? "-" : ""}${Math.floor(Math.abs(seconds) / 60)}:${rest}`;
 }
 
 function put(element, attribute, value) {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  // What is stored is data and must not become code.
-  const isCode = /^(on|srcdoc)|:\W*javascript:/i.test(`${attribute}:${text.replace(/\s/g, "")}`);
-  if (attribute) {
-    if (value === null || value === false || isCode) element.removeAttribute(attribute);
-    else element.setAttribute(attribute, value === true ? "" : text);
-  } else if (!element.matches("input, select, textarea")) element.textContent = text;
-  else if (element !== document.activeElement) element.value = text;
+	const text = typeof value === "string" ? value : JSON.stringify(value);
+	// Stored data must not become code.
+	const isCode = /^(on|srcdoc)|:\W*javascript:/i.test(`${attribute}:${text.replace(/\s/g, "")}`);
+	if (attribute) {
+		if (value === null || value === false || isCode) element.removeAttribute(attribute);
+		else element.setAttribute(attribute, value === true ? "" : text);
+	} else if (!element.matches("input, select, textarea")) {
+		if (element.textContent !== text) element.textContent = text;
+	} else if (element !== document.activeElement) element.value = text;
 }
 
 export { connect, DunenaError };
