@@ -22,6 +22,7 @@ class Far:
         self._loop = asyncio.new_event_loop()
         self._is_over = asyncio.Event()
         self._is_ready = threading.Event()
+        self._relays: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
@@ -32,6 +33,10 @@ class Far:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._is_over.set)
         self._thread.join()
+
+    def cut(self) -> None:
+        """End all connections, with whatever is on its way."""
+        self._loop.call_soon_threadsafe(lambda: [relay.cancel() for relay in self._relays])
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -50,10 +55,14 @@ class Far:
         except OSError:  # a server that is not there: nor is it from far away
             to_near.close()
             return
+        relay = asyncio.current_task()
+        assert relay is not None
+        self._relays.add(relay)
         try:
             with suppress(asyncio.CancelledError):  # the end, of which asyncio would make a fault
                 await asyncio.gather(self._carry(near, to_far), self._carry(far, to_near))
         finally:
+            self._relays.remove(relay)
             to_near.close()
             to_far.close()
 
