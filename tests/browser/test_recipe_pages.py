@@ -1,15 +1,18 @@
 """The other sample pages of the documents, word for word, in a browser."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect
 
 from tests.browser.tab import put
 from tests.conftest import OTHER_HOST
+from tests.protocol.clients import now_ms
 from tests.support.documents import ROOT, blocks
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
@@ -20,6 +23,15 @@ if TYPE_CHECKING:
 Open = Callable[[ServerProcess, str], Page]
 
 GRAPHICS = "docs/recipes/graphics.md"
+JOBS = "docs/recipes/jobs.md"
+LOBBY = "docs/recipes/lobby.md"
+
+
+QUESTIONS = {"subscribe", "watch", "get", "mget", "keys"}
+
+PRESSES = 5
+
+PLAYERS = 20
 
 
 @pytest.fixture
@@ -27,6 +39,30 @@ def context(browser: "Browser") -> Iterator[BrowserContext]:
     opened = browser.new_context()
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def questions(context: BrowserContext) -> dict[Page, list[str]]:
+    """What each page asks the server for values, by WebSocket and HTTP."""
+    asked: dict[Page, list[str]] = {}
+
+    def listen(page: Page) -> None:
+        mine = asked[page] = []
+
+        def sent(frame: str | bytes) -> None:
+            message = json.loads(frame)
+            if message.get("action", message.get("type")) in QUESTIONS and "channel" not in message:
+                mine.append(str(frame))
+
+        def requested(request: Request) -> None:
+            if urlsplit(request.url).path.startswith(("/keys", "/get", "/cache", "/entries")):
+                mine.append(request.url)
+
+        page.on("websocket", lambda socket: socket.on("framesent", sent))
+        page.on("request", requested)
+
+    context.on("page", listen)
+    return asked
 
 
 @pytest.fixture
@@ -72,7 +108,8 @@ def test_every_document_with_a_page_has_a_test() -> None:
         "docs/getting-started.md",
         "docs/overlays.md",  # in test_overlay_example.py
         GRAPHICS,
-        "docs/recipes/lobby.md",
+        JOBS,
+        LOBBY,
         "docs/recipes/proxy.md",  # in test_prefix.py
     }
 
@@ -100,24 +137,29 @@ def test_the_data_bind_examples_show_their_values(serve: Callable[..., ServerPro
     put(server, "score", {"home": 2})
     put(server, "team", {"logo": "data:,", "name": "Ada's"})
     put(server, "match", {"isOver": True})
-    put(server, "clock", 125)
+    put(server, "duration", 125)
+    timer = {"at": now_ms(), "ms": 90_000, "rate": -1, "running": False}
+    put(server, "clock", {"timer": timer})
     expect(page.locator("b")).to_have_text("2")
     image = page.locator("img")
     expect(image).to_have_attribute("title", "Ada's")
     expect(image).to_have_attribute("src", "data:,")
     expect(image).to_be_hidden()
-    expect(page.locator("i")).to_have_text("2:00")
+    expect(page.locator("i")).to_have_text(["2:00", "1:30"])
 
 
 def test_the_getting_started_page_counts_goals(serve: Callable[..., ServerProcess], visit: Open):
     (text,) = blocks("docs/getting-started.md", "html")
     server = serve(score_html=text)
-    page = visit(server, "score.html")
+    pages = visit(server, "score.html"), visit(server, "score.html")
     put(server, "score", {"home": 2, "guest": 1})
-    expect(page.locator("h1")).to_have_text("2 : 1")
-    for _ in range(3):  # faster than the answers come
-        page.get_by_role("button", name="Goal").click()
-    expect(page.locator("h1")).to_have_text("5 : 1")
+    for page in pages:
+        expect(page.locator("h1")).to_have_text("2 : 1")
+    for _ in range(PRESSES):
+        for page in pages:  # each before the answer to the other
+            page.get_by_role("button", name="Goal").click()
+    for page in pages:
+        expect(page.locator("h1")).to_have_text(f"{2 + 2 * PRESSES} : 1")
 
 
 def test_the_title_of_the_graphics_recipe_plays_and_stops(
@@ -147,16 +189,77 @@ def update_data() -> str:
     return quoted.removeprefix('"').removesuffix('"').replace('\\"', '"')
 
 
-def test_the_lobby_page_lists_the_players(serve: Callable[..., ServerProcess], visit: Open):
-    (module,), (text,) = (
-        blocks("docs/recipes/lobby.md", "js"),
-        blocks("docs/recipes/lobby.md", "html"),
-    )
-    server = serve(lobby_js=module, lobby_html=text)
-    here, there = visit(server, "lobby.html"), visit(server, "lobby.html")
+@pytest.fixture
+def jobs(serve: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server with a page of all HTML of the jobs, above the lines that the page begins with."""
+    script = f'<script type="module">{blocks(JOBS, "js")[0]}</script>'
+    return serve(jobs_html="\n".join([*blocks(JOBS, "html"), script]))
+
+
+def test_the_countdown_of_the_jobs_page_is_shown(jobs: ServerProcess, visit: Open):
+    clock = visit(jobs, "jobs.html").locator("[data-bind='clock | timer']")
+    expect(clock).to_have_text("5:00")
+    timer = {"at": now_ms(), "ms": 90_000, "rate": -1, "running": False}
+    put(jobs, "clock", {"timer": timer})
+    expect(clock).to_have_text("1:30")
+    put(jobs, "clock", {"timer": {**timer, "running": True}})
+    expect(clock).to_have_text(re.compile(r"^1:[0-2]\d$"))
+
+
+def test_the_lower_third_of_the_jobs_page_comes_and_goes(jobs: ServerProcess, visit: Open):
+    lower = visit(jobs, "jobs.html").locator("#lower")
+    expect(lower).to_have_css("opacity", "0")
+    value = {"name": "Ada", "role": "Pilot", "on": True}
+    put(jobs, "lower", value)
+    expect(lower).to_have_css("opacity", "1")
+    expect(lower).to_have_text("Ada Pilot")
+    put(jobs, "lower", {**value, "on": False})
+    expect(lower).to_have_css("opacity", "0")
+    expect(lower).to_have_text("Ada Pilot")
+
+
+@pytest.fixture
+def lobby(serve: Callable[..., ServerProcess]) -> ServerProcess:
+    """A server with the page and the module of the recipe."""
+    (module,), (text,) = blocks(LOBBY, "js"), blocks(LOBBY, "html")
+    return serve(lobby_js=module, lobby_html=text)
+
+
+def test_the_lobby_page_lists_the_players(lobby: ServerProcess, visit: Open):
+    here, there = visit(lobby, "lobby.html"), visit(lobby, "lobby.html")
     for page in (here, there):
         expect(page.locator("#players li")).to_have_count(2)
     there.locator("#ready").check()
     expect(here.locator("#players li", has_text=", ready")).to_have_count(1)
     there.locator("#ready").uncheck()
     expect(here.locator("#players li", has_text=", ready")).to_have_count(0)
+
+
+def test_the_lobby_page_asks_once_however_many_players_come(
+    lobby: ServerProcess, visit: Open, questions: dict[Page, list[str]]
+):
+    page = visit(lobby, "lobby.html")
+    players = page.locator("#players li")
+    expect(players).to_have_count(1)
+    for number in range(PLAYERS):
+        player = {"name": f"Guest {number}", "ready": False}
+        put(lobby, f"guest-{number}", player, ns="lobby")
+    expect(players).to_have_count(1 + PLAYERS)
+    assert len(questions[page]) == 1, questions[page]
+
+
+def test_the_lobby_page_asks_once_when_it_comes_back(
+    lobby: ServerProcess, visit: Open, questions: dict[Page, list[str]]
+):
+    for number in range(PLAYERS):
+        player = {"name": f"Guest {number}", "ready": False}
+        put(lobby, f"guest-{number}", player, ns="lobby")
+    page = visit(lobby, "lobby.html")
+    players = page.locator("#players li")
+    expect(players).to_have_count(1 + PLAYERS)
+    questions[page].clear()
+    assert lobby.stop() == 0
+    (lobby.folder / "lobby" / "guest-0.json").unlink()
+    lobby.start()
+    expect(players).to_have_count(PLAYERS)
+    assert len(questions[page]) == 1, questions[page]

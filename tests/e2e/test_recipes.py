@@ -185,7 +185,7 @@ def lobby(server: ServerProcess, tmp_path: Path) -> Path:
     (module,) = blocks(LOBBY, "js")
     for written, here in (
         ('"/dunena.js"', '"./dunena.mjs"'),
-        ("connect({ ns })", f'connect("http://localhost:{server.port}", {{ ns }})'),
+        ("connect({", f'connect("http://localhost:{server.port}", {{'),
         ("HEARTBEAT_MS = 5000", "HEARTBEAT_MS = 500"),
     ):
         assert module.count(written) == 1
