@@ -148,3 +148,17 @@ def test_the_client_of_the_page_ends_with_the_error_of_a_refused_watch(
     code = replaced(PROGRAM, ("localhost:3000", f"127.0.0.1:{server.port}"), ('"team-*"', '""'))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert done.stderr.endswith("ValueError: Pattern must not be empty\n")
+
+
+def test_updates_repeat_the_selector_as_it_was_sent(server: ServerProcess):
+    selectors: list[dict[str, Any]] = [
+        {"key": "a"},
+        {"keys": ["b", "a", "b"], "path": ""},
+        {"keys": ["a", "b"], "path": "/x~1y"},
+        {"pattern": "*", "ns": "show"},
+    ]
+    with open_objects(server) as client:
+        for selector in selectors:
+            update = client.ask({"action": "watch", **selector})["update"]
+            assert {name: update.get(name) for name in selector} == selector
+        assert "ns" not in client.ask({"action": "watch", "key": "c", "ns": ""})["update"]
