@@ -24,12 +24,12 @@ from tests.support.far import Far
 from tests.support.node_client import NodeClient
 from tests.support.server import ServerProcess
 
-PAGE = "docs/recipes/jobs.md"
+PAGE = (ROOT / "docs" / "recipes" / "jobs.md").read_text("utf-8")
 
 _SECTION = re.compile(r"^## (.*?)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _BLOCK = re.compile(r"^```([a-z]+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-JOBS = {title: _BLOCK.findall(text) for title, text in _SECTION.findall((ROOT / PAGE).read_text())}
+JOBS = {title: _BLOCK.findall(text) for title, text in _SECTION.findall(PAGE)}
 """The code of each job: pairs of language and text."""
 
 AT_ONCE = 5
@@ -316,7 +316,7 @@ def test_the_messages_and_commands_of_buttons_change_without_reading(job: Job):
 
 
 def test_a_button_is_told_of_the_value_that_it_shows(server: ServerProcess):
-    (message,) = re.findall(r"`(\{\"action\":\"subscribe\".*?\})`", (ROOT / PAGE).read_text())
+    (message,) = re.findall(r"`(\{\"action\":\"subscribe\".*?\})`", PAGE)
     with open_objects(server) as client:
         client.send(message)
         client.send({"action": "incr", "key": "home", "path": "/score"})

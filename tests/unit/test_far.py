@@ -49,3 +49,18 @@ def test_the_relay_closes_the_connection_when_the_server_is_missing():
         port = listener.getsockname()[1]
     with Far(port, SECONDS) as far, socket.create_connection(("127.0.0.1", far.port)) as client:
         assert client.recv(1) == b""
+
+
+def test_a_cut_ends_the_connections_on_both_sides():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        Far(listener.getsockname()[1], SECONDS) as far,
+        socket.create_connection(("127.0.0.1", far.port)) as client,
+    ):
+        peer, _ = listener.accept()
+        with peer:
+            client.sendall(b"here")
+            assert peer.recv(4) == b"here"
+            far.cut()
+            assert peer.recv(1) == b""
+            assert client.recv(1) == b""
