@@ -364,17 +364,17 @@ def test_a_rate_limit_delays_a_subscription_and_rejects_a_call(
     away: NodeClient, start_server: StartServer
 ) -> None:
     server = start_server("--rate", "30")
-    for number in range(20):
+    for number in range(40):
         http(server, "POST", "/set", {"key": f"k{number}", "value": number})
     away.open(server.url)
     seen = away.run(
         """const seen = {};
-        for (let n = 0; n < 20; n++) state.store.watch(`k${n}`, (value) => (seen[n] = value));
+        for (let n = 0; n < 40; n++) state.store.watch(`k${n}`, (value) => (seen[n] = value));
         const text = await state.store.set("over", 1).catch((error) => error.message);
-        await until(() => Object.keys(seen).length === 20);
+        await until(() => Object.keys(seen).length === 40);
         return [text, Object.values(seen)];"""
     )
-    assert seen == ["Rate limit exceeded", list(range(20))]
+    assert seen == ["Rate limit exceeded", list(range(40))]
 
 
 def test_connect_accepts_an_address_in_any_form(
@@ -440,8 +440,8 @@ def test_connect_without_a_websocket_class_names_the_package_to_install(
     """
     code, output, errors = run_script(node, tmp_path, script)
     assert code == 0
-    assert output.startswith("DunenaError There is no WebSocket here: npm install ws")
-    assert errors.count("npm install ws") == 1
+    assert output.startswith("Error Cannot find package 'ws'")
+    assert errors.count("Cannot find package 'ws'") == 1
 
 
 def test_connect_uses_the_websocket_class_of_node(
@@ -462,26 +462,17 @@ def test_connect_uses_the_websocket_class_of_node(
     assert run_script(node, tmp_path, script, *options) == (0, "by itself\n", "")
 
 
-def test_watch_of_a_pattern_warns_and_hints_at_keys(client: NodeClient) -> None:
-    seen, errors = client.run(
+def test_a_key_with_wildcards_is_watched_as_one_key(client: NodeClient) -> None:
+    seen = client.run(
         """const seen = [];
-        await state.store.set("player-*?", 1);
-        for (const key of ["player-*", "player-?", "player-*?", "player-1"])
-          state.store.watch(key, (value) => seen.push([key, value]));
-        await state.store.get("nobody*");
+        await state.store.set("player-1", 1);
+        state.store.watch("player-*", (value) => seen.push(value));
+        await state.store.get("player-*");
         await state.store.set("player-*", 2);
-        await until(() => seen.length === 5);
-        await state.store.delete("player-*");
-        await until(() => seen.length === 6);
+        await state.store.set("player-1", 3);
         return [seen, state.errors];"""
     )
-    first = [["player-*", None], ["player-?", None], ["player-*?", 1], ["player-1", None]]
-    assert sorted(seen[:4], key=str) == sorted(first, key=str)
-    assert seen[4:] == [["player-*", 2], ["player-*", None]]
-    assert [text.partition(":")[0] for text in errors] == [
-        f"There is no key {key}, and watch takes no patterns" for key in ("player-*", "player-?")
-    ]
-    assert 'keys("player-*") lists them, events() tells each change' in errors[0]
+    assert seen == [[None, 2], []]
 
 
 def test_a_closed_store_rejects_calls(client: NodeClient) -> None:

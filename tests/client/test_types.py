@@ -30,8 +30,8 @@ def test_the_typescript_types_accept_the_sample_code(
 
 def test_the_typescript_types_name_every_member_of_the_client() -> None:
     module = (CLIENT / "dunena.js").read_text("utf-8")
-    store = module[module.index("  const store = {") : module.index("  open();\n")]
-    has = set(re.findall(r"^    (?:async |get )?(\w+)\b", store, re.MULTILINE))
+    store = module[module.index("\tconst store = {") : module.index("\topen();\n")]
+    has = set(re.findall(r"^\t\t(?:async |get )?(\w+)\b", store, re.MULTILINE))
     types = (CLIENT / "dunena.d.ts").read_text("utf-8")
     interface = types[types.index("export interface Store {") :].partition("\n}\n")[0]
     named = set(re.findall(r"^  (?:readonly )?(\w+)\b(?=[<(:])", interface, re.MULTILINE))

@@ -1,6 +1,6 @@
 // What the types must let through, and what they must not: see test_types.py.
 
-import { connect, DunenaError, type CacheEvent, type Status, type Store } from "./dunena.js";
+import { connect, DunenaError, type CacheEvent, type Change, type Status, type Store } from "./dunena.js";
 
 interface Score {
   home: number;
@@ -38,6 +38,29 @@ export async function use(): Promise<number> {
   return (score?.home ?? 0) + merged.guest + (many["a"]?.length ?? 0);
 }
 
+export async function change(): Promise<number> {
+  const rev: number = await store.set("score", { home: 1 }, { ttl: 8000, then: { home: null }, ifRev: 0 });
+  const votes: number = await store.incr("votes", 1, { path: "/ada", min: 0, max: 100 });
+  const length: number = await store.append("chat", { text: "hi" }, { max: 50 });
+  const isGone: boolean = await store.delete("score", { path: "/home", ifRev: rev });
+  const { timer } = await store.timer("clock", "set", { ms: 300_000, rate: -1 });
+  const next: Score | null = await store.update<Score>("score", (old) => {
+    return old ? { ...old, home: old.home + 1 } : undefined;
+  });
+  const results = await store.txn([
+    { op: "incr", key: "purse", by: -5, min: 0 },
+    { op: "patch", key: "list", patch: [] },
+  ], { ns: "x" });
+  const [newest] = await store.history<Score>("score", { limit: 1 });
+  const back = await store.revert<Score>("score", { toRev: newest?.rev ?? 0 });
+  const found = await store.get<Score>("score", { rev: true });
+  store.watch<Score>({ key: "score", path: "/home", maxRate: 2 }, (score) => score?.home);
+  store.watch<Score>({ keys: ["a", "b"] }, ({ a, b }, changes: Change<Score>[]) => [a, b, changes]);
+  store.watch({ pattern: "player-*", ns: "lobby" }, (players) => Object.keys(players))();
+  const code = new DunenaError("x").code === "conflict" ? 1 : found.rev;
+  return votes + length + timer.ms + (next?.home ?? 0) + back.home + code + store.now() + results.length;
+}
+
 dunena.connect().close();
 
 // @ts-expect-error: status is read
@@ -52,3 +75,9 @@ export const wrong: Promise<Score> = store.get<Score>("score");
 connect({ whileAway: "queue" });
 // @ts-expect-error: a time in ms
 store.set("k", 1, { ttl: "1s" });
+// @ts-expect-error: there is no such action
+store.timer("clock", "begin");
+// @ts-expect-error: update changes whole values
+store.update("k", (old) => old, { path: "/a" });
+// @ts-expect-error: one of key, keys and pattern
+store.watch({ path: "/a" }, () => {});

@@ -35,11 +35,6 @@ export interface Place {
   ns?: string;
 }
 
-export interface PartOptions extends Place {
-  /** A JSON Pointer (RFC 6901): the part of the value that is meant. */
-  path?: string;
-}
-
 export interface WriteOptions extends Place {
   /** Milliseconds until the key expires; 0 is never. */
   ttl?: number;
@@ -49,7 +44,9 @@ export interface WriteOptions extends Place {
   durable?: boolean;
 }
 
-export interface ChangeOptions extends WriteOptions, PartOptions {
+export interface ChangeOptions extends WriteOptions {
+  /** A JSON Pointer (RFC 6901): the part of the value that is meant. */
+  path?: string;
   /** Change the key only if it is at this revision; 0: only if it does not exist. */
   ifRev?: number;
   /** The epoch that `ifRev` is of. */
@@ -91,18 +88,20 @@ export interface HistoryEntry<Value> {
   value: Value;
 }
 
-export interface WatchOptions extends PartOptions {
+export interface WatchOptions extends Place {
+  /** A JSON Pointer (RFC 6901): the part of each value that is watched. */
+  path?: string;
   /** At most so many updates a second, from 0.1 to 100. */
   maxRate?: number;
   /** Called if this cannot be watched; the default is the store's `onError`. */
   onError?: (error: DunenaError) => void;
 }
 
-/** One key that has changed; `event` says how it went, and then the value is null. */
+/** One key that has changed: its value, or the event by which it went. */
 export interface Change<Value> {
   key: string;
   rev: number;
-  value: Value | null;
+  value?: Value;
   event?: "delete" | "expired";
 }
 
@@ -121,10 +120,10 @@ export interface Store {
   /** Calls back with the status, soon and at each change; returns a function that ends this. */
   onStatus(callback: (status: Status) => void): () => void;
 
-  /** Resolves to the value of a key, or the part at `path`; null if there is none. */
-  get<Value = any>(key: string, options: PartOptions & { rev: true }): Promise<Found<Value>>;
-  get<Value = any>(key: string, options?: PartOptions): Promise<Value | null>;
-  mget<Value = any>(keys: string[], options?: PartOptions): Promise<{ [key: string]: Value | null }>;
+  /** Resolves to the value of a key, null if there is none. */
+  get<Value = any>(key: string, options: Place & { rev: true }): Promise<Found<Value>>;
+  get<Value = any>(key: string, options?: Place): Promise<Value | null>;
+  mget<Value = any>(keys: string[], options?: Place): Promise<{ [key: string]: Value | null }>;
   /** Resolves to the key's revision when the value is stored; rejects with the server's text. */
   set(key: string, value: unknown, options?: ChangeOptions): Promise<number>;
   /** Stores several values. It is no transaction: if one is refused, others may be stored. */
@@ -133,14 +132,10 @@ export interface Store {
   delete(key: string, options?: Omit<ChangeOptions, "ttl" | "then">): Promise<boolean>;
   /** Merges fields into an object, at any depth; null removes one. Resolves to the new value. */
   merge<Value = any>(key: string, fields: object, options?: ChangeOptions): Promise<Value>;
-  /** Applies a JSON Patch (RFC 6902); resolves to the new value. */
-  patch<Value = any>(key: string, patch: object[], options?: ChangeOptions): Promise<Value>;
   /** Adds to a number, which may be missing; resolves to the new one. */
   incr(key: string, by?: number, options?: ChangeOptions & { min?: number; max?: number }): Promise<number>;
   /** Adds an element to a list, of which the newest `max` stay; resolves to its length. */
   append(key: string, value: unknown, options?: ChangeOptions & { max?: number }): Promise<number>;
-  /** Changes the expiry alone; resolves to the key's revision. */
-  touch(key: string, ttl: number, options?: Omit<ChangeOptions, "path" | "ttl">): Promise<number>;
   /** Changes a timer by the server's clock; resolves to it. */
   timer(
     key: string,
@@ -158,7 +153,7 @@ export interface Store {
   update<Value = any>(
     key: string,
     change: (value: Value | null) => Value | undefined | Promise<Value | undefined>,
-    options?: Omit<ChangeOptions, "ifRev" | "epoch">,
+    options?: WriteOptions,
   ): Promise<Value | null>;
   /** Carries out all operations or none; resolves to the result of each. */
   txn(ops: Op[], options?: Place & { durable?: boolean; idempotencyKey?: string }): Promise<OpResult[]>;
@@ -192,7 +187,7 @@ export interface Store {
 export class DunenaError extends Error {
   name: "DunenaError";
   /**
-   * For programs: "conflict" and others of docs/operations-on-values.md; "not_connected"; "unknown"
+   * For programs: "conflict" and others of docs/operations-on-values.md; "away" without a connection; "unknown"
    * if the connection was lost before the answer.
    */
   code?: string;
