@@ -364,17 +364,17 @@ def test_a_rate_limit_delays_a_subscription_and_rejects_a_call(
     away: NodeClient, start_server: StartServer
 ) -> None:
     server = start_server("--rate", "30")
-    for number in range(40):
+    for number in range(90):
         http(server, "POST", "/set", {"key": f"k{number}", "value": number})
     away.open(server.url)
     seen = away.run(
         """const seen = {};
-        for (let n = 0; n < 40; n++) state.store.watch(`k${n}`, (value) => (seen[n] = value));
+        for (let n = 0; n < 90; n++) state.store.watch(`k${n}`, (value) => (seen[n] = value));
         const text = await state.store.set("over", 1).catch((error) => error.message);
-        await until(() => Object.keys(seen).length === 40);
+        await until(() => Object.keys(seen).length === 90);
         return [text, Object.values(seen)];"""
     )
-    assert seen == ["Rate limit exceeded", list(range(40))]
+    assert seen == ["Rate limit exceeded", list(range(90))]
 
 
 def test_connect_accepts_an_address_in_any_form(
