@@ -6,8 +6,7 @@ a lost connection. Each feed has a source, in which the differences wait to be r
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import chain
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple
 
 import orjson
@@ -127,13 +126,13 @@ class StateSource(Source[_ToldUpdate], Generic[Item]):
         self._change_count = 0
         self._change_count_max = UPDATES_PENDING_MAX
 
-    def tell(self, update: _ToldUpdate) -> None:
-        """Queue an update; the first has the whole state."""
+    def tell(self, update: _ToldUpdate, standing: Mapping[str, ToldKey]) -> None:
+        """Queue an update, which leads to the state ``standing``; the first has all of it."""
         self.is_begun = True
         self._pending.append(update)
         self._change_count += len(update.changes)
         if self._change_count > self._change_count_max:
-            self._merge()
+            self._merge(standing)
         self.wake()
 
     def _next_update(self) -> _ToldUpdate | None:
@@ -151,14 +150,19 @@ class StateSource(Source[_ToldUpdate], Generic[Item]):
                 self._known.discard(key)
         return update
 
-    def _merge(self) -> None:
+    def _merge(self, standing: Mapping[str, ToldKey]) -> None:
         """Make one update of those that wait; leave out keys that came and went meanwhile."""
-        changes: dict[str, ToldKey] = {}
-        for key, told in chain.from_iterable(update.changes.items() for update in self._pending):
-            changes.pop(key, None)
-            if told.raw or key in self._known:
-                changes[key] = told
         first, last = self._pending[0], self._pending[-1]
+        changes: dict[str, ToldKey] = {}
+        for update in self._pending:
+            for key, told in update.changes.items():
+                changes.pop(key, None)
+                if key in standing:
+                    # In another epoch a value that stayed the same has another revision.
+                    changes[key] = standing[key]
+                elif key in self._known:
+                    is_of_now = update.epoch == last.epoch
+                    changes[key] = told if is_of_now else told._replace(rev=last.rev)
         self._pending.clear()
         if changes or first.reset:
             self._pending.append(_ToldUpdate(changes, last.epoch, last.rev, first.reset))
@@ -312,10 +316,11 @@ class FollowedState:
             if not source.is_begun:
                 self._begin_source(source)
             elif different:
-                source.tell(_ToldUpdate(different, epoch, rev, reset=False))
+                source.tell(_ToldUpdate(different, epoch, rev, reset=False), self._standing)
 
     def _begin_source(self, source: StateSource[Any]) -> None:
-        source.tell(_ToldUpdate(dict(self._standing), self._epoch, self._rev, reset=True))
+        whole = _ToldUpdate(dict(self._standing), self._epoch, self._rev, reset=True)
+        source.tell(whole, self._standing)
 
     def _replace_by(self, told: dict[str, ToldKey]) -> dict[str, ToldKey]:
         """Take ``told`` as all there is; return what is different from the state before."""

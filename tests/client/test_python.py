@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 import dunena
+from dunena.client.protocol import ClientProtocol
 from tests.e2e.processes import free_port, make_certificate
 from tests.protocol.clients import http
 from tests.support.fixtures import StartServer
@@ -1200,6 +1201,41 @@ def test_a_watch_of_a_pattern_goes_on_over_a_restart_with_what_differs(
         assert {next(watch), next(watch)} == {("edited", 2), ("removed", None)}
         store.set("edited", 3, if_rev=update.changes["edited"].rev)
         assert next(watch) == ("edited", 3)
+
+
+@no_relay_on_windows
+def test_after_a_lost_connection_the_server_tells_only_the_changes_since(
+    connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
+):
+    reconnect_soon(monkeypatch)
+    heard: list[bytes] = []
+    receive = ClientProtocol.receive
+
+    def listen(protocol: ClientProtocol, raw: bytes) -> None:
+        heard.append(raw)
+        receive(protocol, raw)
+
+    monkeypatch.setattr(ClientProtocol, "receive", listen)
+    with (
+        Relay(server) as relay,
+        connect(relay.url) as store,
+        dunena.sync.connect(server.url) as other,
+    ):
+        other.mset({f"key-{number}": number for number in range(100)})
+        updates, watch = store.updates(pattern="key-*"), store.watch(pattern="key-*")
+        assert len(next(updates).changes) == 100
+        assert [next(watch)[1] for _ in range(100)] == [*range(100)]
+        heard.clear()
+        relay.answers_until_cut = 0
+        other.delete("key-0")
+        other.incr("key-1")
+        update = next(updates)
+        while "key-1" not in update.changes:
+            update = next(updates)
+        assert {next(watch), next(watch)} == {("key-0", None), ("key-1", 2)}
+    told = [json.loads(raw)["update"] for raw in heard if b'"update"' in raw]
+    assert sum(len(update["changes"]) for update in told) == 2
+    assert not any("reset" in update for update in told)
 
 
 def follow(updates: Any, states: list[dict[str, Any]], is_last: Callable[[], bool]) -> None:
