@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocol.clients import PING, TEXT, RawConnection, text
+from tests.protocol.clients import PING, PONG, TEXT, RawConnection, frame, text
 from tests.support.fixtures import StartServer
 from tests.support.watched_state import WatchedState, update_in
 
@@ -30,7 +30,7 @@ def open_quietly(connection: RawConnection, dialect: str) -> None:
 def next_message(connection: RawConnection) -> Any:
     """The next message, without comparing it with its description: that takes longer than it."""
     while (taken := connection.read_frame()).opcode == PING:
-        pass
+        connection.send(frame(PONG, taken.payload))
     assert taken.opcode == TEXT, taken
     return json.loads(taken.payload)
 
@@ -91,10 +91,6 @@ def test_each_of_ten_thousand_watches_of_a_pattern_gets_each_update(
                     expected = {"all-a": ["other", *first[1:]], "all-b": second}
                 assert state.values == expected
                 assert state.entries == (3 if path == "" else 2)
-        writer.send(text({"action": "delete", "key": "all-a"}))
-        for connection, states in watching:
-            take_one_each(connection, states)
-            assert states["/7"].values == {"all-b": second[7]}
 
 
 @pytest.mark.parametrize("dialect", ["dunena", "objects"])
