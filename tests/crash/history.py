@@ -79,12 +79,14 @@ class History:
             ):
                 self.told = max(self.told, number)
 
-    def is_what_stands(self, values: dict[str, Any]) -> bool:
-        """Whether these are the values that stand, but for some that may be over by now."""
-        return values.keys() <= self.base.keys() and all(
-            values[key] == kept.value if key in values else kept.expires_from is not None
+    def find_unknown(self, values: dict[str, Any]) -> list[str]:
+        """The keys of which these values are not what stands; some of that may be over by now."""
+        wrong = {
+            key
             for key, kept in self.base.items()
-        )
+            if (kept.expires_from is None or key in values) and values.get(key) != kept.value
+        }
+        return sorted(wrong | (values.keys() - self.base.keys()))
 
     def settle(self, found: dict[str, Any], killed_at: int, read_from: int, read_until: int) -> int:
         """Compare what stands with what may; how many requests nobody had an answer to stand.

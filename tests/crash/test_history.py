@@ -78,7 +78,6 @@ def test_a_value_that_was_never_sent_must_not_be_told(history: History) -> None:
 
 def test_what_stands_is_all_but_what_may_have_expired(history: History) -> None:
     history.settle({"a": 1, "b": 2}, KILLED_AT, 1_000, 1_000)
-    assert history.is_what_stands({"a": 1, "b": 2})
-    assert history.is_what_stands({"a": 1}), "b expires"
-    for wrong in ({"b": 2}, {"a": 3, "b": 2}, {"a": 1, "b": 2, "c": 3}):
-        assert not history.is_what_stands(wrong)
+    assert history.find_unknown({"a": 1, "b": 2}) == []
+    assert history.find_unknown({"a": 1}) == [], "b expires"
+    assert history.find_unknown({"b": 3, "c": 3}) == ["a", "b", "c"]

@@ -18,7 +18,7 @@ import dunena
 from tests.crash.history import History
 from tests.crash.operations import number_of
 from tests.protocol.clients import CLOSE, SECONDS_MAX, TEXT, RawConnection, text
-from tests.support.server import ServerProcess
+from tests.support.server import START_SECONDS_MAX, ServerProcess
 from tests.support.watched_state import WatchedState, update_in
 
 CUT_SHARE = 0.003
@@ -55,11 +55,10 @@ class Watcher(ABC):
         for ns, history in self.histories.items():
             history.was_told(dict(self.values[ns]))
 
-    def knows_all(self) -> bool:
-        """Whether it knows what stands, as the histories have it."""
-        return all(
-            history.is_what_stands(self.values[ns]) for ns, history in self.histories.items()
-        )
+    def find_unknown(self) -> dict[str, list[str]]:
+        """The keys of each namespace of which it does not know what stands."""
+        found = {ns: h.find_unknown(self.values[ns]) for ns, h in self.histories.items()}
+        return {ns: keys for ns, keys in found.items() if keys}
 
     @abstractmethod
     def run(self, server: ServerProcess) -> None:
@@ -102,8 +101,11 @@ class RawWatcher(Watcher):
 
     def catch_up(self, server: ServerProcess) -> None:
         self._open(server)
-        while not self.knows_all():
-            self._take()
+        while unknown := self.find_unknown():
+            try:
+                self._take()
+            except TimeoutError:
+                raise AssertionError(f"{self.name} does not know {unknown}") from None
 
     def close(self) -> None:
         if self._connection is not None:
@@ -157,14 +159,15 @@ class PythonWatcher(Watcher):
     def catch_up(self, server: ServerProcess) -> None:
         if self._store is None:
             self._open(server)
-        deadline = time.monotonic() + SECONDS_MAX
+        deadline = time.monotonic() + START_SECONDS_MAX
         while True:
             with self._lock:
                 if self._failures:
                     raise self._failures[0]
-                if self.knows_all():
-                    return
-            assert time.monotonic() < deadline, f"{self.name} does not know what stands"
+                unknown = self.find_unknown()
+            if not unknown:
+                return
+            assert time.monotonic() < deadline, f"{self.name} does not know {unknown}"
             time.sleep(0.01)
 
     def close(self) -> None:
