@@ -5,14 +5,25 @@ ended; it says what every peer is to receive for it. A request is answered when 
 a round is what is kept or refused together.
 """
 
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
+from dunena.store import positions
+from tests.simulation.committed import Committed, EntryId, Written, merged
+from tests.support.rfc_examples import PATCHES
+
 OPERATIONS = ("incr", "merge", "txn")
 
-EntryId = tuple[str, str]
+ANSWER_MS_MAX = 120_000
+"""How long a request with an idempotency key is known."""
+
+RETRY_MS = 1000
+"""Time between two looks at whether something ended, while changes are refused."""
+
 Stored = tuple[Any, int | None, Any]
 """A value, when it ends, and what is merged into it then; None for what is not."""
 
@@ -60,10 +71,15 @@ class Draft:
                 raise TypeError
             self.value = (self.value or 0) + op["by"]
             answer = {"value": self.value}
+        elif kind == "patch":
+            self.value = next(
+                after
+                for before, patch, after in PATCHES
+                if patch == op["patch"] and before == self.value
+            )
         else:
             assert kind == "merge"
-            members = self.value if isinstance(self.value, dict) else {}
-            self.value = {**members, **op["value"]}
+            self.value = merged(self.value, op["value"])
         touched = had_value or kind != "delete"
         self.is_change = (self.is_change or touched) and (
             self.before is not None or self.value is not None
@@ -82,9 +98,13 @@ class Draft:
 
 @dataclass(eq=False)
 class Round:
-    """Requests that are kept or refused together; ``before`` is the state they began with."""
+    """Requests that are kept or refused together.
+
+    ``before`` is the state that they began with, ``revision`` that of its last change.
+    """
 
     before: State
+    revision: int = 0
     requests: list["Request"] = field(default_factory=list)
     is_kept: bool = False
 
@@ -100,10 +120,16 @@ class Round:
 
 @dataclass(eq=False)
 class Request:
-    """One request, or one look at what has expired."""
+    """One request, or one look at what has expired.
+
+    ``groups`` are its changes, those that are seen together in one list; ``answer_ids`` are the
+    idempotency keys whose answers it gave.
+    """
 
     round: Round
     has_changed: bool = False
+    groups: list[list[Written]] = field(default_factory=list)
+    answer_ids: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -115,12 +141,26 @@ class Item:
     entry_id: EntryId | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """When a `watch` was carried out: what was the newest committed revision.
+
+    ``can_resume``: the position that it names is not too old to be continued. ``overdue`` are the
+    keys whose time is over, and which are not removed yet, as changes are refused.
+    """
+
+    revision: int
+    can_resume: bool
+    overdue: list[str]
+
+
 @dataclass(eq=False)
 class Followed:
     """What a peer follows, and what it is to receive for that and for what it asks.
 
     ``ends`` are the places in ``expected`` to which all it has heard may have brought it: an
     update may look like the reply behind it. ``is_slow`` says that it once did not read in time.
+    ``watched`` says when each `watch` was carried out, by its ``id``.
     """
 
     is_dunena: bool
@@ -130,6 +170,7 @@ class Followed:
     ends: set[int] = field(default_factory=lambda: {0})
     is_slow: bool = False
     is_open: bool = True
+    watched: dict[Any, "Asked"] = field(default_factory=dict)
 
     def hear(self, message: dict[str, Any]) -> None:
         """It received a message: one that is to come, and that may come now."""
@@ -171,14 +212,26 @@ class Followed:
 
 
 class Model:
-    """The store, its followers, and what has been promised to whom."""
+    """The store, its followers, and what has been promised to whom; ``clock`` is Unix ms."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.clock = clock
         self.state: State = {}
         self.kept: State = {}
         self.doubtful: list[State] = []
         self.peers: list[Followed] = []
+        # All that may be found when what was not forced to the device is lost.
+        self.unsynced: list[State] = []
         self.held: Round | None = None
+        self.revision = 0
+        self.committed = Committed("", 0, {}, 0)
+        # How many removals and clears were made so far, refused ones too; and at each revision.
+        self.removals = self.clears = 0
+        self.made: dict[int, tuple[int, int]] = {0: (0, 0)}
+        self.answers: dict[str, tuple[dict[str, Any], int]] = {}
+        self.trouble_at = 0  # when a change was last refused, or could not be made
+        self.latest_ms = 0  # how much later than its time something ended
+        self._is_grouping = False
         self.round = Round({})
         self.request = Request(self.round)
         self.now = 0
@@ -190,14 +243,19 @@ class Model:
         self.now = now
         self.request = Request(self.round)
         self.round.requests.append(self.request)
-        if may_expire:
+        if not may_expire:
+            self.trouble_at = now
+        else:
             due = [(at, item) for item, (_, at, _) in self.state.items() if at and at <= now]
-            for _, entry_id in sorted(due, key=lambda item: item[0]):
-                value, _, then = self.state[entry_id]
+            for at, entry_id in sorted(due, key=lambda item: item[0]):
+                value, _, then = stored = self.state[entry_id]
+                if at > self.trouble_at + RETRY_MS and self.kept.get(entry_id) == stored:
+                    late = now - max(at, self.committed.committed_at(entry_id))
+                    self.latest_ms = max(self.latest_ms, late)
                 if then is None:
                     self._change(entry_id, None, "expired")
                 else:
-                    self._change(entry_id, (_merged(value, then), None, None), "set")
+                    self._change(entry_id, (merged(value, then), None, None), "set")
 
     def open(self, peer: Followed, now: int) -> None:
         """A peer is greeted."""
@@ -209,6 +267,35 @@ class Model:
         """A key is set, with what is merged into its value later."""
         self._change(("", key), (value, expires_at, then), "set")
 
+    def edit(self, entry_id: EntryId, value: Any) -> None:
+        """Another hand wrote the file of a key, or removed it for None."""
+        if value is not None and value != self.state.get(entry_id, (None,))[0]:
+            self._change(entry_id, (value, None, None), "set")
+        elif value is None and entry_id in self.state:
+            self._change(entry_id, None, "delete")
+
+    def clear(self, order: list[EntryId]) -> None:
+        """Everything is removed, as one change; ``order`` is that of the keys that are followed."""
+        self.request.has_changed = True
+        self.revision += 1
+        self.clears += 1
+        self.made[self.revision] = self.removals, self.clears
+        gone, self.state = self.state, {}
+        written = [
+            Written(self.revision, entry_id, None, stored[0], "clear")
+            for entry_id, stored in gone.items()
+        ]
+        self.request.groups.append(written or [Written(self.revision, None, None, None, "clear")])
+        event = {"channel": "cache", "event": "clear", "data": {}, "timestamp": self.now}
+        for peer in self.peers:
+            for entry_id in order:
+                if entry_id not in peer.places or entry_id not in gone:
+                    continue
+                update = {"key": entry_id[1], "value": None}
+                peer.expected.append(Item(self.request, update, entry_id))
+            if peer.events:
+                self._say(peer, event)
+
     def close(self, peer: Followed) -> None:
         """A peer is gone, or is told nothing more."""
         peer.is_open = peer.events = False
@@ -218,12 +305,14 @@ class Model:
         """A peer asks; with a refusal nothing can be changed."""
         self.now = now
         try:
-            message = json.loads(text)
+            message = orjson.loads(text)
         except ValueError:
             said = "Invalid JSON" if peer.is_dunena else "Invalid message format"
             self._say_error(peer, said, None)
             return
-        if peer.is_dunena:
+        if message.get("type", message.get("action")) in ("watch", "unwatch"):
+            self._watch(peer, message)
+        elif peer.is_dunena:
             self._answer_dunena(peer, message, refusal)
         else:
             self._answer_objects(peer, message, refusal)
@@ -242,7 +331,8 @@ class Model:
             peer.events = False
             return
         if kind == "get":
-            data = {"key": key, "value": self._text(("", key))}
+            value = self._value(("", key)) if message.get("json") else self._text(("", key))
+            data = {"key": key, "value": value}
         elif kind == "mget":
             data = {"result": {name: self._text(("", name)) for name in message["keys"]}}
         elif kind in OPERATIONS:
@@ -261,8 +351,9 @@ class Model:
             data = {"key": key, "ok": True}
         else:
             assert kind == "mset"
-            for entry in message["entries"]:
-                self._set(entry)
+            with self._group():
+                for entry in message["entries"]:
+                    self._set(entry)
             data = {"stored": len(message["entries"])}
         self._reply(peer, message, "result", data)
 
@@ -281,7 +372,8 @@ class Model:
         elif action == "unsubscribe":
             peer.places.discard(entry_id)
         elif action == "get":
-            self._say(peer, {"key": entry_id[1], "value": value})
+            request_id = {"id": message["id"]} if message.get("rev") and "id" in message else {}
+            self._say(peer, {"key": entry_id[1], "value": value, **request_id})
         elif action == "delete" and entry_id not in self.state:
             pass
         elif refusal is not None:
@@ -297,6 +389,11 @@ class Model:
     ) -> None:
         """An operation, or several as a transaction."""
         is_transaction = name == "txn"
+        answer_id = message.get("idempotencyKey")
+        known, at = self.answers.get(answer_id, ({}, 0))
+        if known and self.now - at <= ANSWER_MS_MAX:
+            self._answer(peer, message, {**known, "duplicate": True})
+            return
         ops = message["ops"] if is_transaction else [{**message, "op": name}]
         try:
             results, drafts = self._carry_out(ops)
@@ -309,12 +406,16 @@ class Model:
         if changed and refusal is not None:
             self._say_coded_error(peer, message, _storage_error(refusal), code="storage")
             return
-        for draft in sorted(changed, key=lambda draft: draft.growth):
-            stored = None if draft.value is None else (draft.value, draft.expires_at, draft.then)
-            self._change(("", draft.key), stored, "set" if stored else "delete")
-        if peer.is_dunena:
-            data = {"results": results} if is_transaction else {"key": message["key"], **results[0]}
-            self._reply(peer, message, "result", data)
+        with self._group():
+            for draft in sorted(changed, key=lambda draft: draft.growth):
+                there = draft.value is not None
+                stored = (draft.value, draft.expires_at, draft.then) if there else None
+                self._change(("", draft.key), stored, "set" if stored else "delete")
+        data = {"results": results} if is_transaction else {"key": message["key"], **results[0]}
+        if answer_id is not None:
+            self.answers[answer_id] = data, self.now
+            self.request.answer_ids.append(answer_id)
+        self._answer(peer, message, data)
 
     def _carry_out(self, ops: list[Any]) -> tuple[list[dict[str, Any]], list["Draft"]]:
         """What operations answer, and what they make of their keys; nothing has changed yet."""
@@ -332,6 +433,30 @@ class Model:
                 raise RefusedOperationError(number, key) from None
         return results, list(drafts.values())
 
+    def _answer(self, peer: Followed, message: Any, data: Any) -> None:
+        """Answer an operation, which in the object-store dialect wants one if it has an id."""
+        if peer.is_dunena:
+            self._reply(peer, message, "result", data)
+        elif "id" in message:
+            self._say(peer, {"result": data, "id": message["id"]})
+
+    def _watch(self, peer: Followed, message: Any) -> None:
+        """A watch begins or ends; what it is told is checked elsewhere."""
+        if "id" not in message:
+            return
+        can_resume = False
+        since = message.get("since")
+        if since is not None and since["epoch"] == self.committed.epoch:
+            removals, clears = self.made[since["rev"]]
+            is_remembered = self.removals - removals <= positions.REMOVALS_MAX
+            can_resume = clears == self.clears and is_remembered
+        overdue = [
+            key
+            for (_, key), (_, at, then) in self.state.items()
+            if at is not None and at <= self.now and then is None
+        ]
+        peer.watched[message["id"]] = Asked(self.committed.revision, can_resume, overdue)
+
     # --- commits ---
 
     def tick_ended(self) -> None:
@@ -341,21 +466,20 @@ class Model:
 
     def commit_kept(self) -> None:
         """The round's changes are kept."""
-        self.round.is_kept = True
-        self._keep(self.state)
+        self._keep(self.round, self.state)
         self._next_round()
 
     def commit_held(self) -> None:
         """It will be known later whether they are."""
         self.held = self.round
         self.doubtful.append(dict(self.state))
+        self.unsynced.append(self.doubtful[-1])
         self._next_round()
 
     def held_kept(self) -> None:
         """They are."""
         assert self.held is not None
-        self.held.is_kept = True
-        self._keep(self.round.before)
+        self._keep(self.held, self.round.before)
         self.held = None
 
     def commit_refused(self) -> None:
@@ -368,29 +492,62 @@ class Model:
         held, self.held = self.held, None
         self._refuse(held, _from_first_change(held) | set(self.round.requests))
 
-    def restarted(self, state: State) -> None:
-        """Another process begins with this."""
+    def synced(self) -> None:
+        """What was appended is on the device: what is kept, and the round that is held."""
+        self.unsynced = [self.kept if self.held is None else dict(self.round.before)]
+
+    def restarted(self, state: State, epoch: str, revision: int, now: int) -> None:
+        """Another process begins with this, in another epoch, at this revision."""
         self.state, self.kept, self.doubtful, self.held = dict(state), dict(state), [], None
+        self.unsynced = [self.kept]
+        self.revision = revision
+        self.now = self.trouble_at = now
+        self.answers.clear()
+        self.made = {revision: (self.removals, self.clears)}
+        values = {entry_id: stored[0] for entry_id, stored in state.items()}
+        self.committed = Committed(epoch, revision, values, now)
         self._next_round()
 
-    def _keep(self, state: State) -> None:
+    def _keep(self, kept: Round, state: State) -> None:
+        kept.is_kept = True
         self.kept = dict(state)
         self.doubtful.clear()
+        self.unsynced.append(self.kept)
+        for request in kept.requests:
+            for group in request.groups:
+                self.committed.add(group, self.clock())
 
     def _refuse(self, refused: Round, dropped: set[Request]) -> None:
         self.doubtful.append(dict(self.state))
+        self.unsynced.append(self.doubtful[-1])
         self.state = dict(refused.before)
+        self.revision = refused.revision
+        self.trouble_at = self.clock()
         for request in dropped:
             request.has_changed = False
+            request.groups.clear()
+            for answer_id in request.answer_ids:
+                self.answers.pop(answer_id, None)
         for peer in self.peers:
             peer.forget(dropped)
         self._next_round()
 
     def _next_round(self) -> None:
-        self.round = Round(dict(self.state))
+        self.round = Round(dict(self.state), self.revision)
         self.request = Request(self.round)
 
     # --- inside ---
+
+    @contextmanager
+    def _group(self) -> Iterator[None]:
+        """The changes inside the ``with`` are seen together."""
+        self._is_grouping = True
+        groups = self.request.groups
+        groups.append([])
+        yield
+        self._is_grouping = False
+        if not groups[-1]:
+            groups.pop()
 
     def _set(self, message: Any) -> None:
         ttl = message.get("ttl", 0)
@@ -399,13 +556,23 @@ class Model:
 
     def _change(self, entry_id: EntryId, stored: Stored | None, kind: str) -> None:
         self.request.has_changed = True
+        self.revision += 1
+        before = self.state.get(entry_id, (None,))[0]
+        value = None if stored is None else stored[0]
+        written = Written(self.revision, entry_id, value, before, kind)
+        if self._is_grouping:
+            self.request.groups[-1].append(written)
+        else:
+            self.request.groups.append([written])
         data: dict[str, Any] = {"key": entry_id[1]}
         if stored is None:
+            self.removals += 1
             del self.state[entry_id]
         else:
             self.state.pop(entry_id, None)  # so that the latest comes last, as its expiry does
             self.state[entry_id] = stored
             data["size"] = len(_as_text(stored[0]).encode())
+        self.made[self.revision] = self.removals, self.clears
         update = {"key": entry_id[1], "value": None if stored is None else stored[0]}
         event = {"channel": "cache", "event": kind, "data": data, "timestamp": self.now}
         for peer in self.peers:
@@ -437,7 +604,8 @@ class Model:
 
     def _say_coded_error(self, peer: Followed, message: Any, text: str, **fields: Any) -> None:
         if not peer.is_dunena:
-            self._say(peer, {"error": text, **fields})
+            request_id = {"id": message["id"]} if "id" in message else {}
+            self._say(peer, {"error": text, **fields, **request_id})
             return
         error = {"type": "error", "data": text, "timestamp": self.now, "id": message["id"]}
         self._say(peer, error | fields)
@@ -451,17 +619,20 @@ def _storage_error(reason: str) -> str:
 
 
 def without_position(message: dict[str, Any]) -> dict[str, Any]:
-    """A message without revisions and epoch, which the model does not know."""
-    data = message.get("data")
-    if not isinstance(data, dict) or "epoch" not in data:
-        return message
-    rest = {name: part for name, part in data.items() if name not in ("rev", "epoch")}
-    if "results" in rest:
-        rest["results"] = [
-            {name: part for name, part in result.items() if name != "rev"}
-            for result in rest["results"]
-        ]
-    return {**message, "data": rest}
+    """A message without revisions and epoch."""
+    if "epoch" in message:
+        return {name: part for name, part in message.items() if name not in ("rev", "epoch")}
+    for name in ("data", "result"):
+        data = message.get(name)
+        if isinstance(data, dict) and "epoch" in data:
+            rest = {name: part for name, part in data.items() if name not in ("rev", "epoch")}
+            if "results" in rest:
+                rest["results"] = [
+                    {name: part for name, part in result.items() if name != "rev"}
+                    for result in rest["results"]
+                ]
+            return {**message, name: rest}
+    return message
 
 
 def _as_text(value: Any) -> str:
@@ -469,12 +640,7 @@ def _as_text(value: Any) -> str:
 
 
 def _as_json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
-
-
-def _merged(value: Any, then: Any) -> Any:
-    """Of values that are numbers or flat objects without null."""
-    return {**value, **then} if isinstance(value, dict) and isinstance(then, dict) else then
+    return orjson.dumps(value).decode()
 
 
 def _from_first_change(refused: Round) -> set[Request]:

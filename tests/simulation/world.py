@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -81,8 +82,8 @@ class Loop:
     def call_soon(self, action: Callable[[], None]) -> None:
         self.soon.append(action)
 
-    def call_later(self, seconds: float, action: Callable[[], None]) -> "Timer":
-        timer = Timer(action)
+    def call_later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> "Timer":
+        timer = Timer(partial(action, *arguments))
         due = self.now_ms + max(1, round(seconds * 1000))
         heapq.heappush(self._timers, (due, next(self._numbers), timer))
         return timer
@@ -162,6 +163,7 @@ class SimulatedEngine(MemoryEngine):
             self._failure = str(error.strerror).lower()
         else:
             self._failure = None
+            self._model.synced()
         done, self.done = self.done, None
         if done is not None:
             done(self._failure)
@@ -194,7 +196,14 @@ class WatchedTick(Tick):
         self._model.begin(now, may_expire=self._watched.storage_failure is None)
         return super().begin(handler, message)
 
+    def _count(self, current: Any) -> None:
+        if self._watched.storage_failure is not None:
+            self._model.trouble_at = self.now
+        super()._count(current)
+
     def _finish(self, current: Any) -> None:
+        if self._store.revision != self._model.revision:
+            raise BrokenPromiseError(f"at {self._store.revision}, not {self._model.revision}")
         # Before it is answered: writing may let a peer be read on, and that is another tick.
         self._model.tick_ended()
         super()._finish(current)
@@ -236,6 +245,8 @@ class WatchedSession(Session):
 class Peer:
     """Another program at the other end of a connection, and the transport between them."""
 
+    unread_bytes_max = UNREAD_BYTES_MAX
+
     def __init__(self, world: "World", *, is_dunena: bool) -> None:
         self.world = world
         self.followed = Followed(is_dunena)
@@ -245,6 +256,7 @@ class Peer:
         self.connection: WebSocketConnection
         self.close_code: int | None = None
         self.is_stalled = self.is_gone = False
+        self.read_bytes = 0  # of whole frames
         self._is_paused = self._is_reading_paused = self._is_ended = False
         self._ids = itertools.count(1)
 
@@ -255,7 +267,7 @@ class Peer:
         if self.is_gone:
             return
         self.unread += data
-        if len(self.unread) > UNREAD_BYTES_MAX and not self._is_paused:
+        if len(self.unread) > self.unread_bytes_max and not self._is_paused:
             self._is_paused = self.followed.is_slow = True
             self.connection.pause_writing()
 
@@ -290,7 +302,7 @@ class Peer:
 
     def say(self, message: Any, cut: int | None = None) -> None:
         """Send a message, as one frame or in two fragments."""
-        text = message if isinstance(message, bytes) else json.dumps(message).encode()
+        text = message if isinstance(message, bytes) else orjson.dumps(message)
         if cut is None:
             self.outgoing += Frame(Opcode.TEXT, text).serialize(mask=True)
         else:
@@ -310,9 +322,11 @@ class Peer:
 
     def read(self, size: int) -> None:
         """Read what has come."""
+        if not self.unread:
+            return
         self._partial += self.unread[:size]
         del self.unread[:size]
-        if self._is_paused and len(self.unread) < UNREAD_BYTES_MAX // 4 and not self.is_gone:
+        if self._is_paused and len(self.unread) < self.unread_bytes_max // 4 and not self.is_gone:
             self._is_paused = False
             self.connection.resume_writing()
         while self._hear_frame():
@@ -336,15 +350,19 @@ class Peer:
             return False
         opcode, payload = data[0] & 0x0F, bytes(data[head : head + size])
         del data[: head + size]
+        self.read_bytes += head + size
         if opcode == Opcode.PING:
             self.outgoing += Frame(Opcode.PONG, payload).serialize(mask=True)
         elif opcode == Opcode.CLOSE:
             self.close_code = int.from_bytes(payload[:2])
         else:
-            message = json.loads(payload)
-            self.followed.hear(message)
-            self._check_accounts(message)
+            self.hear(orjson.loads(payload))
         return True
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """A message was read."""
+        self.followed.hear(message)
+        self._check_accounts(message)
 
     def _check_accounts(self, message: dict[str, Any]) -> None:
         """What was read of all accounts at once is the same in sum at any time."""
@@ -363,7 +381,8 @@ class World:
         self.fsync = fsync
         self.loop = Loop()
         self.disk = SimulatedDisk(self.random, str(ROOT))
-        self.model = Model()
+        self.model = Model(lambda: self.loop.now_ms)
+        self.starts = itertools.count(1)
         self.values = itertools.count(1)
         self.peers: list[Peer] = []
         self.start()
@@ -405,10 +424,13 @@ class World:
         self.storage = storage
         store = Store()
         store.load(loaded.entries, loaded.revision)
-        self.expect_state({(e.ns, e.key): _stored(e) for e in loaded.entries})
-        self.engine = SimulatedEngine(storage, self.fsync, self.model)
+        epoch = f"epoch {next(self.starts)}"
+        found = {(e.ns, e.key): _stored(e) for e in loaded.entries}
+        self.expect_state(found)
+        self.model.restarted(found, epoch, store.revision, self.loop.now_ms)
+        self.engine = self.make_engine()
         self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
-        services = Services(store, store, Hub())
+        services = self.services = Services(store, store, Hub(), epoch=epoch)
         self.store = store
         self.tick = WatchedTick(
             services,
@@ -448,8 +470,12 @@ class World:
         expiry.expire_due()
         self.probe()
 
+    def make_engine(self) -> SimulatedEngine:
+        return SimulatedEngine(self.storage, self.fsync, self.model)
+
     def probe(self) -> None:
         if self.telemetry.storage_failure is not None:
+            self.model.trouble_at = self.loop.now_ms
             self.tick.probe()
         self.loop.call_later(1.0, self.probe)
 
@@ -458,7 +484,6 @@ class World:
             raise BrokenPromiseError(f"a transfer was kept in part: {found}")
         if found != self.model.kept and found not in self.model.doubtful:
             raise BrokenPromiseError(f"found {found}, acknowledged was {self.model.kept}")
-        self.model.restarted(found)
 
     def stop(self) -> None:
         """A clean stop, after which the disk alone says everything."""
@@ -493,8 +518,8 @@ class World:
                 for peer in self.peers:
                     peer.read(1 << 20)
                 self.loop.turn()
-                is_quiet = not any(peer.outgoing or peer.unread for peer in self.peers)
-                if is_quiet and self.engine.done is None:
+                waiting = (p for p in self.peers if p.unread or (p.outgoing and not p.is_gone))
+                if self.engine.done is None and not any(waiting):
                     break
         for peer in self.peers:
             if peer.is_gone:
@@ -514,13 +539,15 @@ class World:
         return session
 
     def connect(self) -> None:
-        is_dunena = self.random.random() < 0.5
-        peer = Peer(self, is_dunena=is_dunena)
+        self.welcome(Peer(self, is_dunena=self.random.random() < 0.5))
+
+    def welcome(self, peer: Peer) -> None:
+        """Another program connects."""
         self.peers.append(peer)
         self.model.peers.append(peer.followed)
         transport: Any = peer
         outbox = Outbox(transport, self.tick.schedule_flush, peer.abort, self.telemetry)
-        dialect = Dialect.DUNENA if is_dunena else Dialect.OBJECT_STORE
+        dialect = Dialect.DUNENA if peer.followed.is_dunena else Dialect.OBJECT_STORE
         opening = AcceptedHandshake(dialect, (), b"", grant=EVERYTHING)
         peer.connection = WebSocketConnection(self.context, opening, transport, outbox)
         self.context.registry.add(peer.connection)

@@ -8,25 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dunena.store.merge_patch import merge
-
-# RFC 7396, appendix A: the original, the patch, the result.
-CASES: list[tuple[Any, Any, Any]] = [
-    ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-    ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-    ({"a": "b"}, {"a": None}, {}),
-    ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
-    ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-    ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-    ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-    ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-    (["a", "b"], ["c", "d"], ["c", "d"]),
-    ({"a": "b"}, ["c"], ["c"]),
-    ({"a": "foo"}, None, None),
-    ({"a": "foo"}, "bar", "bar"),
-    ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-    ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
-    ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
-]
+from tests.support.rfc_examples import MERGES
 
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=2)
 VALUES = st.recursive(
@@ -38,7 +20,7 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize(("original", "patch", "result"), CASES)
+@pytest.mark.parametrize(("original", "patch", "result"), MERGES)
 def test_each_case_of_the_rfc_has_its_result(original: Any, patch: Any, result: Any) -> None:
     assert merge(original, patch) == result
 
