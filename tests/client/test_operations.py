@@ -241,6 +241,24 @@ def test_a_change_is_rejected_as_unknown_if_the_server_has_restarted(
     assert stored(server, "k") == 1
 
 
+def test_a_change_is_rejected_as_unknown_when_the_server_may_have_forgotten_it(
+    cut_client: NodeClient, server: ServerProcess, proxy: CuttingProxy
+) -> None:
+    proxy.hold_answers()
+    cut_client.run("state.settled = Promise.allSettled([state.store.incr('k')])")
+    wait_for(server, "k", 1)
+    cut_client.run(
+        """const now = performance.now.bind(performance);
+        performance.now = () => now() + 101_000;"""
+    )
+    proxy.cut()
+    found = cut_client.run(
+        "const [{ reason }] = await state.settled; delete performance.now; return reason?.code;"
+    )
+    assert found == "unknown"
+    assert stored(server, "k") == 1
+
+
 def test_a_change_made_while_disconnected_is_made_once_later(
     away: NodeClient, server: ServerProcess
 ) -> None:

@@ -64,6 +64,17 @@ def test_a_pattern_without_keys_is_told_at_once(client: NodeClient) -> None:
     assert seen(client) == [[{}, []]]
 
 
+def test_a_clear_of_the_store_is_one_call(away: NodeClient, server: ServerProcess) -> None:
+    put(server, "a", 1)
+    put(server, "b", 2)
+    away.open(server.url)
+    watch(away, "{ pattern: '*' }")
+    assert http(server, "POST", "/flush").status == 200
+    assert seen(away)[1:] == [[{}, [["a", "delete"], ["b", "delete"]]]]
+    put(server, "a", 1)
+    assert seen(away)[2:] == [[{"a": 1}, [["a", 1]]]]
+
+
 def test_a_list_of_keys_gives_those_that_exist(client: NodeClient) -> None:
     ns = json.dumps(unique())
     client.run(f"await state.store.set('home', 1, {{ ns: {ns} }})")

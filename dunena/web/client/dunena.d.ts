@@ -23,7 +23,7 @@ export interface Options {
   onError?: (error: Error) => void;
   /** Where to look for `data-bind`; the default is the page's document, `false` is nowhere. */
   bind?: ParentNode & Node | false;
-  /** Functions by the name that `data-bind="key | name"` uses; the result is shown. */
+  /** Functions by the name that `data-bind="key | name"` uses; the result is shown. `timer` is one. */
   format?: { [name: string]: (value: any, element: Element) => unknown };
   /** The WebSocket class, if it is neither a global nor in the package `ws`. */
   WebSocket?: unknown;

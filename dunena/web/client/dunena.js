@@ -160,7 +160,7 @@ function connect(url, options = {}) {
 
 	function tell({ selector: { key }, entries, watchers }, watcher, news) {
 		if (!watchers.has(watcher)) return;
-		const changes = structuredClone(watcher.values ? news : [...entries.values()]);
+		const changes = JSON.parse(JSON.stringify(watcher.values ? news : [...entries.values()]));
 		const values = (watcher.values ??= Object.create(null));
 		for (const change of changes)
 			if (change.event) delete values[change.key];
