@@ -371,3 +371,24 @@ def test_an_edit_that_was_taken_over_is_no_edit_after_a_crash(kept: Kept, hands:
     kept.set("k", 2)
     kept.append()
     assert kept.crash().values() == {("", "k"): 2}
+
+
+def test_an_edit_that_was_read_while_the_folder_was_away_is_found_again(
+    kept: Kept, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.write("k.json", "1")
+    monkeypatch.setattr(kept.storage, "is_in_place", lambda: False)
+    assert hands.see("k.json") == []
+    monkeypatch.undo()
+    assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
+
+
+def test_an_edit_of_the_stored_value_is_no_edit_after_a_crash(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1)
+    kept.commit()
+    hands.write("k.json", " 1")
+    assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
+    for value in (1, 2):
+        kept.set("k", value)
+        kept.append()
+    assert kept.crash().values() == {("", "k"): 2}
