@@ -44,13 +44,16 @@ class Hands:
         return self.edits.collect()
 
     def take_over(self, changes: list[OutsideChange]) -> None:
+        self.apply(changes)
+        if self.kept.changes:
+            self.kept.commit()
+
+    def apply(self, changes: list[OutsideChange]) -> None:
         for change in changes:
             if change.value is None:
                 self.kept.store.delete(change.ns, change.key, from_disk=True)
             else:
                 self.kept.store.set(change.ns, change.key, change.value, from_disk=True)
-        if self.kept.changes:
-            self.kept.commit()
 
 
 @pytest.fixture
@@ -329,3 +332,63 @@ def test_is_catching_up_lasts_until_the_scan_for_missed_edits_ends(hands: Hands)
     while hands.edits.step(kept.now) is not None:
         assert everything.is_catching_up
     assert not everything.is_catching_up
+
+
+@pytest.mark.parametrize("first", [None, "2"])
+def test_an_edit_that_was_found_survives_a_crash_after_the_commit_of_one_before_it(
+    kept: Kept, hands: Hands, first: str | None
+) -> None:
+    path = hands.write("k.json", "1")
+    hands.take_over(hands.see("k.json"))
+    if first is None:
+        path.unlink()
+    else:
+        hands.write("k.json", first)
+    before = hands.see("k.json")
+    hands.write("k.json", "3")
+    assert hands.see("k.json") == [OutsideChange("", "k", b"3")]
+    hands.apply(before)
+    kept.append()
+    assert kept.crash().values() == {("", "k"): 3}
+
+
+def test_an_edit_that_was_found_survives_a_crash_after_a_commit_of_a_client(
+    kept: Kept, hands: Hands
+) -> None:
+    hands.write("k.json", "1")
+    hands.take_over(hands.see("k.json"))
+    hands.write("k.json", "3")
+    assert hands.see("k.json") == [OutsideChange("", "k", b"3")]
+    kept.set("k", 2)
+    kept.append()
+    assert kept.crash().values() == {("", "k"): 3}
+
+
+def test_an_edit_that_was_taken_over_is_no_edit_after_a_crash(kept: Kept, hands: Hands) -> None:
+    hands.write("k.json", "1")
+    hands.apply(hands.see("k.json"))
+    kept.append()
+    kept.set("k", 2)
+    kept.append()
+    assert kept.crash().values() == {("", "k"): 2}
+
+
+def test_an_edit_that_was_read_while_the_folder_was_away_is_found_again(
+    kept: Kept, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands.write("k.json", "1")
+    monkeypatch.setattr(kept.storage, "is_in_place", lambda: False)
+    assert hands.see("k.json") == []
+    monkeypatch.undo()
+    assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
+
+
+def test_an_edit_of_the_stored_value_is_no_edit_after_a_crash(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1)
+    kept.commit()
+    hands.write("k.json", " 1")
+    assert hands.see("k.json") == [OutsideChange("", "k", b"1")]
+    for value in (1, 2):
+        kept.set("k", value)
+        kept.append()
+    assert kept.crash().values() == {("", "k"): 2}

@@ -202,7 +202,13 @@ class DiskEngine:
 
     def collect(self, store: Store) -> list[OutsideChange]:
         """Return the hand edits found since the last call that differ from the store."""
-        return [change for change in self._hand_edits.collect() if _differs(change, store)]
+        changes = []
+        for change in self._hand_edits.collect():
+            if _differs(change, store):
+                changes.append(change)
+            elif change.value is not None:
+                self._storage.files.settle_edit((change.ns, change.key), change.value)
+        return changes
 
     def put_back(self, changes: list[OutsideChange]) -> None:
         """Take back hand edits that could not be taken over; `collect` returns them again."""

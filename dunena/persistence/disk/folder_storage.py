@@ -165,6 +165,10 @@ class FolderStorage:
     def append(self, changes: Sequence[Change]) -> None:
         """Append a commit to the journal; if it raises OSError, nothing of it is stored."""
         self.records.reserve_revision(changes[-1].revision)
+        if self.files.has_edits:
+            for change in changes:
+                if change.entry is not None:
+                    self.files.settle_edit((change.ns, change.key), change.entry.value)
         self.journal.append(changes)
         self._revision = changes[-1].revision
 

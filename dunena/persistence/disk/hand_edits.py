@@ -112,6 +112,9 @@ class HandEdits:
             with self._lock:
                 self._changes += changes
             self._found()
+            return
+        for change in changed:
+            self._storage.files.forget_edit((change.ns, change.key))
 
     def _look_at(
         self,
@@ -169,7 +172,7 @@ class HandEdits:
             reason = f"another file holds the same key: {name_of(actual)}"
             damages.append(Damage(found.path, reason, DamageKind.CLASH))
             return None
-        value = self._storage.files.read(found)
+        value = self._storage.files.read_edit(found)
         if value is not None:
             self._storage.files.take_over(found)
             self._storage.mirror.supersede(found.entry_id, value)

@@ -60,6 +60,7 @@ class ValueFiles:
         self._records = records
         self._quarantine = join(records.folder, "quarantine")
         self._stamps = stamps
+        self._edits: dict[EntryId, tuple[bytes, Stamp]] = {}  # the last read of each key by others
         self._foreign: set[EntryId] = set()  # keys whose file others wrote
         self._expiring: set[EntryId] = set()
         self._unsynced: set[str] = set()
@@ -90,6 +91,39 @@ class ValueFiles:
 
     def read(self, found: Found) -> bytes | None:
         """Read the encoded value in a file; record a damage and return None if it is invalid."""
+        value, stamp = self._read_stamped(found)
+        if stamp is not None:
+            self._stamps[found.entry_id] = stamp
+        return value
+
+    def read_edit(self, found: Found) -> bytes | None:
+        """Read as `read` does what others wrote; `settle_edit` must follow.
+
+        Until then a change that is committed is one before the edit, so the journal must not say
+        that the file was known with it.
+        """
+        value, stamp = self._read_stamped(found)
+        if value is not None and stamp is not None:
+            self._edits[found.entry_id] = value, stamp
+        return value
+
+    @property
+    def has_edits(self) -> bool:
+        """Whether others wrote files that this server has not written since."""
+        return bool(self._edits)
+
+    def settle_edit(self, entry_id: EntryId, value: bytes) -> None:
+        """Record that a ``value`` that others wrote is the store's; for the server's thread."""
+        edit = self._edits.get(entry_id)
+        if edit is not None and edit[0] == value:
+            self._stamps[entry_id] = edit[1]
+
+    def forget_edit(self, entry_id: EntryId) -> None:
+        """Record that what others wrote was not reported, so that it is found again."""
+        self._edits.pop(entry_id, None)
+
+    def _read_stamped(self, found: Found) -> tuple[bytes | None, Stamp | None]:
+        """Return the value and the stamp of a file; None twice if it is invalid."""
         stamp: Stamp | None = None
         try:
             content, stamp = self._disk.read_stamped(found.path, self._file_bytes_max)
@@ -98,11 +132,10 @@ class ValueFiles:
                 raise FileTooLargeError(found.path, self._value_bytes_max)
         except (OSError, InvalidJsonError) as error:
             self._damaged[found.entry_id] = _damage(found.path, error), stamp
-            return None
+            return None, None
         if self._damaged:
             self._damaged.pop(found.entry_id, None)
-        self._stamps[found.entry_id] = stamp
-        return value
+        return value, stamp
 
     def damaged_places(self) -> list[EntryId]:
         """Return the keys whose file cannot be read."""
@@ -185,6 +218,7 @@ class ValueFiles:
             self.discard(file)
             raise
         self._stamps[entry_id] = stamp
+        self._edits.pop(entry_id, None)
         self._foreign.discard(entry_id)
         if not file.expires:
             self._drop_expiry(entry_id)
@@ -220,11 +254,13 @@ class ValueFiles:
 
     def is_ours(self, entry_id: EntryId, stamp: Stamp) -> bool:
         """Return whether a key's file has the stamp with which it was last written or read."""
-        return stamp == self._stamps.get(entry_id)
+        edit = self._edits.get(entry_id)
+        return stamp == (self._stamps.get(entry_id) if edit is None else edit[1])
 
     def is_known(self, found: Found) -> bool:
         """Return whether a path is the one at which a key was written or read."""
-        return found.entry_id in self._stamps and found.path == self._layout.actual(found.entry_id)
+        is_known = found.entry_id in self._stamps or found.entry_id in self._edits
+        return is_known and found.path == self._layout.actual(found.entry_id)
 
     def is_new(self, found: Found) -> bool:
         """Return whether a file was neither read nor found damaged before."""
@@ -238,7 +274,7 @@ class ValueFiles:
 
         A file that is added or removed during the iteration may be included or not.
         """
-        for entry_id in list(self._stamps):
+        for entry_id in {**self._stamps, **self._edits}:
             if ns is None or entry_id[0] == ns:
                 yield Found(entry_id, self._layout.actual(entry_id))
 
@@ -250,6 +286,7 @@ class ValueFiles:
     def is_gone(self, entry_id: EntryId) -> None:
         """Remove the damage of a key, as its file no longer exists."""
         self._damaged.pop(entry_id, None)
+        self._edits.pop(entry_id, None)
 
     # --- inside ---
 
@@ -297,6 +334,7 @@ class ValueFiles:
         if self._layout.is_reached(entry_id):
             self._disk.remove(path)
         self._foreign.discard(entry_id)
+        self._edits.pop(entry_id, None)
         self._stamps.pop(entry_id, None)
         self._layout.forget_alias(entry_id)
         self._note_unsynced(entry_id, path)
