@@ -230,6 +230,7 @@ class Model:
         self.made: dict[int, tuple[int, int]] = {0: (0, 0)}
         self.answers: dict[str, tuple[dict[str, Any], int]] = {}
         self.trouble_at = 0  # when a change was last refused, or could not be made
+        self.fault: Exception | None = None  # of a message that could not be answered
         self.latest_ms = 0  # how much later than its time something ended
         self._is_grouping = False
         self.round = Round({})
