@@ -1,6 +1,6 @@
 """Random histories of whole servers with watchers, and the detection of deliberate faults.
 
-``DUNENA_SIMULATION_WATCHED`` sets how many are played in all (25000 take some 20 minutes of one
+``DUNENA_SIMULATION_WATCHED`` sets how many are played in all (25000 take some 17 minutes of one
 core); ``DUNENA_SIMULATION_WATCHED_SEED`` plays the one of that number alone, under every policy.
 """
 

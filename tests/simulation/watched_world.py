@@ -119,7 +119,7 @@ class Watcher:
         self._known: dict[Any, tuple[int, str | None]] = {}  # by the id of a request
         self._increment: tuple[str, int, str] | None = None  # name, when, in which epoch
         self._increment_id: int | None = None
-        self._catching_up_at = 0  # when an update in parts was sent
+        self._catching_up_at = 0  # when an update was sent that may be of many keys
 
     @property
     def has_increment(self) -> bool:
@@ -288,9 +288,9 @@ class Watcher:
         view = self.views[json.dumps(selector, sort_keys=True)]
         followed = self.peer.followed
         committed = self.world.model.committed
-        if request_id is not None or update.get("more"):
+        if request_id is not None or update.get("more") or update.get("reset"):
             self._catching_up_at = sent_at
-        # What was to be sent together with an update in parts waits behind these.
+        # What was to be sent together with such an update waits behind it, and becomes one.
         is_slow = followed.is_slow or sent_at == self._catching_up_at
         view.note_overdue(self.world.model.overdue(self.world.loop.now_ms))
         view.take(update, request_id, sent_at, committed, followed.watched, is_slow=is_slow)
