@@ -183,16 +183,23 @@ class PythonWatcher(Watcher):
     def _open(self, server: ServerProcess) -> None:
         self._store = dunena.sync.connect(server.url, wait=True)
         self._store.__enter__()
-        for ns, history in self.histories.items():
-            thread = threading.Thread(target=self._follow, args=(ns, history.keys))
+        for ns in self.histories:
+            thread = threading.Thread(target=self._follow, args=(ns,))
             thread.start()
             self._threads.append(thread)
 
-    def _follow(self, ns: str, keys: list[str]) -> None:
+    def _follow(self, ns: str) -> None:
+        epoch, rev = "", 0
         try:
-            for update in self._store.watch(*keys, ns=ns):
+            for update in self._store.updates(pattern="*", ns=ns):
                 with self._lock:
-                    self.hear(ns, update.key, update.value)
+                    assert update.epoch != epoch or update.rev >= rev, update
+                    epoch, rev = update.epoch, update.rev
+                    for key, change in update.changes.items():
+                        self.hear(ns, key, change.value, is_deleted=change.event == "delete")
+                    if update.reset:
+                        told = {k: c.value for k, c in update.changes.items() if c.event is None}
+                        self.values[ns] = told
         except (AssertionError, dunena.Error) as error:
             self._failures.append(error)
 

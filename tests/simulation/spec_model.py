@@ -146,12 +146,12 @@ class Asked:
     """When a `watch` was carried out: what was the newest committed revision.
 
     ``can_resume``: the position that it names is not too old to be continued. ``overdue`` are the
-    keys whose time is over, and which are not removed yet, as changes are refused.
+    keys whose time was over, and which were not removed yet, as changes are refused.
     """
 
     revision: int
     can_resume: bool
-    overdue: list[str]
+    overdue: set[str]
 
 
 @dataclass(eq=False)
@@ -230,6 +230,7 @@ class Model:
         self.made: dict[int, tuple[int, int]] = {0: (0, 0)}
         self.answers: dict[str, tuple[dict[str, Any], int]] = {}
         self.trouble_at = 0  # when a change was last refused, or could not be made
+        self.fault: Exception | None = None  # of a message that could not be answered
         self.latest_ms = 0  # how much later than its time something ended
         self._is_grouping = False
         self.round = Round({})
@@ -450,12 +451,16 @@ class Model:
             removals, clears = self.made[since["rev"]]
             is_remembered = self.removals - removals <= positions.REMOVALS_MAX
             can_resume = clears == self.clears and is_remembered
-        overdue = [
+        overdue = self.overdue(self.now)
+        peer.watched[message["id"]] = Asked(self.committed.revision, can_resume, overdue)
+
+    def overdue(self, now: int) -> set[str]:
+        """Return the keys whose time is over, and which are not removed yet."""
+        return {
             key
             for (_, key), (_, at, then) in self.state.items()
-            if at is not None and at <= self.now and then is None
-        ]
-        peer.watched[message["id"]] = Asked(self.committed.revision, can_resume, overdue)
+            if at is not None and at <= now and then is None
+        }
 
     # --- commits ---
 

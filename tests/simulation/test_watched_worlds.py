@@ -1,11 +1,12 @@
 """Random histories of whole servers with watchers, and the detection of deliberate faults.
 
-``DUNENA_SIMULATION_WATCHED`` sets how many are played in all (25000 take some 20 minutes of one
+``DUNENA_SIMULATION_WATCHED`` sets how many are played in all (25000 take some 17 minutes of one
 core); ``DUNENA_SIMULATION_WATCHED_SEED`` plays the one of that number alone, under every policy.
 """
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -73,6 +74,16 @@ def test_every_watcher_sees_what_was_committed(fsync: Fsync, part: int) -> None:
             raise AssertionError(
                 f"DUNENA_SIMULATION_WATCHED_SEED={seed}, --fsync {fsync.value}"
             ) from error
+
+
+def test_watchers_meet_every_kind_of_update() -> None:
+    figures: Counter[str] = Counter()
+    for seed in range(20):
+        world = WatchedWorld(seed, POLICIES[seed % 2])
+        world.play()
+        figures += world.figures()
+    assert all(figures[kind] >= 5 for kind in ("resumed", "resets", "in parts")), figures
+    assert figures["updates"] >= 300
 
 
 # --- the checker notices what it is for: those of the model of the contract first ---

@@ -20,6 +20,7 @@ The numbers are those of the properties of the contract:
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -72,7 +73,8 @@ class Question:
 class View:
     """A watch of a client; ``may_read`` are the rights that its updates may have been made under.
 
-    ``begun_at`` is None until the first update came over this connection.
+    ``is_begun``: the first update came over this connection. ``is_watched``: no `unwatch` was sent
+    since. ``figures`` count the kinds of updates.
     """
 
     selected: Selected
@@ -91,8 +93,8 @@ class View:
     _rights_changes: int = 0  # that no update was heard of yet
     # What was over when the watch began: no read returns it, and it is about to be removed.
     _overdue: set[str] = field(default_factory=set)
-    updates: int = 0
-    resumed: int = 0
+    _overdue_by_rights: set[str] = field(default_factory=set)
+    figures: Counter[str] = field(default_factory=Counter)
 
     def ask(self, question: Question, interval_ms: float | None, *, is_new: bool) -> None:
         """A `watch` was sent, over a new connection or after the end of the last watch."""
@@ -115,6 +117,13 @@ class View:
         """The rights of the client have changed."""
         self.may_read.append(may_read)
         self._rights_changes += self.is_watched
+
+    def note_overdue(self, keys: set[str]) -> None:
+        """These keys are not shown by an update that a change of rights may have caused by now."""
+        if self._rights_changes:
+            self._overdue_by_rights |= keys
+        else:
+            self._overdue_by_rights.clear()
 
     def unwatch(self) -> None:
         """An `unwatch` was sent; what still comes is of no use."""
@@ -218,7 +227,7 @@ class View:
         if has_reset:
             self._overdue = set(asked.overdue)
         if since is not None and not has_reset:
-            self.resumed += 1
+            self.figures["resumed"] += 1
 
     def _expect_committed(self, part: dict[str, Any], committed: Committed) -> None:
         """5: a part tells nothing that was not committed; and nothing that was not asked for."""
@@ -256,7 +265,9 @@ class View:
         is_by_rights = self._expect_reset(parts, is_first, before, committed)
         self._apply(parts, is_first=is_first)
         self.position = (committed.epoch, revision)
-        self.updates += 1
+        self.figures["updates"] += 1
+        self.figures["in parts"] += len(parts) > 1
+        self.figures["resets"] += any("reset" in part for part in parts) and not is_first
         self._expect_cut(revision, committed)
         if is_first:
             self._is_second = True
@@ -275,7 +286,7 @@ class View:
             if part.get("reset"):
                 self.values = {}
                 if not is_first:
-                    self._overdue.clear()
+                    self._overdue = set(self._overdue_by_rights)
             for change in part["changes"]:
                 # An update in parts that takes too much memory goes on at a newer revision.
                 name = (change["key"], part["rev"])

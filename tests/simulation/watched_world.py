@@ -6,7 +6,7 @@ from where they were.
 """
 
 import json
-from collections import deque
+from collections import Counter, deque
 from random import Random
 from typing import Any
 
@@ -119,7 +119,7 @@ class Watcher:
         self._known: dict[Any, tuple[int, str | None]] = {}  # by the id of a request
         self._increment: tuple[str, int, str] | None = None  # name, when, in which epoch
         self._increment_id: int | None = None
-        self._catching_up_at = 0  # when an update in parts was sent
+        self._catching_up_at = 0  # when an update was sent that may be of many keys
 
     @property
     def has_increment(self) -> bool:
@@ -288,10 +288,11 @@ class Watcher:
         view = self.views[json.dumps(selector, sort_keys=True)]
         followed = self.peer.followed
         committed = self.world.model.committed
-        if request_id is not None or update.get("more"):
+        if request_id is not None or update.get("more") or update.get("reset"):
             self._catching_up_at = sent_at
-        # What was to be sent together with an update in parts waits behind these.
+        # What was to be sent together with such an update waits behind it, and becomes one.
         is_slow = followed.is_slow or sent_at == self._catching_up_at
+        view.note_overdue(self.world.model.overdue(self.world.loop.now_ms))
         view.take(update, request_id, sent_at, committed, followed.watched, is_slow=is_slow)
         if view.position is not None and view.position[0] == committed.epoch:
             self.world.known = max(self.world.known, view.position[1])
@@ -344,6 +345,7 @@ class Watcher:
         grant = LIMITED if self.is_limited else EVERYTHING
         for view in self.views.values():
             view.change_rights(_may_read_limited if self.is_limited else _may_read_everything)
+            view.note_overdue(self.world.model.overdue(self.world.loop.now_ms))
         peer.connection.update_grant(lambda _: grant)
 
 
@@ -386,7 +388,7 @@ class Line:
 
 
 class WatchedWorld(World):
-    """One history of one server with watchers; ``figures`` count what was seen."""
+    """One history of one server with watchers."""
 
     def __init__(self, seed: int, fsync: Fsync) -> None:
         self.watch_random = Random(f"watch {seed}")
@@ -397,6 +399,11 @@ class WatchedWorld(World):
         self.has_lost = False
         super().__init__(seed, fsync)
         self.watchers = [Watcher(self) for _ in range(self.watch_random.randrange(2, 5))]
+
+    def figures(self) -> Counter[str]:
+        """Return how many updates of which kind the watchers were told."""
+        views = [view for watcher in self.watchers for view in watcher.views.values()]
+        return sum((view.figures for view in views), Counter())
 
     # --- life of the server ---
 

@@ -230,8 +230,12 @@ class WatchedSession(Session):
         return is_known
 
     def receive(self, text: bytes, now: int) -> None:
-        self._tell(text, now)
-        super().receive(text, now)
+        try:
+            self._tell(text, now)
+            super().receive(text, now)
+        except Exception as error:
+            self._model.fault = error  # the server closes the connection, and goes on
+            raise
 
     def _tell(self, text: bytes, now: int) -> None:
         if self._followed.is_open or self._store.refusal is not None:
@@ -521,6 +525,7 @@ class World:
                 waiting = (p for p in self.peers if p.unread or (p.outgoing and not p.is_gone))
                 if self.engine.done is None and not any(waiting):
                     break
+        self.expect_no_fault()
         for peer in self.peers:
             if peer.is_gone:
                 continue
@@ -530,6 +535,11 @@ class World:
                 if peer.outgoing or peer.unread:
                     raise BrokenPromiseError("a peer that reads everything is not served")
                 peer.followed.expect_everything()
+
+    def expect_no_fault(self) -> None:
+        """Every message could be answered, if only with an error."""
+        if self.model.fault is not None:
+            raise BrokenPromiseError("a message could not be answered") from self.model.fault
 
     # --- peers ---
 
@@ -568,6 +578,7 @@ class World:
             self.engine.sync: 4,
             lambda: self.loop.pass_time(self.random.choice((64, 640, 6400, 25_600))): 3,
         }
+        self.expect_no_fault()
         event = self.random.choices(list(events), list(events.values()))[0]
         (event if self.peers else self.connect)()
         if self.schedule_random.random() < 0.1:

@@ -1,5 +1,6 @@
 """What lies in a kept folder: names, damage, expiries, revisions; and what is left alone."""
 
+import errno
 import json
 import os
 import shutil
@@ -492,6 +493,35 @@ def test_file_modification_times_do_not_affect_recovery(tmp_path: Path) -> None:
     kept.append()
     kept = kept.crash()
     assert kept.values() == {}
+    kept.close()
+
+
+@pytest.mark.parametrize("method", ["put_in_place", "remove"])
+def test_what_a_device_did_though_it_reported_a_failure_is_no_hand_edit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    kept = Kept(tmp_path, Fsync.EVERYSEC)
+    kept.set("k", 0)
+    kept.commit()
+    carry_out = getattr(kept.disk, method)
+
+    def carry_out_and_fail(*arguments: object) -> None:
+        carry_out(*arguments)
+        raise OSError(errno.EIO, "failed")
+
+    if method == "remove":
+        kept.store.delete("", "k")
+    else:
+        kept.set("k", 1)
+    kept.append()
+    with monkeypatch.context() as failing:
+        failing.setattr(kept.disk, method, carry_out_and_fail)
+        kept.step(2.0)
+    kept.set("k", 2)
+    kept.append()
+    kept.storage._checkpointer.write_journal_anew()
+    kept = kept.crash()
+    assert kept.values() == {("", "k"): 2}
     kept.close()
 
 

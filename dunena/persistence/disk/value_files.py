@@ -7,6 +7,7 @@ of the value, so that it is never used for another value.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from dunena.persistence.disk.disk import Disk, Draft, Stamp, join, parent_of
@@ -215,6 +216,10 @@ class ValueFiles:
             self._layout.make_way(entry_id)
             stamp = self._disk.put_in_place(file.draft, path)
         except OSError:
+            # It may be there all the same, and must not be taken for another hand's then.
+            with suppress(OSError):
+                if self._disk.stamp(path) == file.draft.stamp:
+                    self._stamps[entry_id] = file.draft.stamp
             self.discard(file)
             raise
         self._stamps[entry_id] = stamp
@@ -332,7 +337,13 @@ class ValueFiles:
     def _remove(self, entry_id: EntryId) -> None:
         path = self._layout.actual(entry_id)
         if self._layout.is_reached(entry_id):
-            self._disk.remove(path)
+            try:
+                self._disk.remove(path)
+            except OSError:
+                with suppress(OSError):  # it may be gone all the same
+                    if self._disk.stamp(path) is None:
+                        self._stamps.pop(entry_id, None)
+                raise
         self._foreign.discard(entry_id)
         self._edits.pop(entry_id, None)
         self._stamps.pop(entry_id, None)
