@@ -17,6 +17,7 @@ from tests.support.refusing import commits_refused
 
 SEEDS = int(os.environ.get("DUNENA_LINEARIZABILITY_SEEDS", "2"))
 SECONDS = 0.5
+pytestmark = pytest.mark.timeout(60 + 10 * SEEDS)
 KEYS = ["alpha", "beta", "gamma", "delta"]
 
 EDIT_SECONDS = 1.0

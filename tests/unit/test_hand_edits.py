@@ -392,3 +392,30 @@ def test_an_edit_of_the_stored_value_is_no_edit_after_a_crash(kept: Kept, hands:
         kept.set("k", value)
         kept.append()
     assert kept.crash().values() == {("", "k"): 2}
+
+
+def test_a_removal_that_is_seen_twice_is_one_change(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1)
+    kept.commit()
+    (kept.folder / "k.json").unlink()
+    removals = hands.see("k.json")
+    assert removals == [OutsideChange("", "k", None)]
+    assert hands.see("k.json") == []
+    hands.apply(removals)
+    kept.set("k", 2)  # by a client, before the file is written
+    assert hands.see("k.json") == []
+    kept.commit()
+    assert (kept.folder / "k.json").read_text() == "2"
+    (kept.folder / "k.json").unlink()
+    assert hands.see("k.json") == removals
+
+
+def test_a_file_that_is_moved_away_and_back_is_found_each_time(kept: Kept, hands: Hands) -> None:
+    kept.set("k", 1)
+    kept.commit()
+    path, elsewhere = kept.folder / "k.json", kept.folder.parent / "elsewhere.json"
+    for _ in range(2):
+        path.rename(elsewhere)
+        assert hands.see("k.json") == [OutsideChange("", "k", None)]
+        elsewhere.rename(path)
+        assert hands.see("k.json") == [OutsideChange("", "k", b"1")]

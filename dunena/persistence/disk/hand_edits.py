@@ -113,7 +113,7 @@ class HandEdits:
                 self._changes += changes
             self._found()
             return
-        for change in changed:
+        for change in changes:
             self._storage.files.forget_edit((change.ns, change.key))
 
     def _look_at(
@@ -133,9 +133,8 @@ class HandEdits:
             reached[ns] = self._storage.layout.is_reached(found.entry_id)
         stamp = self._disk.stamp(found.path) if reached[ns] else None
         if stamp is None:
-            if files.is_known(found):
+            if files.note_missing(found):
                 gone.append(OutsideChange(*found.entry_id, None))
-            files.is_gone(found.entry_id)
         elif not files.is_ours(found.entry_id, stamp):
             value = self._read(found, damages)
             if value is not None:

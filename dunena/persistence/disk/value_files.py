@@ -40,6 +40,16 @@ class PreparedFile(NamedTuple):
     expires: bool
 
 
+class _Edit(NamedTuple):
+    """What others did to a file, as last found: what they wrote, or that they removed it."""
+
+    value: bytes | None
+    stamp: Stamp | None
+
+
+_REMOVAL = _Edit(None, None)
+
+
 class ValueFiles:
     """Reads and writes the values' files of a layout; methods raise OSError as the disk does.
 
@@ -61,7 +71,7 @@ class ValueFiles:
         self._records = records
         self._quarantine = join(records.folder, "quarantine")
         self._stamps = stamps
-        self._edits: dict[EntryId, tuple[bytes, Stamp]] = {}  # the last read of each key by others
+        self._edits: dict[EntryId, _Edit] = {}  # those that this server has not replaced
         self._foreign: set[EntryId] = set()  # keys whose file others wrote
         self._expiring: set[EntryId] = set()
         self._unsynced: set[str] = set()
@@ -105,22 +115,22 @@ class ValueFiles:
         """
         value, stamp = self._read_stamped(found)
         if value is not None and stamp is not None:
-            self._edits[found.entry_id] = value, stamp
+            self._edits[found.entry_id] = _Edit(value, stamp)
         return value
 
     @property
     def has_edits(self) -> bool:
-        """Whether others wrote files that this server has not written since."""
+        """Whether others changed files that this server has not written since."""
         return bool(self._edits)
 
     def settle_edit(self, entry_id: EntryId, value: bytes) -> None:
         """Record that a ``value`` that others wrote is the store's; for the server's thread."""
         edit = self._edits.get(entry_id)
-        if edit is not None and edit[0] == value:
-            self._stamps[entry_id] = edit[1]
+        if edit is not None and edit.stamp is not None and edit.value == value:
+            self._stamps[entry_id] = edit.stamp
 
     def forget_edit(self, entry_id: EntryId) -> None:
-        """Record that what others wrote was not reported, so that it is found again."""
+        """Record that what others did was not reported, so that it is found again."""
         self._edits.pop(entry_id, None)
 
     def _read_stamped(self, found: Found) -> tuple[bytes | None, Stamp | None]:
@@ -260,11 +270,12 @@ class ValueFiles:
     def is_ours(self, entry_id: EntryId, stamp: Stamp) -> bool:
         """Return whether a key's file has the stamp with which it was last written or read."""
         edit = self._edits.get(entry_id)
-        return stamp == (self._stamps.get(entry_id) if edit is None else edit[1])
+        return stamp == (self._stamps.get(entry_id) if edit is None else edit.stamp)
 
     def is_known(self, found: Found) -> bool:
-        """Return whether a path is the one at which a key was written or read."""
-        is_known = found.entry_id in self._stamps or found.entry_id in self._edits
+        """Return whether a file was written or read at a path, and was not found to be gone."""
+        edit = self._edits.get(found.entry_id)
+        is_known = found.entry_id in self._stamps if edit is None else edit is not _REMOVAL
         return is_known and found.path == self._layout.actual(found.entry_id)
 
     def is_new(self, found: Found) -> bool:
@@ -288,10 +299,16 @@ class ValueFiles:
         self._layout.adopt(found)
         self._foreign.add(found.entry_id)
 
-    def is_gone(self, entry_id: EntryId) -> None:
-        """Remove the damage of a key, as its file no longer exists."""
-        self._damaged.pop(entry_id, None)
-        self._edits.pop(entry_id, None)
+    def note_missing(self, found: Found) -> bool:
+        """Record that there is no file at a path; return whether that is a removal by others.
+
+        It is one only once: another would take away what was written under the key meanwhile.
+        """
+        self._damaged.pop(found.entry_id, None)
+        if not self.is_known(found):
+            return False
+        self._edits[found.entry_id] = _REMOVAL
+        return True
 
     # --- inside ---
 
@@ -329,6 +346,7 @@ class ValueFiles:
         stamp = self._disk.stamp(path)
         if entry is None and stamp is None:
             self._stamps.pop(entry_id, None)
+            self._edits.pop(entry_id, None)
             return True
         if stamp != self._stamps.get(entry_id):
             return True  # others have changed it again, which will be reported
