@@ -167,6 +167,16 @@ def test_a_base_is_listed_before_segments_with_later_revisions(
     assert segments.listed == [first, second, base, third, other, latest]
 
 
+def test_a_base_is_listed_behind_all_that_it_replaces(segments: Segments, tmp_path: Path) -> None:
+    taken_back = write_one(segments, 1)
+    taken_back.last_revision = 5  # its last commits were taken back, and the next begins before
+    replaced = write_one(segments, 2)
+    segments.end_current()
+    base = Segment(base_path(str(tmp_path), 3, 0), 3)
+    segments.list_base(base)
+    assert segments.listed == [replaced, base, taken_back]
+
+
 def test_sweep_removes_a_base_that_was_not_listed(segments: Segments, tmp_path: Path) -> None:
     path = Path(base_path(str(tmp_path), 2, 1))
     segments.expect(str(path))

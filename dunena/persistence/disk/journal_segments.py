@@ -130,8 +130,12 @@ class Segments:
         """List a base instead of the segments up to its revision, before the later ones."""
         self._leftovers.discard(segment.path)
         revision = segment.last_revision
-        later = [s for s in self.listed if s.last_revision > revision or s is self.current]
-        self.listed[len(self.listed) - len(later) :] = [segment, *later]
+        replaced: list[Segment] = []
+        later: list[Segment] = []
+        for listed in self.listed:  # not in the order of their last revisions, if some were undone
+            is_later = listed.last_revision > revision or listed is self.current
+            (later if is_later else replaced).append(listed)
+        self.listed = [*replaced, segment, *later]
 
     def sweep(self) -> None:
         """Remove the files of segments that could not be written completely."""
