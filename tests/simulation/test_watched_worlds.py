@@ -302,6 +302,7 @@ SABOTAGES: list[Sabotage] = [
 
 
 @pytest.mark.skipif("DUNENA_TEST_COMPILED" in os.environ, reason="compiled code is not replaced")
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_the_checker_notices_a_server_broken_on_purpose(
     sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch
