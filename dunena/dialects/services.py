@@ -55,7 +55,7 @@ class Services:
     ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry. ``epoch`` names the unbroken
     run of revisions that the store is in: revisions of different epochs cannot be compared.
     ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
-    of one grant from the others.
+    of one grant from the others, and from the same token with other rights.
     """
 
     store: StoreView

@@ -25,6 +25,7 @@ ENDED = {"timer": {"at": 0, "ms": 0, "rate": -1, "running": False}}
 PATCH_TEXT = "Patch must be a list of operations"
 POINTER_TEXT = "Path must be a JSON Pointer"
 ONCE_TEXT = "idempotencyKey must be 1 to 64 printable characters"
+USED_TEXT = "idempotencyKey was used for another request"
 DO_TEXT = "Do must be one of: start, stop, toggle, set, add"
 WHOLE_TEXT = "idempotencyKey must be that of the whole request"
 COUNT_TEXT = "Operations exceed max count (1000)"
@@ -845,11 +846,33 @@ def test_the_same_request_twice_is_one_change(speaker: Speaker, name: str) -> No
     first = speaker.do(name, **request, idempotencyKey=once)
     rev = speaker.rev(key)
     assert speaker.do(name, **request, idempotencyKey=once) == first | {"duplicate": True}
-    assert speaker.do("incr", idempotencyKey=once) == first | {"duplicate": True}
     assert speaker.position(key) == (1, rev)
     other = speaker.do(name, **request, idempotencyKey=unique("once"))
     assert "duplicate" not in other
     assert speaker.rev(key) > rev
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("set", {"value": "hello"}),
+        ("incr", {"by": 2}),
+        ("incr", {"ns": "other"}),
+        ("append", {"value": 1}),
+        ("txn", {"ops": []}),
+    ],
+)
+def test_an_idempotency_key_is_of_one_request(
+    speaker: Speaker, name: str, fields: dict[str, Any]
+) -> None:
+    key, once = unique(), unique("once")
+    first = speaker.do("incr", key=key, idempotencyKey=once)
+    refused = speaker.refused(name, key=key, **fields, idempotencyKey=once)
+    assert refused == {"text": USED_TEXT, "code": "invalid"}
+    assert speaker.value(key) == 1
+    # The order of the members and the id do not make another request.
+    again = speaker.do("incr", idempotencyKey=once, key=key)
+    assert again == first | {"duplicate": True}
 
 
 def test_the_idempotency_key_of_a_refused_request_is_not_remembered(speaker: Speaker) -> None:
