@@ -21,8 +21,8 @@ from dunena.dialects.errors import (
 from dunena.dialects.ops.operation import Answer, Operation, Surroundings, check_part_size
 from dunena.dialects.services import Services, check_value_size, end_of
 from dunena.store.entry import Change, Entry, EntryId
-from dunena.store.entry_table import growth_of
 from dunena.store.merge_patch import merge_encoded
+from dunena.store.quota import growth_of, size_of
 
 
 class _Draft:
@@ -154,10 +154,12 @@ class Transaction:
             entry_id: 0 if draft.entry is None else draft.entry.revision
             for entry_id, draft in self._drafts.items()
         }
-        outcome = {entry_id: draft.value for entry_id, draft in changed.items()}
+        outcome = {entry_id: _size_of(entry_id, draft) for entry_id, draft in changed.items()}
         services.store.check_outcome(outcome)
         services.unrestricted_store.make_room_for(outcome)
-        in_order = sorted(changed, key=lambda entry_id: _growth(entry_id, changed[entry_id]))
+        in_order = sorted(
+            changed, key=lambda entry_id: _growth(outcome[entry_id], changed[entry_id])
+        )
         with services.unrestricted_store.group():
             for ns, key in in_order:
                 draft = changed[ns, key]
@@ -192,10 +194,12 @@ class Transaction:
         raise NoRevisionError(revision)
 
 
-def _growth(entry_id: EntryId, draft: _Draft) -> tuple[bool, int]:
-    if draft.value is None:
-        return False, 0
-    return True, growth_of(entry_id[1], draft.value, draft.entry)
+def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:
+    return None if draft.value is None else size_of(entry_id[1], draft.value, draft.then)
+
+
+def _growth(size: int | None, draft: _Draft) -> tuple[bool, int]:
+    return (False, 0) if size is None else (True, growth_of(size, draft.entry))
 
 
 def _as_json(value: bytes | None) -> Any:
