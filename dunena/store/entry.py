@@ -19,7 +19,7 @@ class Entry:
     ms, or None for no expiry. ``then`` is compact JSON that is merged into the value at
     ``expires_at``, and the key stays without an expiry; None if the key goes then. ``update``
     caches the finished frame that announces the entry; None until it is made. ``written_at`` is
-    when the entry was stored, Unix ms; 0 if that is not known.
+    since when the value has stood, Unix ms; 0 if that is not known.
     """
 
     __slots__ = ("expires_at", "key", "ns", "revision", "then", "update", "value", "written_at")

@@ -1,8 +1,9 @@
 """The earlier values of keys, in memory.
 
 Rule (the contract, "History"): the last values of each key are kept that stood for at least a
-second, up to a number for each key and a size for all. So a value that is written many times a
-second does not push out what a person would want back. What is cleared or evicted is not kept.
+second before another one, up to a number for each key and a size for all. So a value that is
+written many times a second does not push out what a person would want back, nor does a touch. What
+is cleared or evicted is not kept.
 """
 
 from collections import OrderedDict

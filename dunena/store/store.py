@@ -237,8 +237,11 @@ class Store(StoreView):
         entry = Entry(ns, key, value, expires_at, revision, self.now, then)
         replaced = self.table.put(entry)
         self.positions.put(entry, replaced)
-        if replaced is not None and self.now - replaced.written_at >= HISTORY_MS_MIN:
-            self.history.keep(replaced, self.now, revision)
+        if replaced is not None:
+            if value == replaced.value:
+                entry.written_at = replaced.written_at  # it stands on
+            elif self.now - replaced.written_at >= HISTORY_MS_MIN:
+                self.history.keep(replaced, self.now, revision)
         return self._notify_observer(
             Change(
                 ChangeKind.SET,
@@ -444,7 +447,10 @@ class Store(StoreView):
         merged = Entry(ns, key, value, None, revision, self.now)
         self.table.put(merged)
         self.positions.put(merged, entry)
-        self.history.keep(entry, self.now, revision)
+        if value == entry.value:
+            merged.written_at = entry.written_at
+        else:
+            self.history.keep(entry, self.now, revision)
         return self._notify_observer(
             Change(ChangeKind.SET, ns, key, revision, entry=merged, replaced=entry)
         )

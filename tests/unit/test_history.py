@@ -52,6 +52,31 @@ def test_a_value_that_stood_for_less_than_a_second_is_not_kept() -> None:
     assert values(store) == ["2"]
 
 
+def test_a_value_that_is_written_again_stands_on() -> None:
+    store = new_store()
+    first_at = store.now
+    put(store, "1", stands_ms=HISTORY_MS_MIN // 2)
+    for _ in range(2 * COUNT_MAX):
+        put(store, "1", stands_ms=HISTORY_MS_MIN // 2)
+    put(store, "2")
+    store.set("", "k", b"2", store.now + HISTORY_MS_MIN, then=b"2")
+    store.now += HISTORY_MS_MIN
+    store.expire(store.now)
+    assert values(store) == ["1"]
+    (kept,) = store.history.of("", "k")
+    assert (kept.written_at, kept.revision) == (first_at, 2 * COUNT_MAX + 1)
+    put(store, "3")
+    assert values(store) == ["2", "1"]
+
+
+def test_a_value_that_was_written_again_and_taken_back_stands_on() -> None:
+    store = new_store()
+    put(store, "1")
+    store.undo([store.set("", "k", b"1")])
+    put(store, "2")
+    assert values(store) == ["1"]
+
+
 def test_only_the_newest_values_of_a_key_are_kept() -> None:
     store = new_store()
     for number in range(10):

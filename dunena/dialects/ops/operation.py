@@ -48,8 +48,8 @@ Answer = dict[str, Any]
 class Surroundings:
     """What an operation may depend on besides the value: the time (Unix ms) and limits.
 
-    ``value_of_revision`` returns the encoded value that the key had at a revision, or before the
-    present one for None; it raises `NoRevisionError`.
+    ``value_of_revision`` returns the encoded value that the key had at a revision, or the last one
+    that is not the present one for None; it raises `NoRevisionError`.
     """
 
     now: int

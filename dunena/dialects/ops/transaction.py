@@ -180,14 +180,15 @@ class Transaction:
         return revisions
 
     def _value_of_revision(self, ns: str, key: str, revision: int | None) -> bytes:
-        """Return the value that a key had at a revision; before the present one for None."""
+        """Return the value that a key had at a revision; the last other one for None."""
         store = self._services.unrestricted_store
         earlier = store.history.of(ns, key)
-        if revision is None:
-            if not earlier:
-                raise NoRevisionError(0)
-            return earlier[0].value
         entry = store.peek(ns, key, self._now)
+        if revision is None:
+            for kept in earlier:
+                if entry is None or kept.value != entry.value:
+                    return kept.value
+            raise NoRevisionError(0)
         for kept in earlier if entry is None else (entry, *earlier):
             if kept.revision == revision:
                 return kept.value
