@@ -79,7 +79,8 @@ def answer_operation(
         check_flag(message, "rev")
         operation = parse_operation(message, name, "", name_rule)
         (result,) = Transaction(services, now).run([operation], _unnamed)
-        return {"key": operation.key, "rev": result["rev"], "epoch": services.epoch, **result}
+        position = {"rev": result["rev"]} if "rev" in result else {}
+        return {"key": operation.key, **position, "epoch": services.epoch, **result}
 
     return _answer_once(services, message, now, answer)
 

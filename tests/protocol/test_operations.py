@@ -933,11 +933,34 @@ def test_a_token_has_its_rights_in_operations(guarded: ServerProcess, dialect: s
             "txn",
             ops=[{"op": "incr", "key": "mine-1"}, {"op": "append", "key": "mine-l", "value": 1}],
         )
-        assert [set(result) for result in data["results"]] == [{"rev"}, {"rev", "length"}]
+        assert [set(result) for result in data["results"]] == [{"rev"}, {"rev"}]
         refused = writer.refused("incr", key="mine-1", **{"return": True})
         assert refused == {"text": 'Not permitted: read "mine-1"', "code": "forbidden"}
         assert writer.refused("history", key="mine-1")["text"] == 'Not permitted: read "mine-1"'
         assert writer.refused("get", key="mine-1", rev=True)["code"] == "forbidden"
+
+        # nor what is there, by a condition
+        rev = other.rev("mine-1")
+        test = {"op": "test", "path": "", "value": 2}
+        for name, fields in [
+            ("incr", {"by": 0, "max": 1}),
+            ("incr", {"by": 0, "min": 1}),
+            ("patch", {"patch": [{"op": "add", "path": "", "value": 2}, test]}),
+            ("set", {"value": 5, "ifRev": rev}),
+            ("touch", {"ttl": 5, "ifRev": 0}),
+        ]:
+            refused = writer.refused(name, key="mine-1", **fields)
+            assert refused == {"text": 'Not permitted: read "mine-1"', "code": "forbidden"}
+            refused = writer.refused("txn", ops=[{"op": name, "key": "mine-1", **fields}])
+            assert refused["text"] == 'op 0: Not permitted: read "mine-1"'
+        assert other.rev("mine-1") == rev
+        copies = [{"op": "copy", "from": "", "path": ""}]
+        assert set(writer.do("patch", key="mine-1", patch=copies)) == {"key", "rev", "epoch"}
+        gone = writer.do("delete", key="mine-1", path="/a")
+        assert set(gone) == {"key", "epoch", "deleted"}
+        ops = [{"op": "delete", "key": "mine-1", "path": "/a"}, {"op": "delete", "key": "mine-0"}]
+        results = [{"deleted": False}] * 2
+        assert writer.do("txn", ops=ops)["results"] == results
 
         # who may not write changes nothing
         refused = reader.refused("incr", key="mine-1")

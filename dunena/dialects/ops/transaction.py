@@ -60,6 +60,8 @@ class Transaction:
     ) -> list[Answer]:
         """Carry out all operations or none; return the answer of each, with its revision.
 
+        A sender that may not read the key gets no revision of what was changed before.
+
         They are forced to the device before the answer if ``is_durable`` or one of them asks for
         it. Raise `ClientError` for the first that cannot be done; ``named`` says in the error
         which it is.
@@ -75,7 +77,9 @@ class Transaction:
         results: list[Answer] = []
         for operation, answer in zip(operations, answers, strict=True):
             entry_id = (operation.ns, operation.key)
-            result = {"rev": revisions[entry_id], **answer}
+            result = dict(answer)
+            if entry_id in revisions:
+                result = {"rev": revisions[entry_id], **answer}
             if operation.returns_value:
                 result["value"] = _as_json(self._drafts[entry_id].value)
             results.append(result)
@@ -85,7 +89,7 @@ class Transaction:
         ns, key = operation.ns, operation.key
         self._services.store.check_outcome({(ns, key): None})  # the right to write comes first
         may_read = self._services.store.may_read(ns, key)
-        if operation.returns_value and not may_read:
+        if not may_read and (operation.returns_value or operation.is_conditional):
             raise ForbiddenError.to("read", ns, key)
         draft = self._draft_of(ns, key)
         self._check_revision(operation, draft.entry)
@@ -103,6 +107,7 @@ class Transaction:
             self._check_then(value, draft.then)
         if not may_read:
             answer.pop("value", None)
+            answer.pop("length", None)
         return answer
 
     def _draft_of(self, ns: str, key: str) -> _Draft:
@@ -142,7 +147,8 @@ class Transaction:
     def _commit(self, is_durable: bool) -> dict[EntryId, int]:
         """Make the changes; return the revision of each touched key.
 
-        That is the revision of its change, or of its entry if nothing changed, or 0 for no key.
+        That is the revision of its change. If nothing changed, it is that of its entry, or 0 for no
+        key, and left out if the key may not be read.
         """
         services = self._services
         changed = {
@@ -153,6 +159,7 @@ class Transaction:
         revisions = {
             entry_id: 0 if draft.entry is None else draft.entry.revision
             for entry_id, draft in self._drafts.items()
+            if services.store.may_read(*entry_id)
         }
         outcome = {entry_id: _size_of(entry_id, draft) for entry_id, draft in changed.items()}
         services.store.check_outcome(outcome)
