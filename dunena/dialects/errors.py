@@ -148,7 +148,7 @@ TOO_DEEP = "Value is nested too deeply"
 
 
 class InvalidFieldError(ClientError):
-    """A field of an operation or a watch is wrong."""
+    """A field is wrong: any of an operation or a watch, or the ttl of a write."""
 
     is_named = True
 

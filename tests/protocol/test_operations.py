@@ -23,6 +23,9 @@ ENDED = {"timer": {"at": 0, "ms": 0, "rate": -1, "running": False}}
 
 
 PATCH_TEXT = "Patch must be a list of operations"
+REMOVE_TEXT = "Patch must not remove the whole value"
+MS_TEXT = "Ms must be a number from -9007199254740992 to 9007199254740992"
+RATE_TEXT = "Rate must be a number from -9007199254740992 to 9007199254740992"
 POINTER_TEXT = "Path must be a JSON Pointer"
 ONCE_TEXT = "idempotencyKey must be 1 to 64 printable characters"
 USED_TEXT = "idempotencyKey was used for another request"
@@ -399,6 +402,7 @@ def entries_of(speaker: Speaker, key: str, **fields: Any) -> list[tuple[int, Any
         (1, "patch", {"patch": [{"op": "add", "path": "/a"}]}, PATCH_TEXT, "invalid"),
         (1, "patch", {"patch": [{"op": "move", "path": "/a"}]}, PATCH_TEXT, "invalid"),
         (1, "patch", {"patch": [5]}, PATCH_TEXT, "invalid"),
+        (1, "patch", {"patch": [{"op": "remove", "path": ""}]}, REMOVE_TEXT, "invalid"),
         (1, "patch", {"patch": [{}] * 1001}, COUNT_TEXT, "limit"),
         (2**64 - 1, "incr", {}, 'Out of range: "KEY"', "range"),
         (-(2**63), "incr", {"by": -1}, 'Out of range: "KEY"', "range"),
@@ -422,13 +426,16 @@ def entries_of(speaker: Speaker, key: str, **fields: Any) -> list[tuple[int, Any
         (1, "incr", {"max": []}, "Max must be a number", "invalid"),
         (1, "touch", {}, "Missing field: ttl", "invalid"),
         (1, "touch", {"ttl": None}, "Missing field: ttl", "invalid"),
-        (1, "touch", {"ttl": -1}, "TTL must be a non-negative integer", "limit"),
-        (1, "incr", {"ttl": "5"}, "TTL must be a non-negative integer", "limit"),
+        (1, "touch", {"ttl": -1}, "TTL must be a non-negative integer", "invalid"),
+        (1, "incr", {"ttl": "5"}, "TTL must be a non-negative integer", "invalid"),
         (TIMER, "timer", {}, DO_TEXT, "invalid"),
         (TIMER, "timer", {"do": ["start"]}, DO_TEXT, "invalid"),
         (TIMER, "timer", {"do": "add"}, "Missing field: ms", "invalid"),
-        (TIMER, "timer", {"do": "set", "ms": "5"}, "Ms must be a number", "invalid"),
-        (TIMER, "timer", {"do": "set", "rate": True}, "Rate must be a number", "invalid"),
+        (TIMER, "timer", {"do": "set", "ms": "5"}, MS_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "set", "ms": 2**63 - 1}, MS_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "add", "ms": -(2**53) - 1}, MS_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "set", "rate": 1e300}, RATE_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "set", "rate": True}, RATE_TEXT, "invalid"),
         (1, "revert", {"toRev": -1}, "toRev must be a non-negative integer", "invalid"),
         (1, "revert", {"toRev": "1"}, "toRev must be a non-negative integer", "invalid"),
         (1, "incr", {"ifRev": -1}, "ifRev must be a non-negative integer", "invalid"),
