@@ -182,10 +182,14 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         *values: Any,
         max: int | None = None,  # noqa: A002 - the name of the message's field
         **options: Unpack[OperationOptions],
-    ) -> int:
-        """Append values to a list, of which the newest ``max`` stay; return its length."""
+    ) -> int | None:
+        """Append values to a list, of which the newest ``max`` stay; return its length.
+
+        That is None without the right to read it.
+        """
         items = encoded(list(values))
-        length: int = (await self._operate("append", key, options, values=items, max=max))["length"]
+        data = await self._operate("append", key, options, values=items, max=max)
+        length: int | None = data.get("length")
         return length
 
     async def touch(self, key: str, ttl: int, **options: Unpack[PlaceOptions]) -> None:

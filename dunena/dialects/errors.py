@@ -4,6 +4,8 @@ An error is raised where the fault is found. It becomes a reply in one place for
 `session` for WebSocket, the server's routes for HTTP.
 """
 
+from dunena.watches.selector import Selector
+
 
 class ClientError(Exception):
     """A refused request; ``text`` is sent to the client, ``status`` is its HTTP status.
@@ -125,7 +127,11 @@ class ConflictError(ClientError):
 
 class PositionAheadError(Exception):
     """A client continues from a position that this server has not reached: no error of the client,
-    as a server that follows another one may be behind."""
+    as a server that follows another one may be behind. ``selector`` is that of its watch."""
+
+    def __init__(self, selector: Selector) -> None:
+        super().__init__()
+        self.selector = selector
 
 
 class StorageFailedError(LimitError):
@@ -142,7 +148,7 @@ TOO_DEEP = "Value is nested too deeply"
 
 
 class InvalidFieldError(ClientError):
-    """A field of an operation or a watch is wrong."""
+    """A field is wrong: any of an operation or a watch, or the ttl of a write."""
 
     is_named = True
 

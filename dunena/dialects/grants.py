@@ -5,6 +5,7 @@ A grant that does not permit everything gets a `Services` of its own, whose stor
 the grant does. So the dialects need no checks of rights, and none can be forgotten.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -61,6 +62,13 @@ class Grant:
         Its name has a line end, so that no client can name it.
         """
         return f"{CACHE_EVENTS}\n{self.name}" if Right.READ in self.rights else None
+
+    @property
+    def scope(self) -> bytes:
+        """A digest of the token and its rights: of no other grant, and of other rights another."""
+        rights = sorted(right.value for right in self.rights)
+        described = repr((self.digest, rights, self.keys, self.namespaces))
+        return hashlib.sha256(described.encode()).digest()
 
 
 EVERYTHING = Grant("", frozenset(Right))

@@ -5,6 +5,7 @@ envelopes. Old messages (`set`, `del`, `get`, ...) come here too if they have a 
 docs/operations-on-values.md; without one their own dialect answers them, exactly as it always did.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -78,7 +79,8 @@ def answer_operation(
         check_flag(message, "rev")
         operation = parse_operation(message, name, "", name_rule)
         (result,) = Transaction(services, now).run([operation], _unnamed)
-        return {"key": operation.key, "rev": result["rev"], "epoch": services.epoch, **result}
+        position = {"rev": result["rev"]} if "rev" in result else {}
+        return {"key": operation.key, **position, "epoch": services.epoch, **result}
 
     return _answer_once(services, message, now, answer)
 
@@ -264,9 +266,18 @@ def _answer_once(
             f"idempotencyKey must be 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable characters"
         )
     answer_id = (services.scope, name)
-    known = services.answers.find(answer_id, now)
+    request = _digest_of(message)
+    known = services.answers.find(answer_id, request, now)
     if known is not None:
         return {**known, "duplicate": True}
     data = answer()
-    services.answers.remember(answer_id, data, services.unrestricted_store.revision, now)
+    revision = services.unrestricted_store.revision
+    services.answers.remember(answer_id, request, data, revision, now)
     return data
+
+
+def _digest_of(message: Message) -> bytes:
+    """Return a digest of a request, which is the same when it is sent again with another id."""
+    fields = {name: value for name, value in message.items() if name != "id"}
+    encoded = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(encoded, digest_size=16).digest()

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from dunena.dialects.errors import InvalidFieldError
 from dunena.store.limits import ANSWER_MS_MAX, ANSWERS_BYTES_MAX, ANSWERS_MAX
 
 AnswerId = tuple[bytes, str]
@@ -16,6 +17,7 @@ AnswerId = tuple[bytes, str]
 
 
 class _Remembered(NamedTuple):
+    request: bytes
     data: bytes  # as JSON: an answer may hold values, which are not to be kept as objects
     revision: int
     at: int
@@ -37,26 +39,33 @@ class RememberedAnswers:
         """Return the number of answers."""
         return len(self._answers)
 
-    def find(self, answer_id: AnswerId, now: int) -> dict[str, Any] | None:
-        """Return the data of the first answer; None if it is unknown or too old at ``now``."""
+    def find(self, answer_id: AnswerId, request: bytes, now: int) -> dict[str, Any] | None:
+        """Return the data of the first answer; None if it is unknown or too old at ``now``.
+
+        Raise `InvalidFieldError` if it answered another request than the one with this digest.
+        """
         known = self._answers.get(answer_id)
         if known is None or now - known.at > ANSWER_MS_MAX:
             return None
+        if known.request != request:
+            raise InvalidFieldError("idempotencyKey was used for another request")
         data: dict[str, Any] = orjson.loads(known.data)
         return data
 
-    def remember(self, answer_id: AnswerId, data: dict[str, Any], revision: int, now: int) -> None:
+    def remember(
+        self, answer_id: AnswerId, request: bytes, data: dict[str, Any], revision: int, now: int
+    ) -> None:
         """Remember an answer that was given when the store was at a revision.
 
-        One that is too old takes no place, nor do the oldest past `ANSWERS_MAX` and
-        `ANSWERS_BYTES_MAX`; the newest is always kept.
+        ``request`` is the digest of what it answered. One that is too old takes no place, nor do
+        the oldest past `ANSWERS_MAX` and `ANSWERS_BYTES_MAX`; the newest is always kept.
         """
         answers = self._answers
         replaced = answers.pop(answer_id, None)
         if replaced is not None:
             self.bytes -= len(replaced.data)
         encoded = orjson.dumps(data)
-        answers[answer_id] = _Remembered(encoded, revision, now)
+        answers[answer_id] = _Remembered(request, encoded, revision, now)
         self.bytes += len(encoded)
         while len(answers) > 1 and self._has_too_many(now):
             self.bytes -= len(answers.popitem(last=False)[1].data)

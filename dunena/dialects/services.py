@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dunena.dialects.errors import ForbiddenError, LimitError, TooLargeError, WrongTypeError
+from dunena.dialects.errors import (
+    ForbiddenError,
+    InvalidFieldError,
+    LimitError,
+    TooLargeError,
+    WrongTypeError,
+)
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
 from dunena.dialects.remembered_answers import RememberedAnswers
@@ -55,7 +61,7 @@ class Services:
     ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry. ``epoch`` names the unbroken
     run of revisions that the store is in: revisions of different epochs cannot be compared.
     ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
-    of one grant from the others.
+    of one grant from the others, and from the same token with other rights.
     """
 
     store: StoreView
@@ -117,7 +123,7 @@ def namespace_of(message: dict[str, Any], name_rule: NameRule) -> str:
 def expiry_of(services: Services, message: dict[str, Any], now: int) -> int | None:
     """Return the Unix ms at which a message's ``ttl`` ends; None if it is 0, for no expiry.
 
-    A message without ``ttl`` has the server's default. Raise `LimitError` for a wrong ``ttl``.
+    A message without ``ttl`` has the server's default. Raise `InvalidFieldError` for a wrong one.
     """
     ttl = services.default_ttl_ms if message.get("ttl") is None else ttl_of(message)
     return end_of(ttl, now) if ttl else None
@@ -126,7 +132,7 @@ def expiry_of(services: Services, message: dict[str, Any], now: int) -> int | No
 def ttl_of(message: dict[str, Any]) -> int | None:
     """Return the ``ttl`` of a message in ms; None if it is missing or null.
 
-    Raise `LimitError` for a wrong one.
+    Raise `InvalidFieldError` for a wrong one.
     """
     ttl = message.get("ttl")
     if ttl is None:
@@ -134,7 +140,7 @@ def ttl_of(message: dict[str, Any]) -> int | None:
     if type(ttl) is float and ttl.is_integer():
         ttl = int(ttl)  # JSON has one kind of number: some languages write 60000 as 60000.0
     if type(ttl) is not int or ttl < 0:
-        raise LimitError("TTL must be a non-negative integer")
+        raise InvalidFieldError("TTL must be a non-negative integer")
     return ttl
 
 

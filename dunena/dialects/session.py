@@ -13,6 +13,7 @@ from dunena.dialects.errors import (
     ClientError,
     ForbiddenError,
     InvalidMessageError,
+    PositionAheadError,
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
@@ -102,6 +103,9 @@ class Session:
         except ClientError as error:
             self._services.stats.count(error)
             answer = self._error(message, error, now)
+        except PositionAheadError as ahead:
+            self.subscriptions.await_position(ahead.selector, text)
+            raise
         except InvalidJsonError:
             answer = self._error(message, InvalidMessageError.not_json(), now)
         except WriteRefusedError as refused:

@@ -65,6 +65,7 @@ class Subscriptions:
     """
 
     __slots__ = (
+        "_awaited",
         "_channels",
         "_count_max",
         "_ended_watches",
@@ -95,6 +96,7 @@ class Subscriptions:
         self._keys: set[tuple[str, str]] = set()
         self._channels: set[str] = set()
         self._watches: dict[Selector, _Watch] = {}
+        self._awaited: dict[Selector, bytes] = {}
         self._ended_watches: set[Selector] = set()
         self._watch_sizes = 0  # of all watches together
         self._pattern_count = 0
@@ -150,7 +152,7 @@ class Subscriptions:
                 raise TooManyError("Patterns", PATTERNS_MAX)
             if self._table.needs_glob(selector) and not self._table.has_room_for_glob:
                 raise TooManyError("Patterns of all clients", GLOBS_MAX)
-        self.unwatch(selector)
+        self._end_watch_of(selector)
         is_restricted = services.store is not services.unrestricted_store
         feed_id = FeedId(
             selector,
@@ -187,7 +189,26 @@ class Subscriptions:
         return [watch for watch in begun if watch is not None]
 
     def unwatch(self, selector: Selector) -> None:
-        """End the watch of a selector; do nothing if there is none."""
+        """End the watch of a selector, also one that waits; do nothing if there is none."""
+        self.await_nothing(selector)
+        self._end_watch_of(selector)
+
+    def await_position(self, selector: Selector, text: bytes) -> None:
+        """Note that the newest watch of a selector waits for its position; ``text`` asked for it.
+
+        It does until another message begins or ends the watch of this selector.
+        """
+        self._awaited[selector] = text
+
+    def await_nothing(self, selector: Selector) -> None:
+        """Note that no watch of a selector waits any more."""
+        self._awaited.pop(selector, None)
+
+    def awaits(self, text: bytes) -> bool:
+        """Return whether the watch that a message asked for waits for its position."""
+        return text in self._awaited.values()
+
+    def _end_watch_of(self, selector: Selector) -> None:
         watch = self._watches.pop(selector, None)
         if watch is not None:
             self._end_watch(selector, watch)
@@ -217,6 +238,7 @@ class Subscriptions:
         self._has_ended = True
         self.push = _drop
         self._pace = _pace_nothing  # it leads back to the connection
+        self._awaited.clear()
         for watch in self._watches.values():
             if watch.paced is not None:
                 watch.paced.kill()

@@ -45,7 +45,7 @@ class Views:
             watches=unrestricted.watches,
             epoch=unrestricted.epoch,
             answers=unrestricted.answers,
-            scope=grant.digest,
+            scope=grant.scope,
         )
         self._add_audience(services, store)
         return services, store

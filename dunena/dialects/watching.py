@@ -34,7 +34,8 @@ def watch(
     """
     selector = selector_of(message, name_rule)
     interval_ms = _interval_ms_of(message)
-    since = _since_of(services, message)
+    since = _since_of(services, message, selector)
+    followed.await_nothing(selector)
     begun = followed.watch(services, selector, dialect, interval_ms)
     if begun is None:
         return None
@@ -90,8 +91,11 @@ def _interval_ms_of(message: Message) -> float | None:
     return float(_MS_PER_SECOND / rate)
 
 
-def _since_of(services: Services, message: Message) -> int | None:
-    """Return the revision to continue from; None for none, or one of another epoch."""
+def _since_of(services: Services, message: Message, selector: Selector) -> int | None:
+    """Return the revision to continue from; None for none, or one of another epoch.
+
+    Raise `PositionAheadError` if this server has not reached it.
+    """
     since: Any = message.get("since")
     if since is None:
         return None
@@ -102,7 +106,7 @@ def _since_of(services: Services, message: Message) -> int | None:
     if epoch != services.epoch:
         return None
     if revision > services.unrestricted_store.revision:
-        raise PositionAheadError
+        raise PositionAheadError(selector)
     return revision
 
 

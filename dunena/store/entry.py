@@ -1,11 +1,15 @@
 """The entries of the store and their changes."""
 
 from enum import Enum
+from typing import Final
 
 from dunena.store.values import text_size
 
 EntryId = tuple[str, str]
 """What an entry is found by: namespace ("" for none) and key."""
+
+ENTRY_BYTES: Final = 300
+"""What an entry takes in memory besides the bytes of its names, its value and its ``then``."""
 
 
 class Entry:
@@ -15,7 +19,7 @@ class Entry:
     ms, or None for no expiry. ``then`` is compact JSON that is merged into the value at
     ``expires_at``, and the key stays without an expiry; None if the key goes then. ``update``
     caches the finished frame that announces the entry; None until it is made. ``written_at`` is
-    when the entry was stored, Unix ms; 0 if that is not known.
+    since when the value has stood, Unix ms; 0 if that is not known.
     """
 
     __slots__ = ("expires_at", "key", "ns", "revision", "then", "update", "value", "written_at")
@@ -43,6 +47,12 @@ class Entry:
     def size(self) -> int:
         """Size of the value's UTF-8 text in bytes."""
         return text_size(self.value)
+
+    @property
+    def memory_bytes(self) -> int:
+        """About what the entry takes in memory, without a cached frame."""
+        size = ENTRY_BYTES + len(self.ns) + len(self.key) + len(self.value)
+        return size if self.then is None else size + len(self.then)
 
     def __repr__(self) -> str:
         return f"Entry({self.ns!r}, {self.key!r}, {self.value[:40]!r}, r{self.revision})"

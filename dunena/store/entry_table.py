@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dunena.store.entry import Entry, Namespaces
 from dunena.store.expiry import Deadlines
 from dunena.store.key_order import KeyOrder
-from dunena.store.quota import NetGrowth, Outcome, Quota, Write, size_of
+from dunena.store.quota import NetGrowth, Outcome, Quota, Write, growth_of, size_of
 
 
 class EntryTable:
@@ -90,24 +90,24 @@ class EntryTable:
             standing = self.find(ns, key)
             if standing is None and key not in growths:
                 new_keys += 1
-            growths[key] = max(growths.get(key, 0), growth_of(key, value, standing))
+            growths[key] = max(growths.get(key, 0), growth_of(size_of(key, value), standing))
         return new_keys, sum(growths.values())
 
     def net_growth(self, outcome: Outcome) -> NetGrowth:
         """Return how many more entries and bytes the store has with an outcome."""
         entries = size = 0
         adds = grows = False
-        for (ns, key), value in outcome.items():
+        for (ns, key), end_size in outcome.items():
             standing = self.find(ns, key)
-            if value is not None:
-                growth = growth_of(key, value, standing)
+            if end_size is not None:
+                growth = growth_of(end_size, standing)
                 entries += standing is None
                 size += growth
                 adds = adds or standing is None
                 grows = grows or growth > 0
             elif standing is not None:
                 entries -= 1
-                size -= size_of(key, standing.value)
+                size += growth_of(0, standing)
         return NetGrowth(entries, size, adds, grows)
 
     # --- changing ---
@@ -182,12 +182,3 @@ class EntryTable:
             order.came(key)
         else:
             order.went(key)
-
-
-def growth_of(key: str, value: bytes, standing: Entry | None) -> int:
-    """Return by how many bytes a write changes the store's size, as the quota counts it.
-
-    ``standing`` is the entry that the write replaces, None if there is none.
-    """
-    size = size_of(key, value)
-    return size if standing is None else size - size_of(key, standing.value)

@@ -1,18 +1,19 @@
 """The earlier values of keys, in memory.
 
 Rule (the contract, "History"): the last values of each key are kept that stood for at least a
-second, up to a number for each key and a size for all. So a value that is written many times a
-second does not push out what a person would want back. What is cleared or evicted is not kept.
+second before another one, up to a number for each key and a size for all. So a value that is
+written many times a second does not push out what a person would want back, nor does a touch. What
+is cleared or evicted is not kept.
 """
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from typing import NamedTuple
 
 from dunena.store.entry import Change, Entry, EntryId
 from dunena.store.limits import HISTORY_BYTES_MAX, HISTORY_MS_MIN
 
-_ENTRY_BYTES = 400
-"""What an entry takes in memory besides its key and value."""
+_KEY_BYTES = 300
+"""What a key takes in memory besides its entries."""
 
 
 class _Kept(NamedTuple):
@@ -34,7 +35,7 @@ class History:
         self.count_max = count_max
         self.bytes = 0
         # Keys in the order in which the last entry of each was kept; of each key the oldest first.
-        self._by_key: OrderedDict[EntryId, deque[_Kept]] = OrderedDict()
+        self._by_key: OrderedDict[EntryId, list[_Kept]] = OrderedDict()
 
     def keep(self, entry: Entry, now: int, replaced_by: int) -> None:
         """Keep an entry that a change replaces or removes, if it stood for long enough.
@@ -47,12 +48,13 @@ class History:
         entry_id = (entry.ns, entry.key)
         of_key = self._by_key.get(entry_id)
         if of_key is None:
-            of_key = self._by_key[entry_id] = deque()
+            of_key = self._by_key[entry_id] = []
+            self.bytes += _KEY_BYTES
         of_key.append(_Kept(entry, replaced_by))
         self._by_key.move_to_end(entry_id)
-        self.bytes += _size_of(entry)
+        self.bytes += entry.memory_bytes
         if len(of_key) > self.count_max:
-            self.bytes -= _size_of(of_key.popleft().entry)
+            self.bytes -= of_key.pop(0).entry.memory_bytes
         while self.bytes > HISTORY_BYTES_MAX:
             self._drop_oldest()
 
@@ -67,17 +69,16 @@ class History:
         """
         of_key = self._by_key.get((change.ns, change.key))
         if of_key is not None and of_key[-1].replaced_by == change.revision:
-            self.bytes -= _size_of(of_key.pop().entry)
-            if not of_key:
-                del self._by_key[change.ns, change.key]
+            self.bytes -= of_key.pop().entry.memory_bytes
+            self._forget_if_empty((change.ns, change.key), of_key)
 
     def _drop_oldest(self) -> None:
         """Drop the oldest entry of the key whose last entry was kept first."""
         entry_id, of_key = next(iter(self._by_key.items()))
-        self.bytes -= _size_of(of_key.popleft().entry)
+        self.bytes -= of_key.pop(0).entry.memory_bytes
+        self._forget_if_empty(entry_id, of_key)
+
+    def _forget_if_empty(self, entry_id: EntryId, of_key: list[_Kept]) -> None:
         if not of_key:
             del self._by_key[entry_id]
-
-
-def _size_of(entry: Entry) -> int:
-    return len(entry.value) + len(entry.key) + len(entry.ns) + _ENTRY_BYTES
+            self.bytes -= _KEY_BYTES

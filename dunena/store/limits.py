@@ -46,7 +46,8 @@ HISTORY_VALUES_MAX = 64
 """Most earlier values of a key that can be kept."""
 
 HISTORY_BYTES_MAX = 64 * 1024 * 1024
-"""All earlier values together, in memory; past it the oldest are dropped."""
+"""All earlier values together, with all that they take in memory; past it the oldest are
+dropped."""
 
 HISTORY_MS_MIN = 1_000
 """How long a value must have stood to be kept: so one that changes many times a second does not

@@ -1,8 +1,8 @@
 """The quota of a store with limits, and the choice of entries to evict.
 
-The size of an entry is that of its key and its value as UTF-8, which its owner can compute. In
-memory an entry takes some 250 bytes more, and the size of its value again while its update is
-cached.
+The size of an entry is that of its key, its value and its ``then`` as UTF-8, which its owner can
+compute. In memory an entry takes some 250 bytes more, and the size of its value again while its
+update is cached.
 """
 
 from collections import OrderedDict
@@ -15,8 +15,8 @@ from dunena.store.limits import Eviction, Limits
 Write = tuple[str, bytes]
 """A key and the encoded value to store under it."""
 
-Outcome = Mapping[EntryId, bytes | None]
-"""The encoded value that each key has in the end, None to be removed."""
+Outcome = Mapping[EntryId, int | None]
+"""The size of the entry that each key has in the end, None to be removed."""
 
 
 class NetGrowth(NamedTuple):
@@ -61,14 +61,14 @@ class Quota:
         if replaced is not None:
             self.remove(replaced)
         self.entries += 1
-        self.bytes += size_of(entry.key, entry.value)
+        self.bytes += size_of(entry.key, entry.value, entry.then)
         if self._order is not None:
             self._order[entry] = None
 
     def remove(self, entry: Entry) -> None:
         """Stop counting an entry that was removed from the store."""
         self.entries -= 1
-        self.bytes -= size_of(entry.key, entry.value)
+        self.bytes -= size_of(entry.key, entry.value, entry.then)
         if self._order is not None:
             del self._order[entry]
 
@@ -138,6 +138,15 @@ def quota_of(limits: Limits) -> Quota | None:
     return Quota(limits) if limits.entries_max or limits.memory_bytes_max else None
 
 
-def size_of(key: str, value: bytes) -> int:
+def size_of(key: str, value: bytes, then: bytes | None = None) -> int:
     """Return the size of an entry in bytes, as the limits count it."""
-    return len(value) + (len(key) if key.isascii() else len(key.encode()))
+    size = len(value) + (len(key) if key.isascii() else len(key.encode()))
+    return size if then is None else size + len(then)
+
+
+def growth_of(size: int, standing: Entry | None) -> int:
+    """Return by how many bytes an entry of a size changes that of the store.
+
+    ``standing`` is the entry that it replaces, None if there is none.
+    """
+    return size if standing is None else size - size_of(standing.key, standing.value, standing.then)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange
-from dunena.store.entry_table import EntryTable, growth_of
+from dunena.store.entry_table import EntryTable
 from dunena.store.errors import StoreFullError, WriteRefusedError
 from dunena.store.expiry import NEVER
 from dunena.store.history import History
@@ -28,7 +28,7 @@ from dunena.store.limits import (
 )
 from dunena.store.merge_patch import merge_encoded
 from dunena.store.positions import Positions
-from dunena.store.quota import Outcome, Quota, Write, size_of
+from dunena.store.quota import Outcome, Quota, Write, growth_of, size_of
 from dunena.store.view import StoreView
 
 
@@ -231,13 +231,17 @@ class Store(StoreView):
         if self.table.deadlines.next <= self._overdue_at:
             self._end_overdue(ns, key)
         if self.quota is not None:
-            self._make_room(self.quota, ns, key, value, may_refuse=not from_disk)
+            size = size_of(key, value, then)
+            self._make_room(self.quota, ns, key, size, may_refuse=not from_disk)
         revision = self._next_revision()
         entry = Entry(ns, key, value, expires_at, revision, self.now, then)
         replaced = self.table.put(entry)
         self.positions.put(entry, replaced)
-        if replaced is not None and self.now - replaced.written_at >= HISTORY_MS_MIN:
-            self.history.keep(replaced, self.now, revision)
+        if replaced is not None:
+            if value == replaced.value:
+                entry.written_at = replaced.written_at  # it stands on
+            elif self.now - replaced.written_at >= HISTORY_MS_MIN:
+                self.history.keep(replaced, self.now, revision)
         return self._notify_observer(
             Change(
                 ChangeKind.SET,
@@ -286,9 +290,7 @@ class Store(StoreView):
         if quota is None:
             return
         if quota.evicts:
-            sizes = [
-                size_of(key, value) for (_, key), value in outcome.items() if value is not None
-            ]
+            sizes = [size for size in outcome.values() if size is not None]
             reason = quota.can_never_hold(len(sizes), sum(sizes))
         else:
             reason = quota.shortage_of_outcome(self.table.net_growth(outcome))
@@ -438,16 +440,17 @@ class Store(StoreView):
     def _merge_then(self, entry: Entry, then: bytes) -> Change:
         """Merge an entry's ``then`` into its value, which stays without an expiry.
 
-        It is stored even if the store is full: there is no request that could be refused.
+        A full store has room for it, as both were counted.
         """
         ns, key, value = entry.ns, entry.key, merge_encoded(entry.value, then)
-        if self.quota is not None:
-            self._evict_for(self.quota, entry, 0, growth_of(key, value, entry))
         revision = self._next_revision()
         merged = Entry(ns, key, value, None, revision, self.now)
         self.table.put(merged)
         self.positions.put(merged, entry)
-        self.history.keep(entry, self.now, revision)
+        if value == entry.value:
+            merged.written_at = entry.written_at
+        else:
+            self.history.keep(entry, self.now, revision)
         return self._notify_observer(
             Change(ChangeKind.SET, ns, key, revision, entry=merged, replaced=entry)
         )
@@ -471,23 +474,19 @@ class Store(StoreView):
         self.revision += 1
         return self.revision
 
-    def _make_room(
-        self, quota: Quota, ns: str, key: str, value: bytes, *, may_refuse: bool
-    ) -> None:
+    def _make_room(self, quota: Quota, ns: str, key: str, size: int, *, may_refuse: bool) -> None:
+        """Make room for an entry of a size, or raise `StoreFullError`."""
         standing = self.table.find(ns, key)
-        entries, size = int(standing is None), growth_of(key, value, standing)
-        reason = quota.shortage(entries, size)
+        entries, growth = int(standing is None), growth_of(size, standing)
+        reason = quota.shortage(entries, growth)
         while reason is not None and self._expire_overdue():
-            # What took the place of an entry that ended may have made others leave, this one too.
-            standing = self.table.find(ns, key)
-            entries, size = int(standing is None), growth_of(key, value, standing)
-            reason = quota.shortage(entries, size)
+            reason = quota.shortage(entries, growth)
         if reason is None:
             return
-        if may_refuse and (not quota.evicts or quota.can_never_fit([(key, value)]) is not None):
+        if may_refuse and (not quota.evicts or quota.can_never_hold(1, size) is not None):
             quota.refusals += 1
             raise StoreFullError(reason)
-        self._evict_for(quota, standing, entries, size)
+        self._evict_for(quota, standing, entries, growth)
 
     def _evict_for(self, quota: Quota, standing: Entry | None, entries: int, size: int) -> None:
         """Let others leave for so many more entries and bytes, in a store that evicts.

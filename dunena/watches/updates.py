@@ -1,7 +1,7 @@
 """The parts of updates, and how they become frames."""
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Protocol
 
 from dunena.store.entry import Change, Entry
 from dunena.store.positions import Removal
@@ -9,9 +9,6 @@ from dunena.watches.limits import PART_BYTES_MAX, PART_CHANGES_MAX
 
 KeyState = Entry | Removal
 """What an update tells of a key: its entry, or that it was removed."""
-
-ENTRY_BYTES: Final = 300
-"""What an entry takes in memory besides its value."""
 
 RequestId = str | float | None
 """The number of a request, which its first update repeats."""
@@ -21,7 +18,7 @@ class UpdatePart:
     """An update, or a part of one: what it changes, and the revision that it leads to.
 
     ``is_reset``: what was told before does not hold any more. ``now`` is Unix ms;
-    ``replaced_bytes`` is the size of the values that the changes replaced.
+    ``replaced_bytes`` is what the entries take that the changes replaced.
     """
 
     __slots__ = ("changes", "is_reset", "now", "replaced_bytes", "revision")

@@ -19,7 +19,7 @@ from dunena.watches.limits import (
 )
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
-from dunena.watches.updates import ENTRY_BYTES, KeyState, RequestId, UpdateForm, UpdatePart
+from dunena.watches.updates import KeyState, RequestId, UpdateForm, UpdatePart
 
 _Name = TypeVar("_Name")
 
@@ -217,7 +217,7 @@ class WatchTable:
             change.revision, change.ns, change.key, change.kind
         )
         replaced = change.replaced
-        replaced_bytes = 0 if replaced is None else len(replaced.value) + ENTRY_BYTES
+        replaced_bytes = 0 if replaced is None else replaced.memory_bytes
         for feed in feeds:
             if not feed.is_told_of(change):
                 continue

@@ -23,8 +23,12 @@ ENDED = {"timer": {"at": 0, "ms": 0, "rate": -1, "running": False}}
 
 
 PATCH_TEXT = "Patch must be a list of operations"
+REMOVE_TEXT = "Patch must not remove the whole value"
+MS_TEXT = "Ms must be a number from -9007199254740992 to 9007199254740992"
+RATE_TEXT = "Rate must be a number from -9007199254740992 to 9007199254740992"
 POINTER_TEXT = "Path must be a JSON Pointer"
 ONCE_TEXT = "idempotencyKey must be 1 to 64 printable characters"
+USED_TEXT = "idempotencyKey was used for another request"
 DO_TEXT = "Do must be one of: start, stop, toggle, set, add"
 WHOLE_TEXT = "idempotencyKey must be that of the whole request"
 COUNT_TEXT = "Operations exceed max count (1000)"
@@ -398,6 +402,7 @@ def entries_of(speaker: Speaker, key: str, **fields: Any) -> list[tuple[int, Any
         (1, "patch", {"patch": [{"op": "add", "path": "/a"}]}, PATCH_TEXT, "invalid"),
         (1, "patch", {"patch": [{"op": "move", "path": "/a"}]}, PATCH_TEXT, "invalid"),
         (1, "patch", {"patch": [5]}, PATCH_TEXT, "invalid"),
+        (1, "patch", {"patch": [{"op": "remove", "path": ""}]}, REMOVE_TEXT, "invalid"),
         (1, "patch", {"patch": [{}] * 1001}, COUNT_TEXT, "limit"),
         (2**64 - 1, "incr", {}, 'Out of range: "KEY"', "range"),
         (-(2**63), "incr", {"by": -1}, 'Out of range: "KEY"', "range"),
@@ -421,13 +426,16 @@ def entries_of(speaker: Speaker, key: str, **fields: Any) -> list[tuple[int, Any
         (1, "incr", {"max": []}, "Max must be a number", "invalid"),
         (1, "touch", {}, "Missing field: ttl", "invalid"),
         (1, "touch", {"ttl": None}, "Missing field: ttl", "invalid"),
-        (1, "touch", {"ttl": -1}, "TTL must be a non-negative integer", "limit"),
-        (1, "incr", {"ttl": "5"}, "TTL must be a non-negative integer", "limit"),
+        (1, "touch", {"ttl": -1}, "TTL must be a non-negative integer", "invalid"),
+        (1, "incr", {"ttl": "5"}, "TTL must be a non-negative integer", "invalid"),
         (TIMER, "timer", {}, DO_TEXT, "invalid"),
         (TIMER, "timer", {"do": ["start"]}, DO_TEXT, "invalid"),
         (TIMER, "timer", {"do": "add"}, "Missing field: ms", "invalid"),
-        (TIMER, "timer", {"do": "set", "ms": "5"}, "Ms must be a number", "invalid"),
-        (TIMER, "timer", {"do": "set", "rate": True}, "Rate must be a number", "invalid"),
+        (TIMER, "timer", {"do": "set", "ms": "5"}, MS_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "set", "ms": 2**63 - 1}, MS_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "add", "ms": -(2**53) - 1}, MS_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "set", "rate": 1e300}, RATE_TEXT, "invalid"),
+        (TIMER, "timer", {"do": "set", "rate": True}, RATE_TEXT, "invalid"),
         (1, "revert", {"toRev": -1}, "toRev must be a non-negative integer", "invalid"),
         (1, "revert", {"toRev": "1"}, "toRev must be a non-negative integer", "invalid"),
         (1, "incr", {"ifRev": -1}, "ifRev must be a non-negative integer", "invalid"),
@@ -845,11 +853,33 @@ def test_the_same_request_twice_is_one_change(speaker: Speaker, name: str) -> No
     first = speaker.do(name, **request, idempotencyKey=once)
     rev = speaker.rev(key)
     assert speaker.do(name, **request, idempotencyKey=once) == first | {"duplicate": True}
-    assert speaker.do("incr", idempotencyKey=once) == first | {"duplicate": True}
     assert speaker.position(key) == (1, rev)
     other = speaker.do(name, **request, idempotencyKey=unique("once"))
     assert "duplicate" not in other
     assert speaker.rev(key) > rev
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("set", {"value": "hello"}),
+        ("incr", {"by": 2}),
+        ("incr", {"ns": "other"}),
+        ("append", {"value": 1}),
+        ("txn", {"ops": []}),
+    ],
+)
+def test_an_idempotency_key_is_of_one_request(
+    speaker: Speaker, name: str, fields: dict[str, Any]
+) -> None:
+    key, once = unique(), unique("once")
+    first = speaker.do("incr", key=key, idempotencyKey=once)
+    refused = speaker.refused(name, key=key, **fields, idempotencyKey=once)
+    assert refused == {"text": USED_TEXT, "code": "invalid"}
+    assert speaker.value(key) == 1
+    # The order of the members and the id do not make another request.
+    again = speaker.do("incr", idempotencyKey=once, key=key)
+    assert again == first | {"duplicate": True}
 
 
 def test_the_idempotency_key_of_a_refused_request_is_not_remembered(speaker: Speaker) -> None:
@@ -910,11 +940,34 @@ def test_a_token_has_its_rights_in_operations(guarded: ServerProcess, dialect: s
             "txn",
             ops=[{"op": "incr", "key": "mine-1"}, {"op": "append", "key": "mine-l", "value": 1}],
         )
-        assert [set(result) for result in data["results"]] == [{"rev"}, {"rev", "length"}]
+        assert [set(result) for result in data["results"]] == [{"rev"}, {"rev"}]
         refused = writer.refused("incr", key="mine-1", **{"return": True})
         assert refused == {"text": 'Not permitted: read "mine-1"', "code": "forbidden"}
         assert writer.refused("history", key="mine-1")["text"] == 'Not permitted: read "mine-1"'
         assert writer.refused("get", key="mine-1", rev=True)["code"] == "forbidden"
+
+        # nor what is there, by a condition
+        rev = other.rev("mine-1")
+        test = {"op": "test", "path": "", "value": 2}
+        for name, fields in [
+            ("incr", {"by": 0, "max": 1}),
+            ("incr", {"by": 0, "min": 1}),
+            ("patch", {"patch": [{"op": "add", "path": "", "value": 2}, test]}),
+            ("set", {"value": 5, "ifRev": rev}),
+            ("touch", {"ttl": 5, "ifRev": 0}),
+        ]:
+            refused = writer.refused(name, key="mine-1", **fields)
+            assert refused == {"text": 'Not permitted: read "mine-1"', "code": "forbidden"}
+            refused = writer.refused("txn", ops=[{"op": name, "key": "mine-1", **fields}])
+            assert refused["text"] == 'op 0: Not permitted: read "mine-1"'
+        assert other.rev("mine-1") == rev
+        copies = [{"op": "copy", "from": "", "path": ""}]
+        assert set(writer.do("patch", key="mine-1", patch=copies)) == {"key", "rev", "epoch"}
+        gone = writer.do("delete", key="mine-1", path="/a")
+        assert set(gone) == {"key", "epoch", "deleted"}
+        ops = [{"op": "delete", "key": "mine-1", "path": "/a"}, {"op": "delete", "key": "mine-0"}]
+        results = [{"deleted": False}] * 2
+        assert writer.do("txn", ops=ops)["results"] == results
 
         # who may not write changes nothing
         refused = reader.refused("incr", key="mine-1")

@@ -165,6 +165,34 @@ def test_changed_rights_apply_to_open_connections(guarded: Guarded) -> None:
         assert client.receive() == set_other
 
 
+SENSOR = '[sensor]\ntoken = "sensor"\nrights = {rights}\nkeys = ["{keys}"]\n'
+
+
+@pytest.mark.parametrize(("rights", "keys"), [('["read", "write"]', "own-*"), ('["write"]', "*")])
+def test_an_answer_is_not_given_again_to_who_has_lost_the_right_to_it(
+    guarded: Guarded, rights: str, keys: str
+) -> None:
+    """The value is one that the token saw; but what it sees now is what it may see now."""
+    guarded.change(ALL + SENSOR.format(rights='["read", "write"]', keys="*") + OVERLAY)
+    wait_for_token(guarded, "sensor")
+    merge = {"action": "merge", "key": "s", "value": {"a": 1}, "return": True}
+    once = merge | {"idempotencyKey": "once", "id": 1}
+    with open_objects(guarded.server, additional_headers=bearer("sensor")) as client:
+        assert client.ask(once)["result"]["value"] == {"a": 1}
+        assert client.ask(once)["result"]["duplicate"] is True
+        client.ask({"action": "watch", "key": "s"})
+        guarded.change(ALL + SENSOR.format(rights=rights, keys=keys) + OVERLAY)
+        assert client.receive()["update"]["changes"] == [], "it may see the key no more"
+        assert client.ask(once)["code"] == "forbidden"
+
+
+def wait_for_token(guarded: Guarded, token: str) -> None:
+    deadline = time.monotonic() + SECONDS_MAX
+    while guarded.http(token, "GET", "/info").status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
 def test_removing_a_token_closes_its_connections(guarded: Guarded) -> None:
     with (
         open_dunena(guarded.server, additional_headers=bearer("overlay")) as overlay,

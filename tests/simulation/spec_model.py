@@ -53,6 +53,7 @@ class Draft:
     value: Any
     expires_at: int | None
     then: Any
+    then_before: Any
     is_change: bool = False
 
     def apply(self, op: Any, now: int) -> dict[str, Any]:
@@ -91,9 +92,10 @@ class Draft:
         """Removals come first, and then what grows least: so a full store has room for it."""
         if self.value is None:
             return False, 0
+        size = _size_of(self.value, self.then)
         if self.before is None:
-            return True, len(self.key) + len(_as_json(self.value))
-        return True, len(_as_json(self.value)) - len(_as_json(self.before))
+            return True, len(self.key) + size
+        return True, size - _size_of(self.before, self.then_before)
 
 
 @dataclass(eq=False)
@@ -427,7 +429,7 @@ class Model:
             if key not in drafts:
                 value = self._value(("", key))
                 _, expires_at, then = (value, None, None) if value is None else self.state["", key]
-                drafts[key] = Draft(key, value, value, expires_at, then)
+                drafts[key] = Draft(key, value, value, expires_at, then, then)
             try:
                 results.append(drafts[key].apply(op, self.now))
             except TypeError:
@@ -642,6 +644,10 @@ def without_position(message: dict[str, Any]) -> dict[str, Any]:
 
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else _as_json(value)
+
+
+def _size_of(value: Any, then: Any) -> int:
+    return len(_as_json(value)) + (0 if then is None else len(_as_json(then)))
 
 
 def _as_json(value: Any) -> str:

@@ -21,7 +21,6 @@ from dunena.server.outside import Outside
 from dunena.store.entry import Entry
 from dunena.watches import pending as pending_module
 from dunena.watches.pending import PendingUpdate
-from dunena.watches.updates import ENTRY_BYTES
 from tests.simulation.spec_model import BrokenPromiseError, Model, State
 from tests.simulation.watch_view import Position, Question, Selected, View
 from tests.simulation.world import ACCOUNTS, KEYS, ROOT, Peer, SimulatedEngine, World
@@ -577,7 +576,7 @@ class WatchedWorld(World):
         if pending.key_count > 2 * len(ALL_KEYS):
             raise BrokenPromiseError(f"6 bounded: {pending.key_count} keys wait")
         old = sum(
-            len(told.value) + ENTRY_BYTES
+            told.memory_bytes
             for told in pending._sending or ()
             if isinstance(told, Entry) and told.key in pending._next
         )

@@ -5,10 +5,10 @@ import random
 import pytest
 
 from dunena.store.entry import Entry
-from dunena.store.entry_table import EntryTable, growth_of
+from dunena.store.entry_table import EntryTable
 from dunena.store.expiry import NEVER
 from dunena.store.limits import Eviction, Limits
-from dunena.store.quota import Quota
+from dunena.store.quota import Quota, growth_of, size_of
 
 NOW = 1_000_000
 
@@ -139,8 +139,8 @@ def test_growth_ignores_keys_whose_value_shrinks() -> None:
     table = EntryTable()
     table.put(entry("k", b"333"))
     assert table.growth("", [("k", b"1"), ("j", b"1")]) == (1, 2)
-    assert growth_of("k", b"1", table.find("", "k")) == -2
-    assert growth_of("ä", b"1", None) == 3
+    assert growth_of(size_of("k", b"1"), table.find("", "k")) == -2
+    assert growth_of(size_of("ä", b"1"), None) == 3
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -1,5 +1,7 @@
 """Which earlier values of keys are kept, and what they take."""
 
+import tracemalloc
+
 import pytest
 
 from dunena.store import history as history_module
@@ -48,6 +50,31 @@ def test_a_value_that_stood_for_less_than_a_second_is_not_kept() -> None:
     put(store, "3", stands_ms=0)
     store.delete("", "k")
     assert values(store) == ["2"]
+
+
+def test_a_value_that_is_written_again_stands_on() -> None:
+    store = new_store()
+    first_at = store.now
+    put(store, "1", stands_ms=HISTORY_MS_MIN // 2)
+    for _ in range(2 * COUNT_MAX):
+        put(store, "1", stands_ms=HISTORY_MS_MIN // 2)
+    put(store, "2")
+    store.set("", "k", b"2", store.now + HISTORY_MS_MIN, then=b"2")
+    store.now += HISTORY_MS_MIN
+    store.expire(store.now)
+    assert values(store) == ["1"]
+    (kept,) = store.history.of("", "k")
+    assert (kept.written_at, kept.revision) == (first_at, 2 * COUNT_MAX + 1)
+    put(store, "3")
+    assert values(store) == ["2", "1"]
+
+
+def test_a_value_that_was_written_again_and_taken_back_stands_on() -> None:
+    store = new_store()
+    put(store, "1")
+    store.undo([store.set("", "k", b"1")])
+    put(store, "2")
+    assert values(store) == ["1"]
 
 
 def test_only_the_newest_values_of_a_key_are_kept() -> None:
@@ -117,17 +144,41 @@ def test_bytes_are_counted_exactly_down_to_none() -> None:
     put(store, "2", "other")
     changes = [store.set("", "k", b'"much longer"'), store.set("", "other", b"0")]
     entries = [store.history.of("", key)[0] for key in ("k", "other")]
-    expected = sum(
-        len(entry.key) + len(entry.value) + history_module._ENTRY_BYTES for entry in entries
-    )
+    expected = sum(entry.memory_bytes + history_module._KEY_BYTES for entry in entries)
     assert store.history.bytes == expected
     store.undo(changes)
     assert store.history.bytes == 0
     assert values(store) == values(store, "other") == []
 
 
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_what_is_counted_is_no_less_than_the_memory_it_takes(count: int) -> None:
+    history = History(10)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(2000):
+            for index in range(count):
+                entry = Entry("show", f"key-{number}", b"%d" % index, None, index)
+                history.keep(entry, HISTORY_MS_MIN, index + 1)
+            del entry
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 0.5 * history.bytes < taken < history.bytes
+
+
+def test_a_value_that_would_have_become_another_counts_with_what_it_would_be() -> None:
+    store = new_store()
+    store.set("", "k", b"1", store.now + 9000, then=b"x" * 1000)
+    store.now += HISTORY_MS_MIN
+    store.delete("", "k")
+    assert store.history.bytes > 1000
+
+
 def test_the_oldest_values_go_when_all_take_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry_bytes = history_module._ENTRY_BYTES + len("k") + 100
+    monkeypatch.setattr(history_module, "_KEY_BYTES", 0)
+    entry_bytes = Entry("", "k", b"x" * 100, None, 1).memory_bytes
     monkeypatch.setattr(history_module, "HISTORY_BYTES_MAX", 3 * entry_bytes)
     kept = History(COUNT_MAX)
 

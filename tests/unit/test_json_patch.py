@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from dunena.dialects.errors import (
     ClientError,
+    InvalidFieldError,
     LimitError,
     NoPathError,
     PatchSyntaxError,
@@ -50,7 +51,6 @@ class TestForm:
             [{"op": "move", "path": "/a"}],
             [{"op": "copy", "path": "/a"}],
             [{"op": "remove"}],
-            [{"op": "remove", "path": ""}],
             [{"op": "append", "path": "/a", "value": 1}],
             [{"op": ["add"], "path": "/a", "value": 1}],
             [{"op": {}, "path": "/a", "value": 1}],
@@ -60,6 +60,10 @@ class TestForm:
     def test_what_is_no_list_of_complete_operations_is_refused(self, patch: Any) -> None:
         with pytest.raises(PatchSyntaxError, match=r"^Patch must be a list of operations$"):
             check_patch(patch)
+
+    def test_a_patch_leaves_a_value(self) -> None:
+        with pytest.raises(InvalidFieldError, match=r"^Patch must not remove the whole value$"):
+            check_patch([operation("add", "/a"), operation("remove", "")])
 
     @pytest.mark.parametrize("path", ["a", "/~", "/~2", 1, None, ["a"]])
     @pytest.mark.parametrize("name", ["path", "from"])

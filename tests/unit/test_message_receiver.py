@@ -154,6 +154,40 @@ def test_a_watch_that_stays_ahead_of_the_server_closes_with_1013() -> None:
     assert desk.later == []
 
 
+@pytest.mark.parametrize(
+    ("message", "reply_count"),
+    [
+        (b'{"action":"unwatch","key":"k"}', 0),
+        (b'{"action":"watch","key":"k"}', 1),
+        (watch_from(0), 1),
+    ],
+)
+def test_a_watch_that_waits_is_ended_by_unwatch_or_a_newer_one(
+    message: bytes, reply_count: int
+) -> None:
+    desk = Desk()
+    desk.receiver.take_text(watch_from(1))
+    desk.receiver.take_text(message)
+    desk.later.pop()()
+    desk.receiver.take_text(b'{"action":"set","key":"k","value":1}')
+    assert desk.later == []
+    assert len(desk.replies) == reply_count
+    assert desk.failures == []
+
+
+def test_only_the_newest_watch_of_a_selector_waits() -> None:
+    desk = Desk()
+    for revision in (5, 1):
+        desk.receiver.take_text(watch_from(revision))
+    desk.receiver.take_text(b'{"action":"unwatch","key":"another"}')
+    desk.receiver.take_text(b'{"action":"set","key":"k","value":1}')
+    for later in desk.later:
+        later()
+    assert len(desk.replies) == 1
+    assert b'"rev":1,"changes":[]' in desk.replies[0]
+    assert desk.failures == []
+
+
 def test_a_connection_has_a_limited_number_of_waiting_watches() -> None:
     desk = Desk()
     for number in range(AHEAD_MESSAGES_MAX):

@@ -196,6 +196,42 @@ def test_revert_makes_a_new_revision_of_an_earlier_value(remembering: Client) ->
     assert refused == {"error": "No such revision: 100", "code": "no_rev"}
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"action": "touch", "key": "k", "ttl": 60_000},
+        {"action": "set", "key": "k", "value": 3},
+        {"action": "incr", "key": "k", "by": 0},
+    ],
+)
+def test_what_changes_no_value_does_not_spoil_revert(
+    rooms: Rooms, remembering: Client, message: dict[str, Any]
+) -> None:
+    for _ in range(20):
+        remembering.ask(message)
+        rooms.now += 1100
+    data = data_of(remembering, {"action": "history", "key": "k"})
+    assert [entry["value"] for entry in data["entries"]] == [3, 2, 1]
+    assert data_of(remembering, {"action": "revert", "key": "k"})["value"] == 2
+
+
+def test_revert_skips_what_is_the_present_value(rooms: Rooms, remembering: Client) -> None:
+    for value in (4, 3):  # 4 does not stand long enough
+        remembering.ask({"action": "set", "key": "k", "value": value})
+    data = data_of(remembering, {"action": "history", "key": "k"})
+    assert [entry["value"] for entry in data["entries"]] == [3, 3, 2, 1]
+    assert data_of(remembering, {"action": "revert", "key": "k"})["value"] == 2
+
+
+def test_there_may_be_no_other_value_to_revert_to(rooms: Rooms, client: Client) -> None:
+    rooms.store.history = History(10)
+    client.ask({"action": "set", "key": "k", "value": 1})
+    rooms.now += 1000
+    client.ask({"action": "touch", "key": "k", "ttl": 60_000})
+    refused = data_of(client, {"action": "revert", "key": "k"})
+    assert refused == {"error": "No such revision: 0", "code": "no_rev"}
+
+
 def test_revert_brings_back_what_was_deleted(remembering: Client) -> None:
     remembering.ask({"action": "delete", "key": "k"})
     assert data_of(remembering, {"action": "revert", "key": "k", "ifRev": 0})["value"] == 3

@@ -9,7 +9,7 @@ from dunena.watches import limits
 from dunena.watches.feed import WatchFeed
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
-from dunena.watches.updates import ENTRY_BYTES, KeyState, UpdatePart
+from dunena.watches.updates import KeyState, UpdatePart
 from tests.support.watching import PlainForm, entry, part, removal
 
 LARGE = b"x" * limits.PART_BYTES_MAX
@@ -131,7 +131,7 @@ def test_what_is_taken_is_one_update() -> None:
 @pytest.mark.parametrize("has_begun", [False, True])
 def test_a_reader_that_stops_costs_less_than_5_mb_for_100_000_keys(*, has_begun: bool) -> None:
     count, value_bytes, batch = 100_000, 100, 100
-    replaced_bytes = (value_bytes + ENTRY_BYTES) * batch
+    replaced_bytes = entry("key-10000", bytes(value_bytes)).memory_bytes * batch
     stored: dict[str, Entry] = {}
 
     def write_all(readers: list[PendingUpdate]) -> None:

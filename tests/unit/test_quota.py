@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from dunena.dialects.dialect import Dialect
 from dunena.store.entry import Change, ChangeKind
 from dunena.store.errors import StoreFullError
 from dunena.store.limits import Eviction, Limits
@@ -55,6 +56,42 @@ def test_a_set_beyond_the_limit_of_key_and_value_bytes_is_refused(
         with pytest.raises(StoreFullError, match=r"^store is full \(max 10 bytes\)$"):
             store.set("", key, value)
         assert store.entry_count == 0
+
+
+def test_what_comes_when_a_ttl_ends_counts_as_long_as_it_waits() -> None:
+    store, _ = bounded(memory_bytes_max=10)
+    store.set("", "k", b"1", NOW, then=b"12345678")
+    assert (store.quota and store.quota.bytes) == 10
+    for key, value, then in [
+        ("j", b"", None),
+        ("k", b"1", b"123456789"),
+        ("k", b"12", b"12345678"),
+    ]:
+        with pytest.raises(StoreFullError):
+            store.set("", key, value, NOW, then=then)
+    store.expire(NOW)
+    assert (store.quota and store.quota.bytes) == 9
+    store.set("", "k", b"1")
+    store.set("", "k", b"1", NOW, then=b"12345678")
+    store.set("", "k", b"1")
+    assert (store.quota and store.quota.bytes) == 2
+
+
+@pytest.mark.parametrize("eviction", list(Eviction))
+@pytest.mark.parametrize(("size", "fits"), [(90, True), (100, False)])
+def test_an_operation_finds_no_room_for_what_comes_when_its_ttl_ends(
+    eviction: Eviction, size: int, fits: bool
+) -> None:
+    rooms = Rooms(Limits(memory_bytes_max=100, eviction=eviction))
+    client = rooms.client(Dialect.OBJECT_STORE)
+    then = "x" * size
+    touch = {"op": "touch", "key": "k", "ttl": 5, "then": then}
+    (answer,) = client.ask(
+        {"action": "txn", "ops": [{"op": "set", "key": "k", "value": 1}, touch], "id": 1}
+    )
+    assert ("result" in answer) is fits
+    assert answer.get("code") == (None if fits else "storage")
+    assert rooms.store.entry_count == fits
 
 
 def test_a_full_store_accepts_replacements_and_deletions() -> None:
@@ -190,7 +227,9 @@ def test_quota_counters_match_the_entries_after_random_operations(seed: int) -> 
         assert store.quota is not None
         entries = list(store.entries())
         assert store.quota.entries == store.entry_count == len(entries)
-        assert store.quota.bytes == sum(size_of(entry.key, entry.value) for entry in entries)
+        assert store.quota.bytes == sum(
+            size_of(entry.key, entry.value, entry.then) for entry in entries
+        )
 
 
 # --- through the dialects ---

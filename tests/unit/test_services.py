@@ -8,6 +8,7 @@ import pytest
 from dunena.dialects.errors import (
     ClientError,
     ForbiddenError,
+    InvalidFieldError,
     LimitError,
     TooLargeError,
     WrongTypeError,
@@ -115,7 +116,7 @@ def test_a_missing_ttl_is_the_default_ttl(services: Services, message: dict[str,
 
 @pytest.mark.parametrize("ttl", [-1, -1.0, 0.5, True, False, "1", [], {}])
 def test_an_invalid_ttl_is_refused(services: Services, ttl: Any) -> None:
-    with pytest.raises(LimitError, match=r"^TTL must be a non-negative integer$"):
+    with pytest.raises(InvalidFieldError, match=r"^TTL must be a non-negative integer$"):
         expiry_of(services, {"ttl": ttl}, NOW)
 
 

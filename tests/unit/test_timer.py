@@ -155,7 +155,9 @@ def test_an_unknown_action_is_refused(action: Any) -> None:
 @pytest.mark.parametrize("name", ["Ms", "Rate"])
 def test_a_field_that_is_no_number_is_refused(name: str, number: Any) -> None:
     ms, rate = (number, 1) if name == "Ms" else (1, number)
-    with pytest.raises(InvalidFieldError, match=rf"^{name} must be a number$"):
+    with pytest.raises(
+        InvalidFieldError, match=rf"^{name} must be a number from -{MS_MAX} to {MS_MAX}$"
+    ):
         check_timer_change("set", ms, rate)
 
 

@@ -61,7 +61,9 @@ def append(
         length = store.append(key, *encoded, max=count_max, path=path)
     if any(item.is_taken_as_text for item in items):
         say_taken_as_text([key])
-    if is_for_people(as_json=as_json):
+    if length is None:  # the token may not read it
+        say_json(None)
+    elif is_for_people(as_json=as_json):
         say(f"{key} has {length:,} value{'' if length == 1 else 's'}.")
     else:
         say_json(length)

@@ -10,6 +10,7 @@ import orjson
 
 from dunena.dialects.errors import (
     TOO_DEEP,
+    InvalidFieldError,
     LimitError,
     NoPathError,
     PatchSyntaxError,
@@ -37,7 +38,8 @@ _NAMES = _WITH_VALUE | _WITH_FROM | {"remove"}
 def check_patch(patch: Any) -> list[dict[str, Any]]:
     """Return a patch if it is a list of complete operations.
 
-    Raise `PatchSyntaxError` if it is not, `PathSyntaxError` for a path that is no JSON Pointer,
+    Raise `PatchSyntaxError` if it is not, `InvalidFieldError` for one that would leave no value,
+    `PathSyntaxError` for a path that is no JSON Pointer,
     `LimitError` for one that is too deep for any value, and `TooManyError` for more than
     `OPERATIONS_MAX` operations.
     """
@@ -52,7 +54,7 @@ def check_patch(patch: Any) -> list[dict[str, Any]]:
         if "path" not in operation or (name in _WITH_VALUE and "value" not in operation):
             raise PatchSyntaxError
         if not _check_path(operation["path"]) and name == "remove":
-            raise PatchSyntaxError  # a patch changes a value; `delete` removes it
+            raise InvalidFieldError("Patch must not remove the whole value")  # `delete` does
         if name in _WITH_FROM:
             if "from" not in operation:
                 raise PatchSyntaxError

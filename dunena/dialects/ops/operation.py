@@ -48,8 +48,8 @@ Answer = dict[str, Any]
 class Surroundings:
     """What an operation may depend on besides the value: the time (Unix ms) and limits.
 
-    ``value_of_revision`` returns the encoded value that the key had at a revision, or before the
-    present one for None; it raises `NoRevisionError`.
+    ``value_of_revision`` returns the encoded value that the key had at a revision, or the last one
+    that is not the present one for None; it raises `NoRevisionError`.
     """
 
     now: int
@@ -68,7 +68,8 @@ class Operation:
 
     ``ttl`` is in ms, 0 ends the expiry, None was not given. ``then`` (JSON) is merged into the
     value when the ttl ends; None removes the key. ``needs_value`` tells whether the present value
-    of the key has to be read.
+    of the key has to be read, and ``is_conditional`` whether the sender asked for a condition that
+    the present state must meet: then the outcome tells of it.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Operation:
     returns_value: bool
     compute: Compute
     needs_value: bool
+    is_conditional: bool
 
     def result(self, encoded: bytes | None, around: Surroundings) -> tuple[bytes | None, Answer]:
         """Return the new value of the key as JSON, None to remove the key, and the answer.
@@ -315,7 +317,15 @@ def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -
         returns_value=check_flag(message, "return"),
         compute=make(message),
         needs_value=needs_value,
+        is_conditional=if_rev is not None or _has_condition(message, name),
     )
+
+
+def _has_condition(message: Message, name: str) -> bool:
+    """Return whether an operation, which was checked, is done only with some present values."""
+    if name == "incr":
+        return message.get("min") is not None or message.get("max") is not None
+    return name == "patch" and any(step["op"] == "test" for step in message["patch"])
 
 
 def check_flag(message: Message, name: str) -> bool:

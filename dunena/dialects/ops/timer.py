@@ -36,7 +36,7 @@ def check_timer_change(action: Any, ms: Any, rate: Any) -> TimerChange:
         raise InvalidFieldError(f"Do must be one of: {', '.join(ACTIONS)}")
     for name, value in (("Ms", ms), ("Rate", rate)):
         if value is not None and (type(value) not in (int, float) or abs(value) > MS_MAX):
-            raise InvalidFieldError(f"{name} must be a number")
+            raise InvalidFieldError(f"{name} must be a number from {-MS_MAX} to {MS_MAX}")
     if ms is None and action == "add":
         raise InvalidFieldError("Missing field: ms")
     return TimerChange(action, ms, rate)

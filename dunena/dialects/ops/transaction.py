@@ -21,8 +21,8 @@ from dunena.dialects.errors import (
 from dunena.dialects.ops.operation import Answer, Operation, Surroundings, check_part_size
 from dunena.dialects.services import Services, check_value_size, end_of
 from dunena.store.entry import Change, Entry, EntryId
-from dunena.store.entry_table import growth_of
 from dunena.store.merge_patch import merge_encoded
+from dunena.store.quota import growth_of, size_of
 
 
 class _Draft:
@@ -60,6 +60,8 @@ class Transaction:
     ) -> list[Answer]:
         """Carry out all operations or none; return the answer of each, with its revision.
 
+        A sender that may not read the key gets no revision of what was changed before.
+
         They are forced to the device before the answer if ``is_durable`` or one of them asks for
         it. Raise `ClientError` for the first that cannot be done; ``named`` says in the error
         which it is.
@@ -75,7 +77,9 @@ class Transaction:
         results: list[Answer] = []
         for operation, answer in zip(operations, answers, strict=True):
             entry_id = (operation.ns, operation.key)
-            result = {"rev": revisions[entry_id], **answer}
+            result = dict(answer)
+            if entry_id in revisions:
+                result = {"rev": revisions[entry_id], **answer}
             if operation.returns_value:
                 result["value"] = _as_json(self._drafts[entry_id].value)
             results.append(result)
@@ -85,7 +89,7 @@ class Transaction:
         ns, key = operation.ns, operation.key
         self._services.store.check_outcome({(ns, key): None})  # the right to write comes first
         may_read = self._services.store.may_read(ns, key)
-        if operation.returns_value and not may_read:
+        if not may_read and (operation.returns_value or operation.is_conditional):
             raise ForbiddenError.to("read", ns, key)
         draft = self._draft_of(ns, key)
         self._check_revision(operation, draft.entry)
@@ -103,6 +107,7 @@ class Transaction:
             self._check_then(value, draft.then)
         if not may_read:
             answer.pop("value", None)
+            answer.pop("length", None)
         return answer
 
     def _draft_of(self, ns: str, key: str) -> _Draft:
@@ -142,7 +147,8 @@ class Transaction:
     def _commit(self, is_durable: bool) -> dict[EntryId, int]:
         """Make the changes; return the revision of each touched key.
 
-        That is the revision of its change, or of its entry if nothing changed, or 0 for no key.
+        That is the revision of its change. If nothing changed, it is that of its entry, or 0 for no
+        key, and left out if the key may not be read.
         """
         services = self._services
         changed = {
@@ -153,11 +159,14 @@ class Transaction:
         revisions = {
             entry_id: 0 if draft.entry is None else draft.entry.revision
             for entry_id, draft in self._drafts.items()
+            if services.store.may_read(*entry_id)
         }
-        outcome = {entry_id: draft.value for entry_id, draft in changed.items()}
+        outcome = {entry_id: _size_of(entry_id, draft) for entry_id, draft in changed.items()}
         services.store.check_outcome(outcome)
         services.unrestricted_store.make_room_for(outcome)
-        in_order = sorted(changed, key=lambda entry_id: _growth(entry_id, changed[entry_id]))
+        in_order = sorted(
+            changed, key=lambda entry_id: _growth(outcome[entry_id], changed[entry_id])
+        )
         with services.unrestricted_store.group():
             for ns, key in in_order:
                 draft = changed[ns, key]
@@ -178,24 +187,27 @@ class Transaction:
         return revisions
 
     def _value_of_revision(self, ns: str, key: str, revision: int | None) -> bytes:
-        """Return the value that a key had at a revision; before the present one for None."""
+        """Return the value that a key had at a revision; the last other one for None."""
         store = self._services.unrestricted_store
         earlier = store.history.of(ns, key)
-        if revision is None:
-            if not earlier:
-                raise NoRevisionError(0)
-            return earlier[0].value
         entry = store.peek(ns, key, self._now)
+        if revision is None:
+            for kept in earlier:
+                if entry is None or kept.value != entry.value:
+                    return kept.value
+            raise NoRevisionError(0)
         for kept in earlier if entry is None else (entry, *earlier):
             if kept.revision == revision:
                 return kept.value
         raise NoRevisionError(revision)
 
 
-def _growth(entry_id: EntryId, draft: _Draft) -> tuple[bool, int]:
-    if draft.value is None:
-        return False, 0
-    return True, growth_of(entry_id[1], draft.value, draft.entry)
+def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:
+    return None if draft.value is None else size_of(entry_id[1], draft.value, draft.then)
+
+
+def _growth(size: int | None, draft: _Draft) -> tuple[bool, int]:
+    return (False, 0) if size is None else (True, growth_of(size, draft.entry))
 
 
 def _as_json(value: bytes | None) -> Any:

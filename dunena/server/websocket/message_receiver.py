@@ -106,7 +106,10 @@ class MessageReceiver:
         loop.call_later(AHEAD_RETRY_SECONDS, self._try_again, message)
 
     def _try_again(self, message: bytes) -> None:
-        self._retried_until = self._ahead_until.pop(message)
+        until = self._ahead_until.pop(message)
+        if not self._session.subscriptions.awaits(message):
+            return  # another message has begun or ended its watch
+        self._retried_until = until
         receive = self._receive_text
         try:
             receive(message, self._tick.begin(receive, message))
