@@ -4,13 +4,12 @@ The keys found are cached until a key is added or deleted: the next page of an u
 no further search.
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+from dunena.store.globs import glob_matcher
 from dunena.store.key_order import KeyOrder, order_of
-from dunena.store.names import glob_expression
 from dunena.store.store import Store
 from dunena.store.view import StoreView
 
@@ -55,7 +54,7 @@ class KeySearch:
 
 def glob(pattern: str) -> Callable[[str], object]:
     """Return a function whose result is true for keys that match the glob ``pattern``."""
-    return re.compile(glob_expression(pattern)).match
+    return glob_matcher(pattern)
 
 
 def _filtered(seen: StoreView, ns: str, order: KeyOrder, pattern: str) -> Work[list[str]]:

@@ -6,7 +6,9 @@ docs/operations-on-values.md; without one their own dialect answers them, exactl
 """
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -28,6 +30,7 @@ from dunena.store.limits import (
     IDEMPOTENCY_KEY_CHARS_MAX,
     KEYS_PER_MESSAGE_MAX,
     OPERATIONS_MAX,
+    REPLY_VALUES_BYTES_MAX,
 )
 
 Data = dict[str, Any]
@@ -119,7 +122,8 @@ def answer_many(services: Services, message: Message, name_rule: NameRule, now: 
 def answer_history(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
     """Return the values of a key, the present one first, if there is one; ``now`` is Unix ms.
 
-    ``rev`` is the key's present revision, 0 for no key: then all values are earlier ones.
+    ``rev`` is the key's present revision, 0 for no key: then all values are earlier ones. Only so
+    many are returned as one reply may hold, but always the first.
     """
     if "key" not in message:
         raise InvalidMessageError.missing("key")
@@ -130,6 +134,8 @@ def answer_history(services: Services, message: Message, name_rule: NameRule, no
     present = services.store.peek(ns, key, now)  # raises if the key may not be read
     earlier = services.unrestricted_store.history.of(ns, key)
     entries = earlier if present is None else [present, *earlier]
+    sizes = accumulate([len(entry.value) for entry in entries])
+    count_max = min(count_max, max(1, bisect_right(list(sizes), REPLY_VALUES_BYTES_MAX)))
     return {
         "key": key,
         "rev": revision_of(present),
@@ -167,9 +173,13 @@ def _parse_transaction(message: Message, name_rule: NameRule) -> tuple[list[Oper
     ns = namespace_of(message, name_rule)
     is_durable = durability_of(message)
     operations: list[Operation] = []
+    in_patches = 0
     for number, op in enumerate(ops):
         try:
             operations.append(_parse_part(op, _operation_name(op), ns, name_rule))
+            in_patches += operations[-1].patch_length
+            if in_patches > OPERATIONS_MAX:
+                raise TooManyError("Operations", OPERATIONS_MAX)
         except ClientError as error:
             raise _numbered(error, number) from None
     return operations, is_durable

@@ -150,7 +150,7 @@ class Subscriptions:
             self._check_count(selector.size)
             if selector.pattern is not None and self._pattern_count >= PATTERNS_MAX:
                 raise TooManyError("Patterns", PATTERNS_MAX)
-            if self._table.needs_glob(selector) and not self._table.has_room_for_glob:
+            if not self._table.has_room_for(selector):
                 raise TooManyError("Patterns of all clients", GLOBS_MAX)
         self._end_watch_of(selector)
         is_restricted = services.store is not services.unrestricted_store

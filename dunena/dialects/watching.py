@@ -6,13 +6,15 @@ from dunena.dialects.dialect import Dialect, Message, RequestId, request_id_of
 from dunena.dialects.errors import (
     InvalidFieldError,
     InvalidMessageError,
+    LimitError,
     PositionAheadError,
     TooManyError,
 )
 from dunena.dialects.ops.pointer import parse_pointer
 from dunena.dialects.services import NameRule, Services, namespace_of
 from dunena.dialects.subscriptions import BegunWatch, Subscriptions
-from dunena.watches.limits import RATE_MAX, RATE_MIN, WATCH_KEYS_MAX
+from dunena.store.globs import has_mark_between_stars, star_count
+from dunena.watches.limits import RATE_MAX, RATE_MIN, STARS_MAX, WATCH_KEYS_MAX
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
 
@@ -72,13 +74,23 @@ def selector_of(message: Message, name_rule: NameRule) -> Selector:
     if given == ["key"]:
         return Selector(ns, key=name_rule(message["key"], "Key"), path=path)
     if given == ["pattern"]:
-        return Selector(ns, pattern=name_rule(message["pattern"], "Pattern"), path=path)
+        return Selector(ns, pattern=_pattern_of(message, name_rule), path=path)
     keys = message["keys"]
     if not isinstance(keys, list):
         raise InvalidFieldError("Keys must be a list")
     if len(keys) > WATCH_KEYS_MAX:
         raise TooManyError("Keys", WATCH_KEYS_MAX)
     return Selector(ns, keys=tuple([name_rule(key, "Key") for key in keys]), path=path)
+
+
+def _pattern_of(message: Message, name_rule: NameRule) -> str:
+    """Return the pattern of a message; raise `ClientError` for one that is slow to compare."""
+    pattern = name_rule(message["pattern"], "Pattern")
+    if star_count(pattern) > STARS_MAX:
+        raise TooManyError("Asterisks of a pattern", STARS_MAX)
+    if has_mark_between_stars(pattern):
+        raise LimitError('Pattern has a "?" between two "*"')
+    return pattern
 
 
 def _interval_ms_of(message: Message) -> float | None:

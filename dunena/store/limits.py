@@ -60,15 +60,19 @@ OPERATIONS_MAX = 1_000
 """Operations of one transaction or patch: some 10 ms of work, which delays all clients."""
 
 PARTIAL_BYTES_MAX = 1_048_576
-"""Largest value of which a part may be changed: it is decoded and encoded anew, which takes 13 ms
-for 1 MiB."""
+"""All values together of which one request changes a part: each is decoded and encoded anew, which
+takes 13 ms for 1 MiB, and 200 ms if it is made of empty lists."""
+
+COPIES_BYTES_MAX = 1_048_576
+"""What all ``copy`` of one request copy: each can double a value, and takes as long as that."""
 
 IDEMPOTENCY_KEY_CHARS_MAX = 64
 """Length of an idempotency key: an UUID or a hash in any form."""
 
 REPLY_VALUES_BYTES_MAX = 8 * 1024 * 1024
-"""All values of one ``mget`` together (or one value, if the limit of a value is larger): a reply is
-made in one piece for one reader, and stays in memory until it is read."""
+"""All values of one ``mget``, one ``history`` or the answer to one ``txn`` together (or one value,
+if the limit of a value is larger): a reply is made in one piece for one reader, and stays in memory
+until it is read."""
 
 SUBSCRIPTIONS_MAX = 100_000
 """Keys and channels that one connection follows: as many as a large store has keys; each takes some

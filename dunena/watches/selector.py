@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from dunena.store.names import glob_expression
+from dunena.store.globs import glob_matcher, wildcard_count
+from dunena.watches.limits import SEVERAL_WILDCARDS_WEIGHT
 
 _WILDCARDS = re.compile(r"[*?]")
 
@@ -45,6 +46,14 @@ class Selector(NamedTuple):
         """The number of subscriptions that a watch counts for."""
         return 1 if self.keys is None else max(1, len(self.keys))
 
+    @property
+    def glob_weight(self) -> int:
+        """What a pattern that is more than a prefix counts for: more with several wildcards."""
+        if self.named_keys is not None or self.prefix is not None:
+            return 0
+        assert self.pattern is not None
+        return 1 if wildcard_count(self.pattern) == 1 else SEVERAL_WILDCARDS_WEIGHT
+
     def matcher(self) -> Callable[[str], object]:
         """Return a function whose result is true for keys that match."""
         named_keys, prefix = self.named_keys, self.prefix
@@ -53,7 +62,7 @@ class Selector(NamedTuple):
         assert self.pattern is not None
         if prefix is not None:
             return lambda key: key.startswith(prefix)
-        return re.compile(glob_expression(self.pattern)).match
+        return glob_matcher(self.pattern)
 
     def fields(self) -> dict[str, object]:
         """Return the selector as it stands in messages."""

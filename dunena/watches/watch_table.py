@@ -127,7 +127,7 @@ class WatchTable:
         "_by_look",
         "_by_prefix",
         "_feeds",
-        "_glob_count",
+        "_glob_weights",
         "_groups",
         "_now",
         "_opened",
@@ -143,7 +143,7 @@ class WatchTable:
         self._by_key: dict[EntryId, list[WatchFeed]] = {}
         self._by_prefix: dict[str, _Prefixes] = {}
         self._by_glob: dict[str, dict[str, list[WatchFeed]]] = {}  # namespace -> pattern -> feeds
-        self._glob_count = 0
+        self._glob_weights = 0
         self._groups: dict[WatchFeed, _Group] = {}
         self._now = 0
         self._by_look: OrderedDict[WatchFeed, int] = OrderedDict()  # -> when to look if it is quiet
@@ -158,16 +158,12 @@ class WatchTable:
 
     # --- who watches what ---
 
-    @property
-    def has_room_for_glob(self) -> bool:
-        """Whether one more pattern is permitted that is no prefix."""
-        return self._glob_count < GLOBS_MAX
-
-    def needs_glob(self, selector: Selector) -> bool:
-        """Return whether a selector would be one more pattern that is no prefix."""
-        if selector.named_keys is not None or selector.prefix is not None:
-            return False
-        return selector.pattern not in self._by_glob.get(selector.ns, ())
+    def has_room_for(self, selector: Selector) -> bool:
+        """Return whether a selector is permitted besides the patterns that are no prefix."""
+        weight = selector.glob_weight
+        if not weight or selector.pattern in self._by_glob.get(selector.ns, ()):
+            return True
+        return self._glob_weights + weight <= GLOBS_MAX
 
     def follow(
         self,
@@ -375,7 +371,8 @@ class WatchTable:
         else:
             assert selector.pattern is not None
             globs = self._by_glob.setdefault(selector.ns, {})
-            self._glob_count += selector.pattern not in globs
+            if selector.pattern not in globs:
+                self._glob_weights += selector.glob_weight
             globs.setdefault(selector.pattern, []).append(feed)
 
     def _leave(self, feed: WatchFeed) -> None:
@@ -393,7 +390,8 @@ class WatchTable:
             assert selector.pattern is not None
             globs = self._by_glob[selector.ns]
             _take_out(globs, selector.pattern, feed)
-            self._glob_count -= selector.pattern not in globs
+            if selector.pattern not in globs:
+                self._glob_weights -= selector.glob_weight
             if not globs:
                 del self._by_glob[selector.ns]
 

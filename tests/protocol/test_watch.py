@@ -483,6 +483,8 @@ def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
         ({"key": ""}, "Key must not be empty", "limit"),
         ({"key": 5}, "Key must be a string", "invalid"),
         ({"pattern": "x" * 513}, "Pattern exceeds max length (512)", "limit"),
+        ({"pattern": "a*b*c*d*e*"}, "Asterisks of a pattern exceed max count (4)", "limit"),
+        ({"pattern": "a*b?c*"}, 'Pattern has a "?" between two "*"', "limit"),
         ({"keys": "k"}, "Keys must be a list", "invalid"),
         ({"keys": ["k", 5]}, "Key must be a string", "invalid"),
         ({"keys": ["k"] * 1001}, "Keys exceed max count (1000)", "limit"),

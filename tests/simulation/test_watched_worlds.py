@@ -107,7 +107,7 @@ def keep_the_floor(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_the_epoch(patch: pytest.MonkeyPatch) -> None:
-    def since_of(services, message) -> int | None:
+    def since_of(services, message, _selector) -> int | None:
         revision = message.get("since", {}).get("rev")
         return None if revision is None else min(revision, services.unrestricted_store.revision)
 

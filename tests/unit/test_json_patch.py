@@ -19,14 +19,14 @@ from dunena.dialects.errors import (
     TooLargeError,
     TooManyError,
 )
+from dunena.dialects.ops.draft import Costs
 from dunena.dialects.ops.json_patch import apply_patch, check_patch
+from dunena.store.limits import COPIES_BYTES_MAX
 from dunena.store.values import encode
 
-BYTES_MAX = 4_194_304
 
-
-def patched(value: Any, *operations: Any, bytes_max: int = BYTES_MAX) -> Any:
-    return apply_patch(value, check_patch(list(operations)), "match", bytes_max)
+def patched(value: Any, *operations: Any) -> Any:
+    return apply_patch(value, check_patch(list(operations)), "match", Costs())
 
 
 def operation(name: str, path: str, value: Any = None, **fields: Any) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class TestForm:
 
     def test_1000_operations_are_permitted_and_1001_are_not(self) -> None:
         one = {"op": "test", "path": "", "value": 1}
-        assert apply_patch(1, check_patch([one] * 1000), "match", BYTES_MAX) == 1
+        assert apply_patch(1, check_patch([one] * 1000), "match", Costs()) == 1
         with pytest.raises(TooManyError, match=r"^Operations exceed max count \(1000\)$"):
             check_patch([one] * 1001)
 
@@ -204,15 +204,17 @@ class TestTest:
 class TestLimits:
     def test_copies_that_double_the_value_are_refused(self) -> None:
         doubling = operation("copy", "/-", **{"from": ""})
-        with pytest.raises(TooLargeError, match=r"^Value exceeds max size \(1000 bytes\)$"):
-            patched(["x"], *[doubling] * 40, bytes_max=1000)
+        value: list[Any] = ["x"]
+        with pytest.raises(TooLargeError, match=r"^Copies exceed max size \(1048576 bytes\)$"):
+            patched(value, *[doubling] * 40)
+        assert len(orjson.dumps(value)) <= 2 * COPIES_BYTES_MAX
 
     def test_copies_up_to_the_limit_are_permitted(self) -> None:
-        part = "x" * 98
+        part = "x" * (COPIES_BYTES_MAX // 8 - 2)
         one = operation("copy", "/-", **{"from": "/0"})
-        assert patched([part], *[one] * 10, bytes_max=1000) == [part] * 11
+        assert patched([part], *[one] * 8) == [part] * 9
         with pytest.raises(TooLargeError):
-            patched([part], *[one] * 11, bytes_max=1000)
+            patched([part], *[one] * 9)
 
     def test_a_copy_of_what_earlier_operations_nested_too_deeply_is_refused(self) -> None:
         deep = orjson.loads(b"[" * 254 + b"]" * 254)
@@ -239,9 +241,9 @@ class TestLimits:
                 3 * 349_000 + 1,
             ),
             (
-                b'{"x":[' + b",".join([b"[]"] * 349_000) + b"]}",
+                b'{"x":[' + b",".join([b"[]"] * 116_000) + b"]}",
                 [operation("copy", "/y", **{"from": "/x"})] * 3,
-                2 * (3 * 349_000 + 1) + len('{"x":,"y":}'),
+                2 * (3 * 116_000 + 1) + len('{"x":,"y":}'),
             ),
             (
                 b'{"a":' * 250 + b'{"x":1}' + b"}" * 250,
@@ -287,7 +289,7 @@ OPERATIONS = st.fixed_dictionaries(
 def test_any_patch_gives_a_value_or_an_error_of_the_client(value: Any, patch: list[Any]) -> None:
     before = copy.deepcopy(patch)
     try:
-        result = apply_patch(value, check_patch(patch), "match", 1000)
+        result = apply_patch(value, check_patch(patch), "match", Costs())
     except ClientError:
         pass
     else:

@@ -6,7 +6,7 @@ import pytest
 
 from dunena.dialects.dialect import Dialect
 from dunena.store.history import History
-from dunena.store.limits import ANSWER_MS_MAX
+from dunena.store.limits import ANSWER_MS_MAX, REPLY_VALUES_BYTES_MAX
 from tests.support.rooms import Client, HoldingEngine, Rooms
 
 FULL = "Storage error: disk full; nothing was stored"
@@ -181,6 +181,25 @@ def test_history_has_the_present_value_and_the_earlier_ones(
     remembering.ask({"action": "delete", "key": "k"})
     data = data_of(remembering, history)
     assert (data["rev"], data["entries"]) == (0, entries)
+
+
+@pytest.mark.parametrize(("size", "count"), [(3_000_000, 2), (4_000_000, 2), (2_000_000, 4)])
+def test_history_has_the_newest_values_that_fit_one_reply(
+    rooms: Rooms, client: Client, size: int, count: int
+) -> None:
+    rooms.store.history = History(10)
+    for number in range(5):
+        rooms.now += 1000
+        client.ask({"action": "set", "key": "k", "value": str(number) * size})
+    entries = data_of(client, {"action": "history", "key": "k"})["entries"]
+    assert [entry["value"][0] for entry in entries] == ["4", "3", "2", "1", "0"][:count]
+
+
+def test_history_has_one_value_of_any_size(rooms: Rooms, client: Client) -> None:
+    rooms.tick.run(
+        lambda _, _now: rooms.store.set("", "k", b'"%b"' % (b"x" * REPLY_VALUES_BYTES_MAX)), None
+    )
+    assert len(data_of(client, {"action": "history", "key": "k"})["entries"]) == 1
 
 
 def test_revert_makes_a_new_revision_of_an_earlier_value(remembering: Client) -> None:

@@ -320,14 +320,28 @@ def test_what_was_looked_through_in_parts_may_be_united_with_later_changes() -> 
 def test_patterns_that_are_no_prefix_are_counted_once_each() -> None:
     watched = Watched()
     for number in range(limits.GLOBS_MAX):
-        assert watched.table.has_room_for_glob
+        assert watched.table.has_room_for(Selector("", pattern="?"))
         watched.follow(Follower(), pattern=f"*{number}")
-    assert not watched.table.has_room_for_glob
-    assert watched.table.needs_glob(Selector("", pattern="?"))
-    assert not watched.table.needs_glob(Selector("", pattern="*0"))
-    assert watched.table.needs_glob(Selector("n", pattern="*0"))
-    assert not watched.table.needs_glob(Selector("", pattern="a*"))
-    assert not watched.table.needs_glob(Selector("", key="a"))
+    assert not watched.table.has_room_for(Selector("", pattern="?"))
+    assert watched.table.has_room_for(Selector("", pattern="*0"))
+    assert not watched.table.has_room_for(Selector("n", pattern="*0"))
+    assert watched.table.has_room_for(Selector("", pattern="a*"))
+    assert watched.table.has_room_for(Selector("", key="a"))
+
+
+def test_a_pattern_with_several_wildcards_counts_for_more() -> None:
+    watched = Watched()
+    for number in range(limits.GLOBS_MAX // limits.SEVERAL_WILDCARDS_WEIGHT - 1):
+        watched.follow(Follower(), pattern=f"*{number}*")
+    assert watched.table.has_room_for(Selector("", pattern="*-*"))
+    watched.follow(Follower(), pattern="?")
+    for pattern in ("*-*", "?-?", "a?*-?"):
+        assert not watched.table.has_room_for(Selector("", pattern=pattern))
+    assert watched.table.has_room_for(Selector("", pattern="*0*"))
+    for number in range(limits.SEVERAL_WILDCARDS_WEIGHT - 1):
+        assert watched.table.has_room_for(Selector("", pattern="*"))
+        watched.follow(Follower(), pattern=f"*{number}")
+    assert not watched.table.has_room_for(Selector("", pattern="?a"))
 
 
 def test_watches_come_and_go_without_a_trace() -> None:
@@ -346,7 +360,7 @@ def test_watches_come_and_go_without_a_trace() -> None:
             watched.table.unfollow(watched.feed_id(**selector), follower)
     table = watched.table
     assert (table._feeds, table._by_key, table._by_prefix, table._by_glob) == ({}, {}, {}, {})
-    assert (len(table._by_look), table._glob_count, table.feed_count) == (0, 0, 0)
+    assert (len(table._by_look), table._glob_weights, table.feed_count) == (0, 0, 0)
 
 
 def test_the_prefixes_of_a_key_are_found_among_others_while_they_come_and_go() -> None:

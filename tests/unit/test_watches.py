@@ -359,7 +359,7 @@ def keep_the_floor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    def since_of(_services: object, message: Any) -> int | None:
+    def since_of(_services: object, message: Any, _selector: object) -> int | None:
         return message["since"]["rev"] if "since" in message else None
 
     monkeypatch.setattr(watching, "_since_of", since_of)

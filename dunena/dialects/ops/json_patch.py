@@ -15,9 +15,9 @@ from dunena.dialects.errors import (
     NoPathError,
     PatchSyntaxError,
     PatchTestError,
-    TooLargeError,
     TooManyError,
 )
+from dunena.dialects.ops.draft import Costs
 from dunena.dialects.ops.pointer import (
     NothingThereError,
     Pointer,
@@ -62,25 +62,20 @@ def check_patch(patch: Any) -> list[dict[str, Any]]:
     return patch
 
 
-def apply_patch(
-    value: JsonValue, patch: list[dict[str, Any]], key: str, bytes_max: int
-) -> JsonValue:
+def apply_patch(value: JsonValue, patch: list[dict[str, Any]], key: str, costs: Costs) -> JsonValue:
     """Apply a checked patch to a value, which may be changed in place; return the result.
 
     Raise `PatchTestError` for a ``test`` that fails and `NoPathError` for a path that the value
-    does not have; the operation's path is named as part of ``key``. Copies of more than
-    ``bytes_max`` bytes together are refused with `TooLargeError`: each could double the value. The
-    patch is not changed, and no part of it becomes a part of the result.
+    does not have; the operation's path is named as part of ``key``. Copies are counted among
+    ``costs``, as each could double the value; `TooLargeError` is raised for too many. The patch is
+    not changed, and no part of it becomes a part of the result.
     """
-    copied = 0
     for operation in patch:
         name, path = operation["op"], operation["path"]
         encoded = b""
         if name == "copy":
             encoded = _encoded(_part(value, operation["from"], key))
-            copied += len(encoded)
-            if copied > bytes_max:
-                raise TooLargeError(f"Value exceeds max size ({bytes_max} bytes)")
+            costs.add_copied(encoded)
         elif name == "move":
             _part(value, operation["from"], key)
         elif name in _WITH_VALUE:

@@ -19,7 +19,7 @@ def check_count(value: Any, name: str) -> int:
 def appended(
     value: MaybeValue, items: list[JsonValue], count_max: int | None, key: str
 ) -> list[JsonValue]:
-    """Return the list with items at its end, which may be the same list; a missing one is empty.
+    """Return the list with items at its end, which is changed in place; a missing one is empty.
 
     Only the newest ``count_max`` items stay, None for all. Raise `ValueKindError` for a value that
     is no list.
@@ -29,4 +29,6 @@ def appended(
     if not isinstance(value, list):
         raise ValueKindError("list", key)
     value.extend(items)
-    return value if count_max is None else value[-count_max:]
+    if count_max is not None:
+        del value[:-count_max]  # in place: a copy of a long list would take longer
+    return value

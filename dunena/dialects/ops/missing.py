@@ -1,7 +1,15 @@
 """Marks for values that are missing, which null is not, and for values that are not decoded."""
 
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value as JSON, which need not be decoded."""
+
+    text: bytes
 
 
 class Mark(Enum):
@@ -18,4 +26,4 @@ PRESENT = Mark.PRESENT
 """Stands for a value that exists and need not be decoded."""
 
 MaybeValue = Any
-"""A `JsonValue`, `MISSING` or `PRESENT`."""
+"""A `JsonValue`, `MISSING`, `PRESENT` or an `Encoded`."""

@@ -6,23 +6,21 @@ is an error, as the ``add`` of RFC 6902.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from dunena.dialects.dialect import Message
 from dunena.dialects.errors import (
-    TOO_DEEP,
     InvalidFieldError,
     InvalidMessageError,
-    LimitError,
     NoPathError,
-    TooLargeError,
 )
+from dunena.dialects.ops.draft import Costs, DraftValue, copy_of, encode_checked
 from dunena.dialects.ops.json_patch import apply_patch, check_patch
 from dunena.dialects.ops.lists import appended, check_count
-from dunena.dialects.ops.missing import MISSING, PRESENT, MaybeValue
+from dunena.dialects.ops.missing import MISSING, PRESENT, Encoded, MaybeValue
 from dunena.dialects.ops.numbers import check_number, incremented
 from dunena.dialects.ops.pointer import (
     NothingThereError,
@@ -34,7 +32,6 @@ from dunena.dialects.ops.pointer import (
 )
 from dunena.dialects.ops.timer import changed_timer, check_timer_change
 from dunena.dialects.services import NameRule, durability_of, namespace_of, ttl_of
-from dunena.store.limits import PARTIAL_BYTES_MAX
 from dunena.store.merge_patch import merge
 from dunena.store.values import JsonValue, encode
 
@@ -46,15 +43,16 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an operation may depend on besides the value: the time (Unix ms) and limits.
+    """What an operation may depend on besides the value: the time (Unix ms).
 
+    ``costs`` are those of all operations of the request.
     ``value_of_revision`` returns the encoded value that the key had at a revision, or the last one
     that is not the present one for None; it raises `NoRevisionError`.
     """
 
     now: int
-    value_bytes_max: int
     value_of_revision: Callable[[str, str, int | None], bytes]
+    costs: Costs = field(default_factory=Costs)
 
 
 Compute = Callable[["Operation", MaybeValue, Surroundings], tuple[MaybeValue, Answer]]
@@ -69,7 +67,8 @@ class Operation:
     ``ttl`` is in ms, 0 ends the expiry, None was not given. ``then`` (JSON) is merged into the
     value when the ttl ends; None removes the key. ``needs_value`` tells whether the present value
     of the key has to be read, and ``is_conditional`` whether the sender asked for a condition that
-    the present state must meet: then the outcome tells of it.
+    the present state must meet: then the outcome tells of it. ``patch_length`` is the number of
+    operations of a `patch`.
     """
 
     name: str
@@ -86,30 +85,38 @@ class Operation:
     compute: Compute
     needs_value: bool
     is_conditional: bool
+    patch_length: int
 
-    def result(self, encoded: bytes | None, around: Surroundings) -> tuple[bytes | None, Answer]:
-        """Return the new value of the key as JSON, None to remove the key, and the answer.
+    def apply(self, draft: DraftValue, around: Surroundings) -> Answer:
+        """Change the value of the key; return the answer.
 
-        ``encoded`` is the present value as JSON, None for no key. Raise `ClientError` if the
-        operation cannot be done; nothing has changed then.
+        Raise `ClientError` if the operation cannot be done; the draft is of no use then.
         """
+        is_missing = draft.is_missing
         if not (self.pointer or self.needs_value):
             # What such an operation needs of the present value is whether there is one.
-            part, answer = self.compute(self, MISSING if encoded is None else PRESENT, around)
-            return (encoded if part is PRESENT else _encoded(part)), answer
-        value = {} if self.pointer and encoded is None else _decoded(encoded)
+            part, answer = self.compute(self, MISSING if is_missing else PRESENT, around)
+            if isinstance(part, Encoded):
+                draft.put_encoded(part.text)
+            elif part is not PRESENT:
+                draft.put_encoded(None if part is MISSING else encode_checked(part))
+            return answer
+        value = {} if self.pointer and is_missing else draft.decoded(around.costs)
         part, answer = self.compute(self, self._part(value), around)
         if not self.pointer:
-            return _encoded(part), answer
+            draft.put(part)
+            return answer
         try:
-            if part is not MISSING:
-                return _encoded(put_at(value, self.pointer, part)), answer
-            remove_at(value, self.pointer)
-            return _encoded(value), answer
+            if part is MISSING:
+                remove_at(value, self.pointer)
+            else:
+                value = put_at(value, self.pointer, part)
         except NothingThereError:
             if part is MISSING:
-                return encoded, answer
+                return answer
             raise NoPathError(self.path, self.key) from None
+        draft.put(value)
+        return answer
 
     def _part(self, value: JsonValue) -> MaybeValue:
         try:
@@ -118,35 +125,12 @@ class Operation:
             return MISSING
 
 
-def check_part_size(encoded: bytes) -> None:
-    """Raise `TooLargeError` for a value (JSON) that is too large to change a part of it."""
-    if len(encoded) > PARTIAL_BYTES_MAX:
-        raise TooLargeError(
-            f"Value exceeds max size for partial changes ({PARTIAL_BYTES_MAX} bytes)"
-        )
-
-
-def _decoded(encoded: bytes | None) -> MaybeValue:
-    if encoded is None:
-        return MISSING
-    check_part_size(encoded)
-    return orjson.loads(encoded)
-
-
-def _encoded(value: MaybeValue) -> bytes | None:
-    if value is MISSING:
-        return None
-    try:
-        return encode(value)
-    except orjson.JSONEncodeError:
-        raise LimitError(TOO_DEEP) from None
-
-
 def _set(operation: Message) -> Compute:
     if "value" not in operation:
         raise InvalidMessageError("Missing value")
     value = operation["value"]
-    return lambda _operation, _part, _around: (value, {})
+    # Without a path the value is encoded at once.
+    return lambda op, _part, _around: (copy_of(value) if op.pointer else value, {})
 
 
 def _delete(_operation: Message) -> Compute:
@@ -157,7 +141,7 @@ def _merge(operation: Message) -> Compute:
     if "value" not in operation:
         raise InvalidMessageError("Missing value")
     patch = operation["value"]
-    return lambda _operation, part, _around: (merge(part, patch), {})
+    return lambda _operation, part, _around: (merge(part, copy_of(patch)), {})
 
 
 def _patch(operation: Message) -> Compute:
@@ -167,7 +151,7 @@ def _patch(operation: Message) -> Compute:
         op: "Operation", part: MaybeValue, around: Surroundings
     ) -> tuple[MaybeValue, Answer]:
         value = {} if part is MISSING else part
-        return apply_patch(value, patch, op.key, around.value_bytes_max), {}
+        return apply_patch(value, patch, op.key, around.costs), {}
 
     return compute
 
@@ -201,7 +185,7 @@ def _append(operation: Message) -> Compute:
     def compute(
         op: "Operation", part: MaybeValue, _around: Surroundings
     ) -> tuple[MaybeValue, Answer]:
-        value = appended(part, items, count_max, op.key)
+        value = appended(part, copy_of(items), count_max, op.key)
         return value, {"length": len(value)}
 
     return compute
@@ -241,8 +225,12 @@ def _revert(operation: Message) -> Compute:
     def compute(
         op: "Operation", _part: MaybeValue, around: Surroundings
     ) -> tuple[MaybeValue, Answer]:
-        value = orjson.loads(around.value_of_revision(op.ns, op.key, revision))
-        part = value_at_or_error(value, op)
+        encoded = around.value_of_revision(op.ns, op.key, revision)
+        if not op.pointer:
+            value = Encoded(encoded)
+            return value, {"value": value}
+        around.costs.add_decoded(encoded)
+        part = value_at_or_error(orjson.loads(encoded), op)
         return part, {"value": part}
 
     return compute
@@ -318,6 +306,7 @@ def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -
         compute=make(message),
         needs_value=needs_value,
         is_conditional=if_rev is not None or _has_condition(message, name),
+        patch_length=len(message["patch"]) if name == "patch" else 0,
     )
 
 

@@ -17,39 +17,47 @@ from dunena.dialects.errors import (
     ConflictError,
     ForbiddenError,
     NoRevisionError,
+    TooLargeError,
 )
-from dunena.dialects.ops.operation import Answer, Operation, Surroundings, check_part_size
+from dunena.dialects.ops.draft import Costs, DraftValue, encode_checked
+from dunena.dialects.ops.missing import Encoded
+from dunena.dialects.ops.operation import Answer, Operation, Surroundings
 from dunena.dialects.services import Services, check_value_size, end_of
 from dunena.store.entry import Change, Entry, EntryId
+from dunena.store.limits import REPLY_VALUES_BYTES_MAX
 from dunena.store.merge_patch import merge_encoded
 from dunena.store.quota import growth_of, size_of
 
 
 class _Draft:
-    """A key while operations are applied; ``entry`` is what the store has, None for no key."""
+    """A key while operations are applied; ``entry`` is what the store has, None for no key.
 
-    __slots__ = ("entry", "expires_at", "is_changed", "then", "value")
+    ``outcome`` is the value after the last of them, as JSON, and ``last`` the number of that one.
+    """
+
+    __slots__ = ("entry", "expires_at", "is_changed", "last", "outcome", "then", "value")
 
     def __init__(self, entry: Entry | None) -> None:
         self.entry = entry
-        self.value = None if entry is None else entry.value
+        self.value = DraftValue(None if entry is None else entry.value)
+        self.outcome: bytes | None = None
         self.expires_at = None if entry is None else entry.expires_at
         self.then = None if entry is None else entry.then
         self.is_changed = False
+        self.last = 0
 
 
 class Transaction:
     """Carries out operations for one request at ``now`` (Unix ms)."""
 
-    __slots__ = ("_drafts", "_now", "_services", "_surroundings")
+    __slots__ = ("_answered", "_drafts", "_now", "_services", "_surroundings")
 
     def __init__(self, services: Services, now: int) -> None:
         self._services = services
         self._now = now
+        self._answered = 0  # bytes of the values in the answers
         self._drafts: dict[EntryId, _Draft] = {}
-        self._surroundings = Surroundings(
-            now, services.limits.value_bytes_max, self._value_of_revision
-        )
+        self._surroundings = Surroundings(now, self._value_of_revision)
 
     def run(
         self,
@@ -69,9 +77,15 @@ class Transaction:
         answers: list[Answer] = []
         for number, operation in enumerate(operations):
             try:
-                answers.append(self._apply(operation))
+                answers.append(self._apply(operation, number))
             except ClientError as error:
                 raise named(error, number) from None
+        for draft in self._drafts.values():
+            try:
+                self._finish(draft)
+            except ClientError as error:
+                raise named(error, draft.last) from None
+        self._check_answers(operations)
         is_durable = is_durable or any(operation.is_durable for operation in operations)
         revisions = self._commit(is_durable)
         results: list[Answer] = []
@@ -81,11 +95,11 @@ class Transaction:
             if entry_id in revisions:
                 result = {"rev": revisions[entry_id], **answer}
             if operation.returns_value:
-                result["value"] = _as_json(self._drafts[entry_id].value)
+                result["value"] = _as_json(self._drafts[entry_id].outcome)
             results.append(result)
         return results
 
-    def _apply(self, operation: Operation) -> Answer:
+    def _apply(self, operation: Operation, number: int) -> Answer:
         ns, key = operation.ns, operation.key
         self._services.store.check_outcome({(ns, key): None})  # the right to write comes first
         may_read = self._services.store.may_read(ns, key)
@@ -93,22 +107,54 @@ class Transaction:
             raise ForbiddenError.to("read", ns, key)
         draft = self._draft_of(ns, key)
         self._check_revision(operation, draft.entry)
-        is_new = draft.value is None
-        value, answer = operation.result(draft.value, self._surroundings)
-        if value is not None:
-            check_value_size(value, self._services.limits)
-        if value is None and draft.value is None:
+        draft.last = number
+        is_new = draft.value.is_missing
+        answer = operation.apply(draft.value, self._surroundings)
+        if draft.value.present_encoded is not None:
+            check_value_size(draft.value.present_encoded, self._services.limits)
+        if is_new and draft.value.is_missing:
             return answer
         if answer.get("deleted") is not False:
             draft.is_changed = True
-        draft.value = value
         self._set_expiry(operation, draft, is_new=is_new)
-        if value is not None and draft.then is not None:
-            self._check_then(value, draft.then)
         if not may_read:
             answer.pop("value", None)
             answer.pop("length", None)
+        elif operation.returns_value:
+            answer.pop("value", None)  # the whole value follows
+        else:
+            self._keep_value(answer)
         return answer
+
+    def _keep_value(self, answer: Answer) -> None:
+        """Encode the value of an answer, which the operations that follow could change."""
+        value = answer.get("value")
+        if isinstance(value, dict | list | Encoded):
+            text = value.text if isinstance(value, Encoded) else encode_checked(value)
+            self._add_answered(len(text))
+            answer["value"] = orjson.Fragment(text)
+
+    def _finish(self, draft: _Draft) -> None:
+        """Encode the outcome of a key; raise `ClientError` if it exceeds a limit."""
+        outcome = draft.outcome = draft.value.encoded()
+        if outcome is None or not draft.is_changed:
+            return
+        check_value_size(outcome, self._services.limits)
+        if draft.then is not None:
+            self._check_then(draft, outcome, draft.then)
+
+    def _check_answers(self, operations: Sequence[Operation]) -> None:
+        """Raise `TooLargeError` if the answer would be too large."""
+        for operation in operations:
+            if operation.returns_value:
+                outcome = self._drafts[operation.ns, operation.key].outcome
+                self._add_answered(0 if outcome is None else len(outcome))
+
+    def _add_answered(self, size: int) -> None:
+        self._answered += size
+        bytes_max = max(REPLY_VALUES_BYTES_MAX, self._services.limits.value_bytes_max)
+        if self._answered > bytes_max:
+            raise TooLargeError(f"Values exceed max size of one reply ({bytes_max} bytes)")
 
     def _draft_of(self, ns: str, key: str) -> _Draft:
         draft = self._drafts.get((ns, key))
@@ -138,10 +184,13 @@ class Transaction:
             draft.expires_at = end_of(self._services.default_ttl_ms, self._now)
             draft.then = None
 
-    def _check_then(self, value: bytes, then: bytes) -> None:
+    def _check_then(self, draft: _Draft, value: bytes, then: bytes) -> None:
         """Raise `ClientError` if what is merged at the end of the ttl would exceed a limit."""
         if then.startswith(b"{"):
-            check_part_size(value)
+            if draft.value.is_decoded:
+                Costs().add_decoded(value)  # it was counted, but may have grown
+            else:
+                self._surroundings.costs.add_decoded(value)
         check_value_size(merge_encoded(value, then), self._services.limits)
 
     def _commit(self, is_durable: bool) -> dict[EntryId, int]:
@@ -154,7 +203,7 @@ class Transaction:
         changed = {
             entry_id: draft
             for entry_id, draft in self._drafts.items()
-            if draft.is_changed and not (draft.value is None and draft.entry is None)
+            if draft.is_changed and not (draft.outcome is None and draft.entry is None)
         }
         revisions = {
             entry_id: 0 if draft.entry is None else draft.entry.revision
@@ -171,13 +220,13 @@ class Transaction:
             for ns, key in in_order:
                 draft = changed[ns, key]
                 change: Change | None
-                if draft.value is None:
+                if draft.outcome is None:
                     change = services.store.delete(ns, key, is_durable=is_durable)
                 else:
                     change = services.store.set(
                         ns,
                         key,
-                        draft.value,
+                        draft.outcome,
                         draft.expires_at,
                         then=draft.then,
                         is_durable=is_durable,
@@ -203,7 +252,7 @@ class Transaction:
 
 
 def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:
-    return None if draft.value is None else size_of(entry_id[1], draft.value, draft.then)
+    return None if draft.outcome is None else size_of(entry_id[1], draft.outcome, draft.then)
 
 
 def _growth(size: int | None, draft: _Draft) -> tuple[bool, int]:
