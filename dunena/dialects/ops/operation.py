@@ -18,6 +18,7 @@ from dunena.dialects.errors import (
     InvalidMessageError,
     LimitError,
     NoPathError,
+    NoRevisionError,
     TooLargeError,
 )
 from dunena.dialects.ops.json_patch import apply_patch, check_patch
@@ -48,13 +49,15 @@ Answer = dict[str, Any]
 class Surroundings:
     """What an operation may depend on besides the value: the time (Unix ms) and limits.
 
-    ``value_of_revision`` returns the encoded value that the key had at a revision, or before the
-    present one for None; it raises `NoRevisionError`.
+    ``value_of_revision`` returns the encoded value that the key had at a revision; it raises
+    `NoRevisionError`. ``earlier_values`` returns the encoded values before the present one, newest
+    first, without those that equal it.
     """
 
     now: int
     value_bytes_max: int
-    value_of_revision: Callable[[str, str, int | None], bytes]
+    value_of_revision: Callable[[str, str, int], bytes]
+    earlier_values: Callable[[str, str], list[bytes]]
 
 
 Compute = Callable[["Operation", MaybeValue, Surroundings], tuple[MaybeValue, Answer]]
@@ -237,13 +240,44 @@ def _revert(operation: Message) -> Compute:
         revision = check_revision(revision, "toRev")
 
     def compute(
-        op: "Operation", _part: MaybeValue, around: Surroundings
+        op: "Operation", part: MaybeValue, around: Surroundings
     ) -> tuple[MaybeValue, Answer]:
-        value = orjson.loads(around.value_of_revision(op.ns, op.key, revision))
-        part = value_at_or_error(value, op)
-        return part, {"value": part}
+        if revision is None:
+            earlier = _earlier_part(op, part, around)
+        else:
+            value = orjson.loads(around.value_of_revision(op.ns, op.key, revision))
+            earlier = value_at_or_error(value, op)
+        return earlier, {"value": earlier}
 
     return compute
+
+
+def _earlier_part(operation: Operation, part: MaybeValue, around: Surroundings) -> JsonValue:
+    """Return the part of the newest earlier value in which it is another one than now.
+
+    Changes of other parts must not hide it. Raise `NoRevisionError` if there is no such value, and
+    `NoPathError` if it has no such part.
+    """
+    values = around.earlier_values(operation.ns, operation.key)
+    present = None if part is MISSING or part is PRESENT else _compared(part)
+    for encoded in values:
+        value = orjson.loads(encoded)
+        try:
+            earlier = value_at(value, operation.pointer)
+        except NothingThereError:
+            if part is MISSING:
+                continue
+            raise NoPathError(operation.path, operation.key) from None
+        if present is None or _compared(earlier) != present:
+            return earlier
+    if values and part is MISSING:
+        raise NoPathError(operation.path, operation.key)
+    raise NoRevisionError(0)
+
+
+def _compared(value: JsonValue) -> bytes:
+    """Return what is equal for equal JSON: in Python 1 equals true, and 1.0 equals 1."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def value_at_or_error(value: JsonValue, operation: Operation) -> JsonValue:

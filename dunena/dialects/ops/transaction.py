@@ -48,7 +48,7 @@ class Transaction:
         self._now = now
         self._drafts: dict[EntryId, _Draft] = {}
         self._surroundings = Surroundings(
-            now, services.limits.value_bytes_max, self._value_of_revision
+            now, services.limits.value_bytes_max, self._value_of_revision, self._earlier_values
         )
 
     def run(
@@ -177,19 +177,21 @@ class Transaction:
                     revisions[ns, key] = change.revision
         return revisions
 
-    def _value_of_revision(self, ns: str, key: str, revision: int | None) -> bytes:
-        """Return the value that a key had at a revision; before the present one for None."""
+    def _value_of_revision(self, ns: str, key: str, revision: int) -> bytes:
+        """Return the value that a key had at a revision."""
         store = self._services.unrestricted_store
         earlier = store.history.of(ns, key)
-        if revision is None:
-            if not earlier:
-                raise NoRevisionError(0)
-            return earlier[0].value
         entry = store.peek(ns, key, self._now)
         for kept in earlier if entry is None else (entry, *earlier):
             if kept.revision == revision:
                 return kept.value
         raise NoRevisionError(revision)
+
+    def _earlier_values(self, ns: str, key: str) -> list[bytes]:
+        """Return the earlier values of a key that are others than its present one, newest first."""
+        present = self._draft_of(ns, key).value
+        history = self._services.unrestricted_store.history
+        return [entry.value for entry in history.of(ns, key) if entry.value != present]
 
 
 def _growth(entry_id: EntryId, draft: _Draft) -> tuple[bool, int]:
