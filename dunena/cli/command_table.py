@@ -5,7 +5,8 @@ from importlib import import_module
 from typing import Any, cast
 
 import typer
-from typer.core import TyperGroup
+from typer._click.exceptions import UsageError
+from typer.core import TyperCommand, TyperGroup
 
 MODULES = {
     "serve": "serve",
@@ -18,6 +19,7 @@ MODULES = {
     "merge": "merge",
     "append": "append",
     "touch": "touch",
+    "timer": "timer",
     "history": "history",
     "revert": "revert",
     "keys": "keys",
@@ -92,10 +94,29 @@ class LazyGroup(TyperGroup):
         self.commands = cast(Any, Commands())
 
 
+class _TakesNegativeNumbers(TyperCommand):
+    """A command that has -1 as an argument, and names an option that it does not have."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was typed; the parser takes an unknown option for an argument too many."""
+        typed = args[: args.index("--")] if "--" in args else list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except UsageError:
+            known = {name for parameter in self.params for name in parameter.opts} | {"--help"}
+            for word in typed:
+                name = word.partition("=")[0]
+                if name.startswith("--") and name not in known:
+                    raise typer.BadParameter(f"no such option: {name}", ctx=ctx) from None
+            raise
+
+
 def _make(name: str) -> Any:
     module = MODULES[name]  # a `KeyError` is a name that is no command
     function = getattr(import_module(f"dunena.cli.commands.{module}"), module)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    settings = {"ignore_unknown_options": name in _TAKES_NEGATIVE_NUMBERS}
-    alone.command(name, context_settings=settings)(function)
+    takes_negative = name in _TAKES_NEGATIVE_NUMBERS
+    settings = {"ignore_unknown_options": takes_negative}
+    kind = _TakesNegativeNumbers if takes_negative else None
+    alone.command(name, cls=kind, context_settings=settings)(function)
     return typer.main.get_command(alone)

@@ -44,6 +44,16 @@ def check_integer(typed: int | None) -> int | None:
     return typed
 
 
+def check_path(typed: str | None) -> str | None:
+    """Return what was typed; raise `BadParameter` if it is no JSON Pointer (RFC 6901)."""
+    path = check_text(typed)
+    if path and not path.startswith("/"):
+        raise BadParameter(f'{path} is no path: a path begins with "/", as /{path} does')
+    if path and "~" in path.replace("~0", "").replace("~1", ""):
+        raise BadParameter(f"{path} is no path: ~ is written ~0 in it, and a / in a name ~1")
+    return path
+
+
 Url = Annotated[
     str,
     Option(
@@ -81,7 +91,17 @@ Path = Annotated[
         "--path",
         help="JSON Pointer of the part meant: /home/score.",
         show_default=False,
-        callback=check_text,
+        callback=check_path,
+    ),
+]
+IfRev = Annotated[
+    int | None,
+    Option(
+        "--if-rev",
+        min=0,
+        help="Only if the key is at this revision; 0: if it does not exist.",
+        show_default=False,
+        callback=check_integer,
     ),
 ]
 

@@ -76,6 +76,12 @@ def read_time(typed: str, place: str) -> int:
     return time
 
 
+def read_difference(typed: str, place: str) -> int:
+    """Convert a time as `read_time` does, which may have a sign in front, to ms."""
+    sign = -1 if typed.startswith("-") else 1
+    return sign * read_time(typed[1:] if typed.startswith(("-", "+")) else typed, place)
+
+
 def read_number(typed: str, place: str) -> int | float:
     """Read a typed number, written as in JSON.
 
@@ -88,6 +94,14 @@ def read_number(typed: str, place: str) -> int | float:
     if type(number) not in (int, float):
         raise BadParameter(f"not a number: {typed}", param_hint=place)
     return cast(int | float, number)
+
+
+def read_json(typed: str, place: str) -> orjson.Fragment:
+    """Read a typed value as `read_value` does; raise `BadParameter` if it is no JSON."""
+    value = read_value(typed, is_text=False, place=place)
+    if value.is_taken_as_text:
+        raise BadParameter(f"not JSON: {typed}", param_hint=place)
+    return value.encoded
 
 
 def read_object(typed: str, place: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from dunena.client.errors import ConflictError, Error
 from dunena.client.feeds import Events, HistoryEntry, Source, Watch, value_of
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
 from dunena.client.protocol import ClientProtocol
-from dunena.client.requests import PendingRequest, encoded
+from dunena.client.requests import PendingRequest, check_ttl, encoded, encoded_fields, encoded_patch
 from dunena.client.state import Selection, StateUpdates, StateWatch
 from dunena.client.transactions import (
     BaseTransaction,
@@ -131,6 +131,7 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
 
         ``ttl`` and ``durable`` are as for `set`. Raise `RequestError` if one or more were refused.
         """
+        check_ttl(ttl)
         await self._ask(lambda protocol: protocol.write(entries, self._space(ns), ttl, durable))
 
     async def delete(self, key: str, **options: Unpack[PlaceOptions]) -> bool:
@@ -147,9 +148,9 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         """Merge fields into a value; return the whole value of the key as stored now.
 
         The server does it (RFC 7396): a field that is None is removed, objects are merged, other
-        fields of the value stay. A value that is no object is replaced by one.
+        fields of the value stay. A value that is no object, such as a list, is replaced by one.
         """
-        data: dict[str, object] = {"value": encoded(dict(fields)), "return": True}
+        data: dict[str, object] = {"value": encoded_fields(fields), "return": True}
         merged: dict[str, Any] = (await self._operate("merge", key, options, **data))["value"]
         return merged
 
@@ -157,8 +158,7 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         self, key: str, patch: Iterable[Mapping[str, Any]], **options: Unpack[OperationOptions]
     ) -> None:
         """Apply a JSON Patch (RFC 6902), all of it or nothing."""
-        steps = encoded([dict(step) for step in patch])
-        await self._operate("patch", key, options, patch=steps)
+        await self._operate("patch", key, options, patch=encoded_patch(patch))
 
     async def incr(
         self,
@@ -216,9 +216,10 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
     async def revert(
         self, key: str, to_rev: int | None = None, **options: Unpack[OperationOptions]
     ) -> Any:
-        """Store the value of a revision again, or the one before the present.
+        """Store the value of a revision again, or the newest that differs from the present one.
 
-        Return it, None without the right to read it.
+        It goes back from what stands now, also if others wrote that: ``if_rev`` prevents it. A
+        second call takes back the first. Return the value, None without the right to read it.
         """
         return (await self._operate("revert", key, options, toRev=to_rev)).get("value")
 
@@ -308,8 +309,8 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
 
         In place of keys, ``pattern`` selects all that match it: ``*`` is any text, ``?`` one
         character. With ``path``, a JSON Pointer, the values are what stands there in each value.
-        ``max_rate`` is the most updates a second, 0.1 to 100; feeds of the same keys share the
-        highest.
+        ``max_rate`` is the most updates a second, 0.1 to 100, each of which may change many keys;
+        feeds of the same keys share the highest.
 
         The feed continues after a lost connection: it repeats no value that has not changed, and
         gives none that is older than the last. For a slow reader it keeps the newest update of each

@@ -5,7 +5,7 @@ frames followed by a numbered `ping` of the dunena dialect: the messages between
 and the `pong` of this ping belong to this request. A key without an update by then has no value.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import isfinite
 from typing import Any
 from uuid import uuid4
@@ -43,6 +43,34 @@ def encoded(value: Any) -> orjson.Fragment:
     if b"null" in text and _has_no_number(value):
         raise TypeError("NaN and Infinity are no JSON")
     return orjson.Fragment(text)
+
+
+def check_ttl(ttl: object) -> None:
+    """Raise `TypeError` unless a ttl is a number of ms, or None."""
+    if ttl is not None and (isinstance(ttl, bool) or not isinstance(ttl, int | float)):
+        raise TypeError(f"ttl is a number of ms, such as 8000 for 8 seconds, and not {ttl!r}")
+
+
+def encoded_fields(fields: object) -> orjson.Fragment:
+    """Encode the fields of a `merge`; raise `TypeError` if they are no dict of JSON."""
+    if not isinstance(fields, Mapping):
+        raise TypeError(f"merge takes a dict of fields, and not {_kind_of(fields)}")
+    return encoded(dict(fields))
+
+
+def encoded_patch(patch: object) -> orjson.Fragment:
+    """Encode a JSON Patch; raise `TypeError` if it is no list of operations, each a dict."""
+    steps = list(patch) if isinstance(patch, Iterable) and not isinstance(patch, Mapping) else None
+    if steps is None or not all(isinstance(step, Mapping) for step in steps):
+        raise TypeError(
+            "patch takes a list of operations, such as "
+            "[{'op': 'add', 'path': '/name', 'value': 'Ada'}]; merge takes a dict of fields"
+        )
+    return encoded([dict(step) for step in steps])
+
+
+def _kind_of(value: object) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def _has_no_number(value: Any) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, Unpack
 
 from dunena.client.errors import ClosedError
-from dunena.client.requests import encoded
+from dunena.client.requests import check_ttl, encoded, encoded_fields, encoded_patch
 
 
 class PlaceOptions(TypedDict, total=False):
@@ -59,13 +59,13 @@ class BaseTransaction:
         self, key: str, fields: Mapping[str, Any], **options: Unpack[OperationOptions]
     ) -> None:
         """Merge fields into a value (RFC 7396); a field that is None is removed."""
-        self._add("merge", key, options, value=encoded(dict(fields)))
+        self._add("merge", key, options, value=encoded_fields(fields))
 
     def patch(
         self, key: str, patch: Iterable[Mapping[str, Any]], **options: Unpack[OperationOptions]
     ) -> None:
         """Apply a JSON Patch (RFC 6902), all of it or nothing."""
-        self._add("patch", key, options, patch=encoded([dict(step) for step in patch]))
+        self._add("patch", key, options, patch=encoded_patch(patch))
 
     def incr(
         self,
@@ -108,7 +108,7 @@ class BaseTransaction:
     def revert(
         self, key: str, to_rev: int | None = None, **options: Unpack[OperationOptions]
     ) -> None:
-        """Store the value of a revision again, or the one before the present."""
+        """Store the value of a revision again, or the newest that differs from the present."""
         self._add("revert", key, options, toRev=to_rev)
 
     def end(self) -> dict[str, object]:
@@ -133,6 +133,7 @@ def operation_fields(
     Raise `TypeError` for a number that is no JSON, or a ``then`` that is none.
     """
     message: dict[str, object] = {"key": key, **fields, **options}
+    check_ttl(message.get("ttl"))
     message["ifRev"] = message.pop("if_rev", None)
     return {
         name: encoded(value) if name == "then" or isinstance(value, float) else value

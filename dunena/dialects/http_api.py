@@ -14,6 +14,7 @@ from dunena.dialects import dunena, object_store
 from dunena.dialects.errors import ClientError, ConflictError, InvalidMessageError, WrongTypeError
 from dunena.dialects.key_search import KEYS_AT_ONCE_MAX, Work, glob
 from dunena.dialects.messages import text_value
+from dunena.dialects.operations import refuse_new_fields
 from dunena.dialects.services import NameRule, Services, namespace_of, printable_name, unicode_name
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
 from dunena.store.values import InvalidJsonError, decode, without_mark
@@ -69,6 +70,7 @@ def set_object(services: Services, body: bytes, now: int) -> HttpResult:
     Raise `ConflictError` if ``ifRev`` is another revision than the key's.
     """
     message = body_object(body)
+    refuse_new_fields(message, "ifRev")
     if message.get("key", "") == "":
         raise InvalidMessageError("Missing key")
     if message.get("ifRev") is not None:
@@ -103,6 +105,7 @@ def read_key(services: Services, key: str, query: Query, now: int) -> HttpResult
 def write_key(services: Services, key: str, query: Query, body: bytes, now: int) -> HttpResult:
     """Answer ``POST /cache/{key}``; a namespace in the body overrides one in the query."""
     message = body_object(body)
+    refuse_new_fields(message)
     key = printable_name(key, "Key")
     ns = namespace_of(message, printable_name) or namespace_of(query, printable_name)
     dunena.write_one(services, key, ns, message, now)
@@ -125,9 +128,19 @@ def batch(services: Services, body: bytes, now: int) -> HttpResult:
         case "mget":
             return 200, orjson.dumps({"result": dunena.read_many(services, message, now)})
         case "mset":
+            _refuse_new_fields_of_entries(message)
             return 200, orjson.dumps({"stored": dunena.write_many(services, message, now)})
         case _:
             raise InvalidMessageError(_UNKNOWN_ACTION)
+
+
+def _refuse_new_fields_of_entries(message: dict[str, Any]) -> None:
+    """Raise `ClientError` if an `mset` or one of its entries has a field of operations."""
+    refuse_new_fields(message)
+    entries = message.get("entries")
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            refuse_new_fields(entry)
 
 
 def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult]:

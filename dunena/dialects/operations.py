@@ -53,6 +53,16 @@ def has_new_field(message: Message) -> bool:
     return not _FIELDS.isdisjoint(message)
 
 
+def refuse_new_fields(message: Message, *known: str) -> None:
+    """Raise `InvalidFieldError` for a field that only operations have, but for the ``known`` ones.
+
+    HTTP has no operations: what is ignored there, such as a ``path``, would cost the value.
+    """
+    for name, value in message.items():
+        if name in _FIELDS and name not in known and value is not None:
+            raise InvalidFieldError(f"{name} is for operations: send them over the WebSocket")
+
+
 def has_new_entry(message: Message) -> bool:
     """Return whether an `mset` or one of its entries has a field that only operations have."""
     if has_new_field(message):

@@ -252,6 +252,39 @@ def test_append_keeps_the_newest_values_and_returns_the_length(store: Any):
         store.append("chat", 1, path="/1")
 
 
+@pytest.mark.parametrize("patch", [{"name": "Ada"}, "add", ["add"], [["op", "add"]], None, 5])
+def test_what_is_no_patch_is_refused_with_an_example(store: Any, patch: Any):
+    says = r"^patch takes a list of operations, such as \[\{'op': 'add'"
+    with pytest.raises(TypeError, match=says):
+        store.patch("cues", patch)
+    with pytest.raises(TypeError, match=says), store.txn() as changes:
+        changes.patch("cues", patch)
+
+
+@pytest.mark.parametrize("fields", [["a"], "text", None, 5])
+def test_a_merge_of_what_is_no_dict_is_refused(store: Any, fields: Any):
+    with pytest.raises(TypeError, match=r"^merge takes a dict of fields, and not (a |None)"):
+        store.merge("cues", fields)
+    with pytest.raises(TypeError, match=r"^merge takes a dict"), store.txn() as changes:
+        changes.merge("cues", fields)
+
+
+@pytest.mark.parametrize("ttl", ["8s", True, [8000]])
+def test_a_ttl_that_is_no_number_is_refused(store: Any, ttl: Any):
+    says = "^ttl is a number of ms, such as 8000 for 8 seconds, and not "
+    for call in (
+        lambda: store.set("k", 1, ttl=ttl),
+        lambda: store.set("k", 1, ttl=ttl, then={}),
+        lambda: store.mset({"k": 1}, ttl=ttl),
+        lambda: store.incr("k", ttl=ttl),
+        lambda: store.touch("k", ttl),
+        lambda: store.update("k", lambda _value: 1, ttl=ttl),
+    ):
+        with pytest.raises(TypeError, match=says):
+            call()
+    assert store.get("k") is None
+
+
 def test_patch_applies_all_steps_or_none(store: Any):
     store.set("k", {"a": 1, "b": [1, 2]})
     store.patch("k", [{"op": "add", "path": "/b/-", "value": 3}, {"op": "remove", "path": "/a"}])

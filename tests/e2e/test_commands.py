@@ -162,7 +162,28 @@ def test_set_applies_text_namespace_ttl_and_durable(run: Commands):
         ("watch", "k", "--max-rate", "0"),
         ("watch", "k", "--max-rate", "nan"),
         ("set", "k", "1", "--if-rev", "-1"),
-        ("get", "k", "--path", "home"),
+        *(
+            (*words, "--path", path)
+            for path in ("home", "/a~b")
+            for words in (
+                ("get", "k"),
+                ("set", "k", "1"),
+                ("del", "k"),
+                ("incr", "k"),
+                ("merge", "k", "{}"),
+                ("append", "k", "1"),
+                ("timer", "k", "start"),
+                ("revert", "k"),
+                ("watch", "k"),
+            )
+        ),
+        ("set", "k", "1", "--then", "{}"),
+        ("set", "k", "1", "--ttl", "0", "--then", "{}"),
+        ("set", "k", "1", "--ttl", "1s", "--then", "{half"),
+        ("timer", "k"),
+        ("timer", "k", "reset"),
+        ("timer", "k", "set", "--ms", "soon"),
+        ("timer", "k", "start", "--rate", "fast"),
         ("get", "k", "--url", "ftp://h"),
         ("import", "no-such-file"),
         ("completion", "tcsh"),
@@ -248,6 +269,61 @@ def test_merge_prints_the_merged_value(run: Commands, tmp_path: Path):
     }
 
 
+def test_a_path_without_a_slash_is_refused_with_its_form(run: Commands):
+    for command in ("get", "incr"):
+        done = run_copy(command, "k", "--path", "home", environment=run.environment)
+        says = " ".join(done.stderr.replace("\u2502", " ").split())
+        assert done.returncode == 2
+        assert 'home is no path: a path begins with "/", as /home does' in says
+
+
+def test_an_option_that_is_not_there_is_named(run: Commands):
+    for words in (("set", "k", "1"), ("incr", "k", "1")):
+        done = run_copy(*words, "--if_rev", "0", environment=run.environment)
+        assert done.returncode == 2
+        assert "no such option: --if_rev" in done.stderr
+    assert run.json("set", "k", "-1", "--json")["value"] == -1
+
+
+def test_set_says_what_is_merged_when_the_ttl_ends(run: Commands):
+    words = ("lower", '{"name":"Ada","on":true}', "--ttl", "1h", "--then", '{"on": false}')
+    assert run.json("set", *words, "--json")["value"] == {"name": "Ada", "on": True}
+    entry = http(run.server, "GET", "/entries/lower").json
+    assert 3_500_000 < entry["entry"]["expiresAt"] - entry["timestamp"] <= 3_600_000
+    assert entry["entry"]["then"] == {"on": False}
+
+
+def test_timer_prints_the_changed_timer(run: Commands):
+    timer = run.json("timer", "clock", "set", "--ms", "5m", "--rate", "-1")["timer"]
+    assert (timer["ms"], timer["rate"], timer["running"]) == (300_000, -1, False)
+    assert run.json("timer", "clock", "add", "--ms", "-10s")["timer"]["ms"] == 290_000
+    for do, is_running in (("start", True), ("stop", False), ("toggle", True)):
+        assert run.json("timer", "clock", do)["timer"]["running"] is is_running
+    assert run.json("get", "clock")["timer"]["running"] is True
+    run("set", "match", "{}", "--ns", "app")
+    run("timer", "match", "start", "--path", "/clock", "--ns", "app")
+    assert run.json("get", "match", "--ns", "app")["clock"]["timer"]["running"] is True
+    done = run_copy("timer", "clock", "add", environment=run.environment)
+    assert_failed(done, says=("Missing field: ms",))
+
+
+def test_get_prints_the_revision_for_writes_that_depend_on_it(run: Commands):
+    run("set", "k", '{"n":1}')
+    for arguments in (
+        ("incr", "k", "--path", "/n"),
+        ("merge", "k", '{"m":2}'),
+        ("append", "k", "3", "--path", "/list"),
+        ("timer", "k", "start", "--path", "/clock"),
+    ):
+        rev = run.json("get", "k", "--rev")["rev"]
+        done = run_copy(*arguments, "--if-rev", str(rev - 1), environment=run.environment)
+        assert_failed(done, says=(f'Revision conflict: "k" is at {rev}',))
+        run(*arguments, "--if-rev", str(rev))
+    got = run.json("get", "k", "--rev", "--path", "/n", "--json")
+    entry = http(run.server, "GET", "/entries/k").json["entry"]
+    assert got == {"value": 2, "rev": entry["revision"]}
+
+
 def test_append_prints_the_length_of_the_list(run: Commands):
     assert run("append", "chat", "1", '{"a":[]}', "-3") == "3\n"
     assert run("append", "chat", "null", "--max", "2") == "2\n"
@@ -287,9 +363,14 @@ def test_history_lists_values_and_revert_stores_one_again(run: Commands):
     assert [entry["value"] for entry in run.json("history", "k", "--limit", "1")] == ["second"]
     assert run("revert", "k") == '"first"\n'
     assert run("revert", "k", str(first["rev"])) == '"first"\n'
+    rev = run.json("get", "k", "--rev")["rev"]
+    done = run_copy("revert", "k", "--if-rev", str(rev - 1), environment=run.environment)
+    assert_failed(done, says=(f'Revision conflict: "k" is at {rev}',))
+    done = run_copy("revert", "k", str(rev), "--path", "/a", environment=run.environment)
+    assert_failed(done, code=3, says=('Nothing at "/a" of "k"',))
     for arguments, says in (
         (("k", "999999"), "the history of k has no value of revision 999999"),
-        (("missing",), "the history of missing has no earlier value"),
+        (("missing",), "the history of missing has no earlier value that differs"),
     ):
         done = run_copy("revert", *arguments, environment=run.environment)
         assert_failed(done, code=3, says=(says,))
@@ -457,7 +538,7 @@ def test_watch_takes_the_path_of_a_part_of_several_keys(run: Commands):
         run("merge", "match", '{"guest":5}')
         run("incr", "match", "--path", "/home")
         assert watched.line() == {"key": "match", "value": 2}
-    assert run("watch", "match", "--path", "home", code=1) == ""
+    assert run("watch", "match", "--path", "home", code=2) == ""
 
 
 def test_events_prints_each_event_as_a_json_line(run: Commands):

@@ -312,6 +312,7 @@ def test_the_messages_and_commands_of_buttons_change_without_reading(job: Job):
         assert job.value("lower") == {"name": "Ada", "on": False}
     job.put("lower", {"name": "Ada", "on": True})
     assert job.shell()[0] == "1"
+    assert job.value("clock")["timer"]["running"] is False
     assert job.value("lower") == {"name": "Ada", "on": False}
 
 

@@ -361,6 +361,23 @@ def test_history_has_what_stood_for_a_second_and_revert_brings_it_back(speaker: 
     assert refused == {"text": f'Nothing at "/d" of "{key}"', "code": "no_path", "key": key}
 
 
+def test_revert_brings_back_what_differs_from_the_present(speaker: Speaker) -> None:
+    key = unique()
+    stood = {"score": 3, "name": "Reds"}
+    speaker.put(key, stood, ttl=1000)
+    wait_for_expiry(speaker, key)
+    speaker.put(key, {"score": 4, "name": "Reds"}, ttl=1000)
+    wait_for_expiry(speaker, key)
+    speaker.put(key, {"score": 4, "name": "Blues"})
+    assert speaker.do("revert", key=key, path="/score")["value"] == 3
+    speaker.put(key, stood)
+    assert speaker.do("revert", key=key)["value"] == {"score": 4, "name": "Reds"}
+    speaker.put(key, {"score": 4, "name": "Reds"})
+    assert speaker.do("revert", key=key)["value"] == stood, "and not the same again"
+    refused = speaker.refused("revert", key=key, path="/score", toRev=4_000_000)
+    assert refused["code"] == "no_rev"
+
+
 def entries_of(speaker: Speaker, key: str, **fields: Any) -> list[tuple[int, Any]]:
     """The revisions and values of a key's history."""
     data = speaker.do("history", key=key, **fields)

@@ -117,6 +117,49 @@ def test_an_invalid_if_rev_is_refused(services: Services, revision: Any) -> None
     assert refusal(lambda: set_if(services, revision, 1)) == (400, text)
 
 
+OF_OPERATIONS: list[dict[str, Any]] = [
+    {"path": "/home/score"},
+    {"epoch": "e"},
+    {"then": {"on": False}},
+    {"return": True},
+    {"idempotencyKey": "7Yq2"},
+    {"rev": True},
+    {"json": True},
+]
+
+
+@pytest.mark.parametrize("fields", OF_OPERATIONS, ids=str)
+def test_a_write_with_a_field_that_only_operations_have_is_refused(
+    store: Store, services: Services, fields: dict[str, Any]
+) -> None:
+    store.set("", "k", b'{"home":{"score":1}}')
+    entry = {"key": "k", "value": "5", **fields}
+    text = f"{next(iter(fields))} is for operations: send them over the WebSocket"
+
+    def post(body: dict[str, Any]) -> HttpResult:
+        return http_api.batch(services, json.dumps({"action": "mset", **body}).encode(), NOW)
+
+    encoded = json.dumps(entry).encode()
+    for write in (
+        lambda: http_api.set_object(services, encoded, NOW),
+        lambda: http_api.write_key(services, "k", {}, encoded, NOW),
+        lambda: post({"entries": [entry]}),
+        lambda: post({"entries": [{"key": "k", "value": "5"}], **fields}),
+    ):
+        assert refusal(write) == (400, text)
+    assert http_api.get_object(services, "k", {}, NOW)[1] == (
+        b'{"key":"k","value":{"home":{"score":1}}}'
+    )
+    unset = {"key": "k", "value": "5", **dict.fromkeys(fields)}
+    assert http_api.set_object(services, json.dumps(unset).encode(), NOW)[0] == 200
+
+
+def test_the_cache_api_refuses_a_revision_that_it_would_not_compare(services: Services) -> None:
+    text = "ifRev is for operations: send them over the WebSocket"
+    body = b'{"value":"1","ifRev":3}'
+    assert refusal(lambda: http_api.write_key(services, "k", {}, body, NOW)) == (400, text)
+
+
 # --- the cache API ---
 
 

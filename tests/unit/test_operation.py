@@ -63,11 +63,20 @@ MADE: dict[str, tuple[Any, dict[str, Any]]] = {
 WRITES = sorted(MADE)
 
 
-def value_of_revision(ns: str, key: str, revision: int | None) -> bytes:
+def value_of_revision(ns: str, key: str, revision: int) -> bytes:
     assert (ns, key) == ("show", "match")
-    if revision not in (None, 7):
-        raise NoRevisionError(revision or 0)
+    if revision != 7:
+        raise NoRevisionError(revision)
     return orjson.dumps(EARLIER)
+
+
+def surroundings(*earlier: Any) -> Surroundings:
+    """Make those of a key that had these values, the newest first."""
+    values = [orjson.dumps(value) for value in earlier]
+    return Surroundings(NOW, value_of_revision, lambda _ns, _key: values)
+
+
+AROUND = surroundings(EARLIER)
 
 
 def make(name: str, path: str = "", **fields: Any) -> Operation:
@@ -75,17 +84,21 @@ def make(name: str, path: str = "", **fields: Any) -> Operation:
     return parse_operation(message, name, "", unicode_name)
 
 
-def carry_out(operation: Operation, value: Any) -> tuple[Any, dict[str, Any]]:
+def carry_out(
+    operation: Operation, value: Any, around: Surroundings = AROUND
+) -> tuple[Any, dict[str, Any]]:
     """Return the decoded new value, `MISSING` for none, and the answer."""
     encoded = None if value is MISSING else orjson.dumps(value)
-    result, answer = result_of(operation, encoded)
+    result, answer = result_of(operation, encoded, around)
     return MISSING if result is None else orjson.loads(result), answer
 
 
-def result_of(operation: Operation, encoded: bytes | None) -> tuple[bytes | None, dict[str, Any]]:
+def result_of(
+    operation: Operation, encoded: bytes | None, around: Surroundings = AROUND
+) -> tuple[bytes | None, dict[str, Any]]:
     """Return the new value as JSON, None for none, and the answer."""
     draft = DraftValue(encoded)
-    answer = operation.apply(draft, Surroundings(NOW, value_of_revision))
+    answer = operation.apply(draft, around)
     if isinstance(answer.get("value"), Encoded):
         answer["value"] = orjson.loads(answer["value"].text)
     return draft.encoded(), answer
@@ -200,6 +213,37 @@ class TestPresentValue:
             {"was": [9, 2], "b": 1},
             {"value": 2},
         )
+
+    def test_a_part_is_reverted_past_changes_of_other_parts(self) -> None:
+        around = surroundings({"a": 5, "b": 2}, {"a": 5, "b": 1}, {"a": 4, "b": 1}, {"a": 3})
+        assert carry_out(make("revert", "/a"), {"a": 5, "b": 3}, around) == (
+            {"a": 4, "b": 3},
+            {"value": 4},
+        )
+        assert carry_out(make("revert", "/b"), {"a": 5, "b": 3}, around)[1] == {"value": 2}
+
+    @pytest.mark.parametrize(
+        ("present", "same", "other"),
+        [({"x": 1, "y": 2}, {"y": 2, "x": 1}, {"x": 1}), (1, 1, True), (1, 1, 1.0), (0, 0, False)],
+    )
+    def test_a_part_differs_as_json_does(self, present: Any, same: Any, other: Any) -> None:
+        around = surroundings({"a": same}, {"a": other})
+        _, answer = carry_out(make("revert", "/a"), {"a": present, "b": 1}, around)
+        assert repr(answer["value"]) == repr(other)
+
+    def test_a_removed_part_is_brought_back(self) -> None:
+        around = surroundings({"b": 2}, {"a": None, "b": 2})
+        assert carry_out(make("revert", "/a"), {"b": 1}, around)[0] == {"b": 1, "a": None}
+        assert carry_out(make("revert", "/a"), MISSING, around)[0] == {"a": None}
+
+    def test_a_part_that_never_was_another_is_not_reverted(self) -> None:
+        around = surroundings({"a": 1, "b": 2}, {"a": 1})
+        with pytest.raises(NoRevisionError, match=r"^No such revision: 0$"):
+            carry_out(make("revert", "/a"), {"a": 1}, around)
+        with pytest.raises(NoPathError):
+            carry_out(make("revert", "/c"), {"a": 1}, around)
+        with pytest.raises(NoRevisionError, match=r"^No such revision: 0$"):
+            carry_out(make("revert", "/a"), {"a": 1}, surroundings())
 
     def test_an_unknown_revision_is_an_error(self) -> None:
         with pytest.raises(NoRevisionError, match=r"^No such revision: 6$"):

@@ -6,6 +6,7 @@ from typer import Argument, BadParameter, Option
 
 from dunena.cli.commands.set import Text
 from dunena.cli.connect_options import (
+    IfRev,
     Json,
     KeyName,
     Ns,
@@ -42,6 +43,7 @@ def append(
             callback=check_integer,
         ),
     ] = None,
+    if_rev: IfRev = None,
     ns: Ns = "",
     text: Text = False,
     as_json: Json = False,
@@ -58,7 +60,7 @@ def append(
     items = [read_value(typed, is_text=text, place="VALUE...") for typed in values]
     with open_store(url, token, ns) as store:
         encoded = [item.encoded for item in items]
-        length = store.append(key, *encoded, max=count_max, path=path)
+        length = store.append(key, *encoded, max=count_max, path=path, if_rev=if_rev)
     if any(item.is_taken_as_text for item in items):
         say_taken_as_text([key])
     if length is None:  # the token may not read it

@@ -1,9 +1,8 @@
 """`dunena get` prints a value; it connects by the options of `connect_options`."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from typer import BadParameter
+from typer import Option
 
 from dunena.cli.connect_options import Json, KeyName, Ns, Path, Token, Url, http_client
 from dunena.cli.failure import EXIT_NO_KEY, fail
@@ -14,6 +13,9 @@ from dunena.client.address import DEFAULT_URL
 def get(
     key: KeyName,
     path: Path = None,
+    rev: Annotated[
+        bool, Option("--rev", help="Print the revision too: {value, rev}, for --if-rev.")
+    ] = False,
     ns: Ns = "",
     as_json: Json = False,
     url: Url = DEFAULT_URL,
@@ -23,27 +25,22 @@ def get(
 
     Example: dunena get score
     """
-    part_of = _reader_of(path)
     with http_client(url, token) as server:
         entry = server.entry(key, ns)
     if entry is None:
         fail(f"there is no key {key}", EXIT_NO_KEY)
     try:
-        value = part_of(entry["value"])
+        value = _part_of(entry["value"], path)
     except LookupError:
         fail(f'Nothing at "{path}" of "{key}"', EXIT_NO_KEY)
-    say_json(value, indented=is_for_people(as_json=as_json))
+    shown = {"value": value, "rev": entry["revision"]} if rev else value
+    say_json(shown, indented=is_for_people(as_json=as_json))
 
 
-def _reader_of(path: str | None) -> Callable[[Any], Any]:
-    """Return what finds the part of a value at a path, and raises `LookupError` without one."""
+def _part_of(value: Any, path: str | None) -> Any:
+    """Return the part of a value at a path; raise `LookupError` if there is none."""
     if path is None:
-        return lambda value: value
-    from dunena.dialects.errors import PathSyntaxError
+        return value
     from dunena.dialects.ops.pointer import parse_pointer, value_at
 
-    try:
-        pointer = parse_pointer(path)
-    except PathSyntaxError as error:
-        raise BadParameter(f"{error}: {path}", param_hint="--path") from None
-    return lambda value: value_at(value, pointer)
+    return value_at(value, parse_pointer(path))

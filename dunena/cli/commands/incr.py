@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from dunena.cli.connect_options import Json, KeyName, Ns, Path, Token, Url, open_store
+from dunena.cli.connect_options import IfRev, Json, KeyName, Ns, Path, Token, Url, open_store
 from dunena.cli.output import is_for_people, say_json
 from dunena.cli.values import read_number
 from dunena.client.address import DEFAULT_URL
@@ -20,6 +20,7 @@ def incr(
     highest: Annotated[
         str | None, Option("--max", help="Fail if the sum is more.", show_default=False)
     ] = None,
+    if_rev: IfRev = None,
     ns: Ns = "",
     as_json: Json = False,
     url: Url = DEFAULT_URL,
@@ -33,5 +34,5 @@ def incr(
     sum_min = None if lowest is None else read_number(lowest, "--min")
     sum_max = None if highest is None else read_number(highest, "--max")
     with open_store(url, token, ns) as store:
-        total = store.incr(key, number, min=sum_min, max=sum_max, path=path)
+        total = store.incr(key, number, min=sum_min, max=sum_max, path=path, if_rev=if_rev)
     say_json(total, indented=is_for_people(as_json=as_json))

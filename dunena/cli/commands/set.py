@@ -2,21 +2,21 @@
 
 from typing import Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from dunena.cli.connect_options import (
+    IfRev,
     Json,
     KeyName,
     Ns,
     Path,
     Token,
     Url,
-    check_integer,
     http_client,
     open_store,
 )
 from dunena.cli.output import is_for_people, say_json
-from dunena.cli.values import read_ttl, read_value, say_taken_as_text
+from dunena.cli.values import read_json, read_ttl, read_value, say_taken_as_text
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.terminal import say
 
@@ -37,18 +37,18 @@ def set(  # noqa: A001 - the name of the command
         ),
     ],
     path: Path = None,
-    if_rev: Annotated[
-        int | None,
-        Option(
-            "--if-rev",
-            min=0,
-            help="Only if the key is at this revision; 0: if it does not exist.",
-            show_default=False,
-            callback=check_integer,
-        ),
-    ] = None,
+    if_rev: IfRev = None,
     ns: Ns = "",
     ttl: Ttl = None,
+    then: Annotated[
+        str | None,
+        Option(
+            "--then",
+            metavar="JSON",
+            help="With --ttl: merge it into the value at the end, and keep the key.",
+            show_default=False,
+        ),
+    ] = None,
     text: Text = False,
     durable: Annotated[
         bool, Option("--durable", help="Wait until it is forced to the device.")
@@ -62,13 +62,24 @@ def set(  # noqa: A001 - the name of the command
     Example: dunena set score '{"home": 2, "guest": 1}'
     """
     stored, lifetime = read_value(value, is_text=text), read_ttl(ttl)
+    later = None if then is None else read_json(then, "--then")
+    if later is not None and not lifetime:
+        raise BadParameter("it needs --ttl, the time after which it is merged", param_hint="--then")
     answer: dict[str, Any]
-    if path is None and if_rev is None:
+    if path is None and if_rev is None and later is None:
         with http_client(url, token) as server:
             answer = server.set(key, stored.encoded, ns, lifetime, durable=durable)
     else:
         with open_store(url, token, ns) as store:
-            store.set(key, stored.encoded, path=path, if_rev=if_rev, ttl=lifetime, durable=durable)
+            store.set(
+                key,
+                stored.encoded,
+                path=path,
+                if_rev=if_rev,
+                ttl=lifetime,
+                then=later,
+                durable=durable,
+            )
         answer = {"key": key, "value": stored.encoded}
         answer |= {name: given for name, given in (("path", path), ("ns", ns)) if given}
     if stored.is_taken_as_text:

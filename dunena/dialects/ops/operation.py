@@ -16,6 +16,7 @@ from dunena.dialects.errors import (
     InvalidFieldError,
     InvalidMessageError,
     NoPathError,
+    NoRevisionError,
 )
 from dunena.dialects.ops.draft import Costs, DraftValue, copy_of, encode_checked
 from dunena.dialects.ops.json_patch import apply_patch, check_patch
@@ -45,13 +46,14 @@ Answer = dict[str, Any]
 class Surroundings:
     """What an operation may depend on besides the value: the time (Unix ms).
 
-    ``costs`` are those of all operations of the request.
-    ``value_of_revision`` returns the encoded value that the key had at a revision, or the last one
-    that is not the present one for None; it raises `NoRevisionError`.
+    ``value_of_revision`` returns the encoded value that the key had at a revision; it raises
+    `NoRevisionError`. ``earlier_values`` returns the encoded values before the present one, newest
+    first, without those that equal it. ``costs`` are those of all operations of the request.
     """
 
     now: int
-    value_of_revision: Callable[[str, str, int | None], bytes]
+    value_of_revision: Callable[[str, str, int], bytes]
+    earlier_values: Callable[[str, str], list[bytes]]
     costs: Costs = field(default_factory=Costs)
 
 
@@ -223,17 +225,60 @@ def _revert(operation: Message) -> Compute:
         revision = check_revision(revision, "toRev")
 
     def compute(
-        op: "Operation", _part: MaybeValue, around: Surroundings
+        op: "Operation", part: MaybeValue, around: Surroundings
     ) -> tuple[MaybeValue, Answer]:
-        encoded = around.value_of_revision(op.ns, op.key, revision)
+        if revision is not None:
+            encoded = around.value_of_revision(op.ns, op.key, revision)
+        elif op.pointer:
+            earlier = _earlier_part(op, part, around)
+            return earlier, {"value": earlier}
+        else:
+            encoded = _earlier_value(op, around)
         if not op.pointer:
             value = Encoded(encoded)
             return value, {"value": value}
         around.costs.add_decoded(encoded)
-        part = value_at_or_error(orjson.loads(encoded), op)
-        return part, {"value": part}
+        earlier = value_at_or_error(orjson.loads(encoded), op)
+        return earlier, {"value": earlier}
 
     return compute
+
+
+def _earlier_value(operation: Operation, around: Surroundings) -> bytes:
+    """Return the newest earlier value as JSON. Raise `NoRevisionError` if there is none."""
+    values = around.earlier_values(operation.ns, operation.key)
+    if not values:
+        raise NoRevisionError(0)
+    return values[0]
+
+
+def _earlier_part(operation: Operation, part: MaybeValue, around: Surroundings) -> JsonValue:
+    """Return the part of the newest earlier value in which it is another one than now.
+
+    Changes of other parts must not hide it. Raise `NoRevisionError` if there is no such value, and
+    `NoPathError` if it has no such part.
+    """
+    values = around.earlier_values(operation.ns, operation.key)
+    present = None if part is MISSING or part is PRESENT else _compared(part)
+    for encoded in values:
+        around.costs.add_decoded(encoded)
+        value = orjson.loads(encoded)
+        try:
+            earlier = value_at(value, operation.pointer)
+        except NothingThereError:
+            if part is MISSING:
+                continue
+            raise NoPathError(operation.path, operation.key) from None
+        if present is None or _compared(earlier) != present:
+            return earlier
+    if values and part is MISSING:
+        raise NoPathError(operation.path, operation.key)
+    raise NoRevisionError(0)
+
+
+def _compared(value: JsonValue) -> bytes:
+    """Return what is equal for equal JSON: in Python 1 equals true, and 1.0 equals 1."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
 def value_at_or_error(value: JsonValue, operation: Operation) -> JsonValue:

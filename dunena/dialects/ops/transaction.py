@@ -57,7 +57,7 @@ class Transaction:
         self._now = now
         self._answered = 0  # bytes of the values in the answers
         self._drafts: dict[EntryId, _Draft] = {}
-        self._surroundings = Surroundings(now, self._value_of_revision)
+        self._surroundings = Surroundings(now, self._value_of_revision, self._earlier_values)
 
     def run(
         self,
@@ -235,20 +235,23 @@ class Transaction:
                     revisions[ns, key] = change.revision
         return revisions
 
-    def _value_of_revision(self, ns: str, key: str, revision: int | None) -> bytes:
-        """Return the value that a key had at a revision; the last other one for None."""
+    def _value_of_revision(self, ns: str, key: str, revision: int) -> bytes:
+        """Return the value that a key had at a revision."""
         store = self._services.unrestricted_store
         earlier = store.history.of(ns, key)
         entry = store.peek(ns, key, self._now)
-        if revision is None:
-            for kept in earlier:
-                if entry is None or kept.value != entry.value:
-                    return kept.value
-            raise NoRevisionError(0)
         for kept in earlier if entry is None else (entry, *earlier):
             if kept.revision == revision:
                 return kept.value
         raise NoRevisionError(revision)
+
+    def _earlier_values(self, ns: str, key: str) -> list[bytes]:
+        """Return the earlier values of a key that are others than its present one, newest first."""
+        draft = self._draft_of(ns, key)
+        present = draft.value.encoded()
+        standing = () if draft.entry is None else (draft.entry,)
+        entries = (*standing, *self._services.unrestricted_store.history.of(ns, key))
+        return [entry.value for entry in entries if entry.value != present]
 
 
 def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:
