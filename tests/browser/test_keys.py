@@ -114,6 +114,26 @@ def test_a_namespace_can_be_selected(blank_tab: Tab, server: ServerProcess) -> N
     expect(tab.row("twin")).to_contain_text("changed inside")
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_name_of_a_namespace_is_in_the_middle_of_its_button(
+    new_tab: NewTab, shared_server: ServerProcess, width: int
+) -> None:
+    size = {"width": width, "height": 740}
+    tab = new_tab(viewport=size).open(shared_server).expect_connected()
+    name = tab.page.locator(".namespace-list .none")
+    expect(name).to_be_visible()
+    above, below = name.evaluate(
+        """(name) => {
+          const text = document.createRange();
+          text.selectNodeContents(name);
+          const [inner, outer] = [text, name.closest("button")]
+            .map((part) => part.getBoundingClientRect());
+          return [inner.top - outer.top, outer.bottom - inner.bottom];
+        }"""
+    )
+    assert abs(above - below) <= 2  # a font's letters are not in the middle of their line
+
+
 def test_namespaces_can_be_searched(blank_tab: Tab, server: ServerProcess) -> None:
     for number in range(20):
         put(server, "k", number, ns=f"room-{number:02}")
