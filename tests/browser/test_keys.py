@@ -655,6 +655,7 @@ def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProc
     )  # fmt: skip
     detail = tab.go("Keys").choose("takes-itself-off")
     expect(detail.meta).to_contain_text("changes in 9 min")
+    expect(detail.meta).to_contain_text(' by merging in {"on":false,"n":1.0}')
 
     def then() -> str:
         return stored_text(shared_server, "/entries/takes-itself-off").partition('"then":')[2]
@@ -666,11 +667,30 @@ def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProc
     detail.button("Put back").click()
     expect(detail.leaf("2")).to_be_visible()
     assert then() == '{"on":false,"n":1.0}}}'
+    detail.button("Edit").click()
+    choice = detail.root.locator(".editor").get_by_label("Changes")
+    expect(choice.locator("option").first).to_contain_text("as now")
+    detail.button("Cancel").click()
     detail.button("Expiry").click()
-    detail.root.locator(".inline-form").get_by_label("Expires").select_option("60")
+    detail.root.locator(".inline-form").get_by_label("Changes").select_option("60")
     detail.button("Apply").click()
     expect(detail.meta).to_contain_text(re.compile("changes in (1 min|[0-9]+ s)"))
     assert then() == '{"on":false,"n":1.0}}}'
+
+
+def test_what_a_value_will_change_to_is_shortened(tab: Tab, shared_server: ServerProcess) -> None:
+    tab.go("Console")
+    for key, then in {"becomes-text": "x" * 500, "becomes-number": 7}.items():
+        message = {"action": "set", "key": key, "value": 1, "ttl": 600_000, "then": then}
+        tab.send(json.dumps(message))
+    detail = tab.go("Keys").choose("becomes-text")
+    expect(detail.meta).to_contain_text(re.compile(f' to "{"x" * 99} …$'))
+    detail = tab.choose("becomes-number")
+    expect(detail.meta).to_contain_text(re.compile(" to 7$"))
+    put(shared_server, "becomes-number", 2)
+    expect(detail.meta).to_contain_text(re.compile("never expires$"))
+    detail.button("Edit").click()
+    expect(detail.root.locator(".editor").get_by_label("Expires")).to_have_value("0")
 
 
 def test_selecting_another_key_asks_before_discarding_an_edit(

@@ -90,6 +90,7 @@ export class Editor {
       && (entry?.text ?? "") !== this.#base;
     const isOther = this.#isNew ? this.#taken !== null : isChanged;
     this.#conflict.compare(this.#isNew ? this.#taken : entry, isOther);
+    this.#life.name(entry?.then !== undefined);
     setText(this.#submit, isOther ? "Overwrite" : "Set");
     this.#submit.setAttribute("aria-disabled", isOther && this.#conflict.isUnread);
   }
