@@ -393,6 +393,45 @@ def test_a_change_during_an_edit_is_shown_and_does_not_overwrite_the_text(
     expect(detail.editor).to_have_value('"kept"')
 
 
+def test_a_text_that_a_loaded_value_replaced_can_be_brought_back(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "loaded", "old")
+    detail = tab.choose("loaded")
+    load, bring_back = detail.button("Load the new value"), detail.button("Back to my text")
+    detail.button("Edit").click()
+    put(shared_server, "loaded", "theirs")
+    load.click()
+    expect(detail.editor).to_have_value('"theirs"')
+    expect(bring_back).to_be_hidden()  # nothing was typed
+    detail.editor.fill('"mine"')
+    put(shared_server, "loaded", "theirs again")
+    load.click()
+    expect(detail.editor).to_have_value('"theirs again"')
+    expect(detail.conflict).to_be_hidden()
+    # It is no less unsaved than before.
+    detail.editor.press("Escape")
+    bring_back.click()
+    expect(detail.editor).to_have_value('"mine"')
+    expect(detail.editor).to_be_focused()
+    expect(bring_back).to_be_hidden()
+    # What was typed into the loaded value takes its place, and so on.
+    put(shared_server, "loaded", "theirs at last")
+    load.click()
+    detail.editor.fill('"more"')
+    bring_back.click()
+    expect(detail.editor).to_have_value('"mine"')
+    bring_back.click()
+    expect(detail.editor).to_have_value('"more"')
+    bring_back.click()
+    # The loaded value is the one that a save replaces.
+    detail.button("Set").click()
+    detail.expect_json("mine")
+    assert value_of(shared_server, "loaded") == "mine"
+    detail.button("Edit").click()
+    expect(bring_back).to_be_hidden()
+
+
 def test_escape_closes_the_editor_only_without_unsaved_text(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
