@@ -236,6 +236,13 @@ def test_earlier_values_are_accessible_and_fit_the_screen(
     expect(row.locator("del")).to_have_count(2)
     assert axe(tab.page, scheme) == []
     assert tab.page.evaluate("document.documentElement.scrollWidth") <= width
+    # The panel is fuller than the screen is high: its head is not squeezed for that.
+    assert tab.page.evaluate(
+        """() => [...document.querySelectorAll("#detail .panel-head button")]
+             .map((button) => button.getBoundingClientRect().bottom)
+             .every((bottom) => bottom <= document.querySelector("#detail .meta")
+               .getBoundingClientRect().top)"""
+    )
     (name,) = row.locator("pre").evaluate_all("(all) => all.map((pre) => pre.ariaLabel)")
     assert re.match(r"Changes since \d\d:", name)
 

@@ -114,6 +114,26 @@ def test_a_namespace_can_be_selected(blank_tab: Tab, server: ServerProcess) -> N
     expect(tab.row("twin")).to_contain_text("changed inside")
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_name_of_a_namespace_is_in_the_middle_of_its_button(
+    new_tab: NewTab, shared_server: ServerProcess, width: int
+) -> None:
+    size = {"width": width, "height": 740}
+    tab = new_tab(viewport=size).open(shared_server).expect_connected()
+    name = tab.page.locator(".namespace-list .none")
+    expect(name).to_be_visible()
+    above, below = name.evaluate(
+        """(name) => {
+          const text = document.createRange();
+          text.selectNodeContents(name);
+          const [inner, outer] = [text, name.closest("button")]
+            .map((part) => part.getBoundingClientRect());
+          return [inner.top - outer.top, outer.bottom - inner.bottom];
+        }"""
+    )
+    assert abs(above - below) <= 2  # a font's letters are not in the middle of their line
+
+
 def test_namespaces_can_be_searched(blank_tab: Tab, server: ServerProcess) -> None:
     for number in range(20):
         put(server, "k", number, ns=f"room-{number:02}")
@@ -371,6 +391,45 @@ def test_a_change_during_an_edit_is_shown_and_does_not_overwrite_the_text(
     remove(shared_server, "contested")
     expect(detail.conflict).to_contain_text("The key was removed")
     expect(detail.editor).to_have_value('"kept"')
+
+
+def test_a_text_that_a_loaded_value_replaced_can_be_brought_back(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    put(shared_server, "loaded", "old")
+    detail = tab.choose("loaded")
+    load, bring_back = detail.button("Load the new value"), detail.button("Back to my text")
+    detail.button("Edit").click()
+    put(shared_server, "loaded", "theirs")
+    load.click()
+    expect(detail.editor).to_have_value('"theirs"')
+    expect(bring_back).to_be_hidden()  # nothing was typed
+    detail.editor.fill('"mine"')
+    put(shared_server, "loaded", "theirs again")
+    load.click()
+    expect(detail.editor).to_have_value('"theirs again"')
+    expect(detail.conflict).to_be_hidden()
+    # It is no less unsaved than before.
+    detail.editor.press("Escape")
+    bring_back.click()
+    expect(detail.editor).to_have_value('"mine"')
+    expect(detail.editor).to_be_focused()
+    expect(bring_back).to_be_hidden()
+    # What was typed into the loaded value takes its place, and so on.
+    put(shared_server, "loaded", "theirs at last")
+    load.click()
+    detail.editor.fill('"more"')
+    bring_back.click()
+    expect(detail.editor).to_have_value('"mine"')
+    bring_back.click()
+    expect(detail.editor).to_have_value('"more"')
+    bring_back.click()
+    # The loaded value is the one that a save replaces.
+    detail.button("Set").click()
+    detail.expect_json("mine")
+    assert value_of(shared_server, "loaded") == "mine"
+    detail.button("Edit").click()
+    expect(bring_back).to_be_hidden()
 
 
 def test_escape_closes_the_editor_only_without_unsaved_text(
@@ -635,6 +694,7 @@ def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProc
     )  # fmt: skip
     detail = tab.go("Keys").choose("takes-itself-off")
     expect(detail.meta).to_contain_text("changes in 9 min")
+    expect(detail.meta).to_contain_text(' by merging in {"on":false,"n":1.0}')
 
     def then() -> str:
         return stored_text(shared_server, "/entries/takes-itself-off").partition('"then":')[2]
@@ -646,11 +706,30 @@ def test_what_a_value_will_change_to_is_kept(tab: Tab, shared_server: ServerProc
     detail.button("Put back").click()
     expect(detail.leaf("2")).to_be_visible()
     assert then() == '{"on":false,"n":1.0}}}'
+    detail.button("Edit").click()
+    choice = detail.root.locator(".editor").get_by_label("Changes")
+    expect(choice.locator("option").first).to_contain_text("as now")
+    detail.button("Cancel").click()
     detail.button("Expiry").click()
-    detail.root.locator(".inline-form").get_by_label("Expires").select_option("60")
+    detail.root.locator(".inline-form").get_by_label("Changes").select_option("60")
     detail.button("Apply").click()
     expect(detail.meta).to_contain_text(re.compile("changes in (1 min|[0-9]+ s)"))
     assert then() == '{"on":false,"n":1.0}}}'
+
+
+def test_what_a_value_will_change_to_is_shortened(tab: Tab, shared_server: ServerProcess) -> None:
+    tab.go("Console")
+    for key, then in {"becomes-text": "x" * 500, "becomes-number": 7}.items():
+        message = {"action": "set", "key": key, "value": 1, "ttl": 600_000, "then": then}
+        tab.send(json.dumps(message))
+    detail = tab.go("Keys").choose("becomes-text")
+    expect(detail.meta).to_contain_text(re.compile(f' to "{"x" * 99} …$'))
+    detail = tab.choose("becomes-number")
+    expect(detail.meta).to_contain_text(re.compile(" to 7$"))
+    put(shared_server, "becomes-number", 2)
+    expect(detail.meta).to_contain_text(re.compile("never expires$"))
+    detail.button("Edit").click()
+    expect(detail.root.locator(".editor").get_by_label("Expires")).to_have_value("0")
 
 
 def test_selecting_another_key_asks_before_discarding_an_edit(

@@ -12,53 +12,55 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import NewTab
-from tests.browser.tab import Tab, put, stored_text
+from tests.browser.tab import Tab, put, remove, stored_text
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
 # What comes back to each template, sent in this order; None for a message without a reply.
 DUNENA = {
     "ping": r'"type":"pong"',
-    "set": r'"data":{"key":"mykey","ok":true}',
-    "get": r'"data":{"key":"mykey","value":"hello"}',
-    "del": r'"data":{"key":"mykey","deleted":true}',
+    "set": r'"data":{"key":"example","ok":true}',
+    "get": r'"data":{"key":"example","value":"hello"}',
+    "del": r'"data":{"key":"example","deleted":true}',
     "mset": r'"data":{"stored":2}',
-    "mget": r'"data":{"result":{"k1":"v1","k2":"v2","k3":null}}',
+    "mget": r'"data":{"result":{"example-1":"v1","example-2":"v2","example-3":null}}',
     "subscribe": r'"type":"subscribed","data":{"channel":"cache-events"}',
     "unsubscribe": None,
-    "merge": '"data":{"key":"lower","rev":',
-    "patch": '"data":{"key":"lower","rev":',
-    "incr": '"data":{"key":"votes","rev":',
-    "append": '"data":{"key":"chat","rev":',
-    "touch": '"data":{"key":"votes","rev":',
+    "create": '"data":{"key":"example-new","rev":',
+    "merge": '"data":{"key":"example-object","rev":',
+    "patch": '"data":{"key":"example-object","rev":',
+    "incr": '"data":{"key":"example-number","rev":',
+    "append": '"data":{"key":"example-list","rev":',
+    "touch": '"data":{"key":"example-object","rev":',
     "timer": '"ms":300000,"rate":-1,"running":false}',
     "txn": '"results":[{"rev":',
     "history": '"value":{"title":{"name":"Ada"},"on":true}',
     "revert": '"timestamp":',  # an error, unless a value stood there for a second
-    "watch": '"data":{"pattern":"player-*","epoch":',
-    "watch keys": '"data":{"keys":["match","scorer"],"epoch":',
-    "watch path": '"data":{"key":"match","path":"/home/score","epoch":',
+    "watch": '"data":{"pattern":"example-*","epoch":',
+    "watch keys": '"data":{"keys":["example-object","example-number"],"epoch":',
+    "watch path": '"data":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
 }
 OBJECT_STORE = {
-    "get": '{"key":"player-position","value":null}',
+    "get": '{"key":"example","value":null}',
     "subscribe": None,
-    "set": '{"key":"player-position","value":{"x":100,"y":200}}',
-    "delete": '{"key":"player-position","value":null}',
+    "set": '{"key":"example","value":{"x":100,"y":200}}',
+    "delete": '{"key":"example","value":null}',
     "unsubscribe": None,
     "ping": '{"pong":{"timestamp":',
-    "merge": '{"result":{"key":"lower","rev":',
-    "patch": '{"result":{"key":"lower","rev":',
-    "incr": '{"result":{"key":"votes","rev":',
-    "append": '{"result":{"key":"chat","rev":',
-    "touch": '{"result":{"key":"votes","rev":',
+    "create": '{"result":{"key":"example-new","rev":',
+    "merge": '{"result":{"key":"example-object","rev":',
+    "patch": '{"result":{"key":"example-object","rev":',
+    "incr": '{"result":{"key":"example-number","rev":',
+    "append": '{"result":{"key":"example-list","rev":',
+    "touch": '{"result":{"key":"example-object","rev":',
     "timer": '"ms":300000,"rate":-1,"running":false}',
     "txn": '"results":[{"rev":',
     "history": '"value":{"title":{"name":"Ada"},"on":true}',
     "revert": '"id":1}',
-    "watch": '{"update":{"pattern":"player-*","epoch":',
-    "watch keys": '{"update":{"keys":["match","scorer"],"epoch":',
-    "watch path": '{"update":{"key":"match","path":"/home/score","epoch":',
+    "watch": '{"update":{"pattern":"example-*","epoch":',
+    "watch keys": '{"update":{"keys":["example-object","example-number"],"epoch":',
+    "watch path": '{"update":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
 }
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "asyncapi.json"
@@ -83,11 +85,13 @@ def tab(tab: Tab) -> Tab:  # the one of all tests, with another view
 )  # fmt: skip
 def test_every_message_template_gets_its_reply(
     tab: Tab,
+    shared_server: ServerProcess,
     dialect: str,
     protocol: str,
     replies: dict[str, str | None],
     probe: tuple[str, str],
 ) -> None:
+    remove(shared_server, "example-new")
     if protocol != "auto":
         tab.speak(protocol)
     group = tab.page.get_by_role("group", name=f"{dialect} messages")
@@ -113,10 +117,18 @@ def test_every_documented_message_has_a_template(
     groups = tab.page.evaluate(
         "async () => (await import(new URL('test/net/messages.js', location))).TEMPLATES"
     )
-    (messages,) = (group["messages"].values() for group in groups if group["dialect"] == dialect)
+    (messages,) = (
+        list(group["messages"].values()) for group in groups if group["dialect"] == dialect
+    )
     schemas = json.loads(DESCRIPTION.read_text("utf-8"))["components"]["schemas"]
     names = schemas[schema]["properties"][name_field]["enum"]
     assert {message[name_field] for message in messages} == set(names)
+    # What is sent by accident touches nothing that a show uses.
+    texts = re.findall(r'"(?:key|keys|ns|pattern)": ?("[^"]*"|\[[^\]]*\])', json.dumps(messages))
+    used = [name for text in texts for name in re.findall('"([^"]*)"', text)]
+    assert used
+    assert [name for name in used if not name.startswith("example")] == []
+    assert {name for message in messages for name in message} > {"then", "ifRev", "idempotencyKey"}
     # A watch has many forms: all its fields are in one template or another.
     watches = [message for message in messages if message[name_field] == "watch"]
     wanted = {"key", "keys", "path", *schemas["watchFields"]["properties"]}

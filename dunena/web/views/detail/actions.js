@@ -38,6 +38,7 @@ export class Actions {
 
   update() {
     const { entry } = this.#source;
+    this.#life.name(entry?.then !== undefined);
     this.#remove.disabled = this.#expire.disabled = !entry;
     this.#restore.hidden = Boolean(entry) || this.#removed === null;
   }

@@ -32,9 +32,9 @@ export class Detail {
     this.#api = api;
     this.#source = new EntrySource(api);
     this.#head = new Head(this.#source);
-    this.#editor = new Editor(api, operations, this.#source, new Lifetime("Expires"),
+    this.#editor = new Editor(api, operations, this.#source, new Lifetime(),
       new ConflictNotice());
-    this.#actions = new Actions(operations, this.#source, new Lifetime("Expires"));
+    this.#actions = new Actions(operations, this.#source, new Lifetime());
     this.#earlier = new EarlierValues(operations, this.#source);
     this.#connect();
     this.#panel.append(

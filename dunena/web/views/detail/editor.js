@@ -24,6 +24,10 @@ export class Editor {
   #taken = null; // the entry that a new key would overwrite
   #visit = null; // identifies the present key, to ignore answers for a former one
   #isSetting = false;
+  #replaced = []; // the user's texts that a loaded value replaced, the next one to bring back last
+  #undo = element("div", { class: "notice", role: "status" },
+    element("p", {}, "The new value is loaded. Your text is kept until you set a value or cancel."),
+    button("Back to my text", () => this.#bringBack()));
   #json = new JsonEditor("New value", { rows: 10, placeholder: 'Any JSON: "text", 12, {"x": 1}' });
   #submit = button("Set", () => this.#set(), { class: "small primary" });
 
@@ -33,11 +37,11 @@ export class Editor {
     this.#source = source;
     this.#life = life;
     this.#conflict = conflict;
-    conflict.onLoad = () => this.#load();
+    conflict.onLoad = () => this.#loadNew();
     conflict.onRead = () => this.compare();
     this.#buildNames();
     this.root = element("div", { class: "editor" }, this.#json.root, conflict.root,
-      element("div", { class: "actions" }, life.root, this.#submit,
+      this.#undo, element("div", { class: "actions" }, life.root, this.#submit,
         button("Cancel", () => this.onCancel()), this.#json.verdict));
     this.#json.onJudged = () => this.#judge();
     for (const part of [this.root, this.names]) onCtrlEnter(part, () => this.#set());
@@ -48,11 +52,12 @@ export class Editor {
   }
 
   get isEdited() {
-    return this.isOpen && this.#json.text !== this.#began;
+    return this.isOpen && (this.#isTyped || this.#replaced.length > 0);
   }
 
   begin() {
     this.#base = this.#taken = null;
+    this.#keep([]);
     this.#visit = Symbol("visit");
     this.#isSetting = false;
     this.names.hidden = !this.#isNew;
@@ -62,6 +67,7 @@ export class Editor {
   }
 
   open() {
+    this.#keep([]);
     this.#load();
     this.root.hidden = false;
     this.#json.field.focus({ preventScroll: true });
@@ -90,8 +96,13 @@ export class Editor {
       && (entry?.text ?? "") !== this.#base;
     const isOther = this.#isNew ? this.#taken !== null : isChanged;
     this.#conflict.compare(this.#isNew ? this.#taken : entry, isOther);
+    this.#life.name(entry?.then !== undefined);
     setText(this.#submit, isOther ? "Overwrite" : "Set");
     this.#submit.setAttribute("aria-disabled", isOther && this.#conflict.isUnread);
+  }
+
+  get #isTyped() {
+    return this.#json.text !== this.#began;
   }
 
   get #isNew() {
@@ -117,6 +128,26 @@ export class Editor {
     this.#began = this.#json.text;
     this.#life.offer(remaining);
     this.compare();
+  }
+
+  // Shows the present value in place of what was typed, which can be brought back.
+  #loadNew() {
+    if (this.#isTyped) this.#keep([...this.#replaced, this.#json.text]);
+    this.#load();
+    this.#json.field.focus({ preventScroll: true });
+  }
+
+  // Brings back the user's text. A save then replaces the value that was loaded.
+  #bringBack() {
+    const texts = this.#isTyped ? [this.#json.text, ...this.#replaced] : [...this.#replaced];
+    this.#json.text = texts.pop();
+    this.#keep(texts);
+    this.#json.field.focus({ preventScroll: true });
+  }
+
+  #keep(texts) {
+    this.#replaced = texts;
+    this.#undo.hidden = !texts.length;
   }
 
   #judge() {

@@ -4,12 +4,17 @@ import { copyButton } from "../../lib/copy.js";
 import { button, element, setText } from "../../lib/dom.js";
 import { duration, size, whole } from "../../lib/format.js";
 import { hashOf } from "../../lib/hash.js";
+import { compact } from "../../lib/json.js";
+
+const THEN_CHARS_MAX = 100;
 
 export class Head {
   onClose = () => {};
   root;
-  meta = element("p", { class: "quiet meta" });
+  meta;
   #source;
+  #words = element("span", {});
+  #then = element("code", {}); // what the value changes to, or is merged into it
   #title = element("h2", { id: "detail-title" });
   #copies = [
     copyButton("key", () => this.#source.key, "Copy key"),
@@ -19,6 +24,7 @@ export class Head {
 
   constructor(source) {
     this.#source = source;
+    this.meta = element("p", { class: "quiet meta" }, this.#words, this.#then);
     this.root = element("div", { class: "panel-head" }, this.#title,
       element("div", { class: "actions push" }, ...this.#copies,
         button("Close", () => this.onClose(), { "aria-label": "Close details" })));
@@ -32,19 +38,29 @@ export class Head {
       element("span", { class: "key" }, key),
     ]);
     for (const part of [this.meta, ...this.#copies]) part.hidden = isNew;
-    setText(this.meta, "…");
+    this.#say("…");
   }
 
   // `now` is the server's time, in Unix ms.
   drawMeta(now) {
     const { entry } = this.#source;
     if (!entry) {
-      setText(this.meta, "No value");
+      this.#say("No value");
       return;
     }
-    const expiry = entry.expiresAt
-      ? `${entry.then === undefined ? "expires" : "changes"} in ${duration(entry.expiresAt - now)}`
-      : "never expires";
-    setText(this.meta, `${size(entry.size)} · revision ${whole(entry.revision)} · ${expiry}`);
+    const { then } = entry;
+    const left = duration(entry.expiresAt - now);
+    let expiry = "never expires";
+    if (entry.expiresAt && then === undefined) expiry = `expires in ${left}`;
+    else if (entry.expiresAt) {
+      expiry = `changes in ${left} ${then.startsWith("{") ? "by merging in" : "to"}`;
+    }
+    this.#say(`${size(entry.size)} · revision ${whole(entry.revision)} · ${expiry}`, then);
+  }
+
+  #say(words, then = "") {
+    setText(this.#words, then ? `${words} ` : words);
+    const isShort = then.length <= THEN_CHARS_MAX;
+    setText(this.#then, isShort ? compact(then) : `${compact(then.slice(0, THEN_CHARS_MAX))} …`);
   }
 }

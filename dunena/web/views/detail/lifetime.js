@@ -1,6 +1,6 @@
 // The choice of a value's expiry: usual times, the remaining time, or any number of seconds.
 
-import { element } from "../../lib/dom.js";
+import { element, setText } from "../../lib/dom.js";
 import { duration } from "../../lib/format.js";
 
 const CHOICES = [
@@ -9,17 +9,26 @@ const CHOICES = [
 
 export class Lifetime {
   root;
+  #label = element("span", { class: "quiet", "aria-hidden": "true" });
   #select;
   #seconds = element("input", {
     type: "number", min: "1", step: "1", value: "30", "aria-label": "Seconds", class: "compact seconds",
   });
 
-  constructor(label) {
-    this.#select = element("select", { class: "compact", "aria-label": label });
+  constructor() {
+    this.#select = element("select", { class: "compact" });
     this.#select.addEventListener("change", () => this.#showSeconds());
     this.root = element("span", { class: "actions lifetime" },
-      element("span", { class: "quiet", "aria-hidden": "true" }, label), this.#select, this.#seconds);
+      this.#label, this.#select, this.#seconds);
+    this.name(false);
     this.offer(0);
+  }
+
+  // Names the choice after what happens at the end of the time: the value expires or changes.
+  name(isChange) {
+    const label = isChange ? "Changes" : "Expires";
+    setText(this.#label, label);
+    this.#select.setAttribute("aria-label", label);
   }
 
   // Offers the choices for a value that expires in `left` ms, 0 for never, and selects that.
