@@ -131,7 +131,7 @@ def test_the_parts_that_are_reverted_count_too(rooms: Rooms, client: Client) -> 
     store(rooms, "a", PARTIAL_BYTES_MAX // 2 - 10)
     rooms.now += 10_000
     client.ask({"action": "set", "key": "a", "value": {}, "id": 1})
-    revert = {"op": "revert", "key": "a", "path": "/n"}
+    revert = {"op": "revert", "key": "a", "path": "/n", "toRev": 1}
     assert txn(client, revert, revert, revert)["op"] == 2
     assert "result" in txn(client, revert)
 

@@ -76,16 +76,13 @@ def surroundings(*earlier: Any) -> Surroundings:
     return Surroundings(NOW, value_of_revision, lambda _ns, _key: values)
 
 
-AROUND = surroundings(EARLIER)
-
-
 def make(name: str, path: str = "", **fields: Any) -> Operation:
     message = {"key": "match", "ns": "show", "path": path, **(fields or FIELDS[name])}
     return parse_operation(message, name, "", unicode_name)
 
 
 def carry_out(
-    operation: Operation, value: Any, around: Surroundings = AROUND
+    operation: Operation, value: Any, around: Surroundings | None = None
 ) -> tuple[Any, dict[str, Any]]:
     """Return the decoded new value, `MISSING` for none, and the answer."""
     encoded = None if value is MISSING else orjson.dumps(value)
@@ -94,11 +91,11 @@ def carry_out(
 
 
 def result_of(
-    operation: Operation, encoded: bytes | None, around: Surroundings = AROUND
+    operation: Operation, encoded: bytes | None, around: Surroundings | None = None
 ) -> tuple[bytes | None, dict[str, Any]]:
     """Return the new value as JSON, None for none, and the answer."""
     draft = DraftValue(encoded)
-    answer = operation.apply(draft, around)
+    answer = operation.apply(draft, around or surroundings(EARLIER))
     if isinstance(answer.get("value"), Encoded):
         answer["value"] = orjson.loads(answer["value"].text)
     return draft.encoded(), answer
