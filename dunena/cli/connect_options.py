@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from typer import Argument, BadParameter, Option
 
-from dunena import TOKEN_VARIABLE
+from dunena import TOKEN_RULE, TOKEN_VARIABLE, is_token
 from dunena.cli.failure import EXIT_NO_SERVER, fail
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
@@ -37,6 +37,13 @@ def check_text(typed: Typed) -> Typed:
     return typed
 
 
+def _check_token(typed: str | None) -> str | None:
+    """Return what was typed; raise `BadParameter` if it cannot be a token."""
+    if typed is not None and not is_token(typed):
+        raise BadParameter(TOKEN_RULE)
+    return typed
+
+
 def check_integer(typed: int | None) -> int | None:
     """Return what was typed; raise `BadParameter` if no message can have such a large integer."""
     if typed is not None and typed > INTEGER_MAX:
@@ -61,7 +68,7 @@ Token = Annotated[
         envvar=TOKEN_VARIABLE,
         show_envvar=True,
         help="The server's token.",
-        callback=check_text,
+        callback=_check_token,
     ),
 ]
 KeyName = Annotated[
