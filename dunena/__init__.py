@@ -55,6 +55,9 @@ PORT_MAX = 65_535
 TOKEN_VARIABLE = "DUNENA_AUTH_TOKEN"
 """The environment variable with the token, for servers and for clients."""
 
+TOKEN_RULE = "a token must be printable ASCII"
+"""What is said of any other one: clients encode other characters of a header differently."""
+
 _ROOMS = {
     "Feed": "asynchronous",
     "Store": "asynchronous",
@@ -66,6 +69,11 @@ _ROOMS = {
     "StateUpdate": "feeds",
     "Update": "feeds",
 }
+
+
+def is_token(text: str) -> bool:
+    """Return whether a text can be a token; see `TOKEN_RULE`."""
+    return text.isascii() and text.isprintable()
 
 
 def __dir__() -> list[str]:

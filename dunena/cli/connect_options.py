@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from typer import Argument, BadParameter, Option
 
-from dunena import TOKEN_VARIABLE
+from dunena import TOKEN_RULE, TOKEN_VARIABLE, is_token
 from dunena.cli.failure import EXIT_NO_SERVER, fail
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
@@ -34,6 +34,13 @@ def check_text(typed: Typed) -> Typed:
             text.encode()
         except UnicodeEncodeError:
             raise BadParameter("not text in UTF-8") from None
+    return typed
+
+
+def _check_token(typed: str | None) -> str | None:
+    """Return what was typed; raise `BadParameter` if it cannot be a token."""
+    if typed is not None and not is_token(typed):
+        raise BadParameter(TOKEN_RULE)
     return typed
 
 
@@ -71,7 +78,7 @@ Token = Annotated[
         envvar=TOKEN_VARIABLE,
         show_envvar=True,
         help="The server's token.",
-        callback=check_text,
+        callback=_check_token,
     ),
 ]
 KeyName = Annotated[

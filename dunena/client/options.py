@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dunena import TOKEN_RULE, is_token
 from dunena.client.address import Address
 from dunena.client.errors import (
     ConnectError,
@@ -25,7 +26,7 @@ CLOSE_SECONDS_MAX = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to connect to a server, and to which.
+    """How to connect to a server, and to which. Raises ValueError for what cannot be a token.
 
     ``timeout``: seconds that a connection and each call may take; None is for ever.
     ``wait``: try again until a server answers, for the first connection too.
@@ -37,6 +38,10 @@ class Options:
     timeout: float | None
     wait: bool
     tls: "ssl.SSLContext | None"
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not is_token(self.token):
+            raise ValueError(TOKEN_RULE)
 
     @property
     def headers(self) -> dict[str, str]:

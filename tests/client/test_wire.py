@@ -177,8 +177,8 @@ def test_requests_have_the_expected_bytes(answering: Answering, servers: list[Ca
 
 def test_a_token_with_a_line_break_raises_value_error(answering: Answering, servers: list[Canned]):
     with (
+        pytest.raises(ValueError, match=r"^a token must be printable ASCII$"),
         answering([OK], token="x\r\nA: b") as server,
-        pytest.raises(ValueError, match="one line"),
     ):
         server.ask("GET", "/x")
-    assert servers[0].requests in ([], [b""])
+    assert not servers or servers[0].requests in ([], [b""])

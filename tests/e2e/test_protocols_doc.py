@@ -26,9 +26,9 @@ CONVERSATIONS = [(page, text) for page in PAGES for text in blocks(f"docs/{page}
 def test_the_protocol_pages_have_the_expected_number_of_conversations():
     assert [page for page, _ in CONVERSATIONS].count("dunena") == 2
     assert [page for page, _ in CONVERSATIONS].count("object-store") == 3
-    assert [page for page, _ in CONVERSATIONS].count("operations-on-values") == 13
+    assert [page for page, _ in CONVERSATIONS].count("operations-on-values") == 14
     assert [page for page, _ in CONVERSATIONS].count("state") == 3
-    assert len(CONVERSATIONS) == 22
+    assert len(CONVERSATIONS) == 23
 
 
 @pytest.mark.parametrize(("page", "text"), CONVERSATIONS)
