@@ -64,13 +64,20 @@ def visit(
 def test_the_scoreboard_example_follows_its_panel(show: ServerProcess, visit: Open) -> None:
     overlay, panel = visit("scoreboard"), visit("panel")
     expect(overlay.locator("body")).to_contain_text("Home")
+    minus = panel.locator("#home button").first
     plus = plus_of(panel, "home")
     plus.click()
     expect(score_of(overlay, "home")).to_have_text("1")
     for _ in range(2):  # faster than the answers come
         plus.click()
     expect(score_of(overlay, "home")).to_have_text("3")
-    panel.locator("#home button").first.click()  # minus
+    minus.click()
+    expect(score_of(overlay, "home")).to_have_text("2")
+    for _ in range(3):
+        minus.click()
+    plus.click()
+    expect(score_of(overlay, "home")).to_have_text("1")  # as it was 0, not -1
+    plus.click()
     expect(score_of(overlay, "home")).to_have_text("2")
     panel.locator("#guest").get_by_label("Name").fill("Ättwängen <b>")
     panel.locator("#guest").get_by_label("Name").press("Enter")

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.support.documents import blocks
 from tests.support.node_client import CLIENT
 
 USAGE = Path(__file__).parent / "usage.ts"
@@ -17,15 +18,29 @@ def test_the_typescript_types_accept_the_sample_code(
     shutil.copyfile(USAGE, tmp_path / "usage.ts")
     options = ["--strict", "--noEmit", "--noUncheckedIndexedAccess", "--target", "es2022"]
     options += ["--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2022,dom"]
+    assert compiled([node, typescript, *options, "usage.ts"], tmp_path) == (0, "")
+
+
+def test_the_types_of_a_page_are_found_with_the_settings_of_the_document(
+    typescript: Path, node: Path, tmp_path: Path
+) -> None:
+    (settings,) = blocks("docs/client.md", "json")
+    (tmp_path / "tsconfig.json").write_text(settings, "utf-8")
+    shutil.copyfile(CLIENT / "dunena.d.ts", tmp_path / "dunena.d.ts")
+    code = 'import { connect } from "/dunena.js";\nconst score: {} = connect().get("a", { n: 1 });'
+    (tmp_path / "page.ts").write_text(code, "utf-8")
+    status, output = compiled([node, typescript, "--noEmit"], tmp_path)
+    assert status != 0
+    assert "'n' does not exist in type" in output, "it knows the types of the calls"
+    assert "/dunena.js" not in output
+
+
+def compiled(command: list[str | Path], folder: Path) -> tuple[int, str]:
+    """Run the compiler; return its status and what it said."""
     done = subprocess.run(
-        [node, typescript, *options, "usage.ts"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        command, cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_the_typescript_types_name_every_member_of_the_client() -> None:

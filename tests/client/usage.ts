@@ -50,6 +50,13 @@ export async function change(): Promise<number> {
   const results = await store.txn([
     { op: "incr", key: "purse", by: -5, min: 0 },
     { op: "patch", key: "list", patch: [] },
+    { op: "set", key: "lower", value: 1, ttl: 8000, then: null, ifRev: rev, epoch: "e", durable: true },
+    { op: "merge", key: "home", path: "/a", value: {}, return: true },
+    { op: "append", key: "chat", values: [1], max: 50 },
+    { op: "touch", key: "here", ttl: 0, ns: "lobby" },
+    { op: "timer", key: "clock", do: "set", ms: 0, rate: 1 },
+    { op: "delete", key: "old" },
+    { op: "revert", key: "lower", toRev: rev },
   ], { ns: "x" });
   const [newest] = await store.history<Score>("score", { limit: 1 });
   const back = await store.revert<Score>("score", { toRev: newest?.rev ?? 0 });
@@ -77,6 +84,18 @@ connect({ whileAway: "queue" });
 store.set("k", 1, { ttl: "1s" });
 // @ts-expect-error: there is no such action
 store.timer("clock", "begin");
+// @ts-expect-error: the field is named do
+store.txn([{ op: "timer", key: "clock", action: "start" }]);
+// @ts-expect-error: a timer needs to know what to do
+store.txn([{ op: "timer", key: "clock" }]);
+// @ts-expect-error: there is no such field
+store.txn([{ op: "incr", key: "votes", bye: 5 }]);
+// @ts-expect-error: a field of another operation
+store.txn([{ op: "delete", key: "votes", by: 5 }]);
+// @ts-expect-error: there is no such operation
+store.txn([{ op: "increment", key: "votes" }]);
+// @ts-expect-error: a value is needed
+store.txn([{ op: "set", key: "votes" }]);
 // @ts-expect-error: update changes whole values
 store.update("k", (old) => old, { path: "/a" });
 // @ts-expect-error: one of key, keys and pattern

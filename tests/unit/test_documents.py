@@ -123,3 +123,11 @@ def devkit(name: str) -> Any:
 def test_links_out_of_the_site_are_rewritten_to_the_repository(page: str, link: str, expected: str):
     lead_out = devkit("site_links").lead_out
     assert lead_out(f"see [it]({link}).", page, "https://host/one") == f"see [it]({expected})."
+
+
+def test_a_page_of_the_documents_asks_for_no_icon() -> None:
+    """Without the line a browser asks for /favicon.ico and writes a 404 into the console."""
+    page = re.compile(r"^```html\n(<!doctype.*?)^```", re.MULTILINE | re.DOTALL)
+    pages = [text for file in DOCS.rglob("*.md") for text in page.findall(file.read_text("utf-8"))]
+    assert len(pages) > 3
+    assert [text for text in pages if '<link rel="icon" href="data:,">' not in text] == []

@@ -45,7 +45,7 @@ def set(  # noqa: A001 - the name of the command
         Option(
             "--then",
             metavar="JSON",
-            help="With --ttl: merge it into the value at the end, and keep the key.",
+            help="With --ttl: merged into the value at the end.",
             show_default=False,
         ),
     ] = None,

@@ -62,12 +62,27 @@ export interface Found<Value> {
   epoch: string;
 }
 
-/** One operation of a `txn`; other fields are those of the operation. */
-export interface Op extends Omit<ChangeOptions, "idempotencyKey"> {
-  op: "set" | "delete" | "merge" | "patch" | "incr" | "append" | "touch" | "timer" | "revert";
+export type TimerAction = "start" | "stop" | "toggle" | "set" | "add";
+
+/** What the operations of a `txn` have in common. */
+export interface OpOptions extends Omit<ChangeOptions, "idempotencyKey"> {
   key: string;
-  [field: string]: unknown;
+  /** Return the whole new value of the key. */
+  return?: boolean;
 }
+
+/** One operation of a `txn`, with the fields of docs/operations-on-values.md. */
+export type Op = OpOptions &
+  (
+    | { op: "set" | "merge"; value: unknown }
+    | { op: "delete" }
+    | { op: "patch"; patch: object[] }
+    | { op: "incr"; by?: number; min?: number; max?: number }
+    | { op: "append"; value?: unknown; values?: unknown[]; max?: number }
+    | { op: "touch"; ttl: number }
+    | { op: "timer"; do: TimerAction; ms?: number; rate?: number }
+    | { op: "revert"; toRev?: number }
+  );
 
 export interface OpResult {
   rev: number;
@@ -130,7 +145,10 @@ export interface Store {
   mset(entries: { [key: string]: unknown }, options?: WriteOptions): Promise<void>;
   /** Resolves to whether there was something to delete. */
   delete(key: string, options?: Omit<ChangeOptions, "ttl" | "then">): Promise<boolean>;
-  /** Merges fields into an object, at any depth; null removes one. Resolves to the new value. */
+  /**
+   * Merges fields into an object, at any depth; null removes one. What is no object, such as a list
+   * or a number, is replaced (RFC 7396). Resolves to the new value.
+   */
   merge<Value = any>(key: string, fields: object, options?: ChangeOptions): Promise<Value>;
   /** Adds to a number, which may be missing; resolves to the new one. */
   incr(key: string, by?: number, options?: ChangeOptions & { min?: number; max?: number }): Promise<number>;
@@ -139,10 +157,13 @@ export interface Store {
   /** Changes a timer by the server's clock; resolves to it. */
   timer(
     key: string,
-    action: "start" | "stop" | "toggle" | "set" | "add",
+    action: TimerAction,
     options?: ChangeOptions & { ms?: number; rate?: number },
   ): Promise<Timer>;
-  /** Brings back the value before the present one, or that of `toRev`; resolves to it. */
+  /**
+   * Brings back the newest value that differs from the present one, or that of `toRev`; resolves to
+   * it. It goes back from what stands now, also if others wrote that: `ifRev` prevents it.
+   */
   revert<Value = any>(key: string, options?: ChangeOptions & { toRev?: number }): Promise<Value>;
   /** Resolves to the values of a key, newest first. */
   history<Value = any>(key: string, options?: Place & { limit?: number }): Promise<HistoryEntry<Value>[]>;
