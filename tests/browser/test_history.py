@@ -251,10 +251,33 @@ def test_a_difference_of_texts_is_right_and_the_shortest(tab: Tab) -> None:
     assert tab.page.evaluate(IS_RIGHT, 3000) == []
 
 
+def test_very_large_values_are_listed_and_not_compared(
+    tab: Tab, shared_server: ServerProcess
+) -> None:
+    larger = ["x" * 300_000, {"]": '}"\\'}, [[]], {}]
+    put(shared_server, "huge", larger)
+    let_stand(shared_server)
+    put(shared_server, "huge", [*larger, 1])
+    detail = tab.choose("huge")
+    rows = rows_of(detail)
+    rows.nth(0).locator("summary").click()
+    expect(rows.nth(0).locator("ins")).to_have_text("  1")  # these are not too large
+    let_stand(shared_server)
+    put(shared_server, "huge", larger * 3)
+    expect(rows).to_have_count(2)
+    row = rows.nth(1)
+    expect(row).to_contain_text("Too large to show what has changed since.")
+    expect(row.locator("pre")).to_be_hidden()
+    back(row).click()
+    expect(row).to_contain_text("The same as now.")
+    expect(back(row)).to_be_hidden()
+    assert value_of(shared_server, "huge") == larger
+
+
 def test_a_large_difference_is_shown_in_part(tab: Tab, shared_server: ServerProcess) -> None:
     put(shared_server, "large", list(range(3000)))
     let_stand(shared_server)
-    put(shared_server, "large", [f"{number}{'x' * 1200}" for number in range(3000)])
+    put(shared_server, "large", [f"{number}{'x' * 200}" for number in range(3000)])
     row = rows_of(tab.choose("large")).nth(0)
     row.locator("summary").click()
     expect(row).to_contain_text("3,000 lines removed, 3,000 added since")

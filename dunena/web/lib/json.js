@@ -17,7 +17,22 @@ function endOfString(text, start) {
   }
 }
 
+// Returns the position after the object or array that begins at `start`.
+function endOfBranch(text, start) {
+  const mark = /["{}[\]]/g;
+  mark.lastIndex = start;
+  let depth = 0;
+  while (mark.test(text)) {
+    const found = text[mark.lastIndex - 1];
+    if (found === '"') mark.lastIndex = endOfString(text, mark.lastIndex - 1);
+    else depth += found === "{" || found === "[" ? 1 : -1;
+    if (depth <= 0) return mark.lastIndex;
+  }
+  return text.length;
+}
+
 // Calls visit(token, start) for every string, number, word and punctuation mark, in their order.
+// It may return the position to go on at.
 function walk(text, visit) {
   let at = 0;
   while (at < text.length) {
@@ -33,7 +48,7 @@ function walk(text, visit) {
       while (at < text.length && !SPACE.includes(text[at]) && !STRUCTURE.includes(text[at])
         && text[at] !== '"') at += 1;
     }
-    visit(text.slice(start, at), start);
+    at = visit(text.slice(start, at), start) ?? at;
   }
 }
 
@@ -58,47 +73,41 @@ export function indent(text) {
 // Returns the JSON in one line without spaces.
 export function compact(text) {
   const pieces = [];
-  walk(text, (token) => pieces.push(token));
+  walk(text, (token) => {
+    pieces.push(token);
+  });
   return pieces.join("");
 }
 
 // Returns the text of a member's value in an object's JSON; undefined if there is no such member.
 export function member(text, name) {
+  return members(text, name, 1).at(-1);
+}
+
+// Returns the texts of all values with this name in the objects at a level, 1 for the outermost.
+export function members(text, name, level) {
+  const found = [];
   let depth = 0;
-  let current = null; // the name of the present member of the outermost object
+  let current = null; // the name of the present member of an object at the level
   let from = -1;
-  let found;
   let last = "";
   walk(text, (token, start) => {
-    if (depth === 1 && from >= 0 && (token === "," || token === "}")) {
-      if (current === name) found = text.slice(from, start).trimEnd();
+    if (depth === level && from >= 0 && (token === "," || token === "}")) {
+      if (current === name) found.push(text.slice(from, start).trim());
       current = null;
       from = -1;
-    } else if (depth === 1 && token === ":" && from < 0) {
+    } else if (depth === level && token === ":" && from < 0) {
       current = JSON.parse(last);
       from = start + 1;
     }
-    if (token === "{" || token === "[") depth += 1;
-    if (token === "}" || token === "]") depth -= 1;
     last = token;
-  });
-  return found?.trimStart();
-}
-
-// Returns the texts of the items of an array's JSON.
-export function items(text) {
-  const found = [];
-  let depth = 0;
-  let from = 1;
-  walk(text, (token, start) => {
-    if (depth === 1 && (token === "," || token === "]")) {
-      found.push(text.slice(from, start).trim());
-      from = start + 1;
-    }
-    if (token === "{" || token === "[") depth += 1;
+    const opens = token === "{" || token === "[";
+    if (opens && depth === level) return endOfBranch(text, start);
+    if (opens) depth += 1;
     if (token === "}" || token === "]") depth -= 1;
+    return undefined;
   });
-  return found[0] === "" ? [] : found;
+  return found;
 }
 
 const encoder = new TextEncoder();

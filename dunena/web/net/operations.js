@@ -1,8 +1,10 @@
 // What the page changes, and the history of a key. The requests go over a connection of their own,
 // which is opened for the first one: in the object store protocol keys may have any characters.
 
-import { compact, items, member } from "../lib/json.js";
+import { compact, members } from "../lib/json.js";
 import { AWAY, Conflict } from "./api.js";
+
+const ENTRY_LEVEL = 4; // of an object in the list in the result of an answer
 
 export class Operations {
   keepsHistory = true; // false if the server is known to keep no earlier values
@@ -42,11 +44,11 @@ export class Operations {
 
   // Returns the earlier values, newest first: [{ rev, timestamp, text }] with their exact JSON.
   async history(key, ns) {
-    const answer = member(await this.#ask("history", key, ns, {}), "result");
-    const { rev, entries } = JSON.parse(answer);
-    const texts = items(member(answer, "entries"));
+    const answer = await this.#ask("history", key, ns, {});
+    const { rev, entries } = JSON.parse(answer).result;
+    const texts = members(answer, "value", ENTRY_LEVEL);
     return entries
-      .map(({ rev, timestamp }, index) => ({ rev, timestamp, text: member(texts[index], "value") }))
+      .map(({ rev, timestamp }, index) => ({ rev, timestamp, text: texts[index] }))
       .filter((entry) => entry.rev !== rev);
   }
 

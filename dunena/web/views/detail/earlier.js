@@ -8,11 +8,14 @@ import { bytes, compact, indent } from "../../lib/json.js";
 const ASK_MS = 1000; // between two requests: the server keeps what stood for so long
 const COMPARE_MS = 200; // between two comparisons with a value that changes all the time
 const PREVIEW_CHARS_MAX = 100;
+const COMPARED_CHARS_MAX = 1_000_000; // of both values: more would stop the page for seconds
 const LINE_CHARS_MAX = 1000;
 const LINES_MAX = 400;
 const CONTEXT = 2; // equal lines that are shown above and below a difference
 
 const NONE = "None yet. When the value is changed, the old one stays here if it stood for a second.";
+const SAME = "The same as now.";
+const LARGE = "Too large to show what has changed since.";
 const OFF = "This server keeps none: it runs with --history 0.";
 
 export class EarlierValues {
@@ -116,12 +119,21 @@ class Item {
     const isOther = entry?.text !== this.#compared?.text || !this.#words.textContent;
     this.#compared = entry;
     if (!isOther) return;
-    const runs = diff(indent(this.#value.text), entry ? indent(entry.text) : "");
+    const [before, after] = [this.#value.text, entry?.text ?? ""];
+    if (before === after || before.length + after.length > COMPARED_CHARS_MAX) {
+      const isSame = before === after;
+      setText(this.#words, isSame ? SAME : LARGE);
+      this.#back.hidden = isSame;
+      this.#lines.hidden = true;
+      this.#lines.replaceChildren();
+      return;
+    }
+    const runs = diff(indent(before), indent(after));
     const lines = (kind) => runs.reduce((sum, run) => sum + (run.kind === kind ? run.lines.length : 0), 0);
     const [removed, added] = [lines("removed"), lines("added")];
     const isSame = !removed && !added;
     setText(this.#words, isSame
-      ? "The same as now."
+      ? SAME
       : `${count(removed, "line")} removed, ${whole(added)} added since`);
     this.#back.hidden = this.#lines.hidden = isSame;
     this.#lines.replaceChildren(...isSame ? [] : drawn(runs));
