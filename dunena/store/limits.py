@@ -59,6 +59,10 @@ REMOVALS_MAX = 65_536
 OPERATIONS_MAX = 1_000
 """Operations of one transaction or patch: some 10 ms of work, which delays all clients."""
 
+BLIND_STEP_MAX = 2**43
+"""Largest ``by`` of an ``incr`` without the right to read: all of one transaction together take no
+usual number past 64 bits, which would tell what it was, although nothing is changed."""
+
 PARTIAL_BYTES_MAX = 1_048_576
 """All values together of which one request changes a part: each is decoded and encoded anew, which
 takes 13 ms for 1 MiB, and 200 ms if it is made of empty lists."""

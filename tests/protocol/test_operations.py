@@ -969,6 +969,8 @@ def test_a_token_has_its_rights_in_operations(guarded: ServerProcess, dialect: s
         for name, fields in [
             ("incr", {"by": 0, "max": 1}),
             ("incr", {"by": 0, "min": 1}),
+            ("incr", {"by": 2**43 + 1}),
+            ("incr", {"by": -(2.0**44)}),
             ("patch", {"patch": [{"op": "add", "path": "", "value": 2}, test]}),
             ("set", {"value": 5, "ifRev": rev}),
             ("touch", {"ttl": 5, "ifRev": 0}),
@@ -980,6 +982,8 @@ def test_a_token_has_its_rights_in_operations(guarded: ServerProcess, dialect: s
         assert other.rev("mine-1") == rev
         copies = [{"op": "copy", "from": "", "path": ""}]
         assert set(writer.do("patch", key="mine-1", patch=copies)) == {"key", "rev", "epoch"}
+        steps = [{"op": "incr", "key": "mine-1", "by": 2**43 * sign} for sign in (1, -1)]
+        assert len(writer.do("txn", ops=steps)["results"]) == 2
         gone = writer.do("delete", key="mine-1", path="/a")
         assert set(gone) == {"key", "epoch", "deleted"}
         ops = [{"op": "delete", "key": "mine-1", "path": "/a"}, {"op": "delete", "key": "mine-0"}]

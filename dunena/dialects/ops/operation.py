@@ -33,6 +33,7 @@ from dunena.dialects.ops.pointer import (
 )
 from dunena.dialects.ops.timer import changed_timer, check_timer_change
 from dunena.dialects.services import NameRule, durability_of, namespace_of, ttl_of
+from dunena.store.limits import BLIND_STEP_MAX
 from dunena.store.merge_patch import merge
 from dunena.store.values import JsonValue, encode
 
@@ -358,7 +359,8 @@ def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -
 def _has_condition(message: Message, name: str) -> bool:
     """Return whether an operation, which was checked, is done only with some present values."""
     if name == "incr":
-        return message.get("min") is not None or message.get("max") is not None
+        is_bounded = message.get("min") is not None or message.get("max") is not None
+        return is_bounded or abs(message.get("by") or 0) > BLIND_STEP_MAX
     return name == "patch" and any(step["op"] == "test" for step in message["patch"])
 
 
