@@ -10,7 +10,7 @@ from dunena.dialects.services import Services
 from dunena.hub import Batch, Hub, Subscriber
 from dunena.store.limits import Limits
 from dunena.watches.feed import WatchFeed
-from dunena.watches.limits import GLOBS_MAX, PATTERNS_MAX
+from dunena.watches.limits import GLOBS_MAX, PATHS_MAX, PATTERNS_MAX
 from dunena.watches.selector import Selector
 from dunena.watches.watch_table import FeedId, WatchTable
 
@@ -72,6 +72,7 @@ class Subscriptions:
         "_hub",
         "_keys",
         "_pace",
+        "_path_count",
         "_pattern_count",
         "_table",
         "_watch_sizes",
@@ -98,6 +99,7 @@ class Subscriptions:
         self._ended_watches: set[Selector] = set()
         self._watch_sizes = 0  # of all watches together
         self._pattern_count = 0
+        self._path_count = 0
         self._has_ended = False  # a request of a disconnected client may still be run again
 
     def __len__(self) -> int:
@@ -140,7 +142,7 @@ class Subscriptions:
         """Begin or replace the watch of a selector; return None if the client has disconnected.
 
         ``interval_ms`` is the time between two updates. Raise `TooManyError` above the limits of
-        subscriptions and patterns.
+        subscriptions, patterns and paths.
         """
         if self._has_ended:
             return None
@@ -148,6 +150,8 @@ class Subscriptions:
             self._check_count(selector.size)
             if selector.pattern is not None and self._pattern_count >= PATTERNS_MAX:
                 raise TooManyError("Patterns", PATTERNS_MAX)
+            if selector.path is not None and self._path_count >= PATHS_MAX:
+                raise TooManyError("Paths", PATHS_MAX)
             if not self._table.has_room_for(selector):
                 raise TooManyError("Patterns of all clients", GLOBS_MAX)
         self.unwatch(selector)
@@ -163,10 +167,11 @@ class Subscriptions:
         self._watches[selector] = watch
         self._watch_sizes += selector.size
         self._pattern_count += selector.pattern is not None
+        self._path_count += selector.path is not None
         self._hub.subscription_count += selector.size
         feed = self._table.follow(
             feed_id,
-            lambda: WatchUpdates(selector, services.epoch, dialect),
+            lambda: WatchUpdates(selector, services.epoch, dialect, self._table.parts),
             services.store.may_read if is_restricted else None,
             watch.follower,
         )
@@ -240,6 +245,7 @@ class Subscriptions:
             self._ended_watches.add(selector)
         self._watch_sizes -= selector.size
         self._pattern_count -= selector.pattern is not None
+        self._path_count -= selector.path is not None
         self._hub.subscription_count -= selector.size
         self._table.unfollow(watch.feed_id, watch.follower)
         if watch.paced is not None:

@@ -1,6 +1,9 @@
 """JSON Pointer (RFC 6901): the path to a part of a value, and reading and changing that part."""
 
+from collections.abc import Collection
 from typing import Any
+
+import orjson
 
 from dunena.dialects.errors import PathSyntaxError
 from dunena.store.values import JsonValue
@@ -85,6 +88,25 @@ def remove_at(value: JsonValue, pointer: Pointer) -> None:
         del parent[token]
     else:
         del parent[_index(token)]
+
+
+def encoded_parts(encoded: bytes, pointers: Collection[Pointer]) -> dict[Pointer, bytes | None]:
+    """Return what stands at each pointer in a value, all as JSON; None for nothing.
+
+    The value is decoded once, and nothing in it is encoded twice, however the parts overlap.
+    """
+    value = orjson.loads(encoded)
+    parts: dict[Pointer, bytes | None] = {}
+    for pointer in sorted(pointers, key=len, reverse=True):
+        try:
+            part = value_at(value, pointer)
+        except NothingThereError:
+            parts[pointer] = None
+            continue
+        text = parts[pointer] = orjson.dumps(part)
+        if pointer and isinstance(part, dict | list):
+            put_at(value, pointer, orjson.Fragment(text))  # for what is around it
+    return parts
 
 
 def _child(value: JsonValue, token: str) -> JsonValue:
