@@ -15,7 +15,7 @@ from dunena.watches.selector import Selector
 from dunena.watches.watch_table import FeedId, WatchTable
 
 ENDED_WATCHES_MAX = 1000
-"""Watches that have ended which are remembered; a client that ends more may have had any."""
+"""Keys of ended watches that are remembered; a client that ends more may have had any."""
 
 ENDED_AT_ONCE_MAX = 1000
 """Subscriptions of a disconnected client that are ended in one turn: some 2 ms of work."""
@@ -67,6 +67,7 @@ class Subscriptions:
     __slots__ = (
         "_channels",
         "_count_max",
+        "_ended_sizes",
         "_ended_watches",
         "_has_ended",
         "_hub",
@@ -97,6 +98,7 @@ class Subscriptions:
         self._channels: set[str] = set()
         self._watches: dict[Selector, _Watch] = {}
         self._ended_watches: set[Selector] = set()
+        self._ended_sizes = 0  # of these together
         self._watch_sizes = 0  # of all watches together
         self._pattern_count = 0
         self._path_count = 0
@@ -175,7 +177,7 @@ class Subscriptions:
             services.store.may_read if is_restricted else None,
             watch.follower,
         )
-        is_again = selector in self._ended_watches or len(self._ended_watches) >= ENDED_WATCHES_MAX
+        is_again = self._ended_sizes >= ENDED_WATCHES_MAX or selector in self._ended_watches
         return BegunWatch(feed, is_again)
 
     @property
@@ -241,8 +243,9 @@ class Subscriptions:
         return len(self) > 0
 
     def _end_watch(self, selector: Selector, watch: _Watch) -> None:
-        if len(self._ended_watches) < ENDED_WATCHES_MAX:
+        if self._ended_sizes < ENDED_WATCHES_MAX and selector not in self._ended_watches:
             self._ended_watches.add(selector)
+            self._ended_sizes += selector.size
         self._watch_sizes -= selector.size
         self._pattern_count -= selector.pattern is not None
         self._path_count -= selector.path is not None

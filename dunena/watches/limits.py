@@ -8,6 +8,9 @@ WATCH_KEYS_MAX: Final = 1_000
 PATTERNS_MAX: Final = 100
 """Patterns that one connection watches."""
 
+REQUEST_ID_CHARS_MAX: Final = 1_024
+"""Length of the ``id`` of a watch, which is kept until the first update was sent."""
+
 PATHS_MAX: Final = 100
 """Watches with a path of one connection: what stands at each is encoded at every change of a key.
 The value is decoded once for all."""

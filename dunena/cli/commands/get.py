@@ -39,11 +39,11 @@ def _reader_of(path: str | None) -> Callable[[Any], Any]:
     """Return what finds the part of a value at a path, and raises `LookupError` without one."""
     if path is None:
         return lambda value: value
-    from dunena.dialects.errors import PathSyntaxError
+    from dunena.dialects.errors import ClientError
     from dunena.dialects.ops.pointer import parse_pointer, value_at
 
     try:
         pointer = parse_pointer(path)
-    except PathSyntaxError as error:
+    except ClientError as error:
         raise BadParameter(f"{error}: {path}", param_hint="--path") from None
     return lambda value: value_at(value, pointer)

@@ -5,7 +5,8 @@ from typing import Any
 
 import orjson
 
-from dunena.dialects.errors import PathSyntaxError
+from dunena.dialects.errors import LimitError, PathSyntaxError
+from dunena.store.limits import PATH_BYTES_MAX
 from dunena.store.values import JsonValue
 
 Pointer = tuple[str, ...]
@@ -22,10 +23,12 @@ def parse_pointer(path: Any) -> Pointer:
     """Decode the text of a path (RFC 6901, 3 and 4).
 
     Raise `PathSyntaxError` for what is no string, does not begin with a slash or has a ``~`` that
-    is followed by neither 0 nor 1. "" is the whole value.
+    is followed by neither 0 nor 1, and `LimitError` for what is too long. "" is the whole value.
     """
     if not isinstance(path, str) or (path and not path.startswith("/")):
         raise PathSyntaxError
+    if len(path) > PATH_BYTES_MAX or len(path.encode()) > PATH_BYTES_MAX:
+        raise LimitError(f"Path exceeds max length ({PATH_BYTES_MAX})")
     if path.replace("~0", "").replace("~1", "").count("~"):
         raise PathSyntaxError
     tokens = path.split("/")[1:]
