@@ -10,6 +10,7 @@ from dunena import TOKEN_RULE, TOKEN_VARIABLE, is_token
 from dunena.cli.failure import EXIT_NO_SERVER, fail
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
+from dunena.store.limits import PATH_BYTES_MAX
 
 if TYPE_CHECKING:
     from dunena.client.blocking import Store
@@ -56,6 +57,8 @@ def check_path(typed: str | None) -> str | None:
     path = check_text(typed)
     if path and not path.startswith("/"):
         raise BadParameter(f'{path} is no path: a path begins with "/", as /{path} does')
+    if path and len(path.encode()) > PATH_BYTES_MAX:
+        raise BadParameter(f"longer than {PATH_BYTES_MAX} bytes")
     if path and "~" in path.replace("~0", "").replace("~1", ""):
         raise BadParameter(f"{path} is no path: ~ is written ~0 in it, and a / in a name ~1")
     return path

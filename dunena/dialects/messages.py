@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 
 from dunena.dialects.dialect import Dialect
-from dunena.dialects.ops.pointer import NothingThereError, parse_pointer, value_at
+from dunena.dialects.ops.pointer import encoded_parts, parse_pointer
 from dunena.frames import text_frame
 from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.values import as_text, is_string
+from dunena.watches.parts import Parts
 from dunena.watches.selector import Selector
 from dunena.watches.updates import KeyState, RequestId
 
@@ -145,14 +146,15 @@ def text_value(entry: Entry | None) -> orjson.Fragment | str | None:
 class WatchUpdates:
     """The updates of the watches with one selector in one dialect: an `UpdateForm` of watches."""
 
-    __slots__ = ("_entry", "_head", "_is_dunena", "_pointer", "_shown")
+    __slots__ = ("_entry", "_head", "_is_dunena", "_parts", "_shown", "pointer")
 
-    def __init__(self, selector: Selector, epoch: str, dialect: Dialect) -> None:
+    def __init__(self, selector: Selector, epoch: str, dialect: Dialect, parts: Parts) -> None:
         head = orjson.dumps({**selector.fields(), "epoch": epoch})[:-1]
         self._is_dunena = dialect is Dialect.DUNENA
         self._head = (b'{"type":"update","data":' if self._is_dunena else b'{"update":') + head
-        self._pointer = None if selector.path is None else parse_pointer(selector.path)
-        # The newest entry that was decoded, and what is shown of it.
+        self.pointer = None if selector.path is None else parse_pointer(selector.path)
+        self._parts = parts
+        # The newest entry that was read, and what is shown of it, unless that is large.
         self._entry: Entry | None = None
         self._shown: bytes | None = None
 
@@ -200,12 +202,11 @@ class WatchUpdates:
 
     def _value(self, entry: Entry) -> bytes | None:
         """Return what is shown of an entry; None if it has nothing at the path."""
-        if self._pointer is None:
+        if self.pointer is None:
             return entry.value
-        if entry is not self._entry:
-            try:
-                self._shown = orjson.dumps(value_at(orjson.loads(entry.value), self._pointer))
-            except NothingThereError:
-                self._shown = None
-            self._entry = entry
-        return self._shown
+        if entry is self._entry:
+            return self._shown
+        shown = self._parts.find(entry, self.pointer, encoded_parts)
+        if shown is None or len(shown) <= UPDATE_BYTES_MAX:
+            self._entry, self._shown = entry, shown
+        return shown

@@ -10,12 +10,12 @@ from dunena.dialects.services import Services
 from dunena.hub import Batch, Hub, Subscriber
 from dunena.store.limits import Limits
 from dunena.watches.feed import WatchFeed
-from dunena.watches.limits import GLOBS_MAX, PATTERNS_MAX
+from dunena.watches.limits import GLOBS_MAX, PATHS_MAX, PATTERNS_MAX
 from dunena.watches.selector import Selector
 from dunena.watches.watch_table import FeedId, WatchTable
 
 ENDED_WATCHES_MAX = 1000
-"""Watches that have ended which are remembered; a client that ends more may have had any."""
+"""Keys of ended watches that are remembered; a client that ends more may have had any."""
 
 ENDED_AT_ONCE_MAX = 1000
 """Subscriptions of a disconnected client that are ended in one turn: some 2 ms of work."""
@@ -68,11 +68,13 @@ class Subscriptions:
         "_awaited",
         "_channels",
         "_count_max",
+        "_ended_sizes",
         "_ended_watches",
         "_has_ended",
         "_hub",
         "_keys",
         "_pace",
+        "_path_count",
         "_pattern_count",
         "_table",
         "_watch_sizes",
@@ -98,8 +100,10 @@ class Subscriptions:
         self._watches: dict[Selector, _Watch] = {}
         self._awaited: dict[Selector, bytes] = {}
         self._ended_watches: set[Selector] = set()
+        self._ended_sizes = 0  # of these together
         self._watch_sizes = 0  # of all watches together
         self._pattern_count = 0
+        self._path_count = 0
         self._has_ended = False  # a request of a disconnected client may still be run again
 
     def __len__(self) -> int:
@@ -142,7 +146,7 @@ class Subscriptions:
         """Begin or replace the watch of a selector; return None if the client has disconnected.
 
         ``interval_ms`` is the time between two updates. Raise `TooManyError` above the limits of
-        subscriptions and patterns.
+        subscriptions, patterns and paths.
         """
         if self._has_ended:
             return None
@@ -150,6 +154,8 @@ class Subscriptions:
             self._check_count(selector.size)
             if selector.pattern is not None and self._pattern_count >= PATTERNS_MAX:
                 raise TooManyError("Patterns", PATTERNS_MAX)
+            if selector.path is not None and self._path_count >= PATHS_MAX:
+                raise TooManyError("Paths", PATHS_MAX)
             if not self._table.has_room_for(selector):
                 raise TooManyError("Patterns of all clients", GLOBS_MAX)
         self._end_watch_of(selector)
@@ -165,14 +171,15 @@ class Subscriptions:
         self._watches[selector] = watch
         self._watch_sizes += selector.size
         self._pattern_count += selector.pattern is not None
+        self._path_count += selector.path is not None
         self._hub.subscription_count += selector.size
         feed = self._table.follow(
             feed_id,
-            lambda: WatchUpdates(selector, services.epoch, dialect),
+            lambda: WatchUpdates(selector, services.epoch, dialect, self._table.parts),
             services.store.may_read if is_restricted else None,
             watch.follower,
         )
-        is_again = selector in self._ended_watches or len(self._ended_watches) >= ENDED_WATCHES_MAX
+        is_again = self._ended_sizes >= ENDED_WATCHES_MAX or selector in self._ended_watches
         return BegunWatch(feed, is_again)
 
     @property
@@ -258,10 +265,12 @@ class Subscriptions:
         return len(self) > 0
 
     def _end_watch(self, selector: Selector, watch: _Watch) -> None:
-        if len(self._ended_watches) < ENDED_WATCHES_MAX:
+        if self._ended_sizes < ENDED_WATCHES_MAX and selector not in self._ended_watches:
             self._ended_watches.add(selector)
+            self._ended_sizes += selector.size
         self._watch_sizes -= selector.size
         self._pattern_count -= selector.pattern is not None
+        self._path_count -= selector.path is not None
         self._hub.subscription_count -= selector.size
         self._table.unfollow(watch.feed_id, watch.follower)
         if watch.paced is not None:

@@ -14,7 +14,13 @@ from dunena.dialects.ops.pointer import parse_pointer
 from dunena.dialects.services import NameRule, Services, namespace_of
 from dunena.dialects.subscriptions import BegunWatch, Subscriptions
 from dunena.store.globs import has_mark_between_stars, star_count
-from dunena.watches.limits import RATE_MAX, RATE_MIN, STARS_MAX, WATCH_KEYS_MAX
+from dunena.watches.limits import (
+    RATE_MAX,
+    RATE_MIN,
+    REQUEST_ID_CHARS_MAX,
+    STARS_MAX,
+    WATCH_KEYS_MAX,
+)
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
 
@@ -37,11 +43,14 @@ def watch(
     selector = selector_of(message, name_rule)
     interval_ms = _interval_ms_of(message)
     since = _since_of(services, message, selector)
+    request_id = request_id_of(message)
+    if isinstance(request_id, str) and len(request_id) > REQUEST_ID_CHARS_MAX:
+        raise LimitError(f"id exceeds max length ({REQUEST_ID_CHARS_MAX})")
     followed.await_nothing(selector)
     begun = followed.watch(services, selector, dialect, interval_ms)
     if begun is None:
         return None
-    return _first_update(services, begun, since, now, request_id_of(message))
+    return _first_update(services, begun, since, now, request_id)
 
 
 def watch_again(

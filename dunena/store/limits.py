@@ -10,6 +10,10 @@ KEY_BYTES_MAX = 512
 """UTF-8 length of a key or namespace. The clients of both source documents stay far below it; it
 keeps file names, log lines and subscriptions small."""
 
+PATH_BYTES_MAX = 1_024
+"""UTF-8 length of a path in a value, in an operation or a watch: a watch keeps its path, and each
+update repeats it."""
+
 VALUE_BYTES_MAX = 4_194_304
 """Default limit of a value's UTF-8 text: 4 MiB, as in the dunena document."""
 

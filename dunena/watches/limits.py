@@ -8,6 +8,13 @@ WATCH_KEYS_MAX: Final = 1_000
 PATTERNS_MAX: Final = 100
 """Patterns that one connection watches."""
 
+REQUEST_ID_CHARS_MAX: Final = 1_024
+"""Length of the ``id`` of a watch, which is kept until the first update was sent."""
+
+PATHS_MAX: Final = 100
+"""Watches with a path of one connection: what stands at each is encoded at every change of a key.
+The value is decoded once for all."""
+
 GLOBS_MAX: Final = 256
 """Patterns of all connections that are more than a prefix: each is compared with the key of every
 change of its namespace, which takes 0.2 us if it has one wildcard, or several side by side."""
@@ -26,6 +33,13 @@ transport at once."""
 PART_CHANGES_MAX: Final = 2_000
 """Entries looked at for one part: some 2 ms of work if values are decoded for a path. Between two
 parts other requests are served."""
+
+PART_DECODED_BYTES_MAX: Final = 1_048_576
+"""Values that are decoded for one part of an update, as of watches with a path: 13 ms of work, or
+as long as one value takes."""
+
+PARTS_KEPT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""What stands at the paths of the last value, kept for readers that are told of it later."""
 
 SMALL_UPDATE_CHANGES_MAX: Final = 100
 """Entries of a first update that is made at once, like a reply: a larger one is made in parts, as

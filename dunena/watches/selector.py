@@ -11,7 +11,7 @@ _WILDCARDS = re.compile(r"[*?]")
 
 
 class Selector(NamedTuple):
-    """One key, several keys or a glob in one namespace, and a path (JSON Pointer) or None.
+    """One key, several keys or a glob in one namespace, and a path (JSON DecodedPath) or None.
 
     Exactly one of ``key``, ``keys`` and ``pattern`` is given. Equal selectors are the same watch of
     a connection, and a selector is how messages name a watch.

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from dunena.store.entry import Change, Entry
 from dunena.store.positions import Removal
-from dunena.watches.limits import PART_BYTES_MAX, PART_CHANGES_MAX
+from dunena.watches.limits import PART_BYTES_MAX, PART_CHANGES_MAX, PART_DECODED_BYTES_MAX
+from dunena.watches.parts import DecodedPath
 
 KeyState = Entry | Removal
 """What an update tells of a key: its entry, or that it was removed."""
@@ -40,7 +41,12 @@ class UpdatePart:
 
 
 class UpdateForm(Protocol):
-    """How the updates of one feed are written: the envelope, the selector and the path."""
+    """How the updates of one feed are written: the envelope, the selector and the path.
+
+    ``pointer`` is the decoded path, None for whole values.
+    """
+
+    pointer: DecodedPath | None
 
     def is_other_value(self, change: Change) -> bool:
         """Return whether a change of an entry changes what is shown of it."""
@@ -76,12 +82,16 @@ def take_part(
     Those for which ``shows`` is false are left out.
     """
     encoded: list[bytes] = []
-    size = 0
+    size = decoded = 0
     for _ in range(PART_CHANGES_MAX):
         if not told:
             break
         change = None
         if shows is None or shows(told[-1]):
+            if form.pointer is not None and isinstance(told[-1], Entry):
+                size_before, decoded = decoded, decoded + len(told[-1].value)
+                if size_before and decoded > PART_DECODED_BYTES_MAX:
+                    break
             change = form.change(told[-1], shows_missing=shows_missing)
         if change is not None:
             if encoded and size + len(change) > PART_BYTES_MAX:

@@ -17,6 +17,7 @@ from dunena.watches.limits import (
     QUIET_LOOK_MS,
     QUIET_MS,
 )
+from dunena.watches.parts import DecodedPath, Parts
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.selector import Selector
 from dunena.watches.updates import KeyState, RequestId, UpdateForm, UpdatePart
@@ -134,6 +135,7 @@ class WatchTable:
         "_safe_revision",
         "_store",
         "feed_count",
+        "parts",
     )
 
     def __init__(self) -> None:
@@ -149,6 +151,7 @@ class WatchTable:
         self._by_look: OrderedDict[WatchFeed, int] = OrderedDict()  # -> when to look if it is quiet
         self._safe_revision = 0  # every feed was told a position from here on
         self.feed_count = 0
+        self.parts = Parts(self._pointers_of, lambda: self._store.is_grouping)
 
     def attach(self, store: Store, opened: Callable[[Topic], None]) -> None:
         """Watch ``store`` from now on; ``opened`` is called with each feed that begins a batch."""
@@ -226,6 +229,9 @@ class WatchTable:
             else:
                 feed.tell(UpdatePart([told], change.revision, now, replaced_bytes=replaced_bytes))
 
+        if self.parts and not self._store.is_grouping:
+            self.parts.trim()
+
     def end_group(self) -> None:
         """Tell each feed of what a group of changes, which is complete, changed for it."""
         groups, self._groups = self._groups, {}
@@ -238,6 +244,8 @@ class WatchTable:
                     replaced_bytes=group.replaced_bytes,
                 )
             )
+        if self.parts:
+            self.parts.trim()
 
     def feeds_of(self, ns: str, key: str) -> list[WatchFeed]:
         """Return the feeds whose selectors match a key."""
@@ -350,6 +358,11 @@ class WatchTable:
         return None if is_any and may_read is None else shows
 
     # --- inside ---
+
+    def _pointers_of(self, entry: Entry) -> set[DecodedPath]:
+        """Return what is watched of the values of a key."""
+        pointers = [feed.form.pointer for feed in self.feeds_of(entry.ns, entry.key)]
+        return {pointer for pointer in pointers if pointer is not None}
 
     def _tell_of_clear(self, change: Change) -> None:
         cleared = change.cleared or {}

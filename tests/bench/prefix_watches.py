@@ -49,7 +49,10 @@ class WatchedStore:
         for prefix in prefixes:
             selector = Selector("", pattern=f"{prefix}*")
             self._table.follow(
-                FeedId(selector, Dialect.OBJECT_STORE), _form_of(selector), None, self.follower
+                FeedId(selector, Dialect.OBJECT_STORE),
+                _form_of(selector, self._table),
+                None,
+                self.follower,
             )
 
     def change(self, count: int, key_count: int) -> float:
@@ -88,8 +91,8 @@ def rows(count: int) -> dict[str, list[str]]:
     }
 
 
-def _form_of(selector: Selector) -> Callable[[], WatchUpdates]:
-    return lambda: WatchUpdates(selector, "epoch", Dialect.OBJECT_STORE)
+def _form_of(selector: Selector, table: WatchTable) -> Callable[[], WatchUpdates]:
+    return lambda: WatchUpdates(selector, "epoch", Dialect.OBJECT_STORE, table.parts)
 
 
 def measure(prefixes: int, keys: int, changes: int, rounds: int) -> dict[str, list[float]]:

@@ -277,6 +277,13 @@ def test_a_path_without_a_slash_is_refused_with_its_form(run: Commands):
         assert 'home is no path: a path begins with "/", as /home does' in says
 
 
+def test_a_path_that_is_too_long_is_refused(run: Commands):
+    run("set", "k", "1")
+    done = run_copy("get", "k", "--path", "/" + "a" * 1024, environment=run.environment)
+    assert done.returncode == 2
+    assert "longer than 1024 bytes" in done.stderr
+
+
 def test_an_option_that_is_not_there_is_named(run: Commands):
     for words in (("set", "k", "1"), ("incr", "k", "1")):
         done = run_copy(*words, "--if_rev", "0", environment=run.environment)

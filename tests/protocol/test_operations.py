@@ -613,6 +613,8 @@ def test_an_mset_with_revisions_stores_text_in_a_namespace(dunena: Client) -> No
          'mset value error for "KEY": Revision conflict: "KEY" is at 0', "conflict"),
         ({"key": "KEY", "value": 1, "path": "x"},
          'mset value error for "KEY": Path must be a JSON Pointer', "invalid"),
+        ({"key": "KEY", "value": 1, "path": "/" + "x" * 1024},
+         'mset value error for "KEY": Path exceeds max length (1024)', "limit"),
         ({"key": "KEY", "ifRev": 0}, 'mset value error for "KEY": Missing value', "invalid"),
         ({"key": "KEY", "value": 1, "idempotencyKey": "x"},
          'mset value error for "KEY": idempotencyKey must be that of the whole request', "invalid"),

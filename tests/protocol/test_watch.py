@@ -490,6 +490,7 @@ def guarded(start_server: StartServer, tmp_path: Path) -> Guarded:
         ({"keys": ["k"] * 1001}, "Keys exceed max count (1000)", "limit"),
         ({"key": "k", "ns": 5}, "Namespace must be a string", "invalid"),
         ({"key": "k", "path": "x"}, "Path must be a JSON Pointer", "invalid"),
+        ({"key": "k", "path": "/" + "x" * 1024}, "Path exceeds max length (1024)", "limit"),
         ({"key": "k", "maxRate": 0.09}, "maxRate must be a number from 0.1 to 100", "invalid"),
         ({"key": "k", "maxRate": 101}, "maxRate must be a number from 0.1 to 100", "invalid"),
         ({"key": "k", "maxRate": True}, "maxRate must be a number from 0.1 to 100", "invalid"),

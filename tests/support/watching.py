@@ -8,6 +8,7 @@ from dunena.store.entry import Change, ChangeKind, Entry
 from dunena.store.positions import Removal
 from dunena.store.store import Store
 from dunena.watches.feed import WatchFeed
+from dunena.watches.parts import DecodedPath
 from dunena.watches.selector import Selector
 from dunena.watches.updates import KeyState, RequestId, UpdatePart
 from dunena.watches.watch_table import FeedId, WatchTable
@@ -18,6 +19,8 @@ class PlainForm:
 
     Values that begin with ``-`` are not shown.
     """
+
+    pointer: DecodedPath | None = None
 
     def is_other_value(self, change: Change) -> bool:
         return change.entry is None or not change.entry.value.startswith(b"-")

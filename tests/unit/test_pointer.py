@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dunena.dialects.errors import PathSyntaxError
+from dunena.dialects.errors import LimitError, PathSyntaxError
 from dunena.dialects.ops.pointer import (
     NothingThereError,
     parse_pointer,
@@ -14,6 +14,7 @@ from dunena.dialects.ops.pointer import (
     remove_at,
     value_at,
 )
+from dunena.store.limits import PATH_BYTES_MAX
 
 # The document and the values of RFC 6901, 5.
 DOCUMENT = {
@@ -53,6 +54,16 @@ def test_each_pointer_of_the_rfc_has_its_value(path: str) -> None:
 def test_a_path_that_is_no_pointer_is_refused(path: Any) -> None:
     with pytest.raises(PathSyntaxError, match=r"^Path must be a JSON Pointer$"):
         parse_pointer(path)
+
+
+@pytest.mark.parametrize("char", ["a", "\u00e9", "\U0001f600"])
+def test_a_path_that_is_too_long_is_refused(char: str) -> None:
+    size = len(char.encode())
+    name = char * ((PATH_BYTES_MAX - 1) // size)
+    longest = "/" + name + "x" * (PATH_BYTES_MAX - 1 - len(name.encode()))
+    assert parse_pointer(longest) == (longest[1:],)
+    with pytest.raises(LimitError, match=r"^Path exceeds max length \(1024\)$"):
+        parse_pointer(longest + "x")
 
 
 def test_an_escaped_tilde_is_not_read_as_an_escaped_slash() -> None:

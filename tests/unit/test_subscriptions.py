@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from dunena.dialects import subscriptions as subscriptions_module
+from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import TooManyError
 from dunena.dialects.grants import Grant, Right
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import Subscriptions, _pace_nothing
+from dunena.dialects.subscriptions import ENDED_WATCHES_MAX, Subscriptions, _pace_nothing
 from dunena.dialects.views import Views
 from dunena.hub import CACHE_EVENTS, Batch, Hub
 from dunena.store.limits import Limits
+from dunena.watches.limits import REQUEST_ID_CHARS_MAX
 from dunena.watches.watch_table import WatchTable
 from tests.support.rooms import Rooms
 
@@ -164,3 +166,25 @@ def test_changed_rights_do_not_add_events(hub: Hub) -> None:
     client.follow_channel(CACHE_EVENTS)
     assert client.keep_permitted(whole, whole) == []
     assert hub.channel_topic(CACHE_EVENTS) is not None
+
+
+def test_ended_watches_are_remembered_up_to_a_number_of_keys() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.OBJECT_STORE)
+    followed = client.session.subscriptions
+    for number in range(50):
+        keys = [f"{number}-{index}" for index in range(ENDED_WATCHES_MAX // 4)]
+        for name in ("watch", "unwatch", "watch", "unwatch"):
+            client.ask({"action": name, "keys": keys})
+    assert len(followed._ended_watches) == 4
+    assert len(followed) == 0
+
+
+def test_the_id_of_a_watch_is_limited() -> None:
+    client = Rooms().client(Dialect.OBJECT_STORE)
+    longest = "x" * REQUEST_ID_CHARS_MAX
+    (answer,) = client.ask({"action": "watch", "key": "k", "id": longest})
+    assert answer["id"] == longest
+    (answer,) = client.ask({"action": "watch", "key": "j", "id": longest + "x"})
+    assert (answer["error"], answer["code"]) == ("id exceeds max length (1024)", "limit")
+    assert len(client.session.subscriptions) == 1

@@ -1,8 +1,12 @@
 """JSON Pointer (RFC 6901): the path to a part of a value, and reading and changing that part."""
 
+from collections.abc import Collection
 from typing import Any
 
-from dunena.dialects.errors import PathSyntaxError
+import orjson
+
+from dunena.dialects.errors import LimitError, PathSyntaxError
+from dunena.store.limits import PATH_BYTES_MAX
 from dunena.store.values import JsonValue
 
 Pointer = tuple[str, ...]
@@ -19,10 +23,12 @@ def parse_pointer(path: Any) -> Pointer:
     """Decode the text of a path (RFC 6901, 3 and 4).
 
     Raise `PathSyntaxError` for what is no string, does not begin with a slash or has a ``~`` that
-    is followed by neither 0 nor 1. "" is the whole value.
+    is followed by neither 0 nor 1, and `LimitError` for what is too long. "" is the whole value.
     """
     if not isinstance(path, str) or (path and not path.startswith("/")):
         raise PathSyntaxError
+    if len(path) > PATH_BYTES_MAX or len(path.encode()) > PATH_BYTES_MAX:
+        raise LimitError(f"Path exceeds max length ({PATH_BYTES_MAX})")
     if path.replace("~0", "").replace("~1", "").count("~"):
         raise PathSyntaxError
     tokens = path.split("/")[1:]
@@ -85,6 +91,25 @@ def remove_at(value: JsonValue, pointer: Pointer) -> None:
         del parent[token]
     else:
         del parent[_index(token)]
+
+
+def encoded_parts(encoded: bytes, pointers: Collection[Pointer]) -> dict[Pointer, bytes | None]:
+    """Return what stands at each pointer in a value, all as JSON; None for nothing.
+
+    The value is decoded once, and nothing in it is encoded twice, however the parts overlap.
+    """
+    value = orjson.loads(encoded)
+    parts: dict[Pointer, bytes | None] = {}
+    for pointer in sorted(pointers, key=len, reverse=True):
+        try:
+            part = value_at(value, pointer)
+        except NothingThereError:
+            parts[pointer] = None
+            continue
+        text = parts[pointer] = orjson.dumps(part)
+        if pointer and isinstance(part, dict | list):
+            put_at(value, pointer, orjson.Fragment(text))  # for what is around it
+    return parts
 
 
 def _child(value: JsonValue, token: str) -> JsonValue:
