@@ -55,8 +55,8 @@ PORT_MAX = 65_535
 TOKEN_VARIABLE = "DUNENA_AUTH_TOKEN"
 """The environment variable with the token, for servers and for clients."""
 
-TOKEN_RULE = "a token must be printable ASCII"
-"""What is said of any other one: clients encode other characters of a header differently."""
+TOKEN_RULE = "a client can only send a token of printable ASCII"
+"""What is said of any other one: its header would be encoded differently by each client."""
 
 _ROOMS = {
     "Feed": "asynchronous",

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Concatenate, ParamSpec, cast
 
 from typer import BadParameter, Context, Option
 
-from dunena import TOKEN_RULE, is_token
 from dunena.persistence.policy import WatchMode
 from dunena.setting_table import GivenSettings, PathKind, Row, rows
 from dunena.settings import Settings
@@ -99,8 +98,6 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
     """
     if given.token == "":
         raise BadParameter("an empty token lets everybody in; leave it out", param_hint="--token")
-    if given.token is not None and not is_token(given.token):
-        raise BadParameter(TOKEN_RULE, param_hint="--token")
     if (given.tls_cert is None) != (given.tls_key is None):
         raise BadParameter("--tls-cert and --tls-key go together", param_hint="--tls-cert")
     return Settings(

@@ -177,7 +177,7 @@ def test_requests_have_the_expected_bytes(answering: Answering, servers: list[Ca
 
 def test_a_token_with_a_line_break_raises_value_error(answering: Answering, servers: list[Canned]):
     with (
-        pytest.raises(ValueError, match=r"^a token must be printable ASCII$"),
+        pytest.raises(ValueError, match=r"^a client can only send a token of printable ASCII$"),
         answering([OK], token="x\r\nA: b") as server,
     ):
         server.ask("GET", "/x")

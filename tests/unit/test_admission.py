@@ -222,9 +222,10 @@ def test_a_request_that_needs_a_token_is_checked_against_it(
     assert status(rules, needs_token=False, authorization=authorization) == 200
 
 
-@pytest.mark.parametrize("sent", ["schl\u00fcssel", "\x00", "\xff"])
-def test_what_cannot_be_a_token_is_refused_like_a_wrong_one(sent: str) -> None:
-    assert status(admission(token="s3cret"), authorization=f"Bearer {sent}") == 401
+def test_a_token_may_contain_non_ascii_characters() -> None:
+    rules = admission(token="schl\u00fcssel")
+    sent = "schl\u00fcssel".encode().decode("latin-1")  # as the parser hands headers over
+    assert status(rules, authorization=f"Bearer {sent}") == 200
 
 
 def test_the_session_cookie_hides_its_token_and_is_accepted_for_that_token_only() -> None:

@@ -45,7 +45,7 @@ def revert(
     """Store a value of the history again, or a part of it, and print it.
 
     It goes back from what stands now, also if somebody else wrote that; --if-rev prevents it.
-    A second revert takes back the first. Exit code 3: there is no such value.
+    Exit code 3: there is no such value.
 
     Example: dunena revert lower
     """

@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dunena import TOKEN_RULE, is_token
 from dunena.dialects.grants import ANY, EVERYTHING, Grant, Right
 from dunena.plain_files import FileTooLargeError, read_plain
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
@@ -169,8 +168,6 @@ def _grant(name: str, table: Any) -> tuple[str, Grant]:
     token = table.get("token")
     if not isinstance(token, str) or not token or token != token.strip():
         raise TokensError("token must be a text without spaces around it")
-    if not is_token(token):
-        raise TokensError(TOKEN_RULE)
     rights = _texts(table, "rights", ())
     known = {right.value: right for right in Right}
     if not rights or not known.keys() >= set(rights):
