@@ -1339,7 +1339,7 @@ def test_no_update_shows_a_transaction_in_part_whatever_is_cut(
         assert states[-1] == writer.mget([*accounts, "end"])
     for state in states:
         assert sum(value["amount"] for key, value in state.items() if key != "end") == 1200
-    assert len(states) > 3
+    assert len(states) > 1, "the end alone says nothing of transfers"
 
 
 def test_updates_that_are_not_read_become_few(connect: Connect, server: ServerProcess):

@@ -17,7 +17,7 @@ async def use() -> None:
         assert_type(await store.info(), dict[str, Any])
         assert_type(await store.get("k", rev=True), Any)
         assert_type(await store.incr("k", 2.5, path="/home", min=0), Any)
-        assert_type(await store.append("k", 1, "a", max=5), int)
+        assert_type(await store.append("k", 1, "a", max=5), int | None)
         assert_type(await store.history("k", 5), list[dunena.HistoryEntry])
         assert_type(await store.update("k", lambda old: old + 1, ttl=5), Any)
         async with store.txn(ns="n") as transaction:
@@ -52,7 +52,7 @@ def use_blocking() -> None:
         assert_type(store.keys("*"), list[str])
         assert_type(store.info(), dict[str, Any])
         assert_type(store.incr("k", 2.5, path="/home", min=0), Any)
-        assert_type(store.append("k", 1, "a", max=5), int)
+        assert_type(store.append("k", 1, "a", max=5), int | None)
         assert_type(store.history("k", 5), list[dunena.HistoryEntry])
         assert_type(store.update("k", lambda old: old + 1, ttl=5), Any)
         store.touch("k", 5, if_rev=3)

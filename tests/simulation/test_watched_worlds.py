@@ -234,7 +234,12 @@ def tell_of_other_parts(patch: pytest.MonkeyPatch) -> None:
 
 
 def show_what_may_not_be_read(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(WatchFeed, "shows", lambda *_: True)
+    begin = WatchFeed.__init__
+
+    def forget_rights(feed, selector, form, opened, _may_read, **options) -> None:
+        begin(feed, selector, form, opened, None, **options)
+
+    patch.setattr(WatchFeed, "__init__", forget_rights)
 
 
 def carry_out_again(patch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ export const TEMPLATES = [
         id: 1,
       },
       incr: {
-        action: "incr", key: "example-number", by: 1, idempotencyKey: "another for each vote",
+        action: "incr", key: "example-number", by: 1, idempotencyKey: "another for each goal",
         id: 1,
       },
       append: {
