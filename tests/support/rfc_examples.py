@@ -55,7 +55,7 @@ PATCHES: list[tuple[Any, list[dict[str, Any]], Any]] = [
     (
         {"foo": "bar"},
         [{"op": "add", "path": "/baz", "value": "qux"}],
-        {"baz": "qux", "foo": "bar"},
+        {"foo": "bar", "baz": "qux"},
     ),
     (
         {"foo": ["bar", "baz"]},
@@ -112,4 +112,7 @@ PATCHES: list[tuple[Any, list[dict[str, Any]], Any]] = [
         {"foo": ["bar", ["abc", "def"]]},
     ),
 ]
-"""RFC 6902, appendix A, without what is an error there: the original, the patch, the result."""
+"""RFC 6902, appendix A, without what is an error there: the original, the patch, the result.
+
+The members of a result are in the order that a change in place leaves, as watches of a path see.
+"""

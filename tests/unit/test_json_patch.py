@@ -23,6 +23,7 @@ from dunena.dialects.ops.draft import Costs
 from dunena.dialects.ops.json_patch import apply_patch, check_patch
 from dunena.store.limits import COPIES_BYTES_MAX
 from dunena.store.values import encode
+from tests.support.rfc_examples import PATCHES
 
 
 def patched(value: Any, *operations: Any) -> Any:
@@ -31,6 +32,13 @@ def patched(value: Any, *operations: Any) -> Any:
 
 def operation(name: str, path: str, value: Any = None, **fields: Any) -> dict[str, Any]:
     return {"op": name, "path": path, "value": value, **fields}
+
+
+@pytest.mark.parametrize(("original", "patch", "result"), PATCHES)
+def test_an_example_of_the_rfc_keeps_the_order_of_members(
+    original: Any, patch: list[Any], result: Any
+) -> None:
+    assert encode(patched(copy.deepcopy(original), *patch)) == encode(result)
 
 
 class TestForm:

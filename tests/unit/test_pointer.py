@@ -15,39 +15,12 @@ from dunena.dialects.ops.pointer import (
     value_at,
 )
 from dunena.store.limits import PATH_BYTES_MAX
-
-# The document and the values of RFC 6901, 5.
-DOCUMENT = {
-    "foo": ["bar", "baz"],
-    "": 0,
-    "a/b": 1,
-    "c%d": 2,
-    "e^f": 3,
-    "g|h": 4,
-    "i\\j": 5,
-    'k"l': 6,
-    " ": 7,
-    "m~n": 8,
-}
-POINTERS = {
-    "": DOCUMENT,
-    "/foo": ["bar", "baz"],
-    "/foo/0": "bar",
-    "/": 0,
-    "/a~1b": 1,
-    "/c%d": 2,
-    "/e^f": 3,
-    "/g|h": 4,
-    "/i\\j": 5,
-    '/k"l': 6,
-    "/ ": 7,
-    "/m~0n": 8,
-}
+from tests.support.rfc_examples import POINTED, POINTERS
 
 
 @pytest.mark.parametrize("path", POINTERS)
 def test_each_pointer_of_the_rfc_has_its_value(path: str) -> None:
-    assert value_at(DOCUMENT, parse_pointer(path)) == POINTERS[path]
+    assert value_at(POINTED, parse_pointer(path)) == POINTERS[path]
 
 
 @pytest.mark.parametrize("path", ["foo", " /foo", "/~", "/~2", "/a~", "~0", None, 1, ["foo"]])
@@ -76,7 +49,7 @@ def test_an_escaped_tilde_is_not_read_as_an_escaped_slash() -> None:
 )  # fmt: skip
 def test_a_value_without_such_a_part_has_nothing_there(path: str) -> None:
     with pytest.raises(NothingThereError):
-        value_at(DOCUMENT, parse_pointer(path))
+        value_at(POINTED, parse_pointer(path))
 
 
 @pytest.mark.parametrize(
