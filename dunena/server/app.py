@@ -370,6 +370,7 @@ class Server:
             _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
         if self._tokens.reload_if_changed():
             self._context.views.keep(self._tokens.grants)
+            self._services.watches.forget_positions()
             self._context.registry.update_grant(self._tokens.current_grant)
         if self._certificate is not None:
             self._certificate.reload_if_changed()

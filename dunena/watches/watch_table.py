@@ -132,6 +132,7 @@ class WatchTable:
         "_groups",
         "_now",
         "_opened",
+        "_rights_revision",
         "_safe_revision",
         "_store",
         "feed_count",
@@ -149,6 +150,7 @@ class WatchTable:
         self._groups: dict[WatchFeed, _Group] = {}
         self._now = 0
         self._by_look: OrderedDict[WatchFeed, int] = OrderedDict()  # -> when to look if it is quiet
+        self._rights_revision = -1  # positions up to here may be of other rights
         self._safe_revision = 0  # every feed was told a position from here on
         self.feed_count = 0
         self.parts = Parts(self._pointers_of, lambda: self._store.is_grouping)
@@ -292,15 +294,21 @@ class WatchTable:
 
     # --- the state that a watch begins with ---
 
+    def forget_positions(self) -> None:
+        """Continue no position that was told so far: its reader may have other rights since."""
+        self._rights_revision = self._store.revision
+
     def first_update(
         self, feed: WatchFeed, since: int | None, now: int, request_id: RequestId = None
     ) -> PendingUpdate:
         """Return the update from the state at revision ``since`` to the present one.
 
-        It is the whole present state, with a reset, if ``since`` is None or too old.
+        It is the whole present state, with a reset, if ``since`` is None or cannot be continued.
         """
         store, ns = self._store, feed.selector.ns
-        difference = None if since is None else store.positions.since(since)
+        difference = None
+        if since is not None and since > self._rights_revision:
+            difference = store.positions.since(since)
         told: list[KeyState]
         if difference is None:
             told = self._standing(feed)

@@ -27,9 +27,6 @@ from tests.support.server import ServerProcess
 
 MEBIBYTE = 1024 * 1024
 
-"""5 MB for a reader, its transport, and what the allocator keeps; all outdated entries once would
-be 34 MB, all frames that it does not read 45 MB."""
-
 
 class Watcher:
     """A client of one dialect, with the words of that dialect."""
@@ -461,6 +458,26 @@ def test_rights_are_those_of_the_token(guarded: Guarded) -> None:
         writer.set("score", 5)
         writer.set("secret", 6)
         assert [values_of(overlay.update()) for _ in range(2)] == [{"secret": 6}] * 2
+
+
+def test_a_position_of_other_rights_is_not_continued(guarded: Guarded) -> None:
+    overlay = {"additional_headers": bearer("overlay")}
+    with ExitStack() as stack:
+        director = bearer("director")
+        writer = stack.enter_context(open_watcher(guarded.server, additional_headers=director))
+        writer.set("score", 1)
+        writer.set("secret", 2)
+        with open_watcher(guarded.server, **overlay) as before:
+            update = before.watch(pattern="*")
+            assert values_of(update) == {"score": 1}
+        since = {"epoch": update["epoch"], "rev": update["rev"]}
+        meanwhile = stack.enter_context(open_watcher(guarded.server, **overlay))
+        assert "reset" not in meanwhile.watch(pattern="*", since=since)
+        guarded.change(ALL + '[overlay]\ntoken = "overlay"\nrights = ["read"]\nkeys = ["secret"]\n')
+        assert meanwhile.update()["reset"]
+        after = stack.enter_context(open_watcher(guarded.server, **overlay))
+        update = after.watch(pattern="*", since=since)
+        assert (update["reset"], values_of(update)) == (True, {"secret": 2})
 
 
 @pytest.fixture
