@@ -147,12 +147,14 @@ class Item:
 class Asked:
     """When a `watch` was carried out: what was the newest committed revision.
 
-    ``can_resume``: the position that it names is not too old to be continued. ``overdue`` are the
+    ``can_resume``: the position that it names is not too old to be continued, and it
+    ``may_be_of_other_rights`` if it is of before these were changed. ``overdue`` are the
     keys whose time was over, and which were not removed yet, as changes are refused.
     """
 
     revision: int
     can_resume: bool
+    may_be_of_other_rights: bool
     overdue: set[str]
 
 
@@ -229,6 +231,7 @@ class Model:
         self.committed = Committed("", 0, {}, 0)
         # How many removals and clears were made so far, refused ones too; and at each revision.
         self.removals = self.clears = 0
+        self.forgotten_revision = -1  # positions up to here may be of other rights
         self.made: dict[int, tuple[int, int]] = {0: (0, 0)}
         self.answers: dict[str, tuple[dict[str, Any], int]] = {}
         self.trouble_at = 0  # when a change was last refused, or could not be made
@@ -447,14 +450,17 @@ class Model:
         """A watch begins or ends; what it is told is checked elsewhere."""
         if "id" not in message:
             return
-        can_resume = False
+        can_resume = may_be_of_other_rights = False
         since = message.get("since")
         if since is not None and since["epoch"] == self.committed.epoch:
             removals, clears = self.made[since["rev"]]
             is_remembered = self.removals - removals <= positions.REMOVALS_MAX
-            can_resume = clears == self.clears and is_remembered
+            may_be_of_other_rights = since["rev"] <= self.forgotten_revision
+            can_resume = clears == self.clears and is_remembered and not may_be_of_other_rights
         overdue = self.overdue(self.now)
-        peer.watched[message["id"]] = Asked(self.committed.revision, can_resume, overdue)
+        peer.watched[message["id"]] = Asked(
+            self.committed.revision, can_resume, may_be_of_other_rights, overdue
+        )
 
     def overdue(self, now: int) -> set[str]:
         """Return the keys whose time is over, and which are not removed yet."""
@@ -511,6 +517,7 @@ class Model:
         self.now = self.trouble_at = now
         self.answers.clear()
         self.made = {revision: (self.removals, self.clears)}
+        self.forgotten_revision = -1
         values = {entry_id: stored[0] for entry_id, stored in state.items()}
         self.committed = Committed(epoch, revision, values, now)
         self._next_round()

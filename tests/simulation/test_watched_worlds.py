@@ -242,6 +242,10 @@ def show_what_may_not_be_read(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(WatchFeed, "__init__", forget_rights)
 
 
+def continue_whatever_the_rights_are(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(WatchTable, "forget_positions", lambda _: None)
+
+
 def carry_out_again(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(RememberedAnswers, "find", lambda *_: None)
 
@@ -298,6 +302,7 @@ SABOTAGES: list[Sabotage] = [
     hold_what_is_out_of_date,
     tell_of_other_parts,
     show_what_may_not_be_read,
+    continue_whatever_the_rights_are,
     carry_out_again,
     remember_what_was_refused,
     look_once_a_second,

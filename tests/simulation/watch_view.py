@@ -219,6 +219,8 @@ class View:
         since = question.since
         if (since is None or since[0] != part["epoch"]) and not has_reset:
             raise BrokenPromiseError(f"4 resume: {since} was continued in {part['epoch']}")
+        if asked.may_be_of_other_rights and not has_reset:
+            raise BrokenPromiseError(f"4 resume: {since} was continued with other rights")
         if part["rev"] < max(asked.revision, question.known):
             raise BrokenPromiseError(f"8 linearizable: {part['rev']} was over when it was asked")
         since_then = committed.between(asked.revision, part["rev"])

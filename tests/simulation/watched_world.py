@@ -112,7 +112,6 @@ class Watcher:
         self.random = world.watch_random
         self.is_dunena = self.random.random() < 0.5
         self.is_limited = False
-        self.has_rights_changed = False
         self.peer: WatcherPeer | None = None
         self.views: dict[str, View] = {}
         self._known: dict[Any, tuple[int, str | None]] = {}  # by the id of a request
@@ -133,10 +132,9 @@ class Watcher:
         self.world.welcome(peer)
         if self.is_dunena and self.random.random() < 0.7:
             peer.say({"type": "unsubscribe", "channel": "cache-events"})
-        if self.has_rights_changed:  # what it has may lack what it may read now
-            for view in self.views.values():
-                view.position = None
-        self.is_limited = self.has_rights_changed = False
+        if self.is_limited:
+            self.is_limited = False
+            self.world.forget_positions()
         for view in self.views.values():
             view.may_read = [_may_read_everything]
             if view.is_watched or self.random.random() < 0.3:
@@ -187,8 +185,6 @@ class Watcher:
         since: Position | None = view.position
         if since is not None and self.random.random() < 0.1:
             since = None
-        if since is not None and self.has_rights_changed and not view.is_begun:
-            since = None  # it may be of other rights
         request_id = self.peer.next_id()
         fields: dict[str, Any] = {**selected.fields, "id": request_id}
         if since is not None:
@@ -340,7 +336,7 @@ class Watcher:
         if followed.is_slow or followed.events or self._known or not followed.is_open:
             return
         self.is_limited = not self.is_limited
-        self.has_rights_changed = True
+        self.world.forget_positions()
         grant = LIMITED if self.is_limited else EVERYTHING
         for view in self.views.values():
             view.change_rights(_may_read_limited if self.is_limited else _may_read_everything)
@@ -513,6 +509,11 @@ class WatchedWorld(World):
             self.edit_file()
         super().act()
         self.expect_bounded()
+
+    def forget_positions(self) -> None:
+        """The rights of a token change, as the server reads its tokens anew."""
+        self.services.watches.forget_positions()
+        self.model.forgotten_revision = self.services.unrestricted_store.revision
 
     def touch(self, watcher: Watcher) -> None:
         """A watcher connects, says something, or loses its connection."""
