@@ -4,9 +4,7 @@
 the one of that number alone, under every policy.
 """
 
-import logging
 import os
-from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -25,37 +23,29 @@ from dunena.persistence.policy import Fsync
 from dunena.plain_files import NotPlainError
 from dunena.store.entry import Change
 from tests.simulation.history import BrokenPromiseError, History, Run
+from tests.simulation.seeds import seeds_of
 
 HISTORIES = int(os.environ.get("DUNENA_SIMULATION_HISTORIES", "10000"))
-SEED = os.environ.get("DUNENA_SIMULATION_SEED")
+SEED = "DUNENA_SIMULATION_SEED"  # the variable that names the only one
 PARTS = 4  # so that they can be shared by processes
 SABOTAGE_HISTORIES_MAX = 3000
 
 
 @pytest.fixture(autouse=True)
-def small_segments(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Several segments in a short history; and no log of what goes wrong as it should."""
+def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several segments in a short history."""
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES_MAX", 300)
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-def seeds(part: int) -> Iterable[int]:
-    if SEED is not None:
-        return [int(SEED)] if part == 0 else []
-    return range(part, HISTORIES // len(Fsync) + 1, PARTS)
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", Fsync)
 def test_every_random_history_keeps_the_durability_promise(fsync: Fsync, part: int) -> None:
-    for seed in seeds(part):
+    for seed in seeds_of(SEED, HISTORIES // len(Fsync) + 1, part, PARTS):
         try:
             History(seed, fsync).play()
         except Exception as error:
-            raise AssertionError(f"DUNENA_SIMULATION_SEED={seed}, --fsync {fsync.value}") from error
+            raise AssertionError(f"{SEED}={seed}, --fsync {fsync.value}") from error
 
 
 class AcknowledgedFirst(Run):

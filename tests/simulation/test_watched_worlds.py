@@ -4,10 +4,9 @@
 core); ``DUNENA_SIMULATION_WATCHED_SEED`` plays the one of that number alone, under every policy.
 """
 
-import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,9 +14,7 @@ from dunena.dialects import watching
 from dunena.dialects.messages import WatchUpdates
 from dunena.dialects.ops import pointer
 from dunena.dialects.remembered_answers import RememberedAnswers
-from dunena.persistence.disk import journal
 from dunena.persistence.policy import Fsync
-from dunena.server import outbox
 from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.outbox import Outbox
 from dunena.server.paced import PacedOutbox, Pacer
@@ -27,23 +24,20 @@ from dunena.watches import pending, updates
 from dunena.watches.feed import WatchFeed
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.watch_table import WatchTable
+from tests.simulation.seeds import seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.watched_world import WatchedWorld
 
 WORLDS = int(os.environ.get("DUNENA_SIMULATION_WATCHED", "1000"))
-SEED = os.environ.get("DUNENA_SIMULATION_WATCHED_SEED")
+SEED = "DUNENA_SIMULATION_WATCHED_SEED"  # the variable that names the only one
 POLICIES = [Fsync.EVERYSEC, Fsync.ALWAYS]
 SABOTAGE_WORLDS_MAX = 1000
 PARTS = 2  # so that they can be shared by processes
 
 
 @pytest.fixture(autouse=True)
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every limit is met in a short history; and no log of what goes wrong as it should."""
-    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 3000)
-    monkeypatch.setattr(outbox, "BACKLOG_BYTES_MAX", 4000)
-    monkeypatch.setattr(outbox, "BATCH_BYTES_MAX", 2000)
-    monkeypatch.setattr(outbox, "PORTION_BYTES", 500)
+def _small_limits(small_limits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watches meet theirs too."""
     monkeypatch.setattr(positions, "REMOVALS_MAX", 3)
     monkeypatch.setattr(pending, "PART_BYTES_MAX", 1100)
     monkeypatch.setattr(updates, "PART_BYTES_MAX", 250)
@@ -52,28 +46,17 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(pending, "SMALL_UPDATE_CHANGES_MAX", 2)
     monkeypatch.setattr(pending, "SMALL_UPDATE_BYTES_MAX", 100)
     monkeypatch.setattr(pending, "SUPERSEDED_BYTES_MAX", 1000)
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-def seeds(part: int) -> Iterable[int]:
-    if SEED is not None:
-        return [int(SEED)] if part == 0 else []
-    return range(part, WORLDS // len(POLICIES), PARTS)
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", POLICIES)
 def test_every_watcher_sees_what_was_committed(fsync: Fsync, part: int) -> None:
-    for seed in seeds(part):
+    for seed in seeds_of(SEED, WORLDS // len(POLICIES), part, PARTS):
         try:
             WatchedWorld(seed, fsync).play()
         except Exception as error:
-            raise AssertionError(
-                f"DUNENA_SIMULATION_WATCHED_SEED={seed}, --fsync {fsync.value}"
-            ) from error
+            raise AssertionError(f"{SEED}={seed}, --fsync {fsync.value}") from error
 
 
 def test_watchers_meet_every_kind_of_update() -> None:

@@ -4,62 +4,43 @@
 the one of that number alone, under every policy.
 """
 
-import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from dunena.dialects.ops.transaction import Transaction
 from dunena.hub import Batch
-from dunena.persistence.disk import journal
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.policy import Fsync
-from dunena.server import outbox
 from dunena.server.backlog import Backlog
 from dunena.server.outbox import HeldOutput, Outbox
 from dunena.server.tick import Tick
 from dunena.store import store as store_module
 from dunena.store.store import Store
+from tests.simulation.seeds import seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.world import World
 
 WORLDS = int(os.environ.get("DUNENA_SIMULATION_WORLDS", "1000"))
-SEED = os.environ.get("DUNENA_SIMULATION_WORLD_SEED")
+SEED = "DUNENA_SIMULATION_WORLD_SEED"  # the variable that names the only one
 POLICIES = [Fsync.EVERYSEC, Fsync.ALWAYS]
 PARTS = 2  # so that they can be shared by processes
 SABOTAGE_WORLDS_MAX = 500
 
 
-@pytest.fixture(autouse=True)
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every limit is met in a short history; and no log of what goes wrong as it should."""
-    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 3000)
-    monkeypatch.setattr(outbox, "BACKLOG_BYTES_MAX", 4000)
-    monkeypatch.setattr(outbox, "BATCH_BYTES_MAX", 2000)
-    monkeypatch.setattr(outbox, "PORTION_BYTES", 500)
-    logging.disable(logging.CRITICAL)
-    yield
-    logging.disable(logging.NOTSET)
-
-
-def seeds(part: int) -> Iterable[int]:
-    if SEED is not None:
-        return [int(SEED)] if part == 0 else []
-    return range(part, WORLDS // len(POLICIES), PARTS)
+pytestmark = pytest.mark.usefixtures("small_limits")
 
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("fsync", POLICIES)
 def test_every_random_world_conforms_to_the_contract(fsync: Fsync, part: int) -> None:
-    for seed in seeds(part):
+    for seed in seeds_of(SEED, WORLDS // len(POLICIES), part, PARTS):
         try:
             World(seed, fsync).play()
         except Exception as error:
-            raise AssertionError(
-                f"DUNENA_SIMULATION_WORLD_SEED={seed}, --fsync {fsync.value}"
-            ) from error
+            raise AssertionError(f"{SEED}={seed}, --fsync {fsync.value}") from error
 
 
 def answer_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,26 @@
+"""What all simulations have in common."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from dunena.persistence.disk import journal
+from dunena.server import outbox
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log() -> Iterator[None]:
+    """No log of what goes wrong as it should."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server meets every limit in a short history."""
+    monkeypatch.setattr(journal, "SEGMENT_BYTES_MAX", 3000)
+    monkeypatch.setattr(outbox, "BACKLOG_BYTES_MAX", 4000)
+    monkeypatch.setattr(outbox, "BATCH_BYTES_MAX", 2000)
+    monkeypatch.setattr(outbox, "PORTION_BYTES", 500)
