@@ -6,6 +6,7 @@ dialect and may use both; if its first message has an ``action``, the automatic 
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from dunena.dialects import dunena, object_store, operations, watching
 from dunena.dialects.dialect import Dialect, request_id_of
@@ -23,6 +24,11 @@ from dunena.hub import Batch
 from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
 from dunena.watches.pending import PendingUpdate
+
+# Every message is compared with them, and in Python 3.11 naming a member calls a function.
+_AUTO: Final = Dialect.AUTO
+_DUNENA: Final = Dialect.DUNENA
+_OBJECT_STORE: Final = Dialect.OBJECT_STORE
 
 
 class Session:
@@ -57,7 +63,7 @@ class Session:
     ) -> None:
         self._services = services
         self.dialect = dialect
-        self._is_strict = dialect is not Dialect.AUTO
+        self._is_strict = dialect is not _AUTO
         self._is_open = True
         services.stats.sessions[dialect] += 1
         self._id = session_id
@@ -71,7 +77,7 @@ class Session:
 
         ``now`` is in Unix ms.
         """
-        if self.dialect is not Dialect.OBJECT_STORE:
+        if self.dialect is not _OBJECT_STORE:
             self._reply(reply("connected", {"id": self._id}, now))
             if self._services.events is not None:
                 self.subscriptions.follow_channel(self._services.events)
@@ -81,7 +87,7 @@ class Session:
 
         ``now`` is in Unix ms.
         """
-        if self.dialect is not Dialect.OBJECT_STORE:
+        if self.dialect is not _OBJECT_STORE:
             return False
         entry_id = self._services.get_cache.entry_ids.get(text)  # of messages that were permitted
         if entry_id is None:
@@ -149,23 +155,23 @@ class Session:
             return self.dialect
         if isinstance(message, dict):
             if "type" in message:
-                return Dialect.DUNENA
+                return _DUNENA
             if "action" in message:
-                return Dialect.OBJECT_STORE
-        return Dialect.AUTO
+                return _OBJECT_STORE
+        return _AUTO
 
     def _respond(self, text: bytes, message: JsonValue, now: int) -> bytes | PendingUpdate | None:
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
         shown_dialect = self._dialect_of(message)
-        if self.dialect is Dialect.AUTO:
+        if self.dialect is _AUTO:
             self._choose_dialect(shown_dialect)
-        if shown_dialect is Dialect.OBJECT_STORE and "action" in message:
+        if shown_dialect is _OBJECT_STORE and "action" in message:
             answer = object_store.respond(self._services, self.subscriptions, message, now)
             if message["action"] == "get" and "type" not in message and "rev" not in message:
                 self._services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
-        if shown_dialect is Dialect.DUNENA and "type" in message:
+        if shown_dialect is _DUNENA and "type" in message:
             return dunena.respond(self._services, self.subscriptions, message, now)
         raise InvalidMessageError.missing("type")
 
@@ -174,20 +180,20 @@ class Session:
             self._services.stats.sessions[self.dialect] -= 1
             self._services.stats.sessions[shown_dialect] += 1
         self.dialect = shown_dialect
-        if shown_dialect is Dialect.OBJECT_STORE and self._services.events is not None:
+        if shown_dialect is _OBJECT_STORE and self._services.events is not None:
             self.subscriptions.unfollow_channel(self._services.events)
 
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = request_id_of(message) if isinstance(message, dict) else None
         shown_dialect = self._dialect_of(message)
-        dialect = self.dialect if shown_dialect is Dialect.AUTO else shown_dialect
+        dialect = self.dialect if shown_dialect is _AUTO else shown_dialect
         fields = _fields_of(message, dialect, error)
-        if dialect is Dialect.DUNENA:
+        if dialect is _DUNENA:
             return reply("error", error.text, now, request_id, fields)
-        if fields is not None and dialect is Dialect.OBJECT_STORE:
+        if fields is not None and dialect is _OBJECT_STORE:
             return object_store_error(error.text, fields, request_id)
         text = object_store.error_text(error)
-        if dialect is Dialect.OBJECT_STORE:
+        if dialect is _OBJECT_STORE:
             return object_store_error(text)
         return undecided_error(error.text, text, now, request_id)
 
@@ -198,7 +204,7 @@ def _fields_of(
     """Return the fields that an error has for programs; None for an answer to an old message."""
     if not isinstance(message, dict):
         return None
-    if dialect is Dialect.OBJECT_STORE:
+    if dialect is _OBJECT_STORE:
         is_new = operations.is_new(message, "action") or ("action" in message and "id" in message)
     else:
         is_new = operations.is_new(message, "type")

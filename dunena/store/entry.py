@@ -67,6 +67,8 @@ class ChangeKind(Enum):
     CLEAR = "clear"
 
 
+_SET: Final = ChangeKind.SET  # in Python 3.11, naming a member of an enumeration calls a function
+
 Namespaces = dict[str, dict[str, Entry]]
 """Namespace -> key -> entry, in the order in which keys were first set; no namespace is empty."""
 
@@ -117,6 +119,32 @@ class Change:
 
     def __repr__(self) -> str:
         return f"Change({self.kind.value}, {self.ns!r}, {self.key!r}, r{self.revision})"
+
+
+class SetChange(Change):
+    """The change of a set: everything but the two flags is known from its entries.
+
+    It does not call `Change`, whose keywords would cost each set as much as the rest of this.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        entry: Entry,
+        replaced: Entry | None,
+        from_disk: bool = False,
+        is_durable: bool = False,
+    ) -> None:
+        self.kind = _SET
+        self.ns = entry.ns
+        self.key = entry.key
+        self.revision = entry.revision
+        self.entry = entry
+        self.replaced = replaced
+        self.cleared = None
+        self.from_disk = from_disk
+        self.is_durable = is_durable
 
 
 class EvictionChange(Change):

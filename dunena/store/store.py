@@ -16,7 +16,7 @@ refused does an entry with a ``then`` stay as it is: no reader gets a value that
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange
+from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange, SetChange
 from dunena.store.entry_table import EntryTable
 from dunena.store.errors import StoreFullError, WriteRefusedError
 from dunena.store.expiry import NEVER
@@ -242,18 +242,9 @@ class Store(StoreView):
                 entry.written_at = replaced.written_at  # it stands on
             elif self.now - replaced.written_at >= HISTORY_MS_MIN:
                 self.history.keep(replaced, self.now, revision)
-        return self._notify_observer(
-            Change(
-                ChangeKind.SET,
-                ns,
-                key,
-                revision,
-                entry=entry,
-                replaced=replaced,
-                from_disk=from_disk,
-                is_durable=is_durable,
-            )
-        )
+        change = SetChange(entry, replaced, from_disk, is_durable)
+        self._observer(change)
+        return change
 
     def delete(
         self, ns: str, key: str, *, from_disk: bool = False, is_durable: bool = False
@@ -451,9 +442,7 @@ class Store(StoreView):
             merged.written_at = entry.written_at
         else:
             self.history.keep(entry, self.now, revision)
-        return self._notify_observer(
-            Change(ChangeKind.SET, ns, key, revision, entry=merged, replaced=entry)
-        )
+        return self._notify_observer(SetChange(merged, entry))
 
     def _expire_overdue(self) -> bool:
         """End overdue entries to make room; return whether there may have been any."""
