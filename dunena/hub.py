@@ -138,7 +138,7 @@ class Topic:
 
 
 class Hub:
-    """The subscriptions of all connections. A session removes its own when it ends.
+    """The subscriptions of all connections. A conversation removes its own when it ends.
 
     ``do_later`` takes a function that does a part of some long work and returns whether there is
     more; the function is called between other requests until it returns False.

@@ -33,7 +33,7 @@ _TESTS: dict[str, tuple[str, ...]] = {
     "dunena/dialects/object_store.py": ("object_store",),
     "dunena/dialects/publish.py": ("publish",),
     "dunena/dialects/services.py": ("services",),
-    "dunena/dialects/session.py": ("session", "grants"),
+    "dunena/dialects/conversation.py": ("conversation", "grants"),
     "dunena/dialects/subscriptions.py": ("subscriptions",),
     "dunena/dialects/views.py": ("views",),
     "dunena/frames.py": ("frames",),

@@ -1,7 +1,7 @@
 """The errors that a client can cause, all of one base class, with the exact texts of the contract.
 
 An error is raised where the fault is found. It becomes a reply in one place for each transport:
-`session` for WebSocket, the server's routes for HTTP.
+`conversation` for WebSocket, the server's routes for HTTP.
 """
 
 from dunena.watches.selector import Selector

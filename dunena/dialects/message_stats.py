@@ -7,19 +7,26 @@ from dunena.dialects.errors import ClientError, ForbiddenError
 
 
 class MessageStats:
-    """Counters of messages by name, of open sessions by dialect, and of refused messages.
+    """Counters of messages by name, of open conversations by dialect, and of refused messages.
 
     ``cached_gets`` counts object-store `get` messages that were recognized by their bytes. If the
     changes of a tick are refused, its messages are answered again and count again.
     """
 
-    __slots__ = ("cached_gets", "dunena", "forbidden", "object_store", "over_limit", "sessions")
+    __slots__ = (
+        "cached_gets",
+        "conversations",
+        "dunena",
+        "forbidden",
+        "object_store",
+        "over_limit",
+    )
 
     def __init__(self) -> None:
         self.dunena: dict[str, int] = defaultdict(int)
         self.object_store: dict[str, int] = defaultdict(int)
         self.cached_gets = 0
-        self.sessions = dict.fromkeys(Dialect, 0)
+        self.conversations = dict.fromkeys(Dialect, 0)
         self.over_limit = 0
         self.forbidden = 0
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from dunena import DEFAULT_PORT, PORT_MAX
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.services import Services
-from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.interface import (
@@ -104,7 +104,7 @@ class FolderInUseError(StartError):
 
 
 class Server:
-    """One server, from `start` to `stop`; ``new_session`` makes the session of a WebSocket.
+    """One server, from `start` to `stop`; ``new_conversation`` makes that of a WebSocket.
 
     ``epoch`` names the run of revisions from this start on; None for a random name.
     """
@@ -113,11 +113,11 @@ class Server:
         self,
         settings: Settings,
         *,
-        new_session: Callable[..., Session] = Session,
+        new_conversation: Callable[..., Conversation] = Conversation,
         epoch: str | None = None,
     ) -> None:
         self.settings = settings
-        self._new_session = new_session
+        self._new_conversation = new_conversation
         self.clock = Clock()
         self._epoch = new_epoch() if epoch is None else epoch
         self.store = Store(
@@ -292,7 +292,7 @@ class Server:
             ),
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
-            new_session=self._new_session,
+            new_conversation=self._new_conversation,
         )
 
     def _build_admission(self, refusals: Refusals) -> Admission:

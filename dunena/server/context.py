@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dunena.dialects.session import Session
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
 from dunena.server.access.peers import Proxies
@@ -23,8 +23,8 @@ from dunena.telemetry import Telemetry
 class Context:
     """The objects of one server that its connections use.
 
-    ``new_id`` makes a session's id; ``date`` returns the present value of the Date header;
-    ``new_session`` makes the session of a WebSocket.
+    ``new_id`` makes a client's id; ``date`` returns the present value of the Date header;
+    ``new_conversation`` makes the conversation of a WebSocket.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -42,4 +42,4 @@ class Context:
     pacer: Pacer
     new_id: Callable[[], str]
     date: Callable[[], str]
-    new_session: Callable[..., Session] = Session
+    new_conversation: Callable[..., Conversation] = Conversation

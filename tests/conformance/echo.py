@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from unittest.mock import patch
 
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.services import Services
-from dunena.dialects.session import Session
 from dunena.dialects.subscriptions import PacedFactory
 from dunena.frames import text_frame
 from dunena.hub import Batch
@@ -28,7 +28,7 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 _BINARY_HEAD = b"\x82"
 
 
-class EchoSession(Session):
+class EchoConversation(Conversation):
     """Says back what it hears, text as text and binary as binary."""
 
     __slots__ = ("_say",)
@@ -37,13 +37,13 @@ class EchoSession(Session):
         self,
         services: Services,
         dialect: Dialect,
-        session_id: str,
+        client_id: str,
         *,
         reply: Callable[[bytes | PendingUpdate], None],
         push: Callable[[Batch], None],
         pace: PacedFactory,
     ) -> None:
-        super().__init__(services, dialect, session_id, reply=reply, push=push, pace=pace)
+        super().__init__(services, dialect, client_id, reply=reply, push=push, pace=pace)
         self._say = reply
 
     def open(self, now: int) -> None:
@@ -57,13 +57,13 @@ class EchoSession(Session):
 
 
 class EchoReceiver(MessageReceiver):
-    """Tells binary messages from text, which dunena's own sessions read alike."""
+    """Tells binary messages from text, which dunena's own conversations read alike."""
 
     __slots__ = ()
 
     def take_binary(self, message: bytes) -> None:
-        assert isinstance(self._session, EchoSession)
-        self._tick.run(self._session.receive_echoed_binary, message)
+        assert isinstance(self._conversation, EchoConversation)
+        self._tick.run(self._conversation.receive_echoed_binary, message)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def echo_server(*, compression: bool = False) -> AsyncIterator[str]:
     limits = Limits(value_bytes_max=MESSAGE_BYTES_MAX // 6 + 1)
     assert limits.message_bytes_max >= MESSAGE_BYTES_MAX
     settings = Settings(port=0, compression=compression, limits=limits)
-    server = Server(settings, new_session=EchoSession)
+    server = Server(settings, new_conversation=EchoConversation)
     handler = asyncio.get_running_loop().get_exception_handler()
     await server.start()
     try:

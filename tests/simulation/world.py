@@ -1,8 +1,9 @@
 """A whole server above the sockets, with its peers, from one seed.
 
-Real are the connections, sessions, dialects, store, hub, tick, outboxes and the keeper; the clock,
-the loop, the disk and the peers are not. Peers cut what they send anywhere, read slowly, stall,
-flood and vanish; the disk fills up and fails; the server is stopped, killed, and cut from power.
+Real are the connections, conversations, dialects, store, hub, tick, outboxes and the keeper; the
+clock, the loop, the disk and the peers are not. Peers cut what they send anywhere, read slowly,
+stall, flood and vanish; the disk fills up and fails; the server is stopped, killed, and cut from
+power.
 """
 
 import heapq
@@ -18,10 +19,10 @@ from typing import Any
 import orjson
 from websockets.frames import Frame, Opcode
 
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import EVERYTHING
 from dunena.dialects.services import Services
-from dunena.dialects.session import Session
 from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.disk.folder_storage import FolderStorage
@@ -209,7 +210,7 @@ class WatchedTick(Tick):
         super()._finish(current)
 
 
-class WatchedSession(Session):
+class WatchedConversation(Conversation):
     """Tells the model what its peer asks, in the order in which it is answered."""
 
     __slots__ = ("_followed", "_model", "_store")
@@ -469,7 +470,7 @@ class World:
             ),
             new_id=lambda: "id",
             date=lambda: "",
-            new_session=self.new_session,
+            new_conversation=self.new_conversation,
         )
         expiry.expire_due()
         self.probe()
@@ -543,10 +544,10 @@ class World:
 
     # --- peers ---
 
-    def new_session(self, *arguments: Any, **options: Any) -> Session:
-        session = WatchedSession(*arguments, **options)
-        session.watch(self.model, self.peers[-1].followed, self.store)
-        return session
+    def new_conversation(self, *arguments: Any, **options: Any) -> Conversation:
+        conversation = WatchedConversation(*arguments, **options)
+        conversation.watch(self.model, self.peers[-1].followed, self.store)
+        return conversation
 
     def connect(self) -> None:
         self.welcome(Peer(self, is_dunena=self.random.random() < 0.5))

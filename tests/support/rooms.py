@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import orjson
 
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.services import Services
-from dunena.dialects.session import Session
 from dunena.hub import Hub
 from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
@@ -95,7 +95,7 @@ class Wire:
 
 
 class Client:
-    """A session with an outbox and a wire."""
+    """A conversation with an outbox and a wire."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Client:
             is_encrypted=is_encrypted,
         )
         self.wire.outbox = self.outbox
-        self.session = Session(
+        self.conversation = Conversation(
             services or rooms.services,
             dialect,
             "test-id",
@@ -134,7 +134,7 @@ class Client:
     def say(self, message: object) -> None:
         """Send a message; it is answered when the tick ends."""
         text = message if isinstance(message, bytes) else orjson.dumps(message)
-        self.rooms.tick.run(self.session.receive, text)
+        self.rooms.tick.run(self.conversation.receive, text)
 
     def heard(self) -> list[dict]:
         """End the tick; every message that has arrived since the last call."""
@@ -223,6 +223,6 @@ class Rooms:
     ) -> Client:
         """A client that was greeted already, with all rights unless it is given a core."""
         client = Client(self, dialect, services, is_encrypted=is_encrypted)
-        self.tick.run(lambda _, now: client.session.open(now), None)
+        self.tick.run(lambda _, now: client.conversation.open(now), None)
         client.heard()
         return client

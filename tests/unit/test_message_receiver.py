@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
-from dunena.dialects.session import Session
 from dunena.server.limits import AHEAD_MESSAGES_MAX
 from dunena.server.websocket.message_receiver import MessageReceiver
 from tests.support.rooms import Rooms
@@ -17,7 +17,7 @@ GET = b'{"action":"get","key":"%b"}'
 
 
 class Desk:
-    """A receiver with a session, whose clock belongs to a test; ``is_broken`` breaks replies."""
+    """A receiver whose clock belongs to a test; ``is_broken`` breaks replies."""
 
     def __init__(self, rate_per_second: int = 0) -> None:
         self.rooms = Rooms()
@@ -28,7 +28,7 @@ class Desk:
         self.replies: list[bytes] = []
         self.later: list[Callable[[], None]] = []
         nobody: Any = None
-        session = Session(
+        conversation = Conversation(
             self.rooms.services,
             Dialect.OBJECT_STORE,
             "id",
@@ -44,7 +44,7 @@ class Desk:
             refusals=SimpleNamespace(tell_rate=lambda *told: self.told.append(told)),
         )
         self.receiver = MessageReceiver(
-            context, session, "10.0.0.1", lambda code, _reason: self.failures.append(code)
+            context, conversation, "10.0.0.1", lambda code, _reason: self.failures.append(code)
         )
 
     def call_later(self, _seconds: float, action: Callable[..., None], *arguments: object) -> None:

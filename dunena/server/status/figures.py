@@ -100,7 +100,7 @@ def _connections(protocol: str, read: Callable[[Moment], float]) -> Figure:
 
 
 def _sessions(dialect: Dialect) -> Figure:
-    return _connections(dialect.value, lambda at: at.services.stats.sessions[dialect])
+    return _connections(dialect.value, lambda at: at.services.stats.conversations[dialect])
 
 
 def _watch(state: WatchState) -> Figure:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from dunena.dialects.session import Session
+from dunena.dialects.conversation import Conversation
 from dunena.server.registry import ConnectionFacts, peer_address, peer_host
 from dunena.server.websocket.handshake import AcceptedHandshake
 
@@ -22,7 +22,11 @@ class Client:
         return cls(accepted.address, accepted.origin, accepted.program)
 
     def facts(
-        self, session: Session, token: str, transport: asyncio.Transport, queued_bytes: int
+        self,
+        conversation: Conversation,
+        token: str,
+        transport: asyncio.Transport,
+        queued_bytes: int,
     ) -> ConnectionFacts:
         """Return what the server reports about the client and its connection.
 
@@ -32,9 +36,9 @@ class Client:
             address=self._shown_address(transport),
             origin=self.origin,
             program=self.program,
-            dialect=session.dialect.value,
+            dialect=conversation.dialect.value,
             token=token,
-            subscriptions=len(session.subscriptions),
+            subscriptions=len(conversation.subscriptions),
             unsent_bytes=queued_bytes + transport.get_write_buffer_size(),
         )
 

@@ -28,11 +28,11 @@ class ClosingConnection:
         "_client",
         "_close_by",
         "_context",
+        "_conversation",
         "_ignores_input",
         "_is_open",
         "_outbox",
         "_reader",
-        "_session",
         "_special",
         "_state",
         "_telemetry",
@@ -53,7 +53,7 @@ class ClosingConnection:
         self._transport = transport
         self._outbox = outbox
         self._client = Client.of(accepted)
-        self._session = context.new_session(
+        self._conversation = context.new_conversation(
             context.views.of(accepted.grant),
             accepted.dialect,
             context.new_id(),
@@ -72,7 +72,7 @@ class ClosingConnection:
     def shut_down(self) -> None:
         """Close the connection as "going away": the server stops (RFC 6455, 7.4.1)."""
         if self._report(WebSocketEvent.SHUT_DOWN):
-            self._session.close()
+            self._conversation.close()
             self._special.close(1001, "server stopped")
             self._send_output()
             self._expect_close()
@@ -108,7 +108,7 @@ class ClosingConnection:
         if self._report(WebSocketEvent.FAILED):
             self._special.fail(code, reason)
             self._drop_input()
-            self._session.close()
+            self._conversation.close()
             self._send_output()
             self._expect_close()
 
@@ -121,7 +121,7 @@ class ClosingConnection:
     def _end_handshake(self) -> None:
         """Wait for the peer to close, as the closing handshake is complete or failed."""
         if self._report(WebSocketEvent.HANDSHAKE_ENDED) and self._close_by is None:
-            self._session.close()
+            self._conversation.close()
             self._expect_close()
 
     def _reads_too_slowly(self) -> None:
@@ -132,7 +132,7 @@ class ClosingConnection:
         """
         if not self._report(WebSocketEvent.READ_TOO_SLOWLY):
             return  # the close frame is queued already, and nothing is added after it
-        self._session.close()
+        self._conversation.close()
         can_be_told = not self._outbox.is_inside_message
         self._outbox.kill()
         self._telemetry.slow_readers_closed += 1

@@ -62,7 +62,7 @@ class WebSocketConnection(ClosingConnection):
         super().__init__(context, accepted, transport, outbox)
         self._extensions = accepted.extensions
         self._grant = accepted.grant
-        self._receiver = MessageReceiver(context, self._session, accepted.address, self._fail)
+        self._receiver = MessageReceiver(context, self._conversation, accepted.address, self._fail)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
         # These do not depend on the state:
         self._turn = Turn()
@@ -73,7 +73,7 @@ class WebSocketConnection(ClosingConnection):
         self._next_check = context.loop.time() + PING_SECONDS
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
-        """Send the response to the upgrade, open the session and handle ``rest``.
+        """Send the response to the upgrade, open the conversation and handle ``rest``.
 
         ``rest`` are the bytes after the request to upgrade. ``has_peer_ended``: no more will come.
         """
@@ -105,7 +105,7 @@ class WebSocketConnection(ClosingConnection):
         self._reader.drop()
         self._special.drop()
         self._outbox.lose(LOST)
-        self._session.close()
+        self._conversation.close()
         self._context.registry.remove(self)
         self._telemetry.websocket_connections -= 1
 
@@ -132,7 +132,7 @@ class WebSocketConnection(ClosingConnection):
         Return whether the transport stays open for the queued replies.
         """
         self._report(WebSocketEvent.PEER_ENDED)
-        self._session.close()
+        self._conversation.close()
         self._expect_close()
         return end_after_replies(self._tick.end, self._outbox, self._transport)
 
@@ -164,7 +164,7 @@ class WebSocketConnection(ClosingConnection):
     def facts(self) -> ConnectionFacts:
         """Return what the server reports about this connection."""
         return self._client.facts(
-            self._session, self._grant.name, self._transport, self._outbox.size
+            self._conversation, self._grant.name, self._transport, self._outbox.size
         )
 
     def sweep(self, now_seconds: float) -> None:
@@ -194,11 +194,11 @@ class WebSocketConnection(ClosingConnection):
         elif grant != self._grant:
             self._grant = grant
             # Outside the tick, which may run requests again: this must not be done twice.
-            lost = self._session.use_services(self._context.views.of(grant))
+            lost = self._conversation.use_services(self._context.views.of(grant))
             if self._is_open:
                 for error in lost:
                     self._receiver.refuse(error)
-                if self._session.is_watching:
+                if self._conversation.is_watching:
                     self._tick.run(self._tell_watches_again, None)
 
     # --- inside ---
@@ -217,11 +217,11 @@ class WebSocketConnection(ClosingConnection):
         self._fail(1013, "too much is being sent")
 
     def _tell_watches_again(self, _message: None, now: int) -> None:
-        self._session.tell_watches_again(now)
+        self._conversation.tell_watches_again(now)
 
     def _open(self, response: bytes, now: int) -> None:
         self._outbox.put(response)
-        self._session.open(now)
+        self._conversation.open(now)
 
     def _work(self, turn: Turn) -> bool:
         """Handle whole frames until there are none, the turn is over or the outbox is full.

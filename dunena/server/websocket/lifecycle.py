@@ -3,7 +3,7 @@
 Theory of operation: a connection is in one `WebSocketState`, and `TRANSITIONS` gives the next state
 for every state and `WebSocketEvent`. It starts as OPEN, each transition leads to the same state or
 a later one, and none leads out of LOST. The code that reports an event also does what entering a
-state requires, such as closing the session, and only if `next_state` returns another state. So
+state requires, such as closing the conversation, and only if `next_state` returns another state. So
 every connection is closed once, for the first reason.
 
 ================  ===================================  ============================

@@ -1,10 +1,10 @@
-"""Checking, counting and limiting whole messages, and passing them to the session."""
+"""Checking, counting and limiting whole messages, and passing them to the conversation."""
 
 import logging
 from collections.abc import Callable
 
+from dunena.dialects.conversation import Conversation
 from dunena.dialects.errors import ClientError, PositionAheadError, RateLimitedError
-from dunena.dialects.session import Session
 from dunena.server.context import Context
 from dunena.server.limits import AHEAD_MESSAGES_MAX, AHEAD_RETRY_SECONDS, AHEAD_SECONDS_MAX
 
@@ -28,22 +28,24 @@ class MessageReceiver:
         "_address",
         "_ahead_until",
         "_context",
+        "_conversation",
         "_fail",
         "_rate_count",
         "_rate_max",
         "_rate_second",
         "_receive_text",
         "_retried_until",
-        "_session",
         "_telemetry",
         "_tick",
     )
 
-    def __init__(self, context: Context, session: Session, address: str, fail: Fail) -> None:
+    def __init__(
+        self, context: Context, conversation: Conversation, address: str, fail: Fail
+    ) -> None:
         self._context = context
         self._tick = context.tick
         self._telemetry = context.telemetry
-        self._session = session
+        self._conversation = conversation
         self._address = address
         self._fail = fail
         self._ahead_until: dict[bytes, float] = {}  # messages that wait for a position
@@ -85,8 +87,8 @@ class MessageReceiver:
 
     def _receive(self, message: bytes, now: int) -> None:
         try:
-            if not self._session.answer_cached_get(message, now):
-                self._session.receive(message, now)
+            if not self._conversation.answer_cached_get(message, now):
+                self._conversation.receive(message, now)
         except PositionAheadError:
             self._wait_for_position(message)
         except Exception:  # noqa: BLE001 - a bug ends one connection, not the server
@@ -107,7 +109,7 @@ class MessageReceiver:
 
     def _try_again(self, message: bytes) -> None:
         until = self._ahead_until.pop(message)
-        if not self._session.subscriptions.awaits(message):
+        if not self._conversation.subscriptions.awaits(message):
             return  # another message has begun or ended its watch
         self._retried_until = until
         receive = self._receive_text
@@ -121,7 +123,7 @@ class MessageReceiver:
         self._fail(1011, "internal error")
 
     def _refuse(self, error: ClientError, now: int) -> None:
-        self._session.refuse(error, now)
+        self._conversation.refuse(error, now)
 
     def _is_over_rate(self) -> bool:
         second = int(self._context.loop.time())

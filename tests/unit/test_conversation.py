@@ -139,9 +139,9 @@ def test_closing_a_session_removes_its_subscriptions() -> None:
     client = rooms.client(Dialect.AUTO)
     client.ask({"type": "subscribe", "channel": "other"})
     client.ask({"action": "subscribe", "key": "k", "ns": "n"})
-    assert len(client.session.subscriptions) == 3
+    assert len(client.conversation.subscriptions) == 3
     assert rooms.services.hub.subscription_count == 3
-    client.session.close()
+    client.conversation.close()
     assert rooms.services.hub.subscription_count == 0
 
 
@@ -155,7 +155,7 @@ def test_closing_a_session_with_many_subscriptions_removes_them_in_portions() ->
         client.ask({"action": "subscribe", "key": f"k{number}"})
         client.ask({"type": "subscribe", "channel": f"c{number}"})
     before = rooms.services.hub.subscription_count
-    client.session.close()
+    client.conversation.close()
     assert before - rooms.services.hub.subscription_count == ENDED_AT_ONCE_MAX
     client.wire.writes.clear()
     for number in range(count):
@@ -220,7 +220,7 @@ def test_subscriptions_beyond_the_limit_are_refused_naming_the_limit() -> None:
     assert client.ask({"action": "subscribe", "key": "c"}) == [{"error": full}]
     client.ask({"type": "unsubscribe", "channel": "a"})
     assert client.ask({"action": "subscribe", "key": "c"}) == []
-    assert len(client.session.subscriptions) == 3
+    assert len(client.conversation.subscriptions) == 3
 
 
 @pytest.mark.parametrize("ttl", [2**53, 2**63, 2**64 - 1])
@@ -241,7 +241,7 @@ def unopened(rooms: Rooms, dialect: Dialect, services: Services | None = None) -
 
 
 def open_session(client: Client) -> list[dict]:
-    client.rooms.tick.run(lambda _, now: client.session.open(now), None)
+    client.rooms.tick.run(lambda _, now: client.conversation.open(now), None)
     return client.heard()
 
 
@@ -252,7 +252,7 @@ def test_a_client_is_greeted_and_gets_events_unless_its_dialect_has_none(dialect
     greeting = {"type": "connected", "data": {"id": "test-id"}, "timestamp": rooms.now}
     is_quiet = dialect is Dialect.OBJECT_STORE
     assert open_session(client) == ([] if is_quiet else [greeting])
-    assert len(client.session.subscriptions) == (not is_quiet)
+    assert len(client.conversation.subscriptions) == (not is_quiet)
     other = rooms.client(Dialect.OBJECT_STORE)
     other.ask({"action": "set", "key": "k", "value": 1})
     assert [one["event"] for one in client.heard()] == ([] if is_quiet else ["set"])
@@ -263,7 +263,7 @@ def test_a_client_that_may_see_no_events_is_greeted_and_follows_none() -> None:
     services = replace(rooms.services, events=None)
     client = unopened(rooms, Dialect.AUTO, services)
     assert [one["type"] for one in open_session(client)] == ["connected"]
-    assert len(client.session.subscriptions) == 0
+    assert len(client.conversation.subscriptions) == 0
     assert client.ask({"action": "get", "key": "k"}) == [{"key": "k", "value": None}]
 
 
@@ -331,7 +331,7 @@ def test_a_client_that_chose_a_dialect_has_no_other(
     (heard,) = client.ask(message)
     heard.pop("timestamp", None)
     assert heard == answer
-    assert client.session.dialect is dialect
+    assert client.conversation.dialect is dialect
     both = {"type": "get", "action": "get", "key": "k"}
     (heard,) = client.ask(both)
     assert ("type" in heard) is (dialect is Dialect.DUNENA)
@@ -352,15 +352,15 @@ def test_a_client_that_begins_with_an_action_gets_no_more_events(
     rooms = Rooms()
     client = rooms.client()
     client.ask(first)
-    assert len(client.session.subscriptions) == follows
+    assert len(client.conversation.subscriptions) == follows
     client.ask({"type": "ping"})
     client.ask({"action": "get", "key": "k"})
     if "type" in first:
-        assert len(client.session.subscriptions) == 1, "only the very first message counts"
+        assert len(client.conversation.subscriptions) == 1, "only the very first message counts"
 
 
 def sessions_of(rooms: Rooms) -> dict[str, int]:
-    return {one.value: count for one, count in rooms.services.stats.sessions.items()}
+    return {one.value: count for one, count in rooms.services.stats.conversations.items()}
 
 
 def test_sessions_are_counted_by_their_dialect() -> None:
@@ -373,8 +373,8 @@ def test_sessions_are_counted_by_their_dialect() -> None:
     client.ask({"type": "ping"})
     assert sessions_of(rooms) == {"auto": 0, "dunena": 1, "object-store": 1}
     for _ in range(2):
-        client.session.close()
-    other.session.close()
+        client.conversation.close()
+    other.conversation.close()
     assert sessions_of(rooms) == {"auto": 0, "dunena": 0, "object-store": 0}
 
 
@@ -392,8 +392,8 @@ def test_sessions_of_one_dialect_are_counted_together() -> None:
 def test_a_closed_session_is_not_counted_again_by_a_message() -> None:
     rooms = Rooms()
     client = rooms.client()
-    client.session.close()
-    client.session.receive(b'{"type":"ping"}', rooms.now)
+    client.conversation.close()
+    client.conversation.receive(b'{"type":"ping"}', rooms.now)
     assert sessions_of(rooms) == {"auto": 0, "dunena": 0, "object-store": 0}
 
 
@@ -405,7 +405,7 @@ def test_an_answered_get_is_cached_by_its_bytes() -> None:
     def answer_cached(one: Client, question: bytes = text) -> tuple[bool, list[dict]]:
         answered = []
         rooms.tick.run(
-            lambda _, now: answered.append(one.session.answer_cached_get(question, now)), None
+            lambda _, now: answered.append(one.conversation.answer_cached_get(question, now)), None
         )
         return answered[0], one.heard()
 
@@ -433,7 +433,9 @@ def test_refuse_answers_in_the_dialect_and_counts() -> None:
         (Dialect.OBJECT_STORE, {"error": "Rate limit exceeded"}),
     ):
         client = rooms.client(dialect)
-        rooms.tick.run(lambda _, now, one=client: one.session.refuse(RateLimitedError(), now), None)
+        rooms.tick.run(
+            lambda _, now, one=client: one.conversation.refuse(RateLimitedError(), now), None
+        )
         assert client.heard() == [answer]
     assert rooms.services.stats.over_limit == 2
 

@@ -1,4 +1,4 @@
-"""The session of a WebSocket client: its dialect, its subscriptions, the answers to its messages.
+"""A WebSocket client's conversation: its dialect, its subscriptions, the answers to its messages.
 
 Rule (the contract, "Which dialect"): a message with ``type`` is of the dunena dialect, one with
 ``action`` of the object store. A client that chose no dialect gets the greeting of the dunena
@@ -31,7 +31,7 @@ _DUNENA: Final = Dialect.DUNENA
 _OBJECT_STORE: Final = Dialect.OBJECT_STORE
 
 
-class Session:
+class Conversation:
     """The state of a client.
 
     ``reply`` queues a finished frame that answers a request, or the first update of a watch, and
@@ -55,7 +55,7 @@ class Session:
         self,
         services: Services,
         dialect: Dialect,
-        session_id: str,
+        client_id: str,
         *,
         reply: Callable[[bytes | PendingUpdate], None],
         push: Callable[[Batch], None],
@@ -65,8 +65,8 @@ class Session:
         self.dialect = dialect
         self._is_strict = dialect is not _AUTO
         self._is_open = True
-        services.stats.sessions[dialect] += 1
-        self._id = session_id
+        services.stats.conversations[dialect] += 1
+        self._id = client_id
         self._reply = reply
         self.subscriptions = Subscriptions(
             services.hub, services.watches, services.limits, push, pace
@@ -143,10 +143,10 @@ class Session:
             self._reply(answer)
 
     def close(self) -> None:
-        """End the session and its subscriptions when the client has disconnected."""
+        """End the conversation and its subscriptions when the client has disconnected."""
         if self._is_open:
             self._is_open = False
-            self._services.stats.sessions[self.dialect] -= 1
+            self._services.stats.conversations[self.dialect] -= 1
         self.subscriptions.end()
 
     def _dialect_of(self, message: JsonValue) -> Dialect:
@@ -177,8 +177,8 @@ class Session:
 
     def _choose_dialect(self, shown_dialect: Dialect) -> None:
         if self._is_open:
-            self._services.stats.sessions[self.dialect] -= 1
-            self._services.stats.sessions[shown_dialect] += 1
+            self._services.stats.conversations[self.dialect] -= 1
+            self._services.stats.conversations[shown_dialect] += 1
         self.dialect = shown_dialect
         if shown_dialect is _OBJECT_STORE and self._services.events is not None:
             self.subscriptions.unfollow_channel(self._services.events)
