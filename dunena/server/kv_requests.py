@@ -4,9 +4,13 @@ It is imported with the first such request: a start does not need it.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from dunena.dialects import kv
+from dunena.dialects.errors import ClientError
+from dunena.dialects.key_search import Work
 from dunena.dialects.kv import KvAnswer, KvRequest
+from dunena.dialects.kv_list import LateAnswer, ValueList
 from dunena.dialects.preconditions import parse_preconditions
 from dunena.dialects.services import Services
 from dunena.server.http.message import Request, Response, decode_component
@@ -31,6 +35,36 @@ def respond(services: Services, prefix: str, request: Request, now: int) -> Resp
     """KvAnswer a request for a path that begins with ``prefix``, after which a key may follow."""
     answer = _FUNCTIONS[prefix, request.method](services, read_request(request, prefix), now)
     return as_response(answer)
+
+
+def list_values(services: Services, request: Request) -> Work[Callable[[int], Response]]:
+    """Answer ``GET /kv``, in portions. Raise `ClientError` or `BadTargetError` for a wrong request.
+
+    Limits may be exceeded when the answer is no longer that of a call: then it is the error.
+    """
+    parts = read_request(request, "/kv")
+    return _listing(services, ValueList(services, parts.query, parts.conditions))
+
+
+def _listing(services: Services, values: ValueList) -> Work[Callable[[int], Response]]:
+    try:
+        late = yield from values.work()
+    except ClientError as error:
+        refusal = error
+        return lambda _now: _refuse(services, refusal)
+    return partial(_answer_late, services, late)
+
+
+def _answer_late(services: Services, late: LateAnswer, now: int) -> Response:
+    try:
+        return as_response(late(now))
+    except ClientError as error:
+        return _refuse(services, error)
+
+
+def _refuse(services: Services, error: ClientError) -> Response:
+    services.stats.count(error)
+    return Response.refusal(error, has_fields=True)
 
 
 def read_request(request: Request, prefix: str) -> KvRequest:

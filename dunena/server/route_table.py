@@ -26,6 +26,15 @@ ROUTES = (
     # --- keys ---
     Route(
         "GET",
+        "/kv",
+        Handlers.list_values,
+        is_live=True,
+        summary="The values of all keys that match a pattern",
+        parameters=("pattern", "ns", "format of list", *_CONDITIONS),
+        responses={200: "ShownList", 304: ""},
+    ),
+    Route(
+        "GET",
         "/kv/{key}",
         Handlers.key_request,
         _READ,

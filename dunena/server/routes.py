@@ -189,20 +189,14 @@ class Routes:
             response = handler(request, now)
         except ClientError as error:
             self._stats.count(error)
-            response = _refuse(error, has_fields=is_live)
+            response = Response.refusal(error, has_fields=is_live)
         except WriteRefusedError as refused:
-            response = _refuse(StorageFailedError(refused.reason), has_fields=is_live)
+            response = Response.refusal(StorageFailedError(refused.reason), has_fields=is_live)
         except BadTargetError:
             response = Response.error(400, "Bad request target")
         if is_live:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
-
-
-def _refuse(error: ClientError, *, has_fields: bool) -> Response:
-    """Make the response of an error; ``has_fields`` adds what is for programs."""
-    fields = {"code": error.code, **error.fields} if has_fields else None
-    return Response.error(error.status, error.text, dict(error.headers), fields)
 
 
 def _bound(route: Route, handlers: Handlers) -> RouteHandler:

@@ -103,7 +103,7 @@ def test_the_curl_examples_print_the_documented_output(server: ServerProcess, cu
         {"key": "host", "value": "Ada", "ns": "show"},
     ):
         assert http(server, "POST", "/set", entry).status == 200
-    assert try_curl_examples("docs/http.md", server, curl) == 20
+    assert try_curl_examples("docs/http.md", server, curl) == 24
 
 
 def test_every_documented_http_path_exists(start_server: StartServer, tmp_path):

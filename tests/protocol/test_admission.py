@@ -100,6 +100,7 @@ GUARDED = [
     ("GET", "/ws"),
     ("GET", "/get/k"),
     ("POST", "/set"),
+    ("GET", "/kv"),
     ("GET", "/kv/k"),
     ("PUT", "/kv/k"),
     ("PATCH", "/kv/k"),

@@ -463,6 +463,7 @@ ROUTES = {
     "/test": {"GET"},
     "/get/k": {"GET"},
     "/set": {"POST"},
+    "/kv": {"GET"},
     "/kv/k": {"DELETE", "GET", "PATCH", "POST", "PUT"},
     "/txn": {"POST"},
     "/history/k": {"GET"},

@@ -1,6 +1,8 @@
 """/kv/{key}, /txn and /history: values by the tools of HTTP."""
 
 import json
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import orjson
 import pytest
 
 from tests.protocol.clients import (
+    SECONDS_MAX,
     RawConnection,
     Reply,
     escaped,
@@ -19,6 +22,7 @@ from tests.protocol.clients import (
     unique,
 )
 from tests.support.fixtures import StartServer
+from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
 
 HOST = {"Host": "localhost"}
@@ -573,6 +577,86 @@ def test_history_is_that_of_the_websocket(keys: Keys):
     assert_error(reply, 400, "limit must be a non-negative integer", "invalid")
 
 
+# --- all keys of a pattern ---
+
+
+def listed(keys: Keys, headers: Any = None, method: str = "GET", **query: Any) -> Reply:
+    fields = "&".join(f"{name}={escaped(str(value))}" for name, value in query.items())
+    reply = http(keys.server, method, f"/kv?{fields}", headers=headers)
+    assert reply.headers["cache-control"] == "no-store"
+    return reply
+
+
+def test_all_values_of_a_pattern_are_one_object_or_one_table(keys: Keys):
+    ns = unique("ns")
+    keys.put("sensor-1", {"celsius": 20.5, "at": {"x": 1}}, ns=ns)
+    keys.put("sensor-2", {"celsius": 21, "note": "=A1"}, ns=ns)
+    keys.put("other é", [1, "a"], ns=ns)
+    assert listed(keys, ns=ns).body.decode() == (
+        '{"other é":[1,"a"],"sensor-1":{"celsius":20.5,"at":{"x":1}},'
+        '"sensor-2":{"celsius":21,"note":"=A1"}}'
+    )
+    assert listed(keys, ns=ns, pattern="sensor-*", format="rows").json == [
+        {"key": "sensor-1", "celsius": 20.5, "at.x": 1},
+        {"key": "sensor-2", "celsius": 21, "note": "=A1"},
+    ]
+    reply = listed(keys, ns=ns, format="csv")
+    assert reply.headers["content-type"] == "text/csv; charset=utf-8; header=present"
+    assert reply.body.decode() == (
+        "key,value,celsius,at.x,note\r\n"
+        "other é,1,,,\r\nother é,a,,,\r\nsensor-1,,20.5,1,\r\nsensor-2,,21,,'=A1\r\n"
+    )
+    assert listed(keys, ns=ns, pattern="none").json == {}
+    reply = listed(keys, ns=ns, format="text")
+    assert_error(reply, 400, "format must be one of: json, rows, csv", "invalid")
+
+
+def test_the_tag_of_a_list_changes_with_its_text(keys: Keys):
+    ns = unique("ns")
+    keys.put("a", 1, ns=ns)
+    for form in ("json", "rows", "csv"):
+        reply = listed(keys, ns=ns, format=form)
+        known = {"If-None-Match": reply.headers["etag"]}
+        for method in ("GET", "HEAD"):
+            same = listed(keys, known, method, ns=ns, format=form)
+            assert (same.status, same.body, same.headers["etag"]) == (
+                304, b"", reply.headers["etag"],
+            )  # fmt: skip
+        head = listed(keys, method="HEAD", ns=ns, format=form)
+        assert {**head.headers, "date": ""} == {**reply.headers, "date": ""}
+        keys.put("a", form, ns=ns)
+        assert listed(keys, known, ns=ns, format=form).status == 200
+
+
+def test_a_list_of_many_keys_comes_in_portions_and_has_limits(start_server: StartServer):
+    keys = Keys(start_server())
+    entries = [{"key": f"key-{number:05}", "value": str(number)} for number in range(10_000)]
+    assert http(keys.server, "POST", "/cache", {"action": "mset", "entries": entries}).status == 200
+    page = {"Origin": "http://localhost:5173"}
+    for form in ("json", "rows", "csv"):
+        reply = listed(keys, page, format=form)
+        assert (reply.status, reply.body.count(b"key-")) == (200, 10_000)
+        assert reply.headers["access-control-expose-headers"] == "ETag"
+        known = {"If-None-Match": reply.headers["etag"]}
+        assert listed(keys, known, format=form).status == 304
+        other = {"If-Match": '"other"'}
+        assert_error(listed(keys, other, format=form), 412, "Precondition failed", "conflict")
+    keys.put("one more", 1)
+    text = "Keys exceed max count (10000)"
+    assert_error(listed(keys), 400, text, "limit")
+    assert listed(keys, pattern="key-*").status == 200
+    for number in range(5):
+        keys.put(f"large-{number}", "x" * 3_400_000)
+    text = "Values exceed max size of one reply (16777216 bytes)"
+    assert_error(listed(keys, pattern="large-*"), 413, text, "limit")
+    assert len(listed(keys, pattern="large-[0-3]").json) == 0, "a pattern has * and ? only"
+    text = "Value exceeds max size for rows (1048576 bytes)"
+    reply = listed(keys, pattern="*-*", format="csv")
+    assert reply.status == 400
+    reply = listed(keys, pattern="large-*", format="csv")
+    assert_error(reply, 413, text, "limit", key="large-0")
+
+
 # --- who may what ---
 
 TOKENS = """
@@ -631,6 +715,17 @@ def test_a_token_reads_and_writes_only_what_it_may(guarded: ServerProcess):
     error |= {"error": f"op 0: {error['error']}", "op": 0}
     reply = txn(guarded, body, as_("own"))
     assert (reply.status, reply.json) == (status, error)
+
+
+def test_a_list_leaves_out_what_a_token_may_not_read(guarded: ServerProcess):
+    keys = Keys(guarded)
+    ns = unique("ns")
+    keys.put("own-1", 1, as_("own"))
+    keys.put("other", 2, as_("writer"), ns=ns)
+    assert listed(keys, as_("own")).json["own-1"] == 1
+    assert listed(keys, as_("own"), ns=ns).json == {}
+    assert listed(keys, as_("writer"), ns=ns).json == {}
+    assert listed(keys, as_("reader"), ns=ns).json == {"other": 2}
 
 
 def test_a_token_that_may_not_read_learns_nothing_of_what_is_there(guarded: ServerProcess):
@@ -700,6 +795,27 @@ def test_a_body_above_the_limit_is_413(
 def test_a_delete_with_a_body_ignores_it(keys: Keys):
     key = keys.made(1)
     assert keys.ask("DELETE", key, '{"any": "thing"}').status == 204
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a folder in use cannot be moved there")
+def test_a_write_whose_commit_is_refused_changes_neither_value_nor_tag(
+    start_server: StartServer, tmp_path: Path
+):
+    folder = tmp_path / "values"
+    keys = Keys(start_server("--fsync", "always", folder=folder))
+    tag, value, seen = keys.put("k", 0).headers["etag"], 0, set()
+    until = time.monotonic() + SECONDS_MAX
+    with commits_refused(folder):
+        while seen != {204, 507}:
+            assert time.monotonic() < until, seen
+            reply = keys.put("k", value + 1, {"If-Match": tag, "Idempotency-Key": unique()})
+            seen.add(reply.status)
+            if reply.status == 204:
+                tag, value = reply.headers["etag"], value + 1
+            else:
+                assert reply.json["code"] == "storage"
+            now = keys.get("k")
+            assert (now.headers["etag"], now.json) == (tag, value)
 
 
 def test_a_write_that_cannot_be_stored_is_507_and_changes_nothing(start_server: StartServer):

@@ -59,6 +59,10 @@ CASES = [
     Case("DELETE", "/kv/{key}?path=/no", 404, 404),
     Case("POST", "/txn", 200, 200, {"ops": [{"op": "incr", "key": "KEY", "path": "/a"}]},
          has_tag=False),
+    Case("GET", "/kv?pattern={key}", 200, 200, always_exists=True),
+    Case("HEAD", "/kv?pattern={key}&format=rows", 200, 200, always_exists=True),
+    Case("GET", "/kv?pattern={key}&format=csv", 200, 200, always_exists=True),
+    Case("GET", "/kv?pattern={key}&format=text", 400, 400),
     Case("GET", "/history/{key}", 200, 200, always_exists=True),
     Case("HEAD", "/history/{key}", 200, 200, always_exists=True),
 ]  # fmt: skip

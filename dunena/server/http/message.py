@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from dunena import NAME
+from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import NOTHING, Grant
 
 JSON = "application/json"
@@ -115,6 +116,12 @@ class Response:
         """Make a response with the body `{"error": text}` and more fields."""
         body = {"error": text, **(fields or {})}
         return cls(status, orjson.dumps(body), headers=headers or {})
+
+    @classmethod
+    def refusal(cls, error: ClientError, *, has_fields: bool) -> "Response":
+        """Make the response of an error; ``has_fields`` adds what is for programs."""
+        fields = {"code": error.code, **error.fields} if has_fields else None
+        return cls.error(error.status, error.text, dict(error.headers), fields)
 
 
 class Search:

@@ -51,6 +51,10 @@ _CONTENTS: dict[str, _Json] = {
         "text/plain": {"schema": _STRING},
         "text/csv": {"schema": _STRING},
     },
+    "ShownList": {
+        "application/json": {"schema": {"type": ["object", "array"]}},
+        "text/csv": {"schema": _STRING},
+    },
     "AnyValue": {"application/json": {"schema": {}}, "text/plain": {"schema": _STRING}},
     "Patch": {
         "application/merge-patch+json": {"schema": {}},
@@ -195,6 +199,7 @@ _PARAMETERS: dict[str, _Json] = {
     "count": _number("count", minimum=1),
     "path": _query("path", {**_STRING, "description": "A JSON Pointer (RFC 6901)."}),
     "format": _query("format", {"enum": ["json", "text", "rows", "csv"]}),
+    "format of list": _query("format", {"enum": ["json", "rows", "csv"]}),
     "ttl": _number("ttl"),
     "then": _query("then", {**_STRING, "description": "JSON that is merged in when the ttl ends."}),
     "limit": _number("limit", minimum=1),
