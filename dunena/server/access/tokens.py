@@ -7,6 +7,7 @@ The file is TOML with a table for each token; the table's name identifies the to
     rights = ["read"]            # read, write, admin
     keys = ["score", "team-*"]   # globs; all when left out
     namespaces = ["show"]        # globs; "" is no namespace; all when left out
+    channels = ["chat"]          # globs; when left out as `Grant` says
 
 The file is read again when it changes. A file that cannot be used prevents the start; later, such a
 change is logged and the former tokens stay valid.
@@ -28,7 +29,7 @@ COMMAND_LINE = "--token"
 """The name of the grant of the token from the command line."""
 
 _COOKIE_PURPOSE = b"dunena session cookie"
-_FIELDS = {"token", "rights", "keys", "namespaces"}
+_FIELDS = {"token", "rights", "keys", "namespaces", "channels"}
 
 _log = logging.getLogger(__name__)
 
@@ -177,6 +178,7 @@ def _grant(name: str, table: Any) -> tuple[str, Grant]:
         frozenset(known[right] for right in rights),
         _texts(table, "keys", ANY),
         _texts(table, "namespaces", ANY),
+        _texts(table, "channels", ()) if "channels" in table else None,
         _digest(token.encode()),
     )
 

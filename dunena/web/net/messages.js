@@ -25,6 +25,7 @@ export const TEMPLATES = [
       },
       subscribe: { type: "subscribe", channel: "cache-events" },
       unsubscribe: { type: "unsubscribe", channel: "cache-events" },
+      publish: { type: "publish", channel: "example", data: { from: "Ada", text: "hi" } },
       create: { type: "set", key: "example-new", value: "hello", ttl: 8000, ifRev: 0 },
       merge: { type: "merge", key: "example-object", value: { title: { name: "Ada" } } },
       patch: {
@@ -95,6 +96,8 @@ export const TEMPLATES = [
       },
       "watch path": { action: "watch", key: "example-object", path: "/title/name", id: 1 },
       unwatch: { action: "unwatch", pattern: "example-*" },
+      publish: { action: "publish", channel: "example", data: { from: "Ada", text: "hi" }, id: 1 },
+      "subscribe channel": { action: "subscribe", channel: "example", id: 1 },
     },
   },
 ];
