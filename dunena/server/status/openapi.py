@@ -42,9 +42,13 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 _TEXT = "Metrics"
 """Name of the answer that is no JSON."""
 
+_NOTHING = "Nothing"
+"""Name of the answer without a body."""
+
 _SAID_BY_STATUS = {
     200: "Done",
     201: "Done",
+    204: "Done",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -116,6 +120,8 @@ def _operation(route: Route, parameters: list[_Json]) -> _Json:
 def _response(status: int, name: str) -> _Json:
     if name == _TEXT:
         return {"description": _SAID_BY_STATUS[status], "content": {"text/plain": {}}}
+    if name == _NOTHING:
+        return {"description": _SAID_BY_STATUS[status]}
     return _content(_SAID_BY_STATUS[status], _SCHEMAS[name])
 
 
@@ -136,8 +142,8 @@ def _list_of(items: _Json) -> _Json:
     return {"type": "array", "items": items}
 
 
-def _key(schema: _Json) -> _Json:
-    return {"name": "key", "in": "path", "required": True, "schema": schema}
+def _key(schema: _Json, name: str = "key") -> _Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _ns(schema: _Json) -> _Json:
@@ -156,6 +162,7 @@ def _number(name: str, minimum: int = 0) -> _Json:
 _PARAMETERS: dict[str, _Json] = {
     "key": _key(_NAME),
     "ascii key": _key(_ASCII_NAME),
+    "channel": _key(_NAME, "channel"),
     "ns": _ns(_NAME),
     "ascii ns": _ns(_ASCII_NAME),
     "pattern": _query("pattern", _STRING),
@@ -179,6 +186,7 @@ _SCHEMAS: dict[str, _Json] = {
     "Error": {"$ref": "#/components/schemas/Error"},
     "Object": _OBJECT,
     # --- bodies of requests ---
+    "AnyValue": {},
     "ValueToSet": _fields(
         key=_NAME,
         value={},
