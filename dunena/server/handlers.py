@@ -129,6 +129,25 @@ class Handlers:
         content_type = request.headers.get("content-type", "")
         return _answer(http_api.publish(services, channel, content_type, request.body, now))
 
+    # --- keys, by operations ---
+
+    def key_request(self, request: Request, now: int) -> Response:
+        """Read or change the value of a key, or a part of it."""
+        return self._answer_kv("/kv/", request, now)
+
+    def transact(self, request: Request, now: int) -> Response:
+        """Carry out operations together, all or none."""
+        return self._answer_kv("/txn", request, now)
+
+    def read_history(self, request: Request, now: int) -> Response:
+        """Answer with the earlier values of a key."""
+        return self._answer_kv("/history/", request, now)
+
+    def _answer_kv(self, prefix: str, request: Request, now: int) -> Response:
+        from dunena.server import kv_requests  # imported here, as a start does not need it
+
+        return kv_requests.respond(self._services_of(request), prefix, request, now)
+
     # --- for people who look ---
 
     def list_entries(self, request: Request, now: int) -> Response:

@@ -19,8 +19,85 @@ def _describe(_handlers: Handlers, _request: Request, _now: int) -> Response:
 
 _READ, _WRITE, _ADMIN = (Right.READ,), (Right.WRITE,), (Right.ADMIN,)
 _UNSTORED = {507: "Error"}
+_CONDITIONS = ("If-Match", "If-None-Match")
+_OF_WRITES = ("key", "ns", "path", "ttl", "then", "durable", *_CONDITIONS, "Idempotency-Key")
 
 ROUTES = (
+    # --- keys ---
+    Route(
+        "GET",
+        "/kv/{key}",
+        Handlers.key_request,
+        _READ,
+        is_live=True,
+        summary="A key's value, or the part at a path",
+        parameters=("key", "ns", "path", "format", *_CONDITIONS),
+        responses={200: "Shown", 304: ""},
+    ),
+    Route(
+        "PUT",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Set a key, or the part at a path, to any JSON value or a text",
+        parameters=_OF_WRITES,
+        request="AnyValue",
+        responses={201: "", 204: ""} | _UNSTORED,
+    ),
+    Route(
+        "PATCH",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Change parts of a value: a merge patch or a JSON Patch",
+        parameters=_OF_WRITES,
+        request="Patch",
+        responses={200: "Any", 204: ""} | _UNSTORED,
+    ),
+    Route(
+        "POST",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Carry out an operation on a key",
+        parameters=_OF_WRITES,
+        request="Operation",
+        responses={200: "Operated"} | _UNSTORED,
+    ),
+    Route(
+        "DELETE",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Remove a key, or the part at a path",
+        parameters=("key", "ns", "path", "durable", *_CONDITIONS, "Idempotency-Key"),
+        responses={204: ""} | _UNSTORED,
+    ),
+    Route(
+        "POST",
+        "/txn",
+        Handlers.transact,
+        _WRITE,
+        is_live=True,
+        summary="Carry out operations together, all or none",
+        parameters=("ns", "durable", *_CONDITIONS, "Idempotency-Key"),
+        request="Transaction",
+        responses={200: "Transacted"} | _UNSTORED,
+    ),
+    Route(
+        "GET",
+        "/history/{key}",
+        Handlers.read_history,
+        _READ,
+        is_live=True,
+        summary="A key's earlier values, the newest first",
+        parameters=("key", "ns", "limit", *_CONDITIONS),
+        responses={200: "History", 304: ""},
+    ),
     # --- the object store ---
     Route(
         "GET",
@@ -103,7 +180,7 @@ ROUTES = (
         summary="Send a message to a channel; text/plain is a text as it is",
         parameters=("channel",),
         request="AnyValue",
-        responses={204: "Nothing"},
+        responses={204: ""},
     ),
     # --- for people who look ---
     Route(

@@ -89,6 +89,8 @@ class Request:
 class Response:
     """One response; ``headers`` are those besides the ones that every response has.
 
+    ``content_type`` is "" for one without a body.
+
     ``length`` is the length of the whole body if ``body`` is only its beginning. ``later`` is the
     work, in a worker thread or in portions, that makes the actual response; only the headers of
     this one are then used.
@@ -103,9 +105,16 @@ class Response:
     later: "Callable[[], Prepared] | Search | None" = None
 
     @classmethod
-    def error(cls, status: int, text: str, headers: dict[str, str] | None = None) -> "Response":
-        """Make a response with the body `{"error": text}`."""
-        return cls(status, orjson.dumps({"error": text}), headers=headers or {})
+    def error(
+        cls,
+        status: int,
+        text: str,
+        headers: dict[str, str] | None = None,
+        fields: dict[str, object] | None = None,
+    ) -> "Response":
+        """Make a response with the body `{"error": text}` and more fields."""
+        body = {"error": text, **(fields or {})}
+        return cls(status, orjson.dumps(body), headers=headers or {})
 
 
 class Search:
@@ -178,7 +187,7 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
 def _opening(status: int, content_type: str) -> str:
     """Return the status line and the headers that all responses of a kind have."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    if status not in _NO_BODY_STATUSES:
+    if content_type and status not in _NO_BODY_STATUSES:
         lines.append(f"Content-Type: {content_type}")
     lines += [f"Server: {NAME}", "X-Content-Type-Options: nosniff", ""]
     return "\r\n".join(lines)
