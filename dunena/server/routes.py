@@ -87,7 +87,7 @@ class Routes:
         self._add("GET", LOADER_PATH, Access.PUBLIC, client_files.loader)
         # Not in the table: whoever describes the interface to programs should not offer them this.
         self._views = views
-        self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC)
+        self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC, is_live=False)
         if www is not None:
             self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
             self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
