@@ -7,13 +7,18 @@ joined bytes. As each follower must receive everything in order, a batch is clos
 its followers has queued something else behind it; the next frame then begins another batch.
 """
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol, TypeVar
 
 from dunena.store.entry import EntryId
 
 CACHE_EVENTS = "cache-events"
 """The channel of the events, one for each change."""
+
+RESERVED_CHANNELS = frozenset((CACHE_EVENTS, "cache", "stats"))
+"""The channels on which only the server sends: ``cache`` is what events are called, ``stats`` a
+channel of the original dunena. Those of restricted grants have a line end, as no name of a client
+has."""
 
 FrameEncoder = Callable[[bytes], bytes]
 """Encodes a finished frame for some connections, by compression for example.
@@ -23,6 +28,7 @@ MayRead = Callable[[str, str], bool]
 """Returns whether a client may see a namespace and key."""
 
 Key = TypeVar("Key")
+TopicKind = TypeVar("TopicKind", bound="Topic")
 
 
 class Batch:
@@ -77,6 +83,27 @@ class Batch:
         if encoder not in self._encoded:
             self._encoded[encoder] = b"".join(map(encoder, self.frames))
         return self._encoded[encoder]
+
+
+class MessageBatch(Batch):
+    """The messages that were published to one channel, in order.
+
+    A reader that is too slow loses the oldest. ``now`` is when the newest was published, Unix ms.
+    """
+
+    __slots__ = ("channel", "now")
+
+    def __init__(self, channel: str, frame: bytes, now: int) -> None:
+        super().__init__(None, frame)
+        self.channel = channel
+        self.now = now
+
+    def rest(self, start: int) -> "MessageBatch":
+        """Return a new batch of the frames from index ``start`` on."""
+        rest = MessageBatch(self.channel, self.frames[start], self.now)
+        for frame in self.frames[start + 1 :]:
+            rest.add(frame)
+        return rest
 
 
 class Subscriber(Protocol):
@@ -137,8 +164,43 @@ class Topic:
             self._batch = None
 
 
+class Channel(Topic):
+    """A channel and its followers. The server's events are published to it, or messages sent."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str, opened: Callable[[Topic], None]) -> None:
+        super().__init__(None, opened)
+        self.name = name
+
+    def send(self, frame: bytes, now: int) -> None:
+        """Send a message to every follower; ``now`` is in Unix ms."""
+        batch = self._batch
+        if isinstance(batch, MessageBatch) and batch.is_open:
+            batch.add(frame)
+            batch.now = now
+            return
+        batch = self._batch = MessageBatch(self.name, frame, now)
+        self._opened(self)
+        for follower in self._followers:
+            follower.push(batch)
+
+
+class HubMark(NamedTuple):
+    """What `Hub.go_back` returns to: counts of messages, and of what could be taken back."""
+
+    messages_published: int
+    messages_queued: int
+    undo_count: int
+
+
 class Hub:
     """The subscriptions of all connections. A conversation removes its own when it ends.
+
+    ``messages_published`` counts the messages of channels, ``messages_queued`` for how many
+    followers each was queued. ``undos`` take back what clients changed about their channels, in
+    the order of these changes: a request that runs again must find the followers that it found
+    before.
 
     ``do_later`` takes a function that does a part of some long work and returns whether there is
     more; the function is called between other requests until it returns False.
@@ -147,16 +209,27 @@ class Hub:
     """
 
     __slots__ = (
-        "_channels", "_keys", "_published", "audiences", "do_later", "subscription_count",
-    )  # fmt: skip
+        "_channels",
+        "_keys",
+        "_published",
+        "audiences",
+        "do_later",
+        "messages_published",
+        "messages_queued",
+        "subscription_count",
+        "undos",
+    )
 
     def __init__(self) -> None:
         # A topic without followers is deleted, so that one look-up says whether a key has any.
         self._keys: dict[EntryId, Topic] = {}
-        self._channels: dict[str, Topic] = {}
+        self._channels: dict[str, Channel] = {}
         self._published: list[Topic] = []  # in this tick
         self.audiences: dict[str, MayRead] = {}
         self.subscription_count = 0
+        self.messages_published = 0
+        self.messages_queued = 0
+        self.undos: list[Callable[[], None]] = []
         self.do_later: Callable[[Callable[[], bool]], None] = _do_at_once
 
     def follow_key(self, ns: str, key: str, follower: Subscriber) -> None:
@@ -176,7 +249,7 @@ class Hub:
         """Subscribe ``follower`` to the events of a channel from now on."""
         topic = self._channels.get(channel)
         if topic is None:
-            topic = self._channels[channel] = Topic(None, self.note_batch)
+            topic = self._channels[channel] = Channel(channel, self.note_batch)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
@@ -188,9 +261,21 @@ class Hub:
         """Return the topic of a key; None if nobody follows it."""
         return self._keys.get((ns, key))
 
-    def channel_topic(self, channel: str) -> Topic | None:
+    def channel_topic(self, channel: str) -> Channel | None:
         """Return the topic of a channel; None if nobody follows it."""
         return self._channels.get(channel)
+
+    @property
+    def channel_count(self) -> int:
+        """The number of channels of messages that have followers."""
+        events = (*RESERVED_CHANNELS, *self.audiences)
+        return len(self._channels) - sum([name in self._channels for name in events])
+
+    def channels(self) -> Iterator[Channel]:
+        """Yield the channels of messages that have followers."""
+        for name, channel in self._channels.items():
+            if name not in RESERVED_CHANNELS and "\n" not in name:
+                yield channel
 
     def followed_keys(self) -> list[EntryId]:
         """Return every (namespace, key) that has followers."""
@@ -206,13 +291,29 @@ class Hub:
             topic.end_batch()
         self._published.clear()
 
+    def mark(self) -> HubMark:
+        """Return where `go_back` is to return to; what was published so far stays."""
+        self.end_batches()
+        return HubMark(self.messages_published, self.messages_queued, len(self.undos))
+
+    def go_back(self, mark: HubMark, undos: list[Callable[[], None]]) -> None:
+        """Forget what was published since a mark, and take changes back, the newest first.
+
+        The frames themselves are in the outboxes of the followers.
+        """
+        self.end_batches()
+        self.messages_published = mark.messages_published
+        self.messages_queued = mark.messages_queued
+        for undo in reversed(undos):
+            undo()
+
 
 def _do_at_once(portion: Callable[[], bool]) -> None:
     while portion():
         pass
 
 
-def _remove(topics: dict[Key, Topic], name: Key, follower: Subscriber) -> bool:
+def _remove(topics: dict[Key, TopicKind], name: Key, follower: Subscriber) -> bool:
     """End a subscription; return whether there was one."""
     topic = topics.get(name)
     if topic is None or follower not in topic:

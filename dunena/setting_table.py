@@ -52,6 +52,9 @@ class PathKind(Enum):
     FOLDER = "folder"
 
 
+MAKE_SECRET = "auto"
+"""The value of --get-writes that makes a secret: also what the option stands for alone."""
+
 CONNECTIONS_PER_ADDRESS_MAX = 1_000
 """Default number of connections of one other machine: more than a venue behind one router has, and
 so few that one machine cannot use up all connections. An IPv6 address counts as its /64 network,
@@ -66,7 +69,8 @@ class Setting:
     environment variable if that is not named by the rule (DUNENA_ and the name). ``held_as`` is its
     attribute in `dunena.settings.Settings` if that has another name. ``computed_default`` says what
     the default None stands for. ``metavar`` names the value in the help of commands. The value of a
-    setting with ``is_secret`` is never shown, only whether it is set.
+    setting with ``is_secret`` is never shown, only whether it is set. ``value_alone`` is the value
+    that the option stands for when it is typed without one; "" if it needs one.
     """
 
     help: str
@@ -80,6 +84,7 @@ class Setting:
     computed_default: str = ""
     metavar: str | None = None
     is_secret: bool = False
+    value_alone: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +113,15 @@ class GivenSettings:
     ] = None
     tokens: Annotated[
         Path | None, Setting("File of tokens with their rights.", path_kind=PathKind.FILE)
+    ] = None
+    get_writes: Annotated[
+        str | None,
+        Setting(
+            "Let addresses with this secret write.",
+            metavar="[SECRET]",
+            is_secret=True,
+            value_alone=MAKE_SECRET,
+        ),
     ] = None
     allow_origin: Annotated[
         list[str] | None,

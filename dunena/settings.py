@@ -27,6 +27,7 @@ class Settings:
     ``port``: 0 lets the system choose one.
     ``cache_dir``: the folder for the values; None stores nothing on disk.
     ``tokens``: a file of tokens besides ``token`` (`dunena.server.access.tokens`).
+    ``get_writes``: the secret in the addresses of GET writes; "auto" makes one, None has none.
     ``allow_origins``: origins as browsers send them, "null" and "*" among them.
     ``allow_hosts``: lower-case names that a request's Host may have, or "*".
     ``default_ttl_ms``: for writes without a ttl; 0 for no expiry.
@@ -44,6 +45,7 @@ class Settings:
     dialect: Dialect = DEFAULTS.protocol
     token: str | None = DEFAULTS.token
     tokens: Path | None = DEFAULTS.tokens
+    get_writes: str | None = DEFAULTS.get_writes
     allow_hosts: frozenset[str] = frozenset()
     allow_origins: frozenset[str] = frozenset()
     fsync: Fsync = DEFAULTS.fsync

@@ -16,7 +16,8 @@ class Telemetry:
     ``bytes_received`` and ``bytes_sent`` are those of all connections, without TLS. ``ticks`` has
     the duration of each tick, from its first request until its last reply was handed to the system:
     no request of the tick waited longer. ``conflated`` counts updates that were not sent to a slow
-    reader because a newer one replaced them. ``storage_failure`` is the reason why changes cannot
+    reader because a newer one replaced them, ``messages_missed`` messages of channels that a slow
+    reader lost. ``storage_failure`` is the reason why changes cannot
     be stored at present, None if they can.
     """
 
@@ -36,6 +37,7 @@ class Telemetry:
     refused_requests: int = 0
     slow_readers_closed: int = 0
     conflated: int = 0
+    messages_missed: int = 0
     storage_failures: int = 0
     storage_failure: str | None = None
     ticks: Histogram = field(default_factory=Histogram)

@@ -26,6 +26,7 @@ _MORE = {
     "--protocol": "protocols.md#which-dialect",
     "--token": "security.md#who-gets-in",
     "--tokens": "security.md#several-tokens",
+    "--get-writes": "security.md#get-writes",
     "--allow-origin": "protocols.md#who-gets-in",
     "--allow-host": "security.md#who-gets-in",
     "--fsync": "files.md#what-a-reply-promises",
@@ -79,6 +80,8 @@ def _values(row: Row) -> str:
     setting = row.setting
     if row.type is bool:
         return "stands alone"
+    if setting.value_alone:
+        return f"text, or stands alone (variable: `{setting.value_alone}`)"
     if isinstance(row.type, type) and issubclass(row.type, Enum):
         return ", ".join(f"`{choice.value}`" for choice in row.type)
     if setting.minimum is not None:

@@ -10,11 +10,18 @@ from dunena.settings import Settings
 
 
 def banner(
-    settings: Settings, url: str, addresses: tuple[str, ...], entries: int, notes: list[str]
+    settings: Settings,
+    url: str,
+    addresses: tuple[str, ...],
+    entries: int,
+    notes: list[str],
+    get_secret: str | None = None,
 ) -> str:
     """Make the text: URLs, addresses, folder, number of entries, notes and how to stop.
 
-    ``notes`` are lines about what differs from the settings, another port for example.
+    ``get_secret`` is the secret of GET writes that the server has made, which is shown nowhere
+    else; None for none. ``notes`` are lines about what differs from the settings, another port for
+    example.
     """
     lines = [
         f"dunena {__version__}",
@@ -22,6 +29,7 @@ def banner(
         f"  Test page   {url}/test",
         f"  WebSocket   {url.replace('http', 'ws', 1)}/ws",
         f"  HTTP        {url}/get/<key>",
+        *_get_writes(settings, url, get_secret),
         *([f"  Your pages  {shown_pages(url, settings.www)}"] if settings.www else []),
         f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings.cache_dir, entries)}",
@@ -31,6 +39,14 @@ def banner(
         "",
     ]
     return "\n".join(lines)
+
+
+def _get_writes(settings: Settings, url: str, get_secret: str | None) -> list[str]:
+    """Return the line on GET writes, if they are on; a secret that was given is not repeated."""
+    if settings.get_writes is None:
+        return []
+    secret = "<secret>" if get_secret is None else get_secret
+    return [f"  GET writes  {url}/do/{secret}/set/<key>?value=1"]
 
 
 def shown_pages(url: str, folder: Path) -> str:

@@ -43,6 +43,8 @@ MODULES = {
 _TAKES_NEGATIVE_NUMBERS = ("set", "incr", "append")
 """Commands that have -1 as an argument and not as an option."""
 
+_HAVE_SETTINGS = ("serve", "doctor")
+
 _BY_HTTP = ("get", "set", "del", "mget", "mset", "keys")
 
 _RUN_WITH = {"serve": "dunena.cli.running"} | dict.fromkeys(_BY_HTTP, "dunena.client.http")
@@ -111,12 +113,24 @@ class _TakesNegativeNumbers(TyperCommand):
             raise
 
 
+class _HasSettings(TyperCommand):
+    """A command with the options of a server, some of which may be typed without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was typed, with the values that options have when they stand alone."""
+        from dunena.cli.setting_options import with_values
+
+        return super().parse_args(ctx, with_values(args))
+
+
 def _make(name: str) -> Any:
     module = MODULES[name]  # a `KeyError` is a name that is no command
     function = getattr(import_module(f"dunena.cli.commands.{module}"), module)
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
     takes_negative = name in _TAKES_NEGATIVE_NUMBERS
     settings = {"ignore_unknown_options": takes_negative}
-    kind = _TakesNegativeNumbers if takes_negative else None
+    kind: type[TyperCommand] | None = _TakesNegativeNumbers if takes_negative else None
+    if name in _HAVE_SETTINGS:
+        kind = _HasSettings
     alone.command(name, cls=kind, context_settings=settings)(function)
     return typer.main.get_command(alone)

@@ -57,6 +57,7 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
         *_folder(settings, is_running=is_running),
         port,
         _who(settings),
+        *_get_writes(settings),
         *_certificate(settings),
         _origins(settings),
         _clock(time.time()),
@@ -226,6 +227,17 @@ def _who(settings: Settings) -> Finding:
         return Finding(Level.GOOD, "who gets in", f"who reaches {settings.host} and has the token")
     text = f"everyone who can reach {settings.host} can read and write"
     return Finding(Level.NOTE, "who gets in", text, "give a token with --token")
+
+
+def _get_writes(settings: Settings) -> list[Finding]:
+    """Examine who can learn the secret of GET writes, if they are on."""
+    if settings.get_writes is None:
+        return []
+    if settings.is_loopback or settings.is_encrypted:
+        return [Finding(Level.GOOD, "GET writes", "who has an address with the secret can write")]
+    text = "who can listen to the network learns the secret in an address"
+    advice = "encrypt with --tls-cert and --tls-key, or trust everyone in this network"
+    return [Finding(Level.NOTE, "GET writes", text, advice)]
 
 
 def _certificate(settings: Settings) -> list[Finding]:

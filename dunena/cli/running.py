@@ -152,7 +152,16 @@ async def _is_dunena(host: str, port: int) -> bool:
 
 def _greet(server: Server, notes: list[str]) -> None:
     settings = server.settings
-    say(banner(settings, server.url, server.addresses, server.store.entry_count, notes))
+    say(
+        banner(
+            settings,
+            server.url,
+            server.addresses,
+            server.store.entry_count,
+            notes,
+            server.get_secret,
+        )
+    )
     if not settings.is_loopback and not settings.has_token:
         _log.warning("everyone who can reach %s can read and write: set --token", settings.host)
 

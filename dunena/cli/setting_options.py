@@ -11,7 +11,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, cast
 from typer import BadParameter, Context, Option
 
 from dunena.persistence.policy import WatchMode
-from dunena.setting_table import GivenSettings, PathKind, Row, rows
+from dunena.setting_table import MAKE_SECRET, GivenSettings, PathKind, Row, rows
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 
@@ -84,6 +84,17 @@ def _parameters(command: Callable[..., None], listed: frozenset[str] | None) -> 
             )
 
 
+def with_values(words: list[str]) -> list[str]:
+    """Return the words of a command line with the values of options that were typed without one."""
+    alone = {row.flag: row.setting.value_alone for row in rows().values()}
+    complete = []
+    for word, following in zip(words, [*words[1:], "-"], strict=False):
+        complete.append(word)
+        if alone.get(word) and following.startswith("-"):
+            complete.append(alone[word])
+    return complete
+
+
 def source_of(context: Context, row: Row) -> str | None:
     """Return the flag or the variable that gave a setting; None if it has its default."""
     source = context.get_parameter_source(row.name)
@@ -98,6 +109,7 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
     """
     if given.token == "":
         raise BadParameter("an empty token lets everybody in; leave it out", param_hint="--token")
+    _check_get_writes(given)
     if (given.tls_cert is None) != (given.tls_key is None):
         raise BadParameter("--tls-cert and --tls-key go together", param_hint="--tls-cert")
     return Settings(
@@ -107,6 +119,7 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
         dialect=given.protocol,
         token=given.token,
         tokens=given.tokens,
+        get_writes=given.get_writes,
         allow_hosts=_hosts(given.allow_host or []),
         allow_origins=_origins(given.allow_origin or []),
         fsync=given.fsync,
@@ -130,6 +143,19 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,
     )
+
+
+def _check_get_writes(given: GivenSettings) -> None:
+    from dunena.server.access.get_secret import SECRET_FORM, is_get_secret
+
+    secret = given.get_writes
+    if secret is None or secret == MAKE_SECRET:
+        return
+    if not is_get_secret(secret):
+        reason = f"a secret has {SECRET_FORM}; --get-writes alone makes one"
+        raise BadParameter(reason, param_hint="--get-writes")
+    if secret == given.token:
+        raise BadParameter("the token must not stand in addresses", param_hint="--get-writes")
 
 
 def _origins(values: list[str]) -> frozenset[str]:

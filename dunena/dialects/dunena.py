@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from dunena.dialects import operations, watching
+from dunena.dialects import channels, operations, watching
 from dunena.dialects.dialect import Dialect, Message, request_id_of
 from dunena.dialects.errors import (
     ClientError,
@@ -198,15 +198,16 @@ def _mset(services: Services, _followed: Subscriptions, message: Message, now: i
 
 
 def _subscribe(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
-    channel = printable_name(_field(message, "channel"), "Channel")
-    followed.follow_channel(services.channel(channel))
-    return reply("subscribed", {"channel": channel}, now, request_id_of(message))
+    data = channels.subscribe(services, followed, message, printable_name)
+    return reply("subscribed", data, now, request_id_of(message))
 
 
 def _unsubscribe(services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
-    followed.unfollow_channel(
-        services.channel(printable_name(_field(message, "channel"), "Channel"))
-    )
+    channels.unsubscribe(services, followed, message, printable_name)
+
+
+def _publish(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+    return _result(message, channels.publish(services, message, now, printable_name), now)
 
 
 def _watch(
@@ -230,6 +231,7 @@ _HANDLERS: dict[str, _Handler] = {
     "mset": _mset,
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
+    "publish": _publish,
     "watch": _watch,
     "unwatch": _unwatch,
     **dict.fromkeys(operations.OPERATIONS, _operation),

@@ -113,6 +113,16 @@ class ForbiddenError(ClientError):
         return cls("Not permitted: read events")
 
     @classmethod
+    def to_channel(cls, what: str, channel: str) -> "ForbiddenError":
+        """Make the error for a channel that the token may not ``what``: "read" or "write"."""
+        return cls(f'Not permitted: {what} channel "{channel}"')
+
+    @classmethod
+    def reserved_channel(cls, channel: str) -> "ForbiddenError":
+        """Make the error for a channel on which only the server sends."""
+        return cls(f'Channel is reserved: "{channel}"')
+
+    @classmethod
     def needs_admin(cls) -> "ForbiddenError":
         """Make the error for a request that needs the right ``admin``."""
         return cls("Not permitted: this needs the right admin")

@@ -32,28 +32,48 @@ class Grant:
 
     ``name`` identifies the token in logs and for people. The rights to read and to write apply to
     keys that match one of ``keys`` in namespaces that match one of ``namespaces`` (globs; "" is no
-    namespace). ``digest`` is that of the token, so that a replaced token makes another grant.
+    namespace). ``channels`` are the globs of the channels to which they apply; None stands for all,
+    but then only who may change every key may publish. ``digest`` is that of the token, so that a
+    replaced token makes another grant.
     """
 
     name: str
     rights: frozenset[Right]
     keys: tuple[str, ...] = ANY
     namespaces: tuple[str, ...] = ANY
+    channels: tuple[str, ...] | None = None
     digest: bytes = field(default=b"", repr=False)
 
     @property
     def is_complete(self) -> bool:
-        """Whether the grant permits to read and write every key."""
+        """Whether the grant permits to read and write every key and channel."""
         return (
-            {Right.READ, Right.WRITE} <= self.rights and "*" in self.keys and "*" in self.namespaces
+            {Right.READ, Right.WRITE} <= self.rights
+            and self._has_every_key
+            and (self.channels is None or "*" in self.channels)
         )
 
     @property
     def may_see_names(self) -> bool:
         """Whether the grant permits to see all keys' names: it may read all, or has admin."""
-        return Right.ADMIN in self.rights or (
-            Right.READ in self.rights and "*" in self.keys and "*" in self.namespaces
-        )
+        return Right.ADMIN in self.rights or (Right.READ in self.rights and self._has_every_key)
+
+    @property
+    def readable_channels(self) -> tuple[str, ...]:
+        """The globs of the channels that the grant permits to subscribe to."""
+        if Right.READ not in self.rights:
+            return ()
+        return ANY if self.channels is None else self.channels
+
+    @property
+    def writable_channels(self) -> tuple[str, ...]:
+        """The globs of the channels that the grant permits to publish to."""
+        if Right.WRITE not in self.rights:
+            return ()
+        if self.channels is not None:
+            return self.channels
+        # Pages trust what is published to them as they trust values.
+        return ANY if self._has_every_key else ()
 
     @property
     def events_channel(self) -> str | None:
@@ -67,8 +87,12 @@ class Grant:
     def scope(self) -> bytes:
         """A digest of the token and its rights: of no other grant, and of other rights another."""
         rights = sorted(right.value for right in self.rights)
-        described = repr((self.digest, rights, self.keys, self.namespaces))
+        described = repr((self.digest, rights, self.keys, self.namespaces, self.channels))
         return hashlib.sha256(described.encode()).digest()
+
+    @property
+    def _has_every_key(self) -> bool:
+        return "*" in self.keys and "*" in self.namespaces
 
 
 EVERYTHING = Grant("", frozenset(Right))
@@ -91,3 +115,21 @@ class Globs:
     def __contains__(self, name: str) -> bool:
         """Return whether a name matches one of the globs."""
         return self._match(name) is not None
+
+
+class ChannelRights:
+    """The channels that a grant permits to read and to write."""
+
+    __slots__ = ("_readable", "_writable")
+
+    def __init__(self, grant: Grant) -> None:
+        self._readable = Globs(grant.readable_channels)
+        self._writable = Globs(grant.writable_channels)
+
+    def may_read(self, channel: str) -> bool:
+        """Return whether the grant permits to subscribe to a channel."""
+        return channel in self._readable
+
+    def may_write(self, channel: str) -> bool:
+        """Return whether the grant permits to publish to a channel."""
+        return channel in self._writable

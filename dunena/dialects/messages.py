@@ -135,6 +135,22 @@ def cache_event(change: Change, timestamp: int) -> bytes:
     )
 
 
+def channel_message(channel: str, data: bytes, timestamp: int) -> bytes:
+    """Make the message of a channel, in both dialects; ``data`` is JSON."""
+    return text_frame(
+        b'{"channel":%b,"event":"message","data":%b,"timestamp":%d}'
+        % (orjson.dumps(channel), data, timestamp)
+    )
+
+
+def gap(channel: str, missed: int, timestamp: int) -> bytes:
+    """Make the message that stands where a reader missed so many messages of a channel."""
+    return text_frame(
+        b'{"channel":%b,"event":"gap","data":{"missed":%d},"timestamp":%d}'
+        % (orjson.dumps(channel), missed, timestamp)
+    )
+
+
 def text_value(entry: Entry | None) -> orjson.Fragment | str | None:
     """dunena: return an entry's value as JSON: a string with its text; null for no entry."""
     if entry is None:

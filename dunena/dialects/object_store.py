@@ -5,9 +5,9 @@ Values are any JSON. A client receives only value updates and errors.
 
 from collections.abc import Callable
 
-from dunena.dialects import operations, watching
+from dunena.dialects import channels, operations, watching
 from dunena.dialects.dialect import Dialect, Message, request_id_of
-from dunena.dialects.errors import ClientError, InvalidMessageError
+from dunena.dialects.errors import ClientError, InvalidFieldError, InvalidMessageError
 from dunena.dialects.messages import (
     NULL,
     missing_update,
@@ -76,14 +76,39 @@ def write(services: Services, message: Message, now: int) -> bytes:
 def _subscribe(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
+    if is_of_channel(message):
+        data = channels.subscribe(services, followed, message, unicode_name)
+        return _answer("subscribed", message, data)
     ns, key = entry_id_of(message)
     entry = services.store.read(ns, key, now)  # first, as it raises if the key may not be read
     followed.follow_key(ns, key)
     return None if entry is None else update(entry)
 
 
-def _unsubscribe(_services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
-    followed.unfollow_key(*entry_id_of(message))
+def _unsubscribe(services: Services, followed: Subscriptions, message: Message, _now: int) -> None:
+    if is_of_channel(message):
+        channels.unsubscribe(services, followed, message, unicode_name)
+    else:
+        followed.unfollow_key(*entry_id_of(message))
+
+
+def is_of_channel(message: Message) -> bool:
+    """Return whether a `subscribe` or `unsubscribe` is about a channel, not a key.
+
+    Raise `InvalidFieldError` if it is about both.
+    """
+    if message.get("channel") is None:
+        return False
+    if message.get("key") is not None:
+        raise InvalidFieldError("A subscription has one of key and channel")
+    return True
+
+
+def _publish(
+    services: Services, _followed: Subscriptions, message: Message, now: int
+) -> bytes | None:
+    data = channels.publish(services, message, now, unicode_name)
+    return _answer("result", message, data)
 
 
 def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes | None:
@@ -139,7 +164,7 @@ def _ping(_services: Services, _followed: Subscriptions, message: Message, now: 
 
 
 def _answer(kind: str, message: Message, data: operations.Data) -> bytes | None:
-    """Make the answer to a write, which has one only if the message has an ``id``."""
+    """Make the answer to a message that has one only if it has an ``id``."""
     request_id = request_id_of(message)
     return None if request_id is None else object_store_answer(kind, data, request_id)
 
@@ -159,6 +184,7 @@ _Handler = Callable[[Services, Subscriptions, Message, int], bytes | PendingUpda
 _HANDLERS: dict[str, _Handler] = {
     "subscribe": _subscribe,
     "unsubscribe": _unsubscribe,
+    "publish": _publish,
     "set": _set,
     "get": _get,
     "delete": _delete,

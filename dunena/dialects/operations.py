@@ -41,7 +41,7 @@ OPERATIONS: frozenset[str] = frozenset(
 )
 """The messages that are one operation each, besides `set` and `delete`."""
 
-_NEW = OPERATIONS | {"txn", "history", "watch", "unwatch"}
+_NEW = OPERATIONS | {"txn", "history", "watch", "unwatch", "publish"}
 
 _FIELDS = frozenset(
     ("path", "ifRev", "epoch", "then", "return", "idempotencyKey", "rev", "json")
@@ -75,12 +75,17 @@ def has_new_entry(message: Message) -> bool:
 
 
 def is_new(message: Message, name_field: str) -> bool:
-    """Return whether a message is an operation or a watch; ``name_field`` is "type" or "action"."""
+    """Return whether a message is an operation, a watch or one of channels that came with these.
+
+    ``name_field`` is "type" or "action".
+    """
     name = message.get(name_field)
     if not isinstance(name, str):
         return False
     if name == "mset":
         return has_new_entry(message)
+    if name_field == "action" and name in ("subscribe", "unsubscribe"):
+        return message.get("channel") is not None or has_new_field(message)
     return name in _NEW or has_new_field(message)
 
 

@@ -11,10 +11,11 @@ from dunena.dialects.errors import (
     TooLargeError,
     WrongTypeError,
 )
+from dunena.dialects.grants import ChannelRights
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
 from dunena.dialects.remembered_answers import RememberedAnswers
-from dunena.hub import CACHE_EVENTS, Hub
+from dunena.hub import CACHE_EVENTS, RESERVED_CHANNELS, Hub
 from dunena.store.entry import EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
@@ -61,7 +62,8 @@ class Services:
     ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry. ``epoch`` names the unbroken
     run of revisions that the store is in: revisions of different epochs cannot be compared.
     ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
-    of one grant from the others, and from the same token with other rights.
+    of one grant from the others, and from the same token with other rights. ``channel_rights`` say
+    which channels of messages may be used; None permits all.
     """
 
     store: StoreView
@@ -77,6 +79,7 @@ class Services:
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     scope: bytes = b""
     watches: WatchTable = field(default_factory=WatchTable)
+    channel_rights: ChannelRights | None = None
 
     def channel(self, name: str) -> str:
         """Return the hub's channel for the channel that a client names.
@@ -88,6 +91,22 @@ class Services:
         if self.events is None:
             raise ForbiddenError.to_see_events()
         return self.events
+
+    def check_subscription(self, name: str) -> None:
+        """Raise `ForbiddenError` if the grant permits no subscription to a channel.
+
+        That of the events depends on `events` alone.
+        """
+        rights = self.channel_rights
+        if rights is not None and name != CACHE_EVENTS and not rights.may_read(name):
+            raise ForbiddenError.to_channel("read", name)
+
+    def check_publication(self, name: str) -> None:
+        """Raise `ForbiddenError` if no client, or not this grant, may publish to a channel."""
+        if name in RESERVED_CHANNELS:
+            raise ForbiddenError.reserved_channel(name)
+        if self.channel_rights is not None and not self.channel_rights.may_write(name):
+            raise ForbiddenError.to_channel("write", name)
 
 
 def printable_name(value: Any, kind: str) -> str:
@@ -164,9 +183,14 @@ def durability_of(message: dict[str, Any]) -> bool:
 
 def check_value_size(encoded: bytes, limits: Limits) -> None:
     """Raise `TooLargeError` for a value (JSON) whose UTF-8 text is over the limit."""
-    # The text is never longer than its JSON, so its size is computed only if the JSON is over.
-    if len(encoded) > limits.value_bytes_max and text_size(encoded) > limits.value_bytes_max:
+    if is_too_large(encoded, limits):
         raise TooLargeError(f"Value exceeds max size ({limits.value_bytes_max} bytes)")
+
+
+def is_too_large(encoded: bytes, limits: Limits) -> bool:
+    """Return whether the UTF-8 text of a value (JSON) is over the limit."""
+    # The text is never longer than its JSON, so its size is computed only if the JSON is over.
+    return len(encoded) > limits.value_bytes_max and text_size(encoded) > limits.value_bytes_max
 
 
 def _sized_name(value: Any, kind: str) -> str:

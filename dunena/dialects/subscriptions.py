@@ -1,6 +1,7 @@
 """The subscriptions of one client to keys and channels, and its watches."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from dunena.dialects.dialect import Dialect
@@ -136,6 +137,23 @@ class Subscriptions:
         self._channels.discard(channel)
         self._hub.unfollow_channel(channel, self)
 
+    def subscribe(self, channel: str) -> None:
+        """Follow a channel as a client asks for: this is undone if its request runs again."""
+        if channel not in self._channels:
+            self.follow_channel(channel)
+            self._hub.undos.append(partial(self.unfollow_channel, channel))
+
+    def unsubscribe(self, channel: str) -> None:
+        """Follow a channel no more; this is undone if the request runs again."""
+        if channel in self._channels:
+            self.unfollow_channel(channel)
+            self._hub.undos.append(partial(self._follow_again, channel))
+
+    def _follow_again(self, channel: str) -> None:
+        if not self._has_ended:
+            self._channels.add(channel)
+            self._hub.follow_channel(channel, self)
+
     def watch(
         self,
         services: Services,
@@ -229,6 +247,13 @@ class Subscriptions:
             except ForbiddenError as error:
                 self.unfollow_key(ns, key)
                 refused.append(error)
+        for channel in sorted(self._channels):
+            if channel != old.events:
+                try:
+                    new.check_subscription(channel)
+                except ForbiddenError as error:
+                    self.unfollow_channel(channel)
+                    refused.append(error)
         if old.events is not None and old.events != new.events and old.events in self._channels:
             self.unfollow_channel(old.events)
             if new.events is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from dunena.dialects.grants import EVERYTHING, Grant
+from dunena.dialects.grants import EVERYTHING, ChannelRights, Grant
 from dunena.dialects.guarded_store import GuardedStore
 from dunena.dialects.services import GetCache, Services
 
@@ -46,6 +46,7 @@ class Views:
             epoch=unrestricted.epoch,
             answers=unrestricted.answers,
             scope=grant.scope,
+            channel_rights=ChannelRights(grant),
         )
         self._add_audience(services, store)
         return services, store

@@ -56,6 +56,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
 from dunena.server.taken import is_taken
 from dunena.server.tick import Tick
+from dunena.setting_table import MAKE_SECRET
 from dunena.settings import Settings
 from dunena.store.errors import WriteRefusedError
 from dunena.store.history import History
@@ -106,7 +107,8 @@ class FolderInUseError(StartError):
 class Server:
     """One server, from `start` to `stop`; ``new_conversation`` makes that of a WebSocket.
 
-    ``epoch`` names the run of revisions from this start on; None for a random name.
+    ``epoch`` names the run of revisions from this start on; None for a random name. ``get_secret``
+    is the secret of GET writes that the server has made itself, None if it has made none.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Server:
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
+        self.get_secret: str | None = None
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
         self._services: Services
@@ -168,6 +171,7 @@ class Server:
         disk = self.engine.disk_status
         for damage in [] if disk is None else disk.damages():
             _log.warning("%s was left alone: %s", damage.display_path, damage.reason)
+        self._take_get_secret()
         self._context = self._build(loop, pages, client_files)
         self._expiry.expire_due()
         if self.store.quota is not None and self.store.quota.evicts:
@@ -220,6 +224,24 @@ class Server:
             return Tokens(self.settings.token, self.settings.tokens)
         except TokensError as error:
             raise StartError(str(error)) from error
+
+    def _take_get_secret(self) -> None:
+        """Make or read the secret of GET writes, if there is to be one; raise `StartError`."""
+        wanted = self.settings.get_writes
+        if wanted is None:
+            return
+        if wanted != MAKE_SECRET:
+            self._tokens.add_get_secret(wanted)
+            return
+        from dunena.server.access.get_secret import make_or_read_secret
+
+        try:
+            self.get_secret = make_or_read_secret(private_folder(self.settings.cache_dir))
+        except OSError as error:
+            self._listeners.close()
+            self.engine.close()
+            raise StartError(f"the secret of GET writes cannot be kept: {error}") from error
+        self._tokens.add_get_secret(self.get_secret)
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bind the port, without accepting connections yet; raise `StartError`."""
@@ -334,6 +356,7 @@ class Server:
             addresses,
             wall_step_ms=lambda: self.clock.step_ms,
             shortage=self._shortage,
+            has_get_writes=lambda: self._tokens.have_get_secrets,
         )
         overview = Overview(settings, self.port, addresses, admission, registry, figures)
         return introspection, Metrics(figures), overview

@@ -3,30 +3,72 @@
 Of every key only the newest update is kept, at the position of the newest: the reader misses only
 outdated values, and never gets an older value after a newer one. Events and replies cannot replace
 each other, so all of them are kept. Of a watch, only the keys are kept that its reader was not told
-of, in the place of the oldest such update: moved back with each one, it might never be read.
+of, in the place of the oldest such update: moved back with each one, it might never be read. Of a
+channel, the newest messages are kept, and in the place of those that are missing how many they are.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 
-from dunena.hub import Batch
+from dunena.dialects.messages import gap
+from dunena.hub import Batch, MessageBatch
+from dunena.server.limits import (
+    CHANNEL_BACKLOG_BYTES_MAX,
+    CHANNELS_BACKLOG_BYTES_MAX,
+)
 from dunena.store.entry import EntryId
 from dunena.watches.feed import UpdateBatch, WatchFeed
 from dunena.watches.pending import PendingUpdate
+
+
+class WaitingMessages:
+    """The messages of one channel in a queue: their numbers there, and their size in bytes.
+
+    ``missed`` are those that were dropped before the oldest of them, the last one at ``missed_at``
+    (Unix ms). ``gap_number`` is the number of the place in the queue that says so.
+    """
+
+    __slots__ = ("channel", "gap_number", "missed", "missed_at", "numbers", "size")
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.numbers: deque[int] = deque()
+        self.size = 0
+        self.missed = 0
+        self.missed_at = 0
+        self.gap_number = 0
 
 
 class Backlog:
     """A queue of finished frames in the order of sending.
 
     ``event_bytes`` and ``reply_bytes`` are the sizes of all events and replies added since the
-    queue was last empty.
+    queue was last empty. ``missed`` is the number of messages of channels that were dropped.
     """
 
-    __slots__ = ("_count", "_frames", "_pending", "event_bytes", "reply_bytes")
+    __slots__ = (
+        "_channels",
+        "_count",
+        "_frames",
+        "_message_bytes",
+        "_messages",
+        "_pending",
+        "event_bytes",
+        "missed",
+        "reply_bytes",
+    )
 
     def __init__(self) -> None:
-        # Values by key; everything else by a number of its own.
-        self._frames: OrderedDict[EntryId | int, bytes | PendingUpdate] = OrderedDict()
+        # Values by key; everything else by a number of its own. A channel stands in the place of
+        # its messages that were dropped.
+        self._frames: OrderedDict[EntryId | int, bytes | PendingUpdate | WaitingMessages] = (
+            OrderedDict()
+        )
+        self._channels: dict[str, WaitingMessages] = {}
+        # The messages of all channels by their number, the oldest first.
+        self._messages: OrderedDict[int, WaitingMessages] = OrderedDict()
+        self._message_bytes = 0
+        self.missed = 0
         # The pending update of each watch in the queue that later ones are added to.
         self._pending: dict[WatchFeed, PendingUpdate] = {}
         self._count = 0
@@ -54,6 +96,8 @@ class Backlog:
                 self._add_pending(piece)
             elif isinstance(piece, UpdateBatch):
                 conflated += self._add_updates(piece)
+            elif isinstance(piece, MessageBatch):
+                self._add_messages(piece)
             elif piece.entry_id is None:
                 self.event_bytes += len(piece)
                 for frame in piece.frames:
@@ -73,33 +117,92 @@ class Backlog:
         frames: list[bytes] = []
         size = 0
         while self._frames and size < bytes_max:
-            entry_id, frame = self._frames.popitem(last=False)
-            if isinstance(frame, PendingUpdate):
-                part = frame.next_frame()
+            entry_id, piece = self._frames.popitem(last=False)
+            if isinstance(piece, PendingUpdate):
+                part = self._next_part(entry_id, piece)
                 if part:
                     frames.append(part)
                     size += len(part)
-                is_newest = self._pending.get(frame.feed) is frame
-                if not frame.is_done:
-                    # The next update goes behind what waits for as long, but never behind the
-                    # first update of a watch, which may be the same one begun again.
-                    self._frames[entry_id] = frame
-                    is_behind = is_newest and not frame.is_within_update
-                    self._frames.move_to_end(entry_id, last=is_behind)
-                elif is_newest:
-                    del self._pending[frame.feed]
-                if frame.is_within_update:
+                if piece.is_within_update:
                     break  # a part fills a portion
                 continue
+            if isinstance(piece, WaitingMessages):
+                frame = gap(piece.channel, piece.missed, piece.missed_at)
+            else:
+                frame = piece
             if frames and size + len(frame) > bytes_max:
-                self._frames[entry_id] = frame
+                self._frames[entry_id] = piece
                 self._frames.move_to_end(entry_id, last=False)
                 break
             frames.append(frame)
             size += len(frame)
+            if self._channels:
+                self._forget_sent(entry_id, piece)
         if not self._frames:
             self.event_bytes = self.reply_bytes = 0
         return frames
+
+    def _next_part(self, entry_id: EntryId | int, pending: PendingUpdate) -> bytes:
+        """Make the next part of an update, and queue the rest again; b"" for nothing to tell."""
+        part = pending.next_frame()
+        is_newest = self._pending.get(pending.feed) is pending
+        if not pending.is_done:
+            # The next update goes behind what waits for as long, but never behind the first update
+            # of a watch, which may be the same one begun again.
+            self._frames[entry_id] = pending
+            is_behind = is_newest and not pending.is_within_update
+            self._frames.move_to_end(entry_id, last=is_behind)
+        elif is_newest:
+            del self._pending[pending.feed]
+        return part
+
+    def _forget_sent(self, entry_id: EntryId | int, piece: bytes | WaitingMessages) -> None:
+        """Forget a message or a gap that was sent; do nothing for anything else."""
+        if isinstance(piece, WaitingMessages):
+            channel: WaitingMessages | None = piece
+            piece.missed = 0
+        elif isinstance(entry_id, int):
+            channel = self._messages.pop(entry_id, None)
+            if channel is not None:
+                channel.numbers.popleft()
+                channel.size -= len(piece)
+                self._message_bytes -= len(piece)
+        else:
+            return
+        if channel is not None and not channel.numbers and not channel.missed:
+            del self._channels[channel.channel]
+
+    def _add_messages(self, batch: MessageBatch) -> None:
+        """Queue the messages of a channel, and drop the oldest above the limits."""
+        channel = self._channels.get(batch.channel)
+        if channel is None:
+            channel = self._channels[batch.channel] = WaitingMessages(batch.channel)
+        for frame in batch.frames:
+            self._append(frame)
+            self._messages[self._count] = channel
+            channel.numbers.append(self._count)
+            channel.size += len(frame)
+            self._message_bytes += len(frame)
+            while channel.size > CHANNEL_BACKLOG_BYTES_MAX and len(channel.numbers) > 1:
+                self._drop_oldest(channel, batch.now)
+            while self._message_bytes > CHANNELS_BACKLOG_BYTES_MAX and len(self._messages) > 1:
+                self._drop_oldest(next(iter(self._messages.values())), batch.now)
+
+    def _drop_oldest(self, channel: WaitingMessages, now: int) -> None:
+        """Drop the oldest message of a channel; its place says how many are missing there."""
+        number = channel.numbers.popleft()
+        frame = self._frames[number]
+        assert isinstance(frame, bytes)
+        del self._messages[number]
+        channel.size -= len(frame)
+        self._message_bytes -= len(frame)
+        if channel.missed:
+            del self._frames[channel.gap_number]
+        self._frames[number] = channel
+        channel.gap_number = number
+        channel.missed += 1
+        channel.missed_at = now
+        self.missed += 1
 
     def _add_pending(self, pending: PendingUpdate) -> None:
         """Queue a first update, or add what was withheld from a paced watch to what waits."""

@@ -149,6 +149,14 @@ BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
 not count, as the reader's further requests wait instead, nor do updates, of which only the newest
 of each key waits."""
 
+CHANNEL_BACKLOG_BYTES_MAX: Final = 1024 * 1024
+"""Messages of one channel that wait for a slow reader, some 10,000; above it the reader loses the
+oldest, and is told how many."""
+
+CHANNELS_BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Messages of all channels that wait for a slow reader, or one message if that is larger; above it
+the reader loses the oldest of all."""
+
 BATCH_BYTES_MAX: Final = 1024 * 1024
 """Replies of one connection in a tick; above it its further requests wait for the next tick, so
 that many small requests for large values cannot fill the memory."""

@@ -34,8 +34,8 @@ class Outbox:
 
     ``schedule_flush`` is called once per tick when something is queued; the tick then calls
     `flush`. ``overflowed`` is called when more events wait for the peer than permitted, and may
-    `kill` the outbox. While the transport is paused nothing is written: the newest values, all
-    events and all replies wait.
+    `kill` the outbox. While the transport is paused nothing is written: the newest values, the
+    newest messages of channels, all events and all replies wait.
 
     The parts of a large update of a watch are made in turns, for which ``wait_for_turn`` (`rewire`)
     calls a function once. Without it all are made at once.
@@ -140,7 +140,7 @@ class Outbox:
         return True
 
     def truncate(self, count: int) -> None:
-        """Remove all but the first ``count`` pieces, which are replies."""
+        """Remove all but the first ``count`` pieces: replies and messages, but no updates."""
         del self._pieces[count:]
         self._batch = None
         self.size = sum([len(piece) for piece in self._pieces if not isinstance(piece, Batch)])
@@ -232,7 +232,8 @@ class Outbox:
     def put_back(self, pieces: list[Piece], action: Action | None) -> None:
         """Queue detached pieces and their action again; the outbox must be empty.
 
-        A batch among them tells of no change of its tick, but the position of a quiet watch.
+        A batch among them tells of no change of its tick: it has messages of a channel, or the
+        position of a quiet watch.
         """
         for piece in pieces:
             if isinstance(piece, Batch):
@@ -316,7 +317,9 @@ class Outbox:
         if backlog is None:
             backlog = self._backlog = Backlog()
             self.is_full = True
+        missed = backlog.missed
         self._telemetry.conflated += backlog.add(pieces)
+        self._telemetry.messages_missed += backlog.missed - missed
         self._remember(action)
         if backlog.event_bytes > BACKLOG_BYTES_MAX:
             self._overflowed()
@@ -378,7 +381,7 @@ class HeldOutput:
             self.outbox.kill()
 
     def put_back(self, count: int) -> None:
-        """Queue the first ``count`` pieces again, which are replies; the outbox must be empty."""
+        """Queue the first ``count`` pieces again, as `Outbox.put_back` does."""
         self.outbox.put_back(self.pieces[:count], self.action)
 
 

@@ -180,6 +180,17 @@ ROUTES = (
         summary="Remove everything",
         responses={200: "Flushed"} | _UNSTORED,
     ),
+    # --- channels ---
+    Route(
+        "POST",
+        "/publish/{channel}",
+        Handlers.publish,
+        _WRITE,
+        summary="Send a message to a channel; text/plain is a text as it is",
+        parameters=("channel",),
+        request="AnyValue",
+        responses={204: ""},
+    ),
     # --- for people who look ---
     Route(
         "GET",

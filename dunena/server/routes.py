@@ -1,8 +1,9 @@
 """Finding the handler of a request, and the checks before it is called."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from types import MethodType
+from typing import TYPE_CHECKING
 
 from dunena.dialects.errors import (
     ClientError,
@@ -13,7 +14,7 @@ from dunena.dialects.grants import EVERYTHING, Right
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
 from dunena.server.handlers import Handlers, no_such_part, part_below_key
-from dunena.server.http.message import BadTargetError, Request, Response
+from dunena.server.http.message import GET_WRITES_PREFIX, BadTargetError, Request, Response
 from dunena.server.limits import PUBLIC_BODY_BYTES_MAX
 from dunena.server.route import Access, Route
 from dunena.server.route_table import ROUTES
@@ -23,6 +24,9 @@ from dunena.server.status.introspection import Introspection
 from dunena.server.status.metrics import Metrics
 from dunena.server.status.overview import Overview
 from dunena.store.errors import WriteRefusedError
+
+if TYPE_CHECKING:
+    from dunena.server.get_writes import GetWrites
 
 RouteHandler = Callable[[Request, int], Response]
 
@@ -81,6 +85,9 @@ class Routes:
         for path, page in (pages | client_files.constant).items():
             self._add("GET", path, Access.PUBLIC, _constant(page))
         self._add("GET", LOADER_PATH, Access.PUBLIC, client_files.loader)
+        # Not in the table: whoever describes the interface to programs should not offer them this.
+        self._views = views
+        self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC, is_live=False)
         if www is not None:
             self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
             self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
@@ -108,6 +115,8 @@ class Routes:
         if request.method not in _METHODS_WITH_BODY:
             return False
         route = self._find(request.path)
+        if route is self._for_get_writes:
+            return False
         refusal = self._refusal(route, request)
         if refusal is None:
             found = self._handler_of(route, request)
@@ -125,6 +134,8 @@ class Routes:
         if request.refusal is not None:
             return request.refusal
         route = self._find(request.path)
+        if route is self._for_get_writes:
+            return self._get_writes.respond(request, now)
         if not request.is_admitted:
             refusal = self._refusal(route, request)
             if refusal is not None:
@@ -134,6 +145,12 @@ class Routes:
     def readable(self, request: Request, response: Response) -> Response:
         """Add CORS headers to a response that was made elsewhere; the page was admitted."""
         return self._readable(self._find(request.path), request, response)
+
+    @cached_property
+    def _get_writes(self) -> "GetWrites":
+        from dunena.server.get_writes import GetWrites  # imported here: few servers have a use
+
+        return GetWrites(self._views, self._admission, self._stats)
 
     def _refusal(self, route: _Path | None, request: Request) -> Response | None:
         refusal = self._admission.refusal(

@@ -11,8 +11,9 @@ requests share it.
 If a commit fails, its changes are undone, and everything queued since the first of them is removed
 from the outboxes. The requests since then are run again with a store that refuses changes: writes
 are answered with the error, reads with the stored values, in the same order. So a request must be
-repeatable: besides changing the store it may only put bytes in outboxes and set attributes that it
-would set to the same value again.
+repeatable: besides changing the store it may only put bytes in outboxes, follow channels or leave
+them, and set attributes that it would set to the same value again. Who follows which channel is
+taken back too, so that a message that is published again goes to the same followers, once.
 """
 
 import logging
@@ -21,6 +22,7 @@ from typing import TypeVar
 
 from dunena.dialects.publish import publish_change
 from dunena.dialects.services import Services
+from dunena.hub import HubMark
 from dunena.persistence.interface import Engine, StorageError
 from dunena.server.limits import ROUND_REQUESTS_MAX
 from dunena.server.outbox import Action, HeldOutput, Outbox
@@ -40,12 +42,15 @@ _Request = tuple[Callable[..., None], object]
 _log = logging.getLogger(__name__)
 
 
+_BEGINNING = HubMark(0, 0, 0)
+
+
 class _Round:
     """The state of one tick: its requests, its changes and the outboxes with output.
 
     ``first_changer`` is the index of the request that made the first change, ``queued_before`` the
-    number of pieces in each outbox before it; ``expired_count`` is the number of entries that
-    expired in this tick.
+    number of pieces in each outbox before it, ``mark`` the hub's before it; ``undos`` are the hub's
+    for all requests. ``expired_count`` is the number of entries that expired in this tick.
     """
 
     __slots__ = (
@@ -54,9 +59,11 @@ class _Round:
         "expired_count",
         "first_changer",
         "held_outputs",
+        "mark",
         "opened_at_ms",
         "queued_before",
         "requests",
+        "undos",
     )
 
     def __init__(self, opened_at_ms: float) -> None:
@@ -66,6 +73,8 @@ class _Round:
         self.first_changer = 0
         self.expired_count = 0
         self.queued_before: dict[Outbox, int] = {}
+        self.mark = _BEGINNING
+        self.undos: list[Callable[[], None]] = []
         self.dirty_outboxes: list[Outbox] = []
         self.held_outputs: list[HeldOutput] = []
 
@@ -198,6 +207,7 @@ class Tick:
     def _gathering(self) -> _Round:
         if self._round is None:
             self._round = _Round(self._timer_ms())
+            self._hub.undos = self._round.undos
             self._call_soon(self.end)
             self._look_at_clock()
         return self._round
@@ -225,6 +235,7 @@ class Tick:
         if not current.changes:
             current.first_changer = len(current.requests) - 1
             current.queued_before = {outbox: len(outbox) for outbox in current.dirty_outboxes}
+            current.mark = self._hub.mark()
         current.changes.append(change)
         publish_change(self._hub, change, self._now)
         if self._watches.feed_count:
@@ -309,7 +320,7 @@ class Tick:
     def _refuse(self, reason: str, current: _Round) -> None:
         """Undo the tick that is just ending and answer its requests again."""
         self._report(reason)
-        self._hub.end_batches()
+        self._hub.go_back(current.mark, current.undos[current.mark.undo_count :])
         self._store.undo(current.changes)
         current.changes.clear()
         for outbox in current.dirty_outboxes:
@@ -320,7 +331,9 @@ class Tick:
         """Undo a held tick, and the one that has gathered since on top of it."""
         self._report(reason)
         gathered = self._gathering()
-        self._hub.end_batches()
+        undos = held.undos[held.mark.undo_count :] + gathered.undos
+        gathered.undos.clear()
+        self._hub.go_back(held.mark, undos)
         self._store.undo([*held.changes, *gathered.changes])
         gathered.changes.clear()
         for outbox in gathered.dirty_outboxes:

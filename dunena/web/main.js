@@ -64,7 +64,7 @@ liveLink.onState = () => {
 liveLink.onFrame = (text) => {
   const message = JSON.parse(text);
   keys.receive(message);
-  events.receive(message);
+  events.receive(message, text);
 };
 byId("reconnect").addEventListener("click", () => {
   liveLink.connect();

@@ -3,7 +3,7 @@
 import json
 import re
 
-from playwright.sync_api import expect
+from playwright.sync_api import WebSocketRoute, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, post, put, remove
@@ -129,6 +129,110 @@ def test_channels_can_be_followed_and_unfollowed(new_tab: NewTab, server: Server
     tab.page.keyboard.press("Enter")
     problem = tab.page.locator("#channel-problem")
     expect(problem).to_have_text("Channel contains invalid characters")
+    tab.forgive_refused()
+
+
+def open_chat(tab: Tab, server: ServerProcess) -> None:
+    """Follow the channel "chat"."""
+    tab.open(server, "events").expect_connected()
+    tab.page.get_by_label("Channel", exact=True).fill("chat")
+    tab.button("Follow").click()
+    tab.page.wait_for_function(
+        """async () => (await (await fetch("server")).json()).connections.shown
+             .some((one) => one.dialect === "dunena" && one.subscriptions === 2)"""
+    )
+
+
+def test_a_message_is_published_and_shown_with_its_exact_payload(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    tab = new_tab()
+    open_chat(tab, server)
+    message = tab.page.get_by_label("Message for the channel")
+    message.fill('{"text": "hi", "n": [1.0, 18446744073709551615]}')
+    tab.button("Publish").click()
+    expect(tab.button("Published")).to_be_visible()
+    text = '{"text":"hi","n":[1.0,18446744073709551615]}'
+    expect(rows(tab)).to_have_text([re.compile(rf"\d\.\d{{3}}messagechat{re.escape(text)}$")])
+    rows(tab).locator("summary").click()
+    payload = rows(tab).locator("pre")
+    wanted = '{\n  "text": "hi",\n  "n": [\n    1.0,\n    18446744073709551615\n  ]\n}'
+    expect(payload).to_have_text(wanted, use_inner_text=False)
+    assert tab.copied("Copy message") == text
+
+    # Enter publishes too, and others' messages are shown as well.
+    message.fill("null")
+    message.press("Enter")
+    expect(rows(tab)).to_have_count(2)
+    other = new_tab()
+    open_chat(other, server)
+    other.page.get_by_label("Message for the channel").fill('"from elsewhere"')
+    other.button("Publish").click()
+    expect(rows(tab).last).to_contain_text('chat"from elsewhere"')
+    tab.page.get_by_label("Filter events").fill("elsewhere")
+    expect(rows(tab)).to_have_count(1)
+
+
+def test_a_message_that_cannot_be_published_is_kept_and_the_reason_shown(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    tab = new_tab().open(server, "events").expect_connected()
+    channel = tab.page.get_by_label("Channel", exact=True)
+    message = tab.page.get_by_label("Message for the channel")
+    problem = tab.page.locator("#channel-problem")
+    tab.button("Publish").click()
+    expect(problem).to_have_text("Name a channel first.")
+    expect(channel).to_be_focused()
+    channel.fill("cache-events")
+    tab.button("Publish").click()
+    expect(problem).to_have_text("Write a message first.")
+    expect(message).to_be_focused()
+    message.fill("hi there")
+    tab.button("Publish").click()
+    expect(problem).to_contain_text("The message is no JSON")
+    expect(problem).to_contain_text("A text stands in quotes.")
+    message.fill('"hi there"')
+    tab.button("Publish").click()
+    expect(problem).to_have_text('Channel is reserved: "cache-events"')
+    expect(message).to_have_value('"hi there"')
+    channel.fill("chat")
+    tab.button("Publish").click()
+    expect(tab.button("Published")).to_be_visible()
+    expect(problem).to_be_hidden()
+
+
+def test_missed_messages_are_shown_where_they_are_missing(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    tab = new_tab()
+    # What the server sends to a reader that is too slow for a channel.
+    gap = {"channel": "chat", "event": "gap", "data": {"missed": 1200}, "timestamp": 1}
+
+    def pass_on(socket: WebSocketRoute) -> None:
+        to_server = socket.connect_to_server()
+
+        def receive(message: str | bytes) -> None:
+            if '"event":"message"' in str(message):
+                socket.send(json.dumps(gap))
+            socket.send(message)
+
+        to_server.on_message(receive)
+
+    tab.page.route_web_socket(re.compile("protocol=dunena"), pass_on)
+    open_chat(tab, server)
+    tab.page.get_by_label("Message for the channel").fill("1")
+    tab.button("Publish").click()
+    shown = [re.compile("gapchat1,200 missed$"), re.compile("messagechat1$")]
+    expect(rows(tab)).to_have_text(shown)
+    expect(tab.page.locator("#events-count")).to_have_text("1")
+
+    server.restart()
+    tab.expect_connected()
+    expect(rows(tab).last).to_have_text(
+        re.compile("gapchatwhat came without a connection was missed$")
+    )
+    tab.page.get_by_label("Show events of").select_option("gap")
+    expect(rows(tab)).to_have_count(2)
     tab.forgive_refused()
 
 

@@ -40,6 +40,7 @@ DUNENA = {
     "watch keys": '"data":{"keys":["example-object","example-number"],"epoch":',
     "watch path": '"data":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
+    "publish": '"type":"result","data":{"channel":"example"}',
 }
 OBJECT_STORE = {
     "get": '{"key":"example","value":null}',
@@ -62,6 +63,8 @@ OBJECT_STORE = {
     "watch keys": '{"update":{"keys":["example-object","example-number"],"epoch":',
     "watch path": '{"update":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
+    "publish": '{"result":{"channel":"example"},"id":1}',
+    "subscribe channel": '{"subscribed":{"channel":"example"},"id":1}',
 }
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 

@@ -17,6 +17,7 @@ PAGES = {
     "object-store": "/",
     "operations-on-values": "/",
     "state": "/",
+    "channels": "/",
 }
 """And where a connection speaks what the page is about."""
 
@@ -28,7 +29,8 @@ def test_the_protocol_pages_have_the_expected_number_of_conversations():
     assert [page for page, _ in CONVERSATIONS].count("object-store") == 3
     assert [page for page, _ in CONVERSATIONS].count("operations-on-values") == 14
     assert [page for page, _ in CONVERSATIONS].count("state") == 3
-    assert len(CONVERSATIONS) == 23
+    assert [page for page, _ in CONVERSATIONS].count("channels") == 1
+    assert len(CONVERSATIONS) == 24
 
 
 @pytest.mark.parametrize(("page", "text"), CONVERSATIONS)
@@ -56,7 +58,7 @@ def wait_a_second(server: ServerProcess) -> None:
 
 def test_each_message_of_the_dunena_table_gets_its_documented_reply(server: ServerProcess):
     rows = table_of("dunena")
-    assert len(rows) == 8
+    assert len(rows) == 9
     with open_dunena(server) as client:
         for message, answer in rows:
             assert_answer(client, message, answer)
@@ -103,7 +105,8 @@ def test_the_curl_examples_print_the_documented_output(server: ServerProcess, cu
         {"key": "host", "value": "Ada", "ns": "show"},
     ):
         assert http(server, "POST", "/set", entry).status == 200
-    assert try_curl_examples("docs/http.md", server, curl) == 24
+    assert try_curl_examples("docs/http.md", server, curl) == 20
+    assert try_curl_examples("docs/channels.md", server, curl) == 1
 
 
 def test_every_documented_http_path_exists(start_server: StartServer, tmp_path):

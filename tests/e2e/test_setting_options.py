@@ -17,6 +17,7 @@ ROWS = list(rows().values())
 TEXTS = {
     "host": "127.0.0.1",
     "token": "a-secret",
+    "get_writes": "a-secret-for-addresses",
     "allow_origin": "https://a.example",
     "allow_host": "a.example",
     "proxy_header": "10.0.0.0/8",

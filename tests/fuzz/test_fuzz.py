@@ -147,14 +147,14 @@ FIELDS = {
     "type": st.sampled_from(
         [
             *("ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe"),
-            *(*OPERATIONS, "txn", "history", "watch", "unwatch"),
+            *(*OPERATIONS, "txn", "history", "watch", "unwatch", "publish"),
         ]
     )
     | JSON,
     "action": st.sampled_from(
         [
             *("subscribe", "unsubscribe", "set", "get", "delete", "ping"),
-            *(*OPERATIONS, "txn", "history", "watch", "unwatch"),
+            *(*OPERATIONS, "txn", "history", "watch", "unwatch", "publish"),
         ]
     )
     | JSON,
@@ -178,6 +178,7 @@ FIELDS = {
     )
     | JSON,
     "channel": NAMES | JSON,
+    "data": JSON,
     "pattern": st.sampled_from(["*", "k*", "?", "*k"]) | JSON,
     "maxRate": st.floats() | JSON,
     "since": st.fixed_dictionaries({}, optional={"epoch": NAMES, "rev": st.integers()}) | JSON,
@@ -197,10 +198,14 @@ TEXTS = (
 @fuzz
 @given(st.lists(TEXTS, max_size=8), st.sampled_from(list(Dialect)))
 def test_any_message_gets_well_formed_replies(texts: list[bytes], dialect: Dialect) -> None:
-    client = Rooms().client(dialect)
+    rooms = Rooms()
+    client, listener = rooms.client(dialect), rooms.client(Dialect.OBJECT_STORE)
+    for channel in ("k", "l", "cache-events"):
+        listener.ask({"action": "subscribe", "channel": channel})
     for text in texts:
-        for message in client.ask(text):
+        for message in client.ask(text) + listener.received():
             check_message(message)
+    assert listener.overflows == 0
 
 
 # --- HTTP ---

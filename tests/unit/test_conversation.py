@@ -28,7 +28,7 @@ WRITES = ("merge", "patch", "incr", "append", "touch", "timer", "revert", "txn")
 words = st.sampled_from(
     [
         *("ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe", "delete", "x"),
-        *(*WRITES, "history", "watch", "unwatch"),
+        *(*WRITES, "history", "watch", "unwatch", "publish"),
     ]
 )
 paths = st.sampled_from(["", "/x", "/0", "/-", "x"])
@@ -79,7 +79,7 @@ messages = st.dictionaries(
     st.sampled_from(
         [
             *("type", "action", "key", "value", "ttl", "ns", "keys", "entries", "channel", "id"),
-            *("pattern", "path", "since", "maxRate"),
+            *("pattern", "path", "since", "maxRate", "data"),
         ]
     ),
     words
@@ -130,7 +130,7 @@ def may_be_silent(text: bytes, dialect: Dialect) -> bool:
         return False
     if dialect is Dialect.DUNENA or (dialect is Dialect.AUTO and "type" in message):
         return message.get("type") in ("unsubscribe", "unwatch")
-    silent = ("set", "delete", "subscribe", "unsubscribe", "unwatch", *WRITES)
+    silent = ("set", "delete", "subscribe", "unsubscribe", "unwatch", "publish", *WRITES)
     return message.get("action") in silent
 
 

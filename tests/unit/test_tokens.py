@@ -52,9 +52,18 @@ def test_a_token_has_the_grant_of_its_file(file: Path) -> None:
     assert director is not None
     assert director.rights == set(Right)
     assert director.keys == director.namespaces == ANY
+    assert overlay.channels is None
     assert tokens.grants == {overlay, director}
     assert tokens.grant_of(b"overlay secre") is None
     assert tokens.grant_of(b"") is None
+
+
+@pytest.mark.parametrize("channels", [(), ("chat",), ("chat-*", "news")])
+def test_a_table_names_the_channels_of_its_token(file: Path, channels: tuple[str, ...]) -> None:
+    tokens = written(file, f"{OVERLAY}channels = {list(channels)}\n")
+    overlay = tokens.grant_of(b"overlay secret")
+    assert overlay is not None
+    assert overlay.channels == channels
 
 
 def test_the_command_line_token_has_all_rights_beside_the_tokens_of_the_file(file: Path) -> None:
@@ -147,6 +156,7 @@ def test_an_invalid_changed_file_leaves_the_tokens_as_they_were(
         ('[a]\ntoken = "x"\nrights = "read"', "rights must be a list of texts"),
         ('[a]\ntoken = "x"\nrights = ["read"]\nkeys = "k"', "keys must be a list of texts"),
         ('[a]\ntoken = "x"\nrights = ["read"]\nnamespaces = [1]', "namespaces must be a list"),
+        ('[a]\ntoken = "x"\nrights = ["read"]\nchannels = "c"', "channels must be a list"),
         ('[a]\ntoken = "x"\nrights = ["read"]\nkey = ["k"]', "[a]: unknown field: key"),
         ('["a\\nb"]\ntoken = "x"\nrights = ["read"]', "this cannot be a name"),
         ('["--token"]\ntoken = "x"\nrights = ["read"]', "this cannot be a name"),
@@ -216,3 +226,49 @@ def test_a_tokens_file_is_read_through_a_link(file: Path) -> None:
 def test_a_byte_order_mark_in_a_tokens_file_is_ignored(file: Path) -> None:
     file.write_text(OVERLAY, "utf-8-sig")
     assert len(Tokens(file=file).grants) == 1
+
+
+BUTTON = OVERLAY + 'get = "secret-of-the-button"\n'
+
+
+def test_a_secret_for_get_writes_has_the_grant_of_its_table(file: Path) -> None:
+    tokens = written(file, BUTTON + DIRECTOR)
+    assert tokens.have_get_secrets
+    assert tokens.grant_of_get_secret(b"secret-of-the-button") == tokens.grant_of(b"overlay secret")
+    assert tokens.grant_of(b"secret-of-the-button") is None
+    assert tokens.grant_of_get_secret(b"overlay secret") is None
+    assert tokens.grant_of_get_secret(b"") is None
+    assert not written(file, OVERLAY).have_get_secrets
+
+
+def test_the_servers_own_secret_may_read_and_write_and_survives_a_changed_file(file: Path) -> None:
+    tokens = written(file, BUTTON)
+    tokens.add_get_secret("the-secret-of-the-server")
+    rewrite(file, DIRECTOR)
+    assert tokens.reload_if_changed()
+    own = tokens.grant_of_get_secret(b"the-secret-of-the-server")
+    assert own is not None
+    assert own.is_complete
+    assert Right.ADMIN not in own.rights
+    assert tokens.grant_of(b"the-secret-of-the-server") is None
+    assert tokens.grant_of_get_secret(b"secret-of-the-button") is None
+    assert tokens.have_get_secrets
+
+
+@pytest.mark.parametrize(
+    "secret", ['"short"', '"with/a/slash/in-it"', "17", '""', '"with spaces in it"']
+)
+def test_a_secret_that_would_not_do_is_refused(file: Path, secret: str) -> None:
+    with pytest.raises(TokensError, match=r"\[overlay\]: get must be a secret"):
+        written(file, f"{OVERLAY}get = {secret}\n")
+
+
+@pytest.mark.parametrize("field", ["token", "get"])
+def test_a_secret_belongs_to_one_table_and_is_no_token(file: Path, field: str) -> None:
+    other = '[other]\ntoken = "other secret"\nrights = ["read"]\n'
+    if field == "token":
+        other = other.replace("other secret", "secret-of-the-button")
+    else:
+        other += 'get = "secret-of-the-button"\n'
+    with pytest.raises(TokensError, match=rf"\[other\]: the {field} of \[overlay\]"):
+        written(file, BUTTON + other)

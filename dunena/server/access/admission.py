@@ -44,6 +44,7 @@ from dunena.telemetry import Telemetry
 OBS_ORIGIN = "http://absolute"
 ANY_ORIGIN = "*"
 ANY_HOST = "*"
+_UNAUTHORIZED = 401
 PREFLIGHT_SECONDS = 600  # how long a browser may cache the answer to a preflight
 
 # Origins that are always admitted; a policy (CSP) cannot express an IPv6 address.
@@ -110,12 +111,10 @@ class Admission:
         An admitted request has its ``grant`` set. ``is_page``: any site may show or link to the
         requested path.
         """
+        refusal = self._refusal_of_host(request)
+        if refusal is not None:
+            return refusal
         host = request.headers.get("host")
-        if host is None and not request.is_http_1_0:
-            return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
-        if host is not None and not self.allows_host(host):
-            self._report_host(host)
-            return Response.error(403, "Host not allowed")
         origin = request.headers.get("origin")
         if origin is not None and not self.allows_origin(origin, host):
             self._report_origin(origin)
@@ -125,6 +124,38 @@ class Admission:
             self._refusals.tell_cross_site(request.path)
             return Response.error(403, "Cross-site request not allowed")
         return self._refusal_of_token(request) if needs_token else None
+
+    def refusal_of_page(self, request: Request) -> Response | None:
+        """Return the response that refuses a GET write to a page; None if no page sent it.
+
+        Not even an admitted page needs them, and a page that an admitted one shows could send them
+        too. Of requests without an origin, those of this server's own pages are let through.
+        """
+        refusal = self._refusal_of_host(request)
+        if refusal is not None:
+            return refusal
+        site = request.headers.get("sec-fetch-site", "none")
+        if "origin" not in request.headers and site in _OWN_SITES:
+            return None
+        self._telemetry.refused_origins += 1
+        self._refusals.tell_get_write_of_page(request.headers.get("origin", site))
+        return Response.error(403, "GET writes are not for pages: use fetch() with another method")
+
+    @property
+    def has_get_secrets(self) -> bool:
+        """Whether there is a secret for GET writes."""
+        return self._tokens.have_get_secrets
+
+    def refusal_of_get_secret(self, request: Request, secret: bytes) -> Response | None:
+        """Return the response that refuses a secret for GET writes; None if it is right.
+
+        The request then has its ``grant`` set. A wrong one counts like a wrong token.
+        """
+        refusal = self._refusal_of(request, [(self._tokens.grant_of_get_secret, secret)])
+        if refusal is not None and refusal.status == _UNAUTHORIZED:
+            # 401 would ask for a token (RFC 9110, 15.5.2), which is of no use here.
+            return Response.error(403, "Wrong secret")
+        return refusal
 
     def allows_host(self, host: str) -> bool:
         """Return whether a request with this Host header may be admitted."""
@@ -250,6 +281,15 @@ class Admission:
         """Whether a page of any site can be admitted: a sandboxed one looks like one from disk."""
         return ANY_ORIGIN in self._settings.allow_origins or self.disk_pages.are_let_in
 
+    def _refusal_of_host(self, request: Request) -> Response | None:
+        host = request.headers.get("host")
+        if host is None and not request.is_http_1_0:
+            return Response.error(400, "Missing Host header")  # RFC 9112, 3.2
+        if host is not None and not self.allows_host(host):
+            self._report_host(host)
+            return Response.error(403, "Host not allowed")
+        return None
+
     def _is_foreign(self, request: Request) -> bool:
         """Return whether Sec-Fetch-Site names another site (Fetch Metadata, 2.3)."""
         site = request.headers.get("sec-fetch-site", "none")
@@ -305,7 +345,7 @@ class Admission:
 
     def _unauthorized(self) -> Response:
         self._telemetry.refused_tokens += 1
-        return Response.error(401, "Unauthorized", {"WWW-Authenticate": "Bearer"})
+        return Response.error(_UNAUTHORIZED, "Unauthorized", {"WWW-Authenticate": "Bearer"})
 
     def _report_host(self, host: str) -> None:
         self._telemetry.refused_hosts += 1

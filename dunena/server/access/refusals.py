@@ -82,6 +82,15 @@ class Refusals:
             " origin with --allow-origin",
         )
 
+    def tell_get_write_of_page(self, origin: str) -> None:
+        """Log that a page sent a GET write; ``origin`` is its origin, or what site it is of."""
+        self._tell(
+            "get write",
+            origin,
+            f"a GET write of a page ({_shown(origin)}) was refused",
+            "pages can write otherwise: with dunena.js, or with fetch() and another method",
+        )
+
     def tell_guesser(self, group: str) -> None:
         """Log that an address presented too many wrong tokens."""
         self._tell(

@@ -7,6 +7,8 @@ The file is TOML with a table for each token; the table's name identifies the to
     rights = ["read"]            # read, write, admin
     keys = ["score", "team-*"]   # globs; all when left out
     namespaces = ["show"]        # globs; "" is no namespace; all when left out
+    channels = ["chat"]          # globs; when left out as `Grant` says
+    get = "..."                  # a secret for GET writes with these rights
 
 The file is read again when it changes. A file that cannot be used prevents the start; later, such a
 change is logged and the former tokens stay valid.
@@ -18,17 +20,21 @@ import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dunena.dialects.grants import ANY, EVERYTHING, Grant, Right
 from dunena.plain_files import FileTooLargeError, read_plain
+from dunena.server.access.get_secret import SECRET_FORM, is_get_secret
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
 
 COMMAND_LINE = "--token"
 """The name of the grant of the token from the command line."""
 
 _COOKIE_PURPOSE = b"dunena session cookie"
-_FIELDS = {"token", "rights", "keys", "namespaces"}
+_FIELDS = {"token", "rights", "keys", "namespaces", "channels", "get"}
+
+GET_WRITES = "--get-writes"
+"""The name of the grant of the secret from the command line."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,18 +43,31 @@ class TokensError(Exception):
     """The file of tokens cannot be used; the text says why in one line, without any token."""
 
 
+class _Known(NamedTuple):
+    """A token with its grant, and its secret for GET writes if it has one."""
+
+    token: str
+    grant: Grant
+    get_secret: str | None
+
+
 class Tokens:
     """The tokens of one server: ``token`` with all rights, and those of ``file``.
+
+    Besides these, the secrets that stand in the addresses of GET writes: those of the file have the
+    rights of their tables, the server's own may read and write every key.
 
     Raises `TokensError` if the file cannot be used.
     """
 
     def __init__(self, token: str | None = None, file: Path | None = None) -> None:
-        self._own = [] if token is None else [(token, _everything(token))]
+        self._own = [] if token is None else [_Known(token, _everything(token), None)]
         self._file = file
         self._seen = self._signature()
         self._grants: dict[bytes, Grant] = {}
         self._cookies: dict[bytes, bytes] = {}
+        self._get_secrets: dict[bytes, Grant] = {}
+        self._own_get_secrets: dict[bytes, Grant] = {}
         self._take(_read(file) if file is not None else [])
         if file is not None:
             _warn_of_readers(file)
@@ -57,6 +76,23 @@ class Tokens:
     def are_needed(self) -> bool:
         """Whether the server has tokens, so that every client needs one."""
         return bool(self._own) or self._file is not None
+
+    @property
+    def have_get_secrets(self) -> bool:
+        """Whether there is a secret for GET writes."""
+        return bool(self._get_secrets)
+
+    def add_get_secret(self, secret: str) -> None:
+        """Let a secret of the server's own write with GET, besides those of the file."""
+        digest = _digest(secret.encode())
+        self._own_get_secrets[digest] = Grant(
+            GET_WRITES, frozenset((Right.READ, Right.WRITE)), digest=digest
+        )
+        self._get_secrets |= self._own_get_secrets
+
+    def grant_of_get_secret(self, secret: bytes) -> Grant | None:
+        """Return the grant of a secret for GET writes, looked up as by `grant_of`."""
+        return self._get_secrets.get(_digest(secret))
 
     @property
     def grants(self) -> frozenset[Grant]:
@@ -101,10 +137,15 @@ class Tokens:
         _log.info("%s is used from now on: %d tokens", self._file, len(read))
         return True
 
-    def _take(self, read: list[tuple[str, Grant]]) -> None:
+    def _take(self, read: list[_Known]) -> None:
         tokens = [*read, *self._own]
-        self._grants = {grant.digest: grant for _, grant in tokens}
-        self._cookies = {_digest(_cookie(token)): grant.digest for token, grant in tokens}
+        self._grants = {known.grant.digest: known.grant for known in tokens}
+        self._cookies = {_digest(_cookie(known.token)): known.grant.digest for known in tokens}
+        self._get_secrets = {
+            _digest(known.get_secret.encode()): known.grant
+            for known in tokens
+            if known.get_secret is not None
+        } | self._own_get_secrets
 
     def _signature(self) -> tuple[int, int, int] | None:
         """Return what changes when the file does: time, size and inode; None if it is missing."""
@@ -130,7 +171,7 @@ def _cookie(token: str) -> bytes:
 # --- the file ---
 
 
-def _read(file: Path) -> list[tuple[str, Grant]]:
+def _read(file: Path) -> list[_Known]:
     """Return the tokens of the file with their grants; raise `TokensError`."""
     import tomllib  # imported here, as most servers have no such file
 
@@ -146,19 +187,24 @@ def _read(file: Path) -> list[tuple[str, Grant]]:
         raise TokensError(f"{file} is no TOML{_place_of_fault(data)}") from None
     if not tables:
         raise TokensError(f"{file} has no tokens: each is a table, [name]")
-    found: dict[str, tuple[str, Grant]] = {}
+    found: list[_Known] = []
+    owners: dict[str, str] = {}  # token or secret -> table
     for name, table in tables.items():
         try:
-            token, grant = _grant(name, table)
+            known = _known(name, table)
         except TokensError as error:
             raise TokensError(f"{file}, [{name}]: {error}") from None
-        if token in found:
-            raise TokensError(f"{file}, [{name}]: the token of [{found[token][1].name}]")
-        found[token] = token, grant
-    return list(found.values())
+        for what, secret in (("token", known.token), ("get", known.get_secret)):
+            if secret is None:
+                continue
+            if secret in owners:
+                raise TokensError(f"{file}, [{name}]: the {what} of [{owners[secret]}]")
+            owners[secret] = name
+        found.append(known)
+    return found
 
 
-def _grant(name: str, table: Any) -> tuple[str, Grant]:
+def _known(name: str, table: Any) -> _Known:
     if not isinstance(table, dict):
         raise TokensError("no table")
     if not name.isprintable() or name == COMMAND_LINE:
@@ -172,13 +218,22 @@ def _grant(name: str, table: Any) -> tuple[str, Grant]:
     known = {right.value: right for right in Right}
     if not rights or not known.keys() >= set(rights):
         raise TokensError(f"rights must be some of {', '.join(known)}")
-    return token, Grant(
+    grant = Grant(
         name,
         frozenset(known[right] for right in rights),
         _texts(table, "keys", ANY),
         _texts(table, "namespaces", ANY),
+        _texts(table, "channels", ()) if "channels" in table else None,
         _digest(token.encode()),
     )
+    return _Known(token, grant, _get_secret(table))
+
+
+def _get_secret(table: Mapping[str, Any]) -> str | None:
+    secret = table.get("get")
+    if secret is None or (isinstance(secret, str) and is_get_secret(secret)):
+        return secret
+    raise TokensError(f"get must be a secret that has {SECRET_FORM}")
 
 
 def _texts(table: Mapping[str, Any], field: str, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from dunena.dialects.grants import NOTHING, Grant
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
 
+GET_WRITES_PREFIX = "/do/"
+"""The path of GET writes, after which a secret stands."""
+
 _NO_BODY_STATUSES = frozenset({204, 304})
 
 
@@ -56,6 +59,12 @@ class Request:
     def path(self) -> str:
         """The target without its query, still percent-encoded."""
         return self.target.partition("?")[0]
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it may be logged: without the secret of a GET write."""
+        path = self.path
+        return f"{GET_WRITES_PREFIX}..." if path.startswith(GET_WRITES_PREFIX) else path
 
     def query(self) -> dict[str, str]:
         """Decode the query's fields; the last one counts if a field is repeated.

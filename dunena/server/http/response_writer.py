@@ -72,7 +72,7 @@ class ResponseWriter:
         try:
             response = self._context.routes.respond(request, now)
         except Exception:  # noqa: BLE001 - a bug ends one request, not the server
-            _log.exception("%s %s could not be answered", request.method, request.path)
+            _log.exception("%s %s could not be answered", request.method, request.shown_path)
             response = Response.error(500, "Internal error")
         if response.later is not None:
             self._deferred = response

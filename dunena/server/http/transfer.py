@@ -74,7 +74,7 @@ class Transfer:
         self._is_working = False
         error = future.exception()
         if error is not None:
-            _log.error("%s could not be answered", self._request.path, exc_info=error)
+            _log.error("%s could not be answered", self._request.shown_path, exc_info=error)
             prepared = Prepared(_internal_error(0))
         else:
             prepared = future.result()
@@ -90,7 +90,7 @@ class Transfer:
         try:
             result = search.advance()
         except Exception:  # noqa: BLE001 - a bug ends one request, not the server
-            _log.exception("%s could not be answered", self._request.path)
+            _log.exception("%s could not be answered", self._request.shown_path)
             result = _internal_error
         if result is None:
             return True
@@ -110,7 +110,7 @@ class Transfer:
             self._say(future.result())
         elif not self._is_cancelled:
             # The head has promised a length: only closing the connection shows that it is cut off.
-            _log.warning("%s could not be read to its end: %s", self._request.path, error)
+            _log.warning("%s could not be read to its end: %s", self._request.shown_path, error)
             self._end(is_complete=False)
         else:
             self._close()

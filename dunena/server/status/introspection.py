@@ -28,7 +28,8 @@ class Introspection:
     """Describes one server; ``now`` is in Unix ms.
 
     ``wall_step_ms`` returns how far the wall clock is ahead of the server's clock, in ms;
-    ``shortage`` knows whether connections are refused.
+    ``shortage`` knows whether connections are refused, ``has_get_writes`` whether GET writes are
+    on.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class Introspection:
         addresses: tuple[str, ...] = (),
         wall_step_ms: Callable[[], int] = lambda: 0,
         shortage: Shortage | None = None,
+        has_get_writes: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._has_get_writes = has_get_writes
         self._shortage = shortage or Shortage()
         self._wall_step_ms = wall_step_ms
         self._event_loop = event_loop
@@ -73,7 +76,7 @@ class Introspection:
                 "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
-                "features": ["history", "http", "ops", "txn", "watch"],
+                "features": self._features(),
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
                 "hasToken": self._settings.has_token,
@@ -81,6 +84,10 @@ class Introspection:
                     "rights": [right.value for right in Right if right in grant.rights],
                     "keys": grant.keys,
                     "namespaces": grant.namespaces,
+                    "channels": {
+                        "read": grant.readable_channels,
+                        "write": grant.writable_channels,
+                    },
                 },
                 "refusedOrigins": at.value("refusals", "origin"),
                 "maxValueBytes": self._services.limits.value_bytes_max,
@@ -90,6 +97,10 @@ class Introspection:
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
+
+    def _features(self) -> list[str]:
+        features = ["channels", "history", "http", "ops", "txn", "watch"]
+        return sorted([*features, "getWrites"]) if self._has_get_writes() else features
 
     def stats(self, now: int) -> Response:
         """Answer `/stats` with the counters of cache, storage and connections."""
@@ -115,6 +126,13 @@ class Introspection:
                     "filesBehind": at.value("files_behind"),
                     "slowSyncs": at.value("slow_syncs"),
                     "failures": at.value("refusals", "storage"),
+                },
+                "channels": {
+                    "subscribed": at.value("channels"),
+                    "published": at.value("channel_messages"),
+                    "delivered": at.value("channel_deliveries")
+                    - at.value("channel_messages_missed"),
+                    "missed": at.value("channel_messages_missed"),
                 },
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),

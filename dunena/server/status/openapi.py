@@ -159,8 +159,8 @@ def _list_of(items: _Json) -> _Json:
     return {"type": "array", "items": items}
 
 
-def _key(schema: _Json) -> _Json:
-    return {"name": "key", "in": "path", "required": True, "schema": schema}
+def _key(schema: _Json, name: str = "key") -> _Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _ns(schema: _Json) -> _Json:
@@ -189,6 +189,7 @@ _TAGS: _Json = {
 _PARAMETERS: dict[str, _Json] = {
     "key": _key(_NAME),
     "ascii key": _key(_ASCII_NAME),
+    "channel": _key(_NAME, "channel"),
     "ns": _ns(_NAME),
     "ascii ns": _ns(_ASCII_NAME),
     "pattern": _query("pattern", _STRING),
@@ -243,6 +244,7 @@ _SCHEMAS: dict[str, _Json] = {
     "Error": {"$ref": "#/components/schemas/Error"},
     "Object": _OBJECT,
     # --- bodies of requests ---
+    "AnyValue": {},
     "ValueToSet": _fields(
         key=_NAME,
         value={},

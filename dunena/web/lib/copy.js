@@ -28,12 +28,16 @@ function copyBySelection(text) {
   return isDone;
 }
 
-// Copies a text and shows the result on the button `source` for a moment.
+// Copies a text and shows the result on the button `source`.
 export async function copyFrom(source, text) {
-  const isDone = await copy(text);
+  sayOn(source, await copy(text) ? "Copied" : "Not allowed");
+}
+
+// Shows words in place of a button's label for a moment.
+export function sayOn(source, words) {
   const label = source.dataset.label ?? source.textContent;
   source.dataset.label = label;
-  source.textContent = isDone ? "Copied" : "Not allowed";
+  source.textContent = words;
   clearTimeout(Number(source.dataset.timer));
   source.dataset.timer = setTimeout(() => {
     source.textContent = label;

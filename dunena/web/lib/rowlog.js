@@ -1,9 +1,14 @@
-// A list of events, the newest last. To stay fast with a fast stream, it adds rows once per
+// A list of events or messages, the newest last. To stay fast with a fast stream, it adds rows once per
 // animation frame, and keeps only the newest.
 
-import { byId, drawer } from "./dom.js";
+import { copyButton } from "./copy.js";
+import { byId, drawer, element } from "./dom.js";
+import { count } from "./format.js";
+import { compact, indent } from "./json.js";
 
 const ROWS_MAX = 500;
+const KEPT_CHARS_MAX = 20_000; // of each message
+const SUMMARY_CHARS_MAX = 300;
 const NEAR_END_PX = 24; // a list scrolled nearer to its end than this follows new rows
 
 export class RowLog {
@@ -96,4 +101,32 @@ export class RowLog {
     this.#pause.textContent = this.#isPaused ? "Resume" : "Pause";
     this.#draw();
   }
+}
+
+// Returns what a record keeps of a message: { text, cut }, the number of characters left out.
+export function kept(text) {
+  return { text: text.slice(0, KEPT_CHARS_MAX), cut: Math.max(0, text.length - KEPT_CHARS_MAX) };
+}
+
+// Makes a row of a kept message with the elements of `head`; the whole is shown when it is opened.
+export function openable(head, record) {
+  const line = compact(record.text.slice(0, 2 * SUMMARY_CHARS_MAX)).slice(0, SUMMARY_CHARS_MAX);
+  const row = element("details", { class: "row" },
+    element("summary", {}, ...head, element("code", { class: "text" }, line)));
+  row.addEventListener("toggle", () => fill(row, record));
+  return row;
+}
+
+// Opens or closes such a row.
+export function setOpen(row, record, isOpen) {
+  row.open = isOpen;
+  fill(row, record);
+}
+
+// Fills a row when it is opened, as most rows never are.
+function fill(row, { text, cut }) {
+  if (!row.open || row.childElementCount > 1) return;
+  const rest = cut ? `\n… and ${count(cut, "more character")}` : "";
+  row.append(element("div", { class: "row-body" },
+    element("pre", { tabindex: "0" }, indent(text) + rest), copyButton("message", () => text)));
 }

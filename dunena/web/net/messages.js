@@ -9,6 +9,39 @@ export const PROTOCOLS = [
 ];
 
 // Their keys are names that no show uses: a message that is sent as it is changes nothing of value.
+
+// Messages with the same fields in both dialects, by the name of their example.
+const COMMON = {
+  create: ["set", { key: "example-new", value: "hello", ttl: 8000, ifRev: 0 }],
+  merge: ["merge", { key: "example-object", value: { title: { name: "Ada" } } }],
+  patch: ["patch", { key: "example-object", patch: [{ op: "add", path: "/on", value: true }] }],
+  incr: ["incr", { key: "example-number", by: 1, idempotencyKey: "another for each vote" }],
+  append: ["append", { key: "example-list", value: { from: "Ada", text: "hi" }, max: 50 }],
+  touch: ["touch", { key: "example-object", ttl: 60000, then: { on: false } }],
+  timer: ["timer", { key: "example-timer", do: "set", ms: 300000, rate: -1 }],
+  revert: ["revert", { key: "example-object" }],
+  txn: ["txn", {
+    ops: [
+      { op: "incr", key: "example-number" },
+      { op: "set", key: "example-last", value: "Ada", ttl: 8000 },
+    ],
+  }],
+  history: ["history", { key: "example-object", limit: 5 }],
+  watch: ["watch", { pattern: "example-*", maxRate: 5 }],
+  "watch keys": ["watch", {
+    keys: ["example-object", "example-number"], since: { epoch: "of an update", rev: 1 },
+  }],
+  "watch path": ["watch", { key: "example-object", path: "/title/name" }],
+  unwatch: ["unwatch", { pattern: "example-*" }],
+  publish: ["publish", { channel: "example", data: { from: "Ada", text: "hi" } }],
+};
+
+// Returns the common messages of a dialect; `more` is added to each.
+function common(field, more = {}) {
+  return Object.fromEntries(Object.entries(COMMON)
+    .map(([name, [verb, fields]]) => [name, { [field]: verb, ...fields, ...more }]));
+}
+
 export const TEMPLATES = [
   {
     dialect: "dunena",
@@ -25,33 +58,7 @@ export const TEMPLATES = [
       },
       subscribe: { type: "subscribe", channel: "cache-events" },
       unsubscribe: { type: "unsubscribe", channel: "cache-events" },
-      create: { type: "set", key: "example-new", value: "hello", ttl: 8000, ifRev: 0 },
-      merge: { type: "merge", key: "example-object", value: { title: { name: "Ada" } } },
-      patch: {
-        type: "patch", key: "example-object", patch: [{ op: "add", path: "/on", value: true }],
-      },
-      incr: { type: "incr", key: "example-number", by: 1, idempotencyKey: "another for each vote" },
-      append: {
-        type: "append", key: "example-list", value: { from: "Ada", text: "hi" }, max: 50,
-      },
-      touch: { type: "touch", key: "example-object", ttl: 60000, then: { on: false } },
-      timer: { type: "timer", key: "example-timer", do: "set", ms: 300000, rate: -1 },
-      revert: { type: "revert", key: "example-object" },
-      txn: {
-        type: "txn",
-        ops: [
-          { op: "incr", key: "example-number" },
-          { op: "set", key: "example-last", value: "Ada", ttl: 8000 },
-        ],
-      },
-      history: { type: "history", key: "example-object", limit: 5 },
-      watch: { type: "watch", pattern: "example-*", maxRate: 5 },
-      "watch keys": {
-        type: "watch", keys: ["example-object", "example-number"],
-        since: { epoch: "of an update", rev: 1 },
-      },
-      "watch path": { type: "watch", key: "example-object", path: "/title/name" },
-      unwatch: { type: "unwatch", pattern: "example-*" },
+      ...common("type"),
     },
   },
   {
@@ -63,38 +70,12 @@ export const TEMPLATES = [
       get: { action: "get", key: "example" },
       delete: { action: "delete", key: "example" },
       ping: { action: "ping", id: 1 },
-      create: { action: "set", key: "example-new", value: "hello", ttl: 8000, ifRev: 0, id: 1 },
-      merge: { action: "merge", key: "example-object", value: { title: { name: "Ada" } }, id: 1 },
-      patch: {
-        action: "patch", key: "example-object", patch: [{ op: "add", path: "/on", value: true }],
-        id: 1,
-      },
+      ...common("action", { id: 1 }), // without an id a write has no answer
+      // Another request than dunena's, so it needs another idempotencyKey.
       incr: {
-        action: "incr", key: "example-number", by: 1, idempotencyKey: "another for each goal",
-        id: 1,
+        action: "incr", key: "example-number", by: 1, idempotencyKey: "another for each goal", id: 1,
       },
-      append: {
-        action: "append", key: "example-list", value: { from: "Ada", text: "hi" }, max: 50, id: 1,
-      },
-      touch: { action: "touch", key: "example-object", ttl: 60000, then: { on: false }, id: 1 },
-      timer: { action: "timer", key: "example-timer", do: "set", ms: 300000, rate: -1, id: 1 },
-      revert: { action: "revert", key: "example-object", id: 1 },
-      txn: {
-        action: "txn",
-        ops: [
-          { op: "incr", key: "example-number" },
-          { op: "set", key: "example-last", value: "Ada", ttl: 8000 },
-        ],
-        id: 1,
-      },
-      history: { action: "history", key: "example-object", limit: 5, id: 1 },
-      watch: { action: "watch", pattern: "example-*", maxRate: 5, id: 1 },
-      "watch keys": {
-        action: "watch", keys: ["example-object", "example-number"],
-        since: { epoch: "of an update", rev: 1 }, id: 1,
-      },
-      "watch path": { action: "watch", key: "example-object", path: "/title/name", id: 1 },
-      unwatch: { action: "unwatch", pattern: "example-*" },
+      "subscribe channel": { action: "subscribe", channel: "example", id: 1 },
     },
   },
 ];

@@ -1,24 +1,31 @@
-// The stream of the store's events and of other followed channels, and the number per second.
+// The stream of the store's events and of the messages of other channels, and the number per second.
 
+import { sayOn } from "../lib/copy.js";
 import { byId, button, element, say } from "../lib/dom.js";
 import { clockTime, size, whole } from "../lib/format.js";
+import { compact, member } from "../lib/json.js";
+import { faultOf } from "../lib/jsonparse.js";
 import { recall, remember } from "../lib/memory.js";
-import { RowLog } from "../lib/rowlog.js";
+import { kept, openable, RowLog } from "../lib/rowlog.js";
+import { AWAY } from "../net/api.js";
 import { RateChart } from "./chart.js";
 
 const CACHE_EVENTS = "cache-events";
 const DRAW_MS = 1000;
-const TEXT_CHARS_MAX = 500;
+const PUBLISH_ID = "publish";
 
 export class Events {
   onOpenKey = () => {}; // (key, ns)
   #link;
   #channels = new Set(recall("channels", []).filter((name) => typeof name === "string"));
   #followsCache = true;
+  #wasConnected = false;
   #total = 0;
   #chart = new RateChart(byId("events-chart"));
   #list = byId("channel-list");
   #problem = byId("channel-problem");
+  #name = byId("channel-name");
+  #data = byId("publish-data");
   #rows = new RowLog("events", ["filter", "kind"], (record) => this.#row(record), matches);
 
   constructor(link) {
@@ -29,8 +36,11 @@ export class Events {
     };
     byId("channel-form").addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#add(byId("channel-name").value);
-      byId("channel-name").value = "";
+      this.#add(this.#name.value);
+    });
+    byId("publish-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#publish();
     });
     setInterval(() => {
       if (!document.hidden) this.#drawRate();
@@ -46,26 +56,58 @@ export class Events {
 
   // Subscribes again on a new connection, on which the server starts cache-events by itself.
   connected() {
-    for (const channel of this.#channels) this.#send("subscribe", channel);
+    for (const channel of this.#channels) {
+      this.#send("subscribe", channel);
+      if (this.#wasConnected) this.#addGap(channel, "what came without a connection was missed");
+    }
+    this.#wasConnected = true;
   }
 
-  // Takes a message of the connection: an event, or an answer about channels.
-  receive(message) {
-    if (message.channel === undefined) {
-      if (message.type === "error") say(this.#problem, message.data);
+  // Takes a message of the connection, and its text: an event, or an answer about channels.
+  receive(message, text) {
+    const { type, channel, event, data, id, timestamp } = message;
+    if (channel === undefined) {
+      if (type === "error") say(this.#problem, data);
+      else if (id === PUBLISH_ID) sayOn(byId("publish"), "Published");
       return;
     }
-    const isCache = message.channel === "cache";
+    const isCache = channel === "cache";
     if (isCache && !this.#followsCache) return;
+    if (event === "gap") {
+      this.#addGap(channel, `${whole(data.missed)} missed`, timestamp);
+      return;
+    }
     this.#total += 1;
     this.#chart.add();
-    this.#rows.add({
-      time: clockTime(new Date(message.timestamp ?? Date.now())),
-      kind: isCache ? message.event : "message",
-      isCache,
-      channel: message.channel,
-      data: message.data ?? {},
-    });
+    const time = clockTime(new Date(timestamp ?? Date.now()));
+    this.#rows.add(isCache
+      ? { time, kind: event, channel, data: data ?? {} }
+      : { time, kind: "message", channel, ...kept(member(text, "data") ?? "") });
+  }
+
+  #addGap(channel, text, timestamp = Date.now()) {
+    this.#rows.add({ time: clockTime(new Date(timestamp)), kind: "gap", channel, text });
+  }
+
+  #publish() {
+    const text = this.#written();
+    if (text !== null && !this.#link.send(text)) say(this.#problem, AWAY);
+  }
+
+  // Returns the message that publishes what is written; null if something is missing.
+  #written() {
+    const fault = faultOf(this.#data.value);
+    const text = this.#data.value.trim()
+      ? fault && `The message is no JSON: ${fault.message}. A text stands in quotes.`
+      : "Write a message first.";
+    say(this.#problem, this.#name.value ? text ?? "" : "Name a channel first.");
+    if (!this.#name.value || text) {
+      (this.#name.value ? this.#data : this.#name).focus();
+      return null;
+    }
+    const fields = { type: "publish", channel: this.#name.value, id: PUBLISH_ID };
+    const data = compact(this.#data.value);
+    return `${JSON.stringify(fields).slice(0, -1)},"data":${data}}`;
   }
 
   #add(channel) {
@@ -89,7 +131,7 @@ export class Events {
       remember("channels", [...this.#channels]);
     }
     this.#drawChannels();
-    byId("channel-name").focus();
+    this.#name.focus();
   }
 
   #send(type, channel) {
@@ -110,25 +152,27 @@ export class Events {
     byId("events-peak").textContent = whole(peak);
   }
 
-  #row({ time, kind, isCache, channel, data }) {
-    const what = isCache
-      ? [
-        ...data.ns ? [element("span", { class: "ns" }, data.ns)] : [],
-        data.key === undefined
-          ? element("span", { class: "text" }, "everything")
-          : button(data.key, () => this.onOpenKey(data.key, data.ns ?? ""), { class: "link key" }),
-        element("span", { class: "size" }, data.size === undefined ? "" : size(data.size)),
-      ]
-      : [
-        element("span", { class: "ns" }, channel),
-        element("code", { class: "text" }, JSON.stringify(data).slice(0, TEXT_CHARS_MAX)),
-      ];
-    return element("div", { class: "row event" }, element("time", {}, time),
-      element("span", { class: `kind ${isCache ? kind : ""}` }, kind), ...what);
+  #row(record) {
+    const { time, kind, channel, text, data } = record;
+    const head = [element("time", {}, time), element("span", { class: `kind ${kind}` }, kind)];
+    const name = element("span", { class: "ns" }, channel);
+    if (kind === "message") {
+      const row = openable([...head, name], record);
+      row.classList.add("event");
+      return row;
+    }
+    const what = kind === "gap" ? [name, element("span", { class: "text" }, text)] : [
+      ...data.ns ? [element("span", { class: "ns" }, data.ns)] : [],
+      data.key === undefined
+        ? element("span", { class: "text" }, "everything")
+        : button(data.key, () => this.onOpenKey(data.key, data.ns ?? ""), { class: "link key" }),
+      element("span", { class: "size" }, data.size === undefined ? "" : size(data.size)),
+    ];
+    return element("div", { class: "row event" }, ...head, ...what);
   }
 }
 
-function matches({ kind, channel, data }, [wanted, wantedKind]) {
-  const text = `${data.ns ?? ""} ${data.key ?? ""} ${channel}`.toLowerCase();
-  return (!wantedKind || wantedKind === kind) && (!wanted || text.includes(wanted));
+function matches({ kind, channel, data, text = "" }, [wanted, wantedKind]) {
+  const searched = `${data?.ns ?? ""} ${data?.key ?? ""} ${channel} ${text}`.toLowerCase();
+  return (!wantedKind || wantedKind === kind) && (!wanted || searched.includes(wanted));
 }

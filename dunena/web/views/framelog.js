@@ -1,13 +1,9 @@
 // The log of all messages of the console's connection and all writes of this page.
 
-import { copyButton } from "../lib/copy.js";
 import { byId, element } from "../lib/dom.js";
-import { clockTime, count, whole } from "../lib/format.js";
-import { bytes, compact, indent } from "../lib/json.js";
-import { RowLog } from "../lib/rowlog.js";
-
-const KEPT_CHARS_MAX = 20_000;
-const SUMMARY_CHARS_MAX = 300;
+import { clockTime, whole } from "../lib/format.js";
+import { bytes, compact } from "../lib/json.js";
+import { kept, openable, RowLog, setOpen } from "../lib/rowlog.js";
 
 const DIRECTIONS = { in: ["←", "received"], out: ["→", "sent"], note: ["·", "note"] };
 
@@ -40,11 +36,7 @@ export class FrameLog {
   }
 
   #add(record) {
-    const { text } = record;
-    record.time = clockTime();
-    record.text = text.slice(0, KEPT_CHARS_MAX);
-    record.cut = text.length - record.text.length;
-    this.#rows.add(record);
+    this.#rows.add({ ...record, ...kept(record.text), time: clockTime() });
   }
 
   #row(record) {
@@ -56,19 +48,13 @@ export class FrameLog {
       element("span", { class: "size" }, size === null ? "" : `${whole(size)} B`),
       element("span", { class: "source" }, source === "console" ? "" : source),
     ];
-    let row;
-    if (direction === "note") {
-      row = element("div", {}, ...head, element("span", { class: "text" }, text));
-    } else {
-      const line = compact(text.slice(0, 2 * SUMMARY_CHARS_MAX)).slice(0, SUMMARY_CHARS_MAX);
-      row = element("details", {}, element("summary", {},
-        ...head, element("code", { class: "text" }, line)));
-      row.addEventListener("toggle", () => fill(row, record));
-    }
-    row.className = "row";
+    const isNote = direction === "note";
+    const row = isNote
+      ? element("div", { class: "row" }, ...head, element("span", { class: "text" }, text))
+      : openable(head, record);
     row.dataset.direction = direction;
     row.dataset.source = source;
-    if (this.#isPretty) setOpen(row, record, true);
+    if (this.#isPretty && !isNote) setOpen(row, record, true);
     return row;
   }
 
@@ -102,18 +88,4 @@ export class FrameLog {
 function matches({ source, text }, [wanted, wantedSource]) {
   return (!wantedSource || wantedSource === source)
     && (!wanted || text.toLowerCase().includes(wanted));
-}
-
-function setOpen(row, record, isOpen) {
-  if (row.tagName !== "DETAILS") return;
-  row.open = isOpen;
-  fill(row, record);
-}
-
-// Fills a row when it is opened, as most rows never are.
-function fill(row, { text, cut }) {
-  if (!row.open || row.childElementCount > 1) return;
-  const rest = cut ? `\n… and ${count(cut, "more character")}` : "";
-  row.append(element("div", { class: "row-body" },
-    element("pre", { tabindex: "0" }, indent(text) + rest), copyButton("message", () => text)));
 }

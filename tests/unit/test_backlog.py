@@ -1,0 +1,198 @@
+"""The messages of channels that wait for a slow reader; what else waits: test_outbox.py."""
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dunena.dialects.messages import channel_message
+from dunena.hub import Batch, MessageBatch
+from dunena.server import backlog as backlog_module
+from dunena.server.backlog import Backlog
+from dunena.server.limits import (
+    BACKLOG_BYTES_MAX,
+    CHANNEL_BACKLOG_BYTES_MAX,
+    CHANNELS_BACKLOG_BYTES_MAX,
+)
+
+NOW = 1_700_000_000_000
+
+
+def batch_of(channel: str, *numbers: int, size: int = 0, now: int = NOW) -> MessageBatch:
+    """Messages with these numbers, each padded by so many bytes."""
+    frames = [
+        channel_message(channel, orjson.dumps([number, "x" * size]), now) for number in numbers
+    ]
+    batch = MessageBatch(channel, frames[0], now)
+    for frame in frames[1:]:
+        batch.add(frame)
+    return batch
+
+
+def decoded(frame: bytes) -> dict:
+    head = {126: 4, 127: 10}.get(frame[1], 2)
+    return orjson.loads(frame[head:])
+
+
+def told(frames: list[bytes]) -> list[tuple]:
+    """Of each message its channel and number, of each gap its channel and what is missing."""
+    found = []
+    for message in map(decoded, frames):
+        data = message["data"]
+        found.append(
+            (message["channel"], "gap", data["missed"])
+            if message["event"] == "gap"
+            else (message["channel"], data[0])
+        )
+    return found
+
+
+def everything(backlog: Backlog) -> list[tuple]:
+    frames = []
+    while len(backlog):
+        frames += backlog.portion(100_000)
+    return told(frames)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four messages of a channel may wait, and five of all channels together."""
+    monkeypatch.setattr(backlog_module, "CHANNEL_BACKLOG_BYTES_MAX", 350)
+    monkeypatch.setattr(backlog_module, "CHANNELS_BACKLOG_BYTES_MAX", 500)
+
+
+def test_a_message_is_kept_up_to_the_limit_and_the_oldest_dropped_above_it() -> None:
+    count = CHANNEL_BACKLOG_BYTES_MAX // len(batch_of("c", 1000, size=1000))
+    backlog = Backlog()
+    backlog.add([batch_of("c", *range(1000, 1000 + count), size=1000)])
+    assert backlog.missed == 0
+    backlog.add([batch_of("c", 9999, size=1000)])
+    assert backlog.missed == 1
+    heard = everything(backlog)
+    assert heard[:2] == [("c", "gap", 1), ("c", 1001)]
+    assert heard[-1] == ("c", 9999)
+    assert len(heard) == count + 1
+
+
+@pytest.mark.usefixtures("small")
+def test_a_gap_stands_where_the_messages_are_missing_and_tells_their_number() -> None:
+    backlog = Backlog()
+    backlog.add([b"\x81\x02{}"])
+    backlog.add([batch_of("c", *range(10, 14)), Batch(None, b"event"), b"reply"])
+    backlog.add([batch_of("c", *range(14, 18), now=NOW + 5)])
+    assert backlog.missed == 4
+    frames = backlog.portion(100_000)
+    assert frames[0] == b"\x81\x02{}"
+    gap = decoded(frames[1])
+    assert gap == {
+        "channel": "c", "event": "gap", "data": {"missed": 4}, "timestamp": NOW + 5,
+    }  # fmt: skip
+    assert frames[2:4] == [b"event", b"reply"]
+    assert told(frames[4:]) == [("c", number) for number in range(14, 18)]
+    backlog.add([batch_of("c", 20)])
+    assert everything(backlog) == [("c", 20)], "told once"
+
+
+@pytest.mark.usefixtures("small")
+def test_a_gap_that_was_told_is_followed_by_another() -> None:
+    backlog = Backlog()
+    backlog.add([batch_of("c", *range(10, 16))])
+    first = told(backlog.portion(200))
+    assert first == [("c", "gap", 2), ("c", 12)]
+    backlog.add([batch_of("c", *range(16, 20))])
+    assert everything(backlog) == [
+        ("c", "gap", 3), *(("c", number) for number in range(16, 20)),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("small")
+def test_one_channel_costs_another_nothing_below_the_limit_of_all() -> None:
+    backlog = Backlog()
+    backlog.add([batch_of("quiet", 10)])
+    for number in range(10, 60):
+        backlog.add([batch_of("loud", number)])
+    heard = everything(backlog)
+    assert heard[0] == ("quiet", 10)
+    assert heard[1] == ("loud", "gap", 46)
+    assert [number for _, number in heard[2:]] == [56, 57, 58, 59]
+
+
+@pytest.mark.usefixtures("small")
+def test_above_the_limit_of_all_channels_the_oldest_of_all_is_dropped() -> None:
+    backlog = Backlog()
+    for number in range(10, 20):
+        backlog.add([batch_of(f"c{number}", number)])
+    heard = everything(backlog)
+    missing = [channel for channel, *rest in heard if rest[0] == "gap"]
+    assert missing == [f"c{number}" for number in range(10, 10 + backlog.missed)]
+    assert heard[backlog.missed :] == [
+        (f"c{number}", number) for number in range(10 + backlog.missed, 20)
+    ]
+
+
+@pytest.mark.usefixtures("small")
+def test_the_newest_message_is_kept_whatever_its_size() -> None:
+    backlog = Backlog()
+    backlog.add([batch_of("c", 10, size=5000)])
+    assert backlog.missed == 0
+    backlog.add([batch_of("c", 11, size=5000)])
+    assert everything(backlog) == [("c", "gap", 1), ("c", 11)]
+    assert len(backlog) == 0
+
+
+def test_messages_count_for_no_limit_of_events() -> None:
+    backlog = Backlog()
+    backlog.add([batch_of("c", *range(10, 60), size=1000) for _ in range(100)])
+    assert backlog.event_bytes == 0
+    assert backlog.reply_bytes == 0
+    assert CHANNEL_BACKLOG_BYTES_MAX <= CHANNELS_BACKLOG_BYTES_MAX <= BACKLOG_BYTES_MAX
+
+
+channels = st.sampled_from(["a", "b", "c"])
+steps = st.lists(
+    st.one_of(
+        st.tuples(channels, st.integers(1, 6), st.sampled_from([0, 0, 40, 400])),
+        st.integers(50, 400),
+        st.sampled_from(["reply", "update"]),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=300)
+@given(steps)
+def test_received_and_missed_messages_are_the_published_ones_in_order(
+    steps: list[tuple[str, int, int] | int | str],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backlog_module, "CHANNEL_BACKLOG_BYTES_MAX", 300)
+        patch.setattr(backlog_module, "CHANNELS_BACKLOG_BYTES_MAX", 500)
+        backlog = Backlog()
+        published = dict.fromkeys("abc", 0)
+        frames: list[bytes] = []
+        for step in steps:
+            if isinstance(step, tuple):
+                channel, count, size = step
+                first = published[channel]
+                backlog.add([batch_of(channel, *range(first, first + count), size=size)])
+                published[channel] += count
+            elif isinstance(step, int):
+                frames += backlog.portion(step)
+            elif step == "reply":
+                backlog.add([b"\x81\x02{}"])
+            else:
+                backlog.add([Batch(("", "k"), b"\x81\x02[]")])
+        while len(backlog):
+            frames += backlog.portion(100)
+    missed = 0
+    for channel, count in published.items():
+        expected = 0
+        for one, *rest in told([frame for frame in frames if len(frame) > 4]):
+            if one == channel and rest[0] == "gap":
+                expected += rest[1]
+                missed += rest[1]
+            elif one == channel:
+                assert rest == [expected]
+                expected += 1
+        assert expected == count
+    assert missed == backlog.missed
