@@ -199,6 +199,12 @@ class GivenSettings:
             must_exist=True,
         ),
     ] = None
+    text_dir: Annotated[
+        Path | None, Setting("Folder for values as text files.", path_kind=PathKind.FOLDER)
+    ] = None
+    text_keys: Annotated[
+        list[str] | None, Setting("Their keys; may be repeated. * and ? match.")
+    ] = None
     log_level: Annotated[LogLevel, Setting("Log this and worse.")] = LogLevel.INFO
     log_format: Annotated[LogFormat, Setting("Form of log lines.")] = LogFormat.TEXT
     tls_cert: Annotated[

@@ -37,6 +37,8 @@ class Settings:
     ``proxies``: networks whose X-Forwarded-For headers are trusted.
     ``compression``: whether the WebSocket extension permessage-deflate is offered.
     ``www``: a folder of pages to serve; None for none.
+    ``text_dir``: a folder for text files of ``text_keys``
+    (`dunena.server.text_files.selection`); None for none.
     """
 
     host: str = DEFAULTS.host
@@ -59,6 +61,8 @@ class Settings:
     compression: bool = DEFAULTS.compression
     event_loop: EventLoop = DEFAULTS.event_loop
     www: Path | None = DEFAULTS.www
+    text_dir: Path | None = DEFAULTS.text_dir
+    text_keys: tuple[str, ...] = ()
     log_level: LogLevel = DEFAULTS.log_level
     log_format: LogFormat = DEFAULTS.log_format
     tls_cert: Path | None = DEFAULTS.tls_cert

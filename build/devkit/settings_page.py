@@ -43,6 +43,8 @@ _MORE = {
     "--compression": "protocols.md#who-reads-slowly-and-who-is-silent",
     "--event-loop": "operations.md#event-loop",
     "--www": "overlays.md#the-folder",
+    "--text-dir": "files.md#values-as-text-files",
+    "--text-keys": "files.md#values-as-text-files",
     "--log-level": "operations.md#what-it-logs",
     "--log-format": "operations.md#what-it-logs",
     "--tls-cert": "security.md#tls",

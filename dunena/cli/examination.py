@@ -60,6 +60,7 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
         *_get_writes(settings),
         *_certificate(settings),
         _origins(settings),
+        *_text_files(settings),
         _clock(time.time()),
     ]
 
@@ -274,6 +275,27 @@ def _origins(settings: Settings) -> Finding:
         text = f"{own}; and null, which any web site can be in a sandboxed frame"
         return Finding(Level.NOTE, "origins", text, "serve pages with --www instead of from disk")
     return Finding(Level.GOOD, "origins", ", ".join([own, *named]))
+
+
+def _text_files(settings: Settings) -> list[Finding]:
+    """Examine whether text files can be written, if there are to be any."""
+    if settings.text_dir is None:
+        return []
+    from dunena.persistence.folder import sync_seconds
+    from dunena.server.text_files.opening import TextFolderError, check_apart
+
+    folder, about = settings.text_dir, "text files"
+    try:
+        check_apart(folder, settings.cache_dir)
+        sync_seconds(_existing(folder), 1)
+    except TextFolderError as error:
+        return [Finding(Level.BAD, about, str(error))]
+    except OSError as error:
+        advice = "give another folder with --text-dir, or let this user write there"
+        text = f"{folder} cannot be written ({error.strerror})"
+        return [Finding(Level.BAD, about, text, advice)]
+    how = "can be written" if folder.is_dir() else "will be made"
+    return [Finding(Level.GOOD, about, f"{folder} {how}")]
 
 
 def _clock(now: float) -> Finding:

@@ -138,11 +138,30 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
         compression=given.compression,
         event_loop=given.event_loop,
         www=www,
+        text_dir=given.text_dir,
+        text_keys=_text_keys(given),
         log_level=given.log_level,
         log_format=given.log_format,
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,
     )
+
+
+def _text_keys(given: GivenSettings) -> tuple[str, ...]:
+    """Split patterns at commas; raise `BadParameter` for wrong ones, or without a folder."""
+    values = given.text_keys or []
+    patterns = tuple(one.strip() for value in values for one in value.split(",") if one.strip())
+    if (given.text_dir is None) != (not patterns):
+        missing = "--text-dir" if patterns else "--text-keys"
+        raise BadParameter("--text-dir and --text-keys go together", param_hint=missing)
+    if patterns:
+        from dunena.server.text_files.selection import SelectionError, read_patterns
+
+        try:
+            read_patterns(patterns)
+        except SelectionError as error:
+            raise BadParameter(str(error), param_hint="--text-keys") from None
+    return patterns
 
 
 def _check_get_writes(given: GivenSettings) -> None:

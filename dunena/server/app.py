@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from dunena import DEFAULT_PORT, PORT_MAX
 from dunena.dialects.conversation import Conversation
@@ -63,6 +64,9 @@ from dunena.store.history import History
 from dunena.store.quota import quota_of
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from dunena.server.text_files.text_files import TextFiles
 
 STOP_SECONDS_MAX = 3.0
 """Time that clients have to close when the server stops: a stop takes less than five seconds."""
@@ -135,6 +139,7 @@ class Server:
         self._listeners: Listeners
         self._expiry: ExpiryTimer
         self._outside: Outside | None = None
+        self._text_files: TextFiles | None = None
         self._tokens = Tokens()
         self._shortage = Shortage()
         self._certificate: Certificate | None = None
@@ -172,7 +177,10 @@ class Server:
         for damage in [] if disk is None else disk.damages():
             _log.warning("%s was left alone: %s", damage.display_path, damage.reason)
         self._take_get_secret()
+        self._text_files = self._open_text_files()
         self._context = self._build(loop, pages, client_files)
+        if self._text_files is not None:
+            self._text_files.begin(self._services, self._context.tick, self.telemetry)
         self._expiry.expire_due()
         if self.store.quota is not None and self.store.quota.evicts:
             self._context.tick.run(self._evict_excess, None)
@@ -203,6 +211,8 @@ class Server:
         self._context.tick.end()
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
+        if self._text_files is not None:
+            await asyncio.to_thread(self._text_files.close)
         try:
             await asyncio.to_thread(self.engine.close)
         except StorageError as error:
@@ -242,6 +252,21 @@ class Server:
             self.engine.close()
             raise StartError(f"the secret of GET writes cannot be kept: {error}") from error
         self._tokens.add_get_secret(self.get_secret)
+
+    def _open_text_files(self) -> "TextFiles | None":
+        """Open the folder of text files, if there is to be one; raise `StartError`."""
+        settings = self.settings
+        if settings.text_dir is None:
+            return None
+        from dunena.server.text_files.opening import TextFolderError
+        from dunena.server.text_files.text_files import TextFiles
+
+        try:
+            return TextFiles(settings.text_dir, settings.text_keys, settings.cache_dir, self.clock)
+        except TextFolderError as error:
+            self._listeners.close()
+            self.engine.close()
+            raise StartError(str(error)) from error
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bind the port, without accepting connections yet; raise `StartError`."""
@@ -357,6 +382,7 @@ class Server:
             wall_step_ms=lambda: self.clock.step_ms,
             shortage=self._shortage,
             has_get_writes=lambda: self._tokens.have_get_secrets,
+            text_files=self._text_files,
         )
         overview = Overview(settings, self.port, addresses, admission, registry, figures)
         return introspection, Metrics(figures), overview

@@ -176,3 +176,22 @@ buffers some megabytes, so reading 20 KB a second is enough."""
 UNREAD_TLS_FACTOR: Final = 5
 """Factor of `UNREAD_SECONDS_MAX` over TLS, where the server notices reading only after most of the
 data was read."""
+
+# --- text files ---
+
+TEXT_PATTERNS_MAX: Final = 100
+"""Patterns of `--text-keys`: more than anybody writes on a command line."""
+
+TEXT_GLOBS_MAX: Final = 64
+"""What the patterns of `--text-keys` may count for among `GLOBS_MAX`: a quarter, so that clients
+have theirs."""
+
+TEXT_FILES_MAX: Final = 10_000
+"""Text files. Above it, those of keys that are gone are removed for new ones, and then no more are
+made: a folder with more of them is slow in every program that shows it."""
+
+TEXT_MEMBERS_MAX: Final = 100
+"""Members of one object that have text files: one with more is a table, and shown otherwise."""
+
+TEXT_PERIOD_MS: Final = 200
+"""Time between two changes of one text file: programs look at a file once a second or so."""

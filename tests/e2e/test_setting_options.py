@@ -21,6 +21,7 @@ TEXTS = {
     "allow_origin": "https://a.example",
     "allow_host": "a.example",
     "proxy_header": "10.0.0.0/8",
+    "text_keys": "score-*",
 }
 
 TOKENS = '[reader]\ntoken = "of-a-reader"\nrights = ["read", "write"]\n'
@@ -32,7 +33,12 @@ def given(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "tokens.toml").write_text(TOKENS, "utf-8")
     (tmp_path / "www").mkdir()
     chain, key = make_certificate(tmp_path)
-    paths = {"tokens": tmp_path / "tokens.toml", "tls_cert": chain, "tls_key": key}
+    paths = {
+        "tokens": tmp_path / "tokens.toml",
+        "tls_cert": chain,
+        "tls_key": key,
+        "text_dir": tmp_path / "texts",
+    }
     values = {row.name: typed_value(row, paths.get(row.name, tmp_path / "www")) for row in ROWS}
     return values | {"port": str(free_port())}
 

@@ -50,6 +50,8 @@ NO_IO_ROOMS = {
     "server/access/token_rate_limiter.py": set(),
     "server/static/request_path.py": set(),
     "server/static/ranges.py": set(),
+    "server/text_files/rendering.py": set(),
+    "server/text_files/selection.py": set(),
 }
 
 # A room may import what stands to the right of it, and itself.
@@ -89,6 +91,7 @@ SERVER_DIRECTIONS = {
     "access": {"http.message"},
     "status": {"http.message", "access"},
     "static": {"http.message", "access"},
+    "text_files": set(),
     "websocket": {"http.message"},
     "http": {"http.message", "access", "websocket"},
 }

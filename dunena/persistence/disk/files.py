@@ -22,6 +22,7 @@ from dunena.store.names import is_name
 from dunena.windows_names import PLAIN_DEVICES
 
 SUFFIX = ".json"
+TEXT_SUFFIX = ".txt"
 FILE_NAME_BYTES_MAX = 255
 """NAME_MAX of the usual Linux file systems; APFS and NTFS permit as many characters."""
 
@@ -59,6 +60,20 @@ def key_file_name(key: str, *, folds_case: bool) -> FileName:
 def namespace_folder_name(ns: str, *, folds_case: bool) -> FileName:
     """Return the name of a namespace's folder."""
     return _file_name(ns, "", folds_case=folds_case)
+
+
+def text_file_name(key: str, member: str | None, *, folds_case: bool) -> str:
+    """Return the name of the text file of a key, or of a member of its value.
+
+    The key ``a.b`` and the member ``b`` of the key ``a`` have the same one.
+    """
+    name = key if member is None else f"{key}.{member}"
+    return _file_name(name, TEXT_SUFFIX, folds_case=folds_case).text
+
+
+def text_folder_name(ns: str, *, folds_case: bool) -> str:
+    """Return the name of a namespace's folder of text files, which no text file has."""
+    return _file_name(ns, "", folds_case=folds_case, of_files=TEXT_SUFFIX).text
 
 
 def decode_file_name(text: str) -> str | None:
@@ -118,10 +133,11 @@ def is_plain(name: str, *, folds_case: bool) -> bool:
     )
 
 
-def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
+def _file_name(name: str, suffix: str, *, folds_case: bool, of_files: str = SUFFIX) -> FileName:
+    """Return a file's name; for ``suffix`` "" a folder's, which never ends with ``of_files``."""
     if is_plain(name, folds_case=folds_case):
         return FileName(name + suffix, None)
-    escaped = _escape(name, folds_case=folds_case, is_folder=not suffix)
+    escaped = _escape(name, folds_case=folds_case, no_ending="" if suffix else of_files)
     if len(escaped) + len(suffix) <= FILE_NAME_BYTES_MAX:
         return FileName(escaped.decode("ascii") + suffix, None)
     digest = name_hash(name)
@@ -132,9 +148,9 @@ def _file_name(name: str, suffix: str, *, folds_case: bool) -> FileName:
     return FileName(whole.group().decode("ascii") + ending, digest)
 
 
-def _escape(name: str, *, folds_case: bool, is_folder: bool) -> bytes:
+def _escape(name: str, *, folds_case: bool, no_ending: str) -> bytes:
     raw = name.encode()
-    escaped_at = _positions_to_escape(raw, is_folder=is_folder)
+    escaped_at = _positions_to_escape(raw, no_ending)
     pieces = []
     for position, byte in enumerate(raw):
         is_safe = byte in _SAFE and position not in escaped_at
@@ -145,7 +161,7 @@ def _escape(name: str, *, folds_case: bool, is_folder: bool) -> bytes:
     return b"".join(pieces)
 
 
-def _positions_to_escape(raw: bytes, *, is_folder: bool) -> set[int]:
+def _positions_to_escape(raw: bytes, no_ending: str) -> set[int]:
     positions = set()
     if raw.startswith(b"."):
         positions.add(0)
@@ -155,6 +171,6 @@ def _positions_to_escape(raw: bytes, *, is_folder: bool) -> set[int]:
     stem = raw.split(b".", 1)[0].rstrip(b" ").lower().decode("latin-1")
     if stem in PLAIN_DEVICES:
         positions.add(0)
-    if is_folder and raw.lower().endswith(SUFFIX.encode()):
-        positions.add(len(raw) - len(SUFFIX))
+    if no_ending and raw.lower().endswith(no_ending.encode()):
+        positions.add(len(raw) - len(no_ending))
     return positions

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from types import BuiltinFunctionType
+from typing import Protocol
 
 import orjson
 
@@ -24,12 +25,20 @@ _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 """Whether the hot modules are compiled: this function is from one of them."""
 
 
+class TextFilesStatus(Protocol):
+    """How the text files are."""
+
+    @property
+    def failure(self) -> str | None:
+        """What is not as it should be, which may name keys; None if all is well."""
+
+
 class Introspection:
     """Describes one server; ``now`` is in Unix ms.
 
     ``wall_step_ms`` returns how far the wall clock is ahead of the server's clock, in ms;
     ``shortage`` knows whether connections are refused, ``has_get_writes`` whether GET writes are
-    on.
+    on, ``text_files`` how the text files are, None without any.
     """
 
     def __init__(
@@ -41,7 +50,9 @@ class Introspection:
         wall_step_ms: Callable[[], int] = lambda: 0,
         shortage: Shortage | None = None,
         has_get_writes: Callable[[], bool] = lambda: False,
+        text_files: TextFilesStatus | None = None,
     ) -> None:
+        self._text_files = text_files
         self._has_get_writes = has_get_writes
         self._shortage = shortage or Shortage()
         self._wall_step_ms = wall_step_ms
@@ -149,7 +160,9 @@ class Introspection:
         files = self._files_check(shows_names=grant.may_see_names)
         watch = self._watch_check()
         connections = self._connections_check()
-        is_well = files["status"] == watch["status"] == connections["status"] == HEALTHY
+        text_files = self._text_files_check(shows_names=grant.may_see_names)
+        checks = {"files": files, "watch": watch, "connections": connections, **text_files}
+        is_well = all(check["status"] == HEALTHY for check in checks.values())
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         if grant is NOTHING:
             return _json({"status": status}, 503 if failure else 200)
@@ -161,12 +174,7 @@ class Introspection:
             "version": __version__,
             "timestamp": now,
             "uptime": self._figures.at(now).uptime_seconds,
-            "checks": {
-                "storage": storage,
-                "files": files,
-                "watch": watch,
-                "connections": connections,
-            },
+            "checks": {"storage": storage, **checks},
         }
         return _json(body, 503 if failure else 200)
 
@@ -205,6 +213,16 @@ class Introspection:
         """Report whether connections were refused lately because there is no room for more."""
         reason = self._shortage.reason
         return {"status": HEALTHY} if reason is None else {"status": DEGRADED, "reason": reason}
+
+    def _text_files_check(self, *, shows_names: bool) -> dict[str, dict[str, object]]:
+        """Report whether the text files show what they should; empty if there are to be none."""
+        if self._text_files is None:
+            return {}
+        reason = self._text_files.failure
+        if reason is None:
+            return {"textFiles": {"status": HEALTHY}}
+        shown = self._shown(reason) if shows_names else "a text file cannot be written"
+        return {"textFiles": {"status": DEGRADED, "reason": shown}}
 
     def _shown(self, text: str) -> str:
         """Make paths in a text relative to the folder of the values."""

@@ -1,0 +1,18 @@
+"""The machine's file system and its rules for names, for files that a server writes but are no
+values."""
+
+from dunena.persistence.disk.disk import Disk, join
+from dunena.persistence.disk.files import TEXT_SUFFIX, text_file_name, text_folder_name
+from dunena.persistence.disk.paths import extended, folds_case
+from dunena.persistence.disk.real_disk import RealDisk
+
+__all__ = [
+    "TEXT_SUFFIX",
+    "Disk",
+    "RealDisk",
+    "extended",
+    "folds_case",
+    "join",
+    "text_file_name",
+    "text_folder_name",
+]

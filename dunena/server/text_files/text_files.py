@@ -1,0 +1,47 @@
+"""The text files of one server: their folder, the thread that writes, and what it follows."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dunena.dialects.services import Services
+from dunena.server.text_files.follower import TextOutbox, follow, standing
+from dunena.server.text_files.opening import open_folder
+from dunena.server.text_files.selection import read_patterns
+from dunena.server.text_files.writer import TextWriter
+from dunena.server.tick import Tick
+from dunena.telemetry import Telemetry
+
+
+class TextFiles:
+    """Text files in ``folder`` for the keys that ``patterns`` name (`selection`).
+
+    ``cache_dir`` is the folder of the values, None for none; ``clock_ms`` the server's time.
+    Raises `TextFolderError` if the folder cannot be used.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        patterns: Sequence[str],
+        cache_dir: Path | None,
+        clock_ms: Callable[[], int],
+    ) -> None:
+        self._selectors = read_patterns(patterns)
+        opened, self._lock = open_folder(folder, cache_dir)
+        self._writer = TextWriter(opened, clock_ms)
+
+    @property
+    def failure(self) -> str | None:
+        """What is not as it should be, in one line; None if all is well."""
+        return self._writer.failure
+
+    def begin(self, services: Services, tick: Tick, telemetry: Telemetry) -> None:
+        """Follow the keys and begin to write; all that the store has must be committed."""
+        outbox = TextOutbox(tick.schedule_flush, telemetry, self._writer.take)
+        follow(services, self._selectors, outbox)
+        self._writer.start(standing(services, self._selectors))
+
+    def close(self) -> None:
+        """Write what is left, and let go of the folder."""
+        self._writer.close()
+        self._lock.release()
