@@ -14,12 +14,31 @@ from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
 from dunena.server.status.figures import TICKS, Figures
+from dunena.sessions.limits import (
+    GRACE_MS_MAX,
+    SESSION_KEYS_MAX,
+    TIMEOUT_MS_DEFAULT,
+    TIMEOUT_MS_MAX,
+    TIMEOUT_MS_MIN,
+    WILL_BYTES_MAX,
+    WILL_OPERATIONS_MAX,
+)
 from dunena.settings import Settings, describe_settings
 from dunena.store.view import StoreView
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 
 _DAMAGES_SHOWN_MAX = 20
+
+_SESSION_LIMITS = {
+    "minTimeout": TIMEOUT_MS_MIN,
+    "maxTimeout": TIMEOUT_MS_MAX,
+    "defaultTimeout": TIMEOUT_MS_DEFAULT,
+    "maxGrace": GRACE_MS_MAX,
+    "maxKeys": SESSION_KEYS_MAX,
+    "maxWillOps": WILL_OPERATIONS_MAX,
+    "maxWillBytes": WILL_BYTES_MAX,
+}
 
 _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 """Whether the hot modules are compiled: this function is from one of them."""
@@ -105,12 +124,13 @@ class Introspection:
                 "defaultTtlMs": self._services.default_ttl_ms,
                 "maxEntries": self._services.limits.entries_max,
                 "maxMemoryBytes": self._services.limits.memory_bytes_max,
+                "session": _SESSION_LIMITS,
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
 
     def _features(self) -> list[str]:
-        features = ["channels", "history", "http", "ops", "txn", "watch"]
+        features = ["channels", "history", "http", "ops", "session", "txn", "watch"]
         return sorted([*features, "getWrites"]) if self._has_get_writes() else features
 
     def stats(self, now: int) -> Response:
@@ -145,6 +165,15 @@ class Introspection:
                     - at.value("channel_messages_missed"),
                     "missed": at.value("channel_messages_missed"),
                 },
+                "sessions": {
+                    "connected": at.value("sessions", "connected"),
+                    "lost": at.value("sessions", "lost"),
+                    "ending": at.value("sessions", "ending"),
+                    "resumed": at.value("sessions_resumed"),
+                    "ended": at.value("sessions_ended"),
+                    "failedWills": at.value("wills_failed"),
+                    "ephemeralKeys": at.value("ephemeral_keys"),
+                },
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
@@ -161,7 +190,14 @@ class Introspection:
         watch = self._watch_check()
         connections = self._connections_check()
         text_files = self._text_files_check(shows_names=grant.may_see_names)
-        checks = {"files": files, "watch": watch, "connections": connections, **text_files}
+        sessions = self._sessions_check()
+        checks = {
+            "files": files,
+            "watch": watch,
+            "connections": connections,
+            "sessions": sessions,
+            **text_files,
+        }
         is_well = all(check["status"] == HEALTHY for check in checks.values())
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         if grant is NOTHING:
@@ -223,6 +259,17 @@ class Introspection:
             return {"textFiles": {"status": HEALTHY}}
         shown = self._shown(reason) if shows_names else "a text file cannot be written"
         return {"textFiles": {"status": DEGRADED, "reason": shown}}
+
+    def _sessions_check(self) -> dict[str, object]:
+        """Report sessions whose ephemeral keys should be gone, but changes are refused."""
+        count = self._figures.sessions.postponed_count
+        if not count:
+            return {"status": HEALTHY}
+        return {
+            "status": DEGRADED,
+            "reason": "the end of sessions cannot be stored and is tried again",
+            "count": count,
+        }
 
     def _shown(self, text: str) -> str:
         """Make paths in a text relative to the folder of the values."""
