@@ -16,7 +16,8 @@ from dunena.dialects.errors import InvalidFieldError, TooLargeError, TooManyErro
 from dunena.dialects.formats import Table, TableRow, changes_by_itself, csv_head, csv_lines
 from dunena.dialects.http_api import Query
 from dunena.dialects.key_search import Work, glob
-from dunena.dialects.kv import CSV, JSON, KvAnswer, check_rows_size, hashed_answer
+from dunena.dialects.kv_reading import CSV, check_rows_size, hashed_answer
+from dunena.dialects.kv_request import JSON, KvAnswer
 from dunena.dialects.preconditions import Preconditions
 from dunena.dialects.services import Services, namespace_of, unicode_name
 from dunena.store.entry import Entry

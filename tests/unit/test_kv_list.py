@@ -13,8 +13,8 @@ from dunena.dialects import kv_list
 from dunena.dialects.errors import InvalidFieldError, TooLargeError, TooManyError
 from dunena.dialects.grants import Grant, Right
 from dunena.dialects.guarded_store import GuardedStore
-from dunena.dialects.kv import KvAnswer
 from dunena.dialects.kv_list import ValueList
+from dunena.dialects.kv_request import KvAnswer
 from dunena.dialects.preconditions import NO_PRECONDITIONS, PreconditionError, parse_preconditions
 from dunena.dialects.services import Services
 from dunena.hub import Hub
