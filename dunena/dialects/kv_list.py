@@ -93,13 +93,13 @@ class ValueList:
         """Make the lines of all values for the columns of all, in portions."""
         known = [self._shown[key] for key in keys if key in self._shown]
         columns = _columns_of(known)
-        size = 0
+        in_turn = size = 0
         for shown in known:
-            if size >= PORTION_BYTES_MAX:
+            if in_turn >= PORTION_KEYS_MAX or size >= PORTION_BYTES_MAX:
                 yield
-                size = 0
+                in_turn = size = 0
             _use_columns(shown, columns)
-            size += len(shown.text)
+            in_turn, size = in_turn + 1, size + len(shown.text)
 
     def _show(self, entry: Entry, now: int) -> _Shown:
         """Show an entry, but for the lines of CSV."""
