@@ -16,7 +16,8 @@ from dunena.dialects.errors import InvalidFieldError, TooLargeError, TooManyErro
 from dunena.dialects.formats import Table, TableRow, changes_by_itself, csv_head, csv_lines
 from dunena.dialects.http_api import Query
 from dunena.dialects.key_search import Work, glob
-from dunena.dialects.kv import CSV, JSON, KvAnswer, check_rows_size, hashed_answer
+from dunena.dialects.kv_reading import CSV, check_rows_size, hashed_answer
+from dunena.dialects.kv_request import JSON, KvAnswer
 from dunena.dialects.preconditions import Preconditions
 from dunena.dialects.services import Services, namespace_of, unicode_name
 from dunena.store.entry import Entry
@@ -92,13 +93,13 @@ class ValueList:
         """Make the lines of all values for the columns of all, in portions."""
         known = [self._shown[key] for key in keys if key in self._shown]
         columns = _columns_of(known)
-        size = 0
+        in_turn = size = 0
         for shown in known:
-            if size >= PORTION_BYTES_MAX:
+            if in_turn >= PORTION_KEYS_MAX or size >= PORTION_BYTES_MAX:
                 yield
-                size = 0
+                in_turn = size = 0
             _use_columns(shown, columns)
-            size += len(shown.text)
+            in_turn, size = in_turn + 1, size + len(shown.text)
 
     def _show(self, entry: Entry, now: int) -> _Shown:
         """Show an entry, but for the lines of CSV."""

@@ -6,28 +6,28 @@ It is imported with the first such request: a start does not need it.
 from collections.abc import Callable
 from functools import partial
 
-from dunena.dialects import kv
+from dunena.dialects import kv_reading, kv_writing
 from dunena.dialects.errors import ClientError
 from dunena.dialects.key_search import Work
-from dunena.dialects.kv import KvAnswer, KvRequest
 from dunena.dialects.kv_list import LateAnswer, ValueList
+from dunena.dialects.kv_request import KvAnswer, KvRequest
 from dunena.dialects.preconditions import parse_preconditions
 from dunena.dialects.services import Services
 from dunena.server.http.message import Request, Response, decode_component
 
 KvFunction = Callable[[Services, KvRequest, int], KvAnswer]
-"""A function of `dunena.dialects.kv`."""
+"""A function of `dunena.dialects.kv_reading` or `kv_writing`."""
 
 _FUNCTIONS: dict[tuple[str, str], KvFunction] = {
-    ("/kv/", "GET"): kv.read,
-    ("/kv/", "HEAD"): kv.read,
-    ("/kv/", "PUT"): kv.put,
-    ("/kv/", "PATCH"): kv.patch,
-    ("/kv/", "POST"): kv.post,
-    ("/kv/", "DELETE"): kv.delete,
-    ("/history/", "GET"): kv.history,
-    ("/history/", "HEAD"): kv.history,
-    ("/txn", "POST"): kv.transact,
+    ("/kv/", "GET"): kv_reading.read,
+    ("/kv/", "HEAD"): kv_reading.read,
+    ("/kv/", "PUT"): kv_writing.put,
+    ("/kv/", "PATCH"): kv_writing.patch,
+    ("/kv/", "POST"): kv_writing.post,
+    ("/kv/", "DELETE"): kv_writing.delete,
+    ("/history/", "GET"): kv_reading.history,
+    ("/history/", "HEAD"): kv_reading.history,
+    ("/txn", "POST"): kv_writing.transact,
 }
 
 
