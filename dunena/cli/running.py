@@ -195,4 +195,5 @@ def _import_rest(*, is_everything: bool) -> None:
         if sys.platform != "linux":  # there the server uses inotify itself
             import watchfiles  # noqa: F401
 
+        import dunena.server.get_writes
         import dunena.server.status.openapi  # noqa: F401

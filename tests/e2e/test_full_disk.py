@@ -1,5 +1,6 @@
 """A really full disk: writes are refused until there is space, and reads go on."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -163,3 +164,28 @@ def test_a_file_size_limit_refuses_writes_until_it_is_lifted(
     server.start()
     assert http(server, "GET", "/get/k").json["value"] == BIG
     until(lambda: read_json(folder / "k.json") == BIG, "the file did not follow")
+
+
+def test_text_files_on_a_full_disk_are_reported_and_written_when_there_is_space(
+    small_disk: Path, start_server: StartServer, tmp_path: Path
+):
+    texts = small_disk / "texts"
+    server = start_server(
+        "--text-dir", str(texts), "--text-keys", "big", folder=tmp_path / "values-elsewhere"
+    )
+    until(lambda: (texts / "big.txt").exists(), "no file for the named key")
+    fill(small_disk)
+    assert http(server, "POST", "/set", {"key": "big", "value": BIG}).status == 200
+    until(lambda: text_files_of(server)["status"] == "degraded", "a full disk is not reported")
+    assert text_files_of(server)["reason"] == f"big.txt: {os.strerror(errno.ENOSPC)}"
+    assert (texts / "big.txt").read_text() == "", "never half of it"
+    assert is_ready(server), "values are stored elsewhere"
+    (small_disk / "filler").unlink()
+    until(lambda: (texts / "big.txt").read_text() == BIG, "not written when there is space")
+    until(lambda: text_files_of(server)["status"] == "healthy", "still reported")
+    assert server.stop() == 0
+    assert server.log.count("are not as they should be: big.txt") == 1
+
+
+def text_files_of(server: ServerProcess) -> dict[str, str]:
+    return http(server, "GET", "/health").json["checks"]["textFiles"]

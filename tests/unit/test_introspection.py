@@ -235,3 +235,37 @@ def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
     for name in [*names, "watch_misses_total", "sync_seconds_count"]:
         assert f"dunena_{name} 0.0" in text, name
     assert 'dunena_watch{state="off"} 1.0' in text
+
+
+class TroubledTextFiles:
+    failure: str | None = None
+
+
+def test_text_files_have_a_check_of_their_own_if_there_are_any(disk: TroubledDisk) -> None:
+    store = Store()
+    services = Services(store, store, Hub())
+    figures = Figures(services, MemoryEngine(), disk, Telemetry(0))
+    text_files = TroubledTextFiles()
+    without = Introspection(figures, Settings())
+    assert "textFiles" not in orjson.loads(without.health(0).body)["checks"]
+    introspection = Introspection(figures, Settings(), text_files=text_files)
+    assert orjson.loads(introspection.health(0).body)["status"] == "healthy"
+    text_files.failure = "score.txt: no space left on device"
+    health = introspection.health(0)
+    assert health.status == 200
+    body = orjson.loads(health.body)
+    assert body["status"] == "degraded"
+    assert body["checks"]["textFiles"] == {"status": "degraded", "reason": text_files.failure}
+    assert orjson.loads(introspection.health(0, NOTHING).body) == {"status": "degraded"}
+
+
+def test_the_features_name_get_writes_while_there_is_a_secret(disk: TroubledDisk) -> None:
+    store = Store()
+    figures = Figures(Services(store, store, Hub()), MemoryEngine(), disk, Telemetry(0))
+    has_secret = [False]
+    introspection = Introspection(figures, Settings(), has_get_writes=lambda: has_secret[0])
+    features = orjson.loads(introspection.info(0, store).body)["features"]
+    assert "getWrites" not in features
+    has_secret[0] = True
+    named = orjson.loads(introspection.info(0, store).body)["features"]
+    assert named == sorted([*features, "getWrites"])

@@ -149,6 +149,17 @@ def test_a_file_that_shows_a_key_shows_no_member(shown: Shown, key_comes_first: 
     assert shown.files()["a.b.txt"] == "the key"
     assert shown.files()["a.c.txt"] == "1"
     assert shown.folder.failure == "a.b.txt shows the key a.b"
+    assert shown.folder.next_at is None
+    shown.remove("a.b")
+    shown.write(TEXT_PERIOD_MS)
+    assert shown.write(TEXT_PERIOD_MS)["a.b.txt"] == "the member"
+    assert shown.folder.failure is None
+
+
+def test_a_member_gets_the_file_of_a_key_that_goes_at_the_same_time(shown: Shown) -> None:
+    shown.show("a.b", "the key")
+    shown.write()
+    shown.show("a", {"b": "the member"})
     shown.remove("a.b")
     shown.write(TEXT_PERIOD_MS)
     assert shown.write(TEXT_PERIOD_MS)["a.b.txt"] == "the member"
@@ -350,9 +361,9 @@ def test_files_are_limited_and_those_of_keys_that_are_gone_make_room(
         shown.show(key, key)
     assert len(shown.write()) == 3
     assert shown.folder.failure == "there are 3 files, and no more are made"
+    assert shown.folder.next_at is None
     shown.remove("b")
     shown.write(TEXT_PERIOD_MS)
-    shown.show("d", "d")
     assert shown.write(TEXT_PERIOD_MS) == {"a.txt": "a", "c.txt": "c", "d.txt": "d"}
     assert shown.folder.failure is None
 

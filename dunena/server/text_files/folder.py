@@ -87,6 +87,8 @@ class TextFolder:
         self._timers: dict[EntryId, int] = {}
         self._owners: dict[str, _Owner] = {}
         self._waiting: dict[str, EntryId] = {}  # name -> the key of a member that it cannot show
+        self._without_file: dict[EntryId, None] = {}  # keys that have not all their files
+        self._again: dict[EntryId, None] = {}  # of these, those for which there may be one now
         self._digests: dict[str, bytes] = {}
         self._recorded: set[str] = set()
         self._gone: dict[str, None] = {}  # recorded names without an owner, the oldest first
@@ -154,15 +156,25 @@ class TextFolder:
             if is_last or self._keys[entry_id].waits_until <= now
         ]
         due += [entry_id for entry_id, at in self._timers.items() if at <= now]
-        for entry_id in dict.fromkeys(due):
+        due = list(dict.fromkeys(due))
+        for entry_id in due:
             jobs += self._jobs_of(entry_id, now)
         try:
             self._record([job.name for job in jobs])
         except OSError as error:
-            self._fail("", _reason_of(error), now, [job.owner[0] for job in jobs])
+            self._problems[""] = _reason_of(error)
+            for entry_id in due:
+                self._wait(entry_id, now + RETRY_MS)
         else:
             self._problems.pop("", None)
-            self._write_all(jobs, now)
+            failed = self._write_all(jobs)
+            for entry_id in due:
+                if entry_id in failed:
+                    self._wait(entry_id, now + RETRY_MS)
+                else:
+                    self._settle(entry_id, now)
+        self._changed |= {entry_id: None for entry_id in self._again if entry_id in self._keys}
+        self._again.clear()
         self._report()
 
     def check(self, now: int) -> None:
@@ -281,6 +293,7 @@ class TextFolder:
         is_new = job.name not in self._recorded
         if is_new and len(self._owners) >= TEXT_FILES_MAX:
             self._problems[ns_and_key] = f"there are {TEXT_FILES_MAX} files, and no more are made"
+            self._without_file[ns_and_key] = None
             return False
         if is_new and len(self._recorded) >= TEXT_FILES_MAX:
             self._remove_oldest()
@@ -304,10 +317,10 @@ class TextFolder:
 
     # --- inside: writing ---
 
-    def _write_all(self, jobs: list[_Job], now: int) -> None:
+    def _write_all(self, jobs: list[_Job]) -> set[EntryId]:
+        """Write files; return the keys of those that could not be written."""
         failures = 0
-        written: dict[EntryId, None] = {}
-        failed: dict[EntryId, None] = {}
+        failed: set[EntryId] = set()
         for job in jobs:
             entry_id = job.owner[0]
             if failures < _FAILURES_AT_ONCE_MAX:
@@ -317,30 +330,21 @@ class TextFolder:
                     failures += 1
                     self._problems[entry_id] = f"{job.name}: {_reason_of(error)}"
                 else:
-                    written[entry_id] = None
                     if job.is_last:
                         self._release(job)
                     continue
-            failed[entry_id] = None
-        for entry_id in failed:
-            self._wait(entry_id, now + RETRY_MS)
-        for entry_id in written.keys() - failed.keys():
-            self._settle(entry_id, now)
+            failed.add(entry_id)
         if failures < _FAILURES_AT_ONCE_MAX:
             self._write_empty_ones()
+        return failed
 
     def _settle(self, entry_id: EntryId, now: int) -> None:
-        """Note that all files of a key are written."""
+        """Note that all files of a key are written, as far as it can have them."""
         self._changed.pop(entry_id, None)
         key = self._keys[entry_id]
         key.waits_until = now + TEXT_PERIOD_MS
         if key.encoded is None:
             del self._keys[entry_id]
-
-    def _fail(self, about: str, reason: str, now: int, entry_ids: list[EntryId]) -> None:
-        self._problems[about] = reason
-        for entry_id in entry_ids:
-            self._wait(entry_id, now + RETRY_MS)
 
     def _wait(self, entry_id: EntryId, until: int) -> None:
         self._changed[entry_id] = None
@@ -354,8 +358,10 @@ class TextFolder:
         self._owners.pop(job.name, None)
         self._gone[job.name] = None
         waiting = self._waiting.pop(job.name, None)
-        if waiting in self._keys:
-            self._changed[waiting] = None
+        if waiting is not None:
+            self._without_file[waiting] = None
+        self._again |= self._without_file
+        self._without_file.clear()
 
     def _write_empty_ones(self) -> None:
         for name in list(self._to_empty):
