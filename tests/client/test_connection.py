@@ -3,8 +3,6 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,19 +13,8 @@ from tests.support.node_client import NodeClient, ScriptError
 from tests.support.prefix_proxy import PrefixProxy
 from tests.support.server import ServerProcess
 
-HASTE = 4
 DEAD_SECONDS_MAX = 4.0
-"""For a client in that haste; tests/browser looks at one that takes its time."""
-
-
-@pytest.fixture
-def hasty(
-    node: Path, node_modules: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[NodeClient]:
-    """A client whose timers take less, for tests that would wait for them."""
-    with NodeClient(node, node_modules, tmp_path_factory.mktemp("hasty")) as client:
-        client.run(f"hasten({HASTE})")
-        yield client
+"""For a client in haste; tests/browser looks at one that takes its time."""
 
 
 WATCH = "state.seen = []; state.store.watch('k', (value) => state.seen.push(value));"
