@@ -50,8 +50,12 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
-_LONGEST_FIRST = {Path(__file__).parent / name for name in ("simulation", "crash", "conformance")}
-"""Folders with few files, each of which takes long; the others follow as they are called."""
+_LONGEST_FIRST = {
+    # The last of these would be one of the last of all.
+    Path(__file__).parent / name
+    for name in ("simulation", "crash", "conformance", "unit/test_winekit.py")
+}
+"""Files that take long, or folders of such; the others follow as they are called."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,7 +63,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Processes take them in this order. A long one at the end would be waited for by all the others.
     """
-    items.sort(key=lambda item: _LONGEST_FIRST.isdisjoint(item.path.parents))
+    items.sort(key=lambda item: _LONGEST_FIRST.isdisjoint((item.path, *item.path.parents)))
 
 
 OTHER_HOST = "show-pc"
