@@ -113,15 +113,19 @@ _LOOK = """async (rules) => {
 
 @pytest.fixture(scope="session")
 def axe(node_modules: Path) -> Axe:
-    """Look at a page with axe-core; what it finds serious or critical, a line each.
+    """Look at a page with axe-core, in the light scheme and in the dark one.
 
-    In the dark scheme of a page that was looked at in the light one, only its colours are new.
+    Returns what it finds serious or critical, a line each. In the dark scheme of a page that was
+    looked at in the light one, only its colours are new.
     """
     source = (node_modules / "axe-core" / "axe.min.js").read_text("utf-8")
 
-    def look(page: "Page", scheme: str = "light") -> list[str]:
+    def look(page: "Page") -> list[str]:
         if not page.evaluate("'axe' in window"):
             page.evaluate(f"{source}; null")
-        return page.evaluate(_LOOK, ["color-contrast"] if scheme == "dark" else [])
+        page.emulate_media(color_scheme="light")
+        found = page.evaluate(_LOOK, [])
+        page.emulate_media(color_scheme="dark")
+        return [*found, *page.evaluate(_LOOK, ["color-contrast"])]
 
     return look

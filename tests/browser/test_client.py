@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import ConsoleMessage, Error, Page, expect
 
 from tests.browser.tab import EXPECT_MS, put
 from tests.e2e.processes import free_port
@@ -46,32 +46,56 @@ def site(start_server: StartServer, folder: Path) -> ServerProcess:
     return start_server("--www", str(folder))
 
 
+@pytest.fixture(scope="module")
+def window(browser: "Browser") -> Iterator[Page]:
+    """One page for the module: a new one costs a test more than most tests take."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture
 def show(
-    browser: "Browser", site: ServerProcess, folder: Path, errors: list[str]
+    browser: "Browser", window: Page, site: ServerProcess, folder: Path, errors: list[str]
 ) -> Iterator[Show]:
-    """Write a page into the folder and open it; the default loads the client as a module."""
-    contexts = []
+    """Write a page into the folder and open it; the default loads the client as a module.
 
-    def see(kind: str, text: str) -> None:
+    A test's first is the module's, and others are of contexts of their own.
+    """
+    contexts = []
+    unused = [window]
+
+    def see(message: ConsoleMessage) -> None:
         # A server that is away is what these tests are about.
-        if kind == "error" and "ERR_" not in text:
-            errors.append(text)
+        if message.type == "error" and "ERR_" not in message.text:
+            errors.append(message.text)
+
+    def fail(error: Error) -> None:
+        errors.append(str(error))
+
+    def take_page() -> Page:
+        if unused:
+            return unused.pop()
+        contexts.append(browser.new_context())
+        return contexts[-1].new_page()
 
     def make(body: str, script: str = "globalThis.store = connect();") -> Page:
         module = f'import {{ connect }} from "/dunena.js";\n{script}'
         if script:
             body += f'<script type="module">{module}</script>'
         (folder / "page.html").write_text(f"{HEAD}{body}", encoding="utf-8")
-        contexts.append(browser.new_context())
-        page = contexts[-1].new_page()
+        page = take_page()
         page.set_default_timeout(EXPECT_MS)
-        page.on("console", lambda message: see(message.type, message.text))
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", see)
+        page.on("pageerror", fail)
         page.goto(f"{site.url}/www/page.html")
         return page
 
     yield make
+    if not unused:
+        window.remove_listener("console", see)
+        window.remove_listener("pageerror", fail)
+        window.goto("about:blank")
     for context in contexts:
         context.close()
 

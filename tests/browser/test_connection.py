@@ -12,12 +12,10 @@ from tests.support.server import ServerProcess
 TOKEN = "open sesame"
 
 
-def test_the_page_reconnects_when_the_server_returns(
-    new_tab: NewTab, server: ServerProcess
-) -> None:
+def test_the_page_reconnects_when_the_server_returns(blank_tab: Tab, server: ServerProcess) -> None:
     put(server, "survivor", "before")
     put(server, "removed", "before")
-    tab = new_tab().open(server).expect_connected()
+    tab = blank_tab.open(server).expect_connected()
     detail = tab.choose("survivor")
     expect(detail.leaf('"before"')).to_be_visible()
     assert server.stop() == 0
@@ -61,12 +59,12 @@ def test_the_page_reconnects_when_the_server_returns(
 
 
 def test_the_page_shows_values_of_a_restarted_server_with_lower_revisions(
-    new_tab: NewTab, start_server: StartServer
+    blank_tab: Tab, start_server: StartServer
 ) -> None:
     server = start_server("--no-persist")
     for _ in range(50):
         put(server, "counted", "old")
-    tab = new_tab().open(server).expect_connected()
+    tab = blank_tab.open(server).expect_connected()
     detail = tab.choose("counted")
     expect(detail.meta).to_contain_text("revision 50")
     server.kill()
@@ -81,10 +79,10 @@ def test_the_page_shows_values_of_a_restarted_server_with_lower_revisions(
 
 
 def test_an_edit_survives_a_restart_and_shows_the_changed_value(
-    new_tab: NewTab, server: ServerProcess
+    blank_tab: Tab, server: ServerProcess
 ) -> None:
     put(server, "edited", "before")
-    tab = new_tab().open(server).expect_connected()
+    tab = blank_tab.open(server).expect_connected()
     detail = tab.choose("edited")
     detail.button("Edit").click()
     detail.editor.fill('"mine"')
@@ -97,10 +95,8 @@ def test_an_edit_survives_a_restart_and_shows_the_changed_value(
     tab.forgive_refused()
 
 
-def test_the_connection_state_is_shown_in_every_view(
-    new_tab: NewTab, server: ServerProcess
-) -> None:
-    tab = new_tab().open(server).expect_connected()
+def test_the_connection_state_is_shown_in_every_view(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server).expect_connected()
     assert server.stop() == 0
     for view in ("Keys", "Console", "Events", "Server"):
         tab.go(view)
@@ -151,11 +147,11 @@ def test_the_protocol_of_the_console_does_not_affect_other_views(
 
 
 def test_the_page_works_with_a_server_of_one_dialect(
-    new_tab: NewTab, start_server: StartServer
+    blank_tab: Tab, start_server: StartServer
 ) -> None:
     server = start_server("--protocol", "object-store")
     put(server, "k", 1)
-    tab = new_tab().open(server).expect_connected()
+    tab = blank_tab.open(server).expect_connected()
     expect(tab.row("k").locator(".preview")).to_have_text("1")
     put(server, "k", 2)
     expect(tab.row("k").locator(".preview")).to_have_text("2")

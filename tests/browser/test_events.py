@@ -5,7 +5,6 @@ import re
 
 from playwright.sync_api import WebSocketRoute, expect
 
-from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, post, put, remove
 from tests.support.server import ServerProcess
 
@@ -14,8 +13,8 @@ def rows(tab: Tab):
     return tab.page.locator("#events-rows .row").filter(visible=True)
 
 
-def test_every_event_is_shown(new_tab: NewTab, server: ServerProcess) -> None:
-    tab = new_tab().open(server, "events").expect_connected()
+def test_every_event_is_shown(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server, "events").expect_connected()
     put(server, "k", "grü", ns="app")
     put(server, "brief", 1, ttl=20)
     remove(server, "k?ns=app")
@@ -29,8 +28,8 @@ def test_every_event_is_shown(new_tab: NewTab, server: ServerProcess) -> None:
     expect(tab.page.locator("#events-count")).to_have_text("5")
 
 
-def test_the_event_rate_is_counted_and_drawn(new_tab: NewTab, server: ServerProcess) -> None:
-    tab = new_tab().open(server, "events").expect_connected()
+def test_the_event_rate_is_counted_and_drawn(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server, "events").expect_connected()
     blank = drawn(tab)
     for number in range(30):
         put(server, "k", number)
@@ -61,9 +60,9 @@ def drawn(tab: Tab) -> int:
 
 
 def test_the_event_stream_can_be_filtered_paused_and_cleared(
-    new_tab: NewTab, server: ServerProcess
+    blank_tab: Tab, server: ServerProcess
 ) -> None:
-    tab = new_tab().open(server, "events").expect_connected()
+    tab = blank_tab.open(server, "events").expect_connected()
     for key in ("score", "player", "score"):
         put(server, key, 1)
     remove(server, "player")
@@ -85,8 +84,8 @@ def test_the_event_stream_can_be_filtered_paused_and_cleared(
     expect(rows(tab)).to_have_count(0)
 
 
-def test_clicking_an_event_shows_its_key(new_tab: NewTab, server: ServerProcess) -> None:
-    tab = new_tab().open(server, "events").expect_connected()
+def test_clicking_an_event_shows_its_key(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server, "events").expect_connected()
     put(server, "k", {"found": True}, ns="app")
     rows(tab).get_by_role("button", name="k", exact=True).click()
     expect(tab.page.get_by_role("tab", name="Keys")).to_have_attribute("aria-selected", "true")
@@ -95,8 +94,8 @@ def test_clicking_an_event_shows_its_key(new_tab: NewTab, server: ServerProcess)
     expect(tab.row("k")).to_have_attribute("aria-selected", "true")
 
 
-def test_channels_can_be_followed_and_unfollowed(new_tab: NewTab, server: ServerProcess) -> None:
-    tab = new_tab().open(server, "events").expect_connected()
+def test_channels_can_be_followed_and_unfollowed(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server, "events").expect_connected()
     chips = tab.page.get_by_role("list", name="Followed channels").get_by_role("listitem")
     expect(chips).to_have_text(["cache-events\u00d7"])
     tab.page.get_by_label("Channel", exact=True).fill("news")

@@ -49,10 +49,10 @@ def address_of(name: str) -> str:
 
 
 def test_the_page_loads_without_errors_and_shows_its_server(
-    new_tab: NewTab, server: ServerProcess
+    blank_tab: Tab, server: ServerProcess
 ) -> None:
     put(server, "first", 1)
-    tab = new_tab().open(server).expect_connected()
+    tab = blank_tab.open(server).expect_connected()
     expect(tab.state).to_have_text("Connected")
     expect(tab.page.locator("#server-info")).to_have_text(re.compile(r"^\d+\.\d+\.\S+ · 1 key$"))
     assert tab.page.title() == "dunena"
@@ -126,14 +126,13 @@ def test_the_page_uses_only_features_of_the_obs_browser() -> None:
             assert feature not in code, f"{name}: {feature}"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_a_phone_without_horizontal_scrolling(
-    new_tab: NewTab, shared_server: ServerProcess, scheme: str
+    new_tab: NewTab, shared_server: ServerProcess
 ) -> None:
     long_key = f"a-key-without-any-place-to-break-it-{'x' * 80}"
     put(shared_server, long_key, {"text": "y" * 400, "z" * 90: [1]}, ns="n" * 60)
     put(shared_server, long_key, {"text": "y" * 400})
-    tab = new_tab(**PHONE, color_scheme=scheme).open(shared_server).expect_connected()
+    tab = new_tab(**PHONE).open(shared_server).expect_connected()
     detail = tab.choose(long_key)
     detail.button("Edit").click()
     put(shared_server, long_key, {"text": "z" * 400})
@@ -158,6 +157,12 @@ def test_the_page_fits_a_phone_without_horizontal_scrolling(
 
 def fits(page: Page) -> None:
     """Nothing is wider than the screen, apart from what scrolls in a frame of its own."""
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        _fits_in_its_colours(page)
+
+
+def _fits_in_its_colours(page: Page) -> None:
     widths = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert widths == [360, 360]
     cut = page.evaluate(
@@ -187,43 +192,41 @@ def test_the_url_fragment_selects_the_view(new_tab: NewTab, shared_server: Serve
     tab.expect_connected()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, {"width": 360, "height": 740}])
 def test_axe_finds_no_serious_problem(
     new_tab: NewTab,
     server: ServerProcess,
     axe: Axe,
-    scheme: str,
     size: dict,
 ) -> None:
     put(server, "key-0", {"n": 0, "s": "text", "b": [True, None]}, ttl=3_600_000)
     put_many(server, [{"key": f"key-{n}", "value": "v", "ttl": 3_600_000} for n in range(1, 30)])
     put(server, "k", 1, ns="app")
-    tab = new_tab(color_scheme=scheme, viewport=size, reduced_motion="reduce")
+    tab = new_tab(viewport=size, reduced_motion="reduce")
     tab.open(server).expect_connected()
     expect(tab.row("key-0")).to_have_count(1)
-    assert axe(tab.page, scheme) == []
+    assert axe(tab.page) == []
     detail = tab.choose("key-0")
     expect(detail.leaf('"text"')).to_be_visible()
-    assert axe(tab.page, scheme) == []
+    assert axe(tab.page) == []
     detail.button("Edit").click()
     detail.editor.fill('{"n" 1}')
     put(server, "key-0", 2)
     expect(detail.conflict).to_be_visible()
     detail.root.locator(".value-box").evaluate("(box) => box.classList.remove('changed')")
-    assert axe(tab.page, scheme) == []
+    assert axe(tab.page) == []
     tab.go("Console").send('{"type":"ping"}')
     tab.frames("in").filter(has_text="pong").locator("summary").click()
-    assert axe(tab.page, scheme) == []
+    assert axe(tab.page) == []
     tab.go("Events")
     put(server, "key-1", 2)
     expect(tab.page.locator("#events-rows .row")).not_to_have_count(0)
-    assert axe(tab.page, scheme) == []
+    assert axe(tab.page) == []
     tab.page.request.get(f"{server.url}/info", headers={"Origin": "null"})
     expect(tab.page.locator("#disk-notice")).to_be_visible()
     tab.go("Server")
     expect(tab.page.locator("#server-connections tr")).to_have_count(2)
-    assert axe(tab.page, scheme) == []
+    assert axe(tab.page) == []
 
 
 def test_every_control_has_an_accessible_name(tab: Tab, shared_server: ServerProcess) -> None:

@@ -189,6 +189,11 @@ class Console:
         assert message.type == "log", message.text
         return [argument.json_value() for argument in message.args]
 
+    def close(self) -> None:
+        """Leave the page, with all that the lines began."""
+        self._page.remove_listener("console", self._log)
+        self._page.goto("about:blank")
+
     def _log(self, message: ConsoleMessage) -> None:
         self._logged.append(message)
 
@@ -207,16 +212,28 @@ class Console:
         self.type(f"ws.send(JSON.stringify(\n{message}\n))")
 
 
-@pytest.fixture
-def console(browser: "Browser", shared_server: ServerProcess) -> Iterator[Console]:
-    """The console of the test page at the name that the documents use, and an empty store."""
+@pytest.fixture(scope="module")
+def page(browser: "Browser") -> Iterator[Page]:
+    """One page for the module: a new one costs a test more than most tests take."""
     context = browser.new_context()
-    page = context.new_page()
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def tools(page: Page) -> CDPSession:
+    """The developer tools of that page."""
+    return page.context.new_cdp_session(page)
+
+
+@pytest.fixture
+def console(page: Page, tools: CDPSession, shared_server: ServerProcess) -> Iterator[Console]:
+    """The console of the test page at the name that the documents use, and an empty store."""
     page.goto(f"http://localhost:{shared_server.port}/test")
-    console = Console(page, context.new_cdp_session(page), shared_server.port)
+    console = Console(page, tools, shared_server.port)
     console.type("await fetch('/flush', { method: 'POST' })")
     yield console
-    context.close()
+    console.close()
 
 
 @pytest.fixture

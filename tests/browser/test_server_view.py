@@ -44,10 +44,10 @@ def part(tab: Tab, name: str):
 
 
 def test_the_server_view_shows_the_server_and_its_counters(
-    new_tab: NewTab, server: ServerProcess
+    blank_tab: Tab, server: ServerProcess
 ) -> None:
     put(server, "k", 1)
-    tab = new_tab().open(server, "server").expect_connected()
+    tab = blank_tab.open(server, "server").expect_connected()
     about = part(tab, "This server")
     expect(about).to_contain_text(str(server.folder))
     expect(about).to_contain_text(f"127.0.0.1:{server.port}")
@@ -59,19 +59,19 @@ def test_the_server_view_shows_the_server_and_its_counters(
 
 
 def test_the_server_view_shows_damaged_files(
-    new_tab: NewTab, start_server: StartServer, tmp_path: Path
+    blank_tab: Tab, start_server: StartServer, tmp_path: Path
 ) -> None:
     folder = tmp_path / "values"
     folder.mkdir()
     (folder / "half.json").write_text("{", encoding="utf-8")
-    tab = new_tab().open(start_server(folder=folder), "server").expect_connected()
+    tab = blank_tab.open(start_server(folder=folder), "server").expect_connected()
     health = part(tab, "Health")
     expect(health).to_contain_text("degraded")
     expect(health).to_contain_text("half.json")
 
 
-def test_the_server_view_lists_connections(new_tab: NewTab, server: ServerProcess) -> None:
-    tab = new_tab().open(server, "server").expect_connected()
+def test_the_server_view_lists_connections(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server, "server").expect_connected()
     rows = tab.page.locator("#server-connections tr")
     expect(rows).to_have_count(2)
     live = rows.filter(has_text="dunena")
@@ -82,9 +82,9 @@ def test_the_server_view_lists_connections(new_tab: NewTab, server: ServerProces
 
 
 def test_addresses_and_the_network_command_can_be_copied(
-    new_tab: NewTab, server: ServerProcess
+    blank_tab: Tab, server: ServerProcess
 ) -> None:
-    tab = new_tab().open(server, "server").expect_connected()
+    tab = blank_tab.open(server, "server").expect_connected()
     addresses = part(tab, "Addresses")
     expect(addresses).to_contain_text("Only programs on this machine reach it")
     assert tab.copied(f"Copy {server.url}/test") == f"{server.url}/test"
@@ -93,19 +93,19 @@ def test_addresses_and_the_network_command_can_be_copied(
 
 
 def test_addresses_for_other_machines_can_be_copied(
-    new_tab: NewTab, start_server: StartServer
+    blank_tab: Tab, start_server: StartServer
 ) -> None:
     server = start_server("--host", "0.0.0.0")
     urls = json.loads(stored_text(server, "/server"))["networkUrls"]
-    tab = new_tab().open(server, "server").expect_connected()
+    tab = blank_tab.open(server, "server").expect_connected()
     addresses = part(tab, "Addresses")
     expect(addresses).to_contain_text("--token changes that" if urls else "no address")
     for url in urls:
         assert tab.copied(f"Copy {url}/test") == f"{url}/test"
 
 
-def test_a_refused_origin_is_listed_with_its_remedy(new_tab: NewTab, server: ServerProcess) -> None:
-    tab = new_tab().open(server, "server").expect_connected()
+def test_a_refused_origin_is_listed_with_its_remedy(blank_tab: Tab, server: ServerProcess) -> None:
+    tab = blank_tab.open(server, "server").expect_connected()
     expect(part(tab, "Refused pages")).to_contain_text("No page was refused")
     origin = {"Origin": "http://stranger.example"}
     assert tab.page.request.get(f"{server.url}/info", headers=origin).status == 403
@@ -130,10 +130,10 @@ def open_from_disk(new_tab: NewTab, server: ServerProcess, folder: Path) -> Page
 
 
 def test_a_page_from_disk_can_be_admitted_and_refused_again_from_the_notice(
-    new_tab: NewTab, server: ServerProcess, tmp_path: Path
+    blank_tab: Tab, new_tab: NewTab, server: ServerProcess, tmp_path: Path
 ) -> None:
     put(server, "score", 7)
-    tab = new_tab().open(server).expect_connected()
+    tab = blank_tab.open(server).expect_connected()
     notice = tab.page.get_by_role("region", name="A page was refused")
     expect(notice).to_be_hidden()
 
@@ -173,11 +173,11 @@ def test_a_page_from_disk_can_be_admitted_and_refused_again_from_the_notice(
 
 
 def test_a_page_from_disk_can_be_admitted_in_the_server_view(
-    new_tab: NewTab, start_server: StartServer, tmp_path: Path
+    blank_tab: Tab, new_tab: NewTab, start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server("--no-persist")
     put(server, "score", 1)
-    tab = new_tab().open(server, "server").expect_connected()
+    tab = blank_tab.open(server, "server").expect_connected()
     door = part(tab, "Pages opened from disk")
     door.get_by_role("button", name=LET_IN).click()
     expect(door).to_contain_text("Until the server stops: nothing is kept.")
@@ -187,9 +187,9 @@ def test_a_page_from_disk_can_be_admitted_in_the_server_view(
 
 
 def test_a_decision_of_the_command_line_has_no_button(
-    new_tab: NewTab, start_server: StartServer
+    blank_tab: Tab, start_server: StartServer
 ) -> None:
-    tab = new_tab().open(start_server("--allow-origin", "null"), "server").expect_connected()
+    tab = blank_tab.open(start_server("--allow-origin", "null"), "server").expect_connected()
     door = part(tab, "Pages opened from disk")
     expect(door).to_contain_text("Let in by --allow-origin")
     expect(door.get_by_role("button")).to_have_count(0)

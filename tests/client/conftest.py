@@ -33,6 +33,16 @@ def away(program: NodeClient) -> Iterator[NodeClient]:
     program.run("state.store?.close()")
 
 
+@pytest.fixture
+def hasty(
+    node: Path, node_modules: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeClient]:
+    """A client whose timers take a fourth, for tests that would wait for them."""
+    with NodeClient(node, node_modules, tmp_path_factory.mktemp("hasty")) as client:
+        client.run("hasten(4)")
+        yield client
+
+
 @pytest.fixture(scope="session")
 def typescript(node_modules: Path) -> Path:
     """TypeScript's compiler, a program for Node; it is installed along with `ws`."""

@@ -361,13 +361,13 @@ def test_a_missing_token_is_reported_once(away: NodeClient, start_server: StartS
 
 
 def test_a_rate_limit_delays_a_subscription_and_rejects_a_call(
-    away: NodeClient, start_server: StartServer
+    hasty: NodeClient, start_server: StartServer
 ) -> None:
     server = start_server("--rate", "30")
     for number in range(90):
         http(server, "POST", "/set", {"key": f"k{number}", "value": number})
-    away.open(server.url)
-    seen = away.run(
+    hasty.open(server.url)
+    seen = hasty.run(
         """const seen = {};
         for (let n = 0; n < 90; n++) state.store.watch(`k${n}`, (value) => (seen[n] = value));
         const text = await state.store.set("over", 1).catch((error) => error.message);

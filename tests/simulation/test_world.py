@@ -22,7 +22,9 @@ from tests.simulation.seeds import seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.world import World
 
-WORLDS = int(os.environ.get("DUNENA_SIMULATION_WORLDS", "1000"))
+WORLDS = int(os.environ.get("DUNENA_SIMULATION_WORLDS", "200"))
+"""Few: in each of the worlds with watchers, of which more are played, all of this happens too."""
+
 SEED = "DUNENA_SIMULATION_WORLD_SEED"  # the variable that names the only one
 POLICIES = [Fsync.EVERYSEC, Fsync.ALWAYS]
 PARTS = 2  # so that they can be shared by processes

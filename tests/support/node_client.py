@@ -28,7 +28,15 @@ async function until(isSo) {
   }
 }
 
-const tools = { connect, DunenaError, WebSocket, until, state: {} };
+// Of the timers that are set after it is called; the clock goes on as it does.
+function hasten(factor) {
+  for (const name of ["setTimeout", "setInterval"]) {
+    const set = globalThis[name];
+    globalThis[name] = (action, ms, ...more) => set(action, ms / factor, ...more);
+  }
+}
+
+const tools = { connect, DunenaError, WebSocket, until, hasten, state: {} };
 for await (const line of createInterface({ input: process.stdin })) {
   const { id, code } = JSON.parse(line);
   new AsyncFunction(...Object.keys(tools), code)(...Object.values(tools)).then(
@@ -47,8 +55,9 @@ class ScriptError(Exception):
 class NodeClient:
     """A Node process with the client loaded.
 
-    Code sees ``connect``, ``DunenaError``, ``WebSocket`` (of the package `ws`), ``until(isSo)``
-    and ``state``, an object that lives as long as the process.
+    Code sees ``connect``, ``DunenaError``, ``WebSocket`` (of the package `ws`), ``until(isSo)``,
+    ``hasten(factor)``, after which timers of the process take so many times less, and ``state``,
+    an object that lives as long as the process.
     """
 
     def __init__(self, node: Path, node_modules: Path, folder: Path) -> None:
