@@ -207,10 +207,10 @@ def test_a_cached_get_is_not_answered_after_its_right_is_revoked(house: House) -
     client = house.client(Grant("part", READ, keys=("a",)), Dialect.OBJECT_STORE)
     for _ in range(2):
         assert client.ask(message)[0]["value"] == "1"
-    client.session.use_services(house.views.of(Grant("part", READ, keys=("b",))))
-    client.rooms.tick.run(client.session.receive, message)
+    client.conversation.use_services(house.views.of(Grant("part", READ, keys=("b",))))
+    client.rooms.tick.run(client.conversation.receive, message)
     assert client.heard() == [{"error": forbidden("read", "a")}]
-    assert not client.session.answer_cached_get(message, house.rooms.now)
+    assert not client.conversation.answer_cached_get(message, house.rooms.now)
 
 
 def test_subscriptions_end_when_their_right_is_revoked(house: House) -> None:
@@ -219,7 +219,7 @@ def test_subscriptions_end_when_their_right_is_revoked(house: House) -> None:
         client.ask({"action": "subscribe", "key": key})
     client.ask({"type": "subscribe", "channel": "cache-events"})
     less = Grant("part", READ, keys=("a",))
-    lost = client.session.use_services(house.views.of(less))
+    lost = client.conversation.use_services(house.views.of(less))
     assert [error.text for error in lost] == [forbidden("read", "b")]
     house.set("b", "1")
     assert client.heard() == []
@@ -228,7 +228,7 @@ def test_subscriptions_end_when_their_right_is_revoked(house: House) -> None:
         "a",
         "set",
     ]
-    lost = client.session.use_services(house.views.of(Grant("part", WRITE)))
+    lost = client.conversation.use_services(house.views.of(Grant("part", WRITE)))
     assert [error.text for error in lost] == [forbidden("read", "a"), "Not permitted: read events"]
     house.set("a", "2")
     assert client.heard() == []
@@ -240,7 +240,7 @@ def test_subscriptions_that_stay_permitted_continue_after_a_grant_changes(house:
     client.ask({"action": "subscribe", "key": "a"})
     wider = Grant("part", READ, keys=("a", "b"))
     house.views.keep([wider])
-    assert client.session.use_services(house.views.of(wider)) == []
+    assert client.conversation.use_services(house.views.of(wider)) == []
     house.set("a", "1")
     house.set("b", "1")
     told = [one.get("data", one)["key"] for one in client.heard()]

@@ -92,7 +92,7 @@ def test_a_rerun_request_does_not_subscribe_a_closed_session() -> None:
     rooms.engine.reason = "disk full"
     writer.say({"type": "set", "key": "k", "value": "v"})
     leaving.say({"action": "subscribe", "key": "k"})
-    leaving.session.close()
+    leaving.conversation.close()
     rooms.tick.end()
     assert rooms.services.hub.key_topic("", "k") is None
 

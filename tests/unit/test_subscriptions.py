@@ -171,7 +171,7 @@ def test_changed_rights_do_not_add_events(hub: Hub) -> None:
 def test_ended_watches_are_remembered_up_to_a_number_of_keys() -> None:
     rooms = Rooms()
     client = rooms.client(Dialect.OBJECT_STORE)
-    followed = client.session.subscriptions
+    followed = client.conversation.subscriptions
     for number in range(50):
         keys = [f"{number}-{index}" for index in range(ENDED_WATCHES_MAX // 4)]
         for name in ("watch", "unwatch", "watch", "unwatch"):
@@ -187,4 +187,4 @@ def test_the_id_of_a_watch_is_limited() -> None:
     assert answer["id"] == longest
     (answer,) = client.ask({"action": "watch", "key": "j", "id": longest + "x"})
     assert (answer["error"], answer["code"]) == ("id exceeds max length (1024)", "limit")
-    assert len(client.session.subscriptions) == 1
+    assert len(client.conversation.subscriptions) == 1
