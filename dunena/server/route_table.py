@@ -103,7 +103,26 @@ ROUTES = (
         summary="Send a message to a channel; text/plain is a text as it is",
         parameters=("channel",),
         request="AnyValue",
-        responses={204: "Nothing"},
+        responses={204: ""},
+    ),
+    # --- state that is followed ---
+    Route(
+        "GET",
+        "/watch",
+        Handlers.watch,
+        summary="Updates of keys as server-sent events; with wait, one update",
+        parameters=(
+            "one key",
+            "keys",
+            "pattern",
+            "ns",
+            "path",
+            "maxRate",
+            "since",
+            "format",
+            "wait",
+        ),
+        responses={200: "Update", 204: "", 503: "Error"},
     ),
     # --- for people who look ---
     Route(

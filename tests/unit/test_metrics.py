@@ -80,7 +80,7 @@ def test_sessions_are_counted_by_dialect() -> None:
     undecided.ask({"action": "get", "key": "k"})
     assert open_sessions() == [0, 1, 1]
     for client in (undecided, dunena, dunena):
-        client.session.close()
+        client.conversation.close()
     assert open_sessions() == [0, 0, 0]
     dunena.ask({"type": "ping"})
     assert open_sessions() == [0, 0, 0]
@@ -92,7 +92,7 @@ def test_messages_are_counted_by_type() -> None:
     message = b'{"action":"get","key":"k"}'
     for _ in range(3):
         house.rooms.telemetry.messages += 1
-        if not client.session.answer_cached_get(message, house.rooms.now):
+        if not client.conversation.answer_cached_get(message, house.rooms.now):
             client.say(message)
             client.heard()
     house.rooms.telemetry.messages += 1

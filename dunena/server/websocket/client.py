@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 from dunena.dialects.conversation import Conversation
-from dunena.server.registry import ConnectionFacts, peer_address, peer_host
+from dunena.server.registry import ConnectionFacts, shown_address
 from dunena.server.websocket.handshake import AcceptedHandshake
 
 
@@ -33,7 +33,7 @@ class Client:
         ``token`` is the name of its token. ``queued_bytes`` are in the outbox, not the transport.
         """
         return ConnectionFacts(
-            address=self._shown_address(transport),
+            address=shown_address(self.address, transport),
             origin=self.origin,
             program=self.program,
             dialect=conversation.dialect.value,
@@ -41,8 +41,3 @@ class Client:
             subscriptions=len(conversation.subscriptions),
             unsent_bytes=queued_bytes + transport.get_write_buffer_size(),
         )
-
-    def _shown_address(self, transport: asyncio.Transport) -> str:
-        """Return the address with its port, which is unknown if a proxy forwards."""
-        is_direct = self.address in ("", peer_host(transport))
-        return peer_address(transport) if is_direct else self.address
