@@ -139,7 +139,7 @@ class Handlers:
     # --- state that is followed ---
 
     def watch(self, request: Request, _now: int) -> Response:
-        """Begin a response with the updates of a watch; the connection continues it."""
+        """Begin a response that follows keys or a channel; the connection continues it."""
         # Imported when needed, so that the server starts faster.
         from dunena.dialects.following import read_following
 

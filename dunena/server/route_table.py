@@ -110,11 +110,12 @@ ROUTES = (
         "GET",
         "/watch",
         Handlers.watch,
-        summary="Updates of keys as server-sent events; with wait, one update",
+        summary="Updates of keys or messages of a channel, as events; with wait, one update",
         parameters=(
             "one key",
             "keys",
             "pattern",
+            "one channel",
             "ns",
             "path",
             "maxRate",

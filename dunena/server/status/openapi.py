@@ -177,6 +177,7 @@ _PARAMETERS: dict[str, _Json] = {
     "offset": _number("offset"),
     "count": _number("count", minimum=1),
     "one key": _query("key", _NAME),
+    "one channel": _query("channel", _NAME),
     "keys": _query(
         "keys", {"type": "string", "description": "separated by commas, or one a parameter"}
     ),
