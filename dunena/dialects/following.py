@@ -55,11 +55,11 @@ class ChannelQuery(NamedTuple):
         services.channel(self.channel)
 
 
-Following = WatchQuery | ChannelQuery
+HttpFollowing = WatchQuery | ChannelQuery
 """What a request wants to follow."""
 
 
-def read_following(fields: QueryFields, last_event_id: str | None) -> Following:
+def read_following(fields: QueryFields, last_event_id: str | None) -> HttpFollowing:
     """Read a query; raise `ClientError` for a wrong one.
 
     ``last_event_id`` is the header that a client sends when it connects again: it is newer than the

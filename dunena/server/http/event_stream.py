@@ -9,7 +9,7 @@ programs do not close one direction alone.
 import asyncio
 
 from dunena.dialects import watching
-from dunena.dialects.following import ChannelQuery, Following
+from dunena.dialects.following import ChannelQuery, HttpFollowing
 from dunena.dialects.http_updates import COMMENT, RETRY, event_of_message
 from dunena.dialects.subscriptions import BegunWatch, Subscriptions
 from dunena.server.context import Context
@@ -42,7 +42,7 @@ class EventStream(asyncio.Protocol):
         context: Context,
         request: Request,
         begun: Response,
-        follows: Following,
+        follows: HttpFollowing,
         transport: asyncio.Transport,
         outbox: Outbox,
     ) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Protocol
 
 from dunena.dialects.errors import ClientError, PositionAheadError
-from dunena.dialects.following import ChannelQuery, Following
+from dunena.dialects.following import ChannelQuery, HttpFollowing
 from dunena.server.access.peers import group_of
 from dunena.server.context import Context
 from dunena.server.http.event_stream import EventStream
@@ -47,7 +47,7 @@ class FollowingRequest:
         self._context = context
         self._request = request
         self._begun = begun
-        self._follows: Following = begun.follows
+        self._follows: HttpFollowing = begun.follows
         self._connection = connection
         self._peer = peer
         self._transport = transport
