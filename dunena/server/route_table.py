@@ -191,6 +191,26 @@ ROUTES = (
         request="AnyValue",
         responses={204: ""},
     ),
+    # --- state that is followed ---
+    Route(
+        "GET",
+        "/watch",
+        Handlers.watch,
+        summary="Updates of keys or messages of a channel, as events; with wait, one update",
+        parameters=(
+            "one key",
+            "keys",
+            "pattern",
+            "one channel",
+            "ns",
+            "path",
+            "maxRate",
+            "since",
+            "format of watch",
+            "wait",
+        ),
+        responses={200: "Update", 204: "", 503: "Error"},
+    ),
     # --- for people who look ---
     Route(
         "GET",

@@ -5,6 +5,7 @@ import re
 
 from playwright.sync_api import WebSocketRoute, expect
 
+from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, post, put, remove
 from tests.support.server import ServerProcess
 

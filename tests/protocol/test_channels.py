@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from dunena.store.limits import VALUE_BYTES_MAX
 from tests.protocol.clients import (
     PING,
     PONG,
+    SECONDS_MAX,
     Client,
     Clients,
     RawConnection,
@@ -25,6 +27,7 @@ from tests.protocol.clients import (
 )
 from tests.protocol.test_tokens import Guarded, bearer
 from tests.protocol.test_websocket import MEBIBYTE, memory_bytes
+from tests.support.event_stream import EventStreamClient
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -214,6 +217,89 @@ def read_all(sleeper: RawConnection) -> tuple[int, int, list[Any]]:
     return received, missed, quiet
 
 
+# --- event streams ---
+
+
+def wait_for_subscribers(server: ServerProcess, channel: str, count: int) -> None:
+    """Wait until so many are subscribed: a stream's head is sent a moment before."""
+    deadline = time.monotonic() + SECONDS_MAX
+    while {"channel": channel, "subscribers": count} not in channels_of(server):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def channels_of(server: ServerProcess) -> list[dict[str, Any]]:
+    return http(server, "GET", "/server").json["channels"]["shown"]
+
+
+def test_a_stream_has_the_messages_that_a_websocket_has(clients: Clients) -> None:
+    channel = unique("chat")
+    client = clients.objects()
+    follow(client, channel)
+    with EventStreamClient(clients.server, f"channel={channel}") as events:
+        assert events.headers["content-type"] == "text/event-stream"
+        wait_for_subscribers(clients.server, channel, 2)
+        for data in DATA:
+            http(clients.server, "POST", f"/publish/{channel}", json.dumps(data))
+        for data in DATA:
+            event, message = events.event(), client.receive()
+            assert (event.kind, event.json, event.last_id) == ("message", message, "")
+            assert message["data"] == data
+        assert events.reader.retry_ms == 1000
+    wait_for_subscribers(clients.server, channel, 1)
+
+
+def test_a_stream_of_the_events_of_changes_has_their_types(clients: Clients) -> None:
+    key = unique()
+    client = clients.objects()
+    with EventStreamClient(clients.server, "channel=cache-events") as events:
+        # Whatever came before: from here on the stream is known to be subscribed.
+        client.ask({"action": "set", "key": f"{key}-mark", "value": 0, "id": 1})
+        client.ask({"action": "set", "key": key, "value": 1, "id": 1})
+        client.ask({"action": "delete", "key": key, "id": 2})
+        heard = [events.event() for _ in range(3)]
+        assert [event.kind for event in heard] == ["set", "set", "delete"]
+        assert [event.json["data"]["key"] for event in heard][1:] == [key, key]
+
+
+def test_a_stream_that_is_read_too_slowly_is_told_what_it_missed(
+    start_server: StartServer,
+) -> None:
+    server = start_server("--no-persist")
+    with EventStreamClient(server, "channel=c") as events, open_objects(server) as writer:
+        wait_for_subscribers(server, "c", 1)
+        for number in range(COUNT):
+            writer.send({"action": "publish", "channel": "c", "data": [number, PADDING]})
+        writer.send({"action": "publish", "channel": "c", "data": ["end"]})
+        writer.heard()
+        heard = missed = 0
+        while (data := (event := events.event()).json["data"]) != ["end"]:
+            if event.kind == "gap":
+                missed += data["missed"]
+            else:
+                assert data[0] == heard + missed
+                heard += 1
+        assert heard + missed == COUNT
+        assert missed > 0
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("channel=", "Channel must not be empty"),
+        ("channel=%0A", "Channel contains invalid characters"),
+        ("channel=c&key=k", "key is for keys: leave it or channel out"),
+        ("channel=c&wait=30", "wait is for keys: leave it or channel out"),
+        ("channel=c&maxRate=5", "maxRate is for keys: leave it or channel out"),
+    ],
+)
+def test_a_wrong_query_of_a_channel_gets_its_error(
+    shared_server: ServerProcess, query: str, error: str
+) -> None:
+    reply = http(shared_server, "GET", f"/watch?{query}")
+    assert (reply.status, reply.json) == (400, {"error": error})
+
+
 # --- rights ---
 
 GUEST = '[guest]\ntoken = "guest"\nrights = ["read", "write"]\nkeys = ["own"]\nchannels = {}\n'
@@ -263,3 +349,25 @@ def test_a_subscription_ends_with_an_error_when_its_right_is_taken(guarded: Guar
         for channel in ("chat-1", "wish"):
             publish(guarded, channel)
         assert guest.receive()["data"] == "wish"
+
+
+def test_a_stream_needs_the_right_to_its_channel_and_ends_without_it(guarded: Guarded) -> None:
+    refused = guarded.http("guest", "GET", "/watch?channel=news")
+    assert refused.status == 403
+    assert refused.json == {"error": 'Not permitted: read channel "news"'}
+    guarded.change(ALL + '[guest]\ntoken = "guest"\nrights = ["read"]\nchannels = ["wish"]\n')
+    deadline = time.monotonic() + SECONDS_MAX
+    while guarded.http("guest", "GET", "/info").json["permitted"]["keys"] != ["*"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    with (
+        EventStreamClient(guarded.server, "channel=wish", bearer("guest")) as events,
+        EventStreamClient(guarded.server, "channel=cache-events", bearer("guest")) as changes,
+    ):
+        guarded.http("director", "POST", "/set", {"key": "k", "value": 1})
+        assert changes.event().kind == "set"
+        publish(guarded, "wish")
+        assert events.event().json["data"] == "wish"
+        guarded.change(ALL + '[guest]\ntoken = "guest"\nrights = ["write"]\nchannels = ["*"]\n')
+        assert events.read_to_end() == changes.read_to_end() == []
+    assert guarded.http("guest", "GET", "/watch?channel=wish").status == 403

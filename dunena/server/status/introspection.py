@@ -130,7 +130,7 @@ class Introspection:
         )
 
     def _features(self) -> list[str]:
-        features = ["channels", "history", "http", "ops", "session", "txn", "watch"]
+        features = ["channels", "history", "http", "http-watch", "ops", "session", "txn", "watch"]
         return sorted([*features, "getWrites"]) if self._has_get_writes() else features
 
     def stats(self, now: int) -> Response:
@@ -177,6 +177,7 @@ class Introspection:
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
+                "eventStreams": at.value("connections", "event-stream"),
             }
         )
 

@@ -18,6 +18,7 @@ from dunena.store.limits import (
     OPERATIONS_MAX,
     PAGE_KEYS_MAX,
 )
+from dunena.watches.limits import RATE_MAX, RATE_MIN, WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
 
 _Json = dict[str, Any]
 
@@ -63,6 +64,9 @@ _CONTENTS: dict[str, _Json] = {
     },
 }
 """Bodies that are not only JSON, by name: their media types."""
+
+_ALSO_EVENTS = "Update"
+"""Name of the answer that is also sent as a stream of events."""
 
 _SAID_BY_STATUS = {
     200: "Done",
@@ -143,7 +147,8 @@ def _response(status: int, name: str) -> _Json:
 
 def _body(name: str) -> _Json:
     """Make the content of a body by the name of its schema."""
-    return _CONTENTS.get(name) or {"application/json": {"schema": _SCHEMAS[name]}}
+    content = _CONTENTS.get(name) or {"application/json": {"schema": _SCHEMAS[name]}}
+    return content | {"text/event-stream": {}} if name == _ALSO_EVENTS else content
 
 
 def _fields(*, optional: _Json | None = None, **required: _Json) -> _Json:
@@ -210,6 +215,23 @@ _PARAMETERS: dict[str, _Json] = {
         "Idempotency-Key",
         {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARS_MAX}}}$"},
     ),
+    "one key": _query("key", _NAME),
+    "one channel": _query("channel", _NAME),
+    "keys": _query(
+        "keys", {"type": "string", "description": "separated by commas, or one a parameter"}
+    ),
+    "maxRate": _query("maxRate", {"type": "number", "minimum": RATE_MIN, "maximum": RATE_MAX}),
+    "since": _query("since", {"type": "string", "description": "<epoch>-<rev>"}),
+    "format of watch": _query("format", {"enum": ["value"]}),
+    "wait": _query(
+        "wait",
+        {
+            "type": "number",
+            "minimum": WAIT_SECONDS_MIN,
+            "maximum": WAIT_SECONDS_MAX,
+            "description": "seconds; without it the answer is a stream",
+        },
+    ),
 }
 
 _MGET = _fields(action={"const": "mget"}, keys=_list_of(_ASCII_NAME), optional={"ns": _ASCII_NS})
@@ -244,7 +266,6 @@ _SCHEMAS: dict[str, _Json] = {
     "Error": {"$ref": "#/components/schemas/Error"},
     "Object": _OBJECT,
     # --- bodies of requests ---
-    "AnyValue": {},
     "ValueToSet": _fields(
         key=_NAME,
         value={},
@@ -277,6 +298,12 @@ _SCHEMAS: dict[str, _Json] = {
     "Entries": _fields(entries=_list_of(_LISTED), revision=_COUNT, timestamp=_COUNT),
     "Entry": _fields(timestamp=_COUNT, entry={"type": ["object", "null"]}),
     "Namespaces": _fields(total=_COUNT, offset=_COUNT, namespaces={"type": "array"}),
+    "Update": _fields(
+        epoch=_STRING,
+        rev=_COUNT,
+        changes=_list_of(_fields(key=_STRING, rev=_COUNT, optional={"event": _STRING})),
+        optional={"reset": _BOOLEAN},
+    ),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(
         name=_STRING,

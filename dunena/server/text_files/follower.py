@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from dunena.dialects.dialect import Dialect
 from dunena.dialects.messages import WatchUpdates
 from dunena.dialects.services import Services
 from dunena.server.lost_transport import LOST
@@ -47,10 +46,10 @@ def follow(services: Services, selectors: Iterable[Selector], outbox: TextOutbox
 
     def begin(selector: Selector) -> None:
         # Updates are paced by whoever takes them: so no frames are made.
-        feed_id = FeedId(selector, Dialect.DUNENA, is_paced=True)
+        feed_id = FeedId(selector, WatchUpdates, is_paced=True)
         table.follow(
             feed_id,
-            lambda: WatchUpdates(selector, services.epoch, Dialect.DUNENA, table.parts),
+            lambda: WatchUpdates(selector, services.epoch, table.parts),
             None,
             outbox,
         )
