@@ -17,6 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.errors import ClientError
+from dunena.dialects.following import read_following
+from dunena.dialects.http_updates import EventUpdates, ValueEvents
 from dunena.frames import FrameError, FrameReader
 from dunena.persistence.disk.files import (
     FILE_NAME_BYTES_MAX,
@@ -27,11 +30,16 @@ from dunena.persistence.disk.files import (
 from dunena.persistence.disk.journal import Journal
 from dunena.persistence.disk.journal_reader import Replay
 from dunena.persistence.disk.real_disk import RealDisk
-from dunena.server.http.message import BadTargetError
+from dunena.server.http.message import BadTargetError, Request
 from dunena.server.http.parser import RequestParser
 from dunena.store.entry import Change, ChangeKind, Entry
+from dunena.store.globs import star_count
 from dunena.store.names import is_name
+from dunena.watches.limits import STARS_MAX, WAIT_SECONDS_MAX, WATCH_KEYS_MAX
+from dunena.watches.parts import Parts
+from dunena.watches.selector import Selector
 from tests.support.described import check_message
+from tests.support.event_stream import EventReader
 from tests.support.rooms import Rooms
 from tests.unit.test_websocket_connection import Peer
 
@@ -318,3 +326,66 @@ def test_any_stored_value_equals_the_json_that_was_sent(text: bytes) -> None:
     assert (entry is None) == bool(said)
     if entry is not None:
         assert orjson.loads(entry.value) == json.loads(text)
+
+
+# --- what is followed over HTTP ---
+
+FIELD_NAMES = [
+    "key",
+    "keys",
+    "pattern",
+    "ns",
+    "path",
+    "maxRate",
+    "since",
+    "format",
+    "wait",
+    "",
+    "x",
+]
+FIELD_VALUES = [
+    "", "a", "a,b", ",", "*", "*?*", "/a", "/~2", "1", "30", "61", "0.1", "-1", "1e3", "nan",
+    "value", "text", "epoch-5", "epoch--5", "-5", "%00", "%ff", "%C3%A4", "+", "=", "k" * 600,
+]  # fmt: skip
+QUERIES = st.lists(
+    st.tuples(
+        st.sampled_from(FIELD_NAMES),
+        st.sampled_from(FIELD_VALUES) | st.text("ab,*?/~%-.0159", max_size=12),
+    ),
+    max_size=6,
+)
+
+
+@fuzz
+@given(QUERIES, st.none() | st.sampled_from(FIELD_VALUES) | st.text(max_size=20))
+def test_any_query_is_refused_or_a_watch_within_the_limits(
+    fields: list[tuple[str, str]], last_event_id: str | None
+) -> None:
+    target = "/watch?" + "&".join(f"{name}={value}" for name, value in fields)
+    try:
+        query = read_following(Request(target=target).query_lists(), last_event_id)
+    except (ClientError, BadTargetError):
+        return
+    selector = query.selector
+    assert selector.size <= WATCH_KEYS_MAX
+    assert sum(name is not None for name in selector[1:4]) == 1
+    assert selector.pattern is None or star_count(selector.pattern) <= STARS_MAX
+    assert query.wait_seconds is None or 1 <= query.wait_seconds <= WAIT_SECONDS_MAX
+    assert query.interval_ms is None or 10 <= query.interval_ms <= 10_000
+    assert query.since is None or query.since["rev"] >= 0
+
+
+@fuzz
+@given(st.recursive(st.none() | st.integers(-5, 5) | st.text(), st.lists), CUTS)
+def test_any_value_is_the_same_in_events_from_any_chunks(value: Any, cuts: list[int]) -> None:
+    entry = Entry("", "k", orjson.dumps(value), None, 5)
+    data = b""
+    for make in (EventUpdates, ValueEvents):
+        form = make(Selector("", key="k"), "epoch", Parts(lambda _: (), lambda: False))
+        change = form.change(entry, shows_missing=True)
+        data += form.frame([change], 5, 0, is_reset=False, has_more=False)
+    reader = EventReader()
+    events = [event for piece in cut(data, cuts) for event in reader.feed(piece)]
+    assert [event.kind for event in events] == ["update", "value"]
+    assert events[0].json["changes"] == [{"key": "k", "rev": 5, "value": value}]
+    assert events[1].json == value

@@ -30,6 +30,7 @@ from tests.protocol.clients import (
     open_objects,
     text,
 )
+from tests.support.event_stream import EventStreamClient
 from tests.support.fixtures import StartServer
 from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
@@ -187,6 +188,47 @@ class Bank:
         if state.take(update):
             self.expect_sum(state.values)
 
+    def follow_events(self, query: str = "", seconds: float = 0) -> None:
+        """Follow the amounts as server-sent events; read nothing for so many seconds."""
+        state = WatchedState()
+        query = f"pattern=account-*{query}"
+        with EventStreamClient(self.server, query) as events:
+            time.sleep(seconds)
+            while not is_closed(state.values):
+                self._take_event(events, state)
+
+    def follow_events_and_resume(self, seed: int) -> None:
+        """Cut the stream again and again, and go on as a browser does."""
+        chance, state, last_id = random.Random(seed), WatchedState(), ""
+        while not is_closed(state.values):
+            headers = {"Last-Event-ID": last_id} if last_id else {}
+            with EventStreamClient(self.server, "pattern=account-*", headers) as events:
+                for _ in range(chance.randint(1, 20)):
+                    last_id = self._take_event(events, state)
+                    if is_closed(state.values):
+                        break
+            state.forget_parts()
+        assert state.resets == 1, "a position of the same epoch is continued"
+
+    def _take_event(self, events: EventStreamClient, state: WatchedState) -> str:
+        """The next event; after it the sum is right if it is a whole update. Its position."""
+        event = events.event()
+        assert event.kind == "update"
+        if state.take(event.json):
+            self.expect_sum(state.values)
+        return event.last_id
+
+    def poll(self) -> None:
+        """Ask for one update after the other."""
+        state, since = WatchedState(), ""
+        while not is_closed(state.values):
+            reply = http(self.server, "GET", f"/watch?pattern=account-*&wait=10{since}")
+            if reply.status == 200:
+                assert state.take(reply.json), "an answer has all parts"
+                self.expect_sum(state.values)
+            since = "&since=" + reply.headers["etag"].strip('"')
+        assert state.resets == 1
+
     def mget(self) -> None:
         """Read all accounts over a WebSocket, again and again."""
         found: dict[str, Any] = {}
@@ -260,6 +302,13 @@ def work(bank: Bank, transfers_around: AbstractContextManager[None]) -> None:
             partial(bank.watch_slowly, dialect),
             partial(bank.watch_and_resume, dialect, seed + 20),
         ]
+    others += [
+        bank.follow_events,
+        partial(bank.follow_events, "&path=/amount&maxRate=30"),
+        partial(bank.follow_events, seconds=SECONDS),
+        partial(bank.follow_events_and_resume, 30),
+        bank.poll,
+    ]
     with ThreadPoolExecutor(len(tellers) + len(others)) as threads:
         looking = [threads.submit(job) for job in others]
         with transfers_around:

@@ -29,7 +29,7 @@ class Event:
 @dataclass
 class EventReader:
     """Takes bytes in any pieces, and gives events. ``retry_ms`` and ``comments`` are what it read
-    besides, ``last_id`` where it would continue."""
+    besides, ``last_id`` where it would continue after all events that it gave."""
 
     last_id: str = ""
     retry_ms: int | None = None
