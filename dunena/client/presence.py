@@ -29,10 +29,11 @@ class Session:
     will: Iterable[Mapping[str, Any]] = ()
 
 
-class SessionRequest(Question):
+class SessionStart(Question):
     """The request that begins or resumes a session on a new connection.
 
-    ``secret`` is that of the session to resume, None for a new one. ``on_end`` is called with the
+    ``secret`` is that of the session to resume, None for a new one. ``ns`` is the namespace of
+    operations of the will that name none. ``on_end`` is called with the
     answer, None if the server refused. Raise `TypeError` for a session that is no JSON.
     """
 
@@ -43,15 +44,14 @@ class SessionRequest(Question):
         session: Session,
         ns: str,
         secret: str | None,
-        on_end: "Callable[[SessionRequest], None]",
+        on_end: "Callable[[SessionStart], None]",
     ) -> None:
-        will = [dict(op) for op in session.will]
+        will = [{"ns": ns, **op} if ns else dict(op) for op in session.will]
         fields: dict[str, object] = {
             "timeout": session.timeout,
             "grace": session.grace,
             "name": session.name,
             "will": encoded(will) if will else None,
-            "ns": ns or None,
             "resume": secret,
         }
         super().__init__("session", fields)

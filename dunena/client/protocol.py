@@ -14,7 +14,7 @@ import orjson
 
 from dunena.client.errors import ClosedError, ConflictError, Error, NoAnswerError, RequestError
 from dunena.client.feeds import Events, Messages, Source, Watch
-from dunena.client.presence import Presences, Session, SessionRequest
+from dunena.client.presence import Presences, Session, SessionStart
 from dunena.client.requests import (
     ClockTimes,
     Deletion,
@@ -80,7 +80,7 @@ class ClientProtocol:
         self.session_error: Error | None = None
         self._presences = Presences()
         if session is not None:
-            self._make_session_request()  # which finds its errors now
+            self._make_session_start()  # which finds its errors now
         self._read_clocks = read_clocks
         self.outgoing: deque[bytes] = deque()
         self.is_connected = False
@@ -235,7 +235,7 @@ class ClientProtocol:
         self._server_clock.begin()
         self._is_heard, self._silent_beats = True, 0
         if self._session is not None:
-            self._send(self._make_session_request())
+            self._send(self._make_session_start())
         self._send_channel()
         if self._has_operated:
             self._ask_epoch()
@@ -458,12 +458,12 @@ class ClientProtocol:
         if followed_key is not None and followed_key.is_live:
             followed_key.show(raw)
 
-    def _make_session_request(self) -> SessionRequest:
+    def _make_session_start(self) -> SessionStart:
         assert self._session is not None
         secret = self._session_secret
-        return SessionRequest(self._session, self._session_ns, secret, self._begin_session)
+        return SessionStart(self._session, self._session_ns, secret, self._begin_session)
 
-    def _begin_session(self, request: SessionRequest) -> None:
+    def _begin_session(self, request: SessionStart) -> None:
         """Take the answer to a session's request; set again what ended with the session before."""
         self.session_error = request.error
         answer = request.answer if isinstance(request.answer, dict) else {}

@@ -18,7 +18,7 @@ from dunena.dialects.errors import (
     StorageFailedError,
 )
 from dunena.dialects.messages import object_store_error, reply, undecided_error
-from dunena.dialects.services import Services
+from dunena.dialects.services import Holder, Services
 from dunena.dialects.subscriptions import PacedFactory, Subscriptions
 from dunena.hub import Batch
 from dunena.store.errors import WriteRefusedError
@@ -36,7 +36,8 @@ class Conversation:
 
     ``reply`` queues a finished frame that answers a request, or the first update of a watch, and
     ``push`` a batch of updates or events that the client follows. ``pace`` makes the subscriber of
-    a watch that wants so many ms between two updates. ``dialect`` is AUTO until the first message
+    a watch that wants so many ms between two updates. ``holder`` has the client's session; without
+    one it can have none. ``dialect`` is AUTO until the first message
     that shows a dialect; then it decides how messages that show none are answered. A client that
     chose a dialect in its handshake uses only that one.
     """
@@ -60,6 +61,7 @@ class Conversation:
         reply: Callable[[bytes | PendingUpdate], None],
         push: Callable[[Batch], None],
         pace: PacedFactory,
+        holder: Holder | None = None,
     ) -> None:
         self._services = services
         self.dialect = dialect
@@ -69,7 +71,7 @@ class Conversation:
         self._id = client_id
         self._reply = reply
         self.subscriptions = Subscriptions(
-            services.hub, services.watches, services.limits, push, pace
+            services.hub, services.watches, services.limits, push, pace, holder
         )
 
     def open(self, now: int) -> None:

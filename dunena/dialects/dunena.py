@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from dunena.dialects import channels, operations, watching
+from dunena.dialects import channels, operations, sessions, watching
 from dunena.dialects.dialect import Dialect, Message, request_id_of
 from dunena.dialects.errors import (
     ClientError,
@@ -141,33 +141,44 @@ def _get(services: Services, _followed: Subscriptions, message: Message, now: in
     return _result(message, {"key": key, "value": text_value(entry)}, now)
 
 
-def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _set(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     if operations.has_new_field(message):
-        data = operations.answer_operation(services, message, "set", printable_name, now)
+        data = operations.answer_operation(
+            services, message, "set", printable_name, now, followed.holder
+        )
         return _result(message, data | {"ok": True}, now)
     write_one(services, key, namespace_of(message, printable_name), message, now)
     return _result(message, {"key": key, "ok": True}, now)
 
 
-def _del(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _del(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     key = printable_name(_field(message, "key"), "Key")
     if operations.has_new_field(message):
-        data = operations.answer_operation(services, message, "delete", printable_name, now)
+        data = operations.answer_operation(
+            services, message, "delete", printable_name, now, followed.holder
+        )
         return _result(message, data, now)
     ns = namespace_of(message, printable_name)
     change = services.store.delete(ns, key, is_durable=durability_of(message))
     return _result(message, {"key": key, "deleted": change is not None}, now)
 
 
-def _operation(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _operation(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     name = message["type"]
-    data = operations.answer_operation(services, message, name, printable_name, now)
+    data = operations.answer_operation(
+        services, message, name, printable_name, now, followed.holder
+    )
     return _result(message, data, now)
 
 
-def _txn(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
-    data = operations.answer_transaction(services, message, printable_name, now)
+def _txn(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
+    data = operations.answer_transaction(services, message, printable_name, now, followed.holder)
+    return _result(message, data, now)
+
+
+def _session(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
+    data = sessions.answer_session(services, followed.holder, message, printable_name, now)
     return _result(message, data, now)
 
 
@@ -190,9 +201,9 @@ def _mget(services: Services, _followed: Subscriptions, message: Message, now: i
     return _result(message, data, now)
 
 
-def _mset(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
+def _mset(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
     if operations.has_new_entry(message):
-        data = operations.answer_many(services, message, printable_name, now)
+        data = operations.answer_many(services, message, printable_name, now, followed.holder)
         return _result(message, data, now)
     return _result(message, {"stored": write_many(services, message, now)}, now)
 
@@ -237,6 +248,7 @@ _HANDLERS: dict[str, _Handler] = {
     **dict.fromkeys(operations.OPERATIONS, _operation),
     "txn": _txn,
     "history": _history,
+    "session": _session,
 }
 
 

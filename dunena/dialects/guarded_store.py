@@ -71,11 +71,14 @@ class GuardedStore(StoreView):
         expires_at: int | None = None,
         *,
         then: bytes | None = None,
+        owner: str | None = None,
         is_durable: bool = False,
     ) -> Change:
         """Like `Store.set`; raises `ForbiddenError` for a key that may not be written."""
         self._check_write(ns, key)
-        return self._unrestricted.set(ns, key, value, expires_at, then=then, is_durable=is_durable)
+        return self._unrestricted.set(
+            ns, key, value, expires_at, then=then, owner=owner, is_durable=is_durable
+        )
 
     def delete(self, ns: str, key: str, *, is_durable: bool = False) -> Change | None:
         """Like `Store.delete`; raises `ForbiddenError` for a key that may not be written."""

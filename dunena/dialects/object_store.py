@@ -5,7 +5,7 @@ Values are any JSON. A client receives only value updates and errors.
 
 from collections.abc import Callable
 
-from dunena.dialects import channels, operations, watching
+from dunena.dialects import channels, operations, sessions, watching
 from dunena.dialects.dialect import Dialect, Message, request_id_of
 from dunena.dialects.errors import ClientError, InvalidFieldError, InvalidMessageError
 from dunena.dialects.messages import (
@@ -111,9 +111,9 @@ def _publish(
     return _answer("result", message, data)
 
 
-def _set(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes | None:
+def _set(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
     if "id" in message or operations.has_new_field(message):
-        return _answer_operation(services, message, "set", now)
+        return _answer_operation(services, followed, message, "set", now)
     _write(services, message, now)
     return None
 
@@ -130,28 +130,36 @@ def _get(services: Services, _followed: Subscriptions, message: Message, now: in
 
 
 def _delete(
-    services: Services, _followed: Subscriptions, message: Message, now: int
+    services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
     if "id" in message or operations.has_new_field(message):
-        return _answer_operation(services, message, "delete", now)
+        return _answer_operation(services, followed, message, "delete", now)
     services.store.delete(*entry_id_of(message), is_durable=durability_of(message))
     return None
 
 
 def _operation(
-    services: Services, _followed: Subscriptions, message: Message, now: int
+    services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | None:
-    return _answer_operation(services, message, message["action"], now)
+    return _answer_operation(services, followed, message, message["action"], now)
 
 
-def _answer_operation(services: Services, message: Message, name: str, now: int) -> bytes | None:
-    data = operations.answer_operation(services, message, name, unicode_name, now)
+def _answer_operation(
+    services: Services, followed: Subscriptions, message: Message, name: str, now: int
+) -> bytes | None:
+    holder = followed.holder
+    data = operations.answer_operation(services, message, name, unicode_name, now, holder)
     return _answer("result", message, data)
 
 
-def _txn(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes | None:
-    data = operations.answer_transaction(services, message, unicode_name, now)
+def _txn(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes | None:
+    data = operations.answer_transaction(services, message, unicode_name, now, followed.holder)
     return _answer("result", message, data)
+
+
+def _session(services: Services, followed: Subscriptions, message: Message, now: int) -> bytes:
+    data = sessions.answer_session(services, followed.holder, message, unicode_name, now)
+    return object_store_answer("result", data, request_id_of(message))
 
 
 def _history(services: Services, _followed: Subscriptions, message: Message, now: int) -> bytes:
@@ -193,6 +201,7 @@ _HANDLERS: dict[str, _Handler] = {
     **dict.fromkeys(operations.OPERATIONS, _operation),
     "txn": _txn,
     "history": _history,
+    "session": _session,
     "ping": _ping,
 }
 

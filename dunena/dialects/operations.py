@@ -23,7 +23,7 @@ from dunena.dialects.errors import (
 from dunena.dialects.ops.lists import check_count
 from dunena.dialects.ops.operation import Operation, check_flag, parse_operation
 from dunena.dialects.ops.transaction import Transaction
-from dunena.dialects.services import NameRule, Services, durability_of, namespace_of
+from dunena.dialects.services import Holder, NameRule, Services, durability_of, namespace_of
 from dunena.store.entry import Entry
 from dunena.store.limits import (
     HISTORY_VALUES_MAX,
@@ -41,10 +41,10 @@ OPERATIONS: frozenset[str] = frozenset(
 )
 """The messages that are one operation each, besides `set` and `delete`."""
 
-_NEW = OPERATIONS | {"txn", "history", "watch", "unwatch", "publish"}
+_NEW = OPERATIONS | {"txn", "history", "watch", "unwatch", "publish", "session"}
 
 _FIELDS = frozenset(
-    ("path", "ifRev", "epoch", "then", "return", "idempotencyKey", "rev", "json")
+    ("path", "ifRev", "epoch", "then", "ephemeral", "return", "idempotencyKey", "rev", "json")
 )  # of old messages, that make them new ones
 
 
@@ -89,37 +89,59 @@ def is_new(message: Message, name_field: str) -> bool:
 
 
 def answer_operation(
-    services: Services, message: Message, name: str, name_rule: NameRule, now: int
+    services: Services,
+    message: Message,
+    name: str,
+    name_rule: NameRule,
+    now: int,
+    holder: Holder | None = None,
 ) -> Data:
-    """Carry out one operation; ``now`` is Unix ms. Raise `ClientError` if nothing was done."""
+    """Carry out one operation; ``now`` is Unix ms. Raise `ClientError` if nothing was done.
+
+    ``holder`` has the sender's session; None if it can have none.
+    """
 
     def answer() -> Data:
         check_flag(message, "rev")
         operation = parse_operation(message, name, "", name_rule)
-        (result,) = Transaction(services, now).run([operation], _unnamed)
+        (result,) = Transaction(services, now, holder).run([operation], _unnamed)
         position = {"rev": result["rev"]} if "rev" in result else {}
         return {"key": operation.key, **position, "epoch": services.epoch, **result}
 
     return _answer_once(services, message, now, answer)
 
 
-def answer_transaction(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
-    """Carry out all operations of a `txn` or none; ``now`` is Unix ms.
+def answer_transaction(
+    services: Services,
+    message: Message,
+    name_rule: NameRule,
+    now: int,
+    holder: Holder | None = None,
+) -> Data:
+    """Carry out all operations of a `txn` or none; ``now`` and ``holder`` as for one operation.
 
     Raise `ClientError` for the first operation that cannot be done, and then nothing was done.
     """
 
     def answer() -> Data:
         operations, is_durable = _parse_transaction(message, name_rule)
-        return _carry_out(services, operations, _numbered, now, is_durable=is_durable)
+        transaction = Transaction(services, now, holder)
+        return _carry_out(services, transaction, operations, _numbered, is_durable=is_durable)
 
     return _answer_once(services, message, now, answer)
 
 
-def answer_many(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
+def answer_many(
+    services: Services,
+    message: Message,
+    name_rule: NameRule,
+    now: int,
+    holder: Holder | None = None,
+) -> Data:
     """Store all ``entries`` of an `mset` or none, each of which may have the fields of a `set`.
 
-    ``now`` is Unix ms. Raise `ClientError` for the first entry that cannot be stored.
+    ``now`` and ``holder`` are as for one operation. Raise `ClientError` for the first entry that
+    cannot be stored.
     """
 
     def answer() -> Data:
@@ -128,7 +150,8 @@ def answer_many(services: Services, message: Message, name_rule: NameRule, now: 
         def named(error: ClientError, number: int) -> ClientError:
             return _named(error, entries, number)
 
-        data = _carry_out(services, operations, named, now, is_durable=is_durable)
+        transaction = Transaction(services, now, holder)
+        data = _carry_out(services, transaction, operations, named, is_durable=is_durable)
         return {"stored": len(entries), **data}
 
     return _answer_once(services, message, now, answer)
@@ -187,6 +210,16 @@ def _parse_transaction(message: Message, name_rule: NameRule) -> tuple[list[Oper
     _check_no_condition(message)
     ns = namespace_of(message, name_rule)
     is_durable = durability_of(message)
+    return parse_operations(ops, ns, name_rule, _numbered), is_durable
+
+
+def parse_operations(
+    ops: list[Any], ns: str, name_rule: NameRule, named: Callable[[ClientError, int], ClientError]
+) -> list[Operation]:
+    """Check operations that are carried out together; ``ns`` is that of those that name none.
+
+    Raise `ClientError` for the first that is wrong; ``named`` says in it which one that is.
+    """
     operations: list[Operation] = []
     in_patches = 0
     for number, op in enumerate(ops):
@@ -196,8 +229,8 @@ def _parse_transaction(message: Message, name_rule: NameRule) -> tuple[list[Oper
             if in_patches > OPERATIONS_MAX:
                 raise TooManyError("Operations", OPERATIONS_MAX)
         except ClientError as error:
-            raise _numbered(error, number) from None
-    return operations, is_durable
+            raise named(error, number) from None
+    return operations
 
 
 def _parse_entries(
@@ -243,14 +276,14 @@ def _parse_part(op: Message, name: Any, ns: str, name_rule: NameRule) -> Operati
 
 def _carry_out(
     services: Services,
+    transaction: Transaction,
     operations: list[Operation],
     named: Callable[[ClientError, int], ClientError],
-    now: int,
     *,
     is_durable: bool,
 ) -> Data:
     """Carry out operations together; return the data of the answer."""
-    results = Transaction(services, now).run(operations, named, is_durable=is_durable)
+    results = transaction.run(operations, named, is_durable=is_durable)
     return {
         "rev": services.unrestricted_store.revision,
         "epoch": services.epoch,

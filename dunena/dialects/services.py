@@ -11,11 +11,12 @@ from dunena.dialects.errors import (
     TooLargeError,
     WrongTypeError,
 )
-from dunena.dialects.grants import ChannelRights
+from dunena.dialects.grants import ChannelRights, Grant
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
 from dunena.dialects.remembered_answers import RememberedAnswers
 from dunena.hub import CACHE_EVENTS, RESERVED_CHANNELS, Hub
+from dunena.sessions.session import SessionHolder
 from dunena.store.entry import EntryId
 from dunena.store.limits import EXPIRES_AT_MS_MAX, KEY_BYTES_MAX, Limits
 from dunena.store.names import has_control_character
@@ -28,6 +29,9 @@ REPEATED_MAX = 4096
 """Messages that are cached: together with the next limit, at most two megabytes."""
 
 REPEATED_BYTES_MAX = 256
+
+Holder = SessionHolder[Grant]
+"""What a connection has of its session."""
 
 NameRule = Callable[[Any, str], str]
 """The type of `printable_name` and `unicode_name`: checks a name of the given kind."""

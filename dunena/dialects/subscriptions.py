@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ForbiddenError, TooManyError
 from dunena.dialects.messages import WatchUpdates
-from dunena.dialects.services import Services
+from dunena.dialects.services import Holder, Services
 from dunena.hub import Batch, Hub, Subscriber
 from dunena.store.limits import Limits
 from dunena.watches.feed import WatchFeed
@@ -60,9 +60,10 @@ class _Watch(NamedTuple):
 class Subscriptions:
     """The keys, channels and watches of one client; the hub's `Subscriber` for it.
 
-    ``push`` queues a batch for the client, ``pace`` makes the subscriber of a paced watch. The
-    object removes exactly the subscriptions that it has added to the hub, so that none remains of a
-    disconnected client.
+    ``push`` queues a batch for the client, ``pace`` makes the subscriber of a paced watch.
+    ``holder`` has the client's session: keys and channels follow the connection, ephemeral keys the
+    session. The object removes exactly the subscriptions that it has added to the hub, so that none
+    remains of a disconnected client.
     """
 
     __slots__ = (
@@ -80,6 +81,7 @@ class Subscriptions:
         "_table",
         "_watch_sizes",
         "_watches",
+        "holder",
         "push",
     )
 
@@ -90,12 +92,14 @@ class Subscriptions:
         limits: Limits,
         push: Callable[[Batch], None],
         pace: PacedFactory,
+        holder: Holder | None = None,
     ) -> None:
         self._hub = hub
         self._table = table
         self._count_max = limits.subscriptions_max
         self._pace = pace
         self.push = push
+        self.holder = holder
         self._keys: set[tuple[str, str]] = set()
         self._channels: set[str] = set()
         self._watches: dict[Selector, _Watch] = {}

@@ -151,6 +151,7 @@ class Engine(Protocol):
     def commit(self, changes: Sequence[Change], done: Done, *, durable: bool) -> bool:
         """Store the changes of one tick, all or none; raise `StorageError`.
 
+        Those of ephemeral entries are not to be found after a restart (`stored_changes`).
         Return True if they are stored as the durability setting demands. Return False if that is
         not decided yet: then ``done`` is called once, in any thread, with the result, and the
         server calls `finish_commit` before it commits again. ``durable`` demands that they are on

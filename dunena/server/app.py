@@ -46,6 +46,7 @@ from dunena.server.outside import Outside
 from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.sessions import Sessions
 from dunena.server.shortage import Shortage
 from dunena.server.static.client_files import ClientFiles
 from dunena.server.static.folder import WwwFolder
@@ -129,6 +130,7 @@ class Server:
         self._loop: asyncio.AbstractEventLoop
         self._context: Context
         self._services: Services
+        self._sessions: Sessions
         self._listeners: Listeners
         self._expiry: ExpiryTimer
         self._outside: Outside | None = None
@@ -194,6 +196,7 @@ class Server:
         """
         self._listeners.close()
         self._expiry.cancel()
+        self._sessions.stop()
         if self._probe_timer is not None:
             self._probe_timer.cancel()
         self._context.tick.end()
@@ -270,14 +273,16 @@ class Server:
         refusals = Refusals(settings, self.port, shortage=self._shortage)
         admission = self._build_admission(refusals)
         registry = self._build_registry(loop)
+        tick = self._build_tick(loop, services)
+        self._sessions = Sessions(loop, services, views, tick, self.telemetry)
         status = self._build_status(loop, services, admission, registry)
         www = None if settings.www is None else WwwFolder(settings.www, refusals)
-        tick = self._build_tick(loop, services)
         return Context(
             loop=loop,
             settings=settings,
             views=views,
             tick=tick,
+            sessions=self._sessions,
             bulk=self._build_bulk(loop, services, tick),
             admission=admission,
             routes=Routes(views, admission, *status, pages, client_files, www),
@@ -326,7 +331,9 @@ class Server:
     ) -> tuple[Introspection, Metrics, Overview]:
         """Make the parts that report the server's status."""
         settings, engine, addresses = self.settings, self.engine, self.addresses
-        figures = Figures(services, engine, engine.disk_status, self.telemetry)
+        figures = Figures(
+            services, engine, engine.disk_status, self.telemetry, self._sessions.table
+        )
         introspection = Introspection(
             figures,
             settings,
@@ -372,6 +379,7 @@ class Server:
             self._context.views.keep(self._tokens.grants)
             self._services.watches.forget_positions()
             self._context.registry.update_grant(self._tokens.current_grant)
+            self._sessions.table.change_rights(self._tokens.current_grant, self._context.tick.now)
         if self._certificate is not None:
             self._certificate.reload_if_changed()
         self.engine.check_folder()

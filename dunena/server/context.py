@@ -14,6 +14,7 @@ from dunena.server.compression import Compressors
 from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
+from dunena.server.sessions import Sessions
 from dunena.server.tick import Tick
 from dunena.settings import Settings
 from dunena.telemetry import Telemetry
@@ -31,6 +32,7 @@ class Context:
     settings: Settings
     views: Views
     tick: Tick
+    sessions: Sessions
     bulk: Bulk
     admission: Admission
     routes: Routes

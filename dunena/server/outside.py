@@ -5,6 +5,7 @@ from collections import deque
 from dunena.persistence.interface import Engine, OutsideChange
 from dunena.server.bulk import Bulk
 from dunena.server.tick import Tick
+from dunena.store.entry import stored_value
 from dunena.store.errors import WriteRefusedError
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
@@ -61,12 +62,13 @@ class Outside:
             store.skip_to(change.revision)
         if change.is_clear:
             store.clear(from_disk=True)
-        elif change.value is None:
-            store.delete(change.ns, change.key, from_disk=True)
-        # A file with the stored value is no change, unless the change has a revision.
+        # A file with the stored value is no change, unless the change has a revision, nor is the
+        # end of a file that was that of an earlier value: an ephemeral key has none.
         elif is_ordered or change.value != self._value_at(change):
-            store.set(change.ns, change.key, change.value, change.expires_at, from_disk=True)
+            if change.value is None:
+                store.delete(change.ns, change.key, from_disk=True)
+            else:
+                store.set(change.ns, change.key, change.value, change.expires_at, from_disk=True)
 
     def _value_at(self, change: OutsideChange) -> bytes | None:
-        entry = self._store.peek(change.ns, change.key, 0)
-        return None if entry is None else entry.value
+        return stored_value(self._store.peek(change.ns, change.key, 0))

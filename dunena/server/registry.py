@@ -36,7 +36,9 @@ class ConnectionFacts:
 
     ``address`` is the peer's host and port, behind a proxy only its host; ``origin`` and
     ``program`` are the Origin and User-Agent of its upgrade, "" for none; ``token`` is the name of
-    its token. ``unsent_bytes`` are queued and not handed to the system yet.
+    its token. ``unsent_bytes`` are queued and not handed to the system yet. ``session`` is the
+    public id of its session, None without one, and ``session_name`` the name that the client gave
+    it, "" for none.
     """
 
     address: str
@@ -46,6 +48,8 @@ class ConnectionFacts:
     token: str
     subscriptions: int
     unsent_bytes: int
+    session: str | None = None
+    session_name: str = ""
 
 
 class Connection(Protocol):

@@ -1,5 +1,6 @@
 """The entries of the store and their changes."""
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
@@ -56,6 +57,26 @@ class Entry:
 
     def __repr__(self) -> str:
         return f"Entry({self.ns!r}, {self.key!r}, {self.value[:40]!r}, r{self.revision})"
+
+
+class EphemeralEntry(Entry):
+    """An entry that ends with the session whose public id is ``owner``; it is never on disk."""
+
+    __slots__ = ("owner",)
+
+    def __init__(
+        self,
+        ns: str,
+        key: str,
+        value: bytes,
+        expires_at: int | None,
+        revision: int,
+        written_at: int,
+        then: bytes | None,
+        owner: str,
+    ) -> None:
+        super().__init__(ns, key, value, expires_at, revision, written_at, then)
+        self.owner = owner
 
 
 class ChangeKind(Enum):
@@ -154,3 +175,63 @@ class EvictionChange(Change):
 
     def __init__(self, revision: int, entry: Entry) -> None:
         super().__init__(ChangeKind.DELETE, entry.ns, entry.key, revision, replaced=entry)
+
+
+class EphemeralSet(SetChange):
+    """The set of an ephemeral entry."""
+
+    __slots__ = ()
+
+
+class EphemeralRemoval(Change):
+    """The deletion or expiry of an ephemeral entry, or a clear that removed some."""
+
+    __slots__ = ()
+
+
+class EphemeralEviction(EvictionChange):
+    """The eviction of an ephemeral entry."""
+
+    __slots__ = ()
+
+
+_EPHEMERAL_CHANGES: Final = frozenset((EphemeralSet, EphemeralRemoval, EphemeralEviction))
+
+
+def stored_value(entry: Entry | None) -> bytes | None:
+    """Return what a disk has of a key: nothing without an entry, or for an ephemeral one."""
+    return None if entry is None or isinstance(entry, EphemeralEntry) else entry.value
+
+
+def stored_changes(changes: Sequence[Change]) -> Sequence[Change]:
+    """Return the changes that a disk has to know of: all but those of ephemeral entries.
+
+    Where an ephemeral entry replaces a stored one, that is the deletion of the stored one.
+    """
+    if _EPHEMERAL_CHANGES.isdisjoint(map(type, changes)):
+        return changes
+    return [stored for change in changes if (stored := _stored_change(change)) is not None]
+
+
+def _stored_change(change: Change) -> Change | None:
+    if type(change) not in _EPHEMERAL_CHANGES:
+        return change
+    if change.cleared is not None:
+        stored = {
+            ns: {key: entry for key, entry in keys.items() if not isinstance(entry, EphemeralEntry)}
+            for ns, keys in change.cleared.items()
+        }
+        return Change(
+            ChangeKind.CLEAR, "", "", change.revision, cleared=stored, from_disk=change.from_disk
+        )
+    replaced = change.replaced
+    if change.entry is None or replaced is None or isinstance(replaced, EphemeralEntry):
+        return None
+    return Change(
+        ChangeKind.DELETE,
+        change.ns,
+        change.key,
+        change.revision,
+        replaced=replaced,
+        is_durable=change.is_durable,
+    )

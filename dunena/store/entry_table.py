@@ -1,13 +1,14 @@
 """The table of a store's current entries, and everything that is derived from them.
 
-These are the deadlines, the order of keys in namespaces where it is used, the numbers of entries
-and bytes, and the usage of the quota. The store decides on changes; the table has no revisions, no
-clock and no access rules.
+These are the deadlines, the order of keys in namespaces where it is used, the keys of sessions, the
+numbers of entries and bytes, and the usage of the quota. The store decides on changes; the table
+has no revisions, no clock and no access rules.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from dunena.store.entry import Entry, Namespaces
+from dunena.store.ephemeral_keys import EphemeralKeys
 from dunena.store.expiry import Deadlines
 from dunena.store.key_order import KeyOrder
 from dunena.store.quota import NetGrowth, Outcome, Quota, Write, growth_of, size_of
@@ -18,16 +19,26 @@ class EntryTable:
 
     ``namespaces``, ``deadlines``, ``entry_count`` and ``value_bytes`` may only be read from
     outside; ``namespaces`` is an attribute as every `get` reads it. ``quota`` counts each added and
-    removed entry; None for no limit.
+    removed entry; None for no limit. ``ephemeral`` has the keys of sessions; None before
+    `follow_ephemeral` was called.
     """
 
-    __slots__ = ("_orders", "_quota", "deadlines", "entry_count", "namespaces", "value_bytes")
+    __slots__ = (
+        "_orders",
+        "_quota",
+        "deadlines",
+        "entry_count",
+        "ephemeral",
+        "namespaces",
+        "value_bytes",
+    )
 
     def __init__(self, quota: Quota | None = None) -> None:
         self._quota = quota
         self._orders: dict[str, KeyOrder] = {}
         self.namespaces: Namespaces = {}
         self.deadlines = Deadlines()
+        self.ephemeral: EphemeralKeys | None = None
         self.entry_count = 0
         self.value_bytes = 0
 
@@ -112,6 +123,11 @@ class EntryTable:
 
     # --- changing ---
 
+    def follow_ephemeral(self) -> None:
+        """Follow which keys are ephemeral from now on: the first such entry is about to be put."""
+        if self.ephemeral is None:
+            self.ephemeral = EphemeralKeys()
+
     def put(self, entry: Entry) -> Entry | None:
         """Add an entry; return the one that it replaces, or None."""
         keys = self.namespaces.get(entry.ns)
@@ -132,6 +148,8 @@ class EntryTable:
             self._retime(entry, replaced)
         if self._quota is not None:
             self._quota.put(entry, replaced)
+        if self.ephemeral is not None:
+            self.ephemeral.put(entry, replaced)
         return replaced
 
     def take(self, ns: str, key: str) -> Entry:
@@ -148,6 +166,8 @@ class EntryTable:
         self.deadlines.discard(entry)
         if self._quota is not None:
             self._quota.remove(entry)
+        if self.ephemeral is not None:
+            self.ephemeral.remove(entry)
         return entry
 
     def replace_all(self, namespaces: Namespaces) -> Namespaces:
@@ -160,6 +180,8 @@ class EntryTable:
         self.value_bytes = 0
         if self._quota is not None:
             self._quota.clear()
+        if self.ephemeral is not None:
+            self.ephemeral.clear()
         for keys in namespaces.values():
             for entry in keys.values():
                 self.put(entry)

@@ -16,7 +16,17 @@ refused does an entry with a ``then`` stay as it is: no reader gets a value that
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dunena.store.entry import Change, ChangeKind, Entry, EvictionChange, SetChange
+from dunena.store.entry import (
+    Change,
+    ChangeKind,
+    Entry,
+    EphemeralEntry,
+    EphemeralEviction,
+    EphemeralRemoval,
+    EphemeralSet,
+    EvictionChange,
+    SetChange,
+)
 from dunena.store.entry_table import EntryTable
 from dunena.store.errors import StoreFullError, WriteRefusedError
 from dunena.store.expiry import NEVER
@@ -218,12 +228,14 @@ class Store(StoreView):
         expires_at: int | None = None,
         *,
         then: bytes | None = None,
+        owner: str | None = None,
         from_disk: bool = False,
         is_durable: bool = False,
     ) -> Change:
         """Store a value under a key; return the change. Raise `WriteRefusedError`.
 
-        ``then`` (JSON) is merged into the value at ``expires_at``; None removes the key then.
+        ``then`` (JSON) is merged into the value at ``expires_at``; None removes the key then. With
+        an ``owner``, the id of a session, the entry is ephemeral.
         If the quota is exceeded, other entries are evicted first, or `StoreFullError` is raised. A
         value ``from_disk`` is always accepted, as its file exists already. ``is_durable`` asks for
         the change to be forced to the device before it is acknowledged.
@@ -234,7 +246,11 @@ class Store(StoreView):
             size = size_of(key, value, then)
             self._make_room(self.quota, ns, key, size, may_refuse=not from_disk)
         revision = self._next_revision()
-        entry = Entry(ns, key, value, expires_at, revision, self.now, then)
+        if owner is None:
+            entry = Entry(ns, key, value, expires_at, revision, self.now, then)
+        else:
+            self.table.follow_ephemeral()
+            entry = EphemeralEntry(ns, key, value, expires_at, revision, self.now, then, owner)
         replaced = self.table.put(entry)
         self.positions.put(entry, replaced)
         if replaced is not None:
@@ -242,7 +258,10 @@ class Store(StoreView):
                 entry.written_at = replaced.written_at  # it stands on
             elif self.now - replaced.written_at >= HISTORY_MS_MIN:
                 self.history.keep(replaced, self.now, revision)
-        change = SetChange(entry, replaced, from_disk, is_durable)
+        if owner is None:
+            change = SetChange(entry, replaced, from_disk, is_durable)
+        else:
+            change = EphemeralSet(entry, replaced, from_disk, is_durable)
         self._observer(change)
         return change
 
@@ -331,10 +350,12 @@ class Store(StoreView):
         """Remove all entries of all namespaces as one change. Raise `WriteRefusedError`."""
         revision = self._next_revision()
         self.clears += 1
+        ephemeral = self.table.ephemeral
+        make = EphemeralRemoval if ephemeral is not None and ephemeral.count else Change
         cleared = self.table.replace_all({})
         self.positions.clear(revision)
         return self._notify_observer(
-            Change(ChangeKind.CLEAR, "", "", revision, cleared=cleared, from_disk=from_disk)
+            make(ChangeKind.CLEAR, "", "", revision, cleared=cleared, from_disk=from_disk)
         )
 
     def expire(self, now: int, count_max: int = EXPIRED_AT_ONCE_MAX) -> list[Change]:
@@ -435,14 +456,19 @@ class Store(StoreView):
         """
         ns, key, value = entry.ns, entry.key, merge_encoded(entry.value, then)
         revision = self._next_revision()
-        merged = Entry(ns, key, value, None, revision, self.now)
+        merged: Entry
+        if isinstance(entry, EphemeralEntry):
+            merged = EphemeralEntry(ns, key, value, None, revision, self.now, None, entry.owner)
+        else:
+            merged = Entry(ns, key, value, None, revision, self.now)
         self.table.put(merged)
         self.positions.put(merged, entry)
         if value == entry.value:
             merged.written_at = entry.written_at
         else:
             self.history.keep(entry, self.now, revision)
-        return self._notify_observer(SetChange(merged, entry))
+        make = EphemeralSet if isinstance(entry, EphemeralEntry) else SetChange
+        return self._notify_observer(make(merged, entry))
 
     def _expire_overdue(self) -> bool:
         """End overdue entries to make room; return whether there may have been any."""
@@ -494,7 +520,8 @@ class Store(StoreView):
         revision = self._next_revision()
         self.table.take(entry.ns, entry.key)
         quota.evictions += 1
-        change = EvictionChange(revision, entry)
+        make = EphemeralEviction if isinstance(entry, EphemeralEntry) else EvictionChange
+        change = make(revision, entry)
         self.positions.remove(change, entry)
         self._notify_observer(change)
 
@@ -513,7 +540,8 @@ class Store(StoreView):
     ) -> Change:
         revision = self._next_revision()
         replaced = self.table.take(ns, key)
-        change = Change(
+        make = EphemeralRemoval if isinstance(replaced, EphemeralEntry) else Change
+        change = make(
             kind,
             ns,
             key,

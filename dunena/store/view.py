@@ -48,11 +48,13 @@ class StoreView(ABC):
         expires_at: int | None = None,
         *,
         then: bytes | None = None,
+        owner: str | None = None,
         is_durable: bool = False,
     ) -> Change:
         """Store a value under a key; return the change. Raise `WriteRefusedError`.
 
-        ``then`` (JSON) is merged into it at ``expires_at``; None removes the key then.
+        ``then`` (JSON) is merged into it at ``expires_at``; None removes the key then. With an
+        ``owner``, the id of a session, the entry is ephemeral.
         """
 
     @abstractmethod

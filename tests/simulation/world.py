@@ -37,6 +37,7 @@ from dunena.server.expiry_timer import ExpiryTimer
 from dunena.server.outbox import Outbox
 from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
+from dunena.server.sessions import Sessions
 from dunena.server.tick import Tick
 from dunena.server.websocket.connection import WebSocketConnection
 from dunena.server.websocket.handshake import AcceptedHandshake
@@ -134,11 +135,11 @@ class SimulatedEngine(MemoryEngine):
             self._model.commit_refused()
             raise StorageError(self._failure)
         try:
-            self._storage.append(changes)
+            has_stored = self._storage.append(changes)
         except OSError as error:
             self._model.commit_refused()
             raise StorageError(str(error.strerror).lower()) from error
-        if durable or self._fsync is Fsync.ALWAYS:
+        if has_stored and (durable or self._fsync is Fsync.ALWAYS):
             assert self.done is None, "one commit at a time"
             self.done = done
             self._model.commit_held()
@@ -451,12 +452,15 @@ class World:
         nobody: Any = None
         expiry = ExpiryTimer(loop, store, self.tick, self.telemetry)
         self.tick.on_commit(expiry.rearm)
+        self.views = Views(services)
+        self.sessions = Sessions(loop, services, self.views, self.tick, self.telemetry)
         self.context = Context(
             loop=loop,
             settings=Settings(),
             proxies=Proxies([]),
-            views=Views(services),
+            views=self.views,
             tick=self.tick,
+            sessions=self.sessions,
             bulk=nobody,
             admission=nobody,
             routes=nobody,

@@ -1,17 +1,22 @@
 """The rooms above the sockets, wired without a loop: time and ticks pass when a test says so."""
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import orjson
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.grants import EVERYTHING, Grant
 from dunena.dialects.services import Services
+from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.interface import Done, StorageError
 from dunena.persistence.memory import MemoryEngine
 from dunena.server.outbox import Outbox
 from dunena.server.paced import PacedOutbox, Pacer
+from dunena.server.sessions import Sessions
 from dunena.server.tick import Tick
 from dunena.store.entry import Change
 from dunena.store.limits import Limits
@@ -104,6 +109,7 @@ class Client:
         services: Services | None = None,
         *,
         is_encrypted: bool = False,
+        grant: Grant = EVERYTHING,
     ) -> None:
         self.rooms = rooms
         self.wire = Wire()
@@ -116,6 +122,9 @@ class Client:
             is_encrypted=is_encrypted,
         )
         self.wire.outbox = self.outbox
+        self.timeout_ms: int | None = None
+        self.is_displaced = False
+        self.holder = rooms.sessions.holder(grant, self._take_timeout, self._take_displacement)
         self.conversation = Conversation(
             services or rooms.services,
             dialect,
@@ -125,7 +134,19 @@ class Client:
             pace=lambda interval_ms: PacedOutbox(
                 self.outbox, rooms.tick.schedule_flush, rooms.telemetry, rooms.pacer, interval_ms
             ),
+            holder=self.holder,
         )
+
+    def _take_timeout(self, timeout_ms: int) -> None:
+        self.timeout_ms = timeout_ms
+
+    def _take_displacement(self) -> None:
+        self.is_displaced = True
+
+    def leave(self, *, on_purpose: bool = False) -> None:
+        """The connection is lost, or closed by its client on purpose."""
+        self.conversation.close()
+        self.holder.close(self.rooms.now, is_at_once=on_purpose)
 
     def _overflow(self) -> None:
         self.overflows += 1
@@ -201,6 +222,14 @@ class Rooms:
             clock_ms=lambda: self.now,
             timer_ms=lambda: float(self.now),
         )
+        self.sessions = self.sessions_on(SimpleNamespace(call_later=self._call_later))
+
+    def sessions_on(self, loop: Any) -> Sessions:
+        """The sessions of a server with these rooms, and with timers of a loop."""
+        return Sessions(loop, self.services, Views(self.services), self.tick, self.telemetry)
+
+    def _call_later(self, seconds: float, action: Callable[[], None]) -> "Alarm":
+        return self._set_alarm(self.now + seconds * 1000, action)
 
     def _set_alarm(self, at_ms: float, action: Callable[[], None]) -> "Alarm":
         self.alarms.append(Alarm(self, at_ms, action))
@@ -220,9 +249,10 @@ class Rooms:
         services: Services | None = None,
         *,
         is_encrypted: bool = False,
+        grant: Grant = EVERYTHING,
     ) -> Client:
         """A client that was greeted already, with all rights unless it is given a core."""
-        client = Client(self, dialect, services, is_encrypted=is_encrypted)
+        client = Client(self, dialect, services, is_encrypted=is_encrypted, grant=grant)
         self.tick.run(lambda _, now: client.conversation.open(now), None)
         client.heard()
         return client

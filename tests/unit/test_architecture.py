@@ -43,6 +43,7 @@ NO_IO_ROOMS = {
     "server/http/lifecycle.py": set(),
     "server/http/parser.py": {"httptools"},
     "server/http/request_queue.py": set(),
+    "sessions": set(),
     "watches": set(),
     "windows_names.py": set(),
     "server/limits.py": set(),
@@ -61,7 +62,8 @@ DIRECTIONS = {
     "frames.py": set(),
     "histogram.py": set(),
     "watches": {"store", "hub"},
-    "dialects": {"store", "hub", "frames", "watches"},
+    "sessions": set(),
+    "dialects": {"store", "hub", "frames", "sessions", "watches"},
     "plain_files.py": set(),
     "windows_names.py": set(),
     "persistence": {"histogram", "plain_files", "store", "windows_names"},
@@ -72,7 +74,7 @@ DIRECTIONS = {
     "logs.py": {"desktop", "setting_table"},
     "server": {
         "dialects", "histogram", "hub", "frames", "persistence", "plain_files", "store",
-        "telemetry", "setting_table", "settings", "watches", "windows_names",
+        "sessions", "telemetry", "setting_table", "settings", "watches", "windows_names",
     },
     "cli": {
         "client", "sync", "server", "setting_table", "settings", "store", "dialects", "persistence",
@@ -112,6 +114,7 @@ TESTS_OF_NO_MODULE = {
 NAMED_ALIKE_ON_PURPOSE = {
     "ConflictError": ["client/errors.py", "dialects/errors.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],
+    "Session": ["client/presence.py", "sessions/session.py"],
     "Store": ["client/asynchronous.py", "client/blocking.py", "store/store.py"],
     "Transaction": [
         "client/asynchronous.py", "client/blocking.py", "dialects/ops/transaction.py",

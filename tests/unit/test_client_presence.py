@@ -53,12 +53,13 @@ def presence(key: str, value: Any, **more: Any) -> dict[str, Any]:
 
 
 def test_the_session_is_the_first_message_of_each_connection_and_resumed_by_its_secret():
-    will = ({"op": "set", "key": "left", "value": "Ada"},)
+    will = ({"op": "set", "key": "left", "value": "Ada"}, {"op": "delete", "key": "k", "ns": ""})
     talk = Talk(Session(timeout=8000, grace=5000, name="Ada", will=will))
     talk.protocol.write({"k": 1}, "", None, None)
     first, second = talk.connect()
     assert second["key"] == "k"
-    asked = {"timeout": 8000, "grace": 5000, "name": "Ada", "will": list(will), "ns": "lobby"}
+    left = {"ns": "lobby", **will[0]}
+    asked = {"timeout": 8000, "grace": 5000, "name": "Ada", "will": [left, will[1]]}
     assert first == {"action": "session", **asked, "id": first["id"]}
     talk.protocol.disconnected()
     talk.begin(resumed=False)
@@ -69,7 +70,7 @@ def test_the_session_is_the_first_message_of_each_connection_and_resumed_by_its_
 
 def test_a_session_of_defaults_leaves_out_what_it_does_not_say():
     first = Talk(Session()).connect()[0]
-    assert first == {"action": "session", "ns": "lobby", "id": first["id"]}
+    assert first == {"action": "session", "id": first["id"]}
 
 
 def test_a_client_without_a_session_asks_for_none():

@@ -21,6 +21,7 @@ from dunena.server.status.introspection import Introspection
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+from tests.support.sessions import sessions
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -49,6 +50,6 @@ def test_each_listed_module_is_compiled_exactly_when_the_run_is_compiled(name):
 def test_info_reports_whether_the_server_is_compiled():
     store = Store()
     services = Services(store, store, Hub())
-    figures = Figures(services, MemoryEngine(), None, Telemetry(started_at_ms=0))
+    figures = Figures(services, MemoryEngine(), None, Telemetry(started_at_ms=0), sessions())
     introspection = Introspection(figures, Settings())
     assert orjson.loads(introspection.info(0, store).body)["compiled"] is IS_COMPILED

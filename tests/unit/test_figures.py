@@ -18,6 +18,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+from tests.support.sessions import sessions
 
 NOW = 61_500
 
@@ -30,7 +31,7 @@ class House:
         self.store = Store()
         self.stats = MessageStats()
         services = Services(self.store, self.store, Hub(), stats=self.stats)
-        self.figures = Figures(services, MemoryEngine(), None, self.telemetry)
+        self.figures = Figures(services, MemoryEngine(), None, self.telemetry, sessions())
 
     def values(self) -> Iterable[float]:
         """Of every figure of the table."""

@@ -101,6 +101,7 @@ class Peer:
             settings=Settings(),
             views=Views(self.rooms.services),
             tick=self.rooms.tick,
+            sessions=self.rooms.sessions_on(loop),
             bulk=nobody,
             admission=admission,
             routes=routes,

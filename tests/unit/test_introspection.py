@@ -19,6 +19,7 @@ from dunena.server.status.metrics import Metrics
 from dunena.settings import Settings
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+from tests.support.sessions import sessions
 
 
 class TroubledDisk:
@@ -72,7 +73,9 @@ def telemetry() -> Telemetry:
 
 @pytest.fixture
 def introspection(disk: TroubledDisk, telemetry: Telemetry) -> Introspection:
-    return Introspection(Figures(services(), MemoryEngine(), disk, telemetry), Settings())
+    return Introspection(
+        Figures(services(), MemoryEngine(), disk, telemetry, sessions()), Settings()
+    )
 
 
 def test_health_is_healthy_while_files_are_only_behind(introspection: Introspection) -> None:
@@ -130,7 +133,9 @@ def test_health_shows_relative_file_names_only_to_permitted_clients(
     disk: TroubledDisk, telemetry: Telemetry, tmp_path: Path
 ) -> None:
     settings = Settings(cache_dir=tmp_path)
-    introspection = Introspection(Figures(services(), MemoryEngine(), disk, telemetry), settings)
+    introspection = Introspection(
+        Figures(services(), MemoryEngine(), disk, telemetry, sessions()), settings
+    )
     path = tmp_path / "app" / "half.json"
     disk.damaged = (Damage(f"\\\\?\\{path}", f"{path} is a folder"),)
     disk.files_reason = f"{tmp_path / 'k.json'}: is a directory"
@@ -157,7 +162,7 @@ def test_stats_and_metrics_include_journal_and_file_figures(
 ) -> None:
     storage = orjson.loads(introspection.stats(0).body)["storage"]
     assert storage == {"journalBytes": 1234, "filesBehind": 3, "slowSyncs": 2, "failures": 0}
-    metrics = Metrics(Figures(services(), MemoryEngine(), disk, telemetry))
+    metrics = Metrics(Figures(services(), MemoryEngine(), disk, telemetry, sessions()))
     text = metrics.respond(0).body.decode()
     assert "dunena_journal_bytes 1234.0" in text
     assert "dunena_files_behind 3.0" in text
@@ -180,7 +185,9 @@ def test_health_is_degraded_while_hand_edits_can_be_missed(
     assert body["status"] == status
     check = {"status": status, "state": state.value, "reason": "a reason"}
     assert body["checks"]["watch"] == check
-    text = Metrics(Figures(services(), MemoryEngine(), disk, Telemetry(0))).respond(0).body
+    text = (
+        Metrics(Figures(services(), MemoryEngine(), disk, Telemetry(0), sessions())).respond(0).body
+    )
     assert f'dunena_watch{{state="{state.value}"}} 1.0' in text.decode()
     assert "dunena_watch_misses_total 3.0" in text.decode()
 
@@ -196,7 +203,7 @@ def test_health_escapes_a_path_that_is_not_utf_8(
 def test_health_is_degraded_while_connections_are_refused(
     disk: TroubledDisk, telemetry: Telemetry
 ) -> None:
-    figures = Figures(services(), MemoryEngine(), disk, telemetry)
+    figures = Figures(services(), MemoryEngine(), disk, telemetry, sessions())
     shortage = Shortage()
     introspection = Introspection(figures, Settings(), shortage=shortage)
     assert orjson.loads(introspection.health(0).body)["status"] == "healthy"
@@ -211,7 +218,7 @@ def test_health_is_degraded_while_connections_are_refused(
 
 def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
     telemetry = Telemetry(started_at_ms=0)
-    figures = Figures(services(), MemoryEngine(), None, telemetry)
+    figures = Figures(services(), MemoryEngine(), None, telemetry, sessions())
     introspection = Introspection(figures, Settings())
     assert MemoryEngine().disk_status is None
     storage = orjson.loads(introspection.stats(0).body)["storage"]
@@ -221,6 +228,7 @@ def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
         "files": {"status": "healthy"},
         "watch": {"status": "healthy", "state": "off"},
         "connections": {"status": "healthy"},
+        "sessions": {"status": "healthy"},
     }
     text = Metrics(figures).respond(0).body.decode()
     names = ["damaged_files", "journal_bytes", "files_behind", "files_failing", "slow_syncs_total"]

@@ -9,6 +9,7 @@ from dunena.client.http import Http
 from dunena.server import limits
 from dunena.server.loop_faults import DESCRIPTORS_RESERVED
 from dunena.server.registry import SWEEP_SECONDS
+from dunena.sessions import limits as session_limits
 from dunena.store import limits as store_limits
 from dunena.store.limits import Limits
 from dunena.watches import limits as watch_limits
@@ -35,7 +36,7 @@ def documented(module: object) -> list[str]:
 
 
 def test_the_limits_document_lists_every_limit_with_its_reason() -> None:
-    modules = (limits, store_limits, watch_limits, setting_table)
+    modules = (limits, store_limits, watch_limits, session_limits, setting_table)
     rows = [row for module in modules for row in documented(module)]
     assert len(rows) >= 20
     text = DOCUMENT.read_text("utf-8")

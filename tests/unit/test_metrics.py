@@ -18,6 +18,7 @@ from dunena.store.errors import WriteRefusedError
 from dunena.store.limits import Eviction, Limits
 from dunena.store.store import Store
 from tests.support.rooms import Rooms
+from tests.support.sessions import sessions
 
 
 class SyncedDisk:
@@ -39,7 +40,7 @@ class House:
         self.rooms = Rooms(limits)
         self.disk = SyncedDisk()
         self.figures = Figures(
-            self.rooms.services, self.rooms.engine, self.disk, self.rooms.telemetry
+            self.rooms.services, self.rooms.engine, self.disk, self.rooms.telemetry, sessions()
         )
         self.metrics = Metrics(self.figures)
 
@@ -80,7 +81,7 @@ def test_sessions_are_counted_by_dialect() -> None:
     undecided.ask({"action": "get", "key": "k"})
     assert open_sessions() == [0, 1, 1]
     for client in (undecided, dunena, dunena):
-        client.session.close()
+        client.conversation.close()
     assert open_sessions() == [0, 0, 0]
     dunena.ask({"type": "ping"})
     assert open_sessions() == [0, 0, 0]
@@ -92,7 +93,7 @@ def test_messages_are_counted_by_type() -> None:
     message = b'{"action":"get","key":"k"}'
     for _ in range(3):
         house.rooms.telemetry.messages += 1
-        if not client.session.answer_cached_get(message, house.rooms.now):
+        if not client.conversation.answer_cached_get(message, house.rooms.now):
             client.say(message)
             client.heard()
     house.rooms.telemetry.messages += 1

@@ -87,7 +87,7 @@ def test_a_watch_that_has_ended_is_told_no_more(way: str) -> None:
     writer, client = rooms.client(Dialect.OBJECT_STORE), watch(rooms)
     write(rooms, writer, 1)
     if way == "close":
-        client.session.close()
+        client.conversation.close()
     else:
         client.ask({"action": way, "pattern": "*"})
     client.received()

@@ -103,7 +103,7 @@ class Reader:
 
     def disconnect(self) -> None:
         if self.client is not None:
-            self.client.session.close()
+            self.client.conversation.close()
             self.client.outbox.kill()
         self.client = None
 

@@ -110,6 +110,7 @@ class Peer:
             settings=Settings(),
             views=Views(self.rooms.services),
             tick=self.rooms.tick,
+            sessions=self.rooms.sessions_on(loop),
             bulk=nobody,
             admission=nobody,
             routes=nobody,

@@ -68,10 +68,11 @@ class Operation:
     """A checked operation.
 
     ``ttl`` is in ms, 0 ends the expiry, None was not given. ``then`` (JSON) is merged into the
-    value when the ttl ends; None removes the key. ``needs_value`` tells whether the present value
-    of the key has to be read, and ``is_conditional`` whether the sender asked for a condition that
-    the present state must meet: then the outcome tells of it. ``patch_length`` is the number of
-    operations of a `patch`.
+    value when the ttl ends; None removes the key. ``is_ephemeral`` tells whether the key is to
+    belong to the sender's session, None was not given. ``needs_value`` tells whether the present
+    value of the key has to be read, and ``is_conditional`` whether the sender asked for a condition
+    that the present state must meet: then the outcome tells of it. ``patch_length`` is the number
+    of operations of a `patch`.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Operation:
     epoch: str | None
     ttl: int | None
     then: bytes | None
+    is_ephemeral: bool | None
     is_durable: bool
     returns_value: bool
     compute: Compute
@@ -347,6 +349,7 @@ def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -
         epoch=epoch,
         ttl=ttl,
         then=None if then is None else encode(then),
+        is_ephemeral=ephemerality_of(message),
         is_durable=durability_of(message),
         returns_value=check_flag(message, "return"),
         compute=make(message),
@@ -354,6 +357,15 @@ def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -
         is_conditional=if_rev is not None or _has_condition(message, name),
         patch_length=len(message["patch"]) if name == "patch" else 0,
     )
+
+
+def ephemerality_of(message: Message) -> bool | None:
+    """Return the ``ephemeral`` of a message, None if it is missing or null.
+
+    Raise `InvalidFieldError` for anything but a boolean.
+    """
+    is_ephemeral = check_flag(message, "ephemeral")
+    return None if message.get("ephemeral") is None else is_ephemeral
 
 
 def _has_condition(message: Message, name: str) -> bool:

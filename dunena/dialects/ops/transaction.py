@@ -16,14 +16,17 @@ from dunena.dialects.errors import (
     ClientError,
     ConflictError,
     ForbiddenError,
+    InvalidFieldError,
     NoRevisionError,
     TooLargeError,
+    TooManyError,
 )
 from dunena.dialects.ops.draft import Costs, DraftValue, encode_checked
 from dunena.dialects.ops.missing import Encoded
 from dunena.dialects.ops.operation import Answer, Operation, Surroundings
-from dunena.dialects.services import Services, check_value_size, end_of
-from dunena.store.entry import Change, Entry, EntryId
+from dunena.dialects.services import Holder, Services, check_value_size, end_of
+from dunena.sessions.limits import SESSION_KEYS_MAX
+from dunena.store.entry import Change, Entry, EntryId, EphemeralEntry
 from dunena.store.limits import REPLY_VALUES_BYTES_MAX
 from dunena.store.merge_patch import merge_encoded
 from dunena.store.quota import growth_of, size_of
@@ -33,9 +36,10 @@ class _Draft:
     """A key while operations are applied; ``entry`` is what the store has, None for no key.
 
     ``outcome`` is the value after the last of them, as JSON, and ``last`` the number of that one.
+    ``owner`` is the session that the key belongs to, None if it is not ephemeral.
     """
 
-    __slots__ = ("entry", "expires_at", "is_changed", "last", "outcome", "then", "value")
+    __slots__ = ("entry", "expires_at", "is_changed", "last", "outcome", "owner", "then", "value")
 
     def __init__(self, entry: Entry | None) -> None:
         self.entry = entry
@@ -43,18 +47,24 @@ class _Draft:
         self.outcome: bytes | None = None
         self.expires_at = None if entry is None else entry.expires_at
         self.then = None if entry is None else entry.then
+        self.owner = _owner_of(entry)
         self.is_changed = False
         self.last = 0
 
 
 class Transaction:
-    """Carries out operations for one request at ``now`` (Unix ms)."""
+    """Carries out operations for one request at ``now`` (Unix ms).
 
-    __slots__ = ("_answered", "_drafts", "_now", "_services", "_surroundings")
+    ``holder`` has the session that ephemeral keys belong to; without one there can be none.
+    """
 
-    def __init__(self, services: Services, now: int) -> None:
+    __slots__ = ("_answered", "_drafts", "_ended", "_holder", "_now", "_services", "_surroundings")
+
+    def __init__(self, services: Services, now: int, holder: Holder | None = None) -> None:
         self._services = services
         self._now = now
+        self._holder = holder
+        self._ended: set[EntryId] = set()
         self._answered = 0  # bytes of the values in the answers
         self._drafts: dict[EntryId, _Draft] = {}
         self._surroundings = Surroundings(now, self._value_of_revision, self._earlier_values)
@@ -99,12 +109,19 @@ class Transaction:
             results.append(result)
         return results
 
+    def end(self, keys: Sequence[EntryId]) -> None:
+        """Begin with the deletion of keys of a session that ends, whatever its rights are."""
+        for ns, key in keys:
+            draft = self._draft_of(ns, key)
+            draft.value.put_encoded(None)
+            draft.expires_at = draft.then = draft.owner = None
+            draft.is_changed = True
+        self._ended.update(keys)
+
     def _apply(self, operation: Operation, number: int) -> Answer:
         ns, key = operation.ns, operation.key
-        self._services.store.check_outcome({(ns, key): None})  # the right to write comes first
+        check_rights(self._services, operation)
         may_read = self._services.store.may_read(ns, key)
-        if not may_read and (operation.returns_value or operation.is_conditional):
-            raise ForbiddenError.to("read", ns, key)
         draft = self._draft_of(ns, key)
         self._check_revision(operation, draft.entry)
         draft.last = number
@@ -117,6 +134,7 @@ class Transaction:
         if answer.get("deleted") is not False:
             draft.is_changed = True
         self._set_expiry(operation, draft, is_new=is_new)
+        self._set_owner(operation, draft)
         if not may_read:
             answer.pop("value", None)
             answer.pop("length", None)
@@ -184,6 +202,33 @@ class Transaction:
             draft.expires_at = end_of(self._services.default_ttl_ms, self._now)
             draft.then = None
 
+    def _set_owner(self, operation: Operation, draft: _Draft) -> None:
+        """Let the key belong to the sender's session, or to none, as the operation says.
+
+        If it says nothing, `set` makes it an ordinary one, and the others leave it as it is.
+        """
+        if operation.is_ephemeral:
+            if self._holder is None:
+                raise InvalidFieldError("Ephemeral needs a session: send it over the WebSocket")
+            draft.owner = self._holder.owner
+        elif operation.is_ephemeral is False or operation.name == "set":
+            draft.owner = None
+
+    def _check_owned(self, changed: dict[EntryId, _Draft]) -> None:
+        """Raise `TooManyError` if the sender's session would own too many keys."""
+        holder = self._holder
+        if holder is None or holder.session is None:
+            return
+        owner = holder.session.id
+        growth = sum(
+            (draft.owner == owner and draft.outcome is not None) - (_owner_of(draft.entry) == owner)
+            for draft in changed.values()
+        )
+        ephemeral = self._services.unrestricted_store.table.ephemeral
+        count = 0 if ephemeral is None else ephemeral.count_of(owner)
+        if growth > 0 and count + growth > SESSION_KEYS_MAX:
+            raise TooManyError("Ephemeral keys", SESSION_KEYS_MAX)
+
     def _check_then(self, draft: _Draft, value: bytes, then: bytes) -> None:
         """Raise `ClientError` if what is merged at the end of the ttl would exceed a limit."""
         if then.startswith(b"{"):
@@ -210,8 +255,11 @@ class Transaction:
             for entry_id, draft in self._drafts.items()
             if services.store.may_read(*entry_id)
         }
+        self._check_owned(changed)
         outcome = {entry_id: _size_of(entry_id, draft) for entry_id, draft in changed.items()}
-        services.store.check_outcome(outcome)
+        # Of a session that ends its keys go without a right to them, and make room for the rest.
+        services.store.check_outcome({one: None for one in outcome if one not in self._ended})
+        services.unrestricted_store.check_outcome(outcome)
         services.unrestricted_store.make_room_for(outcome)
         in_order = sorted(
             changed, key=lambda entry_id: _growth(outcome[entry_id], changed[entry_id])
@@ -220,7 +268,9 @@ class Transaction:
             for ns, key in in_order:
                 draft = changed[ns, key]
                 change: Change | None
-                if draft.outcome is None:
+                if (ns, key) in self._ended and draft.outcome is None:
+                    change = services.unrestricted_store.delete(ns, key)
+                elif draft.outcome is None:
                     change = services.store.delete(ns, key, is_durable=is_durable)
                 else:
                     change = services.store.set(
@@ -229,6 +279,7 @@ class Transaction:
                         draft.outcome,
                         draft.expires_at,
                         then=draft.then,
+                        owner=draft.owner,
                         is_durable=is_durable,
                     )
                 if change is not None:
@@ -252,6 +303,19 @@ class Transaction:
         standing = () if draft.entry is None else (draft.entry,)
         entries = (*standing, *self._services.unrestricted_store.history.of(ns, key))
         return [entry.value for entry in entries if entry.value != present]
+
+
+def check_rights(services: Services, operation: Operation) -> None:
+    """Raise `ForbiddenError` if the rights do not permit an operation."""
+    ns, key = operation.ns, operation.key
+    services.store.check_outcome({(ns, key): None})  # the right to write comes first
+    needs_reading = operation.returns_value or operation.is_conditional
+    if needs_reading and not services.store.may_read(ns, key):
+        raise ForbiddenError.to("read", ns, key)
+
+
+def _owner_of(entry: Entry | None) -> str | None:
+    return entry.owner if isinstance(entry, EphemeralEntry) else None
 
 
 def _size_of(entry_id: EntryId, draft: _Draft) -> int | None:

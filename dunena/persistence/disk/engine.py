@@ -28,7 +28,7 @@ from dunena.persistence.interface import (
     Watching,
 )
 from dunena.persistence.policy import Fsync, WatchMode
-from dunena.store.entry import Change
+from dunena.store.entry import Change, stored_value
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import Store
 
@@ -162,9 +162,11 @@ class DiskEngine:
         if self.failure is not None:
             raise StorageError(self.failure)
         try:
-            self._storage.append(changes)
+            has_stored = self._storage.append(changes)
         except OSError as error:
             raise StorageError(describe(error)) from error
+        if not has_stored:
+            return True
         if not durable and self._fsync is not Fsync.ALWAYS:
             self._follow(changes)
             return True
@@ -300,5 +302,4 @@ class DiskEngine:
 
 
 def _differs(change: OutsideChange, store: Store) -> bool:
-    entry = store.peek(change.ns, change.key, 0)
-    return change.value != (None if entry is None else entry.value)
+    return change.value != stored_value(store.peek(change.ns, change.key, 0))

@@ -41,7 +41,7 @@ from dunena.persistence.disk.throttle import Pace
 from dunena.persistence.disk.value_files import ValueFiles
 from dunena.persistence.interface import Damage, Loaded, Progress, display_path_of
 from dunena.persistence.policy import Fsync
-from dunena.store.entry import Change, EntryId
+from dunena.store.entry import Change, EntryId, stored_changes
 from dunena.store.limits import VALUE_BYTES_MAX
 from dunena.store.store import revision_of_load
 
@@ -162,24 +162,36 @@ class FolderStorage:
 
     # --- the server's thread ---
 
-    def append(self, changes: Sequence[Change]) -> None:
-        """Append a commit to the journal; if it raises OSError, nothing of it is stored."""
+    def append(self, changes: Sequence[Change]) -> bool:
+        """Append a commit to the journal; if it raises OSError, nothing of it is stored.
+
+        Changes of ephemeral entries are left out, but no later run uses their revisions again.
+        Return whether any change is left.
+        """
         self.records.reserve_revision(changes[-1].revision)
-        if self.files.has_edits:
-            for change in changes:
-                if change.entry is not None:
-                    self.files.settle_edit((change.ns, change.key), change.entry.value)
-        self.journal.append(changes)
+        stored = stored_changes(changes)
+        if stored:
+            if self.files.has_edits:
+                for change in stored:
+                    if change.entry is not None:
+                        self.files.settle_edit((change.ns, change.key), change.entry.value)
+            self.journal.append(stored)
         self._revision = changes[-1].revision
+        return bool(stored)
 
     def take_back(self, changes: Sequence[Change]) -> None:
-        """Remove the last commit, which could not be forced to the device, from the journal."""
+        """Remove the last commit, which could not be forced to the device, from the journal.
+
+        `append` returned True for it.
+        """
         self._revision = changes[0].revision - 1
         self.journal.take_back()
 
     def enqueue(self, changes: Sequence[Change]) -> None:
         """Queue a stored commit, whose files calls of `step` will write."""
-        self.mirror.enqueue(changes)
+        stored = stored_changes(changes)
+        if stored:
+            self.mirror.enqueue(stored)
 
     def close(self, now: float, is_over: Callable[[], bool] = lambda: False) -> None:
         """Write all pending files; if that succeeds, the journal is empty afterwards.

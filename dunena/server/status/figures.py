@@ -9,9 +9,11 @@ from math import inf
 from typing import Literal, NamedTuple
 
 from dunena.dialects.dialect import Dialect
+from dunena.dialects.grants import Grant
 from dunena.dialects.services import Services
 from dunena.histogram import Histogram
 from dunena.persistence.interface import NO_DISK, DiskStatus, Engine, WatchState
+from dunena.sessions.session_table import SessionTable
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
@@ -22,13 +24,14 @@ FigureKind = Literal["counter", "gauge"]
 class Moment:
     """The figures of one server at one time; ``now`` is in Unix ms."""
 
-    __slots__ = ("disk", "now", "services", "store", "telemetry")
+    __slots__ = ("disk", "now", "services", "sessions", "store", "telemetry")
 
     def __init__(self, figures: "Figures", now: int) -> None:
         self.services: Services = figures.services
         self.store: Store = figures.services.unrestricted_store
         self.disk: DiskStatus = figures.disk
         self.telemetry: Telemetry = figures.telemetry
+        self.sessions: SessionTable[Grant] = figures.sessions
         self.now: int = now
 
     def value(self, name: str, label: str = "") -> float:
@@ -45,12 +48,18 @@ class Figures:
     """The objects of one server from which its figures are read."""
 
     def __init__(
-        self, services: Services, engine: Engine, disk: DiskStatus | None, telemetry: Telemetry
+        self,
+        services: Services,
+        engine: Engine,
+        disk: DiskStatus | None,
+        telemetry: Telemetry,
+        sessions: SessionTable[Grant],
     ) -> None:
         self.services = services
         self.engine = engine
         self.disk = disk or NO_DISK
         self.telemetry = telemetry
+        self.sessions = sessions
 
     def at(self, now: int) -> Moment:
         """Return a reader of the figures for the time ``now`` (Unix ms)."""
@@ -99,7 +108,7 @@ def _connections(protocol: str, read: Callable[[Moment], float]) -> Figure:
     return Figure("connections", "gauge", text, read, ("connections",), ("protocol", protocol))
 
 
-def _sessions(dialect: Dialect) -> Figure:
+def _conversations(dialect: Dialect) -> Figure:
     return _connections(dialect.value, lambda at: at.services.stats.conversations[dialect])
 
 
@@ -109,6 +118,16 @@ def _watch(state: WatchState) -> Figure:
     return Figure(
         "watch", "gauge", text, lambda at: at.disk.watching.state is state, ("watch",), label
     )
+
+
+def _session_count(state: str, read: Callable[[Moment], float]) -> Figure:
+    text = "Sessions by whether they have a connection"
+    return Figure("sessions", "gauge", text, read, ("sessions",), ("state", state))
+
+
+def _ephemeral_keys(at: Moment) -> int:
+    ephemeral = at.store.table.ephemeral
+    return 0 if ephemeral is None else ephemeral.count
 
 
 def _hit_rate(at: Moment) -> float:
@@ -128,6 +147,10 @@ FIGURES = (
     _gauge(
         "subscriptions", "Keys and channels followed", lambda at: at.services.hub.subscription_count
     ),
+    _gauge("ephemeral_keys", "Keys that end with a session", _ephemeral_keys),
+    _session_count("connected", lambda at: at.sessions.connected_count),
+    _session_count("lost", lambda at: at.sessions.lost_count),
+    _session_count("ending", lambda at: at.sessions.ending_count),
     _gauge("damaged_files", "Files that cannot be read", lambda at: len(at.disk.damages())),
     _gauge("journal_bytes", "Bytes kept in the journal", lambda at: at.disk.journal_bytes),
     _gauge(
@@ -156,7 +179,7 @@ FIGURES = (
         lambda at: at.telemetry.websocket_connections,
         (),
     ),
-    *map(_sessions, Dialect),
+    *map(_conversations, Dialect),
     _connections("http", lambda at: at.telemetry.http_connections),
     *map(_watch, WatchState),
     # /metrics has the messages by type: `messages_by_type`.
@@ -185,6 +208,11 @@ FIGURES = (
         lambda at: at.services.limits.entries_max or inf,
     ),
     _gauge("cache_hit_rate", "Share of reads that found a value", _hit_rate),
+    _counter(
+        "sessions_resumed", "Sessions that were resumed", lambda at: at.sessions.resumed_count
+    ),
+    _counter("sessions_ended", "Sessions that ended", lambda at: at.sessions.ended_count),
+    _counter("wills_failed", "Wills that did not run", lambda at: at.sessions.failed_wills),
     _counter("slow_syncs", "Syncs of the journal over two seconds", lambda at: at.disk.slow_syncs),
     _counter(
         "watch_misses",

@@ -13,12 +13,31 @@ from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
 from dunena.server.status.figures import TICKS, Figures
+from dunena.sessions.limits import (
+    GRACE_MS_MAX,
+    SESSION_KEYS_MAX,
+    TIMEOUT_MS_DEFAULT,
+    TIMEOUT_MS_MAX,
+    TIMEOUT_MS_MIN,
+    WILL_BYTES_MAX,
+    WILL_OPERATIONS_MAX,
+)
 from dunena.settings import Settings, describe_settings
 from dunena.store.view import StoreView
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 
 _DAMAGES_SHOWN_MAX = 20
+
+_SESSION_LIMITS = {
+    "minTimeout": TIMEOUT_MS_MIN,
+    "maxTimeout": TIMEOUT_MS_MAX,
+    "defaultTimeout": TIMEOUT_MS_DEFAULT,
+    "maxGrace": GRACE_MS_MAX,
+    "maxKeys": SESSION_KEYS_MAX,
+    "maxWillOps": WILL_OPERATIONS_MAX,
+    "maxWillBytes": WILL_BYTES_MAX,
+}
 
 _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 """Whether the hot modules are compiled: this function is from one of them."""
@@ -73,7 +92,7 @@ class Introspection:
                 "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
-                "features": ["channels", "history", "ops", "txn", "watch"],
+                "features": ["channels", "history", "ops", "session", "txn", "watch"],
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
                 "hasToken": self._settings.has_token,
@@ -91,6 +110,7 @@ class Introspection:
                 "defaultTtlMs": self._services.default_ttl_ms,
                 "maxEntries": self._services.limits.entries_max,
                 "maxMemoryBytes": self._services.limits.memory_bytes_max,
+                "session": _SESSION_LIMITS,
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
@@ -120,6 +140,15 @@ class Introspection:
                     "slowSyncs": at.value("slow_syncs"),
                     "failures": at.value("refusals", "storage"),
                 },
+                "sessions": {
+                    "connected": at.value("sessions", "connected"),
+                    "lost": at.value("sessions", "lost"),
+                    "ending": at.value("sessions", "ending"),
+                    "resumed": at.value("sessions_resumed"),
+                    "ended": at.value("sessions_ended"),
+                    "failedWills": at.value("wills_failed"),
+                    "ephemeralKeys": at.value("ephemeral_keys"),
+                },
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
@@ -135,7 +164,9 @@ class Introspection:
         files = self._files_check(shows_names=grant.may_see_names)
         watch = self._watch_check()
         connections = self._connections_check()
-        is_well = files["status"] == watch["status"] == connections["status"] == HEALTHY
+        sessions = self._sessions_check()
+        parts = (files, watch, connections, sessions)
+        is_well = all(part["status"] == HEALTHY for part in parts)
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         if grant is NOTHING:
             return _json({"status": status}, 503 if failure else 200)
@@ -152,6 +183,7 @@ class Introspection:
                 "files": files,
                 "watch": watch,
                 "connections": connections,
+                "sessions": sessions,
             },
         }
         return _json(body, 503 if failure else 200)
@@ -191,6 +223,17 @@ class Introspection:
         """Report whether connections were refused lately because there is no room for more."""
         reason = self._shortage.reason
         return {"status": HEALTHY} if reason is None else {"status": DEGRADED, "reason": reason}
+
+    def _sessions_check(self) -> dict[str, object]:
+        """Report sessions whose ephemeral keys should be gone, but changes are refused."""
+        count = self._figures.sessions.postponed_count
+        if not count:
+            return {"status": HEALTHY}
+        return {
+            "status": DEGRADED,
+            "reason": "the end of sessions cannot be stored and is tried again",
+            "count": count,
+        }
 
     def _shown(self, text: str) -> str:
         """Make paths in a text relative to the folder of the values."""

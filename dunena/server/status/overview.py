@@ -100,6 +100,8 @@ class Overview:
                     "dialect": one.dialect,
                     "token": one.token,
                     "subscriptions": one.subscriptions,
+                    "session": one.session,
+                    "sessionName": one.session_name,
                     "unsentBytes": one.unsent_bytes,
                 }
                 for one in facts[:CONNECTIONS_SHOWN_MAX]

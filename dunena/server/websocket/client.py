@@ -4,8 +4,10 @@ import asyncio
 from dataclasses import dataclass
 
 from dunena.dialects.conversation import Conversation
+from dunena.dialects.grants import Grant
 from dunena.server.registry import ConnectionFacts, peer_address, peer_host
 from dunena.server.websocket.handshake import AcceptedHandshake
+from dunena.sessions.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Client:
         token: str,
         transport: asyncio.Transport,
         queued_bytes: int,
+        session: Session[Grant] | None,
     ) -> ConnectionFacts:
         """Return what the server reports about the client and its connection.
 
@@ -40,6 +43,8 @@ class Client:
             token=token,
             subscriptions=len(conversation.subscriptions),
             unsent_bytes=queued_bytes + transport.get_write_buffer_size(),
+            session=None if session is None else session.id,
+            session_name="" if session is None else session.name,
         )
 
     def _shown_address(self, transport: asyncio.Transport) -> str:

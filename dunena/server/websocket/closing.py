@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from typing import Final
 
 from dunena.frames import FrameError, FrameReader
 from dunena.server.context import Context
@@ -15,6 +16,10 @@ from dunena.server.websocket.client import Client
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState, next_state
 from dunena.server.websocket.special_frames import SpecialFrames
+
+SESSION_RESUMED: Final = 4001
+"""Close code for a connection whose session another one resumed: its client must not come back by
+itself, or both would take the session from each other for ever (RFC 6455, 7.4.2)."""
 
 
 class ClosingConnection:
@@ -29,6 +34,7 @@ class ClosingConnection:
         "_close_by",
         "_context",
         "_conversation",
+        "_holder",
         "_ignores_input",
         "_is_open",
         "_outbox",
@@ -53,6 +59,9 @@ class ClosingConnection:
         self._transport = transport
         self._outbox = outbox
         self._client = Client.of(accepted)
+        self._holder = context.sessions.holder(
+            accepted.grant, self._change_timeout, self._displaced_later
+        )
         self._conversation = context.new_conversation(
             context.views.of(accepted.grant),
             accepted.dialect,
@@ -60,6 +69,7 @@ class ClosingConnection:
             reply=outbox.put,
             push=outbox.push,
             pace=self._pace,
+            holder=self._holder,
         )
         message_bytes_max = context.settings.limits.message_bytes_max
         self._reader = FrameReader(message_bytes_max, has_extension=bool(accepted.extensions))
@@ -72,7 +82,7 @@ class ClosingConnection:
     def shut_down(self) -> None:
         """Close the connection as "going away": the server stops (RFC 6455, 7.4.1)."""
         if self._report(WebSocketEvent.SHUT_DOWN):
-            self._conversation.close()
+            self._close_conversation()
             self._special.close(1001, "server stopped")
             self._send_output()
             self._expect_close()
@@ -108,7 +118,7 @@ class ClosingConnection:
         if self._report(WebSocketEvent.FAILED):
             self._special.fail(code, reason)
             self._drop_input()
-            self._conversation.close()
+            self._close_conversation()
             self._send_output()
             self._expect_close()
 
@@ -121,8 +131,24 @@ class ClosingConnection:
     def _end_handshake(self) -> None:
         """Wait for the peer to close, as the closing handshake is complete or failed."""
         if self._report(WebSocketEvent.HANDSHAKE_ENDED) and self._close_by is None:
-            self._conversation.close()
+            self._close_conversation(is_on_purpose=self._special.was_left_on_purpose)
             self._expect_close()
+
+    def _close_conversation(self, *, is_on_purpose: bool = False) -> None:
+        """End the conversation; if the peer left on purpose, its session ends without a grace."""
+        self._conversation.close()
+        self._holder.close(self._tick.now, is_at_once=is_on_purpose)
+
+    def _change_timeout(self, _timeout_ms: int) -> None:
+        """End the connection after so much silence from now on."""
+        raise NotImplementedError
+
+    def _displaced_later(self) -> None:
+        """End the connection soon: another one resumed its session.
+
+        Not now, in a request of the other connection, which may be run again.
+        """
+        self._context.loop.call_soon(self._fail, SESSION_RESUMED, "session resumed elsewhere")
 
     def _reads_too_slowly(self) -> None:
         """Discard the outbox and end the connection: too many events wait for the peer.
@@ -132,7 +158,7 @@ class ClosingConnection:
         """
         if not self._report(WebSocketEvent.READ_TOO_SLOWLY):
             return  # the close frame is queued already, and nothing is added after it
-        self._conversation.close()
+        self._close_conversation()
         can_be_told = not self._outbox.is_inside_message
         self._outbox.kill()
         self._telemetry.slow_readers_closed += 1

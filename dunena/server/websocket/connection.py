@@ -28,6 +28,7 @@ from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
 from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState
 from dunena.server.websocket.message_receiver import MessageReceiver
+from dunena.server.websocket.silence import Silence
 
 FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
 
@@ -47,8 +48,10 @@ class WebSocketConnection(ClosingConnection):
         "_is_reading_paused",
         "_next_check",
         "_receiver",
+        "_silence",
         "_turn",
         "_unread",
+        "_unsent_bytes",
         "_was_heard",
     )
 
@@ -70,6 +73,8 @@ class WebSocketConnection(ClosingConnection):
         self._is_holding = False  # counts in the budget of incomplete messages
         self._unread: Unread | None = None  # made when the peer first reads too slowly
         self._was_heard = True
+        self._silence: Silence | None = None  # made when the client asks for a session
+        self._unsent_bytes = 0
         self._next_check = context.loop.time() + PING_SECONDS
 
     def begin(self, response: bytes, rest: bytes, *, has_peer_ended: bool) -> None:
@@ -105,7 +110,8 @@ class WebSocketConnection(ClosingConnection):
         self._reader.drop()
         self._special.drop()
         self._outbox.lose(LOST)
-        self._conversation.close()
+        self._close_conversation()
+        self._stop_silence()
         self._context.registry.remove(self)
         self._telemetry.websocket_connections -= 1
 
@@ -132,7 +138,7 @@ class WebSocketConnection(ClosingConnection):
         Return whether the transport stays open for the queued replies.
         """
         self._report(WebSocketEvent.PEER_ENDED)
-        self._conversation.close()
+        self._close_conversation()
         self._expect_close()
         return end_after_replies(self._tick.end, self._outbox, self._transport)
 
@@ -164,7 +170,11 @@ class WebSocketConnection(ClosingConnection):
     def facts(self) -> ConnectionFacts:
         """Return what the server reports about this connection."""
         return self._client.facts(
-            self._conversation, self._grant.name, self._transport, self._outbox.size
+            self._conversation,
+            self._grant.name,
+            self._transport,
+            self._outbox.size,
+            self._holder.session,
         )
 
     def sweep(self, now_seconds: float) -> None:
@@ -177,7 +187,7 @@ class WebSocketConnection(ClosingConnection):
         self._turn.sweep()
         if self._unread is not None:
             self._unread.end_overdue(now_seconds)
-        if now_seconds < self._next_check or self._outbox.is_paused:
+        if now_seconds < self._next_check or self._outbox.is_paused or self._silence is not None:
             return
         self._next_check = now_seconds + PING_SECONDS
         if self._was_heard:
@@ -193,6 +203,7 @@ class WebSocketConnection(ClosingConnection):
             self._fail(1008, "token no longer valid")
         elif grant != self._grant:
             self._grant = grant
+            self._holder.change_rights(grant)
             # Outside the tick, which may run requests again: this must not be done twice.
             lost = self._conversation.use_services(self._context.views.of(grant))
             if self._is_open:
@@ -200,6 +211,43 @@ class WebSocketConnection(ClosingConnection):
                     self._receiver.refuse(error)
                 if self._conversation.is_watching:
                     self._tick.run(self._tell_watches_again, None)
+
+    # --- silence ---
+
+    def has_been_heard(self) -> bool:
+        """Return whether the peer gave a sign of life since the last call.
+
+        Of one that has much to read, reading is a sign, as it finds no ping; and one that waits for
+        its turn may have sent something.
+        """
+        was_heard, self._was_heard = self._was_heard, False
+        unsent_before, self._unsent_bytes = (
+            self._unsent_bytes,
+            self._transport.get_write_buffer_size(),
+        )
+        if self._outbox.is_paused:
+            return was_heard or self._unsent_bytes != unsent_before
+        return was_heard or self._is_reading_paused
+
+    def ping(self) -> None:
+        """Ask the peer for a sign of life."""
+        if self._close_by is None:
+            self._tick.run(self._put, PING)
+
+    def end_silence(self) -> None:
+        """End the connection, as its peer was silent for too long."""
+        self._fail(1011, "keepalive ping timeout")
+
+    def _change_timeout(self, timeout_ms: int) -> None:
+        if self._silence is None:
+            loop = self._context.loop
+            self._silence = Silence(self, loop.time, loop.call_later)
+        self._silence.watch(timeout_ms / 1000)
+
+    def _stop_silence(self) -> None:
+        if self._silence is not None:
+            self._silence.stop()
+            self._silence = None
 
     # --- inside ---
 

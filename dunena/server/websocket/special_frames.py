@@ -12,6 +12,8 @@ from websockets.server import ServerProtocol
 from dunena.frames import PONG_HEAD, FrameError, FrameReader, apply_mask
 from dunena.server.websocket.fragments import Fragments
 
+_ON_PURPOSE = (1000, 1001, 1005)  # 1005: no code, as of a page that calls close() without one
+
 ReceivedMessage = tuple[bytes, bool]
 """A whole message and whether it is text."""
 
@@ -40,6 +42,12 @@ class SpecialFrames:
     def has_ended(self) -> bool:
         """Whether the closing handshake is complete or was ended by a fault."""
         return self._protocol is not None and self._protocol.eof_sent
+
+    @property
+    def was_left_on_purpose(self) -> bool:
+        """Whether the peer's close frame says that it has done what it wanted, or goes away."""
+        close = None if self._protocol is None else self._protocol.close_rcvd
+        return close is not None and close.code in _ON_PURPOSE
 
     def receive(self, frame: bytes, *, takes_messages: bool) -> ReceivedMessage | None:
         """Handle a peer's whole, masked, uncompressed frame; return the message it completes.

@@ -133,9 +133,10 @@ function connect(url, options = {}) {
 		}
 	}
 
-	async function resumeSession() {
+	async function resume() {
 		const { session } = options;
-		const request = session && ask("session", { ...session, resume: secret }, true);
+		const will = session?.will?.map((op) => ({ ns: spaceOf(), ...op }));
+		const request = session && ask("session", { ...session, will, resume: secret }, true);
 		const result = (await request?.catch(onError))?.result;
 		secret = result?.resume;
 		for (const presence of presences.values())
@@ -264,7 +265,7 @@ function connect(url, options = {}) {
 		clearTimeout(timer);
 		timer = setInterval(beat, beatMs);
 		store.error = null;
-		resumeSession();
+		resume();
 		ping();
 		topics.forEach(follow);
 		waiting.splice(0).forEach(send);

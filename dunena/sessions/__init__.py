@@ -1,0 +1,1 @@
+"""Sessions: what a client is across lost connections; no input or output."""
