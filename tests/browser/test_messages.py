@@ -40,6 +40,8 @@ DUNENA = {
     "watch keys": '"data":{"keys":["example-object","example-number"],"epoch":',
     "watch path": '"data":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
+    "session": '"resumed":false,"timeout":10000,"grace":5000,"timestamp":',
+    "ephemeral": '"data":{"key":"example-me","rev":',
 }
 OBJECT_STORE = {
     "get": '{"key":"example","value":null}',
@@ -62,6 +64,8 @@ OBJECT_STORE = {
     "watch keys": '{"update":{"keys":["example-object","example-number"],"epoch":',
     "watch path": '{"update":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
+    "session": '"resumed":false,"timeout":10000,"grace":5000,"timestamp":',
+    "ephemeral": '{"result":{"key":"example-me","rev":',
 }
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 

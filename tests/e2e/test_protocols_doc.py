@@ -17,6 +17,7 @@ PAGES = {
     "object-store": "/",
     "operations-on-values": "/",
     "state": "/",
+    "sessions": "/",
 }
 """And where a connection speaks what the page is about."""
 
@@ -28,7 +29,8 @@ def test_the_protocol_pages_have_the_expected_number_of_conversations():
     assert [page for page, _ in CONVERSATIONS].count("object-store") == 3
     assert [page for page, _ in CONVERSATIONS].count("operations-on-values") == 14
     assert [page for page, _ in CONVERSATIONS].count("state") == 3
-    assert len(CONVERSATIONS) == 23
+    assert [page for page, _ in CONVERSATIONS].count("sessions") == 3
+    assert len(CONVERSATIONS) == 26
 
 
 @pytest.mark.parametrize(("page", "text"), CONVERSATIONS)

@@ -52,6 +52,13 @@ export const TEMPLATES = [
       },
       "watch path": { type: "watch", key: "example-object", path: "/title/name" },
       unwatch: { type: "unwatch", pattern: "example-*" },
+      session: {
+        type: "session", timeout: 10000, grace: 5000, name: "example",
+        will: [{ op: "set", key: "example-last", value: "gone" }],
+      },
+      ephemeral: {
+        type: "set", key: "example-me", value: "here", ephemeral: true,
+      },
     },
   },
   {
@@ -95,6 +102,13 @@ export const TEMPLATES = [
       },
       "watch path": { action: "watch", key: "example-object", path: "/title/name", id: 1 },
       unwatch: { action: "unwatch", pattern: "example-*" },
+      session: {
+        action: "session", timeout: 10000, grace: 5000, name: "example",
+        will: [{ op: "set", key: "example-last", value: "gone" }], id: 1,
+      },
+      ephemeral: {
+        action: "set", key: "example-me", value: "here", ephemeral: true, id: 1,
+      },
     },
   },
 ];
