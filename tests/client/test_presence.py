@@ -60,7 +60,9 @@ def proxy(server: ServerProcess) -> Iterator[CuttingProxy]:
 
 def session_names(server: ServerProcess) -> set[str]:
     """What the server calls its clients."""
-    return {one["sessionName"] for one in http(server, "GET", "/server").json["connections"]["shown"]}
+    return {
+        one["sessionName"] for one in http(server, "GET", "/server").json["connections"]["shown"]
+    }
 
 
 # --- JavaScript ---

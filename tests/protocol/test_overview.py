@@ -48,6 +48,8 @@ def test_the_overview_shows_urls_and_connections(server: ServerProcess):
         "token": "",
         "subscriptions": 2,
         "unsentBytes": 0,
+        "session": None,
+        "sessionName": "",
     }
 
 

@@ -53,6 +53,13 @@ export const TEMPLATES = [
       },
       "watch path": { type: "watch", key: "example-object", path: "/title/name" },
       unwatch: { type: "unwatch", pattern: "example-*" },
+      session: {
+        type: "session", timeout: 10000, grace: 5000, name: "example",
+        will: [{ op: "set", key: "example-last", value: "gone" }],
+      },
+      ephemeral: {
+        type: "set", key: "example-me", value: "here", ephemeral: true,
+      },
     },
   },
   {
@@ -98,6 +105,13 @@ export const TEMPLATES = [
       unwatch: { action: "unwatch", pattern: "example-*" },
       publish: { action: "publish", channel: "example", data: { from: "Ada", text: "hi" }, id: 1 },
       "subscribe channel": { action: "subscribe", channel: "example", id: 1 },
+      session: {
+        action: "session", timeout: 10000, grace: 5000, name: "example",
+        will: [{ op: "set", key: "example-last", value: "gone" }], id: 1,
+      },
+      ephemeral: {
+        action: "set", key: "example-me", value: "here", ephemeral: true, id: 1,
+      },
     },
   },
 ];
