@@ -15,9 +15,18 @@ if TYPE_CHECKING:
         RequestError,
         TooSlowError,
     )
-    from dunena.client.feeds import Event, HistoryEntry, KeyChange, StateUpdate, Update
+    from dunena.client.feeds import (
+        ChannelMessage,
+        Event,
+        HistoryEntry,
+        KeyChange,
+        StateUpdate,
+        Update,
+    )
+    from dunena.client.presence import Session
 
 __all__ = [
+    "ChannelMessage",
     "ClosedError",
     "ConflictError",
     "ConnectError",
@@ -29,6 +38,7 @@ __all__ = [
     "NoAnswerError",
     "RefusedError",
     "RequestError",
+    "Session",
     "StateUpdate",
     "Store",
     "TooSlowError",
@@ -63,9 +73,11 @@ _ROOMS = {
     "Store": "asynchronous",
     "Transaction": "asynchronous",
     "connect": "asynchronous",
+    "ChannelMessage": "feeds",
     "KeyChange": "feeds",
     "Event": "feeds",
     "HistoryEntry": "feeds",
+    "Session": "presence",
     "StateUpdate": "feeds",
     "Update": "feeds",
 }

@@ -13,9 +13,9 @@ from dunena.client.backoff import Backoff
 from dunena.client.calls import Calls, Connector, Result
 from dunena.client.clocks import read_clocks
 from dunena.client.errors import Error
-from dunena.client.feeds import BaseFeed, Event, Item, Source, StateUpdate, Update
+from dunena.client.feeds import BaseFeed, ChannelMessage, Event, Item, Source, StateUpdate, Update
 from dunena.client.options import Options, failure
-from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
+from dunena.client.protocol import ClientProtocol
 from dunena.client.requests import PendingRequest
 from dunena.client.transactions import BaseTransaction
 
@@ -23,7 +23,7 @@ _UNOPENED = "The store is not open yet; use it in a with: async with dunena.conn
 
 
 class Feed(BaseFeed[Item, asyncio.Event]):
-    """The items of a watch or of the events, for ``async for``.
+    """The items of a watch, of a channel or of the events, for ``async for``.
 
     The iteration ends when the store or the feed is closed. An ``async with`` closes the feed at
     its end; a feed without one is closed when it is garbage-collected.
@@ -80,7 +80,7 @@ class Transaction(BaseTransaction):
             self.end()
 
 
-class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
+class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Feed[ChannelMessage], Transaction]):
     """A server's values. The store connects in ``async with``, and again after a lost connection.
 
     A call without a connection waits for one, `timeout` at most. A call whose connection was lost
@@ -90,7 +90,9 @@ class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
 
     def __init__(self, options: Options) -> None:
         self._outgoing = asyncio.Event()
-        protocol = ClientProtocol(self._outgoing.set, read_clocks, _UNOPENED)
+        protocol = ClientProtocol(
+            self._outgoing.set, read_clocks, _UNOPENED, options.session, options.ns
+        )
         super().__init__(options, protocol)
         self._task: asyncio.Task[None] | None = None
 
@@ -100,6 +102,7 @@ class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
         self._task = asyncio.create_task(self._run(opened))
         try:
             await opened
+            await self._await_session()
         except BaseException:
             await self.close()
             raise
@@ -170,7 +173,11 @@ class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
                 if not opened.done():
                     opened.set_result(None)
                 async with connection:
-                    await self._serve(connection, backoff)
+                    try:
+                        await self._serve(connection, backoff)
+                    except asyncio.CancelledError:
+                        await connection.close()  # normally, which ends the session at once
+                        raise
             finally:
                 self._protocol.disconnected(connection.close_code)
         except (OSError, EOFError, WebSocketException) as error:
@@ -203,7 +210,7 @@ class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
     async def _beat(self, connection: ClientConnection) -> None:
         is_alive = True
         while is_alive:
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._protocol.beat_seconds)
             is_alive = self._protocol.beat()
         connection.transport.abort()
 

@@ -15,9 +15,9 @@ from dunena.client.backoff import Backoff
 from dunena.client.calls import Calls, Connector, Result
 from dunena.client.clocks import read_clocks
 from dunena.client.errors import Error
-from dunena.client.feeds import BaseFeed, Event, Item, Source, StateUpdate, Update
+from dunena.client.feeds import BaseFeed, ChannelMessage, Event, Item, Source, StateUpdate, Update
 from dunena.client.options import Options, failure
-from dunena.client.protocol import BEAT_SECONDS, ClientProtocol
+from dunena.client.protocol import ClientProtocol
 from dunena.client.requests import PendingRequest
 from dunena.client.transactions import BaseTransaction
 
@@ -33,7 +33,7 @@ _UNOPENED = "The store is not open yet; use it in a with: with dunena.sync.conne
 
 
 class Feed(BaseFeed[Item, threading.Condition]):
-    """The items of a watch or of the events, for ``for``.
+    """The items of a watch, of a channel or of the events, for ``for``.
 
     The iteration ends when the store or the feed is closed. A ``with`` closes the feed at its end;
     a feed without one is closed when it is garbage-collected.
@@ -89,13 +89,17 @@ class Transaction(BaseTransaction):
             self.end()
 
 
-class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transaction]):
+class _BlockingCalls(
+    Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Feed[ChannelMessage], Transaction]
+):
     """The calls as coroutines that never suspend: what they wait for blocks the thread."""
 
     def __init__(self, options: Options) -> None:
         # Each access to the protocol holds this condition briefly; every change notifies it.
         self._state = threading.Condition()
-        protocol = ClientProtocol(self._state.notify_all, read_clocks, _UNOPENED)
+        protocol = ClientProtocol(
+            self._state.notify_all, read_clocks, _UNOPENED, options.session, options.ns
+        )
         super().__init__(options, protocol)
         self._connection: ClientConnection | None = None
         self._threads: list[threading.Thread] = []
@@ -117,6 +121,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transac
                     self._state.wait(_SLICE_SECONDS)
                 if not self._is_open and self._failure is not None:
                     raise self._failure
+            _result_of(self._await_session())
         except BaseException:
             self.close()
             raise
@@ -202,7 +207,7 @@ class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transac
                             self._protocol.connected()
                             self._state.notify_all()
                     self._read(connection, backoff)
-                raise ConnectionError("the connection is silent")
+                raise ConnectionError("the store was closed")
             finally:
                 with self._state:
                     self._connection = None
@@ -211,8 +216,12 @@ class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transac
             return failure(error, address)
 
     def _read(self, connection: ClientConnection, backoff: Backoff) -> None:
-        """Receive messages until the connection ends or the server is silent for too long."""
-        beat_at = time.monotonic() + BEAT_SECONDS
+        """Receive messages until the connection ends or the store is closed.
+
+        Raise `ConnectionError` if the server is silent for too long: after an exception the library
+        does not close normally, which would end the session at once.
+        """
+        beat_at = time.monotonic() + self._protocol.beat_seconds
         while not self._is_closed:
             raw: bytes | None = None
             with suppress(TimeoutError):
@@ -222,9 +231,9 @@ class _BlockingCalls(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Transac
                     self._protocol.receive(raw)
                     backoff.succeeded()
                 if time.monotonic() >= beat_at:
-                    beat_at = time.monotonic() + BEAT_SECONDS
+                    beat_at = time.monotonic() + self._protocol.beat_seconds
                     if not self._protocol.beat():
-                        return
+                        raise ConnectionError("the connection is silent")
 
     def _write(self) -> None:
         """Send the outgoing frames on the current connection until the store is closed."""
@@ -306,10 +315,13 @@ class Store:
     stats = _blocking(_BlockingCalls.stats)
     info = _blocking(_BlockingCalls.info)
     flush = _blocking(_BlockingCalls.flush)
+    publish = _blocking(_BlockingCalls.publish)
+    present = _blocking(_BlockingCalls.present)
     txn = _plain(_BlockingCalls.txn)
     watch = _plain(_BlockingCalls.watch)
     updates = _plain(_BlockingCalls.updates)
     events = _plain(_BlockingCalls.events)
+    subscribe = _plain(_BlockingCalls.subscribe)
     close = _plain(_BlockingCalls.close)
 
     def __enter__(self) -> Self:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConflictError, Error
-from dunena.client.feeds import Events, HistoryEntry, Source, Watch, value_of
+from dunena.client.feeds import Events, HistoryEntry, Messages, Source, Watch, value_of
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
+from dunena.client.presence import Session
 from dunena.client.protocol import ClientProtocol
 from dunena.client.requests import PendingRequest, check_ttl, encoded, encoded_fields, encoded_patch
 from dunena.client.state import Selection, StateUpdates, StateWatch
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from dunena.client.http import Http
 
-_PLAIN_OPTIONS = frozenset(("ns", "ttl", "durable"))
+_PLAIN_OPTIONS = frozenset(("ns", "ttl", "durable", "ephemeral"))
 """Options with which a `set` or `delete` is sent as a plain one, and not as an operation."""
 
 UPDATE_TRIES = 10
@@ -45,6 +46,7 @@ StoreType = TypeVar("StoreType")
 UpdateFeed = TypeVar("UpdateFeed")
 StateFeed = TypeVar("StateFeed")
 EventFeed = TypeVar("EventFeed")
+MessageFeed = TypeVar("MessageFeed")
 TransactionType = TypeVar("TransactionType")
 
 
@@ -63,19 +65,22 @@ class Connector(Generic[StoreType]):
         timeout: float | None = TIMEOUT_SECONDS,
         wait: bool = False,
         ssl: "ssl.SSLContext | None" = None,
+        session: Session | None = None,
     ) -> StoreType:
         """Return a store at a server, for ``with``, or with asyncio for ``async with``.
 
         ``ns`` is the namespace of all calls. ``timeout`` is in seconds, for the connection and for
         each call; None waits for ever. With ``wait``, the first connection is tried until it
         succeeds, as all later ones are; without, entering the ``with`` raises `ConnectError` if the
-        server cannot be reached. ``ssl`` replaces the default TLS context.
+        server cannot be reached. ``ssl`` replaces the default TLS context. A ``session`` outlives a
+        lost connection; if the server refuses it, entering the ``with`` raises `RequestError`.
         Raise `ValueError` if ``url`` is no address.
         """
-        return self._make_store(Options(Address.parse(url), token, ns, timeout, wait, ssl))
+        address = Address.parse(url)
+        return self._make_store(Options(address, token, ns, timeout, wait, ssl, session))
 
 
-class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
+class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, MessageFeed, TransactionType]):
     """The calls of a store, over a `ClientProtocol`.
 
     Every call raises `RequestError` for a refusal, `NoAnswerError` after the timeout and
@@ -114,8 +119,13 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         Raise `TypeError` for a value that is no JSON.
         """
         if _is_plain(options):
-            ns, ttl, durable = options.get("ns"), options.get("ttl"), options.get("durable")
-            await self.mset({key: value}, ttl=ttl, ns=ns, durable=durable)
+            await self.mset(
+                {key: value},
+                ttl=options.get("ttl"),
+                ns=options.get("ns"),
+                durable=options.get("durable"),
+                ephemeral=options.get("ephemeral"),
+            )
         else:
             await self._operate("set", key, options, value=encoded(value))
 
@@ -126,13 +136,16 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         ttl: int | None = None,
         ns: str | None = None,
         durable: bool | None = None,
+        ephemeral: bool | None = None,
     ) -> None:
         """Store the values of several keys, sent together; each is stored or refused by itself.
 
-        ``ttl`` and ``durable`` are as for `set`. Raise `RequestError` if one or more were refused.
+        ``ttl``, ``durable`` and ``ephemeral`` are as for `set`. Raise `RequestError` if one or more
+        were refused.
         """
         check_ttl(ttl)
-        await self._ask(lambda protocol: protocol.write(entries, self._space(ns), ttl, durable))
+        space = self._space(ns)
+        await self._ask(lambda protocol: protocol.write(entries, space, ttl, durable, ephemeral))
 
     async def delete(self, key: str, **options: Unpack[PlaceOptions]) -> bool:
         """Delete a key, or the part of its value at ``path``; return whether it was there."""
@@ -238,13 +251,19 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         ttl: int | None = None,
         ns: str | None = None,
         durable: bool | None = None,
+        ephemeral: bool | None = None,
     ) -> Any:
         """Replace a value by what ``change`` returns for it, None for a missing key; return that.
 
         Nobody's write is lost: if the value was changed meanwhile, ``change`` is called again with
         the new one, at most ten times. Raise `ConflictError` then.
         """
-        options: OperationOptions = {"ttl": ttl, "ns": ns, "durable": durable}
+        options: OperationOptions = {
+            "ttl": ttl,
+            "ns": ns,
+            "durable": durable,
+            "ephemeral": ephemeral,
+        }
         for tried in range(UPDATE_TRIES):
             data = await self._history(key, 1, ns)
             value = change(data["entries"][0]["value"] if data["rev"] else None)
@@ -354,7 +373,39 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, TransactionType]):
         feed: EventFeed = self._open_feed(Events)
         return feed
 
+    async def publish(self, channel: str, data: Any) -> None:
+        """Send any JSON to all who are subscribed to a channel; return when the server has it.
+
+        Nothing is stored. It is never sent twice: raise `NoAnswerError` if the connection is lost
+        before the answer, as nobody knows then whether it was published.
+        """
+        await self._ask(lambda protocol: protocol.publish(channel, data))
+
+    def subscribe(self, channel: str) -> MessageFeed:
+        """Return a feed of what is published to a channel from now on.
+
+        It continues after a lost connection, without what was published meanwhile. If messages are
+        read too slowly the oldest are dropped; the next `ChannelMessage` tells how many.
+        """
+        feed: MessageFeed = self._open_feed(partial(Messages, channel))
+        return feed
+
+    async def present(self, key: str, state: Any, *, ns: str | None = None) -> None:
+        """Show others a state by an ephemeral key: it ends with this client's session.
+
+        If both are dicts, a later call replaces only the fields that it names. On a connection that
+        cannot resume the session the client sets the key again. With None for ``state`` it goes.
+        """
+        await self._ask(lambda protocol: protocol.present(key, state, self._space(ns)))
+
     # --- inside ---
+
+    async def _await_session(self) -> None:
+        """Wait until the session has begun, if there is one; raise why the server refused it."""
+        if self._options.session is not None:
+            await self._ask(ClientProtocol.barrier)
+            if self._protocol.session_error is not None:
+                raise self._protocol.session_error
 
     async def _operate(
         self, name: str, key: str, options: PlaceOptions | OperationOptions, **fields: object

@@ -1,9 +1,10 @@
-"""The sources behind feeds: updates of watched keys and events that wait to be read."""
+"""The sources behind feeds: updates of keys, events and messages that wait to be read."""
 
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
@@ -15,6 +16,9 @@ UPDATES_PENDING_MAX = 1000
 
 EVENTS_PENDING_MAX = 100_000
 """Events that may wait to be read; beyond it the feed fails, as no event may be dropped."""
+
+MESSAGES_PENDING_MAX = 10_000
+"""Messages of a channel that may wait to be read; beyond it the oldest are dropped and counted."""
 
 MISSING = b""
 """The raw update of a key without a value."""
@@ -66,6 +70,19 @@ class Event(NamedTuple):
     timestamp: int
 
 
+class ChannelMessage(NamedTuple):
+    """What was published to a channel.
+
+    ``missed`` is how many messages directly before this one did not come, as they were read too
+    slowly; infinite if the connection was lost before it, so that nobody can know. ``timestamp`` is
+    Unix ms by the server's clock.
+    """
+
+    data: Any
+    missed: float
+    timestamp: int
+
+
 class HistoryEntry(NamedTuple):
     """A value of a key, stored at a revision; ``timestamp`` is Unix ms by the server's clock."""
 
@@ -79,7 +96,7 @@ def value_of(raw: bytes) -> Any:
     return orjson.loads(raw)["value"] if raw else None
 
 
-Item = TypeVar("Item", Update, StateUpdate, Event)
+Item = TypeVar("Item", Update, StateUpdate, Event, ChannelMessage)
 Pending = TypeVar("Pending")
 Signal = TypeVar("Signal")
 
@@ -190,6 +207,45 @@ class Events(Source[Event]):
     def take(self) -> Event | None:
         """Return the next event; None if none waits. Raise the error of `fail`."""
         return self._take_pending()
+
+
+class Messages(Source[tuple[bytes, float]]):
+    """The messages of a channel that wait to be read, as received, and what was missed before."""
+
+    __slots__ = ("_missed", "channel", "is_begun")
+
+    def __init__(self, channel: str, wake: Callable[[], None]) -> None:
+        super().__init__(wake)
+        self.channel = channel
+        self.is_begun = False
+        self._missed: float = 0
+
+    def tell(self, raw: bytes, message: dict[str, Any]) -> None:
+        """Queue a message, or count those that the server says were missed."""
+        if message["event"] == "gap":
+            self._missed += message["data"]["missed"]
+            return
+        self._pending.append((raw, self._missed))
+        self._missed = 0
+        if len(self._pending) > MESSAGES_PENDING_MAX:
+            _, missed = self._pending.popleft()
+            after, missed_after = self._pending[0]
+            self._pending[0] = after, missed + 1 + missed_after
+        self.wake()
+
+    def lose(self) -> None:
+        """Note that the connection was lost: what is published until the next one is missed."""
+        if self.is_begun:
+            self._missed = inf
+
+    def take(self) -> ChannelMessage | None:
+        """Return the next message; None if none waits. Raise the error of `fail`."""
+        pending = self._take_pending()
+        if pending is None:
+            return None
+        raw, missed = pending
+        message = orjson.loads(raw)
+        return ChannelMessage(message["data"], missed, message["timestamp"])
 
 
 class BaseFeed(Generic[Item, Signal]):

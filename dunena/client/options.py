@@ -17,6 +17,8 @@ from dunena.client.errors import (
 if TYPE_CHECKING:
     import ssl
 
+    from dunena.client.presence import Session
+
 TIMEOUT_SECONDS = 10.0
 """Default timeout of a connection and of each call."""
 
@@ -30,6 +32,7 @@ class Options:
 
     ``timeout``: seconds that a connection and each call may take; None is for ever.
     ``wait``: try again until a server answers, for the first connection too.
+    ``session``: what the server shall know across lost connections; None for no session.
     """
 
     address: Address
@@ -38,6 +41,7 @@ class Options:
     timeout: float | None
     wait: bool
     tls: "ssl.SSLContext | None"
+    session: "Session | None" = None
 
     def __post_init__(self) -> None:
         if self.token is not None and not is_token(self.token):

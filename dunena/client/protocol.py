@@ -13,7 +13,8 @@ from typing import Any
 import orjson
 
 from dunena.client.errors import ClosedError, ConflictError, Error, NoAnswerError, RequestError
-from dunena.client.feeds import Events, Source, Watch
+from dunena.client.feeds import Events, Messages, Source, Watch
+from dunena.client.presence import Presences, Session, SessionStart
 from dunena.client.requests import (
     ClockTimes,
     Deletion,
@@ -23,10 +24,13 @@ from dunena.client.requests import (
     KeyId,
     OnceOnlyRequest,
     PendingRequest,
+    Publication,
     Question,
     Reading,
+    Subscription,
     UnansweredDeletion,
     action,
+    channel_frame,
     check_names,
     encoded,
     is_printable,
@@ -34,8 +38,11 @@ from dunena.client.requests import (
 from dunena.client.server_clock import ServerClock
 from dunena.client.state import FollowedState, Selection, StateRequest, StateSource
 
-BEAT_SECONDS = 4.0
-"""Time between two calls of `beat`."""
+BEAT_SECONDS_MAX = 4.0
+"""Longest time between two calls of `beat`."""
+
+_BEATS_IN_TIMEOUT = 3
+"""Beats in the time after which the server ends a silent connection, if a session has one."""
 
 SILENT_BEATS_MAX = 2
 """Beats without a message of the server after which a connection counts as dead."""
@@ -53,7 +60,9 @@ class ClientProtocol:
     """The protocol of one client. ``on_outgoing`` is called when `outgoing` has new frames.
 
     ``read_clocks`` tells how long ago an operation was sent. ``unopened`` is the text of the
-    `ClosedError` that a request before `open` raises; "" lets such requests wait.
+    `ClosedError` that a request before `open` raises; "" lets such requests wait. ``session`` is
+    begun on the first connection and resumed on the others; ``ns`` is the namespace of its will.
+    Raise `TypeError` for a session that is no JSON.
     """
 
     def __init__(
@@ -61,8 +70,17 @@ class ClientProtocol:
         on_outgoing: Callable[[], None],
         read_clocks: Callable[[], ClockTimes],
         unopened: str = "",
+        session: Session | None = None,
+        ns: str = "",
     ) -> None:
         self._unopened = unopened
+        self._session = session
+        self._session_ns = ns
+        self._session_secret: str | None = None
+        self.session_error: Error | None = None
+        self._presences = Presences()
+        if session is not None:
+            self._make_session_start()  # which finds its errors now
         self._read_clocks = read_clocks
         self.outgoing: deque[bytes] = deque()
         self.is_connected = False
@@ -70,6 +88,7 @@ class ClientProtocol:
         self._followed_keys: dict[KeyId, FollowedKey] = {}
         self._followed_states: dict[Selection, FollowedState] = {}
         self._events: list[Events] = []
+        self._channels: dict[str, list[Messages]] = {}
         self._server_clock = ServerClock()
         self._sent: deque[PendingRequest] = deque()
         self._waiting: deque[PendingRequest] = deque()
@@ -87,11 +106,17 @@ class ClientProtocol:
         return self._ask(Reading((ns, key) for key in keys))
 
     def write(
-        self, entries: Mapping[str, Any], ns: str, ttl: int | None, durable: bool | None
+        self,
+        entries: Mapping[str, Any],
+        ns: str,
+        ttl: int | None,
+        durable: bool | None,
+        ephemeral: bool | None = None,
     ) -> PendingRequest:
         """Request to store values for ``ttl`` ms; each is stored or refused by itself."""
+        options = {"ttl": ttl, "durable": durable, "ephemeral": ephemeral}
         frames = [
-            action("set", (ns, key), value=encoded(value), ttl=ttl, durable=durable)
+            action("set", (ns, key), value=encoded(value), **options)
             for key, value in entries.items()
         ]
         return self._ask(PendingRequest(frames))
@@ -112,6 +137,21 @@ class ClientProtocol:
     def query(self, name: str, fields: dict[str, object]) -> PendingRequest:
         """Request what a message of these fields asks for; the result is its answer's data."""
         return self._ask(Question(name, fields))
+
+    def publish(self, channel: str, data: Any) -> PendingRequest:
+        """Request to send a message to the subscribers of a channel."""
+        return self._ask(Publication(channel, data))
+
+    def present(self, key: str, state: Any, ns: str) -> PendingRequest:
+        """Request to add fields to what the client presents by a key; None: leave.
+
+        The key is set again on each connection that does not resume the session.
+        """
+        self._check_open()
+        if state is not None:
+            return self._ask(self._presences.change((ns, key), state))
+        self._presences.leave((ns, key))
+        return self._ask(PendingRequest([action("delete", (ns, key))]))
 
     def barrier(self) -> PendingRequest:
         """Make a request that is answered when the server has carried out all earlier ones."""
@@ -149,6 +189,8 @@ class ClientProtocol:
                 self._watch(source, key)
         elif isinstance(source, StateSource):
             self._watch_state(source)
+        elif isinstance(source, Messages):
+            self._subscribe(source)
         elif isinstance(source, Events):
             self._events.append(source)
             if len(self._events) == 1:
@@ -165,6 +207,8 @@ class ClientProtocol:
                     self._drop_unused(followed_key)
         elif isinstance(source, StateSource):
             self._unwatch_state(source)
+        elif isinstance(source, Messages):
+            self._unsubscribe(source)
         elif isinstance(source, Events) and source in self._events:
             self._events.remove(source)
             if not self._events:
@@ -172,15 +216,26 @@ class ClientProtocol:
 
     # --- the connection ---
 
+    @property
+    def beat_seconds(self) -> float:
+        """Time between two calls of `beat`: the server must hear of a client within a timeout."""
+        timeout = None if self._session is None else self._session.timeout
+        if timeout is None:
+            return BEAT_SECONDS_MAX
+        return min(BEAT_SECONDS_MAX, timeout / 1000 / _BEATS_IN_TIMEOUT)
+
     def open(self) -> None:
         """Accept requests: the shell connects from now on."""
         self._unopened = ""
 
     def connected(self) -> None:
-        """Start on a new connection: subscribe to the followed keys, send unanswered requests."""
+        """Start on a new connection: begin or resume the session, follow what was followed, and
+        send unanswered requests."""
         self.is_connected = True
         self._server_clock.begin()
         self._is_heard, self._silent_beats = True, 0
+        if self._session is not None:
+            self._send(self._make_session_start())
         self._send_channel()
         if self._has_operated:
             self._ask_epoch()
@@ -189,6 +244,10 @@ class ClientProtocol:
         for followed_state in self._followed_states.values():
             if followed_state.error is None:
                 self._send(StateRequest(followed_state))
+        for channel, sources in self._channels.items():
+            self._send(Subscription(channel, sources))
+        if self._session is None:
+            self._renew_presences(is_resumed=False)
         if not any(isinstance(request, OnceOnlyRequest) for request in self._waiting):
             self._send_waiting()
 
@@ -205,6 +264,9 @@ class ClientProtocol:
             followed_key.is_live = False
         for followed_state in self._followed_states.values():
             followed_state.lose()
+        for sources in self._channels.values():
+            for messages in sources:
+                messages.lose()
         sent, self._sent = self._sent, deque()
         for request in sent:
             request.lose()
@@ -218,7 +280,7 @@ class ClientProtocol:
             self._drop_unused(followed_key)
 
     def beat(self) -> bool:
-        """Count `BEAT_SECONDS` of time and send a ping; return False if the connection is dead."""
+        """Count `beat_seconds` of time and send a ping; return False if the connection is dead."""
         self._sweep()
         self._silent_beats = 0 if self._is_heard else self._silent_beats + 1
         self._is_heard = False
@@ -241,6 +303,9 @@ class ClientProtocol:
             followed_state.fail(error)
         for events in self._events:
             events.fail(error)
+        for sources in self._channels.values():
+            for messages in sources:
+                messages.fail(error)
 
     def receive(self, raw: bytes) -> None:
         """Interpret one message of the server."""
@@ -252,8 +317,7 @@ class ClientProtocol:
         if kind == "pong":
             self._finish_answered(message.get("id"), message.get("timestamp"))
         elif "event" in message:
-            for events in self._events:
-                events.tell(message)
+            self._tell_channel(message, raw)
         elif "value" in message:
             self._update((message.get("ns", ""), message["key"]), raw)
         elif "update" in message:
@@ -394,6 +458,54 @@ class ClientProtocol:
         if followed_key is not None and followed_key.is_live:
             followed_key.show(raw)
 
+    def _make_session_start(self) -> SessionStart:
+        assert self._session is not None
+        secret = self._session_secret
+        return SessionStart(self._session, self._session_ns, secret, self._begin_session)
+
+    def _begin_session(self, request: SessionStart) -> None:
+        """Take the answer to a session's request; set again what ended with the session before."""
+        self.session_error = request.error
+        answer = request.answer if isinstance(request.answer, dict) else {}
+        self._session_secret = answer.get("resume")
+        if self.is_connected:
+            self._renew_presences(is_resumed=answer.get("resumed") is True)
+
+    def _renew_presences(self, *, is_resumed: bool) -> None:
+        pending = {*self._waiting, *self._sent}
+        for request in self._presences.renew(pending, is_resumed=is_resumed):
+            self._send(request)
+
+    def _subscribe(self, messages: Messages) -> None:
+        check_names([("", messages.channel)])
+        sources = self._channels.setdefault(messages.channel, [])
+        sources.append(messages)
+        if not self.is_connected:
+            return
+        if len(sources) > 1:
+            messages.is_begun = sources[0].is_begun
+        else:
+            self._send(Subscription(messages.channel, sources))
+
+    def _tell_channel(self, message: dict[str, Any], raw: bytes) -> None:
+        if message["event"] in ("message", "gap"):
+            for messages in self._channels.get(message["channel"], ()):
+                messages.tell(raw, message)
+        else:
+            for events in self._events:
+                events.tell(message)
+
+    def _unsubscribe(self, messages: Messages) -> None:
+        sources = self._channels.get(messages.channel, [])
+        if messages not in sources:
+            return
+        sources.remove(messages)
+        if not sources:
+            del self._channels[messages.channel]
+            if self.is_connected:
+                frame = channel_frame("unsubscribe", messages.channel)
+                self._send(PendingRequest([frame], is_kept=False))
+
     def _watch_state(self, source: StateSource[Any]) -> None:
         followed = self._followed_states.get(source.selection)
         if followed is None or followed.error is not None:
@@ -440,6 +552,8 @@ class ClientProtocol:
             followed += followed_key.watches
         for followed_state in self._followed_states.values():
             followed += followed_state.sources
+        for sources in self._channels.values():
+            followed += sources
         for source in followed:
             if source.is_closed:
                 self.unfollow(source)

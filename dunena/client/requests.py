@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import orjson
 
-from dunena.client.errors import Error
-from dunena.client.feeds import MISSING, Watch
+from dunena.client.errors import Error, NoAnswerError
+from dunena.client.feeds import MISSING, Messages, Watch
 
 KeyId = tuple[str, str]
 """Namespace and key."""
@@ -238,6 +238,48 @@ class OnceOnlyRequest(Question):
         if passed > RESEND_SECONDS_MAX:
             return f"No answer came in {RESEND_SECONDS_MAX:g} s"
         return ""
+
+
+class Publication(PendingRequest):
+    """A message for a channel, which is sent at most once: none comes twice, or much too late.
+
+    Raise `TypeError` for a channel or data that are no JSON.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, channel: str, data: Any) -> None:
+        message = {"action": "publish", "channel": channel, "data": encoded(data)}
+        super().__init__([orjson.dumps(message)], is_kept=False)
+
+    def lose(self) -> None:
+        """Fail: the connection ended before the answer."""
+        text = "The connection was lost before the answer: it may or may not have been published"
+        self.finish(NoAnswerError(text))
+
+
+class Subscription(PendingRequest):
+    """The subscription to a channel. ``sources`` are the feeds of it that are open."""
+
+    __slots__ = ("_sources",)
+
+    def __init__(self, channel: str, sources: "list[Messages]") -> None:
+        super().__init__([channel_frame("subscribe", channel)], is_kept=False)
+        self._sources = sources
+
+    def finish(self, error: Error | None = None) -> None:
+        """Tell the feeds that they have begun, or pass them an error."""
+        for source in self._sources:
+            if error is None:
+                source.is_begun = True
+            else:
+                source.fail(error)
+        super().finish(error)
+
+
+def channel_frame(name: str, channel: str) -> bytes:
+    """Encode a message of the object-store dialect about a channel."""
+    return orjson.dumps({"action": name, "channel": channel})
 
 
 class EpochQuery(PendingRequest):

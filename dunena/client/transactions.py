@@ -27,10 +27,12 @@ class OperationOptions(PlaceOptions, total=False):
     """The options of the operations that can set the expiry too.
 
     ``ttl``: ms until the key expires, 0 for no expiry. Without it `set` removes the expiry that the
-    key had, and the other operations keep it.
+    key had, and the other operations keep it. ``ephemeral``: the key belongs to this client's
+    session: it is never on disk, and goes when the session ends.
     """
 
     ttl: int | None
+    ephemeral: bool | None
 
 
 class BaseTransaction:

@@ -18,7 +18,7 @@ from dunena.dialects.http_api import (
 )
 from dunena.dialects.key_search import Work, glob
 from dunena.dialects.services import Services, namespace_of, unicode_name
-from dunena.store.entry import Entry
+from dunena.store.entry import Entry, EphemeralEntry
 from dunena.store.limits import PAGE_KEYS_MAX
 
 PREVIEW_CHARS_MAX = 200
@@ -120,12 +120,15 @@ class Listing:
 
 
 def _described(entry: Entry) -> dict[str, object]:
-    return {
+    described: dict[str, object] = {
         "key": entry.key,
         "size": entry.size,
         "revision": entry.revision,
         "expiresAt": entry.expires_at,
     }
+    if isinstance(entry, EphemeralEntry):
+        described["session"] = entry.owner
+    return described
 
 
 def _previews(entry: Entry) -> dict[str, object]:

@@ -13,6 +13,7 @@ from dunena.server.tick import Tick
 from dunena.sessions.limits import ENDED_AT_ONCE_MAX
 from dunena.sessions.session import Session, SessionHolder, SessionState
 from dunena.sessions.session_table import NEVER, SessionTable
+from dunena.store.entry import Entry, EntryId
 from dunena.store.errors import WriteRefusedError
 from dunena.telemetry import Telemetry
 
@@ -91,9 +92,15 @@ class Sessions:
         keys = 0 if ephemeral is None else ephemeral.count_of(session.id)
         return keys + session.will.count(b'"op"')
 
+    def _keys_of(self, session: Session[Grant]) -> list[EntryId]:
+        """Return the keys that a session owns, in the order in which they were written."""
+        table = self._services.unrestricted_store.table
+        keys = [] if table.ephemeral is None else table.ephemeral.of(session.id)
+        entries = [entry for ns, key in keys if (entry := table.find(ns, key)) is not None]
+        return [(entry.ns, entry.key) for entry in sorted(entries, key=_revision_of)]
+
     def _end(self, session: Session[Grant], now: int) -> None:
-        ephemeral = self._services.unrestricted_store.table.ephemeral
-        keys = [] if ephemeral is None else ephemeral.of(session.id)
+        keys = self._keys_of(session)
         services = None if session.rights is None else self._views.of(session.rights)
         try:
             error = end_session(services, self._services, session, keys, now)
@@ -104,6 +111,10 @@ class Sessions:
             self.table.failed_wills += 1
             _log.warning("the will of session %s did not run: %s", session.id, error.text)
         self.table.ended(session)
+
+
+def _revision_of(entry: Entry) -> int:
+    return entry.revision
 
 
 def _new_id() -> str:

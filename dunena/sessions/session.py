@@ -85,10 +85,10 @@ class Session(Generic[RightsT]):
         is_right = compare_digest(self.secret.encode(), secret.encode())
         return is_right and compare_digest(self.scope, rights.scope)
 
-    @property
-    def can_be_resumed(self) -> bool:
-        """Whether its end has not begun."""
-        return self.state in (SessionState.CONNECTED, SessionState.LOST)
+    def can_be_resumed(self, now: int) -> bool:
+        """Return whether it can be, at Unix ms: its end has not begun and is not due."""
+        is_lost = self.state is SessionState.LOST and now < self.ends_at
+        return is_lost or self.state is SessionState.CONNECTED
 
     def __repr__(self) -> str:
         return f"Session({self.id!r}, {self.state.name})"

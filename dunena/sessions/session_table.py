@@ -106,7 +106,7 @@ class SessionTable(Generic[RightsT]):
 
         Raise `WillsFullError`; then nothing was done.
         """
-        resumed = self._find(request.resume, holder)
+        resumed = self._find(request.resume, holder, now)
         session = resumed or holder.session
         self._check_room(session, request.will)
         if resumed is not None:
@@ -186,11 +186,13 @@ class SessionTable(Generic[RightsT]):
 
     # --- inside ---
 
-    def _find(self, secret: str | None, holder: SessionHolder[RightsT]) -> Session[RightsT] | None:
+    def _find(
+        self, secret: str | None, holder: SessionHolder[RightsT], now: int
+    ) -> Session[RightsT] | None:
         if secret is None or holder.is_gone:
             return None
         session = self._by_id.get(secret.partition(".")[0])
-        if session is None or not session.can_be_resumed:
+        if session is None or not session.can_be_resumed(now):
             return None
         return session if session.is_opened_by(secret, holder.rights) else None
 

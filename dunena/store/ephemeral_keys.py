@@ -13,7 +13,7 @@ class EphemeralKeys:
         self.count = 0
 
     def of(self, owner: str) -> list[EntryId]:
-        """Return the keys that a session owns, in the order in which it came to own them."""
+        """Return the keys that a session owns, in no particular order."""
         return list(self._by_owner.get(owner, ()))
 
     def count_of(self, owner: str) -> int:

@@ -41,6 +41,8 @@ DUNENA = {
     "watch path": '"data":{"key":"example-object","path":"/title/name","epoch":',
     "unwatch": None,
     "publish": '"type":"result","data":{"channel":"example"}',
+    "session": '"resumed":false,"timeout":10000,"grace":5000,"timestamp":',
+    "ephemeral": '"data":{"key":"example-me","rev":',
 }
 OBJECT_STORE = {
     "get": '{"key":"example","value":null}',
@@ -65,6 +67,8 @@ OBJECT_STORE = {
     "unwatch": None,
     "publish": '{"result":{"channel":"example"},"id":1}',
     "subscribe channel": '{"subscribed":{"channel":"example"},"id":1}',
+    "session": '"resumed":false,"timeout":10000,"grace":5000,"timestamp":',
+    "ephemeral": '{"result":{"key":"example-me","rev":',
 }
 DESCRIPTION = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 

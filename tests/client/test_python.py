@@ -34,7 +34,12 @@ class Turned:
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._store, name)
-        if name in ("watch", "updates", "events"):  # plain calls, but of the loop's thread
+        if name in (
+            "watch",
+            "updates",
+            "events",
+            "subscribe",
+        ):  # plain calls, but of the loop's thread
             return lambda *words, **named: TurnedFeed(self._on_loop(attribute, words, named), self)
         if name == "txn":
             return lambda **named: TurnedTransaction(attribute(**named), self)
@@ -1023,8 +1028,7 @@ no_relay_on_windows = pytest.mark.skipif(
 def test_the_client_replaces_a_silent_connection(
     connect: Connect, server: ServerProcess, monkeypatch: pytest.MonkeyPatch
 ):
-    for shell in ("asynchronous", "blocking"):
-        monkeypatch.setattr(f"dunena.client.{shell}.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("dunena.client.protocol.BEAT_SECONDS_MAX", 0.1)
     with Relay(server) as relay, connect(relay.url) as store:
         updates = store.watch("k")
         assert next(updates) == ("k", None)
@@ -1382,7 +1386,7 @@ def test_both_stores_have_the_same_methods_and_docstrings():
     )
     assert calls.keys() == blocking.keys() > {"get", "mset", "incr", "txn", "watch", "close"}
     for name, call in calls.items():
-        is_plain = name in ("watch", "updates", "events", "txn")
+        is_plain = name in ("watch", "updates", "events", "subscribe", "txn")
         assert inspect.iscoroutinefunction(call) != is_plain, name
         assert not inspect.iscoroutinefunction(blocking[name]), name
         assert inspect.signature(blocking[name]) == inspect.signature(call), name

@@ -39,12 +39,21 @@ async def use() -> None:
                 assert_type(step.reset, bool)
         store.updates(rate=5)  # type: ignore[call-arg]
         assert_type(await store.now(), int)
+        async for message in store.subscribe("chat"):
+            assert_type(message, dunena.ChannelMessage)
+            assert_type(message.missed, float)
+        await store.publish("chat", {"text": "hi"})
+        await store.present("ada", {"name": "Ada"}, ns="lobby")
+        await store.set("lock", 1, if_rev=0, ephemeral=True)
+        await store.delete("lock", ephemeral=True)  # type: ignore[call-arg]
         async for event in store.events():
             assert_type(event, dunena.Event)
 
 
 def use_blocking() -> None:
-    with dunena.sync.connect("ws://localhost", timeout=3) as store:
+    will = [{"op": "set", "key": "last", "value": "Ada"}]
+    session = dunena.Session(timeout=8000, grace=5000, name="Ada", will=will)
+    with dunena.sync.connect("ws://localhost", timeout=3, session=session) as store:
         assert_type(store, dunena.sync.Store)
         assert_type(store.mget(["k"], 0, ns="n"), dict[str, Any])
         assert_type(store.delete("k", durable=True), bool)
@@ -76,5 +85,9 @@ def use_blocking() -> None:
             for step in whole:
                 assert_type(step.changes["a"].event, str | None)
         assert_type(store.now(), int)
+        for message in store.subscribe("chat"):
+            assert_type(message, dunena.ChannelMessage)
+        store.publish("chat")  # type: ignore[call-arg]
+        store.present("ada", {"name": "Ada"}, ns="lobby")
         for event in store.events():
             assert_type(event, dunena.Event)

@@ -68,7 +68,32 @@ export async function change(): Promise<number> {
   return votes + length + timer.ms + (next?.home ?? 0) + back.home + code + store.now() + results.length;
 }
 
+export async function meet(): Promise<void> {
+  const lobby = connect({
+    ns: "lobby",
+    session: { timeout: 8000, grace: 5000, name: "Ada", will: [{ op: "set", key: "last", value: "Ada" }] },
+  });
+  await lobby.present("ada", { name: "Ada", ready: false });
+  await lobby.present("ada", null, { ns: "other" });
+  await lobby.set("lock", "Ada", { ifRev: 0, ephemeral: true });
+  await lobby.txn([{ op: "incr", key: "hands", ephemeral: true }]);
+  await lobby.publish("cheer", { by: "Ada" });
+  const stop: () => void = lobby.subscribe<{ by: string }>(
+    "cheer",
+    ({ by }, { missed, timestamp }) => console.log(by, missed + timestamp),
+    { onError: (error: DunenaError) => console.log(error.code) },
+  );
+  stop();
+}
+
 dunena.connect().close();
+
+// @ts-expect-error: a time in ms
+connect({ session: { grace: "5s" } });
+// @ts-expect-error: something to show is needed
+store.present("ada");
+// @ts-expect-error: something to publish is needed
+store.publish("cheer");
 
 // @ts-expect-error: status is read
 store.status = "open";

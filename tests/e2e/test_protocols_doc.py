@@ -20,6 +20,7 @@ PAGES = {
     "operations-on-values": "/",
     "state": "/",
     "channels": "/",
+    "sessions": "/",
 }
 """And where a connection speaks what the page is about."""
 
@@ -32,7 +33,8 @@ def test_the_protocol_pages_have_the_expected_number_of_conversations():
     assert [page for page, _ in CONVERSATIONS].count("operations-on-values") == 14
     assert [page for page, _ in CONVERSATIONS].count("state") == 3
     assert [page for page, _ in CONVERSATIONS].count("channels") == 1
-    assert len(CONVERSATIONS) == 24
+    assert [page for page, _ in CONVERSATIONS].count("sessions") == 3
+    assert len(CONVERSATIONS) == 27
 
 
 @pytest.mark.parametrize(("page", "text"), CONVERSATIONS)

@@ -147,6 +147,7 @@ OPERATION_FIELDS = {
     "ifRev": st.integers(0, 9) | JSON,
     "epoch": NAMES | JSON,
     "then": JSON,
+    "ephemeral": st.booleans() | JSON,
     "return": st.booleans() | JSON,
     "idempotencyKey": NAMES | JSON,
 }
@@ -155,14 +156,14 @@ FIELDS = {
     "type": st.sampled_from(
         [
             *("ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe"),
-            *(*OPERATIONS, "txn", "history", "watch", "unwatch", "publish"),
+            *(*OPERATIONS, "txn", "history", "watch", "unwatch", "publish", "session"),
         ]
     )
     | JSON,
     "action": st.sampled_from(
         [
             *("subscribe", "unsubscribe", "set", "get", "delete", "ping"),
-            *(*OPERATIONS, "txn", "history", "watch", "unwatch", "publish"),
+            *(*OPERATIONS, "txn", "history", "watch", "unwatch", "publish", "session"),
         ]
     )
     | JSON,

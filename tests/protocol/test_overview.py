@@ -52,6 +52,8 @@ def test_the_overview_shows_urls_and_connections(server: ServerProcess):
         "token": "",
         "subscriptions": 2,
         "unsentBytes": 0,
+        "session": None,
+        "sessionName": "",
     }
 
 

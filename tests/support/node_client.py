@@ -87,6 +87,10 @@ class NodeClient:
             raise ScriptError(f"{message['name']}: {message['error']}")
         return message["value"]
 
+    def signal(self, number: int) -> None:
+        """Send the process a signal."""
+        self._process.send_signal(number)
+
     def connect(self, url: str, options: str = "") -> None:
         """Make ``state.store``, whose complaints gather in ``state.errors``."""
         self.run(

@@ -117,6 +117,7 @@ TESTS_OF_NO_MODULE = {
 NAMED_ALIKE_ON_PURPOSE = {
     "ConflictError": ["client/errors.py", "dialects/errors.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],
+    "Session": ["client/presence.py", "sessions/session.py"],
     "Store": ["client/asynchronous.py", "client/blocking.py", "store/store.py"],
     "Transaction": [
         "client/asynchronous.py", "client/blocking.py", "dialects/ops/transaction.py",

@@ -1,6 +1,7 @@
 """The I/O-free core of the client: what it sends, and how it handles messages."""
 
 import json
+from math import inf
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from dunena.client.errors import (
     RequestError,
     TooSlowError,
 )
-from dunena.client.feeds import Events, Update, Watch, value_of
+from dunena.client.feeds import Events, Messages, Update, Watch, value_of
 from dunena.client.protocol import SILENT_BEATS_MAX, WAITING_MAX, ClientProtocol
 from dunena.client.requests import RESEND_SECONDS_MAX, PendingRequest
 
@@ -874,3 +875,143 @@ def test_backoff_grows_to_a_limit_and_starts_over_after_success(share: float):
     assert pauses[-1] == SECONDS_MAX * factor
     backoff.succeeded()
     assert backoff.next() == pauses[0]
+
+
+# --- channels ---
+
+
+def channel_message(channel: str, data: Any, *, event: str = "message") -> dict[str, Any]:
+    return {"channel": channel, "event": event, "data": data, "timestamp": 5}
+
+
+def subscribe(talk: Talk, channel: str) -> Messages:
+    messages = Messages(channel, lambda: None)
+    talk.protocol.follow(messages)
+    return messages
+
+
+def channel_requests(talk: Talk) -> list[tuple[str, str]]:
+    """What was sent of channels but for the events."""
+    messages = [json.loads(raw) for raw in talk.protocol.outgoing]
+    talk.protocol.outgoing.clear()
+    return [(m["action"], m["channel"]) for m in messages if "action" in m and "channel" in m]
+
+
+def test_a_channel_is_subscribed_to_once_while_feeds_follow_it():
+    talk = Talk()
+    first, second, other = (subscribe(talk, name) for name in ("chat", "chat", "other"))
+    assert channel_requests(talk) == [("subscribe", "chat"), ("subscribe", "other")]
+    talk.hear(channel_message("chat", {"text": "hi"}), channel_message("other", None))
+    (mine,), (theirs,) = taken(first), taken(second)
+    assert mine == theirs == ({"text": "hi"}, 0, 5)
+    assert mine.data is not theirs.data
+    assert taken(other) == [(None, 0, 5)]
+    talk.protocol.unfollow(first)
+    assert channel_requests(talk) == []
+    talk.protocol.unfollow(second)
+    assert channel_requests(talk) == [("unsubscribe", "chat")]
+
+
+def test_messages_are_no_events_and_events_are_no_messages():
+    talk = Talk()
+    messages, events = subscribe(talk, "cache"), Events(lambda: None)
+    talk.protocol.follow(events)
+    talk.hear(channel_message("cache", {"key": "k"}, event="delete"))
+    talk.hear(channel_message("chat", 1), channel_message("chat", {"missed": 1}, event="gap"))
+    assert taken(messages) == []
+    assert [event.key for event in taken(events)] == ["k"]
+
+
+def test_the_message_after_a_gap_has_the_number_of_those_that_were_missed():
+    talk = Talk()
+    messages = subscribe(talk, "chat")
+    for event in (
+        channel_message("chat", {"missed": 12}, event="gap"),
+        channel_message("chat", {"missed": 3}, event="gap"),
+        channel_message("chat", "a"),
+        channel_message("chat", "b"),
+    ):
+        talk.hear(event)
+    assert taken(messages) == [("a", 15, 5), ("b", 0, 5)]
+
+
+def test_a_channel_is_subscribed_to_again_and_nobody_knows_what_was_missed():
+    talk = Talk(is_connected=False)
+    messages = subscribe(talk, "chat")
+    talk.connect()
+    talk.pong(1000)
+    talk.hear(channel_message("chat", "a"))
+    talk.protocol.disconnected()
+    talk.protocol.connected()
+    assert channel_requests(talk) == [("subscribe", "chat")]
+    talk.hear(channel_message("chat", {"missed": 3}, event="gap"))
+    talk.hear(channel_message("chat", "b"), channel_message("chat", "c"))
+    assert taken(messages) == [("a", 0, 5), ("b", inf, 5), ("c", 0, 5)]
+
+
+def test_a_subscription_that_had_not_begun_missed_nothing():
+    talk = Talk()
+    messages = subscribe(talk, "chat")
+    talk.protocol.disconnected()
+    talk.connect()
+    talk.hear(channel_message("chat", "a"))
+    assert taken(messages) == [("a", 0, 5)]
+
+
+def test_a_reader_that_is_too_slow_loses_the_oldest_messages(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(feeds, "MESSAGES_PENDING_MAX", 2)
+    talk = Talk()
+    messages = subscribe(talk, "chat")
+    talk.hear(channel_message("chat", {"missed": 5}, event="gap"))
+    for number in range(4):
+        talk.hear(channel_message("chat", number))
+    assert taken(messages) == [(2, 7, 5), (3, 0, 5)]
+
+
+def test_a_refused_subscription_fails_its_feeds():
+    talk = Talk()
+    messages = subscribe(talk, "chat")
+    talk.hear({"error": 'Not permitted: read channel "chat"'})
+    talk.pong(1000)
+    with pytest.raises(RequestError, match="Not permitted"):
+        messages.take()
+
+
+def test_a_channel_that_is_no_unicode_raises_type_error():
+    talk = Talk()
+    with pytest.raises(TypeError):
+        subscribe(talk, "\ud800")
+    assert [message.get("type") for message in talk.connect()] == []
+
+
+def test_a_message_is_published_when_its_pong_arrives():
+    talk = Talk()
+    request = talk.protocol.publish("chat", {"text": "ß"})
+    published, ping = (json.loads(raw) for raw in list(talk.protocol.outgoing)[-2:])
+    assert published == {"action": "publish", "channel": "chat", "data": {"text": "ß"}}
+    assert not request.is_done
+    talk.pong(ping["id"])
+    assert request.result() is None
+    with pytest.raises(TypeError):
+        talk.protocol.publish("chat", float("inf"))
+
+
+def test_a_message_without_an_answer_is_not_sent_again():
+    talk = Talk(is_connected=False)
+    waiting = talk.protocol.publish("chat", 1)
+    assert not waiting.is_done, "it was not sent yet"
+    talk.connect()
+    talk.protocol.disconnected()
+    with pytest.raises(NoAnswerError, match="may or may not have been published"):
+        waiting.result()
+    assert talk.connect() == []
+
+
+def test_a_closed_subscription_ends():
+    talk = Talk()
+    closed, left = subscribe(talk, "chat"), subscribe(talk, "other")
+    closed.is_closed = True
+    talk.protocol.beat()
+    assert ("unsubscribe", "chat") in channel_requests(talk)
+    talk.protocol.close()
+    assert left.is_ended

@@ -28,7 +28,7 @@ WRITES = ("merge", "patch", "incr", "append", "touch", "timer", "revert", "txn")
 words = st.sampled_from(
     [
         *("ping", "get", "set", "del", "mget", "mset", "subscribe", "unsubscribe", "delete", "x"),
-        *(*WRITES, "history", "watch", "unwatch", "publish"),
+        *(*WRITES, "history", "watch", "unwatch", "publish", "session"),
     ]
 )
 paths = st.sampled_from(["", "/x", "/0", "/-", "x"])

@@ -87,9 +87,10 @@ def test_a_lost_session_ends_after_its_grace_and_not_before() -> None:
     assert table.lost_count == 1
     assert table.next_end == 6000
     assert table.due(5999) is None
-    assert session.can_be_resumed
+    assert session.can_be_resumed(5999)
+    assert not session.can_be_resumed(6000)
     assert table.due(6000) is session
-    assert not session.can_be_resumed
+    assert not session.can_be_resumed(5999)
     assert table.due(10_000) is None, "once"
     assert (table.lost_count, table.ending_count) == (0, 1)
 
@@ -360,11 +361,9 @@ class SessionRules(RuleBasedStateMachine):
         session_id, secret = data.draw(st.sampled_from(self.secrets))
         holder = connect(self.table)
         session, resumed = ask(holder, self.now, resume=secret)
-        can_be = session_id not in self.ended
-        if self.deadline.get(session_id, NEVER) > self.now:
-            assert resumed is can_be
+        is_in_time = self.deadline.get(session_id, NEVER) > self.now
+        assert resumed is (is_in_time and session_id not in self.ended)
         if resumed:
-            assert can_be
             assert session.id == session_id
             self.deadline.pop(session_id, None)
         else:

@@ -114,6 +114,8 @@ def _entries(
         position = start + len(page)
         fresh = [entry for entry in page if after is None or entry["key"] > after]
         for entry in fresh:
+            if "session" in entry:
+                continue  # it ends with a client, and is in no backup
             complete_line = _with_value(server, ns, entry)
             if complete_line is not None:
                 yield complete_line

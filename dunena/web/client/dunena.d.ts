@@ -25,8 +25,21 @@ export interface Options {
   bind?: ParentNode & Node | false;
   /** Functions by the name that `data-bind="key | name"` uses; the result is shown. `timer` is one. */
   format?: { [name: string]: (value: any, element: Element) => unknown };
+  /** What the server knows of the client across lost connections; also without one `present` works. */
+  session?: Session;
   /** The WebSocket class, if it is neither a global nor in the package `ws`. */
   WebSocket?: unknown;
+}
+
+export interface Session {
+  /** Ms of silence after which the server ends the connection, 2000 to 60,000; the default is its own. */
+  timeout?: number;
+  /** Ms that the session outlives a lost connection, up to 60,000; the default is 0. */
+  grace?: number;
+  /** What the server calls the client in its list of connections. */
+  name?: string;
+  /** Carried out by the server when the session has ended; a crash of the server is no end. */
+  will?: Op[];
 }
 
 /** Options of a call. */
@@ -42,6 +55,8 @@ export interface WriteOptions extends Place {
   then?: unknown;
   /** Resolve only when the change was forced to the device. */
   durable?: boolean;
+  /** The key is never on disk, and ends with the session or, without one, the connection. */
+  ephemeral?: boolean;
 }
 
 export interface ChangeOptions extends WriteOptions {
@@ -126,6 +141,21 @@ export interface CacheEvent {
   event: "set" | "delete" | "expired" | "clear";
   data: { key?: string; ns?: string; size?: number };
   timestamp: number;
+  /** Infinity in the first one after a lost connection, else 0. */
+  missed: number;
+}
+
+export interface ChannelMessage<Data> {
+  channel: string;
+  event: "message";
+  data: Data;
+  /** Unix time in ms. */
+  timestamp: number;
+  /**
+   * How many messages directly before this one did not come, as they were read too slowly;
+   * Infinity if nobody knows, as the connection was lost.
+   */
+  missed: number;
 }
 
 export interface Store {
@@ -196,11 +226,27 @@ export interface Store {
     callback: (values: { [key: string]: Value }, changes: Change<Value>[]) => void,
     options?: WatchOptions,
   ): () => void;
+  /**
+   * Shows others a state by an ephemeral key, and sets it again after a connection whose session
+   * was not resumed. Later objects replace the fields that they name; null ends it.
+   */
+  present(key: string, state: unknown, options?: Place): Promise<void>;
+  /**
+   * Sends any JSON to those who are subscribed to a channel now; nothing is stored. It is never sent
+   * twice: rejects with the code "unknown" if the connection was lost before the answer.
+   */
+  publish(channel: string, data: unknown): Promise<void>;
+  /** Calls back with what is published from now on; returns a function that ends it. */
+  subscribe<Data = any>(
+    channel: string,
+    callback: (data: Data, message: ChannelMessage<Data>) => void,
+    options?: { onError?: (error: DunenaError) => void },
+  ): () => void;
   /** Calls back with every change of the store from now on; returns a function that ends it. */
   events(callback: (event: CacheEvent) => void): () => void;
   /** The server's time: Unix ms. */
   now(): number;
-  /** Ends the connection for good; rejects unconfirmed calls. */
+  /** Ends the connection and the session for good; rejects unconfirmed calls. */
   close(): void;
 }
 

@@ -29,8 +29,10 @@ function awayText(root) {
 	return `${text}, or let this page in: --allow-origin ${origin}${button}`;
 }
 
+const isObject = (value) => ({}).toString.call(value) === "[object Object]";
+
 function objectOf(call, value) {
-	if ({}.toString.call(value) === "[object Object]") return value;
+	if (isObject(value)) return value;
 	throw new TypeError(`${call} takes an object`);
 }
 
@@ -46,9 +48,10 @@ function connect(url, options = {}) {
 	const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
 	const topics = new Map(); // by selector
 	const sent = new Map(); // without an answer, by id
-	const statusListeners = new Set();
+	const presences = new Map();
 	const listeners = new Set();
-	let status, attempt, socket, timer, valueMax, epoch;
+	const beatMs = Math.min(BEAT_MS, options.session?.timeout / 3 || BEAT_MS);
+	let status, attempt, socket, timer, valueMax, epoch, secret;
 	const waiting = [];
 	let lastId = 0, failures = 0, unsent = 0, isHeard = false;
 	let clock = { offset: performance.timeOrigin, error: Infinity };
@@ -65,16 +68,12 @@ function connect(url, options = {}) {
 		}
 	}
 
-	function listen(all, callback) {
-		all.add(callback);
-		return () => all.delete(callback);
-	}
-
 	function ask(action, fields, isNow) {
 		return new Promise((resolve, reject) => {
 			const id = ++lastId;
 			const text = JSON.stringify({ action, ...fields, ns: spaceOf(fields), id });
-			const request = { id, text, isOnce: fields?.idempotencyKey, isNow, resolve, reject };
+			const age = action === "publish" ? 0 : fields?.idempotencyKey ? RESEND_MS_MAX : Infinity;
+			const request = { id, text, age, isNow, resolve, reject };
 			if (isNow || status === "open") send(request);
 			else if (canWait() && waiting.length < WAITING_MAX) waiting.push(request);
 			else reject(new DunenaError("Not connected", { code: "away" }));
@@ -89,14 +88,14 @@ function connect(url, options = {}) {
 	}
 
 	function send(request) {
-		const { id, text, isOnce, reject } = request;
+		const { id, text, age, reject } = request;
 		const max = 6 * valueMax + 65_536; // of a message
 		const tooLarge = `Value exceeds max size (${valueMax} bytes)`;
 		if (text.length * 3 > max && new Blob([text]).size > max)
 			return reject(new DunenaError(tooLarge, { code: "limit" }));
 		const now = performance.now();
 		const first = (request.first ??= { epoch, now });
-		if (isOnce && (first.epoch !== epoch || now - first.now > RESEND_MS_MAX))
+		if (now - first.now > age || (age < Infinity && first.epoch !== epoch))
 			return reject(lostError());
 		sent.set(id, request);
 		socket.send(text);
@@ -109,7 +108,7 @@ function connect(url, options = {}) {
 		const request = sent.get(id);
 		sent.delete(id);
 		if (message.update) takeUpdate(message.update, id);
-		if (message.event) for (const callback of listeners) call(callback, message);
+		if (message.event) hear(message);
 		else if (error) request?.reject(new DunenaError(error, message));
 		else request?.resolve(message);
 	}
@@ -124,9 +123,37 @@ function connect(url, options = {}) {
 		ask("ping", {}, true).then(setClock, () => {});
 	}
 
+	function hear(message) {
+		const { channel, event, data } = message;
+		const name = JSON.stringify({ channel: channel === "cache" ? "cache-events" : channel });
+		for (const watcher of topics.get(name)?.watchers ?? []) {
+			const { missed } = watcher;
+			watcher.missed = event === "gap" ? missed + data.missed : 0;
+			if (event !== "gap") call(watcher.callback, structuredClone(data), { ...message, missed });
+		}
+	}
+
+	async function resume() {
+		const { session } = options;
+		const will = session?.will?.map((op) => ({ ns: spaceOf(), ...op }));
+		const request = session && ask("session", { ...session, will, resume: secret }, true);
+		const result = (await request?.catch(onError))?.result;
+		secret = result?.resume;
+		for (const presence of presences.values())
+			if (presence.isSet ? !result?.resumed : presence.isSet === false)
+				show(presence).catch(onError);
+	}
+
+	function show(presence) {
+		delete presence.isSet;
+		const request = ask("set", presence.fields);
+		request.then(() => (presence.isSet = true), () => (presence.isSet = false));
+		return request;
+	}
+
 	function follow(topic) {
-		const { selector, maxRate, since } = topic;
-		ask("watch", { ...selector, maxRate, since }, true).catch((error) => {
+		const { action, selector, maxRate, since } = topic;
+		ask(action, { ...selector, maxRate, since }, true).catch((error) => {
 			topic.isRefused = true;
 			for (const watcher of topic.watchers) watcher.onError(error);
 		});
@@ -160,7 +187,7 @@ function connect(url, options = {}) {
 
 	function tell({ selector: { key }, entries, watchers }, watcher, news) {
 		if (!watchers.has(watcher)) return;
-		const changes = JSON.parse(JSON.stringify(watcher.values ? news : [...entries.values()]));
+		const changes = structuredClone(watcher.values ? news : [...entries.values()]);
 		const values = (watcher.values ??= Object.create(null));
 		for (const change of changes)
 			if (change.event) delete values[change.key];
@@ -172,9 +199,16 @@ function connect(url, options = {}) {
 		if (what?.constructor !== Object) what = { key: what };
 		const { key, keys, pattern, path, maxRate, ...own } = { onError, ...what, ...more };
 		const selector = { ns: spaceOf(own), key, keys, pattern, path };
+		return attach("watch", selector, { ...own, callback }, maxRate);
+	}
+
+	const subscribe = (channel, callback, more) =>
+		attach("subscribe", { channel }, { onError, ...more, callback, missed: 0 });
+
+	function attach(action, selector, watcher, maxRate) {
 		const name = JSON.stringify(selector);
-		const topic = topics.get(name) ?? { selector, maxRate, watchers: new Set(), entries: new Map() };
-		const watcher = { ...own, callback };
+		const topic = topics.get(name) ??
+			{ action, selector, maxRate, watchers: new Set(), entries: new Map() };
 		topic.watchers.add(watcher);
 		topics.set(name, topic);
 		if (status === "open" && topic.isRefused !== false) follow(topic);
@@ -183,16 +217,14 @@ function connect(url, options = {}) {
 			if (!topic.watchers.delete(watcher) || topic.watchers.size) return;
 			topics.delete(name);
 			if (status !== "open") return;
-			socket.send(JSON.stringify({ action: "unwatch", ...selector }));
+			socket.send(JSON.stringify({ action: `un${action}`, ...selector }));
 			ping(); // gets the error of a refusal
 		};
 	}
 
-	const tellEvents = () => socket.send('{"type":"subscribe","channel":"cache-events"}');
-
 	function become(next) {
 		status = next;
-		for (const callback of statusListeners) call(callback, status);
+		for (const callback of listeners) call(callback, status);
 	}
 
 	async function load(path, signal) {
@@ -231,10 +263,10 @@ function connect(url, options = {}) {
 
 	function opened() {
 		clearTimeout(timer);
-		timer = setInterval(beat, BEAT_MS);
+		timer = setInterval(beat, beatMs);
 		store.error = null;
-		ping(); // an action, which ends the greeting's events
-		if (listeners.size) tellEvents();
+		resume();
+		ping();
 		topics.forEach(follow);
 		waiting.splice(0).forEach(send);
 		become("open");
@@ -264,13 +296,17 @@ function connect(url, options = {}) {
 		become("waiting");
 	}
 
-	function drop() {
+	// Only 1000 ends the session.
+	function drop(code = 4000) {
 		clearTimeout(timer);
 		attempt.abort();
 		if (socket) {
 			socket.onopen = socket.onmessage = socket.onclose = null;
-			(socket.terminate ?? socket.close).call(socket);
+			socket.close(code);
+			setTimeout((old) => old.terminate?.(), BEAT_MS, socket).unref?.();
 		}
+		for (const { watchers } of topics.values())
+			for (const watcher of watchers) watcher.missed = Infinity;
 		waiting.unshift(...[...sent.values()].filter(({ isNow }) => !isNow));
 		sent.clear();
 		if (canWait()) return;
@@ -284,7 +320,8 @@ function connect(url, options = {}) {
 		},
 		onStatus(callback) {
 			queueMicrotask(() => call(callback, status));
-			return listen(statusListeners, callback);
+			listeners.add(callback);
+			return () => listeners.delete(callback);
 		},
 		now: () => performance.now() + clock.offset,
 		async get(key, more) {
@@ -331,13 +368,28 @@ function connect(url, options = {}) {
 			}
 		},
 		watch,
-		events(callback) {
-			if (status === "open") tellEvents();
-			return listen(listeners, callback);
+		subscribe,
+		events: (callback) => subscribe("cache-events", (_, event) => callback(event)),
+		publish: (channel, data) => ask("publish", { channel, data }),
+		async present(key, state, more) {
+			const ns = spaceOf(more), place = `${ns}\n${key}`;
+			const before = presences.get(place) ?? {};
+			presences.delete(place);
+			if (state === null) return ask("delete", { ns, key });
+			const old = before.fields?.value;
+			const value = isObject(old) && isObject(state) ? { ...old, ...state } : state;
+			const presence = { fields: { ns, key, value, ephemeral: true } };
+			presences.set(place, presence);
+			try {
+				await show(presence);
+			} catch (error) {
+				if (presences.get(place) === presence) presences.set(place, before);
+				throw error;
+			}
 		},
 		close() {
 			become("closed");
-			drop();
+			drop(1000);
 			unbind?.();
 		},
 	};

@@ -33,6 +33,11 @@ const COMMON = {
   }],
   "watch path": ["watch", { key: "example-object", path: "/title/name" }],
   unwatch: ["unwatch", { pattern: "example-*" }],
+  session: ["session", {
+    timeout: 10000, grace: 5000, name: "example",
+    will: [{ op: "set", key: "example-last", value: "gone" }],
+  }],
+  ephemeral: ["set", { key: "example-me", value: "here", ephemeral: true }],
   publish: ["publish", { channel: "example", data: { from: "Ada", text: "hi" } }],
 };
 
