@@ -100,7 +100,6 @@ EXCLUSIONS = (
         "what metadata of packages would be read with (see STAND_INS)",
         within="importlib.metadata",
     ),
-    Exclusion("csv _csv", "needed for reading that metadata, and nothing else"),
     Exclusion(
         "bridge twisted aiohttp django",
         "ways to serve or send metrics; here a request of our own server asks for the text",

@@ -40,7 +40,7 @@ def text_of(encoded: bytes, now: int) -> str:
 
 
 def timer_text(value: JsonValue, now: int) -> str | None:
-    """Return what a timer shows at ``now`` (Unix ms), as ``m:ss`` or ``h:mm:ss``.
+    """Return what a timer shows at ``now`` (Unix ms), as ``m:ss``, with the minutes past 59 too.
 
     None if the value is no timer, or shows more than one can (`MS_MAX`). One that counts down shows
     0:00 only when it has ended.
@@ -53,11 +53,7 @@ def timer_text(value: JsonValue, now: int) -> str | None:
         return None
     seconds = math.ceil(shown) if timer["rate"] < 0 else math.floor(shown)
     minutes, rest = divmod(abs(seconds), 60)
-    hours, rest_minutes = divmod(minutes, 60)
-    sign = "-" if seconds < 0 else ""
-    if hours:
-        return f"{sign}{hours}:{rest_minutes:02}:{rest:02}"
-    return f"{sign}{minutes}:{rest:02}"
+    return f"{'-' if seconds < 0 else ''}{minutes}:{rest:02}"
 
 
 def changes_by_itself(encoded: bytes) -> bool:

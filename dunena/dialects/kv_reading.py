@@ -30,7 +30,7 @@ _FORMATS = ("json", "text", "rows", "csv")
 
 
 def read(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``GET /kv/{key}`` with the value, or the part at ``path``, in a ``format``."""
+    """Answer ``GET /kv/{key}`` with the value, or the part at ``path``, in a ``format``."""
     place = place_of(request.key, request.query)
     shown_as = request.query.get("format") or "json"
     if shown_as not in _FORMATS:
@@ -55,7 +55,7 @@ def read(services: Services, request: KvRequest, now: int) -> KvAnswer:
 
 
 def history(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``GET /history/{key}`` with the values of a key, the newest first."""
+    """Answer ``GET /history/{key}`` with the values of a key, the newest first."""
     query = request.query
     message: Message = {"key": request.key, "ns": query.get("ns")}
     if query.get("limit"):
@@ -65,7 +65,7 @@ def history(services: Services, request: KvRequest, now: int) -> KvAnswer:
 
 
 def hashed_answer(conditions: Preconditions, body: bytes, content_type: str) -> KvAnswer:
-    """KvAnswer with a body whose entity tag is a hash of it, if the conditions permit it."""
+    """Answer with a body whose entity tag is a hash of it, if the conditions permit it."""
     tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     outcome = conditions.evaluate(tag, exists=True, is_read=True)
     if outcome is Verdict.FAILED:

@@ -55,14 +55,14 @@ class _Done(NamedTuple):
 
 
 def put(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``PUT /kv/{key}``: 201 if there was nothing, else 204."""
+    """Answer ``PUT /kv/{key}``: 201 if there was nothing, else 204."""
     message = fields_of_query(request) | {"value": value_of_body(request)}
     done = _carry_out(services, request, "set", message, now)
     return KvAnswer(201 if done.is_new else 204, tag=done.tag)
 
 
 def patch(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``PATCH /kv/{key}`` with the new value; 204 if the token may not read it."""
+    """Answer ``PATCH /kv/{key}`` with the new value; 204 if the token may not read it."""
     if request.body is None:
         raise LengthRequiredError
     media_type = media_type_of(request)
@@ -79,7 +79,7 @@ def patch(services: Services, request: KvRequest, now: int) -> KvAnswer:
 
 
 def post(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``POST /kv/{key}``, whose body is an operation, with what the operation answers.
+    """Answer ``POST /kv/{key}``, whose body is an operation, with what the operation answers.
 
     A field of the body overrides one of the query.
     """
@@ -96,14 +96,14 @@ def post(services: Services, request: KvRequest, now: int) -> KvAnswer:
 
 
 def delete(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``DELETE /kv/{key}`` with 204."""
+    """Answer ``DELETE /kv/{key}`` with 204."""
     message = fields_of_query(request, ("ns", "path", "durable"))
     done = _carry_out(services, request, "delete", message, now)
     return KvAnswer(204, tag=done.tag)
 
 
 def transact(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """KvAnswer ``POST /txn`` with the results of its ``ops``, all of which are done or none."""
+    """Answer ``POST /txn`` with the results of its ``ops``, all of which are done or none."""
     if request.body is None:
         raise LengthRequiredError
     # There is nothing at this path that could have a tag.

@@ -32,7 +32,7 @@ _FUNCTIONS: dict[tuple[str, str], KvFunction] = {
 
 
 def respond(services: Services, prefix: str, request: Request, now: int) -> Response:
-    """KvAnswer a request for a path that begins with ``prefix``, after which a key may follow."""
+    """Answer a request for a path that begins with ``prefix``, after which a key may follow."""
     answer = _FUNCTIONS[prefix, request.method](services, read_request(request, prefix), now)
     return as_response(answer)
 
