@@ -64,7 +64,7 @@ def changes_by_itself(encoded: bytes) -> bool:
     return b'"running":true' in encoded and b'"timer":{' in encoded
 
 
-class Table:
+class ValueTable:
     """The rows of one or more values, and their columns in the order in which they first came.
 
     Names of columns repeat those of all objects around: so the size of the rows is limited to

@@ -13,7 +13,7 @@ from functools import partial
 import orjson
 
 from dunena.dialects.errors import InvalidFieldError, TooLargeError, TooManyError
-from dunena.dialects.formats import Table, TableRow, changes_by_itself, csv_head, csv_lines
+from dunena.dialects.formats import ValueTable, TableRow, changes_by_itself, csv_head, csv_lines
 from dunena.dialects.http_api import Query
 from dunena.dialects.key_search import Work, glob
 from dunena.dialects.kv_reading import CSV, check_rows_size, hashed_answer
@@ -42,7 +42,7 @@ class _Shown:
 
     __slots__ = ("columns", "entry", "head", "rows", "text")
 
-    def __init__(self, entry: Entry, text: bytes, table: Table | None = None) -> None:
+    def __init__(self, entry: Entry, text: bytes, table: ValueTable | None = None) -> None:
         self.entry = entry
         self.text = text
         self.rows: list[TableRow] = [] if table is None else table.rows
@@ -105,7 +105,7 @@ class ValueList:
         """Show an entry, but for the lines of CSV."""
         if self._format == "json":
             return _Shown(entry, b"%b:%b" % (orjson.dumps(entry.key), entry.value))
-        table = Table(LISTED_BYTES_MAX)
+        table = ValueTable(LISTED_BYTES_MAX)
         try:
             check_rows_size(entry.value)
             table.add(orjson.loads(entry.value), now, entry.key)

@@ -7,7 +7,7 @@ import orjson
 from dunena.dialects import operations
 from dunena.dialects.dialect import Message
 from dunena.dialects.errors import ConflictError, InvalidFieldError, TooLargeError
-from dunena.dialects.formats import Table, changes_by_itself, csv_head, csv_lines, text_of
+from dunena.dialects.formats import ValueTable, changes_by_itself, csv_head, csv_lines, text_of
 from dunena.dialects.http_api import whole_number
 from dunena.dialects.kv_request import (
     JSON,
@@ -88,7 +88,7 @@ def _shown(part: bytes, shown_as: str, now: int) -> tuple[bytes, str]:
     if shown_as == "text":
         return text_of(part, now).encode(), TEXT
     check_rows_size(part)
-    table = Table(LISTED_BYTES_MAX)
+    table = ValueTable(LISTED_BYTES_MAX)
     table.add(orjson.loads(part), now)
     if shown_as == "rows":
         return orjson.dumps(table.rows), JSON

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dunena.dialects.errors import TooLargeError
 from dunena.dialects.formats import (
-    Table,
+    ValueTable,
     changes_by_itself,
     csv_head,
     csv_lines,
@@ -34,13 +34,13 @@ def text(value: Any, now: int = AT) -> str:
 
 
 def rows(value: Any, now: int = AT, key: str | None = None) -> list[dict[str, Any]]:
-    table = Table(MANY)
+    table = ValueTable(MANY)
     table.add(value, now, key)
     return table.rows
 
 
 def csv_text(*values: Any, key: str | None = None) -> str:
-    table = Table(MANY)
+    table = ValueTable(MANY)
     for value in values:
         table.add(value, AT, key)
     columns = list(table.columns)
@@ -230,7 +230,7 @@ json_values = st.recursive(
 
 @given(st.lists(json_values, max_size=4))
 def test_a_reader_gets_a_cell_for_each_column_of_each_row(values: list[Any]) -> None:
-    table = Table(MANY)
+    table = ValueTable(MANY)
     for value in values:
         table.add(value, AT, "k")
     columns = list(table.columns)
@@ -244,16 +244,16 @@ def test_a_reader_gets_a_cell_for_each_column_of_each_row(values: list[Any]) -> 
 def test_names_of_columns_cannot_make_the_rows_larger_than_permitted() -> None:
     value = {"n" * 1_000: {str(number): 0 for number in range(2_000)}}
     with pytest.raises(TooLargeError) as caught:
-        Table(MANY).add(value, AT)
+        ValueTable(MANY).add(value, AT)
     assert caught.value.text == f"Rows exceed max size ({MANY} bytes)"
 
 
 def test_empty_cells_of_csv_count_for_its_size() -> None:
-    table = Table(MANY)
+    table = ValueTable(MANY)
     for number in range(1_000):
         table.add({f"column-{number}": 1}, AT)
     with pytest.raises(TooLargeError):
         table.check_csv_size()
-    small = Table(MANY)
+    small = ValueTable(MANY)
     small.add({"a": 1}, AT)
     small.check_csv_size()

@@ -244,7 +244,7 @@ class TroubledTextFiles:
 def test_text_files_have_a_check_of_their_own_if_there_are_any(disk: TroubledDisk) -> None:
     store = Store()
     services = Services(store, store, Hub())
-    figures = Figures(services, MemoryEngine(), disk, Telemetry(0))
+    figures = Figures(services, MemoryEngine(), disk, Telemetry(0), sessions())
     text_files = TroubledTextFiles()
     without = Introspection(figures, Settings())
     assert "textFiles" not in orjson.loads(without.health(0).body)["checks"]
@@ -261,7 +261,7 @@ def test_text_files_have_a_check_of_their_own_if_there_are_any(disk: TroubledDis
 
 def test_the_features_name_get_writes_while_there_is_a_secret(disk: TroubledDisk) -> None:
     store = Store()
-    figures = Figures(Services(store, store, Hub()), MemoryEngine(), disk, Telemetry(0))
+    figures = Figures(Services(store, store, Hub()), MemoryEngine(), disk, Telemetry(0), sessions())
     has_secret = [False]
     introspection = Introspection(figures, Settings(), has_get_writes=lambda: has_secret[0])
     features = orjson.loads(introspection.info(0, store).body)["features"]
