@@ -555,3 +555,16 @@ def test_a_message_to_a_channel_can_be_copied(tab: Tab, shared_server: ServerPro
     shown = tab.page.locator("#events-rows .row").filter(has_text='copied{"text":"it\'s"}')
     expect(shown).to_have_count(1)
     tab.button("Leave copied").click()
+
+
+def test_a_menu_that_cannot_be_loaded_names_the_reason(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    put(server, "k", 1)
+    tab = new_tab().open(server).expect_connected()
+    tab.choose("k")
+    server.stop()
+    tab.button("Copy as").click()
+    expect(tab.detail.problem).to_have_text("The server cannot be reached.")
+    expect(tab.page.get_by_role("menu")).to_have_count(0)
+    tab.problems.clear()  # a browser's console says of each request that it failed

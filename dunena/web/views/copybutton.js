@@ -10,12 +10,13 @@ export function copyMenuButton(groups, place, onProblem) {
   const open = async () => {
     const shown = groups();
     if (!shown.length) return;
-    try {
-      menu ??= new (await import("./copymenu.js")).CopyMenu(root, source, onProblem);
-      menu.open(shown, place());
-    } catch {
+    const loaded = await import("./copymenu.js").catch(() => null);
+    if (!loaded) {
       onProblem(AWAY);
+      return;
     }
+    menu ??= new loaded.CopyMenu(root, source, onProblem);
+    menu.open(shown, place());
   };
   const source = button("Copy as", () => (menu?.isOpen ? menu.close() : open()), {
     class: "small opens-menu", "aria-haspopup": "menu", "aria-expanded": "false",
