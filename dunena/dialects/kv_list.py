@@ -13,7 +13,7 @@ from functools import partial
 import orjson
 
 from dunena.dialects.errors import InvalidFieldError, TooLargeError, TooManyError
-from dunena.dialects.formats import ValueTable, TableRow, changes_by_itself, csv_head, csv_lines
+from dunena.dialects.formats import TableRow, ValueTable, changes_by_itself, csv_head, csv_lines
 from dunena.dialects.http_api import Query
 from dunena.dialects.key_search import Work, glob
 from dunena.dialects.kv_reading import CSV, check_rows_size, hashed_answer

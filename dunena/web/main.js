@@ -25,7 +25,6 @@ const log = new FrameLog();
 const api = new Api();
 const operations = new Operations(api, (direction, text) => log.frame("page", direction, text));
 const gate = new Gate(api);
-let hasToken = false;
 
 // What the user tries out in the console, in any dialect, must not affect the other views: it has a
 // connection of its own.
@@ -37,13 +36,11 @@ const consoleLink = new Link("console", api, admit, log);
 
 const tabs = new Tabs(byId("tabs"));
 const keys = new KeysView(api, operations);
-const events = new Events(liveLink);
+const events = new Events(liveLink, () => api.place());
 const notice = new DiskNotice(api);
 const server = new ServerView(api, notice);
 const replay = new Replay(consoleLink);
-const composer = new Composer((text) => consoleLink.send(text), () => ({
-  address: api.socketUrl(consoleLink.path), base: api.url(""), hasToken,
-}));
+const composer = new Composer((text) => consoleLink.send(text), () => api.place(consoleLink.path));
 
 // --- the connection of the views ---
 
@@ -100,8 +97,8 @@ consoleLink.onState = () => {
 // --- polling the state of the server ---
 
 function showInfo(info) {
-  hasToken = info.hasToken;
-  byId("sign-out").hidden = !hasToken;
+  api.info = info;
+  byId("sign-out").hidden = !info.hasToken;
   setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
   operations.keepsHistory = info.settings?.history !== 0;

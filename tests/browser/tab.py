@@ -156,6 +156,16 @@ class Tab:
         self.page.wait_for_function("window.copiedText !== null")
         return self.page.evaluate("window.copiedText")
 
+    def copied_as(self, program: str, title: str = "") -> str:
+        """Choose a program in the menu "Copy as", in one of its groups; what was copied."""
+        self.page.evaluate("window.copiedText = null")
+        self.button("Copy as").click()
+        menu = self.page.get_by_role("menu", name="Copy as")
+        group = menu.get_by_role("group", name=title) if title else menu
+        group.get_by_role("menuitem", name=program, exact=True).click()
+        self.page.wait_for_function("window.copiedText !== null")
+        return self.page.evaluate("window.copiedText")
+
     def change_unseen(self, server: ServerProcess, key: str, value: object) -> None:
         """Set the key that is shown so that the page does not learn its value."""
         held: list[Route] = []

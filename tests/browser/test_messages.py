@@ -1,7 +1,6 @@
 """The console of the test page: sending messages, and its log."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -303,17 +302,16 @@ def test_the_history_works_without_local_storage(
 # --- a message as a program ---
 
 RUN_AS_CURL = {
-    '{"type":"get","key":"a b","ns":"app"}': '{"key":"a b","value":"it\'s"}',
-    '{"type":"set","key":"p","value":"it\'s $HOME `x`","ttl":60000}': '{"ok":true}',
+    '{"type":"get","key":"a b","ns":"app"}': '"it\'s"',
+    '{"type":"set","key":"p","value":"it\'s $HOME `x`","ttl":60000}': "",
     '{"type":"mget","keys":["p","type"]}':
         '{"result":{"p":"it\'s $HOME `x`","type":null}}',
     '{"type":"mset","entries":[{"key":"q","value":"1"}],"ns":"app"}': '{"stored":1}',
-    '{"type":"del","key":"p"}': '{"deleted":true}',
+    '{"type":"del","key":"p"}': "",
     '{"type":"ping"}': '{"status":"alive"}',
-    '{"action":"set","key":"o","value":{"x":18446744073709551615}}':
-        '{"key":"o","value":{"x":18446744073709551615}}',
-    '{"action":"get","key":"o"}': '{"key":"o","value":{"x":18446744073709551615}}',
-    '{"action":"delete","key":"o"}': '{"deleted":true}',
+    '{"action":"set","key":"o","value":{"x":18446744073709551615}}': "",
+    '{"action":"get","key":"o"}': '{"x":18446744073709551615}',
+    '{"action":"delete","key":"o"}': "",
 }  # fmt: skip
 
 
@@ -323,7 +321,7 @@ def test_a_message_copied_as_curl_has_the_same_effect(
     put(shared_server, "a b", "it's", ns="app")
     for message, answer in RUN_AS_CURL.items():
         tab.message.fill(message)
-        words = shlex.split(tab.copied("Copy as curl"))
+        words = shlex.split(tab.copied_as("curl"))
         assert words[0] == "curl"
         done = subprocess.run([curl, *words[1:]], capture_output=True, text=True, check=True)
         assert done.stdout == answer, message
@@ -338,13 +336,16 @@ def indented(message: str) -> str:
 
 def test_copying_a_message_without_an_http_equivalent_shows_the_reason(tab: Tab) -> None:
     tab.message.fill('{"action":"subscribe","key":"k"}')
-    tab.button("Copy as curl").click()
+    copy_as_curl = tab.page.get_by_role("menuitem", name="curl", exact=True)
+    tab.button("Copy as").click()
+    copy_as_curl.click()
     problem = tab.page.locator("#composer-problem")
     expect(problem).to_contain_text("needs a WebSocket")
     tab.message.fill("{")
     expect(problem).to_be_hidden()
-    tab.button("Copy as curl").click()
+    tab.button("Copy as").click()
     expect(problem).to_contain_text("Only a message that is JSON")
+    expect(copy_as_curl).to_be_hidden()
 
 
 @pytest.mark.parametrize(
@@ -359,16 +360,19 @@ def test_a_message_copied_as_javascript_has_the_same_effect(
 ) -> None:
     put(shared_server, "js", None)
     tab.message.fill(message)
-    program = tab.copied("Copy as JavaScript")
-    tab.page.evaluate(f"{program}; null")
+    program = tab.copied_as("JavaScript")
+    # A module may begin with imports, what is evaluated here may not.
+    program = re.sub(r"import (.*) from (.*);", r"const \1 = await import(\2);", program)
+    tab.page.evaluate(f"(async () => {{ {program} }})()")
     tab.go("Keys").choose("js").expect_text(indented(message))
 
 
-def test_a_message_copied_as_python_has_the_same_effect(
+def test_a_message_that_the_client_has_no_call_for_is_copied_as_python_too(
     tab: Tab, shared_server: ServerProcess
 ) -> None:
-    tab.message.fill('{"type": "set", "key": "python", "value": "\'\\"\\\\ \u20ac"}')
-    program = tab.copied("Copy as Python")
+    op = {"op": "set", "key": "python", "value": "'\"\\ \u20ac"}
+    tab.message.fill(json.dumps({"type": "txn", "ops": [op]}))
+    program = tab.copied_as("Python")
     # It prints what comes until it is stopped; the reply to the message is enough.
     program = program.replace(
         "        print(message)", "        print(message)\n        if 'result' in message: break"
@@ -377,12 +381,12 @@ def test_a_message_copied_as_python_has_the_same_effect(
         [sys.executable, "-X", "utf8", "-c", program],
         capture_output=True, text=True, encoding="utf-8", check=True,
     )  # fmt: skip
-    assert '"ok":true' in done.stdout
+    assert '"results":' in done.stdout
     reply = json.loads(stored_text(shared_server, "/get/python"))
     assert reply["value"] == "'\"\\ \u20ac"
 
 
-def test_copied_programs_take_the_token_from_the_environment(
+def test_copied_programs_have_a_placeholder_for_the_token(
     new_tab: NewTab, start_server: StartServer, curl: Path
 ) -> None:
     server = start_server("--token", "open sesame")
@@ -391,16 +395,17 @@ def test_copied_programs_take_the_token_from_the_environment(
     tab.page.keyboard.press("Enter")
     tab.expect_connected()
     tab.message.fill('{"type":"set","key":"k","value":"v"}')
-    environment = {**os.environ, "DUNENA_AUTH_TOKEN": "open sesame"}
-    command = tab.copied("Copy as curl")
-    assert "sesame" not in command
-    done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, check=True, env=environment
-    )
-    assert done.stdout == '{"ok":true}'
-    program = tab.copied("Copy as Python").replace("        print(message)", "        break")
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
-    assert "Authorization" in tab.copied("Copy as JavaScript")
+    for program in ("curl", "PowerShell", "cmd", "JavaScript", "Python", "Companion"):
+        copied = tab.copied_as(program)
+        assert "sesame" not in copied
+        assert copied.count("TOKEN") == 1
+        if program in ("curl", "Python"):
+            command = ["bash", "-c"] if program == "curl" else [sys.executable, "-c"]
+            subprocess.run([*command, copied.replace("TOKEN", "open sesame")], check=True)
+    tab.message.fill('{"type":"get","key":"k"}')
+    copied = tab.copied_as("curl").replace("TOKEN", "open sesame")
+    done = subprocess.run(["bash", "-c", copied], capture_output=True, text=True, check=True)
+    assert done.stdout == '"v"'
     tab.forgive("401")
 
 

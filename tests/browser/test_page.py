@@ -20,6 +20,7 @@ TABS_MAX = 80
 WEB = Path(dunena.__file__).parent / "web"
 PAGE = ["index.html", "style.css", "views.css", "favicon.svg"]
 MODULES = re.compile(r'(?:from|src=)\s*"((?:\.{1,2}|test)/[\w./]+\.js)"')
+LATER = re.compile(r'import\("(\.{1,2}/[\w./]+\.js)"\)')
 
 # Newer than the browser inside OBS (Chromium 103).
 TOO_NEW = {
@@ -32,14 +33,18 @@ TOO_NEW = {
 }  # fmt: skip
 
 
-def page_files() -> dict[str, str]:
-    """The files of the page by path: what index.html loads, and what those import."""
+def page_files(*, at_start: bool = False) -> dict[str, str]:
+    """The files of the page by path: what index.html loads, and what those import.
+
+    ``at_start``: without what is imported when it is needed.
+    """
     wanted, found = list(PAGE), dict[str, str]()
     while wanted:
         name = wanted.pop()
         if name not in found:
-            found[name] = (WEB / name).read_text("utf-8")
-            addresses = [urljoin(address_of(name), it) for it in MODULES.findall(found[name])]
+            found[name] = text = (WEB / name).read_text("utf-8")
+            imported = MODULES.findall(text) + ([] if at_start else LATER.findall(text))
+            addresses = [urljoin(address_of(name), it) for it in imported]
             wanted += [address.removeprefix("/test/") for address in addresses]
     return found
 
@@ -93,7 +98,7 @@ def test_the_page_has_a_content_security_policy(tab: Tab) -> None:
 def test_the_page_requests_each_module_once(new_tab: NewTab, shared_server: ServerProcess) -> None:
     tab = new_tab().open(shared_server).expect_connected()
     asked = [address for address in tab.addresses if address.endswith(".js")]
-    modules = [name for name in page_files() if name.endswith(".js")]
+    modules = [name for name in page_files(at_start=True) if name.endswith(".js")]
     assert sorted(asked) == sorted(shared_server.url + address_of(name) for name in modules)
 
 
@@ -102,10 +107,18 @@ def test_the_served_page_files_are_those_of_the_source() -> None:
 
 
 def test_the_page_files_are_smaller_than_190_kilobytes() -> None:
-    sizes = {name: len(text.encode()) for name, text in page_files().items()}
+    sizes = {name: len(text.encode()) for name, text in page_files(at_start=True).items()}
     assert "main.js" in sizes
     assert "views/keytable.js" in sizes
+    assert "views/copymenu.js" not in sizes
     assert sum(sizes.values()) < 190_000, sizes
+
+
+def test_what_is_loaded_when_it_is_needed_is_smaller_than_20_kilobytes() -> None:
+    later = page_files().keys() - page_files(at_start=True).keys()
+    sizes = {name: len(page_files()[name].encode()) for name in later}
+    assert "views/copymenu.js" in sizes
+    assert sum(sizes.values()) < 20_000, sizes
 
 
 def test_the_chart_module_has_fewer_than_100_lines() -> None:
@@ -139,6 +152,10 @@ def test_the_page_fits_a_phone_without_horizontal_scrolling(
     expect(detail.conflict).to_be_visible()
     fits(tab.page)
     detail.button("Cancel").click()
+    tab.button("Copy as").click()
+    expect(tab.page.get_by_role("menu")).to_be_visible()
+    fits(tab.page)
+    tab.page.keyboard.press("Escape")
     detail.button("Expiry").click()
     fits(tab.page)
     tab.go("Console").send(f'{{"type": "get", "key": "{long_key}"}}')
@@ -209,6 +226,10 @@ def test_axe_finds_no_serious_problem(
     detail = tab.choose("key-0")
     expect(detail.leaf('"text"')).to_be_visible()
     assert axe(tab.page) == []
+    tab.button("Copy as").click()
+    expect(tab.page.get_by_role("menu")).to_be_visible()
+    assert axe(tab.page) == []
+    tab.page.keyboard.press("Escape")
     detail.button("Edit").click()
     detail.editor.fill('{"n" 1}')
     put(server, "key-0", 2)
@@ -220,7 +241,11 @@ def test_axe_finds_no_serious_problem(
     assert axe(tab.page) == []
     tab.go("Events")
     put(server, "key-1", 2)
-    expect(tab.page.locator("#events-rows .row")).not_to_have_count(0)
+    tab.page.get_by_label("Channel", exact=True).fill("chat")
+    tab.button("Follow").click()
+    tab.page.get_by_label("Message for the channel").fill('{"text": "hi"}')
+    tab.button("Publish").click()
+    tab.page.locator("#events-rows summary").click()
     assert axe(tab.page) == []
     tab.page.request.get(f"{server.url}/info", headers={"Origin": "null"})
     expect(tab.page.locator("#disk-notice")).to_be_visible()

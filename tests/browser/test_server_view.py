@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, put, stored_text
@@ -77,8 +77,33 @@ def test_the_server_view_lists_connections(blank_tab: Tab, server: ServerProcess
     live = rows.filter(has_text="dunena")
     expect(live).to_contain_text("127.0.0.1:")
     expect(live).to_contain_text(server.url)
-    expect(live.locator("td").nth(3)).to_have_text("1")
-    expect(live.locator("td").nth(4)).to_have_text("0 B")
+    expect(live.locator("td").nth(4)).to_have_text("1")
+    expect(live.locator("td").nth(5)).to_have_text("0 B")
+
+
+def test_connections_have_the_name_and_the_public_id_of_their_session(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    tab = new_tab()
+    sessions = [{"session": "pub-1", "sessionName": "scoreboard"}, {"session": "pub-2"}]
+
+    def add_sessions(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        for one, session in zip(body["connections"]["shown"], sessions, strict=False):
+            one.update({"sessionName": ""} | session)
+        route.fulfill(response=answer, json=body)
+
+    def add_keys(route: Route) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"sessions": {"ephemeralKeys": 1200}})
+
+    tab.page.route("**/server", add_sessions)
+    tab.page.route("**/stats", add_keys)
+    tab.open(server, "server").expect_connected()
+    cells = tab.page.locator("#server-connections td:nth-child(3)")
+    expect(cells).to_have_text(["scoreboardpub-1", "pub-2"])
+    expect(part(tab, "Counters")).to_contain_text("Ephemeral keys1,200")
 
 
 def test_addresses_and_the_network_command_can_be_copied(

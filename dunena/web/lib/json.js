@@ -70,11 +70,11 @@ export function indent(text) {
   return pieces.join("");
 }
 
-// Returns the JSON in one line without spaces.
-export function compact(text) {
+// Returns the JSON in one line without spaces, with what change(token) makes of each token.
+export function compact(text, change = (token) => token) {
   const pieces = [];
   walk(text, (token) => {
-    pieces.push(token);
+    pieces.push(change(token));
   });
   return pieces.join("");
 }

@@ -26,6 +26,7 @@ export class Api {
   onReached = () => {}; // called at the first answer after a failure
   // The server's clock minus the browser's, ms: expiries are times of the server's clock.
   skew = 0;
+  info = {}; // the last answer of /info
   #isAway = false;
 
   get now() {
@@ -40,6 +41,15 @@ export class Api {
 
   url(path) {
     return new URL(path, BASE).href;
+  }
+
+  // Returns what programs need that send a message: to HTTP, or to the WebSocket at a path.
+  place(path = "ws") {
+    const { hasToken, features = [] } = this.info;
+    return {
+      base: this.url(""), address: this.socketUrl(path), hasToken,
+      hasGetWrites: features.includes("getWrites"),
+    };
   }
 
   // Returns the JSON object at a path: info, stats, server or health.

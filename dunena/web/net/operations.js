@@ -6,6 +6,14 @@ import { AWAY, Conflict } from "./api.js";
 
 const ENTRY_LEVEL = 4; // of an object in the list in the result of an answer
 
+// Returns a message whose further `fields` are JSON texts.
+export function message(action, key, ns, fields = {}) {
+  const names = ns ? { action, key, ns } : { action, key };
+  const members = Object.entries(names).map(([name, value]) => [name, JSON.stringify(value)])
+    .concat(Object.entries(fields));
+  return `{${members.map(([name, json]) => `"${name}":${json}`).join(",")}}`;
+}
+
 export class Operations {
   keepsHistory = true; // false if the server is known to keep no earlier values
   #api;
@@ -69,10 +77,7 @@ export class Operations {
   async #ask(action, key, ns, fields, isTraced = false) {
     this.#last += 1;
     const id = this.#last;
-    const names = ns ? { action, key, ns } : { action, key };
-    const members = Object.entries(names).map(([name, value]) => [name, JSON.stringify(value)])
-      .concat(Object.entries({ ...fields, id }));
-    const text = `{${members.map(([name, json]) => `"${name}":${json}`).join(",")}}`;
+    const text = message(action, key, ns, { ...fields, id });
     const answer = new Promise((resolve, reject) => {
       this.#waiting.set(id, { isTraced, resolve, reject });
     });
@@ -105,6 +110,6 @@ export class Operations {
   }
 }
 
-function fieldsOf({ ttl, then }) {
+export function fieldsOf({ ttl, then }) {
   return ttl && then !== undefined ? { ttl, then } : { ttl };
 }

@@ -1,12 +1,11 @@
 // Composing a message: templates of every message of both dialects, an editor that shows mistakes
-// before sending, the sent messages, and the message as a program.
+// before sending, the sent messages, and copying the message for other programs.
 
-import { copyFrom } from "../lib/copy.js";
 import { byId, button, element, onCtrlEnter, say } from "../lib/dom.js";
 import { bytes } from "../lib/json.js";
 import { JsonEditor } from "../lib/jsoneditor.js";
-import { asCurl, asJavaScript, asPython } from "../lib/snippets.js";
 import { TEMPLATES } from "../net/messages.js";
+import { copyMenuButton } from "./copybutton.js";
 import { History } from "./history.js";
 
 const LINE_CHARS_MAX = 72;
@@ -37,11 +36,8 @@ export class Composer {
       const text = this.#history.step(by);
       if (text !== undefined) this.#editor.text = text;
     });
-    for (const [id, make] of [
-      ["copy-js", asJavaScript], ["copy-curl", asCurl], ["copy-python", asPython],
-    ]) {
-      byId(id).addEventListener("click", () => this.#copyAs(byId(id), make, place()));
-    }
+    byId("composer-tools").append(
+      copyMenuButton(() => this.#copied(), place, (text) => say(this.#problem, text)));
     this.#fill(TEMPLATES[0].messages.ping);
   }
 
@@ -80,18 +76,10 @@ export class Composer {
     if (this.#send(this.#editor.text)) this.#history.add(this.#editor.text);
   }
 
-  #copyAs(source, make, place) {
-    say(this.#problem, "");
-    if (this.#editor.fault) {
-      say(this.#problem, "Only a message that is JSON can be copied as a program.");
-      return;
-    }
-    const program = make({ text: this.#editor.text, ...place });
-    if (program === null) {
-      say(this.#problem, "No HTTP request does what this message does: it needs a WebSocket.");
-    } else {
-      copyFrom(source, program);
-    }
+  #copied() {
+    const { fault, text } = this.#editor;
+    say(this.#problem, fault ? "Only a message that is JSON can be copied as a program." : "");
+    return fault ? [] : [{ title: "This message", text }];
   }
 
   #judge() {

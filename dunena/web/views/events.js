@@ -9,6 +9,7 @@ import { recall, remember } from "../lib/memory.js";
 import { kept, openable, RowLog } from "../lib/rowlog.js";
 import { AWAY } from "../net/api.js";
 import { RateChart } from "./chart.js";
+import { copyMenuButton } from "./copybutton.js";
 
 const CACHE_EVENTS = "cache-events";
 const DRAW_MS = 1000;
@@ -28,7 +29,8 @@ export class Events {
   #data = byId("publish-data");
   #rows = new RowLog("events", ["filter", "kind"], (record) => this.#row(record), matches);
 
-  constructor(link) {
+  // place() returns what programs need that publish the same.
+  constructor(link, place) {
     this.#link = link;
     this.#rows.onDraw = (isCleared) => {
       if (isCleared) this.#total = 0;
@@ -42,6 +44,8 @@ export class Events {
       event.preventDefault();
       this.#publish();
     });
+    byId("publish-form").append(copyMenuButton(() => this.#written(),
+      place, (text) => say(this.#problem, text)));
     setInterval(() => {
       if (!document.hidden) this.#drawRate();
     }, DRAW_MS);
@@ -90,11 +94,12 @@ export class Events {
   }
 
   #publish() {
-    const text = this.#written();
-    if (text !== null && !this.#link.send(text)) say(this.#problem, AWAY);
+    const [written] = this.#written();
+    if (written && !this.#link.send(written.text)) say(this.#problem, AWAY);
   }
 
-  // Returns the message that publishes what is written; null if something is missing.
+  // Returns the message that publishes what is written, for the menu that copies it; none if
+  // something is missing.
   #written() {
     const fault = faultOf(this.#data.value);
     const text = this.#data.value.trim()
@@ -103,11 +108,11 @@ export class Events {
     say(this.#problem, this.#name.value ? text ?? "" : "Name a channel first.");
     if (!this.#name.value || text) {
       (this.#name.value ? this.#data : this.#name).focus();
-      return null;
+      return [];
     }
     const fields = { type: "publish", channel: this.#name.value, id: PUBLISH_ID };
     const data = compact(this.#data.value);
-    return `${JSON.stringify(fields).slice(0, -1)},"data":${data}}`;
+    return [{ title: "Publish this", text: `${JSON.stringify(fields).slice(0, -1)},"data":${data}}` }];
   }
 
   #add(channel) {

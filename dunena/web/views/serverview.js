@@ -161,7 +161,7 @@ function healthRows({ status, checks }) {
   ];
 }
 
-function counterRows({ cache, storage, channels, latency, messages, httpRequests }) {
+function counterRows({ cache, storage, channels, sessions, latency, messages, httpRequests }) {
   return terms([
     ["Keys", whole(cache.currentSize)],
     ["Values", size(cache.valueBytes)],
@@ -171,6 +171,7 @@ function counterRows({ cache, storage, channels, latency, messages, httpRequests
     ["HTTP requests", whole(httpRequests)],
     ["Subscriptions", whole(cache.subscriptions)],
     ["Channels", `${whole(channels.subscribed)}, ${count(channels.published, "message")}`],
+    ...sessions ? [["Ephemeral keys", whole(sessions.ephemeralKeys)]] : [],
     ["Answered in", `${latency.p50Ms} ms; 99 % in ${latency.p99Ms} ms`],
     ["Journal", size(storage.journalBytes)],
     ["Files behind", whole(storage.filesBehind)],
@@ -179,10 +180,14 @@ function counterRows({ cache, storage, channels, latency, messages, httpRequests
 
 function connectionRows(shown) {
   const cell = (text, kind = "") => element("td", { class: kind }, text);
-  return shown.map(({ address, origin, program, dialect, subscriptions, unsentBytes }) =>
+  return shown.map(({
+    address, origin, program, session, sessionName, dialect, subscriptions, unsentBytes,
+  }) =>
     element("tr", {},
       cell(address), element("td", { title: program }, element("div", { class: "who" },
         origin || "no page", element("span", { class: "quiet" }, programName(program)))),
+      element("td", {}, element("div", { class: "who" }, sessionName || "",
+        session ? element("code", { class: "quiet" }, session) : null)),
       cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
 }
 

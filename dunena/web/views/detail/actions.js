@@ -1,6 +1,8 @@
 // The actions for a key: edit it, change the expiry of its value, delete it and restore it.
 
 import { button, element } from "../../lib/dom.js";
+import { message } from "../../net/operations.js";
+import { copyMenuButton } from "../copybutton.js";
 
 export class Actions {
   onEdit = () => {};
@@ -15,12 +17,13 @@ export class Actions {
   #remove = button("Delete", () => this.#delete(), { class: "small danger" });
   #restore = button("Put back", () => this.#putBack());
 
-  constructor(operations, source, life) {
+  constructor(operations, source, life, place) {
     this.#operations = operations;
     this.#source = source;
     this.#life = life;
     this.root = element("div", { class: "actions" },
-      this.#edit, this.#expire, this.#restore, this.#remove);
+      this.#edit, this.#expire, this.#restore, this.#remove,
+      copyMenuButton(() => this.#copied(), place, (text) => source.onProblem(text)));
     this.expiry = element("form", { class: "inline-form" }, life.root,
       element("button", { class: "small primary" }, "Apply"),
       button("Cancel", () => this.closeExpiry()));
@@ -59,6 +62,15 @@ export class Actions {
     this.expiry.hidden = true;
     this.root.hidden = false;
     this.#expire.focus();
+  }
+
+  // Returns what can be copied: reading the key, and setting it to the present value.
+  #copied() {
+    const { key, ns, entry } = this.#source;
+    return [
+      ...entry ? [{ title: "Set this value", text: message("set", key, ns, { value: entry.text }) }] : [],
+      { title: "Read the key", text: message("get", key, ns) },
+    ];
   }
 
   #openExpiry() {

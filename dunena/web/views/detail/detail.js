@@ -34,7 +34,7 @@ export class Detail {
     this.#head = new Head(this.#source);
     this.#editor = new Editor(api, operations, this.#source, new Lifetime(),
       new ConflictNotice());
-    this.#actions = new Actions(operations, this.#source, new Lifetime());
+    this.#actions = new Actions(operations, this.#source, new Lifetime(), () => api.place());
     this.#earlier = new EarlierValues(operations, this.#source);
     this.#connect();
     this.#panel.append(

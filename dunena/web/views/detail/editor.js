@@ -5,6 +5,8 @@ import { byId, button, element, onCtrlEnter, setText } from "../../lib/dom.js";
 import { indent } from "../../lib/json.js";
 import { JsonEditor, LARGE_CHARS } from "../../lib/jsoneditor.js";
 import { Conflict } from "../../net/api.js";
+import { fieldsOf, message } from "../../net/operations.js";
+import { copyMenuButton } from "../copybutton.js";
 
 const TRIES_MAX = 5; // for a key that others keep setting to the same value
 
@@ -42,7 +44,9 @@ export class Editor {
     this.#buildNames();
     this.root = element("div", { class: "editor" }, this.#json.root, conflict.root,
       this.#undo, element("div", { class: "actions" }, life.root, this.#submit,
-        button("Cancel", () => this.onCancel()), this.#json.verdict));
+        button("Cancel", () => this.onCancel()),
+        copyMenuButton(() => this.#copied(), () => api.place(), (text) => source.onProblem(text)),
+        this.#json.verdict));
     this.#json.onJudged = () => this.#judge();
     for (const part of [this.root, this.names]) onCtrlEnter(part, () => this.#set());
   }
@@ -105,6 +109,11 @@ export class Editor {
     return this.#json.text !== this.#began;
   }
 
+  // The key and namespace that a save sets.
+  get #target() {
+    return this.#isNew ? { key: byId("new-key").value, ns: byId("new-ns").value } : this.#source;
+  }
+
   get #isNew() {
     return this.#source.key === null;
   }
@@ -155,13 +164,25 @@ export class Editor {
     this.#json.sayVerdict("");
   }
 
+  // Returns what can be copied: setting what was written, as a save does.
+  #copied() {
+    const { key, ns } = this.#target;
+    if (!this.#json.judge()) return [];
+    if (!key) {
+      byId("new-key").focus();
+      return [];
+    }
+    const ttl = this.#life.ttl(this.#source.remaining);
+    const fields = { value: this.#json.text, ...ttl && fieldsOf({ ttl, then: this.#source.entry?.then }) };
+    return [{ title: "Set what is written", text: message("set", key, ns, fields) }];
+  }
+
   async #set() {
     if (!this.#json.judge() || this.#isSetting) return;
     if (this.#submit.getAttribute("aria-disabled") === "true") return;
     const visit = this.#visit;
     const isNew = this.#isNew;
-    const key = isNew ? byId("new-key").value : this.#source.key;
-    const ns = isNew ? byId("new-ns").value : this.#source.ns;
+    const { key, ns } = this.#target;
     // The page's own change arrives as an event, maybe before the answer: it is no conflict.
     this.#isSetting = true;
     let isSet = false;
