@@ -113,7 +113,9 @@ def asking(**fields: Any) -> dict[str, Any]:
     return {"action": "session", "id": 1, **fields}
 
 
-@pytest.mark.parametrize("code", [b"", (1000).to_bytes(2), (1001).to_bytes(2)])
+@pytest.mark.parametrize(
+    "code", [b"", (1000).to_bytes(2), (1001).to_bytes(2)], ids=["no code", "1000", "1001"]
+)
 def test_a_client_that_closes_on_purpose_leaves_nothing_whatever_its_grace(
     shared_server: ServerProcess, code: bytes
 ) -> None:
@@ -125,7 +127,11 @@ def test_a_client_that_closes_on_purpose_leaves_nothing_whatever_its_grace(
         is_told_of_the_end(watcher, key)
 
 
-@pytest.mark.parametrize("last_word", [b"", frame(CLOSE, (4000).to_bytes(2)), b"\xff\xff"])
+@pytest.mark.parametrize(
+    "last_word",
+    [b"", frame(CLOSE, (4000).to_bytes(2)), b"\xff\xff"],
+    ids=["cut", "4000", "no frame"],
+)
 def test_a_connection_lost_in_another_way_leaves_its_keys_for_the_grace(
     shared_server: ServerProcess, last_word: bytes
 ) -> None:
