@@ -4,6 +4,9 @@ An error is raised where the fault is found. It becomes a reply in one place for
 `conversation` for WebSocket, the server's routes for HTTP.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from dunena.watches.selector import Selector
 
 
@@ -13,10 +16,11 @@ class ClientError(Exception):
     ``is_named``: the object-store dialect sends this text, as for an exceeded limit; for all other
     errors it sends one common text. ``is_limit``: the error counts as an exceeded limit. ``code``
     and ``fields`` are for programs; only answers to operations and watches have them, as the
-    clients of the older messages know nothing of them.
+    clients of the older messages know nothing of them. ``headers`` are more headers over HTTP.
     """
 
     status = 400
+    headers: Mapping[str, str] = MappingProxyType({})
     is_named = False
     is_limit = False
     code = "invalid"
@@ -117,7 +121,7 @@ class ForbiddenError(ClientError):
 class ConflictError(ClientError):
     """The key is at another revision than the one that the request names."""
 
-    status = 409
+    status = 412
     is_named = True
     code = "conflict"
 

@@ -87,7 +87,9 @@ def _check_revision(services: Services, message: dict[str, Any], now: int) -> No
     entry = services.store.peek(ns, key, now)
     revision = 0 if entry is None else entry.revision
     if revision != wanted:
-        raise ConflictError(key, revision)
+        conflict = ConflictError(key, revision)
+        conflict.status = 409  # this request has had it before there was any other
+        raise conflict
 
 
 # --- the cache API: values are strings ---

@@ -56,11 +56,12 @@ def has_new_field(message: Message) -> bool:
 def refuse_new_fields(message: Message, *known: str) -> None:
     """Raise `InvalidFieldError` for a field that only operations have, but for the ``known`` ones.
 
-    HTTP has no operations: what is ignored there, such as a ``path``, would cost the value.
+    The older requests of HTTP have no operations: what is ignored there, such as a ``path``, would
+    cost the value.
     """
     for name, value in message.items():
         if name in _FIELDS and name not in known and value is not None:
-            raise InvalidFieldError(f"{name} is for operations: send them over the WebSocket")
+            raise InvalidFieldError(f"{name} is for operations: use /kv or the WebSocket")
 
 
 def has_new_entry(message: Message) -> bool:
@@ -86,16 +87,22 @@ def is_new(message: Message, name_field: str) -> bool:
 def answer_operation(
     services: Services, message: Message, name: str, name_rule: NameRule, now: int
 ) -> Data:
-    """Carry out one operation; ``now`` is Unix ms. Raise `ClientError` if nothing was done."""
+    """Carry out one operation, once; ``now`` is Unix ms.
 
-    def answer() -> Data:
-        check_flag(message, "rev")
-        operation = parse_operation(message, name, "", name_rule)
-        (result,) = Transaction(services, now).run([operation], _unnamed)
-        position = {"rev": result["rev"]} if "rev" in result else {}
-        return {"key": operation.key, **position, "epoch": services.epoch, **result}
+    Raise `ClientError` if nothing was done.
+    """
+    return answer_once(
+        services, message, now, lambda: operate(services, message, name, name_rule, now)
+    )
 
-    return _answer_once(services, message, now, answer)
+
+def operate(services: Services, message: Message, name: Any, name_rule: NameRule, now: int) -> Data:
+    """Do the same as `answer_operation`, but again if the message comes again."""
+    check_flag(message, "rev")
+    operation = parse_operation(message, name, "", name_rule)
+    (result,) = Transaction(services, now).run([operation], _unnamed)
+    position = {"rev": result["rev"]} if "rev" in result else {}
+    return {"key": operation.key, **position, "epoch": services.epoch, **result}
 
 
 def answer_transaction(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -108,7 +115,7 @@ def answer_transaction(services: Services, message: Message, name_rule: NameRule
         operations, is_durable = _parse_transaction(message, name_rule)
         return _carry_out(services, operations, _numbered, now, is_durable=is_durable)
 
-    return _answer_once(services, message, now, answer)
+    return answer_once(services, message, now, answer)
 
 
 def answer_many(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -126,7 +133,7 @@ def answer_many(services: Services, message: Message, name_rule: NameRule, now: 
         data = _carry_out(services, operations, named, now, is_durable=is_durable)
         return {"stored": len(entries), **data}
 
-    return _answer_once(services, message, now, answer)
+    return answer_once(services, message, now, answer)
 
 
 def answer_history(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -270,10 +277,12 @@ def _unnamed(error: ClientError, _number: int) -> ClientError:
     return error
 
 
-def _answer_once(
-    services: Services, message: Message, now: int, answer: Callable[[], Data]
-) -> Data:
-    """Return the answer of a request, or the first one, as a duplicate, if it came before."""
+def answer_once(services: Services, message: Message, now: int, answer: Callable[[], Data]) -> Data:
+    """Return the answer of a request, or the first one, as a duplicate, if it came before.
+
+    The field ``idempotencyKey`` of the message says so; with the same key all its other fields must
+    be the same. Raise `ClientError`, also for what ``answer`` raises.
+    """
     name = message.get("idempotencyKey")
     if name is None:
         return answer()

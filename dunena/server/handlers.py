@@ -118,7 +118,9 @@ class Handlers:
         return _searched(
             request,
             now,
-            lambda: http_api.list_keys(self._services_of(request), request.query(), now),
+            lambda: _as_response(
+                http_api.list_keys(self._services_of(request), request.query(), now)
+            ),
         )
 
     def flush(self, _request: Request, _now: int) -> Response:
@@ -145,12 +147,39 @@ class Handlers:
             is_stream=True,
         )
 
+    # --- keys, by operations ---
+
+    def key_request(self, request: Request, now: int) -> Response:
+        """Read or change the value of a key, or a part of it."""
+        return self._answer_kv("/kv/", request, now)
+
+    def list_values(self, request: Request, now: int) -> Response:
+        """Answer with the values of all keys that match a pattern."""
+        from dunena.server import kv_requests
+
+        return _searched(
+            request, now, lambda: kv_requests.list_values(self._services_of(request), request)
+        )
+
+    def transact(self, request: Request, now: int) -> Response:
+        """Carry out operations together, all or none."""
+        return self._answer_kv("/txn", request, now)
+
+    def read_history(self, request: Request, now: int) -> Response:
+        """Answer with the earlier values of a key."""
+        return self._answer_kv("/history/", request, now)
+
+    def _answer_kv(self, prefix: str, request: Request, now: int) -> Response:
+        from dunena.server import kv_requests  # imported here, as a start does not need it
+
+        return kv_requests.respond(self._services_of(request), prefix, request, now)
+
     # --- for people who look ---
 
     def list_entries(self, request: Request, now: int) -> Response:
         """Answer with one page of a namespace's entries."""
         listing = self._listing_of(request)
-        return _searched(request, now, lambda: listing.page(request.query()))
+        return _searched(request, now, lambda: _as_response(listing.page(request.query())))
 
     def find_entries(self, request: Request, now: int) -> Response:
         """Answer with the entries of the given keys that exist."""
@@ -175,7 +204,7 @@ class Handlers:
     def list_namespaces(self, request: Request, now: int) -> Response:
         """Answer with one page of the namespaces."""
         listing = self._listing_of(request)
-        return _searched(request, now, lambda: listing.namespaces(request.query()))
+        return _searched(request, now, lambda: _as_response(listing.namespaces(request.query())))
 
     def decide_on_disk_pages(self, request: Request, _now: int) -> Response:
         """Admit or refuse pages opened from disk from now on."""
@@ -250,7 +279,7 @@ def _length_required() -> Response:
 
 
 def _searched(
-    request: Request, now: int, begin: Callable[[], Work[http_api.LateHttpResult]]
+    request: Request, now: int, begin: Callable[[], Work[Callable[[int], Response]]]
 ) -> Response:
     """Begin a search and return its answer, or a response that is made later in portions.
 
@@ -259,7 +288,7 @@ def _searched(
     """
     if request.search is not None:
         return Response(200, later=request.search)
-    search = Search(_as_response(begin()))
+    search = Search(begin())
     result = search.advance()
     if result is not None:
         return result(now)

@@ -30,7 +30,9 @@ class Route(NamedTuple):
 
     A token needs one of ``rights``; if there are none, any token will do. The right admin is
     checked before the handler is called, the rights to read and write by the store for each key.
-    All routes of a path have the same ``access``.
+    All routes of a path have the same ``access``, and the same ``is_live``: the answers tell of the
+    state at this moment, so that no cache may keep them, and errors have a ``code`` and fields for
+    programs, as those to operations over the WebSocket.
 
     The other fields are for the OpenAPI description, which has the routes with a ``summary``:
     ``parameters`` are names of path and query parameters, ``request`` is the name of the body's
@@ -44,6 +46,7 @@ class Route(NamedTuple):
     handler: "Callable[[Handlers, Request, int], Response]"
     rights: tuple[Right, ...] = ()
     access: Access = Access.TOKEN
+    is_live: bool = False
     summary: str = ""
     parameters: tuple[str, ...] = ()
     request: str = ""

@@ -19,8 +19,94 @@ def _describe(_handlers: Handlers, _request: Request, _now: int) -> Response:
 
 _READ, _WRITE, _ADMIN = (Right.READ,), (Right.WRITE,), (Right.ADMIN,)
 _UNSTORED = {507: "Error"}
+_CONDITIONS = ("If-Match", "If-None-Match")
+_OF_WRITES = ("key", "ns", "path", "ttl", "then", "durable", *_CONDITIONS, "Idempotency-Key")
 
 ROUTES = (
+    # --- keys ---
+    Route(
+        "GET",
+        "/kv",
+        Handlers.list_values,
+        is_live=True,
+        summary="The values of all keys that match a pattern",
+        parameters=("pattern", "ns", "format of list", *_CONDITIONS),
+        responses={200: "ShownList", 304: ""},
+    ),
+    Route(
+        "GET",
+        "/kv/{key}",
+        Handlers.key_request,
+        _READ,
+        is_live=True,
+        summary="A key's value, or the part at a path",
+        parameters=("key", "ns", "path", "format", "wait", "rev", *_CONDITIONS),
+        responses={200: "Shown", 304: ""},
+    ),
+    Route(
+        "PUT",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Set a key, or the part at a path, to any JSON value or a text",
+        parameters=_OF_WRITES,
+        request="AnyValue",
+        responses={201: "", 204: ""} | _UNSTORED,
+    ),
+    Route(
+        "PATCH",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Change parts of a value: a merge patch or a JSON Patch",
+        parameters=_OF_WRITES,
+        request="Patch",
+        responses={200: "Any", 204: ""} | _UNSTORED,
+    ),
+    Route(
+        "POST",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Carry out an operation on a key",
+        parameters=_OF_WRITES,
+        request="Operation",
+        responses={200: "Operated"} | _UNSTORED,
+    ),
+    Route(
+        "DELETE",
+        "/kv/{key}",
+        Handlers.key_request,
+        _WRITE,
+        is_live=True,
+        summary="Remove a key, or the part at a path",
+        parameters=("key", "ns", "path", "durable", *_CONDITIONS, "Idempotency-Key"),
+        responses={204: ""} | _UNSTORED,
+    ),
+    Route(
+        "POST",
+        "/txn",
+        Handlers.transact,
+        _WRITE,
+        is_live=True,
+        summary="Carry out operations together, all or none",
+        parameters=("ns", "durable", *_CONDITIONS, "Idempotency-Key"),
+        request="Transaction",
+        responses={200: "Transacted"} | _UNSTORED,
+    ),
+    Route(
+        "GET",
+        "/history/{key}",
+        Handlers.read_history,
+        _READ,
+        is_live=True,
+        summary="A key's earlier values, the newest first",
+        parameters=("key", "ns", "limit", *_CONDITIONS),
+        responses={200: "History", 304: ""},
+    ),
     # --- the object store ---
     Route(
         "GET",
@@ -99,6 +185,7 @@ ROUTES = (
         "GET",
         "/watch",
         Handlers.watch,
+        is_live=True,
         summary="Updates of keys as server-sent events; with wait, one update",
         parameters=(
             "one key",
@@ -108,7 +195,7 @@ ROUTES = (
             "path",
             "maxRate",
             "since",
-            "format",
+            "format of stream",
             "wait",
         ),
         responses={200: "Update", 204: "", 503: "Error"},

@@ -28,17 +28,22 @@ RouteHandler = Callable[[Request, int], Response]
 
 _UNAUTHORIZED = 401
 
+_METHODS_WITH_BODY = ("PATCH", "POST", "PUT")
+"""Methods of which a handler may read a body; that of another one is skipped."""
+
 
 class _Path:
     """The handlers of one path by method; a path that ends in a slash is for all paths below it.
 
-    The other attributes are its `Access` in the form that every request needs.
+    ``is_live`` is that of its routes (`dunena.server.route`). The other attributes are its `Access`
+    in the form that every request needs.
     """
 
-    __slots__ = ("is_for_probes", "is_page", "is_public", "methods")
+    __slots__ = ("is_for_probes", "is_live", "is_page", "is_public", "methods")
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, *, is_live: bool) -> None:
         self.methods: dict[str, RouteHandler] = {}
+        self.is_live = is_live
         self.is_for_probes = access is Access.PROBE
         self.is_public = access is Access.PUBLIC
         self.is_page = access in (Access.PUBLIC, Access.PAGE)
@@ -71,7 +76,8 @@ class Routes:
         self._exact: dict[str, _Path] = {}
         self._below: dict[str, _Path] = {}
         for route in ROUTES:
-            self._add(route.method, route.path, route.access, _bound(route, handlers))
+            handler = _bound(route, handlers)
+            self._add(route.method, route.path, route.access, handler, is_live=route.is_live)
         for path, page in (pages | client_files.constant).items():
             self._add("GET", path, Access.PUBLIC, _constant(page))
         self._add("GET", LOADER_PATH, Access.PUBLIC, client_files.loader)
@@ -79,11 +85,19 @@ class Routes:
             self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
             self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
 
-    def _add(self, method: str, path: str, access: Access, handler: RouteHandler) -> None:
+    def _add(
+        self,
+        method: str,
+        path: str,
+        access: Access,
+        handler: RouteHandler,
+        *,
+        is_live: bool = False,
+    ) -> None:
         """Add a route. A name in braces at the end of a path stands for any text."""
         prefix, brace, _ = path.partition("{")
         paths = self._below if brace else self._exact
-        paths.setdefault(prefix, _Path(access)).methods[method] = handler
+        paths.setdefault(prefix, _Path(access, is_live=is_live)).methods[method] = handler
 
     def wants_body(self, request: Request) -> bool:
         """Decide by a request's head whether to receive its body before answering.
@@ -91,7 +105,7 @@ class Routes:
         If it returns False, `respond` can answer without the body: with a refusal, or because the
         handler reads none. So the body of a request that is not admitted needs no memory.
         """
-        if request.method != "POST":
+        if request.method not in _METHODS_WITH_BODY:
             return False
         route = self._find(request.path)
         refusal = self._refusal(route, request)
@@ -170,16 +184,19 @@ class Routes:
         handler = self._handler_of(route, request)
         if isinstance(handler, Response):
             return handler
+        is_live = route is not None and route.is_live
         try:
-            return handler(request, now)
+            response = handler(request, now)
         except ClientError as error:
             self._stats.count(error)
-            return Response.error(error.status, error.text)
+            response = Response.refusal(error, has_fields=is_live)
         except WriteRefusedError as refused:
-            failed = StorageFailedError(refused.reason)
-            return Response.error(failed.status, failed.text)
+            response = Response.refusal(StorageFailedError(refused.reason), has_fields=is_live)
         except BadTargetError:
-            return Response.error(400, "Bad request target")
+            response = Response.error(400, "Bad request target")
+        if is_live:
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
 
 
 def _bound(route: Route, handlers: Handlers) -> RouteHandler:

@@ -82,6 +82,14 @@ REPLY_VALUES_BYTES_MAX = 8 * 1024 * 1024
 if the limit of a value is larger): a reply is made in one piece for one reader, and stays in memory
 until it is read."""
 
+LISTED_KEYS_MAX = 10_000
+"""Keys whose values one request for all keys of a pattern returns: looking each up once more, when
+the answer is sent, takes 10 ms."""
+
+LISTED_BYTES_MAX = 16 * 1024 * 1024
+"""All these values together, and the rows that are made of values: the answer stays in memory until
+it is read."""
+
 SUBSCRIPTIONS_MAX = 100_000
 """Keys and channels that one connection follows: as many as a large store has keys; each takes some
 200 bytes."""

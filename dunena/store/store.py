@@ -61,6 +61,7 @@ class Store(StoreView):
         "refusal",
         "revision",
         "table",
+        "undos",
     )
 
     def __init__(
@@ -88,6 +89,7 @@ class Store(StoreView):
         self.clears = 0  # including those that were undone
         self._clears_undone = 0
         self._loaded_revision = 0
+        self.undos = 0  # how often changes were taken back
 
     def observe(self, observer: Callable[[Change], None]) -> None:
         """Call ``observer`` with every change from now on, when it is made."""
@@ -376,6 +378,7 @@ class Store(StoreView):
     def undo(self, changes: Sequence[Change]) -> None:
         """Revert the latest changes, given in the order in which they were made."""
         self._overdue_at = -NEVER  # no entry is overdue before the next call of `expire`
+        self.undos += 1
         if changes:
             skipped = changes[-1].revision - changes[0].revision + 1 - len(changes)
             self._loaded_revision -= skipped

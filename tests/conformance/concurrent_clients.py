@@ -15,7 +15,7 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -197,35 +197,59 @@ class WebSocketClient(ConcurrentClient):
 class HttpClient(ConcurrentClient):
     """A client on a connection that is kept."""
 
-    names = ("get", "get", "entry", "set", "set", "text", "delete")
+    ways: Mapping[str, str] = {
+        "/get": "get",
+        "/entries": "get",
+        "GET /kv": "get",
+        "GET /kv?pattern": "get",
+        "/set": "set",
+        "/cache": "set",
+        "PUT /kv": "set",
+        "POST /kv": "incr",
+        "PATCH /kv": "merge",
+        "DELETE /cache": "delete",
+        "DELETE /kv": "delete",
+    }
+    """How it can send a request -> which one."""
+
+    names = tuple(ways)
 
     def __init__(self, room: Room, name: str) -> None:
         super().__init__(room, name)
         self._connection: HTTPConnection | None = None
+        self._epoch = ""  # of its tags
+        self._way = "/get"
 
     def plan(self) -> Planned:
-        planned = super().plan()
-        self._way = planned.name
-        if planned.name == "entry":
-            return Planned("get", planned.key)
-        if planned.name == "text":
-            return Planned("set", planned.key, str(next(self._numbers) * 1_000_003))
-        return planned
-
-    _way = "get"
+        self._way = self.random.choice(self.names)
+        key = self.random.choice(self.room.keys)
+        name = self.ways[self._way]
+        if name == "incr":
+            return Planned(name, key, self.random.randint(1, 9))
+        if name == "merge":
+            return Planned(name, key, {self.name: next(self._numbers)})
+        if name != "set":
+            return Planned(name, key)
+        if self._way == "/cache":
+            return Planned(name, key, str(next(self._numbers) * 1_000_003))
+        is_conditional = self.random.random() < 0.4 and self._epoch
+        return Planned(name, key, self.value(), self.seen.get(key, 0) if is_conditional else None)
 
     def ask(self, planned: Planned, *, is_cut: bool) -> Answer | None:
         if self._connection is None:
             self._connection = HTTPConnection(
                 "127.0.0.1", self.room.server.port, timeout=SECONDS_MAX
             )
-        method, path, body = self._request(planned)
+        way = self._way if self.ways[self._way] == planned.name else "/get"
+        method, path, body, headers = self._request(way, planned)
         content = None if body is None else json.dumps(body).encode()
-        self._connection.request(method, path, body=content)
+        self._connection.request(method, path, body=content, headers=headers)
         if is_cut:
             return None
         response = self._connection.getresponse()
-        return self._answer(response.status, json.loads(response.read()))
+        content = response.read()
+        reply = json.loads(content) if content else {}
+        return self._answer(way, planned, response.status, reply, response.headers["ETag"])
 
     def cut(self) -> None:
         if self._connection is not None:
@@ -234,29 +258,60 @@ class HttpClient(ConcurrentClient):
             self._connection.close()
             self._connection = None
 
-    def _request(self, planned: Planned) -> tuple[str, str, Any]:
-        key = planned.key
-        if self._way == "set":
-            condition = {} if planned.if_rev is None else {"ifRev": planned.if_rev}
-            return "POST", "/set", {"key": key, "value": planned.argument, **condition}
-        if self._way == "text":
-            return "POST", f"/cache/{key}", {"value": planned.argument}
-        if self._way == "delete":
-            return "DELETE", f"/cache/{key}", None
-        return "GET", f"/entries/{key}" if self._way == "entry" else f"/get/{key}", None
+    def _request(self, way: str, planned: Planned) -> tuple[str, str, Any, dict[str, str]]:
+        key, argument, headers = planned.key, planned.argument, {}
+        condition = {} if planned.if_rev is None else {"ifRev": planned.if_rev}
+        if condition and way == "PUT /kv":
+            tag = f'"{self._epoch}-{planned.if_rev}"'
+            headers = {"If-Match": tag} if planned.if_rev else {"If-None-Match": "*"}
+        if way == "PATCH /kv":
+            headers = {"Content-Type": "application/merge-patch+json"}
+        bodies: dict[str, tuple[str, str, Any]] = {
+            "/get": ("GET", f"/get/{key}", None),
+            "/entries": ("GET", f"/entries/{key}", None),
+            "GET /kv": ("GET", f"/kv/{key}", None),
+            "GET /kv?pattern": ("GET", f"/kv?pattern={key}", None),
+            "/set": ("POST", "/set", {"key": key, "value": argument, **condition}),
+            "/cache": ("POST", f"/cache/{key}", {"value": argument}),
+            "PUT /kv": ("PUT", f"/kv/{key}", argument),
+            "POST /kv": ("POST", f"/kv/{key}", {"op": "incr", "by": argument}),
+            "PATCH /kv": ("PATCH", f"/kv/{key}", argument),
+            "DELETE /cache": ("DELETE", f"/cache/{key}", None),
+            "DELETE /kv": ("DELETE", f"/kv/{key}", None),
+        }
+        return *bodies[way], headers
 
-    def _answer(self, status: int, reply: Any) -> Answer:
+    def _answer(
+        self, way: str, planned: Planned, status: int, reply: Any, tag: str | None
+    ) -> Answer:
         if status == 507:
             return Answer(refused="storage")
+        if status >= 400 and "code" in reply and status != 404:
+            return Answer(refused=reply["code"], rev=reply.get("rev"))
         if status == 409:
             found = _CONFLICT.fullmatch(reply["error"])
             assert found is not None, reply
             return Answer(refused="conflict", rev=int(found[1]))
-        assert status in (200, 201), reply
-        if self._way == "entry":
+        if way == "DELETE /kv":
+            return Answer(deleted=status == 204)
+        if status == 404:
+            return Answer(None, 0)
+        assert status in (200, 201, 204), reply
+        if way == "GET /kv?pattern":
+            return Answer(reply.get(planned.key))
+        if way in ("GET /kv", "PUT /kv", "POST /kv", "PATCH /kv"):
+            assert tag is not None
+            self._epoch, _, rev = tag.strip('"').partition("-")
+            value = UNSAID
+            if way == "GET /kv":
+                value = reply
+            elif way == "POST /kv":
+                value = reply["value"]
+            return Answer(value, int(rev))
+        if way == "/entries":
             entry = reply["entry"] or {"value": None, "revision": 0}
             return Answer(entry["value"], entry["revision"])
-        if self._way == "get":
+        if way == "/get":
             return Answer(reply["value"])
         return Answer(deleted=reply.get("deleted"))
 

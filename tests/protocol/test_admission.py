@@ -100,6 +100,14 @@ GUARDED = [
     ("GET", "/ws"),
     ("GET", "/get/k"),
     ("POST", "/set"),
+    ("GET", "/kv"),
+    ("GET", "/kv/k"),
+    ("PUT", "/kv/k"),
+    ("PATCH", "/kv/k"),
+    ("POST", "/kv/k"),
+    ("DELETE", "/kv/k"),
+    ("POST", "/txn"),
+    ("GET", "/history/k"),
     ("GET", "/cache/k"),
     ("POST", "/cache/k"),
     ("DELETE", "/cache/k"),
@@ -126,7 +134,7 @@ GUARDED = [
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 def test_every_route_requires_the_token(guarded: ServerProcess, method: str, path: str):
-    body = {"key": "k", "value": "v"} if method == "POST" else None
+    body = {"key": "k", "value": "v"} if method in ("PATCH", "POST", "PUT") else None
     assert http(guarded, method, path, body).status == 401
     assert http(guarded, method, path, body, {"Authorization": "Bearer wrong"}).status == 401
     assert http(guarded, method, path, body, BEARER).status != 401

@@ -5,6 +5,9 @@ paced or cut and continued, must show a state in which nothing is missing after 
 must each `mget`.
 """
 
+import csv
+import io
+import itertools
 import json
 import random
 import sys
@@ -104,8 +107,15 @@ class Bank:
                     name = "type" if dialect == "dunena" else "action"
                     self._ask(client, {name: "txn", "ops": _steps(chance)})
 
+    def transfer_by_http(self, seed: int) -> None:
+        chance = random.Random(seed)
+        while not self.is_over:
+            self._count(http(self.server, "POST", "/txn", {"ops": _steps(chance)}).json)
+
     def _ask(self, client: Client, message: Any) -> None:
-        answer = client.ask(message | {"id": 1})
+        self._count(client.ask(message | {"id": 1}))
+
+    def _count(self, answer: Any) -> None:
         if "code" in answer:
             assert answer["code"] in EXPECTED_REFUSALS, answer
             self.refusals.add(answer["code"])
@@ -240,6 +250,22 @@ class Bank:
             found = {key: json.loads(value) for key, value in answer.json["result"].items()}
             self.expect_sum(found)
 
+    def list_by_http(self) -> None:
+        """Read all accounts as one object, as rows and as CSV, again and again."""
+        found: dict[str, Any] = {}
+        for form in itertools.cycle(("json", "rows", "csv")):
+            if is_closed(found):
+                break
+            text = http(self.server, "GET", f"/kv?pattern=account-*&format={form}").body.decode()
+            if form == "csv":
+                rows: Any = csv.DictReader(io.StringIO(text, newline=""))
+                found = {row["key"]: int(row["amount"]) for row in rows}
+            elif form == "rows":
+                found = {row["key"]: row["amount"] for row in json.loads(text)}
+            else:
+                found = json.loads(text)
+            self.expect_sum(found)
+
 
 def is_closed(accounts: dict[str, Any]) -> bool:
     """Whether one account has everything."""
@@ -263,8 +289,8 @@ def _steps(chance: random.Random) -> list[dict[str, Any]]:
 
 def work(bank: Bank, transfers_around: AbstractContextManager[None]) -> None:
     """Everybody at the same time; the transfers within a context."""
-    tellers: list[Callable[[], None]] = []
-    others: list[Callable[[], None]] = [bank.mget, bank.mget_by_http]
+    tellers: list[Callable[[], None]] = [partial(bank.transfer_by_http, 30)]
+    others: list[Callable[[], None]] = [bank.mget, bank.mget_by_http, bank.list_by_http]
     for seed, dialect in enumerate(DIALECTS):
         tellers += [
             partial(bank.transfer, dialect, seed),

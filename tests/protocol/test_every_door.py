@@ -1,5 +1,6 @@
 """A change through any interface is seen through every other one, in the form of each."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -46,6 +47,30 @@ def set_by_cache_api_mset(clients: Clients, key: str, value: str) -> None:
     assert http(clients.server, "POST", "/cache", body).json == {"stored": 1}
 
 
+def set_by_put(clients: Clients, key: str, value: str) -> None:
+    assert http(clients.server, "PUT", f"/kv/{key}", json.dumps(value)).status in (201, 204)
+
+
+def set_by_put_of_text(clients: Clients, key: str, value: str) -> None:
+    plain = {"Content-Type": "text/plain"}
+    assert http(clients.server, "PUT", f"/kv/{key}", value, plain).status in (201, 204)
+
+
+def set_by_patch(clients: Clients, key: str, value: str) -> None:
+    body, merge = json.dumps(value), {"Content-Type": "application/merge-patch+json"}
+    assert http(clients.server, "PATCH", f"/kv/{key}", body, merge).json == value
+
+
+def set_by_http_operation(clients: Clients, key: str, value: str) -> None:
+    body = {"op": "set", "value": value}
+    assert http(clients.server, "POST", f"/kv/{key}", body).status == 200
+
+
+def set_by_http_transaction(clients: Clients, key: str, value: str) -> None:
+    body = {"ops": [{"op": "set", "key": key, "value": value}]}
+    assert http(clients.server, "POST", "/txn", body).status == 200
+
+
 def delete_by_dunena(clients: Clients, key: str, _value: str) -> None:
     clients.dunena().ask({"type": "del", "key": key})
 
@@ -60,6 +85,10 @@ def delete_by_cache_api(clients: Clients, key: str, _value: str) -> None:
     assert http(clients.server, "DELETE", f"/cache/{key}").json == {"deleted": True}
 
 
+def delete_by_kv(clients: Clients, key: str, _value: str) -> None:
+    assert http(clients.server, "DELETE", f"/kv/{key}").status == 204
+
+
 SETTERS = [
     set_by_dunena,
     set_by_mset,
@@ -68,14 +97,20 @@ SETTERS = [
     set_by_post,
     set_by_cache_api,
     set_by_cache_api_mset,
+    set_by_put,
+    set_by_put_of_text,
+    set_by_patch,
+    set_by_http_operation,
+    set_by_http_transaction,
 ]
-DELETERS = [delete_by_dunena, delete_by_action, delete_by_cache_api]
+DELETERS = [delete_by_dunena, delete_by_action, delete_by_cache_api, delete_by_kv]
 
 
 def reads(clients: Clients, key: str) -> list[Any]:
     """What every door for reading says of a key."""
     cached = http(clients.server, "GET", f"/cache/{key}")
     batch = http(clients.server, "POST", "/cache", {"action": "mget", "keys": [key]})
+    value = http(clients.server, "GET", f"/kv/{key}")
     return [
         clients.dunena().ask({"type": "get", "key": key})["data"]["value"],
         clients.dunena().ask({"type": "mget", "keys": [key]})["data"]["result"][key],
@@ -83,6 +118,8 @@ def reads(clients: Clients, key: str) -> list[Any]:
         http(clients.server, "GET", f"/get/{key}").json["value"],
         cached.json["value"] if cached.status == 200 else None,
         batch.json["result"][key],
+        value.json if value.status == 200 else None,
+        http(clients.server, "GET", f"/kv?pattern={key}").json.get(key),
     ]
 
 
@@ -110,7 +147,7 @@ def test_a_set_through_any_interface_reaches_every_listener(
     heard = mixed.heard()
     assert {"key": key, "value": "żółw"} in heard
     assert [message["data"] for message in heard if "event" in message] == [event["data"]]
-    assert reads(clients, key) == ["żółw"] * 6
+    assert reads(clients, key) == ["żółw"] * 8
 
 
 @pytest.mark.parametrize("door", DELETERS)
@@ -130,7 +167,7 @@ def test_a_delete_through_any_interface_reaches_every_listener(
     assert event == {"channel": "cache", "event": "delete", "data": {"key": key}}
     assert by_key.heard() == [{"key": key, "value": None}]
     assert mixed.updates(key) == [None]
-    assert reads(clients, key) == [None] * 6
+    assert reads(clients, key) == [None] * 8
 
 
 def test_a_flush_through_any_interface_reaches_every_listener(
@@ -154,7 +191,7 @@ def test_a_flush_through_any_interface_reaches_every_listener(
     assert sorted(message["key"] for message in mixed.heard() if "key" in message) == sorted(
         [key, other]
     )
-    assert reads(clients, key) == [None] * 6
+    assert reads(clients, key) == [None] * 8
 
 
 def test_an_expiry_reaches_listeners_of_every_interface(
@@ -169,7 +206,7 @@ def test_an_expiry_reaches_listeners_of_every_interface(
     assert event["data"] == {"key": key}
     assert by_key.heard() == [{"key": key, "value": [1]}, {"key": key, "value": None}]
     assert mixed.updates(key) == [[1], None]
-    assert reads(clients, key) == [None] * 6
+    assert reads(clients, key) == [None] * 8
 
 
 @pytest.mark.parametrize("door", SETTERS)

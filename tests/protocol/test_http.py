@@ -463,6 +463,10 @@ ROUTES = {
     "/test": {"GET"},
     "/get/k": {"GET"},
     "/set": {"POST"},
+    "/kv": {"GET"},
+    "/kv/k": {"DELETE", "GET", "PATCH", "POST", "PUT"},
+    "/txn": {"POST"},
+    "/history/k": {"GET"},
     "/cache": {"POST"},
     "/cache/k": {"GET", "POST", "DELETE"},
     "/keys": {"GET"},
@@ -595,7 +599,8 @@ def test_a_preflight_allows_the_requested_valid_header_names(shared_server: Serv
     }
     reply = http(shared_server, "OPTIONS", "/set", headers=headers)
     accepted = reply.headers["access-control-allow-headers"].split(", ")
-    assert accepted == ["Authorization", "Content-Type", "X-Requested-With", "x-trace-id"]
+    own = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"]
+    assert accepted == [*own, "X-Requested-With", "x-trace-id"]
     foreign = http(shared_server, "OPTIONS", "/set", headers=headers | {"Origin": "https://a.b"})
     assert foreign.status == 403
     assert "access-control-allow-headers" not in foreign.headers

@@ -87,6 +87,10 @@ def test_each_token_has_its_rights_over_http(guarded: Guarded) -> None:
 
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/set"): {"key": "k", "value": 1},
+    ("PUT", "/kv/{key}"): 1,
+    ("PATCH", "/kv/{key}"): {"a": 1},
+    ("POST", "/kv/{key}"): {"op": "touch", "ttl": 0},
+    ("POST", "/txn"): {"ops": [{"op": "set", "key": "k", "value": 1}]},
     ("POST", "/cache/{key}"): {"value": "v"},
     ("POST", "/entries"): {"keys": ["k"]},
     ("POST", "/flush"): {},

@@ -568,4 +568,4 @@ def subscriptions_of(server: ServerProcess) -> float:
 
 def test_info_says_that_keys_can_be_watched(shared_server: ServerProcess) -> None:
     features = http(shared_server, "GET", "/info").json["features"]
-    assert features == ["history", "http-watch", "ops", "txn", "watch"]
+    assert features == ["history", "http", "http-watch", "ops", "txn", "watch"]

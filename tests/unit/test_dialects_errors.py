@@ -49,7 +49,7 @@ LIMIT = (True, True)
             403,
             SAID,
         ),
-        (lambda: ConflictError("k", 7), 'Revision conflict: "k" is at 7', 409, SAID),
+        (lambda: ConflictError("k", 7), 'Revision conflict: "k" is at 7', 412, SAID),
         (
             lambda: StorageFailedError("full"),
             "Storage error: full; nothing was stored",

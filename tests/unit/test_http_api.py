@@ -134,7 +134,7 @@ def test_a_write_with_a_field_that_only_operations_have_is_refused(
 ) -> None:
     store.set("", "k", b'{"home":{"score":1}}')
     entry = {"key": "k", "value": "5", **fields}
-    text = f"{next(iter(fields))} is for operations: send them over the WebSocket"
+    text = f"{next(iter(fields))} is for operations: use /kv or the WebSocket"
 
     def post(body: dict[str, Any]) -> HttpResult:
         return http_api.batch(services, json.dumps({"action": "mset", **body}).encode(), NOW)
@@ -155,7 +155,7 @@ def test_a_write_with_a_field_that_only_operations_have_is_refused(
 
 
 def test_the_cache_api_refuses_a_revision_that_it_would_not_compare(services: Services) -> None:
-    text = "ifRev is for operations: send them over the WebSocket"
+    text = "ifRev is for operations: use /kv or the WebSocket"
     body = b'{"value":"1","ifRev":3}'
     assert refusal(lambda: http_api.write_key(services, "k", {}, body, NOW)) == (400, text)
 

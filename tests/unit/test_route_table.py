@@ -12,10 +12,10 @@ def test_each_method_and_path_is_routed_once() -> None:
     assert counts.most_common(1)[0][1] == 1
 
 
-def test_all_routes_of_a_path_have_the_same_access() -> None:
+def test_all_routes_of_a_path_have_the_same_access_and_are_live_or_not() -> None:
     accesses: dict[str, set] = {}
     for route in ROUTES:
-        accesses.setdefault(route.path, set()).add(route.access)
+        accesses.setdefault(route.path, set()).add((route.access, route.is_live))
     assert {path: found for path, found in accesses.items() if len(found) > 1} == {}
 
 

@@ -57,7 +57,7 @@ _PresentedToken = tuple[Callable[[bytes], Grant | None], bytes]
 
 _OWN_SITES = ("none", "same-origin")  # the user typed the address, or it is a page of this server
 
-_KNOWN_HEADERS = ("Authorization", "Content-Type")
+_KNOWN_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch  # a token: RFC 9110, 5.6.2
 
 _PRIVATE_DOMAINS = (".local", ".home.arpa", ".internal")
@@ -196,6 +196,7 @@ class Admission:
         }
         if origin is not None:
             headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = "ETag"
         return headers
 
     def framing_headers(self) -> dict[str, str]:

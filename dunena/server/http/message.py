@@ -11,10 +11,12 @@ from urllib.parse import unquote_to_bytes
 import orjson
 
 from dunena import NAME
+from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import NOTHING, Grant
 
 if TYPE_CHECKING:
     from dunena.dialects.following import WatchQuery
+    from dunena.dialects.value_wait import ValueWait
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -116,11 +118,13 @@ class Request:
 class Response:
     """One response; ``headers`` are those besides the ones that every response has.
 
+    ``content_type`` is "" for one without a body.
+
     ``length`` is the length of the whole body if ``body`` is only its beginning. ``later`` is the
     work, in a worker thread or in portions, that makes the actual response; only the headers of
     this one are then used. ``follows`` is what the client follows: updates are the body of this
-    response, or of another with its headers. The length of a body that ``is_stream`` is not known
-    before it ends.
+    response, or something that it waits for is that of another with its headers. The length of a
+    body that ``is_stream`` is not known before it ends.
     """
 
     status: int
@@ -130,13 +134,26 @@ class Response:
     closes: bool = False
     length: int | None = None
     later: "Callable[[], Prepared] | Search | None" = None
-    follows: "WatchQuery | None" = None
+    follows: "WatchQuery | ValueWait | None" = None
     is_stream: bool = False
 
     @classmethod
-    def error(cls, status: int, text: str, headers: dict[str, str] | None = None) -> "Response":
-        """Make a response with the body `{"error": text}`."""
-        return cls(status, orjson.dumps({"error": text}), headers=headers or {})
+    def error(
+        cls,
+        status: int,
+        text: str,
+        headers: dict[str, str] | None = None,
+        fields: dict[str, object] | None = None,
+    ) -> "Response":
+        """Make a response with the body `{"error": text}` and more fields."""
+        body = {"error": text, **(fields or {})}
+        return cls(status, orjson.dumps(body), headers=headers or {})
+
+    @classmethod
+    def refusal(cls, error: ClientError, *, has_fields: bool) -> "Response":
+        """Make the response of an error; ``has_fields`` adds what is for programs."""
+        fields = {"code": error.code, **error.fields} if has_fields else None
+        return cls.error(error.status, error.text, dict(error.headers), fields)
 
 
 class Search:
@@ -209,7 +226,7 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
 def _opening(status: int, content_type: str) -> str:
     """Return the status line and the headers that all responses of a kind have."""
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    if status not in _NO_BODY_STATUSES:
+    if content_type and status not in _NO_BODY_STATUSES:
         lines.append(f"Content-Type: {content_type}")
     lines += [f"Server: {NAME}", "X-Content-Type-Options: nosniff", ""]
     return "\r\n".join(lines)

@@ -73,7 +73,7 @@ class Introspection:
                 "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
-                "features": ["history", "http-watch", "ops", "txn", "watch"],
+                "features": ["history", "http", "http-watch", "ops", "txn", "watch"],
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
                 "hasToken": self._settings.has_token,

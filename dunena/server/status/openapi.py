@@ -12,7 +12,12 @@ import orjson
 from dunena import NAME, __version__
 from dunena.server.http.message import Response
 from dunena.server.route import Access, Route
-from dunena.store.limits import KEY_BYTES_MAX, PAGE_KEYS_MAX
+from dunena.store.limits import (
+    IDEMPOTENCY_KEY_CHARS_MAX,
+    KEY_BYTES_MAX,
+    OPERATIONS_MAX,
+    PAGE_KEYS_MAX,
+)
 from dunena.watches.limits import RATE_MAX, RATE_MIN, WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
 
 _Json = dict[str, Any]
@@ -40,16 +45,31 @@ _TTL: _Json = {
 _DURABLE: _Json = {"type": ["boolean", "null"]}
 
 
-_TEXT = "Metrics"
-"""Name of the answer that is no JSON."""
-
-_EVENTS = "Update"
-"""Name of the answer that is also sent as a stream of events."""
+_CONTENTS: dict[str, _Json] = {
+    "Metrics": {"text/plain": {}},
+    "Shown": {
+        "application/json": {"schema": {}},
+        "text/plain": {"schema": _STRING},
+        "text/csv": {"schema": _STRING},
+    },
+    "ShownList": {
+        "application/json": {"schema": {"type": ["object", "array"]}},
+        "text/csv": {"schema": _STRING},
+    },
+    "AnyValue": {"application/json": {"schema": {}}, "text/plain": {"schema": _STRING}},
+    "Patch": {
+        "application/merge-patch+json": {"schema": {}},
+        "application/json": {"schema": {}},
+        "application/json-patch+json": {"schema": {"type": "array", "items": _OBJECT}},
+    },
+}
+"""Bodies that are not only JSON, by name: their media types."""
 
 _SAID_BY_STATUS = {
     200: "Done",
-    201: "Done",
-    204: "Nothing",
+    201: "Made",
+    204: "Done",
+    304: "The same as before",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -77,7 +97,7 @@ def describe(routes: Sequence[Route]) -> _Json:
         },
         "paths": {path: _path(found) for path, found in by_path.items()},
         "components": {
-            "schemas": {"Error": _fields(error=_STRING)},
+            "schemas": {"Error": _fields(error=_STRING, optional={"code": _STRING})},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         # A token is needed only if the server has one.
@@ -105,11 +125,10 @@ def _operation(route: Route, parameters: list[_Json]) -> _Json:
     operation: _Json = {
         "summary": route.summary,
         "parameters": parameters,
-        "responses": responses | {"4XX": _content("Refused", _SCHEMAS["Error"])},
+        "responses": responses | {"4XX": {"description": "Refused", "content": _body("Error")}},
     }
     if route.request:
-        body = {"application/json": {"schema": _SCHEMAS[route.request]}}
-        operation["requestBody"] = {"required": True, "content": body}
+        operation["requestBody"] = {"required": True, "content": _body(route.request)}
     if route.access is Access.PUBLIC:
         operation["security"] = []
     elif route.rights:
@@ -119,19 +138,14 @@ def _operation(route: Route, parameters: list[_Json]) -> _Json:
 
 
 def _response(status: int, name: str) -> _Json:
-    said: _Json = {"description": _SAID_BY_STATUS[status]}
-    if not name:
-        return said
-    if name == _TEXT:
-        return said | {"content": {"text/plain": {}}}
-    described = _content(_SAID_BY_STATUS[status], _SCHEMAS[name])
-    if name == _EVENTS:
-        described["content"]["text/event-stream"] = {}
-    return described
+    described: _Json = {"description": _SAID_BY_STATUS[status]}
+    return described | ({"content": _body(name)} if name else {})
 
 
-def _content(description: str, schema: _Json) -> _Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _body(name: str) -> _Json:
+    """Make the content of a body by the name of its schema."""
+    content = _CONTENTS.get(name) or {"application/json": {"schema": _SCHEMAS[name]}}
+    return content | ({"text/event-stream": {}} if name == "Update" else {})
 
 
 def _fields(*, optional: _Json | None = None, **required: _Json) -> _Json:
@@ -160,9 +174,19 @@ def _query(name: str, schema: _Json) -> _Json:
     return {"name": name, "in": "query", "schema": schema}
 
 
+def _header(name: str, schema: _Json) -> _Json:
+    return {"name": name, "in": "header", "schema": schema}
+
+
 def _number(name: str, minimum: int = 0) -> _Json:
     return _query(name, {**_COUNT, "minimum": minimum, "maximum": 10**15 - 1})
 
+
+_TAGS: _Json = {
+    "type": "string",
+    "pattern": r'^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$',
+    "description": "* or a list of entity tags (RFC 9110, 13.1).",
+}
 
 _PARAMETERS: dict[str, _Json] = {
     "key": _key(_NAME),
@@ -175,22 +199,28 @@ _PARAMETERS: dict[str, _Json] = {
     "cursor": _number("cursor"),
     "offset": _number("offset"),
     "count": _number("count", minimum=1),
+    "path": _query("path", {**_STRING, "description": "A JSON Pointer (RFC 6901)."}),
+    "format": _query("format", {"enum": ["json", "text", "rows", "csv"]}),
+    "format of list": _query("format", {"enum": ["json", "rows", "csv"]}),
+    "format of stream": _query("format", {"enum": ["value"]}),
     "one key": _query("key", _NAME),
     "keys": _query(
-        "keys", {"type": "string", "description": "separated by commas, or one a parameter"}
+        "keys", {**_STRING, "description": "Separated by commas, or one in each parameter."}
     ),
-    "path": _query("path", {"type": "string", "description": "JSON Pointer"}),
     "maxRate": _query("maxRate", {"type": "number", "minimum": RATE_MIN, "maximum": RATE_MAX}),
-    "since": _query("since", {"type": "string", "description": "<epoch>-<rev>"}),
-    "format": _query("format", {"enum": ["value"]}),
+    "since": _query("since", {**_STRING, "description": "<epoch>-<rev>"}),
+    "rev": _query("rev", {**_STRING, "description": "<epoch>-<rev>, or 0 for a missing key"}),
     "wait": _query(
-        "wait",
-        {
-            "type": "number",
-            "minimum": WAIT_SECONDS_MIN,
-            "maximum": WAIT_SECONDS_MAX,
-            "description": "seconds; without it the answer is a stream",
-        },
+        "wait", {"type": "number", "minimum": WAIT_SECONDS_MIN, "maximum": WAIT_SECONDS_MAX}
+    ),
+    "ttl": _number("ttl"),
+    "then": _query("then", {**_STRING, "description": "JSON that is merged in when the ttl ends."}),
+    "limit": _number("limit", minimum=1),
+    "If-Match": _header("If-Match", _TAGS),
+    "If-None-Match": _header("If-None-Match", _TAGS),
+    "Idempotency-Key": _header(
+        "Idempotency-Key",
+        {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARS_MAX}}}$"},
     ),
 }
 
@@ -201,6 +231,25 @@ _MSET = _fields(
     optional={"ns": _ASCII_NS, "durable": _DURABLE},
 )
 _TEXTS: _Json = {"type": "object", "additionalProperties": {"type": ["string", "null"]}}
+_OPERATION = _fields(
+    op={"enum": [
+        "set", "delete", "merge", "patch", "incr", "append", "touch", "timer", "revert"
+    ]},
+    optional={
+        "ns": _NS,
+        "path": {"type": ["string", "null"]},
+        "ttl": _TTL,
+        "durable": _DURABLE,
+        "return": {"type": ["boolean", "null"]},
+        "ifRev": {"type": ["integer", "null"], "minimum": 0},
+        "value": {},
+    },
+)  # fmt: skip
+_KEYED_OPERATION: _Json = {
+    **_OPERATION,
+    "required": ["op", "key"],
+    "properties": {**_OPERATION["properties"], "key": _NAME},
+}
 _LISTED: _Json = {"type": "object", "required": ["key", "size", "revision", "expiresAt"]}
 
 _SCHEMAS: dict[str, _Json] = {
@@ -216,12 +265,21 @@ _SCHEMAS: dict[str, _Json] = {
         value=_STRING, optional={"ttl": _TTL, "ns": _ASCII_NS, "durable": _DURABLE}
     ),
     "Batch": {"oneOf": [_MGET, _MSET]},
+    "Operation": _OPERATION,
+    "Transaction": _fields(
+        ops={"type": "array", "items": _KEYED_OPERATION, "maxItems": OPERATIONS_MAX},
+        optional={"ns": _NS, "durable": _DURABLE},
+    ),
     "KeysToFind": _fields(
         keys={"type": "array", "items": _NAME, "maxItems": PAGE_KEYS_MAX}, optional={"ns": _NS}
     ),
     # --- answers ---
     "Value": _fields(key=_STRING, value={}, optional={"ns": _STRING}),
     "Text": _fields(key=_STRING, value=_STRING),
+    "Any": {},
+    "Operated": _fields(key=_STRING, epoch=_STRING, optional={"rev": _COUNT}),
+    "Transacted": _fields(rev=_COUNT, epoch=_STRING, results=_list_of(_OBJECT)),
+    "History": _fields(key=_STRING, rev=_COUNT, epoch=_STRING, entries=_list_of(_OBJECT)),
     "Stored": _fields(ok=_BOOLEAN),
     "Deleted": _fields(deleted=_BOOLEAN),
     "Flushed": _fields(flushed=_BOOLEAN),
