@@ -69,7 +69,11 @@ def read_following(fields: QueryFields, last_event_id: str | None) -> HttpFollow
     if "channel" in message:
         return ChannelQuery(_channel_of(message))
     selector = selector_of(message, unicode_name)
-    wait_seconds = _wait_seconds_of(message)
+    wait_seconds = wait_seconds_of(message.get("wait"))
+    if wait_seconds is not None:
+        for name in ("maxRate", "format"):
+            if name in message:
+                raise InvalidFieldError(f"{name} is for streams: leave it or wait out")
     return WatchQuery(
         selector,
         JsonUpdates if wait_seconds is not None else _events_of(message, selector),
@@ -100,24 +104,23 @@ def _message_of(fields: QueryFields) -> dict[str, Any]:
     if "keys" in fields:
         keys = fields["keys"]
         message["keys"] = keys if len(keys) > 1 else keys[0].split(",")
-    for name in ("wait", "maxRate"):
-        if _NUMBER(message.get(name, "")):
-            message[name] = float(message[name])
+    if _NUMBER(message.get("maxRate", "")):
+        message["maxRate"] = float(message["maxRate"])
     return message
 
 
-def _wait_seconds_of(message: dict[str, Any]) -> float | None:
-    seconds = message.get("wait")
-    if seconds is None:
+def wait_seconds_of(text: str | None) -> float | None:
+    """Read the ``wait`` of a query; None if it is missing or empty.
+
+    Raise `InvalidFieldError` for anything but a number of seconds within the limits.
+    """
+    if not text:
         return None
-    if type(seconds) is not float or not WAIT_SECONDS_MIN <= seconds <= WAIT_SECONDS_MAX:
+    if not (_NUMBER(text) and WAIT_SECONDS_MIN <= float(text) <= WAIT_SECONDS_MAX):
         raise InvalidFieldError(
             f"wait must be a number from {WAIT_SECONDS_MIN:g} to {WAIT_SECONDS_MAX:g}"
         )
-    for name in ("maxRate", "format"):
-        if name in message:
-            raise InvalidFieldError(f"{name} is for streams: leave it or wait out")
-    return seconds
+    return float(text)
 
 
 def _events_of(message: dict[str, Any], selector: Selector) -> FormFactory:

@@ -13,6 +13,7 @@ from dunena.dialects.kv_list import LateAnswer, ValueList
 from dunena.dialects.kv_request import KvAnswer, KvRequest
 from dunena.dialects.preconditions import parse_preconditions
 from dunena.dialects.services import Services
+from dunena.dialects.value_wait import ValueWait
 from dunena.server.http.message import Request, Response, decode_component
 
 KvFunction = Callable[[Services, KvRequest, int], KvAnswer]
@@ -33,8 +34,10 @@ _FUNCTIONS: dict[tuple[str, str], KvFunction] = {
 
 def respond(services: Services, prefix: str, request: Request, now: int) -> Response:
     """Answer a request for a path that begins with ``prefix``, after which a key may follow."""
-    answer = _FUNCTIONS[prefix, request.method](services, read_request(request, prefix), now)
-    return as_response(answer)
+    parts = read_request(request, prefix)
+    if parts.query.get("wait") and (prefix, request.method) == ("/kv/", "GET"):
+        return Response(200, follows=ValueWait(parts))
+    return as_response(_FUNCTIONS[prefix, request.method](services, parts, now))
 
 
 def list_values(services: Services, request: Request) -> Work[Callable[[int], Response]]:

@@ -40,7 +40,7 @@ ROUTES = (
         _READ,
         is_live=True,
         summary="A key's value, or the part at a path",
-        parameters=("key", "ns", "path", "format", *_CONDITIONS),
+        parameters=("key", "ns", "path", "format", "wait", "rev", *_CONDITIONS),
         responses={200: "Shown", 304: ""},
     ),
     Route(
@@ -196,6 +196,7 @@ ROUTES = (
         "GET",
         "/watch",
         Handlers.watch,
+        is_live=True,
         summary="Updates of keys or messages of a channel, as events; with wait, one update",
         parameters=(
             "one key",
@@ -206,7 +207,7 @@ ROUTES = (
             "path",
             "maxRate",
             "since",
-            "format of watch",
+            "format of stream",
             "wait",
         ),
         responses={200: "Update", 204: "", 503: "Error"},

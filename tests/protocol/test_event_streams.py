@@ -256,7 +256,9 @@ def test_a_wrong_query_is_400_and_the_connection_goes_on(
     for _ in range(2):
         raw.request("GET", f"/watch?{query}")
         reply = raw.read_reply()
-        assert (reply.status, reply.json) == (400, {"error": text})
+        assert (reply.status, reply.json["error"]) == (400, text)
+        assert reply.json.get("code", "no target") in ("invalid", "limit", "no target")
+        assert reply.headers["cache-control"] == "no-store"
         assert reply.headers["content-type"] == "application/json"
 
 
@@ -308,7 +310,10 @@ def test_limits_are_400_before_the_stream_begins(start_server: StartServer) -> N
         for wait in ("", "&wait=1"):
             reply = http(server, "GET", f"/watch?pattern=*one-more{wait}")
             assert reply.status == 400
-            assert reply.json == {"error": "Patterns of all clients exceed max count (256)"}
+            assert reply.json == {
+                "error": "Patterns of all clients exceed max count (256)",
+                "code": "limit",
+            }
         stack.enter_context(stream(server, "pattern=*0"))
 
 

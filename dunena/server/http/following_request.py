@@ -4,13 +4,16 @@ import asyncio
 from typing import Protocol
 
 from dunena.dialects.errors import ClientError, PositionAheadError
-from dunena.dialects.following import ChannelQuery, HttpFollowing
+from dunena.dialects.following import ChannelQuery, HttpFollowing, WatchQuery
+from dunena.dialects.value_wait import ValueWait
 from dunena.server.access.peers import group_of
 from dunena.server.context import Context
 from dunena.server.http.event_stream import EventStream
+from dunena.server.http.held_request import HeldRequest
 from dunena.server.http.long_poll import LongPoll
 from dunena.server.http.message import Request, Response
 from dunena.server.http.peer import Peer, refuse_crowd
+from dunena.server.http.value_poll import ValuePoll
 from dunena.server.limits import AHEAD_RETRY_SECONDS, AHEAD_SECONDS_MAX
 from dunena.server.outbox import Outbox
 from dunena.server.registry import Connection, GrantLookup
@@ -47,12 +50,12 @@ class FollowingRequest:
         self._context = context
         self._request = request
         self._begun = begun
-        self._follows: HttpFollowing = begun.follows
+        self._follows: HttpFollowing | ValueWait = begun.follows
         self._connection = connection
         self._peer = peer
         self._transport = transport
         self._outbox = outbox
-        self._poll: LongPoll | None = None
+        self._poll: HeldRequest | None = None
         self._ahead_until = context.loop.time() + AHEAD_SECONDS_MAX
         self._retry: asyncio.TimerHandle | None = None
 
@@ -60,13 +63,19 @@ class FollowingRequest:
         """Begin to follow; the connection is told of an error, an answer or a stream."""
         self._retry = None
         services = self._context.views.of(self._request.grant)
+        follows = self._follows
         try:
-            self._follow(self._follows.revision(services))
+            if isinstance(follows, ValueWait):
+                self._wait_for_value(follows)
+            elif isinstance(follows, ChannelQuery) or follows.wait_seconds is None:
+                self._stream(follows, follows.revision(services))
+            else:
+                self._wait_for_update(follows, follows.revision(services))
         except PositionAheadError:
             self._wait_for_position()
         except ClientError as error:
             services.stats.count(error)
-            self._refuse(Response.error(error.status, error.text))
+            self._refuse(Response.refusal(error, has_fields=True))
 
     def cancel(self) -> None:
         """Drop the request: its connection is lost or ends."""
@@ -92,11 +101,14 @@ class FollowingRequest:
 
     # --- inside ---
 
-    def _follow(self, since: int | None) -> None:
-        follows = self._follows
-        if isinstance(follows, ChannelQuery) or follows.wait_seconds is None:
-            self._stream(since)
-            return
+    def _wait_for_value(self, follows: ValueWait) -> None:
+        poll = ValuePoll(
+            self._context, self._request, self._begun, follows, self._outbox, self._answered
+        )
+        poll.start()
+        self._poll = poll
+
+    def _wait_for_update(self, follows: WatchQuery, since: int | None) -> None:
         self._outbox.rewire(self._connection.abort, None, self._context.tick.turns.wait)
         poll = LongPoll(
             self._context, self._request, self._begun, follows, self._outbox, self._answered
@@ -104,7 +116,7 @@ class FollowingRequest:
         poll.start(since)
         self._poll = poll
 
-    def _stream(self, since: int | None) -> None:
+    def _stream(self, follows: HttpFollowing, since: int | None) -> None:
         """Begin a stream; one through a trusted proxy counts for the client's group from then."""
         if self._peer.is_proxy:
             group = group_of(self._request.address)
@@ -114,7 +126,7 @@ class FollowingRequest:
                 return
             self._context.registry.add(self._connection, group)
         stream = EventStream(
-            self._context, self._request, self._begun, self._follows, self._transport, self._outbox
+            self._context, self._request, self._begun, follows, self._transport, self._outbox
         )
         self._connection.hand_over(stream, since)
 

@@ -16,6 +16,7 @@ from dunena.dialects.grants import NOTHING, Grant
 
 if TYPE_CHECKING:
     from dunena.dialects.following import HttpFollowing
+    from dunena.dialects.value_wait import ValueWait
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -131,8 +132,8 @@ class Response:
     ``length`` is the length of the whole body if ``body`` is only its beginning. ``later`` is the
     work, in a worker thread or in portions, that makes the actual response; only the headers of
     this one are then used. ``follows`` is what the client follows: updates are the body of this
-    response, or of another with its headers. The length of a body that ``is_stream`` is not known
-    before it ends.
+    response, or something that it waits for is that of another with its headers. The length of a
+    body that ``is_stream`` is not known before it ends.
     """
 
     status: int
@@ -142,7 +143,7 @@ class Response:
     closes: bool = False
     length: int | None = None
     later: "Callable[[], Prepared] | Search | None" = None
-    follows: "HttpFollowing | None" = None
+    follows: "HttpFollowing | ValueWait | None" = None
     is_stream: bool = False
 
     @classmethod

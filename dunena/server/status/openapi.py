@@ -206,6 +206,18 @@ _PARAMETERS: dict[str, _Json] = {
     "path": _query("path", {**_STRING, "description": "A JSON Pointer (RFC 6901)."}),
     "format": _query("format", {"enum": ["json", "text", "rows", "csv"]}),
     "format of list": _query("format", {"enum": ["json", "rows", "csv"]}),
+    "format of stream": _query("format", {"enum": ["value"]}),
+    "one key": _query("key", _NAME),
+    "one channel": _query("channel", _NAME),
+    "keys": _query(
+        "keys", {**_STRING, "description": "Separated by commas, or one in each parameter."}
+    ),
+    "maxRate": _query("maxRate", {"type": "number", "minimum": RATE_MIN, "maximum": RATE_MAX}),
+    "since": _query("since", {**_STRING, "description": "<epoch>-<rev>"}),
+    "rev": _query("rev", {**_STRING, "description": "<epoch>-<rev>, or 0 for a missing key"}),
+    "wait": _query(
+        "wait", {"type": "number", "minimum": WAIT_SECONDS_MIN, "maximum": WAIT_SECONDS_MAX}
+    ),
     "ttl": _number("ttl"),
     "then": _query("then", {**_STRING, "description": "JSON that is merged in when the ttl ends."}),
     "limit": _number("limit", minimum=1),
@@ -214,23 +226,6 @@ _PARAMETERS: dict[str, _Json] = {
     "Idempotency-Key": _header(
         "Idempotency-Key",
         {"type": "string", "pattern": f"^[!-~]{{1,{IDEMPOTENCY_KEY_CHARS_MAX}}}$"},
-    ),
-    "one key": _query("key", _NAME),
-    "one channel": _query("channel", _NAME),
-    "keys": _query(
-        "keys", {"type": "string", "description": "separated by commas, or one a parameter"}
-    ),
-    "maxRate": _query("maxRate", {"type": "number", "minimum": RATE_MIN, "maximum": RATE_MAX}),
-    "since": _query("since", {"type": "string", "description": "<epoch>-<rev>"}),
-    "format of watch": _query("format", {"enum": ["value"]}),
-    "wait": _query(
-        "wait",
-        {
-            "type": "number",
-            "minimum": WAIT_SECONDS_MIN,
-            "maximum": WAIT_SECONDS_MAX,
-            "description": "seconds; without it the answer is a stream",
-        },
     ),
 }
 
