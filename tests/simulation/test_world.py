@@ -11,12 +11,17 @@ import pytest
 
 from dunena.dialects.ops.transaction import Transaction
 from dunena.hub import Batch
+from dunena.persistence.disk import folder_storage
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.policy import Fsync
 from dunena.server.backlog import Backlog
 from dunena.server.outbox import HeldOutput, Outbox
+from dunena.server.sessions import Sessions
 from dunena.server.tick import Tick
+from dunena.sessions.session_table import SessionTable
+from dunena.store import entry as entry_module
 from dunena.store import store as store_module
+from dunena.store.entry import EphemeralEntry, EphemeralSet
 from dunena.store.store import Store
 from tests.simulation.seeds import seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
@@ -137,6 +142,51 @@ def change_all_but_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Transaction, "_commit", commit_most)
 
 
+def end_sessions_without_grace(patch: pytest.MonkeyPatch) -> None:
+    leave = SessionTable.leave
+
+    def leave_at_once(table, holder, now, *, is_at_once) -> None:
+        leave(table, holder, now, is_at_once=True)
+
+    patch.setattr(SessionTable, "leave", leave_at_once)
+
+
+def end_no_session(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Sessions, "_end_due", lambda _: None)
+
+
+def end_a_session_that_was_resumed(patch: pytest.MonkeyPatch) -> None:
+    move = SessionTable._move
+
+    def move_late(table, session, holder, now) -> None:
+        state, ends_at = session.state, session.ends_at
+        move(table, session, holder, now)
+        session.state, session.ends_at = state, ends_at
+
+    patch.setattr(SessionTable, "_move", move_late)
+
+
+def end_keys_of_others(patch: pytest.MonkeyPatch) -> None:
+    def keys_of_all(sessions, _session) -> list:
+        entries = sessions._services.unrestricted_store.entries()
+        return [(one.ns, one.key) for one in entries if isinstance(one, EphemeralEntry)]
+
+    patch.setattr(Sessions, "_keys_of", keys_of_all)
+
+
+def write_ephemeral_keys_to_disk(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folder_storage, "stored_changes", lambda changes: changes)
+
+
+def leave_on_disk_what_an_ephemeral_key_replaced(patch: pytest.MonkeyPatch) -> None:
+    stored_change = entry_module._stored_change
+
+    def store_no_deletion(change):
+        return None if isinstance(change, EphemeralSet) else stored_change(change)
+
+    patch.setattr(entry_module, "_stored_change", store_no_deletion)
+
+
 def is_found() -> bool:
     for seed in range(SABOTAGE_WORLDS_MAX):
         try:
@@ -161,6 +211,12 @@ def is_found() -> bool:
         change_all_but_one,
         merge_nothing,
         hide_what_cannot_be_merged_yet,
+        end_sessions_without_grace,
+        end_no_session,
+        end_a_session_that_was_resumed,
+        end_keys_of_others,
+        write_ephemeral_keys_to_disk,
+        leave_on_disk_what_an_ephemeral_key_replaced,
     ],
 )
 def test_the_simulation_detects_a_server_broken_on_purpose(

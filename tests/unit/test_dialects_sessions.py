@@ -238,6 +238,16 @@ def test_other_operations_leave_a_key_with_its_session() -> None:
     assert values(rooms) == {}
 
 
+def test_a_key_that_is_deleted_and_made_anew_in_one_transaction_is_an_ordinary_one() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.DUNENA)
+    put(client, "me")
+    ask(client, type="txn", ops=[{"op": "delete", "key": "me"}, {"op": "incr", "key": "me"}])
+    client.leave()
+    settle(rooms)
+    assert values(rooms) == {"me": 1}
+
+
 def test_a_lock_is_taken_once_and_free_when_its_holder_is_gone() -> None:
     rooms = Rooms()
     first, second = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
