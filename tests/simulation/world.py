@@ -411,6 +411,8 @@ class World:
         self.random = Random(seed)
         self.schedule_random = Random(f"schedule {seed}")
         self.session_random = Random(f"session {seed}")
+        # Not in all worlds: what else may go wrong shows sooner without them.
+        self.has_sessions = seed % 2 == 0
         self.session_ids = itertools.count(1)
         self.secrets: list[str] = []
         self.fsync = fsync
@@ -678,7 +680,7 @@ class World:
         text = message if isinstance(message, bytes) else json.dumps(message).encode()
         cut = self.random.randrange(len(text)) if self.random.random() < 0.1 else None
         peer.say(text, cut)
-        if self.session_random.random() < 0.1:
+        if self.has_sessions and self.session_random.random() < 0.1:
             peer.say(self.session_message(peer))
 
     def dunena_message(self, peer: Peer) -> Any:
@@ -762,7 +764,8 @@ class World:
         return message
 
     def ephemerality(self) -> dict[str, Any]:
-        return {"ephemeral": True} if self.session_random.random() < 0.3 else {}
+        is_ephemeral = self.has_sessions and self.session_random.random() < 0.3
+        return {"ephemeral": True} if is_ephemeral else {}
 
     def durability(self) -> dict[str, Any]:
         return {"durable": True} if self.random.random() < 0.1 else {}
