@@ -155,17 +155,6 @@ def end_no_session(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Sessions, "_end_due", lambda _: None)
 
 
-def end_a_session_that_was_resumed(patch: pytest.MonkeyPatch) -> None:
-    move = SessionTable._move
-
-    def move_late(table, session, holder, now) -> None:
-        state, ends_at = session.state, session.ends_at
-        move(table, session, holder, now)
-        session.state, session.ends_at = state, ends_at
-
-    patch.setattr(SessionTable, "_move", move_late)
-
-
 def end_keys_of_others(patch: pytest.MonkeyPatch) -> None:
     def keys_of_all(sessions, _session) -> list:
         entries = sessions._services.unrestricted_store.entries()
@@ -213,7 +202,6 @@ def is_found() -> bool:
         hide_what_cannot_be_merged_yet,
         end_sessions_without_grace,
         end_no_session,
-        end_a_session_that_was_resumed,
         end_keys_of_others,
         write_ephemeral_keys_to_disk,
         leave_on_disk_what_an_ephemeral_key_replaced,

@@ -412,7 +412,7 @@ class World:
         self.schedule_random = Random(f"schedule {seed}")
         self.session_random = Random(f"session {seed}")
         # Not in all worlds: what else may go wrong shows sooner without them.
-        self.has_sessions = seed % 2 == 0
+        self.has_sessions = seed % 4 != 1
         self.session_ids = itertools.count(1)
         self.secrets: list[str] = []
         self.fsync = fsync
@@ -680,7 +680,7 @@ class World:
         text = message if isinstance(message, bytes) else json.dumps(message).encode()
         cut = self.random.randrange(len(text)) if self.random.random() < 0.1 else None
         peer.say(text, cut)
-        if self.has_sessions and self.session_random.random() < 0.1:
+        if self.has_sessions and self.session_random.random() < 0.15:
             peer.say(self.session_message(peer))
 
     def dunena_message(self, peer: Peer) -> Any:
@@ -752,7 +752,7 @@ class World:
         names = {"type": "session", "id": peer.next_id()}
         message = names if peer.followed.is_dunena else {"action": "session"}
         if draw.random() < 0.7:
-            message["grace"] = draw.choice((0, 640, 6400, 25_600))
+            message["grace"] = draw.choice((0, 640, 6400, 25_600, 25_600))
         if draw.random() < 0.3:
             message["timeout"] = draw.choice((10_000, 60_000))
         if draw.random() < 0.4:
@@ -760,11 +760,11 @@ class World:
             wills = ([{"op": "incr", "key": key, "by": 1000}], [{"op": "delete", "key": key}], [])
             message["will"] = draw.choice(wills)
         if self.secrets and draw.random() < 0.6:
-            message["resume"] = draw.choice(self.secrets[-6:])
+            message["resume"] = draw.choice(self.secrets[-3:])
         return message
 
     def ephemerality(self) -> dict[str, Any]:
-        is_ephemeral = self.has_sessions and self.session_random.random() < 0.3
+        is_ephemeral = self.has_sessions and self.session_random.random() < 0.6
         return {"ephemeral": True} if is_ephemeral else {}
 
     def durability(self) -> dict[str, Any]:
