@@ -118,7 +118,8 @@ class SessionTable(Generic[RightsT]):
             changed.grace_ms = request.grace_ms
         if request.name is not None:
             changed.name = request.name
-        if request.will is not None:
+        # The will of a lost connection was set before, for the session that was lost with it.
+        if request.will is not None and not holder.is_gone:
             self._will_bytes += _will_size(request.will) - _will_size(changed.will)
             changed.will = request.will
         holder.timeout_changed(changed.timeout_ms)

@@ -31,6 +31,46 @@ Stored = tuple[Any, int | None, Any]
 State = dict[EntryId, Stored]
 
 
+class Owned(tuple[Any, int | None, Any]):
+    """What stands under an ephemeral key: the same, and the session ``owner``."""
+
+    owner: "SessionModel"
+
+
+def owned(stored: Stored, owner: "SessionModel | None") -> Stored:
+    """What stands under a key of a session, or of none."""
+    if owner is None:
+        return stored
+    made = Owned(stored)
+    made.owner = owner
+    return made
+
+
+def owner_of(stored: Stored | None) -> "SessionModel | None":
+    return stored.owner if isinstance(stored, Owned) else None
+
+
+def on_disk(state: State) -> State:
+    """What a disk may have of a state: no ephemeral key."""
+    return {entry_id: stored for entry_id, stored in state.items() if owner_of(stored) is None}
+
+
+@dataclass(eq=False)
+class SessionModel:
+    """A session: who holds it, and from when on it may end if nobody does.
+
+    ``is_over``: its end has begun. ``is_done``: what ends with it has ended.
+    """
+
+    holder: "Followed | None" = None
+    grace: int = 0
+    timeout: int = 40_000
+    will: list[Any] = field(default_factory=list)
+    deadline: int = 0
+    is_over: bool = False
+    is_done: bool = False
+
+
 class BrokenPromiseError(AssertionError):
     """The server did what it must not do."""
 
@@ -55,6 +95,7 @@ class Draft:
     expires_at: int | None
     then: Any
     then_before: Any
+    owner: SessionModel | None = None
     is_change: bool = False
 
     def apply(self, op: Any, now: int) -> dict[str, Any]:
@@ -82,6 +123,8 @@ class Draft:
         else:
             assert kind == "merge"
             self.value = merged(self.value, op["value"])
+        if kind == "set" or not had_value:
+            self.owner = None
         touched = had_value or kind != "delete"
         self.is_change = (self.is_change or touched) and (
             self.before is not None or self.value is not None
@@ -134,6 +177,7 @@ class Request:
     groups: list[list[Written]] = field(default_factory=list)
     answer_ids: list[str] = field(default_factory=list)
     channels: dict["Followed", frozenset[str]] = field(default_factory=dict)
+    ended: list[SessionModel] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -206,6 +250,7 @@ class Followed:
     is_slow: bool = False
     is_open: bool = True
     watched: dict[Any, "Asked"] = field(default_factory=dict)
+    session: SessionModel | None = None
 
     def hear(self, message: dict[str, Any]) -> None:
         """It received a message: one that is to come, and that may come now."""
@@ -279,6 +324,8 @@ class Model:
         self.trouble_at = 0  # when a change was last refused, or could not be made
         self.fault: Exception | None = None  # of a message that could not be answered
         self.latest_ms = 0  # how much later than its time something ended
+        self.sessions: dict[str, SessionModel] = {}  # by public id
+        self.resumed = self.ended_keys = self.wills = 0
         self._is_grouping = False
         self.round = Round({})
         self.request = Request(self.round)
@@ -304,7 +351,8 @@ class Model:
                 if then is None:
                     self._change(entry_id, None, "expired")
                 else:
-                    self._change(entry_id, (merged(value, then), None, None), "set")
+                    left = owned((merged(value, then), None, None), owner_of(stored))
+                    self._change(entry_id, left, "set")
 
     def open(self, peer: Followed, now: int) -> None:
         """A peer is greeted."""
@@ -318,9 +366,12 @@ class Model:
 
     def edit(self, entry_id: EntryId, value: Any) -> None:
         """Another hand wrote the file of a key, or removed it for None."""
-        if value is not None and value != self.state.get(entry_id, (None,))[0]:
+        stored = self.state.get(entry_id)
+        if owner_of(stored) is not None:
+            stored = None  # an ephemeral key has no file
+        if value is not None and (stored is None or value != stored[0]):
             self._change(entry_id, (value, None, None), "set")
-        elif value is None and entry_id in self.state:
+        elif value is None and stored is not None:
             self._change(entry_id, None, "delete")
 
     def clear(self, order: list[EntryId]) -> None:
@@ -346,10 +397,92 @@ class Model:
                 self._say(peer, event)
 
     def close(self, peer: Followed) -> None:
-        """A peer is gone, or is told nothing more."""
+        """A peer is gone, or is told nothing more; what it has of a session stays for the grace."""
         peer.is_open = peer.events = False
         peer.places.clear()
         peer.channels.clear()
+        session, peer.session = peer.session, None
+        if session is not None:
+            session.holder = None
+            session.deadline = self.clock() + session.grace
+
+    def session_of(self, peer: Followed) -> SessionModel:
+        """The session of a peer, which begins if there is none."""
+        if peer.session is not None:
+            return peer.session
+        session = SessionModel()
+        if peer.is_open:
+            session.holder, peer.session = peer, session
+        return session
+
+    def _answer_session(self, peer: Followed, message: Any) -> None:
+        found = self.sessions.get(message.get("resume", "").partition(".")[0])
+        can_be = peer.is_open and found is not None and not found.is_over
+        if can_be and found is not None and (found.holder or self.now < found.deadline):
+            self._move(found, peer)
+            resumed = True
+        else:
+            resumed = False
+        session = self.session_of(peer)
+        for name in ("grace", "timeout", "will"):
+            setattr(session, name, message.get(name, getattr(session, name)))
+        data = {"resumed": resumed, "timeout": session.timeout, "grace": session.grace}
+        self._answer_always(peer, message, {**data, "timestamp": self.now})
+
+    def _answer_always(self, peer: Followed, message: Any, data: Any) -> None:
+        if peer.is_dunena:
+            self._reply(peer, message, "result", data)
+        else:
+            request_id = {"id": message["id"]} if "id" in message else {}
+            self._say(peer, {"result": data, **request_id})
+
+    def _move(self, session: SessionModel, peer: Followed) -> None:
+        """A peer holds a session that it resumes."""
+        if session.holder is peer:
+            return
+        if session.holder is not None:
+            session.holder.session = None
+        if peer.session is not None:
+            peer.session.holder, peer.session.deadline = None, self.now
+            peer.session.is_over = True
+        session.holder, peer.session = peer, session
+        self.resumed += 1
+
+    def end_session(self, session_id: str, now: int, refusal: str | None) -> None:
+        """The server ends a session, and may do so."""
+        session = self.sessions.get(session_id)
+        if session is None:
+            return  # it began for a request of a lost connection, which was refused
+        self.now = now
+        if session.holder is not None:
+            raise BrokenPromiseError("a session ended that a peer holds")
+        early = session.deadline - self.clock()  # the tick may have begun before
+        if early > 0:
+            raise BrokenPromiseError(f"a session ended {early} ms too early")
+        if session.is_done:
+            raise BrokenPromiseError("a session ended twice")
+        session.is_over = True
+        if refusal is not None:
+            return
+        session.is_done = True
+        self.request.ended.append(session)
+        keys = [key for (_, key), stored in self.state.items() if owner_of(stored) is session]
+        try:
+            _, drafts = self._carry_out(session.will, None, keys)
+        except RefusedOperationError:
+            _, drafts = self._carry_out([], None, keys)
+        self.ended_keys += len(keys)
+        self.wills += len(drafts) > len(keys)
+        self._make_changes([draft for draft in drafts if draft.is_change])
+
+    def expect_no_ghosts(self, now: int) -> None:
+        """No ephemeral key is there long after its session should have ended."""
+        for entry_id, stored in self.state.items():
+            owner = owner_of(stored)
+            if owner is None or owner.holder is not None:
+                continue
+            if now > max(owner.deadline, self.trouble_at) + 2 * RETRY_MS:
+                raise BrokenPromiseError(f"{entry_id} outlived its session")
 
     def receive(self, peer: Followed, text: bytes, now: int, refusal: str | None) -> None:
         """A peer asks; with a refusal nothing can be changed."""
@@ -360,10 +493,13 @@ class Model:
             said = "Invalid JSON" if peer.is_dunena else "Invalid message format"
             self._say_error(peer, said, None)
             return
-        if message.get("type", message.get("action")) in ("watch", "unwatch"):
+        name = message.get("type", message.get("action"))
+        if name in ("watch", "unwatch"):
             self._watch(peer, message)
         elif message.get("channel") in CHANNELS:
             self._answer_channel(peer, message)
+        elif name == "session":
+            self._answer_session(peer, message)
         elif peer.is_dunena:
             self._answer_dunena(peer, message, refusal)
         else:
@@ -470,7 +606,7 @@ class Model:
             return
         ops = message["ops"] if is_transaction else [{**message, "op": name}]
         try:
-            results, drafts = self._carry_out(ops)
+            results, drafts = self._carry_out(ops, peer)
         except RefusedOperationError as error:
             text = f"op {error.number}: {error.text}" if is_transaction else error.text
             number = {"op": error.number} if is_transaction else {}
@@ -480,32 +616,50 @@ class Model:
         if changed and refusal is not None:
             self._say_coded_error(peer, message, _storage_error(refusal), code="storage")
             return
-        with self._group():
-            for draft in sorted(changed, key=lambda draft: draft.growth):
-                there = draft.value is not None
-                stored = (draft.value, draft.expires_at, draft.then) if there else None
-                self._change(("", draft.key), stored, "set" if stored else "delete")
+        self._make_changes(changed)
         data = {"results": results} if is_transaction else {"key": message["key"], **results[0]}
         if answer_id is not None:
             self.answers[answer_id] = data, self.now
             self.request.answer_ids.append(answer_id)
         self._answer(peer, message, data)
 
-    def _carry_out(self, ops: list[Any]) -> tuple[list[dict[str, Any]], list["Draft"]]:
-        """What operations answer, and what they make of their keys; nothing has changed yet."""
-        drafts: dict[str, Draft] = {}
+    def _make_changes(self, changed: list["Draft"]) -> None:
+        """Change the keys of a transaction."""
+        with self._group():
+            for draft in sorted(changed, key=lambda draft: draft.growth):
+                there = draft.value is not None
+                plain = (draft.value, draft.expires_at, draft.then)
+                stored = owned(plain, draft.owner) if there else None
+                self._change(("", draft.key), stored, "set" if stored else "delete")
+
+    def _carry_out(
+        self, ops: list[Any], peer: Followed | None, ended: list[str] | None = None
+    ) -> tuple[list[dict[str, Any]], list["Draft"]]:
+        """What operations answer, and what they make of their keys; nothing has changed yet.
+
+        Keys that ``ended`` with a session are removed first.
+        """
+        drafts = {key: self._draft(key) for key in ended or ()}
+        for draft in drafts.values():
+            draft.apply({"op": "delete"}, self.now)
         results = []
         for number, op in enumerate(ops):
             key = op["key"]
-            if key not in drafts:
-                value = self._value(("", key))
-                _, expires_at, then = (value, None, None) if value is None else self.state["", key]
-                drafts[key] = Draft(key, value, value, expires_at, then, then)
+            draft = drafts.setdefault(key, self._draft(key))
             try:
-                results.append(drafts[key].apply(op, self.now))
+                results.append(draft.apply(op, self.now))
             except TypeError:
                 raise RefusedOperationError(number, key) from None
+            if peer is not None and op.get("ephemeral"):
+                draft.owner = self.session_of(peer)
         return results, list(drafts.values())
+
+    def _draft(self, key: str) -> "Draft":
+        value = self._value(("", key))
+        if value is None:
+            return Draft(key, None, None, None, None, None)
+        _, expires_at, then = stored = self.state["", key]
+        return Draft(key, value, value, expires_at, then, then, owner_of(stored))
 
     def _answer(self, peer: Followed, message: Any, data: Any) -> None:
         """Answer an operation, which in the object-store dialect wants one if it has an id."""
@@ -553,7 +707,7 @@ class Model:
     def commit_held(self) -> None:
         """It will be known later whether they are."""
         self.held = self.round
-        self.doubtful.append(dict(self.state))
+        self.doubtful.append(on_disk(self.state))
         self.unsynced.append(self.doubtful[-1])
         self._next_round()
 
@@ -575,7 +729,7 @@ class Model:
 
     def synced(self) -> None:
         """What was appended is on the device: what is kept, and the round that is held."""
-        self.unsynced = [self.kept if self.held is None else dict(self.round.before)]
+        self.unsynced = [self.kept if self.held is None else on_disk(self.round.before)]
 
     def restarted(self, state: State, epoch: str, revision: int, now: int) -> None:
         """Another process begins with this, in another epoch, at this revision."""
@@ -584,6 +738,7 @@ class Model:
         self.revision = revision
         self.now = self.trouble_at = now
         self.answers.clear()
+        self.sessions.clear()
         self.made = {revision: (self.removals, self.clears)}
         self.forgotten_revision = -1
         values = {entry_id: stored[0] for entry_id, stored in state.items()}
@@ -592,7 +747,7 @@ class Model:
 
     def _keep(self, kept: Round, state: State) -> None:
         kept.is_kept = True
-        self.kept = dict(state)
+        self.kept = on_disk(state)
         self.doubtful.clear()
         self.unsynced.append(self.kept)
         for request in kept.requests:
@@ -600,7 +755,7 @@ class Model:
                 self.committed.add(group, self.clock())
 
     def _refuse(self, refused: Round, dropped: set[Request]) -> None:
-        self.doubtful.append(dict(self.state))
+        self.doubtful.append(on_disk(self.state))
         self.unsynced.append(self.doubtful[-1])
         self.state = dict(refused.before)
         self.revision = refused.revision
@@ -611,6 +766,9 @@ class Model:
             for answer_id in request.answer_ids:
                 self.answers.pop(answer_id, None)
         first = next((one for one in refused.requests if one in dropped), None)
+            for session in request.ended:
+                session.is_done = False
+            request.ended.clear()
         for peer in self.peers:
             peer.forget(dropped)
             if first is not None and peer.is_open:
@@ -704,11 +862,14 @@ def _storage_error(reason: str) -> str:
 
 
 def without_position(message: dict[str, Any]) -> dict[str, Any]:
-    """A message without revisions and epoch."""
+    """A message without revisions and epoch, and without the names of a session."""
     if "epoch" in message:
         return {name: part for name, part in message.items() if name not in ("rev", "epoch")}
     for name in ("data", "result"):
         data = message.get(name)
+        if isinstance(data, dict) and "resumed" in data:
+            rest = {name: part for name, part in data.items() if name not in ("session", "resume")}
+            return {**message, name: rest}
         if isinstance(data, dict) and "epoch" in data:
             rest = {name: part for name, part in data.items() if name not in ("rev", "epoch")}
             if "results" in rest:

@@ -11,12 +11,17 @@ import pytest
 
 from dunena.dialects.ops.transaction import Transaction
 from dunena.hub import Batch, Hub, HubMark
+from dunena.persistence.disk import folder_storage
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.policy import Fsync
 from dunena.server.backlog import Backlog
 from dunena.server.outbox import HeldOutput, Outbox
+from dunena.server.sessions import Sessions
 from dunena.server.tick import Tick
+from dunena.sessions.session_table import SessionTable
+from dunena.store import entry as entry_module
 from dunena.store import store as store_module
+from dunena.store.entry import EphemeralEntry, EphemeralSet
 from dunena.store.store import Store
 from tests.simulation.seeds import seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
@@ -182,6 +187,40 @@ def drop_the_newest_message(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Backlog, "_drop_oldest", drop_newest)
 
 
+def end_sessions_without_grace(patch: pytest.MonkeyPatch) -> None:
+    leave = SessionTable.leave
+
+    def leave_at_once(table, holder, now, *, is_at_once) -> None:
+        leave(table, holder, now, is_at_once=True)
+
+    patch.setattr(SessionTable, "leave", leave_at_once)
+
+
+def end_no_session(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Sessions, "_end_due", lambda _: None)
+
+
+def end_keys_of_others(patch: pytest.MonkeyPatch) -> None:
+    def keys_of_all(sessions, _session) -> list:
+        entries = sessions._services.unrestricted_store.entries()
+        return [(one.ns, one.key) for one in entries if isinstance(one, EphemeralEntry)]
+
+    patch.setattr(Sessions, "_keys_of", keys_of_all)
+
+
+def write_ephemeral_keys_to_disk(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folder_storage, "stored_changes", lambda changes: changes)
+
+
+def leave_on_disk_what_an_ephemeral_key_replaced(patch: pytest.MonkeyPatch) -> None:
+    stored_change = entry_module._stored_change
+
+    def store_no_deletion(change):
+        return None if isinstance(change, EphemeralSet) else stored_change(change)
+
+    patch.setattr(entry_module, "_stored_change", store_no_deletion)
+
+
 def is_found() -> bool:
     for seed in range(SABOTAGE_WORLDS_MAX):
         try:
@@ -211,6 +250,11 @@ def is_found() -> bool:
         drop_messages_silently,
         tell_of_a_gap_at_the_end,
         drop_the_newest_message,
+        end_sessions_without_grace,
+        end_no_session,
+        end_keys_of_others,
+        write_ephemeral_keys_to_disk,
+        leave_on_disk_what_an_ephemeral_key_replaced,
     ],
 )
 def test_the_simulation_detects_a_server_broken_on_purpose(

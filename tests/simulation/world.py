@@ -39,6 +39,7 @@ from dunena.server.paced import Pacer
 from dunena.server.registry import Registry
 from dunena.server.sessions import Sessions
 from dunena.server.tick import Tick
+from dunena.server.websocket.closing import SESSION_RESUMED
 from dunena.server.websocket.connection import WebSocketConnection
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.settings import Settings
@@ -82,8 +83,8 @@ class Loop:
     def time(self) -> float:
         return self.now_ms / 1000
 
-    def call_soon(self, action: Callable[[], None]) -> None:
-        self.soon.append(action)
+    def call_soon(self, action: Callable[..., None], *arguments: Any) -> None:
+        self.soon.append(partial(action, *arguments))
 
     def call_later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> "Timer":
         timer = Timer(partial(action, *arguments))
@@ -236,6 +237,7 @@ class WatchedConversation(Conversation):
         try:
             self._tell(text, now)
             super().receive(text, now)
+            self._name_session()
         except Exception as error:
             self._model.fault = error  # the server closes the connection, and goes on
             raise
@@ -244,9 +246,30 @@ class WatchedConversation(Conversation):
         if self._followed.is_open or self._store.refusal is not None:
             self._model.receive(self._followed, text, now, self._store.refusal)
 
+    def _name_session(self) -> None:
+        """Tell the model what the server calls the session of this peer."""
+        holder, session = self.subscriptions.holder, self._followed.session
+        if holder is not None and holder.session is not None:
+            if session is None:
+                raise BrokenPromiseError("a session began that nobody asked for")
+            self._model.sessions[holder.session.id] = session
+
     def close(self) -> None:
         self._model.close(self._followed)
         super().close()
+
+
+class WatchedSessions(Sessions):
+    """Tells the model of the end of each session, before anything comes of it."""
+
+    def watch(self, model: Model, store: Store, ids: "itertools.count[int]") -> None:
+        self._model = model
+        self._store = store
+        self.table._new_id = lambda: f"s{next(ids)}"
+
+    def _end(self, session: Any, now: int) -> None:
+        self._model.end_session(session.id, now, self._store.refusal)
+        super()._end(session, now)
 
 
 class Peer:
@@ -369,6 +392,9 @@ class Peer:
 
     def hear(self, message: dict[str, Any]) -> None:
         """A message was read."""
+        data = message.get("data", message.get("result"))
+        if isinstance(data, dict) and "resumed" in data:
+            self.world.secrets.append(data["resume"])
         self.followed.hear(message)
         self._check_accounts(message)
 
@@ -388,6 +414,11 @@ class World:
         self.schedule_random = Random(f"schedule {seed}")
         self.channel_random = Random(f"channels {seed}")
         self.has_channels = seed % 2 == 0  # what goes wrong without them is found sooner so
+        self.session_random = Random(f"session {seed}")
+        # Not in all worlds: what else may go wrong shows sooner without them.
+        self.has_sessions = seed % 4 != 1
+        self.session_ids = itertools.count(1)
+        self.secrets: list[str] = []
         self.fsync = fsync
         self.loop = Loop()
         self.disk = SimulatedDisk(self.random, str(ROOT))
@@ -458,7 +489,8 @@ class World:
         expiry = ExpiryTimer(loop, store, self.tick, self.telemetry)
         self.tick.on_commit(expiry.rearm)
         self.views = Views(services)
-        self.sessions = Sessions(loop, services, self.views, self.tick, self.telemetry)
+        self.sessions = WatchedSessions(loop, services, self.views, self.tick, self.telemetry)
+        self.sessions.watch(self.model, store, self.session_ids)
         self.context = Context(
             loop=loop,
             settings=Settings(),
@@ -536,10 +568,11 @@ class World:
                 if self.engine.done is None and not any(waiting):
                     break
         self.expect_no_fault()
+        self.model.expect_no_ghosts(self.loop.now_ms)
         for peer in self.peers:
             if peer.is_gone:
                 continue
-            if peer.close_code not in (None, TRY_LATER, KEEPALIVE):
+            if peer.close_code not in (None, TRY_LATER, KEEPALIVE, SESSION_RESUMED):
                 raise BrokenPromiseError(f"closed with {peer.close_code}")
             if peer.close_code is None:
                 if peer.outgoing or peer.unread:
@@ -589,6 +622,7 @@ class World:
             lambda: self.loop.pass_time(self.random.choice((64, 640, 6400, 25_600))): 3,
         }
         self.expect_no_fault()
+        self.model.expect_no_ghosts(self.loop.now_ms)
         event = self.random.choices(list(events), list(events.values()))[0]
         (event if self.peers else self.connect)()
         if self.schedule_random.random() < 0.1:
@@ -671,6 +705,8 @@ class World:
         text = message if isinstance(message, bytes) else json.dumps(message).encode()
         cut = self.random.randrange(len(text)) if self.random.random() < 0.1 else None
         peer.say(text, cut)
+        if self.has_sessions and self.session_random.random() < 0.15:
+            peer.say(self.session_message(peer))
 
     def dunena_message(self, peer: Peer) -> Any:
         choose = self.random.choice
@@ -727,11 +763,34 @@ class World:
             ops = [self.operation(choose(kinds)) for _ in range(self.random.randrange(4))]
             return {"op": "txn", "ops": ops} | self.durability()
         if kind == "set":
-            return {"op": "set"} | self.entry(text=False)
+            return {"op": "set"} | self.entry(text=False) | self.ephemerality()
         operation: dict[str, Any] = {"op": kind, "key": choose(KEYS)} | self.durability()
+        if kind in ("incr", "merge"):
+            operation |= self.ephemerality()
         if kind == "incr":
             return operation | {"by": number}
         return operation | {"value": {choose("xy"): number}} if kind == "merge" else operation
+
+    def session_message(self, peer: Peer) -> Any:
+        """A session begins, changes or is resumed."""
+        draw = self.session_random
+        names = {"type": "session", "id": peer.next_id()}
+        message = names if peer.followed.is_dunena else {"action": "session"}
+        if draw.random() < 0.7:
+            message["grace"] = draw.choice((0, 640, 6400, 25_600, 25_600))
+        if draw.random() < 0.3:
+            message["timeout"] = draw.choice((10_000, 60_000))
+        if draw.random() < 0.4:
+            key = draw.choice(KEYS)
+            wills = ([{"op": "incr", "key": key, "by": 1000}], [{"op": "delete", "key": key}], [])
+            message["will"] = draw.choice(wills)
+        if self.secrets and draw.random() < 0.6:
+            message["resume"] = draw.choice(self.secrets[-3:])
+        return message
+
+    def ephemerality(self) -> dict[str, Any]:
+        is_ephemeral = self.has_sessions and self.session_random.random() < 0.6
+        return {"ephemeral": True} if is_ephemeral else {}
 
     def durability(self) -> dict[str, Any]:
         return {"durable": True} if self.random.random() < 0.1 else {}

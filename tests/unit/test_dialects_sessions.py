@@ -8,7 +8,10 @@ import pytest
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import Grant, Right
 from dunena.dialects.views import Views
+from dunena.server.status.figures import Figures
+from dunena.server.status.introspection import Introspection
 from dunena.sessions.limits import SESSION_KEYS_MAX, WILL_BYTES_MAX
+from dunena.settings import Settings
 from dunena.store.entry import EphemeralEntry, stored_changes
 from dunena.store.limits import Eviction, Limits
 from tests.support.rooms import Client, HoldingEngine, Rooms
@@ -41,6 +44,13 @@ def settle(rooms: Rooms, ms: int = 0) -> None:
     """Let time pass, and all that is due happen."""
     rooms.pass_time(ms)
     rooms.tick.end()
+
+
+def health(rooms: Rooms) -> Any:
+    """What `/health` says of sessions."""
+    figures = Figures(rooms.services, rooms.engine, None, rooms.telemetry, rooms.sessions.table)
+    body = orjson.loads(Introspection(figures, Settings()).health(rooms.now).body)
+    return body["checks"]["sessions"]
 
 
 def test_the_answer_has_the_terms_of_the_session_in_both_dialects() -> None:
@@ -238,6 +248,16 @@ def test_other_operations_leave_a_key_with_its_session() -> None:
     assert values(rooms) == {}
 
 
+def test_a_key_that_is_deleted_and_made_anew_in_one_transaction_is_an_ordinary_one() -> None:
+    rooms = Rooms()
+    client = rooms.client(Dialect.DUNENA)
+    put(client, "me")
+    ask(client, type="txn", ops=[{"op": "delete", "key": "me"}, {"op": "incr", "key": "me"}])
+    client.leave()
+    settle(rooms)
+    assert values(rooms) == {"me": 1}
+
+
 def test_a_lock_is_taken_once_and_free_when_its_holder_is_gone() -> None:
     rooms = Rooms()
     first, second = rooms.client(Dialect.DUNENA), rooms.client(Dialect.DUNENA)
@@ -409,13 +429,18 @@ def test_a_session_that_ends_while_changes_are_refused_ends_when_they_are_not() 
     settle(rooms)
     assert values(rooms) == {"me": "here"}
     assert rooms.sessions.table.postponed_count == 1
+    assert health(rooms) == {
+        "status": "degraded",
+        "reason": "the end of sessions cannot be stored and is tried again",
+        "count": 1,
+    }
     settle(rooms, 1000)
     assert values(rooms) == {"me": "here"}
     rooms.engine.reason = None
     rooms.tick.probe()
     settle(rooms, 1000)
     assert values(rooms) == {"left": 1}
-    assert rooms.sessions.table.postponed_count == 0
+    assert health(rooms) == {"status": "healthy"}
     settle(rooms, 10_000)
     assert values(rooms) == {"left": 1}
 

@@ -265,8 +265,11 @@ def test_a_request_of_a_lost_connection_that_runs_again_leaves_no_session() -> N
     lost = connect(table)
     other, _ = ask(lost, grace_ms=5000)
     lost.close(10, is_at_once=False)
-    assert ask(holder, 11, resume=other.secret)[1] is False
+    again, resumed = ask(holder, 11, resume=other.secret, grace_ms=5000, will=b"[1]")
+    assert not resumed
     assert table.lost_count == 1
+    assert again.will == b"", "the session that had it was lost with it"
+    assert all_due(table, 11) == [again]
 
 
 def test_only_so_many_sessions_wait_to_be_resumed_and_the_first_lost_ends_first() -> None:

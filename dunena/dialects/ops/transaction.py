@@ -134,7 +134,7 @@ class Transaction:
         if answer.get("deleted") is not False:
             draft.is_changed = True
         self._set_expiry(operation, draft, is_new=is_new)
-        self._set_owner(operation, draft)
+        self._set_owner(operation, draft, is_new=is_new)
         if not may_read:
             answer.pop("value", None)
             answer.pop("length", None)
@@ -202,7 +202,7 @@ class Transaction:
             draft.expires_at = end_of(self._services.default_ttl_ms, self._now)
             draft.then = None
 
-    def _set_owner(self, operation: Operation, draft: _Draft) -> None:
+    def _set_owner(self, operation: Operation, draft: _Draft, *, is_new: bool) -> None:
         """Let the key belong to the sender's session, or to none, as the operation says.
 
         If it says nothing, `set` makes it an ordinary one, and the others leave it as it is.
@@ -211,7 +211,7 @@ class Transaction:
             if self._holder is None:
                 raise InvalidFieldError("Ephemeral needs a session: send it over the WebSocket")
             draft.owner = self._holder.owner
-        elif operation.is_ephemeral is False or operation.name == "set":
+        elif is_new or operation.is_ephemeral is False or operation.name == "set":
             draft.owner = None
 
     def _check_owned(self, changed: dict[EntryId, _Draft]) -> None:
