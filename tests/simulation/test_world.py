@@ -18,7 +18,7 @@ from dunena.server.outbox import HeldOutput, Outbox
 from dunena.server.tick import Tick
 from dunena.store import store as store_module
 from dunena.store.store import Store
-from tests.simulation.seeds import seeds_of
+from tests.simulation.seeds import seeds_from, seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.world import World
 
@@ -139,8 +139,12 @@ def change_all_but_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Transaction, "_commit", commit_most)
 
 
-def is_found() -> bool:
-    for seed in range(SABOTAGE_WORLDS_MAX):
+FIRST_SEEDS = {forget_what_came_before: 44, keep_the_oldest_value: 109}
+"""Where faults were found that few worlds show. From another seed on it only takes longer."""
+
+
+def is_found(first_seed: int) -> bool:
+    for seed in seeds_from(first_seed, SABOTAGE_WORLDS_MAX):
         try:
             World(seed, Fsync.ALWAYS).play()
         except BrokenPromiseError:
@@ -169,4 +173,4 @@ def test_the_simulation_detects_a_server_broken_on_purpose(
     sabotage: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
-    assert is_found()
+    assert is_found(FIRST_SEEDS.get(sabotage, 0))
