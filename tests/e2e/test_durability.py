@@ -10,13 +10,13 @@ import pytest
 from tests.e2e.folders import set_value, until
 from tests.protocol.clients import http, open_dunena, open_objects
 from tests.support.fixtures import StartServer
+from tests.support.forked import PREPARATION
 from tests.support.server import ServerProcess
 
 _OWN_SYNC = """
-import errno, os, sys
-from dunena.cli import main
+import errno, os
 
-log, failing = sys.argv.pop(1), sys.argv.pop(1)
+log, failing = os.environ["FORCED_LOG"], os.environ["FAILING"]
 sync = os.fsync
 
 def fsync(descriptor):
@@ -27,7 +27,6 @@ def fsync(descriptor):
         file.write(os.readlink(f"/proc/self/fd/{descriptor}") + chr(10))
 
 os.fsync = fsync
-main()
 """
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc what was forced")
@@ -39,7 +38,11 @@ class Device:
     def __init__(self, folder: Path) -> None:
         self._log, self._failing = folder / "forced", folder / "failing"
         self._log.touch()
-        self.command = (sys.executable, "-c", _OWN_SYNC, str(self._log), str(self._failing))
+        self.environment = {
+            PREPARATION: _OWN_SYNC,
+            "FORCED_LOG": str(self._log),
+            "FAILING": str(self._failing),
+        }
 
     @property
     def forced(self) -> list[str]:
@@ -66,7 +69,7 @@ def device(tmp_path: Path) -> Device:
 def test_fsync_always_syncs_every_change_before_its_reply(
     start_server: StartServer, device: Device
 ):
-    server = start_server("--fsync", "always", command=device.command)
+    server = start_server("--fsync", "always", environment=device.environment)
     with open_dunena(server) as client, open_objects(server) as listener:
         listener.follow("k")
         for number in range(20):
@@ -77,7 +80,7 @@ def test_fsync_always_syncs_every_change_before_its_reply(
 
 
 def test_fsync_always_shares_a_sync_among_many_changes(start_server: StartServer, device: Device):
-    server = start_server("--fsync", "always", command=device.command)
+    server = start_server("--fsync", "always", environment=device.environment)
     with open_dunena(server) as client:
         client.send({"type": "unsubscribe", "channel": "cache-events"})
         client.heard()
@@ -90,7 +93,7 @@ def test_fsync_always_shares_a_sync_among_many_changes(start_server: StartServer
 
 
 def test_fsync_everysec_syncs_within_about_a_second(start_server: StartServer, device: Device):
-    server = start_server("--fsync", "everysec", command=device.command)
+    server = start_server("--fsync", "everysec", environment=device.environment)
     with open_dunena(server) as client:
         client.ask({"type": "set", "key": "k", "value": "v"})
         # The journal, or the file that has made it superfluous by then.
@@ -135,7 +138,7 @@ DURABLE = {
 def test_a_durable_request_is_synced_with_fsync_no(
     start_server: StartServer, device: Device, ask: Callable[[ServerProcess], Any]
 ):
-    server = start_server("--fsync", "no", command=device.command)
+    server = start_server("--fsync", "no", environment=device.environment)
     http(server, "POST", "/set", {"key": "there", "value": 1})
     assert device.syncs == 0
     assert "error" not in str(ask(server))
@@ -158,7 +161,7 @@ def test_a_durable_request_is_synced_with_fsync_no(
 def test_a_change_whose_sync_failed_is_refused_and_rolled_back(
     start_server: StartServer, device: Device
 ):
-    server = start_server("--fsync", "always", command=device.command)
+    server = start_server("--fsync", "always", environment=device.environment)
     with open_dunena(server) as client, open_objects(server) as listener:
         listener.follow("k")
         client.ask({"type": "set", "key": "k", "value": "before"})

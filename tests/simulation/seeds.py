@@ -13,3 +13,8 @@ def seeds_of(variable: str, count: int, part: int, parts: int) -> Iterable[int]:
     if only is not None:
         return [int(only)] if part == 0 else []
     return range(part, count, parts)
+
+
+def seeds_from(first: int, count: int) -> Iterable[int]:
+    """Return ``count`` seeds, from this one on and then those before it."""
+    return (*range(first, count), *range(first))

@@ -765,10 +765,10 @@ class Model:
             request.groups.clear()
             for answer_id in request.answer_ids:
                 self.answers.pop(answer_id, None)
-        first = next((one for one in refused.requests if one in dropped), None)
             for session in request.ended:
                 session.is_done = False
             request.ended.clear()
+        first = next((one for one in refused.requests if one in dropped), None)
         for peer in self.peers:
             peer.forget(dropped)
             if first is not None and peer.is_open:

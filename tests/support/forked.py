@@ -29,6 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = (sys.executable, "-m", "dunena")
 """The command that starts it."""
 
+PREPARATION = "DUNENA_TEST_PREPARATION"
+"""The variable with Python code that a copy runs first, as `python -c` could."""
+
 _REQUEST_BYTES_MAX = 1 << 17
 _AT_START = ("LD_", "PYTHON")  # beginnings of variables that are looked at before the program is
 
@@ -234,3 +237,4 @@ def _become(request: Any, output: int, errors: int) -> None:
     sys.modules["__main__"].__package__ = "dunena"  # as `-m` says, which help repeats
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", 1, "utf-8", "backslashreplace", closefd=False)
+    exec(request["environment"].get(PREPARATION, ""), {})
