@@ -136,6 +136,10 @@ def test_set_applies_text_namespace_ttl_and_durable(run: Commands):
         ("merge", "k", "5"),
         ("merge", "k", "{half"),
         ("append", "k"),
+        ("publish", "cheer"),
+        ("publish", "cheer", "@no-such-file"),
+        ("publish", NO_TEXT, "1"),
+        ("events", NO_TEXT),
         ("append", "k", "--mx", "5"),
         ("append", "k", "1", "--max", "0"),
         ("touch", "k"),
@@ -569,6 +573,55 @@ def test_events_prints_each_event_as_a_json_line(run: Commands):
         event = events.line()
         assert event.pop("timestamp") > 1_700_000_000_000
         assert event == {"event": "set", "key": "k", "ns": "app", "size": 3}
+
+
+def wait_for_a_subscription(run: Commands, followed: "Followed") -> None:
+    while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
+        assert followed.process.poll() is None
+
+
+def test_events_of_a_channel_prints_what_is_published(run: Commands, tmp_path: Path):
+    (tmp_path / "cheer.json").write_text('{"by": "Bob"}', encoding="utf-8")
+    with Followed(run, "events", "cheer") as messages:
+        wait_for_a_subscription(run, messages)
+        assert run("publish", "cheer", '{"by":"Ada"}') == ""
+        run("publish", "other", "1")
+        run("publish", "cheer", f"@{tmp_path / 'cheer.json'}")
+        run("publish", "cheer", "5", "--text")
+        for data in ({"by": "Ada"}, {"by": "Bob"}, "5"):
+            message = messages.line()
+            assert message.pop("timestamp") > 1_700_000_000_000
+            assert message == {"data": data, "missed": 0}
+        run.server.restart()
+        wait_for_a_subscription(run, messages)
+        run("publish", "cheer", "null")
+        assert messages.line().items() >= {"data": None, "missed": None}.items()
+
+
+def test_publish_sends_what_is_no_json_as_text_with_a_note(run: Commands):
+    with Followed(run, "events", "cheer") as messages:
+        wait_for_a_subscription(run, messages)
+        done = run_copy("publish", "cheer", "hi Ada", environment=run.environment)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "cheer was sent text, since it is no JSON" in done.stderr
+        assert messages.line()["data"] == "hi Ada"
+
+
+def test_a_message_that_is_refused_is_no_success(run: Commands):
+    done = run_copy("publish", "cache-events", "1", environment=run.environment)
+    assert_failed(done, says=('Channel is reserved: "cache-events"',))
+    done = run_copy("events", "c" * 600, environment=run.environment)
+    assert_failed(done, says=("Channel exceeds max length",))
+
+
+@in_a_terminal
+def test_messages_are_readable_lines_in_a_terminal(run: Commands):
+    with run.terminal("events", "cheer") as terminal:
+        while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
+            pass
+        with run.terminal("publish", "cheer", '{"by": "Ada"}') as other:
+            assert shown(other) == "Published to cheer.\n"
+        terminal.wait_for('{"by":"Ada"}')
 
 
 @pytest.mark.parametrize("command", [("watch", "k"), ("events",)], ids=" ".join)
