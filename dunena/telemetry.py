@@ -29,6 +29,7 @@ class Telemetry:
     changes: int = 0
     websocket_connections: int = 0
     http_connections: int = 0
+    event_streams: int = 0
     refused_hosts: int = 0
     refused_origins: int = 0
     refused_tokens: int = 0

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from dunena.dialects import channels, operations, sessions, watching
-from dunena.dialects.dialect import Dialect, Message, request_id_of
+from dunena.dialects.dialect import Message, request_id_of
 from dunena.dialects.errors import (
     ClientError,
     InvalidMessageError,
@@ -20,7 +20,7 @@ from dunena.dialects.errors import (
     TooManyError,
     WrongTypeError,
 )
-from dunena.dialects.messages import pong, reply, text_value
+from dunena.dialects.messages import dunena_updates, pong, reply, text_value
 from dunena.dialects.ops.operation import check_flag
 from dunena.dialects.services import (
     Services,
@@ -224,7 +224,7 @@ def _publish(services: Services, _followed: Subscriptions, message: Message, now
 def _watch(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | PendingUpdate | None:
-    return watching.watch(services, followed, message, now, Dialect.DUNENA, printable_name)
+    return watching.watch(services, followed, message, now, dunena_updates, printable_name)
 
 
 def _unwatch(_services: Services, followed: Subscriptions, message: Message, _now: int) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import orjson
 
-from dunena.dialects.dialect import Dialect
 from dunena.dialects.ops.pointer import encoded_parts, parse_pointer
 from dunena.frames import text_frame
 from dunena.store.entry import Change, ChangeKind, Entry
@@ -159,16 +158,13 @@ def text_value(entry: Entry | None) -> orjson.Fragment | str | None:
     return orjson.Fragment(entry.value) if is_string(entry.value) else as_text(entry.value)
 
 
-class WatchUpdates:
-    """The updates of the watches with one selector in one dialect: an `UpdateForm` of watches."""
+class ShownValues:
+    """What the watches with one path are shown of entries; of whole values if ``path`` is None."""
 
-    __slots__ = ("_entry", "_head", "_is_dunena", "_parts", "_shown", "pointer")
+    __slots__ = ("_entry", "_parts", "_shown", "pointer")
 
-    def __init__(self, selector: Selector, epoch: str, dialect: Dialect, parts: Parts) -> None:
-        head = orjson.dumps({**selector.fields(), "epoch": epoch})[:-1]
-        self._is_dunena = dialect is Dialect.DUNENA
-        self._head = (b'{"type":"update","data":' if self._is_dunena else b'{"update":') + head
-        self.pointer = None if selector.path is None else parse_pointer(selector.path)
+    def __init__(self, path: str | None, parts: Parts) -> None:
+        self.pointer = None if path is None else parse_pointer(path)
         self._parts = parts
         # The newest entry that was read, and what is shown of it, unless that is large.
         self._entry: Entry | None = None
@@ -176,8 +172,8 @@ class WatchUpdates:
 
     def is_other_value(self, change: Change) -> bool:
         """Return whether something else stands at the path after a change than before."""
-        before = None if change.replaced is None else self._value(change.replaced)
-        after = None if change.entry is None else self._value(change.entry)
+        before = None if change.replaced is None else self.value(change.replaced)
+        after = None if change.entry is None else self.value(change.entry)
         return before != after
 
     def change(self, told: KeyState, *, shows_missing: bool) -> bytes | None:
@@ -186,7 +182,7 @@ class WatchUpdates:
         if not isinstance(told, Entry):
             kind = told.kind.value.encode()
             return b'{"key":%b,"rev":%d,"event":"%b"}' % (key, told.revision, kind)
-        value = self._value(told)
+        value = self.value(told)
         if value is not None:
             return b'{"key":%b,"rev":%d,"value":%b}' % (key, told.revision, value)
         return (
@@ -194,6 +190,31 @@ class WatchUpdates:
             if shows_missing
             else None
         )
+
+    def value(self, entry: Entry) -> bytes | None:
+        """Return what is shown of an entry; None if it has nothing at the path."""
+        if self.pointer is None:
+            return entry.value
+        if entry is self._entry:
+            return self._shown
+        shown = self._parts.find(entry, self.pointer, encoded_parts)
+        if shown is None or len(shown) <= UPDATE_BYTES_MAX:
+            self._entry, self._shown = entry, shown
+        return shown
+
+
+class WatchUpdates(ShownValues):
+    """The updates of the watches with one selector in one dialect: an `UpdateForm` of watches."""
+
+    __slots__ = ("_head", "_is_dunena")
+
+    def __init__(
+        self, selector: Selector, epoch: str, parts: Parts, *, is_dunena: bool = False
+    ) -> None:
+        super().__init__(selector.path, parts)
+        head = orjson.dumps({**selector.fields(), "epoch": epoch})[:-1]
+        self._is_dunena = is_dunena
+        self._head = (b'{"type":"update","data":' if is_dunena else b'{"update":') + head
 
     def frame(
         self,
@@ -216,13 +237,16 @@ class WatchUpdates:
             % (self._head, revision, reset, more, b",".join(changes), tail)
         )
 
-    def _value(self, entry: Entry) -> bytes | None:
-        """Return what is shown of an entry; None if it has nothing at the path."""
-        if self.pointer is None:
-            return entry.value
-        if entry is self._entry:
-            return self._shown
-        shown = self._parts.find(entry, self.pointer, encoded_parts)
-        if shown is None or len(shown) <= UPDATE_BYTES_MAX:
-            self._entry, self._shown = entry, shown
-        return shown
+    def bookmark(self, revision: int, now: int) -> bytes:
+        """Make the frame of an update that only tells the position."""
+        return self.frame([], revision, now, is_reset=False, has_more=False)
+
+
+def dunena_updates(selector: Selector, epoch: str, parts: Parts) -> WatchUpdates:
+    """dunena: make the form of the updates of watches with one selector."""
+    return WatchUpdates(selector, epoch, parts, is_dunena=True)
+
+
+def object_store_updates(selector: Selector, epoch: str, parts: Parts) -> WatchUpdates:
+    """Object store: make the form of the updates of watches with one selector."""
+    return WatchUpdates(selector, epoch, parts)

@@ -6,12 +6,13 @@ Values are any JSON. A client receives only value updates and errors.
 from collections.abc import Callable
 
 from dunena.dialects import channels, operations, sessions, watching
-from dunena.dialects.dialect import Dialect, Message, request_id_of
+from dunena.dialects.dialect import Message, request_id_of
 from dunena.dialects.errors import ClientError, InvalidFieldError, InvalidMessageError
 from dunena.dialects.messages import (
     NULL,
     missing_update,
     object_store_answer,
+    object_store_updates,
     positioned_value,
     update,
     value_body,
@@ -180,7 +181,7 @@ def _answer(kind: str, message: Message, data: operations.Data) -> bytes | None:
 def _watch(
     services: Services, followed: Subscriptions, message: Message, now: int
 ) -> bytes | PendingUpdate | None:
-    return watching.watch(services, followed, message, now, Dialect.OBJECT_STORE, unicode_name)
+    return watching.watch(services, followed, message, now, object_store_updates, unicode_name)
 
 
 def _unwatch(_services: Services, followed: Subscriptions, message: Message, _now: int) -> None:

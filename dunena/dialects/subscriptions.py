@@ -4,15 +4,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import ForbiddenError, TooManyError
-from dunena.dialects.messages import WatchUpdates
 from dunena.dialects.services import Holder, Services
 from dunena.hub import Batch, Hub, Subscriber
 from dunena.store.limits import Limits
 from dunena.watches.feed import WatchFeed
 from dunena.watches.limits import GLOBS_MAX, PATHS_MAX, PATTERNS_MAX
+from dunena.watches.parts import Parts
 from dunena.watches.selector import Selector
+from dunena.watches.updates import UpdateForm
 from dunena.watches.watch_table import FeedId, WatchTable
 
 ENDED_WATCHES_MAX = 1000
@@ -28,6 +28,10 @@ class PacedSubscriber(Subscriber, Protocol):
     def kill(self) -> None:
         """Drop what is withheld: the watch has ended."""
 
+
+FormFactory = Callable[[Selector, str, Parts], UpdateForm]
+"""Makes the form of the updates for a selector and an epoch, and names it: watches with the same
+selector, rights and factory share their frames."""
 
 PacedFactory = Callable[[float], PacedSubscriber]
 """Makes a subscriber that waits so many ms between two updates."""
@@ -51,7 +55,7 @@ class _Watch(NamedTuple):
     """
 
     feed_id: FeedId
-    dialect: Dialect
+    make_form: FormFactory
     follower: Subscriber
     paced: PacedSubscriber | None
     interval_ms: float | None
@@ -162,7 +166,7 @@ class Subscriptions:
         self,
         services: Services,
         selector: Selector,
-        dialect: Dialect,
+        make_form: FormFactory,
         interval_ms: float | None,
     ) -> BegunWatch | None:
         """Begin or replace the watch of a selector; return None if the client has disconnected.
@@ -184,12 +188,12 @@ class Subscriptions:
         is_restricted = services.store is not services.unrestricted_store
         feed_id = FeedId(
             selector,
-            dialect,
+            make_form,
             services.store if is_restricted else None,
             is_paced=interval_ms is not None,
         )
         paced = None if interval_ms is None else self._pace(interval_ms)
-        watch = _Watch(feed_id, dialect, self if paced is None else paced, paced, interval_ms)
+        watch = _Watch(feed_id, make_form, self if paced is None else paced, paced, interval_ms)
         self._watches[selector] = watch
         self._watch_sizes += selector.size
         self._pattern_count += selector.pattern is not None
@@ -197,7 +201,7 @@ class Subscriptions:
         self._hub.subscription_count += selector.size
         feed = self._table.follow(
             feed_id,
-            lambda: WatchUpdates(selector, services.epoch, dialect, self._table.parts),
+            lambda: make_form(selector, services.epoch, self._table.parts),
             services.store.may_read if is_restricted else None,
             watch.follower,
         )
@@ -212,7 +216,7 @@ class Subscriptions:
     def watch_again(self, services: Services) -> list[BegunWatch]:
         """Let all watches show what new services permit; return them."""
         begun = [
-            self.watch(services, selector, watch.dialect, watch.interval_ms)
+            self.watch(services, selector, watch.make_form, watch.interval_ms)
             for selector, watch in list(self._watches.items())
         ]
         return [watch for watch in begun if watch is not None]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dunena.dialects.dialect import Dialect, Message, RequestId, request_id_of
+from dunena.dialects.dialect import Message, RequestId, request_id_of
 from dunena.dialects.errors import (
     InvalidFieldError,
     InvalidMessageError,
@@ -12,7 +12,7 @@ from dunena.dialects.errors import (
 )
 from dunena.dialects.ops.pointer import parse_pointer
 from dunena.dialects.services import NameRule, Services, namespace_of
-from dunena.dialects.subscriptions import BegunWatch, Subscriptions
+from dunena.dialects.subscriptions import BegunWatch, FormFactory, Subscriptions
 from dunena.store.globs import has_mark_between_stars, star_count
 from dunena.watches.limits import (
     RATE_MAX,
@@ -32,7 +32,7 @@ def watch(
     followed: Subscriptions,
     message: Message,
     now: int,
-    dialect: Dialect,
+    make_form: FormFactory,
     name_rule: NameRule,
 ) -> bytes | PendingUpdate | None:
     """Begin a watch, or replace the one with the same selector; return its first update.
@@ -41,16 +41,16 @@ def watch(
     client knows more than this server.
     """
     selector = selector_of(message, name_rule)
-    interval_ms = _interval_ms_of(message)
-    since = _since_of(services, message, selector)
+    interval_ms = interval_ms_of(message)
+    since = since_of(services, message, selector)
     request_id = request_id_of(message)
     if isinstance(request_id, str) and len(request_id) > REQUEST_ID_CHARS_MAX:
         raise LimitError(f"id exceeds max length ({REQUEST_ID_CHARS_MAX})")
     followed.await_nothing(selector)
-    begun = followed.watch(services, selector, dialect, interval_ms)
+    begun = followed.watch(services, selector, make_form, interval_ms)
     if begun is None:
         return None
-    return _first_update(services, begun, since, now, request_id)
+    return first_update(services, begun, since, now, request_id)
 
 
 def watch_again(
@@ -61,7 +61,7 @@ def watch_again(
     ``services`` are those of the new rights.
     """
     begun = followed.watch_again(services)
-    return [_first_update(services, watch, None, now) for watch in begun]
+    return [first_update(services, watch, None, now) for watch in begun]
 
 
 def unwatch(followed: Subscriptions, message: Message, name_rule: NameRule) -> None:
@@ -102,7 +102,7 @@ def _pattern_of(message: Message, name_rule: NameRule) -> str:
     return pattern
 
 
-def _interval_ms_of(message: Message) -> float | None:
+def interval_ms_of(message: Message) -> float | None:
     """Return the time between two updates that ``maxRate`` asks for; None if it is not given."""
     rate = message.get("maxRate")
     if rate is None:
@@ -112,7 +112,7 @@ def _interval_ms_of(message: Message) -> float | None:
     return float(_MS_PER_SECOND / rate)
 
 
-def _since_of(services: Services, message: Message, selector: Selector) -> int | None:
+def since_of(services: Services, message: Message, selector: Selector) -> int | None:
     """Return the revision to continue from; None for none, or one of another epoch.
 
     Raise `PositionAheadError` if this server has not reached it.
@@ -131,7 +131,7 @@ def _since_of(services: Services, message: Message, selector: Selector) -> int |
     return revision
 
 
-def _first_update(
+def first_update(
     services: Services,
     begun: BegunWatch,
     since: int | None,

@@ -11,7 +11,14 @@ from dunena.dialects.listing import Listing
 from dunena.dialects.services import Services, unicode_name
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
-from dunena.server.http.message import Request, Response, Search, decode_component
+from dunena.server.http.message import (
+    EVENT_STREAM,
+    JSON,
+    Request,
+    Response,
+    Search,
+    decode_component,
+)
 from dunena.server.static.folder import WwwFolder
 from dunena.server.static.request_path import parse_request_path
 from dunena.server.status.introspection import Introspection
@@ -117,6 +124,26 @@ class Handlers:
     def flush(self, _request: Request, _now: int) -> Response:
         """Delete all keys of all namespaces."""
         return _answer(http_api.flush(self._services))  # of all clients: the right was checked
+
+    # --- state that is followed ---
+
+    def watch(self, request: Request, _now: int) -> Response:
+        """Begin a response with the updates of a watch; the connection continues it."""
+        # Imported when needed, so that the server starts faster.
+        from dunena.dialects.following import read_following
+
+        follows = read_following(request.query_lists(), request.headers.get("last-event-id"))
+        is_stream = follows.wait_seconds is None
+        headers = {"Cache-Control": "no-store"}
+        if is_stream:
+            headers["X-Accel-Buffering"] = "no"  # nginx would gather the events
+        return Response(
+            200,
+            content_type=EVENT_STREAM if is_stream else JSON,
+            headers=headers,
+            follows=None if request.method == "HEAD" else follows,
+            is_stream=True,
+        )
 
     # --- for people who look ---
 

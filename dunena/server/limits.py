@@ -20,6 +20,10 @@ PING_SECONDS: Final = 20.0
 """A WebSocket that was silent for this time gets a ping, and is closed if it is silent for as long
 again."""
 
+COMMENT_SECONDS: Final = 15.0
+"""Time between two comments in an event stream: proxies end connections that are silent for a
+minute, some for half of it."""
+
 CLOSE_SECONDS_MAX: Final = 5.0
 """Time that the peer has to close the connection after the closing handshake began."""
 

@@ -32,10 +32,10 @@ GrantLookup = Callable[[Grant], Grant | None]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionFacts:
-    """The description of a WebSocket connection for people.
+    """The description of a WebSocket or an event stream for people.
 
     ``address`` is the peer's host and port, behind a proxy only its host; ``origin`` and
-    ``program`` are the Origin and User-Agent of its upgrade, "" for none; ``token`` is the name of
+    ``program`` are the Origin and User-Agent of its request, "" for none; ``token`` is the name of
     its token. ``unsent_bytes`` are queued and not handed to the system yet. ``session`` is the
     public id of its session, None without one, and ``session_name`` the name that the client gave
     it, "" for none.
@@ -56,7 +56,7 @@ class Connection(Protocol):
     """The methods that the registry needs of every connection."""
 
     def facts(self) -> ConnectionFacts | None:
-        """Describe the connection; None while it speaks HTTP."""
+        """Describe the connection; None while it answers requests one by one."""
 
     def sweep(self, now_seconds: float, /) -> None:
         """Check its time-outs; ``now_seconds`` is the loop's clock."""
@@ -133,7 +133,7 @@ class Registry:
         self._leave(old)
 
     def facts(self) -> Iterator[ConnectionFacts]:
-        """Yield the descriptions of all open WebSockets."""
+        """Yield the descriptions of all open WebSockets and event streams."""
         for connection in self._connections:
             facts = connection.facts()
             if facts is not None:
@@ -145,7 +145,7 @@ class Registry:
             connection.update_grant(current_grant)
 
     def abort_origin(self, origin: str) -> None:
-        """End every WebSocket of pages of an origin that is no longer admitted."""
+        """End what pages of an origin follow that is no longer admitted."""
         for connection in list(self._connections):
             facts = connection.facts()
             if facts is not None and facts.origin == origin:
@@ -197,3 +197,9 @@ def peer_address(transport: asyncio.BaseTransport) -> str:
         return ""
     host, port = name[0], name[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def shown_address(address: str, transport: asyncio.BaseTransport) -> str:
+    """Return a client's address with its port, which is unknown if a proxy forwards."""
+    is_direct = address in ("", peer_host(transport))
+    return peer_address(transport) if is_direct else address

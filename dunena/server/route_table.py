@@ -94,6 +94,25 @@ ROUTES = (
         summary="Remove everything",
         responses={200: "Flushed"} | _UNSTORED,
     ),
+    # --- state that is followed ---
+    Route(
+        "GET",
+        "/watch",
+        Handlers.watch,
+        summary="Updates of keys as server-sent events; with wait, one update",
+        parameters=(
+            "one key",
+            "keys",
+            "pattern",
+            "ns",
+            "path",
+            "maxRate",
+            "since",
+            "format",
+            "wait",
+        ),
+        responses={200: "Update", 204: "", 503: "Error"},
+    ),
     # --- for people who look ---
     Route(
         "GET",

@@ -114,6 +114,13 @@ class WatchFeed(Topic):
                 return
             is_reset = False
 
+    def tell_position(self, revision: int, now: int) -> None:
+        """Tell all watches the present position, since nothing else was told for long."""
+        self.told_at = now
+        self.told_revision = revision
+        frame = b"" if self.is_paced else self.form.bookmark(revision, now)
+        self._push(UpdatePart([], revision, now), frame)
+
     def _push(self, part: UpdatePart, frame: bytes) -> None:
         batch = self._batch
         if isinstance(batch, UpdateBatch) and batch.is_open:

@@ -67,3 +67,10 @@ once a minute."""
 
 QUIET_AT_ONCE_MAX: Final = 1_000
 """Feeds that are told so in one turn: some 2 ms of work."""
+
+WAIT_SECONDS_MIN: Final = 1.0
+"""Shortest time that a request waits for an update: a client that asks more often should ask for a
+stream."""
+
+WAIT_SECONDS_MAX: Final = 60.0
+"""Longest time that a request waits for an update: many proxies end one that takes longer."""

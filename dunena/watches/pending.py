@@ -88,6 +88,11 @@ class PendingUpdate:
         )
 
     @property
+    def has_news(self) -> bool:
+        """Whether it tells more than the position."""
+        return bool(self._sending or self._next) or self._sending_resets or self._is_reset
+
+    @property
     def key_count(self) -> int:
         """The number of keys that are not told yet."""
         return len(self._next) + len(self._sending or ())
@@ -140,10 +145,13 @@ class PendingUpdate:
         It is empty if nothing is to be told of the entries that were looked at for it, but perhaps
         of others.
         """
+        form = self.feed.form
         sending = self._sending
         if sending is None:
             sending = self._begin()
-        form = self.feed.form
+            if not sending and not self._sending_resets:
+                self._sending = None
+                return form.bookmark(self._sending_revision, self._sending_now)
         shows = self._shows
         changes = take_part(form, sending, shows_missing=self._shows_missing, shows=shows)
         if shows is not None and sending and not changes:

@@ -69,6 +69,9 @@ class UpdateForm(Protocol):
     ) -> bytes:
         """Make the frame of an update from encoded changes."""
 
+    def bookmark(self, revision: int, now: int) -> bytes:
+        """Make the frame of an update that only tells the position."""
+
 
 def take_part(
     form: UpdateForm,

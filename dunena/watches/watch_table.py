@@ -288,7 +288,7 @@ class WatchTable:
                     self._tell_position(feed, now)
 
     def _tell_position(self, feed: WatchFeed, now: int) -> None:
-        feed.tell(UpdatePart([], self._store.revision, now))
+        feed.tell_position(self._store.revision, now)
         # What follows in this tick may be taken back, this not.
         feed.end_batch()
 

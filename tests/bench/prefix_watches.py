@@ -14,8 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from dunena.dialects.dialect import Dialect
-from dunena.dialects.messages import WatchUpdates
+from dunena.dialects.messages import WatchUpdates, object_store_updates
 from dunena.hub import Batch, Topic
 from dunena.store.entry import Change
 from dunena.store.store import Store
@@ -49,7 +48,7 @@ class WatchedStore:
         for prefix in prefixes:
             selector = Selector("", pattern=f"{prefix}*")
             self._table.follow(
-                FeedId(selector, Dialect.OBJECT_STORE),
+                FeedId(selector, object_store_updates),
                 _form_of(selector, self._table),
                 None,
                 self.follower,
@@ -92,7 +91,7 @@ def rows(count: int) -> dict[str, list[str]]:
 
 
 def _form_of(selector: Selector, table: WatchTable) -> Callable[[], WatchUpdates]:
-    return lambda: WatchUpdates(selector, "epoch", Dialect.OBJECT_STORE, table.parts)
+    return lambda: object_store_updates(selector, "epoch", table.parts)
 
 
 def measure(prefixes: int, keys: int, changes: int, rounds: int) -> dict[str, list[float]]:

@@ -105,6 +105,7 @@ GUARDED = [
     ("DELETE", "/cache/k"),
     ("POST", "/cache"),
     ("GET", "/keys"),
+    ("GET", "/watch?key=k&wait=1"),
     ("GET", "/stats"),
     ("GET", "/info"),
     ("GET", "/metrics"),

@@ -466,6 +466,7 @@ ROUTES = {
     "/cache": {"POST"},
     "/cache/k": {"GET", "POST", "DELETE"},
     "/keys": {"GET"},
+    "/watch": {"GET"},
     "/stats": {"GET"},
     "/info": {"GET"},
     "/health": {"GET"},

@@ -92,6 +92,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/flush"): {},
     ("POST", "/pages-from-disk"): {"letIn": False},
 }
+QUERIES = {"/watch": "?key=k&wait=1"}
 BATCHES = {
     Right.READ: {"action": "mget", "keys": ["k"]},
     Right.WRITE: {"action": "mset", "entries": [{"key": "k", "value": "v"}]},
@@ -115,7 +116,8 @@ def test_each_route_requires_the_right_of_the_route_table(
         if (route.method, route.path) == ("POST", "/cache"):
             body = BATCHES[right]
         headers = bearer(token) | {"Origin": server.url, "Content-Type": "application/json"}
-        reply = http(server, route.method, route.path.replace("{key}", "k"), body, headers)
+        path = route.path.replace("{key}", "k") + QUERIES.get(route.path, "")
+        reply = http(server, route.method, path, body, headers)
         assert reply.status not in {400, 401, 411}, (token, route)
         return reply.status == 403
 

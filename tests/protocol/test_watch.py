@@ -568,4 +568,12 @@ def subscriptions_of(server: ServerProcess) -> float:
 
 def test_info_says_that_keys_can_be_watched(shared_server: ServerProcess) -> None:
     features = http(shared_server, "GET", "/info").json["features"]
-    assert features == ["channels", "history", "ops", "session", "txn", "watch"]
+    assert features == [
+        "channels",
+        "history",
+        "http-watch",
+        "ops",
+        "session",
+        "txn",
+        "watch",
+    ]

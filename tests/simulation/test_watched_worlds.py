@@ -94,7 +94,7 @@ def ignore_the_epoch(patch: pytest.MonkeyPatch) -> None:
         revision = message.get("since", {}).get("rev")
         return None if revision is None else min(revision, services.unrestricted_store.revision)
 
-    patch.setattr(watching, "_since_of", since_of)
+    patch.setattr(watching, "since_of", since_of)
 
 
 def deny_that_parts_follow(patch: pytest.MonkeyPatch) -> None:
@@ -172,12 +172,12 @@ def lose_a_reset(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_older_watches(patch: pytest.MonkeyPatch) -> None:
-    first_update = watching._first_update
+    first_update = watching.first_update
 
     def first_of_new(services, begun, *more):
         return first_update(services, begun._replace(is_again=False), *more)
 
-    patch.setattr(watching, "_first_update", first_of_new)
+    patch.setattr(watching, "first_update", first_of_new)
 
 
 def answer_first(patch: pytest.MonkeyPatch) -> None:

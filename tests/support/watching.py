@@ -46,6 +46,9 @@ class PlainForm:
         more += [] if request_id is None else [f"id {request_id}"]
         return b" ".join([b"%d" % revision, *changes, *(word.encode() for word in more)])
 
+    def bookmark(self, revision: int, now: int) -> bytes:
+        return b"%d" % revision
+
 
 @dataclass(eq=False)
 class Follower:

@@ -14,12 +14,17 @@ from dunena.server.http.lifecycle import (
 
 OUTCOMES = {
     (HttpState.OPEN, HttpEvent.TRANSFER_BEGAN): HttpState.TRANSFERRING,
+    (HttpState.OPEN, HttpEvent.WAIT_BEGAN): HttpState.WAITING,
     (HttpState.OPEN, HttpEvent.ENDED): HttpState.ENDING,
     (HttpState.OPEN, HttpEvent.UPGRADED): HttpState.UPGRADED,
     (HttpState.OPEN, HttpEvent.CONNECTION_LOST): HttpState.LOST,
     (HttpState.TRANSFERRING, HttpEvent.TRANSFER_ENDED): HttpState.OPEN,
     (HttpState.TRANSFERRING, HttpEvent.ENDED): HttpState.ENDING,
     (HttpState.TRANSFERRING, HttpEvent.CONNECTION_LOST): HttpState.LOST,
+    (HttpState.WAITING, HttpEvent.WAIT_ENDED): HttpState.OPEN,
+    (HttpState.WAITING, HttpEvent.STREAM_BEGAN): HttpState.STREAMING,
+    (HttpState.WAITING, HttpEvent.ENDED): HttpState.ENDING,
+    (HttpState.WAITING, HttpEvent.CONNECTION_LOST): HttpState.LOST,
     (HttpState.ENDING, HttpEvent.ENDED): HttpState.ENDING,
     (HttpState.ENDING, HttpEvent.WRITTEN): HttpState.LINGERING,
     (HttpState.ENDING, HttpEvent.CONNECTION_LOST): HttpState.LOST,
@@ -61,6 +66,6 @@ def test_every_state_is_reachable(state: HttpState) -> None:
 
 @pytest.mark.parametrize("state", HttpState)
 def test_only_final_states_have_no_transitions(state: HttpState) -> None:
-    is_over = state in (HttpState.UPGRADED, HttpState.LOST)
+    is_over = state in (HttpState.UPGRADED, HttpState.STREAMING, HttpState.LOST)
     assert (HttpEvent.CONNECTION_LOST in TRANSITIONS[state]) is not is_over
     assert bool(TRANSITIONS[state]) is not is_over

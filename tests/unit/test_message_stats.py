@@ -12,7 +12,7 @@ def test_everything_is_counted_from_zero() -> None:
     assert (stats.dunena, stats.object_store) == ({"get": 1}, {})
     stats.object_store["set"] += 1
     assert (stats.dunena, stats.object_store) == ({"get": 1}, {"set": 1})
-    assert stats.sessions == dict.fromkeys(Dialect, 0)
+    assert stats.conversations == dict.fromkeys(Dialect, 0)
     assert (stats.cached_gets, stats.over_limit, stats.forbidden) == (0, 0, 0)
 
 

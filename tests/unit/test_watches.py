@@ -362,7 +362,7 @@ def ignore_the_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     def since_of(_services: object, message: Any, _selector: object) -> int | None:
         return message["since"]["rev"] if "since" in message else None
 
-    monkeypatch.setattr(watching, "_since_of", since_of)
+    monkeypatch.setattr(watching, "since_of", since_of)
 
 
 def apply_parts_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,8 +433,8 @@ def forget_older_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     def first_update(services: Any, begun: Any, *more: Any) -> Any:
         return real(services, begun._replace(is_again=False), *more)
 
-    real = watching._first_update
-    monkeypatch.setattr(watching, "_first_update", first_update)
+    real = watching.first_update
+    monkeypatch.setattr(watching, "first_update", first_update)
 
 
 SABOTAGES = [

@@ -1,13 +1,15 @@
-"""A new connection, which speaks HTTP/1.1 until a request upgrades it to WebSocket.
+"""A new connection, which speaks HTTP/1.1 until a request upgrades it to WebSocket or asks for a
+stream of events.
 
 Requests are answered in their order, in the tick in which they arrive. While the outbox is full, a
-response is being transferred or another connection has its turn, the remaining requests wait and
-reading is paused. A request with a body is admitted or refused when its head is complete.
+response is being transferred, a request is held or another connection has its turn, the remaining
+requests wait and reading is paused. A request with a body is admitted or refused when its head is
+complete.
 `lifecycle` has the states of a connection and their transitions.
 """
 
 import asyncio
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from dunena.dialects.grants import NOTHING
 from dunena.server.context import Context
@@ -32,10 +34,15 @@ from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import GrantLookup
 from dunena.server.turn import Turn
 
+if TYPE_CHECKING:
+    from dunena.server.http.event_stream import EventStream
+    from dunena.server.http.following_request import FollowingRequest
+
 # Looked up once: Python 3.11 takes longer to find a member of an enumeration than to call a method.
 _OPEN: Final = HttpState.OPEN
 _TRANSFERRING: Final = HttpState.TRANSFERRING
-_ANSWERING: Final = (_OPEN, _TRANSFERRING)
+_BUSY: Final = (_TRANSFERRING, HttpState.WAITING)
+_ANSWERING: Final = (_OPEN, *_BUSY)
 _AT_ITS_END: Final = (HttpState.ENDING, HttpState.LINGERING)
 
 
@@ -51,6 +58,7 @@ class HttpConnection(asyncio.Protocol):
         self._flow: FlowControl
         self._state: HttpState = _OPEN
         self._lingered_bytes = 0  # received since the state ENDING
+        self._following: FollowingRequest | None = None  # in the state WAITING
         # These do not depend on the state:
         body_bytes_max = context.settings.limits.message_bytes_max
         self._requests = RequestQueue(body_bytes_max, self._wants_body)
@@ -110,6 +118,8 @@ class HttpConnection(asyncio.Protocol):
         """Answer the requests of a peer that sends no more; return whether to stay open."""
         self._requests.has_peer_ended = True
         self._answer()
+        if self._following is not None:
+            self._following.end_early()  # its client has most likely left
         if self._state not in _AT_ITS_END:
             return True  # requests wait until the peer has read more
         return end_after_replies(self._context.tick.end, self._outbox, self._transport)
@@ -137,7 +147,7 @@ class HttpConnection(asyncio.Protocol):
             return
         if self._state in _AT_ITS_END:
             self.abort()
-        elif self._requests.has_work or self._outbox.is_paused or self._state is _TRANSFERRING:
+        elif self._requests.has_work or self._outbox.is_paused or self._state in _BUSY:
             return  # the server has to answer, or the peer reads slowly
         elif self._requests.parser.is_in_request and not self._requests.parser.is_skipping:
             self._refuse_request(Response.error(408, "Request timeout"))
@@ -145,11 +155,16 @@ class HttpConnection(asyncio.Protocol):
             self._end()  # idle, or receiving a body whose request was answered
 
     def update_grant(self, current_grant: GrantLookup) -> None:
-        """Do nothing: the token of each request is checked."""
+        """Answer a held request if its token changed; that of each other request is checked."""
+        if self._following is not None:
+            self._following.update_grant(current_grant)
 
     def shut_down(self) -> None:
         """Close after all queued bytes are sent: the server stops."""
-        self._end(lingers=False)
+        if self._following is not None:
+            self._following.end_early(closes=True)
+        else:
+            self._end(lingers=False)
 
     def abort(self) -> None:
         """Close at once and discard all queued bytes."""
@@ -221,6 +236,9 @@ class HttpConnection(asyncio.Protocol):
         if deferred is None:
             self._answered(request)
             return
+        if deferred.follows is not None:
+            self._follow(request, deferred)
+            return
         self._report(HttpEvent.TRANSFER_BEGAN)
         self._writer.transfer(
             request,
@@ -244,6 +262,41 @@ class HttpConnection(asyncio.Protocol):
         self._answered(request)
         self._answer()
 
+    def _follow(self, request: Request, begun: Response) -> None:
+        """Hold a request until there is an update, or hand the connection over to a stream."""
+        # Imported when needed, so that the server starts faster; see `cli.running`.
+        from dunena.server.http.following_request import FollowingRequest
+
+        self._report(HttpEvent.WAIT_BEGAN)
+        self._following = FollowingRequest(
+            self._context, request, begun, self, self._peer, self._transport, self._outbox
+        )
+        self._following.start()
+
+    def answer_wait(self, request: Request, response: Response | None) -> None:
+        """Go on with the next request after one was held; before, send ``response`` if given."""
+        self._following = None
+        self._report(HttpEvent.WAIT_ENDED)
+        if response is not None:
+            self._writer.write(request, response)
+        self._answered(request)
+        if self._state is _OPEN:
+            self._go_on_later()
+
+    def hand_over(self, successor: "EventStream", since: int | None) -> None:
+        """Let an event stream, the response to the held request, take over the connection."""
+        self._following = None
+        self._report(HttpEvent.STREAM_BEGAN)
+        self._flow.pace_reading(wants_pause=False)
+        self._context.registry.replace(self, successor)
+        self._context.telemetry.http_connections -= 1
+        self._transport.set_protocol(successor)
+        has_peer_ended = self._requests.has_peer_ended
+        self._requests.drop()
+        self._held.lose()
+        self._flow.lose()
+        successor.begin(since, has_peer_ended=has_peer_ended)
+
     def _upgrade(self, request: Request) -> None:
         """Hand the connection over to WebSocket, or end it with the response of a refusal."""
         # Imported when needed, so that the server starts faster; see `cli.running`.
@@ -265,7 +318,7 @@ class HttpConnection(asyncio.Protocol):
     def _go_on_later(self) -> None:
         """Arrange how the connection continues after `_answer` has stopped."""
         requests = self._requests
-        if self._state is _TRANSFERRING or self._turn.is_waiting:
+        if self._state in _BUSY or self._turn.is_waiting:
             pass  # the end of the transfer or wait calls this again
         elif requests.has_work:
             if not self._outbox.is_paused:
@@ -298,7 +351,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _give_up(self) -> None:
         """End the connection: all together hold too many bytes, and this one the most."""
-        if self._state is _TRANSFERRING:
+        if self._state in _BUSY:
             self.abort()
         elif self._state not in _AT_ITS_END:
             self._refuse_request(
@@ -341,4 +394,7 @@ class HttpConnection(asyncio.Protocol):
         """Discard unanswered requests and cancel the transfer."""
         self._requests.drop()
         self._writer.cancel()
+        if self._following is not None:
+            self._following.cancel()
+            self._following = None
         self._held.release()

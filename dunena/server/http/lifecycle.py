@@ -10,18 +10,22 @@ state         bytes from the peer                  bytes to the peer
 ============  ===================================  ================================
 OPEN          are answered, in order               responses, each in one piece
 TRANSFERRING  wait                                 one response, piece by piece
+WAITING       wait                                 none, until something changes
 ENDING        are discarded                        the queued bytes, then the end
 LINGERING     are discarded, up to a time and      none: the end was sent
               size limit
 UPGRADED      go to the WebSocket connection       none from this connection
+STREAMING     go to the event stream               none from this connection
 LOST          do not arrive                        none
 ============  ===================================  ================================
 
-A connection changes between OPEN and TRANSFERRING repeatedly. It enters ENDING once: after the last
+A connection changes between OPEN and TRANSFERRING, and between OPEN and WAITING, repeatedly. A
+request for an event stream waits too, though mostly for no time: until the server has reached the
+position to continue from. A connection enters ENDING once: after the last
 response, when it is idle or too slow, when all requests of a peer that ended are answered, or when
 the server stops. It is then closed as soon as everything is written. But if the peer is still
 sending a request, the connection lingers, as closing it could make the peer lose the response (RFC
-9112, 9.6). No transition leads out of UPGRADED and LOST.
+9112, 9.6). No transition leads out of UPGRADED, STREAMING and LOST.
 
 The following do not depend on the state: whether the connection waits for its turn
 (`dunena.server.turn`), the received bytes and whether the peer has ended (`request_queue`), the
@@ -38,12 +42,16 @@ class HttpState(Enum):
     OPEN = auto()
     TRANSFERRING = auto()
     """A response is being made by a worker thread or in portions, and sent in pieces."""
+    WAITING = auto()
+    """A request to follow state is held until there is something to tell."""
     ENDING = auto()
     """Everything that will be sent is queued."""
     LINGERING = auto()
     """Everything is written, and the peer may still send."""
     UPGRADED = auto()
     """A WebSocket connection has the transport and the outbox."""
+    STREAMING = auto()
+    """An event stream has the transport and the outbox."""
     LOST = auto()
     """The transport is closed."""
 
@@ -55,6 +63,12 @@ class HttpEvent(Enum):
     """The response to a request is made by a worker thread or in portions."""
     TRANSFER_ENDED = auto()
     """The whole response is queued."""
+    WAIT_BEGAN = auto()
+    """A request to follow state was accepted."""
+    WAIT_ENDED = auto()
+    """The whole response to it is queued."""
+    STREAM_BEGAN = auto()
+    """The response to it is a stream of events, which has no end of its own."""
     ENDED = auto()
     """Nothing more will be queued."""
     WRITTEN = auto()
@@ -72,12 +86,19 @@ class TransitionError(Exception):
 TRANSITIONS: Final[dict[HttpState, dict[HttpEvent, HttpState]]] = {
     HttpState.OPEN: {
         HttpEvent.TRANSFER_BEGAN: HttpState.TRANSFERRING,
+        HttpEvent.WAIT_BEGAN: HttpState.WAITING,
         HttpEvent.ENDED: HttpState.ENDING,
         HttpEvent.UPGRADED: HttpState.UPGRADED,
         HttpEvent.CONNECTION_LOST: HttpState.LOST,
     },
     HttpState.TRANSFERRING: {
         HttpEvent.TRANSFER_ENDED: HttpState.OPEN,
+        HttpEvent.ENDED: HttpState.ENDING,
+        HttpEvent.CONNECTION_LOST: HttpState.LOST,
+    },
+    HttpState.WAITING: {
+        HttpEvent.WAIT_ENDED: HttpState.OPEN,
+        HttpEvent.STREAM_BEGAN: HttpState.STREAMING,
         HttpEvent.ENDED: HttpState.ENDING,
         HttpEvent.CONNECTION_LOST: HttpState.LOST,
     },
@@ -92,6 +113,7 @@ TRANSITIONS: Final[dict[HttpState, dict[HttpEvent, HttpState]]] = {
         HttpEvent.CONNECTION_LOST: HttpState.LOST,
     },
     HttpState.UPGRADED: {},
+    HttpState.STREAMING: {},
     HttpState.LOST: {},
 }
 """The next state by state and event, for the events that may occur in the state."""

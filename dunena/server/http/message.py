@@ -1,10 +1,11 @@
 """Parsed HTTP requests and responses to send."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
-from typing import Protocol
+from sys import intern
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -12,9 +13,14 @@ import orjson
 from dunena import NAME
 from dunena.dialects.grants import NOTHING, Grant
 
+if TYPE_CHECKING:
+    from dunena.dialects.following import WatchQuery
+
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+EVENT_STREAM = "text/event-stream"
 
+_PROGRAM_CHARS_MAX = 300  # enough for any browser; each open connection holds this text
 _NO_BODY_STATUSES = frozenset({204, 304})
 
 
@@ -56,17 +62,38 @@ class Request:
         """The target without its query, still percent-encoded."""
         return self.target.partition("?")[0]
 
+    @property
+    def program(self) -> str:
+        """The User-Agent, "" for none; the many clients of a show have the same, stored once."""
+        return intern(self.headers.get("user-agent", "")[:_PROGRAM_CHARS_MAX])
+
+    @property
+    def origin(self) -> str:
+        """The Origin, "" for none."""
+        return intern(self.headers.get("origin", ""))
+
     def query(self) -> dict[str, str]:
         """Decode the query's fields; the last one counts if a field is repeated.
 
         Raise `BadTargetError` if one is no UTF-8.
         """
-        fields = {}
+        return dict(self._query_pairs())
+
+    def query_lists(self) -> dict[str, list[str]]:
+        """Decode the query's fields; a repeated one has several values, in their order.
+
+        Raise `BadTargetError` if one is no UTF-8.
+        """
+        fields: dict[str, list[str]] = {}
+        for name, value in self._query_pairs():
+            fields.setdefault(name, []).append(value)
+        return fields
+
+    def _query_pairs(self) -> Iterator[tuple[str, str]]:
         for part in self.target.partition("?")[2].split("&"):
             name, _, value = part.partition("=")
             if name:
-                fields[decode_component(name, plus=True)] = decode_component(value, plus=True)
-        return fields
+                yield decode_component(name, plus=True), decode_component(value, plus=True)
 
     @property
     def with_slash(self) -> "Response":
@@ -91,7 +118,9 @@ class Response:
 
     ``length`` is the length of the whole body if ``body`` is only its beginning. ``later`` is the
     work, in a worker thread or in portions, that makes the actual response; only the headers of
-    this one are then used.
+    this one are then used. ``follows`` is what the client follows: updates are the body of this
+    response, or of another with its headers. The length of a body that ``is_stream`` is not known
+    before it ends.
     """
 
     status: int
@@ -101,6 +130,8 @@ class Response:
     closes: bool = False
     length: int | None = None
     later: "Callable[[], Prepared] | Search | None" = None
+    follows: "WatchQuery | None" = None
+    is_stream: bool = False
 
     @classmethod
     def error(cls, status: int, text: str, headers: dict[str, str] | None = None) -> "Response":
@@ -161,7 +192,7 @@ def serialize(request: Request, response: Response, date: str) -> bytes:
     body = response.body
     has_content = response.status not in _NO_BODY_STATUSES
     head = f"{_opening(response.status, response.content_type)}Date: {date}\r\n"
-    if has_content:
+    if has_content and not response.is_stream:
         length = len(body) if response.length is None else response.length
         head += f"Content-Length: {length}\r\n"
     for name, value in response.headers.items():

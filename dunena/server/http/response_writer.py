@@ -27,7 +27,7 @@ class ResponseWriter:
         self._was_told_to_continue = False
 
     def answer(self, request: Request) -> Response | None:
-        """Queue the response to a request; return it instead if `transfer` has to make it."""
+        """Queue the response to a request; return it instead if it is not ready, or a stream."""
         self._deferred = None
         self._context.tick.run(self._respond, request)
         self._was_told_to_continue = False
@@ -74,7 +74,7 @@ class ResponseWriter:
         except Exception:  # noqa: BLE001 - a bug ends one request, not the server
             _log.exception("%s %s could not be answered", request.method, request.path)
             response = Response.error(500, "Internal error")
-        if response.later is not None:
+        if response.later is not None or response.follows is not None:
             self._deferred = response
             return
         self._outbox.put(serialize(request, response, self._context.date()))

@@ -180,6 +180,7 @@ FIGURES = (
         (),
     ),
     *map(_conversations, Dialect),
+    _connections("event-stream", lambda at: at.telemetry.event_streams),
     _connections("http", lambda at: at.telemetry.http_connections),
     *map(_watch, WatchState),
     # /metrics has the messages by type: `messages_by_type`.

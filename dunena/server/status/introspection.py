@@ -92,7 +92,7 @@ class Introspection:
                 "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
                 "persistent": self._settings.cache_dir is not None,
-                "features": ["channels", "history", "ops", "session", "txn", "watch"],
+                "features": ["channels", "history", "http-watch", "ops", "session", "txn", "watch"],
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
                 "hasToken": self._settings.has_token,
@@ -152,6 +152,7 @@ class Introspection:
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
+                "eventStreams": at.value("connections", "event-stream"),
             }
         )
 

@@ -13,6 +13,7 @@ from dunena import NAME, __version__
 from dunena.server.http.message import Response
 from dunena.server.route import Access, Route
 from dunena.store.limits import KEY_BYTES_MAX, PAGE_KEYS_MAX
+from dunena.watches.limits import RATE_MAX, RATE_MIN, WAIT_SECONDS_MAX, WAIT_SECONDS_MIN
 
 _Json = dict[str, Any]
 
@@ -42,9 +43,13 @@ _DURABLE: _Json = {"type": ["boolean", "null"]}
 _TEXT = "Metrics"
 """Name of the answer that is no JSON."""
 
+_EVENTS = "Update"
+"""Name of the answer that is also sent as a stream of events."""
+
 _SAID_BY_STATUS = {
     200: "Done",
     201: "Done",
+    204: "Nothing",
     426: "Asked without an upgrade",
     503: "Something is wrong",
     507: "It could not be stored",
@@ -114,9 +119,15 @@ def _operation(route: Route, parameters: list[_Json]) -> _Json:
 
 
 def _response(status: int, name: str) -> _Json:
+    said: _Json = {"description": _SAID_BY_STATUS[status]}
+    if not name:
+        return said
     if name == _TEXT:
-        return {"description": _SAID_BY_STATUS[status], "content": {"text/plain": {}}}
-    return _content(_SAID_BY_STATUS[status], _SCHEMAS[name])
+        return said | {"content": {"text/plain": {}}}
+    described = _content(_SAID_BY_STATUS[status], _SCHEMAS[name])
+    if name == _EVENTS:
+        described["content"]["text/event-stream"] = {}
+    return described
 
 
 def _content(description: str, schema: _Json) -> _Json:
@@ -164,6 +175,23 @@ _PARAMETERS: dict[str, _Json] = {
     "cursor": _number("cursor"),
     "offset": _number("offset"),
     "count": _number("count", minimum=1),
+    "one key": _query("key", _NAME),
+    "keys": _query(
+        "keys", {"type": "string", "description": "separated by commas, or one a parameter"}
+    ),
+    "path": _query("path", {"type": "string", "description": "JSON Pointer"}),
+    "maxRate": _query("maxRate", {"type": "number", "minimum": RATE_MIN, "maximum": RATE_MAX}),
+    "since": _query("since", {"type": "string", "description": "<epoch>-<rev>"}),
+    "format": _query("format", {"enum": ["value"]}),
+    "wait": _query(
+        "wait",
+        {
+            "type": "number",
+            "minimum": WAIT_SECONDS_MIN,
+            "maximum": WAIT_SECONDS_MAX,
+            "description": "seconds; without it the answer is a stream",
+        },
+    ),
 }
 
 _MGET = _fields(action={"const": "mget"}, keys=_list_of(_ASCII_NAME), optional={"ns": _ASCII_NS})
@@ -202,6 +230,12 @@ _SCHEMAS: dict[str, _Json] = {
     "Entries": _fields(entries=_list_of(_LISTED), revision=_COUNT, timestamp=_COUNT),
     "Entry": _fields(timestamp=_COUNT, entry={"type": ["object", "null"]}),
     "Namespaces": _fields(total=_COUNT, offset=_COUNT, namespaces={"type": "array"}),
+    "Update": _fields(
+        epoch=_STRING,
+        rev=_COUNT,
+        changes=_list_of(_fields(key=_STRING, rev=_COUNT, optional={"event": _STRING})),
+        optional={"reset": _BOOLEAN},
+    ),
     "Stats": _fields(cache=_OBJECT, latency=_OBJECT),
     "Info": _fields(
         name=_STRING,

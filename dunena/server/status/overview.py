@@ -89,8 +89,10 @@ class Overview:
 
     def _connections(self, at: Moment) -> dict[str, object]:
         facts = sorted(self._registry.facts(), key=lambda one: one.unsent_bytes, reverse=True)
+        streams = at.value("connections", "event-stream")
         return {
-            "webSocket": len(facts),
+            "webSocket": at.value("websocket_connections"),
+            "eventStream": streams,
             "http": at.value("connections", "http"),
             "shown": [
                 {

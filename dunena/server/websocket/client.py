@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.grants import Grant
-from dunena.server.registry import ConnectionFacts, peer_address, peer_host
+from dunena.server.registry import ConnectionFacts, shown_address
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.sessions.session import Session
 
@@ -36,7 +36,7 @@ class Client:
         ``token`` is the name of its token. ``queued_bytes`` are in the outbox, not the transport.
         """
         return ConnectionFacts(
-            address=self._shown_address(transport),
+            address=shown_address(self.address, transport),
             origin=self.origin,
             program=self.program,
             dialect=conversation.dialect.value,
@@ -46,8 +46,3 @@ class Client:
             session=None if session is None else session.id,
             session_name="" if session is None else session.name,
         )
-
-    def _shown_address(self, transport: asyncio.Transport) -> str:
-        """Return the address with its port, which is unknown if a proxy forwards."""
-        is_direct = self.address in ("", peer_host(transport))
-        return peer_address(transport) if is_direct else self.address

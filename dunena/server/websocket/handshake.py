@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from sys import intern
 
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake
@@ -23,7 +22,6 @@ VERSION = "13"
 """Version of the WebSocket protocol: RFC 6455, 4.1."""
 
 _SWITCHING_PROTOCOLS = 101
-_PROGRAM_CHARS_MAX = 300  # enough for any browser; each connection holds this text
 _BOTH_DIALECTS_PATH = "/ws"
 _OBJECT_STORE_PATH = "/"  # used by the example in the object store's document
 _BY_NAME = {dialect.value: dialect for dialect in Dialect if dialect is not Dialect.AUTO}
@@ -101,11 +99,10 @@ def _accept(request: Request, dialect: Dialect, settings: Settings) -> AcceptedH
         dialect,
         tuple(protocol.extensions),
         answer.serialize(),
-        # The many clients of a show have the same texts, which are stored once.
-        origin=intern(request.headers.get("origin", "")),
+        origin=request.origin,
         address=request.address,
         grant=request.grant,
-        program=intern(request.headers.get("user-agent", "")[:_PROGRAM_CHARS_MAX]),
+        program=request.program,
     )
 
 

@@ -51,12 +51,14 @@ export class ServerView {
     this.#part("server-counters", stats, () => counterRows(stats));
     this.#part("server-disk", about.pagesFromDisk, () => this.#diskRows(about.pagesFromDisk));
     this.#part("server-refused", about.refusedOrigins, () => refusedRows(about.refusedOrigins));
-    const { webSocket, http, shown } = about.connections;
-    setText(byId("connections-count"), `${count(webSocket, "WebSocket")}, ${whole(http)} HTTP`);
+    const { webSocket, eventStream, http, shown } = about.connections;
+    const streams = eventStream ? `, ${count(eventStream, "event stream")}` : "";
+    setText(byId("connections-count"), `${count(webSocket, "WebSocket")}${streams}, ${whole(http)} HTTP`);
     this.#part("server-connections", shown, () => connectionRows(shown));
-    byId("connections-more").hidden = webSocket <= shown.length;
+    const hidden = webSocket + eventStream - shown.length;
+    byId("connections-more").hidden = hidden <= 0;
     setText(byId("connections-more"),
-      `The ${shown.length} that wait for most are shown; ${whole(webSocket - shown.length)} more are connected.`);
+      `The ${shown.length} that wait for most are shown; ${whole(hidden)} more are connected.`);
   }
 
   // Draws a part only if its data changed: a button under the pointer must not be replaced.
