@@ -551,6 +551,35 @@ def test_watch_of_a_pattern_prints_each_changed_key_and_continues_after_a_restar
         assert watched.line() == {"key": "team-c", "value": 1}
 
 
+def test_watch_over_http_prints_the_same_and_continues_after_a_restart(run: Commands):
+    run("set", "team-a", '{"score":1}', "--ns", "show")
+    options = "--path", "/score", "--max-rate", "50", "--ns", "show", "--http"
+    with Followed(run, "watch", "team-*", *options) as watched:
+        assert watched.line() == {"key": "team-a", "value": 1}
+        run("set", "team-b", '{"score":[]}', "--ns", "show")
+        assert watched.line() == {"key": "team-b", "value": []}
+        run.server.restart()
+        run("del", "team-a", "--ns", "show")
+        assert watched.line() == {"key": "team-a", "value": None}
+    with Followed(run, "watch", "a,b", "c", "--http") as watched:
+        lines = [watched.line(), watched.line()]
+        assert sorted(line["key"] for line in lines) == ["a,b", "c"]
+        run("set", "a,b", "1")
+        assert watched.line() == {"key": "a,b", "value": 1}
+    server = http(run.server, "GET", "/stats").json
+    assert server["cache"]["subscriptions"] == 0
+
+
+def test_watch_over_http_needs_a_server_and_the_right_to_read(
+    run: Commands, start_server: StartServer, tmp_path: Path
+):
+    done = run_copy("watch", "k", "--http", "--url", f"http://127.0.0.1:{free_port()}")
+    assert_failed(done, says=("No server answers", "dunena serve"), code=4)
+    guarded = Commands(start_server("--token", "secret", folder=tmp_path / "guarded"))
+    done = run_copy("watch", "k", "--http", environment=guarded.environment)
+    assert_failed(done, says=("wants a token", "--token"))
+
+
 def test_watch_takes_the_path_of_a_part_of_several_keys(run: Commands):
     run("set", "match", '{"home":1}')
     with Followed(run, "watch", "match", "later", "--path", "/home") as watched:
