@@ -265,6 +265,12 @@ class Hub:
         """Return the topic of a channel; None if nobody follows it."""
         return self._channels.get(channel)
 
+    @property
+    def channel_count(self) -> int:
+        """The number of channels of messages that have followers."""
+        events = (*RESERVED_CHANNELS, *self.audiences)
+        return len(self._channels) - sum([name in self._channels for name in events])
+
     def channels(self) -> Iterator[Channel]:
         """Yield the channels of messages that have followers."""
         for name, channel in self._channels.items():

@@ -1,4 +1,4 @@
-"""Reading a request to follow state over HTTP: ``GET /watch`` with its query."""
+"""Reading a request to follow keys or a channel over HTTP: ``GET /watch`` with its query."""
 
 import re
 from typing import Any, NamedTuple
@@ -40,13 +40,34 @@ class WatchQuery(NamedTuple):
         return since_of(services, {"since": self.since}, self.selector)
 
 
-def read_following(fields: QueryFields, last_event_id: str | None) -> WatchQuery:
+class ChannelQuery(NamedTuple):
+    """The channel whose messages a request wants to follow, as a stream."""
+
+    channel: str
+    wait_seconds: None = None
+
+    def revision(self, services: Services) -> None:
+        """Return None: a channel has no past.
+
+        Raise `ClientError` if the channel may not be read.
+        """
+        services.check_subscription(self.channel)
+        services.channel(self.channel)
+
+
+HttpFollowing = WatchQuery | ChannelQuery
+"""What a request wants to follow."""
+
+
+def read_following(fields: QueryFields, last_event_id: str | None) -> HttpFollowing:
     """Read a query; raise `ClientError` for a wrong one.
 
     ``last_event_id`` is the header that a client sends when it connects again: it is newer than the
     ``since`` of its address, and counts instead.
     """
     message = _message_of(fields)
+    if "channel" in message:
+        return ChannelQuery(_channel_of(message))
     selector = selector_of(message, unicode_name)
     wait_seconds = _wait_seconds_of(message)
     return WatchQuery(
@@ -56,6 +77,13 @@ def read_following(fields: QueryFields, last_event_id: str | None) -> WatchQuery
         interval_ms_of(message),
         wait_seconds,
     )
+
+
+def _channel_of(message: dict[str, Any]) -> str:
+    for name in ("key", "keys", "pattern", "ns", "path", "since", "maxRate", "format", "wait"):
+        if name in message:
+            raise InvalidFieldError(f"{name} is for keys: leave it or channel out")
+    return unicode_name(message["channel"], "Channel")
 
 
 def _message_of(fields: QueryFields) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import Any
 
 import orjson
 
-from dunena.dialects import dunena, object_store
+from dunena.dialects import channels, dunena, object_store
 from dunena.dialects.errors import ClientError, ConflictError, InvalidMessageError, WrongTypeError
 from dunena.dialects.key_search import KEYS_AT_ONCE_MAX, Work, glob
 from dunena.dialects.messages import text_value
 from dunena.dialects.operations import refuse_new_fields
 from dunena.dialects.services import NameRule, Services, namespace_of, printable_name, unicode_name
 from dunena.store.limits import PAGE_KEYS_DEFAULT, PAGE_KEYS_MAX
-from dunena.store.values import InvalidJsonError, decode, without_mark
+from dunena.store.values import InvalidJsonError, JsonValue, decode, without_mark
 
 HttpResult = tuple[int, bytes]
 LateHttpResult = Callable[[int], HttpResult]
@@ -141,6 +141,36 @@ def _refuse_new_fields_of_entries(message: dict[str, Any]) -> None:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict):
             refuse_new_fields(entry)
+
+
+# --- channels ---
+
+
+def publish(
+    services: Services, channel: str, content_type: str, body: bytes, now: int
+) -> HttpResult:
+    """Answer ``POST /publish/{channel}``, whose body is any JSON value, or a text as it is.
+
+    ``content_type`` is "text/plain" for a text; programs send JSON with any other type.
+    """
+    name = unicode_name(channel, "Channel")
+    channels.publish_data(services, name, _text_or_json(content_type, body), now)
+    return 204, b""
+
+
+def _text_or_json(content_type: str, body: bytes) -> JsonValue:
+    body = without_mark(body)
+    try:
+        if content_type.partition(";")[0].strip().lower() != "text/plain":
+            return decode(body)
+        return body.decode()
+    except InvalidJsonError:
+        raise InvalidMessageError.body_not_json() from None
+    except UnicodeDecodeError:
+        raise InvalidMessageError("Body is not UTF-8") from None
+
+
+# --- lists and all keys ---
 
 
 def list_keys(services: Services, query: Query, now: int) -> Work[LateHttpResult]:

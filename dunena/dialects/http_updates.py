@@ -12,6 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from dunena.dialects.messages import ShownValues
+from dunena.frames import TEXT_HEAD, payload_of
 from dunena.store.entry import Change, Entry
 from dunena.watches.feed import UpdateBatch, WatchFeed
 from dunena.watches.parts import Parts
@@ -25,12 +26,29 @@ RETRY = b"retry: 1000\n\n"
 COMMENT = b": \n\n"
 """What clients ignore: it keeps a quiet connection open in proxies."""
 
+_EVENT_MARK = b'","event":"'
+
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 def position_text(epoch: str, revision: int) -> str:
     """Write a position as one word, as in ``id``, ``since`` and ``ETag``."""
     return f"{epoch}-{revision}"
+
+
+def event_of_message(frame: bytes) -> bytes:
+    """Make an event of the frame of a channel's message: its ``event`` is the type.
+
+    Return what is no such frame as it is. This is a `FrameEncoder`: each message is encoded once
+    for all streams.
+    """
+    if frame[0] != TEXT_HEAD:
+        return frame
+    message = payload_of(frame)
+    # A quotation mark in the channel's name, which is before it, is escaped.
+    start = message.index(_EVENT_MARK) + len(_EVENT_MARK)
+    event = message[start : message.index(b'"', start)]
+    return b"event: %b\ndata: %b\n\n" % (event, message)
 
 
 class JsonUpdates:

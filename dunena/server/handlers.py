@@ -125,10 +125,21 @@ class Handlers:
         """Delete all keys of all namespaces."""
         return _answer(http_api.flush(self._services))  # of all clients: the right was checked
 
+    # --- channels ---
+
+    def publish(self, request: Request, now: int) -> Response:
+        """Send the body to all who are subscribed to a channel."""
+        if not request.has_body:
+            return _length_required()
+        services = self._services_of(request)
+        channel = _key_below("/publish/", request)
+        content_type = request.headers.get("content-type", "")
+        return _answer(http_api.publish(services, channel, content_type, request.body, now))
+
     # --- state that is followed ---
 
     def watch(self, request: Request, _now: int) -> Response:
-        """Begin a response with the updates of a watch; the connection continues it."""
+        """Begin a response that follows keys or a channel; the connection continues it."""
         # Imported when needed, so that the server starts faster.
         from dunena.dialects.following import read_following
 

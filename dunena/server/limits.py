@@ -153,11 +153,11 @@ BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
 not count, as the reader's further requests wait instead, nor do updates, of which only the newest
 of each key waits."""
 
-CHANNEL_BACKLOG_BYTES_MAX: Final = 1024 * 1024
+CHANNEL_BACKLOG_BYTES_MAX = 1024 * 1024
 """Messages of one channel that wait for a slow reader, some 10,000; above it the reader loses the
 oldest, and is told how many."""
 
-CHANNELS_BACKLOG_BYTES_MAX: Final = 4 * 1024 * 1024
+CHANNELS_BACKLOG_BYTES_MAX = 4 * 1024 * 1024
 """Messages of all channels that wait for a slow reader, or one message if that is larger; above it
 the reader loses the oldest of all."""
 

@@ -94,16 +94,28 @@ ROUTES = (
         summary="Remove everything",
         responses={200: "Flushed"} | _UNSTORED,
     ),
+    # --- channels ---
+    Route(
+        "POST",
+        "/publish/{channel}",
+        Handlers.publish,
+        _WRITE,
+        summary="Send a message to a channel; text/plain is a text as it is",
+        parameters=("channel",),
+        request="AnyValue",
+        responses={204: ""},
+    ),
     # --- state that is followed ---
     Route(
         "GET",
         "/watch",
         Handlers.watch,
-        summary="Updates of keys as server-sent events; with wait, one update",
+        summary="Updates of keys or messages of a channel, as events; with wait, one update",
         parameters=(
             "one key",
             "keys",
             "pattern",
+            "one channel",
             "ns",
             "path",
             "maxRate",

@@ -110,6 +110,7 @@ def test_the_curl_examples_print_the_documented_output(server: ServerProcess, cu
     ):
         assert http(server, "POST", "/set", entry).status == 200
     assert try_curl_examples("docs/http.md", server, curl) == 10
+    assert try_curl_examples("docs/channels.md", server, curl) == 1
 
 
 def test_the_stream_example_prints_the_documented_events(server: ServerProcess, curl):

@@ -110,6 +110,7 @@ GUARDED = [
     ("GET", "/info"),
     ("GET", "/metrics"),
     ("POST", "/flush"),
+    ("POST", "/publish/c"),
     ("GET", "/entries"),
     ("POST", "/entries"),
     ("GET", "/entries/k"),

@@ -474,6 +474,7 @@ ROUTES = {
     "/health/ready": {"GET"},
     "/metrics": {"GET"},
     "/flush": {"POST"},
+    "/publish/c": {"POST"},
     "/entries": {"GET", "POST"},
     "/entries/k": {"GET", "DELETE"},
     "/namespaces": {"GET"},

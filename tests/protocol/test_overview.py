@@ -36,6 +36,10 @@ def test_the_overview_shows_urls_and_connections(server: ServerProcess):
     assert f"127.0.0.1:{server.port}" in shown["addresses"]
     assert shown["isLoopback"] is True
     assert shown["networkUrls"] == []
+    assert shown["channels"] == {
+        "subscribed": 1,
+        "shown": [{"channel": "news", "subscribers": 1}],
+    }
     assert shown["connections"]["webSocket"] == 1
     assert shown["connections"]["http"] >= 1, "the one that asks"
     (connection,) = shown["connections"]["shown"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from dunena.persistence.disk import journal
-from dunena.server import outbox
+from dunena.server import backlog, outbox
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +24,5 @@ def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outbox, "BACKLOG_BYTES_MAX", 4000)
     monkeypatch.setattr(outbox, "BATCH_BYTES_MAX", 2000)
     monkeypatch.setattr(outbox, "PORTION_BYTES", 500)
+    monkeypatch.setattr(backlog, "CHANNEL_BACKLOG_BYTES_MAX", 600)
+    monkeypatch.setattr(backlog, "CHANNELS_BACKLOG_BYTES_MAX", 900)

@@ -8,7 +8,7 @@ a round is what is kept or refused together.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,6 +17,7 @@ from tests.simulation.committed import Committed, EntryId, Written, merged
 from tests.support.rfc_examples import PATCHES
 
 OPERATIONS = ("incr", "merge", "txn")
+CHANNELS = ("news", "chat")
 
 ANSWER_MS_MAX = 120_000
 """How long a request with an idempotency key is known."""
@@ -125,22 +126,51 @@ class Request:
     """One request, or one look at what has expired.
 
     ``groups`` are its changes, those that are seen together in one list; ``answer_ids`` are the
-    idempotency keys whose answers it gave.
+    idempotency keys whose answers it gave. ``channels`` are those that each peer followed before.
     """
 
     round: Round
     has_changed: bool = False
     groups: list[list[Written]] = field(default_factory=list)
     answer_ids: list[str] = field(default_factory=list)
+    channels: dict["Followed", frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
 class Item:
-    """A message some peer is to receive; of updates only a place's newest one must arrive."""
+    """A message some peer is to receive; of updates only a place's newest one must arrive.
+
+    One of a channel may be missed by a slow reader, which is told so.
+    """
 
     request: Request
     message: dict[str, Any]
     entry_id: EntryId | None = None
+    channel: str | None = None
+
+
+class End(NamedTuple):
+    """A place in what is expected, up to which all was heard or may be missing.
+
+    ``missed`` has the channels of which messages are missing and how many, until that is told.
+    """
+
+    index: int
+    missed: tuple[tuple[str, int], ...] = ()
+
+    def missing(self, channel: str) -> "End":
+        """Return the next place, where another message of a channel is missing."""
+        counts = dict(self.missed)
+        counts[channel] = counts.get(channel, 0) + 1
+        return End(self.index + 1, tuple(sorted(counts.items())))
+
+    def told(self, channel: str) -> "End":
+        """Return the place where was told what is missing of a channel."""
+        return End(self.index, tuple(one for one in self.missed if one[0] != channel))
+
+    def count(self, channel: str | None) -> int:
+        """Return how many messages of a channel are missing."""
+        return next((count for name, count in self.missed if name == channel), 0)
 
 
 @dataclass(frozen=True)
@@ -169,9 +199,10 @@ class Followed:
 
     is_dunena: bool
     places: set[EntryId] = field(default_factory=set)
+    channels: set[str] = field(default_factory=set)
     events: bool = False
     expected: list[Item] = field(default_factory=list)
-    ends: set[int] = field(default_factory=lambda: {0})
+    ends: set[End] = field(default_factory=lambda: {End(0)})
     is_slow: bool = False
     is_open: bool = True
     watched: dict[Any, "Asked"] = field(default_factory=dict)
@@ -181,28 +212,39 @@ class Followed:
         message = without_position(message)
         ends = {end for start in self.ends for end in self._ends_of(message, start)}
         if not ends:
-            at = max(self.ends)
+            at = max(self.ends).index
             expected = [item.message for item in self.expected[at : at + 3]]
             raise BrokenPromiseError(f"heard {message} in place of {expected}")
         self.ends = ends
 
     def expect_everything(self) -> None:
         """Nothing is left to hear."""
-        if len(self.expected) not in self.ends:
-            rest = [item.message for item in self.expected[max(self.ends) :]]
-            raise BrokenPromiseError(f"never heard {rest}")
+        if End(len(self.expected)) not in self.ends:
+            end = max(self.ends)
+            rest = [item.message for item in self.expected[end.index :]]
+            raise BrokenPromiseError(f"never heard {rest}, nor that {end.missed} are missing")
 
     def forget(self, requests: set[Request]) -> None:
         """What was to be said of these is not."""
-        at = max(self.ends)
+        at = max(self.ends).index
         self.expected[at:] = [item for item in self.expected[at:] if item.request not in requests]
 
-    def _ends_of(self, message: dict[str, Any], start: int) -> Iterator[int]:
-        for index in range(start, len(self.expected)):
-            item = self.expected[index]
-            if item.message == message and item.request.round.is_over:
-                yield index + 1
-            if not self._may_miss(index):
+    def _ends_of(self, message: dict[str, Any], end: End) -> Iterator[End]:
+        is_gap = message.get("event") == "gap"
+        while end.index < len(self.expected):
+            item = self.expected[end.index]
+            is_told = end.count(item.channel) == 0
+            if item.message == message and item.request.round.is_over and is_told:
+                yield end._replace(index=end.index + 1)
+            if item.channel is not None and self.is_slow:
+                end = end.missing(item.channel)
+                # It stands in the place of the newest message that is missing.
+                told = {"channel": item.channel, "missed": end.count(item.channel)}
+                if is_gap and {"channel": message["channel"], **message["data"]} == told:
+                    yield end.told(item.channel)
+            elif self._may_miss(end.index):
+                end = end._replace(index=end.index + 1)
+            else:
                 return
 
     def _may_miss(self, index: int) -> bool:
@@ -248,6 +290,7 @@ class Model:
         """A request begins; what is due expires before it."""
         self.now = now
         self.request = Request(self.round)
+        self.request.channels = {peer: frozenset(peer.channels) for peer in self.peers}
         self.round.requests.append(self.request)
         if not may_expire:
             self.trouble_at = now
@@ -306,6 +349,7 @@ class Model:
         """A peer is gone, or is told nothing more."""
         peer.is_open = peer.events = False
         peer.places.clear()
+        peer.channels.clear()
 
     def receive(self, peer: Followed, text: bytes, now: int, refusal: str | None) -> None:
         """A peer asks; with a refusal nothing can be changed."""
@@ -318,10 +362,34 @@ class Model:
             return
         if message.get("type", message.get("action")) in ("watch", "unwatch"):
             self._watch(peer, message)
+        elif message.get("channel") in CHANNELS:
+            self._answer_channel(peer, message)
         elif peer.is_dunena:
             self._answer_dunena(peer, message, refusal)
         else:
             self._answer_objects(peer, message, refusal)
+
+    def _answer_channel(self, peer: Followed, message: Any) -> None:
+        """A message is published, or a channel followed or left; none of it is a change."""
+        channel = message["channel"]
+        kind = message.get("type", message.get("action"))
+        if kind == "publish":
+            said = {"channel": channel, "event": "message", "data": message["data"]}
+            item = Item(self.request, {**said, "timestamp": self.now}, channel=channel)
+            for one in self.peers:
+                if channel in one.channels:
+                    one.expected.append(item)
+            self._answer(peer, message, {"channel": channel})
+        elif kind == "unsubscribe":
+            peer.channels.discard(channel)
+        else:
+            assert kind == "subscribe"
+            if peer.is_open:
+                peer.channels.add(channel)
+            if peer.is_dunena:
+                self._reply(peer, message, "subscribed", {"channel": channel})
+            elif "id" in message:
+                self._say(peer, {"subscribed": {"channel": channel}, "id": message["id"]})
 
     def _answer_dunena(self, peer: Followed, message: Any, refusal: str | None) -> None:
         kind, key = message["type"], message.get("key")
@@ -542,8 +610,11 @@ class Model:
             request.groups.clear()
             for answer_id in request.answer_ids:
                 self.answers.pop(answer_id, None)
+        first = next((one for one in refused.requests if one in dropped), None)
         for peer in self.peers:
             peer.forget(dropped)
+            if first is not None and peer.is_open:
+                peer.channels = set(first.channels.get(peer, ()))
         self._next_round()
 
     def _next_round(self) -> None:

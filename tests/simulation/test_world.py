@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from dunena.dialects.ops.transaction import Transaction
-from dunena.hub import Batch
+from dunena.hub import Batch, Hub, HubMark
 from dunena.persistence.disk.folder_storage import FolderStorage
 from dunena.persistence.policy import Fsync
 from dunena.server.backlog import Backlog
@@ -137,6 +137,49 @@ def change_all_but_one(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Transaction, "_commit", commit_most)
 
 
+def publish_again_what_was_sent(patch: pytest.MonkeyPatch) -> None:
+    """Do not end the batches at a tick's first change, behind which all is taken back."""
+
+    def mark_only(hub: Hub) -> HubMark:
+        return HubMark(hub.messages_published, hub.messages_queued, len(hub.undos))
+
+    patch.setattr(Hub, "mark", mark_only)
+
+
+def keep_who_follows(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Hub, "go_back", lambda hub, *_: hub.end_batches())
+
+
+def drop_messages_silently(patch: pytest.MonkeyPatch) -> None:
+    drop = Backlog._drop_oldest
+
+    def drop_uncounted(backlog, channel, now) -> None:
+        drop(backlog, channel, now)
+        channel.missed = max(1, channel.missed - 1)
+
+    patch.setattr(Backlog, "_drop_oldest", drop_uncounted)
+
+
+def tell_of_a_gap_at_the_end(patch: pytest.MonkeyPatch) -> None:
+    drop = Backlog._drop_oldest
+
+    def drop_and_tell_later(backlog, channel, now) -> None:
+        drop(backlog, channel, now)
+        backlog._frames.move_to_end(channel.gap_number)
+
+    patch.setattr(Backlog, "_drop_oldest", drop_and_tell_later)
+
+
+def drop_the_newest_message(patch: pytest.MonkeyPatch) -> None:
+    def drop_newest(backlog, channel, now) -> None:
+        channel.numbers.reverse()
+        drop(backlog, channel, now)
+        channel.numbers.reverse()
+
+    drop = Backlog._drop_oldest
+    patch.setattr(Backlog, "_drop_oldest", drop_newest)
+
+
 def is_found() -> bool:
     for seed in range(SABOTAGE_WORLDS_MAX):
         try:
@@ -161,6 +204,11 @@ def is_found() -> bool:
         change_all_but_one,
         merge_nothing,
         hide_what_cannot_be_merged_yet,
+        publish_again_what_was_sent,
+        keep_who_follows,
+        drop_messages_silently,
+        tell_of_a_gap_at_the_end,
+        drop_the_newest_message,
     ],
 )
 def test_the_simulation_detects_a_server_broken_on_purpose(

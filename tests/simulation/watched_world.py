@@ -72,6 +72,8 @@ PARTS = [
 class WatcherPeer(Peer):
     """The connection of a watcher; it knows when the server sent what it reads."""
 
+    uses_channels = False
+
     def __init__(self, world: "WatchedWorld", watcher: "Watcher") -> None:
         super().__init__(world, is_dunena=watcher.is_dunena)
         self.watcher = watcher

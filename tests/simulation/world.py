@@ -47,6 +47,7 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 from tests.simulation.simulated_disk import SimulatedDisk, Stop
 from tests.simulation.spec_model import (
+    CHANNELS,
     OPERATIONS,
     BrokenPromiseError,
     Followed,
@@ -252,6 +253,7 @@ class Peer:
     """Another program at the other end of a connection, and the transport between them."""
 
     unread_bytes_max = UNREAD_BYTES_MAX
+    uses_channels = True
 
     def __init__(self, world: "World", *, is_dunena: bool) -> None:
         self.world = world
@@ -384,12 +386,15 @@ class World:
     def __init__(self, seed: int, fsync: Fsync) -> None:
         self.random = Random(seed)
         self.schedule_random = Random(f"schedule {seed}")
+        self.channel_random = Random(f"channels {seed}")
+        self.has_channels = seed % 2 == 0  # what goes wrong without them is found sooner so
         self.fsync = fsync
         self.loop = Loop()
         self.disk = SimulatedDisk(self.random, str(ROOT))
         self.model = Model(lambda: self.loop.now_ms)
         self.starts = itertools.count(1)
         self.values = itertools.count(1)
+        self.channel_numbers = itertools.count(1)
         self.peers: list[Peer] = []
         self.start()
 
@@ -588,10 +593,30 @@ class World:
         (event if self.peers else self.connect)()
         if self.schedule_random.random() < 0.1:
             self.schedule()
+        if self.has_channels and self.channel_random.random() < 0.25:
+            self.talk_of_channels()
         if self.random.random() < 0.7:
             self.loop.turn()
         if self.random.random() < 0.3:
             self.loop.pass_time(GRAIN_MS)
+
+    def talk_of_channels(self) -> None:
+        """A peer follows a channel, leaves it or publishes, perhaps much at once."""
+        draw = self.channel_random
+        peers = [peer for peer in self.peers if peer.uses_channels]
+        if not peers:
+            return
+        peer, channel = draw.choice(peers), draw.choice(CHANNELS)
+        kind = draw.choice(("subscribe", "subscribe", "unsubscribe", "publish", "publish", "many"))
+        name = "type" if peer.followed.is_dunena else "action"
+        for _ in range(draw.choice((10, 40)) if kind == "many" else 1):
+            message: dict[str, Any] = {name: "publish" if kind == "many" else kind}
+            if message[name] == "publish":
+                padding = "x" * draw.choice((0, 0, 200))
+                message["data"] = {"number": next(self.channel_numbers), "padding": padding}
+            if peer.followed.is_dunena or draw.random() < 0.3:
+                message["id"] = f"channel {next(self.channel_numbers)}"
+            peer.say(message | {"channel": channel})
 
     def schedule(self) -> None:
         """A key is set whose value is changed later, by the server alone."""

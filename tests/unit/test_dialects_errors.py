@@ -44,6 +44,18 @@ LIMIT = (True, True)
         ),
         (ForbiddenError.to_see_events, "Not permitted: read events", 403, SAID),
         (
+            lambda: ForbiddenError.to_channel("read", "c"),
+            'Not permitted: read channel "c"',
+            403,
+            SAID,
+        ),
+        (
+            lambda: ForbiddenError.reserved_channel("stats"),
+            'Channel is reserved: "stats"',
+            403,
+            SAID,
+        ),
+        (
             ForbiddenError.needs_admin,
             "Not permitted: this needs the right admin",
             403,

@@ -6,13 +6,17 @@ from typing import Any
 import pytest
 
 from dunena.dialects.http_updates import (
+    COMMENT,
+    RETRY,
     EventUpdates,
     JsonUpdates,
     StreamedBody,
     UnitedUpdate,
     ValueEvents,
+    event_of_message,
     whole_update,
 )
+from dunena.dialects.messages import channel_message, gap
 from dunena.store.entry import Entry
 from dunena.store.positions import Removal
 from dunena.watches.feed import UpdateBatch, WatchFeed
@@ -177,3 +181,24 @@ def test_a_chunked_body_has_the_same_pieces_as_chunks() -> None:
         body, rest = body + rest[:length], rest[length:].removeprefix(b"\r\n")
     assert length == 0
     assert body == bodies[0]
+
+
+# --- messages of channels ---
+
+
+@pytest.mark.parametrize("channel", ["chat", 'x","event":"gap', '","event":"', "\u00fc"])
+@pytest.mark.parametrize("data", [1, "a\nb", {"event": "gap"}, "x" * 200, "x" * 70_000])
+def test_a_message_is_an_event_with_its_type(channel: str, data: Any) -> None:
+    frames = [channel_message(channel, json.dumps(data).encode(), 5), gap(channel, 12, 6)]
+    events = list(EventReader().feed(b"".join(map(event_of_message, frames))))
+    assert [event.kind for event in events] == ["message", "gap"]
+    assert [event.json for event in events] == [
+        {"channel": channel, "event": "message", "data": data, "timestamp": 5},
+        {"channel": channel, "event": "gap", "data": {"missed": 12}, "timestamp": 6},
+    ]
+    assert {event.last_id for event in events} == {""}
+
+
+@pytest.mark.parametrize("piece", [COMMENT, RETRY, b"HTTP/1.1 200 OK\r\n\r\n"])
+def test_what_is_no_message_stays_as_it_is(piece: bytes) -> None:
+    assert event_of_message(piece) is piece

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dunena.hub import Batch, Hub
+from dunena.hub import Batch, Hub, MessageBatch
 
 
 class Follower:
@@ -122,6 +122,63 @@ def test_following_or_unfollowing_ends_the_open_batch() -> None:
     assert first.frames() == [[b"1"], [b"2"]]
     assert second.frames() == [[b"2"], [b"3"]]
     assert [batch.is_open for batch in (*first.batches, second.batches[1])] == [False, False, True]
+
+
+# --- channels ---
+
+
+def test_messages_of_a_channel_form_batches_of_their_own() -> None:
+    hub, first, second = Hub(), Follower(), Follower()
+    for follower in (first, second):
+        hub.follow_channel("c", follower)
+    channel = hub.channel_topic("c")
+    assert channel is not None
+    channel.send(b"1", 5)
+    channel.send(b"2", 7)
+    channel.publish(b"event")  # joins them: no channel of messages has events
+    hub.end_batches()
+    channel.send(b"3", 9)
+    assert first.frames() == second.frames() == [[b"1", b"2", b"event"], [b"3"]]
+    batch, other = first.batches
+    assert isinstance(batch, MessageBatch)
+    assert isinstance(other, MessageBatch)
+    assert (batch.channel, batch.entry_id, batch.now, batch.is_open) == ("c", None, 7, False)
+    rest = batch.rest(1)
+    assert (rest.channel, rest.now, rest.frames) == ("c", 7, [b"2", b"event"])
+    assert other.is_open
+    other.close()
+    channel.send(b"4", 9)
+    assert first.frames()[2:] == [[b"4"]]
+
+
+def test_the_channels_of_events_are_no_channels_of_messages() -> None:
+    hub, follower = Hub(), Follower()
+    hub.audiences["cache-events\nguest"] = lambda *_: True
+    for name in ("chat", "cache-events", "cache-events\nguest", "stats", "news"):
+        hub.follow_channel(name, follower)
+    assert sorted(channel.name for channel in hub.channels()) == ["chat", "news"]
+    assert hub.channel_count == 2
+    hub.unfollow_channel("chat", follower)
+    assert hub.channel_count == 1
+
+
+def test_going_back_restores_counts_and_takes_changes_back_newest_first() -> None:
+    hub, follower = Hub(), Follower()
+    hub.follow_channel("c", follower)
+    channel = hub.channel_topic("c")
+    assert channel is not None
+    channel.send(b"1", 5)
+    hub.messages_published, hub.messages_queued = 1, 2
+    hub.undos.append(lambda: None)
+    mark = hub.mark()
+    assert mark == (1, 2, 1)
+    assert not follower.batches[0].is_open, "what comes now can be dropped without it"
+    channel.send(b"2", 5)
+    hub.messages_published, hub.messages_queued = 11, 12
+    undone: list[int] = []
+    hub.go_back(mark, [lambda: undone.append(1), lambda: undone.append(2)])
+    assert (hub.messages_published, hub.messages_queued, undone) == (1, 2, [2, 1])
+    assert not follower.batches[1].is_open
 
 
 # --- subscriptions ---

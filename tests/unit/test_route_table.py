@@ -23,6 +23,9 @@ def test_all_routes_of_a_path_have_the_same_access() -> None:
 def test_a_key_is_the_last_segment_of_its_path_and_a_parameter(route) -> None:
     """The dispatcher looks a path up by what is before its brace."""
     plain, brace, rest = route.path.partition("{")
-    assert brace + rest in ("", "{key}")
+    assert brace + rest in ("", "{key}", "{channel}")
     assert not brace or plain.endswith("/")
-    assert bool(brace) is any(name in ("key", "ascii key") for name in route.parameters)
+    names = [name.removeprefix("ascii ") for name in route.parameters]
+    assert [f"{{{name}}}" for name in names if name in ("key", "channel")] == (
+        [brace + rest] if brace else []
+    )

@@ -52,9 +52,18 @@ def test_a_token_has_the_grant_of_its_file(file: Path) -> None:
     assert director is not None
     assert director.rights == set(Right)
     assert director.keys == director.namespaces == ANY
+    assert overlay.channels is None
     assert tokens.grants == {overlay, director}
     assert tokens.grant_of(b"overlay secre") is None
     assert tokens.grant_of(b"") is None
+
+
+@pytest.mark.parametrize("channels", [(), ("chat",), ("chat-*", "news")])
+def test_a_table_names_the_channels_of_its_token(file: Path, channels: tuple[str, ...]) -> None:
+    tokens = written(file, f"{OVERLAY}channels = {list(channels)}\n")
+    overlay = tokens.grant_of(b"overlay secret")
+    assert overlay is not None
+    assert overlay.channels == channels
 
 
 def test_the_command_line_token_has_all_rights_beside_the_tokens_of_the_file(file: Path) -> None:
@@ -147,6 +156,7 @@ def test_an_invalid_changed_file_leaves_the_tokens_as_they_were(
         ('[a]\ntoken = "x"\nrights = "read"', "rights must be a list of texts"),
         ('[a]\ntoken = "x"\nrights = ["read"]\nkeys = "k"', "keys must be a list of texts"),
         ('[a]\ntoken = "x"\nrights = ["read"]\nnamespaces = [1]', "namespaces must be a list"),
+        ('[a]\ntoken = "x"\nrights = ["read"]\nchannels = "c"', "channels must be a list"),
         ('[a]\ntoken = "x"\nrights = ["read"]\nkey = ["k"]', "[a]: unknown field: key"),
         ('["a\\nb"]\ntoken = "x"\nrights = ["read"]', "this cannot be a name"),
         ('["--token"]\ntoken = "x"\nrights = ["read"]', "this cannot be a name"),

@@ -1,4 +1,5 @@
-"""A connection whose last response is a stream of events: the updates of one watch.
+"""A connection whose last response is a stream of events: the updates of one watch, or the
+messages of one channel.
 
 It takes over the transport and the outbox of an HTTP connection, and ends with it. What the client
 sends is ignored. A client that sends no more is taken for one that has left, as browsers and
@@ -8,9 +9,9 @@ programs do not close one direction alone.
 import asyncio
 
 from dunena.dialects import watching
-from dunena.dialects.following import WatchQuery
-from dunena.dialects.http_updates import COMMENT, RETRY
-from dunena.dialects.subscriptions import Subscriptions
+from dunena.dialects.following import ChannelQuery, HttpFollowing
+from dunena.dialects.http_updates import COMMENT, RETRY, event_of_message
+from dunena.dialects.subscriptions import BegunWatch, Subscriptions
 from dunena.server.context import Context
 from dunena.server.http.flow_control import FlowControl
 from dunena.server.http.message import Request, Response, serialize
@@ -31,9 +32,9 @@ class EventStream(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_address", "_begun", "_close_by", "_context", "_flow", "_grant", "_ignored_bytes",
-        "_next_comment", "_origin", "_outbox", "_program", "_subscriptions",
-        "_transport", "_watch",
+        "_address", "_begun", "_channel", "_close_by", "_context", "_flow", "_grant",
+        "_ignored_bytes", "_next_comment", "_origin", "_outbox", "_program", "_services",
+        "_subscriptions", "_transport", "_watch",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +42,7 @@ class EventStream(asyncio.Protocol):
         context: Context,
         request: Request,
         begun: Response,
-        follows: WatchQuery,
+        follows: HttpFollowing,
         transport: asyncio.Transport,
         outbox: Outbox,
     ) -> None:
@@ -55,15 +56,18 @@ class EventStream(asyncio.Protocol):
         self._next_comment = context.loop.time() + COMMENT_SECONDS
         self._close_by: float | None = None  # set when the end has begun
         self._flow = FlowControl(context, transport, outbox, self.abort, request.address)
-        services = context.views.of(request.grant)
+        services = self._services = context.views.of(request.grant)
         self._subscriptions = Subscriptions(
             services.hub, services.watches, services.limits, outbox.push, self._pace
         )
-        watch = self._subscriptions.watch(
-            services, follows.selector, follows.make_form, follows.interval_ms
-        )
-        assert watch is not None, "it has just begun"
-        self._watch = watch
+        self._channel: str | None = None
+        self._watch: BegunWatch | None = None
+        if isinstance(follows, ChannelQuery):
+            self._channel = follows.channel
+        else:
+            self._watch = self._subscriptions.watch(
+                services, follows.selector, follows.make_form, follows.interval_ms
+            )
         request.is_keep_alive = False
         self._begun = serialize(request, begun, context.date())
 
@@ -71,7 +75,8 @@ class EventStream(asyncio.Protocol):
         """Send the first update, from the revision ``since`` on; None for the whole state."""
         context = self._context
         context.telemetry.event_streams += 1
-        self._outbox.rewire(self.abort, None, context.tick.turns.wait)
+        encoder = None if self._channel is None else event_of_message
+        self._outbox.rewire(self.abort, encoder, context.tick.turns.wait)
         context.tick.run(self._open, since)
         if has_peer_ended:
             self.eof_received()
@@ -134,13 +139,20 @@ class EventStream(asyncio.Protocol):
                 self._context.tick.run(self._put, COMMENT)
 
     def update_grant(self, current_grant: GrantLookup) -> None:
-        """Apply a changed token: tell the whole state, or end if the token is invalid."""
+        """Apply a changed token: tell the whole state of a watch again.
+
+        End if the token is not valid any more, or does not permit the channel.
+        """
         grant = current_grant(self._grant)
         if grant is None:
             self.shut_down()
         elif grant != self._grant:
             self._grant = grant
-            self._context.tick.run(self._tell_again, None)
+            old, self._services = self._services, self._context.views.of(grant)
+            if self._subscriptions.keep_permitted(old, self._services):
+                self.shut_down()  # the client is refused when it connects again
+            else:
+                self._context.tick.run(self._tell_again, None)
 
     def shut_down(self) -> None:
         """End the stream after everything queued was sent."""
@@ -162,13 +174,16 @@ class EventStream(asyncio.Protocol):
         )
 
     def _open(self, since: int | None, now: int) -> None:
-        services = self._context.views.of(self._grant)
         self._outbox.put(self._begun + RETRY)
-        self._outbox.put(watching.first_update(services, self._watch, since, now))
+        if self._watch is not None:
+            self._outbox.put(watching.first_update(self._services, self._watch, since, now))
+        elif self._channel is not None and self._close_by is None:
+            # In the tick, as its messages must come behind the head of the response, also when
+            # requests run again.
+            self._subscriptions.subscribe(self._services.channel(self._channel))
 
     def _tell_again(self, _message: None, now: int) -> None:
-        services = self._context.views.of(self._grant)
-        for update in watching.watch_again(services, self._subscriptions, now):
+        for update in watching.watch_again(self._services, self._subscriptions, now):
             self._outbox.put(update)
 
     def _put(self, piece: bytes, _now: int) -> None:

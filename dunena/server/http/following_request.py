@@ -4,7 +4,7 @@ import asyncio
 from typing import Protocol
 
 from dunena.dialects.errors import ClientError, PositionAheadError
-from dunena.dialects.following import WatchQuery
+from dunena.dialects.following import ChannelQuery, HttpFollowing
 from dunena.server.access.peers import group_of
 from dunena.server.context import Context
 from dunena.server.http.event_stream import EventStream
@@ -47,7 +47,7 @@ class FollowingRequest:
         self._context = context
         self._request = request
         self._begun = begun
-        self._follows: WatchQuery = begun.follows
+        self._follows: HttpFollowing = begun.follows
         self._connection = connection
         self._peer = peer
         self._transport = transport
@@ -93,12 +93,13 @@ class FollowingRequest:
     # --- inside ---
 
     def _follow(self, since: int | None) -> None:
-        if self._follows.wait_seconds is None:
+        follows = self._follows
+        if isinstance(follows, ChannelQuery) or follows.wait_seconds is None:
             self._stream(since)
             return
         self._outbox.rewire(self._connection.abort, None, self._context.tick.turns.wait)
         poll = LongPoll(
-            self._context, self._request, self._begun, self._follows, self._outbox, self._answered
+            self._context, self._request, self._begun, follows, self._outbox, self._answered
         )
         poll.start(since)
         self._poll = poll

@@ -14,7 +14,7 @@ from dunena import NAME
 from dunena.dialects.grants import NOTHING, Grant
 
 if TYPE_CHECKING:
-    from dunena.dialects.following import WatchQuery
+    from dunena.dialects.following import HttpFollowing
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -130,7 +130,7 @@ class Response:
     closes: bool = False
     length: int | None = None
     later: "Callable[[], Prepared] | Search | None" = None
-    follows: "WatchQuery | None" = None
+    follows: "HttpFollowing | None" = None
     is_stream: bool = False
 
     @classmethod

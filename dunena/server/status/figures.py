@@ -147,6 +147,7 @@ FIGURES = (
     _gauge(
         "subscriptions", "Keys and channels followed", lambda at: at.services.hub.subscription_count
     ),
+    _gauge("channels", "Channels with subscribers", lambda at: at.services.hub.channel_count),
     _gauge("ephemeral_keys", "Keys that end with a session", _ephemeral_keys),
     _session_count("connected", lambda at: at.sessions.connected_count),
     _session_count("lost", lambda at: at.sessions.lost_count),
@@ -222,6 +223,21 @@ FIGURES = (
     ),
     _counter(
         "updates_conflated", "Updates a slow reader was spared", lambda at: at.telemetry.conflated
+    ),
+    _counter(
+        "channel_messages",
+        "Messages published to channels",
+        lambda at: at.services.hub.messages_published,
+    ),
+    _counter(
+        "channel_deliveries",
+        "Messages of channels, each counted for every subscriber",
+        lambda at: at.services.hub.messages_queued,
+    ),
+    _counter(
+        "channel_messages_missed",
+        "Of these deliveries, those that slow readers missed",
+        lambda at: at.telemetry.messages_missed,
     ),
     _refusal("host", lambda at: at.telemetry.refused_hosts),
     _refusal("origin", lambda at: at.telemetry.refused_origins),

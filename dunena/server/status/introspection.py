@@ -140,6 +140,13 @@ class Introspection:
                     "slowSyncs": at.value("slow_syncs"),
                     "failures": at.value("refusals", "storage"),
                 },
+                "channels": {
+                    "subscribed": at.value("channels"),
+                    "published": at.value("channel_messages"),
+                    "delivered": at.value("channel_deliveries")
+                    - at.value("channel_messages_missed"),
+                    "missed": at.value("channel_messages_missed"),
+                },
                 "sessions": {
                     "connected": at.value("sessions", "connected"),
                     "lost": at.value("sessions", "lost"),

@@ -147,8 +147,8 @@ def _list_of(items: _Json) -> _Json:
     return {"type": "array", "items": items}
 
 
-def _key(schema: _Json) -> _Json:
-    return {"name": "key", "in": "path", "required": True, "schema": schema}
+def _key(schema: _Json, name: str = "key") -> _Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _ns(schema: _Json) -> _Json:
@@ -167,6 +167,7 @@ def _number(name: str, minimum: int = 0) -> _Json:
 _PARAMETERS: dict[str, _Json] = {
     "key": _key(_NAME),
     "ascii key": _key(_ASCII_NAME),
+    "channel": _key(_NAME, "channel"),
     "ns": _ns(_NAME),
     "ascii ns": _ns(_ASCII_NAME),
     "pattern": _query("pattern", _STRING),
@@ -176,6 +177,7 @@ _PARAMETERS: dict[str, _Json] = {
     "offset": _number("offset"),
     "count": _number("count", minimum=1),
     "one key": _query("key", _NAME),
+    "one channel": _query("channel", _NAME),
     "keys": _query(
         "keys", {"type": "string", "description": "separated by commas, or one a parameter"}
     ),
@@ -207,6 +209,7 @@ _SCHEMAS: dict[str, _Json] = {
     "Error": {"$ref": "#/components/schemas/Error"},
     "Object": _OBJECT,
     # --- bodies of requests ---
+    "AnyValue": {},
     "ValueToSet": _fields(
         key=_NAME,
         value={},

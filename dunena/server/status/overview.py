@@ -1,5 +1,7 @@
 """The answer of `/server`, for the test page: addresses, connections and refused origins."""
 
+from heapq import nlargest
+
 import orjson
 
 from dunena import NAME, __version__
@@ -14,6 +16,9 @@ from dunena.settings import Settings
 
 CONNECTIONS_SHOWN_MAX = 200
 """Connections in the answer: those with most unsent bytes come first, so slow ones are shown."""
+
+CHANNELS_SHOWN_MAX = 200
+"""Channels in the answer: those with most subscribers."""
 
 _FIELD = "letIn"
 
@@ -54,6 +59,7 @@ class Overview:
                 "hasToken": self._settings.has_token,
                 "networkUrls": network_urls(self._settings, self._port),
                 "connections": self._connections(at),
+                "channels": self._channels(),
                 "pagesFromDisk": self._pages_from_disk(),
                 "refusedOrigins": [
                     {
@@ -108,6 +114,14 @@ class Overview:
                 }
                 for one in facts[:CONNECTIONS_SHOWN_MAX]
             ],
+        }
+
+    def _channels(self) -> dict[str, object]:
+        hub = self._figures.services.hub
+        shown = nlargest(CHANNELS_SHOWN_MAX, hub.channels(), key=len)
+        return {
+            "subscribed": hub.channel_count,
+            "shown": [{"channel": one.name, "subscribers": len(one)} for one in shown],
         }
 
     def _pages_from_disk(self) -> dict[str, object]:

@@ -61,7 +61,7 @@ export class Events {
     this.#chart.add();
     this.#rows.add({
       time: clockTime(new Date(message.timestamp ?? Date.now())),
-      kind: isCache ? message.event : "message",
+      kind: message.event ?? "message",
       isCache,
       channel: message.channel,
       data: message.data ?? {},

@@ -161,7 +161,7 @@ function healthRows({ status, checks }) {
   ];
 }
 
-function counterRows({ cache, storage, latency, messages, httpRequests }) {
+function counterRows({ cache, storage, channels, latency, messages, httpRequests }) {
   return terms([
     ["Keys", whole(cache.currentSize)],
     ["Values", size(cache.valueBytes)],
@@ -170,6 +170,7 @@ function counterRows({ cache, storage, latency, messages, httpRequests }) {
     ["Messages", whole(messages)],
     ["HTTP requests", whole(httpRequests)],
     ["Subscriptions", whole(cache.subscriptions)],
+    ["Channels", `${whole(channels.subscribed)}, ${count(channels.published, "message")}`],
     ["Answered in", `${latency.p50Ms} ms; 99 % in ${latency.p99Ms} ms`],
     ["Journal", size(storage.journalBytes)],
     ["Files behind", whole(storage.filesBehind)],
