@@ -25,6 +25,7 @@ MODULES = {
     "keys": "keys",
     "watch": "watch",
     "events": "events",
+    "publish": "publish",
     "stats": "stats",
     "info": "info",
     "flush": "flush",

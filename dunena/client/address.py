@@ -60,7 +60,7 @@ class Address:
     def target(self, path: str, query: dict[str, object]) -> str:
         """Make the target of a request: prefix, ``path`` and query; leave out empty fields."""
         fields = {name: value for name, value in query.items() if value not in ("", None)}
-        asked = f"?{urlencode(fields)}" if fields else ""
+        asked = f"?{urlencode(fields, doseq=True)}" if fields else ""
         return f"{quote(self.prefix, safe='/%')}{path}{asked}"
 
 

@@ -17,6 +17,7 @@ from dunena.client.options import (
 from dunena.client.wire import Wire, WireError
 
 _REFUSALS = (401, 403)
+_NO_CONTENT = 204
 
 
 class Http:
@@ -79,7 +80,7 @@ class Http:
         query: dict[str, object] | None = None,
         body: bytes | None = None,
     ) -> Any:
-        """Make one request and return the decoded JSON of its answer.
+        """Make one request and return the decoded JSON of its answer; None for status 204.
 
         Raise `RefusedError` or `RequestError` with the server's text for an error status,
         `ConnectError` if no server answers, `WrongAddressError` if it is no dunena, and
@@ -92,6 +93,8 @@ class Http:
             if text is None or status == NOWHERE:
                 raise not_dunena_error(address, f"HTTP {status}")
             raise RefusedError(text, status) if status in _REFUSALS else RequestError(text)
+        if status == _NO_CONTENT:
+            return None
         try:
             return orjson.loads(answer)
         except orjson.JSONDecodeError:

@@ -229,8 +229,7 @@ class ClientProtocol:
         self._unopened = ""
 
     def connected(self) -> None:
-        """Start on a new connection: begin or resume the session, follow what was followed, and
-        send unanswered requests."""
+        """Start on a new connection: the session, what is followed, and unanswered requests."""
         self.is_connected = True
         self._server_clock.begin()
         self._is_heard, self._silent_beats = True, 0

@@ -13,6 +13,7 @@ from playwright.sync_api import ConsoleMessage, Error, Page, expect
 
 from tests.browser.tab import EXPECT_MS, put
 from tests.e2e.processes import free_port
+from tests.protocol.clients import Client, open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -541,3 +542,92 @@ def test_the_loader_page_waits_for_the_server(
         assert json.dumps(failed).count("/www/shown.html") == len(failed)
     finally:
         context.close()
+
+
+PRESENT = """globalThis.store = connect({ ns: "lobby", session: { timeout: 2000, grace: 60_000 } });
+const id = globalThis.id = `${Math.random()}`;
+await store.present(id, { on: location.pathname });"""
+
+
+class Lobby:
+    """Who is there, as another client is told it; the grace is a minute."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        client.send({"action": "watch", "pattern": "*", "ns": "lobby"})
+        assert self.next() == {}
+
+    def next(self) -> dict[str, bool]:
+        """The next change, or the first state: for each key whether it is there."""
+        while "update" not in (message := self._client.receive()):
+            pass
+        return {change["key"]: "value" in change for change in message["update"]["changes"]}
+
+    def is_quiet(self) -> bool:
+        """Whether nothing was told since, when everything on its way is here."""
+        self._client.send({"action": "ping", "id": 1})
+        return "pong" in self._client.receive()
+
+
+@pytest.fixture
+def lobby(site: ServerProcess) -> Iterator[Lobby]:
+    with open_objects(site) as client:
+        yield Lobby(client)
+
+
+def test_a_closed_tab_is_gone_at_once(show: Show, lobby: Lobby) -> None:
+    tab = show("", PRESENT)
+    (me,) = lobby.next()
+    tab.close()
+    assert lobby.next() == {me: False}
+
+
+def test_a_page_that_is_loaded_anew_or_left_is_another_client(show: Show, lobby: Lobby) -> None:
+    tab = show("", PRESENT)
+    (first,) = lobby.next()
+    tab.reload()
+    seen = lobby.next() | lobby.next()
+    assert seen.pop(first) is False
+    (second,) = seen
+    assert seen == {second: True}
+    tab.goto("about:blank")
+    assert lobby.next() == {second: False}
+
+
+def test_the_last_writes_of_a_page_that_goes_are_stored(
+    show: Show, site: ServerProcess, lobby: Lobby
+) -> None:
+    tab = show("", f"{PRESENT}\naddEventListener('pagehide', () => store.set('left', true));")
+    (me,) = lobby.next()
+    tab.close()
+    assert lobby.next() | lobby.next() == {"left": True, me: False}
+
+
+def test_two_tabs_are_two_clients_also_if_one_opened_the_other(show: Show, lobby: Lobby) -> None:
+    tab = show("", PRESENT)
+    (first,) = lobby.next()
+    with tab.expect_popup() as opened:
+        tab.evaluate("void open(location.href)")
+    other = opened.value
+    other.wait_for_function("store?.status === 'open'")
+    (second,) = lobby.next()
+    assert second != first
+    tab.close()
+    assert lobby.next() == {first: False}
+    other.evaluate("store.present(id, { on: 'second' })")
+    assert lobby.next() == {second: True}
+
+
+def test_a_page_that_does_nothing_is_not_silent(show: Show, lobby: Lobby) -> None:
+    """A tab in the background may do next to nothing: the browser answers the server's pings."""
+    script = PRESENT.replace("connect({", "connect({ WebSocket: Quiet,")
+    quiet = """globalThis.Quiet = class extends WebSocket {
+      send(text) { if (JSON.parse(text).action !== "ping") super.send(text); }
+    };"""
+    tab = show("", quiet + script)
+    (me,) = lobby.next()
+    tab.evaluate("globalThis.since = performance.now()")
+    tab.wait_for_function("performance.now() - since > 3000 && store.status === 'open'")
+    assert lobby.is_quiet()
+    tab.evaluate("store.present(id, { still: 'here' })")
+    assert lobby.next() == {me: True}

@@ -234,6 +234,8 @@ def test_the_lobby_page_lists_the_players(lobby: ServerProcess, visit: Open):
     expect(here.locator("#players li", has_text=", ready")).to_have_count(1)
     there.locator("#ready").uncheck()
     expect(here.locator("#players li", has_text=", ready")).to_have_count(0)
+    there.close()
+    expect(here.locator("#players li")).to_have_count(1)
 
 
 def test_the_lobby_page_asks_once_however_many_players_come(

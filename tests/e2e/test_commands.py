@@ -136,6 +136,10 @@ def test_set_applies_text_namespace_ttl_and_durable(run: Commands):
         ("merge", "k", "5"),
         ("merge", "k", "{half"),
         ("append", "k"),
+        ("publish", "cheer"),
+        ("publish", "cheer", "@no-such-file"),
+        ("publish", NO_TEXT, "1"),
+        ("events", NO_TEXT),
         ("append", "k", "--mx", "5"),
         ("append", "k", "1", "--max", "0"),
         ("touch", "k"),
@@ -547,6 +551,35 @@ def test_watch_of_a_pattern_prints_each_changed_key_and_continues_after_a_restar
         assert watched.line() == {"key": "team-c", "value": 1}
 
 
+def test_watch_over_http_prints_the_same_and_continues_after_a_restart(run: Commands):
+    run("set", "team-a", '{"score":1}', "--ns", "show")
+    options = "--path", "/score", "--max-rate", "50", "--ns", "show", "--http"
+    with Followed(run, "watch", "team-*", *options) as watched:
+        assert watched.line() == {"key": "team-a", "value": 1}
+        run("set", "team-b", '{"score":[]}', "--ns", "show")
+        assert watched.line() == {"key": "team-b", "value": []}
+        run.server.restart()
+        run("del", "team-a", "--ns", "show")
+        assert watched.line() == {"key": "team-a", "value": None}
+    with Followed(run, "watch", "a,b", "c", "--http") as watched:
+        lines = [watched.line(), watched.line()]
+        assert sorted(line["key"] for line in lines) == ["a,b", "c"]
+        run("set", "a,b", "1")
+        assert watched.line() == {"key": "a,b", "value": 1}
+    server = http(run.server, "GET", "/stats").json
+    assert server["cache"]["subscriptions"] == 0
+
+
+def test_watch_over_http_needs_a_server_and_the_right_to_read(
+    run: Commands, start_server: StartServer, tmp_path: Path
+):
+    done = run_copy("watch", "k", "--http", "--url", f"http://127.0.0.1:{free_port()}")
+    assert_failed(done, says=("No server answers", "dunena serve"), code=4)
+    guarded = Commands(start_server("--token", "secret", folder=tmp_path / "guarded"))
+    done = run_copy("watch", "k", "--http", environment=guarded.environment)
+    assert_failed(done, says=("wants a token", "--token"))
+
+
 def test_watch_takes_the_path_of_a_part_of_several_keys(run: Commands):
     run("set", "match", '{"home":1}')
     with Followed(run, "watch", "match", "later", "--path", "/home") as watched:
@@ -569,6 +602,55 @@ def test_events_prints_each_event_as_a_json_line(run: Commands):
         event = events.line()
         assert event.pop("timestamp") > 1_700_000_000_000
         assert event == {"event": "set", "key": "k", "ns": "app", "size": 3}
+
+
+def wait_for_a_subscription(run: Commands, followed: "Followed") -> None:
+    while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
+        assert followed.process.poll() is None
+
+
+def test_events_of_a_channel_prints_what_is_published(run: Commands, tmp_path: Path):
+    (tmp_path / "cheer.json").write_text('{"by": "Bob"}', encoding="utf-8")
+    with Followed(run, "events", "cheer") as messages:
+        wait_for_a_subscription(run, messages)
+        assert run("publish", "cheer", '{"by":"Ada"}') == ""
+        run("publish", "other", "1")
+        run("publish", "cheer", f"@{tmp_path / 'cheer.json'}")
+        run("publish", "cheer", "5", "--text")
+        for data in ({"by": "Ada"}, {"by": "Bob"}, "5"):
+            message = messages.line()
+            assert message.pop("timestamp") > 1_700_000_000_000
+            assert message == {"data": data, "missed": 0}
+        run.server.restart()
+        wait_for_a_subscription(run, messages)
+        run("publish", "cheer", "null")
+        assert messages.line().items() >= {"data": None, "missed": None}.items()
+
+
+def test_publish_sends_what_is_no_json_as_text_with_a_note(run: Commands):
+    with Followed(run, "events", "cheer") as messages:
+        wait_for_a_subscription(run, messages)
+        done = run_copy("publish", "cheer", "hi Ada", environment=run.environment)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "cheer was sent text, since it is no JSON" in done.stderr
+        assert messages.line()["data"] == "hi Ada"
+
+
+def test_a_message_that_is_refused_is_no_success(run: Commands):
+    done = run_copy("publish", "cache-events", "1", environment=run.environment)
+    assert_failed(done, says=('Channel is reserved: "cache-events"',))
+    done = run_copy("events", "c" * 600, environment=run.environment)
+    assert_failed(done, says=("Channel exceeds max length",))
+
+
+@in_a_terminal
+def test_messages_are_readable_lines_in_a_terminal(run: Commands):
+    with run.terminal("events", "cheer") as terminal:
+        while http(run.server, "GET", "/stats").json["cache"]["subscriptions"] == 0:
+            pass
+        with run.terminal("publish", "cheer", '{"by": "Ada"}') as other:
+            assert shown(other) == "Published to cheer.\n"
+        terminal.wait_for('{"by":"Ada"}')
 
 
 @pytest.mark.parametrize("command", [("watch", "k"), ("events",)], ids=" ".join)

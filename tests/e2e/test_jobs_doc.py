@@ -199,14 +199,19 @@ def test_a_lower_third_goes_by_itself_or_when_told(job: Job):
 
 @of("Who is there")
 def test_who_is_there_is_told_and_who_has_gone(job: Job):
-    me = {"name": "Ada", "ready": False}
-    job.javascript()
-    job.wait_for_drawn([me])
-    (key,) = http(job.server, "GET", "/keys?ns=lobby").json["keys"]
-    assert 0 < job.expiry(key, "lobby") <= 15
-    job.put("other", {"name": "Bob"}, ns="lobby", ttl=1000)
-    job.wait_for_drawn([me, {"name": "Bob"}])
-    job.wait_for_drawn([me])  # nobody said that he has gone
+    ada, bob = {"name": "Ada", "ready": True}, {"name": "Bob", "ready": True}
+    job.javascript(and_then="state.lobby = lobby;")
+    job.wait_for_drawn([ada])
+    job.python()  # which ends after that
+    drawn = "state.seen.map(([players]) => players.map(({ name }) => name).sort().join())"
+    job.node.run(f"await until(() => {drawn}.includes('Ada,Bob'))")
+    job.wait_for_drawn([ada])
+    assert bob in [player for (players,) in job.drawn() for player in players]
+    with open_objects(job.server) as other:
+        other.send({"action": "watch", "pattern": "*", "ns": "lobby"})
+        assert len(other.receive()["update"]["changes"]) == 1
+        job.node.run("state.lobby.close()")
+        assert other.receive()["update"]["changes"][0]["event"] == "delete"
 
 
 @of("Sensors")

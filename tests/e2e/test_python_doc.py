@@ -17,8 +17,8 @@ def test_each_python_example_prints_the_documented_output(server: ServerProcess,
     try_python_example(EXAMPLES[number], server)
 
 
-def test_the_python_page_has_eleven_examples():
-    assert len(EXAMPLES) == 11
+def test_the_python_page_has_twelve_examples():
+    assert len(EXAMPLES) == 12
 
 
 def test_the_documented_arguments_of_connect_match_its_signature():

@@ -186,7 +186,7 @@ def lobby(server: ServerProcess, tmp_path: Path) -> Path:
     for written, here in (
         ('"/dunena.js"', '"./dunena.mjs"'),
         ("connect({", f'connect("http://localhost:{server.port}", {{'),
-        ("HEARTBEAT_MS = 5000", "HEARTBEAT_MS = 500"),
+        ("grace: 5000", "grace: 500"),
     ):
         assert module.count(written) == 1
         module = module.replace(written, here)

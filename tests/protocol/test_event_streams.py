@@ -398,6 +398,8 @@ def test_streams_are_counted_and_shown(start_server: StartServer) -> None:
             "token": "",
             "subscriptions": 2,
             "unsentBytes": 0,
+            "session": None,
+            "sessionName": "",
         }
     wait_until_streams_are(server, 0)
     assert metric_of(figures(server), "subscriptions") == 0

@@ -1,6 +1,8 @@
 """`dunena watch` prints the changes of keys; it connects by `connect_options`."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, BadParameter, Option
 
@@ -18,6 +20,9 @@ from dunena.cli.output import is_for_people, say_json
 from dunena.client.address import DEFAULT_URL
 from dunena.desktop.onefile import end_with_parent
 from dunena.desktop.terminal import say
+
+if TYPE_CHECKING:
+    from dunena.client.feeds import Update
 
 
 def watch(
@@ -37,6 +42,9 @@ def watch(
             "--max-rate", min=0.1, max=100, help="At most so many a second.", show_default=False
         ),
     ] = None,
+    over_http: Annotated[
+        bool, Option("--http", help="By HTTP requests, if WebSockets are blocked.")
+    ] = False,
     ns: Ns = "",
     as_json: Json = False,
     url: Url = DEFAULT_URL,
@@ -54,19 +62,24 @@ def watch(
 
     import orjson
 
-    from dunena.client.blocking import Store
-
     names, pattern = _names_or_pattern(keys)
     if max_rate is not None and isnan(max_rate):
         raise BadParameter("not a number: nan", param_hint="--max-rate")
     end_with_parent()
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token, ns)
-    with (
-        exit_on_error(options),
-        Store(options) as store,
-        store.watch(*names, pattern=pattern, path=path, max_rate=max_rate) as updates,
-    ):
+    with exit_on_error(options), ExitStack() as stack:
+        if over_http:
+            from dunena.client.polling import poll_updates
+            from dunena.client.state import Selection
+
+            selection = Selection.of(names, pattern, path, ns)
+            updates: Iterable[Update] = poll_updates(options, selection, max_rate)
+        else:
+            from dunena.client.blocking import Store
+
+            store = stack.enter_context(Store(options))
+            updates = store.watch(*names, pattern=pattern, path=path, max_rate=max_rate)
         for key, value in updates:
             if is_shown:
                 text = f"{strftime('%H:%M:%S')}  {key}  {orjson.dumps(value).decode()}"

@@ -46,7 +46,7 @@ function connect(url, options = {}) {
 	const root = at("./").href;
 	const headers = token ? { Authorization: `Bearer ${token}` } : {};
 	const client = crypto.getRandomValues(new Uint32Array(3)).join("-");
-	const topics = new Map(); // by selector
+	const topics = new Map();
 	const sent = new Map(); // without an answer, by id
 	const presences = new Map();
 	const listeners = new Set();
@@ -133,22 +133,23 @@ function connect(url, options = {}) {
 		}
 	}
 
-	async function resume() {
+	function resume() {
 		const { session } = options;
 		const will = session?.will?.map((op) => ({ ns: spaceOf(), ...op }));
-		const request = session && ask("session", { ...session, will, resume: secret }, true);
-		const result = (await request?.catch(onError))?.result;
-		secret = result?.resume;
-		for (const presence of presences.values())
-			if (presence.isSet ? !result?.resumed : presence.isSet === false)
-				show(presence).catch(onError);
+		const renew = ({ result } = {}) => {
+			secret = result?.resume;
+			for (const presence of presences.values())
+				if (presence.isTold && !result?.resumed) show(presence).catch(onError);
+		};
+		const fields = { ...session, will, resume: secret };
+		const request = session ? ask("session", fields, true) : Promise.resolve();
+		// One step: before other answers.
+		request.then(renew, (error) => renew(onError(error)));
 	}
 
 	function show(presence) {
-		delete presence.isSet;
-		const request = ask("set", presence.fields);
-		request.then(() => (presence.isSet = true), () => (presence.isSet = false));
-		return request;
+		presence.isTold = false;
+		return ask("set", presence.fields).finally(() => (presence.isTold = true));
 	}
 
 	function follow(topic) {
@@ -296,8 +297,7 @@ function connect(url, options = {}) {
 		become("waiting");
 	}
 
-	// Only 1000 ends the session.
-	function drop(code = 4000) {
+	function drop(code = 4000) { // 1000: for good
 		clearTimeout(timer);
 		attempt.abort();
 		if (socket) {
