@@ -16,8 +16,9 @@ class Permitted:
 
     @classmethod
     def of(cls, info: dict[str, Any]) -> Self:
-        """Read the rights from ``info``, the answer of `/info`."""
-        return cls(**info["permitted"])
+        """Read the rights from ``info``, the answer of `/info`; a newer server may tell of more."""
+        permitted = info["permitted"]
+        return cls(permitted["rights"], permitted["keys"], permitted["namespaces"])
 
     def may(self, right: str) -> bool:
         """Return whether the token has ``right`` for at least some keys."""

@@ -61,7 +61,9 @@ def refuse_new_fields(message: Message, *known: str) -> None:
     """
     for name, value in message.items():
         if name in _FIELDS and name not in known and value is not None:
-            raise InvalidFieldError(f"{name} is for operations: use /kv or the WebSocket")
+            # A request over HTTP has no session that an ephemeral key could end with.
+            doors = "the WebSocket" if name == "ephemeral" else "/kv or the WebSocket"
+            raise InvalidFieldError(f"{name} is for operations: use {doors}")
 
 
 def has_new_entry(message: Message) -> bool:

@@ -297,7 +297,7 @@ def test_a_wrong_query_of_a_channel_gets_its_error(
     shared_server: ServerProcess, query: str, error: str
 ) -> None:
     reply = http(shared_server, "GET", f"/watch?{query}")
-    assert (reply.status, reply.json) == (400, {"error": error})
+    assert (reply.status, reply.json) == (400, {"error": error, "code": "invalid"})
 
 
 # --- rights ---
@@ -354,7 +354,7 @@ def test_a_subscription_ends_with_an_error_when_its_right_is_taken(guarded: Guar
 def test_a_stream_needs_the_right_to_its_channel_and_ends_without_it(guarded: Guarded) -> None:
     refused = guarded.http("guest", "GET", "/watch?channel=news")
     assert refused.status == 403
-    assert refused.json == {"error": 'Not permitted: read channel "news"'}
+    assert refused.json == {"error": 'Not permitted: read channel "news"', "code": "forbidden"}
     guarded.change(ALL + '[guest]\ntoken = "guest"\nrights = ["read"]\nchannels = ["wish"]\n')
     deadline = time.monotonic() + SECONDS_MAX
     while guarded.http("guest", "GET", "/info").json["permitted"]["keys"] != ["*"]:

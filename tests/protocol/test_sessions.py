@@ -307,7 +307,7 @@ def test_a_lock_goes_to_the_next_when_its_holder_dies(shared_server: ServerProce
 
 def test_http_refuses_ephemeral(shared_server: ServerProcess) -> None:
     body = {"value": "1", "ephemeral": True}
-    refusal = "ephemeral is for operations: use /kv or the WebSocket"
+    refusal = "ephemeral is for operations: use the WebSocket"
     for path, extra in (("/set", {"key": "k"}), ("/cache/k", {})):
         reply = http(shared_server, "POST", path, body | extra)
         assert (reply.status, reply.json) == (400, {"error": refusal})
