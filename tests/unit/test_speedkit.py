@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import prefix_watches
+from tests.bench import http_followers, prefix_watches
 from tests.bench.speedkit import phrases, programs
 from tests.bench.speedkit.command import main
 from tests.bench.speedkit.contenders import CannotError, bun, dunena, redis, variant
@@ -260,6 +260,22 @@ class TestPrefixWatches:
         rows = capsys.readouterr().out.splitlines()[2:]
         assert [row.split(" | ")[0] for row in rows] == [
             f"| {name}" for name in prefix_watches.rows(30)
+        ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc and chooses cores")
+class TestHttpFollowers:
+    def test_streams_watches_and_polls_have_a_row_each(self, capsys):
+        http_followers.main(["--readers", "3", "--polls", "2", "--updates", "2", "--rounds", "1"])
+        rows = [line.split(" | ")[0] for line in capsys.readouterr().out.splitlines()]
+        assert [row for row in rows if row.startswith("| ")] == [
+            "| 3 readers of a key",
+            "| ---",
+            "| watch over the WebSocket",
+            "| server-sent events",
+            "| waiting for a key",
+            "| ---",
+            "| 2 long polls",
         ]
 
 
