@@ -49,7 +49,11 @@ class MeasuredServer:
 
     def put(self, number: int) -> str:
         """Store the next value; return its position."""
-        self._http.request("PUT", f"/kv/{KEY}", VALUE % number)
+        return self.put_value(KEY, VALUE % number)
+
+    def put_value(self, key: str, value: bytes) -> str:
+        """Store a value (JSON) under a key; return its position."""
+        self._http.request("PUT", f"/kv/{key}", value)
         reply = self._http.getresponse()
         reply.read()
         assert reply.status in (201, 204), reply.status

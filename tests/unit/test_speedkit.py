@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import http_followers, prefix_watches
+from tests.bench import http_followers, prefix_watches, votes
 from tests.bench.speedkit import phrases, programs
 from tests.bench.speedkit.command import main
 from tests.bench.speedkit.contenders import CannotError, bun, dunena, redis, variant
@@ -277,6 +277,15 @@ class TestHttpFollowers:
             "| ---",
             "| 2 long polls",
         ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc and chooses cores")
+class TestVotes:
+    def test_all_votes_are_counted_and_screens_are_told_of_the_last(self, capsys):
+        votes.main(["--votes", "60", "--rate", "300", "--voters", "3", "--screens", "2"])
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].startswith("60 votes in 0.")
+        assert lines[1].endswith("the last one with all votes")
 
 
 class TestCommand:
