@@ -111,7 +111,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     a_second = [updates / seen.seconds for updates in seen.updates]
     sys.stdout.write(
-        f"{given.votes:,} votes in {seen.seconds:.1f} s, {given.votes / seen.seconds:,.0f} a second,"
+        f"{given.votes:,} votes in {seen.seconds:.1f} s,"
+        f" {given.votes / seen.seconds:,.0f} a second,"
         " all counted once\n"
         f"each screen got {min(a_second):.1f} to {max(a_second):.1f} updates a second, the last one"
         " with all votes\n"
