@@ -576,6 +576,7 @@ def lobby(site: ServerProcess) -> Iterator[Lobby]:
 
 
 def test_a_closed_tab_is_gone_at_once(show: Show, lobby: Lobby) -> None:
+    show("")  # the page of the module stays open
     tab = show("", PRESENT)
     (me,) = lobby.next()
     tab.close()
@@ -597,6 +598,7 @@ def test_a_page_that_is_loaded_anew_or_left_is_another_client(show: Show, lobby:
 def test_the_last_writes_of_a_page_that_goes_are_stored(
     show: Show, site: ServerProcess, lobby: Lobby
 ) -> None:
+    show("")  # as above
     tab = show("", f"{PRESENT}\naddEventListener('pagehide', () => store.set('left', true));")
     (me,) = lobby.next()
     tab.close()
@@ -604,6 +606,7 @@ def test_the_last_writes_of_a_page_that_goes_are_stored(
 
 
 def test_two_tabs_are_two_clients_also_if_one_opened_the_other(show: Show, lobby: Lobby) -> None:
+    show("")  # as above
     tab = show("", PRESENT)
     (first,) = lobby.next()
     with tab.expect_popup() as opened:

@@ -102,7 +102,7 @@ def test_an_event_source_ends_with_the_state_of_a_watch_after_ten_restarts(
 def test_the_example_page_of_the_documentation_shows_the_value(
     page: "Page", server: ServerProcess
 ) -> None:
-    (example,) = blocks("docs/http.md", "js")
+    (example,) = [text for text in blocks("docs/http.md", "js") if "home" in text]
     page.goto(f"http://localhost:{server.port}/info")
     page.evaluate("document.body.innerHTML = '<b id=home></b>'")
     page.evaluate(f"() => {{ {at(server, example)} }}")

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.dialect import Dialect
-from dunena.dialects.services import Services
+from dunena.dialects.services import Holder, Services
 from dunena.dialects.subscriptions import PacedFactory
 from dunena.frames import text_frame
 from dunena.hub import Batch
@@ -42,8 +42,11 @@ class EchoConversation(Conversation):
         reply: Callable[[bytes | PendingUpdate], None],
         push: Callable[[Batch], None],
         pace: PacedFactory,
+        holder: Holder | None = None,
     ) -> None:
-        super().__init__(services, dialect, client_id, reply=reply, push=push, pace=pace)
+        super().__init__(
+            services, dialect, client_id, reply=reply, push=push, pace=pace, holder=holder
+        )
         self._say = reply
 
     def open(self, now: int) -> None:
