@@ -107,6 +107,14 @@ def curl() -> Path:
 
 
 @pytest.fixture(scope="session")
+def wget() -> Path:
+    """The wget executable, on Linux."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux systems come with wget")
+    return _program("DUNENA_TEST_WGET", "wget")
+
+
+@pytest.fixture(scope="session")
 def nginx() -> Path:
     """The nginx executable."""
     if sys.platform == "win32":

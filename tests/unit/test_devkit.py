@@ -542,6 +542,7 @@ class TestFindPrograms:
         monkeypatch.setattr(commands, "_provide_node", lambda: {"NODE": "/bin/node"})
         monkeypatch.setattr(commands, "_provide_browser", no_browser)
         monkeypatch.setattr(commands, "_provide_curl", lambda: {"CURL": "/bin/curl"})
+        monkeypatch.setattr(commands, "_provide_wget", dict)
         monkeypatch.setattr(commands, "_provide_nginx", dict)
         return commands
 
