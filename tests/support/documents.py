@@ -58,6 +58,21 @@ def try_curl_examples(document: str, server: ServerProcess, curl: Path) -> int:
     return try_examples(document, server, curl, "-sS")
 
 
+def try_stream_example(example: str, server: ServerProcess, curl: Path) -> None:
+    """Run a curl command behind "$ " that does not end, until it has printed what is below it."""
+    command, _, expected = at(server, example.removeprefix("$ ")).partition("\n")
+    words = [curl, "-sS", *shlex.split(command)[1:]]
+    printed = ""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        while printed.count("\n") < expected.count("\n"):
+            line = running.stdout.readline()
+            assert line, f"it ended: {printed}"
+            printed += line
+        running.kill()
+    assert re.fullmatch(re.escape(expected).replace(r"\.\.\.", r"\w+"), printed), printed
+
+
 def python_code(example: str, server: ServerProcess) -> str:
     """A Python example that finds the test's server, also where its `connect` names none."""
     return re.sub(r'\.connect\((?!")', f'.connect("localhost:{server.port}", ', at(server, example))
