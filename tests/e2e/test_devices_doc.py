@@ -353,6 +353,42 @@ def run_command(server: ServerProcess, command: dict[str, str], state: str = "")
     return http(server, command["method"].upper(), path_of(command["url"]), payload, headers)
 
 
+NODE_RED_SETTINGS = """
+module.exports = {
+  flowFile: "flow.json", credentialSecret: false, telemetry: { enabled: false },
+  httpAdminRoot: false, httpNodeRoot: false,  // no editor, and so no port
+};
+"""
+
+
+def test_the_flow_for_node_red_counts_and_follows(
+    match: ServerProcess, node: Path, node_red: Path, tmp_path: Path
+) -> None:
+    flow = json.loads(at(match, next(block for block in blocks(PAGE, "json") if block[0] == "[")))
+    (button,) = [part for part in flow if part["type"] == "inject"]
+    button["once"] = True  # as nobody is there to press it
+    files = {"flow.json": json.dumps(flow), "settings.js": NODE_RED_SETTINGS}
+    write_files(tmp_path, files)
+    command = [node, node_red, "--userDir", tmp_path, "--settings", tmp_path / "settings.js"]
+    with printing(command, stderr=subprocess.STDOUT) as lines:
+        shown = debugged(lines)
+        seen: dict[str, str] = {}
+        while seen != {"answer": "3", "match": "{ home: { score: 3 }, guest: { score: 1 } }"}:
+            seen |= [next(shown)]
+        match.stop()
+        match.start()
+        put(match, "match", "after a restart")
+        while seen["match"] != "after a restart":
+            seen |= [next(shown)]
+
+
+def debugged(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
+    """What debug nodes print: their names, and values, which may be in the next line."""
+    for line in lines:
+        if found := re.search(r"\[debug:(\w+)\] (.*)", line):
+            yield found[1], found[2] or next(lines)
+
+
 # --- streams of events ---
 
 
