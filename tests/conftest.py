@@ -101,9 +101,28 @@ def node_modules() -> Path:
 
 
 @pytest.fixture(scope="session")
+def node_red() -> Path:
+    """The script that starts Node-RED, on Linux."""
+    if sys.platform != "linux":
+        pytest.skip("Node-RED is installed on Linux only")
+    script = os.environ.get("DUNENA_TEST_NODE_RED", "")
+    if not Path(script).is_file():
+        _missing("Node-RED")
+    return Path(script)
+
+
+@pytest.fixture(scope="session")
 def curl() -> Path:
     """The curl executable."""
     return _program("DUNENA_TEST_CURL", "curl")
+
+
+@pytest.fixture(scope="session")
+def wget() -> Path:
+    """The wget executable, on Linux."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux systems come with wget")
+    return _program("DUNENA_TEST_WGET", "wget")
 
 
 @pytest.fixture(scope="session")

@@ -150,13 +150,13 @@ COMMANDS: dict[str, Callable[[list[str]], int]] = {
 
 
 def find_programs(required: bool) -> dict[str, str]:
-    """The environment variables that tell the tests where Node, a browser, curl and nginx are.
+    """The environment variables that tell the tests where Node, a browser and the others are.
 
     One that cannot be had is a warning, and its tests are skipped; when `required`, CommandError.
     """
     found: dict[str, str] = {}
     missing: list[str] = []
-    for provide in (_provide_node, _provide_browser, _provide_curl, _provide_nginx):
+    for provide in _PROVIDERS:
         try:
             found |= provide()
         except CommandError as failure:
@@ -184,6 +184,13 @@ def _provide_node() -> dict[str, str]:
     }
 
 
+def _provide_node_red() -> dict[str, str]:
+    # One system is enough for a flow, which is the same on all of them.
+    if sys.platform != "linux":
+        return {}
+    return {"DUNENA_TEST_NODE_RED": str(programs.provide_node_red(programs.provide_node()))}
+
+
 def _provide_browser() -> dict[str, str]:
     browser = programs.provide_browser(
         os.environ.get("DUNENA_TEST_BROWSER_KIND") or programs.CHROMIUM
@@ -193,6 +200,11 @@ def _provide_browser() -> dict[str, str]:
 
 def _provide_curl() -> dict[str, str]:
     return {"DUNENA_TEST_CURL": str(programs.provide_curl())}
+
+
+def _provide_wget() -> dict[str, str]:
+    # Other systems do not come with it, and it does nothing there that it does not do here.
+    return {"DUNENA_TEST_WGET": str(programs.provide_wget())} if sys.platform == "linux" else {}
 
 
 def _provide_nginx() -> dict[str, str]:
@@ -213,3 +225,13 @@ def _passes_checks(python: Path) -> bool:
 def _refuse(arguments: list[str]) -> None:
     if arguments:
         raise CommandError(f"unexpected argument: {arguments[0]}")
+
+
+_PROVIDERS = (
+    _provide_node,
+    _provide_node_red,
+    _provide_browser,
+    _provide_curl,
+    _provide_wget,
+    _provide_nginx,
+)

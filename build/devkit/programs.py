@@ -1,4 +1,4 @@
-"""Programs that some tests need and pip does not bring: Node with `ws`, a browser, curl, nginx.
+"""Programs that some tests need and pip does not bring: Node with packages, a browser, curl, nginx.
 
 What the machine has is used as it is. What it lacks is put into `.venv`, or installed with the
 system's package manager where that needs no question (as root on Debian and its kin). Each
@@ -65,6 +65,11 @@ def provide_node_modules(node: Node, packages: str = "package.json") -> Path:
     run_quietly(command, "installing the Node packages", DEVELOPMENT.log, hint=ONLINE)
     shutil.copyfile(wanted, done)
     return modules
+
+
+def provide_node_red(node: Node) -> Path:
+    """The script that starts Node-RED, whose packages are 117 MB."""
+    return provide_node_modules(node, "node-red.json") / "node-red" / "red.js"
 
 
 def node_major(version: str) -> int:
@@ -161,11 +166,21 @@ def provide_nginx() -> Path:
 
 def provide_curl() -> Path:
     """curl, which stands for the programs that are no browser and no library."""
-    if not shutil.which("curl") and can_use_apt():
-        install_with_apt("curl")
-    found = shutil.which("curl")
+    return _provide_package("curl")
+
+
+def provide_wget() -> Path:
+    """wget, which devices have that have no curl."""
+    return _provide_package("wget")
+
+
+def _provide_package(name: str) -> Path:
+    """A program that has a Debian package of its name."""
+    if not shutil.which(name) and can_use_apt():
+        install_with_apt(name)
+    found = shutil.which(name)
     if not found:
-        raise CommandError("there is no curl on PATH")
+        raise CommandError(f"there is no {name} on PATH")
     return Path(found)
 
 

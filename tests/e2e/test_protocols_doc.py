@@ -2,14 +2,18 @@
 
 import json
 import re
-import shlex
-import subprocess
 from typing import Any
 
 import pytest
 
 from tests.protocol.clients import Client, http, open_client, open_dunena, open_objects
-from tests.support.documents import ROOT, assert_as_written, at, blocks, try_curl_examples
+from tests.support.documents import (
+    ROOT,
+    assert_as_written,
+    blocks,
+    try_curl_examples,
+    try_stream_example,
+)
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -117,15 +121,7 @@ def test_the_stream_example_prints_the_documented_events(server: ServerProcess, 
     for key, value in {"score": {"home": 2, "guest": 1}, "sponsor": "ACME", "host": 1}.items():
         assert http(server, "POST", "/set", {"key": key, "value": value}).status == 200
     (example,) = blocks("docs/http.md", "console")
-    command, _, expected = at(server, example.removeprefix("$ ")).partition("\n")
-    printed = ""
-    with subprocess.Popen(
-        [curl, "-sS", *shlex.split(command)[1:]], stdout=subprocess.PIPE, text=True
-    ) as running:
-        while printed.count("\n") < expected.count("\n"):
-            printed += running.stdout.readline()
-        running.kill()
-    assert re.fullmatch(re.escape(expected).replace(r"\.\.\.", r"\w+"), printed), printed
+    try_stream_example(example, server, curl)
 
 
 def test_every_documented_http_path_exists(start_server: StartServer, tmp_path):

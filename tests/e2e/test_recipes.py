@@ -116,26 +116,8 @@ def test_the_first_javascript_client_example_follows_a_value(
 # --- vMix ---
 
 
-def test_the_graphics_recipe_serves_value_files_and_no_private_file(
-    start_server: StartServer, tmp_path: Path, curl: Path
-):
-    start = blocks(GRAPHICS, "sh")[0].splitlines()
-    assert start == ["mkdir show", "dunena serve --www show --cache-dir show/values"]
-    show = tmp_path / "show"
-    show.mkdir()
-    server = start_server("--www", str(show), folder=show / "values")
-    assert try_curl_examples(GRAPHICS, server, curl) == 1
-
-    (rows,) = blocks(GRAPHICS, "json")
-    until(
-        lambda: http(server, "GET", "/www/values/guests.json").body.decode() == rows.rstrip("\n"),
-        "the file of the page",
-    )
-    reply = http(server, "GET", "/www/values/guests.json")
-    assert reply.headers["content-type"] == "application/json"
-    private = next(path for path in (show / "values" / ".dunena").rglob("*") if path.is_file())
-    address = f"/www/{private.relative_to(show).as_posix()}"
-    assert http(server, "GET", address).status == 404
+def test_the_graphics_recipe_has_a_table_for_vmix(server: ServerProcess, curl: Path):
+    assert try_curl_examples(GRAPHICS, server, curl) == 2
 
 
 # --- a sensor ---

@@ -21,8 +21,8 @@ def blocks(document: str, language: str) -> list[str]:
 
 
 def at(server: ServerProcess, text: str) -> str:
-    """An example with the test server's port in it."""
-    return text.replace("localhost:3000", f"localhost:{server.port}")
+    """An example with the test server's address in it, for this machine's or for another's."""
+    return re.sub(r"(?:localhost|192\.168\.1\.10):3000", f"localhost:{server.port}", text)
 
 
 def assert_as_written(actual: str, expected: str) -> None:
@@ -32,22 +32,45 @@ def assert_as_written(actual: str, expected: str) -> None:
     assert re.fullmatch(pattern, actual), f"{actual}\n{expected}"
 
 
-def curl_examples(document: str) -> list[tuple[str, str]]:
-    """Each curl command of a document, with what is written below it."""
+def shell_examples(document: str, program: str) -> list[tuple[str, str]]:
+    """Each command of a document for a program, with what is written below it."""
     text = "\n".join(blocks(document, "sh"))
-    found = re.findall(r"^(curl .*)\n# (.*)$", text, re.MULTILINE)
-    assert len(found) == len(re.findall("^curl ", text, re.MULTILINE)), "one says no answer"
-    return found
+    found = re.findall(rf"^({program} .*)\n((?:# .*\n)+)", text, re.MULTILINE)
+    assert len(found) == len(re.findall(f"^{program} ", text, re.MULTILINE)), "one says no answer"
+    return [
+        (command, re.sub("^# ", "", answer[:-1], flags=re.MULTILINE)) for command, answer in found
+    ]
+
+
+def try_examples(document: str, server: ServerProcess, program: Path, *options: str) -> int:
+    """Run those of a document for a program, in order; how many there are."""
+    examples = shell_examples(document, program.stem)
+    for command, expected in examples:
+        words = [program, *options, *shlex.split(at(server, command))[1:]]
+        done = subprocess.run(words, capture_output=True, check=True, timeout=SECONDS_MAX)
+        printed = done.stdout.decode().replace("\r\n", "\n").removesuffix("\n")
+        assert_as_written(printed, expected.replace("3000", str(server.port)))
+    return len(examples)
 
 
 def try_curl_examples(document: str, server: ServerProcess, curl: Path) -> int:
-    """Run those of a document, in order; how many there are."""
-    examples = curl_examples(document)
-    for command, expected in examples:
-        words = shlex.split(at(server, command))
-        done = subprocess.run([curl, "-sS", *words[1:]], capture_output=True, check=True)
-        assert_as_written(done.stdout.decode(), expected.replace("3000", str(server.port)))
-    return len(examples)
+    """The same for curl."""
+    return try_examples(document, server, curl, "-sS")
+
+
+def try_stream_example(example: str, server: ServerProcess, curl: Path) -> None:
+    """Run a curl command behind "$ " that does not end, until it has printed what is below it."""
+    command, _, expected = at(server, example.removeprefix("$ ")).partition("\n")
+    words = [curl, "-sS", *shlex.split(command)[1:]]
+    printed = ""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        while printed.count("\n") < expected.count("\n"):
+            line = running.stdout.readline()
+            assert line, f"it ended: {printed}"
+            printed += line
+        running.kill()
+    assert re.fullmatch(re.escape(expected).replace(r"\.\.\.", r"\w+"), printed), printed
 
 
 def python_code(example: str, server: ServerProcess) -> str:

@@ -539,10 +539,13 @@ class TestFindPrograms:
         def no_browser():
             raise load("console").CommandError("no browser here")
 
-        monkeypatch.setattr(commands, "_provide_node", lambda: {"NODE": "/bin/node"})
-        monkeypatch.setattr(commands, "_provide_browser", no_browser)
-        monkeypatch.setattr(commands, "_provide_curl", lambda: {"CURL": "/bin/curl"})
-        monkeypatch.setattr(commands, "_provide_nginx", dict)
+        providers = (
+            lambda: {"NODE": "/bin/node"},
+            no_browser,
+            lambda: {"CURL": "/bin/curl"},
+            dict,
+        )
+        monkeypatch.setattr(commands, "_PROVIDERS", providers)
         return commands
 
     def test_find_programs_warns_of_a_missing_program(self, commands, capsys):
