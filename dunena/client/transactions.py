@@ -35,6 +35,9 @@ class OperationOptions(PlaceOptions, total=False):
     ephemeral: bool | None
 
 
+_OPTION_NAMES = frozenset(OperationOptions.__annotations__)
+
+
 class BaseTransaction:
     """The common part of the transactions of both shells: gathers operations.
 
@@ -132,8 +135,12 @@ def operation_fields(
 ) -> dict[str, object]:
     """Return the fields of an operation's message; leave out what is None.
 
-    Raise `TypeError` for a number that is no JSON, or a ``then`` that is none.
+    Raise `TypeError` for a number that is no JSON, a ``then`` that is none, or an option that does
+    not exist: a condition that is spelt otherwise must not go unnoticed.
     """
+    for name in options:
+        if name not in _OPTION_NAMES:
+            raise TypeError(f"no option {name}: there are {', '.join(sorted(_OPTION_NAMES))}")
     message: dict[str, object] = {"key": key, **fields, **options}
     check_ttl(message.get("ttl"))
     message["ifRev"] = message.pop("if_rev", None)

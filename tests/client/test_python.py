@@ -199,6 +199,27 @@ def test_merge_into_a_value_that_is_no_object_replaces_it(store: Any, before: An
     assert store.merge("k", {"a": 1}) == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda to: to.set("lock", "Bob", ifRev=0, ephemeral=True),
+        lambda to: to.set("lock", "Bob", ttll=5),
+        lambda to: to.incr("lock", bye=5),
+        lambda to: to.delete("lock", If_rev=1),
+    ],
+)
+def test_an_option_that_does_not_exist_raises_type_error(
+    store: Any, write: Callable[[Any], object]
+):
+    store.set("lock", "Ada")
+    says = r"^no option (ifRev|ttll|bye|If_rev): there are durable, ephemeral, if_rev, ns, path"
+    with pytest.raises(TypeError, match=says):
+        write(store)
+    with pytest.raises(TypeError, match=says), store.txn() as changes:
+        write(changes)
+    assert store.get("lock") == "Ada"
+
+
 def test_merge_accepts_the_options_of_set(store: Any, server: ServerProcess):
     store.set("k", {"a": 1}, ns="app")
     merged = store.merge("k", {"b": 2}, ns="app", ttl=3_600_000, durable=True)
