@@ -166,8 +166,17 @@ def json_of(body: bytes) -> JsonValue:
     """Decode a body; raise `InvalidMessageError` for what cannot be kept exactly."""
     try:
         return decode(without_mark(body))
-    except InvalidJsonError:
-        raise InvalidMessageError.body_not_json() from None
+    except InvalidJsonError as error:
+        hint = "a text is sent in quotes, or as text/plain"
+        raise InvalidMessageError(f"Invalid JSON body: {error}; {hint}") from None
+
+
+def operation_of(body: bytes) -> Message:
+    """Decode a body that is an operation; raise `InvalidMessageError` for anything else."""
+    message = json_of(body)
+    if not isinstance(message, dict) or "op" not in message:
+        raise InvalidMessageError('Body must be an object with "op"; PUT stores a value')
+    return message
 
 
 def part_of(entry: Entry, pointer: Pointer) -> bytes | None:

@@ -15,7 +15,6 @@ from dunena.dialects.errors import (
     ConflictError,
     ForbiddenError,
     InvalidFieldError,
-    InvalidMessageError,
 )
 from dunena.dialects.http_api import body_object
 from dunena.dialects.kv_request import (
@@ -32,6 +31,7 @@ from dunena.dialects.kv_request import (
     json_of,
     media_type_of,
     no_path,
+    operation_of,
     part_of,
     place_of,
     tag_of,
@@ -85,9 +85,7 @@ def post(services: Services, request: KvRequest, now: int) -> KvAnswer:
     """
     if request.body is None:
         raise LengthRequiredError
-    message = fields_of_query(request) | body_object(request.body)
-    if "op" not in message:
-        raise InvalidMessageError.missing("op")
+    message = fields_of_query(request) | operation_of(request.body)
     if message["key"] != request.key:
         raise InvalidFieldError("key must be that of the path, or left out")
     name = message.pop("op")

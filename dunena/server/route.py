@@ -51,3 +51,17 @@ class Route(NamedTuple):
     parameters: tuple[str, ...] = ()
     request: str = ""
     responses: Mapping[int, str] = MappingProxyType({})
+
+    @property
+    def query_fields(self) -> tuple[str, ...]:
+        """The names of the parameters that are fields of the query.
+
+        Others are in the path (``key``, ``channel``) or are headers. A parameter may be qualified,
+        as ``one key`` or ``format of list``.
+        """
+        names = [
+            name.removeprefix("ascii ").removeprefix("one ").partition(" of ")[0]
+            for name in self.parameters
+            if name not in ("key", "ascii key", "channel")
+        ]
+        return tuple([name for name in names if name[0].islower()])

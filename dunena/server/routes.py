@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dunena.dialects.errors import (
     ClientError,
     ForbiddenError,
+    InvalidFieldError,
     StorageFailedError,
 )
 from dunena.dialects.grants import EVERYTHING, Right
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 RouteHandler = Callable[[Request, int], Response]
 
 _UNAUTHORIZED = 401
+
+_FIELD_CHARS_MAX = 64  # an error text does not repeat megabytes of the request
 
 _METHODS_WITH_BODY = ("PATCH", "POST", "PUT")
 """Methods of which a handler may read a body; that of another one is skipped."""
@@ -217,9 +220,28 @@ class Routes:
 
 
 def _bound(route: Route, handlers: Handlers) -> RouteHandler:
-    """Bind a route's handler to the handlers of this server, with its check of admin."""
-    handler = MethodType(route.handler, handlers)  # a little faster than a partial
+    """Bind a route's handler to the handlers of this server, with the checks before it."""
+    handler: RouteHandler = MethodType(route.handler, handlers)  # a little faster than a partial
+    if route.is_live:
+        handler = _for_known_fields(handler, route.query_fields)
     return _for_admin(handler) if Right.ADMIN in route.rights else handler
+
+
+def _for_known_fields(handler: RouteHandler, known: tuple[str, ...]) -> RouteHandler:
+    """Return a handler that raises `InvalidFieldError` for a field of the query that is not known.
+
+    A ``ttl`` or a ``pattern`` that is spelt otherwise must not go unnoticed. What begins with ``_``
+    is ignored: some programs add such a field so that no cache answers.
+    """
+
+    def respond(request: Request, now: int) -> Response:
+        for name in request.query():
+            if name not in known and not name.startswith("_"):
+                shown = name[:_FIELD_CHARS_MAX]
+                raise InvalidFieldError(f"Unknown field: {shown} (there are {', '.join(known)})")
+        return handler(request, now)
+
+    return respond
 
 
 def _for_admin(handler: RouteHandler) -> RouteHandler:

@@ -281,15 +281,29 @@ def test_a_body_is_json_unless_it_is_plain_text(
     assert keys.value(key) == value
 
 
+INVALID = "Invalid JSON body: {}; a text is sent in quotes, or as text/plain"
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "status", "text"),
     [
-        ("", b"", 400, "Invalid JSON body"),
-        ("", b"{", 400, "Invalid JSON body"),
-        ("", b"NaN", 400, "Invalid JSON body"),
-        ("", b"18446744073709551616", 400, "Invalid JSON body"),
-        ("", b'{"a":1,"a":2}', 400, "Invalid JSON body"),
-        ("", b'"\\ud800"', 400, "Invalid JSON body"),
+        ("", b"", 400, INVALID.format("Input is a zero-length, empty document (line 1, column 1)")),
+        ("", b"{", 400, INVALID.format("unexpected end of data (line 1, column 2)")),
+        (
+            "",
+            b"Ada",
+            400,
+            INVALID.format("unexpected character, expected a JSON value (line 1, column 1)"),
+        ),
+        (
+            "",
+            b"NaN",
+            400,
+            INVALID.format("unexpected character, expected a JSON value (line 1, column 1)"),
+        ),
+        ("", b"18446744073709551616", 400, INVALID.format("an integer is past 64 bits")),
+        ("", b'{"a":1,"a":2}', 400, INVALID.format("an object has the same key twice")),
+        ("", b'"\\ud800"', 400, INVALID.format("no low surrogate in string (line 1, column 2)")),
         ("text/plain", b"\xff", 400, "Body is not UTF-8"),
         ("text/plain; charset=latin1", b"x", 415, "Charset must be UTF-8"),
     ],
@@ -430,11 +444,12 @@ def test_an_operation_that_cannot_be_done_has_the_fields_of_the_websocket(keys: 
         ({"op": "append", "value": 1}, 409, f'Not a list: "{key}"', "wrong_type", {"key": key}),
         ({"op": "revert", "toRev": 1}, 404, "No such revision: 1", "no_rev", {}),
         ({"op": "get"}, 400, 'Unknown operation: "get"', "invalid", {}),
-        ({}, 400, "Missing field: op", "invalid", {}),
+        ({}, 400, 'Body must be an object with "op"; PUT stores a value', "invalid", {}),
         ({"op": "set"}, 400, "Missing value", "invalid", {}),
         ({"op": "delete", "key": "other"}, 400, "key must be that of the path, or left out",
          "invalid", {}),
-        ([], 400, "Invalid JSON body", "invalid", {}),
+        ([], 400, 'Body must be an object with "op"; PUT stores a value', "invalid", {}),
+        (3, 400, 'Body must be an object with "op"; PUT stores a value', "invalid", {}),
     ]:  # fmt: skip
         assert_error(keys.ask("POST", key, body), status, text, code, **fields)
     revision = int(keys.get(key).headers["etag"].strip('"').split("-")[1])
@@ -827,3 +842,30 @@ def test_a_write_that_cannot_be_stored_is_507_and_changes_nothing(start_server: 
         reply = keys.ask(method, "other", body, headers)
         assert (reply.status, reply.json["code"]) == (507, "storage")
     assert keys.get("other").status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "field", "known"),
+    [
+        ("PUT", "/kv/misspelt?tll=5000", "tll", "ns, path, ttl, then, durable"),
+        ("GET", "/kv/misspelt?pth=/a", "pth", "ns, path, format, wait, rev"),
+        ("GET", "/kv?patern=zz*", "patern", "pattern, ns, format"),
+        ("DELETE", "/kv/misspelt?ttl=1", "ttl", "ns, path, durable"),
+        ("POST", "/txn?path=/a", "path", "ns, durable"),
+        ("GET", "/history/misspelt?count=1", "count", "ns, limit"),
+        (
+            "GET",
+            "/watch?chanel=chat",
+            "chanel",
+            "key, keys, pattern, channel, ns, path, maxRate, since, format, wait",
+        ),
+    ],
+)
+def test_an_unknown_field_of_the_query_is_refused(
+    shared_server: ServerProcess, method: str, target: str, field: str, known: str
+) -> None:
+    body = {"ops": []} if target.startswith("/txn") else {"value": 1}
+    reply = http(shared_server, method, target, None if method in ("GET", "DELETE") else body)
+    error = f"Unknown field: {field} (there are {known})"
+    assert (reply.status, reply.json) == (400, {"error": error, "code": "invalid"})
+    assert http(shared_server, "GET", "/kv/misspelt?_=1796").status == 404
