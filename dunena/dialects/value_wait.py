@@ -1,5 +1,6 @@
 """Waiting at ``/kv/{key}`` until the value, or the part at a path, is another than a client has."""
 
+import hashlib
 import re
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ from dunena.dialects.errors import InvalidFieldError, NoPathError
 from dunena.dialects.following import wait_seconds_of
 from dunena.dialects.kv_reading import read
 from dunena.dialects.kv_request import KvAnswer, KvRequest, MissingKeyError, place_of
-from dunena.dialects.preconditions import EntityTags
+from dunena.dialects.preconditions import NO_PRECONDITIONS, EntityTags
 from dunena.dialects.services import Services
 from dunena.watches.selector import Selector
 
@@ -23,7 +24,7 @@ class ValueWait:
     answered at once. Raise `ClientError` for wrong fields.
     """
 
-    __slots__ = ("_knows_nothing", "_request", "selector", "wait_seconds")
+    __slots__ = ("_knows_nothing", "_request", "_seen", "selector", "wait_seconds")
 
     def __init__(self, request: KvRequest) -> None:
         wait_seconds = wait_seconds_of(request.query["wait"])
@@ -42,20 +43,42 @@ class ValueWait:
             conditions = replace(conditions, if_none_match=tags)
         self._knows_nothing = rev == _MISSING
         self._request = replace(request, conditions=conditions)
+        # Of the part at a path, while the client has it: the key's tag changes with other parts.
+        self._seen: bytes | None = None
 
     def look(self, services: Services, now: int) -> KvAnswer | None:
         """Return the answer if there is another thing than the client knows; else None.
 
         Raise `ClientError`: that nothing is there is an answer too.
         """
-        answer = self.answer(services, now)
-        return None if answer.status == 304 else answer
+        answer = self._answer(services, now)
+        if answer.status != 304:
+            return answer
+        if self.selector.path is not None and answer.tag:
+            self._seen = _digest_of(self._read_all(services, now))
+        return None
 
-    def answer(self, services: Services, now: int) -> KvAnswer:
-        """Return the answer at the end of the time: 304 for what the client knows."""
+    def end(self, services: Services, now: int) -> KvAnswer:
+        """Return the answer at the end of the time: 304 for what the client knows.
+
+        Its tag is the present one, also if the key changed outside of the path.
+        """
+        answer = self._answer(services, now)
+        if self._seen is not None and answer.status == 200 and self._seen == _digest_of(answer):
+            return KvAnswer(304, tag=answer.tag)
+        return answer
+
+    def _read_all(self, services: Services, now: int) -> KvAnswer:
+        return read(services, replace(self._request, conditions=NO_PRECONDITIONS), now)
+
+    def _answer(self, services: Services, now: int) -> KvAnswer:
         try:
             return read(services, self._request, now)
         except (MissingKeyError, NoPathError):
             if self._knows_nothing:
                 return KvAnswer(304)
             raise
+
+
+def _digest_of(answer: KvAnswer) -> bytes:
+    return hashlib.blake2b(answer.body, digest_size=16).digest()

@@ -28,16 +28,20 @@ class Waiting:
         return None if answer is None else (answer.status, answer.tag)
 
     def end(self) -> tuple[int, str]:
-        answer = self.wait.answer(self.services, NOW)
+        answer = self.wait.end(self.services, NOW)
         return answer.status, answer.tag
 
 
 def rooms_with(value: bytes | None) -> Rooms:
     rooms = Rooms()
     if value is not None:
-        rooms.tick.run(lambda _m, _now: rooms.store.set("", "k", value), None)
-        rooms.tick.end()
+        store(rooms, value)
     return rooms
+
+
+def store(rooms: Rooms, value: bytes) -> None:
+    rooms.tick.run(lambda _m, _now: rooms.store.set("", "k", value), None)
+    rooms.tick.end()
 
 
 @pytest.mark.parametrize("known", [{"if_none_match": '"test-1"'}, {"rev": "test-1"}])
@@ -87,3 +91,14 @@ def test_it_is_woken_by_its_place() -> None:
 def test_wrong_fields_are_refused(query: dict[str, str]) -> None:
     with pytest.raises(ClientError):
         Waiting(rooms_with(None), **query)
+
+
+def test_a_change_outside_of_the_path_is_no_news_at_the_end() -> None:
+    rooms = rooms_with(b'{"home":1,"guest":1}')
+    waiting = Waiting(rooms, '"test-1"', path="/home")
+    assert waiting.look() is None
+    store(rooms, b'{"home":1,"guest":2}')
+    assert waiting.end() == (304, '"test-2"')
+    store(rooms, b'{"home":2,"guest":2}')
+    assert waiting.end() == (200, '"test-3"')
+    assert Waiting(rooms, '"test-1"', path="/home").look() == (200, '"test-3"')

@@ -52,7 +52,7 @@ class ValuePoll(HeldRequest):
 
     def _report_nothing(self, _message: None, now: int) -> None:
         try:
-            self._put(self._follows.answer(self._services, now))
+            self._put(self._follows.end(self._services, now))
         except ClientError as error:
             self._put_error(error)
 
