@@ -28,7 +28,7 @@ def banner(
         "",
         f"  Test page   {url}/test",
         f"  WebSocket   {url.replace('http', 'ws', 1)}/ws",
-        f"  HTTP        {url}/get/<key>",
+        f"  HTTP        {url}/kv/<key>",
         *_get_writes(settings, url, get_secret),
         *([f"  Your pages  {shown_pages(url, settings.www)}"] if settings.www else []),
         f"  Listens on  {', '.join(addresses)}",

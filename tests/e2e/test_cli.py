@@ -339,7 +339,7 @@ def test_the_banner_shows_addresses_folder_and_keys(start_server: StartServer, t
     for wanted in (
         f"http://localhost:{port}/test",
         f"ws://localhost:{port}/ws",
-        f"http://localhost:{port}/get/<key>",
+        f"http://localhost:{port}/kv/<key>",
         f"127.0.0.1:{port}",
         f"{tmp_path / 'values'} (2 keys)",
         "Press Ctrl+C to stop.",
