@@ -14,7 +14,9 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from tests.crash.watchers import Watcher, make_watchers
 from tests.crash.writers import Writer, make_writers
 from tests.protocol.clients import SECONDS_MAX, http, now_ms, open_objects
 from tests.support.forked import PROGRAM
+from tests.support.node_client import NodeClient
 from tests.support.server import ServerProcess
 
 KILLS = int(os.environ.get("DUNENA_CRASH_KILLS", "20"))
@@ -36,9 +39,12 @@ POLICIES = ("no", "everysec", "always")
 
 
 class Story:
-    """One folder and what happens to it; with a ``clock``, that jumps as well."""
+    """One folder and what happens to it; with a ``clock``, that jumps as well.
 
-    def __init__(self, folder: Path, clock: Clock | None) -> None:
+    In each of the Node ``programs`` a client follows, too.
+    """
+
+    def __init__(self, folder: Path, clock: Clock | None, programs: list[NodeClient]) -> None:
         self.folder = folder
         self.clock = clock
         self.hands = Hands(folder, SEED)
@@ -47,7 +53,7 @@ class Story:
         for writer in self.writers:
             writer.history.is_clock_right = clock is None
         histories = [writer.history for writer in self.writers]
-        self.watchers: list[Watcher] = make_watchers(histories, SEED)
+        self.watchers: list[Watcher] = make_watchers(histories, programs, SEED)
         self._threads = ThreadPoolExecutor(len(self.writers) + len(self.watchers) + 1)
         self.server: ServerProcess
         self.port = 0  # the same from the first start on, so that clients find it again
@@ -190,14 +196,30 @@ def clock(tmp_path: Path) -> Clock | None:
     return Clock(tmp_path) if sys.platform == "linux" else None
 
 
+@pytest.fixture
+def programs(node: Path, node_modules: Path, tmp_path: Path) -> Iterator[list[NodeClient]]:
+    """Two Node processes, which connect again soon."""
+    with ExitStack() as stack:
+        programs = [
+            stack.enter_context(NodeClient(node, node_modules, tmp_path / f"node-{number}"))
+            for number in range(2)
+        ]
+        for program in programs:
+            program.run("hasten(8)")
+        yield programs
+
+
 @pytest.mark.timeout(120 + 5 * KILLS)
 def test_no_acknowledged_write_is_lost_in_repeated_kills(
-    tmp_path: Path, clock: Clock | None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    clock: Clock | None,
+    programs: list[NodeClient],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # So that the Python clients are back before much has happened.
     monkeypatch.setattr("dunena.client.backoff.SECONDS_MAX", 0.1)
     sys.stderr.write(f"DUNENA_CRASH_SEED={SEED} DUNENA_CRASH_KILLS={KILLS}\n")
-    story = Story(tmp_path / "values", clock)
+    story = Story(tmp_path / "values", clock, programs)
     try:
         story.edit()
         story.start()

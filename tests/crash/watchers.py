@@ -18,6 +18,7 @@ import dunena
 from tests.crash.history import History
 from tests.crash.operations import number_of
 from tests.protocol.clients import CLOSE, SECONDS_MAX, TEXT, RawConnection, text
+from tests.support.node_client import NodeClient
 from tests.support.server import START_SECONDS_MAX, ServerProcess
 from tests.support.watched_state import WatchedState, update_in
 
@@ -204,8 +205,69 @@ class PythonWatcher(Watcher):
             self._failures.append(error)
 
 
-def make_watchers(histories: list[History], seed: int) -> list[Watcher]:
-    """Two of each dialect and four of the Python client; two of each for every namespace."""
+class NodeWatcher(Watcher):
+    """The JavaScript client in Node, which connects again by itself."""
+
+    def __init__(
+        self, program: NodeClient, number: int, histories: Iterable[History], seed: int
+    ) -> None:
+        super().__init__(f"JavaScript watcher {number}", histories, seed)
+        self._program = program
+        self._is_open = False
+
+    def run(self, server: ServerProcess) -> None:
+        """Node does."""
+
+    def catch_up(self, server: ServerProcess) -> None:
+        if not self._is_open:
+            self._program.connect(server.url)
+            self._program.run(_FOLLOW_IN_NODE % json.dumps(list(self.histories)))
+            self._is_open = True
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while True:
+            self._take()
+            unknown = self.find_unknown()
+            if not unknown:
+                return
+            assert time.monotonic() < deadline, f"{self.name} does not know {unknown}"
+            time.sleep(0.01)
+
+    def tell_histories(self) -> None:
+        self._take()
+        super().tell_histories()
+
+    def close(self) -> None:
+        if self._is_open:
+            self._program.run("state.store.close()")
+
+    def _take(self) -> None:
+        """Hear what the process was told since the last time, in that order."""
+        if self._is_open:
+            for ns, key, value in self._program.run("return state.told.splice(0)"):
+                self.hear(ns, key, value)
+
+
+_FOLLOW_IN_NODE = """
+state.told = [];
+for (const ns of %s) {
+  let last = {};
+  state.store.watch({ pattern: "*", ns }, (values) => {
+    const texts = Object.fromEntries(
+      Object.entries(values).map(([key, value]) => [key, JSON.stringify(value)]));
+    for (const key of Object.keys({ ...last, ...texts })) {
+      if (texts[key] !== last[key]) state.told.push([ns, key, values[key] ?? null]);
+    }
+    last = texts;
+  });
+}
+"""
+
+
+def make_watchers(histories: list[History], programs: list[NodeClient], seed: int) -> list[Watcher]:
+    """Two of each dialect, two of the Python client, and one for each Node process.
+
+    Each follows half of the namespaces, those of a kind in turn.
+    """
     halves = [histories[0::2], histories[1::2]]
     return [
         *(
@@ -213,5 +275,9 @@ def make_watchers(histories: list[History], seed: int) -> list[Watcher]:
             for dialect in ("dunena", "objects")
             for number, half in enumerate(halves)
         ),
-        *(PythonWatcher(number, half, seed) for number, half in enumerate(halves * 2)),
+        *(PythonWatcher(number, half, seed) for number, half in enumerate(halves)),
+        *(
+            NodeWatcher(program, number, halves[number % 2], seed)
+            for number, program in enumerate(programs)
+        ),
     ]
