@@ -139,6 +139,17 @@ class ConflictError(ClientError):
         super().__init__(f'Revision conflict: "{key}" is at {revision}', key=key, rev=revision)
 
 
+class SessionEndedError(ClientError):
+    """A request comes again whose ephemeral keys went with the session that it came from."""
+
+    status = 409
+    is_named = True
+    code = "session_ended"
+
+    def __init__(self) -> None:
+        super().__init__("The session of this request has ended, and its ephemeral keys with it")
+
+
 class PositionAheadError(Exception):
     """A client continues from a position that this server has not reached: no error of the client,
     as a server that follows another one may be behind. ``selector`` is that of its watch."""

@@ -18,6 +18,7 @@ from dunena.dialects.errors import (
     ClientError,
     InvalidFieldError,
     InvalidMessageError,
+    SessionEndedError,
     TooManyError,
 )
 from dunena.dialects.ops.lists import check_count
@@ -105,7 +106,11 @@ def answer_operation(
     was done.
     """
     return answer_once(
-        services, message, now, lambda: operate(services, message, name, name_rule, now, holder)
+        services,
+        message,
+        now,
+        lambda: operate(services, message, name, name_rule, now, holder),
+        holder,
     )
 
 
@@ -142,7 +147,7 @@ def answer_transaction(
         transaction = Transaction(services, now, holder)
         return _carry_out(services, transaction, operations, _numbered, is_durable=is_durable)
 
-    return answer_once(services, message, now, answer)
+    return answer_once(services, message, now, answer, holder)
 
 
 def answer_many(
@@ -168,7 +173,7 @@ def answer_many(
         data = _carry_out(services, transaction, operations, named, is_durable=is_durable)
         return {"stored": len(entries), **data}
 
-    return answer_once(services, message, now, answer)
+    return answer_once(services, message, now, answer, holder)
 
 
 def answer_history(services: Services, message: Message, name_rule: NameRule, now: int) -> Data:
@@ -322,11 +327,19 @@ def _unnamed(error: ClientError, _number: int) -> ClientError:
     return error
 
 
-def answer_once(services: Services, message: Message, now: int, answer: Callable[[], Data]) -> Data:
+def answer_once(
+    services: Services,
+    message: Message,
+    now: int,
+    answer: Callable[[], Data],
+    holder: Holder | None = None,
+) -> Data:
     """Return the answer of a request, or the first one, as a duplicate, if it came before.
 
     The field ``idempotencyKey`` of the message says so; with the same key all its other fields must
-    be the same. Raise `ClientError`, also for what ``answer`` raises.
+    be the same. ``holder`` has the sender's session. Raise `ClientError`, also for what ``answer``
+    raises, and `SessionEndedError` for a duplicate of another session if it made ephemeral keys:
+    the sender would believe that it still has them.
     """
     name = message.get("idempotencyKey")
     if name is None:
@@ -343,11 +356,24 @@ def answer_once(services: Services, message: Message, now: int, answer: Callable
     request = _digest_of(message)
     known = services.answers.find(answer_id, request, now)
     if known is not None:
-        return {**known, "duplicate": True}
+        if known.owner is not None and known.owner != _session_id_of(holder):
+            raise SessionEndedError
+        return {**known.data, "duplicate": True}
     data = answer()
+    owner = _session_id_of(holder) if _is_ephemeral(message) else None
     revision = services.unrestricted_store.revision
-    services.answers.remember(answer_id, request, data, revision, now)
+    services.answers.remember(answer_id, request, data, revision, now, owner)
     return data
+
+
+def _session_id_of(holder: Holder | None) -> str | None:
+    return None if holder is None or holder.session is None else holder.session.id
+
+
+def _is_ephemeral(message: Message) -> bool:
+    """Return whether a request that was carried out has made ephemeral keys."""
+    parts = message.get("ops") or message.get("entries") or ()
+    return any(part.get("ephemeral") is True for part in (message, *parts))
 
 
 def _digest_of(message: Message) -> bytes:

@@ -16,11 +16,19 @@ AnswerId = tuple[bytes, str]
 """The scope of a grant and the idempotency key."""
 
 
+class KnownAnswer(NamedTuple):
+    """An answer that was given; ``owner`` as in `RememberedAnswers.remember`."""
+
+    data: dict[str, Any]
+    owner: str | None
+
+
 class _Remembered(NamedTuple):
     request: bytes
     data: bytes  # as JSON: an answer may hold values, which are not to be kept as objects
     revision: int
     at: int
+    owner: str | None
 
 
 class RememberedAnswers:
@@ -39,8 +47,8 @@ class RememberedAnswers:
         """Return the number of answers."""
         return len(self._answers)
 
-    def find(self, answer_id: AnswerId, request: bytes, now: int) -> dict[str, Any] | None:
-        """Return the data of the first answer; None if it is unknown or too old at ``now``.
+    def find(self, answer_id: AnswerId, request: bytes, now: int) -> KnownAnswer | None:
+        """Return the first answer; None if it is unknown or too old at ``now``.
 
         Raise `InvalidFieldError` if it answered another request than the one with this digest.
         """
@@ -49,15 +57,21 @@ class RememberedAnswers:
             return None
         if known.request != request:
             raise InvalidFieldError("idempotencyKey was used for another request")
-        data: dict[str, Any] = orjson.loads(known.data)
-        return data
+        return KnownAnswer(orjson.loads(known.data), known.owner)
 
     def remember(
-        self, answer_id: AnswerId, request: bytes, data: dict[str, Any], revision: int, now: int
+        self,
+        answer_id: AnswerId,
+        request: bytes,
+        data: dict[str, Any],
+        revision: int,
+        now: int,
+        owner: str | None = None,
     ) -> None:
         """Remember an answer that was given when the store was at a revision.
 
-        ``request`` is the digest of what it answered. One that is too old takes no place, nor do
+        ``request`` is the digest of what it answered, ``owner`` the id of the session whose
+        ephemeral keys it made, None if it made none. One that is too old takes no place, nor do
         the oldest past `ANSWERS_MAX` and `ANSWERS_BYTES_MAX`; the newest is always kept.
         """
         answers = self._answers
@@ -65,7 +79,7 @@ class RememberedAnswers:
         if replaced is not None:
             self.bytes -= len(replaced.data)
         encoded = orjson.dumps(data)
-        answers[answer_id] = _Remembered(request, encoded, revision, now)
+        answers[answer_id] = _Remembered(request, encoded, revision, now, owner)
         self.bytes += len(encoded)
         while len(answers) > 1 and self._has_too_many(now):
             self.bytes -= len(answers.popitem(last=False)[1].data)

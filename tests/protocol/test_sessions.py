@@ -305,6 +305,42 @@ def test_a_lock_goes_to_the_next_when_its_holder_dies(shared_server: ServerProce
     assert value_of(shared_server, key) is None
 
 
+def test_a_lock_that_went_with_its_session_is_not_acknowledged_again(
+    shared_server: ServerProcess,
+) -> None:
+    key = unique("lock")
+    lock = ephemeral(key) | {"ifRev": 0, "idempotencyKey": unique("id")}
+    together = {"action": "txn", "ops": [{"op": "set", **lock}], "idempotencyKey": unique("id")}
+    del together["ops"][0]["idempotencyKey"], together["ops"][0]["action"]
+    for request in (lock, {**together, "id": 3}):
+        with watching(shared_server, key) as watcher:
+            with open_objects(shared_server) as first:
+                assert "result" in first.ask(request)
+                assert first.ask(request)["result"]["duplicate"] is True
+                assert watcher.receive()["update"]["changes"][0]["value"] == "here"
+            is_told_of_the_end(watcher, key)
+        with open_objects(shared_server) as other, open_objects(shared_server) as again:
+            assert "result" in put(other, key, "other", ifRev=0)
+            refused = again.ask(request)
+            assert refused["code"] == "session_ended"
+            assert refused["error"].startswith("The session of this request has ended")
+            assert value_of(shared_server, key) == "other"
+
+
+def test_a_request_of_a_resumed_session_is_acknowledged_again(
+    shared_server: ServerProcess,
+) -> None:
+    key = unique("lock")
+    lock = ephemeral(key) | {"ifRev": 0, "idempotencyKey": unique("id")}
+    with open_objects(shared_server) as first:
+        resume = first.ask(asking(grace=LONG_GRACE))["result"]["resume"]
+        revision = first.ask(lock)["result"]["rev"]
+        with open_objects(shared_server) as again:
+            assert again.ask(asking(resume=resume))["result"]["resumed"] is True
+            answer = again.ask(lock)["result"]
+            assert (answer["rev"], answer["duplicate"]) == (revision, True)
+
+
 def test_http_refuses_ephemeral(shared_server: ServerProcess) -> None:
     body = {"value": "1", "ephemeral": True}
     refusal = "ephemeral is for operations: use the WebSocket"
