@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import ConflictError, Error
-from dunena.client.feeds import Events, HistoryEntry, Messages, Source, Watch, value_of
+from dunena.client.feeds import (
+    CACHE_EVENTS,
+    Events,
+    HistoryEntry,
+    Messages,
+    Source,
+    Watch,
+    value_of,
+)
 from dunena.client.options import TIMEOUT_SECONDS, Options, no_answer_error
 from dunena.client.presence import Session
 from dunena.client.protocol import ClientProtocol
@@ -385,8 +393,11 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, MessageFeed, Transact
         """Return a feed of what is published to a channel from now on.
 
         It continues after a lost connection, without what was published meanwhile. If messages are
-        read too slowly the oldest are dropped; the next `ChannelMessage` tells how many.
+        read too slowly the oldest are dropped; the next `ChannelMessage` tells how many. Raise
+        ValueError for the channel of changes, which is the feed `events`.
         """
+        if channel == CACHE_EVENTS:
+            raise ValueError(f"{CACHE_EVENTS} has no messages but changes: events() is their feed")
         feed: MessageFeed = self._open_feed(partial(Messages, channel))
         return feed
 

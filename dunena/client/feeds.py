@@ -11,6 +11,9 @@ import orjson
 
 from dunena.client.errors import ClosedError, Error, TooSlowError
 
+CACHE_EVENTS = "cache-events"
+"""The channel of changes, whose messages are `Event`."""
+
 UPDATES_PENDING_MAX = 1000
 """Updates that may wait to be read; beyond it, only the newest of each key is kept."""
 

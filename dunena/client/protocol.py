@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from dunena.client.errors import ClosedError, ConflictError, Error, NoAnswerError, RequestError
-from dunena.client.feeds import Events, Messages, Source, Watch
+from dunena.client.feeds import CACHE_EVENTS, Events, Messages, Source, Watch
 from dunena.client.presence import Presences, Session, SessionStart
 from dunena.client.requests import (
     ClockTimes,
@@ -52,8 +52,6 @@ WAITING_MAX = 10_000
 
 _TOO_LARGE = 1009
 """Close code of a peer that got a larger message than it accepts (RFC 6455, 7.4.1)."""
-
-_CHANNEL = "cache-events"
 
 
 class ClientProtocol:
@@ -415,7 +413,7 @@ class ClientProtocol:
         """Subscribe to the events, which a new connection gets anyway, or unsubscribe from them."""
         if self.is_connected:
             name = b"subscribe" if self._events else b"unsubscribe"
-            self.outgoing.append(b'{"type":"%b","channel":"%b"}' % (name, _CHANNEL.encode()))
+            self.outgoing.append(b'{"type":"%b","channel":"%b"}' % (name, CACHE_EVENTS.encode()))
             self._on_outgoing()
 
     def _answered_by(self, message: dict[str, Any]) -> PendingRequest:

@@ -244,6 +244,12 @@ def test_python_drops_the_oldest_messages_that_are_not_read(
     assert [message.missed for message in found] == [15, 0, 0, 0, 0]
 
 
+def test_the_channel_of_changes_has_a_call_of_its_own(shared_server: ServerProcess) -> None:
+    says = r"^cache-events has no messages .* events\(\)"
+    with dunena.sync.connect(shared_server.url) as store, pytest.raises(ValueError, match=says):
+        store.subscribe("cache-events")
+
+
 def test_a_feed_that_is_closed_is_unsubscribed(server: ServerProcess) -> None:
     with dunena.sync.connect(server.url) as store:
         first, second = store.subscribe("chat"), store.subscribe("chat")

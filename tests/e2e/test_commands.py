@@ -627,6 +627,13 @@ def test_events_of_a_channel_prints_what_is_published(run: Commands, tmp_path: P
         assert messages.line().items() >= {"data": None, "missed": None}.items()
 
 
+def test_events_of_the_channel_of_changes_prints_changes(run: Commands):
+    with Followed(run, "events", "cache-events") as events:
+        wait_for_a_subscription(run, events)
+        run("set", "k", "1")
+        assert events.line()["event"] == "set"
+
+
 def test_publish_sends_what_is_no_json_as_text_with_a_note(run: Commands):
     with Followed(run, "events", "cheer") as messages:
         wait_for_a_subscription(run, messages)

@@ -36,12 +36,13 @@ def events(
     Example: dunena events cheer
     """
     from dunena.client.blocking import Store
+    from dunena.client.feeds import CACHE_EVENTS
 
     end_with_parent()
     is_shown = is_for_people(as_json=as_json)
     options = options_of(url, token)
     with exit_on_error(options), Store(options) as store:
-        if channel is None:
+        if channel in (None, CACHE_EVENTS):
             for event in store.events():
                 if not (say(_line_of(event)) if is_shown else say_json(event._asdict())):
                     return
