@@ -1,7 +1,7 @@
 """The machine's file system and its rules for names, for files that a server writes but are no
 values."""
 
-from dunena.persistence.disk.disk import Disk, join
+from dunena.persistence.disk.disk import Disk, Stamp, join
 from dunena.persistence.disk.files import TEXT_SUFFIX, text_file_name, text_folder_name
 from dunena.persistence.disk.paths import extended, folds_case
 from dunena.persistence.disk.real_disk import RealDisk
@@ -10,6 +10,7 @@ __all__ = [
     "TEXT_SUFFIX",
     "Disk",
     "RealDisk",
+    "Stamp",
     "extended",
     "folds_case",
     "join",

@@ -17,7 +17,7 @@ import pytest
 from dunena.plain_files import FileKind
 from dunena.server.limits import TEXT_PERIOD_MS
 from dunena.server.text_files import folder as folder_module
-from dunena.server.text_files.folder import OWN_FOLDER, RETRY_MS, TextFolder
+from dunena.server.text_files.folder import LOOK_MS, OWN_FOLDER, RETRY_MS, TextFolder
 from dunena.server.text_files.opening import TextFolderError, check_apart, open_folder
 from dunena.server.text_files.writer import TextWriter
 from dunena.store.entry import Entry, EntryId
@@ -368,6 +368,35 @@ def test_files_are_limited_and_those_of_keys_that_are_gone_make_room(
     assert shown.folder.failure is None
 
 
+def test_the_limit_holds_for_files_that_are_new_at_the_same_time(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "TEXT_FILES_MAX", 4)
+    for turn in range(5):
+        for number in range(3):
+            shown.show(f"{turn}-{number}", "x")
+        assert len(shown.write(TEXT_PERIOD_MS)) <= 4
+        for number in range(3):
+            shown.remove(f"{turn}-{number}")
+        assert len(shown.write(TEXT_PERIOD_MS)) <= 4
+    assert shown.folder.failure is None
+
+
+def test_a_key_that_goes_without_ever_having_a_file_is_no_trouble(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "TEXT_FILES_MAX", 3)
+    for key in ("a", "b", "c", "d", "e"):
+        shown.show(key, key)
+    shown.write()
+    assert shown.folder.failure == "there are 3 files, and no more are made (and 1 more)"
+    shown.remove("d")
+    shown.remove("e")
+    shown.write(TEXT_PERIOD_MS)
+    assert shown.folder.failure is None
+    assert shown.folder.next_at is None
+
+
 def test_a_kill_at_any_time_leaves_whole_files_whose_names_are_kept() -> None:
     """The process ends before or within any operation, and another one goes on."""
     texts = [orjson.dumps({"m": text * 500}) for text in "abc"]
@@ -435,6 +464,42 @@ def test_another_folder_in_its_place_gets_all_files(real: TextFolder, tmp_path: 
     real.check(NOW + 1000)
     real.write(NOW + 1000)
     assert (root / "k.txt").read_text() == "1"
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_text("by hand")])
+def test_a_file_that_others_change_or_remove_is_written_again(
+    real: TextFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture, change: Any
+) -> None:
+    path = tmp_path / "text" / "k.txt"
+    real.show(("", "k"), b"1")
+    real.show(("", "other"), b"2")
+    real.write(NOW)
+    real.check(NOW + LOOK_MS)
+    change(path)
+    real.check(NOW + LOOK_MS + 1)
+    assert real.next_at is None, "it looks once a second"
+    real.check(NOW + 2 * LOOK_MS)
+    real.write(NOW + 2 * LOOK_MS)
+    assert path.read_text() == "1"
+    assert "k.txt" in caplog.text
+    assert "other.txt" not in caplog.text
+    real.check(NOW + 3 * LOOK_MS)
+    assert real.next_at is None
+
+
+def test_many_files_are_looked_at_in_turn(
+    real: TextFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "LOOKED_AT_MAX", 2)
+    for number in range(5):
+        real.show(("", f"k{number}"), b"1")
+    real.write(NOW)
+    for path in (tmp_path / "text").glob("*.txt"):
+        path.unlink()
+    for turn in range(1, 4):
+        real.check(NOW + turn * LOOK_MS)
+        real.write(NOW + turn * LOOK_MS)
+        assert len(list((tmp_path / "text").glob("*.txt"))) == min(5, 2 * turn)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")

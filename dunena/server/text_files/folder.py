@@ -20,6 +20,7 @@ import orjson
 from dunena.persistence.file_system import (
     TEXT_SUFFIX,
     Disk,
+    Stamp,
     join,
     text_file_name,
     text_folder_name,
@@ -34,6 +35,12 @@ OWN_FOLDER = ".text-files"
 
 RETRY_MS = 1000
 """Time until a file that could not be written is tried again."""
+
+LOOK_MS = 1000
+"""Time between two looks at whether others have changed or removed files."""
+
+LOOKED_AT_MAX = 1000
+"""Files looked at in one of them, some 3 ms of work: all there may be are looked at in 10 s."""
 
 _FAILURES_AT_ONCE_MAX = 10  # of files in one pass: if so many fail, others will too
 _NAMES_FILE = "names.json"
@@ -57,6 +64,13 @@ class _Key:
         self.encoded: bytes | None = None
         self.members: set[str | None] = set()
         self.waits_until = 0
+
+
+class _Written(NamedTuple):
+    """What was written to a file, and the properties of the file then."""
+
+    digest: bytes
+    stamp: Stamp
 
 
 class _Job(NamedTuple):
@@ -89,8 +103,12 @@ class TextFolder:
         self._waiting: dict[str, EntryId] = {}  # name -> the key of a member that it cannot show
         self._without_file: dict[EntryId, None] = {}  # keys that have not all their files
         self._again: dict[EntryId, None] = {}  # of these, those for which there may be one now
-        self._digests: dict[str, bytes] = {}
+        self._written: dict[str, _Written] = {}
+        self._looked_at = 0
+        self._to_look_at: list[str] = []
+        self._told: set[str] = set()  # names of files of which the log says that others change them
         self._recorded: set[str] = set()
+        self._unrecorded: set[str] = set()  # names given in this `write`, before they are recorded
         self._gone: dict[str, None] = {}  # recorded names without an owner, the oldest first
         self._to_empty: dict[str, None] = {}  # of these, those that may hold a text
         self._problems: dict[EntryId | str, str] = {}
@@ -150,6 +168,7 @@ class TextFolder:
         before.
         """
         jobs: list[_Job] = []
+        self._unrecorded.clear()
         due = [
             entry_id
             for entry_id in self._changed
@@ -183,6 +202,7 @@ class TextFolder:
             is_there = self._disk.identity(self._root) == self._identity
             if is_there and self._disk.is_folder(self._private):
                 self._problems.pop(self._root, None)
+                self._look_at_files(now)
                 return
             self._make()
         except OSError as error:
@@ -191,12 +211,33 @@ class TextFolder:
             return
         self._problems.pop(self._root, None)
         _log.warning("%s was removed or replaced: its text files are made again", self._shown_root)
-        self._digests.clear()
+        self._written.clear()
         self._gone.clear()
         self._to_empty.clear()
         for entry_id, key in self._keys.items():
             key.waits_until = now
             self._changed[entry_id] = None
+
+    def _look_at_files(self, now: int) -> None:
+        """Let files be written again that others have changed or removed, a portion at a time."""
+        if now < self._looked_at + LOOK_MS:
+            return
+        self._looked_at = now
+        if not self._to_look_at:
+            self._to_look_at = list(self._owners)
+        for name in self._to_look_at[:LOOKED_AT_MAX]:
+            known, owner = self._written.get(name), self._owners.get(name)
+            if known is None or owner is None or owner[0] not in self._keys:
+                continue
+            if self._disk.stamp(self._path_of(name)) != known.stamp:
+                if name not in self._told:  # some program may do so again and again
+                    self._told.add(name)
+                    _log.warning(
+                        "%s in %s was changed: it is written again", name, self._shown_root
+                    )
+                del self._written[name]
+                self._changed[owner[0]] = None
+        del self._to_look_at[:LOOKED_AT_MAX]
 
     # --- inside: names ---
 
@@ -290,17 +331,25 @@ class TextFolder:
             self._problems[owner[0]] = f"{job.name} shows the key {ns_and_key[1]}"
             self._waiting[job.name] = owner[0]
             self._keys[owner[0]].members.discard(owner[1])
-        is_new = job.name not in self._recorded
-        if is_new and len(self._owners) >= TEXT_FILES_MAX:
-            self._problems[ns_and_key] = f"there are {TEXT_FILES_MAX} files, and no more are made"
-            self._without_file[ns_and_key] = None
-            return False
-        if is_new and len(self._recorded) >= TEXT_FILES_MAX:
-            self._remove_oldest()
+        if job.name not in self._recorded and job.name not in self._unrecorded:
+            if len(self._owners) >= TEXT_FILES_MAX:
+                self._report_no_room(ns_and_key)
+                return False
+            if len(self._recorded) + len(self._unrecorded) >= TEXT_FILES_MAX:
+                self._remove_oldest()
+            self._unrecorded.add(job.name)
         self._owners[job.name] = job.owner
         self._gone.pop(job.name, None)
         self._to_empty.pop(job.name, None)
         return True
+
+    def _report_no_room(self, entry_id: EntryId) -> None:
+        """Report a key that gets no file, unless there is nothing to show of it any more."""
+        if self._keys[entry_id].encoded is not None:
+            self._problems[entry_id] = f"there are {TEXT_FILES_MAX} files, and no more are made"
+            self._without_file[entry_id] = None
+        else:
+            self._without_file.pop(entry_id, None)
 
     def _remove_oldest(self) -> None:
         """Remove the file of what has been gone for longest, to make room for another one."""
@@ -308,7 +357,7 @@ class TextFolder:
         if oldest is not None:
             del self._gone[oldest]
             self._to_empty.pop(oldest, None)
-            self._digests.pop(oldest, None)
+            self._written.pop(oldest, None)
             self._recorded.discard(oldest)
             try:
                 self._disk.remove(self._path_of(oldest))
@@ -377,15 +426,17 @@ class TextFolder:
         """Replace a file, unless it has this text; raise OSError."""
         content = text.encode()
         digest = hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
-        if self._digests.get(name) == digest:
+        known = self._written.get(name)
+        if known is not None and known.digest == digest:
             return
         folder = name.rpartition("/")[0]
         if folder and not self._disk.is_folder(join(self._root, folder)):
             if self._disk.exists(join(self._root, folder)):
                 raise NotADirectoryError(0, f"{folder} is no folder")
             self._disk.make_folder(join(self._root, folder))
-        self._disk.replace_file(self._path_of(name), content, self._private, sync=False)
-        self._digests[name] = digest
+        path = self._path_of(name)
+        stamp = self._disk.replace_file(path, content, self._private, sync=False)
+        self._written[name] = _Written(digest, stamp)
 
     def _report(self) -> None:
         """Set `failure`, and log when it begins and when it ends."""
