@@ -11,6 +11,7 @@ import orjson
 from dunena.dialects.dialect import Message
 from dunena.dialects.errors import (
     ClientError,
+    ForbiddenError,
     InvalidFieldError,
     StorageFailedError,
     TooLargeError,
@@ -81,7 +82,9 @@ def end_session(
     `WriteRefusedError` while changes are refused; then nothing was done.
     """
     error: ClientError | None = None
-    if session.will and services is not None:
+    if session.will and services is None:
+        error = ForbiddenError("its token is not valid any more")
+    elif session.will and services is not None:
         try:
             operations = _parse_will(orjson.loads(session.will), unicode_name)
             transaction = Transaction(services, now)

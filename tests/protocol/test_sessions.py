@@ -500,3 +500,10 @@ def test_a_session_belongs_to_its_token(start_server: StartServer, tmp_path: Pat
             is_told_of_the_end(watcher, "me")
         answer = watcher.ask({"action": "get", "key": "will-ran"})
         assert answer["value"] is None
+        assert "did not run: its token is not valid any more" in server.log
+        assert (
+            http(server, "GET", "/stats", headers=bearer("eve-s3cret")).json["sessions"][
+                "failedWills"
+            ]
+            == 1
+        )
