@@ -342,10 +342,10 @@ class Calls(ABC, Generic[UpdateFeed, StateFeed, EventFeed, MessageFeed, Transact
         The feed continues after a lost connection: it repeats no value that has not changed, and
         gives none that is older than the last. For a slow reader it keeps the newest update of each
         key and drops those before it.
-        Raise `ValueError` for both keys and a pattern.
+        Raise `ValueError` unless either keys or a pattern are given.
         """
         space = self._space(ns)
-        if pattern is None and path is None and max_rate is None:
+        if keys and pattern is None and path is None and max_rate is None:
             feed: UpdateFeed = self._open_feed(partial(Watch, keys, space))
         else:
             selection = Selection.of(keys, pattern, path, space)

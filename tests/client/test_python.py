@@ -743,6 +743,8 @@ def test_a_refused_watch_of_state_raises_request_error(store: Any, options: Any,
             next(feed)
         assert refused.value.code in ("invalid", "limit")
     with pytest.raises(ValueError, match="keys or a pattern"):
+        store.watch()
+    with pytest.raises(ValueError, match="keys or a pattern"):
         store.watch("k", pattern="*")
     with pytest.raises(ValueError, match="keys or a pattern"):
         store.updates()
