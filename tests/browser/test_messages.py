@@ -154,7 +154,8 @@ def test_a_syntax_error_in_a_message_is_shown_before_sending(tab: Tab) -> None:
     tab.message.fill('{"type": "ping"}')
     expect(verdict).to_have_text("Valid JSON, 16 bytes")
     tab.message.press("Control+Enter")
-    expect(tab.frames("in")).to_contain_text('"pong"')
+    # Keys of other tests may expire meanwhile, which the console shows too.
+    expect(tab.frames("in").filter(has_text='"pong"')).to_have_count(1)
     expect(tab.frames("out")).to_have_count(1)
 
 
