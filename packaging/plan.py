@@ -199,6 +199,10 @@ STAND_INS = {
         "class WSGIRequestHandler: ...\nclass WSGIServer: ...\nmake_server = None\n",
         "See http.server.",
     ),
+    "rich._emoji_codes": StandIn(
+        "EMOJI: dict[str, str] = {}\n",
+        "The names of emoji that rich puts into texts: those of dunena have none.",
+    ),
     "importlib.metadata": StandIn(
         "",
         "websockets imports it for the version of an unreleased copy of itself. There is no "
