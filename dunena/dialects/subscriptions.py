@@ -277,7 +277,7 @@ class Subscriptions:
         """
         self._has_ended = True
         self.push = _drop
-        self._pace = _pace_nothing  # it leads back to the connection
+        self._pace = pace_nothing  # it leads back to the connection
         self._awaited.clear()
         for watch in self._watches.values():
             if watch.paced is not None:
@@ -318,6 +318,6 @@ def _drop(_batch: Batch) -> None:
     """Drop a batch that was published to a disconnected client."""
 
 
-def _pace_nothing(_interval_ms: float) -> PacedSubscriber:
-    """Stand in for what makes subscribers: a disconnected client has no watches."""
-    raise NotImplementedError
+def pace_nothing(_interval_ms: float) -> PacedSubscriber:
+    """Stand in for what makes paced subscribers where there can be no paced watch."""
+    raise AssertionError("there is no paced watch here")

@@ -11,7 +11,8 @@ from dunena.server.access.peers import Proxies
 from dunena.server.access.refusals import Refusals
 from dunena.server.bulk import Bulk
 from dunena.server.compression import Compressors
-from dunena.server.paced import Pacer
+from dunena.server.outbox import Outbox
+from dunena.server.paced import PacedOutbox, Pacer
 from dunena.server.registry import Registry
 from dunena.server.routes import Routes
 from dunena.server.sessions import Sessions
@@ -45,3 +46,9 @@ class Context:
     new_id: Callable[[], str]
     date: Callable[[], str]
     new_conversation: Callable[..., Conversation] = Conversation
+
+    def pace(self, connection: Outbox, interval_ms: float) -> PacedOutbox:
+        """Make the subscriber of a connection's watch that wants so many ms between updates."""
+        return PacedOutbox(
+            connection, self.tick.schedule_flush, self.telemetry, self.pacer, interval_ms
+        )

@@ -174,9 +174,7 @@ class Handlers:
 
         follows = read_following(request.query_lists(), request.headers.get("last-event-id"))
         is_stream = follows.wait_seconds is None
-        headers = {"Cache-Control": "no-store"}
-        if is_stream:
-            headers["X-Accel-Buffering"] = "no"  # nginx would gather the events
+        headers = {"X-Accel-Buffering": "no"} if is_stream else {}  # nginx would gather the events
         return Response(
             200,
             content_type=EVENT_STREAM if is_stream else JSON,

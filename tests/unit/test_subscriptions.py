@@ -10,7 +10,7 @@ from dunena.dialects.dialect import Dialect
 from dunena.dialects.errors import TooManyError
 from dunena.dialects.grants import Grant, Right
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import ENDED_WATCHES_MAX, Subscriptions, _pace_nothing
+from dunena.dialects.subscriptions import ENDED_WATCHES_MAX, Subscriptions, pace_nothing
 from dunena.dialects.views import Views
 from dunena.hub import CACHE_EVENTS, Batch, Hub
 from dunena.store.limits import Limits
@@ -27,7 +27,7 @@ def hub() -> Hub:
 def client_of(hub: Hub, count_max: int = 100) -> tuple[Subscriptions, list[Batch]]:
     heard: list[Batch] = []
     limits = Limits(subscriptions_max=count_max)
-    return Subscriptions(hub, WatchTable(), limits, heard.append, _pace_nothing), heard
+    return Subscriptions(hub, WatchTable(), limits, heard.append, pace_nothing), heard
 
 
 def services_with(hub: Hub) -> Services:

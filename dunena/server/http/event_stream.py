@@ -7,6 +7,7 @@ programs do not close one direction alone.
 """
 
 import asyncio
+from functools import partial
 
 from dunena.dialects import watching
 from dunena.dialects.following import ChannelQuery, HttpFollowing
@@ -18,7 +19,6 @@ from dunena.server.http.message import Request, Response, serialize
 from dunena.server.limits import COMMENT_SECONDS, LINGER_BYTES_MAX, REQUEST_SECONDS_MAX
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
-from dunena.server.paced import PacedOutbox
 from dunena.server.registry import ConnectionFacts, GrantLookup, shown_address
 
 NAME = "event-stream"
@@ -58,7 +58,11 @@ class EventStream(asyncio.Protocol):
         self._flow = FlowControl(context, transport, outbox, self.abort, request.address)
         services = self._services = context.views.of(request.grant)
         self._subscriptions = Subscriptions(
-            services.hub, services.watches, services.limits, outbox.push, self._pace
+            services.hub,
+            services.watches,
+            services.limits,
+            outbox.push,
+            partial(context.pace, outbox),
         )
         self._channel: str | None = None
         self._watch: BegunWatch | None = None
@@ -165,13 +169,6 @@ class EventStream(asyncio.Protocol):
         self._transport.abort()
 
     # --- inside ---
-
-    def _pace(self, interval_ms: float) -> PacedOutbox:
-        """Make the subscriber of a watch that wants so many ms between two updates."""
-        context = self._context
-        return PacedOutbox(
-            self._outbox, context.tick.schedule_flush, context.telemetry, context.pacer, interval_ms
-        )
 
     def _open(self, since: int | None, now: int) -> None:
         self._outbox.put(self._begun + RETRY)

@@ -5,9 +5,10 @@ an outbox of its own: so nothing answers it that is not committed.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from dunena.dialects.services import Services
-from dunena.dialects.subscriptions import FormFactory, PacedSubscriber, Subscriptions
+from dunena.dialects.subscriptions import FormFactory, Subscriptions, pace_nothing
 from dunena.server.committed import CommittedOutbox
 from dunena.server.context import Context
 from dunena.server.http.message import Request, Response
@@ -16,7 +17,7 @@ from dunena.watches.feed import WatchFeed
 from dunena.watches.selector import Selector
 
 
-class HeldRequest:
+class HeldRequest(ABC):
     """One held request; ``begun`` has the headers of its response.
 
     The response is sent through ``outbox``, and ``answered`` called then, which may end the
@@ -46,7 +47,7 @@ class HeldRequest:
             self._services.watches,
             self._services.limits,
             self._committed.push,
-            _pace_nothing,
+            pace_nothing,
         )
         self._timer: asyncio.TimerHandle | None = None
 
@@ -65,17 +66,17 @@ class HeldRequest:
 
     # --- for derived classes ---
 
+    @abstractmethod
     def _look(self, _message: None, now: int) -> None:
         """Put what answers the request now, if anything does, into ``_committed``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _report_nothing(self, _message: None, now: int) -> None:
         """Put the answer at the end of the time into ``_committed``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _answer_of(self, piece: Piece) -> list[Piece] | None:
         """Make the response of a committed piece; None if it is no answer."""
-        raise NotImplementedError
 
     def _hold(self, selector: Selector, make_form: FormFactory, wait_seconds: float) -> WatchFeed:
         """Wait for so long among the followers of a feed, which is returned; then look.
@@ -101,8 +102,3 @@ class HeldRequest:
 
 def _do_nothing() -> None:
     """Stand in for the callback of a request that was cancelled."""
-
-
-def _pace_nothing(_interval_ms: float) -> PacedSubscriber:
-    """Stand in for what makes paced subscribers: one answer has no pace."""
-    raise NotImplementedError

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from dunena.frames import FrameError, FrameReader
@@ -11,7 +12,6 @@ from dunena.server.context import Context
 from dunena.server.half_close import half_close
 from dunena.server.limits import CLOSE_SECONDS_MAX
 from dunena.server.outbox import Outbox
-from dunena.server.paced import PacedOutbox
 from dunena.server.websocket.client import Client
 from dunena.server.websocket.handshake import AcceptedHandshake
 from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState, next_state
@@ -68,7 +68,7 @@ class ClosingConnection:
             context.new_id(),
             reply=outbox.put,
             push=outbox.push,
-            pace=self._pace,
+            pace=partial(context.pace, outbox),
             holder=self._holder,
         )
         message_bytes_max = context.settings.limits.message_bytes_max
@@ -93,13 +93,6 @@ class ClosingConnection:
         self._transport.abort()
 
     # --- inside ---
-
-    def _pace(self, interval_ms: float) -> PacedOutbox:
-        """Make the subscriber of a watch that wants so many ms between two updates."""
-        context = self._context
-        return PacedOutbox(
-            self._outbox, context.tick.schedule_flush, context.telemetry, context.pacer, interval_ms
-        )
 
     def _drop_input(self) -> None:
         """Discard the incomplete message, which will not be handled."""
