@@ -26,6 +26,10 @@ hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 
 pytest_plugins = ["tests.support.fixtures"]
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts a job in the background: Ctrl+C would end none of the programs of the tests.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     # Under nohup the servers of the tests would ignore it too: what is handled is not inherited.
     signal.signal(signal.SIGHUP, lambda *_: None)
