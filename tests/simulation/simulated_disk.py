@@ -212,8 +212,12 @@ class SimulatedDisk:
         if path == self._root:
             self.was_made_anew = True
             raise _error(errno.ENOENT)
-        self.make_folder(parent_of(path))
+        if self._now(parent_of(path)) is not FOLDER:
+            raise _error(errno.ENOENT)
         self._change(lambda: self._put(path, FOLDER))
+
+    def make_root(self, path: str) -> None:
+        self.make_folder(path)
 
     def identity(self, folder: str) -> tuple[int, ...] | None:
         return (1,) if self._now(folder) is FOLDER else None

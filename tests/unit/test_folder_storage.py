@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from dunena.persistence.disk import journal
 from dunena.persistence.disk.paths import folds_case
+from dunena.persistence.disk.real_disk import RealDisk
 from dunena.persistence.policy import Fsync
 from dunena.store.limits import EXPIRES_AT_MS_MAX
 from dunena.store.names import is_name
@@ -634,6 +635,40 @@ def test_a_folder_replaced_after_the_open_is_not_written_to(tmp_path: Path) -> N
     kept.set("a", 2)
     kept.commit()
     assert kept.read("a.json") == 2
+    kept.close()
+
+
+@pytest.mark.parametrize("call", ["probe", "step"])
+def test_a_folder_moved_away_in_the_middle_is_not_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    folder, away = tmp_path / "values", tmp_path / "away"
+    kept = Kept(folder, Fsync.EVERYSEC)
+    kept.set("a", 1)
+    kept.set("b", 1, ns="n")
+    kept.append()
+    kept.disk.fail = lambda name, _path: name == "replace"
+    kept.step(2.0)
+    kept.disk.fail = lambda _name, _path: False
+    assert kept.storage.mirror.failure is not None
+    is_folder = RealDisk.is_folder
+
+    def move_away(disk: RealDisk, path: str) -> bool:
+        if not away.exists():
+            folder.rename(away)
+        return is_folder(disk, path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RealDisk, "is_folder", move_away)
+        if call == "probe":
+            with pytest.raises(OSError, match="No such file"):
+                kept.storage.probe()
+        else:
+            kept.step(4.0)
+    assert not folder.exists()
+    away.rename(folder)
+    kept.step(6.0)
+    assert (kept.read("a.json"), kept.read("n/b.json")) == (1, 1)
     kept.close()
 
 

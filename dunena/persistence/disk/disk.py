@@ -96,7 +96,13 @@ class Disk(Protocol):
         """Return whether anything is at a path, including a link."""
 
     def make_folder(self, path: str) -> None:
-        """Make a folder and its parents, unless it exists."""
+        """Make a folder in one that exists, unless it exists; raise OSError.
+
+        The parent is not made: one that was moved away or unmounted would get an empty double.
+        """
+
+    def make_root(self, path: str) -> None:
+        """Make a folder that a user named, and its parents, unless they exist; raise OSError."""
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         """Write ``content`` to ``path`` by a draft in the folder ``temporary``; return its stamp.

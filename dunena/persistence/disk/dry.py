@@ -21,6 +21,9 @@ class DryDisk(RealDisk):
         if not self.exists(path):
             self._made.add(path)
 
+    def make_root(self, path: str) -> None:
+        self.make_folder(path)
+
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:
         return Stamp(0, 0, len(content))
 

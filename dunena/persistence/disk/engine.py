@@ -96,6 +96,7 @@ class DiskEngine:
         """
         storage = self._storage
         try:
+            self._disk.make_root(str(self._root))
             self._disk.make_folder(str(self._private))
             self._lock.acquire(blocking=False)
             storage.records.prepare()

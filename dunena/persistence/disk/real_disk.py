@@ -95,6 +95,13 @@ class RealDisk:
         return os.path.lexists(path)
 
     def make_folder(self, path: str) -> None:
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+
+    def make_root(self, path: str) -> None:
         os.makedirs(path, exist_ok=True)
 
     def replace_file(self, path: str, content: bytes, temporary: str, *, sync: bool) -> Stamp:

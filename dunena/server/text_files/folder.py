@@ -255,7 +255,7 @@ class TextFolder:
 
     def _make(self) -> None:
         """Make the folder, and read the names that it has; raise OSError."""
-        self._disk.make_folder(self._root)
+        self._disk.make_root(self._root)
         if not self._disk.is_folder(self._root):
             raise NotADirectoryError(0, "it is a link")
         if not self._disk.is_folder(self._private):

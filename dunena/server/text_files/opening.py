@@ -33,6 +33,7 @@ def open_folder(folder: Path, cache_dir: Path | None) -> tuple[TextFolder, FileL
     private = join(root, OWN_FOLDER)
     lock = FileLock(join(private, _LOCK_FILE), thread_local=False)
     try:
+        disk.make_root(root)
         disk.make_folder(private)
         lock.acquire(blocking=False)
         opened = TextFolder(disk, root, folds_case=folds_case(Path(private)))
