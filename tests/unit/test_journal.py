@@ -535,7 +535,7 @@ def lines(path: Path) -> list[list[Any]]:
 
 
 def test_a_new_journal_is_empty(disk: FlakyDisk, tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "b"
+    folder = tmp_path / "journal"
     journal = Journal(disk, str(folder), {})
     journal.open(7)
     assert folder.is_dir()
