@@ -4,6 +4,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +283,56 @@ def test_a_stream_that_is_read_too_slowly_is_told_what_it_missed(
                 heard += 1
         assert heard + missed == COUNT
         assert missed > 0
+
+
+STOPPED = 80
+SMALL_COUNT = 10_000
+
+
+def test_all_readers_together_let_a_bounded_number_of_messages_wait(
+    start_server: StartServer,
+) -> None:
+    server = start_server("--no-persist")
+    before = memory_bytes(server)
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(EventStreamClient(server, "channel=c")) for _ in range(STOPPED // 2)
+        ]
+        sleepers = [stack.enter_context(RawConnection(server)) for _ in range(STOPPED // 2)]
+        for sleeper in sleepers:
+            sleeper.open("/").send(text({"action": "subscribe", "channel": "c"}))
+        wait_for_subscribers(server, "c", STOPPED)
+        writer = stack.enter_context(open_objects(server))
+        for number in range(30):  # more than the system's buffers take
+            writer.send({"action": "publish", "channel": "c", "data": [number, "x" * 200_000]})
+        writer.heard()
+        for number in range(30, 30 + SMALL_COUNT):
+            writer.send({"action": "publish", "channel": "c", "data": [number]})
+            if number % 100 == 0:
+                writer.heard()
+        writer.heard()
+        # Without the limit it is more than 160 MiB: each place takes some 260 bytes.
+        assert memory_bytes(server) - before < 125 * MEBIBYTE
+        everything = 30 + SMALL_COUNT
+        for read in (
+            lambda: streams[0].event().json,
+            sleepers[0].read_message,
+        ):
+            assert read_messages(read, everything) > 0, "messages are missing, and it is told"
+        assert http(server, "GET", "/stats").json["channels"]["missed"] > STOPPED
+
+
+def read_messages(read: Callable[[], Any], count: int) -> int:
+    """Read messages up to a number, each of which comes or is missing; how many are missing."""
+    received = missed = 0
+    while received + missed < count:
+        message = read()
+        if message["event"] == "gap":
+            missed += message["data"]["missed"]
+        else:
+            assert message["data"][0] == received + missed
+            received += 1
+    return missed
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,10 @@ def test_a_portion_fits_in_a_batch_and_a_batch_in_the_backlog() -> None:
     assert limits.BATCH_BYTES_MAX * 2 <= limits.BACKLOG_BYTES_MAX
 
 
+def test_the_messages_of_one_slow_reader_are_a_fraction_of_those_of_all() -> None:
+    assert limits.CHANNELS_BACKLOG_BYTES_MAX * 8 <= limits.WAITING_MESSAGES_BYTES_MAX
+
+
 def test_the_head_limit_holds_the_maximum_number_of_headers() -> None:
     assert limits.HEADERS_MAX * 100 <= limits.HEAD_BYTES_MAX
 
