@@ -26,6 +26,8 @@ GET_WRITES_PREFIX = "/do/"
 """The path of GET writes, after which a secret stands."""
 
 _PROGRAM_CHARS_MAX = 300  # enough for any browser; each open connection holds this text
+_ORIGIN_CHARS_MAX = 300  # the same: a host name has at most 253
+_SHOWN_PATH_CHARS_MAX = 300
 _NO_BODY_STATUSES = frozenset({204, 304})
 
 
@@ -69,9 +71,11 @@ class Request:
 
     @property
     def shown_path(self) -> str:
-        """The path as it may be logged: without the secret of a GET write."""
+        """The path as it may be logged: short, in ASCII, without the secret of a GET write."""
         path = self.path
-        return f"{GET_WRITES_PREFIX}..." if path.startswith(GET_WRITES_PREFIX) else path
+        if path.startswith(GET_WRITES_PREFIX):
+            return f"{GET_WRITES_PREFIX}..."
+        return ascii(path[:_SHOWN_PATH_CHARS_MAX])[1:-1]
 
     @property
     def program(self) -> str:
@@ -80,8 +84,8 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """The Origin, "" for none."""
-        return intern(self.headers.get("origin", ""))
+        """The Origin, "" for none; the many pages of a show have the same, stored once."""
+        return intern(self.headers.get("origin", "")[:_ORIGIN_CHARS_MAX])
 
     def query(self) -> dict[str, str]:
         """Decode the query's fields; the last one counts if a field is repeated.
