@@ -230,10 +230,11 @@ def page_count(query: Query) -> int:
     return min(count, PAGE_KEYS_MAX)
 
 
-def whole_number(query: Query, name: str, default: int) -> int:
+def whole_number(query: Query, name: str, default: int, unit: str = "") -> int:
     """Return a non-negative integer of the query; ``default`` if the field is missing.
 
-    Raise `ClientError` for anything else.
+    ``unit`` is what it counts, for the text of the error, "" for anything. Raise
+    `ClientError` for anything else.
     """
     text = query.get(name, "")
     if not text:
@@ -242,5 +243,6 @@ def whole_number(query: Query, name: str, default: int) -> int:
     if fraction and not fraction.strip("0"):
         text = number  # some languages write an integer with a fraction of zeros
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise ClientError(f"{name} must be a non-negative integer")
+        of_unit = f" of {unit}" if unit else ""
+        raise ClientError(f"{name} must be a non-negative integer{of_unit}")
     return int(text)

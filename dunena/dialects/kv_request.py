@@ -116,7 +116,7 @@ def fields_of_query(request: KvRequest, names: Collection[str] = QUERY_FIELDS) -
     given = {name: request.query[name] for name in names if request.query.get(name)}
     fields: Message = {"key": request.key, **given}
     if "ttl" in given:
-        fields["ttl"] = whole_number(given, "ttl", 0)
+        fields["ttl"] = whole_number(given, "ttl", 0, "milliseconds")
     if "then" in given:
         try:
             fields["then"] = decode(given["then"].encode())

@@ -102,6 +102,18 @@ def test_a_body_is_json_or_a_text(
     assert data_of(client, channel) == [data]
 
 
+def code_of(status: int, text: str) -> str:
+    if status == 400:
+        return "limit" if text.startswith("Channel") else "invalid"
+    return "forbidden" if status == 403 else "limit"
+
+
+def test_a_query_that_publish_does_not_have_is_refused(shared_server: ServerProcess) -> None:
+    reply = http(shared_server, "POST", "/publish/c?ns=show", "1")
+    error = "Unknown field: ns (there are none)"
+    assert (reply.status, reply.json) == (400, {"error": error, "code": "invalid"})
+
+
 @pytest.mark.parametrize(
     ("path", "body", "content_type", "status", "error"),
     [
@@ -129,7 +141,7 @@ def test_a_wrong_publish_over_http_gets_its_error(
 ) -> None:
     headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
     reply = http(shared_server, "POST", f"/publish/{path}", body, headers)
-    assert (reply.status, reply.json) == (status, {"error": error})
+    assert (reply.status, reply.json) == (status, {"error": error, "code": code_of(status, error)})
 
 
 def test_a_publish_without_a_body_needs_a_length(raw: RawConnection) -> None:
@@ -380,7 +392,9 @@ def test_a_token_uses_the_channels_of_its_table(guarded: Guarded) -> None:
     assert guarded.http("guest", "POST", "/publish/chat-1", "1").status == 204
     refused = guarded.http("guest", "POST", "/publish/news", "1")
     assert refused.status == 403
-    assert refused.json == {"error": 'Not permitted: write channel "news"'}
+    assert refused.json == {
+        "error": 'Not permitted: write channel "news"', "code": "forbidden",
+    }  # fmt: skip
     assert guarded.http("director", "POST", "/publish/news", "1").status == 204
     with open_objects(guarded.server, additional_headers=bearer("guest")) as guest:
         follow(guest, "chat-1")

@@ -291,7 +291,7 @@ def test_a_position_ahead_of_the_server_is_awaited_and_then_503(
             raw.request("GET", f"/watch?pattern=*&ns={ns}&since={epoch}-{rev + 1000}{query}")
             reply = raw.read_reply()
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-            assert reply.json == {"error": "The position is ahead of this server"}
+            assert reply.json == {"error": "The position is ahead of this server", "code": "busy"}
             assert time.monotonic() - began >= 2
     with RawConnection(shared_server) as raw:
         raw.request("GET", f"/watch?pattern=*&ns={ns}&since={epoch}-{rev + 1}&wait=5")
@@ -411,7 +411,7 @@ def test_streams_through_a_proxy_count_for_their_clients(start_server: StartServ
     with stream(server, "key=a", **crowd), stream(server, "key=a", **crowd):
         reply = http(server, "GET", "/watch?key=a", headers={"X-Forwarded-For": "198.51.100.7"})
         assert reply.status == 429
-        assert reply.json == {"error": "Too many connections from this address"}
+        assert reply.json == {"error": "Too many connections from this address", "code": "rate"}
         with stream(server, "key=a", X_Forwarded_For="198.51.100.8") as other:
             other.update()
 

@@ -178,7 +178,7 @@ def test_a_single_range_is_206(
 def test_a_range_beyond_the_end_is_416(site: Site, wanted: str) -> None:
     reply = get(site, "/www/small.txt", Range=wanted)
     assert (reply.status, reply.headers["content-range"]) == (416, "bytes */10")
-    assert reply.json == {"error": "Range not satisfiable"}
+    assert reply.json == {"error": "Range not satisfiable", "code": "invalid"}
 
 
 @pytest.mark.parametrize(

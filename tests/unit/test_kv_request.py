@@ -35,7 +35,7 @@ def test_a_query_has_fields_as_an_operation_has_them() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("ttl", "1.5", "ttl must be a non-negative integer"),
+        ("ttl", "1.5", "ttl must be a non-negative integer of milliseconds"),
         ("then", "NaN", "then must be JSON"),
         ("durable", "1", "durable must be true or false"),
     ],
