@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.protocol.clients import (
     SECONDS_MAX,
@@ -325,6 +326,24 @@ def test_head_gets_the_head_alone(raw: RawConnection) -> None:
         assert "content-length" not in reply.headers
 
 
+def test_requests_reads_each_event_when_it_is_sent(shared_server: ServerProcess) -> None:
+    # Without chunks it waits for 512 bytes, which are several events.
+    key = unique()
+    address = f"http://127.0.0.1:{shared_server.port}/watch?key={key}&format=value"
+    with requests.get(address, stream=True, timeout=SECONDS_MAX) as response:
+        lines = response.iter_lines()
+        while next(lines) != b"event: gone":
+            pass
+        for number in range(10):
+            http(shared_server, "POST", "/set", {"key": key, "value": number})
+            while not (line := next(lines)).startswith(b"data: "):
+                pass
+            assert line in (b"data: null", b"data: %d" % number)
+            if line == b"data: null":
+                while next(lines) != b"data: %d" % number:
+                    pass
+
+
 def test_an_http_1_0_client_gets_a_stream(raw: RawConnection) -> None:
     raw.send("GET /watch?key=none HTTP/1.0\r\n\r\n")
     raw.wait_for_data()
@@ -332,6 +351,7 @@ def test_an_http_1_0_client_gets_a_stream(raw: RawConnection) -> None:
     received = raw.read_to_end()
     assert b"event: update\ndata: {" in received
     assert received.endswith(b'"reset":true,"changes":[]}\n\n')
+    assert b"chunked" not in received
 
 
 def test_a_page_of_another_origin_is_refused_or_may_read(shared_server: ServerProcess) -> None:

@@ -14,7 +14,8 @@ from dunena.server.limits import COMMENT_SECONDS, LINGER_BYTES_MAX, REQUEST_SECO
 from tests.unit.test_http_connection import Peer
 
 WATCH = b"GET /watch?key=k HTTP/1.1\r\nHost: h\r\n\r\n"
-COMMENT = b": \n\n"
+COMMENT = b"4\r\n: \n\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 class StreamPeer(Peer):
@@ -101,7 +102,7 @@ def test_after_a_shutdown_nothing_more_is_told_and_the_end_is_limited() -> None:
     peer.written()
     peer.stream.shut_down()
     peer.set(b"1")
-    assert peer.written() == b""
+    assert peer.written() == LAST_CHUNK
     assert peer.transport.ends == ["close"]
     now = peer.loop.time()
     peer.stream.sweep(now + REQUEST_SECONDS_MAX - 1)
