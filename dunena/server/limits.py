@@ -24,6 +24,10 @@ COMMENT_SECONDS: Final = 15.0
 """Time between two comments in an event stream: proxies end connections that are silent for a
 minute, some for half of it."""
 
+STREAM_SILENT_SECONDS_MAX: Final = 25
+"""Time for which the client of an event stream may take nothing of what is sent to it, a comment at
+least. With the time until the next comment it is as long as a silent WebSocket stays."""
+
 CLOSE_SECONDS_MAX: Final = 5.0
 """Time that the peer has to close the connection after the closing handshake began."""
 

@@ -84,6 +84,11 @@ def test_every_timeout_is_longer_than_the_sweep_interval() -> None:
     assert limits.REQUEST_SECONDS_MAX < limits.IDLE_SECONDS_MAX
 
 
+def test_a_silent_stream_stays_no_longer_than_a_silent_websocket() -> None:
+    longest = limits.COMMENT_SECONDS + limits.STREAM_SILENT_SECONDS_MAX
+    assert longest <= 2 * limits.PING_SECONDS
+
+
 def test_a_portion_fits_in_a_batch_and_a_batch_in_the_backlog() -> None:
     assert limits.PORTION_BYTES * 2 <= limits.BATCH_BYTES_MAX
     assert limits.BATCH_BYTES_MAX * 2 <= limits.BACKLOG_BYTES_MAX

@@ -24,10 +24,16 @@ from dunena.hub import FrameEncoder
 from dunena.server.context import Context
 from dunena.server.http.flow_control import FlowControl
 from dunena.server.http.message import Request, Response, serialize
-from dunena.server.limits import COMMENT_SECONDS, LINGER_BYTES_MAX, REQUEST_SECONDS_MAX
+from dunena.server.limits import (
+    COMMENT_SECONDS,
+    LINGER_BYTES_MAX,
+    REQUEST_SECONDS_MAX,
+    STREAM_SILENT_SECONDS_MAX,
+)
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, GrantLookup, shown_address
+from dunena.server.silent_peer import end_after_silence
 
 NAME = "event-stream"
 """What such a connection speaks, as reports name it."""
@@ -92,6 +98,7 @@ class EventStream(asyncio.Protocol):
         """Send the first update, from the revision ``since`` on; None for the whole state."""
         context = self._context
         context.telemetry.event_streams += 1
+        end_after_silence(self._transport, STREAM_SILENT_SECONDS_MAX)
         self._outbox.rewire(self.abort, self._encoder(), context.tick.turns.wait)
         context.tick.run(self._open, since)
         if has_peer_ended:
