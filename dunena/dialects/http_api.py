@@ -148,28 +148,10 @@ def _refuse_new_fields_of_entries(message: dict[str, Any]) -> None:
 # --- channels ---
 
 
-def publish(
-    services: Services, channel: str, content_type: str, body: bytes, now: int
-) -> HttpResult:
-    """Answer ``POST /publish/{channel}``, whose body is any JSON value, or a text as it is.
-
-    ``content_type`` is "text/plain" for a text; programs send JSON with any other type.
-    """
-    name = unicode_name(channel, "Channel")
-    channels.publish_data(services, name, _text_or_json(content_type, body), now)
+def publish(services: Services, channel: str, data: JsonValue, now: int) -> HttpResult:
+    """Answer ``POST /publish/{channel}``, which sends any JSON value."""
+    channels.publish_data(services, unicode_name(channel, "Channel"), data, now)
     return 204, b""
-
-
-def _text_or_json(content_type: str, body: bytes) -> JsonValue:
-    body = without_mark(body)
-    try:
-        if content_type.partition(";")[0].strip().lower() != "text/plain":
-            return decode(body)
-        return body.decode()
-    except InvalidJsonError:
-        raise InvalidMessageError.body_not_json() from None
-    except UnicodeDecodeError:
-        raise InvalidMessageError("Body is not UTF-8") from None
 
 
 # --- lists and all keys ---

@@ -57,7 +57,8 @@ class _Done(NamedTuple):
 
 def put(services: Services, request: KvRequest, now: int) -> KvAnswer:
     """Answer ``PUT /kv/{key}``: 201 if there was nothing, else 204."""
-    message = fields_of_query(request) | {"value": value_of_body(request)}
+    value = value_of_body(request.body, request.content_type)
+    message = fields_of_query(request) | {"value": value}
     done = _carry_out(services, request, "set", message, now)
     return KvAnswer(201 if done.is_new else 204, tag=done.tag)
 
@@ -66,7 +67,7 @@ def patch(services: Services, request: KvRequest, now: int) -> KvAnswer:
     """Answer ``PATCH /kv/{key}`` with the new value; 204 if the token may not read it."""
     if request.body is None:
         raise LengthRequiredError
-    media_type = media_type_of(request)
+    media_type = media_type_of(request.content_type)
     if media_type not in PATCHES:
         raise UnsupportedPatchError
     value, message = json_of(request.body), fields_of_query(request)
