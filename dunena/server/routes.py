@@ -221,7 +221,7 @@ class Routes:
         except WriteRefusedError as refused:
             response = Response.refusal(StorageFailedError(refused.reason), has_fields=has_fields)
         except BadTargetError:
-            response = Response.error(400, "Bad request target")
+            response = Response.refusal(ClientError("Bad request target"), has_fields=has_fields)
         if route is not None and route.is_live:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
