@@ -169,6 +169,8 @@ class StorageFailedError(LimitError):
         super().__init__(f"Storage error: {reason}; nothing was stored")
 
 
+_PATH_CHARS_MAX = 64  # an error does not repeat all of a request
+
 TOO_DEEP = "Value is nested too deeply"
 
 
@@ -179,10 +181,13 @@ class InvalidFieldError(ClientError):
 
 
 class PathSyntaxError(InvalidFieldError):
-    """A path is no JSON Pointer (RFC 6901)."""
+    """A path is no JSON Pointer (RFC 6901); ``example`` is what may have been meant."""
 
-    def __init__(self) -> None:
-        super().__init__("Path must be a JSON Pointer")
+    def __init__(self, path: object) -> None:
+        shown = path[:_PATH_CHARS_MAX] if isinstance(path, str) else None
+        meant = (shown or "home/score").replace("~", "~0").removeprefix("/")
+        fields = {} if shown is None else {"path": shown}
+        super().__init__("Path must be a JSON Pointer", **fields, example=f"/{meant}")
 
 
 class PatchSyntaxError(InvalidFieldError):
@@ -227,12 +232,17 @@ class PatchTestError(OperationError):
 
 
 class OutOfRangeError(OperationError):
-    """The result of an operation is past 64 bits, or outside of what the operation permits."""
+    """The result of an operation is past 64 bits, or outside of what the operation permits.
+
+    The fields ``min`` and ``max`` are those of the operation.
+    """
 
     code = "range"
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f'Out of range: "{key}"', key=key)
+    def __init__(self, key: str, lowest: float | None = None, highest: float | None = None) -> None:
+        bounds = {"min": lowest, "max": highest}
+        given = {name: bound for name, bound in bounds.items() if bound is not None}
+        super().__init__(f'Out of range: "{key}"', key=key, **given)
 
 
 class NoRevisionError(OperationError):

@@ -14,6 +14,7 @@ import orjson
 
 from dunena.dialects.dialect import Message
 from dunena.dialects.errors import InvalidFieldError
+from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.formats import text_of
 from dunena.dialects.operations import answer_operation
 from dunena.dialects.ops.pointer import NothingThereError, parse_pointer, value_at
@@ -23,14 +24,10 @@ from dunena.store.values import InvalidJsonError, JsonValue, decode
 _NAMES = frozenset(("ns", "path", "do", "epoch", "idempotencyKey"))
 """Fields that are strings, whatever they look like."""
 
-_VALUES = frozenset(
-    (
-        "value", "values", "patch", "by", "min", "max", "ttl", "then", "ms", "rate", "ifRev",
-        "toRev", "durable",
-    )
+_FIELDS = (
+    "ns", "path", "value", "values", "patch", "by", "min", "max", "ttl", "then", "do", "ms", "rate",
+    "ifRev", "epoch", "toRev", "durable", "idempotencyKey",
 )  # fmt: skip
-
-_NAME_CHARS_MAX = 64  # an error text does not repeat megabytes of the request
 
 
 def answer_get_write(
@@ -54,13 +51,12 @@ def answer_get_write(
 def _message_of(fields: dict[str, str]) -> Message:
     """Return the fields of an address as those of a message."""
     message: Message = {}
+    refuse_unknown(fields, _FIELDS)
     for name, text in fields.items():
         if name in _NAMES:
             message[name] = text
-        elif name in _VALUES:
+        elif name in _FIELDS:
             message[name] = _read_value(name, text)
-        elif not name.startswith("_"):
-            raise InvalidFieldError(f"Unknown field: {name[:_NAME_CHARS_MAX]}")
     return message
 
 

@@ -148,28 +148,10 @@ def _refuse_new_fields_of_entries(message: dict[str, Any]) -> None:
 # --- channels ---
 
 
-def publish(
-    services: Services, channel: str, content_type: str, body: bytes, now: int
-) -> HttpResult:
-    """Answer ``POST /publish/{channel}``, whose body is any JSON value, or a text as it is.
-
-    ``content_type`` is "text/plain" for a text; programs send JSON with any other type.
-    """
-    name = unicode_name(channel, "Channel")
-    channels.publish_data(services, name, _text_or_json(content_type, body), now)
+def publish(services: Services, channel: str, data: JsonValue, now: int) -> HttpResult:
+    """Answer ``POST /publish/{channel}``, which sends any JSON value."""
+    channels.publish_data(services, unicode_name(channel, "Channel"), data, now)
     return 204, b""
-
-
-def _text_or_json(content_type: str, body: bytes) -> JsonValue:
-    body = without_mark(body)
-    try:
-        if content_type.partition(";")[0].strip().lower() != "text/plain":
-            return decode(body)
-        return body.decode()
-    except InvalidJsonError:
-        raise InvalidMessageError.body_not_json() from None
-    except UnicodeDecodeError:
-        raise InvalidMessageError("Body is not UTF-8") from None
 
 
 # --- lists and all keys ---
@@ -230,10 +212,11 @@ def page_count(query: Query) -> int:
     return min(count, PAGE_KEYS_MAX)
 
 
-def whole_number(query: Query, name: str, default: int) -> int:
+def whole_number(query: Query, name: str, default: int, unit: str = "") -> int:
     """Return a non-negative integer of the query; ``default`` if the field is missing.
 
-    Raise `ClientError` for anything else.
+    ``unit`` is what it counts, for the text of the error, "" for anything. Raise
+    `ClientError` for anything else.
     """
     text = query.get(name, "")
     if not text:
@@ -242,5 +225,6 @@ def whole_number(query: Query, name: str, default: int) -> int:
     if fraction and not fraction.strip("0"):
         text = number  # some languages write an integer with a fraction of zeros
     if not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise ClientError(f"{name} must be a non-negative integer")
+        of_unit = f" of {unit}" if unit else ""
+        raise ClientError(f"{name} must be a non-negative integer{of_unit}")
     return int(text)

@@ -29,6 +29,9 @@ COMMENT = b": \n\n"
 _EVENT_MARK = b'","event":"'
 
 LAST_CHUNK = b"0\r\n\r\n"
+"""The end of a body in chunks."""
+
+_STATUS_LINE = b"HTTP/1.1 "
 
 
 def position_text(epoch: str, revision: int) -> str:
@@ -49,6 +52,21 @@ def event_of_message(frame: bytes) -> bytes:
     start = message.index(_EVENT_MARK) + len(_EVENT_MARK)
     event = message[start : message.index(b'"', start)]
     return b"event: %b\ndata: %b\n\n" % (event, message)
+
+
+def chunk_of(piece: bytes) -> bytes:
+    """Make a chunk of an event (RFC 9112, 7.1): clients such as requests read no further than one.
+
+    Return the head of the response and the last chunk as they are. This is a `FrameEncoder`.
+    """
+    if piece.startswith(_STATUS_LINE) or piece == LAST_CHUNK:
+        return piece
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
+
+
+def chunk_of_message(frame: bytes) -> bytes:
+    """Make a chunk of the event of a channel's message, as `event_of_message` and `chunk_of` do."""
+    return chunk_of(event_of_message(frame))
 
 
 class JsonUpdates:
@@ -169,7 +187,7 @@ class StreamedBody:
         piece = b"".join(pieces)
         if not self._is_chunked or not piece:
             return piece
-        chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+        chunk = chunk_of(piece)
         return chunk if has_more else chunk + LAST_CHUNK
 
     def bookmark(self, revision: int, now: int) -> bytes:

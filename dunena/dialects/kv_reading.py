@@ -29,8 +29,11 @@ CSV = "text/csv; charset=utf-8; header=present"
 _FORMATS = ("json", "text", "rows", "csv")
 
 
-def read(services: Services, request: KvRequest, now: int) -> KvAnswer:
-    """Answer ``GET /kv/{key}`` with the value, or the part at ``path``, in a ``format``."""
+def read(services: Services, request: KvRequest, now: int, *, is_awaited: bool = False) -> KvAnswer:
+    """Answer ``GET /kv/{key}`` with the value, or the part at ``path``, in a ``format``.
+
+    With ``is_awaited`` the conditions are about the revision alone, whatever it is shown as.
+    """
     place = place_of(request.key, request.query)
     shown_as = request.query.get("format") or "json"
     if shown_as not in _FORMATS:
@@ -43,7 +46,7 @@ def read(services: Services, request: KvRequest, now: int) -> KvAnswer:
         raise no_path(place)
     # A running timer is shown otherwise a second later, without a new revision.
     tag = tag_of(services, entry)
-    if shown_as != "json" and changes_by_itself(part):
+    if shown_as != "json" and not is_awaited and changes_by_itself(part):
         tag = ""
     outcome = request.conditions.evaluate(tag or None, exists=True, is_read=True)
     if outcome is Verdict.FAILED:

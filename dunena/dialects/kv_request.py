@@ -116,7 +116,7 @@ def fields_of_query(request: KvRequest, names: Collection[str] = QUERY_FIELDS) -
     given = {name: request.query[name] for name in names if request.query.get(name)}
     fields: Message = {"key": request.key, **given}
     if "ttl" in given:
-        fields["ttl"] = whole_number(given, "ttl", 0)
+        fields["ttl"] = whole_number(given, "ttl", 0, "milliseconds")
     if "then" in given:
         try:
             fields["then"] = decode(given["then"].encode())
@@ -131,27 +131,28 @@ def fields_of_query(request: KvRequest, names: Collection[str] = QUERY_FIELDS) -
     return fields
 
 
-def value_of_body(request: KvRequest) -> JsonValue:
+def value_of_body(body: bytes | None, content_type: str) -> JsonValue:
     """Return the value that a body is: a text if it is text/plain, else JSON of any type.
 
-    curl sends ``-d`` as a form, so the type says nothing else.
+    curl sends ``-d`` as a form, so the type says nothing else. Raise `ClientError` for a body that
+    is neither, or is missing (None).
     """
-    if request.body is None:
+    if body is None:
         raise LengthRequiredError
-    if media_type_of(request) != "text/plain":
-        return json_of(request.body)
-    charset = _charset_of(request.content_type)
+    if media_type_of(content_type) != "text/plain":
+        return json_of(body)
+    charset = _charset_of(content_type)
     if charset not in _UTF_8:
         raise UnsupportedTypeError("Charset must be UTF-8")
     try:
-        return without_mark(request.body).decode()
+        return without_mark(body).decode()
     except UnicodeDecodeError:
         raise InvalidFieldError("Body is not UTF-8") from None
 
 
-def media_type_of(request: KvRequest) -> str:
+def media_type_of(content_type: str) -> str:
     """Return the type of a body in lower case, without parameters."""
-    return request.content_type.partition(";")[0].strip().lower()
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _charset_of(content_type: str) -> str:

@@ -37,6 +37,7 @@ from dunena.dialects.kv_request import (
     tag_of,
     value_of_body,
 )
+from dunena.dialects.ops.operation import check_fields
 from dunena.dialects.preconditions import PreconditionError, Verdict
 from dunena.dialects.services import Services, unicode_name
 
@@ -56,7 +57,8 @@ class _Done(NamedTuple):
 
 def put(services: Services, request: KvRequest, now: int) -> KvAnswer:
     """Answer ``PUT /kv/{key}``: 201 if there was nothing, else 204."""
-    message = fields_of_query(request) | {"value": value_of_body(request)}
+    value = value_of_body(request.body, request.content_type)
+    message = fields_of_query(request) | {"value": value}
     done = _carry_out(services, request, "set", message, now)
     return KvAnswer(201 if done.is_new else 204, tag=done.tag)
 
@@ -65,7 +67,7 @@ def patch(services: Services, request: KvRequest, now: int) -> KvAnswer:
     """Answer ``PATCH /kv/{key}`` with the new value; 204 if the token may not read it."""
     if request.body is None:
         raise LengthRequiredError
-    media_type = media_type_of(request)
+    media_type = media_type_of(request.content_type)
     if media_type not in PATCHES:
         raise UnsupportedPatchError
     value, message = json_of(request.body), fields_of_query(request)
@@ -85,7 +87,9 @@ def post(services: Services, request: KvRequest, now: int) -> KvAnswer:
     """
     if request.body is None:
         raise LengthRequiredError
-    message = fields_of_query(request) | operation_of(request.body)
+    operation = operation_of(request.body)
+    check_fields(operation, operation["op"])
+    message = fields_of_query(request) | operation
     if message["key"] != request.key:
         raise InvalidFieldError("key must be that of the path, or left out")
     name = message.pop("op")
@@ -107,7 +111,9 @@ def transact(services: Services, request: KvRequest, now: int) -> KvAnswer:
     # There is nothing at this path that could have a tag.
     if request.conditions.evaluate(None, exists=False, is_read=False) is Verdict.FAILED:
         raise PreconditionError
-    message = fields_of_query(request, ("ns", "durable")) | body_object(request.body)
+    message = fields_of_query(request, ("ns", "durable"))
+    del message["key"]  # it has none
+    message |= body_object(request.body)
     data = operations.answer_transaction(services, message, unicode_name, now)
     return KvAnswer(200, orjson.dumps(data), content_type=JSON)
 

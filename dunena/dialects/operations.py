@@ -21,6 +21,7 @@ from dunena.dialects.errors import (
     SessionEndedError,
     TooManyError,
 )
+from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.ops.lists import check_count
 from dunena.dialects.ops.operation import Operation, check_flag, parse_operation
 from dunena.dialects.ops.transaction import Transaction
@@ -47,6 +48,10 @@ _NEW = OPERATIONS | {"txn", "history", "watch", "unwatch", "publish", "session"}
 _FIELDS = frozenset(
     ("path", "ifRev", "epoch", "then", "ephemeral", "return", "idempotencyKey", "rev", "json")
 )  # of old messages, that make them new ones
+
+
+_TRANSACTION_FIELDS = ("ops", "ns", "durable", "idempotencyKey")
+_HISTORY_FIELDS = ("key", "ns", "limit")
 
 
 def has_new_field(message: Message) -> bool:
@@ -124,7 +129,8 @@ def operate(
 ) -> Data:
     """Do the same as `answer_operation`, but again if the message comes again."""
     check_flag(message, "rev")
-    operation = parse_operation(message, name, "", name_rule)
+    # The unknown fields of an old message are ignored.
+    operation = parse_operation(message, name, "", name_rule, knows_all=name in OPERATIONS)
     (result,) = Transaction(services, now, holder).run([operation], _unnamed)
     position = {"rev": result["rev"]} if "rev" in result else {}
     return {"key": operation.key, **position, "epoch": services.epoch, **result}
@@ -187,6 +193,7 @@ def answer_history(services: Services, message: Message, name_rule: NameRule, no
     key = name_rule(message["key"], "Key")
     ns = namespace_of(message, name_rule)
     limit = message.get("limit")
+    refuse_unknown(message, _HISTORY_FIELDS)
     count_max = HISTORY_VALUES_MAX + 1 if limit is None else check_count(limit, "Limit")
     present = services.store.peek(ns, key, now)  # raises if the key may not be read
     earlier = services.unrestricted_store.history.of(ns, key)
@@ -227,6 +234,7 @@ def _parse_transaction(message: Message, name_rule: NameRule) -> tuple[list[Oper
     if len(ops) > OPERATIONS_MAX:
         raise TooManyError("Operations", OPERATIONS_MAX)
     _check_no_condition(message)
+    refuse_unknown(message, _TRANSACTION_FIELDS)
     ns = namespace_of(message, name_rule)
     is_durable = durability_of(message)
     return parse_operations(ops, ns, name_rule, _numbered), is_durable
@@ -243,7 +251,7 @@ def parse_operations(
     in_patches = 0
     for number, op in enumerate(ops):
         try:
-            operations.append(_parse_part(op, _operation_name(op), ns, name_rule))
+            operations.append(_parse_part(op, _operation_name(op), ns, name_rule, knows_all=True))
             in_patches += operations[-1].patch_length
             if in_patches > OPERATIONS_MAX:
                 raise TooManyError("Operations", OPERATIONS_MAX)
@@ -274,7 +282,7 @@ def _parse_entries(
             error.fields["op"] = number
             raise error.within("mset key error: ") from None
         try:
-            operations.append(_parse_part(fields, "set", ns, name_rule))
+            operations.append(_parse_part(fields, "set", ns, name_rule, knows_all=False))
         except ClientError as error:
             raise _named(error, entries, number) from None
     return entries, operations, is_durable
@@ -286,11 +294,13 @@ def _check_no_condition(message: Message) -> None:
         raise InvalidFieldError("ifRev must be that of an operation")
 
 
-def _parse_part(op: Message, name: Any, ns: str, name_rule: NameRule) -> Operation:
+def _parse_part(
+    op: Message, name: Any, ns: str, name_rule: NameRule, *, knows_all: bool
+) -> Operation:
     """Check an operation of a request that has several; raise `ClientError` if it is wrong."""
     if op.get("idempotencyKey") is not None:
         raise InvalidFieldError("idempotencyKey must be that of the whole request")
-    return parse_operation(op, name, ns, name_rule)
+    return parse_operation(op, name, ns, name_rule, knows_all=knows_all)
 
 
 def _carry_out(

@@ -17,6 +17,7 @@ from dunena.dialects.errors import (
     TooLargeError,
     TooManyError,
 )
+from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.grants import Grant
 from dunena.dialects.operations import parse_operations
 from dunena.dialects.ops.operation import Operation
@@ -37,6 +38,8 @@ from dunena.store.entry import EntryId
 from dunena.store.errors import StoreFullError
 from dunena.store.values import encode
 
+_FIELDS = ("timeout", "grace", "name", "will", "resume")
+
 
 def answer_session(
     services: Services, holder: Holder | None, message: Message, name_rule: NameRule, now: int
@@ -45,6 +48,7 @@ def answer_session(
 
     ``now`` is Unix ms. Raise `ClientError` for a wrong message; then nothing was done.
     """
+    refuse_unknown(message, _FIELDS)
     request = SessionRequest(
         resume=_secret_of(message),
         timeout_ms=_ms_of(message, "timeout", TIMEOUT_MS_MIN, TIMEOUT_MS_MAX),

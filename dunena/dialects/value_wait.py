@@ -64,16 +64,20 @@ class ValueWait:
         Its tag is the present one, also if the key changed outside of the path.
         """
         answer = self._answer(services, now)
-        if self._seen is not None and answer.status == 200 and self._seen == _digest_of(answer):
+        if self._seen is None or answer.status != 200:
+            return answer
+        if self._seen == _digest_of(self._read_all(services, now)):
             return KvAnswer(304, tag=answer.tag)
         return answer
 
     def _read_all(self, services: Services, now: int) -> KvAnswer:
-        return read(services, replace(self._request, conditions=NO_PRECONDITIONS), now)
+        """Read what is there as JSON: a running timer is shown otherwise a second later."""
+        query = self._request.query | {"format": "json"}
+        return read(services, replace(self._request, query=query, conditions=NO_PRECONDITIONS), now)
 
     def _answer(self, services: Services, now: int) -> KvAnswer:
         try:
-            return read(services, self._request, now)
+            return read(services, self._request, now, is_awaited=True)
         except (MissingKeyError, NoPathError):
             if self._knows_nothing:
                 return KvAnswer(304)

@@ -10,6 +10,7 @@ from dunena.dialects.errors import (
     PositionAheadError,
     TooManyError,
 )
+from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.ops.pointer import parse_pointer
 from dunena.dialects.services import NameRule, Services, namespace_of
 from dunena.dialects.subscriptions import BegunWatch, FormFactory, Subscriptions
@@ -26,6 +27,10 @@ from dunena.watches.selector import Selector
 
 _MS_PER_SECOND = 1000
 
+_FIELDS = ("key", "keys", "pattern", "ns", "path", "maxRate", "since")
+_RESERVED = ("deltas",)
+"""Fields of watches to come, that a client may send to every server."""
+
 
 def watch(
     services: Services,
@@ -40,6 +45,7 @@ def watch(
     Raise `ClientError` for a wrong message and above the limits, and `PositionAheadError` if the
     client knows more than this server.
     """
+    _check_fields(message)
     selector = selector_of(message, name_rule)
     interval_ms = interval_ms_of(message)
     since = since_of(services, message, selector)
@@ -66,7 +72,12 @@ def watch_again(
 
 def unwatch(followed: Subscriptions, message: Message, name_rule: NameRule) -> None:
     """End the watch with this selector; do nothing if there is none."""
+    _check_fields(message)
     followed.unwatch(selector_of(message, name_rule))
+
+
+def _check_fields(message: Message) -> None:
+    refuse_unknown([name for name in message if name not in _RESERVED], _FIELDS)
 
 
 def selector_of(message: Message, name_rule: NameRule) -> Selector:

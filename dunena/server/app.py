@@ -188,6 +188,8 @@ class Server:
             self._context.tick.run(self._evict_excess, None)
         self._every_second()
         self._collect_outside()
+        if self._text_files is not None:
+            await asyncio.to_thread(self._text_files.wait_for_first)
         await self._serve()
         self.engine.publish(self.url)
 
@@ -215,6 +217,7 @@ class Server:
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
         if self._text_files is not None:
+            self._text_files.show_end(self._services)
             await asyncio.to_thread(self._text_files.close)
         try:
             await asyncio.to_thread(self.engine.close)

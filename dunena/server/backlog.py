@@ -15,7 +15,9 @@ from dunena.hub import Batch, MessageBatch
 from dunena.server.limits import (
     CHANNEL_BACKLOG_BYTES_MAX,
     CHANNELS_BACKLOG_BYTES_MAX,
+    MESSAGE_PLACE_BYTES,
 )
+from dunena.server.message_budget import MessageBudget
 from dunena.store.entry import EntryId
 from dunena.watches.feed import UpdateBatch, WatchFeed
 from dunena.watches.pending import PendingUpdate
@@ -43,10 +45,12 @@ class Backlog:
     """A queue of finished frames in the order of sending.
 
     ``event_bytes`` and ``reply_bytes`` are the sizes of all events and replies added since the
-    queue was last empty. ``missed`` is the number of messages of channels that were dropped.
+    queue was last empty. ``missed`` is the number of messages of channels that were dropped. They
+    count in ``budget``, which all connections of a server share; `discard` ends that.
     """
 
     __slots__ = (
+        "_budget",
         "_channels",
         "_count",
         "_frames",
@@ -58,7 +62,8 @@ class Backlog:
         "reply_bytes",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, budget: MessageBudget | None = None) -> None:
+        self._budget = MessageBudget() if budget is None else budget
         # Values by key; everything else by a number of its own. A channel stands in the place of
         # its messages that were dropped.
         self._frames: OrderedDict[EntryId | int, bytes | PendingUpdate | WaitingMessages] = (
@@ -84,6 +89,27 @@ class Backlog:
         """Whether parts of an update of a watch come next, each of which is some work to make."""
         first = next(iter(self._frames.values()), None)
         return isinstance(first, PendingUpdate) and first.is_within_update
+
+    @property
+    def message_cost(self) -> int:
+        """The bytes of the messages of channels, with what their places in the queue take."""
+        return self._message_bytes + MESSAGE_PLACE_BYTES * len(self._messages)
+
+    def drop_older_half(self, now: int) -> None:
+        """Drop the oldest messages, until at most half of their cost is left; ``now``: Unix ms."""
+        cost_max = self.message_cost // 2
+        while self.message_cost > cost_max:
+            self._drop_oldest(next(iter(self._messages.values())), now)
+
+    def discard(self) -> None:
+        """Drop everything, and count as no queue any more."""
+        for number in self._messages:
+            frame = self._frames[number]
+            assert isinstance(frame, bytes), "it is a message"
+            self._budget.release(frame)
+        self._budget.leave(self)
+        self._messages.clear()
+        self._frames.clear()
 
     def add(self, pieces: Iterable[bytes | Batch | PendingUpdate]) -> int:
         """Queue replies and batches; return how many updates were dropped for newer ones."""
@@ -164,9 +190,7 @@ class Backlog:
         elif isinstance(entry_id, int):
             channel = self._messages.pop(entry_id, None)
             if channel is not None:
-                channel.numbers.popleft()
-                channel.size -= len(piece)
-                self._message_bytes -= len(piece)
+                self._release(channel, piece)
         else:
             return
         if channel is not None and not channel.numbers and not channel.missed:
@@ -174,6 +198,8 @@ class Backlog:
 
     def _add_messages(self, batch: MessageBatch) -> None:
         """Queue the messages of a channel, and drop the oldest above the limits."""
+        if not self._messages:
+            self._budget.enter(self)
         channel = self._channels.get(batch.channel)
         if channel is None:
             channel = self._channels[batch.channel] = WaitingMessages(batch.channel)
@@ -183,19 +209,20 @@ class Backlog:
             channel.numbers.append(self._count)
             channel.size += len(frame)
             self._message_bytes += len(frame)
+            self._budget.hold(frame)
             while channel.size > CHANNEL_BACKLOG_BYTES_MAX and len(channel.numbers) > 1:
                 self._drop_oldest(channel, batch.now)
             while self._message_bytes > CHANNELS_BACKLOG_BYTES_MAX and len(self._messages) > 1:
                 self._drop_oldest(next(iter(self._messages.values())), batch.now)
+        self._budget.keep(batch.now)
 
     def _drop_oldest(self, channel: WaitingMessages, now: int) -> None:
         """Drop the oldest message of a channel; its place says how many are missing there."""
-        number = channel.numbers.popleft()
+        number = channel.numbers[0]
         frame = self._frames[number]
-        assert isinstance(frame, bytes)
+        assert isinstance(frame, bytes), "it is a message"
         del self._messages[number]
-        channel.size -= len(frame)
-        self._message_bytes -= len(frame)
+        self._release(channel, frame)
         if channel.missed:
             del self._frames[channel.gap_number]
         self._frames[number] = channel
@@ -203,6 +230,16 @@ class Backlog:
         channel.missed += 1
         channel.missed_at = now
         self.missed += 1
+        self._budget.missed += 1
+
+    def _release(self, channel: WaitingMessages, frame: bytes) -> None:
+        """Count the oldest message of a channel no more, which is in `_messages` no more."""
+        channel.numbers.popleft()
+        channel.size -= len(frame)
+        self._message_bytes -= len(frame)
+        self._budget.release(frame)
+        if not self._messages:
+            self._budget.leave(self)
 
     def _add_pending(self, pending: PendingUpdate) -> None:
         """Queue a first update, or add what was withheld from a paced watch to what waits."""

@@ -131,12 +131,12 @@ class Handlers:
 
     def publish(self, request: Request, now: int) -> Response:
         """Send the body to all who are subscribed to a channel."""
-        if not request.has_body:
-            return _length_required()
-        services = self._services_of(request)
+        from dunena.dialects.kv_request import value_of_body  # a start does not need it
+
+        body = request.body if request.has_body else None
+        data = value_of_body(body, request.headers.get("content-type", ""))
         channel = _key_below("/publish/", request)
-        content_type = request.headers.get("content-type", "")
-        return _answer(http_api.publish(services, channel, content_type, request.body, now))
+        return _answer(http_api.publish(self._services_of(request), channel, data, now))
 
     # --- keys, by operations ---
 

@@ -24,6 +24,10 @@ COMMENT_SECONDS: Final = 15.0
 """Time between two comments in an event stream: proxies end connections that are silent for a
 minute, some for half of it."""
 
+STREAM_SILENT_SECONDS_MAX: Final = 25
+"""Time for which the client of an event stream may take nothing of what is sent to it, a comment at
+least. With the time until the next comment it is as long as a silent WebSocket stays."""
+
 CLOSE_SECONDS_MAX: Final = 5.0
 """Time that the peer has to close the connection after the closing handshake began."""
 
@@ -160,6 +164,15 @@ oldest, and is told how many."""
 CHANNELS_BACKLOG_BYTES_MAX = 4 * 1024 * 1024
 """Messages of all channels that wait for a slow reader, or one message if that is larger; above it
 the reader loses the oldest of all."""
+
+WAITING_MESSAGES_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Memory for the messages of channels that wait for all slow readers. A message counts once,
+however many readers it waits for. Above it the reader for whom the most waits loses the older half,
+is told how many, and so on until an eighth is free."""
+
+MESSAGE_PLACE_BYTES: Final = 256
+"""What a message counts for in `WAITING_MESSAGES_BYTES_MAX` for each reader that it waits for,
+besides its bytes: as much as a place in a queue takes."""
 
 BATCH_BYTES_MAX: Final = 1024 * 1024
 """Replies of one connection in a tick; above it its further requests wait for the next tick, so

@@ -8,6 +8,7 @@ from typing import Protocol
 from dunena.hub import Batch, FrameEncoder
 from dunena.server.backlog import Backlog
 from dunena.server.limits import BACKLOG_BYTES_MAX, BATCH_BYTES_MAX, PORTION_BYTES
+from dunena.server.message_budget import MessageBudget
 from dunena.telemetry import Telemetry
 from dunena.watches.pending import PendingUpdate
 
@@ -43,6 +44,9 @@ class Outbox:
     While ``is_full`` is true, further requests of the connection should wait. It is an attribute,
     as it is read before every message and changes seldom.
 
+    The messages of channels that wait count in ``message_budget``, which all outboxes of a server
+    share. Without it an outbox has one of its own.
+
     A transport with TLS accepts any amount of data and does not tell how much of it waits. So with
     ``is_encrypted`` a single large message is handed over in portions too.
     """
@@ -53,6 +57,7 @@ class Outbox:
         "_batch",
         "_encoder",
         "_is_encrypted",
+        "_message_budget",
         "_overflowed",
         "_pieces",
         "_rest",
@@ -76,8 +81,10 @@ class Outbox:
         telemetry: Telemetry,
         *,
         is_encrypted: bool = False,
+        message_budget: MessageBudget | None = None,
     ) -> None:
         self._transport = transport
+        self._message_budget = message_budget  # an own one is made when it is needed
         self._is_encrypted = is_encrypted
         self._rest = memoryview(b"")  # the unwritten rest of a message
         self.is_inside_message = False  # there is such a rest, after which everything has to wait
@@ -248,6 +255,8 @@ class Outbox:
         """Drop everything, now and later: the connection is lost or ends without a close frame."""
         self.is_dead = True
         self._pieces.clear()
+        if self._backlog is not None:
+            self._backlog.discard()
         self._batch = self._backlog = None
         self._rest, self.is_inside_message = memoryview(b""), False
         self.size = 0
@@ -313,13 +322,16 @@ class Outbox:
 
     def _hold(self, pieces: list[Piece], action: Action | None) -> None:
         """Queue pieces and their action after those that the peer has not read yet."""
+        budget = self._message_budget
+        if budget is None:
+            budget = self._message_budget = MessageBudget()
         backlog = self._backlog
         if backlog is None:
-            backlog = self._backlog = Backlog()
+            backlog = self._backlog = Backlog(budget)
             self.is_full = True
-        missed = backlog.missed
+        missed = budget.missed
         self._telemetry.conflated += backlog.add(pieces)
-        self._telemetry.messages_missed += backlog.missed - missed
+        self._telemetry.messages_missed += budget.missed - missed
         self._remember(action)
         if backlog.event_bytes > BACKLOG_BYTES_MAX:
             self._overflowed()

@@ -15,6 +15,7 @@ from dunena.server.limits import (
     STRANGERS_BYTES_MAX,
     UNREAD_BYTES_MAX,
 )
+from dunena.server.message_budget import MessageBudget
 
 SWEEP_SECONDS = 1.0
 """Time between two sweeps of all connections: well below every time-out."""
@@ -77,8 +78,8 @@ class Registry:
     Each connection belongs to a group (`dunena.server.access.peers`) with a limited number of
     connections; 0 is no limit. The budgets limit the memory of all connections together:
     ``strangers`` for incomplete requests that are not admitted, ``bodies`` for those that are,
-    ``messages`` for incomplete WebSocket messages, ``inflating`` for compressed ones and ``unread``
-    for replies.
+    ``messages`` for incomplete WebSocket messages, ``inflating`` for compressed ones, ``unread``
+    for replies and ``waiting_messages`` for messages of channels.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Registry:
         self.messages = Budget(messages_bytes_max)
         self.inflating = Budget(INFLATING_BYTES_MAX)
         self.unread = Budget(UNREAD_BYTES_MAX)
+        self.waiting_messages = MessageBudget()
         self._loop = loop
         self.connections_max = connections_max
         self._connections_per_group_max = connections_per_group_max

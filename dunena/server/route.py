@@ -30,9 +30,11 @@ class Route(NamedTuple):
 
     A token needs one of ``rights``; if there are none, any token will do. The right admin is
     checked before the handler is called, the rights to read and write by the store for each key.
-    All routes of a path have the same ``access``, and the same ``is_live``: the answers tell of the
-    state at this moment, so that no cache may keep them, and errors have a ``code`` and fields for
-    programs, as those to operations over the WebSocket.
+    All routes of a path have the same ``access``, ``is_live`` and ``is_original``. The answers of a
+    live one tell of the state at this moment, so that no cache may keep them, and the fields of its
+    query are checked. The errors of an original one are ``{"error"}`` alone, as the documents have
+    them that it is from; those of all others have a ``code`` and fields for programs, as those to
+    operations over the WebSocket.
 
     The other fields are for the OpenAPI description, which has the routes with a ``summary``:
     ``parameters`` are names of path and query parameters, ``request`` is the name of the body's
@@ -47,6 +49,7 @@ class Route(NamedTuple):
     rights: tuple[Right, ...] = ()
     access: Access = Access.TOKEN
     is_live: bool = False
+    is_original: bool = False
     summary: str = ""
     parameters: tuple[str, ...] = ()
     request: str = ""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from dunena.dialects.errors import (
     ClientError,
     ForbiddenError,
-    InvalidFieldError,
     StorageFailedError,
 )
+from dunena.dialects.fields import refuse_unknown
 from dunena.dialects.grants import EVERYTHING, Right
 from dunena.dialects.views import Views
 from dunena.server.access.admission import Admission
@@ -33,8 +33,6 @@ RouteHandler = Callable[[Request, int], Response]
 
 _UNAUTHORIZED = 401
 
-_FIELD_CHARS_MAX = 64  # an error text does not repeat megabytes of the request
-
 _METHODS_WITH_BODY = ("PATCH", "POST", "PUT")
 """Methods of which a handler may read a body; that of another one is skipped."""
 
@@ -42,15 +40,16 @@ _METHODS_WITH_BODY = ("PATCH", "POST", "PUT")
 class _Path:
     """The handlers of one path by method; a path that ends in a slash is for all paths below it.
 
-    ``is_live`` is that of its routes (`dunena.server.route`). The other attributes are its `Access`
-    in the form that every request needs.
+    ``is_live`` and ``is_original`` are those of its routes (`dunena.server.route`). The other
+    attributes are its `Access` in the form that every request needs.
     """
 
-    __slots__ = ("is_for_probes", "is_live", "is_page", "is_public", "methods")
+    __slots__ = ("is_for_probes", "is_live", "is_original", "is_page", "is_public", "methods")
 
-    def __init__(self, access: Access, *, is_live: bool) -> None:
+    def __init__(self, access: Access, *, is_live: bool = False, is_original: bool = False) -> None:
         self.methods: dict[str, RouteHandler] = {}
         self.is_live = is_live
+        self.is_original = is_original
         self.is_for_probes = access is Access.PROBE
         self.is_public = access is Access.PUBLIC
         self.is_page = access in (Access.PUBLIC, Access.PAGE)
@@ -84,13 +83,20 @@ class Routes:
         self._below: dict[str, _Path] = {}
         for route in ROUTES:
             handler = _bound(route, handlers)
-            self._add(route.method, route.path, route.access, handler, is_live=route.is_live)
+            self._add(
+                route.method,
+                route.path,
+                route.access,
+                handler,
+                is_live=route.is_live,
+                is_original=route.is_original,
+            )
         for path, page in (pages | client_files.constant).items():
             self._add("GET", path, Access.PUBLIC, _constant(page))
         self._add("GET", LOADER_PATH, Access.PUBLIC, client_files.loader)
         # Not in the table: whoever describes the interface to programs should not offer them this.
         self._views = views
-        self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC, is_live=False)
+        self._below[GET_WRITES_PREFIX] = self._for_get_writes = _Path(Access.PUBLIC)
         if www is not None:
             self._add("GET", "/www", Access.PAGE, lambda request, _: request.with_slash)
             self._add("GET", "/www/{file}", Access.PAGE, partial(handlers.from_folder, www))
@@ -103,11 +109,13 @@ class Routes:
         handler: RouteHandler,
         *,
         is_live: bool = False,
+        is_original: bool = False,
     ) -> None:
         """Add a route. A name in braces at the end of a path stands for any text."""
         prefix, brace, _ = path.partition("{")
         paths = self._below if brace else self._exact
-        paths.setdefault(prefix, _Path(access, is_live=is_live)).methods[method] = handler
+        found = paths.setdefault(prefix, _Path(access, is_live=is_live, is_original=is_original))
+        found.methods[method] = handler
 
     def wants_body(self, request: Request) -> bool:
         """Decide by a request's head whether to receive its body before answering.
@@ -195,7 +203,7 @@ class Routes:
         method = "GET" if request.method == "HEAD" else request.method
         handler = route.methods.get(method)
         if handler is None and part_below_key(request) is not None:
-            return Response.error(404, no_such_part(request).text)
+            return Response.refusal(no_such_part(request), has_fields=False)
         return handler or Response.error(405, "Method not allowed", {"Allow": route.allowed})
 
     def _dispatch(self, route: _Path | None, request: Request, now: int) -> Response:
@@ -204,17 +212,17 @@ class Routes:
         handler = self._handler_of(route, request)
         if isinstance(handler, Response):
             return handler
-        is_live = route is not None and route.is_live
+        has_fields = route is None or not route.is_original
         try:
             response = handler(request, now)
         except ClientError as error:
             self._stats.count(error)
-            response = Response.refusal(error, has_fields=is_live)
+            response = Response.refusal(error, has_fields=has_fields)
         except WriteRefusedError as refused:
-            response = Response.refusal(StorageFailedError(refused.reason), has_fields=is_live)
+            response = Response.refusal(StorageFailedError(refused.reason), has_fields=has_fields)
         except BadTargetError:
-            response = Response.error(400, "Bad request target")
-        if is_live:
+            response = Response.refusal(ClientError("Bad request target"), has_fields=has_fields)
+        if route is not None and route.is_live:
             response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -228,17 +236,10 @@ def _bound(route: Route, handlers: Handlers) -> RouteHandler:
 
 
 def _for_known_fields(handler: RouteHandler, known: tuple[str, ...]) -> RouteHandler:
-    """Return a handler that raises `InvalidFieldError` for a field of the query that is not known.
-
-    A ``ttl`` or a ``pattern`` that is spelt otherwise must not go unnoticed. What begins with ``_``
-    is ignored: some programs add such a field so that no cache answers.
-    """
+    """Return a handler that raises `InvalidFieldError` for an unknown field of the query."""
 
     def respond(request: Request, now: int) -> Response:
-        for name in request.query():
-            if name not in known and not name.startswith("_"):
-                shown = name[:_FIELD_CHARS_MAX]
-                raise InvalidFieldError(f"Unknown field: {shown} (there are {', '.join(known)})")
+        refuse_unknown(request.query(), known)
         return handler(request, now)
 
     return respond

@@ -1,5 +1,7 @@
 """The keys of the ephemeral entries in a store, by the session that owns them."""
 
+from collections.abc import Iterator
+
 from dunena.store.entry import Entry, EntryId, EphemeralEntry
 
 
@@ -11,6 +13,11 @@ class EphemeralKeys:
     def __init__(self) -> None:
         self._by_owner: dict[str, dict[EntryId, None]] = {}
         self.count = 0
+
+    def __iter__(self) -> Iterator[EntryId]:
+        """Yield all keys, in no particular order."""
+        for keys in self._by_owner.values():
+            yield from keys
 
     def of(self, owner: str) -> list[EntryId]:
         """Return the keys that a session owns, in no particular order."""

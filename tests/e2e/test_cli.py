@@ -478,7 +478,7 @@ def test_a_plain_http_request_to_a_tls_port_is_told_to_use_https(
         raw.send(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         reply = raw.read_reply()
         assert (reply.status, reply.headers["connection"]) == (400, "close")
-        assert reply.json == {"error": "This port speaks https and wss"}
+        assert reply.json == {"error": "This port speaks https and wss", "code": "invalid"}
         raw.end_writing()
         assert raw.read_to_end() == b""
     with open_dunena(server, ssl=ssl.create_default_context(cafile=str(certificate))) as client:

@@ -129,6 +129,40 @@ def test_the_last_changes_are_written_before_a_stop_ends(start: StartShown, text
     assert read(texts)["score-1.txt"] == "49"
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_what_a_stopped_server_has_no_more_is_shown_no_more(
+    start: StartShown, texts: Path, is_killed: bool
+) -> None:
+    server = start(keys="score-*,clock")
+    put(server, "score-kept", 1)
+    with open_dunena(server) as client:
+        client.send({"type": "session", "grace": 60_000, "id": 1})
+        for key in ("score-1", "clock", "other"):
+            client.send({"type": "set", "key": key, "value": {"a": 2}, "ephemeral": True})
+        until(lambda: read(texts).get("score-1.a.txt") == "2" and read(texts).get("clock.a.txt"))
+        if is_killed:
+            server.kill()
+            assert read(texts)["score-1.a.txt"] == "2"
+            server.start()
+        else:
+            assert server.stop() == 0
+    # Nothing is waited for: the start and the stop have done so.
+    assert read(texts) == {
+        "score-kept.txt": "1", "score-1.txt": "", "score-1.a.txt": "", "clock.txt": "",
+        "clock.a.txt": "",
+    }  # fmt: skip
+
+
+def test_a_stopped_server_without_a_folder_shows_nothing(
+    start_server: StartServer, texts: Path
+) -> None:
+    arguments = ("--no-persist", "--text-dir", str(texts), "--text-keys", "*")
+    server = start_server(*arguments)
+    put(server, "score-1", 1)
+    assert server.stop() == 0
+    assert read(texts) == {"score-1.txt": ""}
+
+
 def test_a_kill_while_files_are_written_leaves_whole_ones(start: StartShown, texts: Path) -> None:
     server = start()
     whole = {letter * 100_000 for letter in "ab"}

@@ -14,7 +14,7 @@ BEARER = {"Authorization": b"Bearer " + TOKEN.encode()}
 
 LOCAL = "http://localhost:5173"
 FOREIGN = "https://example.com"
-ORIGIN_REFUSED = {"error": "Origin not allowed"}
+ORIGIN_REFUSED = {"error": "Origin not allowed", "code": "forbidden"}
 
 
 def upgrade(
@@ -85,7 +85,7 @@ def test_a_401_response_asks_for_a_bearer_token(guarded: ServerProcess):
     for reply in (http(guarded, "GET", "/get/k"), upgrade(guarded)):
         assert reply.status == 401
         assert reply.headers["www-authenticate"] == "Bearer"
-        assert reply.json == {"error": "Unauthorized"}
+        assert reply.json == {"error": "Unauthorized", "code": "unauthorized"}
 
 
 @pytest.mark.parametrize("name", ["token", "access_token", "authorization", "auth"])

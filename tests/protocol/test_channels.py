@@ -4,6 +4,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +102,32 @@ def test_a_body_is_json_or_a_text(
     assert data_of(client, channel) == [data]
 
 
+HINT = "a text is sent in quotes, or as text/plain"
+
+
+def code_of(status: int, text: str) -> str:
+    if status == 415:
+        return "invalid"
+    if status == 400:
+        return "limit" if text.startswith("Channel") else "invalid"
+    return "forbidden" if status == 403 else "limit"
+
+
+def test_a_query_that_publish_does_not_have_is_refused(shared_server: ServerProcess) -> None:
+    reply = http(shared_server, "POST", "/publish/c?ns=show", "1")
+    error = "Unknown field: ns (there are none)"
+    assert (reply.status, reply.json) == (400, {"error": error, "code": "invalid"})
+
+
 @pytest.mark.parametrize(
     ("path", "body", "content_type", "status", "error"),
     [
-        ("c", b"{", "application/json", 400, "Invalid JSON body"),
-        ("c", b"", "application/json", 400, "Invalid JSON body"),
+        ("c", b"{", "application/json", 400,
+         f"Invalid JSON body: unexpected end of data (line 1, column 2); {HINT}"),
+        ("c", b"hi", "", 400,
+         ("Invalid JSON body: unexpected character, expected a JSON value (line 1, column 1);"
+          f" {HINT}")),
+        ("c", b"hi", "text/plain; charset=utf-16", 415, "Charset must be UTF-8"),
         ("c", b"\xff", "text/plain", 400, "Body is not UTF-8"),
         ("", b"1", "", 400, "Channel must not be empty"),
         ("%0A", b"1", "", 400, "Channel contains invalid characters"),
@@ -127,7 +150,8 @@ def test_a_wrong_publish_over_http_gets_its_error(
 ) -> None:
     headers = {"Content-Type": content_type, "Content-Length": str(len(body))}
     reply = http(shared_server, "POST", f"/publish/{path}", body, headers)
-    assert (reply.status, reply.json) == (status, {"error": error})
+    expected = {"error": error, "code": code_of(status, error)}
+    assert (reply.status, reply.json) == (status, expected)
 
 
 def test_a_publish_without_a_body_needs_a_length(raw: RawConnection) -> None:
@@ -283,6 +307,56 @@ def test_a_stream_that_is_read_too_slowly_is_told_what_it_missed(
         assert missed > 0
 
 
+STOPPED = 80
+SMALL_COUNT = 10_000
+
+
+def test_all_readers_together_let_a_bounded_number_of_messages_wait(
+    start_server: StartServer,
+) -> None:
+    server = start_server("--no-persist")
+    before = memory_bytes(server)
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(EventStreamClient(server, "channel=c")) for _ in range(STOPPED // 2)
+        ]
+        sleepers = [stack.enter_context(RawConnection(server)) for _ in range(STOPPED // 2)]
+        for sleeper in sleepers:
+            sleeper.open("/").send(text({"action": "subscribe", "channel": "c"}))
+        wait_for_subscribers(server, "c", STOPPED)
+        writer = stack.enter_context(open_objects(server))
+        for number in range(30):  # more than the system's buffers take
+            writer.send({"action": "publish", "channel": "c", "data": [number, "x" * 200_000]})
+        writer.heard()
+        for number in range(30, 30 + SMALL_COUNT):
+            writer.send({"action": "publish", "channel": "c", "data": [number]})
+            if number % 100 == 0:
+                writer.heard()
+        writer.heard()
+        # Without the limit it is more than 160 MiB: each place takes some 260 bytes.
+        assert memory_bytes(server) - before < 125 * MEBIBYTE
+        everything = 30 + SMALL_COUNT
+        for read in (
+            lambda: streams[0].event().json,
+            sleepers[0].read_message,
+        ):
+            assert read_messages(read, everything) > 0, "messages are missing, and it is told"
+        assert http(server, "GET", "/stats").json["channels"]["missed"] > STOPPED
+
+
+def read_messages(read: Callable[[], Any], count: int) -> int:
+    """Read messages up to a number, each of which comes or is missing; how many are missing."""
+    received = missed = 0
+    while received + missed < count:
+        message = read()
+        if message["event"] == "gap":
+            missed += message["data"]["missed"]
+        else:
+            assert message["data"][0] == received + missed
+            received += 1
+    return missed
+
+
 @pytest.mark.parametrize(
     ("query", "error"),
     [
@@ -328,7 +402,9 @@ def test_a_token_uses_the_channels_of_its_table(guarded: Guarded) -> None:
     assert guarded.http("guest", "POST", "/publish/chat-1", "1").status == 204
     refused = guarded.http("guest", "POST", "/publish/news", "1")
     assert refused.status == 403
-    assert refused.json == {"error": 'Not permitted: write channel "news"'}
+    assert refused.json == {
+        "error": 'Not permitted: write channel "news"', "code": "forbidden",
+    }  # fmt: skip
     assert guarded.http("director", "POST", "/publish/news", "1").status == 204
     with open_objects(guarded.server, additional_headers=bearer("guest")) as guest:
         follow(guest, "chat-1")

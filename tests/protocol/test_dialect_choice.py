@@ -219,7 +219,7 @@ def test_protocol_auto_in_the_query_overrides_the_setting(
 def test_an_unknown_protocol_in_the_query_is_refused(raw: RawConnection, name: str):
     reply = raw.upgrade(f"/ws?protocol={name}")
     assert reply.status == 400
-    assert reply.json == {"error": f"Unknown protocol: {name}"}
+    assert reply.json == {"error": f"Unknown protocol: {name}", "code": "invalid"}
     assert raw.read_to_end() == b""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.protocol.clients import (
     SECONDS_MAX,
@@ -291,7 +292,7 @@ def test_a_position_ahead_of_the_server_is_awaited_and_then_503(
             raw.request("GET", f"/watch?pattern=*&ns={ns}&since={epoch}-{rev + 1000}{query}")
             reply = raw.read_reply()
             assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-            assert reply.json == {"error": "The position is ahead of this server"}
+            assert reply.json == {"error": "The position is ahead of this server", "code": "busy"}
             assert time.monotonic() - began >= 2
     with RawConnection(shared_server) as raw:
         raw.request("GET", f"/watch?pattern=*&ns={ns}&since={epoch}-{rev + 1}&wait=5")
@@ -325,6 +326,24 @@ def test_head_gets_the_head_alone(raw: RawConnection) -> None:
         assert "content-length" not in reply.headers
 
 
+def test_requests_reads_each_event_when_it_is_sent(shared_server: ServerProcess) -> None:
+    # Without chunks it waits for 512 bytes, which are several events.
+    key = unique()
+    address = f"http://127.0.0.1:{shared_server.port}/watch?key={key}&format=value"
+    with requests.get(address, stream=True, timeout=SECONDS_MAX) as response:
+        lines = response.iter_lines()
+        while next(lines) != b"event: gone":
+            pass
+        for number in range(10):
+            http(shared_server, "POST", "/set", {"key": key, "value": number})
+            while not (line := next(lines)).startswith(b"data: "):
+                pass
+            assert line in (b"data: null", b"data: %d" % number)
+            if line == b"data: null":
+                while next(lines) != b"data: %d" % number:
+                    pass
+
+
 def test_an_http_1_0_client_gets_a_stream(raw: RawConnection) -> None:
     raw.send("GET /watch?key=none HTTP/1.0\r\n\r\n")
     raw.wait_for_data()
@@ -332,6 +351,7 @@ def test_an_http_1_0_client_gets_a_stream(raw: RawConnection) -> None:
     received = raw.read_to_end()
     assert b"event: update\ndata: {" in received
     assert received.endswith(b'"reset":true,"changes":[]}\n\n')
+    assert b"chunked" not in received
 
 
 def test_a_page_of_another_origin_is_refused_or_may_read(shared_server: ServerProcess) -> None:
@@ -411,7 +431,7 @@ def test_streams_through_a_proxy_count_for_their_clients(start_server: StartServ
     with stream(server, "key=a", **crowd), stream(server, "key=a", **crowd):
         reply = http(server, "GET", "/watch?key=a", headers={"X-Forwarded-For": "198.51.100.7"})
         assert reply.status == 429
-        assert reply.json == {"error": "Too many connections from this address"}
+        assert reply.json == {"error": "Too many connections from this address", "code": "rate"}
         with stream(server, "key=a", X_Forwarded_For="198.51.100.8") as other:
             other.update()
 

@@ -20,6 +20,11 @@ from tests.protocol.clients import (
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
+OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
+FIELDS_TEXT = (
+    "there are ns, path, value, values, patch, by, min, max, ttl, then, do, ms, rate, ifRev, epoch,"
+    " toRev, durable, idempotencyKey"
+)
 SECRET = "a.Secret_that~is-given"
 
 
@@ -180,10 +185,10 @@ def test_followers_hear_of_a_get_write(server: ServerProcess) -> None:
     ("op", "fields", "status", "text"),
     [
         ("set", {}, 400, "Missing value"),
-        ("st", {"value": "1"}, 400, 'Unknown operation: "st"'),
+        ("st", {"value": "1"}, 400, f'Unknown operation: "st" ({OPERATIONS_TEXT})'),
         ("incr", {"by": "one"}, 400, "By must be a number"),
         ("timer", {"do": "go"}, 400, "Do must be one of: start, stop, toggle, set, add"),
-        ("set", {"value": "1", "tll": "60000"}, 400, "Unknown field: tll"),
+        ("set", {"value": "1", "tll": "60000"}, 400, f"Unknown field: tll ({FIELDS_TEXT})"),
         ("set", {"value": "1", "path": "x"}, 400, "Path must be a JSON Pointer"),
         ("touch", {"ttl": "1000", "path": "/x"}, 409, None),
         ("set", {"value": "1", "ttl": "-1"}, 400, "TTL must be a non-negative integer"),
@@ -314,7 +319,10 @@ def test_an_upgrade_does_nothing(server: ServerProcess) -> None:
 def test_a_wrong_secret_does_nothing(server: ServerProcess, secret: str) -> None:
     key = unique()
     reply = do(server, "set", key, secret=secret, value="1")
-    assert (reply.status, reply.body) == (403, b"Wrong secret")
+    assert (reply.status, reply.body) == (
+        403,
+        b"Wrong secret: the server shows the right address when it starts",
+    )
     assert "www-authenticate" not in reply.headers
     assert value(server, key) is None
 

@@ -84,6 +84,30 @@ def test_get_of_a_missing_key_is_null(shared_server: ServerProcess):
     assert_json(http(shared_server, "GET", "/get/no-such"), 200, {"key": "no-such", "value": None})
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/none", 404, "not_found"),
+        ("POST", "/get/k", 405, "method"),
+        ("GET", "/ws", 426, "upgrade"),
+        ("GET", "/kv/%ff", 400, "invalid"),
+        ("GET", "/entries?count=0", 400, "invalid"),
+    ],
+)
+def test_an_error_of_http_has_a_code(
+    shared_server: ServerProcess, method: str, path: str, status: int, code: str
+) -> None:
+    reply = http(shared_server, method, path)
+    assert (reply.status, reply.json["code"]) == (status, code)
+    assert reply.json.keys() == {"error", "code"}
+
+
+def test_a_body_and_a_head_that_are_too_large_have_a_code(raw: RawConnection) -> None:
+    raw.request("POST", "/set", {"Content-Length": "100000000"})
+    reply = raw.read_reply()
+    assert (reply.status, reply.json["code"]) == (413, "limit")
+
+
 def test_a_byte_order_mark_before_a_body_is_ignored(shared_server: ServerProcess):
     key = unique()
     body = b'\xef\xbb\xbf{"key":"%s","value":1}' % key.encode()
@@ -498,8 +522,9 @@ def test_an_unsupported_method_is_405_with_allow(
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "TRACE"} - allowed(methods):
         reply = http(shared_server, method, path, b"{}" if method == "POST" else None)
         assert reply.status == 405, method
+        if method != "HEAD":
+            assert reply.json == {"error": "Method not allowed", "code": "method"}
         assert set(reply.headers["allow"].split(", ")) == allowed(methods)
-        assert method == "HEAD" or set(reply.json) == {"error"}
 
 
 @pytest.mark.parametrize(
@@ -507,7 +532,7 @@ def test_an_unsupported_method_is_405_with_allow(
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_an_unknown_path_is_404(shared_server: ServerProcess, method: str, path: str):
-    assert_json(http(shared_server, method, path), 404, {"error": "Not found"})
+    assert_json(http(shared_server, method, path), 404, {"error": "Not found", "code": "not_found"})
 
 
 PARTS_OF_THE_ORIGINAL = [
@@ -550,7 +575,7 @@ def test_the_websocket_path_without_an_upgrade_is_426(shared_server: ServerProce
     reply = http(shared_server, "GET", "/ws")
     assert reply.status == 426
     assert reply.headers["upgrade"] == "websocket"
-    assert set(reply.json) == {"error"}
+    assert set(reply.json) == {"error", "code"}
 
 
 @pytest.mark.parametrize(("path", "methods"), ROUTES.items())
@@ -648,7 +673,7 @@ def test_every_response_has_cors_headers_for_an_admitted_origin(
 def test_a_post_without_a_length_is_411(raw: RawConnection, path: str):
     raw.request("POST", path)
     reply = raw.read_reply()
-    assert (reply.status, set(reply.json)) == (411, {"error"})
+    assert (reply.status, set(reply.json)) == (411, {"error", "code"})
 
 
 @pytest.mark.parametrize("size", [25_231_361, 10**15, 2**64 + 5])
@@ -656,7 +681,7 @@ def test_a_content_length_over_the_limit_is_refused_at_once(raw: RawConnection, 
     raw.request("POST", "/set", {"Content-Length": str(size)})
     reply = raw.read_reply()
     assert reply.status in ((413,) if size < 2**63 else (400, 413))
-    assert set(reply.json) == {"error"}
+    assert set(reply.json) == {"error", "code"}
     assert raw.read_to_end() == b""
 
 
@@ -935,7 +960,7 @@ def test_a_malformed_request_is_400_and_closes_the_connection(raw: RawConnection
     raw.send(data)
     raw.end_writing()
     reply = raw.read_reply()
-    assert (reply.status, set(reply.json)) == (400, {"error"})
+    assert (reply.status, set(reply.json)) == (400, {"error", "code"})
     assert raw.read_to_end() == b""
 
 
@@ -965,7 +990,7 @@ def test_an_endless_line_is_431(raw: RawConnection, beginning: bytes):
         except ConnectionError:
             return  # it was shown the door
     reply = raw.read_reply()
-    assert (reply.status, set(reply.json)) == (431, {"error"})
+    assert (reply.status, set(reply.json)) == (431, {"error", "code"})
     assert raw.read_to_end() == b""
 
 
@@ -1049,7 +1074,7 @@ def test_the_connection_header_of_an_upgrade_may_list_other_options(
 @pytest.mark.parametrize("key", ["", "short", "no base64 of 16 bytes!!!"])
 def test_a_handshake_with_an_invalid_key_is_400(raw: RawConnection, key: str):
     reply = raw.upgrade(headers={"Sec-WebSocket-Key": key})
-    assert (reply.status, set(reply.json)) == (400, {"error"})
+    assert (reply.status, set(reply.json)) == (400, {"error", "code"})
     assert raw.read_to_end() == b""
 
 

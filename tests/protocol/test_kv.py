@@ -25,6 +25,7 @@ from tests.support.fixtures import StartServer
 from tests.support.refusing import commits_refused
 from tests.support.server import ServerProcess
 
+OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
 HOST = {"Host": "localhost"}
 LONG = {"Content-Length": "1000000"}
 JSON = {"Content-Type": "application/json"}
@@ -150,7 +151,14 @@ def test_a_path_names_a_part(keys: Keys):
     for path in ("/home/no", "/a~1b/2", "/a~1b/-", "/home/score/x"):
         reply = keys.get(key, path=path)
         assert_error(reply, 404, f'Nothing at "{path}" of "{key}"', "no_path", key=key)
-    assert_error(keys.get(key, path="home"), 400, "Path must be a JSON Pointer", "invalid")
+    assert_error(
+        keys.get(key, path="home"),
+        400,
+        "Path must be a JSON Pointer",
+        "invalid",
+        path="home",
+        example="/home",
+    )
 
 
 def test_a_value_too_large_to_be_taken_apart_is_413(keys: Keys):
@@ -348,8 +356,8 @@ def test_ttl_then_and_durable_stand_in_the_query(keys: Keys):
 @pytest.mark.parametrize(
     ("query", "text"),
     [
-        ({"ttl": -1}, "ttl must be a non-negative integer"),
-        ({"ttl": "soon"}, "ttl must be a non-negative integer"),
+        ({"ttl": -1}, "ttl must be a non-negative integer of milliseconds"),
+        ({"ttl": "soon"}, "ttl must be a non-negative integer of milliseconds"),
         ({"then": "{}"}, "Then needs a ttl"),
         ({"then": "{", "ttl": 5}, "then must be JSON"),
         ({"durable": "yes"}, "durable must be true or false"),
@@ -443,7 +451,7 @@ def test_an_operation_that_cannot_be_done_has_the_fields_of_the_websocket(keys: 
         ({"op": "incr"}, 409, f'Not a number: "{key}"', "wrong_type", {"key": key}),
         ({"op": "append", "value": 1}, 409, f'Not a list: "{key}"', "wrong_type", {"key": key}),
         ({"op": "revert", "toRev": 1}, 404, "No such revision: 1", "no_rev", {}),
-        ({"op": "get"}, 400, 'Unknown operation: "get"', "invalid", {}),
+        ({"op": "get"}, 400, f'Unknown operation: "get" ({OPERATIONS_TEXT})', "invalid", {}),
         ({}, 400, 'Body must be an object with "op"; PUT stores a value', "invalid", {}),
         ({"op": "set"}, 400, "Missing value", "invalid", {}),
         ({"op": "delete", "key": "other"}, 400, "key must be that of the path, or left out",
@@ -844,6 +852,44 @@ def test_a_write_that_cannot_be_stored_is_507_and_changes_nothing(start_server: 
     assert keys.get("other").status == 404
 
 
+FIELDS_TEXT = (
+    "key, path, ns, ifRev, epoch, ttl, then, ephemeral, durable, return, rev, idempotencyKey"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        ("/kv/misspelt", {"op": "set", "value": 1, "if_rev": 0}, "if_rev (there are value, "),
+        ("/kv/misspelt", {"op": "incr", "value": 1}, "value (there are by, min, max, "),
+        ("/kv/misspelt", {"op": "delete", "value": 1}, "value (there are "),
+        ("/kv/misspelt", {"op": "timer", "do": "start", "mss": 1}, "mss (there are do, ms, rate, "),
+        ("/kv/misspelt", {"op": "set", "value": 1, "x" * 100: 1}, "x" * 64 + " (there are value, "),
+    ],
+)
+def test_an_unknown_field_of_an_operation_is_refused(
+    shared_server: ServerProcess, path: str, body: Any, error: str
+) -> None:
+    text = f"Unknown field: {error}{FIELDS_TEXT})"
+    reply = http(shared_server, "POST", path, body)
+    assert (reply.status, reply.json) == (400, {"error": text, "code": "invalid"})
+    steps = [{"op": "set", "key": "misspelt", "value": 1}, {"key": "misspelt", **body}]
+    reply = http(shared_server, "POST", "/txn", {"ops": steps})
+    expected = {"error": f"op 1: {text}", "code": "invalid", "op": 1}
+    assert (reply.status, reply.json) == (400, expected)
+    reply = http(shared_server, "POST", "/txn", {"ops": [], "durabel": True})
+    known = "ops, ns, durable, idempotencyKey"
+    assert reply.json["error"] == f"Unknown field: durabel (there are {known})"
+    assert http(shared_server, "GET", "/kv/misspelt").status == 404, "nothing was done"
+
+
+def test_fields_of_a_message_and_of_no_meaning_are_ignored(shared_server: ServerProcess) -> None:
+    body = {"op": "touch", "ttl": 0, "type": "touch", "action": "touch", "id": 1, "_": 5}
+    http(shared_server, "PUT", "/kv/misspelt-not", 1)
+    assert http(shared_server, "POST", "/kv/misspelt-not", body).status == 200
+    assert http(shared_server, "DELETE", "/kv/misspelt-not").status == 204
+
+
 @pytest.mark.parametrize(
     ("method", "target", "field", "known"),
     [
@@ -853,6 +899,7 @@ def test_a_write_that_cannot_be_stored_is_507_and_changes_nothing(start_server: 
         ("DELETE", "/kv/misspelt?ttl=1", "ttl", "ns, path, durable"),
         ("POST", "/txn?path=/a", "path", "ns, durable"),
         ("GET", "/history/misspelt?count=1", "count", "ns, limit"),
+        ("PATCH", "/kv/misspelt?if_rev=0", "if_rev", "ns, path, ttl, then, durable"),
         (
             "GET",
             "/watch?chanel=chat",

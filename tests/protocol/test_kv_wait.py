@@ -47,6 +47,34 @@ def test_a_request_waits_until_the_value_is_another(
     assert raw.read_reply().json == "back"
 
 
+@pytest.mark.parametrize("shown_as", ["text", "rows", "csv", "json"])
+@pytest.mark.parametrize("path", ["", "&path=/clock"])
+def test_a_running_timer_is_waited_for_in_every_format(
+    writer: Client, raw: RawConnection, shown_as: str, path: str
+) -> None:
+    def value(ms: int) -> dict[str, Any]:
+        timer = {"timer": {"at": 0, "ms": ms, "rate": 1, "running": True}}
+        return timer if not path else {"clock": timer, "other": 0}
+
+    key = unique()
+    write(writer, key=key, value=value(0))
+    target = f"/kv/{key}?wait=1&format={shown_as}{path}"
+    raw.request("GET", target)
+    first = raw.read_reply()
+    tag = known(first.headers["etag"])
+    began = time.monotonic()
+    raw.request("GET", target, tag)
+    if path:  # a change elsewhere wakes nobody, though the timer shows another time by then
+        write(writer, key=key, value=value(0) | {"other": 1})
+    unchanged = raw.read_reply()
+    assert unchanged.status == 304
+    assert time.monotonic() - began >= 1, "it shows another time, but is the same"
+    raw.request("GET", target.replace("wait=1", "wait=30"), known(unchanged.headers["etag"]))
+    write(writer, key=key, value=value(60_000))
+    reply = raw.read_reply()
+    assert (reply.status, reply.body != first.body) == (200, True)
+
+
 def test_rev_says_the_same_as_the_header(writer: Client, raw: RawConnection) -> None:
     key = unique()
     write(writer, key=key, value=1)

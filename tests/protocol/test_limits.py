@@ -155,7 +155,7 @@ def test_connections_are_limited_per_forwarded_address(start_server: StartServer
     ):
         refused = http(server, "GET", "/ws", headers={**crowd, **UPGRADE})
         assert refused.status == 429
-        assert refused.json == {"error": "Too many connections from this address"}
+        assert refused.json == {"error": "Too many connections from this address", "code": "rate"}
         with open_dunena(server, additional_headers={"X-Forwarded-For": "198.51.100.8"}) as other:
             assert other.ask({"type": "ping"})["type"] == "pong"
         shown = http(server, "GET", "/server").json["connections"]["shown"]

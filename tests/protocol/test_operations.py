@@ -31,6 +31,7 @@ ONCE_TEXT = "idempotencyKey must be 1 to 64 printable characters"
 USED_TEXT = "idempotencyKey was used for another request"
 DO_TEXT = "Do must be one of: start, stop, toggle, set, add"
 WHOLE_TEXT = "idempotencyKey must be that of the whole request"
+OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
 COUNT_TEXT = "Operations exceed max count (1000)"
 
 
@@ -481,7 +482,7 @@ def test_a_refused_operation_changes_nothing_and_says_why(
     rev = speaker.put(key, before)
     error = speaker.refused(name, key=key, **fields)
     assert (error["text"], error["code"]) == (text.replace("KEY", key), code)
-    assert set(error) <= {"text", "code", "key"}
+    assert set(error) - {"path", "example", "min", "max"} <= {"text", "code", "key"}
     assert ("key" in error) == ("KEY" in text)
     assert speaker.position(key) == (before, rev)
     if name not in ("get", "history") and "idempotencyKey" not in fields:
@@ -507,7 +508,39 @@ def test_a_refused_operation_changes_nothing_and_says_why(
 )
 def test_an_operation_needs_a_valid_key(speaker: Speaker, name: str, key: Any, text: str) -> None:
     fields = {} if key is MISSING else {"key": key}
-    assert speaker.refused(name, ifRev=0, ttl=5, value=1, **fields)["text"] == text
+    assert speaker.refused(name, ifRev=0, ttl=5, if_rev=1, **fields)["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "known"),
+    [
+        ("incr", {"key": "misspelt", "value": 1}, None),
+        ("merge", {"key": "misspelt", "value": 1, "if_rev": 0}, None),
+        ("txn", {"ops": [], "if_rev": 0}, "ops, ns, durable, idempotencyKey"),
+        ("history", {"key": "misspelt", "count": 1}, "key, ns, limit"),
+        ("watch", {"key": "k", "max": 1}, "key, keys, pattern, ns, path, maxRate, since"),
+        ("unwatch", {"key": "k", "max": 1}, "key, keys, pattern, ns, path, maxRate, since"),
+        ("session", {"graze": 1}, "timeout, grace, name, will, resume"),
+        ("publish", {"channel": "c", "data": 1, "ns": "show"}, "channel, data"),
+    ],
+)
+def test_an_unknown_field_of_a_message_is_refused(
+    speaker: Speaker, name: str, fields: dict[str, Any], known: str | None
+) -> None:
+    refused = speaker.refused(name, **fields)
+    field = list(fields)[-1]
+    assert refused["code"] == "invalid"
+    if known is None:
+        assert refused["text"].startswith(f"Unknown field: {field} (there are ")
+    else:
+        assert refused["text"] == f"Unknown field: {field} (there are {known})"
+
+
+def test_what_an_older_message_does_not_know_is_ignored_as_ever(speaker: Speaker) -> None:
+    key = unique()
+    assert speaker.do("set", key=key, value="v", if_rev=5)
+    assert speaker.do("set", key=key, value="w", if_rev=5, ifRev=speaker.rev(key))
+    assert speaker.do("delete", key=key, if_rev=5, return_=True)["deleted"] is True
 
 
 @pytest.mark.parametrize("field", ["by", "value", "ttl", "ifRev", "max"])
@@ -642,10 +675,12 @@ def test_an_mset_with_one_bad_entry_stores_nothing(
 def test_the_object_store_answers_a_write_only_if_it_has_an_id(objects: Client) -> None:
     key = unique()
     for name in ("set", "merge", "append", "incr", "touch", "delete", "txn"):
-        fields = (
-            {"ops": [{"op": "set", "key": key, "value": []}]} if name == "txn" else {"value": 1}
-        )
-        objects.send({"action": name, "key": key, "ttl": 60_000, "rev": True, **fields})
+        fields = {"key": key, "ttl": 60_000, "rev": True}
+        if name == "txn":
+            fields = {"ops": [{"op": "set", "key": key, "value": []}]}
+        elif name in ("set", "merge", "append"):
+            fields["value"] = 1
+        objects.send({"action": name, **fields})
     errors = objects.heard()
     assert [error["error"] for error in errors] == [f'Not a list: "{key}"']
     assert objects.ask({"action": "get", "key": key}) == {"key": key, "value": []}
@@ -743,8 +778,12 @@ def test_ops_of_a_txn_are_in_its_namespace_unless_they_name_one(speaker: Speaker
         ({"ops": [5]}, "op 0: Missing field: op", "invalid"),
         ({"ops": [{"key": "a"}]}, "op 0: Missing field: op", "invalid"),
         ({"ops": [{"op": "incr"}]}, "op 0: Missing field: key", "invalid"),
-        ({"ops": [{"op": ["incr"], "key": "a"}]}, 'op 0: Unknown operation: ["incr"]', "invalid"),
-        ({"ops": [{"op": "txn", "key": "a"}]}, 'op 0: Unknown operation: "txn"', "invalid"),
+        ({"ops": [{"op": ["incr"], "key": "a"}]},
+         f'op 0: Unknown operation: ["incr"] ({OPERATIONS_TEXT})',
+         "invalid"),
+        ({"ops": [{"op": "txn", "key": "a"}]},
+         f'op 0: Unknown operation: "txn" ({OPERATIONS_TEXT})',
+         "invalid"),
         ({"ops": [], "ns": 5}, "Namespace must be a string", "invalid"),
         ({"ops": [], "durable": 5}, "Durable must be a boolean", "invalid"),
         ({"ops": [], "ifRev": 0}, "ifRev must be that of an operation", "invalid"),

@@ -79,7 +79,7 @@ def test_each_token_has_its_rights_over_http(guarded: Guarded) -> None:
     ]:
         refused = guarded.http("overlay", method, path, {} if method == "POST" else None)
         assert refused.status == 403, path
-        assert refused.json == {"error": "Not permitted: this needs the right admin"}
+        assert refused.json["error"] == "Not permitted: this needs the right admin"
     assert guarded.http(None, "GET", "/get/score").status == 401
     assert guarded.http("nobody", "GET", "/get/score").status == 401
     assert guarded.http("director", "GET", "/get/score").json["value"] == 1, "nothing was changed"
@@ -228,7 +228,7 @@ def test_wrong_tokens_are_rate_limited_and_counted(start_server: StartServer) ->
     assert statuses[:10] == [401] * 10
     assert 429 in statuses
     slowed = guesses[statuses.index(429)]
-    assert slowed.json == {"error": "Too many wrong tokens"}
+    assert slowed.json == {"error": "Too many wrong tokens", "code": "rate"}
     assert slowed.headers["retry-after"] == "1"
     guesser = {**bearer("guess"), "X-Forwarded-For": "198.51.100.7"}
     with pytest.raises(InvalidStatus) as refused, open_client(server, additional_headers=guesser):

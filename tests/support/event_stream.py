@@ -74,6 +74,30 @@ class EventReader:
             yield Event(kind or "message", "\n".join(data), self.last_id)
 
 
+class Chunks:
+    """Takes a body in chunks, in any pieces, and gives what is in it (RFC 9112, 7.1)."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self.has_ended = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The content of the chunks that are complete now."""
+        self._rest += data
+        content = b""
+        while not self.has_ended and b"\r\n" in self._rest:
+            size, _, behind = self._rest.partition(b"\r\n")
+            length = int(size, 16)
+            if len(behind) < length + 2:
+                break
+            assert behind[length : length + 2] == b"\r\n"
+            content += behind[:length]
+            self._rest = behind[length + 2 :]
+            self.has_ended = length == 0
+        assert not (self.has_ended and self._rest)
+        return content
+
+
 class EventStreamClient:
     """A stream that was opened: its head was read, and it is one."""
 
@@ -97,7 +121,9 @@ class EventStreamClient:
             for name, _, value in (line.partition(":") for line in fields)
         }
         assert self.status == 200, received
-        self._events += self.reader.feed(rest)
+        self.chunks = Chunks()
+        assert self.headers["transfer-encoding"] == "chunked"
+        self._events += self.reader.feed(self.chunks.feed(rest))
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +134,7 @@ class EventStreamClient:
     def event(self) -> Event:
         """The next event."""
         while not self._events:
-            self._events += self.reader.feed(self._receive())
+            self._read()
         return self._events.pop(0)
 
     def update(self) -> Any:
@@ -129,22 +155,26 @@ class EventStreamClient:
     def wait_for(self, last_id: str) -> None:
         """Read until the stream is at a position; no event may come."""
         while self.reader.last_id != last_id:
-            self._events += self.reader.feed(self._receive())
+            self._read()
         assert not self._events
 
     def wait_for_comment(self) -> None:
         """Read until a comment comes; no event may come before it."""
         seen = self.reader.comments
         while self.reader.comments == seen:
-            self._events += self.reader.feed(self._receive())
+            self._read()
         assert not self._events
 
     def read_to_end(self) -> list[Event]:
         """The events until the server ends the stream."""
         while data := self.socket.recv(1 << 20):
-            self._events += self.reader.feed(data)
+            self._events += self.reader.feed(self.chunks.feed(data))
+        assert self.chunks.has_ended
         events, self._events = self._events, []
         return events
+
+    def _read(self) -> None:
+        self._events += self.reader.feed(self.chunks.feed(self._receive()))
 
     def _receive(self) -> bytes:
         data = self.socket.recv(1 << 20)

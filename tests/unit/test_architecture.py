@@ -47,6 +47,7 @@ NO_IO_ROOMS = {
     "watches": set(),
     "windows_names.py": set(),
     "server/limits.py": set(),
+    "server/message_budget.py": set(),
     "server/access/peers.py": set(),
     "server/access/token_rate_limiter.py": set(),
     "server/static/request_path.py": set(),

@@ -13,7 +13,9 @@ from dunena.server.limits import (
     BACKLOG_BYTES_MAX,
     CHANNEL_BACKLOG_BYTES_MAX,
     CHANNELS_BACKLOG_BYTES_MAX,
+    MESSAGE_PLACE_BYTES,
 )
+from dunena.server.message_budget import MessageBudget
 
 NOW = 1_700_000_000_000
 
@@ -140,6 +142,79 @@ def test_the_newest_message_is_kept_whatever_its_size() -> None:
     assert len(backlog) == 0
 
 
+def test_a_message_counts_once_for_all_queues_and_its_places_one_by_one() -> None:
+    budget = MessageBudget()
+    batch = batch_of("c", 10, 11, size=1000)
+    first, second = Backlog(budget), Backlog(budget)
+    for backlog in (first, second):
+        backlog.add([b"reply", Batch(None, b"event"), batch])
+    assert budget.bytes == len(batch) + 4 * MESSAGE_PLACE_BYTES
+    assert first.message_cost == len(batch) + 2 * MESSAGE_PLACE_BYTES
+    first.portion(500)
+    assert len(first) == 2, "the messages are still there"
+    first.portion(len(batch) // 2)
+    assert budget.bytes == len(batch) + 3 * MESSAGE_PLACE_BYTES
+    second.discard()
+    assert budget.bytes == len(batch) // 2 + MESSAGE_PLACE_BYTES
+    first.portion(100_000)
+    assert (budget.bytes, first.message_cost) == (0, 0)
+
+
+def test_above_the_limit_of_the_server_the_reader_with_most_loses_its_oldest() -> None:
+    budget = MessageBudget(100_000)
+    small, large = Backlog(budget), Backlog(budget)
+    small.add([batch_of("quiet", *range(10, 20), size=1000)])
+    for number in range(10, 100):
+        large.add([batch_of("loud", number, size=1000)])
+        assert budget.bytes <= 100_000
+    assert small.missed == 0
+    assert budget.missed == large.missed > 0
+    assert everything(small) == [("quiet", number) for number in range(10, 20)]
+    heard = everything(large)
+    assert heard[0] == ("loud", "gap", large.missed)
+    assert heard[1:] == [("loud", number) for number in range(10 + large.missed, 100)]
+    assert budget.bytes == 0
+
+
+def test_the_readers_of_one_channel_all_lose_its_oldest_above_the_limit_of_the_server() -> None:
+    budget = MessageBudget(100_000)
+    readers = [Backlog(budget) for _ in range(50)]
+    for number in range(10, 99):
+        batch = batch_of("c", number)
+        for reader in readers:
+            reader.add([batch])
+            assert budget.bytes <= 100_000
+    for reader in readers:
+        heard = everything(reader)
+        assert heard[0] == ("c", "gap", reader.missed)
+        assert heard[1:] == [("c", number) for number in range(10 + reader.missed, 99)]
+    assert budget.bytes == 0
+
+
+def test_messages_too_large_for_the_limit_of_the_server_are_all_missed() -> None:
+    budget = MessageBudget(100_000)
+    backlog = Backlog(budget)
+    backlog.add([batch_of("c", 10, size=200_000)])
+    assert budget.bytes == 0
+    assert everything(backlog) == [("c", "gap", 1)]
+
+
+def test_an_eighth_is_free_after_messages_were_dropped_for_the_limit_of_the_server() -> None:
+    # So the search for the largest queue is rare, however many there are.
+    budget = MessageBudget(100_000)
+    readers = [Backlog(budget) for _ in range(200)]
+    batches = [batch_of("c", number) for number in range(10, 99)]
+    dropped = 0
+    for batch in batches:
+        for reader in readers:
+            before = budget.missed
+            reader.add([batch])
+            if budget.missed != before:
+                assert budget.bytes <= 100_000 * 7 // 8
+                dropped += 1
+    assert 0 < dropped < len(batches) * len(readers) // 20
+
+
 def test_messages_count_for_no_limit_of_events() -> None:
     backlog = Backlog()
     backlog.add([batch_of("c", *range(10, 60), size=1000) for _ in range(100)])
@@ -160,14 +235,15 @@ steps = st.lists(
 
 
 @settings(max_examples=300)
-@given(steps)
+@given(steps, st.sampled_from([600, 1500, 1_000_000]))
 def test_received_and_missed_messages_are_the_published_ones_in_order(
-    steps: list[tuple[str, int, int] | int | str],
+    steps: list[tuple[str, int, int] | int | str], budget_bytes: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backlog_module, "CHANNEL_BACKLOG_BYTES_MAX", 300)
         patch.setattr(backlog_module, "CHANNELS_BACKLOG_BYTES_MAX", 500)
-        backlog = Backlog()
+        budget = MessageBudget(budget_bytes)
+        backlog = Backlog(budget)
         published = dict.fromkeys("abc", 0)
         frames: list[bytes] = []
         for step in steps:
@@ -195,4 +271,5 @@ def test_received_and_missed_messages_are_the_published_ones_in_order(
                 assert rest == [expected]
                 expected += 1
         assert expected == count
-    assert missed == backlog.missed
+    assert missed == backlog.missed == budget.missed
+    assert budget.bytes == 0

@@ -16,6 +16,8 @@ from dunena.store.entry import EphemeralEntry, stored_changes
 from dunena.store.limits import Eviction, Limits
 from tests.support.rooms import Client, HoldingEngine, Rooms
 
+OPERATIONS_TEXT = "there are set, delete, merge, patch, incr, append, touch, timer, revert"
+
 GRACE = 5000
 
 
@@ -94,7 +96,10 @@ def test_the_answer_has_the_terms_of_the_session_in_both_dialects() -> None:
             "Operations of a will exceed max",
         ),
         ({"will": [5]}, "will op 0: Missing field: op"),
-        ({"will": [{"op": "fly", "key": "a"}]}, 'will op 0: Unknown operation: "fly"'),
+        (
+            {"will": [{"op": "fly", "key": "a"}]},
+            f'will op 0: Unknown operation: "fly" ({OPERATIONS_TEXT})',
+        ),
         ({"will": [{"op": "set", "key": ""}]}, "will op 0: Key must not be empty"),
         (
             {"will": [{"op": "set", "key": "a", "value": 1, "ephemeral": True}]},

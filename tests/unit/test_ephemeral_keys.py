@@ -54,6 +54,7 @@ def expect_index(store: Store) -> None:
         assert set(index.of(owner)) == keys
         assert index.count_of(owner) == len(keys)
     assert index.count == sum(map(len, found.values()))
+    assert sorted(index) == sorted(found["x"] | found["y"])
 
 
 def on_disk(changes: list[Change]) -> dict[str, bytes]:

@@ -8,13 +8,20 @@ import pytest
 
 from dunena.dialects.grants import EVERYTHING
 from dunena.server.handlers import Handlers
+from dunena.server.http import event_stream
 from dunena.server.http.event_stream import EventStream
 from dunena.server.http.message import Request, Response
-from dunena.server.limits import COMMENT_SECONDS, LINGER_BYTES_MAX, REQUEST_SECONDS_MAX
+from dunena.server.limits import (
+    COMMENT_SECONDS,
+    LINGER_BYTES_MAX,
+    REQUEST_SECONDS_MAX,
+    STREAM_SILENT_SECONDS_MAX,
+)
 from tests.unit.test_http_connection import Peer
 
 WATCH = b"GET /watch?key=k HTTP/1.1\r\nHost: h\r\n\r\n"
-COMMENT = b": \n\n"
+COMMENT = b"4\r\n: \n\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
 
 
 class StreamPeer(Peer):
@@ -49,6 +56,17 @@ class StreamPeer(Peer):
 
     def set(self, value: bytes) -> None:
         self.rooms.tick.run(lambda _m, _now: self.rooms.store.set("", "k", value), None)
+
+
+def test_the_system_is_to_end_a_stream_whose_client_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[object, int]] = []
+    monkeypatch.setattr(
+        event_stream, "end_after_silence", lambda *arguments: asked.append(arguments)
+    )
+    peer = StreamPeer()
+    assert asked == [(peer.transport, STREAM_SILENT_SECONDS_MAX)]
 
 
 def test_a_comment_is_sent_every_15_seconds() -> None:
@@ -101,7 +119,7 @@ def test_after_a_shutdown_nothing_more_is_told_and_the_end_is_limited() -> None:
     peer.written()
     peer.stream.shut_down()
     peer.set(b"1")
-    assert peer.written() == b""
+    assert peer.written() == LAST_CHUNK
     assert peer.transport.ends == ["close"]
     now = peer.loop.time()
     peer.stream.sweep(now + REQUEST_SECONDS_MAX - 1)

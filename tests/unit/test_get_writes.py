@@ -55,3 +55,10 @@ def test_a_running_timer_shows_what_it_shows_at_the_servers_time(get_writes: Get
 def test_the_path_that_is_logged_has_no_secret() -> None:
     assert Request(target=f"/do/{SECRET}/set/k?value=1").shown_path == "/do/..."
     assert Request(target="/get/k?ns=x").shown_path == "/get/k"
+
+
+def test_a_path_and_an_origin_are_shown_short_and_without_control_characters() -> None:
+    # A request target has no control characters below 128, and may have those above.
+    assert Request(target="/get/\x9b31m\x85\xe9").shown_path == r"/get/\x9b31m\x85\xe9"
+    assert len(Request(target="/" + "x" * 60_000).shown_path) == 300
+    assert len(Request(headers={"origin": "http://" + "x" * 60_000}).origin) == 300

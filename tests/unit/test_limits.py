@@ -84,9 +84,18 @@ def test_every_timeout_is_longer_than_the_sweep_interval() -> None:
     assert limits.REQUEST_SECONDS_MAX < limits.IDLE_SECONDS_MAX
 
 
+def test_a_silent_stream_stays_no_longer_than_a_silent_websocket() -> None:
+    longest = limits.COMMENT_SECONDS + limits.STREAM_SILENT_SECONDS_MAX
+    assert longest <= 2 * limits.PING_SECONDS
+
+
 def test_a_portion_fits_in_a_batch_and_a_batch_in_the_backlog() -> None:
     assert limits.PORTION_BYTES * 2 <= limits.BATCH_BYTES_MAX
     assert limits.BATCH_BYTES_MAX * 2 <= limits.BACKLOG_BYTES_MAX
+
+
+def test_the_messages_of_one_slow_reader_are_a_fraction_of_those_of_all() -> None:
+    assert limits.CHANNELS_BACKLOG_BYTES_MAX * 8 <= limits.WAITING_MESSAGES_BYTES_MAX
 
 
 def test_the_head_limit_holds_the_maximum_number_of_headers() -> None:

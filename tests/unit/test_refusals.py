@@ -70,6 +70,20 @@ def test_an_invalid_or_unsafe_origin_is_not_recommended(refusals, caplog, origin
     assert line.isprintable()
 
 
+@pytest.mark.parametrize("name", ["\x1b[31m", "a\r\nb", "\x9b31m\x85", "http://" + "a" * 60_000])
+def test_a_name_of_a_client_is_logged_short_and_printable(refusals, caplog, name: str) -> None:
+    refusals.tell_origin(name)
+    refusals.tell_get_write_of_page(name)
+    refusals.tell_cross_site(name)
+    refusals.tell_host(name, None)
+    refusals.tell_slow_reader(name, "its answers")
+    refusals.tell_file(name, "may not be read", "to serve it: let it be read")
+    assert len(caplog.messages) == 6
+    for line in caplog.messages:
+        assert line.isprintable()
+        assert len(line) < 500
+
+
 @pytest.mark.parametrize("host", ["", "localhost:1@a.example", "$(id)", "\x1b[31m"])
 def test_an_invalid_host_is_not_recommended(refusals, caplog, host: str) -> None:
     refusals.tell_host(host, None)

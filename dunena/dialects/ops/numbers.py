@@ -54,5 +54,5 @@ def incremented(
         or (lowest is not None and result < lowest)
         or (highest is not None and result > highest)
     ):
-        raise OutOfRangeError(key)
+        raise OutOfRangeError(key, lowest, highest)
     return str(result) if is_text else result

@@ -18,6 +18,7 @@ from dunena.dialects.errors import (
     NoPathError,
     NoRevisionError,
 )
+from dunena.dialects.fields import ENVELOPE, refuse_unknown
 from dunena.dialects.ops.draft import Costs, DraftValue, copy_of, encode_checked
 from dunena.dialects.ops.json_patch import apply_patch, check_patch
 from dunena.dialects.ops.lists import appended, check_count
@@ -317,19 +318,55 @@ _MAKERS: dict[str, tuple[Callable[[Message], Compute], bool]] = {
 
 OPERATION_NAMES = frozenset(_MAKERS)
 
+_OWN_FIELDS: dict[str, tuple[str, ...]] = {
+    "set": ("value",),
+    "merge": ("value",),
+    "patch": ("patch",),
+    "incr": ("by", "min", "max"),
+    "append": ("value", "values", "max"),
+    "timer": ("do", "ms", "rate"),
+    "revert": ("toRev",),
+}
 
-def parse_operation(message: Message, name: Any, ns: str, name_rule: NameRule) -> Operation:
+_FIELDS_OF_ALL = (
+    "key", "path", "ns", "ifRev", "epoch", "ttl", "then", "ephemeral", "durable", "return", "rev",
+    "idempotencyKey",
+)  # fmt: skip
+
+_FIELDS = {name: _OWN_FIELDS.get(name, ()) + _FIELDS_OF_ALL for name in _MAKERS}
+_KNOWN = {name: frozenset((*fields, "op", *ENVELOPE)) for name, fields in _FIELDS.items()}
+"""The same for a quick look."""
+
+
+def check_fields(message: Message, name: Any) -> None:
+    """Raise `InvalidFieldError` for a field that an operation does not have.
+
+    Do nothing if there is no such operation.
+    """
+    known = _KNOWN.get(name) if isinstance(name, str) else None
+    if known is not None and not known.issuperset(message):
+        refuse_unknown(message.keys() - {"op"}, _FIELDS[name])
+
+
+def parse_operation(
+    message: Message, name: Any, ns: str, name_rule: NameRule, *, knows_all: bool = True
+) -> Operation:
     """Check the fields of an operation; ``ns`` is for one that names no namespace of its own.
 
-    ``name_rule`` checks its key and namespace. Raise `ClientError` for what is wrong.
+    ``knows_all``: it is wrong to have another field. ``name_rule`` checks its key and namespace.
+    Raise `ClientError` for what is wrong.
     """
     maker = _MAKERS.get(name) if isinstance(name, str) else None
     if maker is None:
-        raise InvalidFieldError(f"Unknown operation: {encode(name).decode()[:_NAME_CHARS_MAX]}")
+        shown = encode(name).decode()[:_NAME_CHARS_MAX]
+        names = ", ".join([known for known in _MAKERS if known != "del"])
+        raise InvalidFieldError(f"Unknown operation: {shown} (there are {names})")
     make, needs_value = maker
     if "key" not in message:
         raise InvalidMessageError.missing("key")
     key = name_rule(message["key"], "Key")
+    if knows_all:
+        check_fields(message, name)
     path = message.get("path")
     ttl = ttl_of(message)
     then = message.get("then")

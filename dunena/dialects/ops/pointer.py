@@ -26,11 +26,11 @@ def parse_pointer(path: Any) -> Pointer:
     is followed by neither 0 nor 1, and `LimitError` for what is too long. "" is the whole value.
     """
     if not isinstance(path, str) or (path and not path.startswith("/")):
-        raise PathSyntaxError
+        raise PathSyntaxError(path)
     if len(path) > PATH_BYTES_MAX or len(path.encode()) > PATH_BYTES_MAX:
         raise LimitError(f"Path exceeds max length ({PATH_BYTES_MAX})")
     if path.replace("~0", "").replace("~1", "").count("~"):
-        raise PathSyntaxError
+        raise PathSyntaxError(path)
     tokens = path.split("/")[1:]
     return tuple(token.replace("~1", "/").replace("~0", "~") for token in tokens)
 

@@ -56,6 +56,8 @@ _ORIGINS_KEPT_MAX = 100  # for the test page; a client may send any number of ma
 _PresentedToken = tuple[Callable[[bytes], Grant | None], bytes]
 """A function that looks a secret up, and the secret."""
 
+_WRONG_SECRET = "Wrong secret: the server shows the right address when it starts"
+
 _OWN_SITES = ("none", "same-origin")  # the user typed the address, or it is a page of this server
 
 _KNOWN_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match")
@@ -154,7 +156,7 @@ class Admission:
         refusal = self._refusal_of(request, [(self._tokens.grant_of_get_secret, secret)])
         if refusal is not None and refusal.status == _UNAUTHORIZED:
             # 401 would ask for a token (RFC 9110, 15.5.2), which is of no use here.
-            return Response.error(403, "Wrong secret")
+            return Response.error(403, _WRONG_SECRET)
         return refusal
 
     def allows_host(self, host: str) -> bool:

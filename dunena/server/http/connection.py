@@ -79,6 +79,7 @@ class HttpConnection(asyncio.Protocol):
             self.abort,
             context.telemetry,
             is_encrypted=context.settings.is_encrypted,
+            message_budget=context.registry.waiting_messages,
         )
         self._writer = ResponseWriter(context, self._outbox)
         self._peer = Peer(context, transport)

@@ -11,15 +11,29 @@ from functools import partial
 
 from dunena.dialects import watching
 from dunena.dialects.following import ChannelQuery, HttpFollowing
-from dunena.dialects.http_updates import COMMENT, RETRY, event_of_message
+from dunena.dialects.http_updates import (
+    COMMENT,
+    LAST_CHUNK,
+    RETRY,
+    chunk_of,
+    chunk_of_message,
+    event_of_message,
+)
 from dunena.dialects.subscriptions import BegunWatch, Subscriptions
+from dunena.hub import FrameEncoder
 from dunena.server.context import Context
 from dunena.server.http.flow_control import FlowControl
 from dunena.server.http.message import Request, Response, serialize
-from dunena.server.limits import COMMENT_SECONDS, LINGER_BYTES_MAX, REQUEST_SECONDS_MAX
+from dunena.server.limits import (
+    COMMENT_SECONDS,
+    LINGER_BYTES_MAX,
+    REQUEST_SECONDS_MAX,
+    STREAM_SILENT_SECONDS_MAX,
+)
 from dunena.server.lost_transport import LOST
 from dunena.server.outbox import Outbox, end_after_replies
 from dunena.server.registry import ConnectionFacts, GrantLookup, shown_address
+from dunena.server.silent_peer import end_after_silence
 
 NAME = "event-stream"
 """What such a connection speaks, as reports name it."""
@@ -33,8 +47,8 @@ class EventStream(asyncio.Protocol):
 
     __slots__ = (
         "_address", "_begun", "_channel", "_close_by", "_context", "_flow", "_grant",
-        "_ignored_bytes", "_next_comment", "_origin", "_outbox", "_program", "_services",
-        "_subscriptions", "_transport", "_watch",
+        "_ignored_bytes", "_is_chunked", "_next_comment", "_origin", "_outbox", "_program",
+        "_services", "_subscriptions", "_transport", "_watch",
     )  # fmt: skip
 
     def __init__(
@@ -73,14 +87,19 @@ class EventStream(asyncio.Protocol):
                 services, follows.selector, follows.make_form, follows.interval_ms
             )
         request.is_keep_alive = False
-        self._begun = serialize(request, begun, context.date())
+        self._is_chunked = not request.is_http_1_0  # RFC 9112, 6.1
+        begin = RETRY
+        if self._is_chunked:
+            begun.headers["Transfer-Encoding"] = "chunked"
+            begin = chunk_of(RETRY)
+        self._begun = serialize(request, begun, context.date()) + begin
 
     def begin(self, since: int | None, *, has_peer_ended: bool) -> None:
         """Send the first update, from the revision ``since`` on; None for the whole state."""
         context = self._context
         context.telemetry.event_streams += 1
-        encoder = None if self._channel is None else event_of_message
-        self._outbox.rewire(self.abort, encoder, context.tick.turns.wait)
+        end_after_silence(self._transport, STREAM_SILENT_SECONDS_MAX)
+        self._outbox.rewire(self.abort, self._encoder(), context.tick.turns.wait)
         context.tick.run(self._open, since)
         if has_peer_ended:
             self.eof_received()
@@ -170,8 +189,13 @@ class EventStream(asyncio.Protocol):
 
     # --- inside ---
 
+    def _encoder(self) -> FrameEncoder | None:
+        if self._channel is None:
+            return chunk_of if self._is_chunked else None
+        return chunk_of_message if self._is_chunked else event_of_message
+
     def _open(self, since: int | None, now: int) -> None:
-        self._outbox.put(self._begun + RETRY)
+        self._outbox.put(self._begun)
         if self._watch is not None:
             self._outbox.put(watching.first_update(self._services, self._watch, since, now))
         elif self._channel is not None and self._close_by is None:
@@ -189,4 +213,6 @@ class EventStream(asyncio.Protocol):
     def _end_subscriptions(self) -> None:
         self._subscriptions.end()
         if self._close_by is None:
+            if self._is_chunked:
+                self._context.tick.run(self._put, LAST_CHUNK)
             self._close_by = self._context.loop.time() + REQUEST_SECONDS_MAX

@@ -1,6 +1,6 @@
 """Parsed HTTP requests and responses to send."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import cache
 from http import HTTPStatus
@@ -26,7 +26,27 @@ GET_WRITES_PREFIX = "/do/"
 """The path of GET writes, after which a secret stands."""
 
 _PROGRAM_CHARS_MAX = 300  # enough for any browser; each open connection holds this text
+_ORIGIN_CHARS_MAX = 300  # the same: a host name has at most 253
+_SHOWN_PATH_CHARS_MAX = 300
 _NO_BODY_STATUSES = frozenset({204, 304})
+
+
+_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method",
+    408: "timeout",
+    413: "limit",
+    414: "limit",
+    426: "upgrade",
+    429: "rate",
+    431: "limit",
+    500: "internal",
+    503: "busy",
+    507: "storage",
+}
+"""The codes of errors that no message can cause, by status; of all others "invalid"."""
 
 
 class BadTargetError(ValueError):
@@ -61,6 +81,7 @@ class Request:
     is_admitted: bool = False
     refusal: "Response | None" = None
     body_bytes_max: int | None = None
+    _query: dict[str, list[str]] | None = None  # decoded
 
     @property
     def path(self) -> str:
@@ -69,9 +90,11 @@ class Request:
 
     @property
     def shown_path(self) -> str:
-        """The path as it may be logged: without the secret of a GET write."""
+        """The path as it may be logged: short, in ASCII, without the secret of a GET write."""
         path = self.path
-        return f"{GET_WRITES_PREFIX}..." if path.startswith(GET_WRITES_PREFIX) else path
+        if path.startswith(GET_WRITES_PREFIX):
+            return f"{GET_WRITES_PREFIX}..."
+        return ascii(path[:_SHOWN_PATH_CHARS_MAX])[1:-1]
 
     @property
     def program(self) -> str:
@@ -80,31 +103,30 @@ class Request:
 
     @property
     def origin(self) -> str:
-        """The Origin, "" for none."""
-        return intern(self.headers.get("origin", ""))
+        """The Origin, "" for none; the many pages of a show have the same, stored once."""
+        return intern(self.headers.get("origin", "")[:_ORIGIN_CHARS_MAX])
 
     def query(self) -> dict[str, str]:
         """Decode the query's fields; the last one counts if a field is repeated.
 
         Raise `BadTargetError` if one is no UTF-8.
         """
-        return dict(self._query_pairs())
+        return {name: values[-1] for name, values in self.query_lists().items()}
 
     def query_lists(self) -> dict[str, list[str]]:
         """Decode the query's fields; a repeated one has several values, in their order.
 
         Raise `BadTargetError` if one is no UTF-8.
         """
-        fields: dict[str, list[str]] = {}
-        for name, value in self._query_pairs():
-            fields.setdefault(name, []).append(value)
-        return fields
-
-    def _query_pairs(self) -> Iterator[tuple[str, str]]:
-        for part in self.target.partition("?")[2].split("&"):
-            name, _, value = part.partition("=")
-            if name:
-                yield decode_component(name, plus=True), decode_component(value, plus=True)
+        if self._query is None:
+            fields: dict[str, list[str]] = {}
+            for part in self.target.partition("?")[2].split("&"):
+                name, _, value = part.partition("=")
+                if name:
+                    values = fields.setdefault(decode_component(name, plus=True), [])
+                    values.append(decode_component(value, plus=True))
+            self._query = fields
+        return self._query
 
     @property
     def with_slash(self) -> "Response":
@@ -154,14 +176,15 @@ class Response:
         headers: dict[str, str] | None = None,
         fields: dict[str, object] | None = None,
     ) -> "Response":
-        """Make a response with the body `{"error": text}` and more fields."""
-        body = {"error": text, **(fields or {})}
-        return cls(status, orjson.dumps(body), headers=headers or {})
+        """Make a response with the body `{"error": text}` and more fields, by default a code."""
+        if fields is None:
+            fields = {"code": _CODES.get(status, "invalid")}
+        return cls(status, orjson.dumps({"error": text, **fields}), headers=headers or {})
 
     @classmethod
     def refusal(cls, error: ClientError, *, has_fields: bool) -> "Response":
         """Make the response of an error; ``has_fields`` adds what is for programs."""
-        fields = {"code": error.code, **error.fields} if has_fields else None
+        fields = {"code": error.code, **error.fields} if has_fields else {}
         return cls.error(error.status, error.text, dict(error.headers), fields)
 
 

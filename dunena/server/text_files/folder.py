@@ -367,7 +367,11 @@ class TextFolder:
     # --- inside: writing ---
 
     def _write_all(self, jobs: list[_Job]) -> set[EntryId]:
-        """Write files; return the keys of those that could not be written."""
+        """Write files; return the keys of those that could not be written.
+
+        Those of what is gone come first: a start waits for a moment only.
+        """
+        self._write_empty_ones()
         failures = 0
         failed: set[EntryId] = set()
         for job in jobs:
@@ -383,8 +387,6 @@ class TextFolder:
                         self._release(job)
                     continue
             failed.add(entry_id)
-        if failures < _FAILURES_AT_ONCE_MAX:
-            self._write_empty_ones()
         return failed
 
     def _settle(self, entry_id: EntryId, now: int) -> None:

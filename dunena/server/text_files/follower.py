@@ -74,5 +74,20 @@ def standing(services: Services, selectors: Iterable[Selector]) -> dict[EntryId,
     return found
 
 
+def vanishing(
+    services: Services, selectors: Iterable[Selector], *, are_values_kept: bool
+) -> list[EntryId]:
+    """Return the selected keys that the store will not have after a restart."""
+    if not are_values_kept:
+        return list(standing(services, selectors))
+    ephemeral = services.unrestricted_store.table.ephemeral
+    matchers = [(selector.ns, selector.matcher()) for selector in selectors]
+    return [
+        (ns, key)
+        for ns, key in (() if ephemeral is None else ephemeral)
+        if any(ns == selected and matches(key) for selected, matches in matchers)
+    ]
+
+
 def _do_nothing() -> None:
     """Stand in for a callback that is not called."""

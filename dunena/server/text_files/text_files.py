@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dunena.dialects.services import Services
-from dunena.server.text_files.follower import TextOutbox, follow, standing
+from dunena.server.text_files.follower import TextOutbox, follow, standing, vanishing
 from dunena.server.text_files.opening import open_folder
 from dunena.server.text_files.selection import read_patterns
 from dunena.server.text_files.writer import TextWriter
@@ -27,6 +27,7 @@ class TextFiles:
         clock_ms: Callable[[], int],
     ) -> None:
         self._selectors = read_patterns(patterns)
+        self._are_values_kept = cache_dir is not None
         opened, self._lock = open_folder(folder, cache_dir)
         self._writer = TextWriter(opened, clock_ms)
 
@@ -40,6 +41,15 @@ class TextFiles:
         outbox = TextOutbox(tick.schedule_flush, telemetry, self._writer.take)
         follow(services, self._selectors, outbox)
         self._writer.start(standing(services, self._selectors))
+
+    def wait_for_first(self) -> None:
+        """Wait until no file shows a key that is gone; for a thread of its own."""
+        self._writer.wait_for_first()
+
+    def show_end(self, services: Services) -> None:
+        """Show of the keys that the store keeps nowhere that they are gone: the server stops."""
+        kept = self._are_values_kept
+        self._writer.lose(vanishing(services, self._selectors, are_values_kept=kept))
 
     def close(self) -> None:
         """Write what is left, and let go of the folder."""

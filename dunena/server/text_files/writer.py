@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from dunena.server.text_files.folder import TextFolder
 from dunena.store.entry import Entry, EntryId
@@ -18,6 +18,9 @@ CHECK_SECONDS = 1.0
 
 STOP_SECONDS_MAX = 2.0
 """Time that a stop waits for the last files: a disk that hangs must not hold it up."""
+
+START_SECONDS_MAX = 2.0
+"""Time that a start waits for the first files, for the same reason."""
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class TextWriter:
         self._news: dict[EntryId, bytes | None] = {}
         self._forgotten: dict[Selector, None] = {}  # whose keys were all gone before the news
         self._is_closing = False
+        self._has_begun = threading.Event()
         self._fault: str | None = None
         self._thread = threading.Thread(target=self._run, name="text files", daemon=True)
 
@@ -49,6 +53,16 @@ class TextWriter:
         """Begin to write, with the present values of all keys that have files."""
         self._news.update(present)
         self._thread.start()
+
+    def wait_for_first(self) -> None:
+        """Wait until every file shows what stands, as far as it can be written."""
+        if not self._has_begun.wait(START_SECONDS_MAX):
+            _log.warning("the first text files take long: some may show what is gone")
+
+    def lose(self, entry_ids: Iterable[EntryId]) -> None:
+        """Take it that keys are gone without an update, since the server stops."""
+        with self._condition:
+            self._news.update(dict.fromkeys(entry_ids))
 
     def take(self, selector: Selector, part: UpdatePart) -> None:
         """Take an update of what a selector selects; called in the server's thread."""
@@ -95,6 +109,7 @@ class TextWriter:
                     _log.exception("text files could not be written")
                 self._fault = f"text files cannot be written: {error}"
             is_first = False
+            self._has_begun.set()
             if is_closing:
                 return
             self._wait()
