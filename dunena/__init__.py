@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         RefusedError,
         RequestError,
         TooSlowError,
+        WrongAddressError,
     )
     from dunena.client.feeds import (
         ChannelMessage,
@@ -44,6 +45,7 @@ __all__ = [
     "TooSlowError",
     "Transaction",
     "Update",
+    "WrongAddressError",
     "connect",
     "sync",
 ]

@@ -33,12 +33,21 @@ def banner(
         *([f"  Your pages  {shown_pages(url, settings.www)}"] if settings.www else []),
         f"  Listens on  {', '.join(addresses)}",
         f"  Data        {_shown_data(settings.cache_dir, entries)}",
+        *_first_key(settings.cache_dir, entries),
         *[f"  Note        {note}" for note in notes],
         "",
         "  Press Ctrl+C to stop.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _first_key(folder: Path | None, entries: int) -> list[str]:
+    """Return the line on how to begin, if there is no key yet; ``folder`` is that of the values."""
+    if entries:
+        return []
+    file = "" if folder is None else f"; the key score is the file {folder / 'score.json'}"
+    return [f'  First key   press "New key" on the test page{file}']
 
 
 def _get_writes(settings: Settings, url: str, get_secret: str | None) -> list[str]:

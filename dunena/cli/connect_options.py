@@ -8,7 +8,7 @@ from typer import Argument, BadParameter, Option
 
 from dunena import TOKEN_RULE, TOKEN_VARIABLE, is_token
 from dunena.cli.failure import EXIT_NO_SERVER, fail
-from dunena.client.address import DEFAULT_URL, Address
+from dunena.client.address import Address
 from dunena.client.errors import ConnectError, Error, RefusedError, WrongAddressError
 from dunena.store.limits import PATH_BYTES_MAX
 
@@ -155,7 +155,7 @@ def exit_on_error(options: "Options") -> Iterator[None]:
     except WrongAddressError as error:
         fail(f"{error}; give the address of the server with --url", EXIT_NO_SERVER)
     except ConnectError as error:
-        fail(f"{error}; start a server with: {_start_of(options.address)}", EXIT_NO_SERVER)
+        fail(str(error), EXIT_NO_SERVER)
     except Error as error:
         fail(refusal(error, options.token))
 
@@ -171,9 +171,3 @@ def refusal(error: Error, token: str | None) -> str:
     if token is None:
         return f"the server wants a token ({error}); give it with --token"
     return f"the server does not know this token ({error}); give the right one with --token"
-
-
-def _start_of(address: Address) -> str:
-    """Return the command that starts a server at ``address``, to be run on that machine."""
-    default = Address.parse(DEFAULT_URL)
-    return "dunena serve" + (f" --port {address.port}" if address.port != default.port else "")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, NoReturn, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Self, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_websocket
@@ -95,6 +95,14 @@ class Store(Calls[Feed[Update], Feed[StateUpdate], Feed[Event], Feed[ChannelMess
         )
         super().__init__(options, protocol)
         self._task: asyncio.Task[None] | None = None
+
+    if not TYPE_CHECKING:  # a type checker refuses a plain `with` by itself
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError("use `async with`, or without asyncio `with dunena.sync.connect()`")
+
+        def __exit__(self, *_: object) -> None:
+            """Exist, so that a plain ``with`` calls `__enter__`."""
 
     async def __aenter__(self) -> Self:
         self._protocol.open()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dunena import TOKEN_RULE, is_token
-from dunena.client.address import Address
+from dunena.client.address import DEFAULT_URL, Address
 from dunena.client.errors import (
     ConnectError,
     Error,
@@ -94,9 +94,18 @@ def failure(error: Exception, address: Address) -> Error:
 
 
 def unreachable_error(address: Address, error: BaseException) -> ConnectError:
-    """Make the error for an address at which no server answers."""
+    """Make the error for an address at which no server answers; it says how to start one."""
     reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return ConnectError(f"No server answers at {address.url} ({reason})")
+    text = f"No server answers at {address.url} ({reason})"
+    if not address.is_secure:  # a certificate that is not trusted is no reason to start another
+        text += f"; start a server with: {_start_of(address)}"
+    return ConnectError(text)
+
+
+def _start_of(address: Address) -> str:
+    """Return the command that starts a server at ``address``, to be run on that machine."""
+    default = Address.parse(DEFAULT_URL)
+    return "dunena serve" + (f" --port {address.port}" if address.port != default.port else "")
 
 
 def no_answer_error(options: Options, reason: Error | None = None) -> NoAnswerError:

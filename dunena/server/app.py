@@ -382,7 +382,12 @@ class Server:
         """Make the parts that report the server's status."""
         settings, engine, addresses = self.settings, self.engine, self.addresses
         figures = Figures(
-            services, engine, engine.disk_status, self.telemetry, self._sessions.table
+            services,
+            engine,
+            engine.disk_status,
+            self.telemetry,
+            self._sessions.table,
+            self._text_files,
         )
         introspection = Introspection(
             figures,
@@ -392,7 +397,6 @@ class Server:
             wall_step_ms=lambda: self.clock.step_ms,
             shortage=self._shortage,
             has_get_writes=lambda: self._tokens.have_get_secrets,
-            text_files=self._text_files,
         )
         overview = Overview(settings, self.port, addresses, admission, registry, figures)
         return introspection, Metrics(figures), overview

@@ -9,7 +9,6 @@ import { PROTOCOLS } from "./net/messages.js";
 import { Operations } from "./net/operations.js";
 import { Composer } from "./views/composer.js";
 import { ConnectionState } from "./views/connectionstate.js";
-import { DiskNotice } from "./views/disknotice.js";
 import { Events } from "./views/events.js";
 import { FrameLog } from "./views/framelog.js";
 import { Gate } from "./views/gate.js";
@@ -34,11 +33,11 @@ liveLink.path = "ws?protocol=dunena";
 liveLink.heartbeat = '{"type":"ping"}';
 const consoleLink = new Link("console", api, admit, log);
 
+let notice = null;
 const tabs = new Tabs(byId("tabs"));
 const keys = new KeysView(api, operations);
 const events = new Events(liveLink, () => api.place());
-const notice = new DiskNotice(api);
-const server = new ServerView(api, notice);
+const server = new ServerView(api, async (letIn) => (await loadNotice()).letIn(letIn));
 const replay = new Replay(consoleLink);
 const composer = new Composer((text) => consoleLink.send(text), () => api.place(consoleLink.path));
 
@@ -102,7 +101,17 @@ function showInfo(info) {
   setText(byId("server-info"), `${info.version} · ${count(info.entries, "key")}`);
   keys.sawRevision(info.revision);
   operations.keepsHistory = info.settings?.history !== 0;
-  notice.sawRefusals(info.refusedOrigins);
+  if (notice || info.refusedOrigins) {
+    loadNotice().then((loaded) => loaded.sawRefusals(info.refusedOrigins), () => {});
+  }
+}
+
+// Loads the notice that a page from disk was refused, which few servers ever see.
+async function loadNotice() {
+  const { DiskNotice } = await import("./views/disknotice.js").catch(() => {
+    throw new Error(AWAY);
+  });
+  return (notice ??= new DiskNotice(api));
 }
 
 function refreshInfo() {
@@ -154,6 +163,9 @@ for (const [target, event] of [[window, "online"], [document, "visibilitychange"
   });
 }
 
+for (const field of document.querySelectorAll("input")) {
+  field.autocomplete = field.autocapitalize = "off";
+}
 tabs.start();
 keys.start();
 liveLink.connect();

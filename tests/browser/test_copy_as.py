@@ -249,6 +249,7 @@ def test_the_menu_is_used_by_keyboard(tab: Tab, shared_server: ServerProcess) ->
     button.focus()
     tab.page.evaluate("window.copiedText = null")
     keyboard.press("Enter")
+    focused(setting, "curl")
     keyboard.press("Enter")
     expect(tab.button("Copied")).to_be_focused()
     assert tab.page.evaluate("window.copiedText").startswith("curl ")
@@ -267,6 +268,49 @@ def test_a_click_elsewhere_closes_the_menu(tab: Tab, shared_server: ServerProces
     expect(menu).to_be_visible()
     tab.button("Copy as").click()
     expect(menu).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    ("value", "title", "fields"),
+    [
+        (41, "Add one", {"op": "incr"}),
+        (
+            {"timer": {"at": 1, "ms": 5000, "rate": -1, "running": False}},
+            "Start or stop",
+            {"op": "timer", "do": "toggle"},
+        ),
+    ],
+)
+def test_a_button_for_a_number_or_a_timer_sends_what_a_press_does(
+    new_tab: NewTab,
+    start_server: StartServer,
+    value: object,
+    title: str,
+    fields: dict[str, object],
+) -> None:
+    secret = "a-secret-of-the-show-0123456789"
+    server = start_server("--get-writes", secret)
+    put(server, "deck", value)
+    tab = new_tab().open(server).expect_connected()
+    tab.choose("deck")
+    made = fields_of_companion(tab.copied_as("Companion", title))
+    assert made["URL"] == f"{server.url}/kv/deck"
+    assert json.loads(made["Body"]) == fields
+    address = tab.copied_as("Stream Deck", title).replace("SECRET", secret)
+    assert tab.copied_as("curl", "Set this value").endswith("/kv/deck'")
+    for _ in range(2):
+        with urllib.request.urlopen(address) as answer:
+            assert answer.status == 200
+    after = json.loads(stored(server, "deck"))
+    assert after == 43 if value == 41 else after["timer"]["running"] is False
+    tab.button("Copy as").click()
+    groups = tab.page.get_by_role("menu").get_by_role("group")
+    for group, name in enumerate((title, "Set this value", "Read the key")):
+        expect(groups.nth(group)).to_have_attribute("aria-label", name)
+    expect(groups).to_have_count(3)
+    for program in ("Companion", "Stream Deck"):
+        stale = groups.nth(1).get_by_role("menuitem", name=program)
+        expect(stale).to_have_count(0)  # it would set what stands there now
 
 
 def test_a_key_without_a_value_can_only_be_read(tab: Tab, shared_server: ServerProcess) -> None:

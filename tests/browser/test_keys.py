@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, post, put, put_many, put_text, remove, stored_text
+from tests.protocol.clients import open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -33,6 +34,53 @@ def test_the_table_shows_value_size_revision_and_expiry_of_each_key(
     expect(cells).to_have_text(["plain", '{"x":1}', "7 B", "1", ""])
     passing = tab.row("passing").get_by_role("gridcell")
     expect(passing).to_have_text(["passing", '"grü"', "4 B", "2", re.compile(r"^(59 min|1 h)")])
+
+
+TIMERS = [
+    ({"ms": 298_000, "rate": -1, "running": False}, "4:58 stopped"),
+    ({"ms": 0, "rate": -1, "running": True}, "0:00 ended"),
+    ({"ms": 3_725_999, "rate": 1, "running": False}, "62:05 stopped"),
+]
+
+
+def test_a_timer_is_shown_as_a_clock_with_what_it_does(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    for number, (timer, _) in enumerate(TIMERS):
+        put(server, f"clock-{number}", {"timer": {"at": 1, **timer}})
+    put(server, "named", {"timer": "tea", "ms": 5})
+    tab = blank_tab.open(server).expect_connected()
+    for number, (_, text) in enumerate(TIMERS):
+        expect(tab.row(f"clock-{number}").locator(".preview")).to_have_text(text)
+    expect(tab.row("named").locator(".preview")).to_have_text('{"timer":"tea","ms":5}')
+    detail = tab.choose("clock-0")
+    clock = detail.root.get_by_role("timer")
+    expect(clock).to_have_text("4:58 stopped")
+    detail.expect_json({"timer": {"at": 1, **TIMERS[0][0]}})
+    post(server, "/kv/clock-0", '{"op": "timer", "do": "start"}')
+    expect(clock).to_have_text(re.compile(r"^4:5\d counting down$"))
+    expect(clock).to_have_text(re.compile(r"^4:56 counting down$"))  # it goes on by itself
+    cell = tab.row("clock-0").locator(".preview")
+    expect(cell).to_have_text(re.compile(r"^4:5[0-5] counting down$"))
+    put(server, "clock-0", 1)
+    expect(clock).to_be_hidden()
+    tab.choose("named")
+    expect(clock).to_be_hidden()
+
+
+def test_an_ephemeral_key_is_marked(blank_tab: Tab, server: ServerProcess) -> None:
+    put(server, "stays", 1)
+    with open_objects(server) as client:
+        client.send({"action": "set", "key": "goes", "value": 1, "ephemeral": True, "id": 1})
+        client.receive()
+        tab = blank_tab.open(server).expect_connected()
+        expect(tab.row("goes").locator(".expiry")).to_have_text("with session")
+        expect(tab.row("goes").locator(".key")).to_have_attribute("title", re.compile("Ephemeral"))
+        expect(tab.row("goes").locator(".key")).to_have_css("font-style", "italic")
+        expect(tab.row("stays").locator(".expiry")).to_have_text("")
+        expect(tab.row("stays").locator(".key")).to_have_css("font-style", "normal")
+        expect(tab.choose("goes").meta).to_contain_text("goes with its session")
+    expect(tab.row("goes")).to_have_count(0)
 
 
 def test_the_expiry_of_a_key_counts_down(blank_tab: Tab, server: ServerProcess) -> None:

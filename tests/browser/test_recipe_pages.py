@@ -222,8 +222,8 @@ def test_the_lower_third_of_the_jobs_page_comes_and_goes(jobs: ServerProcess, vi
 @pytest.fixture
 def lobby(serve: Callable[..., ServerProcess]) -> ServerProcess:
     """A server with the page and the module of the recipe."""
-    (module,), (text,) = blocks(LOBBY, "js"), blocks(LOBBY, "html")
-    return serve(lobby_js=module, lobby_html=text)
+    (module, talk), (text, part) = blocks(LOBBY, "js"), blocks(LOBBY, "html")
+    return serve(lobby_js=module, lobby_html=text, talk_js=talk, talk_html=text + part)
 
 
 def test_the_lobby_page_lists_the_players(lobby: ServerProcess, visit: Open):
@@ -236,6 +236,22 @@ def test_the_lobby_page_lists_the_players(lobby: ServerProcess, visit: Open):
     expect(here.locator("#players li", has_text=", ready")).to_have_count(0)
     there.close()
     expect(here.locator("#players li")).to_have_count(1)
+
+
+def test_the_lobby_page_with_a_chat_and_votes_shows_them_everywhere(
+    lobby: ServerProcess, visit: Open
+):
+    here, there = visit(lobby, "talk.html"), visit(lobby, "talk.html")
+    for page, text in ((here, "<b>hi</b>"), (there, "hello")):
+        page.get_by_label("Say something").fill(text)
+        page.get_by_role("button", name="Say").click()
+        expect(here.locator("#chat li").last).to_have_text(f"Ada: {text}")
+    for page, choice in ((here, "forest"), (there, "forest"), (here, "desert")):
+        page.get_by_role("button", name=choice).click()
+    for page in (here, there):
+        expect(page.locator("#chat li")).to_have_text(["Ada: <b>hi</b>", "Ada: hello"])
+        expect(page.locator("#votes")).to_have_text("forest 2, desert 1")
+        expect(page.locator("#players li")).to_have_count(2)
 
 
 def test_the_lobby_page_asks_once_however_many_players_come(

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import NewTab
 from tests.browser.tab import Tab, put, stored_text
+from tests.protocol.clients import open_objects
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
 
@@ -70,6 +71,26 @@ def test_the_server_view_shows_damaged_files(
     expect(health).to_contain_text("half.json")
 
 
+def test_a_phone_shows_connections_above_the_other_parts_and_sessions_in_the_first_column(
+    new_tab: NewTab, server: ServerProcess
+) -> None:
+    with open_objects(server) as client:
+        client.send({"action": "session", "name": "Ada", "id": 1})
+        client.receive()
+        tab = new_tab(viewport={"width": 390, "height": 844}).open(server, "server")
+        tab.expect_connected()
+        first = (
+            tab.page.locator("#server-connections tr").filter(has_text="Ada").locator("td").first
+        )
+        expect(first).to_contain_text("Ada")
+        expect(first).to_be_in_viewport(ratio=1)
+        expect(tab.page.locator("#connections-title")).to_be_in_viewport()
+        places = [
+            panel.bounding_box()["y"] for panel in tab.page.locator("#view-server .panel").all()
+        ]
+        assert part(tab, "Connections").bounding_box()["y"] == min(places)
+
+
 def test_the_server_view_lists_connections(blank_tab: Tab, server: ServerProcess) -> None:
     tab = blank_tab.open(server, "server").expect_connected()
     rows = tab.page.locator("#server-connections tr")
@@ -101,7 +122,7 @@ def test_connections_have_the_name_and_the_public_id_of_their_session(
     tab.page.route("**/server", add_sessions)
     tab.page.route("**/stats", add_keys)
     tab.open(server, "server").expect_connected()
-    cells = tab.page.locator("#server-connections td:nth-child(3)")
+    cells = tab.page.locator("#server-connections td:nth-child(1)")
     expect(cells).to_have_text(["scoreboardpub-1", "pub-2"])
     expect(part(tab, "Counters")).to_contain_text("Ephemeral keys1,200")
 

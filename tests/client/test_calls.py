@@ -162,12 +162,31 @@ def test_a_refused_call_rejects_with_the_servers_text(
 
 
 MISTAKEN = [
-    ('mset([["a", 1]])', "mset takes an object"),
-    ('mset(new Map([["a", 1]]))', "mset takes an object"),
-    ("mset()", "mset takes an object"),
-    ('merge("m", "ab")', "merge takes an object"),
-    ('merge("m", [1])', "merge takes an object"),
-    ('merge("m", null)', "merge takes an object"),
+    ('mset([["a", 1]])', "entries must be an object"),
+    ('mset(new Map([["a", 1]]))', "entries must be an object"),
+    ("mset()", "entries must be an object"),
+    ('merge("m", "ab")', "fields must be an object"),
+    ('merge("m", [1])', "fields must be an object"),
+    ('merge("m", null)', "fields must be an object"),
+    ('set("m", 1, 5000)', "options of set must be an object"),
+    ('set("m", 1, { if_rev: 0 })', "set has no option if_rev"),
+    ('set("m", 1, { max: 5 })', "set has no option max"),
+    ('set("m", 1, { key: "other" })', "set has no option key"),
+    ('delete("m", { ifrev: 1 })', "delete has no option ifrev"),
+    ('merge("m", {}, { TTL: 5 })', "merge has no option TTL"),
+    ('incr("m", 1, { by: 5 })', "incr has no option by"),
+    ('append("m", 1, { min: 5 })', "append has no option min"),
+    ('timer("m", "set", { seconds: 5 })', "timer has no option seconds"),
+    ('revert("m", { to_rev: 5 })', "revert has no option to_rev"),
+    ('update("m", () => 1, { path: "/a" })', "update has no option path"),
+    ("mset({ m: 1 }, { ifRev: 0 })", "mset has no option ifRev"),
+    ('mget(["m"], { rev: true })', "mget has no option rev"),
+    ('get("m", { path: "/a" })', "get has no option path"),
+    ('history("m", { count: 1 })', "history has no option count"),
+    ('keys("*", { limit: 1 })', "keys has no option limit"),
+    ('present("m", 1, { ttl: 5 })', "present has no option ttl"),
+    ('txn([{ op: "incr", key: "m" }], { ifRev: 0 })', "txn has no option ifRev"),
+    ('txn([{ op: "set", key: "m", value: 1, if_rev: 0 }])', "set has no option if_rev"),
 ]
 
 
@@ -181,6 +200,61 @@ def test_a_call_with_wrong_arguments_throws_type_error_and_stores_nothing(
         return [error.name, error.message, await state.store.keys()];"""
     )
     assert caught == ["TypeError", text, []]
+
+
+MISTAKEN_AT_ONCE = [
+    ('state.store.watch("m", () => {}, { maxrate: 1 })', "watch has no option maxrate"),
+    ('state.store.watch({ patern: "m" }, () => {})', "watch has no option patern"),
+    ('state.store.subscribe("m", () => {}, { ns: 1, since: 1 })', "subscribe has no option since"),
+    ("connect({ whileaway: 1 })", "connect has no option whileaway"),
+    ('connect("localhost", { session: { timeOut: 1 } })', "session has no option timeOut"),
+    (
+        'connect({ session: { will: [{ op: "set", key: "m", value: 1, if_rev: 0 }] } })',
+        "set has no option if_rev",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), MISTAKEN_AT_ONCE, ids=[code for code, _ in MISTAKEN_AT_ONCE]
+)
+def test_an_unknown_option_of_what_returns_no_promise_is_thrown(
+    client: NodeClient, code: str, text: str
+) -> None:
+    with pytest.raises(ScriptError, match=f"^TypeError: {text}$"):
+        client.run(code)
+
+
+def test_every_option_that_the_types_name_is_accepted(client: NodeClient) -> None:
+    client.run(
+        """const { store } = state, ns = "options";
+        const written = { ns, ttl: 60_000, then: { b: 1 }, durable: true, ephemeral: true };
+        const changed = () => ({ ...written, idempotencyKey: crypto.randomUUID() });
+        await store.set("m", {}, { ...changed(), path: "", ifRev: 0 });
+        const { rev, epoch } = await store.get("m", { ns, rev: true });
+        await store.merge("m", { n: 1, l: [] }, { ...changed(), ifRev: rev, epoch });
+        await store.incr("m", 1, { ...changed(), path: "/n", min: 0, max: 9 });
+        await store.append("m", 1, { ...changed(), path: "/l", max: 9 });
+        const error = await store.revert("m", { ...changed(), toRev: rev }).catch((error) => error);
+        if (error.code !== "no_rev") throw error; // it did not stand long enough to be kept
+        await store.timer("t", "set", { ...changed(), ms: 1, rate: -1 });
+        await store.update("m", () => ({}), written);
+        await store.mset({ m: {} }, written);
+        await store.mget(["m"], { ns });
+        await store.history("m", { ns, limit: 1 });
+        await store.keys("*", { ns });
+        await store.present("p", 1, { ns });
+        await store.txn([{ op: "touch", key: "m", ttl: 0, return: true },
+          { op: "patch", key: "m", patch: [], ns }, { op: "append", key: "x", values: [1] },
+          { op: "timer", key: "t", do: "start" }], { ns, durable: true, idempotencyKey: "i" });
+        const onError = () => {};
+        store.watch({ key: "m", path: "/n", maxRate: 1, ns, onError }, () => {})();
+        store.watch({ keys: ["m"] }, () => {}, { ns, path: "/n", maxRate: 1, onError })();
+        store.watch({ pattern: "m" }, () => {})();
+        store.subscribe("m", () => {}, { onError })();
+        await store.delete("m", { ns, path: "/n", durable: true });"""
+    )
+    assert client.run("return state.errors") == []
 
 
 def test_mset_and_merge_accept_objects_of_any_prototype(client: NodeClient) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import json
+import re
 import socket
 import sys
 import threading
@@ -857,9 +858,20 @@ def test_operations_with_a_token_that_may_only_write_return_no_value(
             store.incr("count")
 
 
-def test_connect_raises_when_no_server_answers(connect: Connect):
-    with pytest.raises(dunena.ConnectError, match="No server answers"):
-        connect(f"localhost:{free_port()}").__enter__()
+def test_connect_says_how_to_start_a_server_when_none_answers(connect: Connect):
+    port = free_port()
+    with pytest.raises(dunena.ConnectError) as caught:
+        connect(f"localhost:{port}").__enter__()
+    assert str(caught.value).startswith(f"No server answers at http://localhost:{port} (")
+    assert str(caught.value).endswith(f"); start a server with: dunena serve --port {port}")
+
+
+def test_a_plain_with_of_the_asyncio_store_names_the_other_one():
+    with (
+        pytest.raises(TypeError, match=r"use `async with`, or .*`with dunena\.sync\.connect\(\)`"),
+        dunena.connect(),
+    ):
+        pass
 
 
 @pytest.mark.parametrize("version", ["HTTP/1.0", "HTTP/1.1"])
@@ -879,7 +891,7 @@ def test_connect_raises_when_another_program_answers(connect: Connect, version: 
         thread = threading.Thread(target=other.serve_forever)
         thread.start()
         try:
-            with pytest.raises(dunena.ConnectError, match="no dunena"):
+            with pytest.raises(dunena.WrongAddressError, match="no dunena"):
                 connect(f"http://127.0.0.1:{other.server_port}").__enter__()
         finally:
             other.shutdown()
@@ -1400,6 +1412,16 @@ def test_every_public_name_exists():
         assert getattr(dunena, name) is not None
     with pytest.raises(AttributeError, match="nothing_such"):
         _ = dunena.nothing_such
+
+
+def test_every_error_of_the_client_is_public_and_documented():
+    from dunena.client import errors
+
+    raised = {name for name, made in vars(errors).items() if isinstance(made, type)}
+    assert {"Error", "ConnectError", "WrongAddressError"} < raised
+    assert raised <= set(dunena.__all__)
+    document = (Path(__file__).parents[2] / "docs" / "python.md").read_text("utf-8")
+    assert raised - {"Error"} == set(re.findall(r"^\| `(\w+Error)` \|", document, re.MULTILINE))
 
 
 def test_both_stores_have_the_same_methods_and_docstrings():

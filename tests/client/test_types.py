@@ -9,6 +9,7 @@ from tests.support.documents import blocks
 from tests.support.node_client import CLIENT
 
 USAGE = Path(__file__).parent / "usage.ts"
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_typescript_types_accept_the_sample_code(
@@ -52,3 +53,19 @@ def test_the_typescript_types_name_every_member_of_the_client() -> None:
     named = set(re.findall(r"^  (?:readonly )?(\w+)\b(?=[<(:])", interface, re.MULTILINE))
     assert named == has
     assert {"get", "set", "watch", "status", "close"} <= named
+
+
+def test_types_client_and_document_name_the_same_options_of_a_change() -> None:
+    types = (CLIENT / "dunena.d.ts").read_text("utf-8")
+    typed: set[str] = set()
+    for name in ("Place", "WriteOptions", "ChangeOptions"):
+        body = re.split(rf"interface {name}\b[^{{]*{{", types)[1].partition("\n}\n")[0]
+        typed |= set(re.findall(r"^  (\w+)\?:", body, re.MULTILINE))
+    module = (CLIENT / "dunena.js").read_text("utf-8")
+    accepted = " ".join(
+        re.findall(r"^const (?:WRITE|CHANGE) = [\"`](.*)[\"`];", module, re.MULTILINE)
+    )
+    document = (ROOT / "docs" / "client.md").read_text("utf-8")
+    table = document.partition("those that change one key take the others too.")[2].split("\n\n")[1]
+    assert set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == typed
+    assert {"ns", *accepted.replace("${WRITE}", "").split()} == typed

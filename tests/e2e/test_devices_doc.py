@@ -6,9 +6,11 @@ the page are sent as their documentation or sources say that they send them.
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -112,7 +114,7 @@ def test_the_examples_for_curl_and_wget_print_what_is_written(
 ) -> None:
     # The tables that curl reads further down have the value that wget stores.
     assert try_examples(PAGE, server, wget, "-T", "10") == 2
-    assert try_curl_examples(PAGE, server, curl) == 6
+    assert try_curl_examples(PAGE, server, curl) == 7
 
 
 def test_the_lines_for_powershell_send_what_they_say(match: ServerProcess) -> None:
@@ -166,6 +168,11 @@ def test_the_text_files_are_there_from_the_start_and_follow(
         tmp_path / path for path in re.findall(r"`(texts/.*?)`", section("Text sources of OBS"))
     )
     until(lambda: clock.exists() and clock.read_text("utf-8") == "", "the empty file")
+    whole = name.with_name("lower.txt")
+    until(lambda: whole.exists() and whole.read_text("utf-8") == "", "the key's empty file")
+    assert not name.exists()
+    put(server, "lower", {"name": ""})
+    until(lambda: name.exists() and name.read_text("utf-8") == "", "the member's empty file")
     put(server, "lower", {"name": "Zo\u00eb", "role": "Pilot"})
     timer = {"op": "timer", "do": "set", "ms": 299_000, "rate": -1}
     assert http(server, "POST", "/kv/clock", timer).status == 200
@@ -255,7 +262,7 @@ def sent_by_esp(sketch: str, body: str, port: int) -> str:
 def test_the_sketch_stores_a_value_that_goes_by_itself(start_server: StartServer) -> None:
     # As on another machine: the address in Host is no loopback address.
     server = start_server("--host", "0.0.0.0")
-    (sketch,) = blocks(PAGE, "cpp")
+    sketch, _ = blocks(PAGE, "cpp")
     assert sketch.count("http.PUT(body)") == 1
     (parts,) = re.findall(r'body = "(.*)" \+ String\((.*), 1\) \+ "(.*)";', sketch)
     body = "".join(parts).replace('\\"', '"')
@@ -270,6 +277,23 @@ def test_the_sketch_stores_a_value_that_goes_by_itself(start_server: StartServer
     entry = http(server, "GET", "/entries/sensor-1").json
     assert entry["entry"]["value"] == {"celsius": 20.1}
     assert 0 < entry["entry"]["expiresAt"] - entry["timestamp"] <= 15_000
+
+
+def test_the_loop_of_the_sketch_waits_for_another_value(match: ServerProcess) -> None:
+    _, loop = blocks(PAGE, "cpp")
+    path = path_of(re.findall(r'http\.begin\(client, "(.*?)"\)', loop)[0])
+    ((header,),) = [re.findall(r'addHeader\("(.*?)", tag\)', loop)]
+    (name,) = re.findall(r'http\.header\("(.*?)"\)', loop)
+    first = http(match, "GET", path)
+    assert (first.status, first.body) == (200, b"2"), "at once, as there is no tag yet"
+    with RawConnection(match) as waiting:
+        waiting.request("GET", path, {header: first.headers[name.lower()]})
+        until(lambda: http(match, "GET", "/server").json["connections"]["http"] >= 2, "the wait")
+        put(match, "match", {"home": {"score": 3}})
+        held = waiting.read_reply()
+    assert (held.status, held.body) == (200, b"3")
+    assert "transfer-encoding" not in held.headers
+    assert held.headers[name.lower()] != first.headers[name.lower()]
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
@@ -397,6 +421,28 @@ def test_the_stream_for_curl_prints_what_is_written(match: ServerProcess, curl: 
     put(match, "match", {"home": {"score": 3}})
     (example,) = blocks(PAGE, "console")
     try_stream_example(example, match, curl)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it is for a POSIX shell")
+def test_the_loop_of_a_shell_follows_a_value_across_a_restart(
+    match: ServerProcess, curl: Path
+) -> None:
+    (loop,) = blocks(PAGE, "bash")
+    loop = at(match, loop).replace("curl ", f"{shlex.quote(str(curl))} ")
+    command = ["sh", "-c", loop]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        try:
+            assert running.stdout.readline() == "the score is 2\n"
+            match.stop()
+            match.start()
+            assert running.stdout.readline() == "the score is 2\n"
+            put(match, "match", {"home": {"score": 3}})
+            assert running.stdout.readline() == "the score is 3\n"
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)  # the loop's own programs too
 
 
 @contextmanager

@@ -156,6 +156,15 @@ follow((players) => {
 for await (const line of createInterface({ input: process.stdin })) {
   if (line === "ready") await me.change({ ready: true });
   if (line === "leave") await me.leave();
+  if (line === "talk") {
+    const { say, vote, followChat, followVotes, clearVotes } = await import("./talk.mjs");
+    followChat((lines) => console.log(`chat ${lines.map(({ text }) => text).join(" ")}`));
+    followVotes((votes) => console.log(`votes ${JSON.stringify(votes)}`));
+    await Promise.all([say(name, "hi"), say(name, "there"), vote("forest"), vote("forest")]);
+    await vote("desert");
+    await clearVotes();
+    console.log("talked");
+  }
 }
 """
 """A page's part of the lobby, told by lines what its player does."""
@@ -164,7 +173,7 @@ for await (const line of createInterface({ input: process.stdin })) {
 @pytest.fixture
 def lobby(server: ServerProcess, tmp_path: Path) -> Path:
     """A folder with the module of the page, quicker, and with what a page of the server knows."""
-    (module,) = blocks(LOBBY, "js")
+    module, talk = blocks(LOBBY, "js")
     for written, here in (
         ('"/dunena.js"', '"./dunena.mjs"'),
         ("connect({", f'connect("http://localhost:{server.port}", {{'),
@@ -173,7 +182,8 @@ def lobby(server: ServerProcess, tmp_path: Path) -> Path:
         assert module.count(written) == 1
         module = module.replace(written, here)
     folder = tmp_path / "lobby"
-    write_files(folder, {"lobby.mjs": module, "player.mjs": PLAYER})
+    talk = talk.replace("./lobby.js", "./lobby.mjs")
+    write_files(folder, {"lobby.mjs": module, "talk.mjs": talk, "player.mjs": PLAYER})
     shutil.copyfile(CLIENT / "dunena.js", folder / "dunena.mjs")
     return folder
 
@@ -206,6 +216,24 @@ def test_the_lobby_recipe_lists_players_as_they_join_and_leave(
         write_files(server.folder, {"lobby/dan.json": '{"name": "Dan", "ready": false}'})
         server.start()
         wait_for_line(ada, "Ada Dan")
+
+
+def test_the_lobby_recipe_has_a_chat_and_votes_that_are_no_players(
+    server: ServerProcess, lobby: Path, node: Path, node_modules: Path
+):
+    command = [node, lobby / "player.mjs", node_modules, "Ada"]
+    with running(command) as ada:
+        wait_for_line(ada, "Ada")
+        tell(ada, "talk")
+        lines = []
+        while "talked" not in lines:
+            lines.append(ada.stdout.readline().rstrip("\n"))
+    assert [line for line in lines if line.startswith("chat")][-1] == "chat hi there"
+    votes = [json.loads(line.removeprefix("votes ")) for line in lines if line.startswith("votes")]
+    assert {"forest": 2, "desert": 1} in votes
+    assert votes[-1] == {}
+    assert not any("chat" in line or "votes" in line for line in lines if line[:1].isupper())
+    assert http(server, "GET", "/kv/chat?ns=talk").json[0] == {"by": "Ada", "text": "hi"}
 
 
 def tell(process: "subprocess.Popen[str]", line: str) -> None:

@@ -1,6 +1,7 @@
 """Text files of a real server: what is in them, when, and what becomes of them."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,15 +208,24 @@ def test_what_cannot_be_written_is_in_health_and_once_in_the_log(
     put(server, "score-1", 1)
     put(server, "score-2", 2)
     until(lambda: health_of(server)["status"] == "degraded")
+    reason = "score-1.txt: a folder, not a plain file"
     assert health_of(server)["checks"]["textFiles"] == {
         "status": "degraded",
-        "reason": "score-1.txt: a folder, not a plain file",
+        "reason": reason,
+        "lastError": reason,
     }
+    metrics = http(server, "GET", "/metrics").body.decode()
+    assert "dunena_text_files_failing 1.0" in metrics
+    counts = dict(re.findall(r"^dunena_(text_file\w+)_total (\d+)", metrics, re.MULTILINE))
+    assert int(counts["text_files_written"]) > 0
+    assert int(counts["text_file_failures"]) > 0
     until(lambda: read(texts).get("score-2.txt") == "2")
     assert http(server, "GET", "/health/ready").status == 200, "changes are stored"
     (texts / "score-1.txt").rmdir()
     until(lambda: health_of(server)["status"] == "healthy")
     until(lambda: read(texts).get("score-1.txt") == "1")
+    assert health_of(server)["checks"]["textFiles"] == {"status": "healthy", "lastError": reason}
+    assert http(server, "GET", "/stats").json["textFiles"]["failures"] > 0
     assert server.stop() == 0
     assert server.log.count("are not as they should be: score-1.txt") == 1
     assert server.log.count("are written again") == 1

@@ -1,10 +1,11 @@
-"""The folder of pages in the banner."""
+"""The lines of the banner: the folder of pages, and how to begin."""
 
 from pathlib import Path
 
 import pytest
 
-from dunena.cli.banner import shown_pages
+from dunena.cli.banner import banner, shown_pages
+from dunena.settings import Settings
 
 URL = "http://localhost:3000"
 
@@ -37,3 +38,24 @@ def test_shown_pages_names_the_folder_when_it_has_no_page(tmp_path: Path, names:
 
 def test_shown_pages_names_a_missing_folder(tmp_path: Path) -> None:
     assert shown_pages(URL, tmp_path / "none") == f"{tmp_path / 'none'}, below /www/"
+
+
+@pytest.mark.parametrize(
+    ("entries", "cache_dir", "line"),
+    [
+        (0, Path("values"), f"the key score is the file {Path('values') / 'score.json'}"),
+        (0, None, 'press "New key" on the test page'),
+        (1, Path("values"), None),
+    ],
+)
+def test_the_banner_says_how_to_begin_while_there_is_no_key(
+    entries: int, cache_dir: Path | None, line: str | None
+) -> None:
+    text = banner(Settings(cache_dir=cache_dir), URL, ("127.0.0.1:3000",), entries, [])
+    (*_, shown) = [row for row in text.splitlines() if "First key" in row] or [None]
+    if line is None:
+        assert shown is None
+    else:
+        assert shown is not None
+        assert shown.endswith(line)
+    assert f"{URL}/test" in text

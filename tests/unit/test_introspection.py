@@ -239,6 +239,9 @@ def test_a_server_without_a_folder_reports_storage_figures_of_zero() -> None:
 
 class TroubledTextFiles:
     failure: str | None = None
+    last_error: str | None = None
+    written = 7
+    failures = 2
 
 
 def test_text_files_have_a_check_of_their_own_if_there_are_any(disk: TroubledDisk) -> None:
@@ -248,7 +251,11 @@ def test_text_files_have_a_check_of_their_own_if_there_are_any(disk: TroubledDis
     text_files = TroubledTextFiles()
     without = Introspection(figures, Settings())
     assert "textFiles" not in orjson.loads(without.health(0).body)["checks"]
-    introspection = Introspection(figures, Settings(), text_files=text_files)
+    assert "textFiles" not in orjson.loads(without.stats(0).body)
+    figures = Figures(services, MemoryEngine(), disk, Telemetry(0), sessions(), text_files)
+    introspection = Introspection(figures, Settings())
+    counts = orjson.loads(introspection.stats(0).body)["textFiles"]
+    assert counts == {"written": 7, "failures": 2}
     assert orjson.loads(introspection.health(0).body)["status"] == "healthy"
     text_files.failure = "score.txt: no space left on device"
     health = introspection.health(0)
@@ -257,6 +264,9 @@ def test_text_files_have_a_check_of_their_own_if_there_are_any(disk: TroubledDis
     assert body["status"] == "degraded"
     assert body["checks"]["textFiles"] == {"status": "degraded", "reason": text_files.failure}
     assert orjson.loads(introspection.health(0, NOTHING).body) == {"status": "degraded"}
+    text_files.failure, text_files.last_error = None, text_files.failure
+    check = orjson.loads(introspection.health(0).body)["checks"]["textFiles"]
+    assert check == {"status": "healthy", "lastError": text_files.last_error}
 
 
 def test_the_features_name_get_writes_while_there_is_a_secret(disk: TroubledDisk) -> None:

@@ -19,7 +19,7 @@ from dunena.server.limits import TEXT_PERIOD_MS
 from dunena.server.text_files import folder as folder_module
 from dunena.server.text_files.folder import LOOK_MS, OWN_FOLDER, RETRY_MS, TextFolder
 from dunena.server.text_files.opening import TextFolderError, check_apart, open_folder
-from dunena.server.text_files.writer import TextWriter
+from dunena.server.text_files.writer import STUCK_MS, TextWriter
 from dunena.store.entry import Entry, EntryId
 from dunena.store.positions import Removal
 from dunena.watches.selector import Selector
@@ -301,6 +301,8 @@ def test_a_full_disk_is_reported_once_and_recovers(
     shown.disk.quota = None
     assert shown.write(RETRY_MS) == {"k.txt": "after"}
     assert shown.folder.failure is None
+    assert shown.folder.last_error == f"k.txt: {os.strerror(errno.ENOSPC)}"
+    assert (shown.folder.written, shown.folder.failures) == (2, 5)
     levels = [record.levelno for record in caplog.records]
     assert levels == [logging.ERROR, logging.WARNING]
 
@@ -309,7 +311,8 @@ def test_a_name_that_cannot_be_kept_makes_no_file(shown: Shown) -> None:
     shown.disk.failing = 1.0
     shown.show("k", 1)
     assert shown.write() == {}
-    assert shown.folder.failure == os.strerror(errno.EIO)
+    assert shown.folder.failure == shown.folder.last_error == os.strerror(errno.EIO)
+    assert shown.folder.failures == 1
     shown.disk.failing = 0.0
     assert shown.write(RETRY_MS) == {"k.txt": "1"}
     assert shown.folder.failure is None
@@ -649,8 +652,32 @@ def test_a_bug_is_reported_and_does_not_end_the_thread(
     until(lambda: written.writer.failure == "text files cannot be written: a bug")
     monkeypatch.undo()
     until(lambda: written.text("k.txt") == "1" and written.writer.failure is None)
+    assert written.writer.last_error == "text files cannot be written: a bug"
+    assert written.writer.failures > 0
     written.close()
     assert caplog.text.count("text files could not be written") == 1
+
+
+def test_a_disk_that_does_not_answer_is_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Written(tmp_path / "text")
+    is_writing, answers = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        is_writing.set()
+        answers.wait()
+
+    monkeypatch.setattr(written.folder, "write", hang)
+    written.writer.start({})
+    is_writing.wait()
+    written.now += STUCK_MS - 1
+    assert written.writer.failure is None
+    written.now += 1
+    assert written.writer.failure == "text files are not written: the disk does not answer"
+    answers.set()
+    until(lambda: written.writer.failure is None)
+    written.close()
 
 
 def test_a_thread_that_does_not_run_is_a_failure(tmp_path: Path) -> None:

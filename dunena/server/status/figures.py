@@ -6,7 +6,7 @@ shows the whole table; `/stats`, `/info` and `/server` show some of its figures.
 
 from collections.abc import Callable
 from math import inf
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import Grant
@@ -21,10 +21,40 @@ FigureKind = Literal["counter", "gauge"]
 """A counter only grows since the start; a gauge goes up and down."""
 
 
+class TextFilesStatus(Protocol):
+    """How the text files are; texts may name keys."""
+
+    @property
+    def failure(self) -> str | None:
+        """What is not as it should be; None if all is well."""
+
+    @property
+    def written(self) -> int:
+        """How many files were written since the start."""
+
+    @property
+    def failures(self) -> int:
+        """How often a file could not be written since the start."""
+
+    @property
+    def last_error(self) -> str | None:
+        """The reason of the last of these failures; None if there was none."""
+
+
+class _NoTextFiles:
+    """For a server without text files."""
+
+    failure = last_error = None
+    written = failures = 0
+
+
+_NO_TEXT_FILES = _NoTextFiles()
+
+
 class Moment:
     """The figures of one server at one time; ``now`` is in Unix ms."""
 
-    __slots__ = ("disk", "now", "services", "sessions", "store", "telemetry")
+    __slots__ = ("disk", "now", "services", "sessions", "store", "telemetry", "text_files")
 
     def __init__(self, figures: "Figures", now: int) -> None:
         self.services: Services = figures.services
@@ -32,6 +62,7 @@ class Moment:
         self.disk: DiskStatus = figures.disk
         self.telemetry: Telemetry = figures.telemetry
         self.sessions: SessionTable[Grant] = figures.sessions
+        self.text_files: TextFilesStatus = figures.text_files or _NO_TEXT_FILES
         self.now: int = now
 
     def value(self, name: str, label: str = "") -> float:
@@ -45,7 +76,10 @@ class Moment:
 
 
 class Figures:
-    """The objects of one server from which its figures are read."""
+    """The objects of one server from which its figures are read.
+
+    ``text_files`` is None without any.
+    """
 
     def __init__(
         self,
@@ -54,12 +88,14 @@ class Figures:
         disk: DiskStatus | None,
         telemetry: Telemetry,
         sessions: SessionTable[Grant],
+        text_files: TextFilesStatus | None = None,
     ) -> None:
         self.services = services
         self.engine = engine
         self.disk = disk or NO_DISK
         self.telemetry = telemetry
         self.sessions = sessions
+        self.text_files = text_files
 
     def at(self, now: int) -> Moment:
         """Return a reader of the figures for the time ``now`` (Unix ms)."""
@@ -161,6 +197,17 @@ FIGURES = (
         "files_failing",
         "1 while files cannot be written",
         lambda at: at.disk.files_failure is not None,
+    ),
+    _gauge(
+        "text_files_failing",
+        "1 while a text file does not show what it should",
+        lambda at: at.text_files.failure is not None,
+    ),
+    _counter("text_files_written", "Text files written", lambda at: at.text_files.written),
+    _counter(
+        "text_file_failures",
+        "How often a text file could not be written",
+        lambda at: at.text_files.failures,
     ),
     _gauge(
         "storage_failing",

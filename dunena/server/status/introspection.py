@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from types import BuiltinFunctionType
-from typing import Protocol
 
 import orjson
 
@@ -13,7 +12,7 @@ from dunena.frames import text_frame
 from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
-from dunena.server.status.figures import TICKS, Figures
+from dunena.server.status.figures import TICKS, Figures, Moment
 from dunena.sessions.limits import (
     GRACE_MS_MAX,
     SESSION_KEYS_MAX,
@@ -44,20 +43,12 @@ _IS_COMPILED = isinstance(text_frame, BuiltinFunctionType)
 """Whether the hot modules are compiled: this function is from one of them."""
 
 
-class TextFilesStatus(Protocol):
-    """How the text files are."""
-
-    @property
-    def failure(self) -> str | None:
-        """What is not as it should be, which may name keys; None if all is well."""
-
-
 class Introspection:
     """Describes one server; ``now`` is in Unix ms.
 
     ``wall_step_ms`` returns how far the wall clock is ahead of the server's clock, in ms;
     ``shortage`` knows whether connections are refused, ``has_get_writes`` whether GET writes are
-    on, ``text_files`` how the text files are, None without any.
+    on.
     """
 
     def __init__(
@@ -69,9 +60,7 @@ class Introspection:
         wall_step_ms: Callable[[], int] = lambda: 0,
         shortage: Shortage | None = None,
         has_get_writes: Callable[[], bool] = lambda: False,
-        text_files: TextFilesStatus | None = None,
     ) -> None:
-        self._text_files = text_files
         self._has_get_writes = has_get_writes
         self._shortage = shortage or Shortage()
         self._wall_step_ms = wall_step_ms
@@ -174,6 +163,7 @@ class Introspection:
                     "failedWills": at.value("wills_failed"),
                     "ephemeralKeys": at.value("ephemeral_keys"),
                 },
+                **self._text_file_counts(at),
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
@@ -251,15 +241,30 @@ class Introspection:
         reason = self._shortage.reason
         return {"status": HEALTHY} if reason is None else {"status": DEGRADED, "reason": reason}
 
-    def _text_files_check(self, *, shows_names: bool) -> dict[str, dict[str, object]]:
-        """Report whether the text files show what they should; empty if there are to be none."""
-        if self._text_files is None:
+    def _text_file_counts(self, at: Moment) -> dict[str, object]:
+        """Return how many text files were written and failed; empty if there are to be none."""
+        if self._figures.text_files is None:
             return {}
-        reason = self._text_files.failure
-        if reason is None:
-            return {"textFiles": {"status": HEALTHY}}
-        shown = self._shown(reason) if shows_names else "a text file cannot be written"
-        return {"textFiles": {"status": DEGRADED, "reason": shown}}
+        written, failures = at.value("text_files_written"), at.value("text_file_failures")
+        return {"textFiles": {"written": written, "failures": failures}}
+
+    def _text_files_check(self, *, shows_names: bool) -> dict[str, dict[str, object]]:
+        """Report whether the text files show what they should; empty if there are to be none.
+
+        The last error stays there when all is well again.
+        """
+        text_files = self._figures.text_files
+        if text_files is None:
+            return {}
+        reason, last_error = text_files.failure, text_files.last_error
+        check: dict[str, object] = {"status": DEGRADED if reason else HEALTHY}
+        if reason:
+            check["reason"] = (
+                self._shown(reason) if shows_names else "a text file cannot be written"
+            )
+        if last_error and shows_names:
+            check["lastError"] = self._shown(last_error)
+        return {"textFiles": check}
 
     def _sessions_check(self) -> dict[str, object]:
         """Report sessions whose ephemeral keys should be gone, but changes are refused."""

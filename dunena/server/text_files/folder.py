@@ -85,8 +85,9 @@ class _Job(NamedTuple):
 class TextFolder:
     """The text files below ``root``, an absolute path without links; for one thread.
 
-    ``failure`` says in one line what is not as it should be, None if all is well. Times are Unix
-    ms of the server's clock.
+    ``failure`` says in one line what is not as it should be, None if all is well. ``written`` and
+    ``failures`` count files that were and could not be written since the start, ``last_error`` is
+    the reason of the last of these failures. Times are Unix ms of the server's clock.
     """
 
     def __init__(self, disk: Disk, root: str, *, folds_case: bool) -> None:
@@ -113,6 +114,8 @@ class TextFolder:
         self._to_empty: dict[str, None] = {}  # of these, those that may hold a text
         self._problems: dict[EntryId | str, str] = {}
         self.failure: str | None = None
+        self.written = self.failures = 0
+        self.last_error: str | None = None
 
     def open(self) -> None:
         """Make the folder if it is missing, and learn which files were made before.
@@ -181,7 +184,7 @@ class TextFolder:
         try:
             self._record([job.name for job in jobs])
         except OSError as error:
-            self._problems[""] = _reason_of(error)
+            self._fail("", _reason_of(error))
             for entry_id in due:
                 self._wait(entry_id, now + RETRY_MS)
         else:
@@ -206,7 +209,7 @@ class TextFolder:
                 return
             self._make()
         except OSError as error:
-            self._problems[self._root] = f"the folder cannot be made: {_reason_of(error)}"
+            self._fail(self._root, f"the folder cannot be made: {_reason_of(error)}")
             self._report()
             return
         self._problems.pop(self._root, None)
@@ -381,7 +384,7 @@ class TextFolder:
                     self._write(job.name, job.text)
                 except OSError as error:
                     failures += 1
-                    self._problems[entry_id] = f"{job.name}: {_reason_of(error)}"
+                    self._fail(entry_id, f"{job.name}: {_reason_of(error)}")
                 else:
                     if job.is_last:
                         self._release(job)
@@ -419,7 +422,7 @@ class TextFolder:
             try:
                 self._write(name, "")
             except OSError as error:
-                self._problems[name] = f"{name}: {_reason_of(error)}"
+                self._fail(name, f"{name}: {_reason_of(error)}")
                 return
             self._problems.pop(name, None)
             del self._to_empty[name]
@@ -439,6 +442,12 @@ class TextFolder:
         path = self._path_of(name)
         stamp = self._disk.replace_file(path, content, self._private, sync=False)
         self._written[name] = _Written(digest, stamp)
+        self.written += 1
+
+    def _fail(self, what: EntryId | str, reason: str) -> None:
+        """Note that something could not be written."""
+        self._problems[what] = self.last_error = reason
+        self.failures += 1
 
     def _report(self) -> None:
         """Set `failure`, and log when it begins and when it ends."""

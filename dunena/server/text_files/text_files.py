@@ -36,6 +36,21 @@ class TextFiles:
         """What is not as it should be, in one line; None if all is well."""
         return self._writer.failure
 
+    @property
+    def written(self) -> int:
+        """How many files were written since the start."""
+        return self._writer.written
+
+    @property
+    def failures(self) -> int:
+        """How often a file could not be written since the start."""
+        return self._writer.failures
+
+    @property
+    def last_error(self) -> str | None:
+        """The reason of the last failure since the start, in one line; None if there was none."""
+        return self._writer.last_error
+
     def begin(self, services: Services, tick: Tick, telemetry: Telemetry) -> None:
         """Follow the keys and begin to write; all that the store has must be committed."""
         outbox = TextOutbox(tick.schedule_flush, telemetry, self._writer.take)

@@ -16,6 +16,10 @@ take the interpreter from the server as often."""
 CHECK_SECONDS = 1.0
 """Time between two looks at whether the folder is still there."""
 
+STUCK_MS = 30_000
+"""Time after which a disk that does not answer is a failure: the thread waits for it and reports
+nothing itself. Writing all the files that there may be takes less."""
+
 STOP_SECONDS_MAX = 2.0
 """Time that a stop waits for the last files: a disk that hangs must not hold it up."""
 
@@ -40,14 +44,35 @@ class TextWriter:
         self._is_closing = False
         self._has_begun = threading.Event()
         self._fault: str | None = None
+        self._last_fault: str | None = None
+        self._faults = 0
+        self._busy_since: int | None = None  # while the thread writes, Unix ms
         self._thread = threading.Thread(target=self._run, name="text files", daemon=True)
 
     @property
     def failure(self) -> str | None:
         """What is not as it should be, in one line; None if all is well. Any thread may ask."""
-        if self._thread.is_alive() or self._is_closing:
-            return self._fault or self._folder.failure
-        return "no text files are written"
+        if not (self._thread.is_alive() or self._is_closing):
+            return "no text files are written"
+        since = self._busy_since
+        if since is not None and self._clock_ms() - since >= STUCK_MS:
+            return "text files are not written: the disk does not answer"
+        return self._fault or self._folder.failure
+
+    @property
+    def written(self) -> int:
+        """How many files were written since the start."""
+        return self._folder.written
+
+    @property
+    def failures(self) -> int:
+        """How often a file could not be written since the start."""
+        return self._folder.failures + self._faults
+
+    @property
+    def last_error(self) -> str | None:
+        """The reason of the last failure since the start, in one line; None if there was none."""
+        return self._last_fault or self._folder.last_error
 
     def start(self, present: Mapping[EntryId, bytes | None]) -> None:
         """Begin to write, with the present values of all keys that have files."""
@@ -101,13 +126,16 @@ class TextWriter:
                 is_closing = self._is_closing
                 news, self._news = self._news, {}
                 forgotten, self._forgotten = self._forgotten, {}
+            self._busy_since = self._clock_ms()
             try:
                 self._step(news, forgotten, is_first=is_first, is_last=is_closing)
                 self._fault = None
             except Exception as error:  # noqa: BLE001 - a bug must not end the thread
                 if self._fault is None:
                     _log.exception("text files could not be written")
-                self._fault = f"text files cannot be written: {error}"
+                self._fault = self._last_fault = f"text files cannot be written: {error}"
+                self._faults += 1
+            self._busy_since = None
             is_first = False
             self._has_begun.set()
             if is_closing:

@@ -11,6 +11,11 @@ const RESEND_MS_MAX = 100_000; // answers are remembered longer
 const DRIFT_MS = 5; // of two clocks in a beat
 const TICK_MS = 50;
 
+// Options of calls; all take ns.
+const WRITE = "ttl then durable ephemeral";
+const CHANGE = `${WRITE} path ifRev epoch idempotencyKey`;
+const OP = `${CHANGE} op key value values patch by do return min max ms rate toRev`;
+
 class DunenaError extends Error {
 	name = "DunenaError";
 
@@ -31,14 +36,26 @@ function awayText(root) {
 
 const isObject = (value) => ({}).toString.call(value) === "[object Object]";
 
-function objectOf(call, value) {
+function objectOf(what, value) {
 	if (isObject(value)) return value;
-	throw new TypeError(`${call} takes an object`);
+	throw new TypeError(`${what} must be an object`);
 }
+
+// A misspelt condition would be none.
+function checked(call, options = {}, names = "", fields) {
+	for (const name in objectOf(`options of ${call}`, options))
+		if (!`ns ${names}`.split(" ").includes(name))
+			throw new TypeError(`${call} has no option ${name}`);
+	return { ...options, ...fields };
+}
+
+const checkOps = (ops) => ops?.forEach?.((op) => checked(op?.op, op, OP));
 
 function connect(url, options = {}) {
 	if (url?.constructor === Object) return connect(undefined, url);
-	const { onError = console.error, token } = options;
+	const names = "whileAway token onError bind format session WebSocket";
+	const { onError = console.error, token, session } = checked("connect", options, names);
+	checkOps(checked("session", session, "timeout grace name will").will);
 	const home = url
 		? `${url}`.replace(/^(?!.*\/\/)/, "http://").replace(/([^/])(\/ws)?\/*$/, "$1/")
 		: /^http/.test(HERE) ? HERE : "http://localhost:3000";
@@ -50,7 +67,7 @@ function connect(url, options = {}) {
 	const sent = new Map(); // without an answer, by id
 	const presences = new Map();
 	const listeners = new Set();
-	const beatMs = Math.min(BEAT_MS, options.session?.timeout / 3 || BEAT_MS);
+	const beatMs = Math.min(BEAT_MS, session?.timeout / 3 || BEAT_MS);
 	let status, attempt, socket, timer, valueMax, epoch, secret;
 	const waiting = [];
 	let lastId = 0, failures = 0, unsent = 0, isHeard = false;
@@ -81,7 +98,8 @@ function connect(url, options = {}) {
 	}
 
 	// By its key the server knows a change that comes again.
-	async function change(action, answer, fields) {
+	async function change(action, answer, more, own, names = "") {
+		const fields = checked(action, more, `${CHANGE} ${names}`, own);
 		const isPlain = action === "set" && !fields.path && !("ifRev" in fields);
 		const idempotencyKey = isPlain ? undefined : `${client}-${lastId}`;
 		return (await ask(action, { idempotencyKey, ...fields })).result[answer];
@@ -134,7 +152,6 @@ function connect(url, options = {}) {
 	}
 
 	function resume() {
-		const { session } = options;
 		const will = session?.will?.map((op) => ({ ns: spaceOf(), ...op }));
 		const renew = ({ result } = {}) => {
 			secret = result?.resume;
@@ -198,13 +215,15 @@ function connect(url, options = {}) {
 
 	function watch(what, callback, more) {
 		if (what?.constructor !== Object) what = { key: what };
-		const { key, keys, pattern, path, maxRate, ...own } = { onError, ...what, ...more };
+		what = checked("watch", { ...what, ...more }, "key keys pattern path maxRate onError");
+		const { key, keys, pattern, path, maxRate, ...own } = { onError, ...what };
 		const selector = { ns: spaceOf(own), key, keys, pattern, path };
 		return attach("watch", selector, { ...own, callback }, maxRate);
 	}
 
 	const subscribe = (channel, callback, more) =>
-		attach("subscribe", { channel }, { onError, ...more, callback, missed: 0 });
+		attach("subscribe", { channel },
+			{ onError, ...checked("subscribe", more, "onError", { callback, missed: 0 }) });
 
 	function attach(action, selector, watcher, maxRate) {
 		const name = JSON.stringify(selector);
@@ -244,8 +263,8 @@ function connect(url, options = {}) {
 		become("connecting");
 		try {
 			const body = JSON.stringify({ token });
-			const session = { method: "POST", mode: "no-cors", credentials: "include", body, signal };
-			if (token && IS_PAGE) await fetch(at("session"), session);
+			const login = { method: "POST", mode: "no-cors", credentials: "include", body, signal };
+			if (token && IS_PAGE) await fetch(at("session"), login);
 			// A WebSocket is not told why it was refused.
 			({ maxValueBytes: valueMax, epoch } = await load("info", signal));
 			const Socket =
@@ -325,33 +344,43 @@ function connect(url, options = {}) {
 		},
 		now: () => performance.now() + clock.offset,
 		async get(key, more) {
-			const { value, rev, epoch } = await ask("get", { ...more, key, rev: true });
+			const fields = checked("get", more, "rev", { key, rev: true });
+			const { value, rev, epoch } = await ask("get", fields);
 			return more?.rev ? { value, rev, epoch } : value;
 		},
 		async mget(keys, more) {
+			checked("mget", more);
 			const pairs = keys.map(async (key) => [key, await store.get(key, more)]);
 			return Object.fromEntries(await Promise.all(pairs));
 		},
-		set: (key, value, more) => change("set", "rev", { ...more, key, value }),
+		set: (key, value, more) => change("set", "rev", more, { key, value }),
 		async mset(entries, more) {
+			checked("mset", more, WRITE);
 			const set = ([key, value]) => store.set(key, value, more);
-			await Promise.all(Object.entries(objectOf("mset", entries)).map(set));
+			await Promise.all(Object.entries(objectOf("entries", entries)).map(set));
 		},
-		delete: (key, more) => change("delete", "deleted", { ...more, key }),
-		merge: async (key, value, more) =>
-			change("merge", "value", { ...more, key, value: objectOf("merge", value), return: true }),
-		incr: (key, by, more) => change("incr", "value", { ...more, key, by }),
-		append: (key, value, more) => change("append", "length", { ...more, key, value }),
-		timer: (key, action, more) => change("timer", "value", { ...more, key, do: action }),
-		revert: (key, more) => change("revert", "value", { ...more, key }),
-		txn: (ops, more) => change("txn", "results", { ...more, ops }),
-		history: async (key, more) => (await ask("history", { ...more, key })).result.entries,
+		delete: (key, more) => change("delete", "deleted", more, { key }),
+		merge: async (key, fields, more) =>
+			change("merge", "value", more, { key, value: objectOf("fields", fields), return: true }),
+		incr: (key, by, more) => change("incr", "value", more, { key, by }, "min max"),
+		append: (key, value, more) => change("append", "length", more, { key, value }, "max"),
+		timer: (key, action, more) => change("timer", "value", more, { key, do: action }, "ms rate"),
+		revert: (key, more) => change("revert", "value", more, { key }, "toRev"),
+		async txn(ops, more) {
+			checkOps(ops);
+			return change("txn", "results", checked("txn", more, "durable idempotencyKey"), { ops });
+		},
+		async history(key, more) {
+			const fields = checked("history", more, "limit", { key });
+			return (await ask("history", fields)).result.entries;
+		},
 		async update(key, makeNext, more) {
-			const { value, rev, epoch } = await store.get(key, { ...more, rev: true });
+			const { ns } = checked("update", more, WRITE);
+			const { value, rev, epoch } = await store.get(key, { ns, rev: true });
 			const next = await makeNext(value);
 			if (next === undefined) return value;
 			try {
-				await store.set(key, next, { ...more, path: undefined, ifRev: rev, epoch });
+				await store.set(key, next, { ...more, ifRev: rev, epoch });
 			} catch (error) {
 				if (error.code !== "conflict") throw error;
 				return store.update(key, makeNext, more);
@@ -359,8 +388,8 @@ function connect(url, options = {}) {
 			return next;
 		},
 		async keys(pattern = "*", more) {
+			const query = { pattern, ns: spaceOf(checked("keys", more)), count: 1000 };
 			await ask("ping"); // after what was sent
-			const query = { pattern, ns: spaceOf(more), count: 1000 };
 			for (const found = []; ; ) {
 				const page = await load(`keys?${new URLSearchParams(query)}`);
 				found.push(...page.keys);
@@ -372,7 +401,7 @@ function connect(url, options = {}) {
 		events: (callback) => subscribe("cache-events", (_, event) => callback(event)),
 		publish: (channel, data) => ask("publish", { channel, data }),
 		async present(key, state, more) {
-			const ns = spaceOf(more), place = `${ns}\n${key}`;
+			const ns = spaceOf(checked("present", more)), place = `${ns}\n${key}`;
 			const before = presences.get(place) ?? {};
 			presences.delete(place);
 			if (state === null) return ask("delete", { ns, key });

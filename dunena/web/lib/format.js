@@ -5,7 +5,7 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-const two = (number) => String(number).padStart(2, "0");
+export const two = (number) => String(number).padStart(2, "0");
 
 export function clockTime(date = new Date()) {
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");

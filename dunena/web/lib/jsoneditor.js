@@ -20,8 +20,8 @@ export class JsonEditor {
 
   constructor(label, { rows = 6, placeholder = "" } = {}) {
     this.field = element("textarea", {
-      rows, placeholder, "aria-label": label, spellcheck: "false", autocapitalize: "off",
-      autocomplete: "off", wrap: "soft",
+      rows, placeholder, "aria-label": label, autocapitalize: "off", autocomplete: "off",
+      wrap: "soft",
     });
     this.root = element("div", { class: "json-editor" }, this.#marks, this.field);
     this.field.addEventListener("input", () => this.#judgeSoon());

@@ -29,8 +29,8 @@ export const PROGRAMS = [
   { name: "cmd", make: asCmd },
   { name: "JavaScript", make: asJavaScript },
   { name: "Python", make: asPython },
-  { name: "Companion", make: asCompanion },
-  { name: "Stream Deck", make: asStreamDeck, isGetWrite: true },
+  { name: "Companion", make: asCompanion, isForButtons: true },
+  { name: "Stream Deck", make: asStreamDeck, isForButtons: true, isGetWrite: true },
 ];
 
 // For bash and other POSIX shells: between single quotes nothing else has a meaning.

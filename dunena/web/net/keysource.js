@@ -6,9 +6,7 @@
 // that, so it is done a few times a second at most, and rarely for changes that may be outside the
 // visible part.
 //
-// A watch of the visible keys would not do: it sends whole values, of which a row shows the beginning,
-// and no expiry, so the entries would have to be requested all the same. Events are small, and the
-// view of the events shows them too.
+// A watch of the visible keys would send whole values, and no expiry.
 
 import { globMatcher } from "../lib/glob.js";
 

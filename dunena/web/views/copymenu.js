@@ -10,6 +10,18 @@ const NO_GET_WRITE = "No GET request does what this message does: those change o
 const EDGE_PX = 8; // between the menu and the edge of the window
 const GAP_PX = 4; // between the menu and its button
 
+// What a button does to a stored number or timer, which is another one when the button is pressed:
+// returns the group for it, and that of the value without the programs for buttons.
+function withPress(group) {
+  const { value, key, ns } = JSON.parse(group.text);
+  const isTimer = value?.timer && "running" in value.timer;
+  if (!isTimer && typeof value !== "number") return [group];
+  const [title, more] = isTimer
+    ? ["Start or stop", { action: "timer", key, do: "toggle" }]
+    : ["Add one", { action: "incr", key }];
+  return [{ title, text: JSON.stringify({ ...more, ns }) }, { ...group, isStale: true }];
+}
+
 export class CopyMenu {
   #source;
   #onProblem;
@@ -40,7 +52,8 @@ export class CopyMenu {
 
   open(groups, place) {
     this.#place = place;
-    this.#menu.replaceChildren(...groups.map((group) => this.#drawn(group)));
+    const shown = groups.flatMap((group) => (group.isStored ? withPress(group) : [group]));
+    this.#menu.replaceChildren(...shown.map((group) => this.#drawn(group)));
     this.#menu.hidden = false;
     this.#source.setAttribute("aria-expanded", "true");
     Object.assign(this.#menu.style, { left: 0, top: 0 }); // as wide as it wants to be
@@ -63,9 +76,10 @@ export class CopyMenu {
     return [...this.#menu.children].map((group) => [...group.querySelectorAll("button")]);
   }
 
-  #drawn({ title, text }) {
+  #drawn({ title, text, isStale }) {
     const { isOp } = read(text);
-    const programs = PROGRAMS.filter(({ isGetWrite }) => isOp || !isGetWrite);
+    const programs = PROGRAMS.filter(({ isGetWrite, isForButtons }) =>
+      (isOp || !isGetWrite) && !(isStale && isForButtons));
     return element("div", { role: "group", "aria-label": title },
       element("span", { class: "quiet", "aria-hidden": "true" }, title),
       ...programs.map((program) => {

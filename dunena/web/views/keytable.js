@@ -3,6 +3,7 @@
 
 import { drawer, element, flash, setText } from "../lib/dom.js";
 import { duration, size, whole } from "../lib/format.js";
+import { timerText } from "../lib/timer.js";
 
 const ROW_PX = 34;
 const ROW_TALL_PX = 52; // for a narrow screen, where a row has two lines
@@ -140,18 +141,22 @@ export class KeyTable {
     root.setAttribute("aria-selected", entry !== undefined && entry.key === this.#chosen);
     root.classList.toggle("loading", !entry);
     setText(cells.key, entry?.key ?? "");
-    cells.key.title = entry?.key ?? "";
-    setText(cells.value, entry?.preview ?? "");
+    const end = entry?.session ? "\nEphemeral: it goes with its session." : "";
+    cells.key.title = `${entry?.key ?? ""}${end}`;
+    root.classList.toggle("ephemeral", Boolean(end));
     setText(cells.size, entry ? size(entry.size) : "");
     setText(cells.revision, entry ? whole(entry.revision) : "");
-    this.#fillExpiry(row);
+    this.#fillMoving(row);
     if (entry && this.#changed.has(entry.key)) flash(root);
     else if (wasKey !== entry?.key) root.classList.remove("changed");
   }
 
-  #fillExpiry({ entry, cells }) {
+  // Fills what changes while time passes.
+  #fillMoving({ entry, cells }) {
+    const preview = entry?.preview ?? "";
+    setText(cells.value, timerText(preview, this.#now()) || preview);
     if (!entry?.expiresAt) {
-      setText(cells.expiry, "");
+      setText(cells.expiry, entry?.session ? "with session" : "");
       cells.expiry.classList.remove("soon");
       return;
     }
@@ -161,7 +166,7 @@ export class KeyTable {
   }
 
   #countDown() {
-    for (const row of this.#rows) this.#fillExpiry(row);
+    for (const row of this.#rows) this.#fillMoving(row);
   }
 
   #choose(index) {

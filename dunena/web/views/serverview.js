@@ -5,18 +5,22 @@ import { byId, button, element, say, setText } from "../lib/dom.js";
 import { count, duration, size, whole } from "../lib/format.js";
 
 const REFRESH_MS = 2000;
+const CHECKS = {
+  storage: "Writing", files: "Files", watch: "Hand edits", textFiles: "Text files",
+  connections: "Connections", sessions: "Sessions",
+};
 
 export class ServerView {
   #api;
-  #door;
+  #letIn;
   #isShown = false;
   #isAsking = false;
   #drawn = new Map(); // part -> the data it was drawn from
 
-  // `door` has the method letIn(boolean), which returns a promise.
-  constructor(api, door) {
+  // letIn(boolean) returns a promise.
+  constructor(api, letIn) {
     this.#api = api;
-    this.#door = door;
+    this.#letIn = letIn;
     setInterval(() => {
       if (!document.hidden) this.refresh();
     }, REFRESH_MS);
@@ -95,7 +99,7 @@ export class ServerView {
 
   async #decide(letIn) {
     try {
-      await this.#door.letIn(letIn);
+      await this.#letIn(letIn);
     } catch (error) {
       say(byId("server-problem"), error.message);
       return;
@@ -148,12 +152,11 @@ function healthRows({ status, checks }) {
   return [
     ...terms([
       ["All together", badge(status)],
-      ["Writing", badge(checks.storage.status), ...checks.storage.reason ? [` ${checks.storage.reason}`] : []],
-      ["Files", badge(checks.files.status), ...checks.files.reason ? [` ${checks.files.reason}`] : []],
-      ["Hand edits", badge(checks.watch.status), ` ${checks.watch.state}`,
-        ...checks.watch.reason ? [`: ${checks.watch.reason}`] : []],
-      ["Connections", badge(checks.connections.status),
-        ...checks.connections.reason ? [` ${checks.connections.reason}`] : []],
+      ...Object.entries(CHECKS).filter(([name]) => checks[name]).map(([name, term]) => {
+        const { status, state, reason, lastError } = checks[name];
+        const past = !reason && lastError && `last error: ${lastError}`;
+        return [term, badge(status), [state, reason, past].filter(Boolean).join(": ")];
+      }),
     ]),
     ...(checks.files.damaged ?? []).map(({ path, reason }) =>
       element("div", { class: "term" }, element("dt", {}, element("code", {}, path)),
@@ -161,7 +164,9 @@ function healthRows({ status, checks }) {
   ];
 }
 
-function counterRows({ cache, storage, channels, sessions, latency, messages, httpRequests }) {
+function counterRows({
+  cache, storage, channels, sessions, textFiles, latency, messages, httpRequests,
+}) {
   return terms([
     ["Keys", whole(cache.currentSize)],
     ["Values", size(cache.valueBytes)],
@@ -175,6 +180,7 @@ function counterRows({ cache, storage, channels, sessions, latency, messages, ht
     ["Answered in", `${latency.p50Ms} ms; 99 % in ${latency.p99Ms} ms`],
     ["Journal", size(storage.journalBytes)],
     ["Files behind", whole(storage.filesBehind)],
+    ...textFiles ? [["Text files", `${whole(textFiles.written)} written, ${whole(textFiles.failures)} failed`]] : [],
   ]);
 }
 
@@ -184,10 +190,10 @@ function connectionRows(shown) {
     address, origin, program, session, sessionName, dialect, subscriptions, unsentBytes,
   }) =>
     element("tr", {},
+      element("td", {}, element("div", { class: "who" }, sessionName || "",
+        element("code", { class: "quiet" }, session || "none"))),
       cell(address), element("td", { title: program }, element("div", { class: "who" },
         origin || "no page", element("span", { class: "quiet" }, programName(program)))),
-      element("td", {}, element("div", { class: "who" }, sessionName || "",
-        session ? element("code", { class: "quiet" }, session) : null)),
       cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
 }
 

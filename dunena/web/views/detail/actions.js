@@ -68,7 +68,9 @@ export class Actions {
   #copied() {
     const { key, ns, entry } = this.#source;
     return [
-      ...entry ? [{ title: "Set this value", text: message("set", key, ns, { value: entry.text }) }] : [],
+      ...entry ? [{
+        title: "Set this value", isStored: true, text: message("set", key, ns, { value: entry.text }),
+      }] : [],
       { title: "Read the key", text: message("get", key, ns) },
     ];
   }

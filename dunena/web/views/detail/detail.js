@@ -42,7 +42,9 @@ export class Detail {
       this.#actions.expiry, this.#actions.root, this.#editor.root, this.#problem,
       this.#earlier.root);
     setInterval(() => {
-      if (!document.hidden && this.#source.entry?.expiresAt) this.#head.drawMeta(api.now);
+      if (document.hidden) return;
+      if (this.#source.entry?.expiresAt) this.#head.drawMeta(api.now);
+      this.#value.tick(api.now);
     }, COUNTDOWN_MS);
   }
 
@@ -139,6 +141,7 @@ export class Detail {
     const { entry } = this.#source;
     this.#head.drawMeta(this.#api.now);
     if (isOther) this.#value.show(entry?.text, isFirst);
+    this.#value.tick(this.#api.now);
     this.#actions.update();
     this.#editor.compare();
     this.#earlier.update();

@@ -120,7 +120,7 @@ export class Editor {
 
   #buildNames() {
     const field = (id, text, attributes) => element("label", {}, text, element("input", {
-      id, autocomplete: "off", spellcheck: "false", autocapitalize: "off", ...attributes,
+      id, autocomplete: "off", autocapitalize: "off", ...attributes,
     }));
     this.names = element("div", { class: "fields" }, field("new-key", "Key", {}),
       field("new-ns", "Namespace", { placeholder: "none" }));

@@ -50,7 +50,7 @@ export class Head {
     }
     const { then } = entry;
     const left = duration(entry.expiresAt - now);
-    let expiry = "never expires";
+    let expiry = entry.session ? "goes with its session" : "never expires";
     if (entry.expiresAt && then === undefined) expiry = `expires in ${left}`;
     else if (entry.expiresAt) {
       expiry = `changes in ${left} ${then.startsWith("{") ? "by merging in" : "to"}`;

@@ -1,10 +1,11 @@
 // The present value, as a tree or as text.
 
 import { copyButton } from "../../lib/copy.js";
-import { button, element, flash, setText } from "../../lib/dom.js";
+import { button, element, flash, say, setText } from "../../lib/dom.js";
 import { whole } from "../../lib/format.js";
 import { indent } from "../../lib/json.js";
 import { recall, remember } from "../../lib/memory.js";
+import { timerText } from "../../lib/timer.js";
 
 const SHOWN_CHARS_MAX = 50_000;
 
@@ -14,6 +15,7 @@ export class ValueView {
   #view = recall("view", "tree");
   #tree;
   #shown = element("pre", { class: "value", tabindex: "0", "aria-label": "Value as text" });
+  #clock = element("p", { class: "clock", role: "timer", hidden: "" });
   #nothing = element("p", { class: "empty" }, "There is no value under this key.");
   #views = ["tree", "text"].map((view) =>
     button(view === "tree" ? "Tree" : "Text", () => this.#setView(view), { "data-view": view }));
@@ -25,17 +27,23 @@ export class ValueView {
         element("div", { class: "segments", role: "group", "aria-label": "Show as" },
           ...this.#views),
         copyButton("value", () => indent(this.#text ?? "null"))),
-      tree.root, this.#shown, this.#nothing);
+      this.#clock, tree.root, this.#shown, this.#nothing);
   }
 
   // Shows nothing until the value is known.
   begin(isNew) {
     this.root.hidden = isNew;
     this.#text = undefined;
+    this.tick();
     this.#tree.root.replaceChildren();
     setText(this.#shown, "");
     this.#nothing.hidden = true;
     this.#setView(this.#view);
+  }
+
+  // Shows what a timer shows at `now`, the server's time in Unix ms.
+  tick(now) {
+    say(this.#clock, timerText(this.#text, now));
   }
 
   // Shows the value's JSON, undefined for no value; highlights it unless it is the first.
