@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -363,17 +364,18 @@ class TestCompiledCopy:
         commands = load("commands")
         ran = {}
 
-        def hand_over(command, environ):
-            ran.update(command=command, environ=environ, folder=Path.cwd())
+        def run_pytest(command, arguments, environ, folder):
+            assert folder == Path.cwd()
+            ran.update(arguments=arguments, environ=environ, folder=folder)
             return 7
 
         monkeypatch.chdir(ROOT)
         monkeypatch.setattr(commands.environment.Environment, "prepare", lambda *_: Path("python"))
         monkeypatch.setattr(commands.compiled, "make_tree", lambda _python: tmp_path)
         monkeypatch.setattr(commands, "find_programs", lambda _required: {})
-        monkeypatch.setattr(commands, "hand_over", hand_over)
+        monkeypatch.setattr(commands.second_try, "run_pytest", run_pytest)
         assert commands.main(["test", *words]) == 7
-        assert ran["command"][-len(arguments) :] == arguments
+        assert ran["arguments"] == arguments
         assert ran["environ"]["PYTHONPATH"] == str(tmp_path)
         assert "DUNENA_TEST_COMPILED" in ran["environ"]
         assert ran["folder"] == tmp_path
@@ -657,14 +659,13 @@ def test_clean_environ_drops_variables_of_other_pythons(monkeypatch):
     assert environ.keys().isdisjoint({"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
 
 
-class TestHandOver:
+class TestRunInForeground:
     def test_run_in_foreground_survives_an_interrupt_and_returns_the_exit_code(self, monkeypatch):
-        """The way of Windows, which works everywhere."""
         console = load("console")
         answers = iter([KeyboardInterrupt, 7])
 
         class Child:
-            def __init__(self, words, env): ...
+            def __init__(self, words, env, stdout): ...
             def __enter__(self):
                 return self
 
@@ -676,7 +677,21 @@ class TestHandOver:
                 return answer
 
         monkeypatch.setattr(console.subprocess, "Popen", Child)
-        assert console._run_in_foreground(["program"], {}) == 7
+        assert console.run_in_foreground(["program"], {}) == 7
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there nothing asks a process to end")
+    def test_run_in_foreground_passes_a_request_to_end_on(self):
+        """The program has its parent ended, and waits to be ended itself."""
+        code = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
+        before = signal.getsignal(signal.SIGTERM)
+        ended = load("console").run_in_foreground([sys.executable, "-c", code], os.environ)
+        assert ended == -signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) == before
+
+    def test_run_in_foreground_writes_the_output_into_a_file(self, tmp_path):
+        with (tmp_path / "output").open("wb") as file:
+            load("console").run_in_foreground([sys.executable, "-c", "print(5)"], os.environ, file)
+        assert (tmp_path / "output").read_text().strip() == "5"
 
 
 class TestOldestPython:
