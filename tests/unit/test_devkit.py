@@ -459,6 +459,76 @@ class TestFindBrowser:
         assert programs.find_browser() == working
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there browsers are not looked for")
+class TestProvideBrowser:
+    SHELL = "chromium-headless-shell"
+
+    @pytest.fixture
+    def machine(self, tmp_path, monkeypatch):
+        """What was asked of it, which apt has the packages given."""
+        programs = load("programs")
+        asked = []
+
+        def setup(*browsers, packages=None, known=True):
+            def install(name):
+                asked.append(name)
+                if name not in packages:
+                    raise load("console").CommandError(f"no {name}")
+                add(name)
+
+            monkeypatch.setattr(programs, "can_use_apt", lambda: packages is not None)
+            monkeypatch.setattr(programs, "has_apt_package", lambda name: known)
+            monkeypatch.setattr(programs, "install_with_apt", install)
+            for name in browsers:
+                add(name)
+            return programs.provide_browser
+
+        def add(name):
+            (tmp_path / name).write_text("#!/bin/sh\necho Chromium 1\n")
+            (tmp_path / name).chmod(0o755)
+
+        setup.asked = asked
+        monkeypatch.setattr(programs, "_install_playwright_browser", asked.append)
+        monkeypatch.delenv("DUNENA_TEST_BROWSER", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return setup
+
+    def test_the_headless_shell_is_preferred(self, machine):
+        assert machine("chromium", self.SHELL, packages=[])().name == self.SHELL
+        assert machine.asked == []
+
+    def test_the_headless_shell_is_installed_where_apt_has_it(self, machine):
+        assert machine("chromium", packages=[self.SHELL])().name == self.SHELL
+
+    def test_another_browser_is_used_where_the_shell_cannot_be_installed(self, machine):
+        assert machine("chromium", packages=[])().name == "chromium"
+        assert machine.asked == [self.SHELL]
+
+    def test_apt_is_not_asked_for_a_shell_that_it_does_not_know(self, machine):
+        assert machine("chromium", packages=[], known=False)().name == "chromium"
+        assert machine.asked == []
+
+    def test_without_a_browser_chromium_is_the_second_choice(self, machine):
+        assert machine(packages=["chromium"], known=False)().name == "chromium"
+        assert machine.asked == [self.SHELL, "chromium"]
+
+    def test_without_a_package_playwright_is_asked(self, machine):
+        assert machine(packages=[])() is None
+        assert machine.asked == [self.SHELL, "chromium", "chromium"]
+
+    def test_without_apt_the_browser_that_is_there_is_used(self, machine):
+        assert machine("google-chrome")().name == "google-chrome"
+        assert machine.asked == []
+
+    def test_nothing_is_installed_beside_the_configured_browser(
+        self, machine, monkeypatch, tmp_path
+    ):
+        provide = machine("chromium", packages=[self.SHELL])
+        monkeypatch.setenv("DUNENA_TEST_BROWSER", str(tmp_path / "chromium"))
+        assert provide().name == "chromium"
+        assert machine.asked == []
+
+
 class TestOtherBrowsers:
     def commands_for(self, monkeypatch, kind, **environ):
         programs = load("programs")
