@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from devkit import compiled, environment, lock, mutation, programs, site
+from devkit import compiled, environment, lock, mutation, programs, second_try, site
 from devkit.console import CommandError, clean_environ, complain, hand_over, say
 from devkit.requirements import ROOT
 
@@ -96,7 +96,7 @@ def _pytest(python: Path, arguments: list[str], environ: dict[str, str], folder:
     sharing = ("-n", workers, "--dist", "loadfile", "--no-loadscope-reorder")
     command: list[str | Path] = [python, "-m", "pytest", *sharing]
     os.chdir(folder)
-    return hand_over([*command, *arguments], environ)
+    return second_try.run_pytest(command, arguments, environ, folder)
 
 
 def windows(arguments: list[str]) -> int:

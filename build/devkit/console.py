@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 # The first line a tool marks as an error is the cause; those after it are consequences.
 _ERROR_LINE = re.compile(r"^\s*(npm )?(error\b|err!|e: )[:\s]*", re.IGNORECASE)
@@ -97,24 +98,36 @@ def hand_over(  # noqa: RET503 - execve does not return
     Does not return on POSIX, where it replaces this process. Windows has no such call (its `exec`
     lets the shell's prompt come back while the program runs), so there this one waits for it.
     """
-    words = [str(word) for word in command]
     if sys.platform == "win32":
-        return _run_in_foreground(words, environ)
+        return run_in_foreground(command, environ)
+    words = [str(word) for word in command]
     os.execve(words[0], words, dict(environ))
 
 
-def _run_in_foreground(words: list[str], environ: Mapping[str, str]) -> int:
+def run_in_foreground(
+    command: Sequence[str | Path], environ: Mapping[str, str], output: IO[bytes] | None = None
+) -> int:
     """Wait for a program that shares this console, and return its exit code.
 
-    A Ctrl-C reaches every process of the console. It is the program's to answer: were this process
-    to die of it first, the prompt would return while the program is still stopping.
+    What it prints goes to `output` instead, if that is given. A Ctrl-C reaches every process of the
+    console. It is the program's to answer: were this process to die of it first, the prompt would
+    return while the program is still stopping. A request to end is passed on.
     """
     if sys.platform == "win32":
         # Ctrl-Break too: left alone, it ends this process on the spot.
         signal.signal(signal.SIGBREAK, signal.default_int_handler)
-    with subprocess.Popen(words, env=dict(environ)) as child:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, env=dict(environ), stdout=output) as child:
+        before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        try:
+            return _wait(child)
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _wait(child: "subprocess.Popen[bytes]") -> int:
+    while True:
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            continue

@@ -37,8 +37,13 @@ NASTY = [
 
 @pytest.fixture
 def copied(module_tab: Tab, shared_server: ServerProcess):
-    """What a program's text for a message is; without a connection of the page."""
-    page = module_tab.open(shared_server).page
+    """What a program's text for a message is; without a connection of the page.
+
+    Any page of the server will do, also one that an earlier test has used.
+    """
+    page = module_tab.page
+    if not page.url.startswith(f"{shared_server.url}/test"):
+        module_tab.open(shared_server)
 
     def make(program: str, message: object, *, has_token: bool = False) -> str | None:
         text = message if isinstance(message, str) else json.dumps(message)

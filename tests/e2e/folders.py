@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.protocol.clients import Client
+from tests.support.patience import patiently
 
 PRIVATE = ".dunena"
-WAIT_SECONDS = 10
+WAIT_SECONDS = patiently(30)
 
 
 def until(condition: Callable[[], Any], what: str, pause: float = 0.01) -> None:

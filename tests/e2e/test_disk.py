@@ -27,6 +27,9 @@ from tests.support.fixtures import StartServer
 from tests.support.kept import Kept
 from tests.support.server import ServerProcess
 
+LATE_MS_MAX = 2000
+"""How late a busy machine carries out what is due."""
+
 # --- names ---
 
 AWKWARD = [
@@ -162,6 +165,8 @@ def test_a_thousand_unusual_keys_are_stored_and_restored(
         for name in NAMES:
             set_value(client, name, {"name": name}, **where)
         assert client.heard() == []
+    # A stop takes 1.5 s at most, which is too little for all of them on a busy machine.
+    until(lambda: len(value_files(folder)) == len(NAMES), "not a file each")
     assert server.stop() == 0
 
     assert listing(tmp_path) == ["values"], "nothing outside the folder"
@@ -627,13 +632,15 @@ def test_a_ttl_survives_restarts(start_server: StartServer):
         ttl = 8000  # two starts on a busy machine take some of it
         written_at = client.ask({"type": "set", "key": "k", "value": "v", "ttl": ttl})["timestamp"]
         client.ask({"type": "set", "key": "stays", "value": "v"})
+    deadline = written_at + ttl
     server.restart()
     server.kill()
     server.start()
     with open_dunena(server) as client:
         assert client.ask({"type": "get", "key": "k"})["data"]["value"] == "v"
+        assert http(server, "GET", "/entries/k").json["entry"]["expiresAt"] == deadline
         event = client.event("k", "expired")
-        assert 0 <= event["timestamp"] - (written_at + ttl) <= 150
+        assert 0 <= event["timestamp"] - deadline <= LATE_MS_MAX
         assert client.ask({"type": "get", "key": "stays"})["data"]["value"] == "v"
 
 
@@ -688,8 +695,9 @@ def test_what_is_to_be_merged_into_a_value_survives_kills(
     with open_dunena(server) as client:
         assert http(server, "GET", "/get/past").json["value"] == hidden
         assert http(server, "GET", "/get/soon").json["value"] == {"name": "Ada", "on": True}
+        assert http(server, "GET", "/entries/soon").json["entry"]["expiresAt"] == soon
         event = client.event("soon", "set")
-        assert 0 <= event["timestamp"] - soon <= 150
+        assert 0 <= event["timestamp"] - soon <= LATE_MS_MAX
     server.kill()
     server.start()
     assert http(server, "GET", "/get/soon").json["value"] == hidden

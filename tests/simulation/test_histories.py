@@ -185,7 +185,11 @@ def keep_no_then_in_the_journal(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(journal_format, "_recorded", lambda *members: decode(*members[:7]))
 
 
-FIRST_SEEDS = {read_on_behind_a_torn_line: 878, trust_files_behind_a_failed_sync: 1080}
+FIRST_SEEDS = {
+    read_on_behind_a_torn_line: 878,
+    trust_files_behind_a_failed_sync: 1080,
+    follow_a_folder_that_is_away: 2156,
+}
 """Where faults were found that few histories show. From another seed on it only takes longer."""
 
 
@@ -198,6 +202,7 @@ def is_found(fsync: Fsync, run_type: type[Run] = Run, first_seed: int = 0) -> bo
     return False
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("run_type", "fsync"),
     [(AcknowledgedFirst, Fsync.NO), (AcknowledgedFirst, Fsync.ALWAYS)]
@@ -209,6 +214,7 @@ def test_the_simulation_detects_a_server_that_replies_too_early(
     assert is_found(fsync, run_type)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "sabotage", [trust_a_sync_behind_a_failed_one, trust_files_behind_a_failed_sync]
 )
@@ -219,6 +225,7 @@ def test_the_simulation_detects_storage_that_trusts_a_failing_device(sabotage, m
     assert is_found(Fsync.ALWAYS, first_seed=FIRST_SEEDS.get(sabotage, 0))
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "sabotage",
     [

@@ -294,10 +294,17 @@ SABOTAGES: list[Sabotage] = [
 ]
 
 FIRST_SEEDS = {
-    forget_removals: 48,
-    keep_the_floor: 94,
-    forget_older_watches: 248,
-    show_what_may_not_be_read: 207,
+    forget_removals: 90,
+    keep_the_floor: 258,
+    ignore_the_epoch: 36,
+    leave_the_order_wrong: 61,
+    forget_older_watches: 595,
+    ignore_the_rate: 41,
+    hold_what_is_out_of_date: 44,
+    show_what_may_not_be_read: 210,
+    look_once_a_second: 20,
+    read_pointers_wrongly: 19,
+    merge_null_as_a_value: 26,
 }
 """Where faults were found that few worlds show. From another seed on it only takes longer."""
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tomllib
 from pathlib import Path
@@ -363,17 +364,18 @@ class TestCompiledCopy:
         commands = load("commands")
         ran = {}
 
-        def hand_over(command, environ):
-            ran.update(command=command, environ=environ, folder=Path.cwd())
+        def run_pytest(command, arguments, environ, folder):
+            assert folder == Path.cwd()
+            ran.update(arguments=arguments, environ=environ, folder=folder)
             return 7
 
         monkeypatch.chdir(ROOT)
         monkeypatch.setattr(commands.environment.Environment, "prepare", lambda *_: Path("python"))
         monkeypatch.setattr(commands.compiled, "make_tree", lambda _python: tmp_path)
         monkeypatch.setattr(commands, "find_programs", lambda _required: {})
-        monkeypatch.setattr(commands, "hand_over", hand_over)
+        monkeypatch.setattr(commands.second_try, "run_pytest", run_pytest)
         assert commands.main(["test", *words]) == 7
-        assert ran["command"][-len(arguments) :] == arguments
+        assert ran["arguments"] == arguments
         assert ran["environ"]["PYTHONPATH"] == str(tmp_path)
         assert "DUNENA_TEST_COMPILED" in ran["environ"]
         assert ran["folder"] == tmp_path
@@ -455,6 +457,76 @@ class TestFindBrowser:
         monkeypatch.delenv("DUNENA_TEST_BROWSER", raising=False)
         monkeypatch.setenv("PATH", str(tmp_path))
         assert programs.find_browser() == working
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there browsers are not looked for")
+class TestProvideBrowser:
+    SHELL = "chromium-headless-shell"
+
+    @pytest.fixture
+    def machine(self, tmp_path, monkeypatch):
+        """What was asked of it, which apt has the packages given."""
+        programs = load("programs")
+        asked = []
+
+        def setup(*browsers, packages=None, known=True):
+            def install(name):
+                asked.append(name)
+                if name not in packages:
+                    raise load("console").CommandError(f"no {name}")
+                add(name)
+
+            monkeypatch.setattr(programs, "can_use_apt", lambda: packages is not None)
+            monkeypatch.setattr(programs, "has_apt_package", lambda name: known)
+            monkeypatch.setattr(programs, "install_with_apt", install)
+            for name in browsers:
+                add(name)
+            return programs.provide_browser
+
+        def add(name):
+            (tmp_path / name).write_text("#!/bin/sh\necho Chromium 1\n")
+            (tmp_path / name).chmod(0o755)
+
+        setup.asked = asked
+        monkeypatch.setattr(programs, "_install_playwright_browser", asked.append)
+        monkeypatch.delenv("DUNENA_TEST_BROWSER", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        return setup
+
+    def test_the_headless_shell_is_preferred(self, machine):
+        assert machine("chromium", self.SHELL, packages=[])().name == self.SHELL
+        assert machine.asked == []
+
+    def test_the_headless_shell_is_installed_where_apt_has_it(self, machine):
+        assert machine("chromium", packages=[self.SHELL])().name == self.SHELL
+
+    def test_another_browser_is_used_where_the_shell_cannot_be_installed(self, machine):
+        assert machine("chromium", packages=[])().name == "chromium"
+        assert machine.asked == [self.SHELL]
+
+    def test_apt_is_not_asked_for_a_shell_that_it_does_not_know(self, machine):
+        assert machine("chromium", packages=[], known=False)().name == "chromium"
+        assert machine.asked == []
+
+    def test_without_a_browser_chromium_is_the_second_choice(self, machine):
+        assert machine(packages=["chromium"], known=False)().name == "chromium"
+        assert machine.asked == [self.SHELL, "chromium"]
+
+    def test_without_a_package_playwright_is_asked(self, machine):
+        assert machine(packages=[])() is None
+        assert machine.asked == [self.SHELL, "chromium", "chromium"]
+
+    def test_without_apt_the_browser_that_is_there_is_used(self, machine):
+        assert machine("google-chrome")().name == "google-chrome"
+        assert machine.asked == []
+
+    def test_nothing_is_installed_beside_the_configured_browser(
+        self, machine, monkeypatch, tmp_path
+    ):
+        provide = machine("chromium", packages=[self.SHELL])
+        monkeypatch.setenv("DUNENA_TEST_BROWSER", str(tmp_path / "chromium"))
+        assert provide().name == "chromium"
+        assert machine.asked == []
 
 
 class TestOtherBrowsers:
@@ -657,14 +729,13 @@ def test_clean_environ_drops_variables_of_other_pythons(monkeypatch):
     assert environ.keys().isdisjoint({"PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE"})
 
 
-class TestHandOver:
+class TestRunInForeground:
     def test_run_in_foreground_survives_an_interrupt_and_returns_the_exit_code(self, monkeypatch):
-        """The way of Windows, which works everywhere."""
         console = load("console")
         answers = iter([KeyboardInterrupt, 7])
 
         class Child:
-            def __init__(self, words, env): ...
+            def __init__(self, words, env, stdout): ...
             def __enter__(self):
                 return self
 
@@ -676,7 +747,21 @@ class TestHandOver:
                 return answer
 
         monkeypatch.setattr(console.subprocess, "Popen", Child)
-        assert console._run_in_foreground(["program"], {}) == 7
+        assert console.run_in_foreground(["program"], {}) == 7
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="there nothing asks a process to end")
+    def test_run_in_foreground_passes_a_request_to_end_on(self):
+        """The program has its parent ended, and waits to be ended itself."""
+        code = "import os, signal; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
+        before = signal.getsignal(signal.SIGTERM)
+        ended = load("console").run_in_foreground([sys.executable, "-c", code], os.environ)
+        assert ended == -signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) == before
+
+    def test_run_in_foreground_writes_the_output_into_a_file(self, tmp_path):
+        with (tmp_path / "output").open("wb") as file:
+            load("console").run_in_foreground([sys.executable, "-c", "print(5)"], os.environ, file)
+        assert (tmp_path / "output").read_text().strip() == "5"
 
 
 class TestOldestPython:
