@@ -199,7 +199,7 @@ def test_serialize_adds_the_headers_the_request_needs() -> None:
     assert full == (
         "HTTP/1.1 405 Method Not Allowed\r\nContent-Type: application/json\r\n"
         "Server: dunena\r\nX-Content-Type-Options: nosniff\r\nDate: now\r\n"
-        'Content-Length: 14\r\nAllow: GET\r\n\r\n{"error":"no"}'
+        'Content-Length: 30\r\nAllow: GET\r\n\r\n{"error":"no","code":"method"}'
     )
     assert serialize(Request("HEAD"), response, "now").decode() + '{"error":"no"}' == full
     old = Request("GET", is_keep_alive=False, is_http_1_0=True)
