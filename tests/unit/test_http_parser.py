@@ -201,7 +201,7 @@ def test_serialize_adds_the_headers_the_request_needs() -> None:
         "Server: dunena\r\nX-Content-Type-Options: nosniff\r\nDate: now\r\n"
         'Content-Length: 30\r\nAllow: GET\r\n\r\n{"error":"no","code":"method"}'
     )
-    assert serialize(Request("HEAD"), response, "now").decode() + '{"error":"no"}' == full
+    assert serialize(Request("HEAD"), response, "now").decode() == full.partition("{")[0]
     old = Request("GET", is_keep_alive=False, is_http_1_0=True)
     assert b"Connection: close\r\n" in serialize(old, response, "now")
     kept = Request("GET", is_keep_alive=True, is_http_1_0=True)
