@@ -262,16 +262,16 @@ def is_stripped(system: str) -> bool:
     return system == "linux"
 
 
-_STORED_RAW = re.compile(r"lib(crypto|ssl)\b|dunena/native__mypyc\.")
+_STORED_RAW = re.compile(r"libcrypto\b|dunena/native__mypyc\.")
 
 
 def is_stored_raw(system: str, place: str) -> bool:
     """Whether a library is stored without compression.
 
-    It makes the file larger and the start quicker: OpenSSL is the largest library but one, and the
-    time to inflate it is a tenth of a start; what our own code is compiled to is next. On macOS
-    libraries must stay what PyInstaller knows as libraries, or they are not signed; on Windows that
-    was not measured.
+    It makes the file larger and the start quicker: most of OpenSSL is the largest library but one,
+    and the time to inflate it is a tenth of a start; what our own code is compiled to is next. On
+    macOS libraries must stay what PyInstaller knows as libraries, or they are not signed; on
+    Windows that was not measured.
     """
     return system == "linux" and _STORED_RAW.match(place) is not None
 
