@@ -13,6 +13,14 @@ ENVELOPE = ("type", "action", "id")
 _NAME_CHARS_MAX = 64  # an error text does not repeat megabytes of the request
 
 
+def refuse_unknown_but_ns(message: Iterable[str], known: Sequence[str]) -> None:
+    """Do the same for a message that is about no key, where ``ns`` means nothing.
+
+    A client that keeps to one namespace names it in all of its messages.
+    """
+    refuse_unknown([name for name in message if name != "ns"], known)
+
+
 def refuse_unknown(names: Iterable[str], known: Sequence[str]) -> None:
     """Raise `InvalidFieldError` for a name that is none of the ``known`` ones or of the envelope.
 

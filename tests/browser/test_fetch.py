@@ -43,7 +43,7 @@ def test_a_page_of_another_origin_can_read_the_refusal_of_a_large_body(
     # Some are announced larger than any message, and refused before they come.
     answer = send(page, start_server("--max-value", "1000000"), size)
     assert answer["status"] == (413 if size > 25_000_000 else 400)
-    assert set(answer["body"]) == {"error"}
+    assert "error" in answer["body"]
 
 
 def test_a_page_of_another_origin_can_send_custom_headers(
