@@ -521,7 +521,7 @@ def test_an_operation_needs_a_valid_key(speaker: Speaker, name: str, key: Any, t
         ("watch", {"key": "k", "max": 1}, "key, keys, pattern, ns, path, maxRate, since"),
         ("unwatch", {"key": "k", "max": 1}, "key, keys, pattern, ns, path, maxRate, since"),
         ("session", {"graze": 1}, "timeout, grace, name, will, resume"),
-        ("publish", {"channel": "c", "data": 1, "ns": "show"}, "channel, data"),
+        ("publish", {"channel": "c", "data": 1, "retain": True}, "channel, data"),
     ],
 )
 def test_an_unknown_field_of_a_message_is_refused(
@@ -534,6 +534,12 @@ def test_an_unknown_field_of_a_message_is_refused(
         assert refused["text"].startswith(f"Unknown field: {field} (there are ")
     else:
         assert refused["text"] == f"Unknown field: {field} (there are {known})"
+
+
+def test_a_message_about_no_key_may_name_a_namespace(speaker: Speaker) -> None:
+    for name, fields in (("session", {}), ("publish", {"channel": "c", "data": 1})):
+        answer = speaker.ask(name, ns="show", **fields)
+        assert "error" not in (*answer, answer.get("type")), answer
 
 
 def test_what_an_older_message_does_not_know_is_ignored_as_ever(speaker: Speaker) -> None:
