@@ -45,8 +45,8 @@ class Backlog:
     """A queue of finished frames in the order of sending.
 
     ``event_bytes`` and ``reply_bytes`` are the sizes of all events and replies added since the
-    queue was last empty. ``missed`` is the number of messages of channels that were dropped. They
-    count in ``budget``, which all connections of a server share; `discard` ends that.
+    queue was last empty. The messages of channels, and those that were dropped, count in
+    ``budget``, which all connections of a server share; `discard` ends that.
     """
 
     __slots__ = (
@@ -58,12 +58,11 @@ class Backlog:
         "_messages",
         "_pending",
         "event_bytes",
-        "missed",
         "reply_bytes",
     )
 
-    def __init__(self, budget: MessageBudget | None = None) -> None:
-        self._budget = MessageBudget() if budget is None else budget
+    def __init__(self, budget: MessageBudget) -> None:
+        self._budget = budget
         # Values by key; everything else by a number of its own. A channel stands in the place of
         # its messages that were dropped.
         self._frames: OrderedDict[EntryId | int, bytes | PendingUpdate | WaitingMessages] = (
@@ -73,7 +72,6 @@ class Backlog:
         # The messages of all channels by their number, the oldest first.
         self._messages: OrderedDict[int, WaitingMessages] = OrderedDict()
         self._message_bytes = 0
-        self.missed = 0
         # The pending update of each watch in the queue that later ones are added to.
         self._pending: dict[WatchFeed, PendingUpdate] = {}
         self._count = 0
@@ -229,7 +227,6 @@ class Backlog:
         channel.gap_number = number
         channel.missed += 1
         channel.missed_at = now
-        self.missed += 1
         self._budget.missed += 1
 
     def _release(self, channel: WaitingMessages, frame: bytes) -> None:
