@@ -7,7 +7,7 @@ from typing import Any
 
 from dunena.dialects.dialect import Message
 from dunena.dialects.errors import InvalidMessageError, TooLargeError
-from dunena.dialects.fields import refuse_unknown_but_ns
+from dunena.dialects.fields import NAMESPACE, refuse_unknown
 from dunena.dialects.messages import channel_message
 from dunena.dialects.services import NameRule, Services, is_too_large
 from dunena.dialects.subscriptions import Subscriptions
@@ -22,7 +22,7 @@ def publish(services: Services, message: Message, now: int, name_rule: NameRule)
     Raise `ClientError` if a field is missing or wrong, or the channel may not be written.
     """
     channel = channel_of(message, name_rule)
-    refuse_unknown_but_ns(message, _FIELDS_OF_MESSAGE)
+    refuse_unknown(message, _FIELDS_OF_MESSAGE, NAMESPACE)
     if "data" not in message:
         raise InvalidMessageError.missing("data")
     publish_data(services, channel, message["data"], now)

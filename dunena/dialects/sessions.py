@@ -17,7 +17,7 @@ from dunena.dialects.errors import (
     TooLargeError,
     TooManyError,
 )
-from dunena.dialects.fields import refuse_unknown_but_ns
+from dunena.dialects.fields import NAMESPACE, refuse_unknown
 from dunena.dialects.grants import Grant
 from dunena.dialects.operations import parse_operations
 from dunena.dialects.ops.operation import Operation
@@ -48,7 +48,7 @@ def answer_session(
 
     ``now`` is Unix ms. Raise `ClientError` for a wrong message; then nothing was done.
     """
-    refuse_unknown_but_ns(message, _FIELDS)
+    refuse_unknown(message, _FIELDS, NAMESPACE)
     request = SessionRequest(
         resume=_secret_of(message),
         timeout_ms=_ms_of(message, "timeout", TIMEOUT_MS_MIN, TIMEOUT_MS_MAX),

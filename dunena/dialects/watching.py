@@ -77,7 +77,7 @@ def unwatch(followed: Subscriptions, message: Message, name_rule: NameRule) -> N
 
 
 def _check_fields(message: Message) -> None:
-    refuse_unknown([name for name in message if name not in _RESERVED], _FIELDS)
+    refuse_unknown(message, _FIELDS, _RESERVED)
 
 
 def selector_of(message: Message, name_rule: NameRule) -> Selector:

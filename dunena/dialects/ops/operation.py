@@ -345,7 +345,7 @@ def check_fields(message: Message, name: Any) -> None:
     """
     known = _KNOWN.get(name) if isinstance(name, str) else None
     if known is not None and not known.issuperset(message):
-        refuse_unknown(message.keys() - {"op"}, _FIELDS[name])
+        refuse_unknown(message, _FIELDS[name], ("op",))
 
 
 def parse_operation(
