@@ -4,6 +4,7 @@
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from functools import partial
 from typing import Final
 
@@ -22,7 +23,7 @@ SESSION_RESUMED: Final = 4001
 itself, or both would take the session from each other for ever (RFC 6455, 7.4.2)."""
 
 
-class ClosingConnection:
+class ClosingConnection(ABC):
     """The part of a WebSocket connection that ends it; a derived class handles the open state.
 
     ``_is_open`` and ``_ignores_input`` follow from the state, and are attributes for the hot path.
@@ -94,9 +95,9 @@ class ClosingConnection:
 
     # --- inside ---
 
+    @abstractmethod
     def _drop_input(self) -> None:
         """Discard the incomplete message, which will not be handled."""
-        raise NotImplementedError
 
     def _report(self, event: WebSocketEvent) -> bool:
         """Set the state that follows an event; return whether it is another one."""
@@ -132,9 +133,9 @@ class ClosingConnection:
         self._conversation.close()
         self._holder.close(self._tick.now, is_at_once=is_on_purpose)
 
-    def _change_timeout(self, _timeout_ms: int) -> None:
+    @abstractmethod
+    def _change_timeout(self, timeout_ms: int) -> None:
         """End the connection after so much silence from now on."""
-        raise NotImplementedError
 
     def _displaced_later(self) -> None:
         """End the connection soon: another one resumed its session.
