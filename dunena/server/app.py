@@ -387,7 +387,7 @@ class Server:
             engine.disk_status,
             self.telemetry,
             self._sessions.table,
-            self._text_files,
+            None if self._text_files is None else self._text_files.writer,
         )
         introspection = Introspection(
             figures,

@@ -16,7 +16,7 @@ class TextFiles:
     """Text files in ``folder`` for the keys that ``patterns`` name (`selection`).
 
     ``cache_dir`` is the folder of the values, None for none; ``clock_ms`` the server's time.
-    Raises `TextFolderError` if the folder cannot be used.
+    ``writer`` tells how the files are. Raises `TextFolderError` if the folder cannot be used.
     """
 
     def __init__(
@@ -29,44 +29,24 @@ class TextFiles:
         self._selectors = read_patterns(patterns)
         self._are_values_kept = cache_dir is not None
         opened, self._lock = open_folder(folder, cache_dir)
-        self._writer = TextWriter(opened, clock_ms)
-
-    @property
-    def failure(self) -> str | None:
-        """What is not as it should be, in one line; None if all is well."""
-        return self._writer.failure
-
-    @property
-    def written(self) -> int:
-        """How many files were written since the start."""
-        return self._writer.written
-
-    @property
-    def failures(self) -> int:
-        """How often a file could not be written since the start."""
-        return self._writer.failures
-
-    @property
-    def last_error(self) -> str | None:
-        """The reason of the last failure since the start, in one line; None if there was none."""
-        return self._writer.last_error
+        self.writer = TextWriter(opened, clock_ms)
 
     def begin(self, services: Services, tick: Tick, telemetry: Telemetry) -> None:
         """Follow the keys and begin to write; all that the store has must be committed."""
-        outbox = TextOutbox(tick.schedule_flush, telemetry, self._writer.take)
+        outbox = TextOutbox(tick.schedule_flush, telemetry, self.writer.take)
         follow(services, self._selectors, outbox)
-        self._writer.start(standing(services, self._selectors))
+        self.writer.start(standing(services, self._selectors))
 
     def wait_for_first(self) -> None:
         """Wait until no file shows a key that is gone; for a thread of its own."""
-        self._writer.wait_for_first()
+        self.writer.wait_for_first()
 
     def show_end(self, services: Services) -> None:
         """Show of the keys that the store keeps nowhere that they are gone: the server stops."""
         kept = self._are_values_kept
-        self._writer.lose(vanishing(services, self._selectors, are_values_kept=kept))
+        self.writer.lose(vanishing(services, self._selectors, are_values_kept=kept))
 
     def close(self) -> None:
         """Write what is left, and let go of the folder."""
-        self._writer.close()
+        self.writer.close()
         self._lock.release()
