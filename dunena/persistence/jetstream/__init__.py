@@ -1,0 +1,1 @@
+"""The log on NATS JetStream: one stream that several servers share."""
