@@ -126,9 +126,10 @@ class Server:
         self.settings = settings
         self._new_conversation = new_conversation
         self.clock = Clock()
-        self._epoch = new_epoch() if epoch is None else epoch
         self.store = Store(
-            quota=quota_of(settings.limits), history=History(settings.history_values_max)
+            quota=quota_of(settings.limits),
+            history=History(settings.history_values_max),
+            epoch=new_epoch() if epoch is None else epoch,
         )
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
@@ -316,7 +317,6 @@ class Server:
             Hub(),
             settings.limits,
             default_ttl_ms=settings.default_ttl_ms,
-            epoch=self._epoch,
         )
         self.store.on_undo(services.answers.undo)
         views = Views(services)
