@@ -138,6 +138,11 @@ class Conversation:
             dunena.respond(services, self.subscriptions, message, now)
 
     @property
+    def is_open(self) -> bool:
+        """Whether the client is connected."""
+        return self._is_open
+
+    @property
     def services(self) -> Services:
         """What the client's rights permit at present."""
         return self._services
@@ -211,9 +216,7 @@ class Conversation:
         if shown_dialect is _OBJECT_STORE and self._services.events is not None:
             self.subscriptions.unfollow_channel(self._services.events)
 
-    def _explain(
-        self, error: Exception, text: bytes, message: JsonValue, now: int
-    ) -> bytes:
+    def _explain(self, error: Exception, text: bytes, message: JsonValue, now: int) -> bytes:
         """Make the answer to a message that was refused; raise `PositionAheadError` again."""
         if isinstance(error, ClientError):
             self._services.stats.count(error)

@@ -66,7 +66,7 @@ class Services:
     ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
     ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
     of one grant from the others, and from the same token with other rights. ``channel_rights`` say
-    which channels of messages may be used; None permits all. ``grant`` is the one that they are for.
+    which channels of messages may be used; None permits all. ``grant`` is whose they are.
     """
 
     store: StoreView
