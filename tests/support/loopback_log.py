@@ -133,6 +133,7 @@ class LoopbackLog:
         self.lost_from: int | None = None  # what was delivered last before a gap
         self.skew_ms = 0
         self.is_alive = True
+        self.last_sign: int | None = None  # of a node that is not alive; None for when asked first
         self.state = LogState.STARTING
         self.reason: str | None = None
         self.value_bytes_max = 1_046_528
@@ -172,8 +173,10 @@ class LoopbackLog:
         self._known = self.told_revision
 
     def last_sign_of(self, node: str) -> int | None:
-        found = [other for other in self.shared.nodes if other.node == node and other.is_alive]
-        return self.now if found else None
+        for other in self.shared.nodes:
+            if other.node == node:
+                return self.now if other.is_alive else other.last_sign
+        return None
 
     def tell(self, channel: str, data: bytes) -> None:
         raise AssertionError("nobody tells anything yet")

@@ -74,6 +74,7 @@ class SharedRooms:
         self.store = self.parts.store
         self.services = Services(self.store, self.store, Hub(), limits, answers=self.parts.answers)
         self.views = Views(self.services)
+        self.grants = {EVERYTHING.scope: EVERYTHING}
         self.alarms: list[Alarm] = []
         self.soon: list[Callable[[], None]] = []
         self.pacer = Pacer(lambda: float(self.now), self._set_alarm)
@@ -89,8 +90,18 @@ class SharedRooms:
         self.parts.connect(self.services, self.tick, self.soon.append, self._call_later)
         self.coordinator = self.parts.coordinator
         loop: Any = SimpleNamespace(call_later=self._call_later, time=lambda: self.now / 1000)
-        self.sessions = SharedSessions(loop, self.services, self.views, self.tick, self.telemetry)
-        self.sessions.attach(self.coordinator, self.parts.plan_views, self.parts.planning)
+        self.sessions = SharedSessions(
+            loop,
+            self.services,
+            self.views,
+            self.tick,
+            self.telemetry,
+            self.parts.session_table,
+            lambda scope: self.grants.get(scope),
+        )
+        self.sessions.attach(
+            self.coordinator, self.parts.plan_views, self.parts.planning, self.parts.plan_store
+        )
         self.context: Any = SimpleNamespace(
             tick=self.tick,
             telemetry=self.telemetry,

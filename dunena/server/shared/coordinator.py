@@ -35,6 +35,7 @@ from dunena.persistence.log import (
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore, UnplannedChangeError
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
@@ -65,6 +66,7 @@ class Coordinator:
         log: Log,
         store: SharedStore,
         answers: SharedAnswers,
+        sessions: SharedSessionTable,
         planner: Planner,
         tick: Tick,
         takeover: LogTakeover,
@@ -74,6 +76,7 @@ class Coordinator:
         self.is_loaded = False
         self._store = store
         self._answers = answers
+        self._sessions = sessions
         self._planner = planner
         self._tick = tick
         self._takeover = takeover
@@ -238,6 +241,7 @@ class Coordinator:
         for record in records:
             if record.op.kind is OpKind.NOTE:
                 self._answers.take_in(record, now)
+                self._sessions.take_in(record)
 
     def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
         groups = deque(stored.groups)
@@ -255,6 +259,7 @@ class Coordinator:
             return
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
         store.begin_replay(changes, planned.planned_at)
+        self._sessions.begin_replay(records)
         is_made = True
         try:
             request.replay(now)
@@ -266,6 +271,7 @@ class Coordinator:
         except Exception:  # noqa: BLE001 - a bug costs one request its answer
             _log.exception("a request could not be answered")
             request.fail()
+        self._sessions.end_replay()
         left = store.end_replay()
         if left:
             store.make_group(left)

@@ -1,18 +1,16 @@
 """What requests are planned to do to sessions, on top of what the log has."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 from dunena.dialects.grants import Grant
+from dunena.dialects.services import Holder
 from dunena.persistence.log import Op
 from dunena.server.shared.session_notes import SessionTerms, digest_of, op_of
 from dunena.sessions.limits import WILLS_BYTES_MAX
-from dunena.sessions.session import Session, SessionHolder, SessionRequest
+from dunena.sessions.session import Session, SessionRequest
 from dunena.sessions.session_table import WillsFullError, will_size
-
-Holder = SessionHolder[Grant]
-"""What a connection has of its session."""
 
 Held = Session[Grant]
 
@@ -35,8 +33,8 @@ class PlannedSessions:
     """The sessions as they would be; ``node`` is this one, ``clock`` the log's time in Unix ms.
 
     What a request does while ``is_planning`` is taken back: if it cannot be carried out, when it
-    has ended (`drop_request`), else when the proposal is complete. ``secrets`` are those of sessions
-    that would begin, by id. ``has_ended`` returns whether a session of another node may not be
+    has ended (`drop_request`), else when the proposal is complete. ``secrets`` are, by id, those of
+    sessions that would begin. ``has_ended`` returns whether a session of another node may not be
     resumed any more. ``wills_bytes`` is what all wills count for.
     """
 

@@ -9,6 +9,7 @@ from dunena.dialects.errors import ClientError, TooLargeError, TooManyError
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
+from dunena.server.shared.planned_sessions import PlannedSessions
 from dunena.server.shared.planning import PlanStore
 
 REQUESTS_MAX: Final = GROUP_OPS_MAX
@@ -18,11 +19,19 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store and answers; ``value_bytes_max`` is that of the log."""
+    """Plans requests on a store, answers and sessions; ``value_bytes_max`` is that of the log."""
 
-    def __init__(self, store: PlanStore, answers: PlannedAnswers, *, value_bytes_max: int) -> None:
+    def __init__(
+        self,
+        store: PlanStore,
+        answers: PlannedAnswers,
+        sessions: PlannedSessions,
+        *,
+        value_bytes_max: int,
+    ) -> None:
         self._store = store
         self._answers = answers
+        self._sessions = sessions
         self._value_bytes_max = value_bytes_max
 
     def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
@@ -33,6 +42,13 @@ class Planner:
         """
         self._store.begin_proposal(now)
         self._answers.begin_proposal()
+        self._sessions.begin_proposal()
+        try:
+            return self._take(waiting, now, count_max)
+        finally:
+            self._sessions.end_proposal()
+
+    def _take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
         batch: list[Planned] = []
         op_count = size = 0
         while waiting and len(batch) < count_max:
@@ -52,6 +68,7 @@ class Planner:
         store, answers = self._store, self._answers
         store.begin_request()
         answers.begin_request()
+        self._sessions.begin_request()
         planned = Planned(request)
         try:
             outcome = request.plan(now)
@@ -59,6 +76,7 @@ class Planner:
             _log.exception("a request could not be planned")
             outcome = PlanResult.WRONG
         if outcome is not PlanResult.DONE:
+            self._sessions.drop_request()
             planned.is_certain = outcome is PlanResult.WRONG
             return planned
         if request.is_conditional:
@@ -69,10 +87,12 @@ class Planner:
             planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
         else:
             planned.ops = store.ops
+        planned.ops += self._sessions.ops
         planned.ends = store.overdue_ops
         planned.error = self._excess(planned)
         if planned.error is not None:
             planned.ops, planned.ends = [], []
+            self._sessions.drop_request()
         return planned
 
     def _excess(self, planned: Planned) -> ClientError | None:

@@ -1,25 +1,63 @@
 """What a node itself asks of the log about sessions."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import Grant
 from dunena.server.shared.kinds import is_certain
-from dunena.server.shared.parked import Outcome, ParkedRequest
+from dunena.server.shared.parked import ParkedRequest, PlanResult
 from dunena.sessions.session import Session
-
-if TYPE_CHECKING:
-    from dunena.server.shared.sessions import SharedSessions
 
 KEYS_AT_ONCE_MAX: Final = 400
 """Keys that go with the end of a session, and its will; of more keys others go before. A proposal
 has twice as many operations at most, as each key may be past its time."""
 
 
+class SessionKeeper(Protocol):
+    """What these requests need of the sessions of a node: `SharedSessions` has it."""
+
+    def may_end(self, session_id: str, session: Session[Grant] | None) -> bool:
+        """Return whether the end of a session is to be planned: of this node's if it has one."""
+
+    def plan_end(
+        self, session_id: str, session: Session[Grant] | None, count_max: int, now: int
+    ) -> tuple[bool, ClientError | None]:
+        """Plan the end of a session, or if it has more keys than ``count_max``, that of these.
+
+        Return whether it will have ended, and why its will does not run.
+        """
+
+    def ended(
+        self, session_id: str, session: Session[Grant] | None, error: ClientError | None
+    ) -> None:
+        """Learn that a session has ended, and why its will did not run."""
+
+    def skip_will(self, session_id: str, reason: str) -> None:
+        """End a session without its will, which no log would store."""
+
+    def postpone(self, session: Session[Grant] | None) -> None:
+        """End a session later, as that is not possible now; one of another node is found again."""
+
+    def end_settled(self, session_id: str) -> None:
+        """Learn that the end of a session does not wait for the log any more."""
+
+    def plan_notes(self) -> bool:
+        """Plan to bring notes up to date; return whether there is anything to do."""
+
+    def notes_settled(self, *, is_refused: bool) -> None:
+        """Learn that a change of notes does not wait for the log any more."""
+
+    def search(self) -> None:
+        """End sessions of nodes that are gone; what was asked of the log has been told."""
+
+    def search_settled(self) -> None:
+        """Learn that a search does not wait for the log any more."""
+
+
 class OwnRequest(ParkedRequest):
     """A request of the node itself, which nobody waits for."""
 
-    def __init__(self, sessions: "SharedSessions") -> None:
+    def __init__(self, sessions: SessionKeeper) -> None:
         self._sessions = sessions
         self.size = 0
         self.is_conditional = True
@@ -35,7 +73,7 @@ class SessionEnd(OwnRequest):
     """The end of a session; ``session`` is the node's own, None for that of another node."""
 
     def __init__(
-        self, sessions: "SharedSessions", session_id: str, session: Session[Grant] | None
+        self, sessions: SessionKeeper, session_id: str, session: Session[Grant] | None
     ) -> None:
         super().__init__(sessions)
         self._id = session_id
@@ -44,15 +82,15 @@ class SessionEnd(OwnRequest):
         self._is_whole = False
         self._error: ClientError | None = None
 
-    def plan(self, now: int) -> Outcome:
+    def plan(self, now: int) -> PlanResult:
         """Plan it, if it is still to end."""
         self._is_planned = self._sessions.may_end(self._id, self._session)
         if not self._is_planned:
-            return Outcome.WRONG
+            return PlanResult.WRONG
         self._is_whole, self._error = self._sessions.plan_end(
             self._id, self._session, KEYS_AT_ONCE_MAX, now
         )
-        return Outcome.DONE
+        return PlanResult.DONE
 
     def replay(self, now: int) -> None:
         """Learn that it was made; if there are more keys, the rest is due."""
@@ -82,9 +120,9 @@ class NotesUpdate(OwnRequest):
 
     _is_refused = False
 
-    def plan(self, now: int) -> Outcome:
+    def plan(self, now: int) -> PlanResult:
         """Plan it."""
-        return Outcome.DONE if self._sessions.all.plan_unsaved() else Outcome.WRONG
+        return PlanResult.DONE if self._sessions.plan_notes() else PlanResult.WRONG
 
     def replay(self, now: int) -> None:
         """Do nothing more: the notes were taken in."""
@@ -99,15 +137,15 @@ class NotesUpdate(OwnRequest):
 
     def settled(self) -> None:
         """Save what is out of date meanwhile."""
-        self._sessions.saved(is_refused=self._is_refused)
+        self._sessions.notes_settled(is_refused=self._is_refused)
 
 
-class Search(OwnRequest):
+class GoneSearch(OwnRequest):
     """A question for the end of the log, before sessions of nodes that seem gone are ended."""
 
-    def plan(self, now: int) -> Outcome:
+    def plan(self, now: int) -> PlanResult:
         """Plan no change."""
-        return Outcome.DONE
+        return PlanResult.DONE
 
     def replay(self, now: int) -> None:
         """Search with what is known now."""

@@ -15,8 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from dunena.dialects.grants import NOTHING, Grant
+from dunena.dialects.services import Holder
 from dunena.persistence.log import Record
-from dunena.server.shared.planned_sessions import Holder, KnownSessions, PlannedSessions, id_in
+from dunena.server.shared.planned_sessions import KnownSessions, PlannedSessions, id_in
 from dunena.server.shared.session_notes import SessionTerms, id_of, read_terms
 from dunena.server.shared.store import UnplannedChangeError
 from dunena.sessions.session import Session, SessionHolder, SessionRequest, SessionState
@@ -40,15 +41,14 @@ class SharedSessionTable(SessionTable[Grant]):
         new_secret: Callable[[], str],
         node: str,
         clock: Callable[[], int],
-        grant_of: Callable[[bytes], Grant | None],
     ) -> None:
         super().__init__(new_id, new_secret)
         self.node = node
         self.terms: dict[str, SessionTerms] = {}
         self.unsaved: dict[str, None] = {}
         self.on_unsaved: Callable[[], None] = _do_nothing
+        self.grant_of: Callable[[bytes], Grant | None] = _nobody
         self._clock = clock
-        self._grant_of = grant_of
         self._revisions: dict[str, int] = {}  # of the notes
         self._left: dict[Holder, Session[Grant]] = {}
         self._left_by: dict[str, Holder] = {}
@@ -226,7 +226,7 @@ class SharedSessionTable(SessionTable[Grant]):
 
         Its request was stored after all, or its connection was lost before that was known.
         """
-        rights = self._grant_of(terms.scope)
+        rights = self.grant_of(terms.scope)
         holder = SessionHolder(self, NOTHING if rights is None else rights)
         session = Session(terms.id, "", holder)
         session.rights, session.scope = rights, terms.scope
@@ -274,3 +274,6 @@ class SharedSessionTable(SessionTable[Grant]):
 def _do_nothing() -> None:
     """Stand in for `on_unsaved`."""
 
+
+def _nobody(_scope: bytes) -> None:
+    """Stand in for `grant_of`."""
