@@ -137,6 +137,8 @@ class LoopbackLog:
         self.state = LogState.STARTING
         self.reason: str | None = None
         self.value_bytes_max = 1_046_528
+        self.channels: set[str] = set()  # that it listens to
+        self.messages: list[tuple[str, bytes]] = []  # that have not arrived yet
         self.figures = LogFigures()
         self._unanswered: Proposal | None = None  # stored, and not delivered here yet
         self._next = len(shared.batches)
@@ -179,15 +181,28 @@ class LoopbackLog:
         return None
 
     def tell(self, channel: str, data: bytes) -> None:
-        raise AssertionError("nobody tells anything yet")
+        assert self.status.is_connected
+        for node in self.shared.nodes:
+            node.messages.append((channel, data))
 
     def listen(self, channel: str, *, wanted: bool) -> None:
-        raise AssertionError("nobody listens yet")
+        assert wanted is (channel not in self.channels), "each is asked for once"
+        if wanted:
+            self.channels.add(channel)
+        else:
+            self.channels.remove(channel)
 
     async def close(self) -> None:
         self.is_alive = False
 
     # --- what a test says ---
+
+    def hear(self) -> None:
+        """The messages of channels arrive."""
+        messages, self.messages = self.messages, []
+        for channel, data in messages:
+            if channel in self.channels:
+                self.follower.message(channel, data)
 
     def load(self) -> None:
         """Everything is there; what was under way is forgotten with what was delivered."""
@@ -209,6 +224,7 @@ class LoopbackLog:
         """What is under way is stored, and everything is delivered."""
         self.send()
         self.deliver()
+        self.hear()
 
     def send(self) -> bool:
         """What is under way reaches the log; return whether it was stored, or there was none."""

@@ -33,6 +33,7 @@ from dunena.persistence.log import (
     RefusalKind,
 )
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.channels import SharedChannels
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
 from dunena.server.shared.session_table import SharedSessionTable
@@ -67,6 +68,7 @@ class Coordinator:
         store: SharedStore,
         answers: SharedAnswers,
         sessions: SharedSessionTable,
+        channels: SharedChannels,
         planner: Planner,
         tick: Tick,
         takeover: LogTakeover,
@@ -77,6 +79,7 @@ class Coordinator:
         self._store = store
         self._answers = answers
         self._sessions = sessions
+        self._channels = channels
         self._planner = planner
         self._tick = tick
         self._takeover = takeover
@@ -168,7 +171,8 @@ class Coordinator:
         self._go_on()
 
     def message(self, channel: str, data: bytes) -> None:
-        """Do nothing: the messages of channels go to the subscribers of this node alone."""
+        """Send a message to those who are subscribed to its channel here."""
+        self._channels.receive(channel, data)
 
     def change_state(self) -> None:
         """Tell those who asked."""

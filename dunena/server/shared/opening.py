@@ -14,6 +14,7 @@ from dunena.server.context import Context
 from dunena.server.routes import Routes
 from dunena.server.sessions import new_id, new_secret
 from dunena.server.shared.answers import PlannedAnswers, SharedAnswers
+from dunena.server.shared.channels import SharedChannels
 from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.expiry import SharedExpiry, Timer
 from dunena.server.shared.lane import LaneReceiver
@@ -69,11 +70,13 @@ class SharedParts:
             watches=WatchTable(),
         )
         self.plan_views = Views(self.planning)
+        channels = services.hub.relay = SharedChannels(self.log, services.hub, tick)
         self.coordinator = Coordinator(
             self.log,
             self.store,
             self.answers,
             self.session_table,
+            channels,
             Planner(
                 self.plan_store,
                 self._planned_answers,
