@@ -28,7 +28,7 @@ Place = tuple[bool, str, str]
 class SharedLog:
     """What the quorum has; ``clock`` is the log's time, Unix ms."""
 
-    def __init__(self, clock: Callable[[], int], epoch: str = "log-1", revision: int = 0) -> None:
+    def __init__(self, clock: Callable[[], int], epoch: str = "log1", revision: int = 0) -> None:
         self.clock = clock
         self.epoch = epoch
         self.revision = revision
@@ -46,21 +46,34 @@ class SharedLog:
         self.nodes.append(node)
         return node
 
-    def store(self, node: str, proposal: Proposal, known: int) -> LogBatch | None:
-        """Store a proposal of a node that was told everything up to a revision, or None."""
+    def permits(self, proposal: Proposal, known: int) -> bool:
+        """Return whether the conditions hold of a node that was told all up to a revision."""
         seen: set[Place] = set()
         for group in proposal.groups:
             for op in group:
                 place = _place_of(op)
                 if op.is_conditional and place not in seen and self._changed_at(op) > known:
-                    return None
+                    return False
                 seen.add(place)
+        return True
+
+    def store(self, node: str, proposal: Proposal, known: int) -> LogBatch | None:
+        """Store a proposal of a node that was told everything up to a revision, or None."""
+        if not self.permits(proposal, known):
+            return None
         self.revision += 1  # the marker
         now = self.clock()
         groups = tuple(tuple(self._record(op, now) for op in group) for group in proposal.groups)
         batch = LogBatch(node, proposal.number, self.revision, now, groups)
         self.batches.append(batch)
         return batch
+
+    def work(self) -> None:
+        """What all nodes have under way is stored and delivered to all."""
+        for node in list(self.nodes):
+            node.send()
+        for node in list(self.nodes):
+            node.deliver()
 
     def put(self, *groups: OpGroup) -> LogBatch:
         """Store what somebody else changed."""
@@ -120,7 +133,8 @@ class LoopbackLog:
     """The log of one node.
 
     A proposal is kept in ``under_way`` until `send`, and what is stored until `deliver`; `work`
-    does both. ``skew_ms`` is how wrong the node is about the log's time.
+    does both. ``skew_ms`` is how wrong the node is about the log's time. With ``soon``, which calls
+    a function in a moment, the log does all of it by itself.
     """
 
     def __init__(self, shared: SharedLog, node: str) -> None:
@@ -132,6 +146,7 @@ class LoopbackLog:
         self.told_revision = 0
         self.lost_from: int | None = None  # what was delivered last before a gap
         self.skew_ms = 0
+        self.soon: Callable[[Callable[[], None]], object] | None = None
         self.is_alive = True
         self.last_sign: int | None = None  # of a node that is not alive; None for when asked first
         self.state = LogState.STARTING
@@ -165,6 +180,8 @@ class LoopbackLog:
 
     def start(self, follower: LogFollower) -> None:
         self.follower = follower
+        if self.soon is not None:
+            self.soon(self.load)
 
     def propose(self, proposal: Proposal) -> None:
         assert self.under_way is None, "one proposal at a time"
@@ -173,6 +190,8 @@ class LoopbackLog:
         self.numbers.append(proposal.number)
         self.under_way = proposal
         self._known = self.told_revision
+        if self.soon is not None:
+            self.soon(self.shared.work)
 
     def last_sign_of(self, node: str) -> int | None:
         for other in self.shared.nodes:
@@ -241,6 +260,12 @@ class LoopbackLog:
             return False
         self._unanswered = proposal
         return True
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what is under way is stored if it is sent now."""
+        proposal = self.under_way
+        return proposal is not None and self.shared.permits(proposal, self._known)
 
     def store_unnoticed(self) -> None:
         """What is under way is stored, but this node gets no answer in time."""

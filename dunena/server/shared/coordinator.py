@@ -262,7 +262,7 @@ class Coordinator:
             self._answer(planned, now)
             return
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
-        store.begin_replay(changes, planned.planned_at)
+        store.begin_replay(changes, planned.planned_at, planned.checks)
         self._sessions.begin_replay(records)
         is_made = True
         try:
