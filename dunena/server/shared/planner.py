@@ -81,9 +81,12 @@ class Planner:
             _log.exception("a request could not be planned")
             outcome = PlanResult.WRONG
         planned.checks = store.checks
+        planned.ends = store.overdue_ops
         if outcome is not PlanResult.DONE:
             self._sessions.drop_request()
             planned.is_certain = outcome is PlanResult.WRONG
+            if planned.is_certain:
+                planned.ends = []
             if store.checks and store.checks[-1] is not None:
                 planned.error = StorageFailedError(store.checks[-1])
             return planned
@@ -95,8 +98,7 @@ class Planner:
             planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
         else:
             planned.ops = store.ops
-        planned.ops += self._sessions.ops
-        planned.ends = store.overdue_ops
+        planned.ops = planned.ops + self._sessions.ops
         planned.error = self._excess(planned)
         if planned.error is not None:
             planned.ops, planned.ends = [], []
