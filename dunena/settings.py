@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, WatchMode
+from dunena.persistence.policy import Fsync, StoreSettings, WatchMode
 from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
 
@@ -39,6 +39,8 @@ class Settings:
     ``www``: a folder of pages to serve; None for none.
     ``text_dir``: a folder for text files of ``text_keys``
     (`dunena.server.text_files.selection`); None for none.
+    ``store``: the store that the server shares with others, ``cache_dir`` being None then; None for
+    a server of its own.
     """
 
     host: str = DEFAULTS.host
@@ -67,6 +69,7 @@ class Settings:
     log_format: LogFormat = DEFAULTS.log_format
     tls_cert: Path | None = DEFAULTS.tls_cert
     tls_key: Path | None = DEFAULTS.tls_key
+    store: StoreSettings | None = None
 
     @property
     def no_persist(self) -> bool:
