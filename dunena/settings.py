@@ -11,6 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
@@ -107,9 +108,15 @@ def describe_settings(settings: Settings) -> dict[str, object]:
 
     A secret's value is whether it is set.
     """
-    return {
-        row.label: _described(row, attrgetter(row.held_as)(settings)) for row in rows().values()
-    }
+    return {row.label: _described(row, held_value(settings, row)) for row in rows().values()}
+
+
+def held_value(settings: Settings, row: Row) -> Any:
+    """Return the value of a setting; its default if it is about a store and there is none."""
+    part, dot, _ = row.held_as.partition(".")
+    if dot and getattr(settings, part) is None:
+        return row.default
+    return attrgetter(row.held_as)(settings)
 
 
 def _described(row: Row, value: object) -> object:

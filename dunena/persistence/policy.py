@@ -45,7 +45,8 @@ class StoreSettings:
     for the store. ``domain`` is the JetStream domain behind a leaf node. ``replicas`` is the number
     of servers that keep the bucket if it has to be made; None lets the log choose by their number.
     ``is_reader``: this server changes nothing, so it needs no right to. A login is ``user`` and
-    ``password``, or ``token``, or the file of an nkey's seed, or a file of credentials.
+    ``password``, or ``token``, or the file of an nkey's seed, or a file of credentials;
+    ``password_file`` and ``token_file`` are where these two were read from, if from a file.
     ``ca_file`` has the certificates that are trusted instead of the system's, ``cert_file`` and
     ``key_file`` are those of this client.
     """
@@ -58,7 +59,9 @@ class StoreSettings:
     is_reader: bool = False
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None
     token: str | None = field(default=None, repr=False)
+    token_file: Path | None = None
     nkey_file: Path | None = None
     creds_file: Path | None = None
     ca_file: Path | None = None
