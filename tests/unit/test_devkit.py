@@ -101,7 +101,14 @@ class TestPins:
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
     def test_pins_agree_between_the_files_of_one_environment(self):
-        files = ("package.txt", "nats.txt", "test.txt", "compile.txt", "mutation.txt", "release.txt")
+        files = (
+            "package.txt",
+            "nats.txt",
+            "test.txt",
+            "compile.txt",
+            "mutation.txt",
+            "release.txt",
+        )
         together = [pins(name) for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
