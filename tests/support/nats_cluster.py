@@ -51,14 +51,14 @@ class NatsServer:
             if others
             else ""
         )
+        store = json.dumps(str(self._folder / "store"))
         lines = [
             f"server_name: {self.name}",
             f"listen: 127.0.0.1:{self.port}",
             f"http: 127.0.0.1:{self._http_port}",
             f"pid_file: {json.dumps(str(self._folder / 'pid'))}",
             # Without a size, the server asks for three quarters of the disk and the memory.
-            f"jetstream {{ store_dir: {json.dumps(str(self._folder / 'store'))},"
-            " max_mem: 256MB, max_file: 4GB }",
+            f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 4GB }}",
             cluster,
             more,
         ]
@@ -75,7 +75,7 @@ class NatsServer:
                 stderr=log,
                 start_new_session=True,
                 # So that it also ends with tests that are killed.
-                preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509
+                preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
             )
 
     def stop(self) -> None:

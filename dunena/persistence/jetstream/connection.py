@@ -33,7 +33,10 @@ A cluster chooses another leader 4 seconds after it lost one.
 """
 
 _LOOK_SECONDS = 1.0
-_CLOSE_SECONDS = 1.0
+_FLUSH_SECONDS = 1.0
+_CLOSE_SECONDS = 0.1
+"""How long the end of a connection may take, first while it serves, then after it was cut."""
+
 _FOREVER_SECONDS = 10 * 365 * 86_400
 """For the library's own signs of life: it takes a server that is busy sending for a dead one."""
 
@@ -81,15 +84,18 @@ class Connection:
         """
         try:
             # The library tries without end, and tells of each failure: the first one ends it.
-            async with asyncio.timeout(CONNECT_SECONDS) as self._deadline:
-                await self._connect(login, name)
+            async with asyncio.timeout(CONNECT_SECONDS) as deadline:
+                self._deadline = deadline
+                try:
+                    await self._connect(login, name)
+                finally:
+                    self._deadline = None
         except BaseException as error:
             self._is_over = True
             await self._discard()
             if isinstance(error, OSError | TimeoutError | Error):
                 raise ConnectError(_reason_of(self._error or error)) from None
             raise
-        self._deadline = None
         self._heard_s = self._loop.time()
         self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
         self._start(self._send())
@@ -158,7 +164,7 @@ class Connection:
             return
         self._is_over = True
         try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
+            async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._send_outgoing()
                 await self._client.flush()
         except (OSError, TimeoutError, Error):
@@ -244,7 +250,7 @@ class Connection:
             self._deadline.reschedule(self._loop.time())
         elif isinstance(error, UnexpectedEOF | OSError):
             self._lose(_reason_of(error))
-        else:
+        elif not self._is_over:
             self._report(_reason_of(error))
 
     async def _take_end(self) -> None:

@@ -42,7 +42,7 @@ class Login:
         a password would be told to one that does not.
         """
         if self._context is not None and not self._context.is_used:
-            raise ssl.SSLError("the server does not speak TLS")
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "the server does not speak TLS")
 
     def _proof(self, store: StoreSettings) -> dict[str, Any]:
         if store.user is not None:
