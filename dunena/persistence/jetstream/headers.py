@@ -39,7 +39,7 @@ def milliseconds_of(text: str) -> int:
 
     Raises ValueError for anything else.
     """
-    global _second, _second_ms  # noqa: PLW0603 - most times are of the same second as the one before
+    global _second, _second_ms
     second = text[:19]
     if second != _second:
         ms = int(datetime.fromisoformat(second + "+00:00").timestamp()) * 1000
