@@ -30,7 +30,7 @@ def encode_token(text: str) -> str:
         return text
     if not text:
         return "="
-    encoded = _TO_ENCODE.sub(lambda match: b"=%02X" % match[0], text.encode())
+    encoded = _TO_ENCODE.sub(lambda match: b"=%02X" % match[0][0], text.encode())
     return encoded.decode("ascii")
 
 
