@@ -29,6 +29,7 @@ TIMESTAMP: Final = "Nats-Time-Stamp"
 MARKER_REASON: Final = "Nats-Marker-Reason"
 STATUS: Final = "Status"
 PENDING: Final = "Nats-Num-Pending"
+SEQUENCE_BEFORE: Final = "Nats-Last-Sequence"
 
 _second = ""
 _second_ms = 0
