@@ -88,7 +88,7 @@ class CatchUp:
     """
 
     __slots__ = (
-        "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_link", "_lower_since_s",
+        "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_link", "_lower_since_s",
         "_may_create", "_pages", "_pending", "_reached", "_reading", "_requests", "_scheduler",
         "_waiting", "created", "fetched", "is_running", "reason",
     )  # fmt: skip
@@ -118,6 +118,7 @@ class CatchUp:
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._facts: StreamFacts | None = None
         self._is_asking = False
+        self._is_closed = False
         self.created: str | None = None
         self.is_running = False
         self.fetched = 0
@@ -140,6 +141,8 @@ class CatchUp:
 
     def catch_up(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
+        if self._is_closed:
+            return
         self._link.request(
             self._requests.info(), REQUEST_TIMEOUT_S, lambda answer: self._wait_for(answer, then)
         )
@@ -159,6 +162,7 @@ class CatchUp:
         if self._handle is not None:
             self._handle.cancel()
         self._waiting.clear()
+        self._is_closed = True
         self.is_running = True  # nothing begins any more
 
     # --- one run ---

@@ -115,14 +115,14 @@ class Flow:
     def hold(self) -> None:
         """Only collect messages from now on, until `release`; also those of a begun batch."""
         self.is_holding = True
-        for sequence, message in enumerate(self._taken, self.boundary + 1):
-            self.keep(sequence, message)
-        self._taken.clear()
+        taken, self._taken = self._taken, []
         self._next = self.boundary + 1
+        for sequence, message in enumerate(taken, self._next):
+            self.keep(sequence, message)
 
     def keep(self, sequence: int, message: Message) -> None:
         """Hold a message until those before it are there."""
-        if sequence <= self.boundary or sequence in self._held:
+        if sequence < self._next or sequence in self._held:
             return
         self._held[sequence] = message
         self._held_bytes += len(message.data) + MESSAGE_BYTES

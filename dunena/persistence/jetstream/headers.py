@@ -15,9 +15,11 @@ EXPIRED: Final = "Dunena-Expired"
 OPERATION: Final = "KV-Operation"
 PURGE: Final = "PURGE"
 
-# Of JetStream, in what is sent (ADR-43, ADR-50). FREED_AFTER is in whole seconds.
+# Of JetStream, in what is sent (ADR-43, ADR-50). FREED_AFTER is in whole seconds; EXPECTED is about
+# EXPECTED_SUBJECT if that is there, and else about the message's own subject.
 FREED_AFTER: Final = "Nats-TTL"
 EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_SUBJECT: Final = "Nats-Expected-Last-Subject-Sequence-Subject"
 BATCH: Final = "Nats-Batch-Id"
 BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
 COMMIT: Final = "Nats-Batch-Commit"

@@ -26,7 +26,7 @@ class Reading:
 
     __slots__ = (
         "_entries", "_keeps_removed", "_names", "_nodes", "_places", "_removed", "cleared",
-        "is_complete", "messages", "newest", "notes", "own_marker",
+        "is_complete", "markers", "newest", "notes",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +41,8 @@ class Reading:
         self.notes: dict[str, Record] = {}
         self.cleared: Record | None = None
         self.newest = 0
-        self.messages = 0
+        self.markers: dict[str, Message] = {}
+        """The newest marker of each node."""
         self.is_complete = True
         """Whether the last message ends a batch."""
 
@@ -52,7 +53,6 @@ class Reading:
         timestamp = milliseconds_of(headers[header.TIMESTAMP])
         if timestamp > self.newest:
             self.newest = timestamp
-        self.messages += 1
         self.is_complete = header.COMMIT in headers or header.BATCH not in headers
         sequence = int(headers[header.SEQUENCE])
         self._places.put(subject, sequence)
@@ -61,6 +61,7 @@ class Reading:
             node = self._names.node_of(subject)
             if node is not None:
                 self._nodes.take(node, message)
+                self.markers[node] = message
         elif record.op.kind is _SET:
             # A newer value keeps the place of the older one in a dictionary, so it is taken out.
             self._entries.pop(subject, None)

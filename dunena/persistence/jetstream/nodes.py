@@ -62,6 +62,10 @@ class NodeTable:
         known.last_sign = max(known.last_sign, timestamp)
         known.has_gone = header.OPERATION in headers
 
+    def replace(self, other: "NodeTable") -> None:
+        """Take over all that another table knows, and nothing else."""
+        self._nodes = other._nodes
+
     def last_sign_of(self, node: str) -> int | None:
         """Return the time of a node's last marker; None for an unknown node."""
         known = self._nodes.get(node)

@@ -16,13 +16,12 @@ class Places:
     have, is forgotten: there the condition is that there is no message.
     """
 
-    __slots__ = ("_names", "_places", "_to_forget", "cleared")
+    __slots__ = ("_names", "_places", "_to_forget")
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._places: dict[str, int] = {}
         self._to_forget: list[tuple[int, str, int]] = []
-        self.cleared = 0
 
     def __len__(self) -> int:
         return len(self._places)
@@ -34,6 +33,11 @@ class Places:
     def put(self, subject: str, sequence: int) -> None:
         """Note a message of a subject."""
         self._places[subject] = sequence
+
+    def replace(self, other: "Places") -> None:
+        """Take over all that another one knows, and nothing else."""
+        self._places = other._places
+        self._to_forget = other._to_forget
 
     def forget_at(self, subject: str, sequence: int, due: int) -> None:
         """Forget a subject at a time (the log's, Unix ms) unless it has a newer message then."""
@@ -48,7 +52,6 @@ class Places:
 
     def clear(self, sequence: int) -> None:
         """Forget all keys: a CLEAR at ``sequence`` has removed them, and the stream lets go."""
-        self.cleared = max(self.cleared, sequence)
         start = len(self._names.prefix)
         cleared = [
             subject
