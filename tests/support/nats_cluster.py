@@ -42,7 +42,7 @@ class NatsServer:
     def log(self) -> str:
         return (self._folder / "log").read_text("utf-8")
 
-    def configure(self, routes: Iterable[int], more: str) -> None:
+    def configure(self, routes: Iterable[int], more: str, *, has_jetstream: bool = True) -> None:
         """Write the configuration; `more` is appended to it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         others = ", ".join(f"nats://127.0.0.1:{port}" for port in routes)
@@ -58,7 +58,9 @@ class NatsServer:
             f"http: 127.0.0.1:{self._http_port}",
             f"pid_file: {json.dumps(str(self._folder / 'pid'))}",
             # Without a size, the server asks for three quarters of the disk and the memory.
-            f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 4GB }}",
+            f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 4GB }}"
+            if has_jetstream
+            else "",
             cluster,
             more,
         ]
@@ -136,12 +138,20 @@ class Cluster:
     `configuration` is appended to that of each server.
     """
 
-    def __init__(self, program: Path, folder: Path, size: int = 1, configuration: str = "") -> None:
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        size: int = 1,
+        configuration: str = "",
+        *,
+        has_jetstream: bool = True,
+    ) -> None:
         names = [f"n{number}" for number in range(1, size + 1)]
         self.servers = [NatsServer(program, folder / name, name) for name in names]
         ports = [server.route_port for server in self.servers] if size > 1 else []
         for server in self.servers:
-            server.configure(ports, configuration)
+            server.configure(ports, configuration, has_jetstream=has_jetstream)
 
     def __enter__(self) -> Self:
         try:

@@ -27,10 +27,17 @@ _log = logging.getLogger(__name__)
 class NatsLink:
     """`wire.Link`, by connections to the servers of a store, tried in a random order."""
 
-    def __init__(self, store: StoreSettings, name: str) -> None:
-        """Prepare a link; ``name`` is what the servers call it in their lists of clients."""
+    def __init__(
+        self, store: StoreSettings, name: str, report: Callable[[str], None] | None = None
+    ) -> None:
+        """Prepare a link; ``name`` is what the servers call it in their lists of clients.
+
+        ``report`` is called with errors that do not end a connection, such as a missing right; they
+        are logged without it.
+        """
         self._store = store
         self._name = name
+        self._report = report or _log_report
         self._connection: Connection | None = None
         self._reason: str | None = "not connected yet"
         self._max_payload = 0
@@ -147,7 +154,7 @@ class NatsLink:
     async def _connect(self, server: str) -> bool:
         """Try to connect to a server, with all subscriptions; return whether it succeeded."""
         address = address_of(server)
-        connection = Connection(server, self._take_loss, self._take_report)
+        connection = Connection(server, self._take_loss, self._report)
         try:
             await connection.open(Login(self._store, server), self._name)
         except (ConnectError, LoginError) as error:
@@ -176,9 +183,6 @@ class NatsLink:
             _log.warning("no connection to the store: %s", reason)
         self._reason = reason
 
-    def _take_report(self, text: str) -> None:
-        _log.warning("the store reports: %s", text)
-
     def _tell_change(self) -> None:
         for changed in self._listeners:
             asyncio.get_running_loop().call_soon(changed)
@@ -199,6 +203,10 @@ class NatsLink:
         request = self._requests.get(message.subject.removeprefix(self._inbox))
         if request is not None:
             request.take(message)
+
+
+def _log_report(text: str) -> None:
+    _log.warning("the store reports: %s", text)
 
 
 def _size_of(message: Message) -> int:
