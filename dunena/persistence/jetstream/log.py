@@ -84,6 +84,7 @@ class JetStreamLog:
         self._taken_before = 0
         self._last_sign_s = float("-inf")
         self._told: tuple[LogState, tuple[str, ...], bool] | None = None
+        self._epoch = ""
         self.confirmed_at = 0
 
     # --- what the server asks ---
@@ -216,7 +217,7 @@ class JetStreamLog:
         contents = reading.contents(epoch, position)
         is_other = self._is_loaded and epoch != self._epoch
         self._epoch = epoch
-        self._clock.take(reading.newest, self._scheduler.now_s())
+        self._clock.take(facts.timestamp, self._scheduler.now_s())
         self._places.replace(self._reading_places)
         self._nodes.replace(self._reading_nodes)
         place, number = self._own_marker(reading.markers)
@@ -281,8 +282,6 @@ class JetStreamLog:
 
     # --- time, and the connection ---
 
-    _epoch = ""
-
     def _soon(self, action: Callable[[], None]) -> None:
         self._scheduler.call_later(0, action)
 
@@ -339,7 +338,6 @@ class JetStreamLog:
 
     def _tick(self) -> None:
         self._timer = self._scheduler.call_later(TICK_S, self._tick)
-        now_s = self._scheduler.now_s()
         if self._is_loaded:
             taken = self._flow.taken_messages
             if taken == self._taken_before:
@@ -351,7 +349,6 @@ class JetStreamLog:
                 self._proposals.send_sign()
             self._places.forget_due(now)
             self._nodes.forget_old(now)
-        del now_s
         self._tell_state()
 
     def _stale_s(self) -> float:
