@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -114,6 +115,7 @@ class Stored:
     headers: dict[str, str]
     data: bytes
     timestamp: str
+    timestamp_ms: int
     frees_at_s: float | None
 
 
@@ -167,14 +169,14 @@ class Replica:
 
 def time_text(seconds: float) -> str:
     """As Go writes it: without zeros at the end."""
-    micros = round(seconds * 1_000_000)
-    whole = datetime.fromtimestamp(EPOCH_S + micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    micros = round((EPOCH_S + seconds) * 1_000_000)
+    whole = datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     decimals = f"{micros % 1_000_000:06}".rstrip("0")
     return f"{whole}.{decimals}Z" if decimals else f"{whole}Z"
 
 
 class SimulatedCluster:
-    """The servers. ``committed`` is told of each entry that was stored."""
+    """The servers. ``made`` is told of a new stream, ``committed`` of each entry that it stores."""
 
     def __init__(self, time: VirtualTime, random: Random, bucket: str, faults: Faults) -> None:
         self.time = time
@@ -183,7 +185,8 @@ class SimulatedCluster:
         self.bucket = bucket
         self.stream = f"KV_{bucket}"
         self.links: list[SimulatedLink] = []
-        self.committed: Callable[[Entry], None] = lambda _entry: None
+        self.committed: Callable[[Entry], object] = lambda _entry: None
+        self.made: Callable[[], object] = lambda: None
         self.skews_s = [0.0] * SERVERS
         self.max_payload = 1024 * 1024
         self.is_full = False
@@ -191,7 +194,6 @@ class SimulatedCluster:
         self.has_quorum = True
         self.config: dict[str, Any] | None = None
         self.replicas: list[Replica] = []
-        self.run = 0
         self._config_before: dict[str, Any] = {}
         self._forget()
 
@@ -208,8 +210,8 @@ class SimulatedCluster:
     def create(self, config: dict[str, Any]) -> None:
         self._forget()
         self.config = config
-        self.run += 1
         self.created = time_text(self.time.now_s)
+        self.made()
 
     def delete(self) -> None:
         assert self.config is not None
@@ -385,17 +387,18 @@ class SimulatedCluster:
         now_s = self.time.now_s
         assert self.leader is not None
         timestamp = self._now_text()
+        timestamp_ms = round((now_s + self.skews_s[self.leader] + EPOCH_S) * 1_000_000) // 1000
         for message in entry.messages:
             self.last_sequence += 1
             ttl = message.headers.get("Nats-TTL")
             frees_at_s = None if ttl is None else now_s + int(ttl)
             stored = Stored(
                 self.last_sequence, message.subject, message.headers, message.data, timestamp,
-                frees_at_s,
+                timestamp_ms, frees_at_s,
             )  # fmt: skip
             entry.stored.append(stored)
             if frees_at_s is not None:
-                self.time.at(frees_at_s, lambda stored=stored: self._free(stored))
+                self.time.at(frees_at_s, partial(self._free, stored))
         self.entries.append(entry)
         count = len(self.entries)
         for number, replica in enumerate(self.replicas):
@@ -405,7 +408,7 @@ class SimulatedCluster:
                 if self.random.random() < self.faults.replica_lags:
                     replica.is_lagging = True
                     late_s = self.random.random() * self.faults.lag_s
-                    self.time.at(now_s + late_s, lambda r=replica: self._level(r))
+                    self.time.at(now_s + late_s, partial(self._level, replica))
                 else:
                     replica.apply(self.entries, count, now_s)
         self.committed(entry)

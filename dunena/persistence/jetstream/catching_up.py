@@ -89,8 +89,8 @@ class CatchUp:
 
     __slots__ = (
         "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed",
-        "_link", "_lower_since_s", "_may_create", "_pending", "_reached", "_reading", "_requests", "_scheduler",
-        "_waiting", "created", "fetched", "is_running", "reason",
+        "_link", "_lower_since_s", "_may_create", "_pending", "_reached", "_reading", "_requests",
+        "_scheduler", "_waiting", "created", "fetched", "is_running", "reason",
     )  # fmt: skip
 
     def __init__(
