@@ -61,7 +61,7 @@ class JetStreamLog:
         self._nodes = NodeTable()
         self._clock = LogClock()
         self._figures = LogFigures()
-        self._flow = Flow(self._deliver_soon, self._repair_soon, self._reload_soon)
+        self._flow = Flow(self._deliver_soon, self._repair_soon, self.reload)
         self._catch_up = CatchUp(
             link, scheduler, self._requests, self._flow, self, may_create=not terms.is_reader
         )
@@ -195,6 +195,10 @@ class JetStreamLog:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
         self._catch_up.catch_up(then)
 
+    def reload(self) -> None:
+        """Load everything anew."""
+        self._soon(self._reload)
+
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the server of a refusal."""
         if self._follower is not None and not self._is_closed:
@@ -302,9 +306,6 @@ class JetStreamLog:
     def _repair_if_missing(self) -> None:
         if self._flow.missing and not self._is_closed:
             self._catch_up.repair()
-
-    def _reload_soon(self) -> None:
-        self._soon(self._reload)
 
     def _reload(self) -> None:
         if self._is_loaded and not self._is_closed and not self._catch_up.is_running:
