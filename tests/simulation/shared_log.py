@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -105,10 +106,13 @@ class Truth:
 
     def __init__(self) -> None:
         self.batches: list[Committed] = []
+        self._with_changes: list[Committed] = []
         self.state = State()
 
     def add(self, batch: Committed) -> None:
         self.batches.append(batch)
+        if batch.groups:
+            self._with_changes.append(batch)
         for group in batch.groups:
             for record in group:
                 self.state.make(record)
@@ -130,7 +134,8 @@ class Truth:
 
     def following(self, revision: int) -> Committed | None:
         """The next batch that has something for nodes."""
-        return next((b for b in self.batches if b.groups and b.revision > revision), None)
+        index = bisect_right(self._with_changes, revision, key=lambda batch: batch.revision)
+        return self._with_changes[index] if index < len(self._with_changes) else None
 
 
 class Member:
@@ -427,7 +432,7 @@ class SharedLogHistory:
             trouble = random.choice(TROUBLES)
             due_s = random.random() * TROUBLE_S
             self.time.at(due_s, self._trouble(trouble))
-        pace_s = random.choice((0.03, 0.15, 0.4))
+        pace_s = random.choice((0.06, 0.2, 0.5))
         while self.time.now_s < TROUBLE_S:
             self._act()
             self._run(random.expovariate(1 / pace_s))
@@ -562,7 +567,7 @@ class SharedLogHistory:
         for member in self.members:
             member.propose(((Op(OpKind.SET, "", member.name, b"1"),),))
             member.unknown.clear()
-        self._run(8.0)
+        self._run(11.0)
         for member in self.members:
             promise(
                 (member.name, member.number) in self.stored and member.under_way is None,
@@ -572,7 +577,8 @@ class SharedLogHistory:
     def _is_well(self, member: Member) -> bool:
         status = member.log.status
         is_ready = status.state is LogState.READY and status.is_writable and status.is_connected
-        return is_ready and member.under_way is None
+        is_running = member.process.stopped_until_s <= self.time.now_s
+        return is_ready and is_running and member.under_way is None
 
     def _compare_all(self) -> None:
         truth = self.truth()
@@ -623,6 +629,8 @@ def restart_node(history: SharedLogHistory) -> None:
 
 
 def remake_stream(history: SharedLogHistory) -> None:
+    if history.cluster.config is None:
+        return
     history.cluster.delete()
     history.time.at(
         history.time.now_s + history.random.choice((0.01, 0.5, 3.0)), history.cluster.make_anew

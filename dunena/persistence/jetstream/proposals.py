@@ -394,10 +394,12 @@ class Proposals:
                 self.place = 0
             elif found != self.place:
                 self._host.reload()  # a marker that was never delivered: something is wrong here
-        elif current is not None and (found == 0 or current.draft.conditions[subject] == 0):
-            # It is what this node knows: the stream has let go of it, or this node has forgotten
-            # the place of what is gone.
-            current.expected[subject] = found
+        elif current is not None:
+            known = current.draft.conditions[subject]
+            # Either the stream has let go of it, or this node has forgotten the place of what is
+            # gone. What was delivered since it asked is a change.
+            if self._places.of(subject) <= known and (found == 0 or known == 0):
+                current.expected[subject] = found
 
     # --- the end of a proposal ---
 
