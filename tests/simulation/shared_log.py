@@ -477,8 +477,7 @@ class SharedLogHistory:
     def _end_faults(self) -> None:
         for name in Faults.__slots__:
             setattr(self.faults, name, 0.0)
-        self.cluster.is_full = False
-        self.cluster.make_anew()
+        self.cluster.end_trouble()
 
     def _act(self) -> None:
         random = self.random

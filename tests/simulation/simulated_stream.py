@@ -190,6 +190,7 @@ class SimulatedCluster:
         self.skews_s = [0.0] * SERVERS
         self.max_payload = 1024 * 1024
         self.is_full = False
+        self.is_quiet = False
         self.leader: int | None = 0
         self.has_quorum = True
         self.config: dict[str, Any] | None = None
@@ -225,7 +226,7 @@ class SimulatedCluster:
 
     def lose_leader(self, seconds: float) -> None:
         """What was proposed and not agreed on is kept, or lost from some entry on."""
-        if self.leader is None:
+        if self.leader is None or self.is_quiet:
             return
         self.leader = None
         self.open_batches.clear()
@@ -234,6 +235,16 @@ class SimulatedCluster:
         for entry in self.pending:
             entry.reply = None
         self.time.at(self.time.now_s + seconds, self._elect)
+
+    def end_trouble(self) -> None:
+        """From now on the servers do what they should."""
+        self.is_quiet = True
+        self.is_full = False
+        self.has_quorum = True
+        self._elect()
+        while self.pending:
+            self._commit()
+        self.make_anew()
 
     def _elect(self) -> None:
         if self.leader is not None:
