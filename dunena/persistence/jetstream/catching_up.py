@@ -325,6 +325,10 @@ class CatchUp:
         else:
             self.reason = facts.description or f"error {facts.number} of JetStream"
             pause, action = MISMATCH_PAUSE_S, self._ask_facts
+            if facts.number == STREAM_NOT_FOUND and not self._flow.is_holding:
+                # What comes next is another stream's.
+                self._host.take_batches()
+                self._flow.hold()
         if self.created is None:
             self._later(pause, action)
         return None
