@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
@@ -167,10 +167,15 @@ class Replica:
             del self.last[stored.subject]
 
 
+@lru_cache
+def second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def time_text(seconds: float) -> str:
     """As Go writes it: without zeros at the end."""
     micros = round((EPOCH_S + seconds) * 1_000_000)
-    whole = datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = second_text(micros // 1_000_000)
     decimals = f"{micros % 1_000_000:06}".rstrip("0")
     return f"{whole}.{decimals}Z" if decimals else f"{whole}Z"
 

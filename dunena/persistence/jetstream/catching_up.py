@@ -43,9 +43,9 @@ LAG_PAUSE_S: Final = 0.02
 MISMATCH_PAUSE_S: Final = 2.0
 """Before a stream is looked at again that cannot be a log, or is not there."""
 
-AWAY_MS_MAX: Final = 50 * 60 * 1000
-"""How long a node may have been away and still learn of what was removed: the stream keeps that for
-an hour.
+AWAY_MS_MAX: Final = 10 * 60 * 1000
+"""How long a node may have been away and still learn of all that is gone (`NOTE_FREED_S`). After
+that it loads everything.
 """
 
 LOWER_S: Final = 3.0
