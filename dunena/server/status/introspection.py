@@ -72,6 +72,7 @@ class Introspection:
         self._engine = figures.engine
         self._disk = figures.disk
         self._telemetry = figures.telemetry
+        self._shared = figures.shared
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
         """Answer `/info` for a grant; ``seen`` is its view of the store.
@@ -81,6 +82,7 @@ class Introspection:
         """
         at = self._figures.at(now)
         is_for_admin = Right.ADMIN in grant.rights
+        revision = at.value("revision")
         return _json(
             {
                 "name": NAME,
@@ -88,13 +90,13 @@ class Introspection:
                 "compiled": _IS_COMPILED,
                 "entries": at.value("entries"),
                 "namespaces": [ns for ns in seen.namespaces() if ns],
-                "revision": at.value("revision"),
+                "revision": revision,
                 "epoch": self._services.epoch,
                 "uptime": at.uptime_seconds,
                 "clockStepMs": self._wall_step_ms(),
                 "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
-                "persistent": self._settings.cache_dir is not None,
+                "persistent": not self._settings.no_persist,
                 "features": self._features(),
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
@@ -109,14 +111,26 @@ class Introspection:
                     },
                 },
                 "refusedOrigins": at.value("refusals", "origin"),
-                "maxValueBytes": self._services.limits.value_bytes_max,
+                "maxValueBytes": self._value_bytes_max,
                 "defaultTtlMs": self._services.default_ttl_ms,
                 "maxEntries": self._services.limits.entries_max,
                 "maxMemoryBytes": self._services.limits.memory_bytes_max,
                 "session": _SESSION_LIMITS,
+                **self._store(revision),
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
+
+    def _store(self, revision: float) -> dict[str, object]:
+        """Return what `/info` has of the shared store; empty without one."""
+        if self._shared is None:
+            return {}
+        return {"store": self._shared.describe(self._settings.bucket, revision)}
+
+    @property
+    def _value_bytes_max(self) -> int:
+        configured = self._services.limits.value_bytes_max
+        return configured if self._shared is None else self._shared.value_bytes_max(configured)
 
     def _features(self) -> list[str]:
         features = ["channels", "history", "http", "http-watch", "ops", "session", "txn", "watch"]
@@ -164,6 +178,7 @@ class Introspection:
                     "ephemeralKeys": at.value("ephemeral_keys"),
                 },
                 **self._text_file_counts(at),
+                **({} if self._shared is None else {"store": self._shared.count()}),
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
@@ -188,6 +203,7 @@ class Introspection:
             "connections": connections,
             "sessions": sessions,
             **text_files,
+            **self._store_check(),
         }
         is_well = all(check["status"] == HEALTHY for check in checks.values())
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
@@ -277,6 +293,14 @@ class Introspection:
             "count": count,
         }
 
+    def _store_check(self) -> dict[str, dict[str, object]]:
+        """Report whether the shared store answers; empty without one."""
+        shared = self._shared
+        if shared is None:
+            return {}
+        status = UNHEALTHY if shared.failure else HEALTHY if shared.is_well else DEGRADED
+        return {"store": {"status": status, **shared.check()}}
+
     def _shown(self, text: str) -> str:
         """Make paths in a text relative to the folder of the values."""
         folder = self._settings.cache_dir
@@ -299,7 +323,8 @@ class Introspection:
 
     @property
     def _storage_failure(self) -> str | None:
-        return self._telemetry.storage_failure or self._engine.failure
+        refused = self._telemetry.storage_failure or self._engine.failure
+        return refused or (None if self._shared is None else self._shared.failure)
 
 
 def _json(body: dict[str, object], status: int = 200) -> Response:
