@@ -143,6 +143,7 @@ def test_a_server_with_a_shared_store_shows_its_servers_and_for_how_long_it_is_s
 
     checks = {
         "storage": {"status": "healthy"},
+        "files": {"status": "healthy"},
         "store": {"status": "degraded", "connected": True, "staleMs": 2_500, "reason": "no leader"},
     }
     blank_tab.page.route("**/server", add({"store": store, "folder": None}))
