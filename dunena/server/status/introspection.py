@@ -1,6 +1,5 @@
 """The answers of `/info`, `/stats` and `/health`."""
 
-import os
 from collections.abc import Callable
 from types import BuiltinFunctionType
 
@@ -9,10 +8,10 @@ import orjson
 from dunena import NAME, __version__
 from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.frames import text_frame
-from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
 from dunena.server.status.figures import TICKS, Figures, Moment
+from dunena.server.status.health_checks import DEGRADED, HEALTHY, UNHEALTHY, HealthChecks
 from dunena.sessions.limits import (
     GRACE_MS_MAX,
     SESSION_KEYS_MAX,
@@ -24,10 +23,6 @@ from dunena.sessions.limits import (
 )
 from dunena.settings import Settings, describe_settings
 from dunena.store.view import StoreView
-
-HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
-
-_DAMAGES_SHOWN_MAX = 20
 
 _SESSION_LIMITS = {
     "minTimeout": TIMEOUT_MS_MIN,
@@ -62,7 +57,7 @@ class Introspection:
         has_get_writes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._has_get_writes = has_get_writes
-        self._shortage = shortage or Shortage()
+        self._checks = HealthChecks(figures, settings, shortage or Shortage())
         self._wall_step_ms = wall_step_ms
         self._event_loop = event_loop
         self._addresses = addresses
@@ -70,7 +65,6 @@ class Introspection:
         self._settings = settings
         self._services = figures.services
         self._engine = figures.engine
-        self._disk = figures.disk
         self._telemetry = figures.telemetry
         self._shared = figures.shared
 
@@ -192,19 +186,7 @@ class Introspection:
         A client without a token, such as a load balancer, gets only the status.
         """
         failure = self._storage_failure
-        files = self._files_check(shows_names=grant.may_see_names)
-        watch = self._watch_check()
-        connections = self._connections_check()
-        text_files = self._text_files_check(shows_names=grant.may_see_names)
-        sessions = self._sessions_check()
-        checks = {
-            "files": files,
-            "watch": watch,
-            "connections": connections,
-            "sessions": sessions,
-            **text_files,
-            **self._store_check(),
-        }
+        checks = self._checks.all(shows_names=grant.may_see_names)
         is_well = all(check["status"] == HEALTHY for check in checks.values())
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         if grant is NOTHING:
@@ -221,91 +203,12 @@ class Introspection:
         }
         return _json(body, 503 if failure else 200)
 
-    def _files_check(self, *, shows_names: bool) -> dict[str, object]:
-        """Report files that cannot be read or written; changes are accepted all the same.
-
-        ``shows_names`` includes their paths, which contain the names of keys.
-        """
-        damages, reason = self._disk.damages(), self._disk.files_failure
-        check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
-        if reason:
-            check["reason"] = self._shown(reason) if shows_names else "a file cannot be written"
-            check["behind"] = self._disk.files_behind
-        if damages:
-            check["count"] = len(damages)
-        if damages and shows_names:
-            check["damaged"] = [
-                {"path": self._shown(damage.display_path), "reason": self._shown(damage.reason)}
-                for damage in damages[:_DAMAGES_SHOWN_MAX]
-            ]
-        return check
-
-    def _watch_check(self) -> dict[str, object]:
-        """Report whether hand edits are noticed, late, or not at all."""
-        watching = self._disk.watching
-        is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
-        check: dict[str, object] = {
-            "status": DEGRADED if is_blind else HEALTHY,
-            "state": watching.state.value,
-        }
-        if watching.reason:
-            check["reason"] = self._shown(watching.reason)
-        return check
-
-    def _connections_check(self) -> dict[str, object]:
-        """Report whether connections were refused lately because there is no room for more."""
-        reason = self._shortage.reason
-        return {"status": HEALTHY} if reason is None else {"status": DEGRADED, "reason": reason}
-
     def _text_file_counts(self, at: Moment) -> dict[str, object]:
         """Return how many text files were written and failed; empty if there are to be none."""
         if self._figures.text_files is None:
             return {}
         written, failures = at.value("text_files_written"), at.value("text_file_failures")
         return {"textFiles": {"written": written, "failures": failures}}
-
-    def _text_files_check(self, *, shows_names: bool) -> dict[str, dict[str, object]]:
-        """Report whether the text files show what they should; empty if there are to be none.
-
-        The last error stays there when all is well again.
-        """
-        text_files = self._figures.text_files
-        if text_files is None:
-            return {}
-        reason, last_error = text_files.failure, text_files.last_error
-        check: dict[str, object] = {"status": DEGRADED if reason else HEALTHY}
-        if reason:
-            check["reason"] = (
-                self._shown(reason) if shows_names else "a text file cannot be written"
-            )
-        if last_error and shows_names:
-            check["lastError"] = self._shown(last_error)
-        return {"textFiles": check}
-
-    def _sessions_check(self) -> dict[str, object]:
-        """Report sessions whose ephemeral keys should be gone, but changes are refused."""
-        count = self._figures.sessions.postponed_count
-        if not count:
-            return {"status": HEALTHY}
-        return {
-            "status": DEGRADED,
-            "reason": "the end of sessions cannot be stored and is tried again",
-            "count": count,
-        }
-
-    def _store_check(self) -> dict[str, dict[str, object]]:
-        """Report whether the shared store answers; empty without one."""
-        shared = self._shared
-        if shared is None:
-            return {}
-        status = UNHEALTHY if shared.failure else HEALTHY if shared.is_well else DEGRADED
-        return {"store": {"status": status, **shared.check()}}
-
-    def _shown(self, text: str) -> str:
-        """Make paths in a text relative to the folder of the values."""
-        folder = self._settings.cache_dir
-        plain = text.replace("\\\\?\\", "")  # how Windows writes a long path
-        return plain if folder is None else plain.replace(f"{folder.absolute()}{os.sep}", "")
 
     def live(self, _now: int) -> Response:
         """Answer `/health/live`: the process is running."""
