@@ -140,16 +140,16 @@ class Server:
         self.settings = settings
         self._new_conversation = new_conversation
         self.clock = Clock()
-        quota, history = quota_of(settings.limits), History(settings.history_values_max)
+        history = History(settings.history_values_max)
         self._shared: SharedParts | None = None
         self.store: Store
         if open_log is None:
             epoch = new_epoch() if epoch is None else epoch
-            self.store = Store(quota=quota, history=history, epoch=epoch)
+            self.store = Store(quota=quota_of(settings.limits), history=history, epoch=epoch)
         else:
             from dunena.server.shared import opening  # most servers need none of it
 
-            self._shared = opening.SharedParts(open_log(), quota, history)
+            self._shared = opening.SharedParts(open_log(), settings.limits, history)
             self.store = self._shared.store
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())

@@ -5,7 +5,12 @@ from collections import deque
 from dataclasses import replace
 from typing import Final
 
-from dunena.dialects.errors import ClientError, TooLargeError, TooManyError
+from dunena.dialects.errors import (
+    ClientError,
+    StorageFailedError,
+    TooLargeError,
+    TooManyError,
+)
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
@@ -58,8 +63,11 @@ class Planner:
         except Exception:  # noqa: BLE001 - a bug costs one request its answer
             _log.exception("a request could not be planned")
             outcome = PlanResult.WRONG
+        planned.checks = store.checks
         if outcome is not PlanResult.DONE:
             planned.is_certain = outcome is PlanResult.WRONG
+            if store.checks and store.checks[-1] is not None:
+                planned.error = StorageFailedError(store.checks[-1])
             return planned
         if request.is_conditional:
             planned.planned_at = now
