@@ -481,6 +481,7 @@ class Server:
             self._sessions.table,
             None if self._text_files is None else self._text_files.writer,
             self.log,
+            clock_ms=None if self._shared is None else self.clock,
         )
         introspection = Introspection(
             figures,
