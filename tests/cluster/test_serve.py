@@ -98,6 +98,18 @@ def test_a_value_limit_that_the_store_does_not_have_prevents_a_start(single: Clu
     assert "max_payload" in line
 
 
+def test_the_largest_value_is_that_of_the_servers(nats_server: Path, tmp_path: Path):
+    value = "x" * 3_000_000
+    with (
+        Cluster(nats_server, tmp_path, configuration="max_payload: 8MB") as cluster,
+        node(cluster, "large", "--max-value", "4000000") as server,
+    ):
+        wait_until_ready(server)
+        assert ask(server, "/info")["maxValueBytes"] == 4_000_000
+        assert http(server, "PUT", "/kv/k", body=json.dumps(value)).status == 201
+        assert http(server, "GET", "/kv/k").json == value
+
+
 def test_a_login_that_cannot_be_read_prevents_a_start(single: Cluster, tmp_path: Path):
     seed = tmp_path / "seed"
     done = run_copy("serve", "--port", "0", "--store", single.urls[0], "--store-nkey", str(seed))

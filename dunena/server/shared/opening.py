@@ -69,9 +69,7 @@ class SharedParts:
             self.log,
             self.store,
             self.answers,
-            Planner(
-                self._plan_store, self._planned_answers, value_bytes_max=self.log.value_bytes_max
-            ),
+            Planner(self._plan_store, self._planned_answers, self.log),
             tick,
             LogTakeover(self.store, self.answers, services.watches),
             call_soon,
