@@ -212,6 +212,11 @@ def _provide_nginx() -> dict[str, str]:
     return {} if sys.platform == "win32" else {"DUNENA_TEST_NGINX": str(programs.provide_nginx())}
 
 
+def _provide_helm() -> dict[str, str]:
+    # One system is enough for files that are the same on all of them.
+    return {"DUNENA_TEST_HELM": str(programs.provide_helm())} if sys.platform == "linux" else {}
+
+
 def _passes_checks(python: Path) -> bool:
     """Run every check, also after one has failed: a person wants all complaints at once."""
     passed = True
@@ -234,4 +239,5 @@ _PROVIDERS = (
     _provide_curl,
     _provide_wget,
     _provide_nginx,
+    _provide_helm,
 )
