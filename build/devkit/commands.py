@@ -14,6 +14,8 @@ USAGE = """\
 usage: python3 build/dev.py COMMAND [arguments]
 
   serve [arguments]  run the server from this checkout; the arguments are those of "dunena serve"
+  cluster [--port N] [--nats-port N] [--keep FOLDER]
+                     three NATS servers and three nodes that share their values, to try it
   test [arguments]   check the code, then run all tests; with arguments only pytest, with those
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
@@ -64,6 +66,15 @@ def serve(arguments: list[str]) -> int:
     # -P: the current folder may be another checkout, whose code must not win.
     command: list[str | Path] = [python, "-P", "-m", "dunena", "serve", *arguments]
     return hand_over(command, clean_environ())
+
+
+def cluster(arguments: list[str]) -> int:
+    """Run a cluster of this checkout's nodes."""
+    groups = (environment.RUN, environment.NATS)
+    python = environment.DEVELOPMENT.prepare(*groups)
+    nats_server = programs.provide_nats_server()
+    command: list[str | Path] = [python, "-P", "-m", "devkit.cluster", nats_server, *arguments]
+    return hand_over(command, clean_environ({"PYTHONPATH": str(ROOT / "build")}))
 
 
 def test(arguments: list[str]) -> int:
@@ -139,6 +150,7 @@ def refresh_lock(arguments: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "serve": serve,
+    "cluster": cluster,
     "test": test,
     "windows": windows,
     "mutate": mutation.run,

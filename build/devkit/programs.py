@@ -214,7 +214,7 @@ def provide_nats_server() -> Path:
 def is_nats_recent(version: str) -> bool:
     """Whether the answer of `nats-server --version` is of one that dunena can keep values at."""
     found = re.search(r"v(\d+)\.(\d+)\.(\d+)", version)
-    return bool(found) and tuple(map(int, found.groups())) >= OLDEST_NATS
+    return found is not None and tuple(map(int, found.groups())) >= OLDEST_NATS
 
 
 def provide_helm() -> Path:
