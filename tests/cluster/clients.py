@@ -121,6 +121,7 @@ class Setter(Client):
             if "error" not in answer:
                 write.rev = answer["result"]["rev"]
                 write.outcome = Outcome.ACKNOWLEDGED
+                self.history.answered_at.append(time.monotonic())
             elif STORED_NOTHING in answer["error"]:
                 write.outcome = Outcome.REFUSED
                 self.is_over.wait(PAUSE_SECONDS)
@@ -151,6 +152,7 @@ class Repeater(Client):
                 assert STORED_NOTHING in said or MAY_BE_STORED in said, answer
                 time.sleep(PAUSE_SECONDS)
                 continue
+            self.history.answered_at.append(time.monotonic())
             self.acknowledge(self._open["idempotencyKey"], answer["result"])
             self._open = None
 

@@ -4,6 +4,7 @@ Nothing here does input or output: `problems` looks at a finished `History`. Eac
 promise of docs/cluster.md behind it.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class History:
 
     ``counted`` has the number that was answered to each idempotency key of an `incr`; each was
     asked for until it was acknowledged. ``final`` has what each node holds in the end.
+    ``answered_at`` are the times of acknowledgements, by a clock that only grows, in seconds.
     """
 
     writes: list[Write] = field(default_factory=list)
@@ -67,6 +69,7 @@ class History:
     transfers: int = 0
     followed: dict[str, list[Update]] = field(default_factory=dict)
     final: dict[int, dict[str, Any]] = field(default_factory=dict)
+    answered_at: list[float] = field(default_factory=list)
 
 
 def problems(history: History) -> list[str]:
@@ -88,6 +91,12 @@ def summarize(history: History) -> str:
     sets = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items()))
     rest = f"{len(history.counted)} counts, {history.transfers} transfers, {updates} updates"
     return f"{sets} sets, {rest}"
+
+
+def longest_silence(history: History, start: float, end: float) -> float:
+    """Return the longest time between acknowledgements from ``start`` to ``end``, in seconds."""
+    times = [start, *sorted(one for one in history.answered_at if start < one < end), end]
+    return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
 def _lost_writes(history: History) -> Iterator[str]:
