@@ -54,6 +54,12 @@ def small_disk(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+def say(text: str) -> None:
+    """Tell whoever watches a long run, or looks at a failed one."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
 def run_through(cluster: Cluster, plan: list[Fault], chance: random.Random) -> None:
     """Let clients work while one fault after the other happens; nothing promised is broken."""
     clients = Clients([node.ws_url for node in cluster.nodes], SEED)
@@ -67,21 +73,20 @@ def run_through(cluster: Cluster, plan: list[Fault], chance: random.Random) -> N
         cluster.wait_until_ready()
         ready_at = time.monotonic()
         silence = longest_silence(clients.history, at, ready_at)
-        print(
+        say(
             f"{at - began_at:6.1f} s: {what}; ready again after {ready_at - at:.1f} s, "
-            f"longest time without an acknowledgement {silence:.1f} s",
-            flush=True,
+            f"longest time without an acknowledgement {silence:.1f} s"
         )
     time.sleep(1)
     history = clients.finish(lambda node: cluster.read_all(node, NS), len(cluster.nodes))
-    print(summarize(history), flush=True)
+    say(summarize(history))
     assert problems(history) == []
     assert len(history.counted) > 10 * len(plan)
 
 
 def test_faults_break_no_promise(tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    print(f"DUNENA_CLUSTER_SEED={SEED}", flush=True)
+    say(f"DUNENA_CLUSTER_SEED={SEED} DUNENA_CLUSTER_FAULTS={FAULTS}")
     if not can_make_namespaces():
         with Cluster(tmp_path, Loopback(), servers=SERVERS, nodes=NODES) as cluster:
             kinds = faults.ANYWHERE
