@@ -15,6 +15,7 @@ import trustme
 from ruamel.yaml import YAML
 
 from dunena import __version__
+from dunena.persistence.jetstream.permissions import permissions_of
 from dunena.setting_table import rows
 from tests.packaging.made_up import ROOT
 
@@ -94,6 +95,15 @@ class TestNats:
     ) -> None:
         del environment["DUNENA_NATS_PASSWORD"]
         assert "DUNENA_NATS_PASSWORD" in self.look(folder / "machine.conf", **environment)
+
+    @pytest.mark.parametrize(("user", "is_reader"), [("dunena", False), ("reader", True)])
+    def test_users_have_the_least_rights(self, user: str, is_reader: bool) -> None:
+        text = (FOLDER / "nats" / "users.conf").read_text("utf-8")
+        (rights,) = re.findall(rf"user: {user}\n(.*?)\n      \}}\n", text, re.DOTALL)
+        least = permissions_of("dunena", domain="hub", is_reader=is_reader)
+        for what, subjects in (("publish", least.publish), ("subscribe", least.subscribe)):
+            (found,) = re.findall(rf"{what}: \[(.*?)\]", rights, re.DOTALL)
+            assert sorted(re.findall(r'"([^"]+)"', found)) == sorted(subjects)
 
     def test_every_variable_is_explained_in_the_files(self) -> None:
         texts = [path.read_text("utf-8") for path in (FOLDER / "nats").glob("*.conf")]
