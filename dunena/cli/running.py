@@ -111,7 +111,7 @@ async def _start(
     Raise `StartError` if it cannot start, `_RunningAlready` if another dunena serves already.
     """
     for port in ports_to_try(settings.port, start_mode):
-        server = Server(replace(settings, port=port))
+        server = _make_server(replace(settings, port=port))
         try:
             with LoadingProgress() as progress:
                 await server.start(progress, is_cancelled)
@@ -133,6 +133,20 @@ async def _start(
         f"port {settings.port} and the {PORTS_TRIED_MAX - 1} after it are in use;"
         " stop what uses them, or start with: dunena serve --port 0"
     )
+
+
+def _make_server(settings: Settings) -> Server:
+    store = settings.store
+    if store is None:
+        return Server(settings)
+    # Most servers need none of it.
+    from dunena.persistence.interface import OpenError
+    from dunena.persistence.jetstream.opening import open_log
+
+    try:
+        return Server(settings, open_log=lambda: open_log(store))
+    except OpenError as error:
+        raise StartError(error.reason) from error
 
 
 def ports_to_try(wanted: int, start_mode: StartMode) -> Iterator[int]:
