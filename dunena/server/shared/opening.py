@@ -78,12 +78,7 @@ class SharedParts:
             self.answers,
             self.session_table,
             channels,
-            Planner(
-                self.plan_store,
-                self._planned_answers,
-                self.session_table.planned,
-                value_bytes_max=self.log.value_bytes_max,
-            ),
+            Planner(self.plan_store, self._planned_answers, self.session_table.planned, self.log),
             tick,
             LogTakeover(self.store, self.answers, self.session_table, services.watches),
             call_soon,

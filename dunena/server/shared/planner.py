@@ -11,7 +11,7 @@ from dunena.dialects.errors import (
     TooLargeError,
     TooManyError,
 )
-from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
 from dunena.server.shared.planned_sessions import PlannedSessions
@@ -24,20 +24,15 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store, answers and sessions; ``value_bytes_max`` is that of the log."""
+    """Plans requests on a store, answers and sessions for a log."""
 
     def __init__(
-        self,
-        store: PlanStore,
-        answers: PlannedAnswers,
-        sessions: PlannedSessions,
-        *,
-        value_bytes_max: int,
+        self, store: PlanStore, answers: PlannedAnswers, sessions: PlannedSessions, log: Log
     ) -> None:
         self._store = store
         self._answers = answers
         self._sessions = sessions
-        self._value_bytes_max = value_bytes_max
+        self._log = log
 
     def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
         """Plan the first requests, at most so many, and remove them; ``now`` is Unix ms.
@@ -109,11 +104,10 @@ class Planner:
         """Return the error for what no log stores."""
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
-        if any(self._is_too_large(op) for op in planned.ops):
-            return TooLargeError(f"Value exceeds max size ({self._value_bytes_max} bytes)")
+        # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
+        value_bytes_max = self._log.value_bytes_max
+        if any(len(op.value) > value_bytes_max for op in planned.ops):
+            return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
         if planned.bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
         return None
-
-    def _is_too_large(self, op: Op) -> bool:
-        return len(op.value) > self._value_bytes_max
