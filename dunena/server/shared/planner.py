@@ -11,7 +11,7 @@ from dunena.dialects.errors import (
     TooLargeError,
     TooManyError,
 )
-from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
 from dunena.server.shared.planning import PlanStore
@@ -23,12 +23,12 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store and answers; ``value_bytes_max`` is that of the log."""
+    """Plans requests on a store and answers, as far as a log stores them."""
 
-    def __init__(self, store: PlanStore, answers: PlannedAnswers, *, value_bytes_max: int) -> None:
+    def __init__(self, store: PlanStore, answers: PlannedAnswers, log: Log) -> None:
         self._store = store
         self._answers = answers
-        self._value_bytes_max = value_bytes_max
+        self._log = log
 
     def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
         """Plan the first requests, at most so many, and remove them; ``now`` is Unix ms.
@@ -89,11 +89,9 @@ class Planner:
         """Return the error for what no log stores."""
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
-        if any(self._is_too_large(op) for op in planned.ops):
-            return TooLargeError(f"Value exceeds max size ({self._value_bytes_max} bytes)")
+        value_bytes_max = self._log.value_bytes_max
+        if any(len(op.value) > value_bytes_max for op in planned.ops):
+            return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
         if planned.bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
         return None
-
-    def _is_too_large(self, op: Op) -> bool:
-        return len(op.value) > self._value_bytes_max
