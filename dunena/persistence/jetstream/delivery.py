@@ -1,0 +1,118 @@
+"""Makes what nodes are told of the messages of a stream; no I/O."""
+
+from collections.abc import Callable
+
+from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.clock import LogClock
+from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.loading import FREED_LATER_MS
+from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
+from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
+from dunena.persistence.jetstream.records import record_of
+from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.log import LogBatch, OpKind, Proposal, Record
+
+_SET = OpKind.SET
+_CLEAR = OpKind.CLEAR
+_NOTE = OpKind.NOTE
+
+TakeMarker = Callable[[int, int | None], Proposal | None]
+"""Learns of a delivered marker of this node; see `Proposals.take_marker`."""
+
+
+class Delivery:
+    """Turns whole batches of messages into records; places, nodes and clock learn of them."""
+
+    __slots__ = ("_clock", "_names", "_node", "_nodes", "_places", "_take_marker")
+
+    def __init__(
+        self,
+        names: Names,
+        node: str,
+        places: Places,
+        nodes: NodeTable,
+        clock: LogClock,
+        take_marker: TakeMarker,
+    ) -> None:
+        self._names = names
+        self._node = node
+        self._places = places
+        self._nodes = nodes
+        self._clock = clock
+        self._take_marker = take_marker
+
+    def batch_of(self, messages: list[Message], now_s: float) -> LogBatch | None:
+        """Return what a node makes of a whole batch; None if there is nothing in it.
+
+        ``now_s`` is when it was received, on the clock of the own machine.
+        """
+        places, names = self._places, self._names
+        node, number = "", None
+        groups: list[tuple[Record, ...]] = []
+        group: list[Record] = []
+        for message in messages:
+            headers = message.headers
+            subject = headers[header.SUBJECT]
+            record = record_of(message, names)
+            places.put(subject, int(headers[header.SEQUENCE]))
+            if record is None:
+                marked = names.node_of(subject)
+                if marked is not None:
+                    node = marked
+                    number = self._learn_of(marked, message, number)
+                continue
+            if record.op.kind is not _SET:
+                self._learn_of_other(record, subject, headers)
+            group.append(record)
+            if header.MORE not in headers:
+                groups.append(tuple(group))
+                group = []
+        if group:
+            groups.append(tuple(group))
+        last = messages[-1].headers
+        timestamp = milliseconds_of(last[header.TIMESTAMP])
+        self._clock.take(timestamp, now_s)
+        if not groups and number is None:
+            return None
+        return LogBatch(node, number, int(last[header.SEQUENCE]), timestamp, tuple(groups))
+
+    def _learn_of(self, node: str, message: Message, number: int | None) -> int | None:
+        """Learn of a marker; return the number of this node's proposal that it begins."""
+        self._nodes.take(node, message)
+        if node != self._node:
+            return number
+        sequence = int(message.headers[header.SEQUENCE])
+        proposal = self._take_marker(sequence, marker_fields(message.data)[0])
+        # A batch may have a second marker.
+        return number if proposal is None else proposal.number
+
+    def _learn_of_other(self, record: Record, subject: str, headers: dict[str, str]) -> None:
+        op = record.op
+        if op.kind is _CLEAR:
+            self._places.clear(record.revision)
+        elif op.kind is not _NOTE or not op.value:
+            due = milliseconds_of(headers[header.TIMESTAMP]) + TOMBSTONES_MS
+            self._places.forget_at(subject, record.revision, due)
+        elif record.ends_at is not None:
+            self._places.forget_at(subject, record.revision, record.ends_at + FREED_LATER_MS)
+
+
+def batch_of_proposal(
+    proposal: Proposal, node: str, place: int, timestamp: int, found: dict[int, Record]
+) -> LogBatch:
+    """Return a proposal as it was stored after its marker at ``place``.
+
+    ``found`` has those of its records that are still there by their revisions. The others were
+    overtaken, so that it does not matter when exactly their time would have ended.
+    """
+    revision = place
+    groups = []
+    for group in proposal.groups:
+        records = []
+        for op in group:
+            revision += 1
+            ends_at = op.expires_at if op.ttl_ms is None else timestamp + op.ttl_ms
+            records.append(found.get(revision) or Record(op, revision, ends_at))
+        groups.append(tuple(records))
+    return LogBatch(node, proposal.number, revision, timestamp, tuple(groups))

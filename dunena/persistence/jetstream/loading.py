@@ -1,0 +1,103 @@
+"""Makes contents of the newest message of each subject; no I/O."""
+
+from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.nodes import NodeTable
+from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
+from dunena.persistence.jetstream.records import entry_of, record_of
+from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.log import Contents, OpKind, Record
+from dunena.store.entry import Entry
+
+_SET = OpKind.SET
+_CLEAR = OpKind.CLEAR
+_NOTE = OpKind.NOTE
+
+FREED_LATER_MS = 6 * 60 * 1000
+"""How much later than its end a note's place is forgotten; later than the stream frees it."""
+
+
+class Reading:
+    """Takes messages in the order of their sequences, and keeps the newest of each subject.
+
+    ``places`` and ``nodes`` are told of each. What is removed is kept only if ``keeps_removed``.
+    """
+
+    __slots__ = (
+        "_entries", "_keeps_removed", "_names", "_nodes", "_places", "_removed", "cleared",
+        "is_complete", "markers", "newest", "notes",
+    )  # fmt: skip
+
+    def __init__(
+        self, names: Names, places: Places, nodes: NodeTable, *, keeps_removed: bool
+    ) -> None:
+        self._names = names
+        self._places = places
+        self._nodes = nodes
+        self._keeps_removed = keeps_removed
+        self._entries: dict[str, Entry] = {}
+        self._removed: dict[str, Record] = {}
+        self.notes: dict[str, Record] = {}
+        self.cleared: Record | None = None
+        self.newest = 0
+        self.markers: dict[str, Message] = {}
+        """The newest marker of each node."""
+        self.is_complete = True
+        """Whether the last message ends a batch."""
+
+    def add(self, message: Message) -> None:
+        """Take a message that has a higher sequence than all before."""
+        headers = message.headers
+        subject = headers[header.SUBJECT]
+        timestamp = milliseconds_of(headers[header.TIMESTAMP])
+        if timestamp > self.newest:
+            self.newest = timestamp
+        self.is_complete = header.COMMIT in headers or header.BATCH not in headers
+        sequence = int(headers[header.SEQUENCE])
+        self._places.put(subject, sequence)
+        record = record_of(message, self._names)
+        if record is None:
+            node = self._names.node_of(subject)
+            if node is not None:
+                self._nodes.take(node, message)
+                self.markers[node] = message
+        elif record.op.kind is _SET:
+            # A newer value keeps the place of the older one in a dictionary, so it is taken out.
+            self._entries.pop(subject, None)
+            self._entries[subject] = entry_of(record, timestamp)
+            if self._removed:
+                self._removed.pop(subject, None)
+        else:
+            self._add_other(record, subject, timestamp)
+
+    def _add_other(self, record: Record, subject: str, timestamp: int) -> None:
+        op = record.op
+        if op.kind is _CLEAR:
+            self._entries.clear()
+            self._removed.clear()
+            self.cleared = record
+            self._places.clear(record.revision)
+        elif op.kind is _NOTE and op.value:
+            self.notes[op.key] = record
+            self._removed.pop(subject, None)
+            if record.ends_at is not None:
+                due = record.ends_at + FREED_LATER_MS
+                self._places.forget_at(subject, record.revision, due)
+        else:
+            if op.kind is _NOTE:
+                self.notes.pop(op.key, None)
+            else:
+                self._entries.pop(subject, None)
+            if self._keeps_removed:
+                self._removed[subject] = record
+            self._places.forget_at(subject, record.revision, timestamp + TOMBSTONES_MS)
+
+    def contents(self, epoch: str, revision: int) -> Contents:
+        """Return what there is."""
+        return Contents(epoch, revision, self.newest, list(self._entries.values()), self.notes)
+
+    def removed(self) -> list[Record]:
+        """Return what is gone, a CLEAR before all others."""
+        removed = list(self._removed.values())
+        return removed if self.cleared is None else [self.cleared, *removed]

@@ -1,0 +1,426 @@
+"""Stores the proposals of a node, each at most once; no I/O.
+
+All that a node writes begins with its marker, which must follow the marker before it. So of
+everything that was sent after one marker, at most one is stored: a proposal can be sent again, and
+a marker alone (a *fence*, and the sign that the node is alive) ends whatever was sent before. What
+has happened is known from the markers that are delivered, and from nothing else.
+
+A marker is kept for an hour. If it were let go of sooner, "there is none" would be true again after
+a proposal was stored, and it could be stored twice.
+"""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.attempts import Draft, Meaning, meaning_of
+from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.nodes import marker_data
+from dunena.persistence.jetstream.places import Places
+from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
+from dunena.persistence.jetstream.stream_requests import (
+    Stored,
+    StreamRequests,
+    read_sequence,
+    read_stored,
+)
+from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
+from dunena.persistence.log import LogFigures, Proposal, Refusal, RefusalKind
+
+ATTEMPT_TIMEOUT_S: Final = 2.0
+PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
+"""Between attempts that were not stored for certain."""
+
+DELIVERY_S: Final = 0.25
+"""How long what is stored may take to be delivered before it is fetched."""
+
+PROBE_TIMEOUT_S: Final = 1.0
+
+
+class ProposalHost(Protocol):
+    """What the proposals need of the log."""
+
+    @property
+    def position(self) -> int:
+        """The sequence up to which everything was delivered."""
+
+    @property
+    def now(self) -> int:
+        """The log's time."""
+
+    @property
+    def since(self) -> int:
+        """The sequence of this node's first marker, 0 if it has none."""
+
+    def catch_up(self, then: Callable[[], None]) -> None:
+        """Call ``then`` when everything was delivered that the stream has at this moment."""
+
+    def refuse(self, number: int, refusal: Refusal) -> None:
+        """Tell the node of a refusal."""
+
+
+class _Current:
+    """The proposal that is under way.
+
+    ``may_be_stored``: an attempt had no answer. ``is_given_up``: the node was told so, and now it
+    is only to be found out what has become of it.
+    """
+
+    __slots__ = (
+        "deadline", "draft", "expected", "groups", "is_given_up", "may_be_stored", "number",
+        "proposal", "started_s",
+    )  # fmt: skip
+
+    def __init__(self, proposal: Proposal, draft: Draft, started_s: float) -> None:
+        self.proposal = proposal
+        self.number = proposal.number
+        self.draft = draft
+        self.expected = dict(draft.conditions)
+        self.started_s = started_s
+        self.deadline: Cancellable | None = None
+        self.may_be_stored = False
+        self.is_given_up = False
+
+
+class Proposals:
+    """One proposal at a time, and the node's markers.
+
+    ``place`` is the sequence of the node's last marker that was delivered. ``is_blocked``: the log
+    has not answered in time, so nothing new is taken until it does.
+    """
+
+    __slots__ = (
+        "_attempts", "_current", "_figures", "_handle", "_host", "_is_closed", "_is_pausing",
+        "_is_sign_due", "_link", "_marker", "_names", "_node", "_pauses", "_places", "_requests",
+        "_scheduler", "_sent", "_settling", "_terms", "is_blocked", "place", "unanswered_since_s",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        link: Link,
+        scheduler: Scheduler,
+        terms: LogTerms,
+        node: str,
+        names: Names,
+        places: Places,
+        requests: StreamRequests,
+        figures: LogFigures,
+        host: ProposalHost,
+    ) -> None:
+        self._link = link
+        self._scheduler = scheduler
+        self._terms = terms
+        self._node = node
+        self._names = names
+        self._requests = requests
+        self._figures = figures
+        self._host = host
+        self._places = places
+        self._marker = names.subject_of_node(node)
+        self._current: _Current | None = None
+        self._handle: Cancellable | None = None
+        """An attempt, or the pause before the next one."""
+        self._sent: _Current | None = None
+        """What an attempt under way is about; None if it is a marker alone."""
+        self._settling: object | None = None
+        """What is waited for before the next attempt."""
+        self._is_pausing = False
+        self._attempts = 0
+        self._pauses = 0
+        self._is_sign_due = False
+        self._is_closed = False
+        self.place = 0
+        self.is_blocked = False
+        self.unanswered_since_s: float | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether a proposal would be sent at once."""
+        return self._current is None and not self.is_blocked
+
+    def propose(self, proposal: Proposal) -> Refusal | None:
+        """Begin to store a proposal; return why not."""
+        if self._terms.is_reader:
+            return Refusal(RefusalKind.UNAVAILABLE, "this server may only read")
+        if self._current is not None or self.is_blocked:
+            return Refusal(RefusalKind.UNAVAILABLE, self._silence)
+        draft = Draft(proposal, self._names, self._places, self._host.now)
+        reason = draft.refusal(self._link.max_payload)
+        if reason is not None:
+            return Refusal(RefusalKind.INVALID, reason)
+        current = self._current = _Current(proposal, draft, self._scheduler.now_s())
+        current.deadline = self._scheduler.call_later(self._terms.timeout_s, self._give_up)
+        self._go_on()
+        return None
+
+    def send_sign(self) -> None:
+        """Write a marker unless something is under way."""
+        if not self._terms.is_reader:
+            self._is_sign_due = True
+            self._go_on()
+
+    def retry(self) -> None:
+        """Try again at once what waits for its next attempt: there is a new connection."""
+        if self._is_pausing and self._handle is not None:
+            self._handle.cancel()
+            self._resume()
+
+    def take_marker(self, sequence: int, number: int | None) -> Proposal | None:
+        """Learn of a delivered marker of this node; return the proposal that it begins.
+
+        A proposal that was given up is not returned: its node was told that it may have been made.
+        """
+        self.place = sequence
+        self.is_blocked = False
+        self._is_sign_due = False
+        self.unanswered_since_s = None
+        self._drop_attempt()
+        current = self._current
+        if current is None:
+            return None
+        is_stored = number == current.number
+        if current.is_given_up or is_stored:
+            self._drop_current()
+            if current.is_given_up or not is_stored:
+                return None
+            self._figures.commits += 1
+            spent_s = self._scheduler.now_s() - current.started_s
+            self._figures.commit_ms_total += spent_s * 1000
+            return current.proposal
+        # Something else followed the marker before it, so all attempts have failed for good.
+        current.may_be_stored = False
+        self._handle = self._scheduler.call_later(0, self._resume)
+        return None
+
+    def take_loaded(self, place: int, number: int | None, *, is_other: bool) -> Proposal | None:
+        """Learn of the node's marker in all that was loaded; like `take_marker`.
+
+        ``place`` is 0 if there is none. ``is_other``: this is another stream than before.
+        """
+        current = self._current
+        if is_other and current is not None:
+            if not current.is_given_up:
+                self._refuse_unanswered(current)
+            self._drop_current()
+        if place == self.place and not is_other:
+            return None
+        was_blocked = self.is_blocked
+        stored = self.take_marker(place, number)
+        # Without a marker it is not known that anything can be stored.
+        self.is_blocked = was_blocked and place == 0
+        return stored
+
+    def close(self) -> None:
+        """End what is under way."""
+        self._drop_attempt()
+        self._drop_current()
+        self._is_closed = True
+
+    # --- attempts ---
+
+    def _go_on(self) -> None:
+        """Send what is to be sent, unless an attempt is under way or waited for."""
+        if self._handle is not None or self._settling is not None or self._is_closed:
+            return
+        current = self._current
+        if current is not None and not current.is_given_up:
+            self._send(current)
+        elif current is not None or self.is_blocked or self._is_sign_due:
+            self._send(None)
+
+    def _resume(self) -> None:
+        self._handle = None
+        self._is_pausing = False
+        self._go_on()
+
+    def _pause(self, seconds: float | None = None) -> None:
+        """Make the next attempt after a while."""
+        if seconds is None:
+            seconds = PAUSES_S[min(self._pauses, len(PAUSES_S) - 1)]
+            self._pauses += 1
+        self._is_pausing = True
+        self._handle = self._scheduler.call_later(seconds, self._resume)
+
+    def _send(self, current: _Current | None) -> None:
+        number = None if current is None else current.number
+        marker = Message(
+            self._names.written_to(self._marker),
+            {header.EXPECTED: str(self.place), header.FREED_AFTER: str(TOMBSTONE_S)},
+            marker_data(number, self._host.since),
+        )
+        self._attempts += 1
+        if self.unanswered_since_s is None:
+            self.unanswered_since_s = self._scheduler.now_s()
+        self._sent = current
+        if current is None:
+            last = marker
+        else:
+            batch = f"{BATCH_PREFIX}{self._node}-{self._attempts}"
+            parts, last = current.draft.messages(marker, batch, current.expected)
+            publish = self._link.publish
+            for part in parts:
+                publish(part)
+        self._handle = self._link.request(last, ATTEMPT_TIMEOUT_S, self._take_answer)
+
+    def _drop_attempt(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+        self._sent = None
+        self._settling = None
+        self._is_pausing = False
+        self._pauses = 0
+
+    def _drop_current(self) -> None:
+        current = self._current
+        if current is not None and current.deadline is not None:
+            current.deadline.cancel()
+        self._current = None
+
+    def _take_answer(self, answer: Message | LinkFault) -> None:
+        self._handle = None
+        sent, self._sent = self._sent, None
+        if isinstance(answer, LinkFault):
+            if answer is LinkFault.TIMEOUT:
+                if sent is not None:
+                    sent.may_be_stored = True
+                self._figures.retries += 1
+                self._pause(0.0)
+            elif answer is LinkFault.TOO_LARGE:
+                self._take_meaning(Meaning.INVALID, "it is larger than the servers take")
+            else:
+                self._pause()
+            return
+        stored = read_stored(answer)
+        if isinstance(stored, Stored):
+            if sent is not None:
+                sent.may_be_stored = True
+            # Its marker tells. If that is lost, it is fetched.
+            self._handle = self._scheduler.call_later(DELIVERY_S, self._fetch_stored)
+        else:
+            self._take_meaning(meaning_of(stored), stored.description or f"error {stored.number}")
+
+    def _fetch_stored(self) -> None:
+        self._handle = None
+        self._settle_after(self._pause)
+
+    def _take_meaning(self, meaning: Meaning, reason: str) -> None:
+        current = self._current
+        if meaning is Meaning.CONFLICT:
+            self._settle_after(self._settle_conflict)
+        elif meaning is Meaning.PENDING:
+            self._settle_after(self._settle_pending)
+        elif meaning is Meaning.LATER or current is None or current.is_given_up:
+            self._pause()
+        elif current.may_be_stored:
+            self._pause()  # an attempt before it may still be stored; time tells
+        else:
+            kind = {
+                Meaning.FULL: RefusalKind.FULL,
+                Meaning.INVALID: RefusalKind.INVALID,
+            }.get(meaning, RefusalKind.UNAVAILABLE)
+            self._refuse(current, Refusal(kind, reason))
+
+    # --- a condition that does not hold ---
+
+    def _settle_after(self, settle: Callable[[], None]) -> None:
+        """Call ``settle`` when everything was delivered, unless the marker has moved by then."""
+        settling = self._settling = object()
+
+        def go_on() -> None:
+            if self._settling is settling:
+                self._settling = None
+                settle()
+
+        self._host.catch_up(go_on)
+
+    def _settle_pending(self) -> None:
+        if not self._refuse_if_changed():
+            self._pause()
+
+    def _settle_conflict(self) -> None:
+        if not self._refuse_if_changed():
+            current = self._current
+            subjects = [self._marker]
+            if current is not None and not current.is_given_up:
+                subjects += current.expected
+            self._probe(subjects)
+
+    def _refuse_if_changed(self) -> bool:
+        """Refuse the proposal if a condition of it does not hold any more.
+
+        What was sent of it cannot be stored then: the change that it did not know is delivered, and
+        all attempts would have had to be before that.
+        """
+        current = self._current
+        if current is None or current.is_given_up:
+            return False
+        places = self._places
+        for subject, place in current.draft.conditions.items():
+            if places.of(subject) > place:
+                self._figures.conflicts += 1
+                self._refuse(current, Refusal(RefusalKind.CONFLICT, "it was changed meanwhile"))
+                return True
+        return False
+
+    def _probe(self, subjects: list[str]) -> None:
+        """Ask for the last sequence of each subject: the stream may have let go of some."""
+        if not subjects:
+            self._pause()
+            return
+        subject = subjects.pop()
+
+        def take(answer: Message | LinkFault) -> None:
+            self._handle = None
+            found = None if isinstance(answer, LinkFault) else read_sequence(answer)
+            if not isinstance(found, int) or found > self._host.position:
+                self._pause()
+                return
+            self._take_found(subject, found)
+            self._probe(subjects)
+
+        self._handle = self._link.request(
+            self._requests.last_message(subject), PROBE_TIMEOUT_S, take
+        )
+
+    def _take_found(self, subject: str, found: int) -> None:
+        current = self._current
+        if subject == self._marker:
+            self.place = found
+        elif current is not None and (found == 0 or current.draft.conditions[subject] == 0):
+            # It is what this node knows: the stream has let go of it, or this node has forgotten
+            # the place of what is gone.
+            current.expected[subject] = found
+
+    # --- the end of a proposal ---
+
+    @property
+    def _silence(self) -> str:
+        return self._link.reason or "the store does not answer"
+
+    def _give_up(self) -> None:
+        current = self._current
+        if current is None:
+            return
+        current.deadline = None
+        if self._sent is current:
+            current.may_be_stored = True
+        self._refuse_unanswered(current)
+        self.is_blocked = True
+        current.is_given_up = True
+        if not current.may_be_stored:
+            self._current = None
+        if self._settling is None:
+            self._drop_attempt()
+            self._pause(0.0)
+
+    def _refuse_unanswered(self, current: _Current) -> None:
+        kind = RefusalKind.UNKNOWN if current.may_be_stored else RefusalKind.UNAVAILABLE
+        self._host.refuse(current.number, Refusal(kind, self._silence))
+
+    def _refuse(self, current: _Current, refusal: Refusal) -> None:
+        self._drop_attempt()
+        self._drop_current()
+        self.unanswered_since_s = None
+        self._host.refuse(current.number, refusal)

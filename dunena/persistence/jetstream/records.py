@@ -1,0 +1,164 @@
+"""Operations as messages of the stream, and back; no I/O.
+
+What other programs put into the stream is taken over: `nats kv put` of JSON is a SET, and `nats kv
+del` a REMOVE. A value that is no JSON removes the key, as it replaced what the key had.
+"""
+
+import logging
+from typing import Final
+from urllib.parse import quote, unquote
+
+from dunena.persistence.jetstream import headers as header
+from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.log import Op, OpKind, Record
+from dunena.store.entry import Entry, EphemeralEntry
+from dunena.store.values import InvalidJsonError, decode, encode
+
+TOMBSTONE_S: Final = 3600
+"""How long the stream keeps what says that a key is gone: as long as a node may be away without
+loading everything anew.
+"""
+
+NOTE_FREED_S: Final = 60
+"""How much later than its end a note is freed."""
+
+BATCH_PREFIX: Final = "dunena-"
+"""Of the ids of a node's batches, which tells its messages from those of other programs."""
+
+_HEADER_SAFE: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+
+_SET: Final = OpKind.SET
+_REMOVE: Final = OpKind.REMOVE
+_EXPIRE: Final = OpKind.EXPIRE
+_CLEAR: Final = OpKind.CLEAR
+_NOTE: Final = OpKind.NOTE
+
+_logger = logging.getLogger(__name__)
+
+
+def subject_of(op: Op, names: Names) -> str:
+    """Return the subject that an operation is stored under."""
+    if op.kind is _NOTE:
+        return names.subject_of_note(op.key)
+    if op.kind is _CLEAR:
+        return names.clear
+    return names.subject_of_key(op.ns, op.key)
+
+
+def headers_of(op: Op, now: int) -> dict[str, str]:
+    """Return the headers of an operation, without those of its batch; ``now`` is the log's time."""
+    kind = op.kind
+    is_gone = kind is _REMOVE or kind is _EXPIRE or (kind is _NOTE and not op.value)
+    if is_gone:
+        headers = {header.OPERATION: header.PURGE, header.FREED_AFTER: str(TOMBSTONE_S)}
+        if kind is _EXPIRE:
+            headers[header.EXPIRED] = "1"
+        return headers
+    headers = {}
+    ends_in = None
+    if op.ttl_ms is not None:
+        headers[header.TTL] = str(op.ttl_ms)
+        ends_in = op.ttl_ms
+    elif op.expires_at is not None:
+        headers[header.EXPIRES] = str(op.expires_at)
+        ends_in = max(0, op.expires_at - now)
+    if op.then is not None:
+        # A header is a line of ASCII.
+        headers[header.THEN] = quote(op.then, safe=_HEADER_SAFE)
+    elif ends_in is not None:
+        # It is there to be expired by a node first. If there is none, it takes space for longer.
+        more_s = NOTE_FREED_S if kind is _NOTE else TOMBSTONE_S
+        headers[header.FREED_AFTER] = str(-(-ends_in // 1000) + more_s)
+    if op.owner is not None:
+        headers[header.OWNER] = quote(op.owner, safe=_HEADER_SAFE)
+    return headers
+
+
+def data_of(op: Op) -> bytes:
+    """Return the data of an operation's message."""
+    return op.value if op.kind is _SET or op.kind is _NOTE else b""
+
+
+def record_of(message: Message, names: Names) -> Record | None:
+    """Return what a stored message says; None if it is nothing that a node makes.
+
+    Raises KeyError or ValueError if JetStream's own headers are not there.
+    """
+    headers = message.headers
+    subject = headers[header.SUBJECT]
+    revision = int(headers[header.SEQUENCE])
+    name = names.key_of(subject)
+    if name is None:
+        return _own_record(message, subject, revision, names)
+    ns, key = name
+    if header.OPERATION in headers or header.MARKER_REASON in headers:
+        is_expired = header.EXPIRED in headers or header.MARKER_REASON in headers
+        return Record(Op(_EXPIRE if is_expired else _REMOVE, ns, key), revision, None)
+    value: bytes | None = message.data
+    if not headers.get(header.BATCH, "").startswith(BATCH_PREFIX):
+        value = _foreign_value(message, subject)
+        if value is None:
+            return Record(Op(_REMOVE, ns, key), revision, None)
+    ttl_ms, expires_at, ends_at = _end_of(headers)
+    then = headers.get(header.THEN)
+    owner = headers.get(header.OWNER)
+    op = Op(
+        _SET,
+        ns,
+        key,
+        value or b"",
+        ttl_ms,
+        expires_at,
+        None if then is None else unquote(then).encode(),
+        None if owner is None else unquote(owner),
+    )
+    return Record(op, revision, ends_at)
+
+
+def entry_of(record: Record, written_at: int) -> Entry:
+    """Return the entry that a SET makes; ``written_at`` is the time of its message."""
+    op = record.op
+    ends_at, revision = record.ends_at, record.revision
+    if op.owner is None:
+        return Entry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then)
+    return EphemeralEntry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then, op.owner)
+
+
+def _own_record(message: Message, subject: str, revision: int, names: Names) -> Record | None:
+    if subject == names.clear:
+        return Record(Op(_CLEAR), revision, None)
+    note = names.note_of(subject)
+    if note is None:
+        return None
+    headers = message.headers
+    if header.OPERATION in headers or header.MARKER_REASON in headers or not message.data:
+        return Record(Op(_NOTE, key=note), revision, None)
+    ttl_ms, expires_at, ends_at = _end_of(headers)
+    op = Op(_NOTE, key=note, value=message.data, ttl_ms=ttl_ms, expires_at=expires_at)
+    return Record(op, revision, ends_at)
+
+
+def _end_of(headers: dict[str, str]) -> tuple[int | None, int | None, int | None]:
+    """Return ttl, absolute end, and when the time really ends."""
+    if header.TTL in headers:
+        ttl_ms = int(headers[header.TTL])
+        return ttl_ms, None, milliseconds_of(headers[header.TIMESTAMP]) + ttl_ms
+    if header.EXPIRES in headers:
+        expires_at = int(headers[header.EXPIRES])
+        return None, expires_at, expires_at
+    freed_after = headers.get(header.FREED_AFTER)
+    if freed_after is not None and header.THEN not in headers and freed_after.isdigit():
+        # Of another program: the server removes it then, and tells nobody.
+        ttl_ms = int(freed_after) * 1000
+        return ttl_ms, None, milliseconds_of(headers[header.TIMESTAMP]) + ttl_ms
+    return None, None, None
+
+
+def _foreign_value(message: Message, subject: str) -> bytes | None:
+    try:
+        return encode(decode(message.data))
+    except InvalidJsonError as error:
+        _logger.warning("The value of %s in the stream is left out: %s", subject, error)
+        return None

@@ -1,0 +1,230 @@
+"""The requests to JetStream, and what their answers mean; no I/O.
+
+The API of JetStream is JSON over subjects (ADR-1 of nats-architecture-and-design); an error has a
+number, ``err_code``, from the server's errors.json.
+"""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+from dunena.persistence.jetstream.headers import milliseconds_of
+from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import Message
+
+REPLICAS: Final = 3
+DUPLICATE_WINDOW_NS: Final = 120 * 10**9  # what servers take by default
+
+STREAM_NOT_FOUND: Final = 10059
+STREAM_EXISTS_OTHERWISE: Final = 10058
+REPLICAS_NOT_SUPPORTED: Final = 10074
+"""There is one server and no cluster."""
+
+WRONG_LAST_SEQUENCE: Final = 10071
+WRONG_LAST_SEQUENCE_UNDER_WAY: Final = 10164
+"""The same, also if another message to the subject is not stored yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """What a server said of the stream.
+
+    ``created`` tells it from others of its name. ``timestamp`` is the server's time of the answer,
+    Unix ms. ``mismatch`` says why it cannot be a log; None if it can.
+    """
+
+    created: str
+    last_sequence: int
+    timestamp: int
+    mismatch: str | None
+
+    def epoch(self, stream: str) -> str:
+        """Return the name of its run of revisions."""
+        return sha256(f"{stream}\n{self.created}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiFault:
+    """An error that JetStream answered with; ``status`` is like one of HTTP."""
+
+    status: int
+    number: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The acknowledgement of a message or a batch; ``sequence`` is that of its last message."""
+
+    sequence: int
+
+
+class StreamRequests:
+    """Makes the requests about the stream of one log."""
+
+    __slots__ = ("_api", "_config", "_names", "_replicas", "stream")
+
+    def __init__(self, terms: LogTerms) -> None:
+        self.stream = f"KV_{terms.bucket}"
+        self._names = Names(terms.bucket)
+        self._api = f"$JS.{terms.domain}.API" if terms.domain else "$JS.API"
+        self._replicas = terms.replicas
+        self._config = stream_config(terms)
+
+    def info(self) -> Message:
+        """Ask the leader of the stream for its facts (`read_facts`)."""
+        return Message(f"{self._api}.STREAM.INFO.{self.stream}", {}, b"")
+
+    def create(self, *, without_cluster: bool = False) -> Message:
+        """Make the stream (`read_facts`).
+
+        ``without_cluster``: the only server has answered REPLICAS_NOT_SUPPORTED.
+        """
+        config = dict(self._config)
+        if without_cluster and self._replicas is None:
+            config["num_replicas"] = 1
+        return Message(f"{self._api}.STREAM.CREATE.{self.stream}", {}, _json(config))
+
+    def page(self, sequence: int, messages: int, max_bytes: int) -> Message:
+        """Ask any replica for the messages from a sequence on; the last part has a status.
+
+        The parts are as in ADR-31, "Batched requests".
+        """
+        body = {
+            "seq": sequence,
+            "batch": messages,
+            "max_bytes": max_bytes,
+            "next_by_subj": self._names.all,
+        }
+        return Message(f"{self._api}.DIRECT.GET.{self.stream}", {}, _json(body))
+
+    def next_message(self, sequence: int) -> Message:
+        """Ask the leader for the first message from a sequence on (`read_sequence`)."""
+        body = {"seq": sequence, "next_by_subj": self._names.all}
+        return Message(f"{self._api}.STREAM.MSG.GET.{self.stream}", {}, _json(body))
+
+    def last_message(self, subject: str) -> Message:
+        """Ask the leader for the newest message of a subject (`read_sequence`)."""
+        body = {"last_by_subj": subject}
+        return Message(f"{self._api}.STREAM.MSG.GET.{self.stream}", {}, _json(body))
+
+    def purge_keys(self, below: int) -> Message:
+        """Free the space of all keys with a lower sequence."""
+        body = {"filter": self._names.keys, "seq": below}
+        return Message(f"{self._api}.STREAM.PURGE.{self.stream}", {}, _json(body))
+
+    def read_facts(self, answer: Message) -> StreamFacts | ApiFault:
+        """Read the answer to `info` or `create`."""
+        body = _body(answer)
+        if isinstance(body, ApiFault):
+            return body
+        try:
+            state = body["state"]
+            created = body["created"]
+            # Servers before 2.10 do not tell their time.
+            timestamp = milliseconds_of(body.get("ts") or state["last_ts"])
+            last_sequence = int(state["last_seq"])
+            mismatch = mismatch_of(body["config"], self._config)
+        except (KeyError, TypeError, ValueError):
+            return _unreadable(answer)
+        return StreamFacts(created, last_sequence, timestamp, mismatch)
+
+
+def stream_config(terms: LogTerms) -> dict[str, object]:
+    """Return the configuration of the stream of a log.
+
+    Without ``subject_delete_marker_ttl``, which would leave a message for each key whose time has
+    ended.
+    """
+    return {
+        "name": f"KV_{terms.bucket}",
+        "subjects": [Names(terms.bucket).all],
+        "retention": "limits",
+        "storage": "file",
+        "discard": "new",
+        "num_replicas": terms.replicas or REPLICAS,
+        "max_consumers": -1,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "max_msg_size": -1,
+        "max_age": 0,
+        "max_msgs_per_subject": 1,
+        "duplicate_window": DUPLICATE_WINDOW_NS,
+        "deny_delete": True,
+        "deny_purge": False,
+        "allow_rollup_hdrs": True,
+        "allow_direct": True,
+        "allow_msg_ttl": True,
+        "allow_atomic": True,
+        "republish": {"src": Names(terms.bucket).all, "dest": f"dn.{terms.bucket}.log.>"},
+    }
+
+
+_NEEDED: Final = (
+    "subjects", "retention", "max_age", "max_msgs_per_subject", "deny_purge", "allow_direct",
+    "allow_msg_ttl", "allow_atomic",
+)  # fmt: skip
+"""What a log rests on. The rest is the business of whoever runs the servers."""
+
+
+def mismatch_of(config: dict[str, Any], wanted: dict[str, object]) -> str | None:
+    """Say why a stream cannot be a log; None if it can. A server leaves out what is false."""
+    for name in _NEEDED:
+        if (config.get(name) or False) != (wanted[name] or False):
+            return f"{name} of the stream {wanted['name']} is {config.get(name)!r}"
+    republish = config.get("republish") or {}
+    found = {name: republish.get(name) for name in ("src", "dest")}
+    if found != wanted["republish"] or republish.get("headers_only"):
+        return f"republish of the stream {wanted['name']} is {republish!r}"
+    if config.get("subject_delete_marker_ttl"):
+        return f"subject_delete_marker_ttl of the stream {wanted['name']} is set"
+    if config.get("mirror") or config.get("sources") or config.get("subject_transform"):
+        return f"the stream {wanted['name']} takes its messages from elsewhere"
+    return None
+
+
+def read_stored(answer: Message) -> Stored | ApiFault:
+    """Read the answer to a message that is to be stored."""
+    body = _body(answer)
+    if isinstance(body, ApiFault):
+        return body
+    try:
+        return Stored(int(body["seq"]))
+    except (KeyError, TypeError, ValueError):
+        return _unreadable(answer)
+
+
+def read_sequence(answer: Message) -> int | ApiFault:
+    """Read the answer to `StreamRequests.next_message` or `last_message`; 0 if there is none."""
+    body = _body(answer)
+    if isinstance(body, ApiFault):
+        return 0 if body.status == 404 and body.number != STREAM_NOT_FOUND else body
+    try:
+        return int(body["message"]["seq"])
+    except (KeyError, TypeError, ValueError):
+        return _unreadable(answer)
+
+
+def _json(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _body(answer: Message) -> dict[str, Any] | ApiFault:
+    try:
+        body = json.loads(answer.data)
+        error = body.get("error")
+        if not error:
+            return dict(body)
+        return ApiFault(
+            int(error.get("code", 500)),
+            int(error.get("err_code", 0)),
+            str(error.get("description", "")),
+        )
+    except (AttributeError, TypeError, ValueError):
+        return _unreadable(answer)
+
+
+def _unreadable(answer: Message) -> ApiFault:
+    return ApiFault(500, 0, f"an answer that is not understood: {answer.data[:100]!r}")
