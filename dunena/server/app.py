@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dunena import DEFAULT_PORT, PORT_MAX
 from dunena.dialects.conversation import Conversation
+from dunena.dialects.remembered_answers import RememberedAnswers
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.hub import Hub
@@ -23,6 +24,7 @@ from dunena.persistence.interface import (
     Progress,
     StorageError,
 )
+from dunena.persistence.memory import MemoryEngine
 from dunena.persistence.opening import open_engine, private_folder
 from dunena.server.access.admission import Admission
 from dunena.server.access.null_origin import NullOriginPolicy
@@ -67,6 +69,9 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from dunena.persistence.log import OpenLog
+    from dunena.server.shared.expiry import SharedExpiry
+    from dunena.server.shared.opening import SharedParts
     from dunena.server.text_files.text_files import TextFiles
 
 STOP_SECONDS_MAX = 3.0
@@ -77,6 +82,11 @@ PROBE_SECONDS = 1.0
 
 KEPT_PORTS = 100
 """Length of most ranges of ports that Windows reserves."""
+
+Handled = tuple[
+    Admission, Introspection, Metrics, Overview, dict[str, Response], ClientFiles, WwwFolder | None
+]
+"""What `Routes` has besides the views."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,8 +122,10 @@ class FolderInUseError(StartError):
 class Server:
     """One server, from `start` to `stop`; ``new_conversation`` makes that of a WebSocket.
 
-    ``epoch`` names the run of revisions from this start on; None for a random name. ``get_secret``
-    is the secret of GET writes that the server has made itself, None if it has made none.
+    ``epoch`` names the run of revisions from this start on; None for a random name. With
+    ``open_log`` the values are those of a log that several servers share, and nothing is on disk.
+    ``get_secret`` is the secret of GET writes that the server has made itself, None if it has made
+    none.
     """
 
     def __init__(
@@ -122,14 +134,22 @@ class Server:
         *,
         new_conversation: Callable[..., Conversation] = Conversation,
         epoch: str | None = None,
+        open_log: "OpenLog | None" = None,
     ) -> None:
         self.settings = settings
         self._new_conversation = new_conversation
         self.clock = Clock()
-        self._epoch = new_epoch() if epoch is None else epoch
-        self.store = Store(
-            quota=quota_of(settings.limits), history=History(settings.history_values_max)
-        )
+        quota, history = quota_of(settings.limits), History(settings.history_values_max)
+        self._shared: SharedParts | None = None
+        self.store: Store
+        if open_log is None:
+            epoch = new_epoch() if epoch is None else epoch
+            self.store = Store(quota=quota, history=history, epoch=epoch)
+        else:
+            from dunena.server.shared import opening  # most servers need none of it
+
+            self._shared = opening.SharedParts(open_log(), quota, history)
+            self.store = self._shared.store
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
@@ -139,7 +159,7 @@ class Server:
         self._services: Services
         self._sessions: Sessions
         self._listeners: Listeners
-        self._expiry: ExpiryTimer
+        self._expiry: ExpiryTimer | SharedExpiry
         self._outside: Outside | None = None
         self._text_files: TextFiles | None = None
         self._tokens = Tokens()
@@ -173,8 +193,9 @@ class Server:
         except LoadingCancelledError:
             self._listeners.close()
             raise
-        self.store.now = self.clock()
-        self.store.load(loaded.entries, loaded.revision)
+        if self._shared is None:
+            self.store.now = self.clock()
+            self.store.load(loaded.entries, loaded.revision)
         disk = self.engine.disk_status
         for damage in [] if disk is None else disk.damages():
             _log.warning("%s was left alone: %s", damage.display_path, damage.reason)
@@ -183,7 +204,8 @@ class Server:
         self._context = self._build(loop, pages, client_files)
         if self._text_files is not None:
             self._text_files.begin(self._services, self._context.tick, self.telemetry)
-        self._expiry.expire_due()
+        if isinstance(self._expiry, ExpiryTimer):
+            self._expiry.expire_due()
         if self.store.quota is not None and self.store.quota.evicts:
             self._context.tick.run(self._evict_excess, None)
         self._every_second()
@@ -192,6 +214,8 @@ class Server:
             await asyncio.to_thread(self._text_files.wait_for_first)
         await self._serve()
         self.engine.publish(self.url)
+        if self._shared is not None:
+            self._shared.log.start(self._shared.coordinator)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -214,11 +238,15 @@ class Server:
         if self._probe_timer is not None:
             self._probe_timer.cancel()
         self._context.tick.end()
+        if self._shared is not None:
+            await self._shared.drain(STOP_SECONDS_MAX)
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
         if self._text_files is not None:
             self._text_files.show_end(self._services)
             await asyncio.to_thread(self._text_files.close)
+        if self._shared is not None:
+            await self._shared.log.close()
         try:
             await asyncio.to_thread(self.engine.close)
         except StorageError as error:
@@ -290,6 +318,8 @@ class Server:
         self.port = self._listeners.port
 
     def _open_engine(self, progress: Progress) -> tuple[Engine, Loaded]:
+        if self._shared is not None:
+            return MemoryEngine(), Loaded()  # everything comes from the log
         return open_engine(
             self.settings, self._wake, progress, wall_step_ms=lambda: self.clock.step_ms
         )
@@ -310,13 +340,14 @@ class Server:
     ) -> Context:
         """Make the context of all connections; engine and listeners must exist."""
         settings = self.settings
+        shared = self._shared
         services = self._services = Services(
             self.store,
             self.store,
             Hub(),
             settings.limits,
             default_ttl_ms=settings.default_ttl_ms,
-            epoch=self._epoch,
+            answers=RememberedAnswers() if shared is None else shared.answers,
         )
         self.store.on_undo(services.answers.undo)
         views = Views(services)
@@ -324,9 +355,10 @@ class Server:
         admission = self._build_admission(refusals)
         registry = self._build_registry(loop)
         tick = self._build_tick(loop, services)
-        self._sessions = Sessions(loop, services, views, tick, self.telemetry)
+        self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
         www = None if settings.www is None else WwwFolder(settings.www, refusals)
+        handled = (admission, *status, pages, client_files, www)
         return Context(
             loop=loop,
             settings=settings,
@@ -335,7 +367,7 @@ class Server:
             sessions=self._sessions,
             bulk=self._build_bulk(loop, services, tick),
             admission=admission,
-            routes=Routes(views, admission, *status, pages, client_files, www),
+            routes=Routes(views, *handled) if shared is None else self._share(views, handled),
             registry=registry,
             refusals=refusals,
             proxies=Proxies(settings.proxies),
@@ -348,7 +380,28 @@ class Server:
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
             new_conversation=self._new_conversation,
+            new_receiver=None if shared is None else shared.new_receiver,
         )
+
+    def _build_sessions(
+        self, loop: asyncio.AbstractEventLoop, services: Services, views: Views, tick: Tick
+    ) -> Sessions:
+        if self._shared is None:
+            return Sessions(loop, services, views, tick, self.telemetry)
+        from dunena.server.shared.sessions import SharedSessions
+
+        return SharedSessions(loop, services, views, tick, self.telemetry)
+
+    def _share(self, views: Views, handled: Handled) -> Routes:
+        """Make the routes of a server with a log; all that changes something waits for it."""
+        from dunena.server.shared.routes import SharedRoutes
+        from dunena.server.shared.sessions import SharedSessions
+
+        assert self._shared is not None
+        assert isinstance(self._sessions, SharedSessions)
+        routes = SharedRoutes(views, *handled)
+        self._shared.attach(self._sessions, routes, Routes(self._shared.plan_views, *handled))
+        return routes
 
     def _build_admission(self, refusals: Refusals) -> Admission:
         disk_pages = NullOriginPolicy(private_folder(self.settings.cache_dir))
@@ -403,15 +456,20 @@ class Server:
 
     def _build_tick(self, loop: asyncio.AbstractEventLoop, services: Services) -> Tick:
         """Make the tick, and the timer that expires entries in it."""
+        shared = self._shared
         tick = Tick(
             services,
             self.engine,
             self.telemetry,
             call_soon=loop.call_soon,
             call_threadsafe=loop.call_soon_threadsafe,
-            clock_ms=self.clock,
+            clock_ms=self.clock if shared is None else lambda: shared.log.now,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
+        if shared is not None:
+            shared.connect(services, tick, loop.call_soon, loop.call_later)
+            self._expiry = shared.expiry
+            return tick
         self._expiry = ExpiryTimer(loop, self.store, tick, self.telemetry)
         tick.on_commit(self._expiry.rearm)
         return tick

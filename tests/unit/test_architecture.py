@@ -43,6 +43,18 @@ NO_IO_ROOMS = {
     "server/http/lifecycle.py": set(),
     "server/http/parser.py": {"httptools"},
     "server/http/request_queue.py": set(),
+    "server/shared/answers.py": set(),
+    "server/shared/coordinator.py": set(),
+    "server/shared/expiry.py": set(),
+    "server/shared/kinds.py": set(),
+    "server/shared/lane.py": set(),
+    "server/shared/parked.py": set(),
+    "server/shared/planner.py": set(),
+    "server/shared/planning.py": set(),
+    "server/shared/routes.py": set(),
+    "server/shared/sessions.py": set(),
+    "server/shared/store.py": set(),
+    "server/shared/takeover.py": set(),
     "sessions": set(),
     "watches": set(),
     "windows_names.py": set(),
@@ -97,6 +109,7 @@ SERVER_DIRECTIONS = {
     "text_files": set(),
     "websocket": {"http.message"},
     "http": {"http.message", "access", "websocket"},
+    "shared": {"http.message", "http", "websocket"},
 }
 
 # The same for the folders of the test page. Its `main.js` puts the parts together.

@@ -65,7 +65,7 @@ class WebSocketConnection(ClosingConnection):
         super().__init__(context, accepted, transport, outbox)
         self._extensions = accepted.extensions
         self._grant = accepted.grant
-        self._receiver = MessageReceiver(context, self._conversation, accepted.address, self._fail)
+        self._receiver = self._new_receiver(context, accepted.address)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
         # These do not depend on the state:
         self._turn = Turn()
@@ -335,6 +335,26 @@ class WebSocketConnection(ClosingConnection):
         if not turn.is_waiting:
             turn.is_waiting = True
             self._tick.turns.wait(self._take_turn)
+
+    def _new_receiver(self, context: Context, address: str) -> MessageReceiver:
+        conversation, fail = self._conversation, self._fail
+        if context.new_receiver is None:
+            return MessageReceiver(context, conversation, address, fail)
+        receiver: MessageReceiver = context.new_receiver(
+            context, conversation, address, fail, self._hold_input, self._release_input
+        )
+        return receiver
+
+    def _hold_input(self) -> None:
+        """Handle no further message until `_release_input`: earlier ones are to be answered first.
+
+        The connection waits as for its turn, which it has then.
+        """
+        self._turn.is_waiting = True
+        self._pace_reading()
+
+    def _release_input(self) -> None:
+        self._tick.turns.wait(self._take_turn)
 
     def _take_turn(self) -> None:
         self._turn.is_waiting = self._tick.is_spent = False

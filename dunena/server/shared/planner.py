@@ -1,0 +1,89 @@
+"""Planning of parked requests: as many as one proposal holds."""
+
+import logging
+from collections import deque
+from dataclasses import replace
+from typing import Final
+
+from dunena.dialects.errors import ClientError, TooLargeError, TooManyError
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op
+from dunena.server.shared.answers import PlannedAnswers
+from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
+from dunena.server.shared.planning import PlanStore
+
+REQUESTS_MAX: Final = GROUP_OPS_MAX
+"""Requests of a proposal."""
+
+_log = logging.getLogger(__name__)
+
+
+class Planner:
+    """Plans requests on a store and answers; ``value_bytes_max`` is that of the log."""
+
+    def __init__(self, store: PlanStore, answers: PlannedAnswers, *, value_bytes_max: int) -> None:
+        self._store = store
+        self._answers = answers
+        self._value_bytes_max = value_bytes_max
+
+    def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
+        """Plan the first requests, at most so many, and remove them; ``now`` is Unix ms.
+
+        They fit one proposal. One that only asks what is there is the last: whether something has
+        to be planned after all is known when it runs again.
+        """
+        self._store.begin_proposal(now)
+        self._answers.begin_proposal()
+        batch: list[Planned] = []
+        op_count = size = 0
+        while waiting and len(batch) < count_max:
+            planned = self._plan(waiting[0], now)
+            op_count += planned.op_count
+            size += planned.bytes
+            is_full = op_count > GROUP_OPS_MAX or size > PROPOSAL_BYTES_MAX
+            if batch and (is_full or planned.clears):
+                break  # it is planned anew in the next proposal
+            batch.append(planned)
+            waiting.popleft()
+            if planned.asks or planned.clears or planned.error is not None:
+                break
+        return batch
+
+    def _plan(self, request: ParkedRequest, now: int) -> Planned:
+        store, answers = self._store, self._answers
+        store.begin_request()
+        answers.begin_request()
+        planned = Planned(request)
+        try:
+            outcome = request.plan(now)
+        except Exception:  # noqa: BLE001 - a bug costs one request its answer
+            _log.exception("a request could not be planned")
+            outcome = PlanResult.WRONG
+        if outcome is not PlanResult.DONE:
+            planned.is_certain = outcome is PlanResult.WRONG
+            return planned
+        if request.is_conditional:
+            planned.planned_at = now
+            if store.ops or answers.has_notes:
+                store.guard()
+            notes = answers.notes(len(store.ops))
+            planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
+        else:
+            planned.ops = store.ops
+        planned.ends = store.overdue_ops
+        planned.error = self._excess(planned)
+        if planned.error is not None:
+            planned.ops, planned.ends = [], []
+        return planned
+
+    def _excess(self, planned: Planned) -> ClientError | None:
+        """Return the error for what no log stores."""
+        if planned.op_count > GROUP_OPS_MAX:
+            return TooManyError("Entries", GROUP_OPS_MAX)
+        if any(self._is_too_large(op) for op in planned.ops):
+            return TooLargeError(f"Value exceeds max size ({self._value_bytes_max} bytes)")
+        if planned.bytes > PROPOSAL_BYTES_MAX:
+            return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
+        return None
+
+    def _is_too_large(self, op: Op) -> bool:
+        return len(op.value) > self._value_bytes_max

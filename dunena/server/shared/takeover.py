@@ -1,0 +1,65 @@
+"""Taking over what a log has at once: at the start, after an absence, and after a gap."""
+
+from collections.abc import Sequence
+
+from dunena.persistence.log import Contents, OpKind, Record
+from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.store import SharedStore
+from dunena.store.entry import Entry
+from dunena.watches.watch_table import WatchTable
+
+
+class LogTakeover:
+    """Takes over entries and notes; followers are told the difference. To be used in a tick."""
+
+    def __init__(self, store: SharedStore, answers: SharedAnswers, watches: WatchTable) -> None:
+        self._store = store
+        self._answers = answers
+        self._watches = watches
+
+    def load(self, contents: Contents, now: int) -> None:
+        """Take over all that a log has, in place of what the store has; ``now`` is Unix ms."""
+        store = self._store
+        is_other_run = contents.epoch != store.epoch
+        with store.group():
+            store.load_log(contents.entries, contents.revision, contents.epoch)
+            if is_other_run:
+                self._watches.begin_anew(now)
+        if is_other_run:
+            self._answers.forget()
+        self._take_in_notes(contents, now)
+
+    def repair(self, newest: Contents, removed: Sequence[Record], now: int) -> None:
+        """Take over the newest state of what was changed; ``now`` is Unix ms."""
+        store = self._store
+        changes: list[Entry | Record] = [*newest.entries, *removed]
+        changes.sort(key=_revision_of)
+        with store.group():
+            for change in changes:
+                if isinstance(change, Entry):
+                    self._take_over(change)
+                elif self._is_news(change):
+                    store.make(change)
+            store.reach(newest.revision)
+        self._take_in_notes(newest, now)
+
+    def _take_over(self, entry: Entry) -> None:
+        standing = self._store.table.find(entry.ns, entry.key)
+        if standing is None or standing.revision < entry.revision:
+            self._store.take_over(entry)
+
+    def _is_news(self, removal: Record) -> bool:
+        """Return whether something was removed that the store still has."""
+        op = removal.op
+        if op.kind is OpKind.CLEAR:
+            return removal.revision > self._store.revision
+        standing = self._store.table.find(op.ns, op.key)
+        return standing is not None and standing.revision < removal.revision
+
+    def _take_in_notes(self, contents: Contents, now: int) -> None:
+        for note in sorted(contents.notes.values(), key=_revision_of):
+            self._answers.take_in(note, now)
+
+
+def _revision_of(change: Entry | Record) -> int:
+    return change.revision
