@@ -74,8 +74,13 @@ class Settings:
 
     @property
     def no_persist(self) -> bool:
-        """Whether nothing is stored on disk."""
-        return self.cache_dir is None
+        """Whether nothing is kept: neither on disk nor in a store."""
+        return self.cache_dir is None and self.store is None
+
+    @property
+    def bucket(self) -> str | None:
+        """The bucket of the shared store; None without one."""
+        return None if self.store is None else self.store.bucket
 
     @property
     def no_watch(self) -> bool:

@@ -8,11 +8,10 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from dunena import __version__
+from dunena.cli.finding import Finding, Level
 from dunena.persistence.policy import WatchMode
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
@@ -21,24 +20,6 @@ SYNCS = 5
 SLOW_SYNC_SECONDS = 0.1
 FREE_BYTES_MIN = 100_000_000
 CLOCK_MIN = 1_700_000_000  # a machine without a clock battery starts in 1970
-
-
-class Level(StrEnum):
-    """The result of a finding: in order, worth knowing, or preventing a server."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result for one examined thing; ``advice`` says what to do, "" if nothing."""
-
-    level: Level
-    about: str
-    text: str
-    advice: str = ""
 
 
 def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Finding]:

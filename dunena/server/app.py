@@ -296,7 +296,13 @@ class Server:
         from dunena.server.text_files.text_files import TextFiles
 
         try:
-            return TextFiles(settings.text_dir, settings.text_keys, settings.cache_dir, self.clock)
+            return TextFiles(
+                settings.text_dir,
+                settings.text_keys,
+                settings.cache_dir,
+                self.clock,
+                are_values_kept=not settings.no_persist,
+            )
         except TextFolderError as error:
             self._listeners.close()
             self.engine.close()

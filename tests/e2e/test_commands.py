@@ -846,6 +846,46 @@ def test_import_keeps_what_a_key_becomes_when_its_ttl_ends(run: Commands, tmp_pa
     assert http(run.server, "GET", "/get/new").json["value"] == 1
 
 
+def test_import_keeps_each_expiry_and_what_becomes_of_the_key_in_batches(
+    run: Commands, tmp_path: Path
+):
+    at = 4_000_000_000_000
+    lines: list[dict[str, Any]] = [
+        {"key": f"k{number:04}", "value": {"n": number}, "ns": "ab"[number // 600]}
+        | ({"expiresAt": at + number} if number % 3 else {})
+        | ({"then": {"n": None}} if number % 3 == 2 else {})
+        for number in range(1200)
+    ]
+    lines += [{"key": "twice", "value": n, "expiresAt": at, "then": n} for n in (1, 2)]
+    file = tmp_path / "timed.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    before = run.json("stats")["messages"]
+    assert run.json("import", str(file))["stored"] == len(lines)
+    # Each of the 400 that last is a message, and of the others 500 at most are one.
+    assert run.json("stats")["messages"] - before < 450
+    for line in (*lines[:9], lines[-1]):
+        path = f"/entries/{line['key']}?ns={line.get('ns', '')}"
+        entry = http(run.server, "GET", path).json["entry"]
+        assert entry["value"] == line["value"]
+        wanted = ("then" in line, line.get("then"))
+        assert ("then" in entry, entry.get("then")) == wanted, line
+        if "expiresAt" in line:
+            assert abs(entry["expiresAt"] - line["expiresAt"]) < 5000
+        else:
+            assert entry["expiresAt"] is None
+
+
+def test_import_tries_again_what_was_refused(run: Commands, tmp_path: Path):
+    lines = [{"key": f"k{number}", "value": 1} for number in range(1000)]
+    lines[600:701] = [{"key": "x" * 600 + str(number), "value": 1} for number in range(101)]
+    file = tmp_path / "copy.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    done = run_copy("import", str(file), environment=run.environment)
+    assert_failed(done, says=("the rest was not tried",))
+    mark = tmp_path / f"copy.jsonl.127.0.0.1-{run.server.port}.imported"
+    assert json.loads(mark.read_bytes())[-1] == 500
+
+
 def test_import_skips_expired_entries(run: Commands, tmp_path: Path):
     file = tmp_path / "copy.jsonl"
     file.write_text('{"key":"old","value":1,"expiresAt":1}\n\n{"key":"new","value":1}\n', "utf-8")

@@ -63,6 +63,8 @@ NO_IO_ROOMS = {
     "server/access/peers.py": set(),
     "server/access/token_rate_limiter.py": set(),
     "server/static/request_path.py": set(),
+    "server/status/store_notices.py": set(),
+    "server/status/store_report.py": set(),
     "server/static/ranges.py": set(),
     "server/text_files/rendering.py": set(),
     "server/text_files/selection.py": set(),

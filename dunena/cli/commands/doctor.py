@@ -24,7 +24,8 @@ def doctor(context: Context, given: GivenSettings, as_json: Json = False) -> Non
     """
     from dataclasses import asdict
 
-    from dunena.cli.examination import Level, examine
+    from dunena.cli.examination import examine
+    from dunena.cli.finding import Level
     from dunena.desktop.folder import expected_folder, own_pages
     from dunena.settings import describe_settings
 

@@ -16,7 +16,8 @@ class TextFiles:
     """Text files in ``folder`` for the keys that ``patterns`` name (`selection`).
 
     ``cache_dir`` is the folder of the values, None for none; ``clock_ms`` the server's time.
-    ``writer`` tells how the files are. Raises `TextFolderError` if the folder cannot be used.
+    ``are_values_kept``: the server has them again after a restart. ``writer`` tells how the files
+    are. Raises `TextFolderError` if the folder cannot be used.
     """
 
     def __init__(
@@ -25,9 +26,11 @@ class TextFiles:
         patterns: Sequence[str],
         cache_dir: Path | None,
         clock_ms: Callable[[], int],
+        *,
+        are_values_kept: bool,
     ) -> None:
         self._selectors = read_patterns(patterns)
-        self._are_values_kept = cache_dir is not None
+        self._are_values_kept = are_values_kept
         opened, self._lock = open_folder(folder, cache_dir)
         self.writer = TextWriter(opened, clock_ms)
 
