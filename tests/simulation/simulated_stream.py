@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
@@ -114,6 +115,7 @@ class Stored:
     headers: dict[str, str]
     data: bytes
     timestamp: str
+    timestamp_ms: int
     frees_at_s: float | None
 
 
@@ -165,16 +167,21 @@ class Replica:
             del self.last[stored.subject]
 
 
+@lru_cache
+def second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def time_text(seconds: float) -> str:
     """As Go writes it: without zeros at the end."""
-    micros = round(seconds * 1_000_000)
-    whole = datetime.fromtimestamp(EPOCH_S + micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    micros = round((EPOCH_S + seconds) * 1_000_000)
+    whole = second_text(micros // 1_000_000)
     decimals = f"{micros % 1_000_000:06}".rstrip("0")
     return f"{whole}.{decimals}Z" if decimals else f"{whole}Z"
 
 
 class SimulatedCluster:
-    """The servers. ``committed`` is told of each entry that was stored."""
+    """The servers. ``made`` is told of a new stream, ``committed`` of each entry that it stores."""
 
     def __init__(self, time: VirtualTime, random: Random, bucket: str, faults: Faults) -> None:
         self.time = time
@@ -183,15 +190,16 @@ class SimulatedCluster:
         self.bucket = bucket
         self.stream = f"KV_{bucket}"
         self.links: list[SimulatedLink] = []
-        self.committed: Callable[[Entry], None] = lambda _entry: None
+        self.committed: Callable[[Entry], object] = lambda _entry: None
+        self.made: Callable[[], object] = lambda: None
         self.skews_s = [0.0] * SERVERS
         self.max_payload = 1024 * 1024
         self.is_full = False
+        self.is_quiet = False
         self.leader: int | None = 0
         self.has_quorum = True
         self.config: dict[str, Any] | None = None
         self.replicas: list[Replica] = []
-        self.run = 0
         self._config_before: dict[str, Any] = {}
         self._forget()
 
@@ -208,8 +216,8 @@ class SimulatedCluster:
     def create(self, config: dict[str, Any]) -> None:
         self._forget()
         self.config = config
-        self.run += 1
-        self.created = time_text(self.time.now_s)
+        self.created = time_text(self.time.now_s + max(self.skews_s))
+        self.made()
 
     def delete(self) -> None:
         assert self.config is not None
@@ -223,7 +231,7 @@ class SimulatedCluster:
 
     def lose_leader(self, seconds: float) -> None:
         """What was proposed and not agreed on is kept, or lost from some entry on."""
-        if self.leader is None:
+        if self.leader is None or self.is_quiet:
             return
         self.leader = None
         self.open_batches.clear()
@@ -232,6 +240,16 @@ class SimulatedCluster:
         for entry in self.pending:
             entry.reply = None
         self.time.at(self.time.now_s + seconds, self._elect)
+
+    def end_trouble(self) -> None:
+        """From now on the servers do what they should."""
+        self.is_quiet = True
+        self.is_full = False
+        self.has_quorum = True
+        self._elect()
+        while self.pending:
+            self._commit()
+        self.make_anew()
 
     def _elect(self) -> None:
         if self.leader is not None:
@@ -385,17 +403,18 @@ class SimulatedCluster:
         now_s = self.time.now_s
         assert self.leader is not None
         timestamp = self._now_text()
+        timestamp_ms = round((now_s + self.skews_s[self.leader] + EPOCH_S) * 1_000_000) // 1000
         for message in entry.messages:
             self.last_sequence += 1
             ttl = message.headers.get("Nats-TTL")
             frees_at_s = None if ttl is None else now_s + int(ttl)
             stored = Stored(
                 self.last_sequence, message.subject, message.headers, message.data, timestamp,
-                frees_at_s,
+                timestamp_ms, frees_at_s,
             )  # fmt: skip
             entry.stored.append(stored)
             if frees_at_s is not None:
-                self.time.at(frees_at_s, lambda stored=stored: self._free(stored))
+                self.time.at(frees_at_s, partial(self._free, stored))
         self.entries.append(entry)
         count = len(self.entries)
         for number, replica in enumerate(self.replicas):
@@ -405,7 +424,7 @@ class SimulatedCluster:
                 if self.random.random() < self.faults.replica_lags:
                     replica.is_lagging = True
                     late_s = self.random.random() * self.faults.lag_s
-                    self.time.at(now_s + late_s, lambda r=replica: self._level(r))
+                    self.time.at(now_s + late_s, partial(self._level, replica))
                 else:
                     replica.apply(self.entries, count, now_s)
         self.committed(entry)
@@ -413,7 +432,7 @@ class SimulatedCluster:
             rest = stored.subject.removeprefix(f"$KV.{self.bucket}.")
             flow = Message(f"dn.{self.bucket}.log.{rest}", self._headers(stored), stored.data)
             for link in self.links:
-                link.deliver_flow(flow)
+                link.deliver_flow(flow, stored.sequence)
         if entry.reply is not None:
             if entry.stored:
                 entry.reply({"stream": self.stream, "seq": self.last_sequence})
@@ -421,8 +440,9 @@ class SimulatedCluster:
                 entry.reply({"success": True})
 
     def _level(self, replica: Replica) -> None:
-        replica.is_lagging = False
-        replica.apply(self.entries, len(self.entries), self.time.now_s)
+        if replica in self.replicas:
+            replica.is_lagging = False
+            replica.apply(self.entries, len(self.entries), self.time.now_s)
 
     def _free(self, stored: Stored) -> None:
         for replica in self.replicas:
@@ -623,9 +643,11 @@ class SimulatedLink:
         self._subscriptions.append(subscription)
         return subscription
 
-    def deliver_flow(self, message: Message) -> None:
+    def deliver_flow(self, message: Message, sequence: int) -> None:
         faults, random = self._cluster.faults, self._random
-        if not self.is_connected or random.random() < faults.flow_lost:
+        # A node that is not away sees something of a new stream before that is as long as the one
+        # before: nothing else would tell it from that.
+        if not self.is_connected or (sequence > 5 and random.random() < faults.flow_lost):
             return
         self.deliver(message)
         if random.random() < faults.flow_twice:

@@ -14,7 +14,7 @@ _SET = OpKind.SET
 _CLEAR = OpKind.CLEAR
 _NOTE = OpKind.NOTE
 
-FREED_LATER_MS = 6 * 60 * 1000
+FREED_LATER_MS = 20 * 60 * 1000
 """How much later than its end a note's place is forgotten; later than the stream frees it."""
 
 
@@ -75,7 +75,9 @@ class Reading:
         op = record.op
         if op.kind is _CLEAR:
             self._entries.clear()
-            self._removed.clear()
+            self._removed = {
+                name: gone for name, gone in self._removed.items() if gone.op.kind is _NOTE
+            }
             self.cleared = record
             self._places.clear(record.revision)
         elif op.kind is _NOTE and op.value:
@@ -95,7 +97,8 @@ class Reading:
 
     def contents(self, epoch: str, revision: int) -> Contents:
         """Return what there is."""
-        return Contents(epoch, revision, self.newest, list(self._entries.values()), self.notes)
+        entries = list(self._entries.values())
+        return Contents(epoch, revision, self.newest, entries, self.notes)
 
     def removed(self) -> list[Record]:
         """Return what is gone, a CLEAR before all others."""
