@@ -156,6 +156,12 @@ def compiler() -> Path:
     return _program("DUNENA_TEST_CC", "cc")
 
 
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """Helm, for the chart."""
+    return _program("DUNENA_TEST_HELM", "helm")
+
+
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """A headless browser of Playwright's synchronous API: Chromium, or DUNENA_TEST_BROWSER_KIND.

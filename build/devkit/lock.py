@@ -13,7 +13,7 @@ from devkit.console import run_quietly, say
 from devkit.requirements import FOLDER, compile_hook, read_project
 
 # What is installed beside other packages, and what has an environment or folder of its own.
-_FITTING = ("mutation", "release", "workflows")
+_FITTING = ("cluster", "mutation", "release", "workflows")
 _APART = ("docs", "lock", "nginx", "node", "wheels", "windows")
 
 

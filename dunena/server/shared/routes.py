@@ -58,8 +58,10 @@ class SharedRoutes(Routes):
     def refuse(self, request: Request, error: ClientError) -> Response:
         """Make the response of a request whose change was not stored."""
         route = self._find(request.path)
-        has_fields = route is None or not route.is_original
-        return self._readable(route, request, Response.refusal(error, has_fields=has_fields))
+        response = Response.refusal(error, has_fields=route is None or not route.is_original)
+        if route is not None and route.is_live:
+            response.headers["Cache-Control"] = "no-store"
+        return self._readable(route, request, response)
 
     def _may_change(self, request: Request) -> bool:
         path, method = request.path, request.method
@@ -94,6 +96,7 @@ class HttpRequest(ParkedRequest):
         self._request = request
         self._answer = answer
         self._is_gone = False
+        self._refusal: Response | None = None
         self.size = _REQUEST_BYTES + len(request.body)
         self.is_conditional = is_conditional_request(request)
         self.tries = 0
@@ -131,15 +134,19 @@ class HttpRequest(ParkedRequest):
 
     def plan(self, now: int) -> PlanResult:
         """Carry it out on the planned store."""
-        status = self._parking.planning.respond(self._request, now).status
-        if status < _ERROR_MIN:
+        response = self._parking.planning.respond(self._request, now)
+        if response.status < _ERROR_MIN:
             return PlanResult.DONE
-        is_wrong = is_certain_status(status, is_conditional=self.is_conditional)
-        return PlanResult.WRONG if is_wrong else PlanResult.REFUSED
+        if not is_certain_status(response.status, is_conditional=self.is_conditional):
+            return PlanResult.REFUSED
+        if self._request.path.startswith(GET_WRITES_PREFIX):
+            self._refusal = response  # a wrong secret counts once
+        return PlanResult.WRONG
 
     def replay(self, now: int) -> None:
         """Carry it out, and answer it."""
-        self._answer(self._request, self._parking.routes.carry_out(self._request, now))
+        response = self._refusal or self._parking.routes.carry_out(self._request, now)
+        self._answer(self._request, response)
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer it with an error."""
