@@ -33,8 +33,10 @@ from dunena.persistence.log import (
     RefusalKind,
 )
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.channels import SharedChannels
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore, UnplannedChangeError
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
@@ -65,6 +67,8 @@ class Coordinator:
         log: Log,
         store: SharedStore,
         answers: SharedAnswers,
+        sessions: SharedSessionTable,
+        channels: SharedChannels,
         planner: Planner,
         tick: Tick,
         takeover: LogTakeover,
@@ -74,6 +78,8 @@ class Coordinator:
         self.is_loaded = False
         self._store = store
         self._answers = answers
+        self._sessions = sessions
+        self._channels = channels
         self._planner = planner
         self._tick = tick
         self._takeover = takeover
@@ -165,7 +171,8 @@ class Coordinator:
         self._go_on()
 
     def message(self, channel: str, data: bytes) -> None:
-        """Do nothing: the messages of channels go to the subscribers of this node alone."""
+        """Send a message to those who are subscribed to its channel here."""
+        self._channels.receive(channel, data)
 
     def change_state(self) -> None:
         """Tell those who asked."""
@@ -238,6 +245,7 @@ class Coordinator:
         for record in records:
             if record.op.kind is OpKind.NOTE:
                 self._answers.take_in(record, now)
+                self._sessions.take_in(record)
 
     def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
         groups = deque(stored.groups)
@@ -255,6 +263,7 @@ class Coordinator:
             return
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
         store.begin_replay(changes, planned.planned_at, planned.checks)
+        self._sessions.begin_replay(records)
         is_made = True
         try:
             request.replay(now)
@@ -266,6 +275,7 @@ class Coordinator:
         except Exception:  # noqa: BLE001 - a bug costs one request its answer
             _log.exception("a request could not be answered")
             request.fail()
+        self._sessions.end_replay()
         left = store.end_replay()
         if left:
             store.make_group(left)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from dunena.persistence.log import Contents, OpKind, Record
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
 from dunena.store.entry import Entry
 from dunena.watches.watch_table import WatchTable
@@ -12,9 +13,16 @@ from dunena.watches.watch_table import WatchTable
 class LogTakeover:
     """Takes over entries and notes; followers are told the difference. To be used in a tick."""
 
-    def __init__(self, store: SharedStore, answers: SharedAnswers, watches: WatchTable) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        answers: SharedAnswers,
+        sessions: SharedSessionTable,
+        watches: WatchTable,
+    ) -> None:
         self._store = store
         self._answers = answers
+        self._sessions = sessions
         self._watches = watches
 
     def load(self, contents: Contents, now: int) -> None:
@@ -28,6 +36,7 @@ class LogTakeover:
         if is_other_run:
             self._answers.forget()
         self._take_in_notes(contents, now)
+        self._sessions.load(contents.notes)
 
     def repair(self, newest: Contents, removed: Sequence[Record], now: int) -> None:
         """Take over the newest state of what was changed; ``now`` is Unix ms."""
@@ -42,6 +51,9 @@ class LogTakeover:
                     self._remove(change)
             store.reach(newest.revision)
         self._take_in_notes(newest, now)
+        for note in [*newest.notes.values(), *removed]:
+            if note.op.kind is OpKind.NOTE:
+                self._sessions.take_in(note)
 
     def _take_over(self, entry: Entry) -> None:
         if entry.revision > self._store.revision:
