@@ -35,7 +35,7 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
         Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
         _given(settings, sources),
-        *_folder(settings, is_running=is_running),
+        *_values(settings, sources, is_running=is_running),
         port,
         _who(settings),
         *_get_writes(settings),
@@ -86,6 +86,18 @@ def _runs_there(settings: Settings) -> bool:
     except OpenError:
         return False
     return user is not None and user.url == settings.url_at(settings.port)
+
+
+def _values(
+    settings: Settings, sources: Mapping[str, str | None], *, is_running: bool
+) -> list[Finding]:
+    """Examine where the values are: the folder, or the store that is shared."""
+    if settings.store is None:
+        return _folder(settings, is_running=is_running)
+    from dunena.cli.store_examination import examine_shared_store
+
+    wanted = settings.limits.value_bytes_max if sources["max-value"] else 0
+    return examine_shared_store(settings.store, wanted)
 
 
 def _folder(settings: Settings, *, is_running: bool) -> list[Finding]:

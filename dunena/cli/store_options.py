@@ -41,6 +41,8 @@ def store_of(given: GivenSettings, sources: Mapping[str, str | None]) -> StoreSe
     if given.store_domain is not None and not _is_domain(given.store_domain):
         raise _wrong("store_domain", "a domain is one word without . * > and /")
     _check_login(given)
+    _check_secret(given.store_password_file, "store_password_file")
+    _check_secret(given.store_token_file, "store_token_file")
     if (given.store_cert is None) != (given.store_key is None):
         raise _wrong("store_cert", "--store-cert and --store-key go together")
     return StoreSettings(
@@ -51,9 +53,9 @@ def store_of(given: GivenSettings, sources: Mapping[str, str | None]) -> StoreSe
         replicas=given.store_replicas,
         is_reader=given.store_read_only,
         user=given.store_user,
-        password=_secret(given.store_password, given.store_password_file, "store_password_file"),
+        password=given.store_password,
         password_file=given.store_password_file,
-        token=_secret(given.store_token, given.store_token_file, "store_token_file"),
+        token=given.store_token,
         token_file=given.store_token_file,
         nkey_file=given.store_nkey,
         creds_file=given.store_creds,
@@ -155,10 +157,10 @@ def _check_login(given: GivenSettings) -> None:
         raise _wrong("store", f"one way to log in, not several: {' and '.join(used)}")
 
 
-def _secret(given: str | None, file: Path | None, name: str) -> str | None:
-    """Return a secret that was given, or that is in a file, without spaces and lines around it."""
+def _check_secret(file: Path | None, name: str) -> None:
+    """Refuse a file without a secret in it. It is read again at each login, as it may change."""
     if file is None:
-        return given
+        return
     try:
         text = read_plain(str(file), _SECRET_BYTES_MAX).decode().strip()
     except UnicodeDecodeError:
@@ -167,4 +169,3 @@ def _secret(given: str | None, file: Path | None, name: str) -> str | None:
         raise _wrong(name, f"{file} cannot be read: {error.strerror or error}") from None
     if not text:
         raise _wrong(name, f"{file} is empty")
-    return text

@@ -46,7 +46,7 @@ class StoreSettings:
     of servers that keep the bucket if it has to be made; None lets the log choose by their number.
     ``is_reader``: this server changes nothing, so it needs no right to. A login is ``user`` and
     ``password``, or ``token``, or the file of an nkey's seed, or a file of credentials;
-    ``password_file`` and ``token_file`` are where these two were read from, if from a file.
+    ``password_file`` and ``token_file`` have these two instead, without white space around them.
     ``ca_file`` has the certificates that are trusted instead of the system's, ``cert_file`` and
     ``key_file`` are those of this client.
     """

@@ -69,9 +69,10 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from dunena.persistence.log import OpenLog
+    from dunena.persistence.log import Log, OpenLog
     from dunena.server.shared.expiry import SharedExpiry
     from dunena.server.shared.opening import SharedParts
+    from dunena.server.status.store_notices import StoreNotices
     from dunena.server.text_files.text_files import TextFiles
 
 STOP_SECONDS_MAX = 3.0
@@ -139,16 +140,16 @@ class Server:
         self.settings = settings
         self._new_conversation = new_conversation
         self.clock = Clock()
-        quota, history = quota_of(settings.limits), History(settings.history_values_max)
+        history = History(settings.history_values_max)
         self._shared: SharedParts | None = None
         self.store: Store
         if open_log is None:
             epoch = new_epoch() if epoch is None else epoch
-            self.store = Store(quota=quota, history=history, epoch=epoch)
+            self.store = Store(quota=quota_of(settings.limits), history=history, epoch=epoch)
         else:
             from dunena.server.shared import opening  # most servers need none of it
 
-            self._shared = opening.SharedParts(open_log(), quota, history)
+            self._shared = opening.SharedParts(open_log(), settings.limits, history)
             self.store = self._shared.store
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
@@ -161,6 +162,8 @@ class Server:
         self._listeners: Listeners
         self._expiry: ExpiryTimer | SharedExpiry
         self._outside: Outside | None = None
+        self._notices: StoreNotices | None = None
+        self._loaded = asyncio.Event()
         self._text_files: TextFiles | None = None
         self._tokens = Tokens()
         self._shortage = Shortage()
@@ -202,20 +205,38 @@ class Server:
         self._take_get_secret()
         self._text_files = self._open_text_files()
         self._context = self._build(loop, pages, client_files)
-        if self._text_files is not None:
-            self._text_files.begin(self._services, self._context.tick, self.telemetry)
+        self._begin_text_files()
         if isinstance(self._expiry, ExpiryTimer):
             self._expiry.expire_due()
         if self.store.quota is not None and self.store.quota.evicts:
             self._context.tick.run(self._evict_excess, None)
         self._every_second()
         self._collect_outside()
-        if self._text_files is not None:
+        if self._text_files is not None and self._text_files.has_begun:
             await asyncio.to_thread(self._text_files.wait_for_first)
         await self._serve()
         self.engine.publish(self.url)
         if self._shared is not None:
+            from dunena.server.status.store_notices import StoreNotices
+
+            self._shared.coordinator.on_change(self._take_state)
             self._shared.log.start(self._shared.coordinator)
+            self._notices = StoreNotices(self._shared.log, loop.time())
+        self._take_state()
+
+    @property
+    def log(self) -> "Log | None":
+        """The log that the server shares with others; None for a server of its own."""
+        return None if self._shared is None else self._shared.log
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all values are loaded, as they are after `start` in a server of its own."""
+        return self._shared is None or self._shared.coordinator.is_loaded
+
+    async def wait_until_loaded(self) -> None:
+        """Wait until all values are loaded, without end if need be; call it after `start`."""
+        await self._loaded.wait()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -307,6 +328,18 @@ class Server:
             self._listeners.close()
             self.engine.close()
             raise StartError(str(error)) from error
+
+    def _take_state(self) -> None:
+        """Begin what needs all values, once they are loaded."""
+        if self.is_loaded and not self._loaded.is_set():
+            self._loaded.set()
+            self._begin_text_files()
+
+    def _begin_text_files(self) -> None:
+        """Begin to write text files, if there are any and all values are loaded."""
+        files = self._text_files
+        if files is not None and self.is_loaded and not files.has_begun:
+            files.begin(self._services, self._context.tick, self.telemetry)
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bind the port, without accepting connections yet; raise `StartError`."""
@@ -447,6 +480,8 @@ class Server:
             self.telemetry,
             self._sessions.table,
             None if self._text_files is None else self._text_files.writer,
+            self.log,
+            clock_ms=None if self._shared is None else self.clock,
         )
         introspection = Introspection(
             figures,
@@ -509,6 +544,8 @@ class Server:
             self._context.tick.probe()
         if self._outside is not None and self._outside.has_more:
             self._outside.collect()
+        if self._notices is not None:
+            self._notices.look(self._loop.time())
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
 
     def _wake(self) -> None:

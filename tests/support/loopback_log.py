@@ -28,7 +28,7 @@ Place = tuple[bool, str, str]
 class SharedLog:
     """What the quorum has; ``clock`` is the log's time, Unix ms."""
 
-    def __init__(self, clock: Callable[[], int], epoch: str = "log-1", revision: int = 0) -> None:
+    def __init__(self, clock: Callable[[], int], epoch: str = "log1", revision: int = 0) -> None:
         self.clock = clock
         self.epoch = epoch
         self.revision = revision
@@ -61,6 +61,13 @@ class SharedLog:
         batch = LogBatch(node, proposal.number, self.revision, now, groups)
         self.batches.append(batch)
         return batch
+
+    def work(self) -> None:
+        """What all nodes have under way is stored and delivered to all."""
+        for node in list(self.nodes):
+            node.send()
+        for node in list(self.nodes):
+            node.deliver()
 
     def put(self, *groups: OpGroup) -> LogBatch:
         """Store what somebody else changed."""
@@ -120,7 +127,8 @@ class LoopbackLog:
     """The log of one node.
 
     A proposal is kept in ``under_way`` until `send`, and what is stored until `deliver`; `work`
-    does both. ``skew_ms`` is how wrong the node is about the log's time.
+    does both. ``skew_ms`` is how wrong the node is about the log's time. With ``soon``, which calls
+    a function in a moment, the log does all of it by itself.
     """
 
     def __init__(self, shared: SharedLog, node: str) -> None:
@@ -132,6 +140,7 @@ class LoopbackLog:
         self.told_revision = 0
         self.lost_from: int | None = None  # what was delivered last before a gap
         self.skew_ms = 0
+        self.soon: Callable[[Callable[[], None]], object] | None = None
         self.is_alive = True
         self.state = LogState.STARTING
         self.reason: str | None = None
@@ -162,6 +171,8 @@ class LoopbackLog:
 
     def start(self, follower: LogFollower) -> None:
         self.follower = follower
+        if self.soon is not None:
+            self.soon(self.load)
 
     def propose(self, proposal: Proposal) -> None:
         assert self.under_way is None, "one proposal at a time"
@@ -170,6 +181,8 @@ class LoopbackLog:
         self.numbers.append(proposal.number)
         self.under_way = proposal
         self._known = self.told_revision
+        if self.soon is not None:
+            self.soon(self.shared.work)
 
     def last_sign_of(self, node: str) -> int | None:
         found = [other for other in self.shared.nodes if other.node == node and other.is_alive]

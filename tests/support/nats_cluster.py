@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -42,8 +43,8 @@ class NatsServer:
     def log(self) -> str:
         return (self._folder / "log").read_text("utf-8")
 
-    def configure(self, routes: Iterable[int], more: str, *, has_jetstream: bool = True) -> None:
-        """Write the configuration; `more` is appended to it."""
+    def configure(self, routes: Iterable[int], more: str, jetstream: str | None) -> None:
+        """Write the configuration; `more` is appended to it, `jetstream` to that of JetStream."""
         self._folder.mkdir(parents=True, exist_ok=True)
         others = ", ".join(f"nats://127.0.0.1:{port}" for port in routes)
         cluster = (
@@ -58,9 +59,9 @@ class NatsServer:
             f"http: 127.0.0.1:{self._http_port}",
             f"pid_file: {json.dumps(str(self._folder / 'pid'))}",
             # Without a size, the server asks for three quarters of the disk and the memory.
-            f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 4GB }}"
-            if has_jetstream
-            else "",
+            ""
+            if jetstream is None
+            else f"jetstream {{ store_dir: {store}, max_mem: 256MB, max_file: 4GB, {jetstream} }}",
             cluster,
             more,
         ]
@@ -112,6 +113,11 @@ class NatsServer:
             self._is_suspended = False
             self._process.send_signal(signal.SIGCONT)
 
+    def forget(self) -> None:
+        """Remove all streams of a server that does not run."""
+        assert self._process is None
+        shutil.rmtree(self._folder / "store")
+
     @property
     def is_running(self) -> bool:
         return self._process is not None
@@ -146,12 +152,14 @@ class Cluster:
         configuration: str = "",
         *,
         has_jetstream: bool = True,
+        domain: str | None = None,
     ) -> None:
         names = [f"n{number}" for number in range(1, size + 1)]
         self.servers = [NatsServer(program, folder / name, name) for name in names]
         ports = [server.route_port for server in self.servers] if size > 1 else []
+        jetstream = f"domain: {domain}" if domain else ""
         for server in self.servers:
-            server.configure(ports, configuration, has_jetstream=has_jetstream)
+            server.configure(ports, configuration, jetstream if has_jetstream else None)
 
     def __enter__(self) -> Self:
         try:
@@ -217,6 +225,11 @@ class Cluster:
         wait_for(is_found, lambda: f"nobody leads {stream}")
         return found[0]
 
+    def wait_until_leaf(self) -> None:
+        """Wait until the only server is connected to that of which it is a leaf."""
+        server = self.servers[0]
+        wait_for(lambda: (server.ask("/leafz") or {}).get("leafnodes"), lambda: server.log)
+
     def wait_until_followed(self, stream: str) -> None:
         """Wait until all servers have all of a stream."""
 
@@ -230,7 +243,7 @@ class Cluster:
         wait_for(is_followed, lambda: f"not all servers have {stream}")
 
 
-def wait_for(is_met: Callable[[], bool], describe: Callable[[], str]) -> None:
+def wait_for(is_met: Callable[[], object], describe: Callable[[], str]) -> None:
     """Wait for a condition of other processes; fail with a description if it is not met."""
     deadline = time.monotonic() + patiently(SECONDS_MAX)
     while not is_met():
@@ -251,6 +264,11 @@ def _stream_details(server: NatsServer, stream: str) -> dict[str, Any]:
                 found: dict[str, Any] = details
                 return found
     return {}
+
+
+def free_port() -> int:
+    """A port that is free now."""
+    return _free_ports(1)[0]
 
 
 def _free_ports(count: int) -> list[int]:

@@ -20,7 +20,6 @@ from dunena.server.shared.sessions import SharedSessions
 from dunena.server.tick import Tick
 from dunena.store.history import History
 from dunena.store.limits import Limits
-from dunena.store.quota import quota_of
 from dunena.telemetry import Telemetry
 from tests.support.loopback_log import LoopbackLog, SharedLog
 from tests.support.rooms import Alarm, Client
@@ -70,7 +69,7 @@ class SharedRooms:
         self.log: LoopbackLog = cluster.log.node(name)
         self.telemetry = Telemetry(started_at_ms=cluster.now)
         limits = limits or Limits()
-        self.parts = SharedParts(self.log, quota_of(limits), History(10))
+        self.parts = SharedParts(self.log, limits, History(10))
         self.store = self.parts.store
         self.services = Services(self.store, self.store, Hub(), limits, answers=self.parts.answers)
         self.views = Views(self.services)

@@ -210,12 +210,12 @@ def test_another_log_is_told_as_a_reset() -> None:
     watcher = a.client()
     watcher.ask(set_message("a", "1"))
     watcher.ask({"type": "watch", "pattern": "*", "id": 1})
-    new = SharedLog(lambda: cluster.now, "log-2")
+    new = SharedLog(lambda: cluster.now, "log2")
     new.put((set_("b", b'"x"'),))
     a.log.follow(new)
     heard = watcher.heard()
     (update,) = [said(m) for m in heard if m.get("type") == "update"]
-    assert (update["epoch"], update["reset"], update["rev"]) == ("log-2", True, 2)
+    assert (update["epoch"], update["reset"], update["rev"]) == ("log2", True, 2)
     assert [c["key"] for c in update["changes"]] == ["b"]
     assert sorted(m["event"] for m in heard if "event" in m) == ["delete", "set"]
 

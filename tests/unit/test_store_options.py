@@ -142,11 +142,11 @@ def test_a_login_that_contradicts_itself_is_refused(given: dict[str, object]) ->
     assert refusal_of(store="n1", **given)
 
 
-def test_a_password_is_read_from_its_file_without_the_line_end(tmp_path: Path) -> None:
+def test_a_file_with_a_password_goes_with_a_user(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_bytes(b"geheim\r\n")
     store = store_of(store_user="me", store_password_file=file)
-    assert (store.user, store.password, store.password_file) == ("me", "geheim", file)
+    assert (store.user, store.password, store.password_file) == ("me", None, file)
 
 
 @pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe", b"x" * 5000, None])

@@ -32,7 +32,13 @@ class House:
         self.store = Store()
         services = Services(self.store, self.store, Hub())
         self.figures = Figures(
-            services, MemoryEngine(), None, Telemetry(started_at_ms=0), sessions(), log=log
+            services,
+            MemoryEngine(),
+            None,
+            Telemetry(started_at_ms=0),
+            sessions(),
+            log=log,
+            clock_ms=None if log is None else lambda: 61_500,
         )
         self.reports = Introspection(self.figures, SETTINGS if log else Settings())
 
@@ -96,6 +102,12 @@ def test_a_server_of_its_own_says_nothing_of_a_shared_store() -> None:
     assert "store" not in house.read(house.reports.stats(0))
     assert "store" not in house.read(house.reports.health(0))["checks"]
     assert house.metrics()["dunena_store_nodes"] == 0
+
+
+def test_the_uptime_is_by_the_clock_of_the_machine_and_not_the_log(house: House) -> None:
+    assert house.info()["uptime"] == 61
+    body = house.read(house.reports.health(0))
+    assert (body["uptime"], body["timestamp"]) == (61, 61_500)
 
 
 def test_health_is_healthy_while_the_store_answers(house: House) -> None:

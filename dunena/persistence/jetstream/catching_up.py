@@ -88,9 +88,9 @@ class CatchUp:
     """
 
     __slots__ = (
-        "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_link", "_lower_since_s",
-        "_may_create", "_pages", "_pending", "_reached", "_reading", "_requests", "_scheduler",
-        "_waiting", "created", "fetched", "is_running", "reason",
+        "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed",
+        "_link", "_lower_since_s", "_may_create", "_pending", "_reached", "_reading", "_requests",
+        "_scheduler", "_waiting", "created", "fetched", "is_running", "reason",
     )  # fmt: skip
 
     def __init__(
@@ -111,7 +111,7 @@ class CatchUp:
         self._may_create = may_create
         self._reading: Reading | None = None
         self._reached = 0
-        self._before = ""
+        self._before = "0"
         self._pending = 0
         self._handle: Cancellable | None = None
         self._lower_since_s: float | None = None
@@ -186,7 +186,7 @@ class CatchUp:
         self._handle = self._scheduler.call_later(seconds, action)
 
     def _fetch(self) -> None:
-        self._before = ""
+        self._before = "0"
         self._pending = 0
         page = self._requests.page(self._reached + 1, PAGE_MESSAGES, PAGE_BYTES_MAX)
         self._handle = self._link.request_many(
@@ -195,6 +195,9 @@ class CatchUp:
 
     def _take_part(self, part: Message) -> bool:
         headers = part.headers
+        if headers.get(header.SEQUENCE_BEFORE, self._before) != self._before:
+            self._pending = -1  # parts are lost
+            return True
         if header.STATUS in headers:
             status = headers[header.STATUS]
             self._pending = int(headers.get(header.PENDING, "0")) if status == "204" else 0
@@ -202,15 +205,8 @@ class CatchUp:
                 self._pending = -1
             return True
         text = headers[header.SEQUENCE]
-        sequence = int(text)
-        if sequence <= self._reached:
-            return False
-        before = headers.get(header.SEQUENCE_BEFORE, "")
-        if self._before and before and before != self._before:
-            self._pending = -1  # parts are lost
-            return True
         self._before = text
-        self._reached = sequence
+        self._reached = sequence = int(text)
         self.fetched += 1
         if self._reading is not None:
             self._reading.add(part)

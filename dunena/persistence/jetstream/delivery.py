@@ -1,6 +1,7 @@
 """Makes what nodes are told of the messages of a stream; no I/O."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.clock import LogClock
@@ -99,20 +100,22 @@ class Delivery:
 
 
 def batch_of_proposal(
-    proposal: Proposal, node: str, place: int, timestamp: int, found: dict[int, Record]
+    proposal: Proposal, node: str, marker: Message, found: dict[int, Record]
 ) -> LogBatch:
-    """Return a proposal as it was stored after its marker at ``place``.
+    """Return a proposal as it was stored after its marker.
 
     ``found`` has those of its records that are still there by their revisions. The others were
     overtaken, so that it does not matter when exactly their time would have ended.
     """
-    revision = place
+    revision = int(marker.headers[header.SEQUENCE])
+    timestamp = milliseconds_of(marker.headers[header.TIMESTAMP])
     groups = []
     for group in proposal.groups:
         records = []
         for op in group:
             revision += 1
             ends_at = op.expires_at if op.ttl_ms is None else timestamp + op.ttl_ms
-            records.append(found.get(revision) or Record(op, revision, ends_at))
+            stored = Record(replace(op, is_conditional=False), revision, ends_at)
+            records.append(found.get(revision, stored))
         groups.append(tuple(records))
     return LogBatch(node, proposal.number, revision, timestamp, tuple(groups))

@@ -115,6 +115,7 @@ class Flow:
     def hold(self) -> None:
         """Only collect messages from now on, until `release`; also those of a begun batch."""
         self.is_holding = True
+        self._is_ready = False
         taken, self._taken = self._taken, []
         self._next = self.boundary + 1
         for sequence, message in enumerate(taken, self._next):
@@ -180,6 +181,7 @@ class Flow:
     def restart(self, created: str) -> None:
         """Begin with another stream, and hold until `release`."""
         self.is_holding = True
+        self._is_ready = False
         self.created = created if created.endswith("Z") else ""
         self.boundary = 0
         self._newest = 0

@@ -24,7 +24,8 @@ BATCH: Final = "Nats-Batch-Id"
 BATCH_SEQUENCE: Final = "Nats-Batch-Sequence"
 COMMIT: Final = "Nats-Batch-Commit"
 
-# Of JetStream, in what is received: stored messages, their end, and what is pending after it.
+# Of JetStream, in what is received: stored messages; and in a page of them, what is pending after
+# each, and the sequence of the one before it, 0 for the first.
 SEQUENCE: Final = "Nats-Sequence"
 SUBJECT: Final = "Nats-Subject"
 TIMESTAMP: Final = "Nats-Time-Stamp"

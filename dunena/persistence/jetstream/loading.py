@@ -75,7 +75,9 @@ class Reading:
         op = record.op
         if op.kind is _CLEAR:
             self._entries.clear()
-            self._removed.clear()
+            self._removed = {
+                name: gone for name, gone in self._removed.items() if gone.op.kind is _NOTE
+            }
             self.cleared = record
             self._places.clear(record.revision)
         elif op.kind is _NOTE and op.value:

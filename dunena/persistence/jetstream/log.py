@@ -61,7 +61,7 @@ class JetStreamLog:
         self._nodes = NodeTable()
         self._clock = LogClock()
         self._figures = LogFigures()
-        self._flow = Flow(self._deliver_soon, self._repair_soon, self._reload_soon)
+        self._flow = Flow(self._deliver_soon, self._repair_soon, self.reload)
         self._catch_up = CatchUp(
             link, scheduler, self._requests, self._flow, self, may_create=not terms.is_reader
         )
@@ -84,6 +84,7 @@ class JetStreamLog:
         self._taken_before = 0
         self._last_sign_s = float("-inf")
         self._told: tuple[LogState, tuple[str, ...], bool] | None = None
+        self._epoch = ""
         self.confirmed_at = 0
 
     # --- what the server asks ---
@@ -194,6 +195,10 @@ class JetStreamLog:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
         self._catch_up.catch_up(then)
 
+    def reload(self) -> None:
+        """Load everything anew."""
+        self._soon(self._reload)
+
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the server of a refusal."""
         if self._follower is not None and not self._is_closed:
@@ -216,13 +221,14 @@ class JetStreamLog:
         contents = reading.contents(epoch, position)
         is_other = self._is_loaded and epoch != self._epoch
         self._epoch = epoch
-        self._clock.take(reading.newest, self._scheduler.now_s())
+        self._clock.take(facts.timestamp, self._scheduler.now_s())
         self._places.replace(self._reading_places)
         self._nodes.replace(self._reading_nodes)
-        place, number = self._own_marker(reading.markers)
+        marker = reading.markers.get(self._node)
+        place, number = (0, None) if marker is None else _fields_of(marker)
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
-        if stored is not None:
-            self._apply([batch_of_proposal(stored, self._node, place, contents.timestamp, {})])
+        if stored is not None and marker is not None:
+            self._apply([batch_of_proposal(stored, self._node, marker, {})])
         self._is_loaded = True
         self._figures.loads += 1
         if self._follower is not None:
@@ -257,15 +263,15 @@ class JetStreamLog:
             reading.add(message)
         self._clock.take(reading.newest, self._scheduler.now_s())
         self._figures.gaps += 1
-        place, number = self._own_marker(reading.markers)
-        stored = self._proposals.take_marker(place, number) if place else None
-        if stored is not None:
+        marker = reading.markers.get(self._node)
+        stored = None if marker is None else self._proposals.take_marker(*_fields_of(marker))
+        if stored is not None and marker is not None:
             found = {}
             for message in messages:
                 record = record_of(message, self._names)
                 if record is not None:
                     found[record.revision] = record
-            self._apply([batch_of_proposal(stored, self._node, place, reading.newest, found)])
+            self._apply([batch_of_proposal(stored, self._node, marker, found)])
         contents = reading.contents(self._epoch, position)
         removed = reading.removed()
         if self._follower is not None:
@@ -273,15 +279,7 @@ class JetStreamLog:
         self._soon(self._go_on)
         return reading.newest
 
-    def _own_marker(self, markers: dict[str, Message]) -> tuple[int, int | None]:
-        marker = markers.get(self._node)
-        if marker is None:
-            return 0, None
-        return int(marker.headers[header.SEQUENCE]), marker_fields(marker.data)[0]
-
     # --- time, and the connection ---
-
-    _epoch = ""
 
     def _soon(self, action: Callable[[], None]) -> None:
         self._scheduler.call_later(0, action)
@@ -308,9 +306,6 @@ class JetStreamLog:
     def _repair_if_missing(self) -> None:
         if self._flow.missing and not self._is_closed:
             self._catch_up.repair()
-
-    def _reload_soon(self) -> None:
-        self._soon(self._reload)
 
     def _reload(self) -> None:
         if self._is_loaded and not self._is_closed and not self._catch_up.is_running:
@@ -339,7 +334,6 @@ class JetStreamLog:
 
     def _tick(self) -> None:
         self._timer = self._scheduler.call_later(TICK_S, self._tick)
-        now_s = self._scheduler.now_s()
         if self._is_loaded:
             taken = self._flow.taken_messages
             if taken == self._taken_before:
@@ -351,7 +345,6 @@ class JetStreamLog:
                 self._proposals.send_sign()
             self._places.forget_due(now)
             self._nodes.forget_old(now)
-        del now_s
         self._tell_state()
 
     def _stale_s(self) -> float:
@@ -398,3 +391,8 @@ class JetStreamLog:
     def _purge(self, cleared: Record) -> None:
         request = self._requests.purge_keys(cleared.revision)
         self._link.request(request, REQUEST_TIMEOUT_S, lambda _answer: None)
+
+
+def _fields_of(marker: Message) -> tuple[int, int | None]:
+    """Return the sequence of a marker, and the number of the proposal that it begins."""
+    return int(marker.headers[header.SEQUENCE]), marker_fields(marker.data)[0]

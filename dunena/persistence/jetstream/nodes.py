@@ -56,9 +56,11 @@ class NodeTable:
         headers = message.headers
         known = self._nodes.get(node)
         timestamp = milliseconds_of(headers[header.TIMESTAMP])
+        # Of the last marker alone, so that all nodes have the same: also who missed the first one.
+        since = marker_fields(message.data)[1] or int(headers[header.SEQUENCE])
         if known is None:
-            since = marker_fields(message.data)[1] or int(headers[header.SEQUENCE])
             known = self._nodes[node] = _Node(since, timestamp)
+        known.since = since
         known.last_sign = max(known.last_sign, timestamp)
         known.has_gone = header.OPERATION in headers
 

@@ -56,6 +56,9 @@ class ProposalHost(Protocol):
     def catch_up(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
 
+    def reload(self) -> None:
+        """Load everything anew."""
+
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the node of a refusal."""
 
@@ -387,11 +390,16 @@ class Proposals:
     def _take_found(self, subject: str, found: int) -> None:
         current = self._current
         if subject == self._marker:
-            self.place = found
-        elif current is not None and (found == 0 or current.draft.conditions[subject] == 0):
-            # It is what this node knows: the stream has let go of it, or this node has forgotten
-            # the place of what is gone.
-            current.expected[subject] = found
+            if found == 0:
+                self.place = 0
+            elif found != self.place:
+                self._host.reload()  # a marker that was never delivered: something is wrong here
+        elif current is not None:
+            known = current.draft.conditions[subject]
+            # Either the stream has let go of it, or this node has forgotten the place of what is
+            # gone. What was delivered since it asked is a change.
+            if self._places.of(subject) <= known and (found == 0 or known == 0):
+                current.expected[subject] = found
 
     # --- the end of a proposal ---
 

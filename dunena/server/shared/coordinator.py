@@ -254,7 +254,7 @@ class Coordinator:
             self._answer(planned, now)
             return
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
-        store.begin_replay(changes, planned.planned_at)
+        store.begin_replay(changes, planned.planned_at, planned.checks)
         is_made = True
         try:
             request.replay(now)

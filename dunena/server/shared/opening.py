@@ -24,7 +24,8 @@ from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
 from dunena.store.history import History
-from dunena.store.quota import Quota
+from dunena.store.limits import Limits
+from dunena.store.quota import quota_of
 from dunena.watches.watch_table import WatchTable
 
 
@@ -34,11 +35,11 @@ class SharedParts:
     ``planning`` are the services of requests that are planned, with all rights.
     """
 
-    def __init__(self, log: Log, quota: Quota | None, history: History) -> None:
+    def __init__(self, log: Log, limits: Limits, history: History) -> None:
         self.log = log
-        self.store = SharedStore(quota, history)
+        self.store = SharedStore(quota_of(limits), history)
         self.answers = SharedAnswers()
-        self._plan_store = PlanStore(self.store)
+        self._plan_store = PlanStore(self.store, limits)
         self._planned_answers = PlannedAnswers(self.answers)
         self.coordinator: Coordinator
         self.expiry: SharedExpiry
@@ -68,9 +69,7 @@ class SharedParts:
             self.log,
             self.store,
             self.answers,
-            Planner(
-                self._plan_store, self._planned_answers, value_bytes_max=self.log.value_bytes_max
-            ),
+            Planner(self._plan_store, self._planned_answers, self.log),
             tick,
             LogTakeover(self.store, self.answers, services.watches),
             call_soon,

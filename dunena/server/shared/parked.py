@@ -60,14 +60,16 @@ class ParkedRequest(ABC):
 class Planned:
     """What a request will change: ``ends`` are of keys past their time, and come first.
 
-    ``planned_at`` is the time of its values, None if it computes none. ``is_certain``: its answer
-    depends on nothing that the log has. ``error`` is the answer to a request that no log stores.
+    ``planned_at`` is the time of its values, None if it computes none. ``checks`` are
+    the results of its questions whether the store has room. ``is_certain``: its answer depends on
+    nothing that the log has. ``error`` is the answer to a request that no log stores.
     """
 
     request: ParkedRequest
     planned_at: int | None = None
     ends: list[Op] = field(default_factory=list)
     ops: list[Op] = field(default_factory=list)
+    checks: list[str | None] = field(default_factory=list)
     is_certain: bool = False
     error: ClientError | None = None
 

@@ -5,8 +5,13 @@ from collections import deque
 from dataclasses import replace
 from typing import Final
 
-from dunena.dialects.errors import ClientError, TooLargeError, TooManyError
-from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Op
+from dunena.dialects.errors import (
+    ClientError,
+    StorageFailedError,
+    TooLargeError,
+    TooManyError,
+)
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
 from dunena.server.shared.planning import PlanStore
@@ -18,12 +23,12 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store and answers; ``value_bytes_max`` is that of the log."""
+    """Plans requests on a store and answers for a log."""
 
-    def __init__(self, store: PlanStore, answers: PlannedAnswers, *, value_bytes_max: int) -> None:
+    def __init__(self, store: PlanStore, answers: PlannedAnswers, log: Log) -> None:
         self._store = store
         self._answers = answers
-        self._value_bytes_max = value_bytes_max
+        self._log = log
 
     def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
         """Plan the first requests, at most so many, and remove them; ``now`` is Unix ms.
@@ -58,8 +63,11 @@ class Planner:
         except Exception:  # noqa: BLE001 - a bug costs one request its answer
             _log.exception("a request could not be planned")
             outcome = PlanResult.WRONG
+        planned.checks = store.checks
         if outcome is not PlanResult.DONE:
             planned.is_certain = outcome is PlanResult.WRONG
+            if store.checks and store.checks[-1] is not None:
+                planned.error = StorageFailedError(store.checks[-1])
             return planned
         if request.is_conditional:
             planned.planned_at = now
@@ -79,11 +87,10 @@ class Planner:
         """Return the error for what no log stores."""
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
-        if any(self._is_too_large(op) for op in planned.ops):
-            return TooLargeError(f"Value exceeds max size ({self._value_bytes_max} bytes)")
+        # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
+        value_bytes_max = self._log.value_bytes_max
+        if any(len(op.value) > value_bytes_max for op in planned.ops):
+            return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
         if planned.bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
         return None
-
-    def _is_too_large(self, op: Op) -> bool:
-        return len(op.value) > self._value_bytes_max

@@ -15,9 +15,10 @@ from dunena.store.entry import (
     EphemeralEntry,
     SetChange,
 )
-from dunena.store.limits import EXPIRES_AT_MS_MAX
+from dunena.store.errors import StoreFullError
+from dunena.store.limits import EXPIRES_AT_MS_MAX, Limits
 from dunena.store.merge_patch import merge_encoded
-from dunena.store.quota import size_of
+from dunena.store.quota import Outcome, Quota, Write, growth_of, size_of
 from dunena.store.store import Store
 
 PLANNED_REVISION: Final = 1 << 60
@@ -28,13 +29,24 @@ class PlanStore(Store):
     """Shows a store as it would be with all that was planned, and records what is changed.
 
     ``ops`` is what the present request has changed so far, ``overdue_ops`` what ends keys that it
-    found past their time, and ``seen`` each key that it has looked at.
+    found past their time, and ``seen`` each key that it has looked at. ``checks`` are the results
+    of its questions whether there is room: None for yes, else the reason.
     """
 
-    __slots__ = ("_is_cleared", "_planned", "_real", "ops", "overdue_ops", "seen")
+    __slots__ = (
+        "_is_cleared",
+        "_limits",
+        "_planned",
+        "_real",
+        "checks",
+        "ops",
+        "overdue_ops",
+        "seen",
+    )
 
-    def __init__(self, real: Store) -> None:
+    def __init__(self, real: Store, limits: Limits) -> None:
         super().__init__()
+        self._limits = limits
         self._real = real
         self.table = real.table
         self.positions = real.positions
@@ -45,6 +57,7 @@ class PlanStore(Store):
         self.ops: list[Op] = []
         self.overdue_ops: list[Op] = []
         self.seen: set[EntryId] = set()
+        self.checks: list[str | None] = []
 
     def begin_proposal(self, now: int) -> None:
         """Forget what was planned: the next requests run on the real store, at Unix ms."""
@@ -52,12 +65,17 @@ class PlanStore(Store):
         self._is_cleared = False
         self.epoch = self._real.epoch
         self.now = now
+        real_quota = self._real.quota
+        if real_quota is not None:  # what is planned needs room too
+            self.quota = Quota(self._limits)
+            self.quota.entries, self.quota.bytes = real_quota.entries, real_quota.bytes
 
     def begin_request(self) -> None:
         """Record the ops of the next request."""
         self.ops = []
         self.overdue_ops = []
         self.seen = set()
+        self.checks = []
         self.revision = PLANNED_REVISION
 
     def guard(self) -> None:
@@ -106,10 +124,12 @@ class PlanStore(Store):
         is_durable: bool = False,
     ) -> Change:
         """Plan to store a value; raise `StoreFullError` if this store has no room for it now."""
-        if self.quota is not None:
-            size = size_of(key, value, then)
-            self._make_room(self.quota, ns, key, size, may_refuse=True)
         standing = self._find(ns, key)
+        if self.quota is not None:
+            growth = growth_of(size_of(key, value, then), standing)
+            reason = self.quota.shortage(int(standing is None), growth)
+            if reason is not None:
+                self._refuse_full(reason)
         self._plan_end(standing)
         is_kept = standing is not None and standing.expires_at == expires_at
         self.revision += 1
@@ -119,7 +139,7 @@ class PlanStore(Store):
         else:
             entry = EphemeralEntry(ns, key, value, expires_at, self.revision, self.now, then, owner)
         self.ops.append(self._op_of(entry, expires_at, is_kept=is_kept))
-        self._planned[ns, key] = entry
+        self._put(ns, key, entry)
         return SetChange(entry, standing)
 
     def delete(
@@ -130,7 +150,7 @@ class PlanStore(Store):
         standing = self.peek(ns, key, self.now)
         self.revision += 1
         self.ops.append(Op(OpKind.REMOVE, ns, key))
-        self._planned[ns, key] = None
+        self._put(ns, key, None)
         if standing is None:
             return None
         return Change(ChangeKind.DELETE, ns, key, self.revision, replaced=standing)
@@ -141,6 +161,8 @@ class PlanStore(Store):
         self.ops.append(Op(OpKind.CLEAR))
         self._planned = {}
         self._is_cleared = True
+        if self.quota is not None:
+            self.quota.clear()
         return Change(ChangeKind.CLEAR, "", "", self.revision, cleared={})
 
     def plan_ends(self, entries: Sequence[Entry]) -> None:
@@ -149,7 +171,40 @@ class PlanStore(Store):
             if self._find(entry.ns, entry.key) is entry:
                 self._plan_end(entry)
 
+    def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
+        """Like `Store.check_writes`."""
+        reason = None if self.quota is None else self._shortage_for(self.quota, ns, writes)
+        self._check(reason)
+
+    def check_outcome(self, outcome: Outcome) -> None:
+        """Like `Store.check_outcome`."""
+        reason = None
+        if self.quota is not None:
+            reason = self.quota.shortage_of_outcome(self.table.net_growth(outcome))
+        self._check(reason)
+
     # --- inside ---
+
+    def _check(self, reason: str | None) -> None:
+        if reason is None:
+            self.checks.append(None)
+        else:
+            self._refuse_full(reason)
+
+    def _refuse_full(self, reason: str) -> None:
+        self.checks.append(reason)
+        real_quota = self._real.quota
+        if real_quota is not None:
+            real_quota.refusals += 1
+        raise StoreFullError(reason)
+
+    def _put(self, ns: str, key: str, entry: Entry | None) -> None:
+        quota, standing = self.quota, self._find(ns, key)
+        if quota is not None and entry is not None:
+            quota.put(entry, standing)
+        elif quota is not None and standing is not None:
+            quota.remove(standing)
+        self._planned[ns, key] = entry
 
     def _find(self, ns: str, key: str) -> Entry | None:
         entry_id = (ns, key)
@@ -163,7 +218,7 @@ class PlanStore(Store):
             return
         if entry.then is None:
             self.overdue_ops.append(Op(OpKind.EXPIRE, entry.ns, entry.key, is_conditional=True))
-            self._planned[entry.ns, entry.key] = None
+            self._put(entry.ns, entry.key, None)
             return
         merged = _merged(entry, entry.then)
         self.overdue_ops.append(
@@ -176,7 +231,7 @@ class PlanStore(Store):
                 is_conditional=True,
             )
         )
-        self._planned[entry.ns, entry.key] = merged
+        self._put(entry.ns, entry.key, merged)
 
     def _op_of(self, entry: Entry, expires_at: int | None, *, is_kept: bool) -> Op:
         """Make the op that stores an entry; ``is_kept``: it ends when the one before it would."""

@@ -58,8 +58,10 @@ class SharedRoutes(Routes):
     def refuse(self, request: Request, error: ClientError) -> Response:
         """Make the response of a request whose change was not stored."""
         route = self._find(request.path)
-        has_fields = route is None or not route.is_original
-        return self._readable(route, request, Response.refusal(error, has_fields=has_fields))
+        response = Response.refusal(error, has_fields=route is None or not route.is_original)
+        if route is not None and route.is_live:
+            response.headers["Cache-Control"] = "no-store"
+        return self._readable(route, request, response)
 
     def _may_change(self, request: Request) -> bool:
         path, method = request.path, request.method

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from dunena.persistence.log import OpKind, Record
 from dunena.store.entry import Change, ChangeKind, Entry, EphemeralEntry, SetChange
+from dunena.store.errors import StoreFullError
 from dunena.store.history import History
 from dunena.store.quota import Outcome, Quota, Write
 from dunena.store.store import Store
@@ -21,7 +22,7 @@ class UnplannedChangeError(Exception):
 class SharedStore(Store):
     """Everything that a log has; raises `UnplannedChangeError` for any other change."""
 
-    __slots__ = ("_planned_at", "_records")
+    __slots__ = ("_checks", "_planned_at", "_records")
 
     def __init__(
         self, quota: Quota | None = None, history: History | None = None, epoch: str = ""
@@ -29,6 +30,7 @@ class SharedStore(Store):
         super().__init__(quota=quota, history=history, epoch=epoch)
         self._records: deque[Record] = deque()
         self._planned_at: int | None = None
+        self._checks: deque[str | None] = deque()
 
     # --- the log ---
 
@@ -111,18 +113,23 @@ class SharedStore(Store):
 
     # --- a request that runs again ---
 
-    def begin_replay(self, records: Sequence[Record], planned_at: int | None) -> None:
+    def begin_replay(
+        self, records: Sequence[Record], planned_at: int | None, checks: Sequence[str | None]
+    ) -> None:
         """Take the next changes from records; ``planned_at`` is the time of values, Unix ms.
 
-        With None values are computed by the time at which the request runs again.
+        With None values are computed by the time at which the request runs again. ``checks`` are
+        the answers to questions for room that the request got when it was planned.
         """
         self._records.extend(records)
+        self._checks.extend(checks)
         self._planned_at = planned_at
 
     def end_replay(self) -> list[Record]:
         """Return the records that the request has not made."""
         left = list(self._records)
         self._records.clear()
+        self._checks.clear()
         self._planned_at = None
         return left
 
@@ -162,10 +169,12 @@ class SharedStore(Store):
         return change
 
     def check_writes(self, ns: str, writes: Sequence[Write]) -> None:
-        """Permit all writes: whether there is room was checked when they were planned."""
+        """Say what was said when the request was planned."""
+        self._check()
 
     def check_outcome(self, outcome: Outcome) -> None:
-        """Permit any outcome, for the same reason."""
+        """Say what was said when the request was planned."""
+        self._check()
 
     def expire(self, now: int, count_max: int = 0) -> list[Change]:
         """End nothing: the log says when an entry ends."""
@@ -179,6 +188,11 @@ class SharedStore(Store):
         return due
 
     # --- inside ---
+
+    def _check(self) -> None:
+        reason = self._checks.popleft() if self._checks else None
+        if reason is not None:
+            raise StoreFullError(reason)
 
     def _next_record(self, kind: OpKind, ns: str, key: str) -> Record:
         records = self._records

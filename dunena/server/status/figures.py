@@ -92,7 +92,8 @@ class Moment:
 class Figures:
     """The objects of one server from which its figures are read.
 
-    ``text_files`` is None without any, ``log`` without a store that is shared with other servers.
+    ``text_files`` is None without any, ``log`` without a store that is shared with other servers:
+    then ``clock_ms`` is this machine's clock (Unix ms), as requests have the log's time.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Figures:
         sessions: SessionTable[Grant],
         text_files: TextFilesStatus | None = None,
         log: "Log | None" = None,
+        clock_ms: Callable[[], int] | None = None,
     ) -> None:
         self.services = services
         self.engine = engine
@@ -111,11 +113,12 @@ class Figures:
         self.telemetry = telemetry
         self.sessions = sessions
         self.text_files = text_files
+        self._clock_ms = clock_ms
         self.shared = None if log is None else _report_on(log)
 
     def at(self, now: int) -> Moment:
-        """Return a reader of the figures for the time ``now`` (Unix ms)."""
-        return Moment(self, now)
+        """Return a reader of the figures for the time ``now`` (Unix ms) of a request."""
+        return Moment(self, now if self._clock_ms is None else self._clock_ms())
 
 
 def _report_on(log: "Log") -> "StoreReport":

@@ -194,11 +194,12 @@ class Introspection:
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
+        at = self._figures.at(now)
         body = {
             "status": status,
             "version": __version__,
-            "timestamp": now,
-            "uptime": self._figures.at(now).uptime_seconds,
+            "timestamp": at.now,
+            "uptime": at.uptime_seconds,
             "checks": {"storage": storage, **checks},
         }
         return _json(body, 503 if failure else 200)
