@@ -7,6 +7,7 @@ again, as far as real machines let that be. Networks are cut where that can be d
 """
 
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -80,7 +81,12 @@ def run_through(cluster: Cluster, plan: list[Fault], chance: random.Random) -> N
     time.sleep(1)
     history = clients.finish(lambda node: cluster.read_all(node, NS), len(cluster.nodes))
     say(summarize(history))
-    assert problems(history) == []
+    found = problems(history)
+    if found:
+        # For a look at what led to it.
+        kept = cluster.folder / "history.pickle"
+        kept.write_bytes(pickle.dumps(history))
+        pytest.fail("\n".join([f"{len(found)} problems; {kept}", *found[:30]]))
     assert len(history.counted) > 10 * len(plan)
 
 
