@@ -72,6 +72,13 @@ class Positions:
         if len(removals) > REMOVALS_MAX:
             self.floor = removals.popleft().revision
 
+    def remember(self, removal: Removal) -> None:
+        """Remember a removal of what never stood here: a reader who comes from elsewhere has it."""
+        removals = self._removals
+        removals.append(removal)
+        if len(removals) > REMOVALS_MAX:
+            self.floor = removals.popleft().revision
+
     def clear(self, revision: int) -> None:
         """Take out everything: a position before ``revision`` cannot be continued."""
         self._order = {}

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,20 @@ from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.hub import Hub
 from dunena.persistence.memory import MemoryEngine
+from dunena.server.access.admission import Admission
+from dunena.server.access.peers import Proxies
+from dunena.server.access.refusals import Refusals
+from dunena.server.compression import Compressors
+from dunena.server.context import Context
 from dunena.server.paced import Pacer
+from dunena.server.registry import Registry
+from dunena.server.routes import Routes
 from dunena.server.shared.lane import LaneReceiver
 from dunena.server.shared.opening import SharedParts
+from dunena.server.shared.routes import SharedRoutes
 from dunena.server.shared.sessions import SharedSessions
 from dunena.server.tick import Tick
+from dunena.settings import Settings
 from dunena.store.history import History
 from dunena.store.limits import Limits
 from dunena.telemetry import Telemetry
@@ -87,17 +97,41 @@ class SharedRooms:
         )
         self.parts.connect(self.services, self.tick, self.soon.append, self._call_later)
         self.coordinator = self.parts.coordinator
-        loop: Any = SimpleNamespace(call_later=self._call_later, time=lambda: self.now / 1000)
-        self.sessions = SharedSessions(loop, self.services, self.views, self.tick, self.telemetry)
-        self.sessions.attach(self.coordinator, self.parts.plan_views, self.parts.planning)
-        self.context: Any = SimpleNamespace(
-            tick=self.tick,
-            telemetry=self.telemetry,
-            settings=SimpleNamespace(rate_per_second=0),
-            loop=loop,
-            refusals=None,
+        loop: Any = SimpleNamespace(
+            call_later=self._call_later, call_soon=self._call_soon, time=lambda: self.now / 1000
         )
+        self.sessions = SharedSessions(loop, self.services, self.views, self.tick, self.telemetry)
+        self.context = self._make_context(loop)
         self.log.start(self.coordinator)
+
+    def _make_context(self, loop: Any) -> Context:
+        """What connections use, with the routes of a server; nothing reports on it."""
+        settings = Settings()
+        admission = Admission(settings, settings.port, self.telemetry)
+        nobody: Any = None
+        no_files: Any = SimpleNamespace(constant={}, loader=None)
+        others = (admission, nobody, nobody, nobody, {}, no_files, None)
+        routes = SharedRoutes(self.views, *others)
+        self.parts.attach(self.sessions, routes, Routes(self.parts.plan_views, *others))
+        return Context(
+            loop=loop,
+            settings=settings,
+            views=self.views,
+            tick=self.tick,
+            sessions=self.sessions,
+            bulk=nobody,
+            admission=admission,
+            routes=routes,
+            registry=Registry(loop, 1000),
+            refusals=Refusals(settings, settings.port),
+            proxies=Proxies([]),
+            telemetry=self.telemetry,
+            compressors=Compressors(),
+            pacer=self.pacer,
+            new_id=lambda: "id",
+            date=lambda: "",
+            new_receiver=self.parts.new_receiver,
+        )
 
     @property
     def now(self) -> int:
@@ -127,8 +161,11 @@ class SharedRooms:
         client.heard()
         return client
 
-    def _call_later(self, seconds: float, action: Callable[[], None]) -> Alarm:
-        return self._set_alarm(self.now + seconds * 1000, action)
+    def _call_later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> Alarm:
+        return self._set_alarm(self.now + seconds * 1000, partial(action, *arguments))
+
+    def _call_soon(self, action: Callable[..., None], *arguments: Any) -> None:
+        self.soon.append(partial(action, *arguments))
 
     def _set_alarm(self, at_ms: float, action: Callable[[], None]) -> Alarm:
         rooms: Any = self

@@ -60,7 +60,7 @@ class LaneReceiver(MessageReceiver):
         self._plan_views = plan_views
         self._hold_input = hold_input
         self._release_input = release_input
-        self._held: deque[bytes] = deque()
+        self._held: deque[bytes | Callable[[], None]] = deque()
         self._parked_count = 0
         self._parked_bytes = 0
 
@@ -69,6 +69,11 @@ class LaneReceiver(MessageReceiver):
         super().drop()
         self._held.clear()
         self._hold_input = self._release_input = _do_nothing
+
+    def defer(self, action: Callable[[], None]) -> None:
+        """Do something after the messages that wait for the log."""
+        self._held.append(action)
+        self._hold_input()
 
     # --- requests ---
 
@@ -98,6 +103,7 @@ class LaneReceiver(MessageReceiver):
         """Learn that a request of so many bytes was answered."""
         self._parked_count -= 1
         self._parked_bytes -= size
+        self.is_behind = bool(self._parked_count or self._held)
         if self._held and not self._parked_count:
             self._coordinator.continue_later(self._go_on)
 
@@ -153,6 +159,7 @@ class LaneReceiver(MessageReceiver):
         conversation = self._conversation
         self._parked_count += 1
         self._parked_bytes += len(text)
+        self.is_behind = True
         self._coordinator.park(
             LaneRequest(
                 self,
@@ -165,18 +172,25 @@ class LaneReceiver(MessageReceiver):
 
     def _hold(self, message: bytes) -> None:
         self._held.append(message)
+        self.is_behind = True
         self._hold_input()
 
     def _go_on(self) -> None:
         """Continue with what was held, and then with the input."""
         held, self._held = self._held, deque()
-        while held and self._conversation.is_open:
-            message = held.popleft()
-            self._receive_text(message, self._tick.begin(self._receive_text, message))
-            if self._held:  # it waits again, and what is behind it too
+        while held:
+            first = held.popleft()
+            if not isinstance(first, bytes):
+                first()
+            elif self._conversation.is_open:
+                self._receive_text(first, self._tick.begin(self._receive_text, first))
+            if held and (self._parked_count or self._held):  # what is behind it waits again
                 self._held.extend(held)
+                self.is_behind = True
                 return
-        self._release_input()
+        self.is_behind = bool(self._parked_count)
+        if not self._held:
+            self._release_input()
 
 
 class LaneRequest(ParkedRequest):

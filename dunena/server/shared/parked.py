@@ -97,7 +97,7 @@ class Planned:
     @property
     def asks(self) -> bool:
         """Whether it changes nothing, and yet its answer depends on what the log has."""
-        return not (self.ops or self.ends or self.is_certain or self.error is not None)
+        return not (self.ops or self.is_certain or self.error is not None)
 
 
 def bytes_of(op: Op) -> int:

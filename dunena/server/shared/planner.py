@@ -64,8 +64,11 @@ class Planner:
             _log.exception("a request could not be planned")
             outcome = PlanResult.WRONG
         planned.checks = store.checks
+        planned.ends = store.overdue_ops
         if outcome is not PlanResult.DONE:
             planned.is_certain = outcome is PlanResult.WRONG
+            if planned.is_certain:
+                planned.ends = []
             if store.checks and store.checks[-1] is not None:
                 planned.error = StorageFailedError(store.checks[-1])
             return planned
@@ -77,7 +80,6 @@ class Planner:
             planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
         else:
             planned.ops = store.ops
-        planned.ends = store.overdue_ops
         planned.error = self._excess(planned)
         if planned.error is not None:
             planned.ops, planned.ends = [], []

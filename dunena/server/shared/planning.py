@@ -99,7 +99,10 @@ class PlanStore(Store):
         entry = self._find(ns, key)
         if entry is None or entry.expires_at is None or entry.expires_at > now:
             return entry
-        return None if entry.then is None else _merged(entry, entry.then)
+        if entry.then is None:
+            return None
+        self._plan_end(entry)  # it becomes another value, at another revision
+        return self._find(ns, key)
 
     def has(self, ns: str, key: str, now: int) -> bool:
         """Like `Store.has`, with what was planned."""
@@ -221,6 +224,7 @@ class PlanStore(Store):
             self._put(entry.ns, entry.key, None)
             return
         merged = _merged(entry, entry.then)
+        merged.revision = PLANNED_REVISION
         self.overdue_ops.append(
             Op(
                 OpKind.SET,

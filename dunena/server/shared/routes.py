@@ -96,6 +96,7 @@ class HttpRequest(ParkedRequest):
         self._request = request
         self._answer = answer
         self._is_gone = False
+        self._refusal: Response | None = None
         self.size = _REQUEST_BYTES + len(request.body)
         self.is_conditional = is_conditional_request(request)
         self.tries = 0
@@ -133,15 +134,19 @@ class HttpRequest(ParkedRequest):
 
     def plan(self, now: int) -> PlanResult:
         """Carry it out on the planned store."""
-        status = self._parking.planning.respond(self._request, now).status
-        if status < _ERROR_MIN:
+        response = self._parking.planning.respond(self._request, now)
+        if response.status < _ERROR_MIN:
             return PlanResult.DONE
-        is_wrong = is_certain_status(status, is_conditional=self.is_conditional)
-        return PlanResult.WRONG if is_wrong else PlanResult.REFUSED
+        if not is_certain_status(response.status, is_conditional=self.is_conditional):
+            return PlanResult.REFUSED
+        if self._request.path.startswith(GET_WRITES_PREFIX):
+            self._refusal = response  # a wrong secret counts once
+        return PlanResult.WRONG
 
     def replay(self, now: int) -> None:
         """Carry it out, and answer it."""
-        self._answer(self._request, self._parking.routes.carry_out(self._request, now))
+        response = self._refusal or self._parking.routes.carry_out(self._request, now)
+        self._answer(self._request, response)
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer it with an error."""

@@ -38,23 +38,25 @@ class LogTakeover:
             for change in changes:
                 if isinstance(change, Entry):
                     self._take_over(change)
-                elif self._is_news(change):
-                    store.make(change)
+                else:
+                    self._remove(change)
             store.reach(newest.revision)
         self._take_in_notes(newest, now)
 
     def _take_over(self, entry: Entry) -> None:
-        standing = self._store.table.find(entry.ns, entry.key)
-        if standing is None or standing.revision < entry.revision:
+        if entry.revision > self._store.revision:
             self._store.take_over(entry)
 
-    def _is_news(self, removal: Record) -> bool:
-        """Return whether something was removed that the store still has."""
-        op = removal.op
-        if op.kind is OpKind.CLEAR:
-            return removal.revision > self._store.revision
-        standing = self._store.table.find(op.ns, op.key)
-        return standing is not None and standing.revision < removal.revision
+    def _remove(self, removal: Record) -> None:
+        """Remove what the store still has, or remember a removal that it has missed."""
+        store, op = self._store, removal.op
+        standing = None if op.kind is OpKind.CLEAR else store.table.find(op.ns, op.key)
+        if removal.revision <= store.revision:
+            return
+        if standing is not None or op.kind is OpKind.CLEAR:
+            store.make(removal)
+        else:
+            store.remember_removal(removal)
 
     def _take_in_notes(self, contents: Contents, now: int) -> None:
         for note in sorted(contents.notes.values(), key=_revision_of):
