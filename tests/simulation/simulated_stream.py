@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
@@ -167,10 +167,15 @@ class Replica:
             del self.last[stored.subject]
 
 
+@lru_cache
+def second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def time_text(seconds: float) -> str:
     """As Go writes it: without zeros at the end."""
     micros = round((EPOCH_S + seconds) * 1_000_000)
-    whole = datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = second_text(micros // 1_000_000)
     decimals = f"{micros % 1_000_000:06}".rstrip("0")
     return f"{whole}.{decimals}Z" if decimals else f"{whole}Z"
 
@@ -190,6 +195,7 @@ class SimulatedCluster:
         self.skews_s = [0.0] * SERVERS
         self.max_payload = 1024 * 1024
         self.is_full = False
+        self.is_quiet = False
         self.leader: int | None = 0
         self.has_quorum = True
         self.config: dict[str, Any] | None = None
@@ -210,7 +216,7 @@ class SimulatedCluster:
     def create(self, config: dict[str, Any]) -> None:
         self._forget()
         self.config = config
-        self.created = time_text(self.time.now_s)
+        self.created = time_text(self.time.now_s + max(self.skews_s))
         self.made()
 
     def delete(self) -> None:
@@ -225,7 +231,7 @@ class SimulatedCluster:
 
     def lose_leader(self, seconds: float) -> None:
         """What was proposed and not agreed on is kept, or lost from some entry on."""
-        if self.leader is None:
+        if self.leader is None or self.is_quiet:
             return
         self.leader = None
         self.open_batches.clear()
@@ -234,6 +240,16 @@ class SimulatedCluster:
         for entry in self.pending:
             entry.reply = None
         self.time.at(self.time.now_s + seconds, self._elect)
+
+    def end_trouble(self) -> None:
+        """From now on the servers do what they should."""
+        self.is_quiet = True
+        self.is_full = False
+        self.has_quorum = True
+        self._elect()
+        while self.pending:
+            self._commit()
+        self.make_anew()
 
     def _elect(self) -> None:
         if self.leader is not None:
@@ -416,7 +432,7 @@ class SimulatedCluster:
             rest = stored.subject.removeprefix(f"$KV.{self.bucket}.")
             flow = Message(f"dn.{self.bucket}.log.{rest}", self._headers(stored), stored.data)
             for link in self.links:
-                link.deliver_flow(flow)
+                link.deliver_flow(flow, stored.sequence)
         if entry.reply is not None:
             if entry.stored:
                 entry.reply({"stream": self.stream, "seq": self.last_sequence})
@@ -424,8 +440,9 @@ class SimulatedCluster:
                 entry.reply({"success": True})
 
     def _level(self, replica: Replica) -> None:
-        replica.is_lagging = False
-        replica.apply(self.entries, len(self.entries), self.time.now_s)
+        if replica in self.replicas:
+            replica.is_lagging = False
+            replica.apply(self.entries, len(self.entries), self.time.now_s)
 
     def _free(self, stored: Stored) -> None:
         for replica in self.replicas:
@@ -626,9 +643,11 @@ class SimulatedLink:
         self._subscriptions.append(subscription)
         return subscription
 
-    def deliver_flow(self, message: Message) -> None:
+    def deliver_flow(self, message: Message, sequence: int) -> None:
         faults, random = self._cluster.faults, self._random
-        if not self.is_connected or random.random() < faults.flow_lost:
+        # A node that is not away sees something of a new stream before that is as long as the one
+        # before: nothing else would tell it from that.
+        if not self.is_connected or (sequence > 5 and random.random() < faults.flow_lost):
             return
         self.deliver(message)
         if random.random() < faults.flow_twice:

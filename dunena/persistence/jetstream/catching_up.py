@@ -43,9 +43,9 @@ LAG_PAUSE_S: Final = 0.02
 MISMATCH_PAUSE_S: Final = 2.0
 """Before a stream is looked at again that cannot be a log, or is not there."""
 
-AWAY_MS_MAX: Final = 50 * 60 * 1000
-"""How long a node may have been away and still learn of what was removed: the stream keeps that for
-an hour.
+AWAY_MS_MAX: Final = 10 * 60 * 1000
+"""How long a node may have been away and still learn of all that is gone (`NOTE_FREED_S`). After
+that it loads everything.
 """
 
 LOWER_S: Final = 3.0
@@ -325,6 +325,10 @@ class CatchUp:
         else:
             self.reason = facts.description or f"error {facts.number} of JetStream"
             pause, action = MISMATCH_PAUSE_S, self._ask_facts
+            if facts.number == STREAM_NOT_FOUND and not self._flow.is_holding:
+                # What comes next is another stream's.
+                self._host.take_batches()
+                self._flow.hold()
         if self.created is None:
             self._later(pause, action)
         return None

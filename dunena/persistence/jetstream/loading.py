@@ -14,7 +14,7 @@ _SET = OpKind.SET
 _CLEAR = OpKind.CLEAR
 _NOTE = OpKind.NOTE
 
-FREED_LATER_MS = 6 * 60 * 1000
+FREED_LATER_MS = 20 * 60 * 1000
 """How much later than its end a note's place is forgotten; later than the stream frees it."""
 
 
@@ -97,7 +97,8 @@ class Reading:
 
     def contents(self, epoch: str, revision: int) -> Contents:
         """Return what there is."""
-        return Contents(epoch, revision, self.newest, list(self._entries.values()), self.notes)
+        entries = list(self._entries.values())
+        return Contents(epoch, revision, self.newest, entries, self.notes)
 
     def removed(self) -> list[Record]:
         """Return what is gone, a CLEAR before all others."""

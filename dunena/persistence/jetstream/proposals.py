@@ -412,8 +412,6 @@ class Proposals:
         if current is None:
             return
         current.deadline = None
-        if self._sent is current:
-            current.may_be_stored = True
         self._refuse_unanswered(current)
         self.is_blocked = True
         current.is_given_up = True
@@ -424,6 +422,8 @@ class Proposals:
             self._pause(0.0)
 
     def _refuse_unanswered(self, current: _Current) -> None:
+        if self._sent is current:
+            current.may_be_stored = True
         kind = RefusalKind.UNKNOWN if current.may_be_stored else RefusalKind.UNAVAILABLE
         self._host.refuse(current.number, Refusal(kind, self._silence))
 

@@ -17,12 +17,12 @@ from dunena.store.entry import Entry, EphemeralEntry
 from dunena.store.values import InvalidJsonError, decode, encode
 
 TOMBSTONE_S: Final = 3600
-"""How long the stream keeps what says that a key is gone: as long as a node may be away without
-loading everything anew.
+"""How long the stream keeps what says that a key is gone, and what has ended by itself: a node that
+was away for less finds it there. If it did not, it would keep the value that was there before.
 """
 
-NOTE_FREED_S: Final = 60
-"""How much later than its end a note is freed."""
+NOTE_FREED_S: Final = 15 * 60
+"""The same for a note that has ended by itself. There may be one for each request."""
 
 BATCH_PREFIX: Final = "dunena-"
 """Of the ids of a node's batches, which tells its messages from those of other programs."""
