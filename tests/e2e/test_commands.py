@@ -1160,6 +1160,35 @@ def test_a_command_imports_only_the_modules_it_uses(
     assert not loaded & (away | {"dunena.cli.commands.serve", "dunena.server", "watchfiles"})
 
 
+def test_a_server_of_its_own_loads_nothing_of_a_shared_store():
+    program = """
+import asyncio, sys
+from dunena.cli.running import Server
+from dunena.cli.setting_options import settings_of
+from dunena.setting_table import GivenSettings
+
+async def run():
+    server = Server(settings_of(GivenSettings(port=0), None, None))
+    await server.start()
+    await server.stop()
+
+asyncio.run(run())
+print(*sorted(sys.modules))
+"""
+    done = run_program(program=(sys.executable, "-c", program))
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert "dunena.server.app" in loaded
+    of_store = ("nats", "dunena.persistence.jetstream", "dunena.server.shared")
+    assert not [name for name in loaded if name.startswith(of_store)]
+    assert not {
+        "dunena.cli.store_options",
+        "dunena.persistence.log",
+        "dunena.server.status.store_notices",
+        "dunena.server.status.store_report",
+    } & set(loaded)
+
+
 def test_no_garbage_collection_runs_while_a_start_imports():
     program = """
 import gc, sys

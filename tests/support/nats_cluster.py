@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +21,11 @@ SECONDS_MAX = 30
 """How long servers may take to start, and a cluster to choose a leader (4 to 9 s)."""
 
 _PR_SET_PDEATHSIG = 1
+
+_SPAWNER = ThreadPoolExecutor(1)
+"""Starts all servers: they end with the thread that started them, as this one does with the tests,
+also if those are killed.
+"""
 
 _LIBC = ctypes.CDLL(None)
 
@@ -71,15 +77,16 @@ class NatsServer:
         """Start the process; `wait_until_ready` waits for it."""
         assert self._process is None
         with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._program, "-c", self._folder / "conf"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                # So that it also ends with tests that are killed.
-                preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
-            )
+            self._process = _SPAWNER.submit(
+                lambda: subprocess.Popen(
+                    [self._program, "-c", self._folder / "conf"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                )
+            ).result()
 
     def stop(self) -> None:
         """Let it end by itself, as a service manager does."""
@@ -240,7 +247,10 @@ class Cluster:
                 one.get("current") and not one.get("offline") for one in replicas
             )
 
-        wait_for(is_followed, lambda: f"not all servers have {stream}")
+        wait_for(
+            is_followed,
+            lambda: json.dumps({one.name: _stream_details(one, stream) for one in self.servers}),
+        )
 
 
 def wait_for(is_met: Callable[[], object], describe: Callable[[], str]) -> None:

@@ -9,7 +9,7 @@ from dunena.persistence.log import (
     LogStatus,
 )
 
-UNANSWERED_MS_MAX = 3_000
+UNANSWERED_MS_MAX = 3 * 1000
 """How long the store may leave a node without an answer until the node says that it cannot store:
 a new leader after a clean stop is chosen sooner, and a balancer should not notice that."""
 
