@@ -28,7 +28,7 @@ hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 
 pytest_plugins = ["tests.support.fixtures"]
 if is_shared():
-    pytest_plugins.append("tests.support.shared_mode")
+    pytest_plugins.append("tests.support.shared_plugin")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts a job in the background: Ctrl+C would end none of the programs of the tests.

@@ -12,9 +12,6 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
-
-from tests.support.beyond_shared import BEYOND_SHARED, BEYOND_SHARED_FILES
 from tests.support.nats_server import NatsServer
 
 VARIABLE = "DUNENA_TEST_STORE"
@@ -43,12 +40,3 @@ def nats_url() -> str:
     atexit.register(folder.cleanup)
     atexit.register(server.kill)
     return server.url
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        name = item.nodeid.partition("[")[0]
-        file = name.partition("::")[0]
-        reason = BEYOND_SHARED.get(name) or BEYOND_SHARED_FILES.get(file)
-        if reason is not None:
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=False))
