@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dunena.persistence.jetstream import stream_requests
-from dunena.persistence.jetstream.connection import ConnectError, Connection, address_of
+from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection, address_of
 from dunena.persistence.jetstream.link import NatsLink
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
 from dunena.persistence.jetstream.login import Login, LoginError
@@ -73,10 +73,10 @@ async def _reach(store: StoreSettings, server: str) -> tuple[StoreFinding, bool]
     """Connect to a server; return what was found, and whether it can be reached."""
     about = "server"
     address = address_of(server)
-    connection = Connection(server, lambda _: None, lambda _: None)
+    connection = NatsConnection(server, lambda _: None, lambda _: None)
     try:
         await connection.open(Login(store, server), _NAME)
-    except (ConnectError, LoginError) as error:
+    except (NatsConnectError, LoginError) as error:
         advice = "see that it runs, and give its address and a login that it takes"
         return StoreFinding("bad", about, f"{address}: {error}", advice), False
     version = connection.server_version
