@@ -45,11 +45,11 @@ _ERRNO = re.compile(r"\[Errno (\d+)\]")
 Receive = Callable[[Message], None]
 
 
-class ConnectError(Exception):
+class NatsConnectError(Exception):
     """A connection was not made; the text says why, for people."""
 
 
-class Connection:
+class NatsConnection:
     """One connection to one server, until it is lost or closed."""
 
     def __init__(
@@ -80,7 +80,7 @@ class Connection:
     async def open(self, login: Login, name: str) -> None:
         """Connect, once; ``name`` is what the server calls this client in its lists.
 
-        Raises `ConnectError`; then nothing is left of the connection.
+        Raises `NatsConnectError`; then nothing is left of the connection.
         """
         try:
             # The library tries without end, and tells of each failure: the first one ends it.
@@ -94,7 +94,7 @@ class Connection:
             self._is_over = True
             await self._discard()
             if isinstance(error, OSError | TimeoutError | Error):
-                raise ConnectError(_reason_of(self._error or error)) from None
+                raise NatsConnectError(_reason_of(self._error or error)) from None
             raise
         self._heard_s = self._loop.time()
         self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)

@@ -49,6 +49,7 @@ class LogTakeover:
                     self._take_over(change)
                 else:
                     self._remove(change)
+            store.positions.disorder()  # the own proposal may have been told before
             store.reach(newest.revision)
         self._take_in_notes(newest, now)
         for note in [*newest.notes.values(), *removed]:
@@ -56,19 +57,22 @@ class LogTakeover:
                 self._sessions.take_in(note)
 
     def _take_over(self, entry: Entry) -> None:
-        if entry.revision > self._store.revision:
+        standing = self._store.table.find(entry.ns, entry.key)
+        if standing is None or standing.revision < entry.revision:
             self._store.take_over(entry)
 
     def _remove(self, removal: Record) -> None:
         """Remove what the store still has, or remember a removal that it has missed."""
         store, op = self._store, removal.op
-        standing = None if op.kind is OpKind.CLEAR else store.table.find(op.ns, op.key)
-        if removal.revision <= store.revision:
+        if op.kind is OpKind.CLEAR:
+            if removal.revision > store.revision:
+                store.make(removal)
             return
-        if standing is not None or op.kind is OpKind.CLEAR:
-            store.make(removal)
-        else:
+        standing = store.table.find(op.ns, op.key)
+        if standing is None:
             store.remember_removal(removal)
+        elif standing.revision < removal.revision:
+            store.make(removal)
 
     def _take_in_notes(self, contents: Contents, now: int) -> None:
         for note in sorted(contents.notes.values(), key=_revision_of):
