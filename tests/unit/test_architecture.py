@@ -34,6 +34,23 @@ NO_IO_ROOMS = {
     "hub.py": set(),
     "frames.py": {"websockets"},  # its unmasking, which is arithmetic
     "histogram.py": set(),
+    "persistence/jetstream/attempts.py": set(),
+    "persistence/jetstream/catching_up.py": set(),
+    "persistence/jetstream/clock.py": set(),
+    "persistence/jetstream/delivery.py": set(),
+    "persistence/jetstream/follower.py": set(),
+    "persistence/jetstream/headers.py": set(),
+    "persistence/jetstream/loading.py": set(),
+    "persistence/jetstream/log.py": set(),
+    "persistence/jetstream/naming.py": set(),
+    "persistence/jetstream/nodes.py": set(),
+    "persistence/jetstream/places.py": set(),
+    "persistence/jetstream/proposals.py": set(),
+    "persistence/jetstream/records.py": set(),
+    "persistence/jetstream/stream_requests.py": set(),
+    "persistence/jetstream/terms.py": set(),
+    "persistence/jetstream/wire.py": set(),
+    "persistence/log.py": set(),
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
     "server/websocket/fragments.py": {"websockets"},  # its frames, which are data
