@@ -149,7 +149,11 @@ class Server:
         else:
             from dunena.server.shared import opening  # most servers need none of it
 
-            self._shared = opening.SharedParts(open_log(), settings.limits, history)
+            try:
+                log = open_log()
+            except OpenError as error:
+                raise StartError(error.reason) from error
+            self._shared = opening.SharedParts(log, settings.limits, history)
             self.store = self._shared.store
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
@@ -532,6 +536,8 @@ class Server:
             _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
         if self._tokens.reload_if_changed():
             self._context.views.keep(self._tokens.grants)
+            if self._shared is not None:
+                self._shared.keep(self._tokens.grants)
             self._services.watches.forget_positions()
             self._context.registry.update_grant(self._tokens.current_grant)
             self._sessions.table.change_rights(self._tokens.current_grant, self._context.tick.now)

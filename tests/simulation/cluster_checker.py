@@ -385,9 +385,9 @@ class Watched:
         has_reset = any(one.get("reset") for one in parts)
         if self._is_first and before is None and not has_reset:
             raise BrokenPromiseError("4 resume: no reset at the beginning")
-        if self._is_first and has_reset and self._must_resume and before is not None:
-            if self._floor.floor <= before[1]:
-                raise BrokenPromiseError(f"4 resume: {before} was not continued")
+        may_resume = before is not None and self._floor.floor <= before[1]
+        if self._is_first and has_reset and self._must_resume and may_resume:
+            raise BrokenPromiseError(f"4 resume: {before} was not continued")
         self.checker.figures["resumed"] += self._is_first and not has_reset
         for one in parts:
             if one.get("reset"):

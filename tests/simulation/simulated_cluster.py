@@ -17,7 +17,7 @@ from dunena.server.http.connection import HttpConnection
 from tests.simulation.cluster_checker import ACCOUNTS, COUNTER, KEYS, Asked, Checker, Watched
 from tests.support.shared_rooms import Cluster, LaneClient, SharedRooms
 
-STEPS = 120
+STEPS = 160
 UNDER_WAY_MAX = 4
 
 
@@ -257,6 +257,7 @@ class World:
         self.cluster = Cluster(self.random.choice((1, 2, 2, 3, 3)))
         for node in self.cluster.nodes:
             node.log.skew_ms = self.random.randrange(-15, 16)
+        self.loses_deliveries = self.random.random() < 0.5
         self.values = itertools.count(1)
         self.checker = Checker(self.cluster)
         self.programs = [Program(self, number) for number in range(4)]
@@ -292,12 +293,12 @@ class World:
             log.refuse(kind)
         elif choice < 0.45 and log.under_way is not None:
             log.store_unnoticed()
-        elif choice < 0.65:
+        elif choice < 0.65 and self.loses_deliveries:
             self.checker.tell_gap(node)
             log.lose(self.random.choice((1, 2, None)))
         elif choice < 0.85:
             log.repair()
-        elif choice < 0.92:
+        elif choice < 0.92 and self.loses_deliveries:
             self.checker.tell_gap(node)
             log.load()
         else:

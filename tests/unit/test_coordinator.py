@@ -269,3 +269,26 @@ def test_flush_and_sessions() -> None:
     cluster.work()
     for node in cluster.nodes:
         assert [entry.key for entry in node.store.entries()] == ["gone"]
+
+
+def test_a_repair_also_has_what_came_before_the_own_proposal() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client, watcher = a.client(), a.client()
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    cluster.log.put((set_("theirs", b'"1"'),))
+    client.say(set_message("mine", "1"))
+    client.heard()
+    a.log.send()
+    theirs, mine = cluster.log.batches
+    a.coordinator.apply([mine])  # as a log may tell it before it repairs
+    entries, removed = cluster.log.changes_since(0)
+    a.coordinator.repair(entries, removed)
+    b.log.deliver()
+    a.run()
+    assert {entry.key for entry in a.store.entries()} == {"theirs", "mine"}
+    assert a.store.revision == b.store.revision
+    difference = a.store.positions.since(theirs.revision - 1)
+    assert difference is not None
+    assert [entry.key for entry in difference.entries] == ["theirs", "mine"]
+    assert watcher.received()[-1]["data"]["rev"] == a.store.revision

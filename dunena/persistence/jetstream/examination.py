@@ -266,7 +266,7 @@ def _examine_copies(name: str, body: dict[str, Any]) -> StoreFinding:
     if count < 3:
         servers = "one server" if count == 1 else f"{count} servers"
         text = f"{name} is on {servers}: while one is away, nothing is written"
-        advice = "three servers go on without one of them: `nats stream edit --replicas 3`"
+        advice = f"three servers go on without one of them: edit {name} to have 3 replicas"
         return StoreFinding("note", about, text, advice)
     return StoreFinding("ok", about, f"{name} is on {count} servers, which are level")
 

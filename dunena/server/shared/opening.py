@@ -1,10 +1,11 @@
 """The parts that a server with a log has in place of others, and how they are put together."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from dunena.dialects.conversation import Conversation
+from dunena.dialects.grants import Grant
 from dunena.dialects.message_stats import MessageStats
 from dunena.dialects.services import GetCache, Services
 from dunena.dialects.views import Views
@@ -103,6 +104,10 @@ class SharedParts:
             self.coordinator,
             self.plan_views,
         )
+
+    def keep(self, grants: Collection[Grant]) -> None:
+        """Forget the services of all grants but these."""
+        self.plan_views.keep(grants)
 
     async def drain(self, seconds_max: float) -> None:
         """Wait until no request waits for the log any more, but not longer than so many seconds."""

@@ -11,6 +11,7 @@ from dunena.persistence.log import OpKind, Record
 from dunena.store.entry import Change, ChangeKind, Entry, EphemeralEntry, SetChange
 from dunena.store.errors import StoreFullError
 from dunena.store.history import History
+from dunena.store.positions import Removal
 from dunena.store.quota import Outcome, Quota, Write
 from dunena.store.store import Store
 
@@ -69,6 +70,13 @@ class SharedStore(Store):
             owner=entry.owner if isinstance(entry, EphemeralEntry) else None,
             from_disk=True,
         )
+
+    def remember_removal(self, record: Record) -> None:
+        """Remember that a key was removed which this node never had: it was away meanwhile."""
+        op = record.op
+        kind = ChangeKind.EXPIRED if op.kind is OpKind.EXPIRE else ChangeKind.DELETE
+        self.reach(record.revision)
+        self.positions.remember(Removal(record.revision, op.ns, op.key, kind))
 
     def make_group(self, records: Iterable[Record]) -> None:
         """Make stored changes, which followers are told of as a whole."""

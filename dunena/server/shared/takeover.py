@@ -38,8 +38,9 @@ class LogTakeover:
             for change in changes:
                 if isinstance(change, Entry):
                     self._take_over(change)
-                elif self._is_news(change):
-                    store.make(change)
+                else:
+                    self._remove(change)
+            store.positions.disorder()  # the own proposal may have been told before
             store.reach(newest.revision)
         self._take_in_notes(newest, now)
 
@@ -48,13 +49,18 @@ class LogTakeover:
         if standing is None or standing.revision < entry.revision:
             self._store.take_over(entry)
 
-    def _is_news(self, removal: Record) -> bool:
-        """Return whether something was removed that the store still has."""
-        op = removal.op
+    def _remove(self, removal: Record) -> None:
+        """Remove what the store still has, or remember a removal that it has missed."""
+        store, op = self._store, removal.op
         if op.kind is OpKind.CLEAR:
-            return removal.revision > self._store.revision
-        standing = self._store.table.find(op.ns, op.key)
-        return standing is not None and standing.revision < removal.revision
+            if removal.revision > store.revision:
+                store.make(removal)
+            return
+        standing = store.table.find(op.ns, op.key)
+        if standing is None:
+            store.remember_removal(removal)
+        elif standing.revision < removal.revision:
+            store.make(removal)
 
     def _take_in_notes(self, contents: Contents, now: int) -> None:
         for note in sorted(contents.notes.values(), key=_revision_of):
