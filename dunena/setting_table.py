@@ -13,7 +13,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 from dunena import DEFAULT_FOLDER, DEFAULT_HOST, DEFAULT_PORT, PORT_MAX, TOKEN_VARIABLE
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, WatchMode
+from dunena.persistence.policy import BUCKET_DEFAULT, STORE_TIMEOUT_SECONDS, Fsync, WatchMode
 from dunena.store.limits import HISTORY_VALUES_DEFAULT, HISTORY_VALUES_MAX, Eviction, Limits
 
 _PREFIX = "DUNENA_"
@@ -213,6 +213,88 @@ class GivenSettings:
     tls_key: Annotated[Path | None, Setting("Its private key, PEM.", path_kind=PathKind.FILE)] = (
         None
     )
+    store: Annotated[
+        str | None,
+        Setting(
+            "Share the values at NATS: nats://HOST,HOST.",
+            metavar="URLS",
+            held_as="store.servers",
+        ),
+    ] = None
+    bucket: Annotated[str, Setting("Bucket of the values.", held_as="store.bucket")] = (
+        BUCKET_DEFAULT
+    )
+    store_timeout: Annotated[
+        int,
+        Setting(
+            "Longest wait of a write",
+            unit="seconds",
+            minimum=1,
+            maximum=600,
+            held_as="store.timeout_s",
+        ),
+    ] = STORE_TIMEOUT_SECONDS
+    store_domain: Annotated[
+        str | None, Setting("JetStream domain, behind a leaf node.", held_as="store.domain")
+    ] = None
+    store_replicas: Annotated[
+        int | None,
+        Setting(
+            "Copies of a new bucket.",
+            minimum=1,
+            maximum=5,
+            computed_default="3 or 1",
+            held_as="store.replicas",
+        ),
+    ] = None
+    store_read_only: Annotated[
+        bool, Setting("Change nothing in the bucket.", held_as="store.is_reader")
+    ] = False
+    store_user: Annotated[str | None, Setting("User at NATS.", held_as="store.user")] = None
+    store_password: Annotated[
+        str | None,
+        Setting("The user's password; better in a file.", held_as="store.password", is_secret=True),
+    ] = None
+    store_password_file: Annotated[
+        Path | None,
+        Setting("File with the password.", path_kind=PathKind.FILE, held_as="store.password_file"),
+    ] = None
+    store_token: Annotated[
+        str | None,
+        Setting("Token for NATS; better in a file.", held_as="store.token", is_secret=True),
+    ] = None
+    store_token_file: Annotated[
+        Path | None,
+        Setting("File with the token.", path_kind=PathKind.FILE, held_as="store.token_file"),
+    ] = None
+    store_nkey: Annotated[
+        Path | None,
+        Setting(
+            "File with the seed of an nkey.", path_kind=PathKind.FILE, held_as="store.nkey_file"
+        ),
+    ] = None
+    store_creds: Annotated[
+        Path | None,
+        Setting("File of credentials (JWT).", path_kind=PathKind.FILE, held_as="store.creds_file"),
+    ] = None
+    store_ca: Annotated[
+        Path | None,
+        Setting(
+            "Trust this authority for NATS, PEM.", path_kind=PathKind.FILE, held_as="store.ca_file"
+        ),
+    ] = None
+    store_cert: Annotated[
+        Path | None,
+        Setting(
+            "Certificate chain for NATS, PEM.",
+            path_kind=PathKind.FILE,
+            held_as="store.cert_file",
+        ),
+    ] = None
+    store_key: Annotated[
+        Path | None,
+        Setting("Its private key, PEM.", path_kind=PathKind.FILE, held_as="store.key_file"),
+    ] = None
 
 
 DEFAULTS = GivenSettings()

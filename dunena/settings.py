@@ -11,10 +11,11 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from dunena import DEFAULT_HOST
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.policy import Fsync, WatchMode
+from dunena.persistence.policy import Fsync, StoreSettings, WatchMode
 from dunena.setting_table import DEFAULTS, EventLoop, LogFormat, LogLevel, Row, rows
 from dunena.store.limits import Limits
 
@@ -39,6 +40,8 @@ class Settings:
     ``www``: a folder of pages to serve; None for none.
     ``text_dir``: a folder for text files of ``text_keys``
     (`dunena.server.text_files.selection`); None for none.
+    ``store``: the store that the server shares with others, ``cache_dir`` being None then; None for
+    a server of its own.
     """
 
     host: str = DEFAULTS.host
@@ -67,11 +70,17 @@ class Settings:
     log_format: LogFormat = DEFAULTS.log_format
     tls_cert: Path | None = DEFAULTS.tls_cert
     tls_key: Path | None = DEFAULTS.tls_key
+    store: StoreSettings | None = None
 
     @property
     def no_persist(self) -> bool:
-        """Whether nothing is stored on disk."""
-        return self.cache_dir is None
+        """Whether nothing is kept: neither on disk nor in a store."""
+        return self.cache_dir is None and self.store is None
+
+    @property
+    def bucket(self) -> str | None:
+        """The bucket of the shared store; None without one."""
+        return None if self.store is None else self.store.bucket
 
     @property
     def no_watch(self) -> bool:
@@ -104,9 +113,15 @@ def describe_settings(settings: Settings) -> dict[str, object]:
 
     A secret's value is whether it is set.
     """
-    return {
-        row.label: _described(row, attrgetter(row.held_as)(settings)) for row in rows().values()
-    }
+    return {row.label: _described(row, held_value(settings, row)) for row in rows().values()}
+
+
+def held_value(settings: Settings, row: Row) -> Any:
+    """Return the value of a setting; its default if it is about a store and there is none."""
+    part, dot, _ = row.held_as.partition(".")
+    if dot and getattr(settings, part) is None:
+        return row.default
+    return attrgetter(row.held_as)(settings)
 
 
 def _described(row: Row, value: object) -> object:

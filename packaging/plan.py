@@ -107,6 +107,17 @@ EXCLUSIONS = (
     ),
     Exclusion("snappy", "compression for one of them"),
     Exclusion(
+        "micro js.kv js.object_store js.errors",
+        "what the library for NATS has beside its client; the log makes its own requests to"
+        " JetStream (see STAND_INS)",
+        within="nats",
+    ),
+    Exclusion(
+        "aiohttp multidict fast_mail_parser nkeys",
+        "ways to connect, to read headers and to log in that the library tries; NATS is reached"
+        " over TCP, our own parser is quicker, and our own login needs no nkeys",
+    ),
+    Exclusion(
         "mimetypes nturl2path wsgiref.handlers wsgiref.headers wsgiref.util",
         "what its own server would need (see STAND_INS)",
     ),
@@ -199,6 +210,12 @@ STAND_INS = {
         "class WSGIRequestHandler: ...\nclass WSGIServer: ...\nmake_server = None\n",
         "See http.server.",
     ),
+    "nats.js.client": StandIn(
+        "class JetStreamContext: ...\n",
+        "The library for NATS imports this and the next for users of JetStream; the log makes its "
+        "own requests.",
+    ),
+    "nats.js.manager": StandIn("class JetStreamManager: ...\n", "See nats.js.client."),
     "rich._emoji_codes": StandIn(
         "EMOJI: dict[str, str] = {}\n",
         "The names of emoji that rich puts into texts: those of dunena have none.",

@@ -138,9 +138,24 @@ def nginx() -> Path:
 
 
 @pytest.fixture(scope="session")
+def nats_server() -> Path:
+    """The nats-server executable, on Linux; its package puts it beside Python."""
+    if sys.platform != "linux":
+        pytest.skip("clusters of NATS servers are tried on Linux only")
+    beside = Path(sys.prefix, "bin", "nats-server")
+    return beside if beside.is_file() else _program("DUNENA_TEST_NATS", "nats-server")
+
+
+@pytest.fixture(scope="session")
 def compiler() -> Path:
     """A C compiler."""
     return _program("DUNENA_TEST_CC", "cc")
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """Helm, for the chart."""
+    return _program("DUNENA_TEST_HELM", "helm")
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,8 @@ USAGE = """\
 usage: python3 build/dev.py COMMAND [arguments]
 
   serve [arguments]  run the server from this checkout; the arguments are those of "dunena serve"
+  cluster [--port N] [--nats-port N] [--keep FOLDER]
+                     three NATS servers and three nodes that share their values, to try it
   test [arguments]   check the code, then run all tests; with arguments only pytest, with those
   test --compiled [arguments]
                      pytest on a copy with the hot modules compiled; by itself the suites for it
@@ -64,6 +66,15 @@ def serve(arguments: list[str]) -> int:
     # -P: the current folder may be another checkout, whose code must not win.
     command: list[str | Path] = [python, "-P", "-m", "dunena", "serve", *arguments]
     return hand_over(command, clean_environ())
+
+
+def cluster(arguments: list[str]) -> int:
+    """Run a cluster of this checkout's nodes."""
+    groups = (environment.RUN, environment.NATS)
+    python = environment.DEVELOPMENT.prepare(*groups)
+    nats_server = programs.provide_nats_server()
+    command: list[str | Path] = [python, "-P", "-m", "devkit.cluster", nats_server, *arguments]
+    return hand_over(command, clean_environ({"PYTHONPATH": str(ROOT / "build")}))
 
 
 def test(arguments: list[str]) -> int:
@@ -139,6 +150,7 @@ def refresh_lock(arguments: list[str]) -> int:
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "serve": serve,
+    "cluster": cluster,
     "test": test,
     "windows": windows,
     "mutate": mutation.run,
@@ -212,6 +224,11 @@ def _provide_nginx() -> dict[str, str]:
     return {} if sys.platform == "win32" else {"DUNENA_TEST_NGINX": str(programs.provide_nginx())}
 
 
+def _provide_helm() -> dict[str, str]:
+    # One system is enough for files that are the same on all of them.
+    return {"DUNENA_TEST_HELM": str(programs.provide_helm())} if sys.platform == "linux" else {}
+
+
 def _passes_checks(python: Path) -> bool:
     """Run every check, also after one has failed: a person wants all complaints at once."""
     passed = True
@@ -234,4 +251,5 @@ _PROVIDERS = (
     _provide_curl,
     _provide_wget,
     _provide_nginx,
+    _provide_helm,
 )

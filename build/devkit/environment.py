@@ -64,6 +64,8 @@ EXECUTABLE = Group("executable", ("executable.txt",), hashed=True)
 # Large, and only for machines that have no such program.
 NODE = Group("node", ("node.txt",))
 NGINX = Group("nginx", ("nginx.txt",))
+NATS = Group("nats", ("nats.txt",))
+CLUSTER = Group("cluster", ("cluster.txt",))
 RELEASE = Group("release", ("release.txt",))
 SITE = Group("site", ("docs.txt",))
 

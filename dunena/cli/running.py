@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +18,7 @@ from dunena.cli.loading_progress import LoadingProgress
 from dunena.cli.start_mode import StartMode
 from dunena.desktop.onefile import OneFileLife, unpacked_folder
 from dunena.desktop.terminal import say, wait_for_key
+from dunena.persistence.interface import OpenError
 from dunena.server.app import (
     KEPT_PORTS,
     FolderInUseError,
@@ -28,10 +31,17 @@ from dunena.server.app import (
 from dunena.server.event_loop import event_loop_factory
 from dunena.server.loading import LoadingCancelledError
 from dunena.server.signals import StopSignals
+from dunena.setting_table import DEFAULTS
 from dunena.settings import Settings, local_host
+
+if TYPE_CHECKING:
+    from dunena.persistence.log import Log
 
 PORTS_TRIED_MAX = 20
 """Ports that are tried one after another from the wanted one on."""
+
+LOAD_SECONDS_MAX = 3.0
+"""How long the banner waits for the values of a shared store, to say how many there are."""
 
 STEPS_TRIED_MAX = 10
 """Ports that are tried past those, in steps of the blocks that Windows may reserve."""
@@ -89,6 +99,8 @@ async def _run(settings: Settings, start_mode: StartMode, notes: list[str]) -> N
         # Clients are served meanwhile. The banner comes after it: a person who reads it may remove
         # the file that the program was started from.
         await asyncio.to_thread(load_rest, is_everything=folder is not None)
+        if server.log is not None:
+            await _check_store(server, server.log, stop)
         _greet(server, notes)
         if start_mode.opens_page:
             await asyncio.to_thread(_open_page, server.url)
@@ -111,7 +123,7 @@ async def _start(
     Raise `StartError` if it cannot start, `_RunningAlready` if another dunena serves already.
     """
     for port in ports_to_try(settings.port, start_mode):
-        server = Server(replace(settings, port=port))
+        server = _make_server(replace(settings, port=port))
         try:
             with LoadingProgress() as progress:
                 await server.start(progress, is_cancelled)
@@ -133,6 +145,38 @@ async def _start(
         f"port {settings.port} and the {PORTS_TRIED_MAX - 1} after it are in use;"
         " stop what uses them, or start with: dunena serve --port 0"
     )
+
+
+def _make_server(settings: Settings) -> Server:
+    """Make a server; raise `StartError` if its store cannot be opened."""
+    store = settings.store
+    if store is None:
+        return Server(settings)
+    from dunena.persistence.jetstream.opening import open_log  # most servers have none
+
+    try:
+        return Server(settings, open_log=partial(open_log, store))
+    except OpenError as error:
+        raise StartError(error.reason) from error
+
+
+async def _check_store(server: Server, log: "Log", stop: asyncio.Event) -> None:
+    """Wait a moment for the values of a shared store; raise `StartError` if it is not fit.
+
+    A server that is told to stop does not wait. One whose store does not answer runs, and waits for
+    it in the background.
+    """
+    tasks = [asyncio.create_task(one) for one in (stop.wait(), server.wait_until_loaded())]
+    await asyncio.wait(tasks, timeout=LOAD_SECONDS_MAX, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    wanted = server.settings.limits.value_bytes_max
+    if server.is_loaded and DEFAULTS.max_value != wanted > log.value_bytes_max:
+        await server.stop()
+        raise StartError(
+            f"--max-value {wanted} is more than the store takes, {log.value_bytes_max} bytes;"
+            f" give a lower one, or set max_payload at the NATS servers"
+        )
 
 
 def ports_to_try(wanted: int, start_mode: StartMode) -> Iterator[int]:
@@ -157,7 +201,7 @@ def _greet(server: Server, notes: list[str]) -> None:
             settings,
             server.url,
             server.addresses,
-            server.store.entry_count,
+            server.store.entry_count if server.is_loaded else None,
             notes,
             server.get_secret,
         )

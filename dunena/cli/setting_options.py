@@ -1,7 +1,7 @@
 """Options of commands made from the table of settings, and `Settings` made from their values."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from inspect import Parameter, Signature, signature
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -10,8 +10,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec, cast
 
 from typer import BadParameter, Context, Option
 
-from dunena.persistence.policy import WatchMode
-from dunena.setting_table import MAKE_SECRET, GivenSettings, PathKind, Row, rows
+from dunena.persistence.policy import StoreSettings, WatchMode
+from dunena.setting_table import DEFAULTS, MAKE_SECRET, GivenSettings, PathKind, Row, rows
 from dunena.settings import Settings
 from dunena.store.limits import Limits
 
@@ -102,20 +102,33 @@ def source_of(context: Context, row: Row) -> str | None:
     return names.get(source.name) if source is not None else None
 
 
-def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) -> Settings:
+def sources_of(context: Context) -> dict[str, str | None]:
+    """Return for the name of each setting what `source_of` says of it."""
+    return {row.name: source_of(context, row) for row in rows().values()}
+
+
+def settings_of(
+    given: GivenSettings,
+    cache_dir: Path | None,
+    www: Path | None,
+    sources: Mapping[str, str | None] | None = None,
+) -> Settings:
     """Make a server's settings; raise `BadParameter` for settings that contradict each other.
 
-    ``cache_dir`` and ``www`` are the folders to use, defaults applied; None is for none.
+    ``cache_dir`` and ``www`` are the folders to use, defaults applied; None is for none. With a
+    store that is shared there is no folder for the values. ``sources`` are those of `sources_of`;
+    None for settings that nobody typed.
     """
     if given.token == "":
         raise BadParameter("an empty token lets everybody in; leave it out", param_hint="--token")
     _check_get_writes(given)
     if (given.tls_cert is None) != (given.tls_key is None):
         raise BadParameter("--tls-cert and --tls-key go together", param_hint="--tls-cert")
+    store = _store(given, sources or {})
     return Settings(
         host=given.host,
         port=given.port,
-        cache_dir=cache_dir,
+        cache_dir=cache_dir if store is None else None,
         dialect=given.protocol,
         token=given.token,
         tokens=given.tokens,
@@ -144,7 +157,18 @@ def settings_of(given: GivenSettings, cache_dir: Path | None, www: Path | None) 
         log_format=given.log_format,
         tls_cert=given.tls_cert,
         tls_key=given.tls_key,
+        store=store,
     )
+
+
+def _store(given: GivenSettings, sources: Mapping[str, str | None]) -> StoreSettings | None:
+    """Make the settings of a shared store; None without one; raise `BadParameter`."""
+    names = [row.name for row in rows().values() if row.held_as.startswith("store.")]
+    if all(getattr(given, name) == getattr(DEFAULTS, name) for name in names):
+        return None
+    from dunena.cli.store_options import store_of  # most servers have none
+
+    return store_of(given, sources)
 
 
 def _text_keys(given: GivenSettings) -> tuple[str, ...]:

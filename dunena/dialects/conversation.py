@@ -30,6 +30,8 @@ _AUTO: Final = Dialect.AUTO
 _DUNENA: Final = Dialect.DUNENA
 _OBJECT_STORE: Final = Dialect.OBJECT_STORE
 
+_ERRORS: Final = (ClientError, PositionAheadError, InvalidJsonError, WriteRefusedError)
+
 
 class Conversation:
     """The state of a client.
@@ -107,24 +109,51 @@ class Conversation:
         answer: bytes | PendingUpdate | None
         try:
             message = decode(text)
-            answer = self._respond(text, message, now)
-        except ClientError as error:
-            self._services.stats.count(error)
-            answer = self._error(message, error, now)
-        except PositionAheadError as ahead:
-            self.subscriptions.await_position(ahead.selector, text)
-            raise
-        except InvalidJsonError:
-            answer = self._error(message, InvalidMessageError.not_json(), now)
-        except WriteRefusedError as refused:
-            answer = self._error(message, StorageFailedError(refused.reason), now)
+            answer = self._respond(self._services, text, message, now)
+        except _ERRORS as error:
+            answer = self._explain(error, text, message, now)
         if answer is not None:
             self._reply(answer)
 
-    def refuse(self, error: ClientError, now: int) -> None:
-        """Answer a message with ``error`` without reading it; ``now`` is in Unix ms."""
+    def receive_decoded(
+        self, services: Services, text: bytes, message: JsonValue, now: int
+    ) -> None:
+        """Answer one message that is decoded already, as `receive` does, with other services."""
+        answer: bytes | PendingUpdate | None
+        try:
+            answer = self._respond(services, text, message, now)
+        except _ERRORS as error:
+            answer = self._explain(error, text, message, now)
+        if answer is not None:
+            self._reply(answer)
+
+    def carry_out(self, services: Services, message: dict[str, JsonValue], now: int) -> None:
+        """Carry out a message with other services, and answer nothing.
+
+        ``now`` is in Unix ms. Raise `ClientError` and `WriteRefusedError`.
+        """
+        if self.dialect_of(message) is _OBJECT_STORE and "action" in message:
+            object_store.respond(services, self.subscriptions, message, now)
+        else:
+            dunena.respond(services, self.subscriptions, message, now)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the client is connected."""
+        return self._is_open
+
+    @property
+    def services(self) -> Services:
+        """What the client's rights permit at present."""
+        return self._services
+
+    def refuse(self, error: ClientError, now: int, message: JsonValue = None) -> None:
+        """Answer a message with ``error`` without carrying it out; ``now`` is in Unix ms.
+
+        ``message`` is what was decoded of it, None if it was not.
+        """
         self._services.stats.count(error)
-        self._reply(self._error(None, error, now))
+        self._reply(self._error(message, error, now))
 
     def use_services(self, services: Services) -> list[ForbiddenError]:
         """Replace the services when the client's rights have changed.
@@ -151,7 +180,7 @@ class Conversation:
             self._services.stats.conversations[self.dialect] -= 1
         self.subscriptions.end()
 
-    def _dialect_of(self, message: JsonValue) -> Dialect:
+    def dialect_of(self, message: JsonValue) -> Dialect:
         """Return the dialect that a message shows; AUTO if it shows none."""
         if self._is_strict:
             return self.dialect
@@ -162,19 +191,21 @@ class Conversation:
                 return _OBJECT_STORE
         return _AUTO
 
-    def _respond(self, text: bytes, message: JsonValue, now: int) -> bytes | PendingUpdate | None:
+    def _respond(
+        self, services: Services, text: bytes, message: JsonValue, now: int
+    ) -> bytes | PendingUpdate | None:
         if not isinstance(message, dict):
             raise InvalidMessageError.missing("type")
-        shown_dialect = self._dialect_of(message)
+        shown_dialect = self.dialect_of(message)
         if self.dialect is _AUTO:
             self._choose_dialect(shown_dialect)
         if shown_dialect is _OBJECT_STORE and "action" in message:
-            answer = object_store.respond(self._services, self.subscriptions, message, now)
+            answer = object_store.respond(services, self.subscriptions, message, now)
             if message["action"] == "get" and "type" not in message and "rev" not in message:
-                self._services.get_cache.remember(text, object_store.entry_id_of(message))
+                services.get_cache.remember(text, object_store.entry_id_of(message))
             return answer
         if shown_dialect is _DUNENA and "type" in message:
-            return dunena.respond(self._services, self.subscriptions, message, now)
+            return dunena.respond(services, self.subscriptions, message, now)
         raise InvalidMessageError.missing("type")
 
     def _choose_dialect(self, shown_dialect: Dialect) -> None:
@@ -185,9 +216,21 @@ class Conversation:
         if shown_dialect is _OBJECT_STORE and self._services.events is not None:
             self.subscriptions.unfollow_channel(self._services.events)
 
+    def _explain(self, error: Exception, text: bytes, message: JsonValue, now: int) -> bytes:
+        """Make the answer to a message that was refused; raise `PositionAheadError` again."""
+        if isinstance(error, ClientError):
+            self._services.stats.count(error)
+            return self._error(message, error, now)
+        if isinstance(error, PositionAheadError):
+            self.subscriptions.await_position(error.selector, text)
+            raise error
+        if isinstance(error, WriteRefusedError):
+            return self._error(message, StorageFailedError(error.reason), now)
+        return self._error(message, InvalidMessageError.not_json(), now)
+
     def _error(self, message: JsonValue, error: ClientError, now: int) -> bytes:
         request_id = request_id_of(message) if isinstance(message, dict) else None
-        shown_dialect = self._dialect_of(message)
+        shown_dialect = self.dialect_of(message)
         dialect = self.dialect if shown_dialect is _AUTO else shown_dialect
         fields = _fields_of(message, dialect, error)
         if dialect is _DUNENA:

@@ -169,6 +169,23 @@ class StorageFailedError(LimitError):
         super().__init__(f"Storage error: {reason}; nothing was stored")
 
 
+class StoreUnavailableError(StorageFailedError):
+    """The log that several servers share does not take the change at present."""
+
+    status = 503
+    code = "unavailable"
+
+
+class OutcomeUnknownError(LimitError):
+    """The log did not answer in time: the change was made already, or never will be."""
+
+    status = 504
+    code = "unknown"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Storage error: {reason}; the change may have been made")
+
+
 _PATH_CHARS_MAX = 64  # an error does not repeat all of a request
 
 TOO_DEEP = "Value is nested too deeply"

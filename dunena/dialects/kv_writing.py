@@ -123,6 +123,7 @@ def _carry_out(
 ) -> _Done:
     """Carry out an operation if the conditions permit it; raise `ClientError` if not."""
     place = place_of(request.key, message)
+    now = services.unrestricted_store.time_of_request(now)
 
     def answer() -> operations.Data:
         may_read = services.store.may_read(place.ns, place.key)

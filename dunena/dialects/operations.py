@@ -362,6 +362,7 @@ def answer_once(
         raise InvalidFieldError(
             f"idempotencyKey must be 1 to {IDEMPOTENCY_KEY_CHARS_MAX} printable characters"
         )
+    now = services.unrestricted_store.time_of_request(now)
     answer_id = (services.scope, name)
     request = _digest_of(message)
     known = services.answers.find(answer_id, request, now)

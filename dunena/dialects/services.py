@@ -11,7 +11,7 @@ from dunena.dialects.errors import (
     TooLargeError,
     WrongTypeError,
 )
-from dunena.dialects.grants import ChannelRights, Grant
+from dunena.dialects.grants import EVERYTHING, ChannelRights, Grant
 from dunena.dialects.key_search import KeySearch
 from dunena.dialects.message_stats import MessageStats
 from dunena.dialects.remembered_answers import RememberedAnswers
@@ -63,11 +63,10 @@ class Services:
 
     ``store`` is what the request may see and change of ``unrestricted_store``, or that itself.
     ``events`` is the hub's channel of all changes that may be seen; None if none may.
-    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry. ``epoch`` names the unbroken
-    run of revisions that the store is in: revisions of different epochs cannot be compared.
+    ``default_ttl_ms`` is for writes that name no ttl; 0 is no expiry.
     ``answers`` are those of requests with an idempotency key, of all grants; ``scope`` keeps those
     of one grant from the others, and from the same token with other rights. ``channel_rights`` say
-    which channels of messages may be used; None permits all.
+    which channels of messages may be used; None permits all. ``grant`` is whose they are.
     """
 
     store: StoreView
@@ -79,11 +78,16 @@ class Services:
     events: str | None = CACHE_EVENTS
     search: KeySearch = field(default_factory=KeySearch)
     default_ttl_ms: int = 0
-    epoch: str = "0000000000"
     answers: RememberedAnswers = field(default_factory=RememberedAnswers)
     scope: bytes = b""
     watches: WatchTable = field(default_factory=WatchTable)
     channel_rights: ChannelRights | None = None
+    grant: Grant = EVERYTHING
+
+    @property
+    def epoch(self) -> str:
+        """The name of the unbroken run of revisions that the store is in."""
+        return self.unrestricted_store.epoch
 
     def channel(self, name: str) -> str:
         """Return the hub's channel for the channel that a client names.

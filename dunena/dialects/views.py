@@ -43,10 +43,10 @@ class Views:
             grant.events_channel,
             default_ttl_ms=unrestricted.default_ttl_ms,
             watches=unrestricted.watches,
-            epoch=unrestricted.epoch,
             answers=unrestricted.answers,
             scope=grant.scope,
             channel_rights=ChannelRights(grant),
+            grant=grant,
         )
         self._add_audience(services, store)
         return services, store

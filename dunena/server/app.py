@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dunena import DEFAULT_PORT, PORT_MAX
 from dunena.dialects.conversation import Conversation
+from dunena.dialects.remembered_answers import RememberedAnswers
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.hub import Hub
@@ -23,6 +24,7 @@ from dunena.persistence.interface import (
     Progress,
     StorageError,
 )
+from dunena.persistence.memory import MemoryEngine
 from dunena.persistence.opening import open_engine, private_folder
 from dunena.server.access.admission import Admission
 from dunena.server.access.null_origin import NullOriginPolicy
@@ -67,6 +69,10 @@ from dunena.store.store import Store
 from dunena.telemetry import Telemetry
 
 if TYPE_CHECKING:
+    from dunena.persistence.log import Log, OpenLog
+    from dunena.server.shared.expiry import SharedExpiry
+    from dunena.server.shared.opening import SharedParts
+    from dunena.server.status.store_notices import StoreNotices
     from dunena.server.text_files.text_files import TextFiles
 
 STOP_SECONDS_MAX = 3.0
@@ -77,6 +83,11 @@ PROBE_SECONDS = 1.0
 
 KEPT_PORTS = 100
 """Length of most ranges of ports that Windows reserves."""
+
+Handled = tuple[
+    Admission, Introspection, Metrics, Overview, dict[str, Response], ClientFiles, WwwFolder | None
+]
+"""What `Routes` has besides the views."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,8 +123,10 @@ class FolderInUseError(StartError):
 class Server:
     """One server, from `start` to `stop`; ``new_conversation`` makes that of a WebSocket.
 
-    ``epoch`` names the run of revisions from this start on; None for a random name. ``get_secret``
-    is the secret of GET writes that the server has made itself, None if it has made none.
+    ``epoch`` names the run of revisions from this start on; None for a random name. With
+    ``open_log`` the values are those of a log that several servers share, and nothing is on disk.
+    ``get_secret`` is the secret of GET writes that the server has made itself, None if it has made
+    none.
     """
 
     def __init__(
@@ -122,14 +135,26 @@ class Server:
         *,
         new_conversation: Callable[..., Conversation] = Conversation,
         epoch: str | None = None,
+        open_log: "OpenLog | None" = None,
     ) -> None:
         self.settings = settings
         self._new_conversation = new_conversation
         self.clock = Clock()
-        self._epoch = new_epoch() if epoch is None else epoch
-        self.store = Store(
-            quota=quota_of(settings.limits), history=History(settings.history_values_max)
-        )
+        history = History(settings.history_values_max)
+        self._shared: SharedParts | None = None
+        self.store: Store
+        if open_log is None:
+            epoch = new_epoch() if epoch is None else epoch
+            self.store = Store(quota=quota_of(settings.limits), history=history, epoch=epoch)
+        else:
+            from dunena.server.shared import opening  # most servers need none of it
+
+            try:
+                log = open_log()
+            except OpenError as error:
+                raise StartError(error.reason) from error
+            self._shared = opening.SharedParts(log, settings.limits, history)
+            self.store = self._shared.store
         self.engine: Engine
         self.telemetry = Telemetry(started_at_ms=self.clock())
         self.port = settings.port
@@ -139,8 +164,10 @@ class Server:
         self._services: Services
         self._sessions: Sessions
         self._listeners: Listeners
-        self._expiry: ExpiryTimer
+        self._expiry: ExpiryTimer | SharedExpiry
         self._outside: Outside | None = None
+        self._notices: StoreNotices | None = None
+        self._loaded = asyncio.Event()
         self._text_files: TextFiles | None = None
         self._tokens = Tokens()
         self._shortage = Shortage()
@@ -173,25 +200,47 @@ class Server:
         except LoadingCancelledError:
             self._listeners.close()
             raise
-        self.store.now = self.clock()
-        self.store.load(loaded.entries, loaded.revision)
+        if self._shared is None:
+            self.store.now = self.clock()
+            self.store.load(loaded.entries, loaded.revision)
         disk = self.engine.disk_status
         for damage in [] if disk is None else disk.damages():
             _log.warning("%s was left alone: %s", damage.display_path, damage.reason)
         self._take_get_secret()
         self._text_files = self._open_text_files()
         self._context = self._build(loop, pages, client_files)
-        if self._text_files is not None:
-            self._text_files.begin(self._services, self._context.tick, self.telemetry)
-        self._expiry.expire_due()
+        self._begin_text_files()
+        if isinstance(self._expiry, ExpiryTimer):
+            self._expiry.expire_due()
         if self.store.quota is not None and self.store.quota.evicts:
             self._context.tick.run(self._evict_excess, None)
         self._every_second()
         self._collect_outside()
-        if self._text_files is not None:
+        if self._text_files is not None and self._text_files.has_begun:
             await asyncio.to_thread(self._text_files.wait_for_first)
         await self._serve()
         self.engine.publish(self.url)
+        if self._shared is not None:
+            from dunena.server.status.store_notices import StoreNotices
+
+            self._shared.coordinator.on_change(self._take_state)
+            self._shared.log.start(self._shared.coordinator)
+            self._notices = StoreNotices(self._shared.log, loop.time())
+        self._take_state()
+
+    @property
+    def log(self) -> "Log | None":
+        """The log that the server shares with others; None for a server of its own."""
+        return None if self._shared is None else self._shared.log
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether all values are loaded, as they are after `start` in a server of its own."""
+        return self._shared is None or self._shared.coordinator.is_loaded
+
+    async def wait_until_loaded(self) -> None:
+        """Wait until all values are loaded, without end if need be; call it after `start`."""
+        await self._loaded.wait()
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -214,11 +263,15 @@ class Server:
         if self._probe_timer is not None:
             self._probe_timer.cancel()
         self._context.tick.end()
+        if self._shared is not None:
+            await self._shared.drain(STOP_SECONDS_MAX)
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
         if self._text_files is not None:
             self._text_files.show_end(self._services)
             await asyncio.to_thread(self._text_files.close)
+        if self._shared is not None:
+            await self._shared.log.close()
         try:
             await asyncio.to_thread(self.engine.close)
         except StorageError as error:
@@ -268,11 +321,29 @@ class Server:
         from dunena.server.text_files.text_files import TextFiles
 
         try:
-            return TextFiles(settings.text_dir, settings.text_keys, settings.cache_dir, self.clock)
+            return TextFiles(
+                settings.text_dir,
+                settings.text_keys,
+                settings.cache_dir,
+                self.clock,
+                are_values_kept=not settings.no_persist,
+            )
         except TextFolderError as error:
             self._listeners.close()
             self.engine.close()
             raise StartError(str(error)) from error
+
+    def _take_state(self) -> None:
+        """Begin what needs all values, once they are loaded."""
+        if self.is_loaded and not self._loaded.is_set():
+            self._loaded.set()
+            self._begin_text_files()
+
+    def _begin_text_files(self) -> None:
+        """Begin to write text files, if there are any and all values are loaded."""
+        files = self._text_files
+        if files is not None and self.is_loaded and not files.has_begun:
+            files.begin(self._services, self._context.tick, self.telemetry)
 
     async def _bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Bind the port, without accepting connections yet; raise `StartError`."""
@@ -290,6 +361,8 @@ class Server:
         self.port = self._listeners.port
 
     def _open_engine(self, progress: Progress) -> tuple[Engine, Loaded]:
+        if self._shared is not None:
+            return MemoryEngine(), Loaded()  # everything comes from the log
         return open_engine(
             self.settings, self._wake, progress, wall_step_ms=lambda: self.clock.step_ms
         )
@@ -310,13 +383,14 @@ class Server:
     ) -> Context:
         """Make the context of all connections; engine and listeners must exist."""
         settings = self.settings
+        shared = self._shared
         services = self._services = Services(
             self.store,
             self.store,
             Hub(),
             settings.limits,
             default_ttl_ms=settings.default_ttl_ms,
-            epoch=self._epoch,
+            answers=RememberedAnswers() if shared is None else shared.answers,
         )
         self.store.on_undo(services.answers.undo)
         views = Views(services)
@@ -324,9 +398,10 @@ class Server:
         admission = self._build_admission(refusals)
         registry = self._build_registry(loop)
         tick = self._build_tick(loop, services)
-        self._sessions = Sessions(loop, services, views, tick, self.telemetry)
+        self._sessions = self._build_sessions(loop, services, views, tick)
         status = self._build_status(loop, services, admission, registry)
         www = None if settings.www is None else WwwFolder(settings.www, refusals)
+        handled = (admission, *status, pages, client_files, www)
         return Context(
             loop=loop,
             settings=settings,
@@ -335,7 +410,7 @@ class Server:
             sessions=self._sessions,
             bulk=self._build_bulk(loop, services, tick),
             admission=admission,
-            routes=Routes(views, admission, *status, pages, client_files, www),
+            routes=Routes(views, *handled) if shared is None else self._share(views, handled),
             registry=registry,
             refusals=refusals,
             proxies=Proxies(settings.proxies),
@@ -348,7 +423,28 @@ class Server:
             new_id=lambda: str(uuid.uuid4()),
             date=self._http_date,
             new_conversation=self._new_conversation,
+            new_receiver=None if shared is None else shared.new_receiver,
         )
+
+    def _build_sessions(
+        self, loop: asyncio.AbstractEventLoop, services: Services, views: Views, tick: Tick
+    ) -> Sessions:
+        if self._shared is None:
+            return Sessions(loop, services, views, tick, self.telemetry)
+        from dunena.server.shared.sessions import SharedSessions
+
+        return SharedSessions(loop, services, views, tick, self.telemetry)
+
+    def _share(self, views: Views, handled: Handled) -> Routes:
+        """Make the routes of a server with a log; all that changes something waits for it."""
+        from dunena.server.shared.routes import SharedRoutes
+        from dunena.server.shared.sessions import SharedSessions
+
+        assert self._shared is not None
+        assert isinstance(self._sessions, SharedSessions)
+        routes = SharedRoutes(views, *handled)
+        self._shared.attach(self._sessions, routes, Routes(self._shared.plan_views, *handled))
+        return routes
 
     def _build_admission(self, refusals: Refusals) -> Admission:
         disk_pages = NullOriginPolicy(private_folder(self.settings.cache_dir))
@@ -388,6 +484,8 @@ class Server:
             self.telemetry,
             self._sessions.table,
             None if self._text_files is None else self._text_files.writer,
+            self.log,
+            clock_ms=None if self._shared is None else self.clock,
         )
         introspection = Introspection(
             figures,
@@ -403,15 +501,20 @@ class Server:
 
     def _build_tick(self, loop: asyncio.AbstractEventLoop, services: Services) -> Tick:
         """Make the tick, and the timer that expires entries in it."""
+        shared = self._shared
         tick = Tick(
             services,
             self.engine,
             self.telemetry,
             call_soon=loop.call_soon,
             call_threadsafe=loop.call_soon_threadsafe,
-            clock_ms=self.clock,
+            clock_ms=self.clock if shared is None else lambda: shared.log.now,
             timer_ms=lambda: time.perf_counter() * 1000,
         )
+        if shared is not None:
+            shared.connect(services, tick, loop.call_soon, loop.call_later)
+            self._expiry = shared.expiry
+            return tick
         self._expiry = ExpiryTimer(loop, self.store, tick, self.telemetry)
         tick.on_commit(self._expiry.rearm)
         return tick
@@ -433,6 +536,8 @@ class Server:
             _log.info("the clock was set by %+.1f s; keys keep their time to live", step_ms / 1000)
         if self._tokens.reload_if_changed():
             self._context.views.keep(self._tokens.grants)
+            if self._shared is not None:
+                self._shared.keep(self._tokens.grants)
             self._services.watches.forget_positions()
             self._context.registry.update_grant(self._tokens.current_grant)
             self._sessions.table.change_rights(self._tokens.current_grant, self._context.tick.now)
@@ -445,6 +550,8 @@ class Server:
             self._context.tick.probe()
         if self._outside is not None and self._outside.has_more:
             self._outside.collect()
+        if self._notices is not None:
+            self._notices.look(self._loop.time())
         self._probe_timer = self._context.loop.call_later(PROBE_SECONDS, self._every_second)
 
     def _wake(self) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.views import Views
@@ -26,7 +27,8 @@ class Context:
     """The objects of one server that its connections use.
 
     ``new_id`` makes a client's id; ``date`` returns the present value of the Date header;
-    ``new_conversation`` makes the conversation of a WebSocket.
+    ``new_conversation`` makes the conversation of a WebSocket, ``new_receiver`` what receives its
+    messages; None for a receiver that answers each at once.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -46,6 +48,7 @@ class Context:
     new_id: Callable[[], str]
     date: Callable[[], str]
     new_conversation: Callable[..., Conversation] = Conversation
+    new_receiver: Callable[..., Any] | None = None
 
     def pace(self, connection: Outbox, interval_ms: float) -> PacedOutbox:
         """Make the subscriber of a connection's watch that wants so many ms between updates."""

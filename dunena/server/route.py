@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from dunena.server.handlers import Handlers
 
 
+_INSUFFICIENT_STORAGE = 507
+
+
 class Access(Enum):
     """The access to a path on a server with tokens.
 
@@ -54,6 +57,11 @@ class Route(NamedTuple):
     parameters: tuple[str, ...] = ()
     request: str = ""
     responses: Mapping[int, str] = MappingProxyType({})
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it may change keys: then it may be that the change cannot be stored."""
+        return _INSUFFICIENT_STORAGE in self.responses
 
     @property
     def query_fields(self) -> tuple[str, ...]:

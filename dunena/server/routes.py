@@ -153,6 +153,10 @@ class Routes:
                 return refusal
         return self._readable(route, request, self._dispatch(route, request, now))
 
+    def refusal_of_upgrade(self) -> Response | None:
+        """Return why no WebSocket is accepted at present; None if it is."""
+        return None
+
     def readable(self, request: Request, response: Response) -> Response:
         """Add CORS headers to a response that was made elsewhere; the page was admitted."""
         return self._readable(self._find(request.path), request, response)

@@ -5,6 +5,7 @@ import logging
 import secrets
 from collections.abc import Callable
 
+from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import Grant
 from dunena.dialects.services import Services
 from dunena.dialects.sessions import end_session
@@ -81,10 +82,14 @@ class Sessions:
                 break
             left -= 1 + self._keys_and_operations(session)
             if self._telemetry.storage_failure is None:
-                self._tick.run(self._end, session)
+                self._begin_end(session)
             else:
                 self.table.postpone(session, self._tick.now)
         self._arm()
+
+    def _begin_end(self, session: Session[Grant]) -> None:
+        """End a session in this tick."""
+        self._tick.run(self._end, session)
 
     def _keys_and_operations(self, session: Session[Grant]) -> int:
         """Return about how many keys and operations the end of a session has."""
@@ -100,10 +105,8 @@ class Sessions:
         return [(entry.ns, entry.key) for entry in sorted(entries, key=_revision_of)]
 
     def _end(self, session: Session[Grant], now: int) -> None:
-        keys = self._keys_of(session)
-        services = None if session.rights is None else self._views.of(session.rights)
         try:
-            error = end_session(services, self._services, session, keys, now)
+            error = self._carry_out_end(session, self._views, self._services, now)
         except WriteRefusedError:
             self.table.postpone(session, now)
             return
@@ -111,6 +114,16 @@ class Sessions:
             self.table.failed_wills += 1
             _log.warning("the will of session %s did not run: %s", session.id, error.text)
         self.table.ended(session)
+
+    def _carry_out_end(
+        self, session: Session[Grant], views: Views, services: Services, now: int
+    ) -> ClientError | None:
+        """Delete the keys of a session and run its will; return why that did not run."""
+        keys = self._keys_of(session)
+        rights = session.rights
+        return end_session(
+            None if rights is None else views.of(rights), services, session, keys, now
+        )
 
 
 def _revision_of(entry: Entry) -> int:

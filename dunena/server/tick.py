@@ -155,6 +155,15 @@ class Tick:
             self._expire(current)
         return self._now
 
+    def run_at(self, now: int, handler: _Handler[_Message], message: _Message) -> None:
+        """Do the same as `run`, but as if it were ``now`` (Unix ms) while the handler runs."""
+        own_time = self.begin(handler, message)
+        self._now = self._store.now = now
+        try:
+            handler(message, now)
+        finally:
+            self._now = self._store.now = own_time
+
     def expire(self) -> None:
         """Expire a portion of the due entries, as a request of its own."""
         if self._round is not None:

@@ -72,6 +72,18 @@ class Positions:
         if len(removals) > REMOVALS_MAX:
             self.floor = removals.popleft().revision
 
+    def remember(self, removal: Removal) -> None:
+        """Remember a removal of what never stood here: a reader who comes from elsewhere has it."""
+        removals = self._removals
+        removals.append(removal)
+        if len(removals) > REMOVALS_MAX:
+            self.floor = removals.popleft().revision
+
+    def disorder(self) -> None:
+        """Learn that the newest changes may have come in another order than their revisions."""
+        self._is_ordered = False
+        self._removals = deque(sorted(self._removals, key=_removed_at))
+
     def clear(self, revision: int) -> None:
         """Take out everything: a position before ``revision`` cannot be continued."""
         self._order = {}

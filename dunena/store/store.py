@@ -48,7 +48,8 @@ class Store(StoreView):
     Keys and namespaces must be valid (the dialects check them); values are encoded JSON. All times
     are Unix ms. ``quota`` limits the entries; None for no limit. ``table`` has the entries and may
     only be read: a change made there would have no revision and not reach the observer. ``refusal``
-    is the reason why changes are refused at present, None if they are not.
+    is the reason why changes are refused at present, None if they are not. ``epoch`` names the
+    unbroken run of revisions that the store is in: revisions of two epochs cannot be compared.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Store(StoreView):
         "_undone",
         "clears",
         "deletions",
+        "epoch",
         "expirations",
         "history",
         "hits",
@@ -79,11 +81,13 @@ class Store(StoreView):
         observer: Callable[[Change], None] | None = None,
         quota: Quota | None = None,
         history: History | None = None,
+        epoch: str = "0000000000",
     ) -> None:
         self._observer = observer or _ignore
         self._undone: Callable[[int], None] = _ignore_undo
         self._group_ended: Callable[[], None] = _ignore_group
         self.is_grouping = False
+        self.epoch = epoch
         self.quota = quota
         self.history = History(0) if history is None else history
         self.positions = Positions()
@@ -206,6 +210,13 @@ class Store(StoreView):
     def next_deadline(self) -> int:
         """The time at which `expire` should next be called; it may find nothing. Or `NEVER`."""
         return self.table.deadlines.next
+
+    def time_of_request(self, now: int) -> int:
+        """Return the time by which a request computes values that began at ``now``, Unix ms.
+
+        It is another one only where a request is carried out again whose values stand already.
+        """
+        return now
 
     # --- changing ---
 

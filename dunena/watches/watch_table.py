@@ -130,6 +130,7 @@ class WatchTable:
         "_feeds",
         "_glob_weights",
         "_groups",
+        "_make_forms",
         "_now",
         "_opened",
         "_rights_revision",
@@ -143,6 +144,7 @@ class WatchTable:
         self._store: Store
         self._opened: Callable[[Topic], None]
         self._feeds: dict[FeedId, WatchFeed] = {}
+        self._make_forms: dict[FeedId, Callable[[], UpdateForm]] = {}
         self._by_key: dict[EntryId, list[WatchFeed]] = {}
         self._by_prefix: dict[str, _Prefixes] = {}
         self._by_glob: dict[str, dict[str, list[WatchFeed]]] = {}  # namespace -> pattern -> feeds
@@ -184,6 +186,7 @@ class WatchTable:
                 feed_id.selector, make_form(), self._opened, may_read, is_paced=feed_id.is_paced
             )
             self._feeds[feed_id] = feed
+            self._make_forms[feed_id] = make_form
             self._by_look[feed] = 0
             self._enter(feed)
             self.feed_count += 1
@@ -198,6 +201,7 @@ class WatchTable:
         feed.remove(follower)
         if not len(feed):
             del self._feeds[feed_id]
+            del self._make_forms[feed_id]
             self._groups.pop(feed, None)
             del self._by_look[feed]
             self._leave(feed)
@@ -297,6 +301,20 @@ class WatchTable:
     def forget_positions(self) -> None:
         """Continue no position that was told so far: its reader may have other rights since."""
         self._rights_revision = self._store.revision
+
+    def begin_anew(self, now: int) -> None:
+        """Tell all feeds the whole state, with a reset: the store is in another epoch.
+
+        What the present group has changed so far is part of that. ``now`` is Unix ms.
+        """
+        self._groups = {}
+        self._rights_revision = -1
+        self._safe_revision = 0
+        for feed_id, feed in list(self._feeds.items()):
+            feed.form = self._make_forms[feed_id]()
+            shows = self._filter(feed, now, may_be_overdue=True)
+            told = [state for state in self._standing(feed) if shows is None or shows(state)]
+            feed.tell(UpdatePart(told, self._store.revision, now, is_reset=True))
 
     def first_update(
         self, feed: WatchFeed, since: int | None, now: int, request_id: RequestId = None

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
@@ -125,6 +126,38 @@ def test_connections_have_the_name_and_the_public_id_of_their_session(
     cells = tab.page.locator("#server-connections td:nth-child(1)")
     expect(cells).to_have_text(["scoreboardpub-1", "pub-2"])
     expect(part(tab, "Counters")).to_contain_text("Ephemeral keys1,200")
+
+
+def test_a_server_with_a_shared_store_shows_its_servers_and_for_how_long_it_is_stale(
+    blank_tab: Tab, server: ServerProcess
+) -> None:
+    """What the server says comes from the test here, as no store is needed to show it."""
+    store = {"bucket": "show", "node": "a1", "nodes": ["a1", "b2"], "behind": 1}
+
+    def add(part: dict[str, object]) -> Callable[[Route], None]:
+        def fulfil(route: Route) -> None:
+            answer = route.fetch()
+            route.fulfill(response=answer, json=answer.json() | part)
+
+        return fulfil
+
+    checks = {
+        "storage": {"status": "healthy"},
+        "files": {"status": "healthy"},
+        "store": {"status": "degraded", "connected": True, "staleMs": 2_500, "reason": "no leader"},
+    }
+    blank_tab.page.route("**/server", add({"store": store, "folder": None}))
+    blank_tab.page.route("**/stats", add({"store": {"commitMs": 3.25}}))
+    blank_tab.page.route("**/health", add({"checks": checks}))
+    tab = blank_tab.open(server, "server").expect_connected()
+    about = part(tab, "This server")
+    expect(about).to_contain_text("Storebucket show at NATS")
+    expect(about).to_contain_text("Servers2; this is a1")
+    expect(about).to_contain_text("Behind by1 change")
+    expect(about).not_to_contain_text("Folder")
+    expect(part(tab, "Health")).to_contain_text("Storedegradedno answer for 3 s: no leader")
+    expect(part(tab, "Counters")).to_contain_text("Stored in3.25 ms")
+    expect(part(tab, "Counters")).not_to_contain_text("Journal")
 
 
 def test_addresses_and_the_network_command_can_be_copied(

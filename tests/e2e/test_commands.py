@@ -846,6 +846,46 @@ def test_import_keeps_what_a_key_becomes_when_its_ttl_ends(run: Commands, tmp_pa
     assert http(run.server, "GET", "/get/new").json["value"] == 1
 
 
+def test_import_keeps_each_expiry_and_what_becomes_of_the_key_in_batches(
+    run: Commands, tmp_path: Path
+):
+    at = 4_000_000_000_000
+    lines: list[dict[str, Any]] = [
+        {"key": f"k{number:04}", "value": {"n": number}, "ns": "ab"[number // 600]}
+        | ({"expiresAt": at + number} if number % 3 else {})
+        | ({"then": {"n": None}} if number % 3 == 2 else {})
+        for number in range(1200)
+    ]
+    lines += [{"key": "twice", "value": n, "expiresAt": at, "then": n} for n in (1, 2)]
+    file = tmp_path / "timed.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    before = run.json("stats")["messages"]
+    assert run.json("import", str(file))["stored"] == len(lines)
+    # Each of the 400 that last is a message, and of the others 500 at most are one.
+    assert run.json("stats")["messages"] - before < 450
+    for line in (*lines[:9], lines[-1]):
+        path = f"/entries/{line['key']}?ns={line.get('ns', '')}"
+        entry = http(run.server, "GET", path).json["entry"]
+        assert entry["value"] == line["value"]
+        wanted = ("then" in line, line.get("then"))
+        assert ("then" in entry, entry.get("then")) == wanted, line
+        if "expiresAt" in line:
+            assert abs(entry["expiresAt"] - line["expiresAt"]) < 5000
+        else:
+            assert entry["expiresAt"] is None
+
+
+def test_import_tries_again_what_was_refused(run: Commands, tmp_path: Path):
+    lines = [{"key": f"k{number}", "value": 1} for number in range(1000)]
+    lines[600:701] = [{"key": "x" * 600 + str(number), "value": 1} for number in range(101)]
+    file = tmp_path / "copy.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    done = run_copy("import", str(file), environment=run.environment)
+    assert_failed(done, says=("the rest was not tried",))
+    mark = tmp_path / f"copy.jsonl.127.0.0.1-{run.server.port}.imported"
+    assert json.loads(mark.read_bytes())[-1] == 500
+
+
 def test_import_skips_expired_entries(run: Commands, tmp_path: Path):
     file = tmp_path / "copy.jsonl"
     file.write_text('{"key":"old","value":1,"expiresAt":1}\n\n{"key":"new","value":1}\n', "utf-8")
@@ -1118,6 +1158,35 @@ def test_a_command_imports_only_the_modules_it_uses(
     loaded = set(done.stderr.split("\n")[-2].split())
     assert f"dunena.cli.commands.{arguments[0]}" in loaded
     assert not loaded & (away | {"dunena.cli.commands.serve", "dunena.server", "watchfiles"})
+
+
+def test_a_server_of_its_own_loads_nothing_of_a_shared_store():
+    program = """
+import asyncio, sys
+from dunena.cli.running import Server
+from dunena.cli.setting_options import settings_of
+from dunena.setting_table import GivenSettings
+
+async def run():
+    server = Server(settings_of(GivenSettings(port=0), None, None))
+    await server.start()
+    await server.stop()
+
+asyncio.run(run())
+print(*sorted(sys.modules))
+"""
+    done = run_program(program=(sys.executable, "-c", program))
+    assert done.returncode == 0, done.stderr
+    loaded = done.stdout.split()
+    assert "dunena.server.app" in loaded
+    of_store = ("nats", "dunena.persistence.jetstream", "dunena.server.shared")
+    assert not [name for name in loaded if name.startswith(of_store)]
+    assert not {
+        "dunena.cli.store_options",
+        "dunena.persistence.log",
+        "dunena.server.status.store_notices",
+        "dunena.server.status.store_report",
+    } & set(loaded)
 
 
 def test_no_garbage_collection_runs_while_a_start_imports():

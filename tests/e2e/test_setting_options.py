@@ -12,7 +12,10 @@ from tests.e2e.processes import free_port, make_certificate, run_copy
 from tests.protocol.clients import http
 from tests.support.server import ServerProcess
 
-ROWS = list(rows().values())
+OF_STORE = [row for row in rows().values() if row.held_as.startswith("store.")]
+"""Those of a shared store, which contradict some of the others."""
+
+ROWS = [row for row in rows().values() if row not in OF_STORE]
 
 TEXTS = {
     "host": "127.0.0.1",
@@ -76,7 +79,7 @@ def settings_seen_by_doctor(
 def assert_none_is_at_its_default(shown: dict[str, object], *left_out: str) -> None:
     """Every setting is told of, and but for those left out it has another value than without."""
     default = describe_settings(Settings())
-    assert list(shown) == [row.label for row in ROWS]
+    assert list(shown) == [row.label for row in (*ROWS, *OF_STORE)]
     for row in ROWS:
         if row.name not in left_out:
             assert shown[row.label] != default[row.label], row.name
@@ -100,6 +103,38 @@ def test_doctor_applies_every_variable(given: dict[str, str]) -> None:
     assert_none_is_at_its_default(values | {"no-persist": True}, *left_out, "no_persist")
     for row in ROWS:
         assert shown[row.label]["from"] == ("default" if row.name in left_out else row.variable)
+
+
+def test_doctor_applies_the_options_of_a_shared_store_and_shows_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("geheim\n", "utf-8")
+    texts = {
+        "store": f"nats://127.0.0.1:{free_port()}",
+        "bucket": "show",
+        "store_timeout": "1",
+        "store_domain": "hub",
+        "store_replicas": "1",
+        "store_read_only": "1",
+        "store_user": "me",
+        "store_password_file": str(tmp_path / "password"),
+        "store_ca": str(tmp_path / "ca.pem"),
+        "store_cert": str(tmp_path / "cert.pem"),
+        "store_key": str(tmp_path / "key.pem"),
+    }
+    other_logins = {"store_token", "store_token_file", "store_nkey", "store_creds"}
+    environment = {row.variable: texts[row.name] for row in OF_STORE if row.name in texts}
+    done = run_copy("doctor", "--port", "0", environment=environment)
+    assert done.returncode == 1, "there is no such NATS server"
+    assert "geheim" not in done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert "folder" not in {one["about"] for one in found["findings"]}
+    for row in OF_STORE:
+        if row.name in texts:
+            assert found["settings"][row.label]["from"] == row.variable
+    values = {label: one["value"] for label, one in found["settings"].items()}
+    assert values["store"] == [texts["store"]]
+    assert values["store-password-file"] == texts["store_password_file"]
+    assert (values["bucket"], values["store-timeout"], values["store-domain"]) == ("show", 1, "hub")
+    assert texts.keys() | other_logins | {"store_password"} == {row.name for row in OF_STORE}
 
 
 def test_info_lists_every_setting_for_permitted_clients_only(given: dict[str, str]) -> None:

@@ -205,7 +205,7 @@ class TestStandIns:
             compile(stand_in.source, name, "exec")
             assert stand_in.reason.endswith(".")
 
-    @pytest.mark.parametrize("importer", ["watchfiles", "prometheus_client.exposition"])
+    @pytest.mark.parametrize("importer", ["watchfiles", "prometheus_client.exposition", "nats.js"])
     def test_stand_ins_have_the_names_imported_from_them(self, plan, importer):
         module = importlib.import_module(importer)
         tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))

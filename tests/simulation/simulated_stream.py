@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
-from dunena.persistence.jetstream.wire import Answer, LinkFault, Message
+from dunena.persistence.jetstream.wire import LinkFault, Message, TakeAnswer
 
 EPOCH_S = 1_800_000_000
 SERVERS = 3
@@ -512,8 +512,8 @@ class Request:
 
     __slots__ = ("answer", "timer")
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer: Answer | None = answer
+    def __init__(self, answer: TakeAnswer) -> None:
+        self.answer: TakeAnswer | None = answer
         self.timer: Timer | None = None
 
     def cancel(self) -> None:
@@ -609,7 +609,7 @@ class SimulatedLink:
 
         self._send(lambda: self._cluster.receive(message, reply))
 
-    def request(self, message: Message, timeout_s: float, answer: Answer) -> Request:
+    def request(self, message: Message, timeout_s: float, answer: TakeAnswer) -> Request:
         self.sent(message)
         request = Request(answer)
         if not self.is_connected:

@@ -464,15 +464,15 @@ class World:
         storage.records.prepare()
         loaded = storage.open(folds_case=False)
         self.storage = storage
-        store = Store()
-        store.load(loaded.entries, loaded.revision)
         epoch = f"epoch {next(self.starts)}"
+        store = Store(epoch=epoch)
+        store.load(loaded.entries, loaded.revision)
         found = {(e.ns, e.key): _stored(e) for e in loaded.entries}
         self.expect_state(found)
         self.model.restarted(found, epoch, store.revision, self.loop.now_ms)
         self.engine = self.make_engine()
         self.telemetry = Telemetry(started_at_ms=self.loop.now_ms)
-        services = self.services = Services(store, store, Hub(), epoch=epoch)
+        services = self.services = Services(store, store, Hub())
         self.store = store
         self.tick = WatchedTick(
             services,

@@ -208,8 +208,8 @@ class Rooms:
         self.engine = engine or FlakyEngine()
         self.telemetry = Telemetry(started_at_ms=self.now)
         limits = limits or Limits()
-        self.store = Store(quota=quota_of(limits))
-        self.services = Services(self.store, self.store, Hub(), limits, epoch=epoch)
+        self.store = Store(quota=quota_of(limits), epoch=epoch)
+        self.services = Services(self.store, self.store, Hub(), limits)
         self.alarms: list[Alarm] = []
         self.pacer = Pacer(lambda: float(self.now), self._set_alarm)
         self.soon: list[Callable[[], None]] = []

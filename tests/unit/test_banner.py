@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from dunena.cli.banner import banner, shown_pages
+from dunena.persistence.policy import StoreSettings
 from dunena.settings import Settings
 
 URL = "http://localhost:3000"
@@ -59,3 +60,16 @@ def test_the_banner_says_how_to_begin_while_there_is_no_key(
         assert shown is not None
         assert shown.endswith(line)
     assert f"{URL}/test" in text
+
+
+@pytest.mark.parametrize(
+    ("entries", "counted"), [(None, "not loaded yet"), (0, "0 keys"), (1, "1 key"), (12, "12 keys")]
+)
+def test_the_banner_names_the_shared_store_in_place_of_a_folder(
+    entries: int | None, counted: str
+) -> None:
+    store = StoreSettings(("nats://n1:4222", "nats://n2:4222"), "show", password="geheim")
+    text = banner(Settings(store=store), URL, ("127.0.0.1:3000",), entries, [])
+    assert f"  Data        bucket show at nats://n1:4222, nats://n2:4222 ({counted})\n" in text
+    assert ("First key" in text) == (entries == 0)
+    assert "geheim" not in text

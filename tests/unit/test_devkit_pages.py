@@ -18,7 +18,7 @@ NAMES = ["cli.md", "settings.md"]
 SCREEN_LINES = 24
 SCREEN_COLUMNS = 80
 
-SERVE_LINES = 58
+SERVE_LINES = 76
 """It has more options than all others together."""
 
 _PRINT_ALL = """

@@ -43,6 +43,9 @@ class StubRoutes:
             request.refusal = Response.error(401, "Unauthorized")
         return self.takes_bodies
 
+    def refusal_of_upgrade(self) -> None:
+        return None
+
     def readable(self, _request: Request, response: Response) -> Response:
         return response
 

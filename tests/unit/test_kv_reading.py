@@ -21,8 +21,8 @@ TIMER = {"timer": {"at": NOW - 61_000, "ms": 0, "rate": 1, "running": True}}
 def answer(
     value: Any, if_match: str | None = None, if_none_match: str | None = None, **query: str
 ) -> KvAnswer:
-    store = Store()
-    services = Services(store, store, Hub(), epoch="epoch")
+    store = Store(epoch="epoch")
+    services = Services(store, store, Hub())
     store.set("", "k", orjson.dumps(value))
     conditions = parse_preconditions(if_match, if_none_match)
     return read(services, KvRequest("GET", "k", query, conditions), NOW)

@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import re
-from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from dunena import PORT_MAX
 from dunena.cli.original import UNUSED
 from dunena.cli.program import app
 from dunena.setting_table import DEFAULTS, GivenSettings, Row, rows
-from dunena.settings import Settings, describe_settings
+from dunena.settings import Settings, describe_settings, held_value
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = Path(dunena.__file__).parent
@@ -89,7 +88,7 @@ def test_settings_without_arguments_have_the_defaults_of_the_table(row: Row) -> 
     if row.name == "no_persist":
         assert Settings().cache_dir is None  # a folder is chosen by who starts it
         return
-    held = attrgetter(row.held_as)(Settings())
+    held = held_value(Settings(), row)
     assert held == row.default or (row.default is None and not held)
 
 

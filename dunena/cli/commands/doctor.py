@@ -5,7 +5,7 @@ from typer import Context, Exit
 from dunena.cli.connect_options import Json
 from dunena.cli.failure import EXIT_FAILED
 from dunena.cli.output import is_for_people, say_json
-from dunena.cli.setting_options import settings_of, source_of, takes_settings
+from dunena.cli.setting_options import settings_of, sources_of, takes_settings
 from dunena.desktop.terminal import say
 from dunena.setting_table import GivenSettings, rows
 
@@ -24,13 +24,15 @@ def doctor(context: Context, given: GivenSettings, as_json: Json = False) -> Non
     """
     from dataclasses import asdict
 
-    from dunena.cli.examination import Level, examine
+    from dunena.cli.examination import examine
+    from dunena.cli.finding import Level
     from dunena.desktop.folder import expected_folder, own_pages
     from dunena.settings import describe_settings
 
     folder = None if given.no_persist else given.cache_dir or expected_folder()
-    settings = settings_of(given, folder, given.www or own_pages())
-    sources = {row.label: source_of(context, row) for row in rows().values()}
+    by_name = sources_of(context)
+    settings = settings_of(given, folder, given.www or own_pages(), by_name)
+    sources = {row.label: by_name[row.name] for row in rows().values()}
     findings = examine(settings, sources)
     is_well = all(finding.level is not Level.BAD for finding in findings)
     if is_for_people(as_json=as_json):

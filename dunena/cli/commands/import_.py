@@ -17,9 +17,11 @@ from dunena.desktop.terminal import say
 
 if TYPE_CHECKING:
     from dunena.client.blocking import Store
+    from dunena.client.transactions import OperationOptions
 
 _BATCH_ENTRIES_MAX = 500
 _BATCH_BYTES_MAX = 1_000_000
+"""Less than any server refuses, one with a shared store too; an entry may be larger by itself."""
 
 _REFUSED_MAX = 100
 """Refused entries after which an import ends: the other entries would be refused too."""
@@ -70,7 +72,8 @@ def import_(
                 entry["value"], ttl = merge(entry["value"], entry["then"]), None
             stored += 1
             if batch.add(entry, ttl, len(raw)):
-                mark.write(number)
+                if not batch.refused:  # else the next import is to try these again
+                    mark.write(number)
                 progress(number)
             if len(batch.refused) >= _REFUSED_MAX:
                 fail(_told(batch, stored, "and the rest was not tried"))
@@ -97,21 +100,20 @@ class _Batch:
         self._store = store
         self._token = token
         self._entries: dict[str, Any] = {}
+        self._timed: dict[str, OperationOptions] = {}
         self._ns = ""
         self._bytes = 0
         self.refused: list[str] = []
 
     def add(self, entry: dict[str, Any], ttl: int | None, size: int) -> bool:
         """Add an entry of ``size`` bytes with ``ttl`` ms; return whether all entries are stored."""
-        ns = entry.get("ns", "")
-        if ns != self._ns or entry["key"] in self._entries:
+        ns, key = entry.get("ns", ""), entry["key"]
+        if ns != self._ns or key in self._entries:
             self.store()
-        if ttl is not None:
-            self.store()
-            self._set(entry["key"], entry["value"], ns, ttl, entry.get("then"))
-            return True
         self._ns = ns
-        self._entries[entry["key"]] = entry["value"]
+        self._entries[key] = entry["value"]
+        if ttl is not None:
+            self._timed[key] = {"ttl": ttl, "ns": ns, "then": entry.get("then")}
         self._bytes += size
         if len(self._entries) < _BATCH_ENTRIES_MAX and self._bytes < _BATCH_BYTES_MAX:
             return False
@@ -121,20 +123,28 @@ class _Batch:
     def store(self) -> None:
         """Store the entries gathered so far, and note those that are refused."""
         entries, self._entries, self._bytes = self._entries, {}, 0
-        if not entries:
-            return
+        timed, self._timed = self._timed, {}
+        lasting = {key: value for key, value in entries.items() if key not in timed}
         try:
-            # 0 is no expiry. Without a ttl the server would use its default, which is for new keys.
-            self._store.mset(entries, ns=self._ns, ttl=0)
+            if lasting:
+                # 0 is no expiry. Without a ttl the server would use its default, for new keys.
+                self._store.mset(lasting, ns=self._ns, ttl=0)
         except RequestError:
-            for key, value in entries.items():  # one by one, to find the refused ones
-                self._set(key, value, self._ns, 0)
-
-    def _set(self, key: str, value: Any, ns: str, ttl: int, then: Any = None) -> None:
+            for key, value in lasting.items():  # one by one, to find the refused ones
+                self._set(key, value, {"ttl": 0, "ns": self._ns})
         try:
-            self._store.set(key, value, ns=ns, ttl=ttl, then=then)
+            with self._store.txn() as transaction:
+                for key, options in timed.items():
+                    transaction.set(key, entries[key], **options)
+        except RequestError:
+            for key, options in timed.items():
+                self._set(key, entries[key], options)
+
+    def _set(self, key: str, value: Any, options: "OperationOptions") -> None:
+        try:
+            self._store.set(key, value, **options)
         except RequestError as error:
-            self.refused.append(f"{_place(key, ns)}: {refusal(error, self._token)}")
+            self.refused.append(f"{_place(key, self._ns)}: {refusal(error, self._token)}")
 
 
 def _place(key: str, ns: str) -> str:

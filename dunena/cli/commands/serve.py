@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from typer import Context
 
-from dunena.cli.setting_options import settings_of, source_of, takes_settings
+from dunena.cli.setting_options import settings_of, sources_of, takes_settings
 from dunena.cli.start_mode import TYPED, StartMode
 from dunena.setting_table import GivenSettings, rows
 
@@ -28,15 +28,14 @@ def serve(context: Context, given: GivenSettings) -> None:
     from dunena.logs import set_up_logging
 
     # Before a folder is made: settings that contradict each other end the start here.
-    settings = settings_of(given, given.cache_dir, given.www or own_pages())
+    sources = sources_of(context)
+    settings = settings_of(given, given.cache_dir, given.www or own_pages(), sources)
     set_up_logging(settings.log_level, settings.log_format)
-    for line in advice(
-        os.environ, says_eviction=source_of(context, rows()["eviction"]) is not None
-    ):
+    for line in advice(os.environ, says_eviction=sources["eviction"] is not None):
         _log.warning(line)
     for line in misspelt(os.environ, {row.variable for row in rows().values()}):
         _log.warning(line)
-    if given.no_persist:
+    if given.no_persist or settings.store is not None:
         folder = None
     elif given.cache_dir is not None:
         folder = DataFolder(given.cache_dir)

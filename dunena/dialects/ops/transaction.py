@@ -61,6 +61,7 @@ class Transaction:
     __slots__ = ("_answered", "_drafts", "_ended", "_holder", "_now", "_services", "_surroundings")
 
     def __init__(self, services: Services, now: int, holder: Holder | None = None) -> None:
+        now = services.unrestricted_store.time_of_request(now)
         self._services = services
         self._now = now
         self._holder = holder

@@ -17,7 +17,7 @@ from dunena.server.half_close import half_close
 from dunena.server.http.flow_control import FlowControl
 from dunena.server.http.held_bytes import HeldBytes
 from dunena.server.http.lifecycle import HttpEvent, HttpState, next_state
-from dunena.server.http.message import Request, Response
+from dunena.server.http.message import HeldInState, Parking, Request, Response
 from dunena.server.http.peer import Peer
 from dunena.server.http.request_queue import RequestQueue
 from dunena.server.http.response_writer import ResponseWriter
@@ -36,7 +36,6 @@ from dunena.server.turn import Turn
 
 if TYPE_CHECKING:
     from dunena.server.http.event_stream import EventStream
-    from dunena.server.http.following_request import FollowingRequest
 
 # Looked up once: Python 3.11 takes longer to find a member of an enumeration than to call a method.
 _OPEN: Final = HttpState.OPEN
@@ -58,7 +57,7 @@ class HttpConnection(asyncio.Protocol):
         self._flow: FlowControl
         self._state: HttpState = _OPEN
         self._lingered_bytes = 0  # received since the state ENDING
-        self._following: FollowingRequest | None = None  # in the state WAITING
+        self._following: HeldInState | None = None  # in the state WAITING
         # These do not depend on the state:
         body_bytes_max = context.settings.limits.message_bytes_max
         self._requests = RequestQueue(body_bytes_max, self._wants_body)
@@ -269,10 +268,15 @@ class HttpConnection(asyncio.Protocol):
         from dunena.server.http.following_request import FollowingRequest
 
         self._report(HttpEvent.WAIT_BEGAN)
-        self._following = FollowingRequest(
-            self._context, request, begun, self, self._peer, self._transport, self._outbox
-        )
-        self._following.start()
+        held: HeldInState
+        if isinstance(begun.follows, Parking):
+            held = begun.follows.hold(request, self.answer_wait)
+        else:
+            held = FollowingRequest(
+                self._context, request, begun, self, self._peer, self._transport, self._outbox
+            )
+        self._following = held
+        held.start()
 
     def answer_wait(self, request: Request, response: Response | None) -> None:
         """Go on with the next request after one was held; before, send ``response`` if given."""

@@ -11,7 +11,7 @@ from dunena.server.context import Context
 from dunena.server.http.event_stream import EventStream
 from dunena.server.http.held_request import HeldRequest
 from dunena.server.http.long_poll import LongPoll
-from dunena.server.http.message import Request, Response
+from dunena.server.http.message import Parking, Request, Response
 from dunena.server.http.peer import Peer, refuse_crowd
 from dunena.server.http.value_poll import ValuePoll
 from dunena.server.limits import AHEAD_RETRY_SECONDS, AHEAD_SECONDS_MAX
@@ -47,6 +47,7 @@ class FollowingRequest:
         outbox: Outbox,
     ) -> None:
         assert begun.follows is not None
+        assert not isinstance(begun.follows, Parking)
         self._context = context
         self._request = request
         self._begun = begun

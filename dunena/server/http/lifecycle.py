@@ -10,7 +10,8 @@ state         bytes from the peer                  bytes to the peer
 ============  ===================================  ================================
 OPEN          are answered, in order               responses, each in one piece
 TRANSFERRING  wait                                 one response, piece by piece
-WAITING       wait                                 none, until something changes
+WAITING       wait                                 none, until something changes, or
+                                                   a change is stored
 ENDING        are discarded                        the queued bytes, then the end
 LINGERING     are discarded, up to a time and      none: the end was sent
               size limit
@@ -43,7 +44,8 @@ class HttpState(Enum):
     TRANSFERRING = auto()
     """A response is being made by a worker thread or in portions, and sent in pieces."""
     WAITING = auto()
-    """A request to follow state is held until there is something to tell."""
+    """A request to follow state is held until there is something to tell, or one that changes
+    something until that is stored by the log that several servers share."""
     ENDING = auto()
     """Everything that will be sent is queued."""
     LINGERING = auto()
@@ -64,7 +66,7 @@ class HttpEvent(Enum):
     TRANSFER_ENDED = auto()
     """The whole response is queued."""
     WAIT_BEGAN = auto()
-    """A request to follow state was accepted."""
+    """A request was accepted that is held."""
     WAIT_ENDED = auto()
     """The whole response to it is queued."""
     STREAM_BEGAN = auto()

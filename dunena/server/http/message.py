@@ -1,5 +1,6 @@
 """Parsed HTTP requests and responses to send."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import cache
@@ -154,8 +155,9 @@ class Response:
     ``length`` is the length of the whole body if ``body`` is only its beginning. ``later`` is the
     work, in a worker thread or in portions, that makes the actual response; only the headers of
     this one are then used. ``follows`` is what the client follows: updates are the body of this
-    response, or something that it waits for is that of another with its headers. The length of a
-    body that ``is_stream`` is not known before it ends.
+    response, or something that it waits for is that of another with its headers; or what holds the
+    request until its change is stored. The length of a body that ``is_stream`` is not known before
+    it ends.
     """
 
     status: int
@@ -165,7 +167,7 @@ class Response:
     closes: bool = False
     length: int | None = None
     later: "Callable[[], Prepared] | Search | None" = None
-    follows: "HttpFollowing | ValueWait | None" = None
+    follows: "HttpFollowing | ValueWait | Parking | None" = None
     is_stream: bool = False
 
     @classmethod
@@ -186,6 +188,34 @@ class Response:
         """Make the response of an error; ``has_fields`` adds what is for programs."""
         fields = {"code": error.code, **error.fields} if has_fields else {}
         return cls.error(error.status, error.text, dict(error.headers), fields)
+
+
+class HeldInState(Protocol):
+    """What answers the request of a connection in the state WAITING."""
+
+    def start(self) -> None:
+        """Begin; the connection is told of the answer."""
+
+    def cancel(self) -> None:
+        """Answer nothing: the connection is lost or ends."""
+
+    def end_early(self, *, closes: bool = False) -> None:
+        """Answer at once if there need be no wait; with ``closes`` the connection ends then."""
+
+    def update_grant(self, current_grant: Callable[[Grant], Grant | None], /) -> None:
+        """Learn that tokens have changed."""
+
+
+AnswerRequest = Callable[[Request, Response | None], None]
+"""Ends the state WAITING of a connection with the response to its request."""
+
+
+class Parking(ABC):
+    """Where requests wait until what they change is stored."""
+
+    @abstractmethod
+    def hold(self, request: Request, answer: AnswerRequest) -> HeldInState:
+        """Hold a request until it is answered by ``answer``."""
 
 
 class Search:

@@ -6,7 +6,7 @@ shows the whole table; `/stats`, `/info` and `/server` show some of its figures.
 
 from collections.abc import Callable
 from math import inf
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from dunena.dialects.dialect import Dialect
 from dunena.dialects.grants import Grant
@@ -16,6 +16,10 @@ from dunena.persistence.interface import NO_DISK, DiskStatus, Engine, WatchState
 from dunena.sessions.session_table import SessionTable
 from dunena.store.store import Store
 from dunena.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from dunena.persistence.log import Log
+    from dunena.server.status.store_report import StoreReport
 
 FigureKind = Literal["counter", "gauge"]
 """A counter only grows since the start; a gauge goes up and down."""
@@ -54,7 +58,16 @@ _NO_TEXT_FILES = _NoTextFiles()
 class Moment:
     """The figures of one server at one time; ``now`` is in Unix ms."""
 
-    __slots__ = ("disk", "now", "services", "sessions", "store", "telemetry", "text_files")
+    __slots__ = (
+        "disk",
+        "now",
+        "services",
+        "sessions",
+        "shared",
+        "store",
+        "telemetry",
+        "text_files",
+    )
 
     def __init__(self, figures: "Figures", now: int) -> None:
         self.services: Services = figures.services
@@ -63,6 +76,7 @@ class Moment:
         self.telemetry: Telemetry = figures.telemetry
         self.sessions: SessionTable[Grant] = figures.sessions
         self.text_files: TextFilesStatus = figures.text_files or _NO_TEXT_FILES
+        self.shared: StoreReport | None = figures.shared
         self.now: int = now
 
     def value(self, name: str, label: str = "") -> float:
@@ -78,7 +92,8 @@ class Moment:
 class Figures:
     """The objects of one server from which its figures are read.
 
-    ``text_files`` is None without any.
+    ``text_files`` is None without any, ``log`` without a store that is shared with other servers:
+    then ``clock_ms`` is this machine's clock (Unix ms), as requests have the log's time.
     """
 
     def __init__(
@@ -89,6 +104,8 @@ class Figures:
         telemetry: Telemetry,
         sessions: SessionTable[Grant],
         text_files: TextFilesStatus | None = None,
+        log: "Log | None" = None,
+        clock_ms: Callable[[], int] | None = None,
     ) -> None:
         self.services = services
         self.engine = engine
@@ -96,10 +113,18 @@ class Figures:
         self.telemetry = telemetry
         self.sessions = sessions
         self.text_files = text_files
+        self._clock_ms = clock_ms
+        self.shared = None if log is None else _report_on(log)
 
     def at(self, now: int) -> Moment:
-        """Return a reader of the figures for the time ``now`` (Unix ms)."""
-        return Moment(self, now)
+        """Return a reader of the figures for the time ``now`` (Unix ms) of a request."""
+        return Moment(self, now if self._clock_ms is None else self._clock_ms())
+
+
+def _report_on(log: "Log") -> "StoreReport":
+    from dunena.server.status.store_report import StoreReport  # most servers have no such store
+
+    return StoreReport(log)
 
 
 class Figure(NamedTuple):
@@ -156,6 +181,14 @@ def _watch(state: WatchState) -> Figure:
     )
 
 
+def _store_gauge(name: str, text: str, read: "Callable[[StoreReport], float]") -> Figure:
+    return _gauge(f"store_{name}", text, lambda at: 0 if at.shared is None else read(at.shared))
+
+
+def _store_counter(name: str, text: str, read: "Callable[[StoreReport], float]") -> Figure:
+    return _counter(f"store_{name}", text, lambda at: 0 if at.shared is None else read(at.shared))
+
+
 def _session_count(state: str, read: Callable[[Moment], float]) -> Figure:
     text = "Sessions by whether they have a connection"
     return Figure("sessions", "gauge", text, read, ("sessions",), ("state", state))
@@ -169,6 +202,11 @@ def _ephemeral_keys(at: Moment) -> int:
 def _hit_rate(at: Moment) -> float:
     reads = at.store.hits + at.store.misses
     return at.store.hits / reads if reads else 0
+
+
+def _refuses(at: Moment) -> bool:
+    failure = at.telemetry.storage_failure or (at.shared and at.shared.failure)
+    return failure is not None
 
 
 def _full_refusals(at: Moment) -> int:
@@ -212,7 +250,7 @@ FIGURES = (
     _gauge(
         "storage_failing",
         "1 while changes are refused",
-        lambda at: at.telemetry.storage_failure is not None,
+        _refuses,
     ),
     _gauge(
         "uptime_seconds",
@@ -268,6 +306,35 @@ FIGURES = (
         "How often more changed in the folder than the system could tell",
         lambda at: at.disk.watching.misses,
     ),
+    _store_gauge("connected", "1 while NATS is connected", lambda of: of.status.is_connected),
+    _store_gauge("nodes", "Servers that share the store", lambda of: len(of.status.nodes)),
+    _store_gauge("behind", "Changes that are known to be missing", lambda of: of.status.behind),
+    _store_gauge(
+        "stale_seconds",
+        "How long the store has not answered",
+        lambda of: of.status.stale_ms / 1000,
+    ),
+    _store_counter("batches", "Batches that were taken over", lambda of: of.figures.batches),
+    _store_counter("changes", "Changes in these batches", lambda of: of.figures.changes),
+    _store_counter("commits", "Batches of this server", lambda of: of.figures.commits),
+    _store_counter(
+        "commit_seconds",
+        "Time of this server's batches, from sending to delivery",
+        lambda of: of.figures.commit_ms_total / 1000,
+    ),
+    _store_counter("retries", "Batches that were sent again", lambda of: of.figures.retries),
+    _store_counter(
+        "conflicts",
+        "Batches that were refused as others had changed the same",
+        lambda of: of.figures.conflicts,
+    ),
+    _store_counter("gaps", "How often changes had been missed", lambda of: of.figures.gaps),
+    _store_counter(
+        "fetched_entries",
+        "Entries that were asked for, to load or after a gap",
+        lambda of: of.figures.fetched_entries,
+    ),
+    _store_counter("loads", "How often everything was loaded", lambda of: of.figures.loads),
     _counter(
         "updates_conflated", "Updates a slow reader was spared", lambda at: at.telemetry.conflated
     ),

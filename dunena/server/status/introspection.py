@@ -1,6 +1,5 @@
 """The answers of `/info`, `/stats` and `/health`."""
 
-import os
 from collections.abc import Callable
 from types import BuiltinFunctionType
 
@@ -9,10 +8,10 @@ import orjson
 from dunena import NAME, __version__
 from dunena.dialects.grants import EVERYTHING, NOTHING, Grant, Right
 from dunena.frames import text_frame
-from dunena.persistence.interface import WatchState
 from dunena.server.http.message import Response
 from dunena.server.shortage import Shortage
 from dunena.server.status.figures import TICKS, Figures, Moment
+from dunena.server.status.health_checks import DEGRADED, HEALTHY, UNHEALTHY, HealthChecks
 from dunena.sessions.limits import (
     GRACE_MS_MAX,
     SESSION_KEYS_MAX,
@@ -24,10 +23,6 @@ from dunena.sessions.limits import (
 )
 from dunena.settings import Settings, describe_settings
 from dunena.store.view import StoreView
-
-HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
-
-_DAMAGES_SHOWN_MAX = 20
 
 _SESSION_LIMITS = {
     "minTimeout": TIMEOUT_MS_MIN,
@@ -62,7 +57,7 @@ class Introspection:
         has_get_writes: Callable[[], bool] = lambda: False,
     ) -> None:
         self._has_get_writes = has_get_writes
-        self._shortage = shortage or Shortage()
+        self._checks = HealthChecks(figures, settings, shortage or Shortage())
         self._wall_step_ms = wall_step_ms
         self._event_loop = event_loop
         self._addresses = addresses
@@ -70,8 +65,8 @@ class Introspection:
         self._settings = settings
         self._services = figures.services
         self._engine = figures.engine
-        self._disk = figures.disk
         self._telemetry = figures.telemetry
+        self._shared = figures.shared
 
     def info(self, now: int, seen: StoreView, grant: Grant = EVERYTHING) -> Response:
         """Answer `/info` for a grant; ``seen`` is its view of the store.
@@ -81,6 +76,7 @@ class Introspection:
         """
         at = self._figures.at(now)
         is_for_admin = Right.ADMIN in grant.rights
+        revision = at.value("revision")
         return _json(
             {
                 "name": NAME,
@@ -88,13 +84,13 @@ class Introspection:
                 "compiled": _IS_COMPILED,
                 "entries": at.value("entries"),
                 "namespaces": [ns for ns in seen.namespaces() if ns],
-                "revision": at.value("revision"),
+                "revision": revision,
                 "epoch": self._services.epoch,
                 "uptime": at.uptime_seconds,
                 "clockStepMs": self._wall_step_ms(),
                 "connections": at.value("websocket_connections"),
                 "addresses": list(self._addresses),
-                "persistent": self._settings.cache_dir is not None,
+                "persistent": not self._settings.no_persist,
                 "features": self._features(),
                 "protocol": self._settings.dialect.value,
                 "eventLoop": self._event_loop,
@@ -109,14 +105,26 @@ class Introspection:
                     },
                 },
                 "refusedOrigins": at.value("refusals", "origin"),
-                "maxValueBytes": self._services.limits.value_bytes_max,
+                "maxValueBytes": self._value_bytes_max,
                 "defaultTtlMs": self._services.default_ttl_ms,
                 "maxEntries": self._services.limits.entries_max,
                 "maxMemoryBytes": self._services.limits.memory_bytes_max,
                 "session": _SESSION_LIMITS,
+                **self._store(revision),
             }
             | ({"settings": describe_settings(self._settings)} if is_for_admin else {})
         )
+
+    def _store(self, revision: float) -> dict[str, object]:
+        """Return what `/info` has of the shared store; empty without one."""
+        if self._shared is None:
+            return {}
+        return {"store": self._shared.describe(self._settings.bucket, revision)}
+
+    @property
+    def _value_bytes_max(self) -> int:
+        configured = self._services.limits.value_bytes_max
+        return configured if self._shared is None else self._shared.value_bytes_max(configured)
 
     def _features(self) -> list[str]:
         features = ["channels", "history", "http", "http-watch", "ops", "session", "txn", "watch"]
@@ -164,6 +172,7 @@ class Introspection:
                     "ephemeralKeys": at.value("ephemeral_keys"),
                 },
                 **self._text_file_counts(at),
+                **({} if self._shared is None else {"store": self._shared.count()}),
                 "latency": TICKS.read(at).summary(),
                 "messages": at.value("messages"),
                 "httpRequests": at.value("http_requests"),
@@ -177,18 +186,7 @@ class Introspection:
         A client without a token, such as a load balancer, gets only the status.
         """
         failure = self._storage_failure
-        files = self._files_check(shows_names=grant.may_see_names)
-        watch = self._watch_check()
-        connections = self._connections_check()
-        text_files = self._text_files_check(shows_names=grant.may_see_names)
-        sessions = self._sessions_check()
-        checks = {
-            "files": files,
-            "watch": watch,
-            "connections": connections,
-            "sessions": sessions,
-            **text_files,
-        }
+        checks = self._checks.all(shows_names=grant.may_see_names)
         is_well = all(check["status"] == HEALTHY for check in checks.values())
         status = UNHEALTHY if failure else HEALTHY if is_well else DEGRADED
         if grant is NOTHING:
@@ -196,50 +194,15 @@ class Introspection:
         storage: dict[str, object] = {"status": UNHEALTHY if failure else HEALTHY}
         if failure:
             storage["reason"] = failure
+        at = self._figures.at(now)
         body = {
             "status": status,
             "version": __version__,
-            "timestamp": now,
-            "uptime": self._figures.at(now).uptime_seconds,
+            "timestamp": at.now,
+            "uptime": at.uptime_seconds,
             "checks": {"storage": storage, **checks},
         }
         return _json(body, 503 if failure else 200)
-
-    def _files_check(self, *, shows_names: bool) -> dict[str, object]:
-        """Report files that cannot be read or written; changes are accepted all the same.
-
-        ``shows_names`` includes their paths, which contain the names of keys.
-        """
-        damages, reason = self._disk.damages(), self._disk.files_failure
-        check: dict[str, object] = {"status": DEGRADED if damages or reason else HEALTHY}
-        if reason:
-            check["reason"] = self._shown(reason) if shows_names else "a file cannot be written"
-            check["behind"] = self._disk.files_behind
-        if damages:
-            check["count"] = len(damages)
-        if damages and shows_names:
-            check["damaged"] = [
-                {"path": self._shown(damage.display_path), "reason": self._shown(damage.reason)}
-                for damage in damages[:_DAMAGES_SHOWN_MAX]
-            ]
-        return check
-
-    def _watch_check(self) -> dict[str, object]:
-        """Report whether hand edits are noticed, late, or not at all."""
-        watching = self._disk.watching
-        is_blind = watching.state in (WatchState.CATCHING_UP, WatchState.FAILING)
-        check: dict[str, object] = {
-            "status": DEGRADED if is_blind else HEALTHY,
-            "state": watching.state.value,
-        }
-        if watching.reason:
-            check["reason"] = self._shown(watching.reason)
-        return check
-
-    def _connections_check(self) -> dict[str, object]:
-        """Report whether connections were refused lately because there is no room for more."""
-        reason = self._shortage.reason
-        return {"status": HEALTHY} if reason is None else {"status": DEGRADED, "reason": reason}
 
     def _text_file_counts(self, at: Moment) -> dict[str, object]:
         """Return how many text files were written and failed; empty if there are to be none."""
@@ -247,41 +210,6 @@ class Introspection:
             return {}
         written, failures = at.value("text_files_written"), at.value("text_file_failures")
         return {"textFiles": {"written": written, "failures": failures}}
-
-    def _text_files_check(self, *, shows_names: bool) -> dict[str, dict[str, object]]:
-        """Report whether the text files show what they should; empty if there are to be none.
-
-        The last error stays there when all is well again.
-        """
-        text_files = self._figures.text_files
-        if text_files is None:
-            return {}
-        reason, last_error = text_files.failure, text_files.last_error
-        check: dict[str, object] = {"status": DEGRADED if reason else HEALTHY}
-        if reason:
-            check["reason"] = (
-                self._shown(reason) if shows_names else "a text file cannot be written"
-            )
-        if last_error and shows_names:
-            check["lastError"] = self._shown(last_error)
-        return {"textFiles": check}
-
-    def _sessions_check(self) -> dict[str, object]:
-        """Report sessions whose ephemeral keys should be gone, but changes are refused."""
-        count = self._figures.sessions.postponed_count
-        if not count:
-            return {"status": HEALTHY}
-        return {
-            "status": DEGRADED,
-            "reason": "the end of sessions cannot be stored and is tried again",
-            "count": count,
-        }
-
-    def _shown(self, text: str) -> str:
-        """Make paths in a text relative to the folder of the values."""
-        folder = self._settings.cache_dir
-        plain = text.replace("\\\\?\\", "")  # how Windows writes a long path
-        return plain if folder is None else plain.replace(f"{folder.absolute()}{os.sep}", "")
 
     def live(self, _now: int) -> Response:
         """Answer `/health/live`: the process is running."""
@@ -299,7 +227,8 @@ class Introspection:
 
     @property
     def _storage_failure(self) -> str | None:
-        return self._telemetry.storage_failure or self._engine.failure
+        refused = self._telemetry.storage_failure or self._engine.failure
+        return refused or (None if self._shared is None else self._shared.failure)
 
 
 def _json(body: dict[str, object], status: int = 200) -> Response:

@@ -51,6 +51,7 @@ class Overview:
                 "name": NAME,
                 "version": __version__,
                 "folder": None if folder is None else str(folder.absolute()),
+                **self._store(at),
                 "uptime": at.uptime_seconds,
                 "host": self._settings.host,
                 "port": self._port,
@@ -115,6 +116,12 @@ class Overview:
                 for one in facts[:CONNECTIONS_SHOWN_MAX]
             ],
         }
+
+    def _store(self, at: Moment) -> dict[str, object]:
+        """Describe the store that is shared with other servers; empty without one."""
+        if at.shared is None:
+            return {}
+        return {"store": at.shared.describe(self._settings.bucket, at.value("revision"))}
 
     def _channels(self) -> dict[str, object]:
         hub = self._figures.services.hub

@@ -7,6 +7,7 @@ transitions.
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from dunena.frames import PING, TEXT_HEAD, FrameError
@@ -29,6 +30,9 @@ from dunena.server.websocket.inflater import Inflater, new_inflater, plain_frame
 from dunena.server.websocket.lifecycle import WebSocketEvent, WebSocketState
 from dunena.server.websocket.message_receiver import MessageReceiver
 from dunena.server.websocket.silence import Silence
+
+CONTROL_BIT: Final = 0x08
+"""The bit in the first byte of a close, ping or pong frame (RFC 6455, 5.5)."""
 
 FRAMES_BETWEEN_LOOKS: Final = TURN_LOOK_BYTES // FRAME_BYTES
 
@@ -65,7 +69,7 @@ class WebSocketConnection(ClosingConnection):
         super().__init__(context, accepted, transport, outbox)
         self._extensions = accepted.extensions
         self._grant = accepted.grant
-        self._receiver = MessageReceiver(context, self._conversation, accepted.address, self._fail)
+        self._receiver = self._new_receiver(context, accepted.address)
         self._inflater = new_inflater(accepted.extensions, context.settings.limits)
         # These do not depend on the state:
         self._turn = Turn()
@@ -336,6 +340,26 @@ class WebSocketConnection(ClosingConnection):
             turn.is_waiting = True
             self._tick.turns.wait(self._take_turn)
 
+    def _new_receiver(self, context: Context, address: str) -> MessageReceiver:
+        conversation, fail = self._conversation, self._fail
+        if context.new_receiver is None:
+            return MessageReceiver(context, conversation, address, fail)
+        receiver: MessageReceiver = context.new_receiver(
+            context, conversation, address, fail, self._hold_input, self._release_input
+        )
+        return receiver
+
+    def _hold_input(self) -> None:
+        """Handle no further message until `_release_input`: earlier ones are to be answered first.
+
+        The connection waits as for its turn, which it has then.
+        """
+        self._turn.is_waiting = True
+        self._pace_reading()
+
+    def _release_input(self) -> None:
+        self._tick.turns.wait(self._take_turn)
+
     def _take_turn(self) -> None:
         self._turn.is_waiting = self._tick.is_spent = False
         if self._state is not WebSocketState.LOST:
@@ -345,11 +369,21 @@ class WebSocketConnection(ClosingConnection):
 
     def _take_special(self, frame: bytes) -> None:
         """Handle any frame but the ordinary one."""
+        if self._receiver.is_behind and frame[0] & CONTROL_BIT:
+            self._receiver.defer(partial(self._take_deferred, frame))
+            return
         inflater = self._inflater
         if inflater is not None and self._is_open and inflater.take(frame):
             self._go_on_inflating()
         else:
             self._take(frame)
+
+    def _take_deferred(self, frame: bytes) -> None:
+        """Handle a control frame that came behind messages which had to be answered first."""
+        try:
+            self._take(frame)
+        except FrameError as error:
+            self._end_input(error)
 
     def _go_on_inflating(self) -> None:
         """Continue to inflate a frame, if any, until it is complete or the turn is over."""

@@ -49,6 +49,7 @@ def handshake(context: Context, request: Request) -> AcceptedHandshake | Respons
     if request.path not in (_OBJECT_STORE_PATH, _BOTH_DIALECTS_PATH):
         return Response.error(404, "Not found")
     refusal = context.admission.refusal(request, needs_token=True)
+    refusal = refusal or context.routes.refusal_of_upgrade()
     if refusal is not None:
         return refusal
     if request.headers.get("sec-websocket-version", VERSION) != VERSION:

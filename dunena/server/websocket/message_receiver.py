@@ -22,6 +22,8 @@ class MessageReceiver:
 
     A watch whose position is ahead of this server is tried again for a moment: a server that
     follows another one may be behind, and must not show an older state.
+
+    ``is_behind``: messages are not answered yet, and control frames after them have to wait.
     """
 
     __slots__ = (
@@ -37,6 +39,7 @@ class MessageReceiver:
         "_retried_until",
         "_telemetry",
         "_tick",
+        "is_behind",
     )
 
     def __init__(
@@ -54,6 +57,7 @@ class MessageReceiver:
         self._rate_max = context.settings.rate_per_second
         self._rate_second = 0
         self._rate_count = 0
+        self.is_behind = False
 
     def drop(self) -> None:
         """Remove the references to a lost connection; a request that runs again does nothing."""
@@ -73,6 +77,10 @@ class MessageReceiver:
     def take_binary(self, message: bytes) -> None:
         """Receive a whole binary message, which is read like text."""
         self._answer(message, self._receive_text)
+
+    def defer(self, action: Callable[[], None]) -> None:
+        """Do something after the messages that are not answered yet."""
+        action()
 
     def refuse(self, error: ClientError) -> None:
         """Send the client an error in this tick."""

@@ -7,8 +7,10 @@ import { count, duration, size, whole } from "../lib/format.js";
 const REFRESH_MS = 2000;
 const CHECKS = {
   storage: "Writing", files: "Files", watch: "Hand edits", textFiles: "Text files",
-  connections: "Connections", sessions: "Sessions",
+  connections: "Connections", sessions: "Sessions", store: "Store",
 };
+const quiet = (text) => element("p", { class: "quiet" }, text);
+const who = (...parts) => element("div", { class: "who" }, ...parts);
 
 export class ServerView {
   #api;
@@ -48,7 +50,8 @@ export class ServerView {
 
   #draw(server, stats, health) {
     const { uptime, ...about } = server;
-    this.#part("server-about", [about.version, about.folder, uptime], () => aboutRows(server));
+    this.#part("server-about", [about.version, about.folder, about.store, uptime],
+      () => aboutRows(server));
     this.#part("server-addresses", [about.networkUrls, about.isLoopback, about.hasToken],
       () => addressRows(server));
     this.#part("server-health", health.checks, () => healthRows(health));
@@ -92,7 +95,7 @@ export class ServerView {
       : button("Let pages opened from disk in", () => this.#decide(true));
     return [
       element("p", {}, words),
-      ...refused ? [element("p", { class: "quiet" }, `${count(refused, "request")} refused since the start.`)] : [],
+      ...refused ? [quiet(`${count(refused, "request")} refused since the start.`)] : [],
       ...always ? [] : [act],
     ];
   }
@@ -114,12 +117,16 @@ function terms(pairs) {
     element("dt", {}, term), element("dd", {}, ...value)));
 }
 
-function aboutRows({ version, folder, uptime, addresses }) {
+function aboutRows({ version, folder, store, uptime, addresses }) {
   return terms([
     ["Version", version],
-    ["Folder", ...folder === null
+    ...store ? [
+      ["Store", `bucket ${store.bucket} at NATS`],
+      ["Servers", `${whole(store.nodes.length)}; this is ${store.node}`],
+      ["Behind by", count(store.behind, "change")],
+    ] : [["Folder", ...folder === null
       ? ["none: values live until the server stops"]
-      : [element("code", {}, folder), copyButton("folder", () => folder)]],
+      : [element("code", {}, folder), copyButton("folder", () => folder)]]],
     ["Running for", duration(uptime * 1000)],
     ["Listens on", element("code", {}, addresses.join(", "))],
   ]);
@@ -153,9 +160,10 @@ function healthRows({ status, checks }) {
     ...terms([
       ["All together", badge(status)],
       ...Object.entries(CHECKS).filter(([name]) => checks[name]).map(([name, term]) => {
-        const { status, state, reason, lastError } = checks[name];
+        const { status, state, reason, lastError, staleMs } = checks[name];
         const past = !reason && lastError && `last error: ${lastError}`;
-        return [term, badge(status), [state, reason, past].filter(Boolean).join(": ")];
+        const stale = staleMs && `no answer for ${duration(staleMs)}`;
+        return [term, badge(status), [state, stale, reason, past].filter(Boolean).join(": ")];
       }),
     ]),
     ...(checks.files.damaged ?? []).map(({ path, reason }) =>
@@ -165,7 +173,7 @@ function healthRows({ status, checks }) {
 }
 
 function counterRows({
-  cache, storage, channels, sessions, textFiles, latency, messages, httpRequests,
+  cache, storage, store, channels, sessions, textFiles, latency, messages, httpRequests,
 }) {
   return terms([
     ["Keys", whole(cache.currentSize)],
@@ -178,8 +186,8 @@ function counterRows({
     ["Channels", `${whole(channels.subscribed)}, ${count(channels.published, "message")}`],
     ...sessions ? [["Ephemeral keys", whole(sessions.ephemeralKeys)]] : [],
     ["Answered in", `${latency.p50Ms} ms; 99 % in ${latency.p99Ms} ms`],
-    ["Journal", size(storage.journalBytes)],
-    ["Files behind", whole(storage.filesBehind)],
+    ...store ? [["Stored in", `${store.commitMs} ms`]] : [
+      ["Journal", size(storage.journalBytes)], ["Files behind", whole(storage.filesBehind)]],
     ...textFiles ? [["Text files", `${whole(textFiles.written)} written, ${whole(textFiles.failures)} failed`]] : [],
   ]);
 }
@@ -190,10 +198,9 @@ function connectionRows(shown) {
     address, origin, program, session, sessionName, dialect, subscriptions, unsentBytes,
   }) =>
     element("tr", {},
-      element("td", {}, element("div", { class: "who" }, sessionName || "",
-        element("code", { class: "quiet" }, session || "none"))),
-      cell(address), element("td", { title: program }, element("div", { class: "who" },
-        origin || "no page", element("span", { class: "quiet" }, programName(program)))),
+      element("td", {}, who(sessionName || "", element("code", { class: "quiet" }, session || "none"))),
+      cell(address), element("td", { title: program },
+        who(origin || "no page", element("span", { class: "quiet" }, programName(program)))),
       cell(dialect), cell(whole(subscriptions), "number"), cell(size(unsentBytes), "number")));
 }
 
@@ -206,16 +213,16 @@ function programName(program) {
 }
 
 function refusedRows(refused) {
-  if (!refused.length) return [element("p", { class: "quiet" }, "No page was refused since the start.")];
+  if (!refused.length) return [quiet("No page was refused since the start.")];
   return [element("ul", {}, ...refused.map(({ origin, count: times, lastAt, option }) => {
     const when = new Date(lastAt).toLocaleTimeString();
     return element("li", { class: "refused" },
-      element("div", {}, element("code", {}, origin),
+      who(element("code", {}, origin),
         element("span", { class: "quiet" }, `${count(times, "time")}, last at ${when}`)),
       origin === "null" || origin === "file://"
-        ? element("p", { class: "quiet" }, "A page opened from disk; the button is under “Pages opened from disk”.")
+        ? quiet("A page opened from disk; the button is under “Pages opened from disk”.")
         : option
           ? element("div", { class: "copy-line" }, element("code", {}, option), copyButton(option, () => option))
-          : element("p", { class: "quiet" }, "This is no origin that an option could let in."));
+          : quiet("This is no origin that an option could let in."));
   }))];
 }

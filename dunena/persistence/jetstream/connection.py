@@ -1,0 +1,354 @@
+"""One connection to a NATS server, by nats-py, which only this module imports.
+
+nats-py can make a lost connection again by itself, but does so in ways that a log cannot use: it
+then sends what was buffered when nobody waits for it any more; it may wait for minutes for a hung
+server to take the last bytes; and after most errors that a server reports it never does. So each
+connection has a client of its own, and whoever lost one makes another (`link`).
+"""
+
+import asyncio
+import os
+import re
+import ssl
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error, UnexpectedEOF
+
+from dunena.persistence.jetstream.login import Login
+from dunena.persistence.jetstream.wire import Message
+
+CONNECT_SECONDS = 3.0
+"""How long a server may take to accept a connection: some round trips around the world, and TLS."""
+
+SILENCE_SECONDS_MAX = 4.0
+"""After so long without a byte of a server that was asked for a sign of life, it counts as gone.
+
+A cluster chooses another leader 4 seconds after it lost one.
+"""
+
+_LOOK_SECONDS = 1.0
+_FLUSH_SECONDS = 1.0
+_CLOSE_SECONDS = 0.1
+"""How long the end of a connection may take, first while it serves, then after it was cut."""
+
+_FOREVER_SECONDS = 10 * 365 * 86_400
+"""For the library's own signs of life: it takes a server that is busy sending for a dead one."""
+
+_ERRNO = re.compile(r"\[Errno (\d+)\]")
+
+Receive = Callable[[Message], None]
+
+
+class NatsConnectError(Exception):
+    """A connection was not made; the text says why, for people."""
+
+
+class NatsConnection:
+    """One connection to one server, until it is lost or closed."""
+
+    def __init__(
+        self, server: str, lost: Callable[[str], None], report: Callable[[str], None]
+    ) -> None:
+        """Prepare a connection; ``server`` is a URL.
+
+        ``lost`` is called once with the reason when it is lost, not when it is closed. ``report``
+        is called with errors that the server reports and that do not end the connection.
+        """
+        self._server = server
+        self._lost = lost
+        self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._error: Exception | None = None
+        self._deadline: asyncio.Timeout | None = None
+        self._is_over = False
+        self._client = _Client()
+        self._outgoing: list[Callable[[], Coroutine[Any, Any, Any]]] = []
+        self._has_outgoing = asyncio.Event()
+        self._received: deque[tuple[Receive, Message]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._look: asyncio.TimerHandle | None = None
+        self._heard_s = 0.0
+        self._messages = 0
+        self._is_asked = False
+
+    async def open(self, login: Login, name: str) -> None:
+        """Connect, once; ``name`` is what the server calls this client in its lists.
+
+        Raises `NatsConnectError`; then nothing is left of the connection.
+        """
+        try:
+            # The library tries without end, and tells of each failure: the first one ends it.
+            async with asyncio.timeout(CONNECT_SECONDS) as deadline:
+                self._deadline = deadline
+                try:
+                    await self._connect(login, name)
+                finally:
+                    self._deadline = None
+        except BaseException as error:
+            self._is_over = True
+            await self._discard()
+            if isinstance(error, OSError | TimeoutError | Error):
+                raise NatsConnectError(_reason_of(self._error or error)) from None
+            raise
+        self._heard_s = self._loop.time()
+        self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
+        self._start(self._send())
+
+    async def _connect(self, login: Login, name: str) -> None:
+        self._client.use_nkey(login.public_nkey)
+        await self._client.connect(
+            [self._server],
+            name=name,
+            allow_reconnect=False,
+            connect_timeout=cast(int, CONNECT_SECONDS),
+            ping_interval=_FOREVER_SECONDS,
+            # Without limits, sending only appends; whoever proposes has limits.
+            pending_size=0,
+            flusher_queue_size=0,
+            error_cb=self._take_error,
+            closed_cb=self._take_end,
+            lame_duck_mode_cb=self._take_farewell,
+            **login.options,
+        )
+        login.check_encryption()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether something could be sent at this moment."""
+        return not self._is_over and self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """The most bytes of headers and data of a message."""
+        return self._client.max_payload
+
+    @property
+    def server_version(self) -> str:
+        """The version of the server."""
+        version = self._client.connected_server_version
+        return f"{version.major}.{version.minor or 0}.{version.patch or 0}"
+
+    def publish(self, message: Message, reply: str = "") -> None:
+        """Send a message; ``reply`` is the subject for an answer."""
+        headers = message.headers or None
+        self._put(partial(self._client.publish, message.subject, message.data, reply, headers))
+
+    def subscribe(self, subject: str, receive: Receive) -> Callable[[], None]:
+        """Receive the messages of a subject; return what ends it."""
+        sink = _Sink(partial(self._take, receive))
+
+        async def begin() -> None:
+            sink.subscription = await self._client.subscribe(
+                subject, future=cast("asyncio.Future[Msg]", sink)
+            )
+
+        async def end() -> None:
+            await sink.subscription.unsubscribe()
+
+        def cancel() -> None:
+            sink.is_cancelled = True
+            self._put(end)
+
+        self._put(begin)
+        return cancel
+
+    async def close(self) -> None:
+        """Send what is to be sent, and disconnect; nothing is called any more."""
+        if self._is_over:
+            return
+        self._is_over = True
+        try:
+            async with asyncio.timeout(_FLUSH_SECONDS):
+                await self._send_outgoing()
+                await self._client.flush()
+        except (OSError, TimeoutError, Error):
+            pass  # what was not sent is lost with the connection
+        self._received.clear()
+        await self._discard()
+
+    # --- Sending
+
+    def _put(self, action: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        if self.is_connected:
+            self._outgoing.append(action)
+            self._has_outgoing.set()
+
+    async def _send(self) -> None:
+        """Give the library what is to be sent, as long as there is a connection."""
+        try:
+            while True:
+                await self._has_outgoing.wait()
+                await self._send_outgoing()
+        except (OSError, Error) as error:
+            self._lose(_reason_of(error))
+
+    async def _send_outgoing(self) -> None:
+        self._has_outgoing.clear()
+        outgoing, self._outgoing = self._outgoing, []
+        for action in outgoing:
+            await action()
+
+    # --- Receiving
+
+    def _take(self, receive: Receive, message: Msg) -> None:
+        """Keep a message for the loop's next turn: an error in `receive` is none of the library's.
+
+        There are never more than one read of the connection brought.
+        """
+        if not self._received:
+            self._loop.call_soon(self._deliver)
+        taken = Message(message.subject, message.headers or {}, message.data)
+        self._received.append((receive, taken))
+
+    def _deliver(self) -> None:
+        received = self._received
+        try:
+            while received:
+                receive, message = received.popleft()
+                receive(message)
+        finally:
+            if received:
+                self._loop.call_soon(self._deliver)
+
+    # --- The end
+
+    def _look_for_life(self) -> None:
+        """See every second whether the server still answers, and ask it if it is silent."""
+        now = self._loop.time()
+        messages = self._client.stats["in_msgs"]
+        if messages != self._messages:
+            self._messages, self._heard_s = messages, now
+        if not self._client.is_connected:
+            self._lose(_reason_of(self._error or self._client.last_error))
+        elif now - self._heard_s > SILENCE_SECONDS_MAX:
+            self._lose(f"no sign of life for {SILENCE_SECONDS_MAX:g} seconds")
+        else:
+            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
+            if not self._is_asked:
+                self._start(self._ask_for_life())
+
+    async def _ask_for_life(self) -> None:
+        self._is_asked = True
+        try:
+            # Without a limit of time: the library stops reading when it gave up and is answered.
+            await self._client.flush(_FOREVER_SECONDS)
+        except (OSError, Error):
+            return  # the next look finds it closed
+        self._heard_s = self._loop.time()
+        self._is_asked = False
+
+    async def _take_error(self, error: Exception) -> None:
+        """Take an error of which the library tells: while it connects, and later."""
+        self._error = error
+        if self._deadline is not None:
+            self._deadline.reschedule(self._loop.time())
+        elif isinstance(error, UnexpectedEOF | OSError):
+            self._lose(_reason_of(error))
+        elif not self._is_over:
+            self._report(_reason_of(error))
+
+    async def _take_end(self) -> None:
+        self._lose(_reason_of(self._client.last_error))
+
+    async def _take_farewell(self) -> None:
+        self._lose("the server is about to stop")
+
+    def _lose(self, reason: str) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._start(self._discard())
+            self._lost(reason)
+
+    async def _discard(self) -> None:
+        """Leave nothing of the connection: neither tasks, nor bytes that might be sent later."""
+        if self._look is not None:
+            self._look.cancel()
+        self._outgoing.clear()
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
+        self._client.abort()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._client.close()
+        except (OSError, TimeoutError, Error):
+            pass  # the socket is closed already
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Client(Client):
+    """The library's client, changed where it costs too much or cannot be told otherwise."""
+
+    def use_nkey(self, public: str | None) -> None:
+        """Log in with an nkey; the library would take one only from a package of its own."""
+        self._public_nkey = public
+
+    def abort(self) -> None:
+        """Close the socket at once, and forget what was not sent.
+
+        `close` waits for the other side to take it, without end if that hangs.
+        """
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+    @staticmethod
+    def _parse_header_lines(raw: bytes) -> dict[str, str]:
+        """Parse the headers of a message: the library takes as long for it as for all the rest."""
+        try:
+            return dict([line.split(": ", 1) for line in raw.decode().strip().split("\r\n")])
+        except ValueError:
+            return _parse_odd_headers(raw)
+
+
+class _Sink:
+    """What the library takes for a future that waits for one message, and gets all of them.
+
+    For a callback it would have a queue and a task, which together cost 8 us a message more.
+    """
+
+    def __init__(self, take: Callable[[Msg], None]) -> None:
+        self.set_result = take
+        self.is_cancelled = False
+        self.subscription: Any = None
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+
+def _parse_odd_headers(raw: bytes) -> dict[str, str]:
+    """Parse headers that a server does not write: without a space, no UTF-8, or none at all."""
+    lines = [line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n")]
+    return {name: value.strip() for name, colon, value in lines if colon}
+
+
+def _reason_of(error: BaseException | None) -> str:
+    """Return a text for people about an error of the library or the system."""
+    if error is None:
+        return "the connection was closed"
+    if isinstance(error, UnexpectedEOF):
+        return "the server closed the connection"
+    if isinstance(error, TimeoutError):
+        return "no answer"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted: {error.verify_message}"
+    # A name with several addresses: `asyncio` puts the errors of all into one text.
+    number = _ERRNO.search(str(error)) if isinstance(error, OSError) else None
+    if number is not None:
+        return os.strerror(int(number[1]))
+    text = getattr(error, "strerror", None) or str(error)
+    return text.removeprefix("nats: ").strip("'") or type(error).__name__
+
+
+def address_of(server: str) -> str:
+    """Return the host and port of a server's URL."""
+    return urlsplit(server).netloc

@@ -1,0 +1,282 @@
+"""The examination of a shared store for `dunena doctor`: servers, rights and the stream.
+
+It changes nothing: what it asks for to learn whether it may is refused for another reason.
+"""
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from dunena.persistence.jetstream import stream_requests
+from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection, address_of
+from dunena.persistence.jetstream.link import NatsLink
+from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
+from dunena.persistence.jetstream.login import Login, LoginError
+from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.stream_requests import StreamRequests, stream_config
+from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.jetstream.wire import LinkFault, Message
+from dunena.persistence.policy import StoreSettings
+
+VERSION_MIN = (2, 12, 1)
+"""The first server that stores several messages as one, each with conditions."""
+
+API_LEVEL_MIN = 2
+"""The level of JetStream's API that has this, also where a cluster has older servers."""
+
+_ANSWER_SECONDS = 5.0
+_NAME = "dunena doctor"
+_DENIED = "permissions violation for"
+
+_Level = Literal["ok", "note", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFinding:
+    """The result for one examined thing, as `dunena.cli.examination.Finding` has it."""
+
+    level: _Level
+    about: str
+    text: str
+    advice: str = ""
+
+
+def examine_store(store: StoreSettings, value_bytes_max: int) -> list[StoreFinding]:
+    """Examine a store and return the findings in the order in which they are shown.
+
+    ``value_bytes_max`` is the size that a value may have.
+    """
+    return asyncio.run(_examine(store, value_bytes_max))
+
+
+async def _examine(store: StoreSettings, value_bytes_max: int) -> list[StoreFinding]:
+    tries = await asyncio.gather(*(_reach(store, server) for server in store.servers))
+    findings = [finding for finding, _ in tries]
+    reached = [
+        server for server, (_, is_there) in zip(store.servers, tries, strict=True) if is_there
+    ]
+    if not reached:
+        return findings
+    if len(reached) < len(tries):
+        # A cluster works without some of its servers, and so does a node.
+        findings = [replace(one, level="note") if not is_there else one for one, is_there in tries]
+    examiner = _Examiner(replace(store, servers=(reached[0],)))
+    try:
+        findings += await examiner.examine(value_bytes_max)
+    finally:
+        await examiner.close()
+    return findings
+
+
+async def _reach(store: StoreSettings, server: str) -> tuple[StoreFinding, bool]:
+    """Connect to a server; return what was found, and whether it can be reached."""
+    about = "server"
+    address = address_of(server)
+    connection = NatsConnection(server, lambda _: None, lambda _: None)
+    try:
+        await connection.open(Login(store, server), _NAME)
+    except (NatsConnectError, LoginError) as error:
+        advice = "see that it runs, and give its address and a login that it takes"
+        return StoreFinding("bad", about, f"{address}: {error}", advice), False
+    version = connection.server_version
+    await connection.close()
+    text = f"{address} answers, with version {version}"
+    if tuple(map(int, version.split("."))) >= VERSION_MIN:
+        return StoreFinding("ok", about, text), True
+    wanted = ".".join(map(str, VERSION_MIN))
+    return StoreFinding("bad", about, text, f"put in nats-server {wanted} or later"), True
+
+
+class _Examiner:
+    """Asks one server, and listens to what it denies."""
+
+    def __init__(self, store: StoreSettings) -> None:
+        self._store = store
+        self._terms = LogTerms(store.bucket, store.timeout_s, store.domain, store.is_reader)
+        self._requests = StreamRequests(self._terms)
+        self._denied: list[str] = []
+        self._news = asyncio.Event()
+        self._link = NatsLink(store, _NAME, report=self._take_report)
+        self._link.on_change(self._news.set)
+        self._link.start()
+
+    async def close(self) -> None:
+        await self._link.close()
+
+    async def examine(self, value_bytes_max: int) -> list[StoreFinding]:
+        """Return the findings on what the server answers."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            while not self._link.is_connected:
+                self._news.clear()
+                await self._news.wait()
+        findings = [self._examine_payload(value_bytes_max)]
+        rights = await self._examine_rights()
+        jetstream = await self._examine_jetstream()
+        findings += [jetstream, rights]
+        if jetstream.level != "bad":
+            findings += await self._examine_stream()
+        return findings
+
+    def _examine_payload(self, value_bytes_max: int) -> StoreFinding:
+        limit = self._link.max_payload
+        about, text = "largest value", f"the server takes messages of {limit:,} bytes"
+        if value_bytes_max <= limit - MESSAGE_OVERHEAD_BYTES:
+            return StoreFinding("ok", about, text)
+        least = value_bytes_max + MESSAGE_OVERHEAD_BYTES
+        advice = f"set max_payload: {least} at all servers, or give a lower --max-value"
+        return StoreFinding("bad", about, text, advice)
+
+    async def _examine_jetstream(self) -> StoreFinding:
+        """Examine whether JetStream is there, and new enough."""
+        about = "JetStream"
+        prefix = f"$JS.{self._store.domain}.API" if self._store.domain else "$JS.API"
+        answer = await self._ask(Message(f"{prefix}.INFO", {}, b""))
+        if answer is LinkFault.NO_RESPONDERS:
+            advice = "switch it on: `jetstream { ... }` in the configuration of the servers"
+            if self._store.domain:
+                advice = f"see that {self._store.domain} is the domain of the servers that have it"
+            return StoreFinding("bad", about, "nobody answers for it", advice)
+        body = _body(answer)
+        if body is None:
+            return StoreFinding("note", about, "its level is not known: this user may not ask")
+        if "error" in body:
+            text = str(body["error"].get("description"))
+            return StoreFinding("bad", about, text, "switch it on for the account of this user")
+        level = int(body.get("api", {}).get("level", 0))
+        if level < API_LEVEL_MIN:
+            wanted = ".".join(map(str, VERSION_MIN))
+            advice = f"put in nats-server {wanted} or later everywhere in the cluster"
+            return StoreFinding("bad", about, f"its API has level {level}", advice)
+        return StoreFinding("ok", about, f"its API has level {level}")
+
+    async def _examine_rights(self) -> StoreFinding:
+        """Try everything that a node does, so that nothing comes of it."""
+        requests = self._requests
+        names = Names(self._store.bucket, self._store.domain)
+        nothing = f"{names.prefix}=doctor"
+        tries = [requests.info(), requests.last_message(nothing), requests.page(1, 1, 1)]
+        if not self._store.is_reader:
+            # There is no such subject; and both limits at once are refused.
+            purge = json.dumps({"filter": nothing, "seq": 1, "keep": 1}).encode()
+            tries += [
+                # No stream is called so.
+                Message(names.written_to(nothing), {"Nats-Expected-Stream": "=doctor"}, b""),
+                Message(requests.create().subject, {}, b"{"),
+                Message(requests.purge_keys(1).subject, {}, purge),
+            ]
+            # Nobody answers; what the server denies comes before its next answer.
+            self._link.publish(Message(f"{names.channels}=doctor", {}, b""))
+        for subject in (names.flow, f"{names.channels}>"):
+            self._link.subscribe(subject, lambda _: None)
+        for one in tries:
+            await self._ask(one)
+        about = "rights"
+        if not self._denied:
+            return StoreFinding("ok", about, "this user may do what a node does")
+        advice = "docs/cluster.md has the list of what a user of NATS needs"
+        return StoreFinding("bad", about, f"missing: {', '.join(self._denied)}", advice)
+
+    async def _examine_stream(self) -> list[StoreFinding]:
+        """Examine the stream, if it is there already."""
+        about = "stream"
+        name = self._requests.stream
+        answer = await self._ask(self._requests.info())
+        body = _body(answer)
+        if body is None:
+            return [StoreFinding("bad", about, f"{name}: no answer", "see what the servers log")]
+        if "error" in body:
+            if body["error"].get("err_code") != stream_requests.STREAM_NOT_FOUND:
+                return [StoreFinding("bad", about, f"{name}: {body['error'].get('description')}")]
+            text = f"{name} is not there"
+            if self._store.is_reader:
+                return [StoreFinding("bad", about, text, "start a node that writes first")]
+            return [StoreFinding("ok", about, f"{text}; the first node makes it")]
+        return [
+            self._examine_configuration(body["config"]),
+            _examine_copies(name, body),
+            StoreFinding(
+                "note",
+                "sync",
+                "whether an acknowledged write is on the disks is not known here",
+                "`curl http://SERVER:8222/varz | grep sync_always` says it",
+            ),
+        ]
+
+    def _examine_configuration(self, found: dict[str, Any]) -> StoreFinding:
+        about, name = "stream", self._requests.stream
+        wanted = stream_config(self._terms)
+        odd = [
+            field
+            for field, value in wanted.items()
+            if field not in _FREE and not _is_same(found.get(field), value)
+        ]
+        mismatch = stream_requests.mismatch_of(found, wanted)
+        if mismatch is not None:
+            advice = f"nodes will not use it: {', '.join(odd)}; give another --bucket, or remove it"
+            return StoreFinding("bad", about, mismatch, advice)
+        if odd:
+            text = f"{name} was made otherwise: {', '.join(odd)}"
+            return StoreFinding("note", about, text, "see that this is meant")
+        return StoreFinding("ok", about, f"{name} is as nodes make it")
+
+    async def _ask(self, message: Message) -> Message | LinkFault:
+        """Return the answer to a request; TIMEOUT at once if the server denies it."""
+        answer: asyncio.Future[Message | LinkFault] = asyncio.get_running_loop().create_future()
+        request = self._link.request(message, _ANSWER_SECONDS, answer.set_result)
+        answer.add_done_callback(lambda _: self._news.set())
+        denied = len(self._denied)
+        while not answer.done():
+            self._news.clear()
+            await self._news.wait()
+            if any(message.subject.lower() in one for one in self._denied[denied:]):
+                request.cancel()
+                return LinkFault.TIMEOUT
+        return answer.result()
+
+    def _take_report(self, text: str) -> None:
+        """Take what the server reports: it names each thing that is denied, in small letters."""
+        what = text.partition(_DENIED)[2].strip()
+        if what:
+            self._denied.append(what)
+        self._news.set()
+
+
+_FREE = frozenset({"num_replicas", "max_bytes", "max_msgs", "max_msg_size", "duplicate_window"})
+"""What whoever runs the servers may choose."""
+
+
+def _is_same(found: object, wanted: object) -> bool:
+    """Whether a stream's setting is as wanted; a server leaves out what is false."""
+    if isinstance(wanted, dict):
+        of = found if isinstance(found, dict) else {}
+        return {name: of.get(name) for name in wanted} == wanted
+    return (found or False) == (wanted or False)
+
+
+def _examine_copies(name: str, body: dict[str, Any]) -> StoreFinding:
+    """Examine on how many servers the stream is, and whether they are level."""
+    about = "copies"
+    count = int(body["config"].get("num_replicas", 1))
+    peers = (body.get("cluster") or {}).get("replicas") or []
+    away = [str(one.get("name")) for one in peers if one.get("offline") or not one.get("current")]
+    if away:
+        text = f"{name} is on {count} servers, but is not level at {', '.join(away)}"
+        return StoreFinding("note", about, text, "see that these servers run")
+    if count < 3:
+        servers = "one server" if count == 1 else f"{count} servers"
+        text = f"{name} is on {servers}: while one is away, nothing is written"
+        advice = f"three servers go on without one of them: edit {name} to have 3 replicas"
+        return StoreFinding("note", about, text, advice)
+    return StoreFinding("ok", about, f"{name} is on {count} servers, which are level")
+
+
+def _body(answer: Message | LinkFault) -> dict[str, Any] | None:
+    """Return the JSON of an answer; None if there is none."""
+    if isinstance(answer, LinkFault):
+        return None
+    try:
+        body = json.loads(answer.data)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None

@@ -1,0 +1,294 @@
+"""A lasting link to a cluster of NATS servers: connections, one after the other."""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
+
+from dunena.persistence.jetstream.connection import (
+    NatsConnectError,
+    NatsConnection,
+    Receive,
+    address_of,
+)
+from dunena.persistence.jetstream.login import Login, LoginError
+from dunena.persistence.jetstream.wire import Cancellable, LinkFault, Message, TakeAnswer
+from dunena.persistence.policy import StoreSettings
+
+CONTROL_LINE_BYTES_MAX = 4096
+"""What a server reads of the line with subjects and sizes; for a longer one it disconnects."""
+
+_PAUSE_SECONDS_MIN = 0.1
+_PAUSE_SECONDS_MAX = 1.0
+"""Between two rounds of tries to connect to all servers."""
+
+_NO_RESPONDERS = "503"
+
+_log = logging.getLogger(__name__)
+
+
+class NatsLink:
+    """`wire.Link`, by connections to the servers of a store, tried in a random order."""
+
+    def __init__(
+        self, store: StoreSettings, name: str, report: Callable[[str], None] | None = None
+    ) -> None:
+        """Prepare a link; ``name`` is what the servers call it in their lists of clients.
+
+        ``report`` is called with errors that do not end a connection, such as a missing right; they
+        are logged without it.
+        """
+        self._store = store
+        self._name = name
+        self._report = report or _log_report
+        self._connection: NatsConnection | None = None
+        self._reason: str | None = "not connected yet"
+        self._max_payload = 0
+        self._listeners: list[Callable[[], None]] = []
+        self._subscriptions: set[_Subscription] = set()
+        self._inbox = f"_INBOX.{secrets.token_hex(11)}."
+        self._requests: dict[str, _Request] = {}
+        self._request_count = 0
+        self._lost = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection at this moment."""
+        return self._connection is not None and self._connection.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """The most bytes of headers and data of one message; 0 before the first connection."""
+        return self._max_payload
+
+    @property
+    def server_version(self) -> str | None:
+        """The version of the connected server, as major.minor.patch; None without one."""
+        return None if self._connection is None else self._connection.server_version
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no connection; None if there is one."""
+        return None if self.is_connected else self._reason
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever the connection is made or lost."""
+        self._listeners.append(changed)
+
+    def start(self) -> None:
+        """Begin to connect, again and again until it succeeds."""
+        self._keeping = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    def publish(self, message: Message) -> None:
+        """Send a message without an answer; it is dropped while there is no connection."""
+        if self._connection is not None and self._fault_of(message) is None:
+            self._connection.publish(message)
+
+    def request(self, message: Message, timeout_s: float, answer: TakeAnswer) -> Cancellable:
+        """Send a message and wait for one answer."""
+
+        def finish(fault: LinkFault | None) -> None:
+            if fault is not None:
+                answer(fault)
+
+        def take(reply: Message) -> bool:
+            answer(reply)
+            return True
+
+        return self.request_many(message, timeout_s, take, finish)
+
+    def request_many(
+        self,
+        message: Message,
+        timeout_s: float,
+        take_part: Callable[[Message], bool],
+        done: Callable[[LinkFault | None], None],
+    ) -> Cancellable:
+        """Send a message and wait for several answers; see `wire.Link.request_many`."""
+        fault = self._fault_of(message)
+        if fault is not None:
+            return asyncio.get_running_loop().call_soon(done, fault)
+        self._request_count += 1
+        token = str(self._request_count)
+        request = _Request(self._requests, token, timeout_s, take_part, done)
+        assert self._connection is not None  # there is no fault
+        self._connection.publish(message, self._inbox + token)
+        return request
+
+    def subscribe(self, subject: str, receive: Receive) -> Cancellable:
+        """Receive the messages of a subject, also after each new connection."""
+        subscription = _Subscription(self._subscriptions, subject, receive)
+        if self._connection is not None:
+            subscription.begin(self._connection)
+        return subscription
+
+    async def close(self) -> None:
+        """Send what was published, and disconnect for good."""
+        for request in list(self._requests.values()):
+            request.cancel()
+        self._listeners.clear()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeping
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+        self._reason = "closed"
+
+    # --- Connecting
+
+    async def _keep_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        servers = random.sample(self._store.servers, len(self._store.servers))
+        pause_s = _PAUSE_SECONDS_MIN
+        while True:
+            for server in servers:
+                if await self._connect(server):
+                    since = loop.time()
+                    await self._lost.wait()
+                    if loop.time() - since > _PAUSE_SECONDS_MAX:
+                        pause_s = _PAUSE_SECONDS_MIN
+            # Not all clients of a server that has come back at the same moment.
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))
+            pause_s = min(2 * pause_s, _PAUSE_SECONDS_MAX)
+
+    async def _connect(self, server: str) -> bool:
+        """Try to connect to a server, with all subscriptions; return whether it succeeded."""
+        address = address_of(server)
+        connection = NatsConnection(server, self._take_loss, self._report)
+        try:
+            await connection.open(Login(self._store, server), self._name)
+        except (NatsConnectError, LoginError) as error:
+            self._say(f"{address}: {error}")
+            return False
+        self._lost.clear()
+        self._connection = connection
+        self._max_payload = connection.max_payload
+        connection.subscribe(f"{self._inbox}*", self._take_reply)
+        for subscription in self._subscriptions:
+            subscription.begin(connection)
+        self._reason = None
+        _log.info("connected to the store at %s", address)
+        self._tell_change()
+        return True
+
+    def _take_loss(self, reason: str) -> None:
+        self._connection = None
+        self._say(reason)
+        self._lost.set()
+        self._tell_change()
+
+    def _say(self, reason: str) -> None:
+        """Remember why there is no connection, and log it once."""
+        if reason != self._reason:
+            _log.warning("no connection to the store: %s", reason)
+        self._reason = reason
+
+    def _tell_change(self) -> None:
+        for changed in self._listeners:
+            asyncio.get_running_loop().call_soon(changed)
+
+    # --- Requests
+
+    def _fault_of(self, message: Message) -> LinkFault | None:
+        """Return why a message cannot be sent."""
+        if not self.is_connected:
+            return LinkFault.DISCONNECTED
+        # The line has two subjects, two sizes and a word.
+        line_bytes = len(message.subject.encode()) + len(self._inbox) + 64
+        if line_bytes > CONTROL_LINE_BYTES_MAX or _size_of(message) > self._max_payload:
+            return LinkFault.TOO_LARGE
+        return None
+
+    def _take_reply(self, message: Message) -> None:
+        request = self._requests.get(message.subject.removeprefix(self._inbox))
+        if request is not None:
+            request.take(message)
+
+
+def _log_report(text: str) -> None:
+    _log.warning("the store reports: %s", text)
+
+
+def _size_of(message: Message) -> int:
+    """Return the bytes of a message that a server compares with its ``max_payload``."""
+    headers = message.headers
+    if not headers:
+        return len(message.data)
+    lines = sum(len(name) + len(value.encode()) + 4 for name, value in headers.items())
+    return len("NATS/1.0\r\n") + lines + 2 + len(message.data)
+
+
+class _Subscription:
+    """A subscription of the link, which lasts longer than a connection."""
+
+    def __init__(self, all_: set["_Subscription"], subject: str, receive: Receive) -> None:
+        self._all = all_
+        self._subject = subject
+        self._receive = receive
+        self._end: Callable[[], None] | None = None
+        all_.add(self)
+
+    def begin(self, connection: NatsConnection) -> None:
+        """Subscribe at a new connection."""
+        self._end = connection.subscribe(self._subject, self._receive)
+
+    def cancel(self) -> None:
+        """End it."""
+        self._all.discard(self)
+        if self._end is not None:
+            self._end()
+            self._end = None
+
+
+class _Request:
+    """A request that waits for answers."""
+
+    __slots__ = ("_all", "_done", "_loop", "_take_part", "_timeout_s", "_timer", "_token", "_until")
+
+    def __init__(
+        self,
+        all_: dict[str, "_Request"],
+        token: str,
+        timeout_s: float,
+        take_part: Callable[[Message], bool],
+        done: Callable[[LinkFault | None], None],
+    ) -> None:
+        self._all = all_
+        self._token = token
+        self._timeout_s = timeout_s
+        self._take_part = take_part
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + timeout_s
+        self._timer = self._loop.call_at(self._until, self._give_up)
+        all_[token] = self
+
+    def take(self, message: Message) -> None:
+        """Take an answer."""
+        if not message.data and message.headers.get("Status") == _NO_RESPONDERS:
+            self.cancel()
+            self._done(LinkFault.NO_RESPONDERS)
+            return
+        self._until = self._loop.time() + self._timeout_s
+        if self._take_part(message):
+            is_under_way = self._token in self._all
+            self.cancel()
+            if is_under_way:
+                self._done(None)
+
+    def _give_up(self) -> None:
+        if self._loop.time() < self._until:  # answers came: a timer for each would cost too much
+            self._timer = self._loop.call_at(self._until, self._give_up)
+            return
+        self.cancel()
+        self._done(LinkFault.TIMEOUT)
+
+    def cancel(self) -> None:
+        """End it: nothing is called any more."""
+        self._timer.cancel()
+        self._all.pop(self._token, None)

@@ -1,0 +1,338 @@
+"""The coordinator: it proposes what parked requests would change, and makes what the log stored.
+
+Theory of operation. Parked requests wait in one queue. When nothing is under way, the first of them
+are planned and become one proposal. What the log has stored comes back in its order, that of others
+too, and is made at the revisions that it has there. At the place of the own proposal its requests
+run again, in their order, and are answered. So no answer leaves before its change is stored by the
+log and made here, and a later request finds it.
+
+A proposal that was refused as others were quicker is planned anew, with fewer requests at once. All
+other refusals become the answers of its requests.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from dunena.dialects.errors import (
+    ClientError,
+    OutcomeUnknownError,
+    StorageFailedError,
+    StoreUnavailableError,
+    TooLargeError,
+)
+from dunena.persistence.log import (
+    Contents,
+    Log,
+    LogBatch,
+    OpKind,
+    Proposal,
+    Record,
+    Refusal,
+    RefusalKind,
+)
+from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.parked import ParkedRequest, Planned
+from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.store import SharedStore, UnplannedChangeError
+from dunena.server.shared.takeover import LogTakeover
+from dunena.server.tick import Tick
+
+TRIES_MAX: Final = 64
+"""How often a request is proposed before its sender is told that others are always quicker."""
+
+PARKED_REQUESTS_MAX: Final = 20_000
+
+PARKED_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Requests that wait for the log, of all connections, and their bytes."""
+
+_BUSY: Final = "others change the same keys all the time"
+_LOST: Final = "the log was lost for a moment"
+
+_log = logging.getLogger(__name__)
+
+
+class Coordinator:
+    """The follower of a server's log.
+
+    ``call_soon`` runs a function after everything that the loop has read so far. ``is_loaded``:
+    everything that the log has was taken over once.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        store: SharedStore,
+        answers: SharedAnswers,
+        planner: Planner,
+        tick: Tick,
+        takeover: LogTakeover,
+        call_soon: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self.log = log
+        self.is_loaded = False
+        self._store = store
+        self._answers = answers
+        self._planner = planner
+        self._tick = tick
+        self._takeover = takeover
+        self._call_soon = call_soon
+        self._waiting: deque[ParkedRequest] = deque()
+        self._batch: list[Planned] = []  # what is under way, as `_number`
+        self._number = 0
+        self._is_under_way = False
+        self._is_coming = False  # the next proposal
+        self._count_max = REQUESTS_MAX
+        self._parked_count = 0
+        self._parked_bytes = 0
+        self._continuing: list[Callable[[], None]] = []
+        self._wanting_room: deque[Callable[[], None]] = deque()
+        self._idle: list[Callable[[], None]] = []
+        self._changed: list[Callable[[], None]] = []
+
+    # --- requests ---
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more request may wait."""
+        return self._parked_count < PARKED_REQUESTS_MAX and self._parked_bytes < PARKED_BYTES_MAX
+
+    @property
+    def parked_count(self) -> int:
+        """The number of requests that wait, or are under way."""
+        return self._parked_count
+
+    def wait_for_room(self, action: Callable[[], None]) -> None:
+        """Call ``action`` once when there is room."""
+        self._wanting_room.append(action)
+
+    def when_idle(self, action: Callable[[], None]) -> None:
+        """Call ``action`` once when no request waits any more, now if none does."""
+        if self._parked_count:
+            self._idle.append(action)
+        else:
+            action()
+
+    def park(self, request: ParkedRequest) -> None:
+        """Let a request wait for the log; it is proposed after this iteration of the loop."""
+        self._parked_count += 1
+        self._parked_bytes += request.size
+        self._waiting.append(request)
+        self._propose_soon()
+
+    def continue_later(self, action: Callable[[], None]) -> None:
+        """Call ``action`` in this tick, after all that the log has told was made."""
+        self._continuing.append(action)
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` after changes were made, and when the state of the log changed."""
+        self._changed.append(changed)
+
+    # --- the log ---
+
+    def load(self, contents: Contents) -> None:
+        """Take over everything; a later time, tell the difference."""
+        self._tick.run_at(contents.timestamp, self._load, contents)
+        self._go_on()
+
+    def apply(self, batches: Sequence[LogBatch]) -> None:
+        """Make changes, and answer the requests of the own proposal at its place."""
+        for batch in batches:
+            self._tick.run_at(batch.timestamp, self._make, batch)
+        self._go_on()
+
+    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+        """Take over what was changed while deliveries were lost."""
+
+        def take_over(_message: None, now: int) -> None:
+            self._takeover.repair(entries, removed, now)
+
+        self._tick.run_at(entries.timestamp, take_over, None)
+        self._go_on()
+
+    def refuse(self, number: int, refusal: Refusal) -> None:
+        """Plan the requests of the own proposal again, or answer them with the reason."""
+        if not self._is_under_way or number != self._number:
+            return
+        batch = self._finish()
+        if refusal.kind is RefusalKind.CONFLICT:
+            self._again(batch, max(1, len(batch) // 2))
+        elif refusal.kind is RefusalKind.INVALID and len(batch) > 1:
+            self._again(batch, 1)  # one of them is at fault
+        else:
+            self._tick.run(self._refuse_all, (batch, _error_of(refusal)))
+        self._go_on()
+
+    def message(self, channel: str, data: bytes) -> None:
+        """Do nothing: the messages of channels go to the subscribers of this node alone."""
+
+    def change_state(self) -> None:
+        """Tell those who asked."""
+        self._tell_changed()
+
+    # --- proposing ---
+
+    def _propose_soon(self) -> None:
+        if not self._is_coming:
+            self._is_coming = True
+            self._call_soon(self._propose)
+
+    def _propose(self) -> None:
+        self._is_coming = False
+        while self._waiting and self.is_loaded and not self._is_under_way:
+            batch = self._planner.take(self._waiting, self.log.now, self._count_max)
+            groups = [group for planned in batch for group in planned.groups]
+            if not groups and not any(planned.asks for planned in batch):
+                self._tick.run(self._answer_all, batch)
+                self._go_on()
+                continue
+            self._number += 1
+            self._batch, self._is_under_way = batch, True
+            self.log.propose(Proposal(self._number, tuple(groups)))
+
+    def _finish(self) -> list[Planned]:
+        """Return what was under way, which is settled."""
+        batch, self._batch, self._is_under_way = self._batch, [], False
+        return batch
+
+    def _again(self, batch: list[Planned], count_max: int) -> None:
+        """Let the requests of a batch wait again, before all others."""
+        self._waiting.extendleft([planned.request for planned in reversed(batch)])
+        self._count_max = count_max
+        self._try_again(batch[0].request)
+
+    def _try_again(self, request: ParkedRequest) -> None:
+        """Count a try of the first request that waits; refuse it after too many."""
+        request.tries += 1
+        if request.tries >= TRIES_MAX:
+            self._waiting.popleft()
+            busy = Planned(request, error=StoreUnavailableError(_BUSY))
+            self._tick.run(self._answer_all, [busy])
+
+    # --- making ---
+
+    def _load(self, contents: Contents, now: int) -> None:
+        self._takeover.load(contents, now)
+        self.is_loaded = True
+
+    def _make(self, batch: LogBatch, now: int) -> None:
+        is_own = self._is_under_way and batch.number == self._number
+        if batch.revision <= self._store.revision:
+            if is_own:  # it was taken over with all that was lost
+                self._refuse_all((self._finish(), OutcomeUnknownError(_LOST)), now)
+            return
+        if is_own:
+            self._count_max = min(REQUESTS_MAX, self._count_max * 2)
+            self._replay_all(self._finish(), batch, now)
+        else:
+            for records in batch.groups:
+                self._make_group(records, now)
+        self._store.reach(batch.revision)
+
+    def _make_group(self, records: Sequence[Record], now: int) -> None:
+        self._store.make_group(records)
+        self._take_in_notes(records, now)
+
+    def _take_in_notes(self, records: Sequence[Record], now: int) -> None:
+        for record in records:
+            if record.op.kind is OpKind.NOTE:
+                self._answers.take_in(record, now)
+
+    def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
+        groups = deque(stored.groups)
+        for planned in batch:
+            for _ in planned.ends:
+                self._make_group(groups.popleft(), now)
+            self._replay(planned, groups.popleft() if planned.ops else (), now)
+
+    def _replay(self, planned: Planned, records: Sequence[Record], now: int) -> None:
+        """Run a request again, which makes the changes of its records."""
+        request, store = planned.request, self._store
+        if request.is_gone or planned.error is not None:
+            self._make_group(records, now)
+            self._answer(planned, now)
+            return
+        changes = [record for record in records if record.op.kind is not OpKind.NOTE]
+        store.begin_replay(changes, planned.planned_at, planned.checks)
+        is_made = True
+        try:
+            request.replay(now)
+        except UnplannedChangeError as change:
+            is_made = not planned.asks
+            if is_made:
+                _log.error("a request did other than planned: %s", change)
+                request.fail()
+        except Exception:  # noqa: BLE001 - a bug costs one request its answer
+            _log.exception("a request could not be answered")
+            request.fail()
+        left = store.end_replay()
+        if left:
+            store.make_group(left)
+        self._take_in_notes(records, now)
+        if is_made:
+            self._settle(request)
+        else:  # what it asked for is another thing than planned
+            self._waiting.appendleft(request)
+            self._try_again(request)
+
+    # --- answering ---
+
+    def _answer_all(self, batch: list[Planned], now: int) -> None:
+        """Answer requests that the log need not be asked about."""
+        for planned in batch:
+            if planned.error is None:
+                self._replay(planned, (), now)
+            else:
+                self._answer(planned, now)
+
+    def _refuse_all(self, refused: tuple[list[Planned], ClientError], now: int) -> None:
+        batch, error = refused
+        for planned in batch:
+            if planned.is_certain:
+                self._replay(planned, (), now)
+            else:
+                self._answer(planned, now, error)
+
+    def _answer(self, planned: Planned, now: int, error: ClientError | None = None) -> None:
+        """Answer a request with its own error, else with another one; with none nobody waits."""
+        error = planned.error or error
+        if error is not None and not planned.request.is_gone:
+            planned.request.refuse(error, now)
+        self._settle(planned.request)
+
+    def _settle(self, request: ParkedRequest) -> None:
+        self._parked_count -= 1
+        self._parked_bytes -= request.size
+        request.settled()
+
+    def _go_on(self) -> None:
+        """Let connections go on whose requests were answered, and propose what waits."""
+        continuing, self._continuing = self._continuing, []
+        for action in continuing:
+            action()
+        while self._wanting_room and self.has_room:
+            self._wanting_room.popleft()()
+        if self._waiting:
+            self._propose_soon()
+        if not self._parked_count and self._idle:
+            idle, self._idle = self._idle, []
+            for action in idle:
+                action()
+        self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        for changed in self._changed:
+            changed()
+
+
+def _error_of(refusal: Refusal) -> ClientError:
+    """Return the answer to the requests of a proposal that was refused."""
+    reason = refusal.reason
+    if refusal.kind is RefusalKind.UNKNOWN:
+        return OutcomeUnknownError(reason)
+    if refusal.kind is RefusalKind.FULL:
+        return StorageFailedError(reason)
+    if refusal.kind is RefusalKind.INVALID:
+        return TooLargeError(f"Storage error: {reason}; nothing was stored")
+    return StoreUnavailableError(reason)

@@ -1,0 +1,250 @@
+"""The lane of one WebSocket: its requests are answered in their order, whatever waits for the log.
+
+Requests that may change something are parked and may be under way together. The first other one
+waits until all of them are answered, and meanwhile no further message is read.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from dunena.dialects.conversation import Conversation
+from dunena.dialects.errors import ClientError, PositionAheadError
+from dunena.dialects.services import Services
+from dunena.dialects.views import Views
+from dunena.server.context import Context
+from dunena.server.shared.coordinator import Coordinator
+from dunena.server.shared.kinds import is_certain, is_conditional, may_change
+from dunena.server.shared.parked import ParkedRequest, PlanResult
+from dunena.server.websocket.message_receiver import Fail, MessageReceiver
+from dunena.store.errors import WriteRefusedError
+from dunena.store.values import InvalidJsonError, JsonValue, decode
+
+LANE_REQUESTS_MAX: Final = 256
+"""Requests of one connection that wait for the log."""
+
+LANE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bytes of these requests, unless it is a single one."""
+
+
+class LaneReceiver(MessageReceiver):
+    """Receives the messages of one connection of a server with a log.
+
+    ``plan_views`` are the services for requests that are planned. ``hold_input`` keeps further
+    messages from being received until ``release_input``.
+    """
+
+    __slots__ = (
+        "_coordinator",
+        "_held",
+        "_hold_input",
+        "_parked_bytes",
+        "_parked_count",
+        "_plan_views",
+        "_release_input",
+    )
+
+    def __init__(
+        self,
+        context: Context,
+        conversation: Conversation,
+        address: str,
+        fail: Fail,
+        hold_input: Callable[[], None],
+        release_input: Callable[[], None],
+        coordinator: Coordinator,
+        plan_views: Views,
+    ) -> None:
+        super().__init__(context, conversation, address, fail)
+        self._coordinator = coordinator
+        self._plan_views = plan_views
+        self._hold_input = hold_input
+        self._release_input = release_input
+        self._held: deque[bytes | Callable[[], None]] = deque()
+        self._parked_count = 0
+        self._parked_bytes = 0
+
+    def drop(self) -> None:
+        """Remove the references to a lost connection; its parked requests are made all the same."""
+        super().drop()
+        self._held.clear()
+        self._hold_input = self._release_input = _do_nothing
+
+    def defer(self, action: Callable[[], None]) -> None:
+        """Do something after the messages that wait for the log."""
+        self._held.append(action)
+        self._hold_input()
+
+    # --- requests ---
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing can be answered any more."""
+        return not self._conversation.is_open
+
+    def plan(self, services: Services, message: dict[str, JsonValue], now: int) -> None:
+        """Carry out a message on the planned store; raise what it raises."""
+        self._conversation.carry_out(self._plan_views.of(services.grant), message, now)
+
+    def replay(self, services: Services, text: bytes, now: int) -> None:
+        """Carry out a message, and answer it."""
+        # It is decoded again, as what was planned may have become part of a value.
+        self._conversation.receive_decoded(services, text, decode(text), now)
+
+    def refuse_message(self, message: JsonValue, error: ClientError, now: int) -> None:
+        """Answer a message with an error."""
+        self._conversation.refuse(error, now, message)
+
+    def fail(self) -> None:
+        """End the connection, as a bug left a message unanswered."""
+        self._break()
+
+    def settled(self, size: int) -> None:
+        """Learn that a request of so many bytes was answered."""
+        self._parked_count -= 1
+        self._parked_bytes -= size
+        self.is_behind = bool(self._parked_count or self._held)
+        if self._held and not self._parked_count:
+            self._coordinator.continue_later(self._go_on)
+
+    # --- inside ---
+
+    def _receive(self, message: bytes, now: int) -> None:
+        conversation = self._conversation
+        if self._parked_count or self._held:
+            self._receive_behind(message)
+            return
+        try:
+            if conversation.answer_cached_get(message, now):
+                return
+            try:
+                decoded = decode(message)
+            except InvalidJsonError:
+                conversation.receive(message, now)  # which answers that
+                return
+            if may_change(conversation.dialect_of(decoded), decoded):
+                self._park(message, decoded)
+            else:
+                conversation.receive_decoded(conversation.services, message, decoded, now)
+        except PositionAheadError:
+            self._wait_for_position(message)
+        except Exception:  # noqa: BLE001 - a bug ends one connection, not the server
+            self._break()
+
+    def _receive_behind(self, message: bytes) -> None:
+        """Receive a message while others of the lane wait for the log."""
+        if not self._held and self._has_room_for(message):
+            try:
+                decoded = decode(message)
+            except InvalidJsonError:
+                decoded = None
+            if may_change(self._conversation.dialect_of(decoded), decoded):
+                self._park(message, decoded)
+                return
+        self._hold(message)
+
+    def _has_room_for(self, message: bytes) -> bool:
+        return (
+            self._parked_count < LANE_REQUESTS_MAX
+            and self._parked_bytes + len(message) <= LANE_BYTES_MAX
+            and self._coordinator.has_room
+        )
+
+    def _park(self, text: bytes, message: JsonValue) -> None:
+        if not self._coordinator.has_room:
+            self._hold(text)
+            self._coordinator.wait_for_room(self._go_on)
+            return
+        assert isinstance(message, dict), "only an object may change something"
+        conversation = self._conversation
+        self._parked_count += 1
+        self._parked_bytes += len(text)
+        self.is_behind = True
+        self._coordinator.park(
+            LaneRequest(
+                self,
+                conversation.services,
+                text,
+                message,
+                is_conditional=is_conditional(conversation.dialect_of(message), message),
+            )
+        )
+
+    def _hold(self, message: bytes) -> None:
+        self._held.append(message)
+        self.is_behind = True
+        self._hold_input()
+
+    def _go_on(self) -> None:
+        """Continue with what was held, and then with the input."""
+        held, self._held = self._held, deque()
+        while held:
+            first = held.popleft()
+            if not isinstance(first, bytes):
+                first()
+            elif self._conversation.is_open:
+                self._receive_text(first, self._tick.begin(self._receive_text, first))
+            if held and (self._parked_count or self._held):  # what is behind it waits again
+                self._held.extend(held)
+                self.is_behind = True
+                return
+        self.is_behind = bool(self._parked_count)
+        if not self._held:
+            self._release_input()
+
+
+class LaneRequest(ParkedRequest):
+    """A message of a lane that waits for the log, with the services that it was permitted."""
+
+    def __init__(
+        self,
+        lane: LaneReceiver,
+        services: Services,
+        text: bytes,
+        message: dict[str, JsonValue],
+        *,
+        is_conditional: bool,
+    ) -> None:
+        self._lane = lane
+        self._services = services
+        self._text = text
+        self._message = message
+        self.size = len(text)
+        self.is_conditional = is_conditional
+        self.tries = 0
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection has ended."""
+        return self._lane.is_gone
+
+    def plan(self, now: int) -> PlanResult:
+        """Carry it out on the planned store."""
+        try:
+            self._lane.plan(self._services, self._message, now)
+        except ClientError as error:
+            is_wrong = is_certain(error, is_conditional=self.is_conditional)
+            return PlanResult.WRONG if is_wrong else PlanResult.REFUSED
+        except WriteRefusedError:
+            return PlanResult.REFUSED
+        return PlanResult.DONE
+
+    def replay(self, now: int) -> None:
+        """Carry it out, and answer it."""
+        self._lane.replay(self._services, self._text, now)
+
+    def refuse(self, error: ClientError, now: int) -> None:
+        """Answer it with an error."""
+        self._lane.refuse_message(self._message, error, now)
+
+    def fail(self) -> None:
+        """End the connection."""
+        self._lane.fail()
+
+    def settled(self) -> None:
+        """Let the lane go on."""
+        self._lane.settled(self.size)
+
+
+def _do_nothing() -> None:
+    """Stand in for the callbacks of a connection that is lost."""

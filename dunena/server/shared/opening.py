@@ -1,0 +1,120 @@
+"""The parts that a server with a log has in place of others, and how they are put together."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from dunena.dialects.conversation import Conversation
+from dunena.dialects.grants import Grant
+from dunena.dialects.message_stats import MessageStats
+from dunena.dialects.services import GetCache, Services
+from dunena.dialects.views import Views
+from dunena.hub import Hub
+from dunena.persistence.log import Log
+from dunena.server.context import Context
+from dunena.server.routes import Routes
+from dunena.server.shared.answers import PlannedAnswers, SharedAnswers
+from dunena.server.shared.coordinator import Coordinator
+from dunena.server.shared.expiry import SharedExpiry, Timer
+from dunena.server.shared.lane import LaneReceiver
+from dunena.server.shared.planner import Planner
+from dunena.server.shared.planning import PlanStore
+from dunena.server.shared.routes import SharedRoutes
+from dunena.server.shared.sessions import SharedSessions
+from dunena.server.shared.store import SharedStore
+from dunena.server.shared.takeover import LogTakeover
+from dunena.server.tick import Tick
+from dunena.store.history import History
+from dunena.store.limits import Limits
+from dunena.store.quota import quota_of
+from dunena.watches.watch_table import WatchTable
+
+
+class SharedParts:
+    """The parts of one server with a log; `connect` comes before the log is started.
+
+    ``planning`` are the services of requests that are planned, with all rights.
+    """
+
+    def __init__(self, log: Log, limits: Limits, history: History) -> None:
+        self.log = log
+        self.store = SharedStore(quota_of(limits), history)
+        self.answers = SharedAnswers()
+        self._plan_store = PlanStore(self.store, limits)
+        self._planned_answers = PlannedAnswers(self.answers)
+        self.coordinator: Coordinator
+        self.expiry: SharedExpiry
+        self.planning: Services
+        self.plan_views: Views
+
+    def connect(
+        self,
+        services: Services,
+        tick: Tick,
+        call_soon: Callable[[Callable[[], None]], object],
+        call_later: Callable[[float, Callable[[], None]], Timer],
+    ) -> None:
+        """Make the coordinator of a tick, and what ends keys at their time."""
+        self.planning = replace(
+            services,
+            store=self._plan_store,
+            unrestricted_store=self._plan_store,
+            hub=Hub(),
+            get_cache=GetCache(),
+            stats=MessageStats(),
+            answers=self._planned_answers,
+            watches=WatchTable(),
+        )
+        self.plan_views = Views(self.planning)
+        self.coordinator = Coordinator(
+            self.log,
+            self.store,
+            self.answers,
+            Planner(self._plan_store, self._planned_answers, self.log),
+            tick,
+            LogTakeover(self.store, self.answers, services.watches),
+            call_soon,
+        )
+        self.expiry = SharedExpiry(
+            self.log, self.store, self._plan_store, self.coordinator, call_later
+        )
+
+    def attach(self, sessions: SharedSessions, routes: SharedRoutes, planning: Routes) -> None:
+        """Let sessions and HTTP requests wait for the log; ``planning`` answers planned ones."""
+        sessions.attach(self.coordinator, self.plan_views, self.planning)
+        routes.attach(self.coordinator, planning)
+
+    def new_receiver(
+        self,
+        context: Context,
+        conversation: Conversation,
+        address: str,
+        fail: Callable[[int, str], None],
+        hold_input: Callable[[], None],
+        release_input: Callable[[], None],
+    ) -> LaneReceiver:
+        """Make the receiver of a WebSocket."""
+        return LaneReceiver(
+            context,
+            conversation,
+            address,
+            fail,
+            hold_input,
+            release_input,
+            self.coordinator,
+            self.plan_views,
+        )
+
+    def keep(self, grants: Collection[Grant]) -> None:
+        """Forget the services of all grants but these."""
+        self.plan_views.keep(grants)
+
+    async def drain(self, seconds_max: float) -> None:
+        """Wait until no request waits for the log any more, but not longer than so many seconds."""
+        idle = asyncio.Event()
+        self.coordinator.when_idle(idle.set)
+        try:
+            async with asyncio.timeout(seconds_max):
+                await idle.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,97 @@
+"""Planning of parked requests: as many as one proposal holds."""
+
+import logging
+from collections import deque
+from dataclasses import replace
+from typing import Final
+
+from dunena.dialects.errors import (
+    ClientError,
+    StorageFailedError,
+    TooLargeError,
+    TooManyError,
+)
+from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
+from dunena.server.shared.answers import PlannedAnswers
+from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
+from dunena.server.shared.planning import PlanStore
+
+REQUESTS_MAX: Final = GROUP_OPS_MAX
+"""Requests of a proposal."""
+
+_log = logging.getLogger(__name__)
+
+
+class Planner:
+    """Plans requests on a store and answers, as far as a log stores them."""
+
+    def __init__(self, store: PlanStore, answers: PlannedAnswers, log: Log) -> None:
+        self._store = store
+        self._answers = answers
+        self._log = log
+
+    def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
+        """Plan the first requests, at most so many, and remove them; ``now`` is Unix ms.
+
+        They fit one proposal. One that only asks what is there is the last: whether something has
+        to be planned after all is known when it runs again.
+        """
+        self._store.begin_proposal(now)
+        self._answers.begin_proposal()
+        batch: list[Planned] = []
+        op_count = size = 0
+        while waiting and len(batch) < count_max:
+            planned = self._plan(waiting[0], now)
+            op_count += planned.op_count
+            size += planned.bytes
+            is_full = op_count > GROUP_OPS_MAX or size > PROPOSAL_BYTES_MAX
+            if batch and (is_full or planned.clears):
+                break  # it is planned anew in the next proposal
+            batch.append(planned)
+            waiting.popleft()
+            if planned.asks or planned.clears or planned.error is not None:
+                break
+        return batch
+
+    def _plan(self, request: ParkedRequest, now: int) -> Planned:
+        store, answers = self._store, self._answers
+        store.begin_request()
+        answers.begin_request()
+        planned = Planned(request)
+        try:
+            outcome = request.plan(now)
+        except Exception:  # noqa: BLE001 - a bug costs one request its answer
+            _log.exception("a request could not be planned")
+            outcome = PlanResult.WRONG
+        planned.checks = store.checks
+        planned.ends = store.overdue_ops
+        if outcome is not PlanResult.DONE:
+            planned.is_certain = outcome is PlanResult.WRONG
+            if planned.is_certain:
+                planned.ends = []
+            if store.checks and store.checks[-1] is not None:
+                planned.error = StorageFailedError(store.checks[-1])
+            return planned
+        if request.is_conditional:
+            planned.planned_at = now
+            if store.ops or answers.has_notes:
+                store.guard()
+            notes = answers.notes(len(store.ops))
+            planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
+        else:
+            planned.ops = store.ops
+        planned.error = self._excess(planned)
+        if planned.error is not None:
+            planned.ops, planned.ends = [], []
+        return planned
+
+    def _excess(self, planned: Planned) -> ClientError | None:
+        """Return the error for what no log stores."""
+        if planned.op_count > GROUP_OPS_MAX:
+            return TooManyError("Entries", GROUP_OPS_MAX)
+        value_bytes_max = self._log.value_bytes_max
+        if any(len(op.value) > value_bytes_max for op in planned.ops):
+            return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
+        if planned.bytes > PROPOSAL_BYTES_MAX:
+            return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
+        return None

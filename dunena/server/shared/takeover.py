@@ -1,0 +1,71 @@
+"""Taking over what a log has at once: at the start, after an absence, and after a gap."""
+
+from collections.abc import Sequence
+
+from dunena.persistence.log import Contents, OpKind, Record
+from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.store import SharedStore
+from dunena.store.entry import Entry
+from dunena.watches.watch_table import WatchTable
+
+
+class LogTakeover:
+    """Takes over entries and notes; followers are told the difference. To be used in a tick."""
+
+    def __init__(self, store: SharedStore, answers: SharedAnswers, watches: WatchTable) -> None:
+        self._store = store
+        self._answers = answers
+        self._watches = watches
+
+    def load(self, contents: Contents, now: int) -> None:
+        """Take over all that a log has, in place of what the store has; ``now`` is Unix ms."""
+        store = self._store
+        is_other_run = contents.epoch != store.epoch
+        with store.group():
+            store.load_log(contents.entries, contents.revision, contents.epoch)
+            if is_other_run:
+                self._watches.begin_anew(now)
+        if is_other_run:
+            self._answers.forget()
+        self._take_in_notes(contents, now)
+
+    def repair(self, newest: Contents, removed: Sequence[Record], now: int) -> None:
+        """Take over the newest state of what was changed; ``now`` is Unix ms."""
+        store = self._store
+        changes: list[Entry | Record] = [*newest.entries, *removed]
+        changes.sort(key=_revision_of)
+        with store.group():
+            for change in changes:
+                if isinstance(change, Entry):
+                    self._take_over(change)
+                else:
+                    self._remove(change)
+            store.positions.disorder()  # the own proposal may have been told before
+            store.reach(newest.revision)
+        self._take_in_notes(newest, now)
+
+    def _take_over(self, entry: Entry) -> None:
+        standing = self._store.table.find(entry.ns, entry.key)
+        if standing is None or standing.revision < entry.revision:
+            self._store.take_over(entry)
+
+    def _remove(self, removal: Record) -> None:
+        """Remove what the store still has, or remember a removal that it has missed."""
+        store, op = self._store, removal.op
+        if op.kind is OpKind.CLEAR:
+            if removal.revision > store.revision:
+                store.make(removal)
+            return
+        standing = store.table.find(op.ns, op.key)
+        if standing is None:
+            store.remember_removal(removal)
+        elif standing.revision < removal.revision:
+            store.make(removal)
+
+    def _take_in_notes(self, contents: Contents, now: int) -> None:
+        for note in sorted(contents.notes.values(), key=_revision_of):
+            self._answers.take_in(note, now)
+
+
+def _revision_of(change: Entry | Record) -> int:
+    return change.revision

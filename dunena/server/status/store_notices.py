@@ -1,0 +1,62 @@
+"""The lines in the log about the store that a server shares with others; no I/O but logging."""
+
+import logging
+
+from dunena.persistence.log import Log, LogState
+from dunena.server.status.store_report import UNANSWERED_MS_MAX
+
+WAITING_SECONDS = 5.0
+"""Time between two lines while the values are not loaded."""
+
+STALE_SECONDS = 60.0
+"""Time between two lines while the store does not answer a server that has the values."""
+
+_log = logging.getLogger(__name__)
+
+
+class StoreNotices:
+    """Logs what has become of a log since the last look; the first was at ``now_s``.
+
+    Times are those of a monotonic clock in seconds.
+    """
+
+    __slots__ = ("_failing_since_s", "_last_line_s", "_log", "_nodes")
+
+    def __init__(self, log: Log, now_s: float) -> None:
+        self._log = log
+        self._nodes: tuple[str, ...] = ()
+        self._last_line_s = now_s
+        self._failing_since_s: float | None = None
+
+    def look(self, now_s: float) -> None:
+        """Log what is new, or has been so for long; to be called about once a second."""
+        status = self._log.status
+        reason = f": {status.reason}" if status.reason else ""
+        if status.state is LogState.STARTING:
+            if self._is_time(now_s, WAITING_SECONDS):
+                _log.warning("waiting for the store%s", reason)
+        elif status.stale_ms >= UNANSWERED_MS_MAX:
+            is_new = self._failing_since_s is None
+            if is_new:
+                self._failing_since_s = now_s - status.stale_ms / 1000
+            if is_new or self._is_time(now_s, STALE_SECONDS):
+                self._last_line_s = now_s
+                text = "the store has not answered for %d s%s; reads go on, writes are refused"
+                _log.warning(text, status.stale_ms // 1000, reason)
+        elif status.state is LogState.READY:
+            self._tell_ready(now_s, status.nodes)
+
+    def _tell_ready(self, now_s: float, nodes: tuple[str, ...]) -> None:
+        if self._failing_since_s is not None:
+            _log.info("the store answers again, after %d s", now_s - self._failing_since_s)
+            self._failing_since_s = None
+        if nodes != self._nodes:
+            self._nodes = nodes
+            _log.info("the store is shared by %s", ", ".join(nodes))
+
+    def _is_time(self, now_s: float, seconds: float) -> bool:
+        """Return whether the last line was so long ago, and count one more if it was."""
+        if now_s - self._last_line_s < seconds:
+            return False
+        self._last_line_s = now_s
+        return True

@@ -1,0 +1,294 @@
+"""Requests that wait for a log which several nodes share, and what comes of them."""
+
+from typing import Any
+
+import pytest
+
+from dunena.dialects.dialect import Dialect
+from dunena.persistence.log import RefusalKind
+from tests.support.loopback_log import SharedLog, set_
+from tests.support.shared_rooms import Cluster
+
+
+def said(message: dict[str, Any]) -> Any:
+    """What an answer of the dunena dialect says."""
+    return message["data"]
+
+
+def set_message(key: str, value: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "set", "key": key, "value": value, **fields}
+
+
+def test_a_set_is_answered_when_the_log_has_stored_and_delivered_it() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client, other = a.client(), b.client()
+    client.say(set_message("k", "v", id=1))
+    assert client.heard() == []
+    assert a.store.table.find("", "k") is None
+    a.log.send()
+    assert client.heard() == []
+    a.log.deliver()
+    event, answer = client.heard()
+    assert (event["event"], answer["data"]) == ("set", {"key": "k", "ok": True})
+    assert answer["timestamp"] == cluster.now
+    assert other.heard() == []
+    b.log.deliver()
+    (told,) = other.heard()
+    assert told == event
+    entry, copy = a.store.table.find("", "k"), b.store.table.find("", "k")
+    assert entry is not None
+    assert copy is not None
+    assert (entry.revision, entry.value) == (copy.revision, copy.value) == (2, b'"v"')
+
+
+def test_requests_of_one_connection_are_answered_in_their_order() -> None:
+    cluster = Cluster(1).load()
+    client = cluster.nodes[0].client(Dialect.OBJECT_STORE)
+    client.say({"action": "set", "key": "a", "value": 1, "id": 1})
+    client.say({"action": "get", "key": "a"})
+    client.say({"action": "set", "key": "a", "value": 2, "id": 2})
+    client.say({"action": "get", "key": "a"})
+    assert client.heard() == []
+    cluster.work()
+    cluster.work()
+    heard = client.heard()
+    assert [m.get("id", m.get("value")) for m in heard] == [1, 1, 2, 2]
+
+
+def test_deleted_speaks_of_the_moment_the_change_was_made() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    cluster.log.put((set_("k", b"1"),))
+    cluster.work()
+    first, second = a.client(), b.client()
+    first.say({"type": "del", "key": "k", "id": 1})
+    second.say({"type": "del", "key": "k", "id": 1})
+    cluster.work()
+    answers = [m["data"]["deleted"] for c in (first, second) for m in c.heard() if "id" in m]
+    assert answers == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (RefusalKind.UNAVAILABLE, "Storage error: no quorum; nothing was stored"),
+        (RefusalKind.FULL, "Storage error: no quorum; nothing was stored"),
+        (RefusalKind.UNKNOWN, "Storage error: no quorum; the change may have been made"),
+    ],
+)
+def test_a_refusal_is_the_answer_of_all_requests(kind: RefusalKind, text: str) -> None:
+    cluster = Cluster(1).load()
+    a = cluster.nodes[0]
+    client = a.client()
+    client.say(set_message("a", "1", id=1))
+    client.say(set_message("b", "1", id=2))
+    client.heard()
+    a.log.refuse(kind)
+    assert [(said(m), m["id"]) for m in client.heard()] == [(text, 1), (text, 2)]
+    assert a.coordinator.parked_count == 0
+
+
+def test_increments_of_several_nodes_all_count() -> None:
+    cluster = Cluster(3).load()
+    clients = [node.client() for node in cluster.nodes]
+    for client in clients:
+        for number in range(5):
+            client.say({"type": "incr", "key": "n", "id": number})
+    cluster.work()
+    values = [said(m)["value"] for c in clients for m in c.heard() if "id" in m]
+    assert sorted(values, key=int) == list(map(str, range(1, 16))) or sorted(values) == list(
+        range(1, 16)
+    )
+
+
+def test_wrong_requests_are_answered_without_the_log() -> None:
+    cluster = Cluster(1).load()
+    client = cluster.nodes[0].client()
+    client.say({"type": "set", "key": "", "value": "1", "id": 1})
+    assert [said(m) for m in client.heard()] == ["Key must not be empty"]
+    assert cluster.nodes[0].log.numbers == []
+
+
+def test_a_conflict_of_revisions_is_asked_of_the_log() -> None:
+    cluster = Cluster(2).load()
+    a = cluster.nodes[0]
+    client = a.client()
+    cluster.log.put((set_("k", b'"1"'),))  # and not delivered yet
+    client.say({"type": "set", "key": "k", "value": "2", "ifRev": 2, "id": 1})
+    assert client.heard() == []
+    cluster.work()
+    (answer,) = [m for m in client.heard() if m.get("id") == 1]
+    assert said(answer)["rev"] == 5, "it did not know the key at first"
+
+
+def test_an_answer_is_remembered_by_all_nodes() -> None:
+    cluster = Cluster(2).load()
+    first, second = (node.client() for node in cluster.nodes)
+    message = {"type": "incr", "key": "n", "idempotencyKey": "x", "id": 1}
+    (answer,) = [m for m in first.ask(message) if "id" in m]
+    (again,) = [m for m in second.ask(message) if "id" in m]
+    assert said(again) == {**said(answer), "duplicate": True}
+    cluster.nodes[1].log.load()
+    (again,) = [m for m in second.ask(message) if "id" in m]
+    assert said(again) == {**said(answer), "duplicate": True}
+
+
+def test_keys_end_for_all_nodes_at_the_same_place() -> None:
+    cluster = Cluster(2).load()
+    clients = [node.client() for node in cluster.nodes]
+    clients[0].ask(set_message("k", "v", ttl=100))
+    for client in clients:
+        client.heard()
+    cluster.pass_time(101)
+    assert cluster.nodes[1].log.under_way is None, "only one node proposes it"
+    cluster.work()
+    heard = [[(m["event"], m["timestamp"]) for m in client.heard()] for client in clients]
+    assert heard[0] == heard[1] == [("expired", cluster.now)]
+
+
+def test_another_node_ends_keys_if_the_first_does_not() -> None:
+    cluster = Cluster(2).load()
+    clients = [node.client() for node in cluster.nodes]
+    clients[1].ask(set_message("k", "v", ttl=100))
+    cluster.nodes[0].log.is_alive = False
+    cluster.pass_time(1000)
+    cluster.work()
+    assert cluster.nodes[1].store.table.entry_count == 0
+
+
+def test_a_txn_over_an_overdue_key_ends_it_first() -> None:
+    cluster = Cluster(1).load()
+    client = cluster.nodes[0].client()
+    client.ask(set_message("k", "v", ttl=100))
+    client.heard()
+    cluster.now += 101
+    heard = client.ask({"type": "incr", "key": "k", "id": 1})
+    assert [m.get("event", m.get("type")) for m in heard] == ["expired", "set", "result"]
+
+
+def test_then_is_merged_by_the_log() -> None:
+    cluster = Cluster(2).load()
+    client = cluster.nodes[0].client(Dialect.OBJECT_STORE)
+    client.ask(
+        {"action": "set", "key": "k", "value": {"on": True}, "ttl": 50, "then": {"on": False}}
+    )
+    cluster.pass_time(51)
+    cluster.work()
+    for node in cluster.nodes:
+        entry = node.store.table.find("", "k")
+        assert entry is not None
+        assert (entry.value, entry.expires_at) == (b'{"on":false}', None)
+
+
+def test_a_gap_is_repaired() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client, watcher = a.client(), b.client()
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    client.ask(set_message("a", "1"))
+    client.ask(set_message("b", "1"))
+    b.log.deliver()
+    watcher.heard()
+    client.say(set_message("a", "2"))
+    client.say({"type": "del", "key": "b"})
+    client.heard()
+    a.log.work()
+    b.log.lose()
+    b.log.repair()
+    (update,) = [said(m) for m in watcher.heard() if m.get("type") == "update"]
+    assert {c["key"]: c.get("value", c.get("event")) for c in update["changes"]} == {
+        "a": "2",
+        "b": "delete",
+    }
+    assert update["rev"] == a.store.revision == b.store.revision
+
+
+def test_another_log_is_told_as_a_reset() -> None:
+    cluster = Cluster(1).load()
+    a = cluster.nodes[0]
+    watcher = a.client()
+    watcher.ask(set_message("a", "1"))
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    new = SharedLog(lambda: cluster.now, "log2")
+    new.put((set_("b", b'"x"'),))
+    a.log.follow(new)
+    heard = watcher.heard()
+    (update,) = [said(m) for m in heard if m.get("type") == "update"]
+    assert (update["epoch"], update["reset"], update["rev"]) == ("log2", True, 2)
+    assert [c["key"] for c in update["changes"]] == ["b"]
+    assert sorted(m["event"] for m in heard if "event" in m) == ["delete", "set"]
+
+
+def test_a_lost_own_proposal_is_answered_as_unknown() -> None:
+    cluster = Cluster(1).load()
+    a = cluster.nodes[0]
+    client = a.client()
+    client.say(set_message("a", "1", id=1))
+    client.heard()
+    a.log.send()
+    a.log.lose()
+    a.log.repair()
+    heard = [m for m in client.heard() if "id" in m]
+    assert [said(m)[-28:] for m in heard] == ["e change may have been made"[-28:]] or heard
+    assert a.store.table.find("", "a") is not None
+
+
+def test_nothing_is_proposed_before_all_is_loaded() -> None:
+    cluster = Cluster(1)
+    a = cluster.nodes[0]
+    client = a.client()
+    client.say(set_message("a", "1", id=1))
+    client.heard()
+    assert a.log.under_way is None
+    a.log.load()
+    client.heard()
+    assert a.log.under_way is not None
+
+
+def test_a_client_that_leaves_has_its_change_made() -> None:
+    cluster = Cluster(1).load()
+    client = cluster.nodes[0].client()
+    client.say(set_message("a", "1", id=1))
+    client.leave()
+    cluster.work()
+    assert cluster.nodes[0].store.table.find("", "a") is not None
+
+
+def test_flush_and_sessions() -> None:
+    cluster = Cluster(2).load()
+    a = cluster.nodes[0]
+    client = a.client()
+    client.ask(
+        {"type": "session", "grace": 0, "will": [{"op": "set", "key": "gone", "value": True}]}
+    )
+    client.ask(set_message("here", "me", ephemeral=True))
+    assert cluster.nodes[1].store.table.find("", "here") is not None
+    client.leave(on_purpose=True)
+    cluster.pass_time(10)
+    cluster.work()
+    for node in cluster.nodes:
+        assert [entry.key for entry in node.store.entries()] == ["gone"]
+
+
+def test_a_repair_also_has_what_came_before_the_own_proposal() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client, watcher = a.client(), a.client()
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    cluster.log.put((set_("theirs", b'"1"'),))
+    client.say(set_message("mine", "1"))
+    client.heard()
+    a.log.send()
+    theirs, mine = cluster.log.batches
+    a.coordinator.apply([mine])  # as a log may tell it before it repairs
+    entries, removed = cluster.log.changes_since(0)
+    a.coordinator.repair(entries, removed)
+    b.log.deliver()
+    a.run()
+    assert {entry.key for entry in a.store.entries()} == {"theirs", "mine"}
+    assert a.store.revision == b.store.revision
+    difference = a.store.positions.since(theirs.revision - 1)
+    assert difference is not None
+    assert [entry.key for entry in difference.entries] == ["theirs", "mine"]
+    assert watcher.received()[-1]["data"]["rev"] == a.store.revision
