@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.attempts import ProposalDraft, Meaning, meaning_of
+from dunena.persistence.jetstream.attempts import Meaning, ProposalDraft, meaning_of
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import marker_data
 from dunena.persistence.jetstream.places import Places
