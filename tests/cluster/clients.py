@@ -21,6 +21,7 @@ from tests.cluster.history import ACCOUNT, COUNTER, OWN, Change, History, Outcom
 from tests.support.patience import patiently
 
 NS = "show"
+BRIEF = "brief-"
 ACCOUNTS = 6
 KEYS = 3
 
@@ -194,7 +195,7 @@ class Fleeting(Client):
 
     def use(self, connection: ClientConnection) -> None:
         while self.goes_on:
-            key = f"brief-{self.random.randrange(20)}"
+            key = f"{BRIEF}{self.random.randrange(20)}"
             message: dict[str, Any] = {"action": "set", "key": key, "value": 1}
             message["ttl"] = self.random.randint(200, 3000)
             if self.random.random() < 0.2:
@@ -219,6 +220,7 @@ class Follower(Client):
         self.name = f"roamer {seed}" if roams else f"follower of node {node}"
         self.updates: list[Update] = []
         self.rev = 0
+        self.brief: set[str] = set()
         self._roams = roams
         self._since: dict[str, Any] = {}
         history.followed[self.name] = self.updates
@@ -255,6 +257,13 @@ class Follower(Client):
             for part in parts[starts[-1] if starts else 0 :]
             for change in part["changes"]
         ]
+        if starts:
+            self.brief.clear()
+        for change in changes:
+            if change.key.startswith(BRIEF) and change.value is not None:
+                self.brief.add(change.key)
+            else:
+                self.brief.discard(change.key)
         self.updates.append(Update(self.node, last["epoch"], last["rev"], bool(starts), changes))
         self._since = {"since": {"epoch": last["epoch"], "rev": last["rev"]}}
         self.rev = last["rev"]
@@ -300,9 +309,12 @@ class Clients:
 
     def _mark_end(self) -> int:
         """Wait until nothing more expires, and make a last change; its revision."""
+        limit = time.monotonic() + patiently(30)
+        for follower in self.followers:
+            while follower.brief and follower.failure is None:
+                assert time.monotonic() < limit, f"{follower.name} still sees {follower.brief}"
+                time.sleep(PAUSE_SECONDS)
         urls = self.writers[0].urls
         with connect(f"{urls[0]}/", open_timeout=10, max_size=None) as connection:
-            for number in range(20):
-                ask(connection, {"action": "delete", "key": f"brief-{number}"})
             answer = ask(connection, {"action": "set", "key": "end", "value": 1})
         return int(answer["result"]["rev"])

@@ -154,7 +154,7 @@ def _isolate(cluster: Cluster, machine: Machine, seconds: float) -> None:
     network.mend(machine.place)
 
 
-def fill_the_disk(cluster: Cluster, store: Path, chance: random.Random) -> str:
+def fill_the_disk(cluster: Cluster, chance: random.Random, *, store: Path) -> str:
     """A server's device is full for a time, and the server started again when it is not.
 
     ``store`` is its folder, on a device of its own.

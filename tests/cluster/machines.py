@@ -45,7 +45,7 @@ class Machine:
     def __init__(self, place: Place, log: Path) -> None:
         self.place = place
         self.log_file = log
-        self.starts = 0
+        self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -69,7 +69,6 @@ class Machine:
 
     def start(self) -> None:
         """Start it, without waiting for anything."""
-        self.starts += 1
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [*self.place.prefix, *self.words()],
@@ -77,7 +76,7 @@ class Machine:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
             )
 
     def send(self, number: int) -> None:

@@ -1,6 +1,9 @@
 """`dunena serve --store`, as its users start it, and the commands around it."""
 
 import json
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from tests.e2e.processes import assert_failed, run_copy
 from tests.protocol.clients import http
 from tests.support.nats_cluster import Cluster, wait_for
+from tests.support.patience import patiently
 from tests.support.server import ServerProcess
 
 
@@ -87,6 +91,25 @@ def test_a_server_waits_for_its_store_and_says_so(nats_server: Path, tmp_path: P
             assert ask(server, "/info")["entries"] == 0
 
 
+def test_text_files_keep_their_values_while_the_store_is_away(nats_server: Path, tmp_path: Path):
+    texts = tmp_path / "texts"
+    options = ("--text-dir", str(texts), "--text-keys", "score")
+    file = texts / "score.txt"
+    with Cluster(nats_server, tmp_path / "nats") as cluster:
+        with node(cluster, "texts", *options) as server:
+            wait_until_ready(server)
+            http(server, "POST", "/set", body={"key": "score", "value": "1:0"})
+            wait_for(lambda: file.is_file() and "1:0" in file.read_text(), lambda: server.log)
+        assert "1:0" in file.read_text(), "the store keeps it"
+        cluster.kill()
+        with node(cluster, "texts", *options) as server:
+            assert "1:0" in file.read_text(), "nothing is known yet"
+            cluster.mend()
+            wait_until_ready(server)
+            http(server, "POST", "/set", body={"key": "score", "value": "2:0"})
+            wait_for(lambda: "2:0" in file.read_text(), lambda: server.log)
+
+
 def test_a_value_limit_that_the_store_does_not_have_prevents_a_start(single: Cluster):
     done = run_copy(
         "serve", "--port", "0", "--store", single.urls[0], "--bucket", "big",
@@ -160,3 +183,38 @@ def test_values_of_a_folder_get_into_a_bucket_and_back(single: Cluster, tmp_path
     for line, wanted in zip(told, lines, strict=True):
         assert abs(line.pop("expiresAt", 0) - wanted.pop("expiresAt", 0)) < 60_000
         assert line == wanted
+
+
+def test_a_write_waits_for_a_new_leader_and_ready_is_503_after_three_seconds(three: Cluster):
+    with node(three, "led", "--store-timeout", "30") as server:
+        wait_until_ready(server)
+        http(server, "POST", "/set", body={"key": "k", "value": 1})
+        leader = three.leader_of("KV_led")
+        leader.kill()
+        killed_at = time.monotonic()
+        seen: list[tuple[float, int]] = []
+
+        def is_over() -> bool:
+            status = http(server, "GET", "/health/ready").status
+            seen.append((time.monotonic() - killed_at, status))
+            return status == 200 and seen[-1][0] > 2.0
+
+        with ThreadPoolExecutor(1) as pool:
+            write = pool.submit(put_patiently, server, "/kv/k", b"2")
+            wait_for(lambda: is_over() and write.done(), lambda: f"{seen} {server.log}")
+            assert write.result() in (200, 204)
+        unready = [seconds for seconds, status in seen if status == 503]
+        # The store was last heard of up to a second and some before its leader's end.
+        assert not unready or min(unready) > 1.0
+        assert http(server, "GET", "/get/k").json["value"] == 2
+        assert ask(server, "/health")["status"] == "healthy"
+        leader.restart()
+
+
+def put_patiently(server: ServerProcess, path: str, body: bytes) -> int:
+    request = urllib.request.Request(
+        server.url + path, data=body, method="PUT", headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=patiently(40)) as answer:
+        status: int = answer.status
+        return status

@@ -64,11 +64,11 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         with dunena.sync.connect(self._address) as store, store.watch("count", "end") as changes:
-            for change in changes:
-                if change.key == "end":
+            for key, value in changes:
+                if key == "count" and value is not None:
+                    self.seen.append(value)
+                if key == "end" and value is not None:
                     return
-                if change.value is not None:
-                    self.seen.append(change.value)
 
 
 @pytest.fixture
@@ -90,7 +90,10 @@ def upgrade_under_load(cluster: Cluster, upgrade: Callable[[], None], what: str)
         adders = [Adder(balancer.address) for _ in range(CLIENTS)]
         for adder in adders:
             adder.start()
-        wait_until(lambda: all(adder.seconds for adder in adders), "the clients have begun")
+        wait_until(
+            lambda: all(adder.seconds or adder.failure for adder in adders),
+            "the clients have begun",
+        )
         began_at = time.monotonic()
         for _ in range(ROUNDS):
             upgrade()

@@ -1,6 +1,6 @@
 """The options on a shared store: what is made of them, and what is refused."""
 
-import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,7 +159,7 @@ def test_a_file_without_a_secret_is_refused(content: bytes | None, tmp_path: Pat
     assert str(file) in refusal
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such file")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file")
 def test_a_secret_in_something_else_than_a_file_is_refused() -> None:
     assert refusal_of(store="n1", store_token_file=Path("/dev/zero"))
 

@@ -24,10 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store, answers and sessions for a log."""
+    """Plans requests on a store, answers and sessions, as far as a log stores them."""
 
     def __init__(
-        self, store: PlanStore, answers: PlannedAnswers, sessions: PlannedSessions, log: Log
+        self,
+        store: PlanStore,
+        answers: PlannedAnswers,
+        sessions: PlannedSessions,
+        log: Log,
     ) -> None:
         self._store = store
         self._answers = answers
@@ -104,7 +108,6 @@ class Planner:
         """Return the error for what no log stores."""
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
-        # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
         value_bytes_max = self._log.value_bytes_max
         if any(len(op.value) > value_bytes_max for op in planned.ops):
             return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
