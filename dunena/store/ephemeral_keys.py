@@ -1,6 +1,6 @@
 """The keys of the ephemeral entries in a store, by the session that owns them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 
 from dunena.store.entry import Entry, EntryId, EphemeralEntry
 
@@ -27,9 +27,9 @@ class EphemeralKeys:
         """Return the number of keys that a session owns."""
         return len(self._by_owner.get(owner, ()))
 
-    def owners(self) -> list[str]:
+    def owners(self) -> KeysView[str]:
         """Return the sessions that own keys."""
-        return list(self._by_owner)
+        return self._by_owner.keys()
 
     def put(self, entry: Entry, replaced: Entry | None) -> None:
         """Take in an entry that was added to the table, and take out the one it replaced."""

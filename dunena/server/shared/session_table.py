@@ -28,7 +28,7 @@ NOTES_AT_ONCE_MAX = 500
 
 
 class SharedSessionTable(SessionTable[Grant]):
-    """The sessions that the node ``node`` holds, and the terms of all.
+    """The sessions that the node ``node`` holds, and the terms of all, whose ids are ``by_node``.
 
     ``clock`` is the log's time in Unix ms. ``grant_of`` returns the rights that have a scope, None
     if none of this node's tokens have them. ``unsaved`` are the ids of sessions whose notes are out
@@ -45,6 +45,7 @@ class SharedSessionTable(SessionTable[Grant]):
         super().__init__(new_id, new_secret)
         self.node = node
         self.terms: dict[str, SessionTerms] = {}
+        self.by_node: dict[str, set[str]] = {}
         self.unsaved: dict[str, None] = {}
         self.on_unsaved: Callable[[], None] = _do_nothing
         self.grant_of: Callable[[bytes], Grant | None] = _nobody
@@ -211,6 +212,7 @@ class SharedSessionTable(SessionTable[Grant]):
         terms = read_terms(session_id, note.op.value)
         if terms is not None:
             self.terms[session_id] = terms
+            self.by_node.setdefault(terms.node, set()).add(session_id)
             self._revisions[session_id] = note.revision
             self.planned.wills_bytes += will_size(terms.will)
         return terms
@@ -218,8 +220,13 @@ class SharedSessionTable(SessionTable[Grant]):
     def _remove_terms(self, session_id: str) -> None:
         terms = self.terms.pop(session_id, None)
         self._revisions.pop(session_id, None)
-        if terms is not None:
-            self.planned.wills_bytes -= will_size(terms.will)
+        if terms is None:
+            return
+        self.planned.wills_bytes -= will_size(terms.will)
+        held = self.by_node[terms.node]
+        held.discard(session_id)
+        if not held:
+            del self.by_node[terms.node]
 
     def _adopt(self, terms: SessionTerms) -> None:
         """Hold a session that is this node's by its note, and that no connection here has.

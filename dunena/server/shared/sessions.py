@@ -214,14 +214,15 @@ class SharedSessions(Sessions):
         self._missed = {name: since for name, since in self._missed.items() if name not in live}
         found = [
             terms.id
-            for terms in self.all.terms.values()
-            if terms.node not in live and self._due_at(terms) <= now
+            for node, held in self.all.by_node.items()
+            if node not in live
+            for terms in map(self.all.terms.__getitem__, held)
+            if self._due_at(terms) <= now
         ]
-        if nodes[0] != log.node:
-            return found
         ephemeral = self._services.unrestricted_store.table.ephemeral
-        owners = () if ephemeral is None else ephemeral.owners()
-        return found + [owner for owner in owners if owner not in self.all.terms]
+        if ephemeral is None or nodes[0] != log.node:
+            return found
+        return [*found, *(ephemeral.owners() - self.all.terms.keys())]
 
     def _note_own_sign(self) -> None:
         """Find out since when the log has answered without a break: nobody had a sign before."""
