@@ -78,6 +78,9 @@ if TYPE_CHECKING:
 STOP_SECONDS_MAX = 3.0
 """Time that clients have to close when the server stops: a stop takes less than five seconds."""
 
+SESSIONS_SECONDS_MAX = 1.0
+"""Time for the ends of sessions when a node of a shared store stops; otherwise others end them."""
+
 PROBE_SECONDS = 1.0
 """Time between two checks of storage, certificate, tokens and clock."""
 
@@ -267,6 +270,8 @@ class Server:
             await self._shared.drain(STOP_SECONDS_MAX)
         await self._context.registry.close(STOP_SECONDS_MAX)
         self._context.tick.end()
+        if self._shared is not None:
+            await self._shared.end_sessions(SESSIONS_SECONDS_MAX)
         if self._text_files is not None:
             self._text_files.show_end(self._services)
             await asyncio.to_thread(self._text_files.close)

@@ -129,6 +129,8 @@ def test_a_server_that_stops_lets_its_clients_go_on_elsewhere(single: Cluster) -
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=30_000)
         ask(client, "set", key="here", value=1, ephemeral=True)
+        without_grace = stack.enter_context(open_objects(one))
+        ask(without_grace, "set", key="there", value=1, ephemeral=True)
         assert one.stop() == 0
         second = stack.enter_context(open_objects(other))
         assert ask(second, "session", resume=begun["resume"])["resumed"] is True

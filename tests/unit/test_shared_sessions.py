@@ -575,6 +575,21 @@ def test_a_server_that_stops_leaves_its_sessions_to_the_others() -> None:
     assert values(b) == {"k": "v"}
 
 
+def test_a_server_that_stops_ends_the_sessions_that_nobody_can_resume() -> None:
+    cluster, a, b = two()
+    client, other = a.client(), a.client()
+    ask_session(client, grace=5000)
+    put(client)
+    put(other, "l")
+    a.sessions.stop()
+    client.leave()
+    other.leave()
+    a.sessions.end_left()
+    cluster.work()
+    assert values(b) == {"k": "v"}
+    assert len(notes(cluster)) == 1
+
+
 def test_the_state_of_sessions_is_counted_where_they_are_held() -> None:
     cluster, a, b = two()
     client = a.client()

@@ -52,6 +52,7 @@ class SharedParts:
         self.expiry: SharedExpiry
         self.planning: Services
         self.plan_views: Views
+        self._sessions: SharedSessions
 
     def connect(
         self,
@@ -90,6 +91,7 @@ class SharedParts:
 
     def attach(self, sessions: SharedSessions, routes: SharedRoutes, planning: Routes) -> None:
         """Let sessions and HTTP requests wait for the log; ``planning`` answers planned ones."""
+        self._sessions = sessions
         sessions.attach(self.coordinator, self.plan_views, self.planning, self.plan_store)
         routes.attach(self.coordinator, planning)
 
@@ -117,6 +119,11 @@ class SharedParts:
     def keep(self, grants: Collection[Grant]) -> None:
         """Forget the services of all grants but these."""
         self.plan_views.keep(grants)
+
+    async def end_sessions(self, seconds_max: float) -> None:
+        """End the sessions of closed connections that nobody can resume at another node."""
+        self._sessions.end_left()
+        await self.drain(seconds_max)
 
     async def drain(self, seconds_max: float) -> None:
         """Wait until no request waits for the log any more, but not longer than so many seconds."""

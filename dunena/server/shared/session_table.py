@@ -107,6 +107,10 @@ class SharedSessionTable(SessionTable[Grant]):
         """Return a session that this node holds; None for any other."""
         return self._by_id.get(session_id)
 
+    def ending(self) -> list[Session[Grant]]:
+        """Return the sessions that cannot be resumed, and whose keys are not deleted yet."""
+        return list(self._ending)
+
     def ended(self, session: Session[Grant]) -> None:
         """Report that the end of a session was carried out."""
         if session.state is SessionState.ENDING:

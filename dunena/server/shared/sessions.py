@@ -95,6 +95,11 @@ class SharedSessions(Sessions):
         if self._look_timer is not None:
             self._look_timer.cancel()
 
+    def end_left(self) -> None:
+        """End those that nobody can resume, after the server stopped and all connections closed."""
+        for session in self.all.ending():
+            self._begin_end(session)
+
     # --- the end of a session ---
 
     def may_end(self, session_id: str, session: Session[Grant] | None) -> bool:
