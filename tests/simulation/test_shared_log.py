@@ -22,11 +22,11 @@ from dunena.persistence.jetstream import (
     proposals,
     records,
 )
-from dunena.persistence.jetstream.attempts import Draft
+from dunena.persistence.jetstream.attempts import ProposalDraft
 from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.follower import Flow
-from dunena.persistence.jetstream.loading import Reading
+from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.log import JetStreamLog
 from dunena.persistence.jetstream.proposals import Proposals
 from dunena.persistence.jetstream.wire import Message
@@ -136,25 +136,25 @@ def cut_batches(patch: pytest.MonkeyPatch) -> None:
 
 
 def ignore_conditions(patch: pytest.MonkeyPatch) -> None:
-    init = Draft.__init__
+    init = ProposalDraft.__init__
 
-    def forget(self: Draft, *args: object) -> None:
+    def forget(self: ProposalDraft, *args: object) -> None:
         init(self, *args)  # type: ignore[arg-type]
         self._bodies = [(values, data, False) for values, data, _ in self._bodies]
         self._is_guarded = False
         self.conditions.clear()
 
-    patch.setattr(Draft, "__init__", forget)
+    patch.setattr(ProposalDraft, "__init__", forget)
 
 
 def ignore_clears_in_conditions(patch: pytest.MonkeyPatch) -> None:
-    init = Draft.__init__
+    init = ProposalDraft.__init__
 
-    def forget(self: Draft, *args: object) -> None:
+    def forget(self: ProposalDraft, *args: object) -> None:
         init(self, *args)  # type: ignore[arg-type]
         self._is_guarded = False
 
-    patch.setattr(Draft, "__init__", forget)
+    patch.setattr(ProposalDraft, "__init__", forget)
 
 
 def guess_conflicts(patch: pytest.MonkeyPatch) -> None:
@@ -217,13 +217,13 @@ def never_load_anew(patch: pytest.MonkeyPatch) -> None:
 
 
 def load_what_was_cleared(patch: pytest.MonkeyPatch) -> None:
-    add_other = Reading._add_other
+    add_other = StreamReading._add_other
 
-    def add(self: Reading, record: records.Record, subject: str, timestamp: int) -> None:
+    def add(self: StreamReading, record: records.Record, subject: str, timestamp: int) -> None:
         if record.op.kind is not OpKind.CLEAR:
             add_other(self, record, subject, timestamp)
 
-    patch.setattr(Reading, "_add_other", add)
+    patch.setattr(StreamReading, "_add_other", add)
 
 
 def join_groups(patch: pytest.MonkeyPatch) -> None:

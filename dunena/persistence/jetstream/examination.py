@@ -13,7 +13,7 @@ from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnec
 from dunena.persistence.jetstream.link import NatsLink
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
 from dunena.persistence.jetstream.login import Login, LoginError
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.stream_requests import StreamRequests, stream_config
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import LinkFault, Message
@@ -153,7 +153,7 @@ class _Examiner:
     async def _examine_rights(self) -> StoreFinding:
         """Try everything that a node does, so that nothing comes of it."""
         requests = self._requests
-        names = Names(self._store.bucket, self._store.domain)
+        names = SubjectNames(self._store.bucket, self._store.domain)
         nothing = f"{names.prefix}=doctor"
         tries = [requests.info(), requests.last_message(nothing), requests.page(1, 1, 1)]
         if not self._store.is_reader:

@@ -67,7 +67,7 @@ def decode_token(token: str) -> str | None:
         return None
 
 
-class Names:
+class SubjectNames:
     """The subjects of one bucket."""
 
     __slots__ = (
