@@ -91,6 +91,25 @@ def test_a_server_waits_for_its_store_and_says_so(nats_server: Path, tmp_path: P
             assert ask(server, "/info")["entries"] == 0
 
 
+def test_text_files_keep_their_values_while_the_store_is_away(nats_server: Path, tmp_path: Path):
+    texts = tmp_path / "texts"
+    options = ("--text-dir", str(texts), "--text-keys", "score")
+    file = texts / "score.txt"
+    with Cluster(nats_server, tmp_path / "nats") as cluster:
+        with node(cluster, "texts", *options) as server:
+            wait_until_ready(server)
+            http(server, "POST", "/set", body={"key": "score", "value": "1:0"})
+            wait_for(lambda: file.is_file() and "1:0" in file.read_text(), lambda: server.log)
+        assert "1:0" in file.read_text(), "the store keeps it"
+        cluster.kill()
+        with node(cluster, "texts", *options) as server:
+            assert "1:0" in file.read_text(), "nothing is known yet"
+            cluster.mend()
+            wait_until_ready(server)
+            http(server, "POST", "/set", body={"key": "score", "value": "2:0"})
+            wait_for(lambda: "2:0" in file.read_text(), lambda: server.log)
+
+
 def test_a_value_limit_that_the_store_does_not_have_prevents_a_start(single: Cluster):
     done = run_copy(
         "serve", "--port", "0", "--store", single.urls[0], "--bucket", "big",

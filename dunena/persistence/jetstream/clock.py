@@ -19,8 +19,8 @@ class LogClock:
     def __init__(self) -> None:
         self._last = 0
         self._newest = 0
-        self._offset: int | None = None  # the log's time less the own one, in ms
-        self._offset_before: int | None = None
+        self._offset: float | None = None  # the log's time less the own one, in ms
+        self._offset_before: float | None = None
         self._window_end_s = 0.0
 
     @property
@@ -31,7 +31,7 @@ class LogClock:
     def take(self, timestamp: int, now_s: float) -> None:
         """Learn that a message of this time (Unix ms) was received now."""
         self._newest = max(self._newest, timestamp)
-        offset = timestamp - int(now_s * 1000)
+        offset = timestamp - now_s * 1000  # not rounded: it would be up to 1 ms ahead
         if now_s >= self._window_end_s:
             self._offset_before = self._offset
             self._offset = offset
@@ -46,5 +46,5 @@ class LogClock:
         offset = self._offset
         if self._offset_before is not None:
             offset = max(offset, self._offset_before)
-        self._last = max(self._last, self._newest, int(now_s * 1000) + offset)
+        self._last = max(self._last, self._newest, int(now_s * 1000 + offset))
         return self._last

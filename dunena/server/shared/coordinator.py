@@ -33,8 +33,10 @@ from dunena.persistence.log import (
     RefusalKind,
 )
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.channels import SharedChannels
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore, UnplannedChangeError
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
@@ -66,6 +68,8 @@ class Coordinator:
         log: Log,
         store: SharedStore,
         answers: SharedAnswers,
+        sessions: SharedSessionTable,
+        channels: SharedChannels,
         planner: Planner,
         tick: Tick,
         takeover: LogTakeover,
@@ -75,6 +79,8 @@ class Coordinator:
         self.is_loaded = False
         self._store = store
         self._answers = answers
+        self._sessions = sessions
+        self._channels = channels
         self._planner = planner
         self._tick = tick
         self._takeover = takeover
@@ -179,7 +185,8 @@ class Coordinator:
         self._go_on()
 
     def message(self, channel: str, data: bytes) -> None:
-        """Do nothing: the messages of channels go to the subscribers of this node alone."""
+        """Send a message to those who are subscribed to its channel here."""
+        self._channels.receive(channel, data)
 
     def change_state(self) -> None:
         """Tell those who asked."""
@@ -255,6 +262,7 @@ class Coordinator:
         for record in records:
             if record.op.kind is OpKind.NOTE:
                 self._answers.take_in(record, now)
+                self._sessions.take_in(record)
 
     def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
         groups = deque(stored.groups)
@@ -272,6 +280,7 @@ class Coordinator:
             return
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
         store.begin_replay(changes, planned.planned_at, planned.checks)
+        self._sessions.begin_replay(records)
         is_made = True
         try:
             request.replay(now)
@@ -283,6 +292,7 @@ class Coordinator:
         except Exception:  # noqa: BLE001 - a bug costs one request its answer
             _log.exception("a request could not be answered")
             request.fail()
+        self._sessions.end_replay()
         left = store.end_replay()
         if left:
             store.make_group(left)

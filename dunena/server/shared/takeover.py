@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from dunena.persistence.log import Contents, LogBatch, OpKind, Record
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
 from dunena.store.entry import Entry
 from dunena.watches.watch_table import WatchTable
@@ -16,9 +17,16 @@ def _make_nothing(_batch: LogBatch) -> None:
 class LogTakeover:
     """Takes over entries and notes; followers are told the difference. To be used in a tick."""
 
-    def __init__(self, store: SharedStore, answers: SharedAnswers, watches: WatchTable) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        answers: SharedAnswers,
+        sessions: SharedSessionTable,
+        watches: WatchTable,
+    ) -> None:
         self._store = store
         self._answers = answers
+        self._sessions = sessions
         self._watches = watches
 
     def load(self, contents: Contents, now: int) -> None:
@@ -32,6 +40,7 @@ class LogTakeover:
         if is_other_run:
             self._answers.forget()
         self._take_in_notes(contents, now)
+        self._sessions.load(contents.notes)
 
     def repair(
         self,
@@ -64,6 +73,9 @@ class LogTakeover:
             store.positions.disorder()  # the own proposal may have been told before
             store.reach(newest.revision)
         self._take_in_notes(newest, now)
+        for note in [*newest.notes.values(), *removed]:
+            if note.op.kind is OpKind.NOTE:
+                self._sessions.take_in(note)
 
     def _take_over(self, entry: Entry) -> None:
         standing = self._store.table.find(entry.ns, entry.key)
