@@ -57,7 +57,8 @@ class LogTakeover:
         """
         store = self._store
         own_first = None if own is None else _first_revision_of(own)
-        changes: list[Entry | Record] = [*newest.entries, *removed]
+        gone = (record for record in removed if record.op.kind is not OpKind.NOTE)
+        changes: list[Entry | Record] = [*newest.entries, *gone]
         changes.sort(key=_revision_of)
         with store.group():
             for change in changes:
