@@ -164,7 +164,6 @@ TESTS_OF_NO_MODULE = {
 # a store too, with its transactions and conflicts. A message is one of WebSocket, and one of NATS.
 NAMED_ALIKE_ON_PURPOSE = {
     "ConflictError": ["client/errors.py", "dialects/errors.py"],
-    "Message": ["dialects/dialect.py", "persistence/jetstream/wire.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],
     "Message": ["dialects/dialect.py", "persistence/jetstream/wire.py"],
     "Session": ["client/presence.py", "sessions/session.py"],
