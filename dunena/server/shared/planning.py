@@ -115,10 +115,10 @@ class PlanStore(Store):
     def owned_by(self, owner: str) -> list[EntryId]:
         """Return the keys that a session owns, with what was planned, the oldest first."""
         ephemeral = self.table.ephemeral
-        ids = dict.fromkeys([] if ephemeral is None else ephemeral.of(owner))
-        ids.update(dict.fromkeys(self._planned))
-        entries = [entry for ns, key in ids if (entry := self._find(ns, key)) is not None]
-        owned = [entry for entry in entries if _owner_of(entry) == owner]
+        stored = [] if ephemeral is None else ephemeral.of(owner)
+        found = [self._find(ns, key) for ns, key in stored if (ns, key) not in self._planned]
+        found += self._planned.values()
+        owned = [entry for entry in found if entry is not None and _owner_of(entry) == owner]
         return [(entry.ns, entry.key) for entry in sorted(owned, key=_revision_of)]
 
     # --- changing ---

@@ -17,6 +17,7 @@ from dunena.dialects.grants import Grant
 from dunena.dialects.services import Services
 from dunena.dialects.sessions import end_session
 from dunena.dialects.views import Views
+from dunena.persistence.log import LogState
 from dunena.server.sessions import Sessions
 from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.planning import PlanStore
@@ -162,6 +163,9 @@ class SharedSessions(Sessions):
         self._parked.discard(session_id)
 
     def _begin_end(self, session: Session[Grant]) -> None:
+        if not self._log_answers:
+            self.postpone(session)
+            return
         self._coordinator.park(SessionEnd(self, session.id, session))
 
     # --- notes ---
@@ -200,7 +204,7 @@ class SharedSessions(Sessions):
 
     def _look(self) -> None:
         self._look_later()
-        if not (self._coordinator.is_loaded and self._coordinator.log.status.is_writable):
+        if not self._log_answers:
             return
         self._save()
         if not self._is_searching and self._found():
@@ -250,6 +254,12 @@ class SharedSessions(Sessions):
 
     def _rights_of(self, terms: SessionTerms | None) -> Grant | None:
         return None if terms is None else self._grant_of(terms.scope)
+
+    @property
+    def _log_answers(self) -> bool:
+        """Whether what is asked of the log now is likely to be answered."""
+        is_ready = self._coordinator.log.status.state is LogState.READY
+        return is_ready and self._coordinator.is_loaded
 
     @property
     def _log_now(self) -> int:
