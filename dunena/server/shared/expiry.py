@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from dunena.dialects.errors import ClientError
-from dunena.persistence.log import Log
+from dunena.persistence.log import Log, LogState
 from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.parked import ParkedRequest, PlanResult
 from dunena.server.shared.planning import PlanStore
@@ -99,7 +99,9 @@ class SharedExpiry:
     def _end_due(self) -> None:
         self._timer = None
         is_turn = self._coordinator.is_loaded and self._turn <= self._log.now
-        if is_turn and self._log.status.is_writable and self.due(self._log.now):
+        # A proposal that is under way delays this one; it is not to be waited for here.
+        is_ready = self._log.status.state is LogState.READY
+        if is_turn and is_ready and self.due(self._log.now):
             self._is_proposing = True
             self._coordinator.park(ExpiryRequest(self, self._plan_store))
         else:
