@@ -165,7 +165,7 @@ def with_conflicts_as_answers(patch: Patch) -> None:
 
     def again(self: Coordinator, batch: list[Any], count_max: int) -> None:
         for planned in batch:
-            self._tick.run(lambda _, now, one=planned: self._replay(one, (), now), None)
+            self._tick.run(lambda _, now, one=planned: self._run_again(one, (), now), None)
 
     patch.setattr(Coordinator, "_again", again)
 

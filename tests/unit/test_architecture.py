@@ -52,6 +52,7 @@ NO_IO_ROOMS = {
     "server/shared/parked.py": set(),
     "server/shared/planner.py": set(),
     "server/shared/planning.py": set(),
+    "server/shared/replay.py": set(),
     "server/shared/routes.py": set(),
     "server/shared/sessions.py": set(),
     "server/shared/store.py": set(),

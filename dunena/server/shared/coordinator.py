@@ -10,7 +10,6 @@ A proposal that was refused as others were quicker is planned anew, with fewer r
 other refusals become the answers of its requests.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -26,7 +25,6 @@ from dunena.persistence.log import (
     Contents,
     Log,
     LogBatch,
-    OpKind,
     Proposal,
     Record,
     Refusal,
@@ -36,14 +34,13 @@ from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.limits import PARKED_BYTES_MAX, PARKED_REQUESTS_MAX, TRIES_MAX
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
-from dunena.server.shared.store import SharedStore, UnplannedChangeError
+from dunena.server.shared.replay import LogReplay
+from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
 
 _BUSY: Final = "others change the same keys all the time"
 _LOST: Final = "the log was lost for a moment"
-
-_log = logging.getLogger(__name__)
 
 
 class Coordinator:
@@ -66,7 +63,7 @@ class Coordinator:
         self.log = log
         self.is_loaded = False
         self._store = store
-        self._answers = answers
+        self._replay = LogReplay(store, answers)
         self._planner = planner
         self._tick = tick
         self._takeover = takeover
@@ -158,7 +155,7 @@ class Coordinator:
         self._go_on()
 
     def message(self, channel: str, data: bytes) -> None:
-        """Do nothing: the messages of channels go to the subscribers of this node alone."""
+        """Do nothing: messages of channels go to the subscribers of this node alone."""
 
     def change_state(self) -> None:
         """Tell those who asked."""
@@ -220,52 +217,25 @@ class Coordinator:
             self._replay_all(self._finish(), batch, now)
         else:
             for records in batch.groups:
-                self._make_group(records, now)
+                self._replay.make_group(records, now)
         self._store.reach(batch.revision)
-
-    def _make_group(self, records: Sequence[Record], now: int) -> None:
-        self._store.make_group(records)
-        self._take_in_notes(records, now)
-
-    def _take_in_notes(self, records: Sequence[Record], now: int) -> None:
-        for record in records:
-            if record.op.kind is OpKind.NOTE:
-                self._answers.take_in(record, now)
 
     def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
         groups = deque(stored.groups)
         for planned in batch:
             for _ in planned.ends:
-                self._make_group(groups.popleft(), now)
-            self._replay(planned, groups.popleft() if planned.ops else (), now)
+                self._replay.make_group(groups.popleft(), now)
+            self._run_again(planned, groups.popleft() if planned.ops else (), now)
 
-    def _replay(self, planned: Planned, records: Sequence[Record], now: int) -> None:
-        """Run a request again, which makes the changes of its records."""
-        request, store = planned.request, self._store
+    def _run_again(self, planned: Planned, records: Sequence[Record], now: int) -> None:
+        """Run a request again, and settle it unless it has to be planned again."""
+        request = planned.request
         if request.is_gone or planned.error is not None:
-            self._make_group(records, now)
+            self._replay.make_group(records, now)
             self._answer(planned, now)
-            return
-        changes = [record for record in records if record.op.kind is not OpKind.NOTE]
-        store.begin_replay(changes, planned.planned_at, planned.checks)
-        is_made = True
-        try:
-            request.replay(now)
-        except UnplannedChangeError as change:
-            is_made = not planned.asks
-            if is_made:
-                _log.error("a request did other than planned: %s", change)
-                request.fail()
-        except Exception:  # noqa: BLE001 - a bug costs one request its answer
-            _log.exception("a request could not be answered")
-            request.fail()
-        left = store.end_replay()
-        if left:
-            store.make_group(left)
-        self._take_in_notes(records, now)
-        if is_made:
+        elif self._replay.run(planned, records, now):
             self._settle(request)
-        else:  # what it asked for is another thing than planned
+        else:
             self._waiting.appendleft(request)
             self._try_again(request)
 
@@ -275,7 +245,7 @@ class Coordinator:
         """Answer requests that the log need not be asked about."""
         for planned in batch:
             if planned.error is None:
-                self._replay(planned, (), now)
+                self._run_again(planned, (), now)
             else:
                 self._answer(planned, now)
 
@@ -283,7 +253,7 @@ class Coordinator:
         batch, error = refused
         for planned in batch:
             if planned.is_certain:
-                self._replay(planned, (), now)
+                self._run_again(planned, (), now)
             else:
                 self._answer(planned, now, error)
 

@@ -80,10 +80,9 @@ class LaneReceiver(MessageReceiver):
         """Carry out a message on the planned store; raise what it raises."""
         self._conversation.carry_out(self._plan_views.of(services.grant), message, now)
 
-    def replay(self, services: Services, text: bytes, now: int) -> None:
+    def replay(self, services: Services, text: bytes, message: JsonValue, now: int) -> None:
         """Carry out a message, and answer it."""
-        # It is decoded again, as what was planned may have become part of a value.
-        self._conversation.receive_decoded(services, text, decode(text), now)
+        self._conversation.receive_decoded(services, text, message, now)
 
     def refuse_message(self, message: JsonValue, error: ClientError, now: int) -> None:
         """Answer a message with an error."""
@@ -225,7 +224,9 @@ class LaneRequest(ParkedRequest):
 
     def replay(self, now: int) -> None:
         """Carry it out, and answer it."""
-        self._lane.replay(self._services, self._text, now)
+        # What was planned may have become part of a value, unless it was stored as it is.
+        message = decode(self._text) if self.is_conditional else self._message
+        self._lane.replay(self._services, self._text, message, now)
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer it with an error."""

@@ -13,7 +13,7 @@ from dunena.dialects.errors import (
 )
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
 from dunena.server.shared.answers import PlannedAnswers
-from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
+from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult, bytes_of
 from dunena.server.shared.planning import PlanStore
 
 REQUESTS_MAX: Final = GROUP_OPS_MAX
@@ -80,9 +80,10 @@ class Planner:
             planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
         else:
             planned.ops = store.ops
+        planned.bytes = sum([bytes_of(op) for op in (*planned.ends, *planned.ops)])
         planned.error = self._excess(planned)
         if planned.error is not None:
-            planned.ops, planned.ends = [], []
+            planned.ops, planned.ends, planned.bytes = [], [], 0
         return planned
 
     def _excess(self, planned: Planned) -> ClientError | None:
@@ -90,7 +91,9 @@ class Planner:
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
         value_bytes_max = self._log.value_bytes_max
-        if any(len(op.value) > value_bytes_max for op in planned.ops):
+        if planned.bytes > value_bytes_max and any(
+            len(op.value) > value_bytes_max for op in planned.ops
+        ):
             return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
         if planned.bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")
