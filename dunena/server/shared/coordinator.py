@@ -73,6 +73,7 @@ class Coordinator:
         self._number = 0
         self._is_under_way = False
         self._is_coming = False  # the next proposal
+        self._is_stopping = False
         self._count_max = REQUESTS_MAX
         self._parked_count = 0
         self._parked_bytes = 0
@@ -86,7 +87,11 @@ class Coordinator:
     @property
     def has_room(self) -> bool:
         """Whether one more request may wait."""
-        return self._parked_count < PARKED_REQUESTS_MAX and self._parked_bytes < PARKED_BYTES_MAX
+        return (
+            self._parked_count < PARKED_REQUESTS_MAX
+            and self._parked_bytes < PARKED_BYTES_MAX
+            and not self._is_stopping
+        )
 
     @property
     def parked_count(self) -> int:
@@ -97,8 +102,9 @@ class Coordinator:
         """Call ``action`` once when there is room."""
         self._wanting_room.append(action)
 
-    def when_idle(self, action: Callable[[], None]) -> None:
-        """Call ``action`` once when no request waits any more, now if none does."""
+    def stop(self, action: Callable[[], None]) -> None:
+        """Let no further request wait; call ``action`` once when none does, maybe now."""
+        self._is_stopping = True
         if self._parked_count:
             self._idle.append(action)
         else:
