@@ -47,7 +47,7 @@ class Coordinator:
     """The follower of a server's log.
 
     ``call_soon`` runs a function after everything that the loop has read so far. ``is_loaded``:
-    everything that the log has was taken over once.
+    everything that the log has was taken over once. ``is_stopping``: nothing more may wait.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Coordinator:
         self._number = 0
         self._is_under_way = False
         self._is_coming = False  # the next proposal
-        self._is_stopping = False
+        self.is_stopping = False
         self._count_max = REQUESTS_MAX
         self._parked_count = 0
         self._parked_bytes = 0
@@ -90,7 +90,7 @@ class Coordinator:
         return (
             self._parked_count < PARKED_REQUESTS_MAX
             and self._parked_bytes < PARKED_BYTES_MAX
-            and not self._is_stopping
+            and not self.is_stopping
         )
 
     @property
@@ -104,7 +104,7 @@ class Coordinator:
 
     def stop(self, action: Callable[[], None]) -> None:
         """Let no further request wait; call ``action`` once when none does, maybe now."""
-        self._is_stopping = True
+        self.is_stopping = True
         if self._parked_count:
             self._idle.append(action)
         else:

@@ -8,7 +8,11 @@ from collections import deque
 from collections.abc import Callable
 
 from dunena.dialects.conversation import Conversation
-from dunena.dialects.errors import ClientError, PositionAheadError
+from dunena.dialects.errors import (
+    ClientError,
+    PositionAheadError,
+    StoreUnavailableError,
+)
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.server.context import Context
@@ -116,7 +120,7 @@ class LaneReceiver(MessageReceiver):
                 conversation.receive(message, now)  # which answers that
                 return
             if may_change(conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded)
+                self._park(message, decoded, now)
             else:
                 conversation.receive_decoded(conversation.services, message, decoded, now)
         except PositionAheadError:
@@ -132,7 +136,7 @@ class LaneReceiver(MessageReceiver):
             except InvalidJsonError:
                 decoded = None
             if may_change(self._conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded)
+                self._park(message, decoded, self._tick.now)
                 return
         self._hold(message)
 
@@ -143,7 +147,10 @@ class LaneReceiver(MessageReceiver):
             and self._coordinator.has_room
         )
 
-    def _park(self, text: bytes, message: JsonValue) -> None:
+    def _park(self, text: bytes, message: JsonValue, now: int) -> None:
+        if self._coordinator.is_stopping:
+            self._conversation.refuse(StoreUnavailableError("the server stops"), now, message)
+            return
         if not self._coordinator.has_room:
             self._hold(text)
             self._coordinator.wait_for_room(self._go_on)
