@@ -16,6 +16,8 @@ import orjson
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.log import LogBatch, OpKind, Record
 from dunena.server.shared.answers import PREFIX
+from dunena.sessions.session import SessionState
+from dunena.store.entry import EphemeralEntry
 from dunena.store.store import Store
 from tests.simulation.spec_model import BrokenPromiseError
 from tests.support.loopback_log import SharedLog
@@ -209,6 +211,22 @@ class Checker:
                 raise BrokenPromiseError(f"events: {name} told {self._heard[name]}")
         for truth in self.truths.values():
             self._expect_once(truth)
+        self._expect_owners()
+
+    def _expect_owners(self) -> None:
+        """11: no ephemeral key outlives its session."""
+        connected = {
+            session.id
+            for node in self.cluster.nodes
+            for session in node.sessions.table._by_id.values()
+            if session.state is SessionState.CONNECTED
+        }
+        for node in self.cluster.nodes:
+            for entry in node.store.entries():
+                if isinstance(entry, EphemeralEntry):
+                    self.figures["ephemeral"] += 1
+                    if entry.owner not in connected:
+                        raise BrokenPromiseError(f"11 ephemeral: {entry} of {entry.owner}")
 
     def _expect_once(self, truth: Truth) -> None:
         twice = [name for name, count in truth.notes.items() if count > 1]

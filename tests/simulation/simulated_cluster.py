@@ -111,9 +111,8 @@ class Program:
     def write(self) -> None:
         value = f"{self.name}-{next(self.world.values)}"
         key = self.random.choice(KEYS)
-        kind = self.random.choice(
-            ("set", "set", "ttl", "del", "del", "mset", "if", "txn", "incr", "then")
-        )
+        kinds = ("set", "set", "ttl", "del", "del", "mset", "if", "txn", "incr", "then", "here")
+        kind = self.random.choice(kinds)
         match kind:
             case "set":
                 self.ask("set", key=key, value=value)
@@ -121,6 +120,8 @@ class Program:
                 self.ask("set", key=key, value=value, ttl=self.random.choice((20, 300, 5000)))
             case "then":
                 self.ask("set", key=key, value=value, ttl=self.random.choice((20, 300)), then="end")
+            case "here":
+                self.ask("set", key=f"here-{self.name}", value=value, ephemeral=True)
             case "del":
                 self.ask("del", key=key)
             case "if":
