@@ -88,7 +88,6 @@ NO_IO_ROOMS = {
             "wire",
         )
     },
-    "persistence/log.py": set(),
     "sessions": set(),
     "watches": set(),
     "windows_names.py": set(),
