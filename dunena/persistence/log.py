@@ -87,7 +87,8 @@ class LogBatch:
     """Records that are made as a whole; ``timestamp`` is the log's time in Unix ms.
 
     ``revision`` is the place of the last record, or of the proposal itself if it has none.
-    ``number`` is that of the proposal if it is of this node and this run, else None.
+    ``number`` is that of the proposal if it is of this node and this run, else None; also None if
+    it was refused as UNKNOWN before it was found to be made.
     """
 
     node: str
@@ -193,7 +194,9 @@ class LogFollower(Protocol):
         """Take over the newest state of what was changed while deliveries were lost.
 
         ``entries`` has the changed keys and notes alone; ``removed`` those that are gone, and a
-        CLEAR before all others if there was one. Changes that were overtaken are left out.
+        CLEAR before all others if there was one. Changes that were overtaken are left out. If this
+        node's own proposal is among them, it was given to `apply` just before, with all of it, so
+        this may have older revisions than what was told last, of other keys.
         """
 
     def refuse(self, number: int, refusal: Refusal) -> None:
