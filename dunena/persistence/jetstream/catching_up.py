@@ -91,6 +91,7 @@ class CatchUp:
         "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed",
         "_link", "_lower_since_s", "_may_create", "_pending", "_reached", "_reading", "_requests",
         "_scheduler", "_waiting", "created", "fetched", "is_running", "reason",
+        "unanswered_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -123,6 +124,8 @@ class CatchUp:
         self.is_running = False
         self.fetched = 0
         self.reason: str | None = None
+        self.unanswered_since_s: float | None = None
+        """Since when the leader has not answered; None if it does."""
 
     def load(self) -> None:
         """Load everything."""
@@ -311,8 +314,11 @@ class CatchUp:
 
     def _read_facts(self, answer: Message | LinkFault) -> StreamFacts | None:
         if isinstance(answer, LinkFault):
+            if self.unanswered_since_s is None:
+                self.unanswered_since_s = self._scheduler.now_s()
             self.reason = f"the stream {self._requests.stream} does not answer ({answer.value})"
             return None
+        self.unanswered_since_s = None
         facts = self._requests.read_facts(answer)
         if isinstance(facts, StreamFacts):
             if facts.mismatch is None:

@@ -251,6 +251,7 @@ class JetStreamLog:
                 for group in batch.groups:
                     count += len(group)
         if cut:
+            self._catch_up.unanswered_since_s = None
             self.confirmed_at = max(self.confirmed_at, self._clock.newest)
         if batches:
             self._figures.batches += len(batches)
@@ -352,11 +353,10 @@ class JetStreamLog:
     def _stale_s(self) -> float:
         """How long the log has not answered, 0 if it does."""
         now_s = self._scheduler.now_s()
-        since_s = self._proposals.unanswered_since_s
+        starts_s = [self._proposals.unanswered_since_s, self._catch_up.unanswered_since_s]
         if not self._link.is_connected:
-            since_s = (
-                self._silent_since_s if since_s is None else min(since_s, self._silent_since_s)
-            )
+            starts_s.append(self._silent_since_s)
+        since_s = min((start_s for start_s in starts_s if start_s is not None), default=None)
         if since_s is None or now_s - since_s <= STALE_S:
             return 0.0
         return now_s - since_s
