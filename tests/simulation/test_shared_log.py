@@ -17,6 +17,7 @@ from dunena.persistence.jetstream import (
     delivery,
     follower,
     headers,
+    leader,
     loading,
     log,
     proposals,
@@ -47,7 +48,7 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (records, proposals, log):
         monkeypatch.setattr(module, "TOMBSTONE_S", 20)
     monkeypatch.setattr(records, "NOTE_FREED_S", 16)
-    monkeypatch.setattr(catching_up, "AWAY_MS_MAX", 14_000)
+    monkeypatch.setattr(leader, "AWAY_MS_MAX", 14_000)
     for module in (loading, delivery):
         monkeypatch.setattr(module, "TOMBSTONES_MS", 24_000)
         monkeypatch.setattr(module, "FREED_LATER_MS", 18_000)
@@ -195,12 +196,12 @@ def trust_a_page_with_holes(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_any_stream_for_the_same(patch: pytest.MonkeyPatch) -> None:
-    is_same = CatchUp._is_same
+    goes_on = CatchUp._goes_on
 
     def ignore(self: CatchUp, facts: catching_up.StreamFacts) -> bool:
-        return is_same(self, replace(facts, created=self.created or facts.created))
+        return goes_on(self, replace(facts, created=self._leader.created or facts.created))
 
-    patch.setattr(CatchUp, "_is_same", ignore)
+    patch.setattr(CatchUp, "_goes_on", ignore)
     patch.setattr(JetStreamLog, "_reload", lambda _: None)
 
 
@@ -213,7 +214,7 @@ def forget_ended_notes(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_load_anew(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(catching_up, "AWAY_MS_MAX", 10**9)
+    patch.setattr(leader, "AWAY_MS_MAX", 10**9)
 
 
 def load_what_was_cleared(patch: pytest.MonkeyPatch) -> None:

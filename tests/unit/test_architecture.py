@@ -75,6 +75,7 @@ NO_IO_ROOMS = {
             "delivery",
             "follower",
             "headers",
+            "leader",
             "loading",
             "log",
             "naming",

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Final
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.catching_up import REQUEST_TIMEOUT_S, CatchUp
+from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.delivery import Delivery, batch_of_proposal
 from dunena.persistence.jetstream.follower import Flow
+from dunena.persistence.jetstream.leader import REQUEST_TIMEOUT_S, StreamLeader
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.naming import SubjectNames, decode_token
 from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
@@ -62,9 +63,8 @@ class JetStreamLog:
         self._clock = LogClock()
         self._figures = LogFigures()
         self._flow = Flow(self._deliver_soon, self._repair_soon, self.reload)
-        self._catch_up = CatchUp(
-            link, scheduler, self._requests, self._flow, self, may_create=not terms.is_reader
-        )
+        self._leader = StreamLeader(link, scheduler, self._requests, may_create=not terms.is_reader)
+        self._catch_up = CatchUp(link, scheduler, self._requests, self._leader, self._flow, self)
         self._proposals = Proposals(
             link, scheduler, terms, node, self._names, self._places, self._requests,
             self._figures, self,
@@ -109,7 +109,7 @@ class JetStreamLog:
             state is LogState.READY and self._proposals.is_idle and not self._terms.is_reader,
             int(stale_s * 1000),
             self._flow.missing,
-            None if state is LogState.READY else self._link.reason or self._catch_up.reason,
+            None if state is LogState.READY else self._link.reason or self._leader.reason,
             self._nodes.live(self.now, self._node),
         )
 
@@ -144,7 +144,7 @@ class JetStreamLog:
         if self._is_loaded:
             refusal = self._proposals.propose(proposal)
         else:
-            reason = self._link.reason or self._catch_up.reason or "it is not loaded yet"
+            reason = self._link.reason or self._leader.reason or "it is not loaded yet"
             refusal = Refusal(RefusalKind.UNAVAILABLE, reason)
         if refusal is not None:
             told = refusal
@@ -251,7 +251,7 @@ class JetStreamLog:
                 for group in batch.groups:
                     count += len(group)
         if cut:
-            self._catch_up.unanswered_since_s = None
+            self._leader.unanswered_since_s = None
             self.confirmed_at = max(self.confirmed_at, self._clock.newest)
         if batches:
             self._figures.batches += len(batches)
@@ -312,7 +312,7 @@ class JetStreamLog:
 
     def _reload(self) -> None:
         if self._is_loaded and not self._is_closed and not self._catch_up.is_running:
-            self._flow.restart(self._catch_up.created or "")
+            self._flow.restart(self._leader.created or "")
             self._catch_up.load()
 
     def _change_connection(self) -> None:
@@ -353,7 +353,7 @@ class JetStreamLog:
     def _stale_s(self) -> float:
         """How long the log has not answered, 0 if it does."""
         now_s = self._scheduler.now_s()
-        starts_s = [self._proposals.unanswered_since_s, self._catch_up.unanswered_since_s]
+        starts_s = [self._proposals.unanswered_since_s, self._leader.unanswered_since_s]
         if not self._link.is_connected:
             starts_s.append(self._silent_since_s)
         since_s = min((start_s for start_s in starts_s if start_s is not None), default=None)
