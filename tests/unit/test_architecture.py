@@ -80,6 +80,7 @@ NO_IO_ROOMS = {
             "log",
             "naming",
             "nodes",
+            "paging",
             "permissions",
             "places",
             "proposals",

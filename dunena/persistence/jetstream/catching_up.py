@@ -23,17 +23,13 @@ from dunena.persistence.jetstream.leader import (
     Verdict,
 )
 from dunena.persistence.jetstream.loading import StreamReading
+from dunena.persistence.jetstream.paging import Pages
 from dunena.persistence.jetstream.stream_requests import (
     StreamFacts,
     StreamRequests,
     read_sequence,
 )
 from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
-
-PAGE_MESSAGES: Final = 5000
-PAGE_BYTES_MAX: Final = 8 * 1024 * 1024
-PAGE_TIMEOUT_S: Final = 0.5
-"""The longest wait for the next message of a page: the replica may hang, and another one not."""
 
 LAG_PAUSE_S: Final = 0.02
 """Before a page is asked for again that a replica did not have yet."""
@@ -69,9 +65,8 @@ class CatchUp:
     """Keeps a flow complete."""
 
     __slots__ = (
-        "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader",
-        "_link", "_pending", "_reached", "_reading", "_requests", "_scheduler", "_waiting",
-        "fetched", "is_running",
+        "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader", "_link",
+        "_pages", "_reading", "_requests", "_scheduler", "_waiting", "is_running",
     )  # fmt: skip
 
     def __init__(
@@ -89,17 +84,19 @@ class CatchUp:
         self._leader = leader
         self._flow = flow
         self._host = host
+        self._pages = Pages(link, scheduler, requests)
         self._reading: StreamReading | None = None
-        self._reached = 0
-        self._before = "0"
-        self._pending = 0
         self._handle: Cancellable | None = None
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._facts: StreamFacts | None = None
         self._is_asking = False
         self._is_closed = False
         self.is_running = False
-        self.fetched = 0
+
+    @property
+    def fetched(self) -> int:
+        """How many messages were fetched."""
+        return self._pages.fetched
 
     def load(self) -> None:
         """Load everything."""
@@ -133,6 +130,7 @@ class CatchUp:
 
     def close(self) -> None:
         """End what is under way."""
+        self._pages.cancel()
         if self._handle is not None:
             self._handle.cancel()
         self._waiting.clear()
@@ -142,6 +140,7 @@ class CatchUp:
     # --- one run ---
 
     def _begin(self, reading: StreamReading | None) -> None:
+        self._pages.cancel()
         if self._handle is not None:
             self._handle.cancel()
         self.is_running = True
@@ -149,7 +148,7 @@ class CatchUp:
         self._facts = None
         self._flow.hold()
         self._flow.has_overflowed = False
-        self._reached = 0 if reading is not None else self._flow.boundary
+        self._pages.reached = 0 if reading is not None else self._flow.boundary
         if reading is not None:
             self._ask_facts()
         else:
@@ -159,41 +158,13 @@ class CatchUp:
         self._handle = self._scheduler.call_later(seconds, action)
 
     def _fetch(self) -> None:
-        self._before = "0"
-        self._pending = 0
-        page = self._requests.page(self._reached + 1, PAGE_MESSAGES, PAGE_BYTES_MAX)
-        self._handle = self._link.request_many(
-            page, PAGE_TIMEOUT_S, self._take_part, self._end_page
-        )
+        self._pages.fetch(self._take_page, self._ask_facts)
 
-    def _take_part(self, part: Message) -> bool:
-        headers = part.headers
-        if headers.get(header.SEQUENCE_BEFORE, self._before) != self._before:
-            self._pending = -1  # parts are lost
-            return True
-        if header.STATUS in headers:
-            status = headers[header.STATUS]
-            self._pending = int(headers.get(header.PENDING, "0")) if status == "204" else 0
-            if status not in ("204", "404"):
-                self._pending = -1
-            return True
-        text = headers[header.SEQUENCE]
-        self._before = text
-        self._reached = sequence = int(text)
-        self.fetched += 1
+    def _take_page(self, sequence: int, message: Message) -> None:
         if self._reading is not None:
-            self._reading.add(part)
+            self._reading.add(message)
         else:
-            self._flow.keep(sequence, part)
-        return False
-
-    def _end_page(self, fault: LinkFault | None) -> None:
-        if fault is not None or self._pending < 0:
-            self._later(PAUSE_S if fault is not LinkFault.TIMEOUT else 0.0, self._fetch)
-        elif self._pending:
-            self._fetch()
-        else:
-            self._ask_facts()
+            self._flow.keep(sequence, message)
 
     def _ask_facts(self) -> None:
         self._handle = self._leader.ask(self._take_run_facts)
@@ -222,12 +193,12 @@ class CatchUp:
                 return
             flow.take_held()
             self._host.take_batches()
-            if flow.position >= max(facts.last_sequence, self._reached):
+            if flow.position >= max(facts.last_sequence, self._pages.reached):
                 self._end()
                 flow.go_on()
                 self._host.take_facts(facts)
                 return
-        position = max(self._reached, flow.position if self._reading is None else 0)
+        position = max(self._pages.reached, flow.position if self._reading is None else 0)
         while flow.held(position + 1) is not None:
             position += 1
         if position < facts.last_sequence:
@@ -263,7 +234,7 @@ class CatchUp:
         if reading is None:
             newest = self._host.take_repaired(flow.held_to(position), position)
         else:
-            for sequence in range(self._reached + 1, position + 1):
+            for sequence in range(self._pages.reached + 1, position + 1):
                 message = flow.held(sequence)
                 if message is not None:
                     reading.add(message)
