@@ -23,13 +23,14 @@ from dunena.persistence.jetstream import (
     proposals,
     records,
 )
-from dunena.persistence.jetstream.attempts import ProposalDraft
+from dunena.persistence.jetstream.attempts import CurrentProposal, ProposalDraft
 from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.log import JetStreamLog
 from dunena.persistence.jetstream.proposals import Proposals
+from dunena.persistence.jetstream.settling import Settled, Settling
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import OpKind, Refusal, RefusalKind
 from tests.simulation.seeds import seeds_from, seeds_of
@@ -159,24 +160,26 @@ def ignore_clears_in_conditions(patch: pytest.MonkeyPatch) -> None:
 
 
 def guess_conflicts(patch: pytest.MonkeyPatch) -> None:
-    def guess(self: Proposals) -> None:
-        if self._current is not None and not self._current.is_given_up:
-            self._refuse(self._current, Refusal(RefusalKind.CONFLICT, ""))
-        else:
-            self._pause()
+    begin = Settling.begin
 
-    patch.setattr(Proposals, "_settle_conflict", guess)
+    def guess(self: Settling, current, place, end, *, asks: bool) -> None:
+        if asks and current is not None and not current.is_given_up:
+            end(Settled.CHANGED)
+        else:
+            begin(self, current, place, end, asks=asks)
+
+    patch.setattr(Settling, "begin", guess)
 
 
 def take_silence_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Proposals, current: proposals._Current) -> None:
+    def refuse(self: Proposals, current: CurrentProposal) -> None:
         self._host.refuse(current.number, Refusal(RefusalKind.UNAVAILABLE, ""))
 
     patch.setattr(Proposals, "_refuse_unanswered", refuse)
 
 
 def refuse_what_is_full_after_a_silence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(proposals._Current, "may_be_stored", property(lambda _: False, lambda *_: None))
+    patch.setattr(CurrentProposal, "may_be_stored", property(lambda _: False, lambda *_: None))
 
 
 def trust_a_page(patch: pytest.MonkeyPatch) -> None:

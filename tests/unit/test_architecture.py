@@ -85,6 +85,7 @@ NO_IO_ROOMS = {
             "places",
             "proposals",
             "records",
+            "settling",
             "stream_requests",
             "terms",
             "wire",
