@@ -70,11 +70,13 @@ NO_IO_ROOMS = {
         for name in (
             "attempts",
             "catching_up",
+            "channels",
             "clock",
             "credentials",
             "delivery",
             "follower",
             "headers",
+            "health",
             "leader",
             "loading",
             "log",
