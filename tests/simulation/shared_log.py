@@ -195,9 +195,10 @@ class Member:
             self._take_own(batch)
         promise(batch.revision > self.state.revision, "a batch came twice, or too late")
         if not batch.groups:
-            promise(is_own, "an empty batch of another node")
             following = truth.following(self.state.revision)
             self.is_before_repair = following is not None and following.first < batch.revision
+            promise(is_own or not self.is_before_repair, "a batch was skipped")
+            promise(truth.is_boundary(batch.revision), "half of a batch without records")
             if not self.is_before_repair:
                 self.state.revision = batch.revision
             return
@@ -230,7 +231,11 @@ class Member:
         if not self.is_before_repair:
             self.state.revision = batch.revision
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
+        if own is not None:
+            self.apply([own])
         truth = self.truth
         assert truth is not None
         self.is_before_repair = False

@@ -38,6 +38,7 @@ class Follower:
     def __init__(self) -> None:
         self.loaded: list[Contents] = []
         self.batches: list[LogBatch] = []
+        self.revision = 0
         self.refused: dict[int, Refusal] = {}
         self.heard: list[tuple[str, bytes]] = []
         self.states = 0
@@ -46,9 +47,12 @@ class Follower:
         self.loaded.append(contents)
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
-        self.batches += batches
+        self.batches += [batch for batch in batches if batch.groups or batch.number is not None]
+        self.revision = batches[-1].revision
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
         raise AssertionError("nothing was lost")
 
     def refuse(self, number: int, refusal: Refusal) -> None:
@@ -124,6 +128,7 @@ def test_a_question_is_answered_with_an_empty_batch(world: World) -> None:
     (batch,) = follower.batches
     assert (batch.number, batch.groups) == (1, ())
     assert other.batches == []
+    assert other.revision >= batch.revision  # it is told too that there was something
 
 
 def test_a_reader_makes_nothing_and_proposes_nothing(world: World) -> None:

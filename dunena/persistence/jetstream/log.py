@@ -227,22 +227,15 @@ class JetStreamLog:
     def take_batches(self) -> None:
         """Deliver what the flow has in its order."""
         now_s = self._scheduler.now_s()
-        batches = []
         batch_of = self._delivery.batch_of
-        count = 0
-        cut = self._flow.cut()
-        for messages in cut:
-            batch = batch_of(messages, now_s)
-            if batch is not None:
-                batches.append(batch)
-                for group in batch.groups:
-                    count += len(group)
-        if cut:
+        batches = [batch_of(messages, now_s) for messages in self._flow.cut()]
+        if batches:
             self._leader.unanswered_since_s = None
             self.confirmed_at = max(self.confirmed_at, self._clock.newest)
-        if batches:
-            self._figures.batches += len(batches)
-            self._figures.changes += count
+            for batch in batches:
+                if batch.groups:
+                    self._figures.batches += 1
+                    self._figures.changes += sum(map(len, batch.groups))
             self._apply(batches)
             self._free_cleared(batches)
 
@@ -255,19 +248,19 @@ class JetStreamLog:
         self._figures.gaps += 1
         marker = reading.markers.get(self._node)
         stored = None if marker is None else self._proposals.take_marker(*_fields_of(marker))
+        own = None
         if stored is not None and marker is not None:
             found = {}
             for message in messages:
                 record = record_of(message, self._names)
                 if record is not None:
                     found[record.revision] = record
-            batch = batch_of_proposal(stored, self._node, marker, found)
-            self._apply([batch])
-            self._free_cleared([batch])
+            own = batch_of_proposal(stored, self._node, marker, found)
+            self._free_cleared([own])
         contents = reading.contents(self._epoch, position)
         removed = reading.removed()
         if self._follower is not None:
-            self._follower.repair(contents, removed)
+            self._follower.repair(contents, removed, own)
         self._soon(self._go_on)
         return reading.newest
 

@@ -37,21 +37,21 @@ class PlanStore(Store):
         "_is_cleared",
         "_limits",
         "_planned",
-        "_real",
+        "_shown",
         "checks",
         "ops",
         "overdue_ops",
         "seen",
     )
 
-    def __init__(self, real: Store, limits: Limits) -> None:
+    def __init__(self, shown: Store, limits: Limits) -> None:
         super().__init__()
         self._limits = limits
-        self._real = real
-        self.table = real.table
-        self.positions = real.positions
-        self.history = real.history
-        self.quota = real.quota
+        self._shown = shown
+        self.table = shown.table
+        self.positions = shown.positions
+        self.history = shown.history
+        self.quota = shown.quota
         self._planned: dict[EntryId, Entry | None] = {}
         self._is_cleared = False
         self.ops: list[Op] = []
@@ -63,9 +63,9 @@ class PlanStore(Store):
         """Forget what was planned: the next requests run on the real store, at Unix ms."""
         self._planned = {}
         self._is_cleared = False
-        self.epoch = self._real.epoch
+        self.epoch = self._shown.epoch
         self.now = now
-        real_quota = self._real.quota
+        real_quota = self._shown.quota
         if real_quota is not None:  # what is planned needs room too
             self.quota = Quota(self._limits)
             self.quota.entries, self.quota.bytes = real_quota.entries, real_quota.bytes
@@ -111,6 +111,15 @@ class PlanStore(Store):
     def expire(self, now: int, count_max: int = 0) -> list[Change]:
         """End nothing: that is planned when it is met."""
         return []
+
+    def owned_by(self, owner: str) -> list[EntryId]:
+        """Return the keys that a session owns, with what was planned, the oldest first."""
+        ephemeral = self.table.ephemeral
+        ids = dict.fromkeys([] if ephemeral is None else ephemeral.of(owner))
+        ids.update(dict.fromkeys(self._planned))
+        entries = [entry for ns, key in ids if (entry := self._find(ns, key)) is not None]
+        owned = [entry for entry in entries if _owner_of(entry) == owner]
+        return [(entry.ns, entry.key) for entry in sorted(owned, key=_revision_of)]
 
     # --- changing ---
 
@@ -196,7 +205,7 @@ class PlanStore(Store):
 
     def _refuse_full(self, reason: str) -> None:
         self.checks.append(reason)
-        real_quota = self._real.quota
+        real_quota = self._shown.quota
         if real_quota is not None:
             real_quota.refusals += 1
         raise StoreFullError(reason)
@@ -263,6 +272,10 @@ def _merged(entry: Entry, then: bytes) -> Entry:
             entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, entry.owner
         )
     return Entry(entry.ns, entry.key, value, None, entry.revision, entry.written_at)
+
+
+def _revision_of(entry: Entry) -> int:
+    return entry.revision
 
 
 def _owner_of(entry: Entry) -> str | None:
