@@ -19,8 +19,8 @@ from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.leader import (
     PAUSE_S,
     REQUEST_TIMEOUT_S,
+    Continuity,
     StreamLeader,
-    Verdict,
 )
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.paging import Pages
@@ -264,14 +264,14 @@ class CatchUp:
             return True
         if self._reading is not None:
             return True
-        verdict = leader.judge(facts, flow.boundary, self._host.confirmed_at)
-        if verdict is Verdict.SAME:
+        continuity = leader.judge(facts, flow.boundary, self._host.confirmed_at)
+        if continuity is Continuity.SAME:
             return True
-        if verdict is Verdict.LOWER:
+        if continuity is Continuity.LOWER:
             if self.is_running:
                 self._later(PAUSE_S, self._ask_facts)
             return False
-        if verdict is Verdict.SHORTER:
+        if continuity is Continuity.SHORTER:
             flow.restart(facts.created)
         self.load()
         return False

@@ -32,7 +32,7 @@ that it loads everything.
 """
 
 
-class Verdict(Enum):
+class Continuity(Enum):
     """Whether a stream goes on from what is known of it.
 
     LOWER: it seems to have less than is known, which is not believed yet. SHORTER: it has less.
@@ -105,7 +105,7 @@ class StreamLeader:
         request = self._requests.create(without_cluster=without_cluster)
         return self._link.request(request, 2 * REQUEST_TIMEOUT_S, take)
 
-    def judge(self, facts: StreamFacts, known: int, confirmed_at: int) -> Verdict:
+    def judge(self, facts: StreamFacts, known: int, confirmed_at: int) -> Continuity:
         """Say whether the stream, which is the known one by ``created``, goes on from ``known``.
 
         ``known`` is the last sequence that is known; ``confirmed_at`` when it was known that there
@@ -114,14 +114,14 @@ class StreamLeader:
         if facts.last_sequence >= known:
             self._lower_since_s = None
             is_away = facts.timestamp - confirmed_at > AWAY_MS_MAX
-            return Verdict.AWAY if is_away and facts.last_sequence > known else Verdict.SAME
+            return Continuity.AWAY if is_away and facts.last_sequence > known else Continuity.SAME
         now_s = self._scheduler.now_s()
         if self._lower_since_s is None:
             self._lower_since_s = now_s
         if now_s - self._lower_since_s < LOWER_S:
-            return Verdict.LOWER
+            return Continuity.LOWER
         self._lower_since_s = None
-        return Verdict.SHORTER
+        return Continuity.SHORTER
 
     def _read(self, answer: Message | LinkFault) -> StreamFacts | None:
         self.is_missing = False
