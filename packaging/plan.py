@@ -114,8 +114,8 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "aiohttp multidict fast_mail_parser nkeys",
-        "ways to connect, to read headers and to log in that the library tries; NATS is reached over"
-        " TCP, our own parser is quicker, and our own login needs no nkeys",
+        "ways to connect, to read headers and to log in that the library tries; NATS is reached"
+        " over TCP, our own parser is quicker, and our own login needs no nkeys",
     ),
     Exclusion(
         "mimetypes nturl2path wsgiref.handlers wsgiref.headers wsgiref.util",

@@ -187,7 +187,11 @@ class LogFollower(Protocol):
         """Take over everything, at the start, after a long absence, or from another log."""
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
-        """Make changes, in their order, each batch as a whole."""
+        """Make changes, in their order, each batch as a whole.
+
+        Every node is told of every batch, also of one without records: what a client knows ends at
+        such a place too, and another node that it goes to must come to it.
+        """
 
     def repair(
         self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None

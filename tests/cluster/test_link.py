@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nats.aio.client import Client
 
+from dunena.persistence.jetstream.connection import _Client
 from dunena.persistence.jetstream.wire import LinkFault, Message
 from tests.cluster.room import room_at, run
 from tests.support.nats_cluster import Cluster
@@ -283,3 +285,20 @@ def _closed_port() -> str:
 
 def _has_client(answer: dict[str, Any] | None) -> bool:
     return any(one.get("name") == "tests" for one in (answer or {}).get("connections", []))
+
+
+@pytest.mark.parametrize(
+    ("raw", "headers"),
+    [
+        (b"A: 1\r\nB-c: d: e\r\n\r\n", {"A": "1", "B-c": "d: e"}),
+        (b"A: \xc3\xa4\r\n\r\n", {"A": "ä"}),
+        (b"A:1\r\nB: \r\nC:  2 \r\n\r\n", {"A": "1", "B": "", "C": "2"}),
+        (b"04 EOB\r\nNats-Num-Pending: 0\r\n\r\n", {"Nats-Num-Pending": "0"}),
+        (b"Nats-Num-Pending: 0", {"Nats-Num-Pending": "0"}),
+        (b"A: \xff\r\n\r\n", {"A": "\ufffd"}),
+        (b"\r\n\r\n", {}),
+    ],
+)
+def test_headers_are_read_as_servers_write_them_and_otherwise(raw: bytes, headers: dict[str, str]):
+    assert Client._parse_header_lines(raw) == headers
+    assert _Client._parse_header_lines(raw) == headers

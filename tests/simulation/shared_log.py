@@ -155,6 +155,8 @@ class Member:
         self.under_way: Proposal | None = None
         self.known: dict[Name, int] = {}
         self.unknown: list[int] = []
+        self.given_up: set[int] = set()
+        self.link.sent = self._see_sent
         self.is_before_repair = False
         self.now = 0
         self.heard: list[bytes] = []
@@ -264,6 +266,7 @@ class Member:
         is_stored = (self.name, number) in history.stored
         if refusal.kind is RefusalKind.UNKNOWN:
             self.unknown.append(number)
+            self.given_up.add(number)
             return
         promise(not is_stored, f"stored and refused: {refusal}")
         history.never.add((self.name, number))
@@ -276,6 +279,20 @@ class Member:
                 or self.state.changed.get(CLEARED, 0) != self.known[CLEARED]
             ]
             promise(changed, "a conflict with nothing that was delivered")
+
+    def _see_sent(self, message: Message) -> None:
+        if message.data and message.subject.startswith(f"$KV.{BUCKET}.=node-"):
+            number = json.loads(message.data)["proposal"]
+            promise(number not in self.given_up, "what nobody waits for was sent again")
+            if number is not None:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Something new is taken, so it is decided what has become of what was unknown."""
+        for number in self.unknown:
+            if (self.name, number) not in self.history.stored:
+                self.history.never.add((self.name, number))
+        self.unknown.clear()
 
     def message(self, channel: str, data: bytes) -> None:
         promise(channel == "talk", "a message of another channel")
@@ -318,11 +335,7 @@ class Member:
 
     def propose(self, groups: tuple[OpGroup, ...]) -> None:
         if self.log.status.is_writable:
-            # It is decided what has become of what was unknown.
-            for number in self.unknown:
-                if (self.name, number) not in self.history.stored:
-                    self.history.never.add((self.name, number))
-            self.unknown.clear()
+            self._settle()
         self.number += 1
         proposal = Proposal(self.number, groups)
         self.under_way = proposal

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
-from dunena.persistence.jetstream.wire import Answer, LinkFault, Message
+from dunena.persistence.jetstream.wire import LinkFault, Message, TakeAnswer
 
 EPOCH_S = 1_800_000_000
 SERVERS = 3
@@ -139,26 +139,25 @@ class Replica:
         self.position = 0
         self.is_lagging = False
 
-    def apply(self, entries: list[Entry], upto: int, now_s: float) -> None:
+    def apply(self, made: list[Stored | int], upto: int, now_s: float) -> None:
+        """Do what was agreed on: store a message, or purge keys below a sequence."""
         while self.applied < upto:
-            entry = entries[self.applied]
+            stored = made[self.applied]
             self.applied += 1
-            if entry.purge_below:
+            if isinstance(stored, int):
                 doomed = [
-                    stored
-                    for stored in self.messages.values()
-                    if stored.sequence < entry.purge_below and stored.subject.count(".") > 2
+                    found
+                    for found in self.messages.values()
+                    if found.sequence < stored and found.subject.count(".") > 2
                 ]
-                for stored in doomed:
-                    self.remove(stored)
-            for stored in entry.stored:
-                self.position = stored.sequence
-                before = self.last.get(stored.subject)
-                if before is not None:
-                    del self.messages[before]
-                if stored.frees_at_s is not None and stored.frees_at_s <= now_s:
-                    self.last.pop(stored.subject, None)
-                    continue
+                for found in doomed:
+                    self.remove(found)
+                continue
+            self.position = stored.sequence
+            before = self.last.pop(stored.subject, None)
+            if before is not None:
+                del self.messages[before]
+            if stored.frees_at_s is None or stored.frees_at_s > now_s:
                 self.messages[stored.sequence] = stored
                 self.last[stored.subject] = stored.sequence
 
@@ -204,7 +203,7 @@ class SimulatedCluster:
         self._forget()
 
     def _forget(self) -> None:
-        self.entries: list[Entry] = []
+        self.made_entries: list[Stored | int] = []
         self.pending: list[Entry] = []
         self.open_batches: dict[str, list[Message]] = {}
         self.replicas = [Replica() for _ in range(SERVERS)]
@@ -257,7 +256,7 @@ class SimulatedCluster:
         self.leader = self.random.randrange(SERVERS)
         replica = self.replicas[self.leader]
         replica.is_lagging = False
-        replica.apply(self.entries, len(self.entries), self.time.now_s)
+        replica.apply(self.made_entries, len(self.made_entries), self.time.now_s)
         while self.pending and self.has_quorum:
             self._commit()
 
@@ -415,18 +414,23 @@ class SimulatedCluster:
             entry.stored.append(stored)
             if frees_at_s is not None:
                 self.time.at(frees_at_s, partial(self._free, stored))
-        self.entries.append(entry)
-        count = len(self.entries)
+        before = len(self.made_entries)
+        self.made_entries += entry.stored
+        if entry.purge_below:
+            self.made_entries.append(entry.purge_below)
+        count = len(self.made_entries)
         for number, replica in enumerate(self.replicas):
             if number == self.leader:
-                replica.apply(self.entries, count, now_s)
+                replica.apply(self.made_entries, count, now_s)
             elif not replica.is_lagging:
                 if self.random.random() < self.faults.replica_lags:
+                    # It may have half of a batch.
+                    replica.apply(self.made_entries, self.random.randint(before, count), now_s)
                     replica.is_lagging = True
                     late_s = self.random.random() * self.faults.lag_s
                     self.time.at(now_s + late_s, partial(self._level, replica))
                 else:
-                    replica.apply(self.entries, count, now_s)
+                    replica.apply(self.made_entries, count, now_s)
         self.committed(entry)
         for stored in entry.stored:
             rest = stored.subject.removeprefix(f"$KV.{self.bucket}.")
@@ -442,7 +446,7 @@ class SimulatedCluster:
     def _level(self, replica: Replica) -> None:
         if replica in self.replicas:
             replica.is_lagging = False
-            replica.apply(self.entries, len(self.entries), self.time.now_s)
+            replica.apply(self.made_entries, len(self.made_entries), self.time.now_s)
 
     def _free(self, stored: Stored) -> None:
         for replica in self.replicas:
@@ -508,8 +512,8 @@ class Request:
 
     __slots__ = ("answer", "timer")
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer: Answer | None = answer
+    def __init__(self, answer: TakeAnswer) -> None:
+        self.answer: TakeAnswer | None = answer
         self.timer: Timer | None = None
 
     def cancel(self) -> None:
@@ -525,7 +529,10 @@ class Request:
 
 
 class SimulatedLink:
-    """The connection of one node; what is sent over it stays in its order."""
+    """The connection of one node; what is sent over it stays in its order.
+
+    ``sent`` is told of each message that the node sends.
+    """
 
     def __init__(self, cluster: SimulatedCluster, process: Process) -> None:
         self._cluster = cluster
@@ -539,6 +546,7 @@ class SimulatedLink:
         self._connection = 0
         self.held_until_s = 0.0
         self.is_connected = False
+        self.sent: Callable[[Message], object] = lambda _message: None
         cluster.links.append(self)
 
     @property
@@ -585,6 +593,7 @@ class SimulatedLink:
         )
 
     def publish(self, message: Message) -> None:
+        self.sent(message)
         if self.is_connected and self._random.random() >= self._cluster.faults.part_lost:
             self._send(lambda: self._cluster.receive(message, None))
 
@@ -600,7 +609,8 @@ class SimulatedLink:
 
         self._send(lambda: self._cluster.receive(message, reply))
 
-    def request(self, message: Message, timeout_s: float, answer: Answer) -> Request:
+    def request(self, message: Message, timeout_s: float, answer: TakeAnswer) -> Request:
+        self.sent(message)
         request = Request(answer)
         if not self.is_connected:
             request.timer = self._later(0, lambda: request.end(LinkFault.DISCONNECTED))

@@ -21,6 +21,15 @@ IO_MODULES = {
 
 NETWORK_MODULES = {"asyncio", "selectors", "signal", "socket", "ssl"}
 
+# What connects to NATS servers, of which the log on it knows nothing but an interface.
+NETWORK_BELOW_THE_SERVER = {
+    "persistence/jetstream/connection.py",
+    "persistence/jetstream/examination.py",
+    "persistence/jetstream/link.py",
+    "persistence/jetstream/login.py",
+    "persistence/jetstream/opening.py",
+}
+
 NO_IO_ROOMS = {
     "client/address.py": set(),
     "client/protocol.py": set(),
@@ -34,6 +43,25 @@ NO_IO_ROOMS = {
     "hub.py": set(),
     "frames.py": {"websockets"},  # its unmasking, which is arithmetic
     "histogram.py": set(),
+    "persistence/jetstream/attempts.py": set(),
+    "persistence/jetstream/catching_up.py": set(),
+    "persistence/jetstream/clock.py": set(),
+    "persistence/jetstream/credentials.py": set(),
+    "persistence/jetstream/delivery.py": set(),
+    "persistence/jetstream/follower.py": set(),
+    "persistence/jetstream/headers.py": set(),
+    "persistence/jetstream/loading.py": set(),
+    "persistence/jetstream/log.py": set(),
+    "persistence/jetstream/naming.py": set(),
+    "persistence/jetstream/nodes.py": set(),
+    "persistence/jetstream/permissions.py": set(),
+    "persistence/jetstream/places.py": set(),
+    "persistence/jetstream/proposals.py": set(),
+    "persistence/jetstream/records.py": set(),
+    "persistence/jetstream/stream_requests.py": set(),
+    "persistence/jetstream/terms.py": set(),
+    "persistence/jetstream/wire.py": set(),
+    "persistence/log.py": set(),
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
     "server/websocket/fragments.py": {"websockets"},  # its frames, which are data
@@ -133,10 +161,11 @@ TESTS_OF_NO_MODULE = {
 }
 
 # The two clients are the same to who writes with them, in one case with `await`; what they reach is
-# a store too, with its transactions and conflicts.
+# a store too, with its transactions and conflicts. A message is one of WebSocket, and one of NATS.
 NAMED_ALIKE_ON_PURPOSE = {
     "ConflictError": ["client/errors.py", "dialects/errors.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],
+    "Message": ["dialects/dialect.py", "persistence/jetstream/wire.py"],
     "Session": ["client/presence.py", "sessions/session.py"],
     "Store": ["client/asynchronous.py", "client/blocking.py", "store/store.py"],
     "Transaction": [
@@ -181,8 +210,18 @@ def test_packages_import_only_in_the_allowed_directions(room: str) -> None:
 @pytest.mark.parametrize("room", sorted(DIRECTIONS["server"]))
 def test_packages_below_the_server_import_no_network_module(room: str) -> None:
     for path in modules_of(room if (PACKAGE / room).is_dir() else f"{room}.py"):
-        found = {name.split(".")[0] for name in imports_of(path)} & NETWORK_MODULES
-        assert not found, f"{path} imports {found}"
+        if path.relative_to(PACKAGE).as_posix() not in NETWORK_BELOW_THE_SERVER:
+            found = {name.split(".")[0] for name in imports_of(path)} & NETWORK_MODULES
+            assert not found, f"{path} imports {found}"
+
+
+def test_only_the_connection_to_nats_imports_its_library() -> None:
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if "nats" in {name.split(".")[0] for name in imports_of(path)}
+    }
+    assert found == {"persistence/jetstream/connection.py"}
 
 
 def test_every_package_has_allowed_import_directions() -> None:

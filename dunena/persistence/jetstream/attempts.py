@@ -4,7 +4,7 @@ from enum import Enum
 from typing import Final
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.naming import SUBJECT_BYTES_MAX, Names
+from dunena.persistence.jetstream.naming import SUBJECT_BYTES_MAX, SubjectNames
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.records import data_of, headers_of, subject_of
 from dunena.persistence.jetstream.stream_requests import (
@@ -64,7 +64,7 @@ def meaning_of(fault: ApiFault) -> Meaning:
     return Meaning.INVALID if is_invalid else Meaning.LATER
 
 
-class Draft:
+class ProposalDraft:
     """A proposal as messages, without what differs between attempts.
 
     ``conditions`` is subject -> the sequence that this node was told of as its last one. A CLEAR
@@ -73,7 +73,7 @@ class Draft:
 
     __slots__ = ("_bodies", "_is_guarded", "_names", "conditions", "number", "subjects")
 
-    def __init__(self, proposal: Proposal, names: Names, places: Places, now: int) -> None:
+    def __init__(self, proposal: Proposal, names: SubjectNames, places: Places, now: int) -> None:
         self._names = names
         self.number = proposal.number
         self.subjects: list[str] = []

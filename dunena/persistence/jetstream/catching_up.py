@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.follower import Flow
-from dunena.persistence.jetstream.loading import Reading
+from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.stream_requests import (
     REPLICAS_NOT_SUPPORTED,
     STREAM_EXISTS_OTHERWISE,
@@ -57,10 +57,10 @@ may not have made everything yet.
 class CatchUpHost(Protocol):
     """What happens with what was caught up with."""
 
-    def begin_loading(self) -> Reading:
+    def begin_loading(self) -> StreamReading:
         """Return what takes all messages of a stream."""
 
-    def take_loaded(self, reading: Reading, facts: StreamFacts, position: int) -> None:
+    def take_loaded(self, reading: StreamReading, facts: StreamFacts, position: int) -> None:
         """Take over everything up to a position."""
 
     def take_batches(self) -> None:
@@ -109,7 +109,7 @@ class CatchUp:
         self._flow = flow
         self._host = host
         self._may_create = may_create
-        self._reading: Reading | None = None
+        self._reading: StreamReading | None = None
         self._reached = 0
         self._before = "0"
         self._pending = 0
@@ -167,7 +167,7 @@ class CatchUp:
 
     # --- one run ---
 
-    def _begin(self, reading: Reading | None) -> None:
+    def _begin(self, reading: StreamReading | None) -> None:
         if self._handle is not None:
             self._handle.cancel()
         self.is_running = True

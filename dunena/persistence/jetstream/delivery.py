@@ -7,7 +7,7 @@ from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.headers import milliseconds_of
 from dunena.persistence.jetstream.loading import FREED_LATER_MS
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
 from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
 from dunena.persistence.jetstream.records import record_of
@@ -29,7 +29,7 @@ class Delivery:
 
     def __init__(
         self,
-        names: Names,
+        names: SubjectNames,
         node: str,
         places: Places,
         nodes: NodeTable,

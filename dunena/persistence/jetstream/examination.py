@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dunena.persistence.jetstream import stream_requests
-from dunena.persistence.jetstream.connection import ConnectError, Connection, address_of
+from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection, address_of
 from dunena.persistence.jetstream.link import NatsLink
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
 from dunena.persistence.jetstream.login import Login, LoginError
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.stream_requests import StreamRequests, stream_config
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import LinkFault, Message
@@ -29,14 +29,14 @@ _ANSWER_SECONDS = 5.0
 _NAME = "dunena doctor"
 _DENIED = "permissions violation for"
 
-Level = Literal["ok", "note", "bad"]
+_Level = Literal["ok", "note", "bad"]
 
 
 @dataclass(frozen=True, slots=True)
 class StoreFinding:
     """The result for one examined thing, as `dunena.cli.examination.Finding` has it."""
 
-    level: Level
+    level: _Level
     about: str
     text: str
     advice: str = ""
@@ -73,10 +73,10 @@ async def _reach(store: StoreSettings, server: str) -> tuple[StoreFinding, bool]
     """Connect to a server; return what was found, and whether it can be reached."""
     about = "server"
     address = address_of(server)
-    connection = Connection(server, lambda _: None, lambda _: None)
+    connection = NatsConnection(server, lambda _: None, lambda _: None)
     try:
         await connection.open(Login(store, server), _NAME)
-    except (ConnectError, LoginError) as error:
+    except (NatsConnectError, LoginError) as error:
         advice = "see that it runs, and give its address and a login that it takes"
         return StoreFinding("bad", about, f"{address}: {error}", advice), False
     version = connection.server_version
@@ -153,7 +153,7 @@ class _Examiner:
     async def _examine_rights(self) -> StoreFinding:
         """Try everything that a node does, so that nothing comes of it."""
         requests = self._requests
-        names = Names(self._store.bucket, self._store.domain)
+        names = SubjectNames(self._store.bucket, self._store.domain)
         nothing = f"{names.prefix}=doctor"
         tries = [requests.info(), requests.last_message(nothing), requests.page(1, 1, 1)]
         if not self._store.is_reader:
@@ -266,7 +266,7 @@ def _examine_copies(name: str, body: dict[str, Any]) -> StoreFinding:
     if count < 3:
         servers = "one server" if count == 1 else f"{count} servers"
         text = f"{name} is on {servers}: while one is away, nothing is written"
-        advice = "three servers go on without one of them: `nats stream edit --replicas 3`"
+        advice = f"three servers go on without one of them: edit {name} to have 3 replicas"
         return StoreFinding("note", about, text, advice)
     return StoreFinding("ok", about, f"{name} is on {count} servers, which are level")
 

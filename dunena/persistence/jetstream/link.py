@@ -7,9 +7,14 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 
-from dunena.persistence.jetstream.connection import ConnectError, Connection, Receive, address_of
+from dunena.persistence.jetstream.connection import (
+    NatsConnectError,
+    NatsConnection,
+    Receive,
+    address_of,
+)
 from dunena.persistence.jetstream.login import Login, LoginError
-from dunena.persistence.jetstream.wire import Answer, Cancellable, LinkFault, Message
+from dunena.persistence.jetstream.wire import Cancellable, LinkFault, Message, TakeAnswer
 from dunena.persistence.policy import StoreSettings
 
 CONTROL_LINE_BYTES_MAX = 4096
@@ -38,7 +43,7 @@ class NatsLink:
         self._store = store
         self._name = name
         self._report = report or _log_report
-        self._connection: Connection | None = None
+        self._connection: NatsConnection | None = None
         self._reason: str | None = "not connected yet"
         self._max_payload = 0
         self._listeners: list[Callable[[], None]] = []
@@ -82,7 +87,7 @@ class NatsLink:
         if self._connection is not None and self._fault_of(message) is None:
             self._connection.publish(message)
 
-    def request(self, message: Message, timeout_s: float, answer: Answer) -> Cancellable:
+    def request(self, message: Message, timeout_s: float, answer: TakeAnswer) -> Cancellable:
         """Send a message and wait for one answer."""
 
         def finish(fault: LinkFault | None) -> None:
@@ -154,10 +159,10 @@ class NatsLink:
     async def _connect(self, server: str) -> bool:
         """Try to connect to a server, with all subscriptions; return whether it succeeded."""
         address = address_of(server)
-        connection = Connection(server, self._take_loss, self._report)
+        connection = NatsConnection(server, self._take_loss, self._report)
         try:
             await connection.open(Login(self._store, server), self._name)
-        except (ConnectError, LoginError) as error:
+        except (NatsConnectError, LoginError) as error:
             self._say(f"{address}: {error}")
             return False
         self._lost.clear()
@@ -228,7 +233,7 @@ class _Subscription:
         self._end: Callable[[], None] | None = None
         all_.add(self)
 
-    def begin(self, connection: Connection) -> None:
+    def begin(self, connection: NatsConnection) -> None:
         """Subscribe at a new connection."""
         self._end = connection.subscribe(self._subject, self._receive)
 

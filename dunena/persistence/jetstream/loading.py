@@ -2,7 +2,7 @@
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.headers import milliseconds_of
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable
 from dunena.persistence.jetstream.places import TOMBSTONES_MS, Places
 from dunena.persistence.jetstream.records import entry_of, record_of
@@ -18,7 +18,7 @@ FREED_LATER_MS = 20 * 60 * 1000
 """How much later than its end a note's place is forgotten; later than the stream frees it."""
 
 
-class Reading:
+class StreamReading:
     """Takes messages in the order of their sequences, and keeps the newest of each subject.
 
     ``places`` and ``nodes`` are told of each. What is removed is kept only if ``keeps_removed``.
@@ -30,7 +30,7 @@ class Reading:
     )  # fmt: skip
 
     def __init__(
-        self, names: Names, places: Places, nodes: NodeTable, *, keeps_removed: bool
+        self, names: SubjectNames, places: Places, nodes: NodeTable, *, keeps_removed: bool
     ) -> None:
         self._names = names
         self._places = places

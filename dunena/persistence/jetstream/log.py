@@ -8,8 +8,8 @@ from dunena.persistence.jetstream.catching_up import REQUEST_TIMEOUT_S, CatchUp
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.delivery import Delivery, batch_of_proposal
 from dunena.persistence.jetstream.follower import Flow
-from dunena.persistence.jetstream.loading import Reading
-from dunena.persistence.jetstream.naming import Names, decode_token
+from dunena.persistence.jetstream.loading import StreamReading
+from dunena.persistence.jetstream.naming import SubjectNames, decode_token
 from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.proposals import Proposals
@@ -55,7 +55,7 @@ class JetStreamLog:
         self._scheduler = scheduler
         self._terms = terms
         self._node = node
-        self._names = Names(terms.bucket, terms.domain)
+        self._names = SubjectNames(terms.bucket, terms.domain)
         self._requests = StreamRequests(terms)
         self._places = Places(self._names)
         self._nodes = NodeTable()
@@ -209,13 +209,15 @@ class JetStreamLog:
         self._clock.take(facts.timestamp, self._scheduler.now_s())
         self.confirmed_at = facts.timestamp
 
-    def begin_loading(self) -> Reading:
+    def begin_loading(self) -> StreamReading:
         """Return what takes all messages of a stream."""
         self._reading_places = Places(self._names)
         self._reading_nodes = NodeTable()
-        return Reading(self._names, self._reading_places, self._reading_nodes, keeps_removed=False)
+        return StreamReading(
+            self._names, self._reading_places, self._reading_nodes, keeps_removed=False
+        )
 
-    def take_loaded(self, reading: Reading, facts: StreamFacts, position: int) -> None:
+    def take_loaded(self, reading: StreamReading, facts: StreamFacts, position: int) -> None:
         """Take over everything up to a position."""
         epoch = facts.epoch(self._requests.stream)
         contents = reading.contents(epoch, position)
@@ -258,7 +260,7 @@ class JetStreamLog:
 
     def take_repaired(self, messages: list[Message], position: int) -> int:
         """Deliver the newest state of what was changed up to a position."""
-        reading = Reading(self._names, self._places, self._nodes, keeps_removed=True)
+        reading = StreamReading(self._names, self._places, self._nodes, keeps_removed=True)
         for message in messages:
             reading.add(message)
         self._clock.take(reading.newest, self._scheduler.now_s())

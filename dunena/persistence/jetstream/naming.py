@@ -21,7 +21,12 @@ _NOTE: Final = "=note-"
 _PLAIN = re.compile(r"[A-Za-z0-9_/-]+")
 _TOKEN = re.compile(r"(?:[A-Za-z0-9_/-]|=[0-9A-F]{2})+")
 _TO_ENCODE = re.compile(rb"[^A-Za-z0-9_/-]")
-_ENCODED = re.compile(rb"=([0-9A-F]{2})")
+_ENCODED: Final = {
+    f"{byte:02X}": chr(byte) for byte in range(256) if not _PLAIN.fullmatch(chr(byte))
+}
+
+_KNOWN_MAX: Final = 8192
+"""Of the keys whose names are kept ready: those that change often are among them."""
 
 
 def encode_token(text: str) -> str:
@@ -42,20 +47,32 @@ def decode_token(token: str) -> str | None:
         return ""
     if not _TOKEN.fullmatch(token):
         return None
-    decoded = _ENCODED.sub(lambda match: bytes((int(match[1], 16),)), token.encode("ascii"))
+    first, *rest = token.split("=")
+    parts = [first]
+    is_ascii = True
+    for part in rest:
+        code = part[:2]
+        byte = _ENCODED.get(code)
+        if byte is None:
+            return None
+        is_ascii = is_ascii and byte < "\x80"
+        parts.append(byte)
+        parts.append(part[2:])
+    text = "".join(parts)
+    if is_ascii:
+        return text
     try:
-        text = decoded.decode()
+        return text.encode("latin-1").decode()
     except UnicodeDecodeError:
         return None
-    return text if encode_token(text) == token else None
 
 
-class Names:
+class SubjectNames:
     """The subjects of one bucket."""
 
     __slots__ = (
-        "_writing", "all", "channels", "clear", "flow", "keys", "node_prefix", "note_prefix",
-        "prefix",
+        "_known", "_writing", "all", "channels", "clear", "flow", "keys", "node_prefix",
+        "note_prefix", "prefix",
     )  # fmt: skip
 
     def __init__(self, bucket: str, domain: str | None = None) -> None:
@@ -67,6 +84,7 @@ class Names:
         self.note_prefix = f"{self.prefix}{_NOTE}"
         self.flow = f"dn.{bucket}.log.>"
         self.channels = f"dn.{bucket}.ch."
+        self._known: dict[str, EntryId] = {}
         self._writing = f"$JS.{domain}.API." if domain else ""
 
     def written_to(self, subject: str) -> str:
@@ -91,14 +109,20 @@ class Names:
 
     def key_of(self, subject: str) -> EntryId | None:
         """Return namespace and key; None if the subject is not that of a key."""
+        known = self._known.get(subject)
+        if known is not None:
+            return known
         ns, dot, key = subject[len(self.prefix) :].partition(".")
         if not dot:
             return None
-        if "=" not in subject and _PLAIN.fullmatch(key) and _PLAIN.fullmatch(ns):
-            return (ns, key)
         ns_text = decode_token(ns)
         key_text = decode_token(key)
-        return None if ns_text is None or key_text is None else (ns_text, key_text)
+        if ns_text is None or key_text is None:
+            return None
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        known = self._known[subject] = (ns_text, key_text)
+        return known
 
     def note_of(self, subject: str) -> str | None:
         """Return the name of a note; None if the subject is not that of a note."""

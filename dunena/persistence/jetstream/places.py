@@ -3,7 +3,7 @@
 from heapq import heappop, heappush
 from typing import Final
 
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 
 TOMBSTONES_MS: Final = 65 * 60 * 1000
 """How long the place of a removed key is known: some minutes longer than the stream keeps it."""
@@ -18,7 +18,7 @@ class Places:
 
     __slots__ = ("_names", "_places", "_to_forget")
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: SubjectNames) -> None:
         self._names = names
         self._places: dict[str, int] = {}
         self._to_forget: list[tuple[int, str, int]] = []

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.attempts import Draft, Meaning, meaning_of
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.attempts import Meaning, ProposalDraft, meaning_of
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import marker_data
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
@@ -75,7 +75,7 @@ class _Current:
         "proposal", "started_s",
     )  # fmt: skip
 
-    def __init__(self, proposal: Proposal, draft: Draft, started_s: float) -> None:
+    def __init__(self, proposal: Proposal, draft: ProposalDraft, started_s: float) -> None:
         self.proposal = proposal
         self.number = proposal.number
         self.draft = draft
@@ -105,7 +105,7 @@ class Proposals:
         scheduler: Scheduler,
         terms: LogTerms,
         node: str,
-        names: Names,
+        names: SubjectNames,
         places: Places,
         requests: StreamRequests,
         figures: LogFigures,
@@ -148,7 +148,7 @@ class Proposals:
             return Refusal(RefusalKind.UNAVAILABLE, "this server may only read")
         if self._current is not None or self.is_blocked:
             return Refusal(RefusalKind.UNAVAILABLE, self._silence)
-        draft = Draft(proposal, self._names, self._places, self._host.now)
+        draft = ProposalDraft(proposal, self._names, self._places, self._host.now)
         reason = draft.refusal(self._link.max_payload)
         if reason is not None:
             return Refusal(RefusalKind.INVALID, reason)

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.headers import milliseconds_of
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import Op, OpKind, Record
 from dunena.store.entry import Entry, EphemeralEntry
@@ -38,7 +38,7 @@ _NOTE: Final = OpKind.NOTE
 _logger = logging.getLogger(__name__)
 
 
-def subject_of(op: Op, names: Names) -> str:
+def subject_of(op: Op, names: SubjectNames) -> str:
     """Return the subject that an operation is stored under."""
     if op.kind is _NOTE:
         return names.subject_of_note(op.key)
@@ -81,7 +81,7 @@ def data_of(op: Op) -> bytes:
     return op.value if op.kind is _SET or op.kind is _NOTE else b""
 
 
-def record_of(message: Message, names: Names) -> Record | None:
+def record_of(message: Message, names: SubjectNames) -> Record | None:
     """Return what a stored message says; None if it is nothing that a node makes.
 
     Raises KeyError or ValueError if JetStream's own headers are not there.
@@ -126,7 +126,9 @@ def entry_of(record: Record, written_at: int) -> Entry:
     return EphemeralEntry(op.ns, op.key, op.value, ends_at, revision, written_at, op.then, op.owner)
 
 
-def _own_record(message: Message, subject: str, revision: int, names: Names) -> Record | None:
+def _own_record(
+    message: Message, subject: str, revision: int, names: SubjectNames
+) -> Record | None:
     if subject == names.clear:
         return Record(Op(_CLEAR), revision, None)
     note = names.note_of(subject)

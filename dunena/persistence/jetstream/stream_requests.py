@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from dunena.persistence.jetstream.headers import milliseconds_of
-from dunena.persistence.jetstream.naming import Names
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import Message
 
@@ -68,7 +68,7 @@ class StreamRequests:
 
     def __init__(self, terms: LogTerms) -> None:
         self.stream = f"KV_{terms.bucket}"
-        self._names = Names(terms.bucket)
+        self._names = SubjectNames(terms.bucket)
         self._api = f"$JS.{terms.domain}.API" if terms.domain else "$JS.API"
         self._replicas = terms.replicas
         self._config = stream_config(terms)
@@ -140,7 +140,7 @@ def stream_config(terms: LogTerms) -> dict[str, object]:
     """
     return {
         "name": f"KV_{terms.bucket}",
-        "subjects": [Names(terms.bucket).all],
+        "subjects": [SubjectNames(terms.bucket).all],
         "retention": "limits",
         "storage": "file",
         "discard": "new",
@@ -158,7 +158,7 @@ def stream_config(terms: LogTerms) -> dict[str, object]:
         "allow_direct": True,
         "allow_msg_ttl": True,
         "allow_atomic": True,
-        "republish": {"src": Names(terms.bucket).all, "dest": f"dn.{terms.bucket}.log.>"},
+        "republish": {"src": SubjectNames(terms.bucket).all, "dest": f"dn.{terms.bucket}.log.>"},
     }
 
 

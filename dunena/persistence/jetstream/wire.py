@@ -30,7 +30,7 @@ class LinkFault(Enum):
     TOO_LARGE = "too large"
 
 
-Answer = Callable[[Message | LinkFault], None]
+TakeAnswer = Callable[[Message | LinkFault], None]
 """Is called once with the answer of a request, never while the request is being made."""
 
 
@@ -65,7 +65,7 @@ class Link(Protocol):
     def publish(self, message: Message) -> None:
         """Send a message without an answer; it is dropped while there is no connection."""
 
-    def request(self, message: Message, timeout_s: float, answer: Answer) -> Cancellable:
+    def request(self, message: Message, timeout_s: float, answer: TakeAnswer) -> Cancellable:
         """Send a message and wait for one answer."""
 
     def request_many(

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store, answers and sessions for a log."""
+    """Plans requests on a store, answers and sessions, as far as a log stores them."""
 
     def __init__(
         self,

@@ -1,0 +1,293 @@
+"""Random histories of nodes that share a log, and the detection of deliberate faults.
+
+``DUNENA_SIMULATION_LOGS`` sets how many are played in all; ``DUNENA_SIMULATION_LOG_SEED`` plays the
+one of that number alone.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Self
+
+import pytest
+
+from dunena.persistence.jetstream import (
+    attempts,
+    catching_up,
+    delivery,
+    follower,
+    headers,
+    loading,
+    log,
+    proposals,
+    records,
+)
+from dunena.persistence.jetstream.attempts import ProposalDraft
+from dunena.persistence.jetstream.catching_up import CatchUp
+from dunena.persistence.jetstream.clock import LogClock
+from dunena.persistence.jetstream.follower import Flow
+from dunena.persistence.jetstream.loading import StreamReading
+from dunena.persistence.jetstream.log import JetStreamLog
+from dunena.persistence.jetstream.proposals import Proposals
+from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.log import OpKind, Refusal, RefusalKind
+from tests.simulation.seeds import seeds_from, seeds_of
+from tests.simulation.shared_log import SharedLogHistory, figures_of
+from tests.simulation.spec_model import BrokenPromiseError
+
+HISTORIES = int(os.environ.get("DUNENA_SIMULATION_LOGS", "500"))
+SEED = "DUNENA_SIMULATION_LOG_SEED"  # the variable that names the only one
+PARTS = 2  # so that they can be shared by processes
+SABOTAGE_HISTORIES_MAX = 500
+
+
+@pytest.fixture(autouse=True)
+def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes an hour takes as long as a node is away at most."""
+    for module in (records, proposals, log):
+        monkeypatch.setattr(module, "TOMBSTONE_S", 20)
+    monkeypatch.setattr(records, "NOTE_FREED_S", 16)
+    monkeypatch.setattr(catching_up, "AWAY_MS_MAX", 14_000)
+    for module in (loading, delivery):
+        monkeypatch.setattr(module, "TOMBSTONES_MS", 24_000)
+        monkeypatch.setattr(module, "FREED_LATER_MS", 18_000)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_random_history_keeps_what_the_log_promises(part: int) -> None:
+    for seed in seeds_of(SEED, HISTORIES, part, PARTS):
+        try:
+            SharedLogHistory(seed).play()
+        except Exception as error:
+            raise AssertionError(f"{SEED}={seed}") from error
+
+
+def test_histories_meet_everything() -> None:
+    figures = figures_of(range(60))
+    for kind in ("conflict", "unknown", "unavailable", "full", "repairs", "own in a gap"):
+        assert figures[kind] >= 10, (kind, figures)
+    assert figures["acknowledged"] >= 1000
+
+
+# --- the checker notices what it is for ---
+
+Sabotage = Callable[[pytest.MonkeyPatch], None]
+
+
+def break_the_chain_of_markers(patch: pytest.MonkeyPatch) -> None:
+    class Unchained(Message):
+        def __new__(cls, subject: str, values: dict[str, str], data: bytes) -> Self:
+            rest = {name: text for name, text in values.items() if name != headers.EXPECTED}
+            return super().__new__(cls, subject, rest, data)
+
+    patch.setattr(proposals, "Message", Unchained)
+
+
+def go_on_without_a_fence(patch: pytest.MonkeyPatch) -> None:
+    give_up = Proposals._give_up
+
+    def forget(self: Proposals) -> None:
+        give_up(self)
+        self._drop_attempt()
+        self._current = None
+        self.is_blocked = False
+
+    patch.setattr(Proposals, "_give_up", forget)
+
+
+def send_again_what_nobody_waits_for(patch: pytest.MonkeyPatch) -> None:
+    send = Proposals._send
+    patch.setattr(Proposals, "_send", lambda self, current: send(self, current or self._current))
+
+
+def free_markers_soon(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(proposals, "TOMBSTONE_S", 1)
+
+
+def ignore_gaps(patch: pytest.MonkeyPatch) -> None:
+    take_other = Flow._take_other
+
+    def take(self: Flow, sequence: int, timestamp: str, message: Message) -> None:
+        if self.is_holding or sequence < self._next:
+            take_other(self, sequence, timestamp, message)
+        else:
+            self._next = sequence
+            self.take(message)
+
+    patch.setattr(Flow, "_take_other", take)
+
+
+def take_doubles(patch: pytest.MonkeyPatch) -> None:
+    take_other = Flow._take_other
+
+    def take(self: Flow, sequence: int, timestamp: str, message: Message) -> None:
+        if self.is_holding or sequence >= self._next:
+            take_other(self, sequence, timestamp, message)
+        else:
+            self._taken.append(message)
+            self._ready()
+
+    patch.setattr(Flow, "_take_other", take)
+
+
+def cut_batches(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(follower.header, "BATCH", "None")
+
+
+def ignore_conditions(patch: pytest.MonkeyPatch) -> None:
+    init = ProposalDraft.__init__
+
+    def forget(self: ProposalDraft, *args: object) -> None:
+        init(self, *args)  # type: ignore[arg-type]
+        self._bodies = [(values, data, False) for values, data, _ in self._bodies]
+        self._is_guarded = False
+        self.conditions.clear()
+
+    patch.setattr(ProposalDraft, "__init__", forget)
+
+
+def ignore_clears_in_conditions(patch: pytest.MonkeyPatch) -> None:
+    init = ProposalDraft.__init__
+
+    def forget(self: ProposalDraft, *args: object) -> None:
+        init(self, *args)  # type: ignore[arg-type]
+        self._is_guarded = False
+
+    patch.setattr(ProposalDraft, "__init__", forget)
+
+
+def guess_conflicts(patch: pytest.MonkeyPatch) -> None:
+    def guess(self: Proposals) -> None:
+        if self._current is not None and not self._current.is_given_up:
+            self._refuse(self._current, Refusal(RefusalKind.CONFLICT, ""))
+        else:
+            self._pause()
+
+    patch.setattr(Proposals, "_settle_conflict", guess)
+
+
+def take_silence_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Proposals, current: proposals._Current) -> None:
+        self._host.refuse(current.number, Refusal(RefusalKind.UNAVAILABLE, ""))
+
+    patch.setattr(Proposals, "_refuse_unanswered", refuse)
+
+
+def refuse_what_is_full_after_a_silence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(proposals._Current, "may_be_stored", property(lambda _: False, lambda *_: None))
+
+
+def trust_a_page(patch: pytest.MonkeyPatch) -> None:
+    """Does not wait for what has replaced messages before they were fetched."""
+    finish = CatchUp._finish
+    patch.setattr(
+        CatchUp, "_finish", lambda self, facts: finish(self, replace(facts, last_sequence=0))
+    )
+
+
+def trust_half_a_batch(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(CatchUp, "_is_whole", lambda *_: True)
+
+
+def trust_a_page_with_holes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(headers, "SEQUENCE_BEFORE", "None")
+
+
+def take_any_stream_for_the_same(patch: pytest.MonkeyPatch) -> None:
+    is_same = CatchUp._is_same
+
+    def ignore(self: CatchUp, facts: catching_up.StreamFacts) -> bool:
+        return is_same(self, replace(facts, created=self.created or facts.created))
+
+    patch.setattr(CatchUp, "_is_same", ignore)
+    patch.setattr(JetStreamLog, "_reload", lambda _: None)
+
+
+def forget_removed_keys(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(records, "TOMBSTONE_S", 1)
+
+
+def forget_ended_notes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(records, "NOTE_FREED_S", 1)
+
+
+def never_load_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(catching_up, "AWAY_MS_MAX", 10**9)
+
+
+def load_what_was_cleared(patch: pytest.MonkeyPatch) -> None:
+    add_other = StreamReading._add_other
+
+    def add(self: StreamReading, record: records.Record, subject: str, timestamp: int) -> None:
+        if record.op.kind is not OpKind.CLEAR:
+            add_other(self, record, subject, timestamp)
+
+    patch.setattr(StreamReading, "_add_other", add)
+
+
+def join_groups(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(attempts.header, "MORE", "Dunena-Less")
+    patch.setattr(delivery.header, "MORE", headers.SEQUENCE)
+
+
+def lose_an_own_batch_in_a_gap(patch: pytest.MonkeyPatch) -> None:
+    repaired = JetStreamLog.take_repaired
+
+    def lose(self: JetStreamLog, messages: list[Message], position: int) -> int:
+        self._proposals.place, place = 10**9, self._proposals.place
+        self._proposals.place = place
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(JetStreamLog, "_apply", lambda *_: None)
+            return repaired(self, messages, position)
+
+    patch.setattr(JetStreamLog, "take_repaired", lose)
+
+
+def hurry_the_clock(patch: pytest.MonkeyPatch) -> None:
+    now = LogClock.now
+    patch.setattr(LogClock, "now", lambda self, now_s: now(self, now_s) + 500)
+
+
+def find_fault(first_seed: int) -> str | None:
+    for seed in seeds_from(first_seed, SABOTAGE_HISTORIES_MAX):
+        try:
+            SharedLogHistory(seed).play()
+        except BrokenPromiseError as error:
+            return str(error)
+    return None
+
+
+SABOTAGES: list[tuple[Sabotage, int]] = [
+    (break_the_chain_of_markers, 2),
+    (go_on_without_a_fence, 31),
+    (send_again_what_nobody_waits_for, 1),
+    (free_markers_soon, 2),
+    (ignore_gaps, 0),
+    (take_doubles, 3),
+    (cut_batches, 0),
+    (ignore_conditions, 1),
+    (ignore_clears_in_conditions, 104),
+    (guess_conflicts, 0),
+    (take_silence_for_a_refusal, 4),
+    (refuse_what_is_full_after_a_silence, 4),
+    (trust_a_page, 93),
+    (trust_half_a_batch, 7),
+    (trust_a_page_with_holes, 6),
+    (take_any_stream_for_the_same, 17),
+    (forget_removed_keys, 8),
+    (forget_ended_notes, 72),
+    (never_load_anew, 126),
+    (load_what_was_cleared, 0),
+    (join_groups, 0),
+    (lose_an_own_batch_in_a_gap, 0),
+    (hurry_the_clock, 0),
+]
+"""Each with a seed that shows it."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("sabotage", "seed"), SABOTAGES)
+def test_the_checker_finds(sabotage: Sabotage, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sabotage(monkeypatch)
+    assert find_fault(seed) is not None
