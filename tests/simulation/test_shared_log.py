@@ -239,10 +239,11 @@ def lose_an_own_batch_in_a_gap(patch: pytest.MonkeyPatch) -> None:
     repaired = JetStreamLog.take_repaired
 
     def lose(self: JetStreamLog, messages: list[Message], position: int) -> int:
-        self._proposals.place, place = 10**9, self._proposals.place
-        self._proposals.place = place
+        follower = self._follower
+        assert follower is not None
+        repair = follower.repair
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(JetStreamLog, "_apply", lambda *_: None)
+            inner.setattr(follower, "repair", lambda entries, removed, _: repair(entries, removed))
             return repaired(self, messages, position)
 
     patch.setattr(JetStreamLog, "take_repaired", lose)

@@ -10,13 +10,16 @@ from dunena.persistence.log import LogState
 STALE_S: Final = 3.0
 """How long a log need not answer to be taken for one that does not."""
 
+SILENT_SERVER_S: Final = 10.0
+"""How long no leader may answer through a server that is there: one is chosen in 4 to 9 s."""
+
 
 class Health:
     """The health of a log: it is stale while something is not answered for too long."""
 
     __slots__ = (
-        "_leader", "_link", "_proposals", "_scheduler", "_was_connected", "disconnected_since_s",
-        "is_loaded",
+        "_connected_since_s", "_leader", "_link", "_proposals", "_scheduler", "_was_connected",
+        "disconnected_since_s", "is_loaded",
     )  # fmt: skip
 
     def __init__(
@@ -27,6 +30,7 @@ class Health:
         self._leader = leader
         self._proposals = proposals
         self._was_connected = False
+        self._connected_since_s = scheduler.now_s()
         self.disconnected_since_s = scheduler.now_s()
         self.is_loaded = False
 
@@ -58,6 +62,23 @@ class Health:
         if is_connected == self._was_connected:
             return False
         self._was_connected = is_connected
-        if not is_connected:
+        if is_connected:
+            self._connected_since_s = self._scheduler.now_s()
+        else:
             self.disconnected_since_s = self._scheduler.now_s()
         return True
+
+    def leave_silent_server(self) -> None:
+        """Go to another server if this one is there, and no leader answers or stores through it.
+
+        It may be cut off from the others, which have chosen another leader; then it may still take
+        itself for that, and say how the stream is.
+        """
+        waiting = (self._leader.unanswered_since_s, self._proposals.unanswered_since_s)
+        since_s = min((one for one in waiting if one is not None), default=None)
+        if since_s is None or not self._link.is_connected:
+            return
+        now_s = self._scheduler.now_s()
+        if now_s - max(since_s, self._connected_since_s) > SILENT_SERVER_S:
+            self._connected_since_s = now_s
+            self._link.change_server()

@@ -315,6 +315,7 @@ class JetStreamLog:
 
     def _tick(self) -> None:
         self._timer = self._scheduler.call_later(TICK_S, self._tick)
+        self._health.leave_silent_server()
         if self._health.is_loaded:
             taken = self._flow.taken_messages
             if taken == self._taken_before:
