@@ -26,13 +26,14 @@ from dunena.persistence.jetstream.wire import Message
 CONNECT_SECONDS = 3.0
 """How long a server may take to accept a connection: some round trips around the world, and TLS."""
 
-SILENCE_SECONDS_MAX = 4.0
-"""After so long without a byte of a server that was asked for a sign of life, it counts as gone.
+LOOK_SECONDS = 1.0
+SILENT_LOOKS_MAX = 4
+"""How often a server that was asked for a sign of life may have given none, before it counts as
+gone. It is not the time that counts: this program may have been held up itself.
 
 A cluster chooses another leader 4 seconds after it lost one.
 """
 
-_LOOK_SECONDS = 1.0
 _FLUSH_SECONDS = 1.0
 _CLOSE_SECONDS = 0.1
 """How long the end of a connection may take, first while it serves, then after it was cut."""
@@ -73,8 +74,8 @@ class NatsConnection:
         self._received: deque[tuple[Receive, Message]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
-        self._heard_s = 0.0
         self._messages = 0
+        self._silent_looks = 0
         self._is_asked = False
 
     async def open(self, login: Login, name: str) -> None:
@@ -96,8 +97,7 @@ class NatsConnection:
             if isinstance(error, OSError | TimeoutError | Error):
                 raise NatsConnectError(_reason_of(self._error or error)) from None
             raise
-        self._heard_s = self._loop.time()
-        self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
+        self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
         self._start(self._send())
 
     async def _connect(self, login: Login, name: str) -> None:
@@ -220,16 +220,15 @@ class NatsConnection:
 
     def _look_for_life(self) -> None:
         """See every second whether the server still answers, and ask it if it is silent."""
-        now = self._loop.time()
         messages = self._client.stats["in_msgs"]
-        if messages != self._messages:
-            self._messages, self._heard_s = messages, now
+        self._silent_looks = self._silent_looks + 1 if messages == self._messages else 0
+        self._messages = messages
         if not self._client.is_connected:
             self._lose(_reason_of(self._error or self._client.last_error))
-        elif now - self._heard_s > SILENCE_SECONDS_MAX:
-            self._lose(f"no sign of life for {SILENCE_SECONDS_MAX:g} seconds")
+        elif self._silent_looks > SILENT_LOOKS_MAX:
+            self._lose(f"no sign of life for {SILENT_LOOKS_MAX * LOOK_SECONDS:g} seconds")
         else:
-            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
+            self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
             if not self._is_asked:
                 self._start(self._ask_for_life())
 
@@ -240,7 +239,7 @@ class NatsConnection:
             await self._client.flush(_FOREVER_SECONDS)
         except (OSError, Error):
             return  # the next look finds it closed
-        self._heard_s = self._loop.time()
+        self._silent_looks = 0
         self._is_asked = False
 
     async def _take_error(self, error: Exception) -> None:
