@@ -76,6 +76,7 @@ NO_IO_ROOMS = {
     "server/shared/expiry.py": set(),
     "server/shared/kinds.py": set(),
     "server/shared/lane.py": set(),
+    "server/shared/limits.py": set(),
     "server/shared/parked.py": set(),
     "server/shared/planner.py": set(),
     "server/shared/planning.py": set(),

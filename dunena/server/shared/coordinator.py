@@ -33,19 +33,12 @@ from dunena.persistence.log import (
     RefusalKind,
 )
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.limits import PARKED_BYTES_MAX, PARKED_REQUESTS_MAX, TRIES_MAX
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
 from dunena.server.shared.store import SharedStore, UnplannedChangeError
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
-
-TRIES_MAX: Final = 64
-"""How often a request is proposed before its sender is told that others are always quicker."""
-
-PARKED_REQUESTS_MAX: Final = 20_000
-
-PARKED_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Requests that wait for the log, of all connections, and their bytes."""
 
 _BUSY: Final = "others change the same keys all the time"
 _LOST: Final = "the log was lost for a moment"

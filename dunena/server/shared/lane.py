@@ -6,7 +6,6 @@ waits until all of them are answered, and meanwhile no further message is read.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from dunena.dialects.conversation import Conversation
 from dunena.dialects.errors import ClientError, PositionAheadError
@@ -15,16 +14,11 @@ from dunena.dialects.views import Views
 from dunena.server.context import Context
 from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.kinds import is_certain, is_conditional, may_change
+from dunena.server.shared.limits import LANE_BYTES_MAX, LANE_REQUESTS_MAX
 from dunena.server.shared.parked import ParkedRequest, PlanResult
 from dunena.server.websocket.message_receiver import Fail, MessageReceiver
 from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
-
-LANE_REQUESTS_MAX: Final = 256
-"""Requests of one connection that wait for the log."""
-
-LANE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Bytes of these requests, unless it is a single one."""
 
 
 class LaneReceiver(MessageReceiver):
