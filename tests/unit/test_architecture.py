@@ -158,11 +158,12 @@ TESTS_OF_NO_MODULE = {
 }
 
 # The two clients are the same to who writes with them, in one case with `await`; what they reach is
-# a store too, with its transactions and conflicts. A message is one of WebSocket, and one of NATS.
+# a store too, with its transactions and conflicts. What clients send is called a message, and what
+# NATS servers send too.
 NAMED_ALIKE_ON_PURPOSE = {
     "ConflictError": ["client/errors.py", "dialects/errors.py"],
-    "Message": ["dialects/dialect.py", "persistence/jetstream/wire.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],
+    "Message": ["dialects/dialect.py", "persistence/jetstream/wire.py"],
     "Session": ["client/presence.py", "sessions/session.py"],
     "Store": ["client/asynchronous.py", "client/blocking.py", "store/store.py"],
     "Transaction": [

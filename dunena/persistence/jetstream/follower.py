@@ -78,7 +78,7 @@ class Flow:
             timestamp = headers[header.TIMESTAMP]
         except (KeyError, ValueError):
             return  # not by JetStream
-        # Compared as texts, which may be wrong by less than a millisecond.
+        # Compared as texts, which is wrong only for a time without any decimals.
         if timestamp < self.created:
             return
         if sequence != self._next or self.is_holding:
@@ -182,7 +182,8 @@ class Flow:
         """Begin with another stream, and hold until `release`."""
         self.is_holding = True
         self._is_ready = False
-        self.created = created if created.endswith("Z") else ""
+        # Without the Z, it comes before the same time with more decimals.
+        self.created = created.removesuffix("Z")
         self.boundary = 0
         self._newest = 0
         self._next = 1
