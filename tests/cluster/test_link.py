@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from dunena.persistence.jetstream.connection import _Client
+from dunena.persistence.jetstream.nats_client import NatsClient
 from dunena.persistence.jetstream.wire import LinkFault, Message
 from tests.cluster.room import room_at, run
 from tests.support.nats_cluster import Cluster
@@ -301,4 +301,4 @@ def _has_client(answer: dict[str, Any] | None) -> bool:
 )
 def test_headers_are_read_as_servers_write_them_and_otherwise(raw: bytes, headers: dict[str, str]):
     assert Client._parse_header_lines(raw) == headers
-    assert _Client._parse_header_lines(raw) == headers
+    assert NatsClient._parse_header_lines(raw) == headers

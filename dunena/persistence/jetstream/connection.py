@@ -1,4 +1,4 @@
-"""One connection to a NATS server, by nats-py, which only this module imports.
+"""One connection to a NATS server, by nats-py (`nats_client`).
 
 nats-py can make a lost connection again by itself, but does so in ways that a log cannot use: it
 then sends what was buffered when nobody waits for it any more; it may wait for minutes for a hung
@@ -7,20 +7,21 @@ connection has a client of its own, and whoever lost one makes another (`link`).
 """
 
 import asyncio
-import os
-import re
-import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error, UnexpectedEOF
-
 from dunena.persistence.jetstream.login import Login
+from dunena.persistence.jetstream.nats_client import (
+    LibraryMessage,
+    MessageSink,
+    NatsClient,
+    NatsError,
+    is_end,
+    reason_of,
+)
 from dunena.persistence.jetstream.wire import Message
 
 CONNECT_SECONDS = 3.0
@@ -40,8 +41,6 @@ _CLOSE_SECONDS = 0.1
 
 _FOREVER_SECONDS = 10 * 365 * 86_400
 """For the library's own signs of life: it takes a server that is busy sending for a dead one."""
-
-_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 Receive = Callable[[Message], None]
 
@@ -68,7 +67,7 @@ class NatsConnection:
         self._error: Exception | None = None
         self._deadline: asyncio.Timeout | None = None
         self._is_over = False
-        self._client = _Client()
+        self._client = NatsClient()
         self._outgoing: list[Callable[[], Coroutine[Any, Any, Any]]] = []
         self._has_outgoing = asyncio.Event()
         self._received: deque[tuple[Receive, Message]] = deque()
@@ -94,8 +93,8 @@ class NatsConnection:
         except BaseException as error:
             self._is_over = True
             await self._discard()
-            if isinstance(error, OSError | TimeoutError | Error):
-                raise NatsConnectError(_reason_of(self._error or error)) from None
+            if isinstance(error, OSError | TimeoutError | NatsError):
+                raise NatsConnectError(reason_of(self._error or error)) from None
             raise
         self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
         self._start(self._send())
@@ -141,11 +140,11 @@ class NatsConnection:
 
     def subscribe(self, subject: str, receive: Receive) -> Callable[[], None]:
         """Receive the messages of a subject; return what ends it."""
-        sink = _Sink(partial(self._take, receive))
+        sink = MessageSink(partial(self._take, receive))
 
         async def begin() -> None:
             sink.subscription = await self._client.subscribe(
-                subject, future=cast("asyncio.Future[Msg]", sink)
+                subject, future=cast("asyncio.Future[LibraryMessage]", sink)
             )
 
         async def end() -> None:
@@ -167,7 +166,7 @@ class NatsConnection:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._send_outgoing()
                 await self._client.flush()
-        except (OSError, TimeoutError, Error):
+        except (OSError, TimeoutError, NatsError):
             pass  # what was not sent is lost with the connection
         self._received.clear()
         await self._discard()
@@ -185,8 +184,8 @@ class NatsConnection:
             while True:
                 await self._has_outgoing.wait()
                 await self._send_outgoing()
-        except (OSError, Error) as error:
-            self._lose(_reason_of(error))
+        except (OSError, NatsError) as error:
+            self._lose(reason_of(error))
 
     async def _send_outgoing(self) -> None:
         self._has_outgoing.clear()
@@ -196,7 +195,7 @@ class NatsConnection:
 
     # --- Receiving
 
-    def _take(self, receive: Receive, message: Msg) -> None:
+    def _take(self, receive: Receive, message: LibraryMessage) -> None:
         """Keep a message for the loop's next turn: an error in `receive` is none of the library's.
 
         There are never more than one read of the connection brought.
@@ -224,7 +223,7 @@ class NatsConnection:
         self._silent_looks = self._silent_looks + 1 if messages == self._messages else 0
         self._messages = messages
         if not self._client.is_connected:
-            self._lose(_reason_of(self._error or self._client.last_error))
+            self._lose(reason_of(self._error or self._client.last_error))
         elif self._silent_looks > SILENT_LOOKS_MAX:
             self._lose(f"no sign of life for {SILENT_LOOKS_MAX * LOOK_SECONDS:g} seconds")
         else:
@@ -237,7 +236,7 @@ class NatsConnection:
         try:
             # Without a limit of time: the library stops reading when it gave up and is answered.
             await self._client.flush(_FOREVER_SECONDS)
-        except (OSError, Error):
+        except (OSError, NatsError):
             return  # the next look finds it closed
         self._silent_looks = 0
         self._is_asked = False
@@ -247,13 +246,13 @@ class NatsConnection:
         self._error = error
         if self._deadline is not None:
             self._deadline.reschedule(self._loop.time())
-        elif isinstance(error, UnexpectedEOF | OSError):
-            self._lose(_reason_of(error))
+        elif is_end(error):
+            self._lose(reason_of(error))
         elif not self._is_over:
-            self._report(_reason_of(error))
+            self._report(reason_of(error))
 
     async def _take_end(self) -> None:
-        self._lose(_reason_of(self._client.last_error))
+        self._lose(reason_of(self._client.last_error))
 
     async def _take_farewell(self) -> None:
         self._lose("the server is about to stop")
@@ -275,77 +274,13 @@ class NatsConnection:
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._client.close()
-        except (OSError, TimeoutError, Error):
+        except (OSError, TimeoutError, NatsError):
             pass  # the socket is closed already
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-class _Client(Client):
-    """The library's client, changed where it costs too much or cannot be told otherwise."""
-
-    def use_nkey(self, public: str | None) -> None:
-        """Log in with an nkey; the library would take one only from a package of its own."""
-        self._public_nkey = public
-
-    def abort(self) -> None:
-        """Close the socket at once, and forget what was not sent.
-
-        `close` waits for the other side to take it, without end if that hangs.
-        """
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        """Parse the headers of a message: the library takes as long for it as for all the rest."""
-        try:
-            return dict([line.split(": ", 1) for line in raw.decode().strip().split("\r\n")])
-        except ValueError:
-            return _parse_odd_headers(raw)
-
-
-class _Sink:
-    """What the library takes for a future that waits for one message, and gets all of them.
-
-    For a callback it would have a queue and a task, which together cost 8 us a message more.
-    """
-
-    def __init__(self, take: Callable[[Msg], None]) -> None:
-        self.set_result = take
-        self.is_cancelled = False
-        self.subscription: Any = None
-
-    def cancelled(self) -> bool:
-        return self.is_cancelled
-
-
-def _parse_odd_headers(raw: bytes) -> dict[str, str]:
-    """Parse headers that a server does not write: without a space, no UTF-8, or none at all."""
-    lines = [line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n")]
-    return {name: value.strip() for name, colon, value in lines if colon}
-
-
-def _reason_of(error: BaseException | None) -> str:
-    """Return a text for people about an error of the library or the system."""
-    if error is None:
-        return "the connection was closed"
-    if isinstance(error, UnexpectedEOF):
-        return "the server closed the connection"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    # A name with several addresses: `asyncio` puts the errors of all into one text.
-    number = _ERRNO.search(str(error)) if isinstance(error, OSError) else None
-    if number is not None:
-        return os.strerror(int(number[1]))
-    text = getattr(error, "strerror", None) or str(error)
-    return text.removeprefix("nats: ").strip("'") or type(error).__name__
 
 
 def address_of(server: str) -> str:

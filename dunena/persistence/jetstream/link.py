@@ -13,6 +13,7 @@ from dunena.persistence.jetstream.connection import (
     Receive,
     address_of,
 )
+from dunena.persistence.jetstream.link_request import LinkRequest
 from dunena.persistence.jetstream.login import Login, LoginError
 from dunena.persistence.jetstream.wire import Cancellable, LinkFault, Message, TakeAnswer
 from dunena.persistence.policy import StoreSettings
@@ -23,8 +24,6 @@ CONTROL_LINE_BYTES_MAX = 4096
 _PAUSE_SECONDS_MIN = 0.1
 _PAUSE_SECONDS_MAX = 1.0
 """Between two rounds of tries to connect to all servers."""
-
-_NO_RESPONDERS = "503"
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class NatsLink:
         self._listeners: list[Callable[[], None]] = []
         self._subscriptions: set[_Subscription] = set()
         self._inbox = f"_INBOX.{secrets.token_hex(11)}."
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[str, LinkRequest] = {}
         self._request_count = 0
         self._lost = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
@@ -113,7 +112,7 @@ class NatsLink:
             return asyncio.get_running_loop().call_soon(done, fault)
         self._request_count += 1
         token = str(self._request_count)
-        request = _Request(self._requests, token, timeout_s, take_part, done)
+        request = LinkRequest(self._requests, token, timeout_s, take_part, done)
         assert self._connection is not None  # there is no fault
         self._connection.publish(message, self._inbox + token)
         return request
@@ -253,52 +252,3 @@ class _Subscription:
         if self._end is not None:
             self._end()
             self._end = None
-
-
-class _Request:
-    """A request that waits for answers."""
-
-    __slots__ = ("_all", "_done", "_loop", "_take_part", "_timeout_s", "_timer", "_token", "_until")
-
-    def __init__(
-        self,
-        all_: dict[str, "_Request"],
-        token: str,
-        timeout_s: float,
-        take_part: Callable[[Message], bool],
-        done: Callable[[LinkFault | None], None],
-    ) -> None:
-        self._all = all_
-        self._token = token
-        self._timeout_s = timeout_s
-        self._take_part = take_part
-        self._done = done
-        self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + timeout_s
-        self._timer = self._loop.call_at(self._until, self._give_up)
-        all_[token] = self
-
-    def take(self, message: Message) -> None:
-        """Take an answer."""
-        if not message.data and message.headers.get("Status") == _NO_RESPONDERS:
-            self.cancel()
-            self._done(LinkFault.NO_RESPONDERS)
-            return
-        self._until = self._loop.time() + self._timeout_s
-        if self._take_part(message):
-            is_under_way = self._token in self._all
-            self.cancel()
-            if is_under_way:
-                self._done(None)
-
-    def _give_up(self) -> None:
-        if self._loop.time() < self._until:  # answers came: a timer for each would cost too much
-            self._timer = self._loop.call_at(self._until, self._give_up)
-            return
-        self.cancel()
-        self._done(LinkFault.TIMEOUT)
-
-    def cancel(self) -> None:
-        """End it: nothing is called any more."""
-        self._timer.cancel()
-        self._all.pop(self._token, None)
