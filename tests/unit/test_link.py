@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dunena.persistence.jetstream import link
+from dunena.persistence.jetstream import connection, link
 from dunena.persistence.jetstream.link import NatsLink
 from dunena.persistence.jetstream.wire import LinkFault, Message
 from dunena.persistence.policy import StoreSettings
@@ -39,6 +39,8 @@ class Nats:
         self._reader = reader
         self._writer = writer
         self.is_silent = False
+        self.reads = asyncio.Event()
+        self.reads.set()
         self.taken: list[tuple[str, str, bytes]] = []
         self.subscribed: dict[str, str] = {}
         info = {"server_id": "x", "version": "2.15.1", "max_payload": 1000, "headers": True}
@@ -61,6 +63,7 @@ class Nats:
 
     async def serve(self, told: Callable[[], None]) -> None:
         while line := await self._reader.readline():
+            await self.reads.wait()
             word, *rest = line.decode().split()
             if word == "PING" and not self.is_silent:
                 self.send(b"PONG\r\n")
@@ -345,5 +348,26 @@ def test_a_subject_that_does_not_fit_the_line_is_refused():
         made.request(Message("a" * link.CONTROL_LINE_BYTES_MAX, {}, b""), 5, room.tell)
         await room.until(lambda: room.told)
         assert room.told == [LinkFault.TOO_LARGE]
+
+    run(test)
+
+
+def test_what_a_server_does_not_read_is_kept_up_to_a_limit(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(connection, "OUTGOING_BYTES_MAX", 100_000)
+
+    async def test(room: Room, made: NatsLink) -> None:
+        server = room.connections[0]
+        server.reads.clear()
+        for _ in range(30_000):
+            made.publish(Message("a", {}, bytes(900)))
+            await asyncio.sleep(0)
+        server.reads.set()
+        made.subscribe("b", lambda message: room.tell(message.data))
+        await room.until(lambda: "b" in server.subscribed.values())
+        assert 100 < len(server.taken) < 30_000
+        taken = len(server.taken)
+        made.publish(Message("a", {}, b"last"))
+        await room.until(lambda: len(server.taken) > taken)
+        assert server.taken[-1] == ("a", "", b"last")
 
     run(test)

@@ -35,6 +35,11 @@ gone. It is not the time that counts: this program may have been held up itself.
 A cluster chooses another leader 4 seconds after it lost one.
 """
 
+OUTGOING_BYTES_MAX = 32 * 1024 * 1024
+"""What a server may have left unread before messages to it are dropped, as if there were no
+connection: several proposals, of which one is under way. It is channels that could flood it.
+"""
+
 _FLUSH_SECONDS = 1.0
 _CLOSE_SECONDS = 0.1
 """How long the end of a connection may take, first while it serves, then after it was cut."""
@@ -134,7 +139,12 @@ class NatsConnection:
         return f"{version.major}.{version.minor or 0}.{version.patch or 0}"
 
     def publish(self, message: Message, reply: str = "") -> None:
-        """Send a message; ``reply`` is the subject for an answer."""
+        """Send a message; ``reply`` is the subject for an answer.
+
+        It is dropped without a connection, or while the server does not read.
+        """
+        if self._client.pending_data_size > OUTGOING_BYTES_MAX:
+            return
         headers = message.headers or None
         self._put(partial(self._client.publish, message.subject, message.data, reply, headers))
 
