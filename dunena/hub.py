@@ -114,6 +114,19 @@ class Subscriber(Protocol):
         """A function that queues a batch; it is sent, with later frames, at the end of the tick."""
 
 
+class Relay(Protocol):
+    """What carries the messages of channels between servers that share them."""
+
+    def tell(self, channel: str, data: bytes) -> None:
+        """Send a message (JSON) to the subscribers at all servers, those of this one included.
+
+        Raise `ClientError` if that is impossible at present; then nobody gets it.
+        """
+
+    def listen(self, channel: str, *, wanted: bool) -> None:
+        """Learn that somebody subscribes to a channel here, or nobody any more."""
+
+
 class Topic:
     """One key or channel and its followers, in the order in which they subscribed.
 
@@ -204,6 +217,7 @@ class Hub:
 
     ``do_later`` takes a function that does a part of some long work and returns whether there is
     more; the function is called between other requests until it returns False.
+    ``relay`` carries messages to other servers; None for a server alone.
     ``audiences`` are the event channels of restricted grants, each with its `MayRead`.
     ``subscription_count`` is the number of subscriptions to keys and channels of all followers.
     """
@@ -216,6 +230,7 @@ class Hub:
         "do_later",
         "messages_published",
         "messages_queued",
+        "relay",
         "subscription_count",
         "undos",
     )
@@ -225,6 +240,7 @@ class Hub:
         self._keys: dict[EntryId, Topic] = {}
         self._channels: dict[str, Channel] = {}
         self._published: list[Topic] = []  # in this tick
+        self.relay: Relay | None = None
         self.audiences: dict[str, MayRead] = {}
         self.subscription_count = 0
         self.messages_published = 0
@@ -250,12 +266,18 @@ class Hub:
         topic = self._channels.get(channel)
         if topic is None:
             topic = self._channels[channel] = Channel(channel, self.note_batch)
+            if self.relay is not None and is_for_messages(channel):
+                self.relay.listen(channel, wanted=True)
         self.subscription_count += follower not in topic
         topic.add(follower)
 
     def unfollow_channel(self, channel: str, follower: Subscriber) -> None:
         """Unsubscribe ``follower`` from a channel; do nothing if it is not subscribed."""
-        self.subscription_count -= _remove(self._channels, channel, follower)
+        is_removed = _remove(self._channels, channel, follower)
+        self.subscription_count -= is_removed
+        has_ended = is_removed and channel not in self._channels
+        if has_ended and self.relay is not None and is_for_messages(channel):
+            self.relay.listen(channel, wanted=False)
 
     def key_topic(self, ns: str, key: str) -> Topic | None:
         """Return the topic of a key; None if nobody follows it."""
@@ -274,7 +296,7 @@ class Hub:
     def channels(self) -> Iterator[Channel]:
         """Yield the channels of messages that have followers."""
         for name, channel in self._channels.items():
-            if name not in RESERVED_CHANNELS and "\n" not in name:
+            if is_for_messages(name):
                 yield channel
 
     def followed_keys(self) -> list[EntryId]:
@@ -306,6 +328,11 @@ class Hub:
         self.messages_queued = mark.messages_queued
         for undo in reversed(undos):
             undo()
+
+
+def is_for_messages(channel: str) -> bool:
+    """Return whether clients publish to a channel: it is none of the server's own."""
+    return channel not in RESERVED_CHANNELS and "\n" not in channel
 
 
 def _do_at_once(portion: Callable[[], bool]) -> None:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, NoReturn
 import hypothesis
 import pytest
 
+from tests.support.shared_mode import is_shared
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -25,6 +27,8 @@ hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True)
 
 pytest_plugins = ["tests.support.fixtures"]
+if is_shared():
+    pytest_plugins.append("tests.support.shared_plugin")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As a shell starts a job in the background: Ctrl+C would end none of the programs of the tests.

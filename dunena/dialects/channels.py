@@ -11,6 +11,7 @@ from dunena.dialects.fields import NAMESPACE, refuse_unknown
 from dunena.dialects.messages import channel_message
 from dunena.dialects.services import NameRule, Services, is_too_large
 from dunena.dialects.subscriptions import Subscriptions
+from dunena.hub import Hub
 from dunena.store.values import encode
 
 _FIELDS_OF_MESSAGE = ("channel", "data")
@@ -32,18 +33,27 @@ def publish(services: Services, message: Message, now: int, name_rule: NameRule)
 def publish_data(services: Services, channel: str, data: Any, now: int) -> None:
     """Send any JSON value to all who are subscribed to a channel; ``now`` is in Unix ms.
 
-    Raise `ClientError` if it is too large, or the channel may not be written.
+    Raise `ClientError` if it is too large, the channel may not be written, or the servers that
+    share it cannot be reached.
     """
     services.check_publication(channel)
     encoded = encode(data)
     if is_too_large(encoded, services.limits):
         raise TooLargeError(f"Data exceeds max size ({services.limits.value_bytes_max} bytes)")
     hub = services.hub
+    if hub.relay is None:
+        deliver(hub, channel, encoded, now)
+    else:
+        hub.relay.tell(channel, encoded)  # it comes back to the subscribers at this server
     hub.messages_published += 1
+
+
+def deliver(hub: Hub, channel: str, data: bytes, now: int) -> None:
+    """Send a message (JSON) to all who are subscribed here; ``now`` is in Unix ms."""
     followed = hub.channel_topic(channel)
     if followed is not None:
         hub.messages_queued += len(followed)
-        followed.send(channel_message(channel, encoded, now), now)
+        followed.send(channel_message(channel, data, now), now)
 
 
 def subscribe(

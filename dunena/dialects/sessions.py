@@ -18,7 +18,6 @@ from dunena.dialects.errors import (
     TooManyError,
 )
 from dunena.dialects.fields import NAMESPACE, refuse_unknown
-from dunena.dialects.grants import Grant
 from dunena.dialects.operations import parse_operations
 from dunena.dialects.ops.operation import Operation
 from dunena.dialects.ops.transaction import Transaction, check_rights
@@ -32,7 +31,7 @@ from dunena.sessions.limits import (
     WILL_OPERATIONS_MAX,
     WILLS_BYTES_MAX,
 )
-from dunena.sessions.session import Session, SessionRequest
+from dunena.sessions.session import SessionRequest
 from dunena.sessions.session_table import WillsFullError
 from dunena.store.entry import EntryId
 from dunena.store.errors import StoreFullError
@@ -75,22 +74,22 @@ def answer_session(
 def end_session(
     services: Services | None,
     unrestricted: Services,
-    session: Session[Grant],
+    will: bytes,
     keys: list[EntryId],
     now: int,
 ) -> ClientError | None:
-    """Delete the ephemeral keys of a session and run its will, as one transaction.
+    """Delete the ephemeral keys of a session and run its will (JSON), as one transaction.
 
     ``services`` are those of the session's rights, None if it has none any more: then its will does
     not run. Return the error for which its will did not run; the keys go all the same. Raise
     `WriteRefusedError` while changes are refused; then nothing was done.
     """
     error: ClientError | None = None
-    if session.will and services is None:
+    if will and services is None:
         error = ForbiddenError("its token is not valid any more")
-    elif session.will and services is not None:
+    elif will and services is not None:
         try:
-            operations = _parse_will(orjson.loads(session.will), unicode_name)
+            operations = _parse_will(orjson.loads(will), unicode_name)
             transaction = Transaction(services, now)
             transaction.end(keys)
             transaction.run(operations, _numbered)

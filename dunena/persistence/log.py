@@ -193,12 +193,15 @@ class LogFollower(Protocol):
         such a place too, and another node that it goes to must come to it.
         """
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
-        """Take over the newest state of what was changed while deliveries were lost.
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
+        """Take over the newest state of what was changed while deliveries were lost, at once.
 
         ``entries`` has the changed keys and notes alone; ``removed`` those that are gone, and a
-        CLEAR before all others if there was one. Changes that were overtaken are left out. What is
-        known of the own proposal is told after this, as its answers speak of its place.
+        CLEAR before all others if there was one. Changes that were overtaken are left out. ``own``
+        is the node's own proposal if it was among them: its records are in ``entries`` and
+        ``removed`` as well, but for those that were overtaken.
         """
 
     def refuse(self, number: int, refusal: Refusal) -> None:

@@ -433,7 +433,15 @@ class Server:
             return Sessions(loop, services, views, tick, self.telemetry)
         from dunena.server.shared.sessions import SharedSessions
 
-        return SharedSessions(loop, services, views, tick, self.telemetry)
+        return SharedSessions(
+            loop,
+            services,
+            views,
+            tick,
+            self.telemetry,
+            self._shared.session_table,
+            self._tokens.grant_of_scope,
+        )
 
     def _share(self, views: Views, handled: Handled) -> Routes:
         """Make the routes of a server with a log; all that changes something waits for it."""

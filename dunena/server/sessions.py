@@ -5,7 +5,6 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from dunena.dialects.errors import ClientError
 from dunena.dialects.grants import Grant
 from dunena.dialects.services import Services
 from dunena.dialects.sessions import end_session
@@ -39,8 +38,9 @@ class Sessions:
         views: Views,
         tick: Tick,
         telemetry: Telemetry,
+        table: SessionTable[Grant] | None = None,
     ) -> None:
-        self.table: SessionTable[Grant] = SessionTable(_new_id, _new_secret)
+        self.table = SessionTable[Grant](new_id, new_secret) if table is None else table
         self.table.on_sooner(self._arm)
         self._loop = loop
         self._services = services
@@ -50,10 +50,14 @@ class Sessions:
         self._timer: asyncio.TimerHandle | None = None
 
     def holder(
-        self, grant: Grant, timeout_changed: Callable[[int], None], displaced: Callable[[], None]
+        self,
+        grant: Grant,
+        timeout_changed: Callable[[int], None],
+        displaced: Callable[[], None],
+        expelled: Callable[[], None],
     ) -> SessionHolder[Grant]:
         """Make what a connection has of its session; the arguments are those of the class."""
-        return SessionHolder(self.table, grant, timeout_changed, displaced)
+        return SessionHolder(self.table, grant, timeout_changed, displaced, expelled)
 
     def stop(self) -> None:
         """End no session any more: the server stops, and ephemeral keys end with it."""
@@ -105,8 +109,10 @@ class Sessions:
         return [(entry.ns, entry.key) for entry in sorted(entries, key=_revision_of)]
 
     def _end(self, session: Session[Grant], now: int) -> None:
+        keys = self._keys_of(session)
+        services = None if session.rights is None else self._views.of(session.rights)
         try:
-            error = self._carry_out_end(session, self._views, self._services, now)
+            error = end_session(services, self._services, session.will, keys, now)
         except WriteRefusedError:
             self.table.postpone(session, now)
             return
@@ -115,26 +121,16 @@ class Sessions:
             _log.warning("the will of session %s did not run: %s", session.id, error.text)
         self.table.ended(session)
 
-    def _carry_out_end(
-        self, session: Session[Grant], views: Views, services: Services, now: int
-    ) -> ClientError | None:
-        """Delete the keys of a session and run its will; return why that did not run."""
-        keys = self._keys_of(session)
-        rights = session.rights
-        return end_session(
-            None if rights is None else views.of(rights), services, session, keys, now
-        )
-
 
 def _revision_of(entry: Entry) -> int:
     return entry.revision
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """Make a public id."""
     return secrets.token_hex(_ID_BYTES)
 
 
-def _new_secret() -> str:
+def new_secret() -> str:
     """Make the part of a secret that cannot be guessed."""
     return secrets.token_urlsafe(SECRET_BYTES)

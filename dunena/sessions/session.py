@@ -113,11 +113,20 @@ class SessionHolder(Generic[RightsT]):
     """What a connection has of its session: ``session`` is None until it needs one.
 
     ``rights`` are those of the connection. ``timeout_changed`` is called with the ms of silence
-    that end the connection, ``displaced`` when another connection resumed the session. ``is_gone``:
-    the connection has ended; a request of it may still be run again.
+    that end the connection, ``displaced`` when another connection resumed the session, ``expelled``
+    when another server has ended it. ``is_gone``: the connection has ended; a request of it may
+    still be run again.
     """
 
-    __slots__ = ("displaced", "is_gone", "rights", "session", "table", "timeout_changed")
+    __slots__ = (
+        "displaced",
+        "expelled",
+        "is_gone",
+        "rights",
+        "session",
+        "table",
+        "timeout_changed",
+    )
 
     def __init__(
         self,
@@ -125,11 +134,13 @@ class SessionHolder(Generic[RightsT]):
         rights: RightsT,
         timeout_changed: Callable[[int], None] | None = None,
         displaced: Callable[[], None] | None = None,
+        expelled: Callable[[], None] | None = None,
     ) -> None:
         self.table = table
         self.rights = rights
         self.timeout_changed = timeout_changed or _ignore_timeout
         self.displaced = displaced or _ignore
+        self.expelled = expelled or _ignore
         self.session: Session[RightsT] | None = None
         self.is_gone = False
 
@@ -154,7 +165,7 @@ class SessionHolder(Generic[RightsT]):
         """Report that the connection has ended; ``is_at_once``: the session gets no grace."""
         self.is_gone = True
         self.timeout_changed = _ignore_timeout
-        self.displaced = _ignore
+        self.displaced = self.expelled = _ignore
         self.table.leave(self, now, is_at_once=is_at_once)
 
 

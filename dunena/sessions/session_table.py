@@ -120,7 +120,7 @@ class SessionTable(Generic[RightsT]):
             changed.name = request.name
         # The will of a lost connection was set before, for the session that was lost with it.
         if request.will is not None and not holder.is_gone:
-            self._will_bytes += _will_size(request.will) - _will_size(changed.will)
+            self._will_bytes += will_size(request.will) - will_size(changed.will)
             changed.will = request.will
         holder.timeout_changed(changed.timeout_ms)
         return changed, resumed is not None
@@ -172,14 +172,14 @@ class SessionTable(Generic[RightsT]):
             del self._by_id[session.id]
             self._ending.discard(session)
             self._postponed.discard(session)
-            self._will_bytes -= _will_size(session.will)
+            self._will_bytes -= will_size(session.will)
             self.ended_count += 1
 
     def postpone(self, session: Session[RightsT], now: int) -> None:
         """Report that the end of a session could not be stored: it is due again in a moment."""
         if session.state is SessionState.ENDED:
             self._by_id[session.id] = session
-            self._will_bytes += _will_size(session.will)
+            self._will_bytes += will_size(session.will)
             self.ended_count -= 1
         self._begin_to_end(session)
         self._postponed.add(session)
@@ -215,7 +215,7 @@ class SessionTable(Generic[RightsT]):
     def _check_room(self, session: Session[RightsT] | None, will: bytes | None) -> None:
         if will is None:
             return
-        growth = _will_size(will) - (0 if session is None else _will_size(session.will))
+        growth = will_size(will) - (0 if session is None else will_size(session.will))
         if growth > 0 and self._will_bytes + growth > WILLS_BYTES_MAX:
             raise WillsFullError
 
@@ -240,7 +240,8 @@ class SessionTable(Generic[RightsT]):
 _WITH_END = (SessionState.LOST, SessionState.ENDING)
 
 
-def _will_size(will: bytes) -> int:
+def will_size(will: bytes) -> int:
+    """Return what a will counts for in `WILLS_BYTES_MAX`."""
     return len(will) + WILL_BYTES if will else 0
 
 

@@ -27,6 +27,10 @@ class EphemeralKeys:
         """Return the number of keys that a session owns."""
         return len(self._by_owner.get(owner, ()))
 
+    def owners(self) -> list[str]:
+        """Return the sessions that own keys."""
+        return list(self._by_owner)
+
     def put(self, entry: Entry, replaced: Entry | None) -> None:
         """Take in an entry that was added to the table, and take out the one it replaced."""
         if replaced is not None:

@@ -648,6 +648,10 @@ class SimulatedLink:
         self._send(answer)
         return request
 
+    def change_server(self) -> None:
+        self._set_connected(False)
+        self._later(0.1, self.connect)
+
     def subscribe(self, subject: str, receive: Callable[[Message], None]) -> Subscription:
         subscription = Subscription(subject.removesuffix(">"), receive)
         self._subscriptions.append(subscription)

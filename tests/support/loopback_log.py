@@ -46,15 +46,21 @@ class SharedLog:
         self.nodes.append(node)
         return node
 
-    def store(self, node: str, proposal: Proposal, known: int) -> LogBatch | None:
-        """Store a proposal of a node that was told everything up to a revision, or None."""
+    def permits(self, proposal: Proposal, known: int) -> bool:
+        """Return whether the conditions hold of a node that was told all up to a revision."""
         seen: set[Place] = set()
         for group in proposal.groups:
             for op in group:
                 place = _place_of(op)
                 if op.is_conditional and place not in seen and self._changed_at(op) > known:
-                    return None
+                    return False
                 seen.add(place)
+        return True
+
+    def store(self, node: str, proposal: Proposal, known: int) -> LogBatch | None:
+        """Store a proposal of a node that was told everything up to a revision, or None."""
+        if not self.permits(proposal, known):
+            return None
         self.revision += 1  # the marker
         now = self.clock()
         groups = tuple(tuple(self._record(op, now) for op in group) for group in proposal.groups)
@@ -142,12 +148,16 @@ class LoopbackLog:
         self.skew_ms = 0
         self.soon: Callable[[Callable[[], None]], object] | None = None
         self.is_alive = True
+        self.last_sign: int | None = None  # of a node that is not alive; None for when asked first
         self.state = LogState.STARTING
         self.reason: str | None = None
         self.value_bytes_max = 1_046_528
+        self.channels: set[str] = set()  # that it listens to
+        self.messages: list[tuple[str, bytes]] = []  # that have not arrived yet
         self.figures = LogFigures()
         self._unanswered: Proposal | None = None  # stored, and not delivered here yet
         self._next = len(shared.batches)
+        self._next_lost = self._next
         self._newest_now = 0
         self._known = 0
 
@@ -185,19 +195,34 @@ class LoopbackLog:
             self.soon(self.shared.work)
 
     def last_sign_of(self, node: str) -> int | None:
-        found = [other for other in self.shared.nodes if other.node == node and other.is_alive]
-        return self.now if found else None
+        for other in self.shared.nodes:
+            if other.node == node:
+                return self.now if other.is_alive else other.last_sign
+        return None
 
     def tell(self, channel: str, data: bytes) -> None:
-        raise AssertionError("nobody tells anything yet")
+        assert self.status.is_connected
+        for node in self.shared.nodes:
+            node.messages.append((channel, data))
 
     def listen(self, channel: str, *, wanted: bool) -> None:
-        raise AssertionError("nobody listens yet")
+        assert wanted is (channel not in self.channels), "each is asked for once"
+        if wanted:
+            self.channels.add(channel)
+        else:
+            self.channels.remove(channel)
 
     async def close(self) -> None:
         self.is_alive = False
 
     # --- what a test says ---
+
+    def hear(self) -> None:
+        """The messages of channels arrive."""
+        messages, self.messages = self.messages, []
+        for channel, data in messages:
+            if channel in self.channels:
+                self.follower.message(channel, data)
 
     def load(self) -> None:
         """Everything is there; what was under way is forgotten with what was delivered."""
@@ -219,6 +244,7 @@ class LoopbackLog:
         """What is under way is stored, and everything is delivered."""
         self.send()
         self.deliver()
+        self.hear()
 
     def send(self) -> bool:
         """What is under way reaches the log; return whether it was stored, or there was none."""
@@ -235,6 +261,12 @@ class LoopbackLog:
             return False
         self._unanswered = proposal
         return True
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what is under way is stored if it is sent now."""
+        proposal = self.under_way
+        return proposal is not None and self.shared.permits(proposal, self._known)
 
     def store_unnoticed(self) -> None:
         """What is under way is stored, but this node gets no answer in time."""
@@ -258,17 +290,21 @@ class LoopbackLog:
         """The next batches are lost on their way."""
         if self.lost_from is None:
             self.lost_from = self.told_revision
+            self._next_lost = self._next
         self._take(count)
 
-    def repair(self) -> None:
-        """The node finds out what it has lost."""
+    def repair(self, *, finds_own: bool = False) -> None:
+        """The node finds out what it has lost; ``finds_own``: what it had proposed as well."""
         if self.lost_from is None:
             return
-        self._take(None)
+        self._next = self._next_lost if finds_own else self._next
+        own = next((batch for batch in self._take(None) if batch.number is not None), None)
+        if own is not None:
+            self._unanswered = None
         entries, removed = self.shared.changes_since(self.lost_from)
         self.lost_from = None
         self.told_revision = self.shared.revision
-        self.follower.repair(entries, removed)
+        self.follower.repair(entries, removed, own)
         self._settle_lost()
 
     def refuse(self, kind: RefusalKind, reason: str = "no quorum") -> None:

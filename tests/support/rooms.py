@@ -123,8 +123,10 @@ class Client:
         )
         self.wire.outbox = self.outbox
         self.timeout_ms: int | None = None
-        self.is_displaced = False
-        self.holder = rooms.sessions.holder(grant, self._take_timeout, self._take_displacement)
+        self.is_displaced = self.is_expelled = False
+        self.holder = rooms.sessions.holder(
+            grant, self._take_timeout, self._take_displacement, self._take_expulsion
+        )
         self.conversation = Conversation(
             services or rooms.services,
             dialect,
@@ -142,6 +144,9 @@ class Client:
 
     def _take_displacement(self) -> None:
         self.is_displaced = True
+
+    def _take_expulsion(self) -> None:
+        self.is_expelled = True
 
     def leave(self, *, on_purpose: bool = False) -> None:
         """The connection is lost, or closed by its client on purpose."""

@@ -12,6 +12,7 @@ from typing import Self
 
 from tests.support.forked import PROGRAM, ForkedProcess, can_fork
 from tests.support.patience import patiently
+from tests.support.shared_mode import is_shared, store_words
 
 Process = subprocess.Popen[str] | ForkedProcess
 
@@ -143,8 +144,13 @@ class ServerProcess:
     # --- inside ---
 
     def _words(self) -> list[str]:
-        folder = [] if self.folder is None else ["--cache-dir", str(self.folder)]
-        return ["serve", "--port", str(self.port), *folder, *self._arguments]
+        if self.folder is None:
+            where = []
+        elif is_shared():
+            where = store_words(self.folder)
+        else:
+            where = ["--cache-dir", str(self.folder)]
+        return ["serve", "--port", str(self.port), *where, *self._arguments]
 
     def _follow(self, ready: threading.Event) -> None:
         process = self.process

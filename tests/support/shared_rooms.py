@@ -83,6 +83,7 @@ class SharedRooms:
         self.store = self.parts.store
         self.services = Services(self.store, self.store, Hub(), limits, answers=self.parts.answers)
         self.views = Views(self.services)
+        self.grants = {EVERYTHING.scope: EVERYTHING}
         self.alarms: list[Alarm] = []
         self.soon: list[Callable[[], None]] = []
         self.pacer = Pacer(lambda: float(self.now), self._set_alarm)
@@ -100,7 +101,15 @@ class SharedRooms:
         loop: Any = SimpleNamespace(
             call_later=self._call_later, call_soon=self._call_soon, time=lambda: self.now / 1000
         )
-        self.sessions = SharedSessions(loop, self.services, self.views, self.tick, self.telemetry)
+        self.sessions = SharedSessions(
+            loop,
+            self.services,
+            self.views,
+            self.tick,
+            self.telemetry,
+            self.parts.session_table,
+            self.grants.get,
+        )
         self.context = self._make_context(loop)
         self.log.start(self.coordinator)
 

@@ -84,13 +84,15 @@ class CatchUp:
     """Keeps a flow complete.
 
     ``may_create``: a stream that is not there at the start is made. ``reason`` says why nothing is
-    loaded, for people; None if there is nothing to say.
+    loaded, for people; None if there is nothing to say. ``unanswered_since_s`` is when the leader
+    was first asked for the facts and gave no answer; None if it has answered since.
     """
 
     __slots__ = (
         "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed",
         "_link", "_lower_since_s", "_may_create", "_pending", "_reached", "_reading", "_requests",
         "_scheduler", "_waiting", "created", "fetched", "is_running", "reason",
+        "unanswered_since_s",
     )  # fmt: skip
 
     def __init__(
@@ -123,6 +125,7 @@ class CatchUp:
         self.is_running = False
         self.fetched = 0
         self.reason: str | None = None
+        self.unanswered_since_s: float | None = None
 
     def load(self) -> None:
         """Load everything."""
@@ -312,7 +315,10 @@ class CatchUp:
     def _read_facts(self, answer: Message | LinkFault) -> StreamFacts | None:
         if isinstance(answer, LinkFault):
             self.reason = f"the stream {self._requests.stream} does not answer ({answer.value})"
+            if answer is LinkFault.TIMEOUT and self.unanswered_since_s is None:
+                self.unanswered_since_s = self._scheduler.now_s() - REQUEST_TIMEOUT_S
             return None
+        self.unanswered_since_s = None
         facts = self._requests.read_facts(answer)
         if isinstance(facts, StreamFacts):
             if facts.mismatch is None:

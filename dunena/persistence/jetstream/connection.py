@@ -183,6 +183,10 @@ class NatsConnection:
 
     # --- Sending
 
+    def leave(self, reason: str) -> None:
+        """End the connection as if it were lost, for a reason that is told."""
+        self._lose(reason)
+
     def _put(self, action: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         if self.is_connected:
             self._outgoing.append(action)

@@ -124,6 +124,11 @@ class NatsLink:
             subscription.begin(self._connection)
         return subscription
 
+    def change_server(self) -> None:
+        """Leave the present server for the next one."""
+        if self._connection is not None:
+            self._connection.leave("the server answers no requests")
+
     async def close(self) -> None:
         """Send what was published, and disconnect for good."""
         for request in list(self._requests.values()):

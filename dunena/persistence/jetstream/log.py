@@ -43,6 +43,9 @@ SIGN_S: Final = 2.5
 GAP_S: Final = 0.01
 """How long a message may be late before it is fetched."""
 
+SILENT_SERVER_S: Final = 10.0
+"""How long no leader may answer through a server that is there: one is chosen in 4 to 9 s."""
+
 STALE_S: Final = 3.0
 """How long a log need not answer to be taken for one that does not."""
 
@@ -81,6 +84,7 @@ class JetStreamLog:
         self._is_loaded = False
         self._was_connected = False
         self._silent_since_s = 0.0
+        self._connected_since_s = 0.0
         self._taken_before = 0
         self._last_sign_s = float("-inf")
         self._told: tuple[LogState, tuple[str, ...], bool] | None = None
@@ -267,17 +271,18 @@ class JetStreamLog:
         self._figures.gaps += 1
         marker = reading.markers.get(self._node)
         stored = None if marker is None else self._proposals.take_marker(*_fields_of(marker))
+        own = None
         if stored is not None and marker is not None:
             found = {}
             for message in messages:
                 record = record_of(message, self._names)
                 if record is not None:
                     found[record.revision] = record
-            self._apply([batch_of_proposal(stored, self._node, marker, found)])
+            own = batch_of_proposal(stored, self._node, marker, found)
         contents = reading.contents(self._epoch, position)
         removed = reading.removed()
         if self._follower is not None:
-            self._follower.repair(contents, removed)
+            self._follower.repair(contents, removed, own)
         self._soon(self._go_on)
         return reading.newest
 
@@ -326,6 +331,7 @@ class JetStreamLog:
                 self.take_batches()
                 self._flow.hold()
         else:
+            self._connected_since_s = self._scheduler.now_s()
             self._soon(self._check)
         self._soon(self._tell_state)
 
@@ -336,6 +342,7 @@ class JetStreamLog:
 
     def _tick(self) -> None:
         self._timer = self._scheduler.call_later(TICK_S, self._tick)
+        self._change_silent_server()
         if self._is_loaded:
             taken = self._flow.taken_messages
             if taken == self._taken_before:
@@ -348,6 +355,21 @@ class JetStreamLog:
             self._places.forget_due(now)
             self._nodes.forget_old(now)
         self._tell_state()
+
+    def _change_silent_server(self) -> None:
+        """Go to another server if this one is there, and no leader answers or stores through it.
+
+        It may be cut off from the others, which have chosen another leader; then it may still take
+        itself for that, and say how the stream is.
+        """
+        waiting = (self._catch_up.unanswered_since_s, self._proposals.unanswered_since_s)
+        since_s = min((one for one in waiting if one is not None), default=None)
+        if since_s is None or not self._link.is_connected:
+            return
+        now_s = self._scheduler.now_s()
+        if now_s - max(since_s, self._connected_since_s) > SILENT_SERVER_S:
+            self._connected_since_s = now_s
+            self._link.change_server()
 
     def _stale_s(self) -> float:
         """How long the log has not answered, 0 if it does."""

@@ -119,6 +119,11 @@ class Tokens:
         """Return the present grant of a grant's token; None if the token is no longer valid."""
         return self._grants.get(grant.digest)
 
+    def grant_of_scope(self, scope: bytes) -> Grant | None:
+        """Return the grant that has a scope; None if no valid token has it."""
+        grants = self.grants if self.are_needed else (EVERYTHING,)
+        return next((grant for grant in grants if grant.scope == scope), None)
+
     def reload_if_changed(self) -> bool:
         """Read the file again if it changed; return whether other tokens may be valid now.
 

@@ -33,9 +33,11 @@ from dunena.persistence.log import (
     RefusalKind,
 )
 from dunena.server.shared.answers import SharedAnswers
+from dunena.server.shared.channels import SharedChannels
 from dunena.server.shared.limits import PARKED_BYTES_MAX, PARKED_REQUESTS_MAX, TRIES_MAX
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore, UnplannedChangeError
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
@@ -49,6 +51,7 @@ _log = logging.getLogger(__name__)
 class Coordinator:
     """The follower of a server's log.
 
+    ``is_repairing``: what was lost is being taken over, and answers are for `answer_later`.
     ``call_soon`` runs a function after everything that the loop has read so far. ``is_loaded``:
     everything that the log has was taken over once.
     """
@@ -58,6 +61,8 @@ class Coordinator:
         log: Log,
         store: SharedStore,
         answers: SharedAnswers,
+        sessions: SharedSessionTable,
+        channels: SharedChannels,
         planner: Planner,
         tick: Tick,
         takeover: LogTakeover,
@@ -67,6 +72,8 @@ class Coordinator:
         self.is_loaded = False
         self._store = store
         self._answers = answers
+        self._sessions = sessions
+        self._channels = channels
         self._planner = planner
         self._tick = tick
         self._takeover = takeover
@@ -80,6 +87,8 @@ class Coordinator:
         self._parked_count = 0
         self._parked_bytes = 0
         self._continuing: list[Callable[[], None]] = []
+        self._answers_later: list[Callable[[], None]] = []
+        self.is_repairing = False
         self._wanting_room: deque[Callable[[], None]] = deque()
         self._idle: list[Callable[[], None]] = []
         self._changed: list[Callable[[], None]] = []
@@ -118,6 +127,10 @@ class Coordinator:
         """Call ``action`` in this tick, after all that the log has told was made."""
         self._continuing.append(action)
 
+    def answer_later(self, answer: Callable[[], None]) -> None:
+        """Call ``answer`` when all is taken over: watches are told of changes before the reply."""
+        self._answers_later.append(answer)
+
     def on_change(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` after changes were made, and when the state of the log changed."""
         self._changed.append(changed)
@@ -135,11 +148,18 @@ class Coordinator:
             self._tick.run_at(batch.timestamp, self._make, batch)
         self._go_on()
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
         """Take over what was changed while deliveries were lost."""
 
         def take_over(_message: None, now: int) -> None:
-            self._takeover.repair(entries, removed, now)
+            self.is_repairing = True
+            self._takeover.repair(entries, removed, now, own, self._make_lost)
+            self.is_repairing = False
+            answers, self._answers_later = self._answers_later, []
+            for answer in answers:
+                answer()
 
         self._tick.run_at(entries.timestamp, take_over, None)
         self._go_on()
@@ -158,7 +178,8 @@ class Coordinator:
         self._go_on()
 
     def message(self, channel: str, data: bytes) -> None:
-        """Do nothing: the messages of channels go to the subscribers of this node alone."""
+        """Send a message to those who are subscribed to its channel here."""
+        self._channels.receive(channel, data)
 
     def change_state(self) -> None:
         """Tell those who asked."""
@@ -223,6 +244,9 @@ class Coordinator:
                 self._make_group(records, now)
         self._store.reach(batch.revision)
 
+    def _make_lost(self, own: LogBatch) -> None:
+        self._make(own, own.timestamp)
+
     def _make_group(self, records: Sequence[Record], now: int) -> None:
         self._store.make_group(records)
         self._take_in_notes(records, now)
@@ -231,6 +255,7 @@ class Coordinator:
         for record in records:
             if record.op.kind is OpKind.NOTE:
                 self._answers.take_in(record, now)
+                self._sessions.take_in(record)
 
     def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
         groups = deque(stored.groups)
@@ -248,6 +273,7 @@ class Coordinator:
             return
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
         store.begin_replay(changes, planned.planned_at, planned.checks)
+        self._sessions.begin_replay(records)
         is_made = True
         try:
             request.replay(now)
@@ -259,6 +285,7 @@ class Coordinator:
         except Exception:  # noqa: BLE001 - a bug costs one request its answer
             _log.exception("a request could not be answered")
             request.fail()
+        self._sessions.end_replay()
         left = store.end_replay()
         if left:
             store.make_group(left)

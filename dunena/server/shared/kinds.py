@@ -8,8 +8,8 @@ from dunena.dialects.errors import ClientError
 from dunena.server.http.message import GET_WRITES_PREFIX, Request
 from dunena.store.values import JsonValue
 
-_DUNENA_WRITES: Final = operations.OPERATIONS | {"set", "del", "mset", "txn"}
-_OBJECT_STORE_WRITES: Final = operations.OPERATIONS | {"set", "delete", "txn"}
+_DUNENA_WRITES: Final = operations.OPERATIONS | {"set", "del", "mset", "txn", "session"}
+_OBJECT_STORE_WRITES: Final = operations.OPERATIONS | {"set", "delete", "txn", "session"}
 
 _CONDITIONS: Final = frozenset(("path", "ifRev", "epoch", "idempotencyKey"))
 """Fields with which a `set` or `delete` depends on what is there."""

@@ -13,13 +13,16 @@ from dunena.hub import Hub
 from dunena.persistence.log import Log
 from dunena.server.context import Context
 from dunena.server.routes import Routes
+from dunena.server.sessions import new_id, new_secret
 from dunena.server.shared.answers import PlannedAnswers, SharedAnswers
+from dunena.server.shared.channels import SharedChannels
 from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.expiry import SharedExpiry, Timer
 from dunena.server.shared.lane import LaneReceiver
 from dunena.server.shared.planner import Planner
 from dunena.server.shared.planning import PlanStore
 from dunena.server.shared.routes import SharedRoutes
+from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.sessions import SharedSessions
 from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
@@ -40,8 +43,11 @@ class SharedParts:
         self.log = log
         self.store = SharedStore(quota_of(limits), history)
         self.answers = SharedAnswers()
-        self._plan_store = PlanStore(self.store, limits)
+        self.plan_store = PlanStore(self.store, limits)
         self._planned_answers = PlannedAnswers(self.answers)
+        self.session_table = SharedSessionTable(
+            new_id, new_secret, log.node, clock=lambda: self.log.now
+        )
         self.coordinator: Coordinator
         self.expiry: SharedExpiry
         self.planning: Services
@@ -57,8 +63,8 @@ class SharedParts:
         """Make the coordinator of a tick, and what ends keys at their time."""
         self.planning = replace(
             services,
-            store=self._plan_store,
-            unrestricted_store=self._plan_store,
+            store=self.plan_store,
+            unrestricted_store=self.plan_store,
             hub=Hub(),
             get_cache=GetCache(),
             stats=MessageStats(),
@@ -66,22 +72,25 @@ class SharedParts:
             watches=WatchTable(),
         )
         self.plan_views = Views(self.planning)
+        channels = services.hub.relay = SharedChannels(self.log, services.hub, tick)
         self.coordinator = Coordinator(
             self.log,
             self.store,
             self.answers,
-            Planner(self._plan_store, self._planned_answers, self.log),
+            self.session_table,
+            channels,
+            Planner(self.plan_store, self._planned_answers, self.session_table.planned, self.log),
             tick,
-            LogTakeover(self.store, self.answers, services.watches),
+            LogTakeover(self.store, self.answers, self.session_table, services.watches),
             call_soon,
         )
         self.expiry = SharedExpiry(
-            self.log, self.store, self._plan_store, self.coordinator, call_later
+            self.log, self.store, self.plan_store, self.coordinator, call_later
         )
 
     def attach(self, sessions: SharedSessions, routes: SharedRoutes, planning: Routes) -> None:
         """Let sessions and HTTP requests wait for the log; ``planning`` answers planned ones."""
-        sessions.attach(self.coordinator, self.plan_views, self.planning)
+        sessions.attach(self.coordinator, self.plan_views, self.planning, self.plan_store)
         routes.attach(self.coordinator, planning)
 
     def new_receiver(

@@ -14,6 +14,7 @@ from dunena.dialects.errors import (
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
 from dunena.server.shared.answers import PlannedAnswers
 from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
+from dunena.server.shared.planned_sessions import PlannedSessions
 from dunena.server.shared.planning import PlanStore
 
 REQUESTS_MAX: Final = GROUP_OPS_MAX
@@ -23,11 +24,18 @@ _log = logging.getLogger(__name__)
 
 
 class Planner:
-    """Plans requests on a store and answers, as far as a log stores them."""
+    """Plans requests on a store, answers and sessions, as far as a log stores them."""
 
-    def __init__(self, store: PlanStore, answers: PlannedAnswers, log: Log) -> None:
+    def __init__(
+        self,
+        store: PlanStore,
+        answers: PlannedAnswers,
+        sessions: PlannedSessions,
+        log: Log,
+    ) -> None:
         self._store = store
         self._answers = answers
+        self._sessions = sessions
         self._log = log
 
     def take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
@@ -38,6 +46,13 @@ class Planner:
         """
         self._store.begin_proposal(now)
         self._answers.begin_proposal()
+        self._sessions.begin_proposal()
+        try:
+            return self._take(waiting, now, count_max)
+        finally:
+            self._sessions.end_proposal()
+
+    def _take(self, waiting: deque[ParkedRequest], now: int, count_max: int) -> list[Planned]:
         batch: list[Planned] = []
         op_count = size = 0
         while waiting and len(batch) < count_max:
@@ -57,6 +72,7 @@ class Planner:
         store, answers = self._store, self._answers
         store.begin_request()
         answers.begin_request()
+        self._sessions.begin_request()
         planned = Planned(request)
         try:
             outcome = request.plan(now)
@@ -66,6 +82,7 @@ class Planner:
         planned.checks = store.checks
         planned.ends = store.overdue_ops
         if outcome is not PlanResult.DONE:
+            self._sessions.drop_request()
             planned.is_certain = outcome is PlanResult.WRONG
             if planned.is_certain:
                 planned.ends = []
@@ -80,15 +97,18 @@ class Planner:
             planned.ops = [replace(op, is_conditional=True) for op in store.ops] + notes
         else:
             planned.ops = store.ops
+        planned.ops = planned.ops + self._sessions.ops
         planned.error = self._excess(planned)
         if planned.error is not None:
             planned.ops, planned.ends = [], []
+            self._sessions.drop_request()
         return planned
 
     def _excess(self, planned: Planned) -> ClientError | None:
         """Return the error for what no log stores."""
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
+        # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
         value_bytes_max = self._log.value_bytes_max
         if any(len(op.value) > value_bytes_max for op in planned.ops):
             return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")

@@ -112,6 +112,15 @@ class PlanStore(Store):
         """End nothing: that is planned when it is met."""
         return []
 
+    def owned_by(self, owner: str) -> list[EntryId]:
+        """Return the keys that a session owns, with what was planned, the oldest first."""
+        ephemeral = self.table.ephemeral
+        ids = dict.fromkeys([] if ephemeral is None else ephemeral.of(owner))
+        ids.update(dict.fromkeys(self._planned))
+        entries = [entry for ns, key in ids if (entry := self._find(ns, key)) is not None]
+        owned = [entry for entry in entries if _owner_of(entry) == owner]
+        return [(entry.ns, entry.key) for entry in sorted(owned, key=_revision_of)]
+
     # --- changing ---
 
     def set(
@@ -263,6 +272,10 @@ def _merged(entry: Entry, then: bytes) -> Entry:
             entry.ns, entry.key, value, None, entry.revision, entry.written_at, None, entry.owner
         )
     return Entry(entry.ns, entry.key, value, None, entry.revision, entry.written_at)
+
+
+def _revision_of(entry: Entry) -> int:
+    return entry.revision
 
 
 def _owner_of(entry: Entry) -> str | None:

@@ -43,6 +43,8 @@ class SharedStore(Store):
         before = {(entry.ns, entry.key): entry for entry in self.entries()}
         in_order = sorted(entries, key=_revision_of)
         self.table.replace_all({})
+        if any(isinstance(entry, EphemeralEntry) for entry in in_order):
+            self.table.follow_ephemeral()
         for entry in in_order:
             self.table.put(entry)
         self.positions.load(in_order, revision)

@@ -61,7 +61,7 @@ class ClosingConnection(ABC):
         self._outbox = outbox
         self._client = Client.of(accepted)
         self._holder = context.sessions.holder(
-            accepted.grant, self._change_timeout, self._displaced_later
+            accepted.grant, self._change_timeout, self._displaced_later, self._expelled_later
         )
         self._conversation = context.new_conversation(
             context.views.of(accepted.grant),
@@ -143,6 +143,13 @@ class ClosingConnection(ABC):
         Not now, in a request of the other connection, which may be run again.
         """
         self._context.loop.call_soon(self._fail, SESSION_RESUMED, "session resumed elsewhere")
+
+    def _expelled_later(self) -> None:
+        """End the connection soon, for the same reason: another server has ended its session.
+
+        The client is to come back, and begin another one.
+        """
+        self._context.loop.call_soon(self._fail, 1013, "session has ended")  # "try again later"
 
     def _reads_too_slowly(self) -> None:
         """Discard the outbox and end the connection: too many events wait for the peer.
