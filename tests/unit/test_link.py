@@ -279,6 +279,15 @@ def test_a_server_that_is_about_to_stop_is_left():
     run(test)
 
 
+def test_a_server_that_does_not_answer_can_be_left():
+    async def test(room: Room, made: NatsLink) -> None:
+        made.change_server()
+        assert made.reason == "the server answers no requests"
+        await room.until(lambda: room.told == [False, True])
+
+    run(test)
+
+
 def test_a_missing_right_is_reported_and_the_connection_kept(caplog: pytest.LogCaptureFixture):
     async def test(room: Room, made: NatsLink) -> None:
         room.connections[0].send(b"-ERR 'Permissions Violation for Publish to \"a\"'\r\n")
