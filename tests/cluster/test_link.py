@@ -262,7 +262,17 @@ def test_a_closed_link_has_sent_everything_and_calls_nothing(single: Cluster):
     run(test())
 
 
-@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"INFO {\r\n"])
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"INFO {\r\n",
+        b"INFO []\r\n",
+        b'INFO {"connect_urls": 1}\r\n',
+        b"INFO " + bytes(100_000),
+    ],
+)
 def test_who_is_no_nats_server_is_no_connection(greeting: bytes):
     async def test() -> None:
         def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

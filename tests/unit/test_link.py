@@ -241,6 +241,17 @@ def test_what_a_receiver_does_wrong_harms_neither_other_messages_nor_the_connect
     run(test)
 
 
+def test_a_message_that_cannot_be_written_costs_the_connection_and_not_the_link():
+    async def test(room: Room, made: NatsLink) -> None:
+        faults: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        made.publish(Message("a", {"X": "\ud800"}, b""))
+        await room.until(lambda: room.told == [False, True])
+        assert isinstance(faults[0]["exception"], UnicodeEncodeError)
+
+    run(test)
+
+
 def test_a_lost_connection_is_told_and_made_again_with_subscriptions_and_the_same_inbox():
     async def test(room: Room, made: NatsLink) -> None:
         made.subscribe("a", lambda _: None)

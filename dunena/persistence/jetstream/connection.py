@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from dunena.persistence.jetstream.login import Login
 from dunena.persistence.jetstream.nats_client import (
@@ -98,8 +97,9 @@ class NatsConnection:
         except BaseException as error:
             self._is_over = True
             await self._discard()
-            if isinstance(error, OSError | TimeoutError | NatsError):
-                raise NatsConnectError(reason_of(self._error or error)) from None
+            # Of any kind: what is no server of NATS can make the library raise anything.
+            if isinstance(error, Exception):
+                raise NatsConnectError(reason_of(self._error or error)) from error
             raise
         self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
         self._start(self._send())
@@ -183,10 +183,6 @@ class NatsConnection:
 
     # --- Sending
 
-    def leave(self, reason: str) -> None:
-        """End the connection as if it were lost, for a reason that is told."""
-        self._lose(reason)
-
     def _put(self, action: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         if self.is_connected:
             self._outgoing.append(action)
@@ -199,7 +195,7 @@ class NatsConnection:
                 await self._has_outgoing.wait()
                 await self._send_outgoing()
         except (OSError, NatsError) as error:
-            self._lose(reason_of(error))
+            self.leave(reason_of(error))
 
     async def _send_outgoing(self) -> None:
         self._has_outgoing.clear()
@@ -237,9 +233,9 @@ class NatsConnection:
         self._silent_looks = self._silent_looks + 1 if messages == self._messages else 0
         self._messages = messages
         if not self._client.is_connected:
-            self._lose(reason_of(self._error or self._client.last_error))
+            self.leave(reason_of(self._error or self._client.last_error))
         elif self._silent_looks > SILENT_LOOKS_MAX:
-            self._lose(f"no sign of life for {SILENT_LOOKS_MAX * LOOK_SECONDS:g} seconds")
+            self.leave(f"no sign of life for {SILENT_LOOKS_MAX * LOOK_SECONDS:g} seconds")
         else:
             self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
             if not self._is_asked:
@@ -261,17 +257,18 @@ class NatsConnection:
         if self._deadline is not None:
             self._deadline.reschedule(self._loop.time())
         elif is_end(error):
-            self._lose(reason_of(error))
+            self.leave(reason_of(error))
         elif not self._is_over:
             self._report(reason_of(error))
 
     async def _take_end(self) -> None:
-        self._lose(reason_of(self._client.last_error))
+        self.leave(reason_of(self._client.last_error))
 
     async def _take_farewell(self) -> None:
-        self._lose("the server is about to stop")
+        self.leave("the server is about to stop")
 
-    def _lose(self, reason: str) -> None:
+    def leave(self, reason: str) -> None:
+        """End the connection as one that is lost, for a reason that is told."""
         if not self._is_over:
             self._is_over = True
             self._start(self._discard())
@@ -294,9 +291,14 @@ class NatsConnection:
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._take_task_end)
 
-
-def address_of(server: str) -> str:
-    """Return the host and port of a server's URL."""
-    return urlsplit(server).netloc
+    def _take_task_end(self, task: asyncio.Task[None]) -> None:
+        """Do not live on without a task that a mistake has ended: another connection has it."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._loop.call_exception_handler(
+                {"message": "a task of a connection to NATS failed", "exception": error}
+            )
+            self.leave(reason_of(error))

@@ -6,12 +6,12 @@ import random
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from dunena.persistence.jetstream.connection import (
     NatsConnectError,
     NatsConnection,
     Receive,
-    address_of,
 )
 from dunena.persistence.jetstream.link_request import LinkRequest
 from dunena.persistence.jetstream.login import Login, LoginError
@@ -214,6 +214,11 @@ class NatsLink:
         request = self._requests.get(message.subject.removeprefix(self._inbox))
         if request is not None:
             request.take(message)
+
+
+def address_of(server: str) -> str:
+    """Return the host and port of a server's URL."""
+    return urlsplit(server).netloc
 
 
 def _log_report(text: str) -> None:
