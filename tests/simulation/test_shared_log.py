@@ -172,10 +172,9 @@ def guess_conflicts(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_silence_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Proposals, current: CurrentProposal) -> None:
-        self._host.refuse(current.number, Refusal(RefusalKind.UNAVAILABLE, ""))
-
-    patch.setattr(Proposals, "_refuse_unanswered", refuse)
+    patch.setattr(
+        Proposals, "_refusal_of_unanswered", lambda *_: Refusal(RefusalKind.UNAVAILABLE, "")
+    )
 
 
 def refuse_what_is_full_after_a_silence(patch: pytest.MonkeyPatch) -> None:
