@@ -67,8 +67,6 @@ class Planner:
         planned.ends = store.overdue_ops
         if outcome is not PlanResult.DONE:
             planned.is_certain = outcome is PlanResult.WRONG
-            if planned.is_certain:
-                planned.ends = []
             if store.checks and store.checks[-1] is not None:
                 planned.error = StorageFailedError(store.checks[-1])
             return planned
