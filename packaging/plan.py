@@ -58,6 +58,12 @@ EXCLUSIONS = (
         "typer's boxes, which the command line has switched off; of rich only tables are used",
     ),
     Exclusion(
+        "__main__ _inspect markdown syntax traceback",
+        "what of rich needs these, or shows a program to those who write it",
+        within="rich",
+    ),
+    Exclusion("zoneinfo _zoneinfo", "no time is told of another place than this"),
+    Exclusion(
         "_async _async_read_write _lease _marker _read_write _soft _soft_rw _strict asyncio",
         "kinds of locks that filelock loads when they are asked for; ours is the plain one",
         within="filelock",
@@ -85,7 +91,7 @@ EXCLUSIONS = (
         "slow twins of compiled modules, and what stands in for a newer standard library",
     ),
     Exclusion(
-        "legacy trio cli __main__ auth",
+        "legacy trio cli __main__ auth asyncio.server asyncio.router sync.server sync.router",
         "the server takes its protocol from websockets and brings its own connections; the commands"
         " that follow values or make load are clients of the newer kinds",
         within="websockets",
@@ -134,7 +140,7 @@ EXCLUSIONS = (
     ),
     Exclusion(
         "asyncio.proactor_events asyncio.windows_events asyncio.windows_utils"
-        " typer._click._winconsole colorama",
+        " rich._win32_console rich._windows_renderer typer._click._winconsole colorama",
         "the halves that are for Windows",
         _POSIX,
     ),
@@ -209,6 +215,11 @@ STAND_INS = {
     "wsgiref.simple_server": StandIn(
         "class WSGIRequestHandler: ...\nclass WSGIServer: ...\nmake_server = None\n",
         "See http.server.",
+    ),
+    "html.entities": StandIn(
+        "html5: dict[str, str] = {}\n",
+        "The names of characters in HTML, which `html` imports to read texts; rich, which imports "
+        "that, only writes them.",
     ),
     "nats.js.client": StandIn(
         "class JetStreamContext: ...\n",

@@ -87,7 +87,8 @@ class LogBatch:
     """Records that are made as a whole; ``timestamp`` is the log's time in Unix ms.
 
     ``revision`` is the place of the last record, or of the proposal itself if it has none.
-    ``number`` is that of the proposal if it is of this node and this run, else None.
+    ``number`` is that of the proposal if it is of this node and this run, else None; also None if
+    it was refused as UNKNOWN before it was found to be made.
     """
 
     node: str

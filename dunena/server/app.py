@@ -266,9 +266,11 @@ class Server:
         if self._probe_timer is not None:
             self._probe_timer.cancel()
         self._context.tick.end()
+        close_seconds_max = STOP_SECONDS_MAX
         if self._shared is not None:
-            await self._shared.drain(STOP_SECONDS_MAX)
-        await self._context.registry.close(STOP_SECONDS_MAX)
+            await self._shared.drain(STOP_SECONDS_MAX / 2)
+            close_seconds_max /= 2
+        await self._context.registry.close(close_seconds_max)
         self._context.tick.end()
         if self._shared is not None:
             await self._shared.end_sessions(SESSIONS_SECONDS_MAX)

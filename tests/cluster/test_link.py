@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client
 
-from dunena.persistence.jetstream.connection import _Client
+from dunena.persistence.jetstream.nats_client import NatsClient
 from dunena.persistence.jetstream.wire import LinkFault, Message
 from tests.cluster.room import room_at, run
 from tests.support.nats_cluster import Cluster
@@ -262,7 +262,17 @@ def test_a_closed_link_has_sent_everything_and_calls_nothing(single: Cluster):
     run(test())
 
 
-@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"INFO {\r\n"])
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"INFO {\r\n",
+        b"INFO []\r\n",
+        b'INFO {"connect_urls": 1}\r\n',
+        b"INFO " + bytes(100_000),
+    ],
+)
 def test_who_is_no_nats_server_is_no_connection(greeting: bytes):
     async def test() -> None:
         def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -301,4 +311,4 @@ def _has_client(answer: dict[str, Any] | None) -> bool:
 )
 def test_headers_are_read_as_servers_write_them_and_otherwise(raw: bytes, headers: dict[str, str]):
     assert Client._parse_header_lines(raw) == headers
-    assert _Client._parse_header_lines(raw) == headers
+    assert NatsClient._parse_header_lines(raw) == headers

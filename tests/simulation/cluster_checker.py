@@ -16,8 +16,11 @@ import orjson
 from dunena.dialects.dialect import Dialect
 from dunena.persistence.log import LogBatch, OpKind, Record
 from dunena.server.shared.answers import PREFIX
+from dunena.sessions.session import SessionState
+from dunena.store.entry import EphemeralEntry
 from dunena.store.store import Store
 from tests.simulation.spec_model import BrokenPromiseError
+from tests.support.loopback_log import SharedLog
 from tests.support.shared_rooms import Cluster, SharedRooms
 
 KEYS = ["a", "b", "c", "d"]
@@ -47,6 +50,7 @@ class Asked:
     id: int
     name: str
     fields: dict[str, Any]
+    truth: "Truth"
     known: int
     log_revision: int
 
@@ -62,8 +66,10 @@ class Removed:
 
 @dataclass
 class Truth:
-    """All that the log has, as it was made."""
+    """All that a log has, as it was made."""
 
+    log: SharedLog
+    seen: int = 0
     cuts: list[Cut] = field(default_factory=lambda: [Cut(0, {}, frozenset())])
     inside: set[int] = field(default_factory=set)
     written: dict[Any, list[int]] = field(default_factory=dict)
@@ -127,14 +133,13 @@ class Checker:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.truth = Truth()
+        self.truths = {cluster.log.epoch: Truth(cluster.log)}
         self.unknown = 0
         self.acknowledged: set[str] = set()
         self.counted: dict[str, Any] = {}
         self.never: list[str] = []
         self.figures: Counter[str] = Counter()
         self._ids = itertools.count(1)
-        self._seen = 0
         self._listeners: dict[str, Any] = {}
         self._heard: dict[str, int] = {}
         self._gapped: set[str] = set()
@@ -147,30 +152,37 @@ class Checker:
             self._listeners[node.log.node] = node.client(Dialect.DUNENA)
             self._heard[node.log.node] = 0
 
+    def add_log(self, log: SharedLog) -> None:
+        """There is another log, which nodes will follow."""
+        self.truths[log.epoch] = Truth(log)
+
+    def truth_of(self, node: SharedRooms) -> Truth:
+        """What the log of a node has."""
+        return self.truths[node.log.shared.epoch]
+
     def tell_gap(self, node: SharedRooms) -> None:
         """From now on a node may leave out what was overtaken."""
         self._gapped.add(node.log.node)
 
     def look(self) -> None:
         """Compare each node with the log."""
-        batches = self.cluster.log.batches
-        while self._seen < len(batches):
-            self.truth.take(batches[self._seen])
-            self._seen += 1
+        for truth in self.truths.values():
+            while truth.seen < len(truth.log.batches):
+                truth.take(truth.log.batches[truth.seen])
+                truth.seen += 1
         for node in self.cluster.nodes:
             self._expect_node(node)
             self._expect_events(node)
 
     def _expect_node(self, node: SharedRooms) -> None:
-        revision = node.store.revision
+        revision, truth = node.store.revision, self.truth_of(node)
         found = {
             entry.key: (orjson.loads(entry.value), entry.revision, entry.expires_at)
             for entry in node.store.entries()
         }
-        if found != self.truth.at(revision).state or revision in self.truth.inside:
+        if found != truth.at(revision).state or revision in truth.inside:
             raise BrokenPromiseError(
-                f"1 cut: {node.log.node} has {found} at {revision},"
-                f" the log {self.truth.at(revision)}"
+                f"1 cut: {node.log.node} has {found} at {revision}, the log {truth.at(revision)}"
             )
 
     def _expect_events(self, node: SharedRooms) -> None:
@@ -181,7 +193,7 @@ class Checker:
             event = (message["event"], message["data"].get("key", ""), message["timestamp"])
             if name in self._gapped:
                 continue
-            expected = self.truth.events[self._heard[name]]
+            expected = self.truth_of(node).events[self._heard[name]]
             if event != expected:
                 raise BrokenPromiseError(f"events: {name} told {event}, the log has {expected}")
             self._heard[name] += 1
@@ -189,34 +201,58 @@ class Checker:
     def expect_rest(self) -> None:
         """3, 10: all nodes have all, and everything counts once."""
         for node in self.cluster.nodes:
-            if node.store.revision != self.cluster.log.revision:
+            truth = self.truth_of(node)
+            if node.store.revision != truth.log.revision:
                 raise BrokenPromiseError(f"3 converge: {node.log.node} at {node.store.revision}")
             if node.coordinator.parked_count:
                 raise BrokenPromiseError(f"acknowledged: {node.coordinator.parked_count} wait")
             name = node.log.node
-            if name not in self._gapped and self._heard[name] != len(self.truth.events):
+            if name not in self._gapped and self._heard[name] != len(truth.events):
                 raise BrokenPromiseError(f"events: {name} told {self._heard[name]}")
-        twice = [name for name, count in self.truth.notes.items() if count > 1]
+        for truth in self.truths.values():
+            self._expect_once(truth)
+        self._expect_owners()
+
+    def _expect_owners(self) -> None:
+        """11: no ephemeral key outlives its session."""
+        connected = {
+            session.id
+            for node in self.cluster.nodes
+            for session in node.sessions.table._by_id.values()
+            if session.state is SessionState.CONNECTED
+        }
+        for node in self.cluster.nodes:
+            for entry in node.store.entries():
+                if isinstance(entry, EphemeralEntry):
+                    self.figures["ephemeral"] += 1
+                    if entry.owner not in connected:
+                        raise BrokenPromiseError(f"11 ephemeral: {entry} of {entry.owner}")
+
+    def _expect_once(self, truth: Truth) -> None:
+        twice = [name for name, count in truth.notes.items() if count > 1]
         if twice:
             raise BrokenPromiseError(f"10 once: {twice}")
-        count = self.truth.cuts[-1].state.get(COUNTER, (0, 0, None))[0]
-        cleared = any(cut.changed is None for cut in self.truth.cuts)
-        stored = sum(name.startswith(PREFIX) for name in self.truth.notes)
+        made = [value for value in self.never if value in truth.written]
+        if made:
+            raise BrokenPromiseError(f"acknowledged: {made} were refused, and made")
+        if len(self.truths) > 1:
+            return  # it begins anew
+        count = truth.cuts[-1].state.get(COUNTER, (0, 0, None))[0]
+        cleared = any(cut.changed is None for cut in truth.cuts)
+        stored = sum(name.startswith(PREFIX) for name in truth.notes)
         if not cleared and count != stored:
             raise BrokenPromiseError(f"10 once: {count} increments of {stored}")
         if not len(self.acknowledged) <= stored <= len(self.acknowledged) + self.unknown:
             raise BrokenPromiseError(
                 f"10 once: {stored} increments, acknowledged {len(self.acknowledged)}"
             )
-        made = [value for value in self.never if value in self.truth.written]
-        if made:
-            raise BrokenPromiseError(f"acknowledged: {made} were refused, and made")
 
     # --- requests ---
 
     def ask(self, node: SharedRooms, name: str, fields: dict[str, Any]) -> Asked:
         """A client sends a request."""
-        return Asked(next(self._ids), name, fields, node.store.revision, self.cluster.log.revision)
+        truth = self.truth_of(node)
+        return Asked(next(self._ids), name, fields, truth, node.store.revision, truth.log.revision)
 
     def lose(self, asked: list[Asked]) -> None:
         """Nobody learns what became of requests."""
@@ -231,7 +267,7 @@ class Checker:
             self._refused(asked, message["data"])
         elif "error" in message:
             self._refused(asked, message["error"])
-        else:
+        elif self.truth_of(node) is asked.truth:
             data = message.get("data", message.get("result", message))
             self._done(asked, data, node)
 
@@ -239,6 +275,8 @@ class Checker:
         """HTTP has answered."""
         self.look()
         data = orjson.loads(body) if body else {}
+        if self.truth_of(node) is not asked.truth:
+            return
         if asked.name == "get" and status in (200, 404):
             value = None if status == 404 else data
             self._expect_read(asked, value, node)
@@ -252,7 +290,7 @@ class Checker:
         if message.get("type") == "error" or "error" in message or asked.name == "get":
             return None
         value = asked.fields.get("value")
-        revisions = self.truth.written.get(value) if value is not None else None
+        revisions = asked.truth.written.get(value) if value is not None else None
         return revisions[0] if revisions else None
 
     def _refused(self, asked: Asked, text: str) -> None:
@@ -271,14 +309,14 @@ class Checker:
         match asked.name:
             case "set":
                 self._expect_written(asked, asked.fields["value"], 1, node)
-                self._expect_revision(asked.fields["key"], data.get("rev"))
+                self._expect_revision(asked, asked.fields["key"], data.get("rev"))
             case "mset":
                 entries = asked.fields["entries"]
                 self._expect_written(asked, entries[0]["value"], len(entries), node)
             case "txn":
                 self._expect_written(asked, asked.fields["ops"][2]["value"], 1, node)
                 for op, result in zip(asked.fields["ops"], data["results"], strict=True):
-                    self._expect_revision(op["key"], result["rev"])
+                    self._expect_revision(asked, op["key"], result["rev"])
             case "del":
                 self._expect_deleted(asked, data["deleted"], node)
             case "get":
@@ -287,16 +325,16 @@ class Checker:
                 self._expect_increment(asked, data)
 
     def _expect_written(self, asked: Asked, value: str, count: int, node: SharedRooms) -> None:
-        revisions = self.truth.written.get(value, [])
+        revisions = asked.truth.written.get(value, [])
         if len(revisions) != count:
             raise BrokenPromiseError(f"acknowledged: {asked} is {revisions}")
         if not asked.log_revision < revisions[0] <= revisions[-1] <= node.store.revision:
             raise BrokenPromiseError(f"acknowledged: {asked} is at {revisions}")
 
-    def _expect_revision(self, key: str, revision: int | None) -> None:
+    def _expect_revision(self, asked: Asked, key: str, revision: int | None) -> None:
         if revision is None:
             return
-        record = self.truth.records.get(revision)
+        record = asked.truth.records.get(revision)
         if record is None or record.op.key != key:
             raise BrokenPromiseError(f"8 linearizable: {key} is not at {revision}: {record}")
 
@@ -304,10 +342,10 @@ class Checker:
         key, first, last = asked.fields["key"], asked.log_revision, node.store.revision
         truths = {
             removed.existed
-            for removed in self.truth.removals
+            for removed in asked.truth.removals
             if removed.key == key and first < removed.revision <= last
         }
-        for cut in [self.truth.at(first), *self.truth.between(first, last)]:
+        for cut in [asked.truth.at(first), *asked.truth.between(first, last)]:
             standing = cut.state.get(key)
             if standing is None or _is_over(standing, self.cluster.now):
                 truths.add(False)
@@ -317,8 +355,8 @@ class Checker:
     def _expect_read(self, asked: Asked, value: Any, node: SharedRooms) -> None:
         key = asked.fields["key"]
         cuts = [
-            self.truth.at(asked.known),
-            *self.truth.between(asked.known, node.store.revision),
+            asked.truth.at(asked.known),
+            *asked.truth.between(asked.known, node.store.revision),
         ]
         standing = [cut.state.get(key, (None, 0, None)) for cut in cuts]
         if value is None and any(_is_over(one, self.cluster.now) for one in standing):
@@ -330,11 +368,12 @@ class Checker:
         name = asked.fields["idempotencyKey"]
         self.acknowledged.add(name)
         self.figures["duplicates"] += bool(data.get("duplicate"))
-        first = self.counted.setdefault(name, (data["rev"], data["value"]))
+        epoch = asked.truth.log.epoch
+        first = self.counted.setdefault(f"{epoch} {name}", (data["rev"], data["value"]))
         if first != (data["rev"], data["value"]):
             raise BrokenPromiseError(f"10 once: {name} was {first}, and now {data}")
-        self._expect_revision(COUNTER, data["rev"])
-        if orjson.loads(self.truth.records[data["rev"]].op.value) != data["value"]:
+        self._expect_revision(asked, COUNTER, data["rev"])
+        if orjson.loads(asked.truth.records[data["rev"]].op.value) != data["value"]:
             raise BrokenPromiseError(f"8 linearizable: {data}")
 
 
@@ -380,9 +419,14 @@ class Watched:
         parts, self._parts = self._parts, []
         self.checker.look()
         before, revision = self.position, part["rev"]
+        has_reset = any(one.get("reset") for one in parts)
+        if before is not None and before[0] != part["epoch"]:
+            self.checker.figures["other logs"] += 1
+            if not has_reset:
+                raise BrokenPromiseError(f"4 resume: {before} was continued in {part['epoch']}")
+            before = None
         if before is not None and revision < before[1]:
             raise BrokenPromiseError(f"2 monotone: {revision} after {before[1]}")
-        has_reset = any(one.get("reset") for one in parts)
         if self._is_first and before is None and not has_reset:
             raise BrokenPromiseError("4 resume: no reset at the beginning")
         may_resume = before is not None and self._floor.floor <= before[1]
@@ -399,26 +443,29 @@ class Watched:
                     self.values.pop(change["key"], None)
         self.position = (part["epoch"], revision)
         self._is_first, self.is_live = False, True
-        self._expect_cut(revision)
+        self._expect_cut(self.checker.truths[part["epoch"]], revision)
 
-    def expect_told(self, revision: int) -> None:
+    def expect_told(self, truth: Truth, revision: int) -> None:
         """7: everything up to a revision was told before the reply."""
-        if not self.is_live or self.position is None:
+        if not self.is_live or self.position is None or self.position[0] != truth.log.epoch:
             return
-        for cut in self.checker.truth.between(self.position[1], revision):
-            keys = cut.changed
-            if keys is not None and any(self.matches(key) for key in keys):
-                raise BrokenPromiseError(
-                    f"7 update before reply: {revision}, told was {self.position}"
-                )
+        told, now = truth.at(self.position[1]).state, truth.at(revision).state
+        missed = [
+            key
+            for key in told.keys() | now.keys()
+            if self.matches(key) and told.get(key) != now.get(key)
+        ]  # what came and went while a node was away need not be told
+        if missed:
+            raise BrokenPromiseError(
+                f"7 update before reply: {missed} at {revision}, told was {self.position}"
+            )
 
-    def expect_all(self) -> None:
+    def expect_all(self, truth: Truth) -> None:
         """3: the last state is there."""
         if self.is_live:
-            self._expect_cut(self.checker.cluster.log.revision)
+            self._expect_cut(truth, truth.log.revision)
 
-    def _expect_cut(self, revision: int) -> None:
-        truth = self.checker.truth
+    def _expect_cut(self, truth: Truth, revision: int) -> None:
         if revision in truth.inside:
             raise BrokenPromiseError(f"1 cut: {revision} is inside a group")
         state = truth.at(revision).state

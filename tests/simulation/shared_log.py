@@ -141,12 +141,13 @@ class Truth:
 class Member:
     """A node: it makes what it is told, and checks it."""
 
-    def __init__(self, history: "SharedLogHistory", name: str) -> None:
+    def __init__(self, history: "SharedLogHistory", name: str, *, is_reader: bool = False) -> None:
+        self.is_reader = is_reader
         self.history = history
         self.process = Process()
         self.link = SimulatedLink(history.cluster, self.process)
         self.name = name
-        terms = LogTerms(BUCKET, timeout_s=TIMEOUT_S)
+        terms = LogTerms(BUCKET, timeout_s=TIMEOUT_S, is_reader=is_reader)
         self.log = JetStreamLog(self.link, NodeTime(history.time, self.process), terms, name)
         self.state = State()
         self.truth: Truth | None = None
@@ -194,9 +195,10 @@ class Member:
             self._take_own(batch)
         promise(batch.revision > self.state.revision, "a batch came twice, or too late")
         if not batch.groups:
-            promise(is_own, "an empty batch of another node")
             following = truth.following(self.state.revision)
             self.is_before_repair = following is not None and following.first < batch.revision
+            promise(is_own or not self.is_before_repair, "a batch was skipped")
+            promise(truth.is_boundary(batch.revision), "half of a batch without records")
             if not self.is_before_repair:
                 self.state.revision = batch.revision
             return
@@ -281,6 +283,7 @@ class Member:
             promise(changed, "a conflict with nothing that was delivered")
 
     def _see_sent(self, message: Message) -> None:
+        promise(not self.is_reader or "$KV" not in message.subject, "a reader has written")
         if message.data and message.subject.startswith(f"$KV.{BUCKET}.=node-"):
             number = json.loads(message.data)["proposal"]
             promise(number not in self.given_up, "what nobody waits for was sent again")
@@ -444,6 +447,8 @@ class SharedLogHistory:
         self.cluster.skews_s = [random.random() * SKEW_S for _ in range(SERVERS)]
         for number in range(NODES):
             self._start(number)
+        if random.random() < 0.3:
+            self._start(NODES, is_reader=True)
         self._set_faults()
         for _ in range(random.randint(1, 4)):
             trouble = random.choice(TROUBLES)
@@ -468,9 +473,9 @@ class SharedLogHistory:
     def _run(self, seconds: float) -> None:
         self.time.run_until(self.time.now_s + seconds)
 
-    def _start(self, number: int) -> None:
+    def _start(self, number: int, *, is_reader: bool = False) -> None:
         self.made += 1
-        member = Member(self, f"n{number}-{self.made}")
+        member = Member(self, f"n{number}-{self.made}", is_reader=is_reader)
         if len(self.members) > number:
             self.members[number] = member
         else:
@@ -580,11 +585,12 @@ class SharedLogHistory:
                 break
         for member in self.members:
             promise(self._is_well(member), f"{member.name} is not well: {member.log.status}")
-        for member in self.members:
+        writers = [member for member in self.members if not member.is_reader]
+        for member in writers:
             member.propose(((Op(OpKind.SET, "", member.name, b"1"),),))
             member.unknown.clear()
         self._run(11.0)
-        for member in self.members:
+        for member in writers:
             promise(
                 (member.name, member.number) in self.stored and member.under_way is None,
                 f"{member.name} cannot write",
@@ -592,23 +598,27 @@ class SharedLogHistory:
 
     def _is_well(self, member: Member) -> bool:
         status = member.log.status
-        is_ready = status.state is LogState.READY and status.is_writable and status.is_connected
+        is_ready = status.state is LogState.READY and status.is_connected
+        is_ready = is_ready and status.is_writable is not member.is_reader
         busy_until_s = max(member.process.stopped_until_s, member.link.held_until_s)
         is_running = busy_until_s <= self.time.now_s
         return is_ready and is_running and member.under_way is None
 
     def _compare_all(self) -> None:
         truth = self.truth()
-        names = sorted(member.name for member in self.members)
+        names = sorted(member.name for member in self.members if not member.is_reader)
         for member in self.members:
             promise(member.truth is truth, f"{member.name} follows another stream")
             member._compare(truth.state, "left")
             member.check_clock()
             right = int((EPOCH_S + self.time.now_s) * 1000)
             promise(member.log.now > right - 3000, "the log's time stands still")
-            promise(sorted(member.log.status.nodes) == names, f"{member.log.status.nodes}")
-            promise(member.log.status.nodes == self.members[0].log.status.nodes, "another rank")
-            promise(member.heard == sorted(member.heard, key=int) or self.faults, "talk")
+            nodes = tuple(name for name in member.log.status.nodes if name in names)
+            promise(sorted(nodes) == names, f"{member.log.status.nodes}")
+            promise(nodes == self.members[0].log.status.nodes, "another rank")
+            promise(not member.is_reader or member.log.status.nodes[-1] == member.name, "reader")
+            promise(len(member.heard) == len(set(member.heard)), "a message was heard twice")
+            promise(all(int(data) < self.figures["told"] for data in member.heard), "hearsay")
 
 
 def lose_leader(history: SharedLogHistory) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import orjson
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.log import LogState, RefusalKind
+from dunena.persistence.log import LogState, Op, OpKind, RefusalKind
 from dunena.server.http.connection import HttpConnection
 from tests.simulation.cluster_checker import ACCOUNTS, COUNTER, KEYS, Asked, Checker, Watched
+from tests.support.loopback_log import SharedLog
 from tests.support.shared_rooms import Cluster, LaneClient, SharedRooms
 
 STEPS = 160
@@ -110,9 +111,8 @@ class Program:
     def write(self) -> None:
         value = f"{self.name}-{next(self.world.values)}"
         key = self.random.choice(KEYS)
-        kind = self.random.choice(
-            ("set", "set", "ttl", "del", "del", "mset", "if", "txn", "incr", "then")
-        )
+        kinds = ("set", "set", "ttl", "del", "del", "mset", "if", "txn", "incr", "then", "here")
+        kind = self.random.choice(kinds)
         match kind:
             case "set":
                 self.ask("set", key=key, value=value)
@@ -120,6 +120,8 @@ class Program:
                 self.ask("set", key=key, value=value, ttl=self.random.choice((20, 300, 5000)))
             case "then":
                 self.ask("set", key=key, value=value, ttl=self.random.choice((20, 300)), then="end")
+            case "here":
+                self.ask("set", key=f"here-{self.name}", value=value, ephemeral=True)
             case "del":
                 self.ask("del", key=key)
             case "if":
@@ -169,7 +171,7 @@ class Program:
         revision = self.world.checker.revision_of(asked, message)
         if revision is not None:
             for watched in self.watches.values():
-                watched.expect_told(revision)
+                watched.expect_told(asked.truth, revision)
 
 
 class Browser:
@@ -257,6 +259,8 @@ class World:
         self.cluster = Cluster(self.random.choice((1, 2, 2, 3, 3)))
         for node in self.cluster.nodes:
             node.log.skew_ms = self.random.randrange(-15, 16)
+        self.changes_log = self.random.random() < 0.15
+        self.other_log: SharedLog | None = None
         self.loses_deliveries = self.random.random() < 0.5
         self.values = itertools.count(1)
         self.checker = Checker(self.cluster)
@@ -301,9 +305,24 @@ class World:
         elif choice < 0.92 and self.loses_deliveries:
             self.checker.tell_gap(node)
             log.load()
+        elif choice < 0.96 and self.changes_log:
+            self.change_log(node)
         else:
             state = LogState.READY if log.state is LogState.STALE else LogState.STALE
             log.change_state(state)
+
+    def change_log(self, node: SharedRooms) -> None:
+        """A node finds another log of the same name, which was made from what somebody had."""
+        if self.other_log is None:
+            self.other_log = other = SharedLog(lambda: self.cluster.now, "log2")
+            self.checker.add_log(other)
+            entries = list(self.cluster.log.entries.values())
+            for entry in self.random.sample(entries, len(entries) // 2):
+                if entry.key not in ACCOUNTS:
+                    other.put((Op(OpKind.SET, key=entry.key, value=entry.value),))
+        if node.log.shared is not self.other_log:
+            self.checker.tell_gap(node)
+            node.log.follow(self.other_log)
 
     def settle(self) -> None:
         """All nodes do what they can without the log; everybody reads."""
@@ -318,6 +337,8 @@ class World:
         for node in self.cluster.nodes:
             node.log.change_state(LogState.READY)
             node.log.repair()
+            if self.other_log is not None:
+                self.change_log(node)
         for _ in range(8):
             self.cluster.pass_time(700)
             for _ in range(2):
@@ -331,4 +352,4 @@ class World:
         for program in self.programs:
             for watched in program.watches.values():
                 if program.client is not None:
-                    watched.expect_all()
+                    watched.expect_all(self.checker.truth_of(program.node))

@@ -544,6 +544,7 @@ class SimulatedLink:
         self._sent_s = 0.0
         self._received_s = 0.0
         self._connection = 0
+        self._is_closed = False
         self.held_until_s = 0.0
         self.is_connected = False
         self.sent: Callable[[Message], object] = lambda _message: None
@@ -589,7 +590,9 @@ class SimulatedLink:
         is_held = self.held_until_s > self._time.now_s
         self._time.at(
             self._sent_s,
-            lambda: action() if is_held or connection == self._connection else None,
+            lambda: (
+                action() if is_held or self._is_closed or connection == self._connection else None
+            ),
         )
 
     def publish(self, message: Message) -> None:
@@ -648,6 +651,10 @@ class SimulatedLink:
         self._send(answer)
         return request
 
+    def change_server(self) -> None:
+        self._set_connected(False)
+        self._later(0.1, self.connect)
+
     def subscribe(self, subject: str, receive: Callable[[Message], None]) -> Subscription:
         subscription = Subscription(subject.removesuffix(">"), receive)
         self._subscriptions.append(subscription)
@@ -686,5 +693,6 @@ class SimulatedLink:
         self._time.at(due_s, receive, self._process)
 
     async def close(self) -> None:
+        self._is_closed = True  # what was sent arrives
         self._set_connected(False)
         self._cluster.links.remove(self)

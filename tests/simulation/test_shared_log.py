@@ -17,18 +17,20 @@ from dunena.persistence.jetstream import (
     delivery,
     follower,
     headers,
+    leader,
     loading,
     log,
     proposals,
     records,
 )
-from dunena.persistence.jetstream.attempts import ProposalDraft
+from dunena.persistence.jetstream.attempts import CurrentProposal, ProposalDraft
 from dunena.persistence.jetstream.catching_up import CatchUp
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.follower import Flow
 from dunena.persistence.jetstream.loading import StreamReading
 from dunena.persistence.jetstream.log import JetStreamLog
 from dunena.persistence.jetstream.proposals import Proposals
+from dunena.persistence.jetstream.settling import Settled, Settling
 from dunena.persistence.jetstream.wire import Message
 from dunena.persistence.log import OpKind, Refusal, RefusalKind
 from tests.simulation.seeds import seeds_from, seeds_of
@@ -47,7 +49,7 @@ def _short_times(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (records, proposals, log):
         monkeypatch.setattr(module, "TOMBSTONE_S", 20)
     monkeypatch.setattr(records, "NOTE_FREED_S", 16)
-    monkeypatch.setattr(catching_up, "AWAY_MS_MAX", 14_000)
+    monkeypatch.setattr(leader, "AWAY_MS_MAX", 14_000)
     for module in (loading, delivery):
         monkeypatch.setattr(module, "TOMBSTONES_MS", 24_000)
         monkeypatch.setattr(module, "FREED_LATER_MS", 18_000)
@@ -158,24 +160,26 @@ def ignore_clears_in_conditions(patch: pytest.MonkeyPatch) -> None:
 
 
 def guess_conflicts(patch: pytest.MonkeyPatch) -> None:
-    def guess(self: Proposals) -> None:
-        if self._current is not None and not self._current.is_given_up:
-            self._refuse(self._current, Refusal(RefusalKind.CONFLICT, ""))
-        else:
-            self._pause()
+    begin = Settling.begin
 
-    patch.setattr(Proposals, "_settle_conflict", guess)
+    def guess(self: Settling, current, place, end, *, asks: bool) -> None:
+        if asks and current is not None and not current.is_given_up:
+            end(Settled.CHANGED)
+        else:
+            begin(self, current, place, end, asks=asks)
+
+    patch.setattr(Settling, "begin", guess)
 
 
 def take_silence_for_a_refusal(patch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Proposals, current: proposals._Current) -> None:
+    def refuse(self: Proposals, current: CurrentProposal) -> None:
         self._host.refuse(current.number, Refusal(RefusalKind.UNAVAILABLE, ""))
 
     patch.setattr(Proposals, "_refuse_unanswered", refuse)
 
 
 def refuse_what_is_full_after_a_silence(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(proposals._Current, "may_be_stored", property(lambda _: False, lambda *_: None))
+    patch.setattr(CurrentProposal, "may_be_stored", property(lambda _: False, lambda *_: None))
 
 
 def trust_a_page(patch: pytest.MonkeyPatch) -> None:
@@ -195,12 +199,12 @@ def trust_a_page_with_holes(patch: pytest.MonkeyPatch) -> None:
 
 
 def take_any_stream_for_the_same(patch: pytest.MonkeyPatch) -> None:
-    is_same = CatchUp._is_same
+    goes_on = CatchUp._goes_on
 
     def ignore(self: CatchUp, facts: catching_up.StreamFacts) -> bool:
-        return is_same(self, replace(facts, created=self.created or facts.created))
+        return goes_on(self, replace(facts, created=self._leader.created or facts.created))
 
-    patch.setattr(CatchUp, "_is_same", ignore)
+    patch.setattr(CatchUp, "_goes_on", ignore)
     patch.setattr(JetStreamLog, "_reload", lambda _: None)
 
 
@@ -213,7 +217,7 @@ def forget_ended_notes(patch: pytest.MonkeyPatch) -> None:
 
 
 def never_load_anew(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(catching_up, "AWAY_MS_MAX", 10**9)
+    patch.setattr(leader, "AWAY_MS_MAX", 10**9)
 
 
 def load_what_was_cleared(patch: pytest.MonkeyPatch) -> None:
@@ -235,10 +239,11 @@ def lose_an_own_batch_in_a_gap(patch: pytest.MonkeyPatch) -> None:
     repaired = JetStreamLog.take_repaired
 
     def lose(self: JetStreamLog, messages: list[Message], position: int) -> int:
-        self._proposals.place, place = 10**9, self._proposals.place
-        self._proposals.place = place
+        follower = self._follower
+        assert follower is not None
+        repair = follower.repair
         with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(JetStreamLog, "_apply", lambda *_: None)
+            inner.setattr(follower, "repair", lambda entries, removed, _: repair(entries, removed))
             return repaired(self, messages, position)
 
     patch.setattr(JetStreamLog, "take_repaired", lose)

@@ -238,6 +238,7 @@ class LoopbackLog:
         self.shared.nodes.remove(self)
         self.shared = shared
         shared.nodes.append(self)
+        self._unanswered, self.under_way = self._unanswered or self.under_way, None
         self.load()
 
     def work(self) -> None:

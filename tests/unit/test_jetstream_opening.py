@@ -72,7 +72,7 @@ except CredentialsError as error:
 """
     assert (
         said_without("cryptography", script)
-        == 'an nkey needs the package cryptography: pip install "dunena[nats]"\n'
+        == 'a login with an nkey needs the package cryptography: pip install "dunena[nats]"\n'
     )
 
 

@@ -12,7 +12,7 @@ from dunena.persistence.jetstream.stream_requests import (
     WRONG_LAST_SEQUENCE_UNDER_WAY,
     ApiFault,
 )
-from dunena.persistence.jetstream.wire import Message
+from dunena.persistence.jetstream.wire import Cancellable, Message
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, OpKind, Proposal
 
 HEADER_BYTES_MAX: Final = 60_000
@@ -149,3 +149,26 @@ class ProposalDraft:
         last = parts.pop()
         last.headers[header.COMMIT] = "1"
         return parts, last
+
+
+class CurrentProposal:
+    """The proposal that is under way.
+
+    ``may_be_stored``: an attempt had no answer. ``is_given_up``: the node was told so, and now it
+    is only to be found out what has become of it.
+    """
+
+    __slots__ = (
+        "deadline", "draft", "expected", "groups", "is_given_up", "may_be_stored", "number",
+        "proposal", "started_s",
+    )  # fmt: skip
+
+    def __init__(self, proposal: Proposal, draft: ProposalDraft, started_s: float) -> None:
+        self.proposal = proposal
+        self.number = proposal.number
+        self.draft = draft
+        self.expected = dict(draft.conditions)
+        self.started_s = started_s
+        self.deadline: Cancellable | None = None
+        self.may_be_stored = False
+        self.is_given_up = False

@@ -16,42 +16,23 @@ from typing import Final, Protocol
 
 from dunena.persistence.jetstream import headers as header
 from dunena.persistence.jetstream.follower import Flow
+from dunena.persistence.jetstream.leader import (
+    PAUSE_S,
+    REQUEST_TIMEOUT_S,
+    Continuity,
+    StreamLeader,
+)
 from dunena.persistence.jetstream.loading import StreamReading
+from dunena.persistence.jetstream.paging import Pages
 from dunena.persistence.jetstream.stream_requests import (
-    REPLICAS_NOT_SUPPORTED,
-    STREAM_EXISTS_OTHERWISE,
-    STREAM_NOT_FOUND,
-    ApiFault,
     StreamFacts,
     StreamRequests,
     read_sequence,
 )
 from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
 
-PAGE_MESSAGES: Final = 5000
-PAGE_BYTES_MAX: Final = 8 * 1024 * 1024
-PAGE_TIMEOUT_S: Final = 0.5
-"""The longest wait for the next message of a page: the replica may hang, and another one not."""
-
-REQUEST_TIMEOUT_S: Final = 1.0
-PAUSE_S: Final = 0.1
-"""Before a request is made again that was not answered."""
-
 LAG_PAUSE_S: Final = 0.02
 """Before a page is asked for again that a replica did not have yet."""
-
-MISMATCH_PAUSE_S: Final = 2.0
-"""Before a stream is looked at again that cannot be a log, or is not there."""
-
-AWAY_MS_MAX: Final = 10 * 60 * 1000
-"""How long a node may have been away and still learn of all that is gone (`NOTE_FREED_S`). After
-that it loads everything.
-"""
-
-LOWER_S: Final = 3.0
-"""How long the stream's last sequence must be lower than the known one to be believed: a new leader
-may not have made everything yet.
-"""
 
 
 class CatchUpHost(Protocol):
@@ -81,16 +62,11 @@ class CatchUpHost(Protocol):
 
 
 class CatchUp:
-    """Keeps a flow complete.
-
-    ``may_create``: a stream that is not there at the start is made. ``reason`` says why nothing is
-    loaded, for people; None if there is nothing to say.
-    """
+    """Keeps a flow complete."""
 
     __slots__ = (
-        "_before", "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed",
-        "_link", "_lower_since_s", "_may_create", "_pending", "_reached", "_reading", "_requests",
-        "_scheduler", "_waiting", "created", "fetched", "is_running", "reason",
+        "_facts", "_flow", "_handle", "_host", "_is_asking", "_is_closed", "_leader", "_link",
+        "_pages", "_reading", "_requests", "_scheduler", "_waiting", "is_running",
     )  # fmt: skip
 
     def __init__(
@@ -98,31 +74,29 @@ class CatchUp:
         link: Link,
         scheduler: Scheduler,
         requests: StreamRequests,
+        leader: StreamLeader,
         flow: Flow,
         host: CatchUpHost,
-        *,
-        may_create: bool,
     ) -> None:
         self._link = link
         self._scheduler = scheduler
         self._requests = requests
+        self._leader = leader
         self._flow = flow
         self._host = host
-        self._may_create = may_create
+        self._pages = Pages(link, scheduler, requests)
         self._reading: StreamReading | None = None
-        self._reached = 0
-        self._before = "0"
-        self._pending = 0
         self._handle: Cancellable | None = None
-        self._lower_since_s: float | None = None
         self._waiting: list[tuple[int, Callable[[], None]]] = []
         self._facts: StreamFacts | None = None
         self._is_asking = False
         self._is_closed = False
-        self.created: str | None = None
         self.is_running = False
-        self.fetched = 0
-        self.reason: str | None = None
+
+    @property
+    def fetched(self) -> int:
+        """How many messages were fetched."""
+        return self._pages.fetched
 
     def load(self) -> None:
         """Load everything."""
@@ -137,15 +111,12 @@ class CatchUp:
         """Ask whether the stream is the same and nothing is missing."""
         if not self.is_running and not self._is_asking:
             self._is_asking = True
-            self._link.request(self._requests.info(), REQUEST_TIMEOUT_S, self._take_check)
+            self._leader.ask(self._take_check)
 
     def catch_up(self, then: Callable[[], None]) -> None:
         """Call ``then`` when everything was delivered that the stream has at this moment."""
-        if self._is_closed:
-            return
-        self._link.request(
-            self._requests.info(), REQUEST_TIMEOUT_S, lambda answer: self._wait_for(answer, then)
-        )
+        if not self._is_closed:
+            self._leader.ask(lambda facts: self._wait_for(facts, then))
 
     def tell_waiting(self) -> None:
         """Call those who waited for what is delivered now."""
@@ -159,6 +130,7 @@ class CatchUp:
 
     def close(self) -> None:
         """End what is under way."""
+        self._pages.cancel()
         if self._handle is not None:
             self._handle.cancel()
         self._waiting.clear()
@@ -168,15 +140,15 @@ class CatchUp:
     # --- one run ---
 
     def _begin(self, reading: StreamReading | None) -> None:
+        self._pages.cancel()
         if self._handle is not None:
             self._handle.cancel()
         self.is_running = True
         self._reading = reading
         self._facts = None
-        self._lower_since_s = None
         self._flow.hold()
         self._flow.has_overflowed = False
-        self._reached = 0 if reading is not None else self._flow.boundary
+        self._pages.reached = 0 if reading is not None else self._flow.boundary
         if reading is not None:
             self._ask_facts()
         else:
@@ -186,54 +158,25 @@ class CatchUp:
         self._handle = self._scheduler.call_later(seconds, action)
 
     def _fetch(self) -> None:
-        self._before = "0"
-        self._pending = 0
-        page = self._requests.page(self._reached + 1, PAGE_MESSAGES, PAGE_BYTES_MAX)
-        self._handle = self._link.request_many(
-            page, PAGE_TIMEOUT_S, self._take_part, self._end_page
-        )
+        self._pages.fetch(self._take_page, self._ask_facts)
 
-    def _take_part(self, part: Message) -> bool:
-        headers = part.headers
-        if headers.get(header.SEQUENCE_BEFORE, self._before) != self._before:
-            self._pending = -1  # parts are lost
-            return True
-        if header.STATUS in headers:
-            status = headers[header.STATUS]
-            self._pending = int(headers.get(header.PENDING, "0")) if status == "204" else 0
-            if status not in ("204", "404"):
-                self._pending = -1
-            return True
-        text = headers[header.SEQUENCE]
-        self._before = text
-        self._reached = sequence = int(text)
-        self.fetched += 1
+    def _take_page(self, sequence: int, message: Message) -> None:
         if self._reading is not None:
-            self._reading.add(part)
+            self._reading.add(message)
         else:
-            self._flow.keep(sequence, part)
-        return False
-
-    def _end_page(self, fault: LinkFault | None) -> None:
-        if fault is not None or self._pending < 0:
-            self._later(PAUSE_S if fault is not LinkFault.TIMEOUT else 0.0, self._fetch)
-        elif self._pending:
-            self._fetch()
-        else:
-            self._ask_facts()
+            self._flow.keep(sequence, message)
 
     def _ask_facts(self) -> None:
-        self._handle = self._link.request(
-            self._requests.info(), REQUEST_TIMEOUT_S, self._take_run_facts
-        )
+        self._handle = self._leader.ask(self._take_run_facts)
 
-    def _take_run_facts(self, answer: Message | LinkFault) -> None:
-        facts = self._read_facts(answer)
+    def _take_run_facts(self, facts: StreamFacts | None) -> None:
+        leader = self._leader
         if facts is None:
-            if self.created is None and self.reason is not None and isinstance(answer, Message):
-                return  # a stream is being made, or waited for
-            self._later(PAUSE_S, self._ask_facts)
-        elif not self._is_same(facts):
+            if leader.may_make:
+                self._handle = leader.make(lambda: self._later(PAUSE_S, self._ask_facts))
+            else:
+                self._later(leader.pause_s, self._ask_facts)
+        elif not self._goes_on(facts):
             return
         elif self._reading is not None and self._facts is None:
             self._facts = facts
@@ -250,12 +193,12 @@ class CatchUp:
                 return
             flow.take_held()
             self._host.take_batches()
-            if flow.position >= max(facts.last_sequence, self._reached):
+            if flow.position >= max(facts.last_sequence, self._pages.reached):
                 self._end()
                 flow.go_on()
                 self._host.take_facts(facts)
                 return
-        position = max(self._reached, flow.position if self._reading is None else 0)
+        position = max(self._pages.reached, flow.position if self._reading is None else 0)
         while flow.held(position + 1) is not None:
             position += 1
         if position < facts.last_sequence:
@@ -291,7 +234,7 @@ class CatchUp:
         if reading is None:
             newest = self._host.take_repaired(flow.held_to(position), position)
         else:
-            for sequence in range(self._reached + 1, position + 1):
+            for sequence in range(self._pages.reached + 1, position + 1):
                 message = flow.held(sequence)
                 if message is not None:
                     reading.add(message)
@@ -305,105 +248,55 @@ class CatchUp:
         self.is_running = False
         self._reading = None
         self._handle = None
-        self.reason = None
 
     # --- what the leader says ---
 
-    def _read_facts(self, answer: Message | LinkFault) -> StreamFacts | None:
-        if isinstance(answer, LinkFault):
-            self.reason = f"the stream {self._requests.stream} does not answer ({answer.value})"
-            return None
-        facts = self._requests.read_facts(answer)
-        if isinstance(facts, StreamFacts):
-            if facts.mismatch is None:
-                return facts
-            self.reason = facts.mismatch
-            pause, action = MISMATCH_PAUSE_S, self._ask_facts
-        elif facts.number == STREAM_NOT_FOUND and self._may_create and self.created is None:
-            self.reason = f"the stream {self._requests.stream} is being made"
-            pause, action = 0.0, self._create
-        else:
-            self.reason = facts.description or f"error {facts.number} of JetStream"
-            pause, action = MISMATCH_PAUSE_S, self._ask_facts
-            if facts.number == STREAM_NOT_FOUND and not self._flow.is_holding:
-                # What comes next is another stream's.
-                self._host.take_batches()
-                self._flow.hold()
-        if self.created is None:
-            self._later(pause, action)
-        return None
-
-    def _create(self, *, without_cluster: bool = False) -> None:
-        request = self._requests.create(without_cluster=without_cluster)
-
-        def take(answer: Message | LinkFault) -> None:
-            if isinstance(answer, Message):
-                facts = self._requests.read_facts(answer)
-                if isinstance(facts, ApiFault):
-                    if facts.number == REPLICAS_NOT_SUPPORTED and not without_cluster:
-                        self._later(0.0, lambda: self._create(without_cluster=True))
-                        return
-                    if facts.number != STREAM_EXISTS_OTHERWISE:
-                        self.reason = facts.description or f"error {facts.number} of JetStream"
-            self._later(PAUSE_S, self._ask_facts)
-
-        self._handle = self._link.request(request, 2 * REQUEST_TIMEOUT_S, take)
-
-    def _is_same(self, facts: StreamFacts) -> bool:
-        """Whether it is the stream that is known, and not too much is missing; else load."""
-        if self.created != facts.created:
-            is_first = self.created is None
-            self.created = facts.created
-            self._flow.restart(facts.created)
-            if is_first and self._reading is not None:
-                return True
-            self.load()
-            return False
-        if self._reading is not None:
-            return True
-        if facts.last_sequence < self._flow.boundary:
-            now_s = self._scheduler.now_s()
-            if self._lower_since_s is None:
-                self._lower_since_s = now_s
-            if now_s - self._lower_since_s >= LOWER_S:
-                self._flow.restart(facts.created)
+    def _goes_on(self, facts: StreamFacts) -> bool:
+        """Whether what is known, and under way, is of this stream and near enough; else load."""
+        leader, flow = self._leader, self._flow
+        if leader.created != facts.created:
+            is_first = leader.created is None
+            leader.created = facts.created
+            flow.restart(facts.created)
+            if not is_first or self._reading is None:
                 self.load()
                 return False
+            return True
+        if self._reading is not None:
+            return True
+        continuity = leader.judge(facts, flow.boundary, self._host.confirmed_at)
+        if continuity is Continuity.SAME:
+            return True
+        if continuity is Continuity.LOWER:
             if self.is_running:
                 self._later(PAUSE_S, self._ask_facts)
-                return False
-            return True
-        self._lower_since_s = None
-        confirmed_at = self._host.confirmed_at
-        if (
-            facts.last_sequence > self._flow.boundary
-            and facts.timestamp - confirmed_at > AWAY_MS_MAX
-        ):
-            self.load()
             return False
-        return True
+        if continuity is Continuity.SHORTER:
+            flow.restart(facts.created)
+        self.load()
+        return False
 
-    def _take_check(self, answer: Message | LinkFault) -> None:
+    def _take_check(self, facts: StreamFacts | None) -> None:
         self._is_asking = False
         if self.is_running:
             return
-        facts = self._read_facts(answer)
-        if facts is None or not self._is_same(facts):
-            return
-        if self._lower_since_s is not None:
-            return  # held until it is clear which stream this is
-        if self._flow.is_holding:
-            self._flow.go_on()
-            self._host.take_batches()
-        if facts.last_sequence <= self._flow.boundary:
-            self.reason = None
-            self._host.take_facts(facts)
-        else:
-            self._later(PAUSE_S, lambda: self._repair_if_below(facts.last_sequence))
+        flow = self._flow
+        if facts is None:
+            if self._leader.is_missing and not flow.is_holding:
+                # What comes next is another stream's.
+                self._host.take_batches()
+                flow.hold()
+        elif self._goes_on(facts):
+            if flow.is_holding:
+                flow.go_on()
+                self._host.take_batches()
+            if facts.last_sequence <= flow.boundary:
+                self._host.take_facts(facts)
+            else:
+                self._later(PAUSE_S, lambda: self._repair_if_below(facts.last_sequence))
 
-    def _wait_for(self, answer: Message | LinkFault, then: Callable[[], None]) -> None:
-        facts = None if self.is_running else self._read_facts(answer)
-        if facts is None or not self._is_same(facts):
+    def _wait_for(self, facts: StreamFacts | None, then: Callable[[], None]) -> None:
+        if self.is_running or facts is None or not self._goes_on(facts):
             self._scheduler.call_later(PAUSE_S, lambda: self.catch_up(then))
             return
         self._waiting.append((facts.last_sequence, then))

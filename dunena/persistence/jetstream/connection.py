@@ -1,4 +1,4 @@
-"""One connection to a NATS server, by nats-py, which only this module imports.
+"""One connection to a NATS server, by nats-py (`nats_client`).
 
 nats-py can make a lost connection again by itself, but does so in ways that a log cannot use: it
 then sends what was buffered when nobody waits for it any more; it may wait for minutes for a hung
@@ -7,40 +7,44 @@ connection has a client of its own, and whoever lost one makes another (`link`).
 """
 
 import asyncio
-import os
-import re
-import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
-from urllib.parse import urlsplit
-
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.errors import Error, UnexpectedEOF
 
 from dunena.persistence.jetstream.login import Login
+from dunena.persistence.jetstream.nats_client import (
+    LibraryMessage,
+    MessageSink,
+    NatsClient,
+    NatsError,
+    is_end,
+    reason_of,
+)
 from dunena.persistence.jetstream.wire import Message
 
 CONNECT_SECONDS = 3.0
 """How long a server may take to accept a connection: some round trips around the world, and TLS."""
 
-SILENCE_SECONDS_MAX = 4.0
-"""After so long without a byte of a server that was asked for a sign of life, it counts as gone.
+LOOK_SECONDS = 1.0
+SILENT_LOOKS_MAX = 4
+"""How often a server that was asked for a sign of life may have given none, before it counts as
+gone. It is not the time that counts: this program may have been held up itself.
 
 A cluster chooses another leader 4 seconds after it lost one.
 """
 
-_LOOK_SECONDS = 1.0
+OUTGOING_BYTES_MAX = 32 * 1024 * 1024
+"""What a server may have left unread before messages to it are dropped, as if there were no
+connection: several proposals, of which one is under way. It is channels that could flood it.
+"""
+
 _FLUSH_SECONDS = 1.0
 _CLOSE_SECONDS = 0.1
 """How long the end of a connection may take, first while it serves, then after it was cut."""
 
 _FOREVER_SECONDS = 10 * 365 * 86_400
 """For the library's own signs of life: it takes a server that is busy sending for a dead one."""
-
-_ERRNO = re.compile(r"\[Errno (\d+)\]")
 
 Receive = Callable[[Message], None]
 
@@ -67,14 +71,14 @@ class NatsConnection:
         self._error: Exception | None = None
         self._deadline: asyncio.Timeout | None = None
         self._is_over = False
-        self._client = _Client()
+        self._client = NatsClient()
         self._outgoing: list[Callable[[], Coroutine[Any, Any, Any]]] = []
         self._has_outgoing = asyncio.Event()
         self._received: deque[tuple[Receive, Message]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
-        self._heard_s = 0.0
         self._messages = 0
+        self._silent_looks = 0
         self._is_asked = False
 
     async def open(self, login: Login, name: str) -> None:
@@ -93,11 +97,11 @@ class NatsConnection:
         except BaseException as error:
             self._is_over = True
             await self._discard()
-            if isinstance(error, OSError | TimeoutError | Error):
-                raise NatsConnectError(_reason_of(self._error or error)) from None
+            # Of any kind: what is no server of NATS can make the library raise anything.
+            if isinstance(error, Exception):
+                raise NatsConnectError(reason_of(self._error or error)) from error
             raise
-        self._heard_s = self._loop.time()
-        self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
+        self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
         self._start(self._send())
 
     async def _connect(self, login: Login, name: str) -> None:
@@ -135,17 +139,22 @@ class NatsConnection:
         return f"{version.major}.{version.minor or 0}.{version.patch or 0}"
 
     def publish(self, message: Message, reply: str = "") -> None:
-        """Send a message; ``reply`` is the subject for an answer."""
+        """Send a message; ``reply`` is the subject for an answer.
+
+        It is dropped without a connection, or while the server does not read.
+        """
+        if self._client.pending_data_size > OUTGOING_BYTES_MAX:
+            return
         headers = message.headers or None
         self._put(partial(self._client.publish, message.subject, message.data, reply, headers))
 
     def subscribe(self, subject: str, receive: Receive) -> Callable[[], None]:
         """Receive the messages of a subject; return what ends it."""
-        sink = _Sink(partial(self._take, receive))
+        sink = MessageSink(partial(self._take, receive))
 
         async def begin() -> None:
             sink.subscription = await self._client.subscribe(
-                subject, future=cast("asyncio.Future[Msg]", sink)
+                subject, future=cast("asyncio.Future[LibraryMessage]", sink)
             )
 
         async def end() -> None:
@@ -167,7 +176,7 @@ class NatsConnection:
             async with asyncio.timeout(_FLUSH_SECONDS):
                 await self._send_outgoing()
                 await self._client.flush()
-        except (OSError, TimeoutError, Error):
+        except (OSError, TimeoutError, NatsError):
             pass  # what was not sent is lost with the connection
         self._received.clear()
         await self._discard()
@@ -185,8 +194,8 @@ class NatsConnection:
             while True:
                 await self._has_outgoing.wait()
                 await self._send_outgoing()
-        except (OSError, Error) as error:
-            self._lose(_reason_of(error))
+        except (OSError, NatsError) as error:
+            self.leave(reason_of(error))
 
     async def _send_outgoing(self) -> None:
         self._has_outgoing.clear()
@@ -196,7 +205,7 @@ class NatsConnection:
 
     # --- Receiving
 
-    def _take(self, receive: Receive, message: Msg) -> None:
+    def _take(self, receive: Receive, message: LibraryMessage) -> None:
         """Keep a message for the loop's next turn: an error in `receive` is none of the library's.
 
         There are never more than one read of the connection brought.
@@ -220,16 +229,15 @@ class NatsConnection:
 
     def _look_for_life(self) -> None:
         """See every second whether the server still answers, and ask it if it is silent."""
-        now = self._loop.time()
         messages = self._client.stats["in_msgs"]
-        if messages != self._messages:
-            self._messages, self._heard_s = messages, now
+        self._silent_looks = self._silent_looks + 1 if messages == self._messages else 0
+        self._messages = messages
         if not self._client.is_connected:
-            self._lose(_reason_of(self._error or self._client.last_error))
-        elif now - self._heard_s > SILENCE_SECONDS_MAX:
-            self._lose(f"no sign of life for {SILENCE_SECONDS_MAX:g} seconds")
+            self.leave(reason_of(self._error or self._client.last_error))
+        elif self._silent_looks > SILENT_LOOKS_MAX:
+            self.leave(f"no sign of life for {SILENT_LOOKS_MAX * LOOK_SECONDS:g} seconds")
         else:
-            self._look = self._loop.call_later(_LOOK_SECONDS, self._look_for_life)
+            self._look = self._loop.call_later(LOOK_SECONDS, self._look_for_life)
             if not self._is_asked:
                 self._start(self._ask_for_life())
 
@@ -238,9 +246,9 @@ class NatsConnection:
         try:
             # Without a limit of time: the library stops reading when it gave up and is answered.
             await self._client.flush(_FOREVER_SECONDS)
-        except (OSError, Error):
+        except (OSError, NatsError):
             return  # the next look finds it closed
-        self._heard_s = self._loop.time()
+        self._silent_looks = 0
         self._is_asked = False
 
     async def _take_error(self, error: Exception) -> None:
@@ -248,18 +256,19 @@ class NatsConnection:
         self._error = error
         if self._deadline is not None:
             self._deadline.reschedule(self._loop.time())
-        elif isinstance(error, UnexpectedEOF | OSError):
-            self._lose(_reason_of(error))
+        elif is_end(error):
+            self.leave(reason_of(error))
         elif not self._is_over:
-            self._report(_reason_of(error))
+            self._report(reason_of(error))
 
     async def _take_end(self) -> None:
-        self._lose(_reason_of(self._client.last_error))
+        self.leave(reason_of(self._client.last_error))
 
     async def _take_farewell(self) -> None:
-        self._lose("the server is about to stop")
+        self.leave("the server is about to stop")
 
-    def _lose(self, reason: str) -> None:
+    def leave(self, reason: str) -> None:
+        """End the connection as one that is lost, for a reason that is told."""
         if not self._is_over:
             self._is_over = True
             self._start(self._discard())
@@ -276,79 +285,20 @@ class NatsConnection:
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._client.close()
-        except (OSError, TimeoutError, Error):
+        except (OSError, TimeoutError, NatsError):
             pass  # the socket is closed already
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(coroutine)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._take_task_end)
 
-
-class _Client(Client):
-    """The library's client, changed where it costs too much or cannot be told otherwise."""
-
-    def use_nkey(self, public: str | None) -> None:
-        """Log in with an nkey; the library would take one only from a package of its own."""
-        self._public_nkey = public
-
-    def abort(self) -> None:
-        """Close the socket at once, and forget what was not sent.
-
-        `close` waits for the other side to take it, without end if that hangs.
-        """
-        writer = getattr(self._transport, "_io_writer", None)
-        if writer is not None:
-            writer.transport.abort()
-
-    @staticmethod
-    def _parse_header_lines(raw: bytes) -> dict[str, str]:
-        """Parse the headers of a message: the library takes as long for it as for all the rest."""
-        try:
-            return dict([line.split(": ", 1) for line in raw.decode().strip().split("\r\n")])
-        except ValueError:
-            return _parse_odd_headers(raw)
-
-
-class _Sink:
-    """What the library takes for a future that waits for one message, and gets all of them.
-
-    For a callback it would have a queue and a task, which together cost 8 us a message more.
-    """
-
-    def __init__(self, take: Callable[[Msg], None]) -> None:
-        self.set_result = take
-        self.is_cancelled = False
-        self.subscription: Any = None
-
-    def cancelled(self) -> bool:
-        return self.is_cancelled
-
-
-def _parse_odd_headers(raw: bytes) -> dict[str, str]:
-    """Parse headers that a server does not write: without a space, no UTF-8, or none at all."""
-    lines = [line.partition(":") for line in raw.decode("utf-8", "replace").split("\r\n")]
-    return {name: value.strip() for name, colon, value in lines if colon}
-
-
-def _reason_of(error: BaseException | None) -> str:
-    """Return a text for people about an error of the library or the system."""
-    if error is None:
-        return "the connection was closed"
-    if isinstance(error, UnexpectedEOF):
-        return "the server closed the connection"
-    if isinstance(error, TimeoutError):
-        return "no answer"
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted: {error.verify_message}"
-    # A name with several addresses: `asyncio` puts the errors of all into one text.
-    number = _ERRNO.search(str(error)) if isinstance(error, OSError) else None
-    if number is not None:
-        return os.strerror(int(number[1]))
-    text = getattr(error, "strerror", None) or str(error)
-    return text.removeprefix("nats: ").strip("'") or type(error).__name__
-
-
-def address_of(server: str) -> str:
-    """Return the host and port of a server's URL."""
-    return urlsplit(server).netloc
+    def _take_task_end(self, task: asyncio.Task[None]) -> None:
+        """Do not live on without a task that a mistake has ended: another connection has it."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._loop.call_exception_handler(
+                {"message": "a task of a connection to NATS failed", "exception": error}
+            )
+            self.leave(reason_of(error))

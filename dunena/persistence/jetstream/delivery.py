@@ -43,8 +43,8 @@ class Delivery:
         self._clock = clock
         self._take_marker = take_marker
 
-    def batch_of(self, messages: list[Message], now_s: float) -> LogBatch | None:
-        """Return what a node makes of a whole batch; None if there is nothing in it.
+    def batch_of(self, messages: list[Message], now_s: float) -> LogBatch:
+        """Return what a node makes of a whole batch, which may be nothing.
 
         ``now_s`` is when it was received, on the clock of the own machine.
         """
@@ -74,8 +74,6 @@ class Delivery:
         last = messages[-1].headers
         timestamp = milliseconds_of(last[header.TIMESTAMP])
         self._clock.take(timestamp, now_s)
-        if not groups and number is None:
-            return None
         return LogBatch(node, number, int(last[header.SEQUENCE]), timestamp, tuple(groups))
 
     def _learn_of(self, node: str, message: Message, number: int | None) -> int | None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from dunena.persistence.jetstream import stream_requests
-from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection, address_of
-from dunena.persistence.jetstream.link import NatsLink
+from dunena.persistence.jetstream.connection import NatsConnectError, NatsConnection
+from dunena.persistence.jetstream.link import NatsLink, address_of
 from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES
 from dunena.persistence.jetstream.login import Login, LoginError
 from dunena.persistence.jetstream.naming import SubjectNames

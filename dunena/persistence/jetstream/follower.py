@@ -23,8 +23,8 @@ class Flow:
     """The messages of a stream, in their order and in whole batches.
 
     ``ready`` is called when there is something for `cut`, ``missing`` when a message came whose
-    predecessor did not, and ``replaced`` when one came that the known stream cannot have. All
-    three are called while a message is received, and only note it.
+    predecessor did not, and ``replaced`` when one came that the known stream cannot have; it holds
+    then. All three are called while a message is received, and only note it.
 
     While it holds (`hold`), messages are only collected: it is not known yet what comes next.
     """
@@ -78,7 +78,7 @@ class Flow:
             timestamp = headers[header.TIMESTAMP]
         except (KeyError, ValueError):
             return  # not by JetStream
-        # Compared as texts, which may be wrong by less than a millisecond.
+        # Compared as texts, which is wrong only for a time without any decimals.
         if timestamp < self.created:
             return
         if sequence != self._next or self.is_holding:
@@ -182,7 +182,8 @@ class Flow:
         """Begin with another stream, and hold until `release`."""
         self.is_holding = True
         self._is_ready = False
-        self.created = created if created.endswith("Z") else ""
+        # Without the Z, it comes before the same time with more decimals.
+        self.created = created.removesuffix("Z")
         self.boundary = 0
         self._newest = 0
         self._next = 1
@@ -190,9 +191,14 @@ class Flow:
         self.drop_held()
 
     def _take_other(self, sequence: int, timestamp: str, message: Message) -> None:
-        if sequence <= self.boundary or (sequence < self._next and not self.is_holding):
+        if sequence < self._next:
             # A double, unless it is newer than all that is known.
-            if milliseconds_of(timestamp) > self._newest and sequence <= self.boundary:
+            newest = self._newest
+            if self._taken:
+                last = self._taken[-1].headers[header.TIMESTAMP]
+                newest = max(newest, milliseconds_of(last))
+            if milliseconds_of(timestamp) > newest:
+                self.hold()  # what follows is of another stream too
                 self._replaced()
             return
         self.keep(sequence, message)

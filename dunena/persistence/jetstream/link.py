@@ -6,13 +6,14 @@ import random
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 from dunena.persistence.jetstream.connection import (
     NatsConnectError,
     NatsConnection,
     Receive,
-    address_of,
 )
+from dunena.persistence.jetstream.link_request import LinkRequest
 from dunena.persistence.jetstream.login import Login, LoginError
 from dunena.persistence.jetstream.wire import Cancellable, LinkFault, Message, TakeAnswer
 from dunena.persistence.policy import StoreSettings
@@ -23,8 +24,6 @@ CONTROL_LINE_BYTES_MAX = 4096
 _PAUSE_SECONDS_MIN = 0.1
 _PAUSE_SECONDS_MAX = 1.0
 """Between two rounds of tries to connect to all servers."""
-
-_NO_RESPONDERS = "503"
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +48,7 @@ class NatsLink:
         self._listeners: list[Callable[[], None]] = []
         self._subscriptions: set[_Subscription] = set()
         self._inbox = f"_INBOX.{secrets.token_hex(11)}."
-        self._requests: dict[str, _Request] = {}
+        self._requests: dict[str, LinkRequest] = {}
         self._request_count = 0
         self._lost = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
@@ -113,7 +112,7 @@ class NatsLink:
             return asyncio.get_running_loop().call_soon(done, fault)
         self._request_count += 1
         token = str(self._request_count)
-        request = _Request(self._requests, token, timeout_s, take_part, done)
+        request = LinkRequest(self._requests, token, timeout_s, take_part, done)
         assert self._connection is not None  # there is no fault
         self._connection.publish(message, self._inbox + token)
         return request
@@ -124,6 +123,11 @@ class NatsLink:
         if self._connection is not None:
             subscription.begin(self._connection)
         return subscription
+
+    def change_server(self) -> None:
+        """Leave the present server for the next one."""
+        if self._connection is not None:
+            self._connection.leave("the server answers no requests")
 
     async def close(self) -> None:
         """Send what was published, and disconnect for good."""
@@ -198,6 +202,8 @@ class NatsLink:
         """Return why a message cannot be sent."""
         if not self.is_connected:
             return LinkFault.DISCONNECTED
+        if _is_small(message, self._max_payload):
+            return None
         # The line has two subjects, two sizes and a word.
         line_bytes = len(message.subject.encode()) + len(self._inbox) + 64
         if line_bytes > CONTROL_LINE_BYTES_MAX or _size_of(message) > self._max_payload:
@@ -210,8 +216,21 @@ class NatsLink:
             request.take(message)
 
 
+def address_of(server: str) -> str:
+    """Return the host and port of a server's URL."""
+    return urlsplit(server).netloc
+
+
 def _log_report(text: str) -> None:
     _log.warning("the store reports: %s", text)
+
+
+def _is_small(message: Message, max_payload: int) -> bool:
+    """Return whether a message fits in any case, quicker than it can be told exactly."""
+    headers = message.headers
+    # Names have fewer than 60 bytes, and no character of UTF-8 has more than 4.
+    size = len(message.data) + 4 * sum(map(len, headers.values())) + 64 * (len(headers) + 1)
+    return size <= max_payload and len(message.subject) <= CONTROL_LINE_BYTES_MAX // 8
 
 
 def _size_of(message: Message) -> int:
@@ -243,52 +262,3 @@ class _Subscription:
         if self._end is not None:
             self._end()
             self._end = None
-
-
-class _Request:
-    """A request that waits for answers."""
-
-    __slots__ = ("_all", "_done", "_loop", "_take_part", "_timeout_s", "_timer", "_token", "_until")
-
-    def __init__(
-        self,
-        all_: dict[str, "_Request"],
-        token: str,
-        timeout_s: float,
-        take_part: Callable[[Message], bool],
-        done: Callable[[LinkFault | None], None],
-    ) -> None:
-        self._all = all_
-        self._token = token
-        self._timeout_s = timeout_s
-        self._take_part = take_part
-        self._done = done
-        self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + timeout_s
-        self._timer = self._loop.call_at(self._until, self._give_up)
-        all_[token] = self
-
-    def take(self, message: Message) -> None:
-        """Take an answer."""
-        if not message.data and message.headers.get("Status") == _NO_RESPONDERS:
-            self.cancel()
-            self._done(LinkFault.NO_RESPONDERS)
-            return
-        self._until = self._loop.time() + self._timeout_s
-        if self._take_part(message):
-            is_under_way = self._token in self._all
-            self.cancel()
-            if is_under_way:
-                self._done(None)
-
-    def _give_up(self) -> None:
-        if self._loop.time() < self._until:  # answers came: a timer for each would cost too much
-            self._timer = self._loop.call_at(self._until, self._give_up)
-            return
-        self.cancel()
-        self._done(LinkFault.TIMEOUT)
-
-    def cancel(self) -> None:
-        """End it: nothing is called any more."""
-        self._timer.cancel()
-        self._all.pop(self._token, None)

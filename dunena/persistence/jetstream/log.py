@@ -4,12 +4,15 @@ from collections.abc import Callable
 from typing import Final
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.catching_up import REQUEST_TIMEOUT_S, CatchUp
+from dunena.persistence.jetstream.catching_up import CatchUp
+from dunena.persistence.jetstream.channels import NodeChannels
 from dunena.persistence.jetstream.clock import LogClock
 from dunena.persistence.jetstream.delivery import Delivery, batch_of_proposal
 from dunena.persistence.jetstream.follower import Flow
+from dunena.persistence.jetstream.health import Health
+from dunena.persistence.jetstream.leader import REQUEST_TIMEOUT_S, StreamLeader
 from dunena.persistence.jetstream.loading import StreamReading
-from dunena.persistence.jetstream.naming import SubjectNames, decode_token
+from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import NodeTable, marker_fields
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.proposals import Proposals
@@ -43,9 +46,6 @@ SIGN_S: Final = 2.5
 GAP_S: Final = 0.01
 """How long a message may be late before it is fetched."""
 
-STALE_S: Final = 3.0
-"""How long a log need not answer to be taken for one that does not."""
-
 
 class JetStreamLog:
     """The log of one node; see `Log`."""
@@ -62,9 +62,8 @@ class JetStreamLog:
         self._clock = LogClock()
         self._figures = LogFigures()
         self._flow = Flow(self._deliver_soon, self._repair_soon, self.reload)
-        self._catch_up = CatchUp(
-            link, scheduler, self._requests, self._flow, self, may_create=not terms.is_reader
-        )
+        self._leader = StreamLeader(link, scheduler, self._requests, may_create=not terms.is_reader)
+        self._catch_up = CatchUp(link, scheduler, self._requests, self._leader, self._flow, self)
         self._proposals = Proposals(
             link, scheduler, terms, node, self._names, self._places, self._requests,
             self._figures, self,
@@ -75,14 +74,11 @@ class JetStreamLog:
         self._reading_places = self._places
         self._reading_nodes = self._nodes
         self._follower: LogFollower | None = None
-        self._channels: dict[str, Cancellable] = {}
+        self._channels = NodeChannels(link, self._names, self._take_told)
+        self._health = Health(link, scheduler, self._leader, self._proposals)
         self._timer: Cancellable | None = None
         self._is_closed = False
-        self._is_loaded = False
-        self._was_connected = False
-        self._silent_since_s = 0.0
         self._taken_before = 0
-        self._last_sign_s = float("-inf")
         self._told: tuple[LogState, tuple[str, ...], bool] | None = None
         self._epoch = ""
         self.confirmed_at = 0
@@ -97,19 +93,15 @@ class JetStreamLog:
     @property
     def status(self) -> LogStatus:
         """The present state."""
-        stale_s = self._stale_s()
-        state = LogState.READY
-        if not self._is_loaded:
-            state = LogState.STARTING
-        elif stale_s > 0:
-            state = LogState.STALE
+        health = self._health
+        state = health.state
         return LogStatus(
             state,
             self._link.is_connected,
             state is LogState.READY and self._proposals.is_idle and not self._terms.is_reader,
-            int(stale_s * 1000),
+            int(health.stale_s * 1000) if state is LogState.STALE else 0,
             self._flow.missing,
-            None if state is LogState.READY else self._link.reason or self._catch_up.reason,
+            None if state is LogState.READY else health.reason,
             self._nodes.live(self.now, self._node),
         )
 
@@ -132,7 +124,6 @@ class JetStreamLog:
     def start(self, follower: LogFollower) -> None:
         """Connect and load, and then follow."""
         self._follower = follower
-        self._silent_since_s = self._scheduler.now_s()
         self._link.on_change(self._change_connection)
         self._link.subscribe(self._names.flow, self._flow.take)
         self._link.start()
@@ -141,10 +132,10 @@ class JetStreamLog:
 
     def propose(self, proposal: Proposal) -> None:
         """Store a proposal."""
-        if self._is_loaded:
+        if self._health.is_loaded:
             refusal = self._proposals.propose(proposal)
         else:
-            reason = self._link.reason or self._catch_up.reason or "it is not loaded yet"
+            reason = self._health.reason or "it is not loaded yet"
             refusal = Refusal(RefusalKind.UNAVAILABLE, reason)
         if refusal is not None:
             told = refusal
@@ -156,15 +147,11 @@ class JetStreamLog:
 
     def tell(self, channel: str, data: bytes) -> None:
         """Send a message to all nodes that listen."""
-        self._link.publish(Message(self._names.subject_of_channel(channel), {}, data))
+        self._channels.tell(channel, data)
 
     def listen(self, channel: str, *, wanted: bool) -> None:
         """Begin or end to receive the messages of a channel."""
-        subject = self._names.subject_of_channel(channel)
-        if wanted and channel not in self._channels:
-            self._channels[channel] = self._link.subscribe(subject, self._take_told)
-        elif not wanted and channel in self._channels:
-            self._channels.pop(channel).cancel()
+        self._channels.listen(channel, wanted=wanted)
 
     async def close(self) -> None:
         """Say that this node has gone, and disconnect."""
@@ -173,7 +160,7 @@ class JetStreamLog:
             self._timer.cancel()
         self._proposals.close()
         self._catch_up.close()
-        if self._is_loaded and not self._terms.is_reader:
+        if self._health.is_loaded and not self._terms.is_reader:
             subject = self._names.subject_of_node(self._node)
             headers = {header.OPERATION: header.PURGE, header.FREED_AFTER: str(TOMBSTONE_S)}
             self._link.publish(Message(self._names.written_to(subject), headers, b""))
@@ -221,7 +208,7 @@ class JetStreamLog:
         """Take over everything up to a position."""
         epoch = facts.epoch(self._requests.stream)
         contents = reading.contents(epoch, position)
-        is_other = self._is_loaded and epoch != self._epoch
+        is_other = self._health.is_loaded and epoch != self._epoch
         self._epoch = epoch
         self._clock.take(facts.timestamp, self._scheduler.now_s())
         self._places.replace(self._reading_places)
@@ -231,7 +218,7 @@ class JetStreamLog:
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
         if stored is not None and marker is not None:
             self._apply([batch_of_proposal(stored, self._node, marker, {})])
-        self._is_loaded = True
+        self._health.is_loaded = True
         self._figures.loads += 1
         if self._follower is not None:
             self._follower.load(contents)
@@ -240,21 +227,15 @@ class JetStreamLog:
     def take_batches(self) -> None:
         """Deliver what the flow has in its order."""
         now_s = self._scheduler.now_s()
-        batches = []
         batch_of = self._delivery.batch_of
-        count = 0
-        cut = self._flow.cut()
-        for messages in cut:
-            batch = batch_of(messages, now_s)
-            if batch is not None:
-                batches.append(batch)
-                for group in batch.groups:
-                    count += len(group)
-        if cut:
-            self.confirmed_at = max(self.confirmed_at, self._clock.newest)
+        batches = [batch_of(messages, now_s) for messages in self._flow.cut()]
         if batches:
-            self._figures.batches += len(batches)
-            self._figures.changes += count
+            self._leader.unanswered_since_s = None
+            self.confirmed_at = max(self.confirmed_at, self._clock.newest)
+            for batch in batches:
+                if batch.groups:
+                    self._figures.batches += 1
+                    self._figures.changes += sum(map(len, batch.groups))
             self._apply(batches)
             self._free_cleared(batches)
 
@@ -275,6 +256,7 @@ class JetStreamLog:
                 if record is not None:
                     found[record.revision] = record
             own = batch_of_proposal(stored, self._node, marker, found)
+            self._free_cleared([own])
         contents = reading.contents(self._epoch, position)
         removed = reading.removed()
         if self._follower is not None:
@@ -311,33 +293,30 @@ class JetStreamLog:
             self._catch_up.repair()
 
     def _reload(self) -> None:
-        if self._is_loaded and not self._is_closed and not self._catch_up.is_running:
-            self._flow.restart(self._catch_up.created or "")
+        if self._health.is_loaded and not self._is_closed and not self._catch_up.is_running:
+            self._flow.restart(self._leader.created or "")
             self._catch_up.load()
 
     def _change_connection(self) -> None:
-        is_connected = self._link.is_connected
-        if is_connected == self._was_connected or self._is_closed:
+        if self._is_closed or not self._health.has_changed_connection():
             return
-        self._was_connected = is_connected
-        if not is_connected:
-            self._silent_since_s = self._scheduler.now_s()
-            if self._is_loaded and not self._catch_up.is_running:
-                # What comes with the next connection may be another stream's.
-                self.take_batches()
-                self._flow.hold()
-        else:
+        if self._link.is_connected:
             self._soon(self._check)
+        elif self._health.is_loaded and not self._catch_up.is_running:
+            # What comes with the next connection may be another stream's.
+            self.take_batches()
+            self._flow.hold()
         self._soon(self._tell_state)
 
     def _check(self) -> None:
-        if not self._is_closed and self._is_loaded:
+        if not self._is_closed and self._health.is_loaded:
             self._catch_up.check()
             self._proposals.retry()
 
     def _tick(self) -> None:
         self._timer = self._scheduler.call_later(TICK_S, self._tick)
-        if self._is_loaded:
+        self._health.leave_silent_server()
+        if self._health.is_loaded:
             taken = self._flow.taken_messages
             if taken == self._taken_before:
                 self._catch_up.check()
@@ -349,18 +328,6 @@ class JetStreamLog:
             self._places.forget_due(now)
             self._nodes.forget_old(now)
         self._tell_state()
-
-    def _stale_s(self) -> float:
-        """How long the log has not answered, 0 if it does."""
-        now_s = self._scheduler.now_s()
-        since_s = self._proposals.unanswered_since_s
-        if not self._link.is_connected:
-            since_s = (
-                self._silent_since_s if since_s is None else min(since_s, self._silent_since_s)
-            )
-        if since_s is None or now_s - since_s <= STALE_S:
-            return 0.0
-        return now_s - since_s
 
     def _tell_state(self) -> None:
         status = self.status
@@ -375,11 +342,9 @@ class JetStreamLog:
         if self._follower is not None:
             self._follower.apply(batches)
 
-    def _take_told(self, message: Message) -> None:
-        token = message.subject[len(self._names.channels) :]
-        channel = decode_token(token)
-        if channel is not None and channel in self._channels and self._follower is not None:
-            self._follower.message(channel, message.data)
+    def _take_told(self, channel: str, data: bytes) -> None:
+        if self._follower is not None and not self._is_closed:
+            self._follower.message(channel, data)
 
     def _free_cleared(self, batches: list[LogBatch]) -> None:
         """Let the stream free what a CLEAR of this node has removed."""

@@ -9,21 +9,21 @@ A marker is kept for an hour. If it were let go of sooner, "there is none" would
 a proposal was stored, and it could be stored twice.
 """
 
-from collections.abc import Callable
 from typing import Final, Protocol
 
 from dunena.persistence.jetstream import headers as header
-from dunena.persistence.jetstream.attempts import Meaning, ProposalDraft, meaning_of
+from dunena.persistence.jetstream.attempts import (
+    CurrentProposal,
+    Meaning,
+    ProposalDraft,
+    meaning_of,
+)
 from dunena.persistence.jetstream.naming import SubjectNames
 from dunena.persistence.jetstream.nodes import marker_data
 from dunena.persistence.jetstream.places import Places
 from dunena.persistence.jetstream.records import BATCH_PREFIX, TOMBSTONE_S
-from dunena.persistence.jetstream.stream_requests import (
-    Stored,
-    StreamRequests,
-    read_sequence,
-    read_stored,
-)
+from dunena.persistence.jetstream.settling import Settled, Settling, SettlingHost
+from dunena.persistence.jetstream.stream_requests import Stored, StreamRequests, read_stored
 from dunena.persistence.jetstream.terms import LogTerms
 from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
 from dunena.persistence.log import LogFigures, Proposal, Refusal, RefusalKind
@@ -35,15 +35,9 @@ PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 DELIVERY_S: Final = 0.25
 """How long what is stored may take to be delivered before it is fetched."""
 
-PROBE_TIMEOUT_S: Final = 1.0
 
-
-class ProposalHost(Protocol):
+class ProposalHost(SettlingHost, Protocol):
     """What the proposals need of the log."""
-
-    @property
-    def position(self) -> int:
-        """The sequence up to which everything was delivered."""
 
     @property
     def now(self) -> int:
@@ -53,37 +47,8 @@ class ProposalHost(Protocol):
     def since(self) -> int:
         """The sequence of this node's first marker, 0 if it has none."""
 
-    def catch_up(self, then: Callable[[], None]) -> None:
-        """Call ``then`` when everything was delivered that the stream has at this moment."""
-
-    def reload(self) -> None:
-        """Load everything anew."""
-
     def refuse(self, number: int, refusal: Refusal) -> None:
         """Tell the node of a refusal."""
-
-
-class _Current:
-    """The proposal that is under way.
-
-    ``may_be_stored``: an attempt had no answer. ``is_given_up``: the node was told so, and now it
-    is only to be found out what has become of it.
-    """
-
-    __slots__ = (
-        "deadline", "draft", "expected", "groups", "is_given_up", "may_be_stored", "number",
-        "proposal", "started_s",
-    )  # fmt: skip
-
-    def __init__(self, proposal: Proposal, draft: ProposalDraft, started_s: float) -> None:
-        self.proposal = proposal
-        self.number = proposal.number
-        self.draft = draft
-        self.expected = dict(draft.conditions)
-        self.started_s = started_s
-        self.deadline: Cancellable | None = None
-        self.may_be_stored = False
-        self.is_given_up = False
 
 
 class Proposals:
@@ -121,13 +86,12 @@ class Proposals:
         self._host = host
         self._places = places
         self._marker = names.subject_of_node(node)
-        self._current: _Current | None = None
+        self._current: CurrentProposal | None = None
         self._handle: Cancellable | None = None
         """An attempt, or the pause before the next one."""
-        self._sent: _Current | None = None
+        self._sent: CurrentProposal | None = None
         """What an attempt under way is about; None if it is a marker alone."""
-        self._settling: object | None = None
-        """What is waited for before the next attempt."""
+        self._settling = Settling(link, requests, places, self._marker, host)
         self._is_pausing = False
         self._attempts = 0
         self._pauses = 0
@@ -152,7 +116,7 @@ class Proposals:
         reason = draft.refusal(self._link.max_payload)
         if reason is not None:
             return Refusal(RefusalKind.INVALID, reason)
-        current = self._current = _Current(proposal, draft, self._scheduler.now_s())
+        current = self._current = CurrentProposal(proposal, draft, self._scheduler.now_s())
         current.deadline = self._scheduler.call_later(self._terms.timeout_s, self._give_up)
         self._go_on()
         return None
@@ -224,7 +188,7 @@ class Proposals:
 
     def _go_on(self) -> None:
         """Send what is to be sent, unless an attempt is under way or waited for."""
-        if self._handle is not None or self._settling is not None or self._is_closed:
+        if self._handle is not None or self._settling.is_active or self._is_closed:
             return
         current = self._current
         if current is not None and not current.is_given_up:
@@ -245,7 +209,7 @@ class Proposals:
         self._is_pausing = True
         self._handle = self._scheduler.call_later(seconds, self._resume)
 
-    def _send(self, current: _Current | None) -> None:
+    def _send(self, current: CurrentProposal | None) -> None:
         number = None if current is None else current.number
         marker = Message(
             self._names.written_to(self._marker),
@@ -271,7 +235,7 @@ class Proposals:
             self._handle.cancel()
             self._handle = None
         self._sent = None
-        self._settling = None
+        self._settling.cancel()
         self._is_pausing = False
         self._pauses = 0
 
@@ -306,14 +270,27 @@ class Proposals:
 
     def _fetch_stored(self) -> None:
         self._handle = None
-        self._settle_after(self._pause)
+        self._settle(asks=False)
+
+    def _settle(self, *, asks: bool) -> None:
+        self._settling.begin(self._current, self.place, self._take_settled, asks=asks)
+
+    def _take_settled(self, settled: Settled) -> None:
+        current = self._current
+        if settled is Settled.CHANGED and current is not None:
+            self._figures.conflicts += 1
+            self._refuse(current, Refusal(RefusalKind.CONFLICT, "it was changed meanwhile"))
+            return
+        if settled is Settled.UNMARKED:
+            self.place = 0
+        self._pause()
 
     def _take_meaning(self, meaning: Meaning, reason: str) -> None:
         current = self._current
         if meaning is Meaning.CONFLICT:
-            self._settle_after(self._settle_conflict)
+            self._settle(asks=True)
         elif meaning is Meaning.PENDING:
-            self._settle_after(self._settle_pending)
+            self._settle(asks=False)
         elif meaning is Meaning.LATER or current is None or current.is_given_up:
             self._pause()
         elif current.may_be_stored:
@@ -324,82 +301,6 @@ class Proposals:
                 Meaning.INVALID: RefusalKind.INVALID,
             }.get(meaning, RefusalKind.UNAVAILABLE)
             self._refuse(current, Refusal(kind, reason))
-
-    # --- a condition that does not hold ---
-
-    def _settle_after(self, settle: Callable[[], None]) -> None:
-        """Call ``settle`` when everything was delivered, unless the marker has moved by then."""
-        settling = self._settling = object()
-
-        def go_on() -> None:
-            if self._settling is settling:
-                self._settling = None
-                settle()
-
-        self._host.catch_up(go_on)
-
-    def _settle_pending(self) -> None:
-        if not self._refuse_if_changed():
-            self._pause()
-
-    def _settle_conflict(self) -> None:
-        if not self._refuse_if_changed():
-            current = self._current
-            subjects = [self._marker]
-            if current is not None and not current.is_given_up:
-                subjects += current.expected
-            self._probe(subjects)
-
-    def _refuse_if_changed(self) -> bool:
-        """Refuse the proposal if a condition of it does not hold any more.
-
-        What was sent of it cannot be stored then: the change that it did not know is delivered, and
-        all attempts would have had to be before that.
-        """
-        current = self._current
-        if current is None or current.is_given_up:
-            return False
-        places = self._places
-        for subject, place in current.draft.conditions.items():
-            if places.of(subject) > place:
-                self._figures.conflicts += 1
-                self._refuse(current, Refusal(RefusalKind.CONFLICT, "it was changed meanwhile"))
-                return True
-        return False
-
-    def _probe(self, subjects: list[str]) -> None:
-        """Ask for the last sequence of each subject: the stream may have let go of some."""
-        if not subjects:
-            self._pause()
-            return
-        subject = subjects.pop()
-
-        def take(answer: Message | LinkFault) -> None:
-            self._handle = None
-            found = None if isinstance(answer, LinkFault) else read_sequence(answer)
-            if not isinstance(found, int) or found > self._host.position:
-                self._pause()
-                return
-            self._take_found(subject, found)
-            self._probe(subjects)
-
-        self._handle = self._link.request(
-            self._requests.last_message(subject), PROBE_TIMEOUT_S, take
-        )
-
-    def _take_found(self, subject: str, found: int) -> None:
-        current = self._current
-        if subject == self._marker:
-            if found == 0:
-                self.place = 0
-            elif found != self.place:
-                self._host.reload()  # a marker that was never delivered: something is wrong here
-        elif current is not None:
-            known = current.draft.conditions[subject]
-            # Either the stream has let go of it, or this node has forgotten the place of what is
-            # gone. What was delivered since it asked is a change.
-            if self._places.of(subject) <= known and (found == 0 or known == 0):
-                current.expected[subject] = found
 
     # --- the end of a proposal ---
 
@@ -417,17 +318,17 @@ class Proposals:
         current.is_given_up = True
         if not current.may_be_stored:
             self._current = None
-        if self._settling is None:
+        if not self._settling.is_active:
             self._drop_attempt()
             self._pause(0.0)
 
-    def _refuse_unanswered(self, current: _Current) -> None:
+    def _refuse_unanswered(self, current: CurrentProposal) -> None:
         if self._sent is current:
             current.may_be_stored = True
         kind = RefusalKind.UNKNOWN if current.may_be_stored else RefusalKind.UNAVAILABLE
         self._host.refuse(current.number, Refusal(kind, self._silence))
 
-    def _refuse(self, current: _Current, refusal: Refusal) -> None:
+    def _refuse(self, current: CurrentProposal, refusal: Refusal) -> None:
         self._drop_attempt()
         self._drop_current()
         self.unanswered_since_s = None

@@ -81,6 +81,9 @@ class Link(Protocol):
         longest wait for each of them. ``done`` is called once, with None after the last.
         """
 
+    def change_server(self) -> None:
+        """Leave the present server for another one: it is there, and does not answer."""
+
     def subscribe(self, subject: str, receive: Callable[[Message], None]) -> Cancellable:
         """Receive the messages of a subject, also after each new connection."""
 

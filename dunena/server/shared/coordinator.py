@@ -10,7 +10,6 @@ A proposal that was refused as others were quicker is planned anew, with fewer r
 other refusals become the answers of its requests.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -26,7 +25,6 @@ from dunena.persistence.log import (
     Contents,
     Log,
     LogBatch,
-    OpKind,
     Proposal,
     Record,
     Refusal,
@@ -34,25 +32,17 @@ from dunena.persistence.log import (
 )
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.channels import SharedChannels
+from dunena.server.shared.limits import PARKED_BYTES_MAX, PARKED_REQUESTS_MAX, TRIES_MAX
 from dunena.server.shared.parked import ParkedRequest, Planned
 from dunena.server.shared.planner import REQUESTS_MAX, Planner
+from dunena.server.shared.replay import LogReplay
 from dunena.server.shared.session_table import SharedSessionTable
-from dunena.server.shared.store import SharedStore, UnplannedChangeError
+from dunena.server.shared.store import SharedStore
 from dunena.server.shared.takeover import LogTakeover
 from dunena.server.tick import Tick
 
-TRIES_MAX: Final = 64
-"""How often a request is proposed before its sender is told that others are always quicker."""
-
-PARKED_REQUESTS_MAX: Final = 20_000
-
-PARKED_BYTES_MAX: Final = 64 * 1024 * 1024
-"""Requests that wait for the log, of all connections, and their bytes."""
-
 _BUSY: Final = "others change the same keys all the time"
 _LOST: Final = "the log was lost for a moment"
-
-_log = logging.getLogger(__name__)
 
 
 class Coordinator:
@@ -60,7 +50,7 @@ class Coordinator:
 
     ``is_repairing``: what was lost is being taken over, and answers are for `answer_later`.
     ``call_soon`` runs a function after everything that the loop has read so far. ``is_loaded``:
-    everything that the log has was taken over once.
+    everything that the log has was taken over once. ``is_stopping``: nothing more may wait.
     """
 
     def __init__(
@@ -78,8 +68,7 @@ class Coordinator:
         self.log = log
         self.is_loaded = False
         self._store = store
-        self._answers = answers
-        self._sessions = sessions
+        self._replay = LogReplay(store, answers, sessions)
         self._channels = channels
         self._planner = planner
         self._tick = tick
@@ -90,6 +79,7 @@ class Coordinator:
         self._number = 0
         self._is_under_way = False
         self._is_coming = False  # the next proposal
+        self.is_stopping = False
         self._count_max = REQUESTS_MAX
         self._parked_count = 0
         self._parked_bytes = 0
@@ -105,7 +95,11 @@ class Coordinator:
     @property
     def has_room(self) -> bool:
         """Whether one more request may wait."""
-        return self._parked_count < PARKED_REQUESTS_MAX and self._parked_bytes < PARKED_BYTES_MAX
+        return (
+            self._parked_count < PARKED_REQUESTS_MAX
+            and self._parked_bytes < PARKED_BYTES_MAX
+            and not self.is_stopping
+        )
 
     @property
     def parked_count(self) -> int:
@@ -116,8 +110,9 @@ class Coordinator:
         """Call ``action`` once when there is room."""
         self._wanting_room.append(action)
 
-    def when_idle(self, action: Callable[[], None]) -> None:
-        """Call ``action`` once when no request waits any more, now if none does."""
+    def stop(self, action: Callable[[], None]) -> None:
+        """Let no further request wait; call ``action`` once when none does, maybe now."""
+        self.is_stopping = True
         if self._parked_count:
             self._idle.append(action)
         else:
@@ -248,58 +243,28 @@ class Coordinator:
             self._replay_all(self._finish(), batch, now)
         else:
             for records in batch.groups:
-                self._make_group(records, now)
+                self._replay.make_group(records, now)
         self._store.reach(batch.revision)
 
     def _make_lost(self, own: LogBatch) -> None:
         self._make(own, own.timestamp)
 
-    def _make_group(self, records: Sequence[Record], now: int) -> None:
-        self._store.make_group(records)
-        self._take_in_notes(records, now)
-
-    def _take_in_notes(self, records: Sequence[Record], now: int) -> None:
-        for record in records:
-            if record.op.kind is OpKind.NOTE:
-                self._answers.take_in(record, now)
-                self._sessions.take_in(record)
-
     def _replay_all(self, batch: list[Planned], stored: LogBatch, now: int) -> None:
         groups = deque(stored.groups)
         for planned in batch:
             for _ in planned.ends:
-                self._make_group(groups.popleft(), now)
-            self._replay(planned, groups.popleft() if planned.ops else (), now)
+                self._replay.make_group(groups.popleft(), now)
+            self._run_again(planned, groups.popleft() if planned.ops else (), now)
 
-    def _replay(self, planned: Planned, records: Sequence[Record], now: int) -> None:
-        """Run a request again, which makes the changes of its records."""
-        request, store = planned.request, self._store
+    def _run_again(self, planned: Planned, records: Sequence[Record], now: int) -> None:
+        """Run a request again, and settle it unless it has to be planned again."""
+        request = planned.request
         if request.is_gone or planned.error is not None:
-            self._make_group(records, now)
+            self._replay.make_group(records, now)
             self._answer(planned, now)
-            return
-        changes = [record for record in records if record.op.kind is not OpKind.NOTE]
-        store.begin_replay(changes, planned.planned_at, planned.checks)
-        self._sessions.begin_replay(records)
-        is_made = True
-        try:
-            request.replay(now)
-        except UnplannedChangeError as change:
-            is_made = not planned.asks
-            if is_made:
-                _log.error("a request did other than planned: %s", change)
-                request.fail()
-        except Exception:  # noqa: BLE001 - a bug costs one request its answer
-            _log.exception("a request could not be answered")
-            request.fail()
-        self._sessions.end_replay()
-        left = store.end_replay()
-        if left:
-            store.make_group(left)
-        self._take_in_notes(records, now)
-        if is_made:
+        elif self._replay.run(planned, records, now):
             self._settle(request)
-        else:  # what it asked for is another thing than planned
+        else:
             self._waiting.appendleft(request)
             self._try_again(request)
 
@@ -309,7 +274,7 @@ class Coordinator:
         """Answer requests that the log need not be asked about."""
         for planned in batch:
             if planned.error is None:
-                self._replay(planned, (), now)
+                self._run_again(planned, (), now)
             else:
                 self._answer(planned, now)
 
@@ -317,7 +282,7 @@ class Coordinator:
         batch, error = refused
         for planned in batch:
             if planned.is_certain:
-                self._replay(planned, (), now)
+                self._run_again(planned, (), now)
             else:
                 self._answer(planned, now, error)
 

@@ -6,25 +6,23 @@ waits until all of them are answered, and meanwhile no further message is read.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from dunena.dialects.conversation import Conversation
-from dunena.dialects.errors import ClientError, PositionAheadError
+from dunena.dialects.errors import (
+    ClientError,
+    PositionAheadError,
+    StoreUnavailableError,
+)
 from dunena.dialects.services import Services
 from dunena.dialects.views import Views
 from dunena.server.context import Context
 from dunena.server.shared.coordinator import Coordinator
 from dunena.server.shared.kinds import is_certain, is_conditional, may_change
+from dunena.server.shared.limits import LANE_BYTES_MAX, LANE_REQUESTS_MAX
 from dunena.server.shared.parked import ParkedRequest, PlanResult
 from dunena.server.websocket.message_receiver import Fail, MessageReceiver
 from dunena.store.errors import WriteRefusedError
 from dunena.store.values import InvalidJsonError, JsonValue, decode
-
-LANE_REQUESTS_MAX: Final = 256
-"""Requests of one connection that wait for the log."""
-
-LANE_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Bytes of these requests, unless it is a single one."""
 
 
 class LaneReceiver(MessageReceiver):
@@ -86,11 +84,10 @@ class LaneReceiver(MessageReceiver):
         """Carry out a message on the planned store; raise what it raises."""
         self._conversation.carry_out(self._plan_views.of(services.grant), message, now)
 
-    def replay(self, services: Services, text: bytes, now: int) -> None:
+    def replay(self, services: Services, text: bytes, message: JsonValue, now: int) -> None:
         """Carry out a message, and answer it."""
-        # It is decoded again, as what was planned may have become part of a value.
         conversation = self._conversation
-        answer = conversation.answer_to(services, text, decode(text), now)
+        answer = conversation.answer_to(services, text, message, now)
         if self._coordinator.is_repairing:
             self._coordinator.answer_later(lambda: conversation.reply(answer))
         else:
@@ -132,7 +129,7 @@ class LaneReceiver(MessageReceiver):
                 conversation.receive(message, now)  # which answers that
                 return
             if may_change(conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded)
+                self._park(message, decoded, now)
             else:
                 conversation.receive_decoded(conversation.services, message, decoded, now)
         except PositionAheadError:
@@ -148,7 +145,7 @@ class LaneReceiver(MessageReceiver):
             except InvalidJsonError:
                 decoded = None
             if may_change(self._conversation.dialect_of(decoded), decoded):
-                self._park(message, decoded)
+                self._park(message, decoded, self._tick.now)
                 return
         self._hold(message)
 
@@ -159,7 +156,10 @@ class LaneReceiver(MessageReceiver):
             and self._coordinator.has_room
         )
 
-    def _park(self, text: bytes, message: JsonValue) -> None:
+    def _park(self, text: bytes, message: JsonValue, now: int) -> None:
+        if self._coordinator.is_stopping:
+            self._conversation.refuse(StoreUnavailableError("the server stops"), now, message)
+            return
         if not self._coordinator.has_room:
             self._hold(text)
             self._coordinator.wait_for_room(self._go_on)
@@ -240,7 +240,9 @@ class LaneRequest(ParkedRequest):
 
     def replay(self, now: int) -> None:
         """Carry it out, and answer it."""
-        self._lane.replay(self._services, self._text, now)
+        # What was planned may have become part of a value, unless it was stored as it is.
+        message = decode(self._text) if self.is_conditional else self._message
+        self._lane.replay(self._services, self._text, message, now)
 
     def refuse(self, error: ClientError, now: int) -> None:
         """Answer it with an error."""

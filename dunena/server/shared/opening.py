@@ -126,9 +126,9 @@ class SharedParts:
         await self.drain(seconds_max)
 
     async def drain(self, seconds_max: float) -> None:
-        """Wait until no request waits for the log any more, but not longer than so many seconds."""
+        """Let no further request wait for the log, and those that do for so many seconds."""
         idle = asyncio.Event()
-        self.coordinator.when_idle(idle.set)
+        self.coordinator.stop(idle.set)
         try:
             async with asyncio.timeout(seconds_max):
                 await idle.wait()

@@ -63,6 +63,7 @@ class Planned:
     ``planned_at`` is the time of its values, None if it computes none. ``checks`` are
     the results of its questions whether the store has room. ``is_certain``: its answer depends on
     nothing that the log has. ``error`` is the answer to a request that no log stores.
+    ``bytes`` are those of the names and values of its ops.
     """
 
     request: ParkedRequest
@@ -72,6 +73,7 @@ class Planned:
     checks: list[str | None] = field(default_factory=list)
     is_certain: bool = False
     error: ClientError | None = None
+    bytes: int = 0
 
     @property
     def groups(self) -> list[tuple[Op, ...]]:
@@ -83,11 +85,6 @@ class Planned:
     def op_count(self) -> int:
         """The number of its ops."""
         return len(self.ends) + len(self.ops)
-
-    @property
-    def bytes(self) -> int:
-        """The bytes of names and values of its ops."""
-        return sum([bytes_of(op) for op in (*self.ends, *self.ops)])
 
     @property
     def clears(self) -> bool:

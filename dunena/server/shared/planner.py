@@ -13,7 +13,7 @@ from dunena.dialects.errors import (
 )
 from dunena.persistence.log import GROUP_OPS_MAX, PROPOSAL_BYTES_MAX, Log
 from dunena.server.shared.answers import PlannedAnswers
-from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult
+from dunena.server.shared.parked import ParkedRequest, Planned, PlanResult, bytes_of
 from dunena.server.shared.planned_sessions import PlannedSessions
 from dunena.server.shared.planning import PlanStore
 
@@ -98,9 +98,10 @@ class Planner:
         else:
             planned.ops = store.ops
         planned.ops = planned.ops + self._sessions.ops
+        planned.bytes = sum([bytes_of(op) for op in (*planned.ends, *planned.ops)])
         planned.error = self._excess(planned)
         if planned.error is not None:
-            planned.ops, planned.ends = [], []
+            planned.ops, planned.ends, planned.bytes = [], [], 0
             self._sessions.drop_request()
         return planned
 
@@ -110,7 +111,9 @@ class Planner:
             return TooManyError("Entries", GROUP_OPS_MAX)
         # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
         value_bytes_max = self._log.value_bytes_max
-        if any(len(op.value) > value_bytes_max for op in planned.ops):
+        if planned.bytes > value_bytes_max and any(
+            len(op.value) > value_bytes_max for op in planned.ops
+        ):
             return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")
         if planned.bytes > PROPOSAL_BYTES_MAX:
             return TooLargeError(f"Entries exceed max size ({PROPOSAL_BYTES_MAX} bytes)")

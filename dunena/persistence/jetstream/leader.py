@@ -1,0 +1,144 @@
+"""Asks the stream's leader for its facts, makes the stream, and tells it from others; no I/O."""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+from dunena.persistence.jetstream.stream_requests import (
+    REPLICAS_NOT_SUPPORTED,
+    STREAM_EXISTS_OTHERWISE,
+    STREAM_NOT_FOUND,
+    ApiFault,
+    StreamFacts,
+    StreamRequests,
+)
+from dunena.persistence.jetstream.wire import Cancellable, Link, LinkFault, Message, Scheduler
+
+REQUEST_TIMEOUT_S: Final = 1.0
+PAUSE_S: Final = 0.1
+"""Before a request is made again that was not answered."""
+
+MISMATCH_PAUSE_S: Final = 2.0
+"""Before a stream is looked at again that cannot be a log, or is not there."""
+
+LOWER_S: Final = 3.0
+"""How long the stream's last sequence must be lower than the known one to be believed: a new leader
+may not have made everything yet.
+"""
+
+AWAY_MS_MAX: Final = 10 * 60 * 1000
+"""How long a node may have been away and still learn of all that is gone (`NOTE_FREED_S`). After
+that it loads everything.
+"""
+
+
+class Continuity(Enum):
+    """Whether a stream goes on from what is known of it.
+
+    LOWER: it seems to have less than is known, which is not believed yet. SHORTER: it has less.
+    AWAY: what was removed meanwhile may not be in it any more.
+    """
+
+    SAME = "same"
+    LOWER = "lower"
+    SHORTER = "shorter"
+    AWAY = "away"
+
+
+class StreamLeader:
+    """The leader of the stream, as its answers tell.
+
+    ``created`` is when the known stream was created; None before the first one. ``reason`` says
+    why there is none that can be used, for people. ``is_missing``: there is no stream.
+    ``unanswered_since_s`` is since when the leader has not answered; None if it does.
+    """
+
+    __slots__ = (
+        "_link", "_lower_since_s", "_may_create", "_requests", "_scheduler", "created",
+        "is_missing", "reason", "unanswered_since_s",
+    )  # fmt: skip
+
+    def __init__(
+        self, link: Link, scheduler: Scheduler, requests: StreamRequests, *, may_create: bool
+    ) -> None:
+        self._link = link
+        self._scheduler = scheduler
+        self._requests = requests
+        self._may_create = may_create
+        self._lower_since_s: float | None = None
+        self.created: str | None = None
+        self.reason: str | None = None
+        self.is_missing = False
+        self.unanswered_since_s: float | None = None
+
+    @property
+    def may_make(self) -> bool:
+        """Whether the stream is to be made now: only at the start, as later its values are gone."""
+        return self.is_missing and self._may_create and self.created is None
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait after an answer without facts."""
+        is_answer = self.created is None and self.unanswered_since_s is None
+        return MISMATCH_PAUSE_S if is_answer else PAUSE_S
+
+    def ask(self, take: Callable[[StreamFacts | None], None]) -> Cancellable:
+        """Ask for the facts; None is that there are none now."""
+        return self._link.request(
+            self._requests.info(), REQUEST_TIMEOUT_S, lambda answer: take(self._read(answer))
+        )
+
+    def make(self, then: Callable[[], None], *, without_cluster: bool = False) -> Cancellable:
+        """Make the stream, and call ``then`` in any case."""
+
+        def take(answer: Message | LinkFault) -> None:
+            if isinstance(answer, Message):
+                facts = self._requests.read_facts(answer)
+                if isinstance(facts, ApiFault):
+                    if facts.number == REPLICAS_NOT_SUPPORTED and not without_cluster:
+                        self.make(then, without_cluster=True)
+                        return
+                    if facts.number != STREAM_EXISTS_OTHERWISE:
+                        self.reason = _reason_of(facts)
+            then()
+
+        request = self._requests.create(without_cluster=without_cluster)
+        return self._link.request(request, 2 * REQUEST_TIMEOUT_S, take)
+
+    def judge(self, facts: StreamFacts, known: int, confirmed_at: int) -> Continuity:
+        """Say whether the stream, which is the known one by ``created``, goes on from ``known``.
+
+        ``known`` is the last sequence that is known; ``confirmed_at`` when it was known that there
+        was no other, the log's time in Unix ms.
+        """
+        if facts.last_sequence >= known:
+            self._lower_since_s = None
+            is_away = facts.timestamp - confirmed_at > AWAY_MS_MAX
+            return Continuity.AWAY if is_away and facts.last_sequence > known else Continuity.SAME
+        now_s = self._scheduler.now_s()
+        if self._lower_since_s is None:
+            self._lower_since_s = now_s
+        if now_s - self._lower_since_s < LOWER_S:
+            return Continuity.LOWER
+        self._lower_since_s = None
+        return Continuity.SHORTER
+
+    def _read(self, answer: Message | LinkFault) -> StreamFacts | None:
+        self.is_missing = False
+        if isinstance(answer, LinkFault):
+            if self.unanswered_since_s is None:
+                self.unanswered_since_s = self._scheduler.now_s()
+            self.reason = f"the stream {self._requests.stream} does not answer ({answer.value})"
+            return None
+        self.unanswered_since_s = None
+        facts = self._requests.read_facts(answer)
+        if isinstance(facts, ApiFault):
+            self.is_missing = facts.number == STREAM_NOT_FOUND
+            self.reason = _reason_of(facts)
+            return None
+        self.reason = facts.mismatch
+        return facts if facts.mismatch is None else None
+
+
+def _reason_of(fault: ApiFault) -> str:
+    return fault.description or f"error {fault.number} of JetStream"

@@ -1,0 +1,252 @@
+"""The log of a node, at simulated servers."""
+
+import asyncio
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from dunena.persistence.jetstream.log import MESSAGE_OVERHEAD_BYTES, JetStreamLog
+from dunena.persistence.jetstream.stream_requests import stream_config
+from dunena.persistence.jetstream.terms import LogTerms
+from dunena.persistence.log import (
+    Contents,
+    LogBatch,
+    LogState,
+    Op,
+    OpKind,
+    Proposal,
+    Record,
+    Refusal,
+    RefusalKind,
+)
+from tests.simulation.simulated_stream import (
+    Faults,
+    NodeTime,
+    Process,
+    SimulatedCluster,
+    SimulatedLink,
+    VirtualTime,
+)
+
+SET = Op(OpKind.SET, "", "a", b"1")
+
+
+class Follower:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.loaded: list[Contents] = []
+        self.batches: list[LogBatch] = []
+        self.revision = 0
+        self.refused: dict[int, Refusal] = {}
+        self.heard: list[tuple[str, bytes]] = []
+        self.states = 0
+
+    def load(self, contents: Contents) -> None:
+        self.loaded.append(contents)
+
+    def apply(self, batches: Sequence[LogBatch]) -> None:
+        self.batches += [batch for batch in batches if batch.groups or batch.number is not None]
+        self.revision = batches[-1].revision
+
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
+        raise AssertionError("nothing was lost")
+
+    def refuse(self, number: int, refusal: Refusal) -> None:
+        self.refused[number] = refusal
+
+    def message(self, channel: str, data: bytes) -> None:
+        self.heard.append((channel, data))
+
+    def change_state(self) -> None:
+        self.states += 1
+
+
+class World:
+    """Servers, and the nodes that a test starts."""
+
+    def __init__(self) -> None:
+        self.time = VirtualTime()
+        self.cluster = SimulatedCluster(self.time, Random(1), "show", Faults())
+
+    def start(self, name: str, **terms: object) -> tuple[JetStreamLog, Follower]:
+        process = Process()
+        link = SimulatedLink(self.cluster, process)
+        node_terms = LogTerms("show", **terms)  # type: ignore[arg-type]
+        log = JetStreamLog(link, NodeTime(self.time, process), node_terms, name)
+        follower = Follower()
+        log.start(follower)
+        return log, follower
+
+    def run(self, seconds: float = 1.0) -> None:
+        self.time.run_until(self.time.now_s + seconds)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_node_makes_the_stream_and_is_ready(world: World) -> None:
+    log, follower = world.start("n1")
+    assert log.status.state is LogState.STARTING
+    world.run()
+    status = log.status
+    assert (status.state, status.nodes, status.reason) == (LogState.READY, ("n1",), None)
+    assert status.is_writable
+    assert status.is_connected
+    (contents,) = follower.loaded
+    assert (contents.revision, contents.entries, contents.notes) == (0, [], {})
+    assert world.cluster.config is not None
+    assert follower.states >= 1
+
+
+def test_what_is_proposed_is_told_to_all_in_the_same_way(world: World) -> None:
+    (log, follower), (_, other) = world.start("n1"), world.start("n2")
+    world.run()
+    log.propose(Proposal(1, ((SET,), (Op(OpKind.REMOVE, "", "b"), SET))))
+    assert follower.batches == []
+    world.run()
+    (own,), (foreign,) = follower.batches, other.batches
+    assert (own.node, own.number) == ("n1", 1)
+    assert (foreign.node, foreign.number) == ("n1", None)
+    assert own.groups == foreign.groups
+    assert [len(group) for group in own.groups] == [1, 2]
+    assert log.figures.commits == 1
+    assert log.figures.changes == 3
+    assert log.last_sign_of("n1") == own.timestamp
+
+
+def test_a_question_is_answered_with_an_empty_batch(world: World) -> None:
+    (log, follower), (_, other) = world.start("n1"), world.start("n2")
+    world.run()
+    log.propose(Proposal(1, ()))
+    world.run()
+    (batch,) = follower.batches
+    assert (batch.number, batch.groups) == (1, ())
+    assert other.batches == []
+    assert other.revision >= batch.revision  # it is told too that there was something
+
+
+def test_a_reader_makes_nothing_and_proposes_nothing(world: World) -> None:
+    log, follower = world.start("r1", is_reader=True)
+    world.run(5)
+    assert world.cluster.config is None
+    assert log.status.state is LogState.STARTING
+    assert log.status.reason == "stream not found"
+    world.start("n1")
+    world.run(5)
+    assert log.status.state is LogState.READY
+    assert log.status.nodes == ("n1", "r1")
+    log.propose(Proposal(1, ((SET,),)))
+    assert follower.refused == {}
+    world.run()
+    assert follower.refused[1].kind is RefusalKind.UNAVAILABLE
+    assert not any("r1" in subject for subject in world.cluster.replicas[0].last)
+
+
+def test_a_stream_that_cannot_be_a_log_is_waited_for(world: World) -> None:
+    config = {**stream_config(LogTerms("show")), "allow_direct": False}
+    world.cluster.create(config)
+    log, follower = world.start("n1")
+    world.run(3)
+    assert log.status.state is LogState.STARTING
+    assert log.status.reason == "allow_direct of the stream KV_show is False"
+    log.propose(Proposal(1, ((SET,),)))
+    world.run()
+    assert follower.refused[1] == Refusal(RefusalKind.UNAVAILABLE, log.status.reason)
+    config["allow_direct"] = True
+    world.run(3)
+    assert log.status.state is LogState.READY
+
+
+def test_what_no_server_stores_is_refused_and_does_not_block(world: World) -> None:
+    log, follower = world.start("n1")
+    world.run()
+    assert log.value_bytes_max == world.cluster.max_payload - MESSAGE_OVERHEAD_BYTES
+    large = Op(OpKind.SET, "", "a", b'"' + b"x" * world.cluster.max_payload + b'"')
+    log.propose(Proposal(1, ((large,),)))
+    world.run()
+    assert follower.refused[1].kind is RefusalKind.INVALID
+    world.cluster.is_full = True
+    log.propose(Proposal(2, ((SET,),)))
+    world.run()
+    assert follower.refused[2].kind is RefusalKind.FULL
+    world.cluster.is_full = False
+    log.propose(Proposal(3, ((SET,),)))
+    world.run()
+    assert [batch.number for batch in follower.batches] == [3]
+
+
+def test_a_silent_log_is_stale_and_refuses_at_once_after_a_time_out(world: World) -> None:
+    log, follower = world.start("n1", timeout_s=4.0)
+    world.run()
+    world.cluster.leader = None
+    log.propose(Proposal(1, ((SET,),)))
+    world.run(2)
+    assert log.status.state is LogState.READY
+    world.run(1.9)
+    status = log.status
+    assert status.state is LogState.STALE
+    assert status.stale_ms >= 3000
+    assert status.reason is not None
+    assert follower.refused == {}
+    world.run(0.2)
+    assert follower.refused.pop(1).kind in (RefusalKind.UNKNOWN, RefusalKind.UNAVAILABLE)
+    log.propose(Proposal(2, ((SET,),)))
+    world.run(0.01)
+    assert follower.refused[2].kind is RefusalKind.UNAVAILABLE
+    world.cluster.leader = 1
+    world.run(5)
+    assert log.status.state is LogState.READY
+    assert log.status.is_writable
+    assert follower.batches == []
+    log.propose(Proposal(3, ((SET,),)))
+    world.run()
+    assert [batch.number for batch in follower.batches] == [3]
+
+
+def test_what_was_changed_is_told_before_a_conflict(world: World) -> None:
+    (first, seen_first), (second, seen_second) = world.start("n1"), world.start("n2")
+    world.run()
+    conditional = Op(OpKind.SET, "", "a", b"2", is_conditional=True)
+    first.propose(Proposal(1, ((conditional,),)))
+    second.propose(Proposal(1, ((conditional,),)))
+    world.run(5)
+    refused = {**seen_first.refused, **seen_second.refused}
+    assert [refusal.kind for refusal in refused.values()] == [RefusalKind.CONFLICT]
+    assert len(seen_first.batches) == len(seen_second.batches) == 1
+    loser, seen = (first, seen_first) if seen_first.refused else (second, seen_second)
+    loser.propose(Proposal(2, ((conditional,),)))
+    world.run()
+    assert [batch.number for batch in seen.batches] == [None, 2]
+    assert loser.figures.conflicts == 1
+
+
+def test_a_node_that_closes_says_goodbye(world: World) -> None:
+    (log, _), (other, _) = world.start("n1"), world.start("n2")
+    world.run(2)
+    assert set(other.status.nodes) == {"n1", "n2"}
+    asyncio.run(log.close())
+    world.run(1)
+    assert other.status.nodes == ("n2",)
+
+
+def test_messages_of_channels_are_told_to_those_who_listen(world: World) -> None:
+    (log, follower), (other, heard) = world.start("n1"), world.start("n2")
+    world.run()
+    log.listen("room 1", wanted=True)
+    other.listen("room 1", wanted=True)
+    other.listen("room 1", wanted=True)
+    world.run(0.1)
+    log.tell("room 1", b"hello")
+    log.tell("room 2", b"nobody")
+    world.run(0.1)
+    assert follower.heard == heard.heard == [("room 1", b"hello")]
+    other.listen("room 1", wanted=False)
+    log.tell("room 1", b"again")
+    world.run(0.1)
+    assert len(heard.heard) == 1
