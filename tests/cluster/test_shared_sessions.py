@@ -1,6 +1,7 @@
 """Sessions of whole servers on real NATS servers: one is killed, the other knows them all."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -213,3 +214,28 @@ def lose_the_store(cluster: Cluster, server: ServerProcess) -> None:
 def sessions_of(server: ServerProcess) -> dict[str, int]:
     sessions: dict[str, int] = http(server, "GET", "/stats").json["sessions"]
     return sessions
+
+
+def test_a_node_that_hung_ends_the_connections_whose_sessions_others_ended(
+    single: Cluster,
+) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node_of(single, "hung"))
+        other = stack.enter_context(node_of(single, "hung"))
+        client = stack.enter_context(open_objects(one, ping_interval=None))
+        begun = ask(client, "session", grace=1000, timeout=60_000)
+        ask(client, "set", key="here", value=1, ephemeral=True)
+        follower = stack.enter_context(open_objects(other))
+        wait_for_keys(other, {"here": 1})
+        ask_update(follower, {"action": "watch", "pattern": "*"})
+        one.process.send_signal(signal.SIGSTOP)
+        update = json.loads(follower.connection.recv(patiently(30)))["update"]
+        assert [change["event"] for change in update["changes"]] == ["delete"]
+        one.process.send_signal(signal.SIGCONT)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.connection.recv(patiently(10))
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1013, "session has ended")
+        wait_for_keys(one, {})
+        again = stack.enter_context(open_objects(one))
+        assert ask(again, "session", resume=begun["resume"])["resumed"] is False
