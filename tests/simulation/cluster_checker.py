@@ -230,7 +230,9 @@ class Checker:
                         raise BrokenPromiseError(f"11 ephemeral: {entry} of {entry.owner}")
 
     def _expect_once(self, truth: Truth) -> None:
-        twice = [name for name, count in truth.notes.items() if count > 1]
+        twice = [
+            name for name, count in truth.notes.items() if count > 1 and name.startswith(PREFIX)
+        ]
         if twice:
             raise BrokenPromiseError(f"10 once: {twice}")
         made = [value for value in self.never if value in truth.written]
