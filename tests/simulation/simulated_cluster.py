@@ -84,11 +84,11 @@ class Program:
             self.connect()
             return
         choice = self.random.random()
-        if choice < 0.06:
+        if choice < 0.1:
             self.disconnect()
-        elif choice < 0.16:
+        elif choice < 0.2:
             self.begin_watch()
-        elif choice < 0.3:
+        elif choice < 0.32:
             self.read()
         elif len(self.asked) < UNDER_WAY_MAX:
             self.write()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dunena.dialects.dialect import Dialect
-from dunena.persistence.log import RefusalKind
+from dunena.persistence.log import Op, OpKind, RefusalKind
 from tests.support.loopback_log import SharedLog, set_
 from tests.support.shared_rooms import Cluster
 
@@ -315,3 +315,21 @@ def test_a_repair_also_has_what_came_before_the_own_proposal() -> None:
     assert difference is not None
     assert [entry.key for entry in difference.entries] == ["theirs", "mine"]
     assert watcher.received()[-1]["data"]["rev"] == a.store.revision
+
+
+def test_a_watch_goes_on_at_a_node_that_never_had_what_is_gone() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    cluster.log.put((set_("k", b"1"),))
+    a.log.deliver()
+    first = a.client()
+    (told,) = [m for m in first.ask({"type": "watch", "pattern": "*", "id": 1}) if "id" in m]
+    position = {"epoch": said(told)["epoch"], "rev": said(told)["rev"]}
+    b.log.lose()
+    cluster.log.put((Op(OpKind.REMOVE, key="k"),))
+    b.log.repair()
+    second = b.client()
+    second.say({"type": "watch", "pattern": "*", "since": position, "id": 1})
+    (update,) = second.heard()
+    assert "reset" not in said(update)
+    assert [(c["key"], c["event"]) for c in said(update)["changes"]] == [("k", "delete")]

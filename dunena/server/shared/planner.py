@@ -84,8 +84,6 @@ class Planner:
         if outcome is not PlanResult.DONE:
             self._sessions.drop_request()
             planned.is_certain = outcome is PlanResult.WRONG
-            if planned.is_certain:
-                planned.ends = []
             if store.checks and store.checks[-1] is not None:
                 planned.error = StorageFailedError(store.checks[-1])
             return planned
