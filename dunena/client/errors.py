@@ -37,6 +37,11 @@ class RequestError(Error):
         self.op = op
 
 
+def is_passing(error: Error | None) -> bool:
+    """Return whether a server of a cluster refused a request as its store is away for now."""
+    return isinstance(error, RequestError) and error.code in ("unavailable", "unknown")
+
+
 class ConflictError(RequestError):
     """The key is not at the revision that the request named with ``if_rev``.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dunena.client.errors import Error
+from dunena.client.errors import Error, is_passing
 from dunena.client.requests import KeyId, PendingRequest, Question, action, encoded
 
 
@@ -113,6 +113,11 @@ class Presences:
         request = PresenceRequest(key_id, state, take_back)
         self._requests[key_id] = request
         return request
+
+    @property
+    def are_due(self) -> bool:
+        """Whether some were not set, as that is impossible for a moment."""
+        return any(is_passing(request.error) for request in self._requests.values())
 
     def leave(self, key_id: KeyId) -> None:
         """Present a key no more."""

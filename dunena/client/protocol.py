@@ -12,7 +12,14 @@ from typing import Any
 
 import orjson
 
-from dunena.client.errors import ClosedError, ConflictError, Error, NoAnswerError, RequestError
+from dunena.client.errors import (
+    ClosedError,
+    ConflictError,
+    Error,
+    NoAnswerError,
+    RequestError,
+    is_passing,
+)
 from dunena.client.feeds import CACHE_EVENTS, Events, Messages, Source, Watch
 from dunena.client.presence import Presences, Session, SessionStart
 from dunena.client.requests import (
@@ -76,6 +83,7 @@ class ClientProtocol:
         self._session_ns = ns
         self._session_secret: str | None = None
         self.session_error: Error | None = None
+        self._is_session_due = False
         self._presences = Presences()
         if session is not None:
             self._make_session_start()  # which finds its errors now
@@ -231,6 +239,7 @@ class ClientProtocol:
         self.is_connected = True
         self._server_clock.begin()
         self._is_heard, self._silent_beats = True, 0
+        self._is_session_due = False
         if self._session is not None:
             self._send(self._make_session_start())
         self._send_channel()
@@ -282,6 +291,7 @@ class ClientProtocol:
         self._silent_beats = 0 if self._is_heard else self._silent_beats + 1
         self._is_heard = False
         if self.is_connected:
+            self._ask_again()
             self._send(PendingRequest(is_kept=False))
         return self._silent_beats < SILENT_BEATS_MAX
 
@@ -463,10 +473,21 @@ class ClientProtocol:
     def _begin_session(self, request: SessionStart) -> None:
         """Take the answer to a session's request; set again what ended with the session before."""
         self.session_error = request.error
+        self._is_session_due = is_passing(request.error)
+        if self._is_session_due:
+            return
         answer = request.answer if isinstance(request.answer, dict) else {}
         self._session_secret = answer.get("resume")
         if self.is_connected:
             self._renew_presences(is_resumed=answer.get("resumed") is True)
+
+    def _ask_again(self) -> None:
+        """Ask again for what was refused as the store of a cluster was away for a moment."""
+        if self._is_session_due:
+            self._is_session_due = False
+            self._send(self._make_session_start())
+        elif self._presences.are_due:
+            self._renew_presences(is_resumed=True)
 
     def _renew_presences(self, *, is_resumed: bool) -> None:
         pending = {*self._waiting, *self._sent}

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
-from tests.cluster.test_shared_sessions import node
+from tests.cluster.test_shared_sessions import node_of
 from tests.protocol.clients import Client, http, open_objects
 from tests.support.event_stream import EventStreamClient
 from tests.support.nats_cluster import Cluster, wait_for
@@ -14,8 +14,8 @@ THERE = ["there?"]
 
 def test_messages_reach_both_nodes_in_one_order(single: Cluster) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(node(single, "channels"))
-        other = stack.enter_context(node(single, "channels"))
+        one = stack.enter_context(node_of(single, "channels"))
+        other = stack.enter_context(node_of(single, "channels"))
         clients = [stack.enter_context(open_objects(server)) for server in (one, other)]
         for client in clients:
             client.send({"action": "subscribe", "channel": "chat"})
@@ -47,10 +47,10 @@ def until_heard(client: Client, server: ServerProcess) -> None:
     client.heard()
 
 
-def test_an_event_stream_has_the_messages_of_another_node(single: Cluster) -> None:
+def test_an_event_stream_has_the_messages_of_another_node_of(single: Cluster) -> None:
     with (
-        node(single, "events") as one,
-        node(single, "events") as other,
+        node_of(single, "events") as one,
+        node_of(single, "events") as other,
         EventStreamClient(other, "channel=chat") as stream,
         open_objects(other) as client,
     ):
@@ -66,7 +66,7 @@ def test_an_event_stream_has_the_messages_of_another_node(single: Cluster) -> No
 def test_nothing_is_published_while_a_node_has_no_connection(
     nats_server: Any, tmp_path: Any
 ) -> None:
-    with Cluster(nats_server, tmp_path) as cluster, node(cluster, "alone") as server:
+    with Cluster(nats_server, tmp_path) as cluster, node_of(cluster, "alone") as server:
         assert http(server, "POST", "/publish/chat", body=1).status == 204
         cluster.kill()
         wait_for(

@@ -1,21 +1,28 @@
 """Sessions of whole servers on real NATS servers: one is killed, the other knows them all."""
 
 import json
+import signal
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+import dunena
+from dunena import Session
 from dunena.server.shared.session_notes import LEASE_MS
 from tests.protocol.clients import Client, http, open_objects
+from tests.support.cutting_proxy import CuttingProxy
 from tests.support.nats_cluster import Cluster, wait_for
+from tests.support.node_client import NodeClient
 from tests.support.patience import patiently
 from tests.support.server import ServerProcess
 
 
-def node(cluster: Cluster, bucket: str, *arguments: str) -> ServerProcess:
+def node_of(cluster: Cluster, bucket: str, *arguments: str) -> ServerProcess:
     """A server that shares a bucket with others of its name."""
     return ServerProcess(None, "--store", ",".join(cluster.urls), "--bucket", bucket, *arguments)
 
@@ -38,8 +45,8 @@ def wait_for_keys(server: ServerProcess, expected: dict[str, Any]) -> None:
 
 def test_a_node_that_is_killed_leaves_no_ephemeral_key_and_its_wills_run(single: Cluster) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(node(single, "killed"))
-        other = stack.enter_context(node(single, "killed"))
+        one = stack.enter_context(node_of(single, "killed"))
+        other = stack.enter_context(node_of(single, "killed"))
         client = stack.enter_context(open_objects(one))
         follower = stack.enter_context(open_objects(other))
         ask(client, "session", grace=2000, will=[{"op": "set", "key": "gone", "value": 1}])
@@ -69,8 +76,8 @@ def ask_update(client: Client, message: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_session_is_resumed_at_another_node_without_a_flicker(single: Cluster) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(node(single, "resumed"))
-        other = stack.enter_context(node(single, "resumed"))
+        one = stack.enter_context(node_of(single, "resumed"))
+        other = stack.enter_context(node_of(single, "resumed"))
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=4000)
         ask(client, "set", key="here", value=1, ephemeral=True)
@@ -91,8 +98,8 @@ def test_an_open_connection_is_closed_when_its_session_is_resumed_at_another_nod
     single: Cluster,
 ) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(node(single, "displaced"))
-        other = stack.enter_context(node(single, "displaced"))
+        one = stack.enter_context(node_of(single, "displaced"))
+        other = stack.enter_context(node_of(single, "displaced"))
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=4000)
         second = stack.enter_context(open_objects(other))
@@ -107,8 +114,8 @@ def test_an_open_connection_is_closed_when_its_session_is_resumed_at_another_nod
 
 def test_a_session_of_a_killed_node_is_resumed_at_another_one(single: Cluster) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(node(single, "moved"))
-        other = stack.enter_context(node(single, "moved"))
+        one = stack.enter_context(node_of(single, "moved"))
+        other = stack.enter_context(node_of(single, "moved"))
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=1000)
         ask(client, "set", key="here", value=1, ephemeral=True)
@@ -124,8 +131,8 @@ def test_a_session_of_a_killed_node_is_resumed_at_another_one(single: Cluster) -
 
 def test_a_server_that_stops_lets_its_clients_go_on_elsewhere(single: Cluster) -> None:
     with ExitStack() as stack:
-        one = stack.enter_context(node(single, "stopped"))
-        other = stack.enter_context(node(single, "stopped"))
+        one = stack.enter_context(node_of(single, "stopped"))
+        other = stack.enter_context(node_of(single, "stopped"))
         client = stack.enter_context(open_objects(one))
         begun = ask(client, "session", grace=30_000)
         ask(client, "set", key="here", value=1, ephemeral=True)
@@ -135,3 +142,100 @@ def test_a_server_that_stops_lets_its_clients_go_on_elsewhere(single: Cluster) -
         second = stack.enter_context(open_objects(other))
         assert ask(second, "session", resume=begun["resume"])["resumed"] is True
         assert keys_of(other) == {"here": 1}
+
+
+@pytest.fixture
+def page(node: Path, node_modules: Path, tmp_path: Path) -> Iterator[NodeClient]:
+    """The JavaScript client in a process of its own."""
+    with NodeClient(node, node_modules, tmp_path / "page") as page:
+        yield page
+
+
+def test_python_clients_keep_session_and_presence_over_an_outage_of_the_store(
+    nats_server: Path, tmp_path: Path
+) -> None:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(nats_server, tmp_path))
+        server = stack.enter_context(node_of(cluster, "outage"))
+        proxy = stack.enter_context(CuttingProxy(server.port))
+        session = Session(timeout=2000, grace=60_000)
+        store = stack.enter_context(dunena.sync.connect(proxy.url, session=session))
+        store.present("ada", {"name": "Ada"})
+        lose_the_store(cluster, server)
+        proxy.cut()
+        follower = stack.enter_context(open_objects(server))
+        ask_update(follower, {"action": "watch", "pattern": "*"})
+        cluster.mend()
+        wait_for(lambda: sessions_of(server)["resumed"] == 1, lambda: server.log)
+        assert keys_of(server) == {"ada": {"name": "Ada"}}
+        assert follower.heard() == []
+
+
+def test_pages_keep_session_and_presence_over_an_outage_of_the_store(
+    nats_server: Path, tmp_path: Path, page: NodeClient
+) -> None:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(nats_server, tmp_path))
+        server = stack.enter_context(node_of(cluster, "outage"))
+        proxy = stack.enter_context(CuttingProxy(server.port))
+        page.open(proxy.url, "session: { timeout: 2000, grace: 60000 }")
+        page.run("await state.store.present('ada', 1)")
+        lose_the_store(cluster, server)
+        proxy.cut()
+        page.run("await until(() => state.errors.some((text) => text.startsWith('Storage error')))")
+        cluster.mend()
+        wait_for(lambda: sessions_of(server)["resumed"] == 1, lambda: server.log)
+        assert keys_of(server) == {"ada": 1}
+
+
+def test_pages_without_a_session_are_present_again_after_an_outage_of_the_store(
+    nats_server: Path, tmp_path: Path, page: NodeClient
+) -> None:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(Cluster(nats_server, tmp_path))
+        server = stack.enter_context(node_of(cluster, "outage"))
+        proxy = stack.enter_context(CuttingProxy(server.port))
+        page.open(proxy.url, "")
+        page.run("await state.store.present('ada', 1)")
+        lose_the_store(cluster, server)
+        proxy.cut()
+        page.run("await until(() => state.errors.some((text) => text.startsWith('Storage error')))")
+        cluster.mend()
+        wait_for(lambda: sessions_of(server)["ended"] == 1, lambda: server.log)
+        wait_for_keys(server, {"ada": 1})
+
+
+def lose_the_store(cluster: Cluster, server: ServerProcess) -> None:
+    """End the NATS servers, and wait until the node refuses changes at once."""
+    cluster.kill()
+    wait_for(lambda: http(server, "GET", "/health/ready").status == 503, lambda: server.log)
+
+
+def sessions_of(server: ServerProcess) -> dict[str, int]:
+    sessions: dict[str, int] = http(server, "GET", "/stats").json["sessions"]
+    return sessions
+
+
+def test_a_node_that_hung_ends_the_connections_whose_sessions_others_ended(
+    single: Cluster,
+) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node_of(single, "hung"))
+        other = stack.enter_context(node_of(single, "hung"))
+        client = stack.enter_context(open_objects(one, ping_interval=None))
+        begun = ask(client, "session", grace=1000, timeout=60_000)
+        ask(client, "set", key="here", value=1, ephemeral=True)
+        follower = stack.enter_context(open_objects(other))
+        wait_for_keys(other, {"here": 1})
+        ask_update(follower, {"action": "watch", "pattern": "*"})
+        one.process.send_signal(signal.SIGSTOP)
+        update = json.loads(follower.connection.recv(patiently(30)))["update"]
+        assert [change["event"] for change in update["changes"]] == ["delete"]
+        one.process.send_signal(signal.SIGCONT)
+        with pytest.raises(ConnectionClosed) as closed:
+            client.connection.recv(patiently(10))
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1013, "session has ended")
+        wait_for_keys(one, {})
+        again = stack.enter_context(open_objects(one))
+        assert ask(again, "session", resume=begun["resume"])["resumed"] is False

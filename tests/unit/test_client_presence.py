@@ -36,6 +36,11 @@ class Talk:
         """Answer all that was sent."""
         self.hear({"type": "pong", "timestamp": 1, "id": self._last_id})
 
+    def beat(self) -> list[Any]:
+        """Let a beat pass; what is sent then."""
+        assert self.protocol.beat()
+        return self.sent()
+
     def begin(self, *, resumed: bool, secret: str = "secret-1") -> list[Any]:
         """Connect, and tell whether the session was resumed; what is sent then."""
         question = self.connect()[0]
@@ -92,6 +97,53 @@ def test_a_refused_session_is_known_and_the_connection_goes_on():
     assert talk.sent() == [presence("ada", 1)]
     talk.pong()
     assert request.result() is None
+
+
+def test_a_session_that_is_refused_for_a_moment_is_asked_for_again_with_its_secret():
+    talk = Talk(Session(grace=1000))
+    talk.begin(resumed=False)
+    talk.present("ada", 1)
+    talk.sent()
+    talk.pong()
+    talk.protocol.disconnected()
+    for code in ("unavailable", "unknown"):
+        question = talk.connect()[0] if code == "unavailable" else talk.beat()[0]
+        assert question["resume"] == "secret-1"
+        refusal = {"error": "Storage error: no quorum", "code": code, "id": question["id"]}
+        talk.hear(refusal, {"type": "pong", "timestamp": 1, "id": question["id"]})
+        assert talk.sent() == [], "what is presented waits"
+        assert isinstance(talk.protocol.session_error, RequestError)
+    (question,) = talk.beat()
+    answer = {"session": "s", "resume": "secret-1", "resumed": True, "timeout": 1, "grace": 1}
+    talk.hear({"result": answer, "id": question["id"]})
+    talk.pong()
+    assert talk.sent() == talk.beat() == []
+    assert talk.protocol.session_error is None
+
+
+def test_what_is_presented_and_was_refused_for_a_moment_is_set_at_a_later_beat():
+    talk = Talk()
+    talk.connect()
+    talk.present("ada", 1)
+    talk.sent()
+    talk.pong()
+    talk.protocol.disconnected()
+    assert talk.connect() == [presence("ada", 1)]
+    talk.hear({"error": "Storage error: no quorum", "code": "unavailable"})
+    talk.pong()
+    assert talk.beat() == [presence("ada", 1)]
+    talk.pong()
+    assert talk.beat() == []
+
+
+def test_what_is_refused_for_good_is_not_set_again():
+    talk = Talk()
+    talk.connect()
+    talk.present("ada", 1)
+    talk.sent()
+    talk.hear({"error": "Not permitted", "code": "forbidden"})
+    talk.pong()
+    assert talk.beat() == []
 
 
 def test_a_short_timeout_makes_the_beats_quicker():

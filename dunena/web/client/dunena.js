@@ -70,11 +70,13 @@ function connect(url, options = {}) {
 	const beatMs = Math.min(BEAT_MS, session?.timeout / 3 || BEAT_MS);
 	let status, attempt, socket, timer, valueMax, epoch, secret;
 	const waiting = [];
-	let lastId = 0, failures = 0, unsent = 0, isHeard = false;
+	let lastId = 0, failures = 0, unsent = 0, isHeard = false, isSessionDue = false;
 	let clock = { offset: performance.timeOrigin, error: Infinity };
 
 	const canWait = () => options.whileAway !== "refuse" && status !== "closed";
 	const spaceOf = (more) => more?.ns ?? options.ns ?? "";
+	// Of a cluster whose store is away for now.
+	const isPassing = ({ code }) => code === "unavailable" || code === "unknown";
 	const lostError = () => new DunenaError("Connection lost", { code: "unknown" });
 
 	function call(callback, ...values) {
@@ -156,17 +158,30 @@ function connect(url, options = {}) {
 		const renew = ({ result } = {}) => {
 			secret = result?.resume;
 			for (const presence of presences.values())
-				if (presence.isTold && !result?.resumed) show(presence).catch(onError);
+				if (presence.isTold && !result?.resumed) showAgain(presence);
 		};
+		isSessionDue = false;
 		const fields = { ...session, will, resume: secret };
 		const request = session ? ask("session", fields, true) : Promise.resolve();
 		// One step: before other answers.
-		request.then(renew, (error) => renew(onError(error)));
+		request.then(renew, (error) => {
+			onError(error);
+			isSessionDue = isPassing(error);
+			if (!isSessionDue) renew();
+		});
 	}
 
 	function show(presence) {
 		presence.isTold = false;
 		return ask("set", presence.fields).finally(() => (presence.isTold = true));
+	}
+
+	function showAgain(presence) {
+		presence.isDue = false;
+		show(presence).catch((error) => {
+			presence.isDue = isPassing(error);
+			onError(error);
+		});
 	}
 
 	function follow(topic) {
@@ -298,6 +313,8 @@ function connect(url, options = {}) {
 		unsent = socket.bufferedAmount;
 		failures = 0;
 		for (const topic of topics.values()) if (topic.isRefused) follow(topic);
+		if (isSessionDue) resume();
+		else for (const presence of presences.values()) if (presence.isDue) showAgain(presence);
 		ping();
 	}
 
