@@ -119,11 +119,19 @@ class Conversation:
         self, services: Services, text: bytes, message: JsonValue, now: int
     ) -> None:
         """Answer one message that is decoded already, as `receive` does, with other services."""
-        answer: bytes | PendingUpdate | None
+        self.reply(self.answer_to(services, text, message, now))
+
+    def answer_to(
+        self, services: Services, text: bytes, message: JsonValue, now: int
+    ) -> bytes | PendingUpdate | None:
+        """Carry out one message, and return its answer for `reply`."""
         try:
-            answer = self._respond(services, text, message, now)
+            return self._respond(services, text, message, now)
         except _ERRORS as error:
-            answer = self._explain(error, text, message, now)
+            return self._explain(error, text, message, now)
+
+    def reply(self, answer: bytes | PendingUpdate | None) -> None:
+        """Send an answer, if there is one."""
         if answer is not None:
             self._reply(answer)
 

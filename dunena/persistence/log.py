@@ -187,13 +187,21 @@ class LogFollower(Protocol):
         """Take over everything, at the start, after a long absence, or from another log."""
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
-        """Make changes, in their order, each batch as a whole."""
+        """Make changes, in their order, each batch as a whole.
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
-        """Take over the newest state of what was changed while deliveries were lost.
+        Every node is told of every batch, also of one without records: what a client knows ends at
+        such a place too, and another node that it goes to must come to it.
+        """
+
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
+        """Take over the newest state of what was changed while deliveries were lost, at once.
 
         ``entries`` has the changed keys and notes alone; ``removed`` those that are gone, and a
-        CLEAR before all others if there was one. Changes that were overtaken are left out.
+        CLEAR before all others if there was one. Changes that were overtaken are left out. ``own``
+        is the node's own proposal if it was among them: its records are in ``entries`` and
+        ``removed`` as well, but for those that were overtaken.
         """
 
     def refuse(self, number: int, refusal: Refusal) -> None:

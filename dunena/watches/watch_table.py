@@ -213,6 +213,7 @@ class WatchTable:
         """Tell the feeds of a change; within a group, remember it for them."""
         self._now = now
         if change.cleared is not None:
+            self._groups = {}  # what the present group has changed so far is gone
             self._tell_of_clear(change)
             return
         feeds = self.feeds_of(change.ns, change.key)

@@ -59,7 +59,11 @@ class Node:
                 self._settle(batch.number, batch)
         self._news.set()
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
+        if own is not None:
+            self.apply([own])
         for record in removed:
             self._make(record)
         for entry in entries.entries:

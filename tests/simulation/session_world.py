@@ -147,6 +147,10 @@ class SessionWorld:
                 asked = user.asked.pop(answer.get("id", 0), None)
                 if asked is not None and answer["type"] == "result":
                     self._learn(user, client, asked, answer["data"])
+                elif asked is not None and "resume" in asked[1] and user.session is not None:
+                    # If it was resumed after all, nobody has it.
+                    known = self.known[user.session]
+                    known.may_end_at = min(known.may_end_at, self.cluster.now + known.grace)
             if client.is_displaced or client.is_expelled:
                 self._end_connection(user, on_purpose=False)
 
@@ -198,8 +202,9 @@ class SessionWorld:
             node.run()
             for user in self.users:
                 session = None if user.client is None else user.client.holder.session
-                if session is not None and user.node is node and session.id in self.known:
-                    self.known[session.id].may_end_at = NEVER
+                known = None if session is None else self.known.get(session.id)
+                if known is not None and user.node is node and known.may_end_at > self.cluster.now:
+                    known.may_end_at = NEVER  # else its end may be under way
 
     def _kill(self) -> None:
         """A node dies, and another one starts in its place."""

@@ -229,7 +229,11 @@ class Member:
         if not self.is_before_repair:
             self.state.revision = batch.revision
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
+        if own is not None:
+            self.apply([own])
         truth = self.truth
         assert truth is not None
         self.is_before_repair = False

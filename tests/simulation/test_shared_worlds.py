@@ -63,7 +63,7 @@ def deleted_by_plan(patch: Patch) -> None:
 
     def planned(store: PlanStore, ns: str, key: str, **options: Any) -> Change | None:
         change = plan_delete(store, ns, key, **options)
-        existed[store._real, key] = change is not None
+        existed[store._shown, key] = change is not None
         return change
 
     def made(store: SharedStore, ns: str, key: str, **options: Any) -> Change | None:

@@ -157,6 +157,7 @@ class LoopbackLog:
         self.figures = LogFigures()
         self._unanswered: Proposal | None = None  # stored, and not delivered here yet
         self._next = len(shared.batches)
+        self._next_lost = self._next
         self._newest_now = 0
         self._known = 0
 
@@ -289,17 +290,21 @@ class LoopbackLog:
         """The next batches are lost on their way."""
         if self.lost_from is None:
             self.lost_from = self.told_revision
+            self._next_lost = self._next
         self._take(count)
 
-    def repair(self) -> None:
-        """The node finds out what it has lost."""
+    def repair(self, *, finds_own: bool = False) -> None:
+        """The node finds out what it has lost; ``finds_own``: what it had proposed as well."""
         if self.lost_from is None:
             return
-        self._take(None)
+        self._next = self._next_lost if finds_own else self._next
+        own = next((batch for batch in self._take(None) if batch.number is not None), None)
+        if own is not None:
+            self._unanswered = None
         entries, removed = self.shared.changes_since(self.lost_from)
         self.lost_from = None
         self.told_revision = self.shared.revision
-        self.follower.repair(entries, removed)
+        self.follower.repair(entries, removed, own)
         self._settle_lost()
 
     def refuse(self, kind: RefusalKind, reason: str = "no quorum") -> None:

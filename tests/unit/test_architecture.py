@@ -43,6 +43,24 @@ NO_IO_ROOMS = {
     "hub.py": set(),
     "frames.py": {"websockets"},  # its unmasking, which is arithmetic
     "histogram.py": set(),
+    "persistence/jetstream/attempts.py": set(),
+    "persistence/jetstream/catching_up.py": set(),
+    "persistence/jetstream/clock.py": set(),
+    "persistence/jetstream/credentials.py": set(),
+    "persistence/jetstream/delivery.py": set(),
+    "persistence/jetstream/follower.py": set(),
+    "persistence/jetstream/headers.py": set(),
+    "persistence/jetstream/loading.py": set(),
+    "persistence/jetstream/log.py": set(),
+    "persistence/jetstream/naming.py": set(),
+    "persistence/jetstream/nodes.py": set(),
+    "persistence/jetstream/permissions.py": set(),
+    "persistence/jetstream/places.py": set(),
+    "persistence/jetstream/proposals.py": set(),
+    "persistence/jetstream/records.py": set(),
+    "persistence/jetstream/stream_requests.py": set(),
+    "persistence/jetstream/terms.py": set(),
+    "persistence/jetstream/wire.py": set(),
     "persistence/log.py": set(),
     "server/backlog.py": set(),
     "server/compression.py": {"websockets"},  # its negotiation, which is text
@@ -69,30 +87,6 @@ NO_IO_ROOMS = {
     "server/shared/session_table.py": set(),
     "server/shared/store.py": set(),
     "server/shared/takeover.py": set(),
-    **{
-        f"persistence/jetstream/{name}.py": set()
-        for name in (
-            "attempts",
-            "catching_up",
-            "clock",
-            "credentials",
-            "delivery",
-            "follower",
-            "headers",
-            "loading",
-            "log",
-            "naming",
-            "nodes",
-            "permissions",
-            "places",
-            "proposals",
-            "records",
-            "stream_requests",
-            "terms",
-            "wire",
-        )
-    },
-    "persistence/log.py": set(),
     "sessions": set(),
     "watches": set(),
     "windows_names.py": set(),
@@ -167,8 +161,7 @@ TESTS_OF_NO_MODULE = {
 }
 
 # The two clients are the same to who writes with them, in one case with `await`; what they reach is
-# a store too, with its transactions and conflicts. What clients send is called a message, and what
-# NATS servers send too.
+# a store too, with its transactions and conflicts. A message is one of WebSocket, and one of NATS.
 NAMED_ALIKE_ON_PURPOSE = {
     "ConflictError": ["client/errors.py", "dialects/errors.py"],
     "Feed": ["client/asynchronous.py", "client/blocking.py"],

@@ -204,6 +204,29 @@ def test_a_gap_is_repaired() -> None:
     assert update["rev"] == a.store.revision == b.store.revision
 
 
+def test_an_own_proposal_in_a_gap_is_made_and_told_with_the_rest_of_it() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    first, second, watcher = a.client(), b.client(), b.client()
+    watcher.ask({"type": "watch", "pattern": "*", "id": 1})
+    first.say(set_message("before", "1"))
+    first.heard()
+    a.log.work()
+    second.say(set_message("own", "1", id=1))
+    second.heard()
+    b.log.lose()
+    b.log.send()
+    first.say(set_message("after", "1"))
+    first.heard()
+    a.log.work()
+    b.log.repair(finds_own=True)
+    (update,) = [said(m) for m in watcher.heard() if m.get("type") == "update"]
+    assert [change["key"] for change in update["changes"]] == ["before", "own", "after"]
+    assert update["rev"] == a.store.revision == b.store.revision
+    (answer,) = [m for m in second.heard() if m.get("id") == 1]
+    assert answer["type"] == "result"
+
+
 def test_another_log_is_told_as_a_reset() -> None:
     cluster = Cluster(1).load()
     a = cluster.nodes[0]

@@ -165,3 +165,18 @@ def test_a_log_that_cannot_be_opened_is_an_error_of_the_start() -> None:
 
     with pytest.raises(StartError, match="a package is missing"):
         Server(Settings(), open_log=open_nothing)
+
+
+def test_a_request_that_is_not_admitted_does_not_wait_for_the_log() -> None:
+    async def work() -> None:
+        log = new_log().node("n0")
+        settings = Settings(host="127.0.0.1", port=0, token="a secret of the server")
+        server = Server(settings, open_log=lambda: log)
+        await server.start()
+        log.load()
+        for line in ("PUT /kv/k", "DELETE /cache/k", "POST /flush"):
+            assert (await fetch(server, line))[0] == 401
+        assert log.numbers == []
+        await server.stop()
+
+    run(work)

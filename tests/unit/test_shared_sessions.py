@@ -385,8 +385,10 @@ def test_a_node_that_was_away_itself_ends_no_session_of_others() -> None:
     ask_session(client, grace=1000)
     put(client)
     b.log.last_sign = cluster.now
+    pass_time(cluster, LEASE_MS)
     b.log.is_alive = False  # as a node sees it that is behind
-    cluster.now += LEASE_MS + 5000
+    b.log.last_sign = cluster.now - LEASE_MS
+    cluster.now += 1000
     a.ring()
     a.run()
     assert a.log.under_way is not None
@@ -395,6 +397,28 @@ def test_a_node_that_was_away_itself_ends_no_session_of_others() -> None:
     cluster.work()
     pass_time(cluster, 1000)
     assert values(a) == {"k": "v"}
+
+
+def test_no_session_ends_as_the_log_was_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, a, b = two()
+    client, other = a.client(), b.client()
+    ask_session(client, grace=1000)
+    begun = ask_session(other, grace=1000)
+    put(client)
+    pass_time(cluster, LEASE_MS)
+    signs = {node.log.node: cluster.now for node in (a, b)}
+    for node in (a, b):
+        monkeypatch.setattr(node.log, "last_sign_of", signs.get)
+    cluster.now += LEASE_MS + 5000
+    signs["n1"] = cluster.now  # it is quicker to be back
+    a.log.is_alive = False  # so it seems
+    pass_time(cluster, 1000)
+    assert ask_session(b.client(), resume=begun["resume"])["resumed"] is True
+    signs["n0"] = cluster.now
+    a.log.is_alive = True
+    pass_time(cluster, 4000)
+    assert values(a) == values(b) == {"k": "v"}
+    assert not client.is_expelled
 
 
 def test_a_key_of_a_session_without_a_note_is_removed() -> None:

@@ -267,17 +267,18 @@ class JetStreamLog:
         self._figures.gaps += 1
         marker = reading.markers.get(self._node)
         stored = None if marker is None else self._proposals.take_marker(*_fields_of(marker))
+        own = None
         if stored is not None and marker is not None:
             found = {}
             for message in messages:
                 record = record_of(message, self._names)
                 if record is not None:
                     found[record.revision] = record
-            self._apply([batch_of_proposal(stored, self._node, marker, found)])
+            own = batch_of_proposal(stored, self._node, marker, found)
         contents = reading.contents(self._epoch, position)
         removed = reading.removed()
         if self._follower is not None:
-            self._follower.repair(contents, removed)
+            self._follower.repair(contents, removed, own)
         self._soon(self._go_on)
         return reading.newest
 

@@ -58,6 +58,7 @@ _log = logging.getLogger(__name__)
 class Coordinator:
     """The follower of a server's log.
 
+    ``is_repairing``: what was lost is being taken over, and answers are for `answer_later`.
     ``call_soon`` runs a function after everything that the loop has read so far. ``is_loaded``:
     everything that the log has was taken over once.
     """
@@ -93,6 +94,8 @@ class Coordinator:
         self._parked_count = 0
         self._parked_bytes = 0
         self._continuing: list[Callable[[], None]] = []
+        self._answers_later: list[Callable[[], None]] = []
+        self.is_repairing = False
         self._wanting_room: deque[Callable[[], None]] = deque()
         self._idle: list[Callable[[], None]] = []
         self._changed: list[Callable[[], None]] = []
@@ -131,6 +134,10 @@ class Coordinator:
         """Call ``action`` in this tick, after all that the log has told was made."""
         self._continuing.append(action)
 
+    def answer_later(self, answer: Callable[[], None]) -> None:
+        """Call ``answer`` when all is taken over: watches are told of changes before the reply."""
+        self._answers_later.append(answer)
+
     def on_change(self, changed: Callable[[], None]) -> None:
         """Call ``changed`` after changes were made, and when the state of the log changed."""
         self._changed.append(changed)
@@ -148,11 +155,18 @@ class Coordinator:
             self._tick.run_at(batch.timestamp, self._make, batch)
         self._go_on()
 
-    def repair(self, entries: Contents, removed: Sequence[Record]) -> None:
+    def repair(
+        self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
+    ) -> None:
         """Take over what was changed while deliveries were lost."""
 
         def take_over(_message: None, now: int) -> None:
-            self._takeover.repair(entries, removed, now)
+            self.is_repairing = True
+            self._takeover.repair(entries, removed, now, own, self._make_lost)
+            self.is_repairing = False
+            answers, self._answers_later = self._answers_later, []
+            for answer in answers:
+                answer()
 
         self._tick.run_at(entries.timestamp, take_over, None)
         self._go_on()
@@ -236,6 +250,9 @@ class Coordinator:
             for records in batch.groups:
                 self._make_group(records, now)
         self._store.reach(batch.revision)
+
+    def _make_lost(self, own: LogBatch) -> None:
+        self._make(own, own.timestamp)
 
     def _make_group(self, records: Sequence[Record], now: int) -> None:
         self._store.make_group(records)

@@ -89,11 +89,20 @@ class LaneReceiver(MessageReceiver):
     def replay(self, services: Services, text: bytes, now: int) -> None:
         """Carry out a message, and answer it."""
         # It is decoded again, as what was planned may have become part of a value.
-        self._conversation.receive_decoded(services, text, decode(text), now)
+        conversation = self._conversation
+        answer = conversation.answer_to(services, text, decode(text), now)
+        if self._coordinator.is_repairing:
+            self._coordinator.answer_later(lambda: conversation.reply(answer))
+        else:
+            conversation.reply(answer)
 
     def refuse_message(self, message: JsonValue, error: ClientError, now: int) -> None:
         """Answer a message with an error."""
-        self._conversation.refuse(error, now, message)
+        conversation = self._conversation
+        if self._coordinator.is_repairing:
+            self._coordinator.answer_later(lambda: conversation.refuse(error, now, message))
+        else:
+            conversation.refuse(error, now, message)
 
     def fail(self) -> None:
         """End the connection, as a bug left a message unanswered."""

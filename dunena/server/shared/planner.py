@@ -108,6 +108,7 @@ class Planner:
         """Return the error for what no log stores."""
         if planned.op_count > GROUP_OPS_MAX:
             return TooManyError("Entries", GROUP_OPS_MAX)
+        # Asked each time: a log knows it when it is connected, and servers may be set otherwise.
         value_bytes_max = self._log.value_bytes_max
         if any(len(op.value) > value_bytes_max for op in planned.ops):
             return TooLargeError(f"Value exceeds max size ({value_bytes_max} bytes)")

@@ -37,21 +37,21 @@ class PlanStore(Store):
         "_is_cleared",
         "_limits",
         "_planned",
-        "_real",
+        "_shown",
         "checks",
         "ops",
         "overdue_ops",
         "seen",
     )
 
-    def __init__(self, real: Store, limits: Limits) -> None:
+    def __init__(self, shown: Store, limits: Limits) -> None:
         super().__init__()
         self._limits = limits
-        self._real = real
-        self.table = real.table
-        self.positions = real.positions
-        self.history = real.history
-        self.quota = real.quota
+        self._shown = shown
+        self.table = shown.table
+        self.positions = shown.positions
+        self.history = shown.history
+        self.quota = shown.quota
         self._planned: dict[EntryId, Entry | None] = {}
         self._is_cleared = False
         self.ops: list[Op] = []
@@ -63,9 +63,9 @@ class PlanStore(Store):
         """Forget what was planned: the next requests run on the real store, at Unix ms."""
         self._planned = {}
         self._is_cleared = False
-        self.epoch = self._real.epoch
+        self.epoch = self._shown.epoch
         self.now = now
-        real_quota = self._real.quota
+        real_quota = self._shown.quota
         if real_quota is not None:  # what is planned needs room too
             self.quota = Quota(self._limits)
             self.quota.entries, self.quota.bytes = real_quota.entries, real_quota.bytes
@@ -205,7 +205,7 @@ class PlanStore(Store):
 
     def _refuse_full(self, reason: str) -> None:
         self.checks.append(reason)
-        real_quota = self._real.quota
+        real_quota = self._shown.quota
         if real_quota is not None:
             real_quota.refusals += 1
         raise StoreFullError(reason)

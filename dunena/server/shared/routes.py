@@ -42,10 +42,16 @@ class SharedRoutes(Routes):
         if request.refusal is not None:
             return request.refusal
         if not self._coordinator.is_loaded and not _is_for_probes(request):
-            return not_loaded(self._coordinator)
-        if self._may_change(request):
-            return Response(200, follows=self._parking)
-        return super().respond(request, now)
+            return self.readable(request, not_loaded(self._coordinator))
+        if not self._may_change(request):
+            return super().respond(request, now)
+        # Once, as a wrong token counts; that of a GET write is looked at when it is planned.
+        if not (request.is_admitted or request.path.startswith(GET_WRITES_PREFIX)):
+            refusal = self._refusal(self._find(request.path), request)
+            if refusal is not None:
+                return refusal
+            request.is_admitted = True
+        return Response(200, follows=self._parking)
 
     def refusal_of_upgrade(self) -> Response | None:
         """Return that nothing is loaded yet; None if all is."""

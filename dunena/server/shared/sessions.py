@@ -3,7 +3,8 @@
 Every node knows all sessions by their notes. If a node gives no sign of life for `LEASE_MS`, its
 sessions end when their grace is over too, unless they were resumed elsewhere: the node that was
 first in the log ends them, and after some time the next one. Before it believes that a node is
-silent, it asks for the end of the log: it may have been away itself.
+silent, it asks for the end of the log: it may have been away itself. If the log was not there, the
+time begins anew, as no node could give a sign.
 """
 
 import asyncio
@@ -29,6 +30,10 @@ from dunena.telemetry import Telemetry
 
 LOOK_SECONDS: Final = 1.0
 """Time between two looks for sessions whose node is gone, and for notes that could not be saved."""
+
+OUTAGE_MS: Final = 5_000
+"""Time between two signs of life of this node after which the log, or the node, was not there. An
+idle node gives one every 3 s."""
 
 STAND_BY_MS: Final = 3_000
 """So much later than the node before it ends a node the sessions of one that is gone."""
@@ -56,12 +61,14 @@ class SharedSessions(Sessions):
         self.all = table
         table.on_unsaved = self._save
         table.grant_of = self._grant_of = grant_of
-        table.planned.has_ended = lambda terms: self._due_at(terms) <= self._log_now
+        table.planned.has_ended = self._has_ended
         self._coordinator: Coordinator
         self._plan_views: Views
         self._planning: Services
         self._plan_store: PlanStore
         self._look_timer: asyncio.TimerHandle | None = None
+        self._own_sign = 0  # the last one, Unix ms
+        self._answering_since = 0  # of the log; since then nodes could give signs of life
         self._missed: dict[str, int] = {}  # nodes of which nothing is known, since Unix ms
         self._without_will: set[str] = set()
         self._parked: set[str] = set()  # sessions of others, whose end waits for the log
@@ -98,7 +105,7 @@ class SharedSessions(Sessions):
         if planned.is_changed(session_id) or self.all.session_of(session_id) is not None:
             return False
         terms = planned.find(session_id)
-        return terms is None or self._due_at(terms) <= self._log_now
+        return terms is None or self._has_ended(terms)
 
     def plan_end(
         self, session_id: str, session: Session[Grant] | None, count_max: int, now: int
@@ -201,6 +208,7 @@ class SharedSessions(Sessions):
         nodes = log.status.nodes
         if log.node not in nodes:
             return []
+        self._note_own_sign()
         now = self._log_now - STAND_BY_MS * nodes.index(log.node)
         live = {*nodes, self.all.node}
         self._missed = {name: since for name, since in self._missed.items() if name not in live}
@@ -215,12 +223,24 @@ class SharedSessions(Sessions):
         owners = () if ephemeral is None else ephemeral.owners()
         return found + [owner for owner in owners if owner not in self.all.terms]
 
+    def _note_own_sign(self) -> None:
+        """Find out since when the log has answered without a break: nobody had a sign before."""
+        log = self._coordinator.log
+        sign = log.last_sign_of(log.node) or 0
+        if sign - self._own_sign > OUTAGE_MS:
+            self._answering_since = sign
+        self._own_sign = sign
+
+    def _has_ended(self, terms: SessionTerms) -> bool:
+        """Return whether a session of another node is to end, as nothing is heard of that."""
+        self._note_own_sign()
+        return self._due_at(terms) <= self._log_now
+
     def _due_at(self, terms: SessionTerms) -> int:
-        """Return when a session of another node ends if nothing is heard of that, Unix ms."""
         last_sign = self._coordinator.log.last_sign_of(terms.node)
         if last_sign is None:
             last_sign = self._missed.setdefault(terms.node, self._log_now)
-        return terms.due_at(last_sign)
+        return terms.due_at(max(last_sign, self._answering_since))
 
     def _rights_of(self, terms: SessionTerms | None) -> Grant | None:
         return None if terms is None else self._grant_of(terms.scope)

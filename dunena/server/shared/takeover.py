@@ -1,13 +1,17 @@
 """Taking over what a log has at once: at the start, after an absence, and after a gap."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from dunena.persistence.log import Contents, OpKind, Record
+from dunena.persistence.log import Contents, LogBatch, OpKind, Record
 from dunena.server.shared.answers import SharedAnswers
 from dunena.server.shared.session_table import SharedSessionTable
 from dunena.server.shared.store import SharedStore
 from dunena.store.entry import Entry
 from dunena.watches.watch_table import WatchTable
+
+
+def _make_nothing(_batch: LogBatch) -> None:
+    """Make nothing: there is no own proposal."""
 
 
 class LogTakeover:
@@ -38,17 +42,35 @@ class LogTakeover:
         self._take_in_notes(contents, now)
         self._sessions.load(contents.notes)
 
-    def repair(self, newest: Contents, removed: Sequence[Record], now: int) -> None:
-        """Take over the newest state of what was changed; ``now`` is Unix ms."""
+    def repair(
+        self,
+        newest: Contents,
+        removed: Sequence[Record],
+        now: int,
+        own: LogBatch | None = None,
+        make_own: Callable[[LogBatch], None] = _make_nothing,
+    ) -> None:
+        """Take over the newest state of what was changed; ``now`` is Unix ms.
+
+        ``own`` is the node's own proposal among it: ``make_own`` makes it, at its place. All is
+        one group, as what was overtaken is missing in between.
+        """
         store = self._store
-        changes: list[Entry | Record] = [*newest.entries, *removed]
+        own_first = None if own is None else _first_revision_of(own)
+        gone = (record for record in removed if record.op.kind is not OpKind.NOTE)
+        changes: list[Entry | Record] = [*newest.entries, *gone]
         changes.sort(key=_revision_of)
         with store.group():
             for change in changes:
+                if own is not None and own_first is not None and change.revision >= own_first:
+                    make_own(own)
+                    own_first = None
                 if isinstance(change, Entry):
                     self._take_over(change)
                 else:
                     self._remove(change)
+            if own is not None and own_first is not None:
+                make_own(own)
             store.positions.disorder()  # the own proposal may have been told before
             store.reach(newest.revision)
         self._take_in_notes(newest, now)
@@ -77,6 +99,11 @@ class LogTakeover:
     def _take_in_notes(self, contents: Contents, now: int) -> None:
         for note in sorted(contents.notes.values(), key=_revision_of):
             self._answers.take_in(note, now)
+
+
+def _first_revision_of(batch: LogBatch) -> int:
+    """Return the revision of the first record of a batch; that of the batch if it has none."""
+    return next((record.revision for group in batch.groups for record in group), batch.revision)
 
 
 def _revision_of(change: Entry | Record) -> int:

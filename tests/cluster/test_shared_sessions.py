@@ -1,0 +1,135 @@
+"""Sessions of whole servers on real NATS servers: one is killed, the other knows them all."""
+
+import json
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from dunena.server.shared.session_notes import LEASE_MS
+from tests.protocol.clients import Client, http, open_objects
+from tests.support.nats_cluster import Cluster, wait_for
+from tests.support.patience import patiently
+from tests.support.server import ServerProcess
+
+
+def node(cluster: Cluster, bucket: str, *arguments: str) -> ServerProcess:
+    """A server that shares a bucket with others of its name."""
+    return ServerProcess(None, "--store", ",".join(cluster.urls), "--bucket", bucket, *arguments)
+
+
+def ask(client: Client, action: str, **fields: Any) -> dict[str, Any]:
+    """The result of a request."""
+    answer = client.ask({"action": action, "id": 1, **fields})
+    result: dict[str, Any] = answer["result"]
+    return result
+
+
+def keys_of(server: ServerProcess) -> dict[str, Any]:
+    values: dict[str, Any] = http(server, "GET", "/kv").json
+    return values
+
+
+def wait_for_keys(server: ServerProcess, expected: dict[str, Any]) -> None:
+    wait_for(lambda: keys_of(server) == expected, lambda: f"{keys_of(server)} {server.log}")
+
+
+def test_a_node_that_is_killed_leaves_no_ephemeral_key_and_its_wills_run(single: Cluster) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node(single, "killed"))
+        other = stack.enter_context(node(single, "killed"))
+        client = stack.enter_context(open_objects(one))
+        follower = stack.enter_context(open_objects(other))
+        ask(client, "session", grace=2000, will=[{"op": "set", "key": "gone", "value": 1}])
+        ask(client, "set", key="here", value=1, ephemeral=True)
+        wait_for_keys(other, {"here": 1})
+        first = ask_update(follower, {"action": "watch", "pattern": "*"})
+        assert first["reset"] is True
+        one.kill()
+        killed_at = time.monotonic()
+        update = json.loads(follower.connection.recv(patiently(30)))["update"]
+        assert time.monotonic() - killed_at >= LEASE_MS / 1000 - 4  # since its last sign
+        changes = {change["key"]: change.get("event", "set") for change in update["changes"]}
+        assert changes == {"here": "delete", "gone": "set"}
+        assert keys_of(other) == {"gone": 1}
+
+
+def hears_nothing(client: Client, seconds: float) -> None:
+    """Nothing is told for so long."""
+    with pytest.raises(TimeoutError):
+        client.connection.recv(seconds)
+
+
+def ask_update(client: Client, message: dict[str, Any]) -> dict[str, Any]:
+    update: dict[str, Any] = client.ask(message)["update"]
+    return update
+
+
+def test_a_session_is_resumed_at_another_node_without_a_flicker(single: Cluster) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node(single, "resumed"))
+        other = stack.enter_context(node(single, "resumed"))
+        client = stack.enter_context(open_objects(one))
+        begun = ask(client, "session", grace=4000)
+        ask(client, "set", key="here", value=1, ephemeral=True)
+        follower = stack.enter_context(open_objects(one))
+        ask_update(follower, {"action": "watch", "pattern": "*"})
+        client.connection.socket.close()
+        second = stack.enter_context(open_objects(other))
+        wait_for_keys(other, {"here": 1})
+        resumed = ask(second, "session", resume=begun["resume"])
+        assert (resumed["session"], resumed["resumed"]) == (begun["session"], True)
+        hears_nothing(follower, 5)  # which is longer than the grace
+        assert keys_of(one) == keys_of(other) == {"here": 1}
+        second.close()
+        wait_for_keys(one, {})
+
+
+def test_an_open_connection_is_closed_when_its_session_is_resumed_at_another_node(
+    single: Cluster,
+) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node(single, "displaced"))
+        other = stack.enter_context(node(single, "displaced"))
+        client = stack.enter_context(open_objects(one))
+        begun = ask(client, "session", grace=4000)
+        second = stack.enter_context(open_objects(other))
+        wait_for(
+            lambda: ask(second, "session", resume=begun["resume"])["resumed"], lambda: other.log
+        )
+        with pytest.raises(ConnectionClosed) as closed:
+            client.connection.recv(patiently(10))
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4001
+
+
+def test_a_session_of_a_killed_node_is_resumed_at_another_one(single: Cluster) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node(single, "moved"))
+        other = stack.enter_context(node(single, "moved"))
+        client = stack.enter_context(open_objects(one))
+        begun = ask(client, "session", grace=1000)
+        ask(client, "set", key="here", value=1, ephemeral=True)
+        wait_for_keys(other, {"here": 1})
+        one.kill()
+        follower = stack.enter_context(open_objects(other))
+        ask_update(follower, {"action": "watch", "pattern": "*"})
+        second = stack.enter_context(open_objects(other))
+        assert ask(second, "session", resume=begun["resume"])["resumed"] is True
+        hears_nothing(follower, (LEASE_MS + 4000) / 1000)  # which is longer than the lease
+        assert keys_of(other) == {"here": 1}
+
+
+def test_a_server_that_stops_lets_its_clients_go_on_elsewhere(single: Cluster) -> None:
+    with ExitStack() as stack:
+        one = stack.enter_context(node(single, "stopped"))
+        other = stack.enter_context(node(single, "stopped"))
+        client = stack.enter_context(open_objects(one))
+        begun = ask(client, "session", grace=30_000)
+        ask(client, "set", key="here", value=1, ephemeral=True)
+        assert one.stop() == 0
+        second = stack.enter_context(open_objects(other))
+        assert ask(second, "session", resume=begun["resume"])["resumed"] is True
+        assert keys_of(other) == {"here": 1}
