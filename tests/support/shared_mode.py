@@ -15,9 +15,16 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from dunena.store.limits import KEYS_PER_MESSAGE_MAX
 from tests.support.nats_cluster import Cluster
 
 VARIABLE = "DUNENA_TEST_STORE"
+
+ENTRIES_MAX = 998 if os.environ.get(VARIABLE) == "nats" else KEYS_PER_MESSAGE_MAX
+"""How many entries an `mset` may have."""
+
+CLOCK_MS_MAX = 1_000 if os.environ.get(VARIABLE) == "nats" else 0
+"""How far timestamps may be behind: a shared store has the log's time, as it was last heard of."""
 
 SUITES = ("tests/protocol", "tests/client", "tests/conformance")
 """The folders whose tests hold for any store, but for those in the list."""
@@ -26,6 +33,14 @@ SUITES = ("tests/protocol", "tests/client", "tests/conformance")
 def is_shared() -> bool:
     """Return whether servers of tests are to use a shared store."""
     return os.environ.get(VARIABLE) == "nats"
+
+
+def is_later(revision: int, before: int, changes: int) -> bool:
+    """Return whether a revision is that of the last of so many changes after another revision.
+
+    It is later by their number, or by more where nodes of a shared store have written beside them.
+    """
+    return revision >= before + changes if is_shared() else revision == before + changes
 
 
 def store_words(folder: Path, arguments: Sequence[str]) -> list[str]:
