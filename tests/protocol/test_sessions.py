@@ -302,7 +302,7 @@ def test_a_lock_goes_to_the_next_when_its_holder_dies(shared_server: ServerProce
         process.kill()
         is_told_of_the_end(watcher, key)
         assert "result" in put(other, key, "other", ifRev=0)
-    assert value_of(shared_server, key) is None
+    wait_for(lambda: value_of(shared_server, key) is None)
 
 
 def test_a_lock_that_went_with_its_session_is_not_acknowledged_again(
