@@ -89,6 +89,8 @@ class ServerProcess:
         self._follow(ready)
         assert ready.wait(START_SECONDS_MAX), f"no banner: {self.output} {self.errors}"
         match = _TEST_PAGE.search("".join(self.output))
+        if match is None:
+            self.kill()
         assert match is not None, f"it did not start: {self.output} {self.errors}"
         self.scheme, self.port = match.group(1), int(match.group(2))
         return self
