@@ -24,7 +24,7 @@ from tests.protocol.test_limits import metric_of
 from tests.protocol.test_tokens import ALL, Guarded, bearer
 from tests.support.fixtures import StartServer
 from tests.support.server import ServerProcess
-from tests.support.shared_mode import ENTRIES_MAX, is_later
+from tests.support.shared_mode import ENTRIES_MAX, is_later, is_shared
 
 MEBIBYTE = 1024 * 1024
 
@@ -408,7 +408,7 @@ def test_a_stopped_reader_of_many_keys_goes_on_with_the_newest_of_each(
     start_server: StartServer,
 ) -> None:
     server = start_server("--no-persist", "--history", "0")
-    count = 50_000
+    count = 20_000 if is_shared() else 50_000  # an update of more than buffers hold
     with ExitStack() as stack:
         writer = stack.enter_context(open_dunena(server, speaks_dunena=True))
         writer.send({"type": "unsubscribe", "channel": "cache-events"})
@@ -435,7 +435,7 @@ def test_a_stopped_reader_of_many_keys_goes_on_with_the_newest_of_each(
         stopped = stack.enter_context(RawConnection(server))
         stopped.open("/")
         stopped.send(text({"action": "watch", "pattern": "*"}))
-        assert read_until("x" * 100) >= 20, "in parts"
+        assert read_until("x" * 100) >= count // 2_500, "in parts"
         for letter in "zvw":
             write_all(letter * 100)
         read_until("w" * 100)
