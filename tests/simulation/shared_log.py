@@ -180,16 +180,26 @@ class Member:
         self._put(contents)
         self.state.revision = contents.revision
         self._compare(wanted, "loaded")
+        self._go_on()
 
     def apply(self, batches: Sequence[LogBatch]) -> None:
         for batch in batches:
             self._apply(batch)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Propose what has waited, as a server does at once."""
+        history = self.history
+        is_free = self.under_way is None and not self.is_reader
+        if is_free and history.time.now_s < TROUBLE_S and history.random.random() < 0.2:
+            self.propose(history._groups(self))
 
     def _apply(self, batch: LogBatch) -> None:
         promise(not self.is_before_repair, "a batch was skipped")
         history = self.history
         truth = self.truth
-        assert truth is not None, "nothing was loaded"
+        if truth is None:
+            raise BrokenPromiseError("nothing was loaded")
         is_own = batch.number is not None
         if is_own:
             self._take_own(batch)
@@ -203,7 +213,8 @@ class Member:
                 self.state.revision = batch.revision
             return
         following = truth.following(self.state.revision)
-        assert following is not None, "a batch that nobody stored"
+        if following is None:
+            raise BrokenPromiseError("a batch that nobody stored")
         if is_own and following.revision != batch.revision:
             # It is in a gap, whose rest follows.
             self.is_before_repair = True
@@ -235,7 +246,7 @@ class Member:
         self, entries: Contents, removed: Sequence[Record], own: LogBatch | None = None
     ) -> None:
         if own is not None:
-            self.apply([own])
+            self._apply(own)
         truth = self.truth
         assert truth is not None
         self.is_before_repair = False
@@ -257,6 +268,7 @@ class Member:
         wanted = truth.state_at(entries.revision)
         self.state.changed = dict(wanted.changed)
         self._compare(wanted, "repaired")
+        self._go_on()
 
     def refuse(self, number: int, refusal: Refusal) -> None:
         history = self.history
@@ -269,6 +281,7 @@ class Member:
         if refusal.kind is RefusalKind.UNKNOWN:
             self.unknown.append(number)
             self.given_up.add(number)
+            self._go_on()
             return
         promise(not is_stored, f"stored and refused: {refusal}")
         history.never.add((self.name, number))
@@ -281,6 +294,7 @@ class Member:
                 or self.state.changed.get(CLEARED, 0) != self.known[CLEARED]
             ]
             promise(changed, "a conflict with nothing that was delivered")
+        self._go_on()
 
     def _see_sent(self, message: Message) -> None:
         promise(not self.is_reader or "$KV" not in message.subject, "a reader has written")

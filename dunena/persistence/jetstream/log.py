@@ -211,13 +211,14 @@ class JetStreamLog:
         is_other = self._health.is_loaded and epoch != self._epoch
         self._epoch = epoch
         self._clock.take(facts.timestamp, self._scheduler.now_s())
-        self._places.replace(self._reading_places)
         self._nodes.replace(self._reading_nodes)
         marker = reading.markers.get(self._node)
         place, number = (0, None) if marker is None else _fields_of(marker)
         stored = self._proposals.take_loaded(place, number, is_other=is_other)
         if stored is not None and marker is not None:
             self._apply([batch_of_proposal(stored, self._node, marker, {})])
+        # What is proposed until then rests on what was told before, and so do its conditions.
+        self._places.replace(self._reading_places)
         self._health.is_loaded = True
         self._figures.loads += 1
         if self._follower is not None:

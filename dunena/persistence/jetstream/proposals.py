@@ -168,7 +168,9 @@ class Proposals:
         current = self._current
         if is_other and current is not None:
             if not current.is_given_up:
-                self._refuse_unanswered(current)
+                # After all is loaded, as the next proposal may follow at once.
+                refusal = self._refusal_of_unanswered(current)
+                self._scheduler.call_later(0, lambda: self._host.refuse(current.number, refusal))
             self._drop_current()
         if place == self.place and not is_other:
             return None
@@ -313,7 +315,7 @@ class Proposals:
         if current is None:
             return
         current.deadline = None
-        self._refuse_unanswered(current)
+        refusal = self._refusal_of_unanswered(current)
         self.is_blocked = True
         current.is_given_up = True
         if not current.may_be_stored:
@@ -321,12 +323,13 @@ class Proposals:
         if not self._settling.is_active:
             self._drop_attempt()
             self._pause(0.0)
+        self._host.refuse(current.number, refusal)
 
-    def _refuse_unanswered(self, current: CurrentProposal) -> None:
+    def _refusal_of_unanswered(self, current: CurrentProposal) -> Refusal:
         if self._sent is current:
             current.may_be_stored = True
         kind = RefusalKind.UNKNOWN if current.may_be_stored else RefusalKind.UNAVAILABLE
-        self._host.refuse(current.number, Refusal(kind, self._silence))
+        return Refusal(kind, self._silence)
 
     def _refuse(self, current: CurrentProposal, refusal: Refusal) -> None:
         self._drop_attempt()
