@@ -266,6 +266,36 @@ def test_an_own_proposal_in_a_gap_is_made_and_told_with_the_rest_of_it() -> None
     assert answer["type"] == "result"
 
 
+def test_deleted_is_not_told_of_a_key_whose_changes_were_overtaken_in_a_gap() -> None:
+    cluster = Cluster(2).load()
+    a, b = cluster.nodes
+    client, asking = b.client(), b.client()
+    client.ask(set_message("k", "1"))
+    b.log.lose()
+    cluster.log.put((Op(OpKind.REMOVE, key="k"),))
+    client.say({"type": "del", "key": "k", "id": 1})
+    client.heard()
+    b.log.send()
+    b.log.repair(finds_own=True)
+    (answer,) = [m for m in client.heard() if m.get("id") == 1]
+    assert answer["type"] == "error"
+    assert answer["data"].endswith("the change may have been made")
+    assert b.store.table.find("", "k") is None
+    a.log.deliver()
+    assert a.store.revision == b.store.revision
+    # What only asks is asked again: it speaks of a moment at which nothing is missing.
+    b.log.lose()
+    asking.say({"type": "set", "key": "k", "value": 1, "ifRev": 5, "id": 2})
+    asking.heard()
+    b.log.send()
+    cluster.log.put((set_("k", b"2"),))
+    b.log.repair(finds_own=True)
+    assert [m for m in asking.heard() if m.get("id") == 2] == []
+    cluster.work()
+    (answer,) = [m for m in asking.heard() if m.get("id") == 2]
+    assert answer["data"] == f'Revision conflict: "k" is at {cluster.log.entries["", "k"].revision}'
+
+
 def test_another_log_is_told_as_a_reset() -> None:
     cluster = Cluster(1).load()
     a = cluster.nodes[0]

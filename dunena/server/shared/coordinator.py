@@ -262,7 +262,10 @@ class Coordinator:
         if request.is_gone or planned.error is not None:
             self._replay.make_group(records, now)
             self._answer(planned, now)
-        elif self._replay.run(planned, records, now):
+        elif self.is_repairing and planned.removes_unseen:
+            self._replay.make_group(records, now)
+            self._answer(planned, now, OutcomeUnknownError(_LOST))
+        elif not (self.is_repairing and planned.asks) and self._replay.run(planned, records, now):
             self._settle(request)
         else:
             self._waiting.appendleft(request)

@@ -122,8 +122,8 @@ class SharedParts:
 
     async def end_sessions(self, seconds_max: float) -> None:
         """End the sessions of closed connections that nobody can resume at another node."""
-        self._sessions.end_left()
-        await self.drain(seconds_max)
+        if self._sessions.end_left():
+            await self.drain(seconds_max)
 
     async def drain(self, seconds_max: float) -> None:
         """Let no further request wait for the log, and those that do for so many seconds."""

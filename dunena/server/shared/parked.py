@@ -97,6 +97,12 @@ class Planned:
         return any(op.kind is OpKind.CLEAR for op in self.ops)
 
     @property
+    def removes_unseen(self) -> bool:
+        """Whether it removes a key whatever that is then: only at its place that is known."""
+        is_removal = any(op.kind is OpKind.REMOVE for op in self.ops)
+        return is_removal and not self.request.is_conditional
+
+    @property
     def asks(self) -> bool:
         """Whether it changes nothing, and yet its answer depends on what the log has."""
         return not (self.ops or self.is_certain or self.error is not None)
