@@ -212,7 +212,8 @@ class Member:
                 self.state.revision = batch.revision
             return
         following = truth.following(self.state.revision)
-        assert following is not None, "a batch that nobody stored"
+        promise(following is not None, "a batch that nobody stored")
+        assert following is not None
         if is_own and following.revision != batch.revision:
             # It is in a gap, whose rest follows.
             self.is_before_repair = True
