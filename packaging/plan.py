@@ -167,7 +167,9 @@ def hidden_imports(system: str) -> list[str]:
     """What is imported only when the first scrape comes, the watcher's thread starts or a command
     is given, and never missing."""
     commands = (f"dunena.cli.commands.{path.stem}" for path in sorted(COMMANDS.glob("*.py")))
-    return ["prometheus_client", *([] if system == "linux" else ["watchfiles"]), *commands]
+    watcher = [] if system == "linux" else ["watchfiles"]
+    # The last by the library for NATS, in a way that looking at its source does not show.
+    return ["prometheus_client", *watcher, *commands, "pkgutil"]
 
 
 EXTENSION_SUFFIXES = (".so", ".pyd")

@@ -198,7 +198,8 @@ class Member:
         promise(not self.is_before_repair, "a batch was skipped")
         history = self.history
         truth = self.truth
-        assert truth is not None, "nothing was loaded"
+        if truth is None:
+            raise BrokenPromiseError("nothing was loaded")
         is_own = batch.number is not None
         if is_own:
             self._take_own(batch)
@@ -212,8 +213,8 @@ class Member:
                 self.state.revision = batch.revision
             return
         following = truth.following(self.state.revision)
-        promise(following is not None, "a batch that nobody stored")
-        assert following is not None
+        if following is None:
+            raise BrokenPromiseError("a batch that nobody stored")
         if is_own and following.revision != batch.revision:
             # It is in a gap, whose rest follows.
             self.is_before_repair = True

@@ -134,6 +134,30 @@ def test_an_answer_is_remembered_by_all_nodes() -> None:
     assert said(again) == {**said(answer), "duplicate": True}
 
 
+@pytest.mark.parametrize(
+    "ops",
+    [
+        [],
+        [{"op": "delete", "key": "absent"}],
+        [{"op": "delete", "key": "k", "ifRev": 2, "path": "/nothing"}],
+        [{"op": "delete", "key": "absent"}, {"op": "set", "key": "k", "value": 2}],
+    ],
+)
+def test_an_answer_without_changes_is_remembered_with_its_place(ops: list[dict[str, Any]]) -> None:
+    cluster = Cluster(2).load()
+    first, second = (node.client() for node in cluster.nodes)
+    first.ask(set_message("k", "v"))
+    message = {"type": "txn", "ops": ops, "idempotencyKey": "x", "id": 1}
+    first.say(set_message("other", "v", id=2))
+    (answer,) = [m for m in first.ask(message) if m.get("id") == 1]
+    for client in (first, second):
+        (again,) = [m for m in client.ask(message) if "id" in m]
+        assert said(again) == {**said(answer), "duplicate": True}
+    cluster.nodes[1].log.load()
+    (again,) = [m for m in second.ask(message) if "id" in m]
+    assert said(again) == {**said(answer), "duplicate": True}
+
+
 def test_keys_end_for_all_nodes_at_the_same_place() -> None:
     cluster = Cluster(2).load()
     clients = [node.client() for node in cluster.nodes]

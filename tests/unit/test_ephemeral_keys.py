@@ -53,6 +53,7 @@ def expect_index(store: Store) -> None:
     for owner, keys in found.items():
         assert set(index.of(owner)) == keys
         assert index.count_of(owner) == len(keys)
+    assert index.owners() == {owner for owner, keys in found.items() if keys}
     assert index.count == sum(map(len, found.values()))
     assert sorted(index) == sorted(found["x"] | found["y"])
 

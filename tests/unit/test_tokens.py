@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dunena.dialects.grants import ANY, Right
+from dunena.dialects.grants import ANY, EVERYTHING, Right
 from dunena.server.access.tokens import COMMAND_LINE, Tokens, TokensError
 from dunena.server.limits import TOKENS_FILE_BYTES_MAX
 
@@ -117,6 +117,19 @@ def test_a_grant_ends_when_the_secret_of_its_name_changes(file: Path) -> None:
     rewrite(file, OVERLAY.replace("overlay secret", "another secret"))
     assert tokens.reload_if_changed()
     assert tokens.current_grant(overlay) is None
+
+
+def test_a_scope_is_that_of_one_grant_and_of_its_present_rights(file: Path) -> None:
+    tokens = written(file, OVERLAY)
+    overlay = tokens.grant_of(b"overlay secret")
+    assert overlay is not None
+    assert tokens.grant_of_scope(overlay.scope) == overlay
+    assert tokens.grant_of_scope(EVERYTHING.scope) is None
+    rewrite(file, OVERLAY.replace('["read"]', '["write"]'))
+    assert tokens.reload_if_changed()
+    assert tokens.grant_of_scope(overlay.scope) is None
+    assert Tokens().grant_of_scope(EVERYTHING.scope) is EVERYTHING
+    assert Tokens().grant_of_scope(overlay.scope) is None
 
 
 @pytest.mark.parametrize("change", ["broken", "missing", "empty"])

@@ -134,13 +134,14 @@ def name_of(answer_id: AnswerId) -> str:
 def _put_revisions(data: dict[str, Any], shift: int) -> None:
     """Replace planned revisions by those of the log, wherever an answer has them.
 
-    The ops of a group have consecutive places in the log.
+    The ops of a group have consecutive places in the log. The one that a plan begins at stands for
+    the place before them: an answer has it if nothing was changed.
     """
     parts = [data, data.get("data"), *(data.get("results") or ())]
     for part in parts:
-        if isinstance(part, dict) and part.get("rev", 0) > PLANNED_REVISION:
+        if isinstance(part, dict) and part.get("rev", 0) >= PLANNED_REVISION:
             part["rev"] += shift
     tag = data.get("tag")
     found = _TAG.search(tag) if isinstance(tag, str) else None
-    if found is not None and int(found[1]) > PLANNED_REVISION:
+    if found is not None and int(found[1]) >= PLANNED_REVISION:
         data["tag"] = f'{data["tag"][: found.start()]}-{int(found[1]) + shift}"'

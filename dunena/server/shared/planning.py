@@ -22,7 +22,8 @@ from dunena.store.quota import Outcome, Quota, Write, growth_of, size_of
 from dunena.store.store import Store
 
 PLANNED_REVISION: Final = 1 << 60
-"""Planned changes have revisions above this one, counted anew for each request."""
+"""Planned changes have revisions above this one, counted anew for each request, which begins at it.
+"""
 
 
 class PlanStore(Store):

@@ -34,6 +34,8 @@ class LogReplay:
         """
         request, store = planned.request, self._store
         changes = [record for record in records if record.op.kind is not OpKind.NOTE]
+        if records:  # an answer without changes names this place, as its note does
+            store.reach(records[0].revision - 1)
         store.begin_replay(changes, planned.planned_at, planned.checks)
         self._sessions.begin_replay(records)
         is_as_planned = True
